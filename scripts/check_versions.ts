@@ -1,0 +1,37 @@
+/**
+ * Checks that versions which are written in several places are the same in all of them. Prints them.
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import process from "node:process";
+
+// What is the same, and where: a file and the text around it.
+const versions: Record<string, [path: string, pattern: RegExp][]> = {
+  "the package": [
+    ["package.json", /^ {2}"version": "(.*?)"/m],
+    ["package-lock.json", /^ {2}"version": "(.*?)"/m],
+    ["deno.json", /^ {2}"version": "(.*?)"/m],
+    ["build.zig.zon", /^ {4}\.version = "(.*?)"/m],
+  ],
+  "Zig": [
+    ["build.zig", /^const required_zig = "(.*?)"/m],
+    ["build.zig.zon", /^ {4}\.minimum_zig_version = "(.*?)"/m],
+  ],
+  "the library's interface": [
+    ["native/abi.zig", /^pub const abi_version\b.* = (\d+);/m],
+    ["src/ffi/layout.ts", /^export const abiVersion\b.* = (\d+);/m],
+  ],
+};
+
+for (const [what, places] of Object.entries(versions)) {
+  const found = places.map(([path, pattern]) => {
+    const text = readFileSync(new URL(`../${path}`, import.meta.url), "utf8");
+    return { path, version: pattern.exec(text)?.[1] };
+  });
+  console.log(`${what}: ${found.map(({ path, version }) => `${path} ${version}`).join(", ")}`);
+  if (found.some(({ version }) => version === undefined || version !== found[0]!.version)) {
+    console.log(`${what} has different versions`);
+    process.exitCode = 1;
+  }
+}
