@@ -1,0 +1,257 @@
+//! What crosses the boundary to TypeScript: version, status codes, the control block through which
+//! a call hands back more than one number. `bindings.zig` prints src/ffi/layout.ts from this file.
+
+const std = @import("std");
+
+/// One up with every change of a symbol, of the control block or of a status code. It is compared
+/// when the library is loaded.
+pub const abi_version: u32 = 1;
+
+/// Everything that can go wrong, one name each for the whole native side.
+pub const Error = error{
+    Timeout,
+    Busy,
+    TooLarge,
+    Cancelled,
+    NotFound,
+    Exists,
+    Mismatch,
+    Incompatible,
+    Corrupt,
+    Permission,
+    NoSpace,
+    Unsupported,
+    InvalidTarget,
+    System,
+};
+
+/// Results below zero are `-status`; zero and above are the call's own.
+pub const Status = enum(i32) {
+    timeout = 1,
+    busy = 2,
+    too_large = 3,
+    server_died = 4,
+    cancelled = 5,
+    not_found = 6,
+    exists = 7,
+    mismatch = 8,
+    incompatible = 9,
+    corrupt = 10,
+    permission = 11,
+    no_space = 12,
+    unsupported = 13,
+    invalid_target = 14,
+    /// An error of the operating system that has no code of its own; the control block says which.
+    system = 15,
+    /// The handler failed: the answer is its error.
+    remote = 16,
+    /// The answer is there and longer than the buffer; it stays in its slot.
+    longer = 17,
+    /// Not answered yet.
+    not_yet = 18,
+
+    pub fn result(status: Status) i32 {
+        return -@backingInt(status);
+    }
+};
+
+pub fn status_of(err: Error) Status {
+    return switch (err) {
+        error.Timeout => .timeout,
+        error.Busy => .busy,
+        error.TooLarge => .too_large,
+        error.Cancelled => .cancelled,
+        error.NotFound => .not_found,
+        error.Exists => .exists,
+        error.Mismatch => .mismatch,
+        error.Incompatible => .incompatible,
+        error.Corrupt => .corrupt,
+        error.Permission => .permission,
+        error.NoSpace => .no_space,
+        error.Unsupported => .unsupported,
+        error.InvalidTarget => .invalid_target,
+        error.System => .system,
+    };
+}
+
+/// What an error is about; the message in TypeScript is made from it.
+pub const Detail = enum(u32) {
+    none = 0,
+    /// `errno` names the reason, the system call is `what`'s own.
+    open_file,
+    make_directory,
+    directory_owner,
+    directory_mode,
+    not_a_directory,
+    not_a_file,
+    file_owner,
+    file_empty,
+    file_short,
+    not_a_channel,
+    bad_geometry,
+    layout_version,
+    kind,
+    slots,
+    max_request_bytes,
+    max_response_bytes,
+    max_deliveries,
+    name_invalid,
+    path_too_long,
+    allocate,
+    map_memory,
+    handles,
+    slot,
+    ring_full,
+    shared_state,
+    lock,
+    memfd,
+    unlink,
+    bell,
+    removed,
+    geometry_too_large,
+    not_permitted,
+    /// Version of the kernel: a thousand for the major number and one for the minor.
+    kernel,
+};
+
+/// Filled by calls that hand back more than their result. Words of 32 bits, so that TypeScript
+/// reads it through one Int32Array.
+pub const Control = extern struct {
+    /// `Detail` of the last error.
+    detail: u32 = 0,
+    errno: u32 = 0,
+    /// The two values that an error compares: what is there, what was asked for.
+    found: f64 = 0,
+    wanted: f64 = 0,
+
+    /// The call that the operation was about.
+    slot: u32 = 0,
+    generation_low: u32 = 0,
+    generation_high: u32 = 0,
+    length: u32 = 0,
+    /// `request_flag_*` of a request, `AnswerKind` of an answer.
+    flags: u32 = 0,
+    /// 1 the first time that the request is handed to a server.
+    deliveries: u32 = 0,
+    /// Milliseconds left of the client's deadline; infinite without one.
+    time_remaining: f64 = 0,
+
+    /// What `tandem_open` learned.
+    handle: f64 = 0,
+    base: f64 = 0,
+    dense_bytes: f64 = 0,
+    area_stride: f64 = 0,
+    response_offset: f64 = 0,
+    slots_offset: f64 = 0,
+    slots: u32 = 0,
+    max_request_bytes: u32 = 0,
+    max_response_bytes: u32 = 0,
+    max_deliveries: u32 = 0,
+    fd: i32 = -1,
+    path_length: u32 = 0,
+    kind: u32 = 0,
+    reserved: u32 = 0,
+
+    comptime {
+        std.debug.assert(@sizeOf(Control) == 136);
+    }
+
+    pub fn fail(control: *Control, detail: Detail, errno: u32) void {
+        control.detail = @backingInt(detail);
+        control.errno = errno;
+    }
+
+    pub fn compare(control: *Control, detail: Detail, found: u64, wanted: u64) void {
+        control.detail = @backingInt(detail);
+        control.found = @floatFromInt(found);
+        control.wanted = @floatFromInt(wanted);
+    }
+};
+
+pub const Options = extern struct {
+    /// NaN: not given.
+    slots: f64,
+    max_request_bytes: f64,
+    max_response_bytes: f64,
+    max_deliveries: f64,
+    mode: f64,
+    fd: f64,
+};
+
+/// Operation word of `tandem_open`.
+pub const open_role_server: u32 = 1;
+pub const open_kind_int: u32 = 2;
+/// Attach to what exists and make it if there is nothing.
+pub const open_or_create: u32 = 4;
+pub const open_create_new: u32 = 8;
+pub const open_anonymous: u32 = 16;
+pub const open_from_fd: u32 = 32;
+
+/// Flags of a send.
+pub const send_text: u32 = 1;
+pub const send_one_way: u32 = 2;
+/// Wait for a slot, until the deadline if there is one.
+pub const send_block: u32 = 4;
+/// The call is waited for by an event loop: `tandem_poll` reports it.
+pub const send_watched: u32 = 8;
+pub const send_deliveries_shift = 8;
+
+/// Flags of a request as its server sees it.
+pub const request_text: u32 = 1;
+pub const request_one_way: u32 = 2;
+
+/// What `tandem_cancel` does to a call that is answered already.
+pub const cancel_keep_answer: u32 = 0;
+pub const cancel_release: u32 = 1;
+/// The call's time is over: as cancel, counted as a time-out.
+pub const cancel_timed_out: u32 = 2;
+/// It is a draft that was never sent.
+pub const cancel_draft: u32 = 3;
+
+/// Results of `tandem_watch_next` beside a descriptor.
+pub const watch_complete: i32 = -1;
+pub const watch_incomplete: i32 = -2;
+
+/// What an event loop that lies down waits for.
+pub const arm_requests: u32 = 1;
+pub const arm_room: u32 = 2;
+
+/// Results of `tandem_arm`.
+pub const armed: i32 = 0;
+pub const arm_work: i32 = 1;
+pub const arm_newcomer: i32 = 2;
+
+pub const bell_fifo: u32 = 1;
+pub const bell_datagram: u32 = 2;
+
+/// Numbers in the order in which `tandem_stats` writes them.
+pub const StatField = enum(u32) {
+    slots,
+    in_flight,
+    queued,
+    clients,
+    servers,
+    requests,
+    replies,
+    failures,
+    cancelled,
+    timeouts,
+    redelivered,
+    server_deaths,
+    client_deaths,
+    reclaimed,
+    busy,
+    wakeups,
+    waiting_servers,
+    waiting_clients,
+    committed_bytes,
+    mapped_bytes,
+};
+
+test "every error has a status of its own" {
+    const errors = std.meta.tags(Status);
+    for (errors, 0..) |a, index| {
+        for (errors[index + 1 ..]) |b| try std.testing.expect(a != b);
+        try std.testing.expect(a.result() < 0);
+    }
+}

@@ -1,0 +1,97 @@
+//! Prints src/ffi/layout.ts, so that numbers which both languages use are written once.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const layout = @import("layout.zig");
+const words = @import("words.zig");
+
+const constants = .{
+    .{ "abiVersion", abi.abi_version, "Compared with the library's own when it is loaded." },
+    .{ "layoutVersion", layout.layout_version, "Of the shared memory." },
+    .{ "slotsMax", layout.slots_max, "" },
+    .{ "payloadBytesMax", layout.payload_bytes_max, "" },
+    .{ "deliveriesMax", layout.deliveries_max, "" },
+    .{ "participantsMax", layout.participants_max, "" },
+    .{ "errorBytesMin", layout.error_bytes_min, "" },
+    .{ "pathBytesMax", @import("bells.zig").path_bytes_max, "" },
+    .{ "slotBytes", @sizeOf(layout.Slot), "" },
+    .{ "requestInlineOffset", @offsetOf(layout.Slot, "request_inline"), "" },
+    .{ "requestInlineBytes", layout.inline_request_bytes, "" },
+    .{ "responseInlineOffset", @offsetOf(layout.Slot, "response_inline"), "" },
+    .{ "responseInlineBytes", layout.inline_response_bytes, "" },
+    .{ "controlBytes", @sizeOf(abi.Control), "" },
+    .{ "optionsCount", std.meta.fieldNames(abi.Options).len, "" },
+};
+
+const flags = .{
+    "open_role_server", "open_kind_int",      "open_or_create",        "open_create_new",
+    "open_anonymous",   "open_from_fd",       "send_text",             "send_one_way",
+    "send_block",       "send_watched",       "send_deliveries_shift", "request_text",
+    "request_one_way",  "cancel_keep_answer", "cancel_release",        "cancel_timed_out",
+    "cancel_draft",     "arm_requests",       "arm_room",              "armed",
+    "arm_work",         "arm_newcomer",       "bell_fifo",             "bell_datagram",
+    "watch_complete",   "watch_incomplete",
+};
+
+pub fn main(init: std.process.Init) !void {
+    var buffer: [4096]u8 = undefined;
+    var file = std.Io.File.stdout().writer(init.io, &buffer);
+    const out = &file.interface;
+    try out.writeAll(
+        \\// Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
+        \\
+        \\
+    );
+    inline for (constants) |constant| {
+        if (constant[2].len > 0) try out.print("/** {s} */\n", .{constant[2]});
+        try out.print("export const {s} = {d};\n", .{ constant[0], constant[1] });
+    }
+    inline for (flags) |name| {
+        try out.writeAll("export const ");
+        try camel(out, name);
+        try out.print(" = {d};\n", .{@field(abi, name)});
+    }
+    try print_enum(out, abi.Status, "Status", "Results below zero are the negative of one of these.");
+    try print_enum(out, abi.Detail, "Detail", "What an error is about.");
+    try print_enum(out, words.AnswerKind, "AnswerKind", "What an answered slot holds.");
+    try print_enum(out, Held, "Held", "What became of a request that a server holds.");
+    try print_enum(out, abi.StatField, "StatField", "Places in what `tandem_stats` writes.");
+    try print_control(out);
+    try out.flush();
+}
+
+const Held = @import("slots.zig").SlotsType(@import("shared.zig").Real).Held;
+
+fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, comment: []const u8) !void {
+    try out.print("\n/** {s} */\nexport const {s} = {{\n", .{ comment, name });
+    inline for (comptime std.meta.fieldNames(Enum)) |field| {
+        try out.writeAll("  ");
+        try camel(out, field);
+        try out.print(": {d},\n", .{@backingInt(@field(Enum, field))});
+    }
+    try out.print("}} as const;\n", .{});
+}
+
+/// 32-bit fields as indexes into an Int32Array, doubles into a Float64Array over the same bytes.
+fn print_control(out: *std.Io.Writer) !void {
+    try out.writeAll("\n/** Places in the control block: of 32-bit words, and of doubles. */\nexport const Control = {\n");
+    inline for (comptime std.meta.fieldNames(abi.Control)) |field| {
+        const size = @sizeOf(@FieldType(abi.Control, field));
+        try out.writeAll("  ");
+        try camel(out, field);
+        try out.print(": {d},\n", .{@offsetOf(abi.Control, field) / size});
+    }
+    try out.writeAll("} as const;\n");
+}
+
+fn camel(out: *std.Io.Writer, name: []const u8) !void {
+    var upper = false;
+    for (name) |byte| {
+        if (byte == '_') {
+            upper = true;
+            continue;
+        }
+        try out.writeByte(if (upper) std.ascii.toUpper(byte) else byte);
+        upper = false;
+    }
+}

@@ -1,0 +1,246 @@
+//! What one open Server or Client knows privately. Nothing here can be reached by another process,
+//! so it may be trusted; everything else is in shared memory and may not.
+
+const std = @import("std");
+const abi = @import("abi.zig");
+const layout = @import("layout.zig");
+const words = @import("words.zig");
+const sys = @import("sys.zig");
+const Bells = @import("bells.zig").Bells;
+
+pub const Role = enum(u32) { client = 1, server = 2 };
+
+/// A call that this handle made and that has not ended.
+pub const OwnCall = struct {
+    slot: u32,
+    posted: bool,
+    /// An event loop waits for it.
+    watched: bool,
+    generation: words.Generation,
+    /// When the call's own time is over; 0: never.
+    deadline_ns: u64 = 0,
+};
+
+/// How much of a slot's areas is known to be allocated, so that writing there cannot fault.
+const Committed = struct { request_bytes: u32, response_bytes: u32 };
+
+/// Participants that one event loop is connected to.
+pub const watched_max = 64;
+
+/// A descriptor that the event loop owns, and the file that it stood for when it was lent.
+const Lent = struct { fd: i32 = -1, participant: u32 = 0, device: u64 = 0, inode: u64 = 0 };
+
+pub const Handle = struct {
+    map: layout.Map,
+    /// The description that holds this participant's lock; also the `fd` that users see.
+    fd: i32,
+    role: Role,
+    index: words.ParticipantIndex = 0,
+    epoch: words.Epoch = 0,
+    bells: Bells,
+
+    /// Up to which `joins` this handle has set up its watch.
+    watched_joins: u64 = 0,
+    watched_count: u32 = 0,
+    /// By participant index: the epoch that is watched, 0 for none.
+    watched: [*]words.Epoch,
+
+    calls: [*]OwnCall,
+    call_count: u32 = 0,
+    posted_count: u32 = 0,
+    /// By slot: one more than the place in `calls`, 0 for none.
+    positions: [*]u32,
+
+    /// Slots that this handle freed last: they are used first, so that the hot set stays in cache.
+    hints: [*]u32,
+    hint_count: u32 = 0,
+    /// Where the search for a free slot goes on when no hint helps.
+    probe: u32 = 0,
+    committed: [*]Committed,
+    /// When the forms that never wait last looked for the dead.
+    swept_ns: u64 = 0,
+    /// How long to spin before yielding; adapts, see `wait.zig`.
+    spin_turns: u32 = @import("wait.zig").spin_turns_max,
+    /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
+    responsible: bool = false,
+
+    /// Of the event loop: its bell, under this participant's own index, and its watches.
+    lent: [watched_max + 1]Lent = @splat(.{}),
+
+    /// Readable when there is something to take; -1: not asked for.
+    notify_fd: i32 = -1,
+    /// What relatives share with this handle's peers; -1: none.
+    peer_notify_fd: i32 = -1,
+
+    memory_bytes: u64,
+    /// The handles of one thread, so that the thread's end can close them.
+    previous: ?*Handle = null,
+    next: ?*Handle = null,
+
+    /// One piece of zeroed memory for the handle and its tables, touched as far as they are used.
+    pub fn create(map: layout.Map, fd: i32, role: Role, bells: Bells) abi.Error!*Handle {
+        const slots = map.geometry.slots;
+        var size = Sizes{};
+        const watched = size.add(words.Epoch, layout.participants_max);
+        const calls = size.add(OwnCall, slots);
+        const positions = size.add(u32, slots);
+        const hints = size.add(u32, slots);
+        const committed = size.add(Committed, slots);
+        const memory_bytes = std.mem.alignForward(u64, size.bytes, layout.page_bytes);
+        const memory = sys.mmap_private(memory_bytes);
+        if (!memory.ok()) return error.NoSpace;
+        const base: [*]align(layout.page_bytes) u8 = @ptrFromInt(memory.value);
+        const handle: *Handle = @ptrCast(base);
+        handle.* = .{
+            .map = map,
+            .fd = fd,
+            .role = role,
+            .bells = bells,
+            .watched = @ptrCast(@alignCast(base + watched)),
+            .calls = @ptrCast(@alignCast(base + calls)),
+            .positions = @ptrCast(@alignCast(base + positions)),
+            .hints = @ptrCast(@alignCast(base + hints)),
+            .committed = @ptrCast(@alignCast(base + committed)),
+            .memory_bytes = memory_bytes,
+        };
+        return handle;
+    }
+
+    pub fn destroy(handle: *Handle) void {
+        sys.munmap(@intFromPtr(handle), handle.memory_bytes);
+    }
+
+    /// Remembers what the event loop was given.
+    pub fn lend(handle: *Handle, fd: i32, participant: u32) void {
+        const file = sys.stat(fd, "");
+        if (file != .info) return;
+        const lent: Lent = .{
+            .fd = fd,
+            .participant = participant,
+            .device = file.info.device,
+            .inode = file.info.inode,
+        };
+        var place: ?*Lent = null;
+        for (&handle.lent) |*known| {
+            if (known.fd >= 0 and known.participant != participant) continue;
+            place = known;
+            if (known.fd >= 0) break;
+        }
+        if (place) |known| known.* = lent;
+    }
+
+    /// Closes what an event loop that is gone has left open, as Deno's does when a Worker ends. A
+    /// descriptor that was closed, and perhaps stands for another file now, is left alone.
+    pub fn close_lent(handle: *Handle) void {
+        for (&handle.lent) |*known| {
+            if (known.fd < 0) continue;
+            const file = sys.stat(known.fd, "");
+            if (file != .info) continue;
+            if (file.info.device == known.device and file.info.inode == known.inode) sys.close(known.fd);
+        }
+    }
+
+    pub fn owner(handle: *const Handle) words.Owner {
+        return .{ .index = handle.index, .epoch = handle.epoch };
+    }
+
+    pub fn add_call(handle: *Handle, call: OwnCall) void {
+        // A slot stands here still when somebody else ended its call and this handle has not
+        // looked since.
+        if (handle.find_call(call.slot)) |old| handle.remove_call(old.slot, old.generation);
+        handle.calls[handle.call_count] = call;
+        handle.call_count += 1;
+        handle.positions[call.slot] = handle.call_count;
+        if (call.posted) handle.posted_count += 1;
+    }
+
+    pub fn find_call(handle: *Handle, slot: u32) ?*OwnCall {
+        const position = handle.positions[slot];
+        return if (position == 0) null else &handle.calls[position - 1];
+    }
+
+    /// Of the slot's present call nothing is forgotten when somebody asks for an earlier one.
+    pub fn remove_call(handle: *Handle, slot: u32, generation: words.Generation) void {
+        const position = handle.positions[slot];
+        if (position == 0 or handle.calls[position - 1].generation != generation) return;
+        if (handle.calls[position - 1].posted) handle.posted_count -= 1;
+        handle.positions[slot] = 0;
+        handle.call_count -= 1;
+        const last = handle.calls[handle.call_count];
+        if (last.slot == slot) return;
+        handle.calls[position - 1] = last;
+        handle.positions[last.slot] = position;
+    }
+
+    pub fn push_hint(handle: *Handle, slot: u32) void {
+        if (handle.hint_count == handle.map.geometry.slots) return;
+        handle.hints[handle.hint_count] = slot;
+        handle.hint_count += 1;
+    }
+
+    pub fn pop_hint(handle: *Handle) ?u32 {
+        if (handle.hint_count == 0) return null;
+        handle.hint_count -= 1;
+        return handle.hints[handle.hint_count];
+    }
+
+    /// Makes sure that `length` bytes of a slot's request area can be written. A full file system
+    /// is an error here and would be SIGBUS there.
+    pub fn commit_request(handle: *Handle, slot: u32, length: u32) abi.Error!void {
+        if (length <= layout.inline_request_bytes) return;
+        const known = &handle.committed[slot].request_bytes;
+        if (length <= known.*) return;
+        known.* = try handle.commit(handle.map.request_offset(slot), known.*, length);
+    }
+
+    pub fn commit_response(handle: *Handle, slot: u32, length: u32) abi.Error!void {
+        if (length <= layout.inline_response_bytes) return;
+        const known = &handle.committed[slot].response_bytes;
+        if (length <= known.*) return;
+        known.* = try handle.commit(handle.map.response_offset(slot), known.*, length);
+    }
+
+    fn commit(handle: *Handle, offset: u64, known: u32, length: u32) abi.Error!u32 {
+        const needed = std.mem.alignForward(u32, length, layout.page_bytes);
+        const result = sys.fallocate(handle.fd, offset + known, needed - known);
+        if (!result.ok()) return error.NoSpace;
+        return needed;
+    }
+
+    /// The head of a slot that is used for the first time may lie on a page that does not exist.
+    pub fn commit_slot_head(handle: *Handle, slot: u32) abi.Error!void {
+        const offset = handle.map.geometry.slots_offset + @as(u64, slot) * @sizeOf(layout.Slot);
+        if (!sys.fallocate(handle.fd, offset, @sizeOf(layout.Slot)).ok()) return error.NoSpace;
+    }
+};
+
+const Sizes = struct {
+    bytes: usize = std.mem.alignForward(usize, @sizeOf(Handle), 16),
+
+    fn add(sizes: *Sizes, comptime T: type, count: usize) usize {
+        const start = std.mem.alignForward(usize, sizes.bytes, 16);
+        sizes.bytes = start + @sizeOf(T) * count;
+        return start;
+    }
+};
+
+test "the table of own calls stays dense" {
+    const geometry = try layout.Geometry.init(.bytes, 8, 64, 64, 1);
+    const map: layout.Map = .{ .base = undefined, .geometry = geometry };
+    const handle = try Handle.create(map, -1, .client, undefined);
+    defer handle.destroy();
+    for ([_]u32{ 3, 5, 7 }) |slot| {
+        handle.add_call(.{ .slot = slot, .posted = slot == 5, .watched = false, .generation = slot });
+    }
+    handle.remove_call(3, 3);
+    handle.remove_call(4, 4);
+    handle.remove_call(5, 4);
+    try std.testing.expectEqual(2, handle.call_count);
+    try std.testing.expectEqual(7, handle.find_call(7).?.generation);
+    try std.testing.expectEqual(null, handle.find_call(3));
+    try std.testing.expectEqual(1, handle.posted_count);
+    handle.remove_call(5, 5);
+    handle.remove_call(7, 7);
+    try std.testing.expectEqual(0, handle.call_count);
+    try std.testing.expectEqual(0, handle.posted_count);
+}

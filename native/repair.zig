@@ -1,0 +1,178 @@
+//! What is done for a participant that has died, and by one that leaves. Anybody may repair, any
+//! number at once, without a lock: each slot is settled by one compare-and-swap from an exact
+//! value, so one that dies or is stopped on the way holds nobody up.
+
+const words = @import("words.zig");
+const Error = @import("abi.zig").Error;
+const Handle = @import("handle.zig").Handle;
+const Role = @import("handle.zig").Role;
+const ParticipantsType = @import("participants.zig").ParticipantsType;
+const RingType = @import("ring.zig").RingType;
+const SlotsType = @import("slots.zig").SlotsType;
+const WaitType = @import("wait.zig").WaitType;
+
+const SlotWord = words.SlotWord;
+
+pub fn RepairType(comptime Shared: type) type {
+    return struct {
+        const Participants = ParticipantsType(Shared);
+        const Ring = RingType(Shared);
+        const Slots = SlotsType(Shared);
+        const Wait = WaitType(Shared);
+
+        /// Looks at everybody and repairs the dead. True: somebody was.
+        pub fn sweep(handle: *Handle) bool {
+            var any = false;
+            for (0..Participants.used_count(handle)) |position| {
+                const index: words.ParticipantIndex = @intCast(position);
+                const entry = handle.map.participant(index);
+                const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+                if (word.state != .joined) continue;
+                if (!Participants.dead_epoch(handle, index, word.epoch)) continue;
+                if (repair(handle, index, word)) any = true;
+            }
+            return any;
+        }
+
+        pub const Checked = enum { alive, dead, left };
+
+        /// Of one participant: repairs it if it is dead.
+        pub fn check(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Checked {
+            const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
+            if (word.state != .joined or word.epoch != epoch) return .left;
+            if (!Participants.dead_epoch(handle, index, epoch)) return .alive;
+            _ = repair(handle, index, word);
+            return .dead;
+        }
+
+        fn repair(handle: *Handle, index: words.ParticipantIndex, word: words.ParticipantWord) bool {
+            const entry = handle.map.participant(index);
+            const role = Shared.load(u32, &entry.role, .monotonic);
+            const gone: words.Owner = .{ .index = index, .epoch = word.epoch };
+            if (!settle_all(handle, gone, .died)) return false;
+            // All sleepers are rung before the entry is free: otherwise a repairer that is stopped
+            // in between leaves a sleeper that was just lying down without any event.
+            Wait.wake_all(handle);
+            const freed: words.ParticipantWord = .{ .epoch = word.epoch };
+            if (!Shared.cas(words.ParticipantWord, &entry.word, word, freed, .acq_rel)) return false;
+            Shared.forget_bells(&handle.bells, index, word.epoch);
+            if (role == @backingInt(Role.server)) {
+                Wait.count(handle, "server_deaths");
+            } else {
+                Wait.count(handle, "client_deaths");
+            }
+            return true;
+        }
+
+        /// Ends or hands back everything of this handle's participant.
+        pub fn settle_own(handle: *Handle) void {
+            const gone = handle.owner();
+            // A full ring refuses redeliveries until a server takes something: give the request
+            // back as failed then, rather than wait for somebody.
+            if (!settle_all(handle, gone, .left)) _ = settle_all(handle, gone, .left_in_a_hurry);
+            Wait.wake_all(handle);
+        }
+
+        const How = enum { died, left, left_in_a_hurry };
+
+        /// False: the ring was full and something is left to do.
+        fn settle_all(handle: *Handle, gone: words.Owner, how: How) bool {
+            var complete = true;
+            for (0..Slots.used_count(handle)) |index| {
+                if (!settle(handle, @intCast(index), gone, how)) complete = false;
+            }
+            return complete;
+        }
+
+        fn settle(handle: *Handle, index: u32, gone: words.Owner, how: How) bool {
+            const slot = handle.map.slot(index);
+            // A word changes few times while its participant is gone; more mean that somebody
+            // scribbles, and then the slot is left as it is.
+            for (0..64) |_| {
+                const word = Shared.load(SlotWord, &slot.word, .acquire);
+                const owner = Shared.load(words.Owner, &slot.owner, .acquire);
+                const flags = Shared.load(u32, &slot.request_flags, .monotonic);
+                if (Shared.load(SlotWord, &slot.word, .acquire) != word) continue;
+                if (word.state == .free) return true;
+                // Still its entry: so what stands in the word was written by it and not by a
+                // successor at the same index. Else another repairer has finished.
+                if (!present(handle, gone)) return true;
+                const owned = owner == gone;
+                const target: SlotWord = switch (word.state) {
+                    .free => return true,
+                    .draft => if (word.holder == gone.index) word.freed() else return true,
+                    .queued, .ready => if (owned) word.freed() else return true,
+                    .posted => {
+                        // Its sender may have died between publishing and inserting. An entry too
+                        // many is only a hint too many.
+                        if (!owned or how != .died) return true;
+                        return try_insert(handle, index, word);
+                    },
+                    .held => if (word.holder == gone.index)
+                        (hand_on(handle, index, word, flags, how) orelse return false)
+                    else if (owned) abandoned: {
+                        var abandoned = word;
+                        abandoned.state = .abandoned;
+                        break :abandoned abandoned;
+                    } else return true,
+                    .posted_held => if (word.holder == gone.index)
+                        (hand_on(handle, index, word, flags, how) orelse return false)
+                    else
+                        return true,
+                    .abandoned => if (word.holder == gone.index) word.freed() else return true,
+                };
+                if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;
+                note(handle, index, word, target, owner);
+                return true;
+            }
+            return true;
+        }
+
+        fn present(handle: *Handle, gone: words.Owner) bool {
+            const entry = handle.map.participant(gone.index);
+            const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+            return word.state == .joined and word.epoch == gone.epoch;
+        }
+
+        /// The word of a request whose server is gone: for the next server, or failed.
+        /// Null: the ring has no room.
+        fn hand_on(handle: *Handle, index: u32, word: SlotWord, flags: u32, how: How) ?SlotWord {
+            const one_way = word.state == .posted_held;
+            const allowed = @min(flags >> 8, handle.map.geometry.max_deliveries);
+            if (@as(u32, word.delivery) + 1 < allowed and how != .left_in_a_hurry) {
+                const next: SlotWord = .{
+                    .state = if (one_way) .posted else .queued,
+                    .delivery = word.delivery + 1,
+                    .generation = word.generation,
+                };
+                // Inserted first: a repairer that dies before its compare-and-swap has lost
+                // nothing, and a taker finishes what it began.
+                return if (try_insert(handle, index, next)) next else null;
+            }
+            return if (one_way) word.freed() else word.ready(.server_died);
+        }
+
+        fn try_insert(handle: *Handle, index: u32, word: SlotWord) bool {
+            const insertion = Ring.insert(handle, index, word) catch return true;
+            return insertion == .done;
+        }
+
+        fn note(handle: *Handle, index: u32, word: SlotWord, target: SlotWord, owner: words.Owner) void {
+            switch (target.state) {
+                .free => {
+                    Wait.count(handle, "reclaimed");
+                    if (word.state == .posted_held) Wait.count(handle, "failures");
+                    if (owner == handle.owner()) handle.push_hint(index);
+                    Wait.wake_room(handle);
+                },
+                .ready => {
+                    Wait.count(handle, "failures");
+                    Wait.wake(handle, owner.index);
+                },
+                .queued, .posted => _ = Wait.wake_server(handle),
+                .abandoned => Wait.wake(handle, target.holder),
+                .draft, .held, .posted_held => {},
+            }
+        }
+    };
+}

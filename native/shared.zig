@@ -1,0 +1,193 @@
+//! Every load and store of shared memory. The modules of the protocol are generic over a type with
+//! these declarations: production uses `Real`; the model checker and the crash build put theirs in
+//! its place, so that what they explore and kill is the production code itself.
+//!
+//! Shared memory is hostile: a value is loaded once, checked, and only then used.
+
+const std = @import("std");
+const builtin = @import("builtin");
+const sys = @import("sys.zig");
+const Error = @import("abi.zig").Error;
+
+pub const Real = struct {
+    pub inline fn load(comptime T: type, pointer: *T, comptime order: std.lang.AtomicOrder) T {
+        return @bitCast(@atomicLoad(Bits(T), bits(T, pointer), order));
+    }
+
+    pub inline fn store(comptime T: type, pointer: *T, value: T, comptime order: std.lang.AtomicOrder) void {
+        @atomicStore(Bits(T), bits(T, pointer), @bitCast(value), order);
+    }
+
+    /// True: `expected` was there and is now `desired`.
+    pub inline fn cas(
+        comptime T: type,
+        pointer: *T,
+        expected: T,
+        desired: T,
+        comptime order: std.lang.AtomicOrder,
+    ) bool {
+        return @cmpxchgStrong(
+            Bits(T),
+            bits(T, pointer),
+            @bitCast(expected),
+            @bitCast(desired),
+            order,
+            .monotonic,
+        ) == null;
+    }
+
+    pub inline fn fetch_or(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
+        return @atomicRmw(u64, pointer, .Or, mask, order);
+    }
+
+    pub inline fn fetch_and(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
+        return @atomicRmw(u64, pointer, .And, mask, order);
+    }
+
+    pub inline fn fetch_add(pointer: *u64, addend: u64, comptime order: std.lang.AtomicOrder) u64 {
+        return @atomicRmw(u64, pointer, .Add, addend, order);
+    }
+
+    /// Payload into shared memory.
+    pub inline fn copy_in(target: [*]u8, source: []const u8) void {
+        copy(target, source.ptr, source.len);
+    }
+
+    /// Payload out of shared memory. Torn or changing bytes are possible and harmless: nothing is
+    /// decided by them here.
+    pub inline fn copy_out(target: []u8, source: [*]const u8) void {
+        copy(target.ptr, source, target.len);
+    }
+
+    /// A hint to the processor that this is a spin loop.
+    pub inline fn pause() void {
+        std.atomic.spinLoopHint();
+    }
+
+    // The kernel, as far as the protocol asks it: it stands here because a model of the memory
+    // needs a model of locks, sleeps and bells beside it.
+
+    pub const yield = sys.sched_yield;
+    pub const now_ns = sys.monotonic_ns;
+    pub const futex_wait = sys.futex_wait;
+    pub const futex_wake = sys.futex_wake_all;
+    pub const byte_locked = sys.byte_locked;
+    pub const unlock_byte = sys.unlock_byte;
+    pub const drain = sys.drain;
+    pub const close = sys.close;
+
+    pub fn lock_byte(fd: i32, offset: u64) bool {
+        return sys.lock_byte(fd, offset).ok();
+    }
+
+    pub fn allocate(fd: i32, offset: u64, length: u64) bool {
+        return sys.fallocate(fd, offset, length).ok();
+    }
+
+    pub fn commit_slot_head(handle: anytype, slot: u32) Error!void {
+        return handle.commit_slot_head(slot);
+    }
+
+    pub fn commit_request(handle: anytype, slot: u32, length: u32) Error!void {
+        return handle.commit_request(slot, length);
+    }
+
+    pub fn commit_response(handle: anytype, slot: u32, length: u32) Error!void {
+        return handle.commit_response(slot, length);
+    }
+
+    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
+        return bells.ring(index, epoch, kind);
+    }
+
+    pub fn ring_notify(bells: anytype, index: u32, epoch: u64) bool {
+        return bells.ring_notify(index, epoch);
+    }
+
+    pub fn write_notify(fd: i32) bool {
+        return fd >= 0 and sys.write_counter(fd);
+    }
+
+    pub fn watch_life(bells: anytype, index: u32, epoch: u64) ?i32 {
+        return bells.watch_life(index, epoch);
+    }
+
+    pub fn forget_bells(bells: anytype, index: u32, epoch: u64) void {
+        bells.forget(index, epoch);
+    }
+};
+
+/// Without libc there is no tuned memcpy: for more than a few lines the string instruction of
+/// x86-64 runs at the speed of memory on every processor of the last ten years (ERMS), and below
+/// that a few overlapping moves are quickest.
+inline fn copy(target: [*]u8, source: [*]const u8, len: usize) void {
+    if (len <= 16) return copy_small(target, source, len);
+    if (len <= 128 or builtin.cpu.arch != .x86_64) return copy_vector(target, source, len);
+    asm volatile ("rep movsb"
+        :
+        : [target] "{rdi}" (target),
+          [source] "{rsi}" (source),
+          [len] "{rcx}" (len),
+        : .{ .rdi = true, .rsi = true, .rcx = true, .memory = true });
+}
+
+inline fn copy_small(target: [*]u8, source: [*]const u8, len: usize) void {
+    if (len >= 8) return copy_ends(u64, target, source, len);
+    if (len >= 4) return copy_ends(u32, target, source, len);
+    if (len >= 2) return copy_ends(u16, target, source, len);
+    if (len == 1) target[0] = source[0];
+}
+
+/// Two moves that may overlap cover every length from one to two words.
+inline fn copy_ends(comptime Word: type, target: [*]u8, source: [*]const u8, len: usize) void {
+    const size = @sizeOf(Word);
+    const first: Word = @as(*align(1) const Word, @ptrCast(source)).*;
+    const last: Word = @as(*align(1) const Word, @ptrCast(source + len - size)).*;
+    @as(*align(1) Word, @ptrCast(target)).* = first;
+    @as(*align(1) Word, @ptrCast(target + len - size)).* = last;
+}
+
+fn copy_vector(target: [*]u8, source: [*]const u8, len: usize) void {
+    const Vector = @Vector(16, u8);
+    // Loaded before anything is stored: a reply may stand further back in the area that it is
+    // moved to the front of.
+    const last = @as(*align(1) const Vector, @ptrCast(source + len - 16)).*;
+    var index: usize = 0;
+    while (index + 16 <= len) : (index += 16) {
+        @as(*align(1) Vector, @ptrCast(target + index)).* = @as(*align(1) const Vector, @ptrCast(source + index)).*;
+    }
+    // The last vector overlaps the one before it; len > 16 here.
+    @as(*align(1) Vector, @ptrCast(target + len - 16)).* = last;
+}
+
+fn Bits(comptime T: type) type {
+    return @Int(.unsigned, @bitSizeOf(T));
+}
+
+inline fn bits(comptime T: type, pointer: *T) *Bits(T) {
+    return @ptrCast(pointer);
+}
+
+test "a copy towards the front may overlap its source" {
+    for ([_]usize{ 1, 8, 15, 16, 17, 40 }) |distance| {
+        for (1..300) |len| {
+            var memory: [400]u8 = undefined;
+            for (&memory, 0..) |*byte, index| byte.* = @truncate(index *% 31 +% 7);
+            const expected = memory;
+            Real.copy_in(&memory, memory[distance..][0..len]);
+            try std.testing.expectEqualSlices(u8, expected[distance..][0..len], memory[0..len]);
+        }
+    }
+}
+
+test "copies of every length are exact and touch nothing else" {
+    var source: [400]u8 = undefined;
+    for (&source, 0..) |*byte, index| byte.* = @truncate(index *% 31 +% 7);
+    for (0..300) |len| {
+        var target: [400]u8 = @splat(0xee);
+        Real.copy_in(target[3..].ptr, source[5..][0..len]);
+        try std.testing.expectEqualSlices(u8, source[5..][0..len], target[3..][0..len]);
+        for (target[0..3]) |byte| try std.testing.expectEqual(@as(u8, 0xee), byte);
+        for (target[3 + len ..]) |byte| try std.testing.expectEqual(@as(u8, 0xee), byte);
+    }
+}

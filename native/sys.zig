@@ -1,0 +1,451 @@
+//! System calls, straight: there is no libc, so that one file serves glibc and musl processes.
+//! Every wrapper returns the kernel's value or `error` with the number in `Errno`.
+
+const std = @import("std");
+const linux = std.os.linux;
+const host = @import("host.zig");
+
+pub const Errno = linux.E;
+
+/// A result that is either the kernel's value or an errno.
+pub const Result = union(enum) {
+    value: usize,
+    errno: Errno,
+
+    pub fn ok(result: Result) bool {
+        return result == .value;
+    }
+
+    pub fn fd(result: Result) i32 {
+        return @intCast(result.value);
+    }
+};
+
+fn wrap(raw: usize) Result {
+    const errno = linux.errno(raw);
+    return if (errno == .SUCCESS) .{ .value = raw } else .{ .errno = errno };
+}
+
+fn arg(value: i64) usize {
+    return @bitCast(value);
+}
+
+const at_fdcwd: i64 = -100;
+
+pub const o_rdonly: u32 = 0;
+pub const o_wronly: u32 = 1;
+pub const o_rdwr: u32 = 2;
+pub const o_creat: u32 = 0o100;
+pub const o_excl: u32 = 0o200;
+pub const o_nonblock: u32 = 0o4000;
+pub const o_cloexec: u32 = 0o2000000;
+const arm64 = @import("builtin").cpu.arch == .aarch64;
+pub const o_directory: u32 = if (arm64) 0o40000 else 0o200000;
+pub const o_nofollow: u32 = if (arm64) 0o100000 else 0o400000;
+const o_tmpfile_bit: u32 = 0o20000000;
+pub const o_tmpfile: u32 = o_tmpfile_bit | o_directory;
+
+pub fn open(path: [*:0]const u8, flags: u32, mode: u32) Result {
+    return openat(@intCast(at_fdcwd), path, flags, mode);
+}
+
+pub fn openat(directory: i32, path: [*:0]const u8, flags: u32, mode: u32) Result {
+    while (true) {
+        const result = wrap(linux.syscall4(.openat, arg(directory), @intFromPtr(path), flags, mode));
+        if (result == .errno and result.errno == .INTR) continue;
+        return result;
+    }
+}
+
+pub fn close(fd: i32) void {
+    _ = linux.syscall1(.close, arg(fd));
+}
+
+pub fn read(fd: i32, buffer: []u8) Result {
+    return wrap(linux.syscall3(.read, arg(fd), @intFromPtr(buffer.ptr), buffer.len));
+}
+
+pub fn write(fd: i32, bytes: []const u8) Result {
+    return wrap(linux.syscall3(.write, arg(fd), @intFromPtr(bytes.ptr), bytes.len));
+}
+
+/// Makes a descriptor readable: an eventfd takes its count in eight bytes, and anything else takes
+/// eight bytes as well. What is full is readable already.
+pub fn write_counter(fd: i32) bool {
+    const one: u64 = 1;
+    const result = write(fd, std.mem.asBytes(&one));
+    return result.ok() or result.errno == .AGAIN;
+}
+
+/// Takes what can be read without waiting, also from a descriptor that would wait.
+pub fn drain(fd: i32) void {
+    // An eventfd is empty after one read; a pipe has as much as its ringers have written.
+    const reads_max = 1024;
+    var buffer: [4096]u8 = undefined;
+    for (0..reads_max) |_| {
+        if (!readable(fd)) return;
+        const result = read(fd, &buffer);
+        if (!result.ok() or result.value == 0) return;
+    }
+}
+
+fn readable(fd: i32) bool {
+    const poll_in: i16 = 1;
+    var request: extern struct { fd: i32, events: i16 = poll_in, revents: i16 = 0 } = .{ .fd = fd };
+    const now: linux.kernel_timespec = .{ .sec = 0, .nsec = 0 };
+    const result = wrap(linux.syscall5(.ppoll, @intFromPtr(&request), 1, @intFromPtr(&now), 0, 0));
+    return result.ok() and request.revents & poll_in != 0;
+}
+
+/// A descriptor of our own for the same description.
+pub fn duplicate(fd: i32) Result {
+    const dupfd_cloexec = 1030;
+    return wrap(linux.syscall3(.fcntl, arg(fd), dupfd_cloexec, 0));
+}
+
+pub fn pread(fd: i32, buffer: []u8, offset: u64) Result {
+    return wrap(linux.syscall4(.pread64, arg(fd), @intFromPtr(buffer.ptr), buffer.len, offset));
+}
+
+pub fn seek_data(fd: i32, offset: u64) Result {
+    const seek_to_data = 3;
+    return wrap(linux.syscall3(.lseek, arg(fd), offset, seek_to_data));
+}
+
+pub fn mkdirat(directory: i32, path: [*:0]const u8, mode: u32) Result {
+    return wrap(linux.syscall3(.mkdirat, arg(directory), @intFromPtr(path), mode));
+}
+
+pub fn mkdir(path: [*:0]const u8, mode: u32) Result {
+    return mkdirat(@intCast(at_fdcwd), path, mode);
+}
+
+pub fn mkfifoat(directory: i32, path: [*:0]const u8, mode: u32) Result {
+    const fifo = 0o010000;
+    return wrap(linux.syscall4(.mknodat, arg(directory), @intFromPtr(path), fifo | mode, 0));
+}
+
+pub const at_removedir: u32 = 0x200;
+
+pub fn unlinkat(directory: i32, path: [*:0]const u8, flags: u32) Result {
+    return wrap(linux.syscall3(.unlinkat, arg(directory), @intFromPtr(path), flags));
+}
+
+pub fn unlink(path: [*:0]const u8) Result {
+    return unlinkat(@intCast(at_fdcwd), path, 0);
+}
+
+pub fn rmdir(path: [*:0]const u8) Result {
+    return unlinkat(@intCast(at_fdcwd), path, at_removedir);
+}
+
+/// The names in a folder, in no order.
+pub const DirectoryReader = struct {
+    fd: i32,
+    buffer: [2048]u8 align(8) = undefined,
+    length: usize = 0,
+    offset: usize = 0,
+
+    /// Valid until the next call.
+    pub fn next(reader: *DirectoryReader) ?[]const u8 {
+        if (reader.offset >= reader.length) {
+            const buffer = &reader.buffer;
+            const result = wrap(linux.syscall3(.getdents64, arg(reader.fd), @intFromPtr(buffer), buffer.len));
+            if (!result.ok() or result.value == 0) return null;
+            reader.length = result.value;
+            reader.offset = 0;
+        }
+        // struct linux_dirent64: inode, offset, length of the entry, type, name.
+        const entry = reader.buffer[reader.offset..reader.length];
+        reader.offset += std.mem.readInt(u16, entry[16..18], .little);
+        return std.mem.sliceTo(entry[19..], 0);
+    }
+};
+
+/// Gives the unnamed file behind `source` (a path through /proc/self/fd) a name; never replaces.
+pub fn link_following(source: [*:0]const u8, target: [*:0]const u8) Result {
+    const at_symlink_follow = 0x400;
+    return wrap(linux.syscall5(
+        .linkat,
+        arg(at_fdcwd),
+        @intFromPtr(source),
+        arg(at_fdcwd),
+        @intFromPtr(target),
+        at_symlink_follow,
+    ));
+}
+
+pub fn fchmod(fd: i32, mode: u32) Result {
+    return wrap(linux.syscall2(.fchmod, arg(fd), mode));
+}
+
+pub fn chmod(path: [*:0]const u8, mode: u32) Result {
+    return fchmodat(@intCast(at_fdcwd), path, mode);
+}
+
+pub fn fchmodat(directory: i32, path: [*:0]const u8, mode: u32) Result {
+    return wrap(linux.syscall3(.fchmodat, arg(directory), @intFromPtr(path), mode));
+}
+
+pub fn readlink(path: [*:0]const u8, buffer: []u8) Result {
+    return wrap(linux.syscall4(.readlinkat, arg(at_fdcwd), @intFromPtr(path), @intFromPtr(buffer.ptr), buffer.len));
+}
+
+pub fn ftruncate(fd: i32, length: u64) Result {
+    return wrap(linux.syscall2(.ftruncate, arg(fd), length));
+}
+
+/// Allocates the pages of a range, so that writing there cannot run out of space later.
+pub fn fallocate(fd: i32, offset: u64, length: u64) Result {
+    while (true) {
+        const result = wrap(linux.syscall4(.fallocate, arg(fd), 0, offset, length));
+        if (result == .errno and result.errno == .INTR) continue;
+        return result;
+    }
+}
+
+pub const FileKind = enum { file, directory, symlink, other };
+
+pub const FileInfo = struct {
+    kind: FileKind,
+    mode: u32,
+    uid: u32,
+    size: u64,
+    blocks: u64,
+    inode: u64,
+    device: u64,
+    links: u32,
+};
+
+pub const StatResult = union(enum) { info: FileInfo, errno: Errno };
+
+/// Of the file itself where the path is empty, without following a link where it is not.
+pub fn stat(directory: i32, path: [*:0]const u8) StatResult {
+    const at_empty_path = 0x1000;
+    const at_symlink_nofollow = 0x100;
+    const basic_stats: u32 = 0x7ff;
+    var raw: linux.Statx = undefined;
+    const result = wrap(linux.syscall5(
+        .statx,
+        arg(directory),
+        @intFromPtr(path),
+        at_empty_path | at_symlink_nofollow,
+        basic_stats,
+        @intFromPtr(&raw),
+    ));
+    if (result == .errno) return .{ .errno = result.errno };
+    const mode: u32 = raw.mode;
+    return .{ .info = .{
+        .kind = switch (mode & 0o170000) {
+            0o100000 => .file,
+            0o040000 => .directory,
+            0o120000 => .symlink,
+            else => .other,
+        },
+        .mode = mode & 0o7777,
+        .uid = raw.uid,
+        .size = raw.size,
+        .blocks = raw.blocks,
+        .inode = raw.ino,
+        .device = (@as(u64, raw.dev_major) << 32) | raw.dev_minor,
+        .links = raw.nlink,
+    } };
+}
+
+pub fn stat_path(path: [*:0]const u8) StatResult {
+    return stat(@intCast(at_fdcwd), path);
+}
+
+pub fn mmap_shared(fd: i32, length: u64) Result {
+    return map(length, 0x01, fd);
+}
+
+/// Zeroed private memory.
+pub fn mmap_private(length: u64) Result {
+    return map(length, 0x02 | 0x20 | 0x4000, -1);
+}
+
+fn map(length: u64, flags: u32, fd: i32) Result {
+    const read_write = 3;
+    return wrap(linux.syscall6(.mmap, 0, length, read_write, flags, arg(fd), 0));
+}
+
+/// Puts zeroed private memory in place of a mapping that somebody may still hold a view of.
+pub fn mmap_over(address: usize, length: u64) Result {
+    const private_anonymous_fixed_noreserve = 0x02 | 0x20 | 0x10 | 0x4000;
+    return wrap(linux.syscall6(.mmap, address, length, 3, private_anonymous_fixed_noreserve, arg(-1), 0));
+}
+
+pub fn munmap(address: usize, length: u64) void {
+    _ = linux.syscall2(.munmap, address, length);
+}
+
+pub fn memfd_create(name: [*:0]const u8) Result {
+    const cloexec_sealable = 1 | 2;
+    return wrap(linux.syscall2(.memfd_create, @intFromPtr(name), cloexec_sealable));
+}
+
+/// Against shrinking, growing and further seals.
+pub fn seal(fd: i32) Result {
+    const add_seals = 1033;
+    return wrap(linux.syscall3(.fcntl, arg(fd), add_seals, 0x1 | 0x2 | 0x4));
+}
+
+/// The kernel's lock on one byte of a file, held by an open file description (F_OFD_SETLK): it
+/// goes when the last descriptor of that description is closed, however the process dies.
+pub fn lock_byte(fd: i32, offset: u64) Result {
+    var lock = byte_lock(offset);
+    return wrap(linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock)));
+}
+
+pub fn unlock_byte(fd: i32, offset: u64) void {
+    var lock = byte_lock(offset);
+    lock.type = unlocked;
+    _ = linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock));
+}
+
+/// True: another description holds the byte. `null`: the kernel did not say.
+pub fn byte_locked(fd: i32, offset: u64) ?bool {
+    var lock = byte_lock(offset);
+    const result = wrap(linux.syscall3(.fcntl, arg(fd), linux.F.OFD_GETLK, @intFromPtr(&lock)));
+    if (result == .errno) return null;
+    return lock.type != unlocked;
+}
+
+const unlocked: i16 = 2;
+
+const ByteLock = extern struct {
+    type: i16,
+    whence: i16 = 0,
+    start: i64,
+    length: i64 = 1,
+    pid: i32 = 0,
+};
+
+fn byte_lock(offset: u64) ByteLock {
+    const write_lock = 1;
+    return .{ .type = write_lock, .start = @intCast(offset) };
+}
+
+/// Between processes, hence not PRIVATE. Returns for any reason: the caller looks again.
+pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {
+    const time: linux.kernel_timespec = .{
+        .sec = @intCast(timeout_ns / std.time.ns_per_s),
+        .nsec = @intCast(timeout_ns % std.time.ns_per_s),
+    };
+    const futex_wait_op = 0;
+    _ = linux.syscall4(.futex, @intFromPtr(word), futex_wait_op, expected, @intFromPtr(&time));
+}
+
+pub fn futex_wake_all(word: *const u32) void {
+    const futex_wake_op = 1;
+    _ = linux.syscall3(.futex, @intFromPtr(word), futex_wake_op, std.math.maxInt(i32));
+}
+
+pub fn sched_yield() void {
+    _ = linux.syscall0(.sched_yield);
+}
+
+const ClockGettime = *const fn (c_int, *linux.kernel_timespec) callconv(.c) c_int;
+
+pub fn monotonic_ns() u64 {
+    const clock_monotonic = 1;
+    var time: linux.kernel_timespec = undefined;
+    if (host.function(ClockGettime, "clock_gettime")) |quick| {
+        // Without entering the kernel, a fifth of the time.
+        _ = quick(clock_monotonic, &time);
+    } else {
+        _ = linux.syscall2(.clock_gettime, clock_monotonic, @intFromPtr(&time));
+    }
+    return @as(u64, @intCast(time.sec)) * std.time.ns_per_s + @as(u64, @intCast(time.nsec));
+}
+
+pub fn sleep_ns(duration_ns: u64) void {
+    const time: linux.kernel_timespec = .{
+        .sec = @intCast(duration_ns / std.time.ns_per_s),
+        .nsec = @intCast(duration_ns % std.time.ns_per_s),
+    };
+    _ = linux.syscall2(.nanosleep, @intFromPtr(&time), 0);
+}
+
+pub fn geteuid() u32 {
+    return @truncate(linux.syscall0(.geteuid));
+}
+
+pub fn getpid() u32 {
+    return @truncate(linux.syscall0(.getpid));
+}
+
+/// How long a file this process may make.
+pub fn file_bytes_limit() u64 {
+    const limit_of_files = 1;
+    const this_process = 0;
+    var limits: extern struct { soft: u64, hard: u64 } = undefined;
+    const result = wrap(linux.syscall4(.prlimit64, this_process, limit_of_files, 0, @intFromPtr(&limits)));
+    return if (result.ok()) limits.soft else std.math.maxInt(u64);
+}
+
+/// The kernel's version, a thousand for the major number and one for the minor; 0: it did not say.
+pub fn kernel_version() u32 {
+    var names: [6][65]u8 = undefined;
+    if (!wrap(linux.syscall1(.uname, @intFromPtr(&names))).ok()) return 0;
+    const release = 2;
+    var parts = std.mem.splitAny(u8, std.mem.sliceTo(&names[release], 0), ".-+");
+    var version: u32 = 0;
+    for ([_]u32{ 1000, 1 }) |unit| {
+        const number = std.fmt.parseInt(u16, parts.next() orelse return 0, 10) catch return 0;
+        version += unit * @min(number, 999);
+    }
+    return version;
+}
+
+pub fn random(buffer: []u8) void {
+    _ = linux.syscall3(.getrandom, @intFromPtr(buffer.ptr), buffer.len, 0);
+}
+
+pub const SocketKind = enum(u32) { stream = 1, datagram = 2 };
+
+pub fn unix_socket(kind: SocketKind) Result {
+    const family_unix = 1;
+    const nonblock_cloexec = 0o4000 | 0o2000000;
+    return wrap(linux.syscall3(.socket, family_unix, @backingInt(kind) | nonblock_cloexec, 0));
+}
+
+pub const UnixAddress = extern struct {
+    family: u16 = 1,
+    path: [108]u8 = @splat(0),
+};
+
+pub fn bind(fd: i32, address: *const UnixAddress) Result {
+    return wrap(linux.syscall3(.bind, arg(fd), @intFromPtr(address), @sizeOf(UnixAddress)));
+}
+
+pub fn listen(fd: i32, backlog: u32) Result {
+    return wrap(linux.syscall2(.listen, arg(fd), backlog));
+}
+
+pub fn connect(fd: i32, address: *const UnixAddress) Result {
+    return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(address), @sizeOf(UnixAddress)));
+}
+
+/// One byte, without waiting and without a signal where nobody listens any more.
+pub fn send_byte(fd: i32) Result {
+    const nosignal_dontwait = 0x4000 | 0x40;
+    const byte = [1]u8{1};
+    return wrap(linux.syscall6(.sendto, arg(fd), @intFromPtr(&byte), 1, nosignal_dontwait, 0, 0));
+}
+
+test "locks belong to the description, not to the process" {
+    const memory = memfd_create("test").fd();
+    defer close(memory);
+    var path_buffer: [64]u8 = undefined;
+    const path = try std.fmt.bufPrintSentinel(&path_buffer, "/proc/self/fd/{d}", .{memory}, 0);
+    const a = open(path, o_rdwr | o_cloexec, 0).fd();
+    const b = open(path, o_rdwr | o_cloexec, 0).fd();
+    defer close(b);
+    try std.testing.expect(lock_byte(a, 1 << 62).ok());
+    try std.testing.expectEqual(true, byte_locked(b, 1 << 62));
+    try std.testing.expectEqual(Errno.AGAIN, lock_byte(b, 1 << 62).errno);
+    close(a);
+    try std.testing.expectEqual(false, byte_locked(b, 1 << 62));
+}

@@ -1,0 +1,15 @@
+//! The unit tests of the library.
+
+test {
+    _ = @import("abi.zig");
+    _ = @import("bells.zig");
+    _ = @import("handle.zig");
+    _ = @import("layout.zig");
+    _ = @import("lib.zig");
+    _ = @import("participants.zig");
+    _ = @import("protocol_test.zig");
+    _ = @import("shared.zig");
+    _ = @import("sys.zig");
+    _ = @import("target.zig");
+    _ = @import("words.zig");
+}

@@ -1,0 +1,198 @@
+//! Sleeping and waking. A sleeper announces that it lies down, looks again, sleeps; who publishes
+//! looks for sleepers afterwards. Both sides are sequentially consistent, so one sees the other.
+//!
+//! A ringer rings first and marks the sleeper as rung then: marked first, a ringer that is stopped
+//! in between would hide the sleeper from everybody else.
+
+const std = @import("std");
+const words = @import("words.zig");
+const layout = @import("layout.zig");
+const Handle = @import("handle.zig").Handle;
+const NotifyType = @import("notify.zig").NotifyType;
+const ParticipantsType = @import("participants.zig").ParticipantsType;
+
+/// A spin hit costs 0.1 µs and a wake-up 25–30 µs on a virtual machine. 200 pauses (5.6 µs) and 50
+/// yields behave well both alone and when there are more processes than processors.
+///
+/// Where both sides share a processor every pause keeps the other one from answering, so the spin
+/// shrinks while answers come only after a yield. It has a floor, above the round trip between two
+/// processors, or one bad moment would turn it off for ever.
+pub const spin_turns_max = 200;
+const spin_turns_min = 16;
+const yield_turns = 50;
+
+/// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
+/// second, little enough for a process that waits for hours.
+const slices_ms = [_]u32{ 5, 10, 20, 50 };
+
+pub const For = packed struct(u2) {
+    requests: bool = false,
+    room: bool = false,
+};
+
+pub fn WaitType(comptime Shared: type) type {
+    return struct {
+        const Participants = ParticipantsType(Shared);
+        const Notify = NotifyType(Shared);
+
+        /// The part of a blocking wait before it sleeps.
+        pub const Patience = struct {
+            turn: u32 = 0,
+            spin_turns: u32,
+
+            pub fn of(handle: *const Handle) Patience {
+                return .{ .spin_turns = handle.spin_turns };
+            }
+
+            /// Where a look is too dear to be taken in a tight loop.
+            pub const yielding: Patience = .{ .spin_turns = 0 };
+
+            /// True: look again; false: it is time to sleep.
+            pub inline fn again(patience: *Patience) bool {
+                if (patience.turn < patience.spin_turns) {
+                    Shared.pause();
+                } else if (patience.turn < patience.spin_turns + yield_turns) {
+                    Shared.yield();
+                } else {
+                    return false;
+                }
+                patience.turn += 1;
+                return true;
+            }
+
+            /// What was waited for is there: remembers which part of the wait brought it.
+            pub inline fn learn(patience: *const Patience, handle: *Handle) void {
+                if (patience.turn == 0) return;
+                if (patience.turn <= patience.spin_turns) {
+                    handle.spin_turns = @min(spin_turns_max, patience.spin_turns * 2);
+                } else {
+                    handle.spin_turns = @max(spin_turns_min, patience.spin_turns / 2);
+                }
+            }
+        };
+
+        /// Announces a sleep; the caller looks once more before it sleeps.
+        pub fn announce(handle: *Handle, state: words.WaitState, what: For) void {
+            const entry = handle.map.participant(handle.index);
+            const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
+            const header = handle.map.header();
+            if (what.requests) set(&header.waiting_servers, handle.index);
+            if (what.room) set(&header.waiting_for_room, handle.index);
+            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);
+        }
+
+        pub fn awake(handle: *Handle) void {
+            const entry = handle.map.participant(handle.index);
+            const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
+            if (old.state != .awake) {
+                Shared.store(words.WaitWord, &entry.wait, .{ .number = old.number }, .seq_cst);
+            }
+            const header = handle.map.header();
+            clear(&header.waiting_servers, handle.index);
+            clear(&header.waiting_for_room, handle.index);
+        }
+
+        /// Sleeps until rung, or for the slice that is due, or until the deadline.
+        pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
+            var duration_ns = @as(u64, slices_ms[@min(slice.*, slices_ms.len - 1)]) * std.time.ns_per_ms;
+            slice.* +|= 1;
+            if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
+            const entry = handle.map.participant(handle.index);
+            const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);
+            if (word.state != .futex) return;
+            Shared.futex_wait(futex(entry), @truncate(@as(u64, @bitCast(word))), duration_ns);
+        }
+
+        /// Wakes one server that sleeps. True: somebody was rung, or has been and may not have
+        /// looked yet, so that the caller stays responsible for its request.
+        pub fn wake_server(handle: *Handle) bool {
+            Notify.ring_servers(handle);
+            return wake_one(handle, &handle.map.header().waiting_servers);
+        }
+
+        /// A slot is free: whoever waits for one may look.
+        pub fn wake_room(handle: *Handle) void {
+            _ = wake_one(handle, &handle.map.header().waiting_for_room);
+        }
+
+        fn wake_one(handle: *Handle, set_words: *[layout.participants_max / 64]u64) bool {
+            const used = Participants.used_count(handle);
+            var seen_rung = false;
+            for (set_words[0 .. (used + 63) / 64], 0..) |*set_word, word_index| {
+                var bits = Shared.load(u64, set_word, .seq_cst);
+                while (bits != 0) : (bits &= bits - 1) {
+                    const index: words.ParticipantIndex = @intCast(word_index * 64 + @ctz(bits));
+                    switch (ring(handle, index)) {
+                        .rung => return true,
+                        .rung_before => seen_rung = true,
+                        .not_asleep => {},
+                    }
+                }
+            }
+            return seen_rung;
+        }
+
+        /// Wakes one participant if it sleeps.
+        pub inline fn wake(handle: *Handle, index: words.ParticipantIndex) void {
+            const word = Shared.load(words.WaitWord, &handle.map.participant(index).wait, .seq_cst);
+            if (word.asleep()) _ = ring(handle, index);
+            Notify.ring(handle, index);
+        }
+
+        /// After a repair, and for a newcomer that sleepers have to watch.
+        pub fn wake_all(handle: *Handle) void {
+            for (0..Participants.used_count(handle)) |index| wake(handle, @intCast(index));
+        }
+
+        const Rung = enum { rung, rung_before, not_asleep };
+
+        fn ring(handle: *Handle, index: words.ParticipantIndex) Rung {
+            const entry = handle.map.participant(index);
+            const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
+            // One that has left or was repaired may have left its word as it slept.
+            const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+            if (participant.state != .joined) return .not_asleep;
+            switch (word.state) {
+                .awake => return .not_asleep,
+                .rung => return .rung_before,
+                .futex => Shared.futex_wake(futex(entry)),
+                .bell => {
+                    const bell = Shared.load(u32, &entry.bell, .acquire);
+                    if (!Shared.ring_bell(&handle.bells, index, participant.epoch, bell)) return .not_asleep;
+                },
+            }
+            const rung: words.WaitWord = .{ .state = .rung, .number = word.number };
+            _ = Shared.cas(words.WaitWord, &entry.wait, word, rung, .acq_rel);
+            count(handle, "wakeups");
+            return .rung;
+        }
+
+        pub fn count(handle: *Handle, comptime name: []const u8) void {
+            const counter = &@field(handle.map.participant(handle.index).counters, name);
+            // One writer: a load and a store, no locked instruction.
+            const value = Shared.load(u64, counter, .monotonic);
+            Shared.store(u64, counter, value +% 1, .monotonic);
+        }
+
+        /// Only the owner of an index touches its bit. A repairer that cleared the bit of a dead
+        /// participant might be stopped and clear its successor's.
+        fn set(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
+            _ = Shared.fetch_or(&set_words[index / 64], bit(index), .seq_cst);
+        }
+
+        fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
+            const word = &set_words[index / 64];
+            if (Shared.load(u64, word, .monotonic) & bit(index) == 0) return;
+            _ = Shared.fetch_and(word, ~bit(index), .acq_rel);
+        }
+    };
+}
+
+fn bit(index: words.ParticipantIndex) u64 {
+    return @as(u64, 1) << @truncate(index);
+}
+
+/// The low half of the wait word, which holds its state.
+fn futex(entry: *layout.Participant) *const u32 {
+    return @ptrCast(&entry.wait);
+}
