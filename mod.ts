@@ -1,0 +1,63 @@
+/**
+ * Calls between TypeScript processes through shared memory, in Deno and in Bun.
+ *
+ * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} asks. They may run in any
+ * mix of runtimes on one Linux machine.
+ *
+ * Every call that can wait has three forms: `name()` returns a promise and leaves the event loop
+ * free, `nameSync()` blocks the thread, `tryName()` never waits. Times are milliseconds, sizes are
+ * bytes. What fails is a {@linkcode TandemError} with a code; wrong arguments are `TypeError` and
+ * `RangeError`.
+ *
+ * @example A server and a client, here in one process
+ * ```ts
+ * import { Client, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // One process, or several of them:
+ * await using server = Server.open("thumbs");
+ * const serving = server.serve((request) => request.text().toUpperCase());
+ *
+ * // Any other process, in either runtime:
+ * using client = await Client.connect("thumbs", { timeout: 5_000 });
+ * const answer = await client.request("hello", { timeout: 1_000 });
+ * assertEquals(new TextDecoder().decode(answer), "HELLO");
+ *
+ * // The channel stays until somebody removes it.
+ * server.unlink();
+ * server.close();
+ * await serving;
+ * ```
+ *
+ * @module
+ */
+export { Call } from "./src/channel/call.ts";
+export { Client } from "./src/channel/client.ts";
+export { Draft } from "./src/channel/draft.ts";
+export { ChannelHandle } from "./src/channel/handle.ts";
+export { IntCall } from "./src/channel/int_call.ts";
+export { IntClient } from "./src/channel/int_client.ts";
+export { IntServerRequest } from "./src/channel/int_request.ts";
+export { type IntResult, IntServer } from "./src/channel/int_server.ts";
+export type { IntValue } from "./src/channel/int_value.ts";
+export type {
+  ChannelOptions,
+  GetOptions,
+  GetSyncOptions,
+  IntChannelOptions,
+  IntoOption,
+  RequestOptions,
+  RequestSyncOptions,
+  SendOptions,
+  SendSyncOptions,
+  ServeOptions,
+  ServeSyncOptions,
+  WaitOptions,
+  WaitSyncOptions,
+} from "./src/channel/options.ts";
+export type { Payload } from "./src/channel/payload.ts";
+export { ServerRequest } from "./src/channel/request.ts";
+export type { Result } from "./src/channel/serve.ts";
+export { Server } from "./src/channel/server.ts";
+export type { Stats } from "./src/channel/stats.ts";
+export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";

@@ -1,0 +1,188 @@
+/**
+ * One open participant of a channel, as servers and clients have it inside.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import type { Backend } from "../ffi/backend.ts";
+import {
+  Control,
+  controlBytes,
+  openAnonymous,
+  openCreateNew,
+  openFromFd,
+  openOrCreate,
+  openRoleServer,
+  pathBytesMax,
+} from "../ffi/layout.ts";
+import { backend, native } from "../ffi/load.ts";
+import type { Native } from "../ffi/symbols.ts";
+import { type ControlBlock, openFailure } from "./failure.ts";
+import { Memory } from "./memory.ts";
+import { type ChannelOptions, checkWhole, describe, encodeOptions } from "./options.ts";
+
+/** How a channel is opened. */
+export const How: Readonly<
+  Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd", number>
+> = {
+  attach: 0,
+  openOrCreate,
+  createNew: openCreateNew,
+  anonymous: openAnonymous,
+  fromFd: openFromFd,
+};
+
+/** What every operation needs of an open channel. */
+export interface Channel extends ControlBlock {
+  readonly backend: Backend;
+  readonly native: Native;
+  /** The native handle. */
+  readonly address: number;
+  readonly memory: Memory;
+  readonly path: string | null;
+  readonly fd: number;
+  readonly slots: number;
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  readonly maxDeliveries: number;
+  isOpen: boolean;
+}
+
+const encoder = new TextEncoder();
+
+/** Left in an orderly way when the process ends so: what they hold goes on at once. */
+const openChannels: Set<Channel> = new Set();
+let isExitWatched = false;
+
+function remember(channel: Channel): void {
+  openChannels.add(channel);
+  if (isExitWatched) return;
+  isExitWatched = true;
+  channel.backend.onExit(() => {
+    for (const open of openChannels) closeChannel(open);
+  });
+}
+
+/** A control block of its own for an operation without a handle. */
+export function newControl(): ControlBlock {
+  const buffer = new ArrayBuffer(controlBytes);
+  return { words: new Uint32Array(buffer), numbers: new Float64Array(buffer) };
+}
+
+/** Opens a channel in the role of a server or of a client. */
+export function openChannel(
+  role: "server" | "client",
+  target: string,
+  how: number,
+  options: ChannelOptions = {},
+  fd: number = NaN,
+): Channel {
+  const encoded = encodeOptions(options, fd);
+  const bytes = encodeTarget(target);
+  const library = native();
+  const control = newControl();
+  const path = new Uint8Array(pathBytesMax);
+  const operation = how | (role === "server" ? openRoleServer : 0);
+  const { words, numbers } = control;
+  const status = library.tandem_open(bytes, bytes.byteLength, operation, encoded, words, path);
+  if (status < 0) throw openFailure(status, triedToOpen(role, target, how, fd), control);
+  const pathLength = words[Control.pathLength]!;
+  const place = {
+    base: numbers[Control.base]!,
+    slots: words[Control.slots]!,
+    denseBytes: numbers[Control.denseBytes]!,
+    slotsOffset: numbers[Control.slotsOffset]!,
+    areaStride: numbers[Control.areaStride]!,
+    responseOffset: numbers[Control.responseOffset]!,
+  };
+  const channel: Channel = {
+    backend: backend(),
+    native: library,
+    words,
+    numbers,
+    address: numbers[Control.handle]!,
+    memory: new Memory(backend(), place),
+    path: pathLength > 0 ? new TextDecoder().decode(path.subarray(0, pathLength)) : null,
+    fd: words[Control.fd]! | 0,
+    slots: place.slots,
+    maxRequestBytes: words[Control.maxRequestBytes]!,
+    maxResponseBytes: words[Control.maxResponseBytes]!,
+    maxDeliveries: words[Control.maxDeliveries]!,
+    isOpen: true,
+  };
+  remember(channel);
+  return channel;
+}
+
+/** Opens the channel behind a descriptor; `kind` is 0 or `openKindInt`. */
+export function openChannelFromFd(role: "server" | "client", fd: number, kind = 0): Channel {
+  return openChannel(role, "", How.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
+}
+
+function triedToOpen(role: string, target: string, how: number, fd: number): string {
+  if (how & openFromFd) return `open a ${role} on file descriptor ${fd}`;
+  if (how & openAnonymous) return "make an anonymous channel";
+  const verb = how & openCreateNew ? "create" : "open";
+  return `${verb} channel ${JSON.stringify(target)}`;
+}
+
+/** @throws {TypeError} for what is no string */
+function encodeTarget(target: string): Uint8Array {
+  if (typeof target !== "string") {
+    throw new TypeError(`Cannot use ${describe(target)} as a target: give a name or a path`);
+  }
+  return encoder.encode(target);
+}
+
+/** Leaves the channel. Twice is fine. */
+export function closeChannel(channel: Channel): void {
+  if (!channel.isOpen) return;
+  channel.isOpen = false;
+  openChannels.delete(channel);
+  const complete = channel.memory.detach();
+  channel.native.tandem_close(channel.address, complete ? 0 : 1);
+}
+
+/**
+ * Removes a channel's name.
+ *
+ * @returns false when there was none
+ */
+export function unlinkChannel(target: string): boolean {
+  const bytes = encodeTarget(target);
+  const control = newControl();
+  const status = native().tandem_unlink(bytes, bytes.byteLength, control.words);
+  if (status < 0) {
+    throw openFailure(status, `unlink channel ${JSON.stringify(target)}`, control);
+  }
+  return status === 1;
+}
+
+/** @throws {TandemError} `CLOSED` */
+export function checkOpen(channel: Channel, what: string): void {
+  if (!channel.isOpen) throw closedError(what);
+}
+
+/** For everything that a closed handle is asked to do. */
+export function closedError(what: string): TandemError {
+  const found = what === "client" || what === "server" ? "it" : "the handle that it came from";
+  return new TandemError("CLOSED", `Cannot use this ${what}: ${found} is closed; open another one`);
+}
+
+/** The id of a call: its generation and its slot. */
+export function idOf(slot: number, low: number, high: number): bigint {
+  return (BigInt(high) << 48n) | (BigInt(low) << 16n) | BigInt(slot);
+}
+
+/** The parts of an id; null for what cannot be one. */
+export function partsOf(id: bigint): { slot: number; low: number; high: number } | null {
+  if (typeof id !== "bigint") {
+    throw new TypeError(`Cannot use ${describe(id)} as an id: give the id of a call, a bigint`);
+  }
+  if (id < 0n || id >= 1n << 62n) return null;
+  return {
+    slot: Number(id & 0xffffn),
+    low: Number((id >> 16n) & 0xffffffffn),
+    high: Number(id >> 48n),
+  };
+}

@@ -1,0 +1,616 @@
+/**
+ * The side that asks.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import {
+  cancelKeepAnswer,
+  Control,
+  sendBlock,
+  sendDeliveriesShift,
+  sendOneWay,
+  sendText,
+  sendWatched,
+  Status,
+} from "../ffi/layout.ts";
+import { Call, type CallHome } from "./call.ts";
+import { answerFailed, type CallPlace, CallWaits } from "./call_waits.ts";
+import {
+  type Channel,
+  checkOpen,
+  closeChannel,
+  How,
+  openChannel,
+  openChannelFromFd,
+  partsOf,
+} from "./channel.ts";
+import { connectTo } from "./connect.ts";
+import { Draft, type DraftSender } from "./draft.ts";
+import { callFailure } from "./failure.ts";
+import { ChannelHandle } from "./handle.ts";
+import { Loop } from "./loop.ts";
+import {
+  type ChannelOptions,
+  checkInto,
+  checkWhole,
+  deadlineAfter,
+  type RequestOptions,
+  type RequestSyncOptions,
+  type SendOptions,
+  type SendSyncOptions,
+  timeoutOf,
+  type WaitOptions,
+} from "./options.ts";
+import { copyEncoded, encode, encoded, type Payload } from "./payload.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Answers up to this length need one native call. */
+const scratch: Bytes = new Uint8Array(4096);
+
+/**
+ * Asks servers of a channel and gets their answers. It belongs to its thread: a Worker opens its own.
+ *
+ * Every form of waiting has three names: `request` returns a promise and leaves the event loop free,
+ * `requestSync` blocks the thread, `trySend` never waits.
+ *
+ * @example
+ * ```ts
+ * import { Client, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Server.anonymous();
+ * const serving = server.serve((request) => request.text().toUpperCase());
+ *
+ * using client = Client.fromFd(server.fd);
+ * const answer = await client.request("hello");
+ * assertEquals(new TextDecoder().decode(answer), "HELLO");
+ * server.close();
+ * await serving;
+ * ```
+ */
+export class Client extends ChannelHandle {
+  readonly #channel: Channel;
+  readonly #waits: CallWaits;
+  readonly #loop: Loop;
+  readonly #home: CallHome;
+  readonly #sender: DraftSender;
+  /** The view of the last `into` that an answer was shorter than. */
+  #lastInto: Bytes = scratch;
+  #lastView: Bytes = scratch;
+
+  /** @ignore Made by {@linkcode open}, {@linkcode connect} and {@linkcode fromFd}. */
+  constructor(channel: Channel) {
+    super(channel, "client");
+    this.#channel = channel;
+    this.#waits = new CallWaits(channel);
+    this.#loop = new Loop(channel, this.#waits);
+    this.#waits.onSettled = () => this.#loop.settle();
+    this.#home = { channel, waits: this.#waits, loop: this.#loop };
+    this.#sender = {
+      check: (options) => this.#checkOptions(options),
+      send: (place, length, options) => this.#sendDraft(place, length, options),
+      post: (place, length) => void this.#publish(place, length, undefined, sendOneWay),
+      request: (place, length, options) => this.#requestDraft(place, length, options),
+      requestSync: (place, length, options) => this.#requestDraftSync(place, length, options),
+    };
+  }
+
+  /**
+   * Attaches to a channel.
+   *
+   * @example A client that may be there before its server
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using client = Client.open("early-bird", { create: { slots: 8 } });
+   * using call = client.sendSync("hello");
+   *
+   * using server = Server.open("early-bird");
+   * server.receiveSync()?.reply("hello yourself");
+   * assertEquals(new TextDecoder().decode(call.getSync()), "hello yourself");
+   * server.unlink();
+   * ```
+   *
+   * @param target a name of letters, digits, dots, underscores and hyphens, which lies in
+   * `$TANDEM_DIR` or in `/dev/shm/tandem-<uid>`; or a path, which has a slash in it
+   * @param options `create`: make the channel with these sizes when there is none
+   * @throws {TandemError} `NOT_FOUND` at once when there is no channel, unless `create` is given;
+   * `MISMATCH` when it is a channel for integers or a size differs; `INCOMPATIBLE` when it is of
+   * another version; `CORRUPT` when it is no channel; `PERMISSION`; `NO_SPACE`; `BUSY` when 1,024
+   * handles are open on it; `TOO_LARGE` when the sizes are too large together; `UNSUPPORTED`
+   * @throws {TypeError} for a name that cannot be
+   * @throws {RangeError} for a size that cannot be
+   */
+  static open(target: string, options: { readonly create?: ChannelOptions } = {}): Client {
+    const { create } = options;
+    const how = create ? How.openOrCreate : How.attach;
+    return new Client(openChannel("client", target, how, create));
+  }
+
+  /**
+   * Attaches to a channel, and waits for somebody to make it where there is none.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const connecting = Client.connect("patience", { timeout: 5_000 });
+   * using server = Server.open("patience");
+   * using client = await connecting;
+   * assertEquals(client.servers, 1);
+   * server.unlink();
+   * ```
+   *
+   * @param target as of {@linkcode open}
+   * @param options `timeout`: milliseconds, 0 tries once; `signal`: its abort rejects with its reason
+   * @throws {TandemError} `TIMEOUT` when there is none in time, and as {@linkcode open}
+   */
+  static connect(target: string, options: WaitOptions = {}): Promise<Client> {
+    return connectTo(target, options, () => Client.open(target));
+  }
+
+  /**
+   * Attaches to the channel behind a descriptor, which is duplicated: the caller keeps its own.
+   *
+   * @param fd a descriptor of a channel, such as {@linkcode Server.fd}, maybe inherited
+   * @throws {TandemError} `CORRUPT` when it is no channel, and as {@linkcode open}
+   * @throws {RangeError} for what cannot be a descriptor
+   */
+  static fromFd(fd: number): Client {
+    return new Client(openChannelFromFd("client", fd));
+  }
+
+  /**
+   * This handle's calls in flight, drafts not counted.
+   *
+   * @throws {TandemError} `CLOSED`
+   */
+  get pending(): number {
+    checkOpen(this.#channel, "client");
+    return this.#channel.native.tandem_pending(this.#channel.address);
+  }
+
+  /**
+   * Server handles open on the channel now, whether they receive or not.
+   *
+   * @throws {TandemError} `CLOSED`
+   */
+  get servers(): number {
+    checkOpen(this.#channel, "client");
+    return this.#channel.native.tandem_servers(this.#channel.address);
+  }
+
+  /**
+   * Sends a request and waits for its answer; the event loop goes on.
+   *
+   * @example Give up after a second, or when somebody loses interest
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = Server.anonymous();
+   * const serving = server.serve((request) => request.text().length.toString());
+   * using client = Client.fromFd(server.fd);
+   *
+   * const { signal } = new AbortController();
+   * const answer = await client.request("hello", { timeout: 1_000, signal });
+   * assertEquals(new TextDecoder().decode(answer), "5");
+   * server.close();
+   * await serving;
+   * ```
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @param options `timeout`: milliseconds, one deadline, first for a slot (`BUSY`) and then for the
+   * answer (`TIMEOUT`), across redeliveries; an abort of `signal` cancels the request and rejects with
+   * its reason; `into`: where the answer is written; `maxDeliveries`: as of {@linkcode ChannelOptions}
+   * @returns the answer's bytes: a copy, or a view of `into`
+   * @throws {TandemError} `TIMEOUT` and `BUSY` when time is over; `TOO_LARGE` when the request is longer
+   * than the channel takes, or the answer than `into`; `SERVER_DIED` when no delivery is left;
+   * `CANCELLED`; `NO_SPACE` when memory is full, and nothing was sent; `NOT_FOUND` when the channel was
+   * unlinked; `CLOSED`
+   * @throws {RemoteError} when the handler failed
+   * @throws {TypeError} for what is no payload
+   * @throws {RangeError} for a negative or NaN `timeout`, or more deliveries than the channel allows
+   */
+  // deno-lint-ignore require-await -- so that wrong arguments reject
+  async request(
+    payload: Payload,
+    options?: RequestOptions,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    checkOpen(this.#channel, "client");
+    const timeout = timeoutOf(options);
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const deliveries = this.#deliveries(options);
+    const deadline = deadlineAfter(timeout);
+    const into = checkInto(options?.into);
+    // After everything that the user's own code may run in.
+    encode(payload);
+    const flags = deliveries | this.#textFlag() | sendWatched;
+    const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
+    if (place) return this.#answer(place, into, deadline, signal);
+    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    return this.#whenRoom(flags, deadline, signal)
+      .then((later) => this.#answer(later, into, deadline, signal));
+  }
+
+  /**
+   * Sends a request and blocks the thread until its answer is there: the quickest form. Signal
+   * handlers of the runtime do not run meanwhile.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server, TandemError } from "@tandem/ipc";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * // The server is of this thread, which is blocked, and so nobody answers.
+   * const error = assertThrows(() => client.requestSync("hello", { timeout: 10 }), TandemError);
+   * assertEquals(error.code, "TIMEOUT");
+   * ```
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @param options as of {@linkcode request}, but for `signal`
+   * @returns the answer's bytes: a copy, or a view of `into`
+   * @throws {TandemError} as {@linkcode request}
+   */
+  requestSync(payload: Payload, options?: RequestSyncOptions): Uint8Array<ArrayBuffer> {
+    const channel = this.#channel;
+    const timeout = timeoutOf(options);
+    const into = checkInto(options?.into);
+    const target = into ?? scratch;
+    const deliveries = this.#deliveries(options);
+    encode(payload);
+    const flags = deliveries | this.#textFlag();
+    // Last: what reads options may close the handle.
+    checkOpen(channel, "client");
+    const { native, address, words } = channel;
+    const status = native.tandem_request(
+      address,
+      encoded.bytes,
+      encoded.length,
+      flags,
+      timeout,
+      target,
+      target.byteLength,
+      words,
+    );
+    this.#loop.restore();
+    if (this.#waits.isPending) this.#lastCall();
+    if (status >= 0) return into ? this.#viewOf(into, status) : scratch.slice(0, status);
+    return this.#requestFailed(status, target, into !== undefined);
+  }
+
+  /** A view of the answer at the front of `into`, the same object as long as its length is. */
+  #viewOf(into: Bytes, length: number): Bytes {
+    if (length === into.byteLength) return into;
+    if (this.#lastInto !== into || this.#lastView.byteLength !== length) {
+      this.#lastInto = into;
+      this.#lastView = into.subarray(0, length);
+    }
+    return this.#lastView;
+  }
+
+  #requestFailed(status: number, target: Bytes, isInto: boolean): Bytes {
+    const isAnswered = status === -Status.longer || status === -Status.remote;
+    if (status === -Status.tooLarge) throw this.#tooLarge(encoded.length);
+    if (!isAnswered) throw callFailure(status, "finish a request");
+    return answerFailed(this.#channel, this.#lastCall(), status, target, isInto, true)!;
+  }
+
+  /**
+   * Sends a request if a slot is free; never waits.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous({ slots: 1 });
+   * using client = Client.fromFd(server.fd);
+   * using call = client.trySend("first");
+   * assertEquals(call?.tryGet(), null);
+   * assertEquals(client.trySend("second"), null);
+   * ```
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @param options `timeout`: the life of the call from now on, in milliseconds
+   * @returns the call, to get its answer; null: no slot is free
+   * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the channel was unlinked; `CLOSED`
+   * @throws {TypeError} for what is no payload
+   */
+  trySend(payload: Payload, options?: SendSyncOptions): Call | null {
+    checkOpen(this.#channel, "client");
+    const timeout = timeoutOf(options);
+    const deadline = deadlineAfter(timeout);
+    const deliveries = this.#deliveries(options);
+    encode(payload);
+    const flags = deliveries | this.#textFlag();
+    const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
+    return place && new Call(this.#home, place, deadline);
+  }
+
+  /**
+   * Sends a request; blocks the thread while no slot is free.
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @param options `timeout`: milliseconds, one deadline, for a slot and for the life of the call
+   * @returns the call, to get its answer
+   * @throws {TandemError} `BUSY`, and as {@linkcode trySend}
+   */
+  sendSync(payload: Payload, options?: SendSyncOptions): Call {
+    checkOpen(this.#channel, "client");
+    const deliveries = this.#deliveries(options);
+    const timeout = timeoutOf(options);
+    const deadline = deadlineAfter(timeout);
+    encode(payload);
+    const flags = deliveries | this.#textFlag() | sendBlock;
+    try {
+      // Only where it may not wait does it come back without a place.
+      const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout)!;
+      return new Call(this.#home, place, deadline);
+    } finally {
+      this.#loop.restore();
+    }
+  }
+
+  /**
+   * Sends a request; waits while no slot is free, and the event loop goes on.
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @param options `timeout`: milliseconds, one deadline, for a slot and for the life of the call;
+   * `signal`: its abort ends the wait for a slot
+   * @returns the call, to get its answer
+   * @throws {TandemError} `BUSY`, and as {@linkcode trySend}
+   */
+  async send(payload: Payload, options?: SendOptions): Promise<Call> {
+    checkOpen(this.#channel, "client");
+    const timeout = timeoutOf(options);
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const deadline = deadlineAfter(timeout);
+    const deliveries = this.#deliveries(options);
+    encode(payload);
+    const flags = deliveries | this.#textFlag();
+    const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
+    if (place) return new Call(this.#home, place, deadline);
+    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    return new Call(this.#home, await this.#whenRoom(flags, deadline, signal), deadline);
+  }
+
+  /**
+   * Sends a request whose answer goes nowhere. It never waits, and outlives this process.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * assertEquals(client.post("something happened"), true);
+   * client.close();
+   *
+   * const request = server.tryReceive()!;
+   * assertEquals([request.text(), request.oneWay], ["something happened", true]);
+   * request.reply();
+   * ```
+   *
+   * @param payload bytes, or a string to be sent as UTF-8
+   * @returns false: no slot is free
+   * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the channel was unlinked; `CLOSED`
+   * @throws {TypeError} for what is no payload
+   */
+  post(payload: Payload): boolean {
+    checkOpen(this.#channel, "client");
+    encode(payload);
+    const flags = this.#deliveries(undefined) | this.#textFlag() | sendOneWay;
+    return this.#trySend(encoded.bytes, encoded.length, flags, NaN) !== null;
+  }
+
+  /**
+   * Request memory to be filled in place, so that sending copies nothing. See {@linkcode Draft} for an
+   * example.
+   *
+   * @param byteLength the length of the request in bytes
+   * @returns a draft, which holds a slot until it is sent or discarded
+   * @throws {TandemError} `BUSY` when no slot is free; `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the
+   * channel was unlinked; `CLOSED`
+   * @throws {RangeError} for what cannot be a length
+   */
+  allocate(byteLength: number): Draft {
+    checkOpen(this.#channel, "client");
+    checkWhole(byteLength, "byteLength", 0, Number.MAX_SAFE_INTEGER);
+    const { native, address, words, memory, maxRequestBytes } = this.#channel;
+    const tried = `allocate a request of ${byteLength} bytes`;
+    if (byteLength > maxRequestBytes) throw this.#tooLarge(byteLength);
+    const status = native.tandem_allocate(address, byteLength, words);
+    if (status === 0) throw callFailure(-Status.busy, tried);
+    if (status < 0) throw callFailure(status, tried);
+    const place = this.#lastCall();
+    return new Draft(this.#home, this.#sender, place, memory.request(place.slot, byteLength));
+  }
+
+  /**
+   * Cancels a call of the channel that is not answered yet, whichever process made it.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * using other = Client.fromFd(server.fd);
+   * using call = client.sendSync("never mind");
+   * assertEquals(other.cancel(call.id), true);
+   * assertEquals(server.tryReceive(), null);
+   * ```
+   *
+   * @param id of the call: {@linkcode Call.id}, {@linkcode ServerRequest.id}
+   * @returns true: its client gets `CANCELLED`; false: there is no such call any more
+   * @throws {TandemError} `CLOSED`
+   * @throws {TypeError} for what is no bigint
+   */
+  cancel(id: bigint): boolean {
+    checkOpen(this.#channel, "client");
+    const place = partsOf(id);
+    if (!place) return false;
+    const { native, address } = this.#channel;
+    const { slot, low, high } = place;
+    const isCancelled = native.tandem_cancel(address, slot, low, high, cancelKeepAnswer) === 1;
+    if (isCancelled) {
+      this.#waits.settleOwn(place);
+      this.#loop.settle();
+    }
+    return isCancelled;
+  }
+
+  /**
+   * Cancels this handle's calls in flight and leaves the channel; its pending promises reject with
+   * `CLOSED`. Posted requests stay. Twice is fine.
+   */
+  override close(): void {
+    if (!this.#channel.isOpen) return;
+    this.#loop.close();
+    closeChannel(this.#channel);
+    this.#waits.close();
+  }
+
+  /** How many deliveries the call allows, where the native side reads it. */
+  #deliveries(options: SendSyncOptions | undefined): number {
+    const deliveries = options?.maxDeliveries;
+    const { maxDeliveries } = this.#channel;
+    const count = deliveries === undefined
+      ? maxDeliveries
+      : checkWhole(deliveries, "maxDeliveries", 1, maxDeliveries);
+    return count << sendDeliveriesShift;
+  }
+
+  /** Of a payload that has just been encoded. */
+  #textFlag(): number {
+    return encoded.isText ? sendText : 0;
+  }
+
+  /** Null: no slot is free. */
+  #trySend(bytes: Uint8Array, length: number, flags: number, timeout: number): CallPlace | null {
+    // Here and not only at the start: what reads options may close the handle.
+    checkOpen(this.#channel, "client");
+    const { native, address, words } = this.#channel;
+    const status = native.tandem_send(address, bytes, length, flags, timeout, words);
+    if (status === 0) return null;
+    if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status < 0) throw callFailure(status, "send a request");
+    if (status === 2) this.#loop.nudge();
+    return this.#lastCall();
+  }
+
+  /** What the native side has just made. */
+  #lastCall(): CallPlace {
+    const { words } = this.#channel;
+    const place = {
+      slot: words[Control.slot]!,
+      low: words[Control.generationLow]!,
+      high: words[Control.generationHigh]!,
+    };
+    if (this.#waits.isPending) this.#waits.displace(place);
+    return place;
+  }
+
+  #tooLarge(length: number): TandemError {
+    return new TandemError(
+      "TOO_LARGE",
+      `Cannot send a request of ${length} bytes: the channel takes ${this.maxRequestBytes}; ` +
+        "make it with a larger maxRequestBytes",
+    );
+  }
+
+  #answer(
+    place: CallPlace,
+    into: Bytes | undefined,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Bytes> {
+    const promise = this.#waits.add(place, "answer", {
+      into,
+      ownsCall: true,
+      endsCall: true,
+      deadline,
+      signal,
+    });
+    this.#loop.start(deadline);
+    return promise;
+  }
+
+  /** Sends what is in `encoded` as soon as a slot is free. */
+  #whenRoom(
+    flags: number,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<CallPlace> {
+    const bytes = copyEncoded();
+    const promise = this.#waits.addRoom(deadline, signal, () => {
+      const left = deadline === Infinity ? NaN : Math.max(0, deadline - performance.now());
+      return this.#trySend(bytes, bytes.byteLength, flags, left);
+    });
+    this.#loop.start(deadline);
+    return promise;
+  }
+
+  /** Of a draft, before it is used up. */
+  #checkOptions(options: RequestOptions | undefined): void {
+    timeoutOf(options);
+    this.#deliveries(options);
+    checkInto(options?.into);
+    options?.signal?.throwIfAborted();
+  }
+
+  /** Sends a draft. Returns its time-out as the native side takes it. */
+  #publish(
+    { slot, low, high }: CallPlace,
+    length: number,
+    options: SendSyncOptions | undefined,
+    flags: number,
+  ): number {
+    const { native, address } = this.#channel;
+    const timeout = timeoutOf(options);
+    encoded.isText = false;
+    const all = flags | this.#deliveries(options);
+    checkOpen(this.#channel, "draft");
+    const status = native.tandem_publish(address, slot, low, high, length, all, timeout);
+    if (status === 0) throw callFailure(-Status.busy, "send a draft");
+    if (status < 0) throw callFailure(status, "send a draft");
+    if (status === 2) this.#loop.nudge();
+    return timeout;
+  }
+
+  #sendDraft(place: CallPlace, length: number, options: SendSyncOptions | undefined): Call {
+    const deadline = deadlineAfter(timeoutOf(options));
+    this.#publish(place, length, options, 0);
+    return new Call(this.#home, place, deadline);
+  }
+
+  #requestDraft(
+    place: CallPlace,
+    length: number,
+    options: RequestOptions | undefined,
+  ): Promise<Bytes> {
+    const timeout = this.#publish(place, length, options, sendWatched);
+    const deadline = deadlineAfter(timeout);
+    return this.#answer(place, options?.into, deadline, options?.signal);
+  }
+
+  #requestDraftSync(
+    place: CallPlace,
+    length: number,
+    options: RequestSyncOptions | undefined,
+  ): Bytes {
+    using call = this.#sendDraft(place, length, options);
+    return call.getSync({ ...(options?.into && { into: options.into }) });
+  }
+}

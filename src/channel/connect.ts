@@ -1,0 +1,60 @@
+/**
+ * Waiting for a channel to be made.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import { onAbort } from "./call_waits.ts";
+import { deadlineAfter, timeoutOf, type WaitOptions } from "./options.ts";
+
+/** How often to look, in milliseconds: soon at first, and not often for long. */
+const intervals: readonly number[] = [1, 2, 5, 10, 20, 50];
+
+/**
+ * Tries `open` until there is a channel. A file that appears cannot be waited for with the one
+ * permission that the core needs, so this looks now and then.
+ *
+ * @throws {TandemError} `TIMEOUT`, and what `open` throws besides `NOT_FOUND`
+ */
+export async function connectTo<T>(
+  target: string,
+  options: WaitOptions,
+  open: () => T,
+): Promise<T> {
+  const timeout = timeoutOf(options);
+  const deadline = deadlineAfter(timeout);
+  const { signal } = options;
+  for (let attempt = 0;; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      return open();
+    } catch (error) {
+      if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
+      const left = deadline - performance.now();
+      if (left <= 0) throw timedOut(target, timeout, error);
+      const interval = intervals[Math.min(attempt, intervals.length - 1)]!;
+      await pause(Math.min(interval, left), signal);
+    }
+  }
+}
+
+function timedOut(target: string, timeout: number, cause: Error): TandemError {
+  return new TandemError(
+    "TIMEOUT",
+    `Cannot connect to channel ${JSON.stringify(target)}: nobody made it within ${timeout} ms; ` +
+      "is its server running, with the same TANDEM_DIR and user?",
+    { cause },
+  );
+}
+
+function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, milliseconds);
+    const stop = signal && onAbort(signal, done);
+    function done(): void {
+      clearTimeout(timer);
+      stop?.();
+      resolve();
+    }
+  });
+}

@@ -1,0 +1,309 @@
+/**
+ * The promise forms: looking at shared memory between turns of the event loop while there is
+ * traffic, and sleeping until the doorbell rings while there is none.
+ *
+ * @module
+ */
+import type { Watch } from "../ffi/backend.ts";
+import { armed, armNewcomer, armRoom, Control, watchIncomplete } from "../ffi/layout.ts";
+import type { Channel } from "./channel.ts";
+
+/** The pending promises of one handle. */
+export interface Waits {
+  /** Settles what can be settled. True: something was. */
+  poll(): boolean;
+  /** Whether a promise is pending, so that the process has to stay alive. */
+  readonly isPending: boolean;
+  /** Whether the loop has to be woken at all: by a promise, or by an abort that a handler awaits. */
+  readonly isWaiting: boolean;
+  /** `arm*` flags: what the loop is to be woken for beside its own calls. */
+  readonly wanted: number;
+  /** Whether there is something that the native side's last look before a sleep does not see. */
+  hasMissed(): boolean;
+  /** Settles what is over at `now`, and says when the next will be; Infinity for never. */
+  expire(now: number): number;
+}
+
+type State = "idle" | "polling" | "asleep";
+
+/**
+ * How long to go on looking after the last hit, in milliseconds. It grows while looking pays and
+ * shrinks to nothing while it does not: with a call a millisecond, a poller would keep the processor
+ * from the very process that it waits for.
+ */
+const budgetMax = 0.2;
+const budgetStart = 0.05;
+const budgetMin = 0.005;
+/** Where the budget has come to nothing, one sleep of so many tries again whether looking pays. */
+const probeEvery = 16;
+
+/** Retries of a death that is not certain yet, in milliseconds after the hang-up. */
+const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
+/** Where somebody cannot be watched, how often to look for the dead. */
+const slice = 25;
+/** How often somebody who waits for a slot looks for dead clients. */
+const roomSlice = 50;
+/** After a ring, how long to wait before another sleeper is looked for. */
+const nudges: readonly number[] = [5, 10, 20, 50];
+
+/** As the backend's `later`, and the process stays alive for it. */
+function laterForSure(milliseconds: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, milliseconds);
+  return () => clearTimeout(timer);
+}
+
+/** The event loop's side of one handle. */
+export class Loop {
+  readonly #channel: Channel;
+  readonly #waits: Waits;
+  #state: State = "idle";
+  #bell: Watch | null = null;
+  #isBellReferenced = false;
+  /** By participant: connections that hang up when it dies. */
+  readonly #watches: Map<number, Watch> = new Map();
+  readonly #tick: () => void;
+
+  #budget = budgetStart;
+  #sleeps = 0;
+  #lookUntil = 0;
+
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timerAt = Infinity;
+  #cancelSlice: (() => void) | null = null;
+  #needsSlices = false;
+  /** Somebody could not be watched because the runtime refused. */
+  #isBlind = false;
+  #cancelNudge: (() => void) | null = null;
+
+  constructor(channel: Channel, waits: Waits) {
+    this.#channel = channel;
+    this.#waits = waits;
+    this.#tick = () => this.#turn();
+  }
+
+  /** A wait was added that may end at `deadline` (of `performance.now()`). */
+  start(deadline: number): void {
+    if (deadline < this.#timerAt) this.#setTimer(deadline);
+    if (this.#state === "polling") return;
+    // Asleep, it would be woken as well; awake, it answers sooner. The budget says what pays.
+    if (this.#state === "asleep" && this.#budget === 0 && this.#waits.wanted === 0) {
+      this.#reference();
+      return;
+    }
+    this.#wakeUp();
+  }
+
+  /** A blocking call has used the handle's wait word meanwhile. */
+  restore(): void {
+    if (this.#state === "asleep") this.#wakeUp();
+  }
+
+  /** A wait was ended from outside: let the process go if it was the last. */
+  settle(): void {
+    if (!this.#waits.isPending) this.#rest();
+  }
+
+  /** Somebody was rung for a request of this handle, and may be stopped before it looks. */
+  nudge(): void {
+    if (this.#cancelNudge) return;
+    const { native, address, backend } = this.#channel;
+    let turn = 0;
+    const again = (): void => {
+      this.#cancelNudge = backend.later(nudges[Math.min(turn, nudges.length - 1)]!, () => {
+        this.#cancelNudge = null;
+        turn += 1;
+        if (this.#channel.isOpen && native.tandem_nudge(address) === 1) again();
+      });
+    };
+    again();
+  }
+
+  /** Before the channel is closed. */
+  close(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#cancelSlice?.();
+    this.#state = "idle";
+    this.#bell?.close();
+    this.#bell = null;
+    for (const watch of this.#watches.values()) watch.close();
+    this.#watches.clear();
+    this.#cancelNudge?.();
+    this.#cancelNudge = null;
+  }
+
+  #wakeUp(): void {
+    const { native, address, backend } = this.#channel;
+    if (this.#state === "asleep") native.tandem_disarm(address);
+    if (this.#state === "polling") return;
+    this.#state = "polling";
+    this.#cancelSlice?.();
+    this.#cancelSlice = null;
+    this.#lookUntil = performance.now() + this.#budget;
+    backend.nextTurn(this.#tick, this.#bell);
+  }
+
+  #turn(): void {
+    if (!this.#channel.isOpen || this.#state !== "polling") return;
+    const hit = this.#waits.poll();
+    if (!this.#channel.isOpen) return;
+    if (!this.#waits.isWaiting) {
+      this.#state = "idle";
+      this.#rest();
+      return;
+    }
+    if (hit) {
+      this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+      this.#lookUntil = performance.now() + this.#budget;
+    } else if (performance.now() >= this.#lookUntil) {
+      this.#lieDown();
+      return;
+    }
+    this.#channel.backend.nextTurn(this.#tick, this.#bell);
+  }
+
+  #lieDown(): void {
+    const { native, address, backend } = this.#channel;
+    this.#makeBell();
+    for (let newcomers = 0; newcomers < 1000; newcomers++) {
+      const result = native.tandem_arm(address, this.#waits.wanted);
+      if (result === armed && !this.#waits.hasMissed()) return this.#fallAsleep();
+      if (result === armed) {
+        native.tandem_disarm(address);
+        break;
+      }
+      if (result !== armNewcomer) break;
+      this.#watchEverybody();
+    }
+    backend.nextTurn(this.#tick, this.#bell);
+  }
+
+  #fallAsleep(): void {
+    this.#state = "asleep";
+    this.#reference();
+    this.#sleeps += 1;
+    // A budget that was used up without a hit was too long.
+    this.#budget = this.#budget < budgetMin ? 0 : this.#budget * 0.7;
+    if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
+    if (this.#needsSlices) this.#setSlice(slice);
+    else if (this.#waits.wanted & armRoom) this.#setSlice(roomSlice);
+  }
+
+  #makeBell(): void {
+    if (this.#bell) return;
+    const { native, address, backend } = this.#channel;
+    const fd = native.tandem_bell(address, backend.bellKind);
+    if (fd < 0) {
+      // Nobody can ring here: look in slices of time instead.
+      this.#needsSlices = true;
+      return;
+    }
+    this.#bell = this.#tryWatch(fd, () => this.#rung(), () => {});
+    this.#needsSlices ||= this.#bell === null;
+    this.#isBellReferenced = false;
+  }
+
+  /** Null: the runtime cannot, out of descriptors for instance. */
+  #tryWatch(fd: number, onReadable: () => void, onHangup: () => void): Watch | null {
+    try {
+      return this.#channel.backend.watch(fd, onReadable, onHangup);
+    } catch {
+      return null;
+    }
+  }
+
+  #rung(): void {
+    if (this.#state === "asleep") this.#wakeUp();
+  }
+
+  /** The process stays alive for pending promises and for nothing else. */
+  #reference(): void {
+    const isNeeded = this.#waits.isPending && this.#state !== "idle";
+    if (this.#isBellReferenced === isNeeded || !this.#bell) return;
+    this.#isBellReferenced = isNeeded;
+    if (isNeeded) this.#bell.ref();
+    else this.#bell.unref();
+  }
+
+  /** Nothing is pending. */
+  #rest(): void {
+    if (this.#bell && this.#isBellReferenced) {
+      this.#isBellReferenced = false;
+      this.#bell.unref();
+    }
+    if (this.#waits.isWaiting) return;
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    this.#cancelSlice?.();
+    this.#cancelSlice = null;
+    if (this.#state === "asleep") {
+      this.#state = "idle";
+      this.#channel.native.tandem_disarm(this.#channel.address);
+    }
+  }
+
+  #setTimer(deadline: number): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#timerAt = deadline;
+    // Longer than a timer can count: look again then.
+    const delay = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
+    this.#timer = setTimeout(() => this.#expire(), delay);
+  }
+
+  #expire(): void {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    if (!this.#channel.isOpen) return;
+    const next = this.#waits.expire(performance.now());
+    if (next < Infinity) this.#setTimer(next);
+    else this.settle();
+  }
+
+  #setSlice(duration: number): void {
+    if (this.#cancelSlice) return;
+    // Without a bell, this is what keeps the process alive for its pending promises.
+    const keepAlive = this.#bell === null && this.#waits.isPending;
+    const after = keepAlive ? laterForSure : this.#channel.backend.later;
+    this.#cancelSlice = after(duration, () => {
+      this.#cancelSlice = null;
+      if (!this.#channel.isOpen || this.#state !== "asleep") return;
+      this.#channel.native.tandem_sweep(this.#channel.address);
+      this.#wakeUp();
+    });
+  }
+
+  #watchEverybody(): void {
+    const { native, address, words } = this.#channel;
+    for (;;) {
+      const fd = native.tandem_watch_next(address, words);
+      if (fd < 0) {
+        this.#needsSlices = fd === watchIncomplete || this.#bell === null || this.#isBlind;
+        return;
+      }
+      const participant = words[Control.slot]!;
+      this.#watches.get(participant)?.close();
+      const watch = this.#tryWatch(
+        fd,
+        () => {},
+        () => watch && this.#hungUp(participant, watch, 0),
+      );
+      if (watch) this.#watches.set(participant, watch);
+      else this.#isBlind = true;
+    }
+  }
+
+  /** The kernel closes a dying process's descriptors one by one: the lock may go a moment later. */
+  #hungUp(participant: number, watch: Watch, retry: number): void {
+    if (!this.#channel.isOpen || this.#watches.get(participant) !== watch) return;
+    const { native, address, backend } = this.#channel;
+    const delay = hangupRetries[retry];
+    const isSettled =
+      native.tandem_hung_up(address, participant, delay === undefined ? 1 : 0) === 1;
+    if (!isSettled && delay !== undefined) {
+      backend.later(delay, () => this.#hungUp(participant, watch, retry + 1));
+      return;
+    }
+    this.#watches.delete(participant);
+    if (this.#state === "asleep") this.#wakeUp();
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Views of a channel's memory.
+ *
+ * @module
+ */
+import {
+  requestInlineBytes,
+  requestInlineOffset,
+  responseInlineBytes,
+  responseInlineOffset,
+  slotBytes,
+} from "../ffi/layout.ts";
+import type { Backend } from "../ffi/backend.ts";
+
+/** Where things lie, as the native side said when the channel was opened. */
+export interface Place {
+  readonly base: number;
+  readonly slots: number;
+  readonly denseBytes: number;
+  readonly slotsOffset: number;
+  readonly areaStride: number;
+  readonly responseOffset: number;
+}
+
+/**
+ * A channel may be larger than an `ArrayBuffer` can be, so its payload areas are seen through
+ * windows of about this many bytes, each made when it is first needed. They are small because
+ * JavaScriptCore counts a mapped buffer as heap of its own, and with large ones lets so much more
+ * garbage pile up: 600 MB with windows of 1 GiB, 76 MB with these.
+ */
+const windowBytesMax = 2 ** 22;
+
+/** Hands out views, and makes all of them read as detached at the end. */
+export class Memory {
+  readonly #backend: Backend;
+  readonly #place: Place;
+  readonly #windowSlots: number;
+  #dense: ArrayBuffer | null = null;
+  readonly #windows: (ArrayBuffer | undefined)[] = [];
+
+  constructor(backend: Backend, place: Place) {
+    this.#backend = backend;
+    this.#place = place;
+    this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / place.areaStride));
+  }
+
+  /** The place of a request of `length` bytes: beside the slot's word if it is short. */
+  request(slot: number, length: number): Uint8Array<ArrayBuffer> {
+    if (length <= requestInlineBytes) return this.#inline(slot, requestInlineOffset, length);
+    return this.#area(slot, 0, length);
+  }
+
+  /** The place of a response of `length` bytes. */
+  response(slot: number, length: number): Uint8Array<ArrayBuffer> {
+    if (length <= responseInlineBytes) return this.#inline(slot, responseInlineOffset, length);
+    return this.#area(slot, this.#place.responseOffset, length);
+  }
+
+  /**
+   * Detaches every view. False: somebody transferred a buffer away, so that views may be left and
+   * the addresses have to stay valid.
+   */
+  detach(): boolean {
+    let complete = true;
+    for (const buffer of [this.#dense, ...this.#windows]) {
+      if (!buffer) continue;
+      if (buffer.detached) complete = false;
+      else buffer.transfer(0);
+    }
+    this.#dense = null;
+    this.#windows.length = 0;
+    return complete;
+  }
+
+  #inline(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    const { base, denseBytes, slotsOffset } = this.#place;
+    const dense = this.#dense ??= this.#backend.mapping(base, denseBytes);
+    return new Uint8Array(dense, slotsOffset + slot * slotBytes + offset, length);
+  }
+
+  #area(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
+    const { areaStride } = this.#place;
+    const index = Math.floor(slot / this.#windowSlots);
+    const window = this.#windows[index] ??= this.#window(index);
+    const slotInWindow = slot - index * this.#windowSlots;
+    return new Uint8Array(window, slotInWindow * areaStride + offset, length);
+  }
+
+  #window(index: number): ArrayBuffer {
+    const { base, denseBytes, areaStride, slots } = this.#place;
+    const first = index * this.#windowSlots;
+    const count = Math.min(this.#windowSlots, slots - first);
+    return this.#backend.mapping(base + denseBytes + first * areaStride, count * areaStride);
+  }
+}

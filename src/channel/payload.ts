@@ -1,0 +1,101 @@
+/**
+ * What users send, as bytes.
+ *
+ * @module
+ */
+import { describe } from "./options.ts";
+
+/**
+ * What can be sent: bytes in any form, which are copied, or a string, which is sent as UTF-8 and known
+ * as text to who gets it.
+ *
+ * @example
+ * ```ts
+ * import { Client, type Payload, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using server = Server.anonymous();
+ * using client = Client.fromFd(server.fd);
+ * const payloads: Payload[] = ["ä", new Float64Array(2), new ArrayBuffer(3)];
+ * for (const payload of payloads) client.post(payload);
+ * const requests = server.tryReceiveMany();
+ * assertEquals(requests.map(({ bytes }) => bytes.byteLength), [2, 16, 3]);
+ * assertEquals(requests.map(({ isText }) => isText), [true, false, false]);
+ * ```
+ */
+export type Payload = ArrayBufferView | ArrayBufferLike | string;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Short strings are encoded here instead of in a new array each time. */
+const scratch: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);
+/** UTF-8 takes at most three bytes for a unit of UTF-16. */
+const scratchUnits: number = scratch.byteLength / 3 | 0;
+
+/** The result of {@linkcode encode}: one object for all, read at once by who called. */
+export const encoded: { bytes: Uint8Array; length: number; isText: boolean } = {
+  bytes: scratch,
+  length: 0,
+  isText: false,
+};
+
+/**
+ * Puts the bytes of a payload into {@linkcode encoded}.
+ *
+ * @throws {TypeError} for what is no payload
+ */
+export function encode(payload: Payload): void {
+  if (payload instanceof Uint8Array) {
+    encoded.bytes = payload;
+    encoded.length = payload.byteLength;
+    encoded.isText = false;
+  } else if (typeof payload === "string") {
+    encodeText(payload);
+  } else {
+    encoded.bytes = viewOf(payload);
+    encoded.length = encoded.bytes.byteLength;
+    encoded.isText = false;
+  }
+}
+
+function encodeText(text: string): void {
+  encoded.isText = true;
+  if (text.length <= scratchUnits) {
+    encoded.bytes = scratch;
+    encoded.length = encoder.encodeInto(text, scratch).written;
+  } else {
+    encoded.bytes = encoder.encode(text);
+    encoded.length = encoded.bytes.byteLength;
+  }
+}
+
+function viewOf(payload: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  if (ArrayBuffer.isView(payload)) {
+    return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+  }
+  if (isBuffer(payload)) return new Uint8Array(payload);
+  throw new TypeError(
+    `Cannot send ${describe(payload)}: give a string, an ArrayBuffer or a view of one`,
+  );
+}
+
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return value instanceof ArrayBuffer ||
+    (typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer);
+}
+
+/** Whether a handler's result can be sent as it is. */
+export function isPayload(value: unknown): value is Payload {
+  return typeof value === "string" || ArrayBuffer.isView(value) || isBuffer(value);
+}
+
+/** A copy of what is in {@linkcode encoded}, for a payload that has to wait for a slot. */
+export function copyEncoded(): Uint8Array {
+  return encoded.bytes.slice(0, encoded.length);
+}
+
+/** The text of bytes from shared memory. */
+export function decodeText(bytes: Uint8Array): string {
+  return decoder.decode(bytes);
+}

@@ -1,0 +1,626 @@
+/**
+ * The side that answers.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import {
+  type Channel,
+  checkOpen,
+  closeChannel,
+  How,
+  openChannel,
+  openChannelFromFd,
+  partsOf,
+  unlinkChannel,
+} from "./channel.ts";
+import { callFailure } from "./failure.ts";
+import { ChannelHandle } from "./handle.ts";
+import { Loop } from "./loop.ts";
+import {
+  type ChannelOptions,
+  checkTimeout,
+  checkWhole,
+  deadlineAfter,
+  type ServeOptions,
+  type ServeSyncOptions,
+  timeoutOf,
+  type WaitOptions,
+  type WaitSyncOptions,
+} from "./options.ts";
+import type { Payload } from "./payload.ts";
+import { type RequestHome, ServerRequest } from "./request.ts";
+import { answerWith, failWith, Gate, type Result } from "./serve.ts";
+import { ServerWaits } from "./server_waits.ts";
+
+/** Requests that are taken without a turn of the event loop in between, so that it goes on. */
+const takenInARowMax = 64;
+
+/**
+ * Takes requests of a channel and answers them. Any number of servers may be open on one channel, in
+ * any processes; each request goes to exactly one of them.
+ *
+ * @example
+ * ```ts
+ * import { Client, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using server = Server.anonymous({ slots: 8 });
+ * using client = Client.fromFd(server.fd);
+ * using call = client.sendSync("hello");
+ *
+ * const request = server.receiveSync();
+ * request?.reply(request.bytes);
+ * assertEquals(new TextDecoder().decode(call.getSync()), "hello");
+ * ```
+ */
+export class Server extends ChannelHandle implements AsyncIterable<ServerRequest>, AsyncDisposable {
+  readonly #channel: Channel;
+  readonly #waits: ServerWaits;
+  readonly #loop: Loop;
+  readonly #home: RequestHome;
+  readonly #held: Map<number, ServerRequest> = new Map();
+  #takenInARow = 0;
+  /** Settles when the running `serve`s have ended their handlers. */
+  readonly #serving: Set<{ stop(): void; readonly ended: Promise<void> }> = new Set();
+
+  /** @ignore Made by {@linkcode open}, {@linkcode create} and their like. */
+  constructor(channel: Channel) {
+    super(channel, "server");
+    this.#channel = channel;
+    this.#waits = new ServerWaits((max) => this.#take(max));
+    this.#loop = new Loop(channel, this.#waits);
+    this.#waits.onSettled = () => this.#loop.settle();
+    this.#home = {
+      channel,
+      held: this.#held,
+      watch: (request) => {
+        const deadline = performance.now() + request.timeRemaining;
+        this.#waits.watch(request, deadline);
+        this.#loop.start(deadline);
+      },
+    };
+  }
+
+  /**
+   * Attaches to a channel, or makes it when there is none.
+   *
+   * @example
+   * ```ts
+   * import { Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.open("parcels", { slots: 16, maxRequestBytes: 64 * 1024 });
+   * using another = Server.open("parcels");
+   * assertEquals([another.slots, another.maxRequestBytes], [16, 65_536]);
+   * assertEquals(server.path?.endsWith("/parcels.tandem"), true);
+   * server.unlink();
+   * ```
+   *
+   * @param target a name of letters, digits, dots, underscores and hyphens, which lies in
+   * `$TANDEM_DIR` or in `/dev/shm/tandem-<uid>`; or a path, which has a slash in it
+   * @param options sizes of a channel that has to be made; one that is given must be that of a channel
+   * that is there
+   * @throws {TandemError} `MISMATCH` when an option differs from the channel that is there, or it is
+   * one for integers; `INCOMPATIBLE` when it is of another version; `CORRUPT` when it is no channel;
+   * `PERMISSION`; `NO_SPACE`; `BUSY` when 1,024 handles are open on it; `TOO_LARGE` when the sizes are
+   * too large together; `UNSUPPORTED`
+   * @throws {TypeError} for a name that cannot be
+   * @throws {RangeError} for a size that cannot be
+   */
+  static open(target: string, options?: ChannelOptions): Server {
+    return new Server(openChannel("server", target, How.openOrCreate, options));
+  }
+
+  /**
+   * Makes a channel.
+   *
+   * @example
+   * ```ts
+   * import { Server, TandemError } from "@tandem/ipc";
+   * import { assertEquals, assertThrows } from "@std/assert";
+   *
+   * using server = Server.create("only-one");
+   * const error = assertThrows(() => Server.create("only-one"), TandemError);
+   * assertEquals(error.code, "EXISTS");
+   * server.unlink();
+   * ```
+   *
+   * @param target as of {@linkcode open}
+   * @param options the sizes of the channel
+   * @throws {TandemError} `EXISTS` when there is one, and as {@linkcode open}
+   */
+  static create(target: string, options?: ChannelOptions): Server {
+    return new Server(openChannel("server", target, How.createNew, options));
+  }
+
+  /**
+   * Makes a channel without a name, in sealed memory. Give its {@linkcode fd} to a child:
+   * `spawn(…, { stdio: [0, 1, 2, server.fd] })`. It goes when its last handle is closed.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous({ slots: 4 });
+   * // A child would open it with its number there: Client.fromFd(3).
+   * using client = Client.fromFd(server.fd);
+   * assertEquals([server.path, client.slots], [null, 4]);
+   * ```
+   *
+   * @param options the sizes of the channel; `name`: for display alone, in /proc
+   * @throws {TandemError} `NO_SPACE`, `TOO_LARGE`, `UNSUPPORTED`
+   * @throws {RangeError} for a size that cannot be
+   */
+  static anonymous(options: ChannelOptions & { readonly name?: string } = {}): Server {
+    const { name = "tandem", ...sizes } = options;
+    return new Server(openChannel("server", name, How.anonymous, sizes));
+  }
+
+  /**
+   * Attaches to the channel behind a descriptor, which is duplicated: the caller keeps its own.
+   *
+   * @param fd a descriptor of a channel, such as {@linkcode fd} of another handle, maybe inherited
+   * @throws {TandemError} `CORRUPT` when it is no channel, and as {@linkcode open}
+   */
+  static fromFd(fd: number): Server {
+    return new Server(openChannelFromFd("server", fd));
+  }
+
+  /**
+   * Removes a channel's name and ends what is in flight on it; attached clients get `CANCELLED`, and
+   * `NOT_FOUND` from then on.
+   *
+   * @example
+   * ```ts
+   * import { Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * Server.open("short-lived").close();
+   * assertEquals(Server.unlink("short-lived"), true);
+   * assertEquals(Server.unlink("short-lived"), false);
+   * ```
+   *
+   * @param target as of {@linkcode open}
+   * @returns false: there was none
+   * @throws {TandemError} `CORRUPT` when it is no channel, and stays; `PERMISSION`
+   * @throws {TypeError} for a name that cannot be
+   */
+  static unlink(target: string): boolean {
+    return unlinkChannel(target);
+  }
+
+  /**
+   * Takes the oldest request; never waits.
+   *
+   * @returns null: there is none
+   * @throws {TandemError} `CLOSED`
+   */
+  tryReceive(): ServerRequest | null {
+    checkOpen(this.#channel, "server");
+    return this.#receive(0);
+  }
+
+  /**
+   * Blocks the thread until there is a request, the oldest. Signal handlers of the runtime do not run
+   * meanwhile.
+   *
+   * @param options `timeout`: milliseconds
+   * @returns null: none in time
+   * @throws {TandemError} `CLOSED`
+   * @throws {RangeError} for a negative or NaN `timeout`
+   */
+  receiveSync(options?: WaitSyncOptions): ServerRequest | null {
+    checkOpen(this.#channel, "server");
+    const timeout = timeoutOf(options);
+    try {
+      return this.#receive(timeout);
+    } finally {
+      this.#loop.restore();
+    }
+  }
+
+  /**
+   * Waits until there is a request, the oldest; the event loop goes on. Several waits get requests in
+   * the order of their calls.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * assertEquals(await server.receive({ timeout: 5 }), null);
+   *
+   * const answer = client.request("2 + 2");
+   * const request = await server.receive();
+   * request?.reply("4");
+   * assertEquals(new TextDecoder().decode(await answer), "4");
+   * ```
+   *
+   * @param options `timeout`: milliseconds; `signal`: its abort rejects with its reason, and nothing
+   * was taken
+   * @returns null: none in time
+   * @throws {TandemError} `CLOSED` when the server is closed meanwhile; the reason of the signal
+   */
+  async receive(options?: WaitOptions): Promise<ServerRequest | null> {
+    const [request] = await this.#wait(1, options);
+    return request ?? null;
+  }
+
+  /**
+   * All requests that are there, or `max` of them, the oldest first; never waits.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * for (const text of ["a", "b", "c"]) client.post(text);
+   * assertEquals(server.tryReceiveMany(2).map((request) => request.text()), ["a", "b"]);
+   * assertEquals(server.tryReceiveMany().map((request) => request.text()), ["c"]);
+   * assertEquals(server.tryReceiveMany(), []);
+   * ```
+   *
+   * @param max at most so many; default: the channel's slots
+   * @throws {TandemError} `CLOSED`
+   * @throws {RangeError} for what is no number of requests
+   */
+  tryReceiveMany(max: number = this.slots): ServerRequest[] {
+    checkOpen(this.#channel, "server");
+    return this.#take(checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER));
+  }
+
+  /**
+   * Blocks the thread until there is a request, and takes those that are there then, up to `max`.
+   *
+   * @param max at most so many
+   * @param options `timeout`: milliseconds for the first of them
+   * @returns none: none in time
+   * @throws {TandemError} `CLOSED`
+   * @throws {RangeError} for what is no number of requests or no time-out
+   */
+  receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
+    checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
+    const first = this.receiveSync(options);
+    return first ? [first, ...this.#take(max - 1)] : [];
+  }
+
+  /**
+   * Waits until there is a request, and takes those that are there then, up to `max`; the event loop
+   * goes on.
+   *
+   * @param max at most so many
+   * @param options `timeout`: milliseconds for the first of them; `signal`: its abort rejects
+   * @returns none: none in time
+   * @throws {TandemError} `CLOSED`; the reason of the signal
+   * @throws {RangeError} for what is no number of requests or no time-out
+   */
+  // deno-lint-ignore require-await -- so that wrong arguments reject
+  async receiveMany(max: number, options?: WaitOptions): Promise<ServerRequest[]> {
+    return this.#wait(checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER), options);
+  }
+
+  /**
+   * Answers every request with what `handler` returns. A handler that throws, or returns what cannot
+   * be sent, fails that call (`REMOTE`) and nothing else; one that replies by itself may return
+   * anything.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * await using server = Server.anonymous();
+   * const stopping = new AbortController();
+   * const serving = server.serve(async (request) => {
+   *   await Promise.resolve();
+   *   return request.text().toUpperCase();
+   * }, { concurrency: 4, signal: stopping.signal });
+   *
+   * using client = Client.fromFd(server.fd);
+   * const answers = await Promise.all(["a", "b"].map((text) => client.request(text)));
+   * assertEquals(answers.map((answer) => new TextDecoder().decode(answer)), ["A", "B"]);
+   * stopping.abort();
+   * await serving;
+   * ```
+   *
+   * @param handler called for each request, in the order in which they were queued
+   * @param options `concurrency`: handlers in progress at once; `signal`: its abort ends serving
+   * @throws {TandemError} `CLOSED` when the server is closed already
+   * @throws {RangeError} for what is no number of handlers
+   * @returns when the server is closed, or when `signal` has aborted and the handlers in progress
+   * have ended
+   */
+  async serve(
+    handler: (request: ServerRequest) => Result | Promise<Result>,
+    options: ServeOptions = {},
+  ): Promise<void> {
+    checkOpen(this.#channel, "server");
+    const { concurrency = this.slots, signal } = options;
+    const gate = new Gate(checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER));
+    const stopping = new AbortController();
+    const stop = () => stopping.abort();
+    signal?.addEventListener("abort", stop, { once: true });
+    if (signal?.aborted) stop();
+    const ended = Promise.withResolvers<void>();
+    const serving = { stop, ended: ended.promise };
+    this.#serving.add(serving);
+    try {
+      await this.#serveUntil(stopping.signal, handler, gate);
+    } finally {
+      signal?.removeEventListener("abort", stop);
+      this.#serving.delete(serving);
+      ended.resolve();
+    }
+  }
+
+  async #serveUntil(
+    signal: AbortSignal,
+    handler: (request: ServerRequest) => Result | Promise<Result>,
+    gate: Gate,
+  ): Promise<void> {
+    while (!signal.aborted && this.#channel.isOpen) {
+      if (gate.isFull) {
+        await gate.change();
+        continue;
+      }
+      const request = await this.receive({ signal }).catch((error: unknown) => {
+        if (signal.aborted || !this.#channel.isOpen) return null;
+        throw error;
+      });
+      if (request) this.#handle(request, handler, gate);
+    }
+    while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
+  }
+
+  #handle(
+    request: ServerRequest,
+    handler: (request: ServerRequest) => Result | Promise<Result>,
+    gate: Gate,
+  ): void {
+    let result: Result | Promise<Result>;
+    try {
+      result = handler(request);
+    } catch (error) {
+      return failWith(request, error);
+    }
+    if (!(result instanceof Promise)) return answerWith(request, result);
+    gate.enter();
+    result.then(
+      (value) => answerWith(request, value),
+      (error) => failWith(request, error),
+    ).finally(() => gate.leave());
+  }
+
+  /**
+   * As {@linkcode serve}, blocking the thread: one request after the other. Signal handlers of the
+   * runtime do not run meanwhile.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * using call = client.sendSync("hello");
+   * client.post("unheard");
+   * const served = server.serveSync((request) => request.bytes, { idleTimeout: 10 });
+   * assertEquals(served, 2);
+   * assertEquals(new TextDecoder().decode(call.getSync()), "hello");
+   * ```
+   *
+   * @param handler called for each request; it cannot be asynchronous
+   * @param options `idleTimeout`: milliseconds without a request after which it returns
+   * @throws {TandemError} `CLOSED` when the server is closed already
+   * @throws {RangeError} for a negative or NaN `idleTimeout`
+   * @returns how many calls were served, once no request has come for `idleTimeout` or the handler
+   * has closed the server
+   */
+  serveSync(
+    handler: (request: ServerRequest) => Result,
+    options: ServeSyncOptions = {},
+  ): number {
+    checkOpen(this.#channel, "server");
+    const { idleTimeout = Infinity } = options;
+    const timeout = checkTimeout(idleTimeout, "idleTimeout");
+    let served = 0;
+    while (this.#channel.isOpen) {
+      const request = this.#receive(timeout);
+      if (!request) break;
+      served += 1;
+      try {
+        answerWith(request, handler(request));
+      } catch (error) {
+        failWith(request, error);
+      }
+    }
+    if (this.#channel.isOpen) this.#loop.restore();
+    return served;
+  }
+
+  /**
+   * Answers a request that this handle holds, by its id.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * using call = client.sendSync("?");
+   * const { id } = server.tryReceive()!;
+   * assertEquals([server.reply(id, "!"), server.reply(id, "again")], [true, false]);
+   * assertEquals(new TextDecoder().decode(call.getSync()), "!");
+   * ```
+   *
+   * @param id of the request: {@linkcode ServerRequest.id}
+   * @param payload bytes, or a string; nothing is an empty string
+   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold it
+   * @throws {TandemError} as {@linkcode ServerRequest.reply}
+   */
+  reply(id: bigint, payload: Payload = ""): boolean {
+    return this.#heldRequest(id)?.reply(payload) ?? false;
+  }
+
+  /**
+   * Fails a request that this handle holds, by its id.
+   *
+   * @param id of the request: {@linkcode ServerRequest.id}
+   * @param error what the client gets as a {@linkcode RemoteError}
+   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold it
+   * @throws {TandemError} `CLOSED`
+   */
+  fail(id: bigint, error: unknown): boolean {
+    return this.#heldRequest(id)?.fail(error) ?? false;
+  }
+
+  /**
+   * Fails every call in flight with `CANCELLED`, of all clients; drafts are left alone.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * for (let count = 0; count < 3; count++) client.post("x");
+   * assertEquals(server.clear(), 3);
+   * assertEquals(server.tryReceive(), null);
+   * ```
+   *
+   * @returns how many there were
+   * @throws {TandemError} `CLOSED`
+   */
+  clear(): number {
+    checkOpen(this.#channel, "server");
+    return this.#channel.native.tandem_clear(this.#channel.address);
+  }
+
+  /**
+   * Removes this channel's name, as the static {@linkcode Server.unlink} does.
+   *
+   * @returns false: somebody removed it already
+   * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
+   */
+  unlink(): boolean {
+    const { path } = this.#channel;
+    if (path === null) {
+      throw new TandemError(
+        "NOT_FOUND",
+        "Cannot unlink an anonymous channel: it has no name; close it, and it goes with its last handle",
+      );
+    }
+    return unlinkChannel(path);
+  }
+
+  /**
+   * Leaves the channel. Requests that are held go to another server if they may, or fail with
+   * `SERVER_DIED`. Twice is fine.
+   */
+  override close(): void {
+    if (!this.#channel.isOpen) return;
+    this.#loop.close();
+    this.#held.clear();
+    closeChannel(this.#channel);
+    this.#waits.close();
+  }
+
+  /**
+   * The requests as they come, until the server is closed. `break` leaves it open.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * for (const text of ["a", "b", "end"]) client.post(text);
+   *
+   * const texts: string[] = [];
+   * for await (const request of server) {
+   *   texts.push(request.text());
+   *   request.reply();
+   *   if (texts.at(-1) === "end") break;
+   * }
+   * assertEquals(texts, ["a", "b", "end"]);
+   * ```
+   */
+  async *[Symbol.asyncIterator](): AsyncIterableIterator<ServerRequest> {
+    while (this.#channel.isOpen) {
+      let request: ServerRequest | null;
+      try {
+        request = await this.receive();
+      } catch (error) {
+        if (!this.#channel.isOpen) return;
+        throw error;
+      }
+      if (request) yield request;
+    }
+  }
+
+  /** Lets the handlers in progress end, then closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const serving = [...this.#serving];
+    for (const { stop } of serving) stop();
+    await Promise.all(serving.map(({ ended }) => ended));
+    this.close();
+  }
+
+  #heldRequest(id: bigint): ServerRequest | null {
+    checkOpen(this.#channel, "server");
+    const request = this.#held.get(partsOf(id)?.slot ?? -1);
+    return request?.id === id ? request : null;
+  }
+
+  #receive(timeout: number): ServerRequest | null {
+    checkOpen(this.#channel, "server");
+    const { native, address, words } = this.#channel;
+    const status = native.tandem_receive(address, timeout, words);
+    if (status === 1) return new ServerRequest(this.#home);
+    if (status < 0) throw callFailure(status, "receive a request");
+    return null;
+  }
+
+  #take(max: number): ServerRequest[] {
+    const requests: ServerRequest[] = [];
+    while (requests.length < max) {
+      const request = this.#receive(0);
+      if (!request) break;
+      requests.push(request);
+    }
+    return requests;
+  }
+
+  // deno-lint-ignore require-await -- so that wrong arguments reject
+  async #wait(max: number, options: WaitOptions | undefined): Promise<ServerRequest[]> {
+    checkOpen(this.#channel, "server");
+    const timeout = timeoutOf(options);
+    options?.signal?.throwIfAborted();
+    // Who waits already comes first, and the event loop's other work comes in between.
+    const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
+    if (!this.#waits.isPending && mayTake) {
+      const requests = this.#take(max);
+      if (requests.length > 0) {
+        this.#takenInARow += 1;
+        return requests;
+      }
+    }
+    this.#takenInARow = 0;
+    if (timeout === 0) return [];
+    const deadline = deadlineAfter(timeout);
+    const signal = options?.signal;
+    checkOpen(this.#channel, "server");
+    const promise = this.#waits.add(max, deadline, signal);
+    this.#loop.start(deadline);
+    return promise;
+  }
+}

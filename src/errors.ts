@@ -1,0 +1,161 @@
+/**
+ * The errors of this package.
+ *
+ * Wrong argument types and ranges are `TypeError` and `RangeError`; everything else that fails is a
+ * {@linkcode TandemError} with a {@linkcode ErrorCode code} to branch on.
+ *
+ * @module
+ */
+
+/**
+ * Why something failed.
+ *
+ * | code | when |
+ * | --- | --- |
+ * | `TIMEOUT` | the deadline ran out and the request is cancelled; where only a wait ran out, the call stays open |
+ * | `BUSY` | no slot became free in time, or a queue or table is full |
+ * | `TOO_LARGE` | over `maxRequestBytes` or `maxResponseBytes`; nothing was sent |
+ * | `SERVER_DIED` | the server that held the request died and no delivery is left |
+ * | `CANCELLED` | the call was cancelled or cleared, or its answer was taken already |
+ * | `CLOSED` | the handle is closed |
+ * | `NOT_FOUND` | there is no channel |
+ * | `EXISTS` | there is a channel already |
+ * | `MISMATCH` | kind or options differ from the existing channel |
+ * | `INCOMPATIBLE` | another version of the layout or of the native library; the message names both |
+ * | `CORRUPT` | not a channel, truncated, or the shared state makes no sense |
+ * | `PERMISSION` | the operating system or the runtime refused access |
+ * | `NO_SPACE` | the file system or memory is full; nothing was sent |
+ * | `REMOTE` | the handler threw: a {@linkcode RemoteError} |
+ * | `PORT_DIED` | the port called has ended |
+ * | `NO_SERVER` | nobody serves there |
+ * | `DISCONNECTED` | the link to the other machine is down |
+ * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
+ * | `UNSUPPORTED` | the platform, kernel or runtime cannot do it; the message says which |
+ */
+export type ErrorCode =
+  | "TIMEOUT"
+  | "BUSY"
+  | "TOO_LARGE"
+  | "SERVER_DIED"
+  | "CANCELLED"
+  | "CLOSED"
+  | "NOT_FOUND"
+  | "EXISTS"
+  | "MISMATCH"
+  | "INCOMPATIBLE"
+  | "CORRUPT"
+  | "PERMISSION"
+  | "NO_SPACE"
+  | "REMOTE"
+  | "PORT_DIED"
+  | "NO_SERVER"
+  | "DISCONNECTED"
+  | "UNKNOWN_OUTCOME"
+  | "UNSUPPORTED";
+
+/**
+ * An operation of this package failed.
+ *
+ * @example Tell one code from the others
+ * ```ts
+ * import { Client, Server, TandemError } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using server = Server.anonymous({ slots: 1 });
+ * using client = Client.fromFd(server.fd);
+ * client.post("takes the only slot");
+ *
+ * let advice = "";
+ * try {
+ *   await client.request("hello", { timeout: 10 });
+ * } catch (error) {
+ *   if (!(error instanceof TandemError && error.code === "BUSY")) throw error;
+ *   advice = "all slots are taken: try again later";
+ * }
+ * assertEquals(advice, "all slots are taken: try again later");
+ * ```
+ */
+export class TandemError extends Error {
+  /** Why the operation failed. */
+  readonly code: ErrorCode;
+
+  /**
+   * Makes an error.
+   *
+   * @param code why the operation failed
+   * @param message what was tried, what was found and what to do about it
+   * @param options `cause`: the error underneath, if there is one
+   */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "TandemError";
+    this.code = code;
+  }
+}
+
+/** What is known about an error that was thrown in another process. */
+export interface RemoteErrorDetails {
+  /** Its `name`, such as `"TypeError"`. */
+  readonly name: string;
+  /** Its `message`. */
+  readonly message: string;
+  /** Its `stack`, as text of the other process. */
+  readonly stack?: string | undefined;
+  /** Its own properties other than name, message, stack and cause. */
+  readonly properties?: Readonly<Record<string, unknown>> | undefined;
+  /** Its `cause`. */
+  readonly cause?: unknown;
+}
+
+/**
+ * The handler in the other process threw. The properties whose names begin with `remote` describe
+ * what it threw; `stack` is the caller's own, `cause` is that of the error thrown.
+ *
+ * @example Tell one kind of failure from another
+ * ```ts
+ * import { Client, RemoteError, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * await using server = Server.anonymous();
+ * const serving = server.serve(() => {
+ *   throw new RangeError("too wide");
+ * });
+ *
+ * using client = Client.fromFd(server.fd);
+ * let refused = "";
+ * try {
+ *   await client.request("resize");
+ * } catch (error) {
+ *   if (!(error instanceof RemoteError && error.remoteName === "RangeError")) throw error;
+ *   refused = error.remoteMessage;
+ * }
+ * assertEquals(refused, "too wide");
+ * server.close();
+ * await serving;
+ * ```
+ */
+export class RemoteError extends TandemError {
+  /** The `name` of the error that the handler threw, such as `"TypeError"`. */
+  readonly remoteName: string;
+  /** The `message` of the error that the handler threw. */
+  readonly remoteMessage: string;
+  /** The `stack` of the error that the handler threw; empty when it had none. */
+  readonly remoteStack: string;
+  /** Further own properties of the error that the handler threw. */
+  readonly remoteProperties: Readonly<Record<string, unknown>>;
+
+  /**
+   * Makes an error of what is known about another one.
+   *
+   * @param details what is known about the error that was thrown in the other process
+   */
+  constructor(details: RemoteErrorDetails) {
+    const { name, message, stack = "", properties = {}, cause } = details;
+    super("REMOTE", `${name}: ${message}`, cause === undefined ? undefined : { cause });
+    this.name = "RemoteError";
+    this.remoteName = name;
+    this.remoteMessage = message;
+    this.remoteStack = stack;
+    this.remoteProperties = properties;
+  }
+}

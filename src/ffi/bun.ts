@@ -1,0 +1,149 @@
+/**
+ * The backend for Bun.
+ *
+ * @module
+ */
+import { type Backend, bellDatagram, type Signature, type Table, type Watch } from "./backend.ts";
+
+// The parts of Bun that are used, declared here so that the file type-checks under every compiler.
+interface FFI {
+  dlopen(path: string, symbols: object): { readonly symbols: unknown };
+  toArrayBuffer(address: number, byteOffset: number, byteLength: number): ArrayBuffer;
+}
+
+interface Socket {
+  ref(): void;
+  unref(): void;
+  terminate(): void;
+}
+
+interface SocketHandler {
+  open(socket: Socket): void;
+  data(): void;
+  close(): void;
+}
+
+interface Timer {
+  unref(): void;
+}
+
+interface Global {
+  readonly Bun: { connect(options: { fd: number; socket: SocketHandler }): Promise<Socket> };
+  readonly process: {
+    readonly platform: string;
+    readonly arch: string;
+    readonly env: Record<string, string | undefined>;
+    getBuiltinModule(name: string): unknown;
+    on(event: "exit", listener: () => void): void;
+  };
+  setImmediate(callback: () => void): unknown;
+  setTimeout(callback: () => void, milliseconds: number): Timer;
+  clearTimeout(timer: Timer): void;
+}
+
+const global: Global = globalThis as unknown as Global;
+
+/** A socket in the loop. */
+class SocketWatch implements Watch {
+  #socket: Socket | null = null;
+  #isOpen = true;
+
+  constructor(fd: number, onReadable: () => void, onHangup: () => void) {
+    // No `error`: it would only swallow what the callbacks throw. A reset arrives in `close`.
+    const socket: SocketHandler = {
+      // Runs before `connect` returns: the promise comes too late for a `ref` or `close` at once.
+      open: (socket) => {
+        socket.unref();
+        this.#socket = socket;
+      },
+      data: () => {
+        if (this.#isOpen) onReadable();
+      },
+      close: () => {
+        if (!this.#isOpen) return;
+        this.#isOpen = false;
+        onHangup();
+      },
+    };
+    global.Bun.connect({ fd, socket }).catch(() => {});
+    if (this.#socket === null) throw new Error(`Bun cannot watch file descriptor ${fd}`);
+  }
+
+  ref(): void {
+    this.#socket?.ref();
+  }
+
+  unref(): void {
+    this.#socket?.unref();
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#socket?.terminate();
+  }
+}
+
+function ffi(): FFI {
+  // Not an import: other runtimes and compilers stumble over the scheme.
+  return global.process.getBuiltinModule("bun:ffi") as FFI;
+}
+
+/** The signature in Bun's words. */
+function translate({ parameters, result }: Signature): object {
+  const rename = (kind: string) => kind === "size" ? "u64" : kind;
+  return { args: parameters.map(rename), returns: rename(result) };
+}
+
+/** The backend for Bun. */
+export const bun: Backend = {
+  name: "bun",
+  bellKind: bellDatagram,
+
+  get platform(): string {
+    return global.process.platform;
+  },
+
+  get arch(): string {
+    const { arch } = global.process;
+    return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
+  },
+
+  environment(name: string): string | undefined {
+    return global.process.env[name];
+  },
+
+  mayLoad(): boolean {
+    return true;
+  },
+
+  bind<Functions>(path: string, table: Table): Functions {
+    const declarations: Record<string, object> = {};
+    for (const [name, signature] of Object.entries(table)) {
+      declarations[name] = translate(signature);
+    }
+    return ffi().dlopen(path, declarations).symbols as Functions;
+  },
+
+  mapping(address: number, byteLength: number): ArrayBuffer {
+    return ffi().toArrayBuffer(address, 0, byteLength);
+  },
+
+  watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
+    return new SocketWatch(fd, onReadable, onHangup);
+  },
+
+  onExit(callback: () => void): void {
+    global.process.on("exit", callback);
+  },
+
+  later(milliseconds: number, callback: () => void): () => void {
+    const timer = global.setTimeout(callback, milliseconds);
+    timer.unref();
+    return () => global.clearTimeout(timer);
+  },
+
+  nextTurn(callback: () => void): void {
+    global.setImmediate(callback);
+  },
+};

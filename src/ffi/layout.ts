@@ -1,0 +1,175 @@
+// Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
+
+/** Compared with the library's own when it is loaded. */
+export const abiVersion = 1;
+/** Of the shared memory. */
+export const layoutVersion = 1;
+export const slotsMax = 65536;
+export const payloadBytesMax = 1073741824;
+export const deliveriesMax = 31;
+export const participantsMax = 1024;
+export const errorBytesMin = 1024;
+export const pathBytesMax = 4096;
+export const slotBytes = 256;
+export const requestInlineOffset = 32;
+export const requestInlineBytes = 96;
+export const responseInlineOffset = 136;
+export const responseInlineBytes = 120;
+export const controlBytes = 136;
+export const optionsCount = 6;
+export const openRoleServer = 1;
+export const openKindInt = 2;
+export const openOrCreate = 4;
+export const openCreateNew = 8;
+export const openAnonymous = 16;
+export const openFromFd = 32;
+export const sendText = 1;
+export const sendOneWay = 2;
+export const sendBlock = 4;
+export const sendWatched = 8;
+export const sendDeliveriesShift = 8;
+export const requestText = 1;
+export const requestOneWay = 2;
+export const cancelKeepAnswer = 0;
+export const cancelRelease = 1;
+export const cancelTimedOut = 2;
+export const cancelDraft = 3;
+export const armRequests = 1;
+export const armRoom = 2;
+export const armed = 0;
+export const armWork = 1;
+export const armNewcomer = 2;
+export const bellFifo = 1;
+export const bellDatagram = 2;
+export const watchComplete = -1;
+export const watchIncomplete = -2;
+
+/** Results below zero are the negative of one of these. */
+export const Status = {
+  timeout: 1,
+  busy: 2,
+  tooLarge: 3,
+  serverDied: 4,
+  cancelled: 5,
+  notFound: 6,
+  exists: 7,
+  mismatch: 8,
+  incompatible: 9,
+  corrupt: 10,
+  permission: 11,
+  noSpace: 12,
+  unsupported: 13,
+  invalidTarget: 14,
+  system: 15,
+  remote: 16,
+  longer: 17,
+  notYet: 18,
+} as const;
+
+/** What an error is about. */
+export const Detail = {
+  none: 0,
+  openFile: 1,
+  makeDirectory: 2,
+  directoryOwner: 3,
+  directoryMode: 4,
+  notADirectory: 5,
+  notAFile: 6,
+  fileOwner: 7,
+  fileEmpty: 8,
+  fileShort: 9,
+  notAChannel: 10,
+  badGeometry: 11,
+  layoutVersion: 12,
+  kind: 13,
+  slots: 14,
+  maxRequestBytes: 15,
+  maxResponseBytes: 16,
+  maxDeliveries: 17,
+  nameInvalid: 18,
+  pathTooLong: 19,
+  allocate: 20,
+  mapMemory: 21,
+  handles: 22,
+  slot: 23,
+  ringFull: 24,
+  sharedState: 25,
+  lock: 26,
+  memfd: 27,
+  unlink: 28,
+  bell: 29,
+  removed: 30,
+  geometryTooLarge: 31,
+  notPermitted: 32,
+  kernel: 33,
+} as const;
+
+/** What an answered slot holds. */
+export const AnswerKind = {
+  bytes: 0,
+  text: 1,
+  remoteError: 2,
+  serverDied: 3,
+  timedOut: 4,
+} as const;
+
+/** What became of a request that a server holds. */
+export const Held = {
+  held: 0,
+  posted: 1,
+  abandoned: 2,
+  lost: 3,
+} as const;
+
+/** Places in what `tandem_stats` writes. */
+export const StatField = {
+  slots: 0,
+  inFlight: 1,
+  queued: 2,
+  clients: 3,
+  servers: 4,
+  requests: 5,
+  replies: 6,
+  failures: 7,
+  cancelled: 8,
+  timeouts: 9,
+  redelivered: 10,
+  serverDeaths: 11,
+  clientDeaths: 12,
+  reclaimed: 13,
+  busy: 14,
+  wakeups: 15,
+  waitingServers: 16,
+  waitingClients: 17,
+  committedBytes: 18,
+  mappedBytes: 19,
+} as const;
+
+/** Places in the control block: of 32-bit words, and of doubles. */
+export const Control = {
+  detail: 0,
+  errno: 1,
+  found: 1,
+  wanted: 2,
+  slot: 6,
+  generationLow: 7,
+  generationHigh: 8,
+  length: 9,
+  flags: 10,
+  deliveries: 11,
+  timeRemaining: 6,
+  handle: 7,
+  base: 8,
+  denseBytes: 9,
+  areaStride: 10,
+  responseOffset: 11,
+  slotsOffset: 12,
+  slots: 26,
+  maxRequestBytes: 27,
+  maxResponseBytes: 28,
+  maxDeliveries: 29,
+  fd: 30,
+  pathLength: 31,
+  kind: 32,
+  reserved: 33,
+} as const;

@@ -1,0 +1,138 @@
+/**
+ * Finds the backend of this runtime and the native library, once per thread, at first use.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import type { Arch, Backend } from "./backend.ts";
+import { bun } from "./bun.ts";
+import { deno } from "./deno.ts";
+import { embedded, soname } from "./embedded.ts";
+import { abiVersion } from "./layout.ts";
+import { Place } from "./place.ts";
+import { type Native, symbols } from "./symbols.ts";
+
+let current: Backend | undefined;
+let library: Native | undefined;
+
+/**
+ * The backend of this runtime.
+ *
+ * @throws {TandemError} `UNSUPPORTED` in other runtimes than Deno and Bun
+ */
+export function backend(): Backend {
+  return current ??= chooseBackend();
+}
+
+/**
+ * The native library: `TANDEM_LIBRARY` if that is set, else what `zig build` made in this checkout,
+ * else the one inside the package.
+ *
+ * @throws {TandemError} `PERMISSION` without `--allow-ffi` in Deno; `UNSUPPORTED` where there is no
+ * library for this machine or it cannot be loaded; `INCOMPATIBLE` when it is of another version
+ */
+export function native(): Native {
+  return library ??= load(backend());
+}
+
+function chooseBackend(): Backend {
+  if ("Bun" in globalThis) return bun;
+  if ("Deno" in globalThis) return deno;
+  throw new TandemError("UNSUPPORTED", "@tandem/ipc runs in Deno and in Bun; this is neither");
+}
+
+function load(backend: Backend): Native {
+  const { platform, arch } = backend;
+  if (platform !== "linux" || !isArch(arch)) {
+    throw new TandemError(
+      "UNSUPPORTED",
+      `@tandem/ipc runs on Linux on x86_64 and aarch64; this is ${platform} on ${arch}`,
+    );
+  }
+  try {
+    if (!backend.mayLoad()) throw new TandemError("PERMISSION", needsPermission);
+    const override = backend.environment("TANDEM_LIBRARY");
+    if (override) return open(backend, override);
+    const place = new Place(backend);
+    const local = localPath(arch);
+    if (local !== null && place.exists(local)) return open(backend, local);
+    return loadEmbedded(backend, place, arch);
+  } catch (error) {
+    throw explain(error);
+  }
+}
+
+function isArch(arch: string): arch is Arch {
+  return arch === "x86_64" || arch === "aarch64";
+}
+
+/** Where `zig build` puts the library, when this module is part of a checkout. */
+function localPath(arch: Arch): string | null {
+  const { protocol, pathname } = new URL(
+    `../../zig-out/lib/${arch}/libtandem.so`,
+    import.meta.url,
+  );
+  return protocol === "file:" ? decodeURIComponent(pathname) : null;
+}
+
+function loadEmbedded(backend: Backend, place: Place, arch: Arch): Native {
+  // One copy for all threads: each copy stays for the life of the process.
+  if (place.isResident(soname)) return open(backend, soname);
+  const text = embedded[arch];
+  if (!text) {
+    throw new TandemError(
+      "UNSUPPORTED",
+      `this package contains no native library for ${arch}; in a checkout, run \`zig build\``,
+    );
+  }
+  return place.with(decodeBase64(text), (path) => open(backend, path));
+}
+
+function open(backend: Backend, path: string): Native {
+  let native: Native;
+  try {
+    native = backend.bind<Native>(path, symbols);
+  } catch (error) {
+    throw hasOtherVersion(backend, path) ?? error;
+  }
+  const version = native.tandem_abi_version();
+  if (version !== abiVersion) throw incompatible(path, version);
+  return native;
+}
+
+/** A library of another version may lack a symbol; its version says more than the symbol's name. */
+function hasOtherVersion(backend: Backend, path: string): TandemError | null {
+  const { tandem_abi_version } = symbols;
+  try {
+    const native = backend.bind<Pick<Native, "tandem_abi_version">>(path, { tandem_abi_version });
+    const version = native.tandem_abi_version();
+    return version === abiVersion ? null : incompatible(path, version);
+  } catch {
+    return null; // not loadable at all
+  }
+}
+
+function incompatible(path: string, version: number): TandemError {
+  return new TandemError(
+    "INCOMPATIBLE",
+    `the native library ${path} has ABI version ${version}, this package needs ${abiVersion}`,
+  );
+}
+
+const needsPermission =
+  "@tandem/ipc loads a native library, which Deno does not allow: run with --allow-ffi (for all paths)";
+
+function explain(error: unknown): TandemError {
+  if (error instanceof TandemError) return error;
+  const { message } = error as Error;
+  return new TandemError("UNSUPPORTED", `cannot load the native library: ${message}`, {
+    cause: error,
+  });
+}
+
+function decodeBase64(text: string): Uint8Array {
+  const { fromBase64 } = Uint8Array as { fromBase64?(text: string): Uint8Array };
+  // Missing in older runtimes; the other way takes a hundred times as long.
+  if (fromBase64) return fromBase64.call(Uint8Array, text);
+  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+}

@@ -1,0 +1,162 @@
+/**
+ * Makes a library that is only bytes loadable: `dlopen` wants a path.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import type { Backend, Table } from "./backend.ts";
+
+const symbols = {
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32", cold: true },
+  mkdtemp: { parameters: ["buffer"], result: "size", cold: true },
+  creat: { parameters: ["buffer", "u32"], result: "i32", cold: true },
+  write: { parameters: ["i32", "buffer", "size"], result: "i32", cold: true },
+  close: { parameters: ["i32"], result: "i32", cold: true },
+  access: { parameters: ["buffer", "i32"], result: "i32", cold: true },
+  unlink: { parameters: ["buffer"], result: "i32", cold: true },
+  rmdir: { parameters: ["buffer"], result: "i32", cold: true },
+} as const satisfies Table;
+
+/** What is used of the C library. It needs no permission that loading a library does not need. */
+interface CLibrary {
+  memfd_create(name: Uint8Array, flags: number): number;
+  mkdtemp(template: Uint8Array): bigint;
+  creat(path: Uint8Array, mode: number): number;
+  write(fd: number, bytes: Uint8Array, byteLength: bigint): number;
+  close(fd: number): number;
+  access(path: Uint8Array, mode: number): number;
+  unlink(path: Uint8Array): number;
+  rmdir(path: Uint8Array): number;
+}
+
+const closeOnExec = 1; // MFD_CLOEXEC
+const noExecSeal = 8; // MFD_NOEXEC_SEAL: no execve(), on which some systems insist; mapping is fine
+const loadNow = 2; // RTLD_NOW
+const ifResident = 4; // RTLD_NOLOAD
+
+/** Puts libraries where `dlopen` finds them. */
+export class Place {
+  readonly #backend: Backend;
+  readonly #cName: string;
+  readonly #c: CLibrary;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    // glibc; musl under its own name; musl's loader, which is the C library too.
+    const names = [
+      "libc.so.6",
+      `libc.musl-${backend.arch}.so.1`,
+      `/lib/ld-musl-${backend.arch}.so.1`,
+    ];
+    [this.#cName, this.#c] = firstOf(
+      names,
+      (name) => [name, backend.bind<CLibrary>(name, symbols)],
+    );
+  }
+
+  /** Whether there is a readable file at `path`. */
+  exists(path: string): boolean {
+    return this.#c.access(cString(path), 4) === 0;
+  }
+
+  /** Whether a library of that SONAME is loaded, by another thread for instance. */
+  isResident(soname: string): boolean {
+    // The runtimes' own `dlopen` would go on to search directories, in Bun the current one too.
+    const table = {
+      dlopen: { parameters: ["buffer", "i32"], result: "size", cold: true },
+    } as const;
+    try {
+      const { dlopen } = firstOf(
+        [this.#cName, "libdl.so.2"], // a part of the C library since glibc 2.34
+        (name) => this.#backend.bind<{ dlopen(n: Uint8Array, flags: number): bigint }>(name, table),
+      );
+      return dlopen(cString(soname), loadNow | ifResident) !== 0n;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Calls `use` with a path at which `bytes` can be loaded. It is gone when this returns.
+   *
+   * First a file in memory. Where that is refused (no /proc, a security module), a file in a new
+   * private directory.
+   */
+  with<T>(bytes: Uint8Array, use: (path: string) => T): T {
+    const preferred = this.#backend.environment("TMPDIR");
+    const directories = [...(preferred ? [preferred] : []), "/tmp", "/var/tmp", "/dev/shm"];
+    return firstOf(["", ...directories], (directory) => {
+      return directory ? this.#inDirectory(directory, bytes, use) : this.#inMemory(bytes, use);
+    });
+  }
+
+  #inMemory<T>(bytes: Uint8Array, use: (path: string) => T): T {
+    const name = cString("tandem");
+    let fd = this.#c.memfd_create(name, closeOnExec | noExecSeal);
+    if (fd < 0) fd = this.#c.memfd_create(name, closeOnExec); // a kernel before 6.3
+    if (fd < 0) throw new Error("memfd_create failed");
+    try {
+      this.#write(fd, bytes);
+      return use(uniquePath(fd));
+    } finally {
+      this.#c.close(fd); // what is mapped stays
+    }
+  }
+
+  #inDirectory<T>(parent: string, bytes: Uint8Array, use: (path: string) => T): T {
+    const template = cString(`${parent}/tandem-XXXXXX`);
+    if (this.#c.mkdtemp(template) === 0n) throw new Error(`cannot make a directory in ${parent}`);
+    const directory = new TextDecoder().decode(template.subarray(0, -1));
+    const path = `${directory}/libtandem.so`;
+    try {
+      const fd = this.#c.creat(cString(path), 0o700);
+      if (fd < 0) throw new Error(`cannot create ${path}`);
+      try {
+        this.#write(fd, bytes);
+      } finally {
+        this.#c.close(fd);
+      }
+      return use(path);
+    } finally {
+      this.#c.unlink(cString(path));
+      this.#c.rmdir(cString(directory));
+    }
+  }
+
+  #write(fd: number, bytes: Uint8Array): void {
+    for (let offset = 0; offset < bytes.byteLength;) {
+      const rest = bytes.subarray(offset);
+      const written = this.#c.write(fd, rest, BigInt(rest.byteLength));
+      if (written <= 0) throw new Error("cannot write the library: no space left?");
+      offset += written;
+    }
+  }
+}
+
+/**
+ * The path of a descriptor, spelled as it never was before in this process: glibc takes a path that
+ * it knows for the library that it found there then, and numbers of descriptors are used again.
+ */
+function uniquePath(fd: number): string {
+  const digits = Math.random().toFixed(8).slice(2);
+  const spelling = Array.from(digits, (digit) => `${"/".repeat(Number(digit) + 1)}.`).join("");
+  return `/proc/self/fd${spelling}/${fd}`;
+}
+
+/** The first result; a `TandemError` is final. @throws {AggregateError} when there is none */
+function firstOf<A, T>(alternatives: readonly A[], attempt: (alternative: A) => T): T {
+  const failures: unknown[] = [];
+  for (const alternative of alternatives) {
+    try {
+      return attempt(alternative);
+    } catch (error) {
+      if (error instanceof TandemError) throw error;
+      failures.push(error);
+    }
+  }
+  throw new AggregateError(failures, failures.map(String).join("; "));
+}
+
+function cString(text: string): Uint8Array {
+  return new TextEncoder().encode(text + "\0");
+}

@@ -1,0 +1,191 @@
+/**
+ * Everything that the native library exports, once, for both runtimes. What each function does is
+ * said in native/lib.zig; the numbers are named in layout.ts.
+ *
+ * Handles and addresses travel as doubles, 64-bit values through the control block; `low` and `high`
+ * are the words of a call's generation.
+ *
+ * @module
+ */
+
+/** The symbol table. CI compares its names with what the library exports. */
+export const symbols = {
+  tandem_abi_version: { parameters: [], result: "u32" },
+  tandem_open: {
+    parameters: [
+      /* bytes */ "buffer",
+      /* length */ "u32",
+      /* flags */ "u32",
+      /* options */ "buffer",
+      /* control */ "buffer",
+      /* path */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_close: {
+    parameters: [/* handle */ "f64", /* keep views */ "u32"],
+    result: "void",
+    cold: true,
+  },
+  tandem_unlink: {
+    parameters: [/* bytes */ "buffer", /* length */ "u32", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_send: {
+    parameters: [
+      /* handle */ "f64",
+      /* bytes */ "buffer",
+      /* length */ "u32",
+      /* flags */ "u32",
+      /* milliseconds */ "f64",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+  },
+  tandem_request: {
+    parameters: [
+      /* handle */ "f64",
+      /* bytes */ "buffer",
+      /* length */ "u32",
+      /* flags */ "u32",
+      /* milliseconds */ "f64",
+      /* out */ "buffer",
+      /* length */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+  },
+  tandem_get: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* milliseconds */ "f64",
+      /* out */ "buffer",
+      /* length */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+  },
+  tandem_ready: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* milliseconds */ "f64",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_cancel: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* how */ "u32",
+    ],
+    result: "i32",
+  },
+  tandem_allocate: {
+    parameters: [/* handle */ "f64", /* length */ "u32", /* control */ "buffer"],
+    result: "i32",
+  },
+  tandem_publish: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* length */ "u32",
+      /* flags */ "u32",
+      /* milliseconds */ "f64",
+    ],
+    result: "i32",
+  },
+  tandem_receive: {
+    parameters: [/* handle */ "f64", /* milliseconds */ "f64", /* control */ "buffer"],
+    result: "i32",
+  },
+  tandem_reply: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* bytes */ "buffer",
+      /* length */ "u32",
+      /* kind */ "u32",
+    ],
+    result: "i32",
+  },
+  tandem_reserve: {
+    parameters: [/* handle */ "f64", /* slot */ "u32", /* length */ "u32"],
+    result: "i32",
+  },
+  tandem_held: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_watch_call: {
+    parameters: [/* handle */ "f64", /* slot */ "u32", /* low */ "u32", /* high */ "u32"],
+    result: "i32",
+  },
+  tandem_poll: {
+    parameters: [/* handle */ "f64", /* calls */ "buffer", /* length */ "u32"],
+    result: "i32",
+  },
+  tandem_arm: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
+  tandem_disarm: { parameters: [/* handle */ "f64"], result: "void" },
+  tandem_bell: { parameters: [/* handle */ "f64", /* kind */ "u32"], result: "i32", cold: true },
+  tandem_watch_next: {
+    parameters: [/* handle */ "f64", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_hung_up: {
+    parameters: [/* handle */ "f64", /* participant */ "u32", /* give up */ "u32"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_sweep: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_nudge: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_notify_fd: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_adopt_notify: {
+    parameters: [/* handle */ "f64", /* fd */ "u32", /* peer */ "u32"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_drain_notify: { parameters: [/* handle */ "f64"], result: "void", cold: true },
+  tandem_notify: { parameters: [/* handle */ "f64"], result: "void", cold: true },
+  tandem_clear: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_pending: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_servers: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_stats: {
+    parameters: [/* handle */ "f64", /* numbers */ "buffer"],
+    result: "void",
+    cold: true,
+  },
+} as const;
+
+type Value<Kind> = Kind extends "buffer" ? ArrayBufferView : Kind extends "void" ? void : number;
+type Values<Kinds> = { -readonly [Index in keyof Kinds]: Value<Kinds[Index]> };
+
+/** The library's functions, with types that follow from the table. */
+export type Native = {
+  readonly [Name in keyof typeof symbols]: (
+    ...values: Values<(typeof symbols)[Name]["parameters"]>
+  ) => Value<(typeof symbols)[Name]["result"]>;
+};
