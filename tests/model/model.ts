@@ -1,0 +1,746 @@
+/**
+ * What a channel should do, written down without shared memory, slots' words or rings: a list of
+ * messages, each in one of five states, and a queue. It is told every operation and its outcome,
+ * and throws when the outcome is not what the contract says.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { digest, digestOf } from "./content.ts";
+import type {
+  ClientOperation,
+  Content,
+  Counts,
+  Event,
+  Operation,
+  Outcome,
+  Received,
+  ServerOperation,
+  Sizes,
+} from "./operations.ts";
+import { isOfClient } from "./operations.ts";
+
+/** What a client gets. */
+type Answer =
+  | { readonly bytes: string; readonly length: number }
+  | { readonly error: string; readonly message?: string };
+
+/** A request from being queued to its slot being free. */
+export interface Message {
+  readonly client: string;
+  readonly content: Content;
+  readonly oneWay: boolean;
+  /** Its deadline was over when it was sent. */
+  readonly isLate: boolean;
+  readonly maxDeliveries: number;
+  /** `abandoned`: its server works on it, and nobody waits. */
+  state: "queued" | "held" | "abandoned" | "ready" | "gone";
+  /** Where the client was not told it, as soon as a server knows it. */
+  id: string | null;
+  server: string | null;
+  deliveries: number;
+  answer: Answer | null;
+}
+
+/** A request in a server's hands. */
+export interface HeldRequest {
+  readonly name: string;
+  readonly server: string;
+  readonly message: Message;
+  isAnswered: boolean;
+}
+
+/** A draft that was allocated. */
+export interface OpenDraft {
+  readonly client: string;
+  readonly content: Content;
+  isUsed: boolean;
+}
+
+/** A promise that is pending. */
+export interface Wait {
+  readonly name: string;
+  readonly kind: "room" | "answer" | "get" | "ready" | "receive";
+  /** Of a client or of a server. */
+  readonly handle: string;
+  readonly message?: Message;
+  readonly call?: string;
+  readonly content?: Content;
+  readonly max?: number;
+  readonly into?: number | undefined;
+  /** Its handle was closed. */
+  isClosed: boolean;
+}
+
+/** A handle that was opened. */
+export interface OpenHandle {
+  isOpen: boolean;
+}
+
+/** A channel as it should be. */
+export class Model {
+  readonly sizes: Sizes;
+  readonly clients: Map<string, OpenHandle> = new Map();
+  readonly servers: Map<string, OpenHandle> = new Map();
+  readonly calls: Map<string, Message> = new Map();
+  readonly drafts: Map<string, OpenDraft> = new Map();
+  readonly requests: Map<string, HeldRequest> = new Map();
+  /** In the order in which they were made. */
+  readonly waits: Map<string, Wait> = new Map();
+  readonly messages: Message[] = [];
+  /** Every id that was seen: none may come twice. */
+  readonly ids: Map<string, Message> = new Map();
+  /** One up with each operation: new things are named by it. */
+  serial = 0;
+  /** The oldest first. What is handed on at one moment has no order among itself. */
+  #queue: Message[][] = [];
+  /** What the last operation has handed on, while what follows from that operation goes on, too. */
+  #handedOn: Message[] | null = null;
+  #requestCount = 0;
+  #replyCount = 0;
+  #redeliveredCount = 0;
+
+  constructor(sizes: Sizes) {
+    this.sizes = sizes;
+  }
+
+  /** Whether a slot is free. */
+  get hasRoom(): boolean {
+    const drafts = [...this.drafts.values()].filter(({ isUsed }) => !isUsed).length;
+    return drafts + this.inFlight.length < this.sizes.slots;
+  }
+
+  get inFlight(): Message[] {
+    return this.messages.filter(({ state }) => state !== "gone");
+  }
+
+  /** Whether a server would be given something. */
+  get hasRequest(): boolean {
+    return this.#queue.flat().some(({ isLate }) => !isLate);
+  }
+
+  /** What has to happen next without anybody's doing anything; null for nothing. */
+  get nextEvent(): Operation | null {
+    for (const wait of this.waits.values()) {
+      if (wait.kind !== "receive" && this.#isDue(wait)) return { op: "nextClientEvent" };
+    }
+    for (const wait of this.waits.values()) {
+      if (wait.kind === "receive" && this.#isDue(wait)) return { op: "nextServerEvent" };
+    }
+    return null;
+  }
+
+  #isDue({ kind, message, isClosed }: Wait): boolean {
+    if (isClosed) return true;
+    switch (kind) {
+      case "room":
+        return this.hasRoom;
+      case "receive":
+        return this.hasRequest;
+      default:
+        return message!.state !== "held" && (message!.state !== "queued" || message!.isLate);
+    }
+  }
+
+  /** Compares what came of an operation with what should have, and remembers what has changed. */
+  observe(operation: Operation, outcome: Outcome): void {
+    this.serial += 1;
+    if (operation.op !== "nextClientEvent" && operation.op !== "nextServerEvent") {
+      this.#handedOn = null;
+      this.#queue = this.#queue.filter((group) => group.length > 0);
+    }
+    if (isOfClient(operation)) this.#ofClient(operation, outcome);
+    else this.#ofServer(operation, outcome);
+  }
+
+  #ofClient(operation: ClientOperation, outcome: Outcome): void {
+    switch (operation.op) {
+      case "openClient":
+        expectValue(outcome, null);
+        this.clients.set(operation.client, { isOpen: true });
+        return;
+      case "closeClient":
+        expectValue(outcome, null);
+        return this.#closeClient(operation.client);
+      case "send":
+        return this.#send(operation, outcome);
+      case "sendLater":
+        expectValue(outcome, null);
+        return this.#wait("room", operation.client, operation.wait, operation);
+      case "post":
+        if (this.#refuses(operation.client, operation.content, outcome)) return;
+        expectValue(outcome, this.hasRoom);
+        if (this.hasRoom) this.#queueNew(operation.client, operation.content, { oneWay: true });
+        return;
+      case "ask": {
+        expectValue(outcome, null);
+        const message = this.#queueNew(operation.client, operation.content, {});
+        return this.#wait("answer", operation.client, operation.wait, {
+          message,
+          into: operation.into,
+        });
+      }
+      case "askInVain":
+        if (this.#refuses(operation.client, operation.content, outcome)) return;
+        if (!this.hasRoom) return expectError(outcome, "BUSY");
+        this.#requestCount += 1;
+        return expectError(outcome, "TIMEOUT");
+      case "allocate":
+        if (this.#refuses(operation.client, operation.content, outcome)) return;
+        if (!this.hasRoom) return expectError(outcome, "BUSY");
+        expectValue(outcome, operation.content.length);
+        this.drafts.set(operation.draft, {
+          client: operation.client,
+          content: operation.content,
+          isUsed: false,
+        });
+        return;
+      case "sendDraft": {
+        const message = this.#useDraft(operation.draft, outcome, {
+          isLate: operation.timeout === 0,
+        });
+        if (!message) return;
+        this.#identify(message, idIn(outcome));
+        this.calls.set(operation.call, message);
+        return;
+      }
+      case "postDraft":
+        if (this.#useDraft(operation.draft, outcome, { oneWay: true })) expectValue(outcome, null);
+        return;
+      case "askDraft": {
+        expectValue(outcome, null);
+        const message = this.#useDraft(operation.draft, outcome, {})!;
+        return this.#wait("answer", message.client, operation.wait, { message });
+      }
+      case "discardDraft":
+        expectValue(outcome, null);
+        found(this.drafts, operation.draft).isUsed = true;
+        return;
+      case "get":
+        return this.#get(operation, outcome);
+      case "ready": {
+        const answer = this.#answerOf(operation.call, outcome);
+        if (answer === "none") return expectError(outcome, "TIMEOUT");
+        return answer ? expectReady(outcome, answer) : undefined;
+      }
+      case "view": {
+        const answer = this.#answerOf(operation.call, outcome);
+        if (answer === "none") return expectValue(outcome, null);
+        return answer ? expectAnswer(outcome, answer) : undefined;
+      }
+      case "release": {
+        expectValue(outcome, null);
+        const message = found(this.calls, operation.call);
+        if (message.state === "ready") message.state = "gone";
+        else this.#cancel(message);
+        return;
+      }
+      case "cancel": {
+        const message = found(this.calls, operation.call);
+        if (!this.#isOpen(message.client)) return expectError(outcome, "CLOSED");
+        return expectValue(outcome, this.#cancel(message));
+      }
+      case "cancelById": {
+        if (!this.#isOpen(operation.client)) return expectError(outcome, "CLOSED");
+        const message = this.ids.get(operation.id);
+        // A posted request is nobody's to cancel.
+        return expectValue(outcome, message && !message.oneWay ? this.#cancel(message) : false);
+      }
+      case "awaitCall": {
+        expectValue(outcome, null);
+        const message = found(this.calls, operation.call);
+        const { call, wait, want } = operation;
+        return this.#wait(want, message.client, wait, { message, call });
+      }
+      case "abortClient": {
+        const wait = found(this.waits, operation.wait);
+        this.waits.delete(wait.name);
+        expectValue(outcome, abortOf(wait, outcome));
+        // A request that was aborted is not asked any more; of a call only the wait has ended.
+        if (wait.kind === "answer") this.#cancel(wait.message!);
+        return;
+      }
+      case "counts":
+        if (!this.#isOpen(operation.client)) return expectError(outcome, "CLOSED");
+        return expectValue(outcome, this.#counts(operation.client));
+      case "nextClientEvent":
+        return this.#clientEvent(eventIn(outcome));
+    }
+  }
+
+  #ofServer(operation: ServerOperation, outcome: Outcome): void {
+    switch (operation.op) {
+      case "openServer":
+        expectValue(outcome, null);
+        this.servers.set(operation.server, { isOpen: true });
+        return;
+      case "closeServer":
+        expectValue(outcome, null);
+        return this.#closeServer(operation.server);
+      case "receive":
+        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        return this.#receive(operation.server, outcome, operation.max ?? 1);
+      case "receiveLater":
+        expectValue(outcome, null);
+        // It has looked before it waits.
+        if (!this.hasRequest) this.#skipLate();
+        return this.#wait("receive", operation.server, operation.wait, { max: operation.max ?? 1 });
+      case "reply": {
+        const request = found(this.requests, operation.request);
+        const { content, how } = operation;
+        const isTooLong = content.length > this.sizes.maxResponseBytes;
+        if (!this.#isOpen(request.server)) return expectError(outcome, "CLOSED");
+        if (how === "allocate" && isTooLong) return expectError(outcome, "TOO_LARGE");
+        if (how === "allocate" && request.isAnswered) return expectError(outcome, "CLOSED");
+        return this.#reply(request, how === "echo" ? request.message.content : content, outcome);
+      }
+      case "fail": {
+        const request = found(this.requests, operation.request);
+        if (!this.#isOpen(request.server)) return expectError(outcome, "CLOSED");
+        const { message } = operation;
+        return this.#answer(request, { error: "REMOTE", message }, outcome);
+      }
+      case "replyById":
+      case "failById": {
+        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        const request = [...this.requests.values()].find(({ server, message, isAnswered }) =>
+          server === operation.server && message.id === operation.id && !isAnswered
+        );
+        if (!request) return expectValue(outcome, false);
+        if (operation.op === "replyById") return this.#reply(request, operation.content, outcome);
+        return this.#answer(request, { error: "REMOTE", message: operation.message }, outcome);
+      }
+      case "look": {
+        const { server, message } = found(this.requests, operation.request);
+        if (!this.#isOpen(server)) {
+          return expectValue(outcome, { bytes: digest(new Uint8Array(0)), cancelled: false });
+        }
+        return expectValue(outcome, {
+          bytes: digestOf(message.content),
+          cancelled: message.state === "abandoned",
+        });
+      }
+      case "clear":
+        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        return this.#clear(outcome);
+      case "abortServer": {
+        const wait = found(this.waits, operation.wait);
+        this.waits.delete(wait.name);
+        return expectValue(outcome, abortOf(wait, outcome));
+      }
+      case "nextServerEvent":
+        return this.#serverEvent(eventIn(outcome));
+    }
+  }
+
+  // ---- clients -----------------------------------------------------------------------------
+
+  /** What is wrong whatever the channel's state is. */
+  #refuses(client: string, { length }: Content, outcome: Outcome): boolean {
+    const code = !this.#isOpen(client)
+      ? "CLOSED"
+      : length > this.sizes.maxRequestBytes
+      ? "TOO_LARGE"
+      : null;
+    if (code) expectError(outcome, code);
+    return code !== null;
+  }
+
+  #send(operation: ClientOperation & { op: "send" }, outcome: Outcome): void {
+    const { client, content, form, timeout, maxDeliveries } = operation;
+    if (this.#refuses(client, content, outcome)) return;
+    if (!this.hasRoom) {
+      return form === "try" ? expectValue(outcome, null) : expectError(outcome, "BUSY");
+    }
+    const message = this.#queueNew(client, content, { isLate: timeout === 0, maxDeliveries });
+    this.#identify(message, idIn(outcome));
+    this.calls.set(operation.call, message);
+  }
+
+  #queueNew(
+    client: string,
+    content: Content,
+    options: {
+      readonly oneWay?: boolean;
+      readonly isLate?: boolean;
+      readonly maxDeliveries?: number | undefined;
+    },
+  ): Message {
+    assert(this.hasRoom, "a slot was found although none is free");
+    const { oneWay = false, isLate = false } = options;
+    const message: Message = {
+      client,
+      content,
+      oneWay,
+      isLate,
+      maxDeliveries: options.maxDeliveries ?? this.sizes.maxDeliveries,
+      state: "queued",
+      id: null,
+      server: null,
+      deliveries: 0,
+      answer: null,
+    };
+    this.messages.push(message);
+    // Who waits for a slot may be quicker than a server that leaves and frees slot after slot.
+    if (this.#handedOn) this.#handedOn.push(message);
+    else this.#queue.push([message]);
+    this.#requestCount += 1;
+    return message;
+  }
+
+  #identify(message: Message, id: string): void {
+    if (message.id !== null) return assertEquals(id, message.id, "the request has another id");
+    assert(!this.ids.has(id), `the id ${id} has come back`);
+    message.id = id;
+    this.ids.set(id, message);
+  }
+
+  #useDraft(
+    name: string,
+    outcome: Outcome,
+    options: { readonly oneWay?: boolean; readonly isLate?: boolean },
+  ): Message | null {
+    const draft = found(this.drafts, name);
+    if (draft.isUsed || !this.#isOpen(draft.client)) {
+      expectError(outcome, "CLOSED");
+      return null;
+    }
+    draft.isUsed = true;
+    return this.#queueNew(draft.client, draft.content, options);
+  }
+
+  /** The answer of a call that has one; "none": not yet; null: an error that was looked for. */
+  #answerOf(call: string, outcome: Outcome): Answer | "none" | null {
+    const message = found(this.calls, call);
+    if (!this.#isOpen(message.client)) return expectError(outcome, "CLOSED"), null;
+    switch (message.state) {
+      case "ready":
+        return message.answer!;
+      case "gone":
+      case "abandoned":
+        return expectError(outcome, "CANCELLED"), null;
+      case "queued":
+      case "held":
+        if (!message.isLate) return "none";
+        this.#cancel(message);
+        return expectError(outcome, "TIMEOUT"), null;
+    }
+  }
+
+  #get(operation: ClientOperation & { op: "get" }, outcome: Outcome): void {
+    const { call, form, into } = operation;
+    const answer = this.#answerOf(call, outcome);
+    if (!answer) return;
+    if (answer === "none") {
+      return form === "try" ? expectValue(outcome, null) : expectError(outcome, "TIMEOUT");
+    }
+    if (!fits(answer, into)) return expectError(outcome, "TOO_LARGE");
+    expectAnswer(outcome, answer);
+    found(this.calls, call).state = "gone";
+  }
+
+  /** Ends what is not answered. */
+  #cancel(message: Message): boolean {
+    if (message.state !== "queued" && message.state !== "held") return false;
+    if (message.state === "queued") this.#unqueue(message);
+    message.state = message.state === "queued" ? "gone" : "abandoned";
+    return true;
+  }
+
+  #unqueue(message: Message): void {
+    for (const group of this.#queue) {
+      const place = group.indexOf(message);
+      if (place >= 0) group.splice(place, 1);
+    }
+    this.#queue = this.#queue.filter((group) => group.length > 0 || group === this.#handedOn);
+  }
+
+  #closeClient(name: string): void {
+    found(this.clients, name).isOpen = false;
+    for (const draft of this.drafts.values()) if (draft.client === name) draft.isUsed = true;
+    for (const message of this.messages) {
+      if (message.client !== name || message.oneWay) continue;
+      if (message.state === "ready") message.state = "gone";
+      else this.#cancel(message);
+    }
+    this.#closeWaits(name);
+  }
+
+  #closeWaits(handle: string): void {
+    for (const wait of this.waits.values()) if (wait.handle === handle) wait.isClosed = true;
+  }
+
+  #wait(
+    kind: Wait["kind"],
+    handle: string,
+    name: string,
+    { message, call, content, max, into }: {
+      message?: Message;
+      call?: string;
+      content?: Content;
+      max?: number;
+      into?: number | undefined;
+    },
+  ): void {
+    this.waits.set(name, {
+      name,
+      kind,
+      handle,
+      ...(message && { message }),
+      ...(call !== undefined && { call }),
+      ...(content && { content }),
+      ...(max !== undefined && { max }),
+      into,
+      isClosed: false,
+    });
+  }
+
+  #clientEvent({ wait: name, outcome }: Event): void {
+    const wait = found(this.waits, name);
+    assert(this.#isDue(wait), `${wait.kind} has settled too early: ${JSON.stringify(outcome)}`);
+    this.waits.delete(name);
+    if (wait.isClosed) return expectError(outcome, "CLOSED");
+    if (wait.kind === "room") {
+      this.#expectFirst(wait);
+      const message = this.#queueNew(wait.handle, wait.content!, {});
+      this.#identify(message, idIn(outcome));
+      this.calls.set(wait.call!, message);
+      return;
+    }
+    const message = wait.message!;
+    if (message.state === "queued") {
+      this.#cancel(message);
+      return expectError(outcome, "TIMEOUT");
+    }
+    if (message.state !== "ready") return expectError(outcome, "CANCELLED");
+    if (wait.kind === "ready") return expectReady(outcome, message.answer!);
+    message.state = "gone";
+    // Nobody else could get the answer of a request that was made with a place for it.
+    if (!fits(message.answer!, wait.into)) return expectError(outcome, "TOO_LARGE");
+    expectAnswer(outcome, message.answer!);
+  }
+
+  /** Those of one handle get what they wait for in the order in which they asked. */
+  #expectFirst({ name, kind, handle }: Wait): void {
+    const age = (name: string) => Number(name.slice(1));
+    for (const other of this.waits.values()) {
+      if (other.kind !== kind || other.handle !== handle) continue;
+      assert(
+        age(other.name) > age(name),
+        `${name} was served before ${other.name}, which is older`,
+      );
+    }
+  }
+
+  // ---- servers -----------------------------------------------------------------------------
+
+  #receive(server: string, outcome: Outcome, max: number): void {
+    const received = valueIn<Received[]>(outcome);
+    assert(received.length <= max, `${received.length} requests instead of at most ${max}`);
+    for (const request of received) {
+      this.#skipLate();
+      this.#take(server, request);
+    }
+    if (received.length === max) return;
+    this.#skipLate();
+    assertEquals(this.#queue.length, 0, "a request is in the queue and was not handed out");
+  }
+
+  /** Requests whose time is over are not handed out; their clients are told. */
+  #skipLate(): void {
+    for (let group = this.#queue[0]; group?.[0]?.isLate; group = this.#queue[0]) {
+      const [message] = group;
+      this.#queue.shift();
+      message!.state = "ready";
+      message!.answer = { error: "TIMEOUT" };
+    }
+  }
+
+  #take(server: string, received: Received): void {
+    const group = this.#queue[0];
+    assert(group, `a request out of nowhere: ${JSON.stringify(received)}`);
+    const message = group.length === 1 ? group[0]! : group.find(({ id }) => id === received.id);
+    assert(message, `not the oldest request: ${JSON.stringify(received)}`);
+    this.#unqueue(message);
+    this.#identify(message, received.id);
+    message.state = "held";
+    message.server = server;
+    message.deliveries += 1;
+    if (message.deliveries > 1) this.#redeliveredCount += 1;
+    this.requests.set(received.request, {
+      name: received.request,
+      server,
+      message,
+      isAnswered: false,
+    });
+    const { content, oneWay, deliveries } = message;
+    assertEquals(received, {
+      request: received.request,
+      id: received.id,
+      bytes: digestOf(content),
+      isText: content.isText,
+      oneWay,
+      deliveries,
+      cancelled: false,
+    });
+  }
+
+  #reply(request: HeldRequest, content: Content, outcome: Outcome): void {
+    const { message, isAnswered } = request;
+    const { length } = content;
+    if (!isAnswered && length > this.sizes.maxResponseBytes) {
+      // Where nobody waits for the answer, it does not matter that it is too long.
+      const matters = message.state === "held" && !message.oneWay;
+      if (matters || "error" in outcome) return expectError(outcome, "TOO_LARGE");
+    }
+    const counts = !isAnswered && message.state === "held";
+    this.#answer(request, { bytes: digestOf(content), length }, outcome);
+    if (counts) this.#replyCount += 1;
+  }
+
+  #answer(request: HeldRequest, answer: Answer, outcome: Outcome): void {
+    const { message } = request;
+    if (request.isAnswered) return expectValue(outcome, false);
+    request.isAnswered = true;
+    expectValue(outcome, message.state === "held");
+    if (message.state === "held" && !message.oneWay) {
+      message.state = "ready";
+      message.answer = answer;
+    } else {
+      message.state = "gone";
+    }
+  }
+
+  #clear(outcome: Outcome): void {
+    // Who was answered already keeps the answer.
+    const ended = this.inFlight.filter(({ state }) => state === "queued" || state === "held");
+    for (const message of ended) {
+      message.state = message.state === "held" ? "abandoned" : "gone";
+    }
+    this.#queue = [];
+    expectValue(outcome, ended.length);
+  }
+
+  #closeServer(name: string): void {
+    found(this.servers, name).isOpen = false;
+    const handedOn: Message[] = [];
+    for (const message of this.inFlight) {
+      if (message.server !== name) continue;
+      if (message.state === "abandoned") message.state = "gone";
+      if (message.state !== "held") continue;
+      message.server = null;
+      if (message.deliveries < message.maxDeliveries) {
+        message.state = "queued";
+        handedOn.push(message);
+      } else if (message.oneWay) {
+        message.state = "gone";
+      } else {
+        message.state = "ready";
+        message.answer = { error: "SERVER_DIED" };
+      }
+    }
+    if (handedOn.length > 0) {
+      this.#queue.push(handedOn);
+      this.#handedOn = handedOn;
+    }
+    this.#closeWaits(name);
+  }
+
+  #serverEvent({ wait: name, outcome }: Event): void {
+    const wait = found(this.waits, name);
+    assert(this.#isDue(wait), `${name} has settled too early: ${JSON.stringify(outcome)}`);
+    this.waits.delete(name);
+    if (wait.isClosed) return expectError(outcome, "CLOSED");
+    this.#expectFirst(wait);
+    const received = valueIn<Received[]>(outcome);
+    assert(received.length > 0, "a wait without a limit has ended with nothing");
+    assert(received.length <= wait.max!, `${received.length} requests, at most ${wait.max}`);
+    for (const request of received) {
+      this.#skipLate();
+      this.#take(wait.handle, request);
+    }
+    // It has looked for more.
+    if (received.length < wait.max!) this.#skipLate();
+  }
+
+  // ------------------------------------------------------------------------------------------
+
+  #isOpen(handle: string): boolean {
+    return (this.clients.get(handle) ?? this.servers.get(handle))?.isOpen === true;
+  }
+
+  #counts(client: string): Counts {
+    const open = (handles: Iterable<OpenHandle>) =>
+      [...handles].filter(({ isOpen }) => isOpen).length;
+    const servers = open(this.servers.values());
+    return {
+      inFlight: this.inFlight.length,
+      queued: this.#queue.flat().length,
+      clients: open(this.clients.values()),
+      servers,
+      requests: this.#requestCount,
+      replies: this.#replyCount,
+      redelivered: this.#redeliveredCount,
+      pending:
+        this.inFlight.filter((message) =>
+          message.client === client && !message.oneWay && message.state !== "abandoned"
+        ).length,
+      serversOpen: servers,
+    };
+  }
+}
+
+function found<T>(map: ReadonlyMap<string, T>, name: string): T {
+  const value = map.get(name);
+  assert(value !== undefined, `nothing is known of ${name}`);
+  return value;
+}
+
+function valueIn<T>(outcome: Outcome): T {
+  assert("value" in outcome, `an error: ${JSON.stringify(outcome)}`);
+  return outcome.value as T;
+}
+
+function idIn(outcome: Outcome): string {
+  const id = valueIn<string | null>(outcome);
+  assert(typeof id === "string", "no call was made although a slot is free");
+  return id;
+}
+
+function eventIn(outcome: Outcome): Event {
+  return valueIn<Event>(outcome);
+}
+
+function expectValue(outcome: Outcome, value: unknown): void {
+  assertEquals(outcome, { value });
+}
+
+function expectError(outcome: Outcome, code: string): void {
+  const found = "error" in outcome ? outcome.error : `the value ${JSON.stringify(outcome.value)}`;
+  assertEquals(found, code, JSON.stringify(outcome));
+}
+
+function expectAnswer(outcome: Outcome, answer: Answer): void {
+  if ("bytes" in answer) return expectValue(outcome, answer.bytes);
+  expectError(outcome, answer.error);
+  const { message } = answer;
+  if (message !== undefined) assertEquals(outcome, { error: answer.error, message });
+}
+
+function expectReady(outcome: Outcome, answer: Answer): void {
+  if ("bytes" in answer) expectValue(outcome, null);
+  else expectAnswer(outcome, answer);
+}
+
+function fits(answer: Answer, into: number | undefined): boolean {
+  return into === undefined || !("bytes" in answer) || answer.length <= into;
+}
+
+/** What an abort has to come to. */
+function abortOf({ name }: Wait, outcome: Outcome): Event {
+  const { outcome: found } = eventIn(outcome);
+  return {
+    wait: name,
+    outcome: { error: "Reason", message: "message" in found ? found.message : "" },
+  };
+}
