@@ -1,0 +1,117 @@
+/**
+ * A client of the demo, for either runtime. In Deno it needs `--allow-ffi`, and `--allow-read` for
+ * the tree.
+ *
+ *     client.ts TARGET WORK_TARGET LANES
+ *
+ * Several lanes ask the main process, which serves the work target, for files; each sends one file
+ * at a time, so that the servers always find the next request waiting.
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import process from "node:process";
+import { gzipSync } from "node:zlib";
+import { Client, type ErrorCode, Server, TandemError } from "../mod.ts";
+import {
+  type Answer,
+  answerBytes,
+  type Batch,
+  type Checked,
+  decodeAnswer,
+  type Failed,
+  type Job,
+  type Report,
+} from "./messages.ts";
+import { whenOver } from "./orphan.ts";
+
+const overCodes: ReadonlySet<ErrorCode> = new Set(["CANCELLED", "NOT_FOUND", "CLOSED"]);
+
+const [target = "", workTarget = "", lanes = ""] = process.argv.slice(2);
+const client = Client.open(target);
+const work = Client.open(workTarget);
+whenOver(() => {
+  // Nobody else does it when the main process was killed.
+  Server.unlink(workTarget);
+  close();
+});
+try {
+  await Promise.all(Array.from({ length: Number(lanes) }, runLane));
+} catch (error) {
+  // When the run is broken off the channels go.
+  if (!(error instanceof TandemError && overCodes.has(error.code))) throw error;
+}
+close();
+process.exit();
+
+function close(): void {
+  client.close();
+  work.close();
+}
+
+async function runLane(): Promise<void> {
+  const into = new Uint8Array(answerBytes);
+  let checked: Checked[] = [];
+  let failed: Failed[] = [];
+  for (;;) {
+    const report: Report = { checked, failed };
+    const answer = await work.request(JSON.stringify(report));
+    const batch = JSON.parse(new TextDecoder().decode(answer)) as Batch;
+    if (batch.length === 0) return;
+    [checked, failed] = [[], []];
+    for (const job of batch) {
+      try {
+        checked.push(await send(job, into));
+      } catch (error) {
+        const { code, message } = error as NodeJS.ErrnoException;
+        const isUnread = code === "ENOENT" || code === "EACCES";
+        failed.push({ path: job.path, reason: message, isUnread });
+      }
+    }
+  }
+}
+
+/** Sends one file and checks the answer. */
+async function send({ path, isSample }: Job, into: Uint8Array<ArrayBuffer>): Promise<Checked> {
+  using file = openFile(path);
+  // The file is read straight into the request: no other copy of it is made.
+  using draft = client.allocate(file.bytes);
+  readAll(file.fd, draft.bytes);
+  const sha256 = createHash("sha256").update(draft.bytes).digest();
+  const gzipBytes = isSample ? gzipSync(draft.bytes).byteLength : undefined;
+
+  const begin = performance.now();
+  const answer = decodeAnswer(await draft.request({ into }));
+  const latencyMs = performance.now() - begin;
+
+  if (!sha256.equals(answer.sha256)) throw new Error("the answer has another SHA-256");
+  checkSize(answer, file.bytes, gzipBytes);
+  const { server } = answer;
+  return { server, bytes: file.bytes, gzipBytes: answer.gzipBytes, isSample, latencyMs };
+}
+
+function openFile(path: string): Disposable & { readonly fd: number; readonly bytes: number } {
+  const fd = openSync(path, "r");
+  return { fd, bytes: fstatSync(fd).size, [Symbol.dispose]: () => closeSync(fd) };
+}
+
+function readAll(fd: number, bytes: Uint8Array): void {
+  for (let offset = 0; offset < bytes.byteLength;) {
+    const read = readSync(fd, bytes, offset, bytes.byteLength - offset, null);
+    if (read === 0) throw new Error("the file got shorter while it was read");
+    offset += read;
+  }
+}
+
+/**
+ * Every size is compared with what gzip can do at all; that of a sample with this process's own,
+ * from which it may differ a little, as the two runtimes have different versions of zlib.
+ */
+function checkSize(answer: Answer, bytes: number, expected: number | undefined): void {
+  const [low, high] = expected === undefined
+    ? [20, bytes * 1.001 + 64]
+    : [expected * 0.99 - 8, expected * 1.01 + 8];
+  if (answer.gzipBytes >= low && answer.gzipBytes <= high) return;
+  throw new Error(`the gzip size ${answer.gzipBytes} is not from ${low} to ${high}`);
+}

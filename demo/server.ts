@@ -1,0 +1,33 @@
+/**
+ * A server of the demo, for either runtime. In Deno it needs `--allow-ffi` and nothing else: the
+ * files come to it in the requests.
+ *
+ *     server.ts TARGET NUMBER BUSY_BYTES
+ *
+ * @module
+ */
+import { createHash } from "node:crypto";
+import process from "node:process";
+import { gzipSync } from "node:zlib";
+import { Server } from "../mod.ts";
+import { encodeAnswer } from "./messages.ts";
+import { whenOver } from "./orphan.ts";
+
+const [target = "", number = "", busyBytes = ""] = process.argv.slice(2);
+const server = Server.open(target);
+whenOver(() => {
+  // Nobody else does it when the main process was killed.
+  server.unlink();
+  server.close();
+});
+
+await server.serve(({ bytes }) => {
+  // A moment at which the main process may kill a server that has something to lose.
+  if (bytes.byteLength >= Number(busyBytes)) console.log("busy");
+  return encodeAnswer({
+    sha256: createHash("sha256").update(bytes).digest(),
+    gzipBytes: gzipSync(bytes).byteLength,
+    server: Number(number),
+  });
+});
+process.exit();

@@ -1,0 +1,84 @@
+/**
+ * What has been done, and the summary of it.
+ *
+ * @module
+ */
+import { fixed, summarize, whole } from "../bench/lib/stats.ts";
+import type { Stats } from "../mod.ts";
+import type { Failed, Report } from "./messages.ts";
+
+/** Adds up what the clients report. */
+export class Tally {
+  readonly unread: Failed[] = [];
+  readonly failed: Failed[] = [];
+  #files = 0;
+  #samples = 0;
+  #bytes = 0;
+  #gzipBytes = 0;
+  readonly #latenciesMs: number[] = [];
+  /** By the number of the server. */
+  readonly #byServer = new Map<number, { calls: number; bytes: number }>();
+
+  /** Files that need no more work, whatever became of them. */
+  get settled(): number {
+    return this.#files + this.unread.length + this.failed.length;
+  }
+
+  add({ checked, failed }: Report): void {
+    for (const failure of failed) (failure.isUnread ? this.unread : this.failed).push(failure);
+    for (const { server, bytes, gzipBytes, isSample, latencyMs } of checked) {
+      this.#files++;
+      if (isSample) this.#samples++;
+      this.#bytes += bytes;
+      this.#gzipBytes += gzipBytes;
+      this.#latenciesMs.push(latencyMs);
+      const share = this.#byServer.get(server) ?? { calls: 0, bytes: 0 };
+      share.calls++;
+      share.bytes += bytes;
+      this.#byServer.set(server, share);
+    }
+  }
+
+  /** Prints what was done; `servers` are their names, by number. */
+  print(seconds: number, servers: readonly string[], stats: Stats): void {
+    const { median, p99 } = summarize(this.#latenciesMs);
+    const lines: [string, string][] = [
+      [
+        "files",
+        `${whole(this.#files)}, the SHA-256 of each checked, gzip done again for ${this.#samples}`,
+      ],
+      ["bytes", `${megabytes(this.#bytes)}, compressed ${megabytes(this.#gzipBytes)}`],
+      ["time", `${fixed(seconds, 1)} s: ${whole(this.#files / seconds)} calls a second`],
+      [
+        "latency",
+        `median ${fixed(median)} ms, p99 ${fixed(p99)} ms, waiting in the queue included`,
+      ],
+      [
+        "deaths",
+        `${stats.serverDeaths}, requests in hand that went to another server: ${stats.redelivered}`,
+      ],
+    ];
+    console.log();
+    for (const [name, value] of lines) console.log(`${name.padEnd(8)} ${value}`);
+    console.table(Object.fromEntries(servers.map((name, number) => [name, this.#share(number)])));
+    this.#printFailures("could not be read", this.unread);
+    this.#printFailures("failed", this.failed);
+  }
+
+  #share(server: number): Record<string, string> {
+    const { calls, bytes } = this.#byServer.get(server) ?? { calls: 0, bytes: 0 };
+    const percent = 100 * calls / Math.max(1, this.#files);
+    return { calls: whole(calls), share: `${fixed(percent, 1)} %`, bytes: megabytes(bytes) };
+  }
+
+  #printFailures(what: string, failures: readonly Failed[]): void {
+    if (failures.length === 0) return;
+    console.log(`${failures.length} ${what}:`);
+    for (const { path, reason } of failures.slice(0, 10)) console.log(`  ${path}: ${reason}`);
+    if (failures.length > 10) console.log("  and more");
+  }
+}
+
+function megabytes(bytes: number): string {
+  return `${fixed(bytes / 1e6, 1)} MB`;
+}
