@@ -1,0 +1,126 @@
+/**
+ * How long a client waits for a server that is dead: from the SIGKILL to the error, or to the
+ * answer of the server that got the request next.
+ *
+ *     bun bench/death.ts [--check] [--kills N]
+ *
+ * Two servers are open on the channel. The one that takes the request keeps it and is killed; with
+ * one delivery the client gets SERVER_DIED, with two the other server answers. A blocking client
+ * has blocking servers, a client that waits for promises has servers that do.
+ *
+ * This process kills, the client sees the call end: both ask CLOCK_MONOTONIC through the C library
+ * (lib/clock.ts), which is one clock for the whole machine. The time is taken right before `kill`,
+ * so what the kernel needs to end the process is part of the figure. The client has been waiting
+ * for a random time by then, longer than its waits take to reach their full length, so that the
+ * kill falls anywhere between two looks and not always right after one.
+ *
+ * @module
+ */
+import process from "node:process";
+import type { Ended, Form, Holding, Outcome } from "./death/messages.ts";
+import { machineNow } from "./lib/clock.ts";
+import { type Bar, judge, parseOptions } from "./lib/options.ts";
+import { Child } from "./lib/parent.ts";
+import { type Runtime, runtimes } from "./lib/runtimes.ts";
+import { fixed, summarize } from "./lib/stats.ts";
+import { Target } from "./lib/target.ts";
+import { Server } from "../mod.ts";
+
+/** A server, and that it has taken a request, which it says once. */
+interface Victim {
+  readonly child: Child;
+  readonly holding: Promise<Holding>;
+}
+
+const barMs = 50;
+
+await main();
+
+async function main(): Promise<void> {
+  const options = parseOptions("kills", 50);
+  const rows: Record<string, unknown> = {};
+  const bars: Bar[] = [];
+  for (const client of runtimes) {
+    for (const form of ["blocking", "promise"] as const) {
+      for (const outcome of ["error", "redelivery"] as const) {
+        const name = `${client}, ${form}, ${outcome}`;
+        const { median, p90, max, count } = summarize(
+          await measure(client, form, outcome, options.count),
+        );
+        rows[name] = {
+          kills: count,
+          median: fixed(median, 1),
+          p90: fixed(p90, 1),
+          max: fixed(max, 1),
+        };
+        bars.push({
+          what: `${name}: median ${fixed(median, 1)} ms ≤ ${barMs} ms`,
+          met: median <= barMs,
+        });
+      }
+    }
+  }
+  console.log("milliseconds from the SIGKILL of a server to the end of the call");
+  console.table(rows);
+  judge(bars, options);
+}
+
+async function measure(
+  runtime: Runtime,
+  form: Form,
+  outcome: Outcome,
+  kills: number,
+): Promise<number[]> {
+  using target = new Target("death");
+  Server.create(target.name, { maxDeliveries: outcome === "error" ? 1 : 2 }).close();
+  await using client = await start(runtime, "client", target, form);
+  const servers = new Map<number, Victim>();
+  try {
+    const latencies: number[] = [];
+    for (let kill = 0; kill < kills; kill++) {
+      // The dead ones' places are taken by one runtime and the other in turn.
+      while (servers.size < 2) {
+        const child = await start(runtimes[(kill + servers.size) % 2]!, "server", target, form);
+        const holding = child.hear<Holding>();
+        holding.catch(() => {}); // ended without ever having held a request
+        servers.set(child.pid, { child, holding });
+      }
+      latencies.push(await killOne(client, servers, outcome));
+    }
+    return latencies;
+  } finally {
+    for (const { child } of servers.values()) await child[Symbol.asyncDispose]();
+  }
+}
+
+async function start(
+  runtime: Runtime,
+  role: "client" | "server",
+  target: Target,
+  form: Form,
+): Promise<Child> {
+  const child = new Child(runtime, new URL(`death/${role}.ts`, import.meta.url), [
+    target.name,
+    form,
+  ]);
+  await child.hear();
+  return child;
+}
+
+/** One call whose server is killed: how long until the call ends. */
+async function killOne(
+  client: Child,
+  servers: Map<number, Victim>,
+  outcome: Outcome,
+): Promise<number> {
+  client.tell("call");
+  const { holder } = await Promise.race(Array.from(servers.values(), ({ holding }) => holding));
+  await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 50));
+  const killedAt = machineNow();
+  process.kill(holder, "SIGKILL");
+  const ended = await client.hear<Ended>();
+  if (ended.outcome !== outcome) throw new Error(`The call ended in ${ended.outcome}`);
+  await servers.get(holder)?.child.ended;
+  servers.delete(holder);
+  return ended.at - killedAt;
+}

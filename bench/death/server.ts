@@ -1,0 +1,27 @@
+/**
+ * Takes a request and keeps it; answers one that another server had before it.
+ *
+ * @module
+ */
+import process from "node:process";
+import { Server, type ServerRequest } from "../../mod.ts";
+import { listen, tell } from "../lib/child.ts";
+import type { Form, Holding } from "./messages.ts";
+
+const [target = "", form] = process.argv.slice(2) as [string, Form];
+const server = Server.open(target);
+tell("ready");
+
+if (form === "blocking") {
+  // A blocked thread does not hear that the parent is gone.
+  const timeout = 30_000;
+  for (let request; (request = server.receiveSync({ timeout }));) take(request);
+} else {
+  listen(() => {});
+  for await (const request of server) take(request);
+}
+
+function take(request: ServerRequest): void {
+  if (request.deliveries > 1) request.reply(request.bytes);
+  else tell({ holder: process.pid } satisfies Holding);
+}

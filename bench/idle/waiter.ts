@@ -1,0 +1,50 @@
+/**
+ * A process that waits in one of the ways that the benchmark compares.
+ *
+ * @module
+ */
+import process from "node:process";
+import { Client, Server } from "../../mod.ts";
+import { listen, tell } from "../lib/child.ts";
+import { serveSocket } from "../lib/sockets.ts";
+import type { Wait } from "../idle.ts";
+
+const [wait, target = ""] = process.argv.slice(2) as [Wait, string];
+
+if (wait !== "receiveSync()") listen(() => {});
+switch (wait) {
+  case "receive()": {
+    const server = Server.open(target);
+    void server.receive();
+    tell("ready");
+    break;
+  }
+  case "client, open": {
+    const client = Client.open(target);
+    tell(client.servers);
+    break;
+  }
+  case "client, request()": {
+    // The server takes it and does not answer.
+    const client = Client.open(target);
+    void client.request("hold");
+    tell("ready");
+    break;
+  }
+  case "hold, receive()": {
+    const server = Server.open(target);
+    void server.receive().then(() => server.receive());
+    tell("ready");
+    break;
+  }
+  case "receiveSync()": {
+    const server = Server.open(target);
+    tell("ready");
+    // A blocked thread does not hear that the parent is gone.
+    server.receiveSync({ timeout: 60_000 });
+    break;
+  }
+  case "Unix socket":
+    serveSocket(target);
+    tell("ready");
+}

@@ -1,0 +1,29 @@
+/**
+ * A clock that means the same in every process of the machine.
+ *
+ * What the runtimes offer does not: `performance.now()` and `process.hrtime()` count from the start
+ * of the process in Deno and in Bun, and `performance.timeOrigin` is taken from the wall clock,
+ * which may be set. So the C library is asked for CLOCK_MONOTONIC, which the kernel keeps for all.
+ *
+ * @module
+ */
+import type { Table } from "../../src/ffi/backend.ts";
+import { backend } from "../../src/ffi/load.ts";
+
+interface CLibrary {
+  clock_gettime(clock: number, time: BigInt64Array): number;
+}
+
+const table = {
+  clock_gettime: { parameters: ["i32", "buffer"], result: "i32" },
+} as const satisfies Table;
+
+const monotonic = 1; // CLOCK_MONOTONIC
+const time = new BigInt64Array(2);
+const c = backend().bind<CLibrary>("libc.so.6", table);
+
+/** Milliseconds since some moment that is the same for all processes. */
+export function machineNow(): number {
+  c.clock_gettime(monotonic, time);
+  return Number(time[0]) * 1e3 + Number(time[1]) / 1e6;
+}

@@ -1,0 +1,44 @@
+/**
+ * The options that the benchmarks have in common.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+
+/** What was asked for on the command line. */
+export interface Options {
+  /** Exit code 1 when a bar is missed. */
+  readonly check: boolean;
+  /** How many times, or how long, depending on the benchmark. */
+  readonly count: number;
+}
+
+/**
+ * Reads the command line; `counter` names the option of this benchmark that is a number.
+ * Interrupted, the process will end by `exit`, so that what cleans up then is run.
+ */
+export function parseOptions(counter: string, count: number): Options {
+  process.once("SIGINT", () => process.exit(130));
+  process.once("SIGTERM", () => process.exit(143));
+  const { values } = parseArgs({
+    options: { check: { type: "boolean" }, [counter]: { type: "string" } },
+  }) as { values: Record<string, string | boolean | undefined> };
+  const given = values[counter];
+  const options = { check: values["check"] === true, count: Number(given ?? count) };
+  if (Number.isInteger(options.count) && options.count > 0) return options;
+  console.error(`--${counter} must be a whole number above 0: current value is ${given}`);
+  process.exit(2);
+}
+
+/** What a benchmark promises. */
+export interface Bar {
+  readonly what: string;
+  readonly met: boolean;
+}
+
+/** Prints which bars were met; with `--check` a miss is the exit code. */
+export function judge(bars: readonly Bar[], options: Options): void {
+  for (const { what, met } of bars) console.log(`${met ? "pass" : "MISS"}  ${what}`);
+  if (options.check && bars.some(({ met }) => !met)) process.exitCode = 1;
+}
