@@ -1,0 +1,31 @@
+/**
+ * Makes a channel without a name and hands it to a child: nobody else can find it, and there is
+ * nothing to remove.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { Server } from "@tandem/ipc";
+
+await using server = Server.anonymous({ slots: 16, name: "example" });
+
+const file = fileURLToPath(new URL("client.ts", import.meta.url));
+// The child's descriptor 3 is the channel. The command is the same for both runtimes: Bun passes
+// over Deno's flag, and in Deno the child gets no other permission.
+const child = spawn(process.execPath, ["run", "--allow-ffi", file], {
+  stdio: ["ignore", "inherit", "inherit", server.fd],
+});
+
+const stop = new AbortController();
+child.once("exit", () => stop.abort());
+const ended = once(child, "exit");
+
+await server.serve((request) => `${request.text()}²=${Number(request.text()) ** 2}`, {
+  signal: stop.signal,
+});
+
+const [code] = await ended;
+console.log(`the child ended with code ${code} after ${server.stats().replies} answers`);

@@ -1,0 +1,30 @@
+/**
+ * A server that is stuck with every third job when it first sees it. It notices that the client has
+ * given up, and stops working on what nobody waits for.
+ *
+ * @module
+ */
+import { once } from "node:events";
+import { Server } from "@tandem/ipc";
+
+const stop = new AbortController();
+await using server = Server.open("example-timeout-and-retry");
+
+const seen = new Set<string>();
+let givenUp = 0;
+await server.serve(async (request) => {
+  const job = request.text();
+  if (job === "quit") return stop.abort();
+  const isFirstTime = !seen.has(job);
+  seen.add(job);
+  if (isFirstTime && Number(job) % 3 === 0) {
+    // Stands for a disk or a network that does not answer.
+    await once(request.signal, "abort");
+    givenUp += 1;
+    return; // An answer would go nowhere.
+  }
+  return `job ${job} done`;
+}, { signal: stop.signal });
+
+console.log(`given up because the client had: ${givenUp}`);
+server.unlink();
