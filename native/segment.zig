@@ -10,7 +10,7 @@ const words = @import("words.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Path = target.Path;
-const Shared = @import("shared.zig").Real;
+const Shared = @import("shared.zig").Chosen;
 
 pub const Options = struct {
     kind: layout.Kind,
@@ -306,13 +306,15 @@ fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Erro
     }
     defer sys.munmap(mapped.value, layout.page_bytes);
     const header: *layout.Header = @ptrFromInt(mapped.value);
-    header.layout_version = layout.layout_version;
-    header.kind = @backingInt(geometry.kind);
-    header.slots = geometry.slots;
-    header.max_deliveries = geometry.max_deliveries;
-    header.max_request_bytes = geometry.max_request_bytes;
-    header.max_response_bytes = geometry.max_response_bytes;
-    sys.random(std.mem.asBytes(&header.channel_id));
+    Shared.store(u32, &header.layout_version, layout.layout_version, .monotonic);
+    Shared.store(u32, &header.kind, @backingInt(geometry.kind), .monotonic);
+    Shared.store(u32, &header.slots, geometry.slots, .monotonic);
+    Shared.store(u32, &header.max_deliveries, geometry.max_deliveries, .monotonic);
+    Shared.store(u64, &header.max_request_bytes, geometry.max_request_bytes, .monotonic);
+    Shared.store(u64, &header.max_response_bytes, geometry.max_response_bytes, .monotonic);
+    var channel_id: u64 = undefined;
+    sys.random(std.mem.asBytes(&channel_id));
+    Shared.store(u64, &header.channel_id, channel_id, .monotonic);
     Shared.store(u64, &header.magic, layout.magic, .release);
 }
 

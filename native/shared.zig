@@ -7,7 +7,12 @@
 const std = @import("std");
 const builtin = @import("builtin");
 const sys = @import("sys.zig");
+const root = @import("root");
 const Error = @import("abi.zig").Error;
+
+/// What the library itself runs on: `Real`, unless the root file of a test build declares
+/// `SharedMemory`.
+pub const Chosen = if (@hasDecl(root, "SharedMemory")) root.SharedMemory else Real;
 
 pub const Real = struct {
     pub inline fn load(comptime T: type, pointer: *T, comptime order: std.lang.AtomicOrder) T {
