@@ -85,7 +85,7 @@ fn valid_name(name: []const u8) bool {
 
 pub fn default_folder(control: *Control) Error!Path {
     var path: Path = .{};
-    if (read_environment(&path)) return path;
+    if (try read_environment(&path, control)) return path;
     path.length = 0;
     path.print("/dev/shm/tandem-{d}", .{sys.geteuid()}) catch return invalid(control, .path_too_long);
     return path;
@@ -133,16 +133,25 @@ pub fn errno_error(errno: sys.Errno) Error {
     };
 }
 
-/// TANDEM_DIR as it was when the process started.
-fn read_environment(path: *Path) bool {
+/// TANDEM_DIR as it was when the process started. False: it is not set, or there is no /proc to tell.
+/// What lacks descriptors or memory for a look must not end up in another folder than its peers.
+fn read_environment(path: *Path, control: *Control) Error!bool {
     const variable = "TANDEM_DIR=";
     const opened = sys.open("/proc/self/environ", sys.o_rdonly | sys.o_cloexec, 0);
-    if (!opened.ok()) return false;
+    if (!opened.ok()) {
+        const err = errno_error(opened.errno);
+        if (err != error.NoSpace) return false;
+        control.fail(.open_file, @backingInt(opened.errno));
+        return err;
+    }
     defer sys.close(opened.fd());
     // ARG_MAX bounds the environment well below this.
     const memory_bytes = 8 << 20;
     const memory = sys.mmap_private(memory_bytes);
-    if (!memory.ok()) return false;
+    if (!memory.ok()) {
+        control.fail(.map_memory, @backingInt(memory.errno));
+        return error.NoSpace;
+    }
     defer sys.munmap(memory.value, memory_bytes);
     const buffer = @as([*]u8, @ptrFromInt(memory.value))[0..memory_bytes];
     var length: usize = 0;
@@ -156,7 +165,7 @@ fn read_environment(path: *Path) bool {
         if (!std.mem.startsWith(u8, entry, variable)) continue;
         const value = std.mem.trimEnd(u8, entry[variable.len..], "/");
         if (value.len == 0) return false;
-        path.append(value) catch return false;
+        path.append(value) catch return invalid(control, .path_too_long);
         return true;
     }
     return false;
