@@ -74,6 +74,8 @@ export class Loop {
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
   #cancelNudge: (() => void) | null = null;
+  /** By watch: the next look at a death that is not certain yet. */
+  readonly #cancelRetries: Map<Watch, () => void> = new Map();
 
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
@@ -127,6 +129,8 @@ export class Loop {
     this.#bell = null;
     for (const watch of this.#watches.values()) watch.close();
     this.#watches.clear();
+    for (const cancel of this.#cancelRetries.values()) cancel();
+    this.#cancelRetries.clear();
     this.#cancelNudge?.();
     this.#cancelNudge = null;
   }
@@ -294,13 +298,15 @@ export class Loop {
 
   /** The kernel closes a dying process's descriptors one by one: the lock may go a moment later. */
   #hungUp(participant: number, watch: Watch, retry: number): void {
+    this.#cancelRetries.delete(watch);
     if (!this.#channel.isOpen || this.#watches.get(participant) !== watch) return;
     const { native, address, backend } = this.#channel;
     const delay = hangupRetries[retry];
     const isSettled =
       native.tandem_hung_up(address, participant, delay === undefined ? 1 : 0) === 1;
     if (!isSettled && delay !== undefined) {
-      backend.later(delay, () => this.#hungUp(participant, watch, retry + 1));
+      const again = () => this.#hungUp(participant, watch, retry + 1);
+      this.#cancelRetries.set(watch, backend.later(delay, again));
       return;
     }
     this.#watches.delete(participant);
