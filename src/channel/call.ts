@@ -244,14 +244,9 @@ export class Call implements Disposable {
     // What has ended will not be reported; its slot may have another call by now.
     if (!isWaiting) return this.#now(want, into);
     const deadline = Math.min(deadlineAfter(timeout), this.#deadline);
-    const promise = waits.add(this.#place, want, {
-      keep: this,
-      into,
-      deadline,
-      ownsCall: false,
-      endsCall: deadline === this.#deadline,
-      signal: options?.signal,
-    });
+    const endsCall = deadline === this.#deadline;
+    const waiter = { keep: this, into, deadline, ownsCall: false, endsCall };
+    const promise = waits.add(this.#place, want, waiter, options?.signal);
     loop.start(deadline);
     return promise;
   }

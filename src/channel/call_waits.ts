@@ -16,6 +16,7 @@ import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { decodeError } from "./remote.ts";
+import { SlotTable } from "./slot_table.ts";
 
 /** A call of the channel. */
 export interface CallPlace {
@@ -29,23 +30,59 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** What a promise wants of a call. */
 export type Want = "answer" | "readiness";
 
-interface Waiter {
+/** What is known about a promise when it is made. */
+export interface WaiterOptions {
   /** What must not be collected meanwhile. */
-  readonly keep: unknown;
-  readonly want: Want;
+  readonly keep?: unknown;
   readonly into: Bytes | undefined;
+  /** Of `performance.now()`. */
+  readonly deadline: number;
   /** Whether nobody else can get the answer: an abort ends the call. */
   readonly ownsCall: boolean;
   /** Whether the deadline is the call's own and not only that of the wait. */
   readonly endsCall: boolean;
-  readonly deadline: number;
-  readonly stopListening: (() => void) | null;
-  resolve(answer: Bytes): void;
-  reject(error: unknown): void;
 }
 
-interface WaitedCall extends CallPlace {
-  readonly waiters: Set<Waiter>;
+/** One promise, for a call in a slot. */
+class Waiter implements CallPlace {
+  readonly slot: number;
+  readonly low: number;
+  readonly high: number;
+  readonly want: Want;
+  readonly keep: unknown;
+  readonly into: Bytes | undefined;
+  readonly deadline: number;
+  readonly ownsCall: boolean;
+  readonly endsCall: boolean;
+  /** The next that waits for the same call. */
+  next: Waiter | null = null;
+  stopListening: (() => void) | null = null;
+  readonly resolve: (answer: Bytes) => void;
+  readonly reject: (error: unknown) => void;
+
+  constructor(
+    { slot, low, high }: CallPlace,
+    want: Want,
+    { keep, into, deadline, ownsCall, endsCall }: WaiterOptions,
+    resolve: (answer: Bytes) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.slot = slot;
+    this.low = low;
+    this.high = high;
+    this.want = want;
+    this.keep = keep;
+    this.into = into;
+    this.deadline = deadline;
+    this.ownsCall = ownsCall;
+    this.endsCall = endsCall;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+}
+
+function isSameCall(a: CallPlace, b: CallPlace): boolean {
+  return a.slot === b.slot && a.low === b.low && a.high === b.high;
 }
 
 interface RoomWaiter {
@@ -66,8 +103,9 @@ const batch = 256;
 /** The pending promises of one client. */
 export class CallWaits implements Waits {
   readonly #channel: Channel;
-  /** By slot: a slot has one call at a time. */
-  readonly #calls: Map<number, WaitedCall> = new Map();
+  /** A slot has one call at a time: here is the first that waits for it. */
+  readonly #calls: SlotTable<Waiter> = new SlotTable();
+  #callCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
@@ -76,7 +114,7 @@ export class CallWaits implements Waits {
   }
 
   get isPending(): boolean {
-    return this.#calls.size > 0 || this.#room.size > 0;
+    return this.#callCount > 0 || this.#room.size > 0;
   }
 
   get isWaiting(): boolean {
@@ -92,15 +130,14 @@ export class CallWaits implements Waits {
     const ended = this.#ended;
     let hit = false;
     // Settling may take a while: what ends meanwhile is the next turn's.
-    const count = this.#calls.size > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
-    for (let index = 0; index < count; index++) {
-      const call = this.#calls.get(ended[index * 3]!);
-      if (!call || call.low !== ended[index * 3 + 1] || call.high !== ended[index * 3 + 2]) {
-        continue;
-      }
-      this.#settle(call);
+    const count = this.#callCount > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
+    for (let index = 0; index < count * 3; index += 3) {
+      const first = this.#calls.get(ended[index]!);
+      if (!first || first.low !== ended[index + 1] || first.high !== ended[index + 2]) continue;
+      this.#settle(first);
       hit = true;
     }
+    if (this.#room.size === 0) return hit;
     return this.#pollRoom() || hit;
   }
 
@@ -132,27 +169,29 @@ export class CallWaits implements Waits {
       waiter.stopListening?.();
       if (!waiter.attempt()) waiter.reject(callFailure(-Status.busy, "send a request"));
     }
-    for (const call of [...this.#calls.values()]) {
-      next = Math.min(next, this.#expireCall(call, now));
+    for (const first of this.#calls.values()) {
+      if (first) next = Math.min(next, this.#expireCall(first, now));
     }
     return next;
   }
 
-  #expireCall(call: WaitedCall, now: number): number {
+  #expireCall(first: Waiter, now: number): number {
     let next = Infinity;
-    for (const waiter of [...call.waiters]) {
+    let waiter: Waiter | null = first;
+    while (waiter) {
+      const following: Waiter | null = waiter.next;
       if (waiter.deadline > now) {
         next = Math.min(next, waiter.deadline);
-        continue;
-      }
-      if (waiter.endsCall && !this.#end(call, cancelTimedOut)) {
+      } else if (waiter.endsCall && !this.#end(waiter, cancelTimedOut)) {
         // Answered in the last moment.
-        this.#settle(call);
+        this.#settle(this.#calls.get(waiter.slot)!);
         return Infinity;
+      } else {
+        this.#drop(waiter);
+        const tried = waiter.endsCall ? "finish a request" : "get an answer";
+        waiter.reject(callFailure(-Status.timeout, tried));
       }
-      this.#drop(call, waiter);
-      const tried = waiter.endsCall ? "finish a request" : "get an answer";
-      waiter.reject(callFailure(-Status.timeout, tried));
+      waiter = following;
     }
     return next;
   }
@@ -166,57 +205,48 @@ export class CallWaits implements Waits {
   add(
     place: CallPlace,
     want: Want,
-    options: {
-      readonly keep?: unknown;
-      readonly into?: Bytes | undefined;
-      readonly ownsCall: boolean;
-      readonly endsCall: boolean;
-      readonly deadline: number;
-      readonly signal?: AbortSignal | undefined;
-    },
+    options: WaiterOptions,
+    signal: AbortSignal | undefined,
   ): Promise<Bytes> {
     return new Promise((resolve, reject) => {
-      const { signal, into, ownsCall, endsCall, deadline } = options;
-      const call = this.#callAt(place);
-      const stopListening = signal
-        ? onAbort(signal, () => {
-          if (ownsCall) this.#end(call, cancelRelease);
-          this.#drop(call, waiter);
-          reject(signal.reason);
-          this.onSettled();
-        })
-        : null;
-      const waiter: Waiter = {
-        keep: options.keep,
-        want,
-        into,
-        ownsCall,
-        endsCall,
-        deadline,
-        stopListening,
-        resolve,
-        reject,
-      };
-      call.waiters.add(waiter);
+      const waiter = new Waiter(place, want, options, resolve, reject);
+      this.#insert(waiter);
+      if (signal) waiter.stopListening = onAbort(signal, () => this.#abort(waiter, signal));
     });
   }
 
-  #callAt({ slot, low, high }: CallPlace): WaitedCall {
-    const known = this.#calls.get(slot);
-    if (known && known.low === low && known.high === high) return known;
+  #insert(waiter: Waiter): void {
+    const first = this.#calls.get(waiter.slot);
+    if (first && isSameCall(first, waiter)) {
+      let last = first;
+      while (last.next) last = last.next;
+      last.next = waiter;
+      return;
+    }
     // A call that was there before has ended, and nobody has looked since.
-    if (known) this.#settle(known);
-    const call: WaitedCall = { slot, low, high, waiters: new Set() };
-    this.#calls.set(slot, call);
-    return call;
+    if (first) this.#settle(first);
+    this.#calls.set(waiter.slot, waiter);
+    this.#callCount += 1;
   }
 
-  #drop(call: WaitedCall, waiter: Waiter): void {
+  #abort(waiter: Waiter, signal: AbortSignal): void {
+    if (waiter.ownsCall) this.#end(waiter, cancelRelease);
+    this.#drop(waiter);
+    waiter.reject(signal.reason);
+    this.onSettled();
+  }
+
+  #drop(waiter: Waiter): void {
     waiter.stopListening?.();
-    call.waiters.delete(waiter);
-    if (call.waiters.size === 0 && this.#calls.get(call.slot) === call) {
-      this.#calls.delete(call.slot);
+    const { slot, next } = waiter;
+    let before: Waiter | null | undefined = this.#calls.get(slot);
+    if (before === waiter) {
+      this.#calls.set(slot, next ?? undefined);
+      if (!next) this.#callCount -= 1;
+      return;
     }
+    while (before && before.next !== waiter) before = before.next;
+    if (before) before.next = next;
   }
 
   /** Waits for a free slot; `attempt` is tried whenever there may be one. */
@@ -260,24 +290,24 @@ export class CallWaits implements Waits {
    * This handle has a new call in a slot: what was waited for there has been ended by others, and the
    * native side will not report it any more.
    */
-  displace({ slot, low, high }: CallPlace): void {
-    const call = this.#calls.get(slot);
-    if (!call || (call.low === low && call.high === high)) return;
+  displace(place: CallPlace): void {
+    const first = this.#calls.get(place.slot);
+    if (!first || isSameCall(first, place)) return;
     const { native, address } = this.#channel;
-    const isWaiting = native.tandem_watch_call(address, call.slot, call.low, call.high) === 1;
-    if (!isWaiting) this.#settle(call);
+    const isWaiting = native.tandem_watch_call(address, first.slot, first.low, first.high) === 1;
+    if (!isWaiting) this.#settle(first);
   }
 
   /** The call was ended by this very handle, which the native side does not report. */
   settleOwn(place: CallPlace): void {
-    const call = this.#calls.get(place.slot);
-    if (call && call.low === place.low && call.high === place.high) this.#settle(call);
+    const first = this.#calls.get(place.slot);
+    if (first && isSameCall(first, place)) this.#settle(first);
   }
 
   close(): void {
     const error = closedError("client");
-    for (const call of this.#calls.values()) {
-      for (const waiter of call.waiters) {
+    for (const first of this.#calls.values()) {
+      for (let waiter = first ?? null; waiter; waiter = waiter.next) {
         waiter.stopListening?.();
         waiter.reject(error);
       }
@@ -287,17 +317,19 @@ export class CallWaits implements Waits {
       waiter.reject(error);
     }
     this.#calls.clear();
+    this.#callCount = 0;
     this.#room.clear();
   }
 
-  #settle(call: WaitedCall): void {
-    this.#calls.delete(call.slot);
-    for (const waiter of call.waiters) {
+  #settle(first: Waiter): void {
+    this.#calls.set(first.slot, undefined);
+    this.#callCount -= 1;
+    for (let waiter: Waiter | null = first; waiter; waiter = waiter.next) {
       waiter.stopListening?.();
       try {
         const answer = waiter.want === "answer"
-          ? takeAnswer(this.#channel, call, 0, waiter.into, waiter.ownsCall)
-          : (checkReady(this.#channel, call, 0), nothing);
+          ? takeAnswer(this.#channel, waiter, 0, waiter.into, waiter.ownsCall)
+          : (checkReady(this.#channel, waiter, 0), nothing);
         waiter.resolve(answer!);
       } catch (error) {
         waiter.reject(error);

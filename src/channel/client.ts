@@ -216,11 +216,16 @@ export class Client extends ChannelHandle {
    * @throws {TypeError} for what is no payload
    * @throws {RangeError} for a negative or NaN `timeout`, or more deliveries than the channel allows
    */
-  // deno-lint-ignore require-await -- so that wrong arguments reject
-  async request(
-    payload: Payload,
-    options?: RequestOptions,
-  ): Promise<Uint8Array<ArrayBuffer>> {
+  request(payload: Payload, options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
+    // Not async: that would be one more promise, and the answer three turns later.
+    try {
+      return this.#request(payload, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #request(payload: Payload, options: RequestOptions | undefined): Promise<Bytes> {
     checkOpen(this.#channel, "client");
     const timeout = timeoutOf(options);
     const signal = options?.signal;
@@ -536,13 +541,8 @@ export class Client extends ChannelHandle {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Bytes> {
-    const promise = this.#waits.add(place, "answer", {
-      into,
-      ownsCall: true,
-      endsCall: true,
-      deadline,
-      signal,
-    });
+    const waiter = { into, deadline, ownsCall: true, endsCall: true };
+    const promise = this.#waits.add(place, "answer", waiter, signal);
     this.#loop.start(deadline);
     return promise;
   }

@@ -11,6 +11,7 @@ import {
   slotBytes,
 } from "../ffi/layout.ts";
 import type { Backend } from "../ffi/backend.ts";
+import { SlotTable } from "./slot_table.ts";
 
 /** Where things lie, as the native side said when the channel was opened. */
 export interface Place {
@@ -37,6 +38,9 @@ export class Memory {
   readonly #windowSlots: number;
   #dense: ArrayBuffer | null = null;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
+  /** By slot: the last view of each, to be used again for as many bytes, since making one is dear. */
+  readonly #requests: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
+  readonly #responses: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
 
   constructor(backend: Backend, place: Place) {
     this.#backend = backend;
@@ -46,14 +50,24 @@ export class Memory {
 
   /** The place of a request of `length` bytes: beside the slot's word if it is short. */
   request(slot: number, length: number): Uint8Array<ArrayBuffer> {
-    if (length <= requestInlineBytes) return this.#inline(slot, requestInlineOffset, length);
-    return this.#area(slot, 0, length);
+    const known = this.#requests.get(slot);
+    if (known !== undefined && known.byteLength === length && length > 0) return known;
+    const view = length <= requestInlineBytes
+      ? this.#inline(slot, requestInlineOffset, length)
+      : this.#area(slot, 0, length);
+    this.#requests.set(slot, view);
+    return view;
   }
 
   /** The place of a response of `length` bytes. */
   response(slot: number, length: number): Uint8Array<ArrayBuffer> {
-    if (length <= responseInlineBytes) return this.#inline(slot, responseInlineOffset, length);
-    return this.#area(slot, this.#place.responseOffset, length);
+    const known = this.#responses.get(slot);
+    if (known !== undefined && known.byteLength === length && length > 0) return known;
+    const view = length <= responseInlineBytes
+      ? this.#inline(slot, responseInlineOffset, length)
+      : this.#area(slot, this.#place.responseOffset, length);
+    this.#responses.set(slot, view);
+    return view;
   }
 
   /**
@@ -69,6 +83,8 @@ export class Memory {
     }
     this.#dense = null;
     this.#windows.length = 0;
+    this.#requests.clear();
+    this.#responses.clear();
     return complete;
   }
 

@@ -10,12 +10,13 @@ import { callFailure } from "./failure.ts";
 import { checkWhole } from "./options.ts";
 import { decodeText, encode, encoded, type Payload } from "./payload.ts";
 import { encodeError } from "./remote.ts";
+import type { SlotTable } from "./slot_table.ts";
 
 /** What a server gives its requests. */
 export interface RequestHome {
   readonly channel: Channel;
-  /** By slot: the requests that this handle holds. */
-  readonly held: Map<number, ServerRequest>;
+  /** By slot: the requests that this handle holds, and has not answered, or was the last to hold. */
+  readonly held: SlotTable<ServerRequest>;
   /** Told of a request whose signal somebody uses. */
   watch(request: ServerRequest): void;
 }
@@ -288,7 +289,6 @@ export class ServerRequest {
     if (status === -Status.tooLarge) throw this.#tooLarge(length);
     if (status < 0) throw callFailure(status, "reply");
     this.#isAnswered = true;
-    if (this.#home.held.get(this.#slot) === this) this.#home.held.delete(this.#slot);
     return status === 1;
   }
 

@@ -32,6 +32,7 @@ import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
 import { answerWith, failWith, Gate, type Result } from "./serve.ts";
 import { ServerWaits } from "./server_waits.ts";
+import { SlotTable } from "./slot_table.ts";
 
 /** Requests that are taken without a turn of the event loop in between, so that it goes on. */
 const takenInARowMax = 64;
@@ -59,7 +60,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   readonly #waits: ServerWaits;
   readonly #loop: Loop;
   readonly #home: RequestHome;
-  readonly #held: Map<number, ServerRequest> = new Map();
+  readonly #held: SlotTable<ServerRequest> = new SlotTable();
   #takenInARow = 0;
   /** Settles when the running `serve`s have ended their handlers. */
   readonly #serving: Set<{ stop(): void; readonly ended: Promise<void> }> = new Set();
@@ -364,15 +365,16 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     handler: (request: ServerRequest) => Result | Promise<Result>,
     gate: Gate,
   ): Promise<void> {
+    const whenServing = (error: unknown): null => {
+      if (signal.aborted || !this.#channel.isOpen) return null;
+      throw error;
+    };
     while (!signal.aborted && this.#channel.isOpen) {
       if (gate.isFull) {
         await gate.change();
         continue;
       }
-      const request = await this.receive({ signal }).catch((error: unknown) => {
-        if (signal.aborted || !this.#channel.isOpen) return null;
-        throw error;
-      });
+      const request = this.#takeInTurn() ?? await this.receive({ signal }).catch(whenServing);
       if (request) this.#handle(request, handler, gate);
     }
     while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
@@ -588,6 +590,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     if (status === 1) return new ServerRequest(this.#home);
     if (status < 0) throw callFailure(status, "receive a request");
     return null;
+  }
+
+  /**
+   * A request without a promise for it. Null: there is none, who waits already comes first, or the
+   * event loop's other work is to come in between.
+   */
+  #takeInTurn(): ServerRequest | null {
+    if (this.#waits.isPending || this.#takenInARow >= takenInARowMax) return null;
+    const request = this.#receive(0);
+    if (request) this.#takenInARow += 1;
+    return request;
   }
 
   #take(max: number): ServerRequest[] {
