@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 1;
+pub const abi_version: u32 = 2;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -220,6 +220,8 @@ pub const arm_room: u32 = 2;
 pub const armed: i32 = 0;
 pub const arm_work: i32 = 1;
 pub const arm_newcomer: i32 = 2;
+/// As `armed`, and `tandem_trim` is due in a second.
+pub const armed_large: i32 = 3;
 
 pub const bell_fifo: u32 = 1;
 pub const bell_datagram: u32 = 2;

@@ -13,6 +13,7 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 const RepairType = @import("repair.zig").RepairType;
 const RingType = @import("ring.zig").RingType;
 const SlotsType = slots.SlotsType;
+const TrimType = @import("trim.zig").TrimType;
 const WaitType = @import("wait.zig").WaitType;
 
 pub fn CallsType(comptime Shared: type) type {
@@ -22,6 +23,7 @@ pub fn CallsType(comptime Shared: type) type {
         const Repair = RepairType(Shared);
         const Ring = RingType(Shared);
         const Slots = SlotsType(Shared);
+        const Trim = TrimType(Shared);
         const Wait = WaitType(Shared);
 
         /// 0: no deadline. Negative and NaN are refused in TypeScript and mean none here.
@@ -48,6 +50,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         fn try_send(handle: *Handle, bytes: []const u8, request: slots.Request) Error!?slots.Call {
             const length: u32 = @intCast(bytes.len);
+            Trim.now_and_then(handle);
             const call = try allocate(handle, length) orelse return null;
             return if (try Slots.publish(handle, call, bytes, length, request)) call else null;
         }
@@ -82,7 +85,7 @@ pub fn CallsType(comptime Shared: type) type {
                 Wait.sleep(handle, &slice, request.deadline_ns);
                 Wait.awake(handle);
                 announced = false;
-                _ = Repair.sweep(handle);
+                tidy(handle);
             }
         }
 
@@ -117,7 +120,7 @@ pub fn CallsType(comptime Shared: type) type {
                 Wait.sleep(handle, &slice, deadline_ns);
                 Wait.awake(handle);
                 announced = false;
-                _ = Repair.sweep(handle);
+                tidy(handle);
                 reinsert_lost(handle, call);
                 _ = nudge(handle);
             }
@@ -163,6 +166,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// Waits until a request comes. Null: none by then.
         pub fn receive(handle: *Handle, deadline_ns: u64, may_wait: bool) Error!?Slots.Received {
+            Trim.now_and_then(handle);
             if (try Slots.receive(handle)) |received| return received;
             if (!may_wait) return if (sweep_if_due(handle)) Slots.receive(handle) else null;
             var patience: Wait.Patience = .of(handle);
@@ -186,7 +190,7 @@ pub fn CallsType(comptime Shared: type) type {
                 Wait.sleep(handle, &slice, deadline_ns);
                 Wait.awake(handle);
                 announced = false;
-                _ = Repair.sweep(handle);
+                tidy(handle);
             }
         }
 
@@ -197,7 +201,14 @@ pub fn CallsType(comptime Shared: type) type {
             const now_ns = Shared.now_ns();
             if (now_ns -% handle.swept_ns < interval_ns) return false;
             handle.swept_ns = now_ns;
+            _ = Trim.idle(handle);
             return Repair.sweep(handle);
+        }
+
+        /// Between two slices of a sleep.
+        fn tidy(handle: *Handle) void {
+            _ = Repair.sweep(handle);
+            _ = Trim.idle(handle);
         }
 
         /// Whether a call is answered, without waiting. `Timeout`: its own time is over.

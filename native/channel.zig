@@ -18,6 +18,7 @@ const Calls = @import("calls.zig").CallsType(Shared);
 const Notify = @import("notify.zig").NotifyType(Shared);
 const Participants = @import("participants.zig").ParticipantsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
+const Trim = @import("trim.zig").TrimType(Shared);
 
 pub const Opened = struct { handle: *Handle, path: target.Path };
 
@@ -157,6 +158,7 @@ pub const After = enum { unmap, keep_views };
 pub fn close(handle: *Handle, after: After) void {
     threads.remove(handle, close_all_of_thread);
     Repair.settle_own(handle);
+    Trim.all(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
     // Before the entry is free, so that its next participant's files are not taken away.

@@ -22,7 +22,18 @@ pub const OwnCall = struct {
 };
 
 /// How much of a slot's areas is known to be allocated, so that writing there cannot fault.
-const Committed = struct { request_bytes: u32, response_bytes: u32 };
+const Committed = struct {
+    request_bytes: u32,
+    response_bytes: u32,
+    /// The slot's `trims` when that was so.
+    trims: u32,
+    /// In the list of slots that had long messages, the last of them at `used_ns`.
+    is_large: bool,
+    used_ns: u64,
+};
+
+/// Pages of a slot's area that stay for good; what is longer is given back some time.
+pub const keep_bytes = 64 << 10;
 
 /// Participants that one event loop is connected to.
 pub const watched_max = 64;
@@ -57,6 +68,10 @@ pub const Handle = struct {
     /// Where the search for a free slot goes on when no hint helps.
     probe: u32 = 0,
     committed: [*]Committed,
+    /// Slots in which this handle saw long messages, for `trim.zig`.
+    large: [*]u32,
+    large_count: u32 = 0,
+    operations: u32 = 0,
     /// When the forms that never wait last looked for the dead.
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.
@@ -86,6 +101,7 @@ pub const Handle = struct {
         const positions = size.add(u32, slots);
         const hints = size.add(u32, slots);
         const committed = size.add(Committed, slots);
+        const large = size.add(u32, slots);
         const memory_bytes = std.mem.alignForward(u64, size.bytes, layout.page_bytes);
         const memory = sys.mmap_private(memory_bytes);
         if (!memory.ok()) return error.NoSpace;
@@ -101,6 +117,7 @@ pub const Handle = struct {
             .positions = @ptrCast(@alignCast(base + positions)),
             .hints = @ptrCast(@alignCast(base + hints)),
             .committed = @ptrCast(@alignCast(base + committed)),
+            .large = @ptrCast(@alignCast(base + large)),
             .memory_bytes = memory_bytes,
         };
         return handle;
@@ -186,18 +203,51 @@ pub const Handle = struct {
 
     /// Makes sure that `length` bytes of a slot's request area can be written. A full file system
     /// is an error here and would be SIGBUS there.
-    pub fn commit_request(handle: *Handle, slot: u32, length: u32) abi.Error!void {
+    pub fn commit_request(handle: *Handle, slot: u32, length: u32, trims: u32) abi.Error!void {
         if (length <= layout.inline_request_bytes) return;
-        const known = &handle.committed[slot].request_bytes;
+        const known = &handle.known_since(slot, trims).request_bytes;
+        handle.note_length(slot, length);
         if (length <= known.*) return;
         known.* = try handle.commit(handle.map.request_offset(slot), known.*, length);
     }
 
-    pub fn commit_response(handle: *Handle, slot: u32, length: u32) abi.Error!void {
+    pub fn commit_response(handle: *Handle, slot: u32, length: u32, trims: u32) abi.Error!void {
         if (length <= layout.inline_response_bytes) return;
-        const known = &handle.committed[slot].response_bytes;
+        const known = &handle.known_since(slot, trims).response_bytes;
+        handle.note_length(slot, length);
         if (length <= known.*) return;
         known.* = try handle.commit(handle.map.response_offset(slot), known.*, length);
+    }
+
+    fn known_since(handle: *Handle, slot: u32, trims: u32) *Committed {
+        const known = &handle.committed[slot];
+        if (known.trims != trims) {
+            known.request_bytes = 0;
+            known.response_bytes = 0;
+            known.trims = trims;
+        }
+        return known;
+    }
+
+    /// Remembers a slot with a long message.
+    pub inline fn note_length(handle: *Handle, slot: u32, length: u32) void {
+        if (length > keep_bytes) handle.note_large(slot);
+    }
+
+    fn note_large(handle: *Handle, slot: u32) void {
+        const known = &handle.committed[slot];
+        known.used_ns = sys.monotonic_ns();
+        if (known.is_large) return;
+        known.is_large = true;
+        handle.large[handle.large_count] = slot;
+        handle.large_count += 1;
+    }
+
+    /// Of the slot at that place of the list.
+    pub fn forget_large(handle: *Handle, place: u32) void {
+        handle.committed[handle.large[place]].is_large = false;
+        handle.large_count -= 1;
+        handle.large[place] = handle.large[handle.large_count];
     }
 
     fn commit(handle: *Handle, offset: u64, known: u32, length: u32) abi.Error!u32 {

@@ -126,7 +126,8 @@ pub const Slot = extern struct {
     request_inline: [inline_request_bytes]u8,
 
     response_length: u32,
-    reserved: u32,
+    /// One up whenever pages were taken from the slot's areas.
+    trims: u32,
     response_inline: [inline_response_bytes]u8,
 
     comptime {

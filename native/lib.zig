@@ -17,6 +17,7 @@ const Calls = @import("calls.zig").CallsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = stats.StatsType(Shared);
+const Trim = @import("trim.zig").TrimType(Shared);
 const Wait = @import("wait.zig").WaitType(Shared);
 
 pub const panic = if (@import("builtin").is_test) std.debug.FullPanic(std.debug.defaultPanic) else @import("panic.zig");
@@ -298,7 +299,7 @@ export fn tandem_reply(
 export fn tandem_reserve(handle_address: f64, slot: u32, length: u32) i32 {
     const handle = handle_at(handle_address);
     if (length > handle.map.geometry.max_response_bytes) return failed(error.TooLarge);
-    handle.commit_response(slot, length) catch |err| return failed(err);
+    Shared.commit_response(handle, slot, length) catch |err| return failed(err);
     return 0;
 }
 
@@ -330,9 +331,16 @@ export fn tandem_poll(handle_address: f64, out: [*]u32, out_words: u32) i32 {
     return @intCast(Calls.poll(handle_at(handle_address), out[0..out_words]));
 }
 
-/// Lies an event loop down; `armed` or why not.
+/// Lies an event loop down; `armed`, `armed_large` or why not.
 export fn tandem_arm(handle_address: f64, what: u32) i32 {
-    return Calls.arm(handle_at(handle_address), what);
+    const handle = handle_at(handle_address);
+    const result = Calls.arm(handle, what);
+    return if (result == abi.armed and handle.large_count > 0) abi.armed_large else result;
+}
+
+/// Gives memory of huge messages back that was idle for a while. 1: there is more that will be.
+export fn tandem_trim(handle_address: f64) i32 {
+    return @intFromBool(Trim.idle(handle_at(handle_address)));
 }
 
 export fn tandem_disarm(handle_address: f64) void {

@@ -10,12 +10,14 @@ const slots = @import("slots.zig");
 const sys = @import("sys.zig");
 const words = @import("words.zig");
 const Handle = @import("handle.zig").Handle;
+const keep_bytes = @import("handle.zig").keep_bytes;
 const Shared = @import("shared.zig").Chosen;
 const Calls = @import("calls.zig").CallsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
 const Ring = @import("ring.zig").RingType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = @import("stats.zig").StatsType(Shared);
+const Trim = @import("trim.zig").TrimType(Shared);
 
 const nothing = std.math.nan(f64);
 
@@ -24,10 +26,14 @@ const World = struct {
     first: *Handle,
 
     fn init(slot_count: f64, max_deliveries: f64) !World {
+        return init_sizes(slot_count, max_deliveries, 4096);
+    }
+
+    fn init_sizes(slot_count: f64, max_deliveries: f64, payload_bytes: f64) !World {
         const options: abi.Options = .{
             .slots = slot_count,
-            .max_request_bytes = 4096,
-            .max_response_bytes = 4096,
+            .max_request_bytes = payload_bytes,
+            .max_response_bytes = payload_bytes,
             .max_deliveries = max_deliveries,
             .mode = nothing,
             .fd = nothing,
@@ -330,6 +336,41 @@ test "clear ends everything but drafts" {
     }
     try testing.expect(try Slots.publish(client, draft, null, 1, .{}));
     try testing.expectEqual(draft, try receive(world.first));
+}
+
+fn committed(handle: *Handle) u64 {
+    return sys.stat(handle.fd, "").info.blocks * 512;
+}
+
+test "memory of long messages is given back, and known to be gone" {
+    const length = 1 << 20;
+    const world = try World.init_sizes(4, 1, length);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const before = committed(client);
+    const bytes = try testing.allocator.alloc(u8, length);
+    defer testing.allocator.free(bytes);
+    @memset(bytes, 7);
+    for (0..3) |_| {
+        const call = try send(client, bytes, 1);
+        const taken = try receive(world.first);
+        try testing.expect(try Slots.reply(world.first, taken, bytes, length, .bytes));
+        try testing.expect(committed(client) >= before + 2 * length);
+        // Not while it is in use, and not before it was idle for a while.
+        Trim.all(world.first);
+        try testing.expect(committed(client) >= before + 2 * length);
+        const answer = try Slots.answer(client, call);
+        try Slots.get(client, call, answer, bytes);
+        try testing.expectEqual(7, bytes[length - 1]);
+        try testing.expect(Trim.idle(client));
+        try testing.expect(committed(client) >= before + 2 * length);
+        Trim.all(client);
+        try testing.expect(!Trim.idle(client));
+        try testing.expect(committed(client) <= before + 4 * keep_bytes);
+        // What either of them knew to be allocated is allocated again, as `committed` above shows.
+    }
+    try expect_all_free(client);
 }
 
 test "1,024 participants, and one more is told so" {

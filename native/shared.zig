@@ -94,12 +94,14 @@ pub const Real = struct {
     }
 
     pub fn commit_request(handle: anytype, slot: u32, length: u32) Error!void {
-        return handle.commit_request(slot, length);
+        return handle.commit_request(slot, length, load(u32, &handle.map.slot(slot).trims, .monotonic));
     }
 
     pub fn commit_response(handle: anytype, slot: u32, length: u32) Error!void {
-        return handle.commit_response(slot, length);
+        return handle.commit_response(slot, length, load(u32, &handle.map.slot(slot).trims, .monotonic));
     }
+
+    pub const punch = sys.punch;
 
     pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
         return bells.ring(index, epoch, kind);

@@ -35,21 +35,21 @@ pub fn SlotsType(comptime Shared: type) type {
         /// Takes a free slot as a draft. Null: there is none.
         pub fn acquire(handle: *Handle) Error!?Call {
             while (handle.pop_hint()) |slot| {
-                if (try acquire_slot(handle, slot)) |call| return call;
+                if (acquire_slot(handle, slot)) |call| return call;
             }
             const header = handle.map.header();
             const slots = handle.map.geometry.slots;
             var used = used_count(handle);
             for (0..@min(probes_max, used)) |_| {
-                if (try acquire_slot(handle, next_probe(handle, used))) |call| return call;
+                if (acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
             while (used < slots) : (used = used_count(handle)) {
                 try Shared.commit_slot_head(handle, used);
                 if (!Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) continue;
-                if (try acquire_slot(handle, used)) |call| return call;
+                if (acquire_slot(handle, used)) |call| return call;
             }
             for (0..slots) |_| {
-                if (try acquire_slot(handle, next_probe(handle, slots))) |call| return call;
+                if (acquire_slot(handle, next_probe(handle, slots))) |call| return call;
             }
             return null;
         }
@@ -60,7 +60,8 @@ pub fn SlotsType(comptime Shared: type) type {
             return handle.probe;
         }
 
-        fn acquire_slot(handle: *Handle, index: u32) Error!?Call {
+        /// Null: it is not free.
+        pub fn acquire_slot(handle: *Handle, index: u32) ?Call {
             const slot = handle.map.slot(index);
             const word = Shared.load(SlotWord, &slot.word, .monotonic);
             if (word.state != .free or word.generation == words.generation_max) return null;
@@ -152,6 +153,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 .bytes, .text, .remote_error => |kind| {
                     const length = Shared.load(u32, &slot.response_length, .monotonic);
                     if (length > handle.map.geometry.response_bytes_max()) return error.Corrupt;
+                    handle.note_length(call.slot, length);
                     return .{ .kind = kind, .length = length };
                 },
                 .server_died, .timed_out => |kind| return .{ .kind = kind, .length = 0 },
@@ -265,6 +267,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     _ = finish(handle, received.slot, received.word, .server_died);
                     return error.Corrupt;
                 }
+                handle.note_length(received.slot, received.length);
                 if (taken.word.delivery > 0) Wait.count(handle, "redelivered");
                 if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) return received;
                 _ = finish(handle, received.slot, received.word, .timed_out);

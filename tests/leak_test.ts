@@ -5,6 +5,7 @@ import process from "node:process";
 import { Client, Server } from "../mod.ts";
 import {
   type Child,
+  eventually,
   folder,
   newTarget,
   pairs,
@@ -12,6 +13,7 @@ import {
   type Runtime,
   runtimes,
   spawn,
+  startClient,
   startServer,
   test,
 } from "./harness.ts";
@@ -189,3 +191,22 @@ test("huge messages give their memory back when the channel goes", async () => {
   const { mappings } = processState(process.pid);
   assertEquals(mappings.filter((line) => line.includes(target)), []);
 });
+
+for (const { server, client, title } of pairs) {
+  test(`${title}: the memory of a burst of huge messages is given back while both are idle`, async () => {
+    const target = newTarget();
+    using watcher = Server.create(target, { slots: 8 });
+    const before = watcher.stats().committedBytes;
+    const serving = await startServer(server, target, "promise");
+    const calling = await startClient(client, target, "promise");
+    const payload = "x".repeat(900_000);
+    for (let round = 0; round < 2; round++) {
+      const burst = await calling.ask({ op: "flood", payload, count: 6 });
+      assertEquals(burst, { count: 6, errors: {} });
+      assert(watcher.stats().committedBytes > before + 2 * payload.length);
+      // 64 KiB of each area stay.
+      await eventually(() => watcher.stats().committedBytes <= before + 8 * 2 * 65_536 + 65_536);
+    }
+    assert(serving.isRunning);
+  });
+}

@@ -5,7 +5,7 @@
  * @module
  */
 import type { Watch } from "../ffi/backend.ts";
-import { armed, armNewcomer, armRoom, Control, watchIncomplete } from "../ffi/layout.ts";
+import { armed, armedLarge, armNewcomer, armRoom, Control, watchIncomplete } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
 
 /** The pending promises of one handle. */
@@ -43,6 +43,8 @@ const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
 const slice = 25;
 /** How often somebody who waits for a slot looks for dead clients. */
 const roomSlice = 50;
+/** How long after a huge message its memory may be idle, in milliseconds; the native side knows better. */
+const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is looked for. */
 const nudges: readonly number[] = [5, 10, 20, 50];
 
@@ -74,6 +76,7 @@ export class Loop {
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
   #cancelNudge: (() => void) | null = null;
+  #cancelTrim: (() => void) | null = null;
   /** By watch: the next look at a death that is not certain yet. */
   readonly #cancelRetries: Map<Watch, () => void> = new Map();
 
@@ -133,6 +136,8 @@ export class Loop {
     this.#cancelRetries.clear();
     this.#cancelNudge?.();
     this.#cancelNudge = null;
+    this.#cancelTrim?.();
+    this.#cancelTrim = null;
   }
 
   #wakeUp(): void {
@@ -170,8 +175,12 @@ export class Loop {
     this.#makeBell();
     for (let newcomers = 0; newcomers < 1000; newcomers++) {
       const result = native.tandem_arm(address, this.#waits.wanted);
-      if (result === armed && !this.#waits.hasMissed()) return this.#fallAsleep();
-      if (result === armed) {
+      const isArmed = result === armed || result === armedLarge;
+      if (isArmed && !this.#waits.hasMissed()) {
+        if (result === armedLarge) this.#trimLater();
+        return this.#fallAsleep();
+      }
+      if (isArmed) {
         native.tandem_disarm(address);
         break;
       }
@@ -190,6 +199,16 @@ export class Loop {
     if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
     if (this.#needsSlices) this.#setSlice(slice);
     else if (this.#waits.wanted & armRoom) this.#setSlice(roomSlice);
+  }
+
+  /** Once a second, and only until what a burst of huge messages took has been given back. */
+  #trimLater(): void {
+    if (this.#cancelTrim) return;
+    const { native, address, backend } = this.#channel;
+    this.#cancelTrim = backend.later(trimAfter, () => {
+      this.#cancelTrim = null;
+      if (this.#channel.isOpen && native.tandem_trim(address) === 1) this.#trimLater();
+    });
   }
 
   #makeBell(): void {

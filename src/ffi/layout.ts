@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 /** Of the shared memory. */
 export const layoutVersion = 1;
 export const slotsMax = 65536;
@@ -39,6 +39,7 @@ export const armRoom = 2;
 export const armed = 0;
 export const armWork = 1;
 export const armNewcomer = 2;
+export const armedLarge = 3;
 export const bellFifo = 1;
 export const bellDatagram = 2;
 export const watchComplete = -1;

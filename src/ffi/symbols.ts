@@ -148,6 +148,7 @@ export const symbols = {
     result: "i32",
   },
   tandem_arm: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
+  tandem_trim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_disarm: { parameters: [/* handle */ "f64"], result: "void" },
   tandem_bell: { parameters: [/* handle */ "f64", /* kind */ "u32"], result: "i32", cold: true },
   tandem_watch_next: {
