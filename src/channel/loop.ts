@@ -5,7 +5,14 @@
  * @module
  */
 import type { Watch } from "../ffi/backend.ts";
-import { armed, armedLarge, armNewcomer, armRoom, Control, watchIncomplete } from "../ffi/layout.ts";
+import {
+  armed,
+  armedLarge,
+  armNewcomer,
+  armRoom,
+  Control,
+  watchIncomplete,
+} from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
 
 /** The pending promises of one handle. */
