@@ -44,6 +44,9 @@ const budgetMin = 0.005;
 /** Where the budget has come to nothing, one sleep of so many tries again whether looking pays. */
 const probeEvery = 16;
 
+/** Looks that find nothing between two readings of the clock. */
+const missesPerClock = 4;
+
 /** Retries of a death that is not certain yet, in milliseconds after the hang-up. */
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
 /** Where somebody cannot be watched, how often to look for the dead. */
@@ -74,6 +77,8 @@ export class Loop {
 
   #budget = budgetStart;
   #sleeps = 0;
+  /** Looks in a row that found nothing, and when to stop looking. */
+  #misses = 0;
   #lookUntil = 0;
 
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -154,7 +159,7 @@ export class Loop {
     this.#state = "polling";
     this.#cancelSlice?.();
     this.#cancelSlice = null;
-    this.#lookUntil = performance.now() + this.#budget;
+    this.#misses = 0;
     backend.nextTurn(this.#tick, this.#bell);
   }
 
@@ -169,12 +174,21 @@ export class Loop {
     }
     if (hit) {
       this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
-      this.#lookUntil = performance.now() + this.#budget;
-    } else if (performance.now() >= this.#lookUntil) {
+      this.#misses = 0;
+    } else if (this.#isEnough()) {
       this.#lieDown();
       return;
     }
     this.#channel.backend.nextTurn(this.#tick, this.#bell);
+  }
+
+  /** After a look that found nothing: whether it was the last. */
+  #isEnough(): boolean {
+    // The clock is as dear as a look: it is read at the first miss, and then at some.
+    if (this.#misses++ % missesPerClock !== 0) return false;
+    const now = performance.now();
+    if (this.#misses === 1) this.#lookUntil = now + this.#budget;
+    return now >= this.#lookUntil;
   }
 
   #lieDown(): void {
