@@ -18,6 +18,7 @@ pub const Field = struct {
     element_bytes: u8,
     count: u32 = 1,
     parts: []const Part = &.{},
+    is_rare: bool = false,
 };
 
 pub const table: []const Field = fields_of(layout.Header, .header, "header", 0) ++
@@ -39,13 +40,20 @@ fn fields_of(
         const path = prefix ++ "." ++ name;
         const offset = base + @offsetOf(Struct, name);
         list = list ++ switch (@typeInfo(Type)) {
-            .int => &[1]Field{.{ .name = path, .region = region, .offset = offset, .element_bytes = @sizeOf(Type) }},
+            .int => &[1]Field{.{
+                .name = path,
+                .region = region,
+                .offset = offset,
+                .element_bytes = @sizeOf(Type),
+                .is_rare = is_rare(path),
+            }},
             .array => |array| &[1]Field{.{
                 .name = path,
                 .region = region,
                 .offset = offset,
                 .element_bytes = @sizeOf(array.child),
                 .count = array.len,
+                .is_rare = is_rare(path),
             }},
             .@"struct" => |info| if (info.layout == .@"packed")
                 &[1]Field{word_field(Type, region, path, offset)}
@@ -77,14 +85,63 @@ fn word_field(
 /// Payload areas beyond this many would only eat memory.
 const areas_max = 16;
 
-/// Changes one place, and says of which field.
+/// One of so many changes is made in every participant, cell or slot at once.
+const everywhere_every = 400;
+
+/// Changes one place, seldom all of its kind, and says of which field.
 pub fn mutate(map: *const layout.Map, random: std.Random) usize {
-    const index = random.uintLessThan(usize, table.len);
+    const index = choose(random);
     const field = &table[index];
+    if (random.uintLessThan(u32, everywhere_every) == 0) {
+        change_everywhere(map, field, random);
+        return index;
+    }
     const address = place(map, field, random);
     const old = read(address, field.element_bytes);
     write(address, field.element_bytes, changed(map, field, address, old, random));
     return index;
+}
+
+/// The same change in all of a kind: as many dead, as many sleepers, as many requests as there can be.
+fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Random) void {
+    const geometry = &map.geometry;
+    const start, const stride: u64, const count: u64 = switch (field.region) {
+        .header, .area => return,
+        .participant => .{ layout.page_bytes, @sizeOf(layout.Participant), layout.participants_max },
+        .cell => .{ geometry.ring_offset, @sizeOf(words.Cell), geometry.ring_cells },
+        .slot => .{ geometry.slots_offset, @sizeOf(layout.Slot), geometry.slots },
+    };
+    const first = @intFromPtr(map.base) + start + field.offset;
+    const value = changed(map, field, first, read(first, field.element_bytes), random);
+    const own_lap = field.region == .cell and random.boolean();
+    for (0..count) |position| {
+        var here = value;
+        if (own_lap) {
+            // As the ring is when it is full.
+            var cell: words.Cell = @bitCast(value);
+            cell.lap = map.lap(map.header().head +% position);
+            here = @bitCast(cell);
+        }
+        const place_of = if (own_lap) (map.header().head +% position) & (count - 1) else position;
+        write(first + place_of * stride, field.element_bytes, here);
+    }
+}
+
+/// Any field, but seldom one by which a channel is recognised or ended, since nothing else happens in
+/// it afterwards, and seldom one that nothing is decided by.
+fn choose(random: std.Random) usize {
+    for (0..4) |_| {
+        const index = random.uintLessThan(usize, table.len);
+        if (!table[index].is_rare) return index;
+    }
+    return random.uintLessThan(usize, table.len);
+}
+
+fn is_rare(comptime path: []const u8) bool {
+    for (.{ "reserved", "counters", "pid" }) |part| if (std.mem.indexOf(u8, path, part) != null) return true;
+    const once = .{ "magic", "layout_version", "kind", "slots", "max_deliveries", "max_request_bytes", "max_response_bytes", "channel_id", "removed" };
+    for (once) |name| if (std.mem.eql(u8, path, "header." ++ name)) return true;
+    return false;
 }
 
 fn place(map: *const layout.Map, field: *const Field, random: std.Random) usize {

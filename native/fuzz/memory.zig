@@ -32,9 +32,10 @@ pub const State = struct {
     scribble_every: u32 = 0,
     /// How often each field was changed.
     scribbles: []u64 = &.{},
-    accesses: u64 = 0,
+    /// What the operation in progress has cost: one for an access, more for what asks the kernel.
+    work: u64 = 0,
     /// More in one operation mean that it does not end.
-    accesses_max: u64 = std.math.maxInt(u64),
+    work_max: u64 = std.math.maxInt(u64),
     now_ns: u64 = 1 << 40,
 };
 
@@ -109,9 +110,13 @@ fn touch(address: u64, length: u64) void {
 }
 
 fn pass() void {
-    state.accesses += 1;
-    if (state.accesses > state.accesses_max) @panic("an operation that does not end");
+    spend(1);
     if (state.scribble_every != 0 and state.random.uintLessThan(u32, state.scribble_every) == 0) scribble();
+}
+
+fn spend(work: u64) void {
+    state.work += work;
+    if (state.work > state.work_max) @panic("an operation that does not end");
 }
 
 /// A payload lies in one place of one slot; what is in private memory is nobody's business.
@@ -139,6 +144,9 @@ pub fn check_payload(address: u64, length: u64) void {
     }
     @panic("a payload over the words of a slot");
 }
+
+/// How many accesses take as long as one system call, about.
+const system_call_work = 50;
 
 pub const SharedMemory = struct {
     pub fn load(comptime T: type, pointer: *T, comptime order: std.lang.AtomicOrder) T {
@@ -215,11 +223,26 @@ pub const SharedMemory = struct {
     }
 
     pub fn futex_wake(word: *const u32) void {
+        spend(system_call_work);
         touch(@intFromPtr(word), @sizeOf(u32));
         Real.futex_wake(word);
     }
 
-    pub const byte_locked = Real.byte_locked;
+    pub fn byte_locked(fd: i32, offset: u64) ?bool {
+        spend(system_call_work);
+        return Real.byte_locked(fd, offset);
+    }
+
+    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
+        spend(6 * system_call_work);
+        return Real.ring_bell(bells, index, epoch, kind);
+    }
+
+    pub fn ring_notify(bells: anytype, index: u32, epoch: u64) bool {
+        spend(6 * system_call_work);
+        return Real.ring_notify(bells, index, epoch);
+    }
+
     pub const unlock_byte = Real.unlock_byte;
     pub const lock_byte = Real.lock_byte;
     pub const drain = Real.drain;
@@ -228,8 +251,6 @@ pub const SharedMemory = struct {
     pub const commit_slot_head = Real.commit_slot_head;
     pub const commit_request = Real.commit_request;
     pub const commit_response = Real.commit_response;
-    pub const ring_bell = Real.ring_bell;
-    pub const ring_notify = Real.ring_notify;
     pub const write_notify = Real.write_notify;
     pub const watch_life = Real.watch_life;
     pub const forget_bells = Real.forget_bells;
