@@ -69,15 +69,16 @@ pub fn CallsType(comptime Shared: type) type {
             defer if (announced) Wait.awake(handle);
             while (true) {
                 if (try try_send(handle, bytes, request)) |call| return call;
+                // Before the patience as well: a look may be long.
+                if (passed(request.deadline_ns)) {
+                    Wait.count(handle, "busy");
+                    return error.Busy;
+                }
                 if (!announced) {
                     if (patience.again()) continue;
                     Wait.announce(handle, .futex, .{ .room = true });
                     announced = true;
                     continue;
-                }
-                if (passed(request.deadline_ns)) {
-                    Wait.count(handle, "busy");
-                    return error.Busy;
                 }
                 Wait.sleep(handle, &slice, request.deadline_ns);
                 Wait.awake(handle);
@@ -356,12 +357,17 @@ pub fn CallsType(comptime Shared: type) type {
         pub fn watch_next(handle: *Handle) Watched {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             var unwatchable = false;
+            var budget: Repair.Budget = .{};
             for (0..Participants.used_count(handle)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 if (index == handle.index) continue;
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
-                if (Repair.check(handle, index, word.epoch) != .alive) continue;
+                if (Repair.check(handle, index, word.epoch) != .alive) {
+                    if (!budget.spent()) continue;
+                    unwatchable = true;
+                    break;
+                }
                 if (handle.watched_count < watched_max) {
                     if (Shared.watch_life(&handle.bells, index, word.epoch)) |fd| {
                         handle.watched[index] = word.epoch;

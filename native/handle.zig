@@ -57,6 +57,8 @@ pub const Handle = struct {
     /// Where the search for a free slot goes on when no hint helps.
     probe: u32 = 0,
     committed: [*]Committed,
+    /// Where the next look for the dead begins.
+    sweep_next: u32 = 0,
     /// When the forms that never wait last looked for the dead.
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.

@@ -20,10 +20,13 @@ pub fn ParticipantsType(comptime Shared: type) type {
                     if (try join_at(handle, @intCast(position), role)) return;
                 }
                 var next = used;
-                while (next < layout.participants_max) : (next = used_count(handle)) {
+                // Each turn that fails means that somebody else has taken an entry into use.
+                for (0..layout.participants_max) |_| {
+                    if (next >= layout.participants_max) break;
                     try handle_page(handle, @intCast(next));
                     _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .acq_rel);
                     if (try join_at(handle, @intCast(next), role)) return;
+                    next = used_count(handle);
                 }
                 free_abandoned_joins(handle);
             }
@@ -37,7 +40,12 @@ pub fn ParticipantsType(comptime Shared: type) type {
             const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch +% 1 };
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, joining, .acq_rel)) return false;
             // Only now the lock: in this order one process alone ever locks that byte.
-            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) return error.System;
+            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) {
+                // Held by somebody, that epoch is not new: the word was scribbled over. The entry is
+                // free again when that participant is gone, and another one will do.
+                const held = Shared.byte_locked(handle.fd, lock_offset(index, joining.epoch)) orelse false;
+                return if (held) false else error.System;
+            }
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);

@@ -16,6 +16,10 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 /// that the words make no sense.
 const turns_max = 1 << 20;
 
+/// One makes room for one entry, so a few mean that others were quicker, and each more that the words
+/// make no sense. It may walk the whole ring.
+const squeezes_max = 16;
+
 pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
@@ -26,6 +30,7 @@ pub fn RingType(comptime Shared: type) type {
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
             const header = map.header();
+            var squeezes: u32 = 0;
             for (0..turns_max) |_| {
                 const position = Shared.load(u64, &header.tail, .monotonic);
                 const cell = map.cell(position);
@@ -51,8 +56,13 @@ pub fn RingType(comptime Shared: type) type {
                     // Filled, or filled and taken already, by somebody who has not pushed the
                     // position yet and may be dead.
                     _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
-                } else if (!drop_stale_head(handle)) {
-                    return .full;
+                } else switch (drop_stale_head(handle)) {
+                    .dropped => {},
+                    .squeezed => {
+                        squeezes += 1;
+                        if (squeezes == squeezes_max) return .full;
+                    },
+                    .nothing_stale => return .full,
                 }
             }
             return error.Corrupt;
@@ -180,8 +190,10 @@ pub fn RingType(comptime Shared: type) type {
             _ = Shared.cas(u64, &handle.map.header().head, position, position +% 1, .acq_rel);
         }
 
-        /// Makes room in a full ring if anything in it is stale. False: nothing is.
-        fn drop_stale_head(handle: *Handle) bool {
+        const Dropped = enum { dropped, squeezed, nothing_stale };
+
+        /// Makes room in a full ring if anything in it is stale.
+        fn drop_stale_head(handle: *Handle) Dropped {
             const map = &handle.map;
             const header = map.header();
             const position = Shared.load(u64, &header.head, .monotonic);
@@ -190,12 +202,12 @@ pub fn RingType(comptime Shared: type) type {
             const ahead: i28 = @bitCast(value.lap -% map.lap(position));
             if (ahead > 0) {
                 _ = Shared.cas(u64, &header.head, position, position +% 1, .acq_rel);
-                return true;
+                return .dropped;
             }
-            if (ahead < 0 or !value.full) return true;
-            if (live_entry(handle, value)) return squeeze(handle, position);
+            if (ahead < 0 or !value.full) return .dropped;
+            if (live_entry(handle, value)) return if (squeeze(handle, position)) .squeezed else .nothing_stale;
             remove(handle, position, cell, value);
-            return true;
+            return .dropped;
         }
     };
 }

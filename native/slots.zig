@@ -43,15 +43,20 @@ pub fn SlotsType(comptime Shared: type) type {
             for (0..@min(probes_max, used)) |_| {
                 if (try acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
-            while (used < slots) : (used = used_count(handle)) {
-                try Shared.commit_slot_head(handle, used);
-                if (!Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) continue;
-                if (try acquire_slot(handle, used)) |call| return call;
+            // Each turn that fails means that somebody else has taken a slot into use.
+            const no_space = for (0..slots) |_| {
+                if (used >= slots) break false;
+                Shared.commit_slot_head(handle, used) catch break true;
+                if (Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) {
+                    if (try acquire_slot(handle, used)) |call| return call;
+                }
+                used = used_count(handle);
+            } else false;
+            // One that was used before needs no new memory.
+            for (0..used) |_| {
+                if (try acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
-            for (0..slots) |_| {
-                if (try acquire_slot(handle, next_probe(handle, slots))) |call| return call;
-            }
-            return null;
+            return if (no_space) error.NoSpace else null;
         }
 
         fn next_probe(handle: *Handle, used: u32) u32 {
@@ -110,10 +115,12 @@ pub fn SlotsType(comptime Shared: type) type {
                 .generation = call.generation,
             };
             Shared.store(SlotWord, &slot.word, queued, .release);
-            if (try Ring.insert(handle, call.slot, queued) == .full) {
+            const inserted = Ring.insert(handle, call.slot, queued);
+            if ((inserted catch .full) == .full) {
                 // An old entry may have served it meanwhile: then it is under way.
                 if (Shared.cas(SlotWord, &slot.word, queued, queued.freed(), .acq_rel)) {
                     handle.push_hint(call.slot);
+                    _ = try inserted;
                     return false;
                 }
             }
