@@ -41,8 +41,11 @@ pub fn CallsType(comptime Shared: type) type {
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
             const call = try Slots.acquire(handle) orelse return null;
-            errdefer Slots.discard(handle, call);
-            try Shared.commit_request(handle, call.slot, length);
+            Shared.commit_request(handle, call.slot, length) catch |err| {
+                // The file system is full; what was sent before may have left memory in another slot.
+                defer _ = Slots.free_draft(handle, call);
+                return try Slots.acquire_committed(handle, length) orelse err;
+            };
             return call;
         }
 

@@ -84,13 +84,27 @@ pub fn SlotsType(comptime Shared: type) type {
             return @intCast(@min(used, handle.map.geometry.slots));
         }
 
+        /// A free slot whose request area is known to have memory for so many bytes.
+        pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
+            for (0..used_count(handle)) |index| {
+                if (handle.committed[index].request_bytes < length) continue;
+                if (try acquire_slot(handle, @intCast(index))) |call| return call;
+            }
+            return null;
+        }
+
         /// Gives a draft back unsent.
         pub fn discard(handle: *Handle, call: Call) void {
+            if (free_draft(handle, call)) handle.push_hint(call.slot);
+        }
+
+        /// As `discard`, of a slot that another one is better than.
+        pub fn free_draft(handle: *Handle, call: Call) bool {
             const slot = handle.map.slot(call.slot);
             const draft: SlotWord = .{ .state = .draft, .holder = handle.index, .generation = call.generation };
-            if (!Shared.cas(SlotWord, &slot.word, draft, draft.freed(), .seq_cst)) return;
-            handle.push_hint(call.slot);
+            if (!Shared.cas(SlotWord, &slot.word, draft, draft.freed(), .seq_cst)) return false;
             Wait.wake_room(handle);
+            return true;
         }
 
         /// Writes the request into a draft and queues it. `bytes` is null where they are there

@@ -8,26 +8,22 @@
  *
  * @module
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
 import { readJournal } from "./hostile/journal.ts";
 import type { Account } from "./hostile/ledger.ts";
 import { Random } from "./hostile/random.ts";
+import { programCommand, repository, type Runtime, runtimes, Talker, tool } from "./talker.ts";
 
-const repository = fileURLToPath(new URL("../..", import.meta.url));
-const tool = (name: string) => join(repository, ".tools/bin", name);
 const fuzzer = join(repository, "zig-out/bin/tandem-fuzz");
 
 /** What an operation may take beyond its time-out on a machine that has other things to do. */
 const hangAfter = 30_000;
 
-const runtimes = ["deno", "bun"] as const;
 const victimForms = ["sync-client", "sync-server", "promises"] as const;
 
 /** Nanoseconds between two changes, about; 0: as many as can be. */
@@ -44,74 +40,13 @@ function sizes(random: Random): ChannelOptions {
   };
 }
 
-/** A child that answers each line with a line. */
-class Talker {
-  readonly title: string;
-  readonly process: ChildProcess;
-  #end: string | null = null;
-  #stderr = "";
-  readonly #lines: string[] = [];
-  #wake: () => void = () => {};
-
-  constructor(title: string, command: string, args: readonly string[]) {
-    this.title = title;
-    this.process = spawn(command, args, {
-      cwd: repository,
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, NO_COLOR: "1" },
-    });
-    const { stdin, stdout, stderr } = this.process;
-    stdin!.on("error", () => {});
-    stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
-    createInterface({ input: stdout! }).on("line", (line) => {
-      this.#lines.push(line);
-      this.#wake();
-    });
-    this.process.on("close", (code, signal) => {
-      this.#end = `ended by ${signal ?? `code ${code}`}: ${this.#stderr.slice(-2000)}`;
-      this.#wake();
-    });
-  }
-
-  /** How it ended; null while it runs. */
-  get end(): string | null {
-    return this.#end;
-  }
-
-  send(line: string): void {
-    this.process.stdin!.write(`${line}\n`);
-  }
-
-  /** The next line; `watch` is asked twice a second whether to wait any longer, and throws if not. */
-  async line(watch: () => void): Promise<string> {
-    for (;;) {
-      const line = this.#lines.shift();
-      if (line !== undefined) return line;
-      if (this.#end !== null) throw new Error(`${this.title} ${this.#end}`);
-      watch();
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 500);
-        this.#wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  kill(): void {
-    if (this.#end === null) this.process.kill("SIGKILL");
-  }
-}
-
 class Victim extends Talker {
   readonly #journal: string;
 
-  constructor(folder: string, runtime: typeof runtimes[number], form: string) {
+  constructor(folder: string, runtime: Runtime, form: string) {
     const journal = join(folder, `${runtime}-${form}.journal`);
-    const program = join(repository, "tests/faults/hostile/victim.ts");
-    const flags = runtime === "deno" ? ["run", "--quiet", "--allow-all"] : ["run"];
-    super(`${runtime} ${form}`, tool(runtime), [...flags, program, journal, form]);
+    const program = programCommand(runtime, "tests/faults/hostile/victim.ts");
+    super(`${runtime} ${form}`, [...program, journal, form]);
     this.#journal = journal;
     writeFileSync(journal, "");
   }
@@ -174,7 +109,8 @@ async function scribbledRound(round: number): Promise<void> {
   if (isInt) IntServer.create(target, { slots: random.pick([1, 4, 16]) }).close();
   else Server.create(target, sizes(random)).close();
   const pause = pauses[round % pauses.length]!;
-  scribbler = new Talker("scribbler", fuzzer, [
+  scribbler = new Talker("scribbler", [
+    fuzzer,
     ...["--scribble", target],
     ...["--seed", String(seed + round)],
     ...["--pause", String(pause)],
