@@ -3,7 +3,7 @@
 //!
 //!     tandem-fuzz [--seed N] [--runs N]     a crash is caught; its seed is printed and found again with
 //!                                           --seed N --runs 1
-//!     tandem-fuzz --scribble PATH [--seed N] [--pause NANOSECONDS]
+//!     tandem-fuzz --scribble PATH [--seed N] [--pause NANOSECONDS] [--only FIELD]
 //!                                           scribbles over a live channel until its stdin ends
 
 const std = @import("std");
@@ -19,7 +19,7 @@ const abi = @import("abi.zig");
 pub const SharedMemory = memory.SharedMemory;
 pub const Mappings = memory.Mappings;
 
-const Arguments = struct { seed: u64 = 1, runs: u64 = 1000, pause: u64 = 0, scribble: ?[:0]const u8 = null };
+const Arguments = struct { seed: u64 = 1, runs: u64 = 1000, pause: u64 = 0, scribble: ?[:0]const u8 = null, only: ?[:0]const u8 = null };
 
 /// So many runs have one process; another one goes on where it dies.
 const batch = 100;
@@ -28,14 +28,14 @@ const batch_seconds = 120;
 
 pub fn main(init: std.process.Init) !u8 {
     const arguments = parse(try init.minimal.args.toSlice(init.arena.allocator())) catch |err| {
-        std.debug.print("tandem-fuzz: {t}; usage: tandem-fuzz [--seed N] [--runs N] | --scribble PATH [--seed N] [--pause NS]\n", .{err});
+        std.debug.print("tandem-fuzz: {t}; usage: tandem-fuzz [--seed N] [--runs N] | --scribble PATH [--seed N] [--pause NS] [--only FIELD]\n", .{err});
         return 2;
     };
     var buffer: [4096]u8 = undefined;
     var stdout = std.Io.File.stdout().writer(init.io, &buffer);
     const out = &stdout.interface;
     defer out.flush() catch {};
-    if (arguments.scribble) |path| return scribbler.run(path, arguments.seed, arguments.pause, out);
+    if (arguments.scribble) |path| return scribbler.run(path, arguments.seed, arguments.pause, arguments.only, out);
 
     const shared = linux.mmap(null, @sizeOf(run.Report), .{ .READ = true, .WRITE = true }, .{ .TYPE = .SHARED, .ANONYMOUS = true }, -1, 0);
     if (linux.errno(shared) != .SUCCESS) return error.OutOfMemory;
@@ -125,6 +125,8 @@ fn parse(arguments: []const [:0]const u8) !Arguments {
         const value = arguments[index + 1];
         if (std.mem.eql(u8, name, "--scribble")) {
             result.scribble = value;
+        } else if (std.mem.eql(u8, name, "--only")) {
+            result.only = value;
         } else inline for (.{ "seed", "runs", "pause" }) |field| {
             if (std.mem.eql(u8, name, "--" ++ field)) {
                 @field(result, field) = try std.fmt.parseInt(u64, value, 10);

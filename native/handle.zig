@@ -39,6 +39,10 @@ pub const Handle = struct {
     epoch: words.Epoch = 0,
     bells: Bells,
 
+    /// Entries of each table that have memory, see extent.zig.
+    participants_known: u32 = 0,
+    slots_known: u32 = 0,
+
     /// Up to which `joins` this handle has set up its watch.
     watched_joins: u64 = 0,
     watched_count: u32 = 0,

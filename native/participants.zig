@@ -7,11 +7,14 @@ const words = @import("words.zig");
 const layout = @import("layout.zig");
 const sys = @import("sys.zig");
 const Error = @import("abi.zig").Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const Role = @import("handle.zig").Role;
 
 pub fn ParticipantsType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
+
         /// Enters the table. `Busy`: it is full of the living.
         pub fn join(handle: *Handle, role: Role) Error!void {
             for (0..2) |_| {
@@ -75,6 +78,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
 
         /// True: the participant now at `index` has died and is not repaired yet.
         pub fn dead(handle: *Handle, index: words.ParticipantIndex) bool {
+            if (!Extent.has_participant(handle, index)) return false;
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and dead_epoch(handle, index, word.epoch);
         }
@@ -89,10 +93,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             return word.state == .joined and word.epoch == epoch;
         }
 
-        pub fn used_count(handle: *Handle) u32 {
-            const used = Shared.load(u64, &handle.map.header().participants_used, .seq_cst);
-            return @intCast(@min(used, layout.participants_max));
-        }
+        pub const used_count = Extent.participants;
 
         /// Who died between the two words of joining owns nothing: its entry is free again.
         fn free_abandoned_joins(handle: *Handle) void {

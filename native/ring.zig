@@ -9,6 +9,7 @@ const std = @import("std");
 const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 
@@ -24,6 +25,7 @@ pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
 
         /// Appends an entry. `full`: every cell is taken and the oldest request still waits.
@@ -136,7 +138,7 @@ pub fn RingType(comptime Shared: type) type {
         }
 
         fn live_entry(handle: *Handle, entry: words.Cell) bool {
-            if (entry.slot >= handle.map.geometry.slots) return false;
+            if (!Extent.has_slot(handle, entry.slot)) return false;
             const slot = handle.map.slot(entry.slot);
             return live(handle, entry, Shared.load(words.SlotWord, &slot.word, .acquire));
         }
@@ -146,7 +148,7 @@ pub fn RingType(comptime Shared: type) type {
         const Claim = union(enum) { taken: words.SlotWord, stale, again };
 
         fn claim(handle: *Handle, entry: words.Cell) Claim {
-            if (entry.slot >= handle.map.geometry.slots) return .stale;
+            if (!Extent.has_slot(handle, entry.slot)) return .stale;
             const slot = handle.map.slot(entry.slot);
             const word = Shared.load(words.SlotWord, &slot.word, .acquire);
             if (!live(handle, entry, word)) return .stale;

@@ -5,6 +5,7 @@ const abi = @import("abi.zig");
 const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = abi.Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const RingType = @import("ring.zig").RingType;
 const WaitType = @import("wait.zig").WaitType;
@@ -27,6 +28,7 @@ pub const Call = struct { slot: u32, generation: words.Generation };
 
 pub fn SlotsType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Ring = RingType(Shared);
         const Wait = WaitType(Shared);
 
@@ -79,10 +81,7 @@ pub fn SlotsType(comptime Shared: type) type {
             return .{ .slot = index, .generation = draft.generation };
         }
 
-        pub fn used_count(handle: *Handle) u32 {
-            const used = Shared.load(u64, &handle.map.header().slots_used, .acquire);
-            return @intCast(@min(used, handle.map.geometry.slots));
-        }
+        pub const used_count = Extent.slots;
 
         /// A free slot whose request area is known to have memory for so many bytes.
         pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
@@ -173,6 +172,8 @@ pub fn SlotsType(comptime Shared: type) type {
                 .bytes, .text, .remote_error => |kind| {
                     const length = Shared.load(u32, &slot.response_length, .monotonic);
                     if (length > handle.map.geometry.response_bytes_max()) return error.Corrupt;
+                    // Its server has seen to it, unless somebody has written another length.
+                    Shared.commit_response(handle, call.slot, length) catch return error.Corrupt;
                     return .{ .kind = kind, .length = length };
                 },
                 .server_died, .timed_out => |kind| return .{ .kind = kind, .length = 0 },
@@ -281,7 +282,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     .flags = Shared.load(u32, &slot.request_flags, .monotonic),
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
-                if (received.length > handle.map.geometry.max_request_bytes) {
+                if (!readable(handle, taken.slot, received.length)) {
                     // Scribbled over: nobody can serve this.
                     _ = finish(handle, received.slot, received.word, .server_died);
                     return error.Corrupt;
@@ -291,6 +292,13 @@ pub fn SlotsType(comptime Shared: type) type {
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
             return error.Corrupt;
+        }
+
+        /// Its client has seen to it that there is memory, unless somebody has written another length.
+        fn readable(handle: *Handle, slot: u32, length: u32) bool {
+            if (length > handle.map.geometry.max_request_bytes) return false;
+            Shared.commit_request(handle, slot, length) catch return false;
+            return true;
         }
 
         pub const Held = enum { held, posted, abandoned, lost };

@@ -88,17 +88,24 @@ const areas_max = 16;
 /// One of so many changes is made in every participant, cell or slot at once.
 const everywhere_every = 400;
 
-/// Changes one place, seldom all of its kind, and says of which field.
-pub fn mutate(map: *const layout.Map, random: std.Random) usize {
-    const index = choose(random);
+/// The place of a field in the table.
+pub fn find(name: []const u8) ?usize {
+    for (table, 0..) |field, index| if (std.mem.eql(u8, field.name, name)) return index;
+    return null;
+}
+
+/// Changes one place, seldom all of its kind, and says of which field. `only` that field, and only
+/// where there is memory: among the first participants, cells and slots.
+pub fn mutate(map: *const layout.Map, random: std.Random, only: ?usize) usize {
+    const index = only orelse choose(random);
     const field = &table[index];
-    if (random.uintLessThan(u32, everywhere_every) == 0) {
+    if (only == null and random.uintLessThan(u32, everywhere_every) == 0) {
         change_everywhere(map, field, random);
         return index;
     }
-    const address = place(map, field, random);
+    const address = place(map, field, random, only == null);
     const old = read(address, field.element_bytes);
-    write(address, field.element_bytes, changed(map, field, address, old, random));
+    write(address, field.element_bytes, changed(map, field, address, old, random, only == null));
     return index;
 }
 
@@ -112,7 +119,7 @@ fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Ra
         .slot => .{ geometry.slots_offset, @sizeOf(layout.Slot), geometry.slots },
     };
     const first = @intFromPtr(map.base) + start + field.offset;
-    const value = changed(map, field, first, read(first, field.element_bytes), random);
+    const value = changed(map, field, first, read(first, field.element_bytes), random, true);
     const own_lap = field.region == .cell and random.boolean();
     for (0..count) |position| {
         var here = value;
@@ -144,14 +151,14 @@ fn is_rare(comptime path: []const u8) bool {
     return false;
 }
 
-fn place(map: *const layout.Map, field: *const Field, random: std.Random) usize {
+fn place(map: *const layout.Map, field: *const Field, random: std.Random, anywhere: bool) usize {
     const geometry = &map.geometry;
     const start: u64 = switch (field.region) {
         .header => 0,
         .participant => layout.page_bytes +
-            few_or_any(random, layout.participants_max) * @sizeOf(layout.Participant),
+            few_or_any(random, layout.participants_max, anywhere) * @sizeOf(layout.Participant),
         .cell => geometry.ring_offset + cell_index(map, random) * @sizeOf(words.Cell),
-        .slot => geometry.slots_offset + few_or_any(random, geometry.slots) * @sizeOf(layout.Slot),
+        .slot => geometry.slots_offset + few_or_any(random, geometry.slots, anywhere) * @sizeOf(layout.Slot),
         .area => area: {
             const slot = random.uintLessThan(u64, @min(geometry.slots, areas_max));
             const stride = geometry.area_stride;
@@ -164,9 +171,9 @@ fn place(map: *const layout.Map, field: *const Field, random: std.Random) usize 
 }
 
 /// Mostly among the first, which are in use.
-fn few_or_any(random: std.Random, count: u64) u64 {
+fn few_or_any(random: std.Random, count: u64, anywhere: bool) u64 {
     const few = @min(8, count);
-    return random.uintLessThan(u64, if (random.uintLessThan(u8, 8) != 0) few else count);
+    return random.uintLessThan(u64, if (!anywhere or random.uintLessThan(u8, 8) != 0) few else count);
 }
 
 /// Mostly around head and tail, where somebody looks.
@@ -186,6 +193,7 @@ fn changed(
     address: usize,
     old: u64,
     random: std.Random,
+    anywhere: bool,
 ) u64 {
     if (field.parts.len > 0 and random.uintLessThan(u8, 3) != 0) {
         const part = field.parts[random.uintLessThan(usize, field.parts.len)];
@@ -200,7 +208,7 @@ fn changed(
         5 => std.math.maxInt(u64),
         6 => old +% 1,
         7 => old -% 1,
-        8 => swapped(map, field, address, old, random),
+        8 => swapped(map, field, address, old, random, anywhere),
         else => chosen(map, random),
     };
 }
@@ -227,8 +235,9 @@ fn swapped(
     address: usize,
     old: u64,
     random: std.Random,
+    anywhere: bool,
 ) u64 {
-    const other = place(map, field, random);
+    const other = place(map, field, random, anywhere);
     if (other == address) return old;
     const value = read(other, field.element_bytes);
     write(other, field.element_bytes, old);

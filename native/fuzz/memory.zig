@@ -50,7 +50,7 @@ pub fn know(map: *const layout.Map) void {
 
 pub fn scribble() void {
     const map = state.map orelse return;
-    state.scribbles[fields.mutate(&map, state.random)] += 1;
+    state.scribbles[fields.mutate(&map, state.random, null)] += 1;
 }
 
 /// In place of the library's own: the same, with guard pages on both sides.

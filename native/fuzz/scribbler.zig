@@ -14,18 +14,19 @@ const burst = 64;
 const identity_bytes = @offsetOf(layout.Header, "reserved");
 
 /// Writes `scribbling`, and one line of JSON with the number of changes of each field at the end.
-pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, out: *std.Io.Writer) !u8 {
+pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out: *std.Io.Writer) !u8 {
     const map = try open(path);
     const identity: *align(layout.page_bytes) [identity_bytes]u8 = @ptrCast(map.base);
     const intact = identity.*;
     var generator: std.Random.DefaultPrng = .init(seed);
     const random = generator.random();
+    const chosen = if (only) |name| fields.find(name) orelse return error.NoSuchField else null;
     var counts: [fields.table.len]u64 = @splat(0);
     try out.print("scribbling\n", .{});
     try out.flush();
     while (!stdin_ended()) {
         for (0..burst) |_| {
-            counts[fields.mutate(&map, random)] += 1;
+            counts[fields.mutate(&map, random, chosen)] += 1;
             if (pause_ns > 0) sys.sleep_ns(random.uintLessThan(u64, 2 * pause_ns));
         }
         // Else nobody could open the channel any more, and little would happen in it.

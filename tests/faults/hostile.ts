@@ -8,7 +8,6 @@
  *
  * @module
  */
-import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -17,9 +16,7 @@ import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
 import { readJournal } from "./hostile/journal.ts";
 import type { Account } from "./hostile/ledger.ts";
 import { Random } from "./hostile/random.ts";
-import { programCommand, repository, type Runtime, runtimes, Talker, tool } from "./talker.ts";
-
-const fuzzer = join(repository, "zig-out/bin/tandem-fuzz");
+import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
 /** What an operation may take beyond its time-out on a machine that has other things to do. */
 const hangAfter = 30_000;
@@ -75,7 +72,7 @@ const total: Account = { results: {}, faults: [], longest: { operation: "none", 
 const scribbles = new Map<string, number>();
 
 console.log(`hostile: seed ${seed}`);
-build();
+buildFuzzer();
 try {
   await run();
 } catch (error) {
@@ -189,15 +186,6 @@ function report(rounds: number): void {
 
 function describe(counts: Record<string, number>): string {
   return Object.entries(counts).map(([name, count]) => `${name} ${count}`).join(", ");
-}
-
-/** The scribbler is part of the fuzzer, since both know every field. */
-function build(): void {
-  const { status, stderr } = spawnSync(tool("zig"), ["build", "fuzz"], {
-    cwd: repository,
-    encoding: "utf8",
-  });
-  if (status !== 0) throw new Error(`Cannot build the scribbler:\n${stderr}`);
 }
 
 function options(): { full: boolean; seed: number } {

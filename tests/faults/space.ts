@@ -18,13 +18,15 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { cases } from "./space/cases.ts";
 import { Skipped, Stage } from "./space/stage.ts";
-import { runtimes } from "./talker.ts";
+import { buildFuzzer, runtimes } from "./talker.ts";
 
 const inside = "TANDEM_SPACE_INSIDE";
 
 const { full } = options();
-if (process.env[inside] === undefined) runInNamespace();
-else await runCases();
+if (process.env[inside] === undefined) {
+  buildFuzzer();
+  runInNamespace();
+} else await runCases();
 
 /** Itself, where mounts are nobody else's. */
 function runInNamespace(): void {

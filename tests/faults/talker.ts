@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { join } from "node:path";
 import process from "node:process";
 import { createInterface } from "node:readline";
@@ -14,6 +14,18 @@ export const repository: string = fileURLToPath(new URL("../..", import.meta.url
 /** The path of one of the pinned tools. */
 export function tool(name: string): string {
   return join(repository, ".tools/bin", name);
+}
+
+/** What scribbles, and the fuzzer of which it is a part. */
+export const fuzzer: string = join(repository, "zig-out/bin/tandem-fuzz");
+
+/** Builds it. */
+export function buildFuzzer(): void {
+  const { status, stderr } = spawnSync(tool("zig"), ["build", "fuzz"], {
+    cwd: repository,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`Cannot build the fuzzer:\n${stderr}`);
 }
 
 export type Runtime = "deno" | "bun";

@@ -6,7 +6,14 @@
  * @module
  */
 import process from "node:process";
-import { type Call, Client, type Draft, Server, type ServerRequest } from "../../../mod.ts";
+import {
+  type Call,
+  Client,
+  type Draft,
+  Server,
+  type ServerRequest,
+  TandemError,
+} from "../../../mod.ts";
 import { greet, onLine, tell, type Told, told } from "../../fixtures/lib.ts";
 
 /** What to do, and its arguments. */
@@ -41,6 +48,21 @@ function isWhole(bytes: Uint8Array): boolean {
 function wholeLength(bytes: Uint8Array): number {
   if (!isWhole(bytes)) throw new Error(`${bytes.byteLength} bytes, and not those that were sent`);
   return bytes.byteLength;
+}
+
+/** Serves until the server is closed, also where what it finds makes no sense. */
+async function serveOn(
+  server: Server,
+  handler: (request: ServerRequest) => Uint8Array,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await server.serve(handler);
+    } catch (error) {
+      if (!(error instanceof TandemError)) throw error;
+      if (error.code === "CLOSED") return;
+    }
+  }
 }
 
 const operations = {
@@ -126,7 +148,7 @@ const operations = {
   },
   /** Answers from now on with that many bytes; 0: with what was sent. */
   serve(byteLength: number): void {
-    serving = server!.serve(({ bytes }) => byteLength ? pattern(byteLength) : bytes);
+    serving = serveOn(server!, ({ bytes }) => byteLength ? pattern(byteLength) : bytes);
   },
   async stopServing(): Promise<void> {
     server!.close();
@@ -139,6 +161,30 @@ const operations = {
       request.reply();
       return length;
     });
+  },
+
+  /** Does what looks at the tables and at payloads, whatever comes of it. */
+  async lookAround(count: number): Promise<number> {
+    let errors = 0;
+    for (let index = 0; index < count; index++) {
+      const attempts = [
+        () => client!.requestSync(pattern(index % 200), { timeout: 5 }),
+        () => client!.request(pattern(index % 200), { timeout: 5 }),
+        () => client!.stats(),
+        () => client!.servers,
+        () => client!.cancel(BigInt(index)),
+        () => client!.cancel(BigInt(index) << 46n),
+      ];
+      for (const attempt of attempts) {
+        try {
+          await attempt();
+        } catch (error) {
+          if (!(error instanceof TandemError)) throw error;
+          errors += 1;
+        }
+      }
+    }
+    return errors;
   },
 
   /** Takes memory until it is killed. */

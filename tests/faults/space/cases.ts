@@ -138,6 +138,39 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
+  "the file system is full and somebody scribbles over how much is in use": {
+    size: "1m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { slots: 300 });
+      await server.does("serve", 0);
+      await echo(client, short);
+      stage.fill();
+      // What has no memory is not even looked at: on a full file system that would be SIGBUS.
+      const fields = [
+        "header.participants_used",
+        "header.slots_used",
+        "header.waiting_servers",
+        "header.waiting_for_room",
+        "header.notified_servers",
+        "slot.owner",
+        "slot.request_length",
+        "slot.response_length",
+      ];
+      for (const field of fields) {
+        await stage.scribble(field, async () => {
+          await client.does("lookAround", 30);
+        });
+      }
+      stage.free();
+      for (const actor of [server, client]) await actor.does("close");
+      await server.does("unlink", stage.target);
+      await server.does("create", stage.target);
+      await client.does("open", stage.target);
+      await server.does("serve", 0);
+      await echo(client, long);
+    },
+  },
+
   "/dev/shm has 64 MiB": {
     size: "1m",
     async run(stage) {

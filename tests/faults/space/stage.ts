@@ -19,7 +19,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { ErrorCode } from "../../../mod.ts";
-import { programCommand, type Runtime, Talker } from "../talker.ts";
+import { fuzzer, programCommand, type Runtime, Talker } from "../talker.ts";
 import type { Outcome, Step } from "./actor.ts";
 
 /** This machine does not allow what is to be tested. */
@@ -131,6 +131,18 @@ export class Stage {
   /** There is space again. */
   free(): void {
     rmSync(this.#filler);
+  }
+
+  /** Has somebody scribble over one field of the channel while `body` runs. */
+  async scribble(field: string, body: () => Promise<void>): Promise<void> {
+    const scribbler = new Talker("scribbler", [fuzzer, "--scribble", this.target, "--only", field]);
+    try {
+      assertEquals(await scribbler.line(() => this.checkTime()), "scribbling");
+      await body();
+    } finally {
+      scribbler.kill();
+      await scribbler.closed;
+    }
   }
 
   /** The names of files where the channel is. */
