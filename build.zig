@@ -4,6 +4,7 @@
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
 //!     zig build bindings                 rewrites src/ffi/layout.ts
+//!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.ts
 
 const std = @import("std");
@@ -30,6 +31,7 @@ pub fn build(b: *std.Build) void {
         .@"test" = b.step("test", "Run the unit tests on this machine"),
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
+        .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
     };
     const optimize = b.option(
@@ -60,6 +62,17 @@ pub fn build(b: *std.Build) void {
     const layout = b.addUpdateSourceFiles();
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
+
+    const fuzz = b.addExecutable(.{
+        .name = "tandem-fuzz",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/fuzz.zig"),
+            .target = b.graph.host,
+            // With the safety checks of what is shipped: without them nothing would be found.
+            .optimize = optimize orelse .safe,
+        }),
+    });
+    steps.fuzz.dependOn(&b.addInstallArtifact(fuzz, .{}).step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.

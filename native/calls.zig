@@ -43,8 +43,11 @@ pub fn CallsType(comptime Shared: type) type {
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
             const call = try Slots.acquire(handle) orelse return null;
-            errdefer Slots.discard(handle, call);
-            try Shared.commit_request(handle, call.slot, length);
+            Shared.commit_request(handle, call.slot, length) catch |err| {
+                // The file system is full; what was sent before may have left memory in another slot.
+                defer _ = Slots.free_draft(handle, call);
+                return try Slots.acquire_committed(handle, length) orelse err;
+            };
             return call;
         }
 
@@ -72,15 +75,16 @@ pub fn CallsType(comptime Shared: type) type {
             defer if (announced) Wait.awake(handle);
             while (true) {
                 if (try try_send(handle, bytes, request)) |call| return call;
+                // Before the patience as well: a look may be long.
+                if (passed(request.deadline_ns)) {
+                    Wait.count(handle, "busy");
+                    return error.Busy;
+                }
                 if (!announced) {
                     if (patience.again()) continue;
                     Wait.announce(handle, .futex, .{ .room = true });
                     announced = true;
                     continue;
-                }
-                if (passed(request.deadline_ns)) {
-                    Wait.count(handle, "busy");
-                    return error.Busy;
                 }
                 Wait.sleep(handle, &slice, request.deadline_ns);
                 Wait.awake(handle);
@@ -367,12 +371,17 @@ pub fn CallsType(comptime Shared: type) type {
         pub fn watch_next(handle: *Handle) Watched {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             var unwatchable = false;
+            var budget: Repair.Budget = .{};
             for (0..Participants.used_count(handle)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 if (index == handle.index) continue;
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
-                if (Repair.check(handle, index, word.epoch) != .alive) continue;
+                if (Repair.check(handle, index, word.epoch) != .alive) {
+                    if (!budget.spent()) continue;
+                    unwatchable = true;
+                    break;
+                }
                 if (handle.watched_count < watched_max) {
                     if (Shared.watch_life(&handle.bells, index, word.epoch)) |fd| {
                         handle.watched[index] = word.epoch;

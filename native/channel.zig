@@ -73,7 +73,11 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     const handle = try Handle.create(found.map, found.fd, role, place);
     errdefer handle.destroy();
     Participants.join(handle, role) catch |err| {
-        control.compare(.handles, layout.participants_max, layout.participants_max);
+        switch (err) {
+            error.NoSpace => control.fail(.allocate, @backingInt(sys.Errno.NOSPC)),
+            error.System => control.fail(.open_file, @backingInt(sys.Errno.NOLCK)),
+            else => control.compare(.handles, layout.participants_max, layout.participants_max),
+        }
         return err;
     };
     _ = handle.bells.announce_life(handle.index, handle.epoch);
@@ -223,8 +227,9 @@ fn end_channel(path: *const target.Path, control: *Control) Error!void {
     for ([_]u32{ 0, abi.open_kind_int }) |kind| {
         const opened = open_for_removal(path, kind, &options, control) catch |err| switch (err) {
             error.Mismatch => continue,
-            // Removed by somebody else meanwhile, or damaged: its name goes all the same.
-            error.NotFound, error.Corrupt, error.Incompatible, error.Busy => return,
+            // Removed by somebody else meanwhile, damaged, or without room for one participant more:
+            // its name goes all the same.
+            error.NotFound, error.Corrupt, error.Incompatible, error.Busy, error.NoSpace => return,
             else => return err,
         };
         Calls.remove(opened);

@@ -50,6 +50,10 @@ pub const Handle = struct {
     epoch: words.Epoch = 0,
     bells: Bells,
 
+    /// Entries of each table that have memory, see extent.zig.
+    participants_known: u32 = 0,
+    slots_known: u32 = 0,
+
     /// Up to which `joins` this handle has set up its watch.
     watched_joins: u64 = 0,
     watched_count: u32 = 0,
@@ -72,6 +76,8 @@ pub const Handle = struct {
     large: [*]u32,
     large_count: u32 = 0,
     operations: u32 = 0,
+    /// Where the next look for the dead begins.
+    sweep_next: u32 = 0,
     /// When the forms that never wait last looked for the dead.
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.

@@ -14,6 +14,7 @@ const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
 const Shared = @import("shared.zig").Chosen;
 const Calls = @import("calls.zig").CallsType(Shared);
+const Extent = @import("extent.zig").ExtentType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = stats.StatsType(Shared);
@@ -36,7 +37,7 @@ fn call_of(slot: u32, generation_low: u32, generation_high: u32) slots.Call {
 
 /// A call that a process names; its slot comes from an id and may be anything.
 fn known_call(handle: *Handle, slot: u32, generation_low: u32, generation_high: u32) ?slots.Call {
-    if (slot >= handle.map.geometry.slots) return null;
+    if (!Extent.has_slot(handle, slot)) return null;
     return call_of(slot, generation_low, generation_high);
 }
 

@@ -7,11 +7,13 @@
 const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 
 pub fn NotifyType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
 
         /// Announces that this participant wants to be rung.
@@ -55,6 +57,7 @@ pub fn NotifyType(comptime Shared: type) type {
 
         /// Rings one participant if its descriptor is armed.
         pub inline fn ring(handle: *Handle, index: words.ParticipantIndex) void {
+            if (!Extent.has_participant(handle, index)) return;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.NotifyWord, &entry.notify, .seq_cst);
             if (word.state == .armed) ring_armed(handle, index, word);

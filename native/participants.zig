@@ -7,11 +7,14 @@ const words = @import("words.zig");
 const layout = @import("layout.zig");
 const sys = @import("sys.zig");
 const Error = @import("abi.zig").Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const Role = @import("handle.zig").Role;
 
 pub fn ParticipantsType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
+
         /// Enters the table. `Busy`: it is full of the living.
         pub fn join(handle: *Handle, role: Role) Error!void {
             for (0..2) |_| {
@@ -20,10 +23,13 @@ pub fn ParticipantsType(comptime Shared: type) type {
                     if (try join_at(handle, @intCast(position), role)) return;
                 }
                 var next = used;
-                while (next < layout.participants_max) : (next = used_count(handle)) {
+                // Each turn that fails means that somebody else has taken an entry into use.
+                for (0..layout.participants_max) |_| {
+                    if (next >= layout.participants_max) break;
                     try handle_page(handle, @intCast(next));
                     _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .acq_rel);
                     if (try join_at(handle, @intCast(next), role)) return;
+                    next = used_count(handle);
                 }
                 free_abandoned_joins(handle);
             }
@@ -37,7 +43,12 @@ pub fn ParticipantsType(comptime Shared: type) type {
             const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch +% 1 };
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, joining, .acq_rel)) return false;
             // Only now the lock: in this order one process alone ever locks that byte.
-            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) return error.System;
+            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) {
+                // Held by somebody, that epoch is not new: the word was scribbled over. The entry is
+                // free again when that participant is gone, and another one will do.
+                const held = Shared.byte_locked(handle.fd, lock_offset(index, joining.epoch)) orelse false;
+                return if (held) false else error.System;
+            }
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
@@ -67,6 +78,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
 
         /// True: the participant now at `index` has died and is not repaired yet.
         pub fn dead(handle: *Handle, index: words.ParticipantIndex) bool {
+            if (!Extent.has_participant(handle, index)) return false;
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and dead_epoch(handle, index, word.epoch);
         }
@@ -81,10 +93,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             return word.state == .joined and word.epoch == epoch;
         }
 
-        pub fn used_count(handle: *Handle) u32 {
-            const used = Shared.load(u64, &handle.map.header().participants_used, .seq_cst);
-            return @intCast(@min(used, layout.participants_max));
-        }
+        pub const used_count = Extent.participants;
 
         /// Who died between the two words of joining owns nothing: its entry is free again.
         fn free_abandoned_joins(handle: *Handle) void {

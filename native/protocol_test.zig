@@ -13,6 +13,7 @@ const Handle = @import("handle.zig").Handle;
 const keep_bytes = @import("handle.zig").keep_bytes;
 const Shared = @import("shared.zig").Chosen;
 const Calls = @import("calls.zig").CallsType(Shared);
+const Participants = @import("participants.zig").ParticipantsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
 const Ring = @import("ring.zig").RingType(Shared);
 const Slots = slots.SlotsType(Shared);
@@ -389,4 +390,77 @@ test "1,024 participants, and one more is told so" {
         count += 1;
     }
     try testing.expectEqual(layout.participants_max - 1, count);
+}
+
+test "a ring whose words make no sense holds nobody up" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const call = try send(client, "a", 1);
+    const map = &client.map;
+    const cells = map.geometry.ring_cells;
+    const word = Shared.load(words.SlotWord, &map.slot(call.slot).word, .acquire);
+    // One request in half of the cells, nothing in the others, and the tail far beyond them: each look
+    // walks the live half and finds nothing that would help.
+    for (0..cells) |position| {
+        const entry: words.Cell = .{
+            .full = position < cells / 2,
+            .slot = @intCast(call.slot),
+            .generation = @truncate(word.generation),
+            .lap = map.lap(position),
+        };
+        Shared.store(words.Cell, map.cell(position), entry, .monotonic);
+    }
+    Shared.store(u64, &map.header().head, 0, .monotonic);
+    Shared.store(u64, &map.header().tail, cells * 10, .monotonic);
+    try testing.expectError(error.NoSlot, send(client, "b", 1));
+    // What could not be queued has given its slot back.
+    try testing.expectEqual(1, Calls.pending(client));
+    try testing.expect((try Calls.allocate(client, 1)) != null);
+}
+
+test "an entry that cannot be queued gives its slot back" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    // The next cell to be filled is behind its position, and the oldest is empty.
+    Shared.store(u64, &client.map.header().tail, client.map.geometry.ring_cells * 5, .monotonic);
+    try testing.expectError(error.Corrupt, send(client, "a", 1));
+    try expect_all_free(client);
+    try testing.expectEqual(0, Calls.pending(client));
+}
+
+test "many dead at once are repaired by and by" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const map = &client.map;
+    const used = 200;
+    // All of them asleep, so that each repair knocks at the doors of all the others.
+    for (10..used) |index| {
+        const entry = map.participant(@intCast(index));
+        Shared.store(words.WaitWord, &entry.wait, .{ .state = .bell }, .monotonic);
+        Shared.store(u32, &entry.bell, abi.bell_fifo, .monotonic);
+        Shared.store(words.ParticipantWord, &entry.word, .{ .state = .joined, .epoch = 77 }, .monotonic);
+    }
+    Shared.store(u64, &map.header().participants_used, used, .monotonic);
+    var sweeps: u32 = 0;
+    while (Repair.sweep(client)) sweeps += 1;
+    try testing.expect(sweeps > 1);
+    for (10..used) |index| try testing.expect(!Participants.dead(client, @intCast(index)));
+}
+
+test "who joins passes by an entry whose byte somebody holds" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    // As it was before the first participant joined, who is there still.
+    const entry = world.first.map.participant(world.first.index);
+    const before: words.ParticipantWord = .{ .epoch = world.first.epoch - 1 };
+    Shared.store(words.ParticipantWord, &entry.word, before, .monotonic);
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    try testing.expect(client.index != world.first.index);
 }

@@ -2,6 +2,7 @@
 //! number at once, without a lock: each slot is settled by one compare-and-swap from an exact
 //! value, so one that dies or is stopped on the way holds nobody up.
 
+const std = @import("std");
 const words = @import("words.zig");
 const Error = @import("abi.zig").Error;
 const Handle = @import("handle.zig").Handle;
@@ -20,16 +21,37 @@ pub fn RepairType(comptime Shared: type) type {
         const Slots = SlotsType(Shared);
         const Wait = WaitType(Shared);
 
+        /// How long one operation goes on repairing. Who waits for something else has a deadline, and
+        /// a scribbling process can make a thousand dead who all have to be settled and rung.
+        pub const Budget = struct {
+            started_ns: u64 = 0,
+
+            const limit_ns = 10 * std.time.ns_per_ms;
+
+            /// Asked after each repair. True: the others have to wait for another operation.
+            pub fn spent(budget: *Budget) bool {
+                const now_ns = Shared.now_ns();
+                if (budget.started_ns == 0) budget.started_ns = now_ns;
+                return now_ns -% budget.started_ns > limit_ns;
+            }
+        };
+
         /// Looks at everybody and repairs the dead. True: somebody was.
         pub fn sweep(handle: *Handle) bool {
             var any = false;
-            for (0..Participants.used_count(handle)) |position| {
-                const index: words.ParticipantIndex = @intCast(position);
+            var budget: Budget = .{};
+            const used = Participants.used_count(handle);
+            for (0..used) |_| {
+                // From where the last one stopped, so that all have their turn.
+                if (handle.sweep_next >= used) handle.sweep_next = 0;
+                const index: words.ParticipantIndex = @intCast(handle.sweep_next);
+                handle.sweep_next += 1;
                 const entry = handle.map.participant(index);
                 const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
                 if (word.state != .joined) continue;
                 if (!Participants.dead_epoch(handle, index, word.epoch)) continue;
                 if (repair(handle, index, word)) any = true;
+                if (budget.spent()) break;
             }
             return any;
         }

@@ -9,6 +9,7 @@ const std = @import("std");
 const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 
@@ -16,16 +17,22 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 /// that the words make no sense.
 const turns_max = 1 << 20;
 
+/// One makes room for one entry, so a few mean that others were quicker, and each more that the words
+/// make no sense. It may walk the whole ring.
+const squeezes_max = 16;
+
 pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
 
         /// Appends an entry. `full`: every cell is taken and the oldest request still waits.
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
             const header = map.header();
+            var squeezes: u32 = 0;
             for (0..turns_max) |_| {
                 const position = Shared.load(u64, &header.tail, .monotonic);
                 const cell = map.cell(position);
@@ -51,8 +58,13 @@ pub fn RingType(comptime Shared: type) type {
                     // Filled, or filled and taken already, by somebody who has not pushed the
                     // position yet and may be dead.
                     _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
-                } else if (!drop_stale_head(handle)) {
-                    return .full;
+                } else switch (drop_stale_head(handle)) {
+                    .dropped => {},
+                    .squeezed => {
+                        squeezes += 1;
+                        if (squeezes == squeezes_max) return .full;
+                    },
+                    .nothing_stale => return .full,
                 }
             }
             return error.Corrupt;
@@ -126,7 +138,7 @@ pub fn RingType(comptime Shared: type) type {
         }
 
         fn live_entry(handle: *Handle, entry: words.Cell) bool {
-            if (entry.slot >= handle.map.geometry.slots) return false;
+            if (!Extent.has_slot(handle, entry.slot)) return false;
             const slot = handle.map.slot(entry.slot);
             return live(handle, entry, Shared.load(words.SlotWord, &slot.word, .acquire));
         }
@@ -136,7 +148,7 @@ pub fn RingType(comptime Shared: type) type {
         const Claim = union(enum) { taken: words.SlotWord, stale, again };
 
         fn claim(handle: *Handle, entry: words.Cell) Claim {
-            if (entry.slot >= handle.map.geometry.slots) return .stale;
+            if (!Extent.has_slot(handle, entry.slot)) return .stale;
             const slot = handle.map.slot(entry.slot);
             const word = Shared.load(words.SlotWord, &slot.word, .acquire);
             if (!live(handle, entry, word)) return .stale;
@@ -180,8 +192,10 @@ pub fn RingType(comptime Shared: type) type {
             _ = Shared.cas(u64, &handle.map.header().head, position, position +% 1, .acq_rel);
         }
 
-        /// Makes room in a full ring if anything in it is stale. False: nothing is.
-        fn drop_stale_head(handle: *Handle) bool {
+        const Dropped = enum { dropped, squeezed, nothing_stale };
+
+        /// Makes room in a full ring if anything in it is stale.
+        fn drop_stale_head(handle: *Handle) Dropped {
             const map = &handle.map;
             const header = map.header();
             const position = Shared.load(u64, &header.head, .monotonic);
@@ -190,12 +204,12 @@ pub fn RingType(comptime Shared: type) type {
             const ahead: i28 = @bitCast(value.lap -% map.lap(position));
             if (ahead > 0) {
                 _ = Shared.cas(u64, &header.head, position, position +% 1, .acq_rel);
-                return true;
+                return .dropped;
             }
-            if (ahead < 0 or !value.full) return true;
-            if (live_entry(handle, value)) return squeeze(handle, position);
+            if (ahead < 0 or !value.full) return .dropped;
+            if (live_entry(handle, value)) return if (squeeze(handle, position)) .squeezed else .nothing_stale;
             remove(handle, position, cell, value);
-            return true;
+            return .dropped;
         }
     };
 }

@@ -5,6 +5,7 @@ const abi = @import("abi.zig");
 const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = abi.Error;
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const RingType = @import("ring.zig").RingType;
 const WaitType = @import("wait.zig").WaitType;
@@ -27,6 +28,7 @@ pub const Call = struct { slot: u32, generation: words.Generation };
 
 pub fn SlotsType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Ring = RingType(Shared);
         const Wait = WaitType(Shared);
 
@@ -43,15 +45,20 @@ pub fn SlotsType(comptime Shared: type) type {
             for (0..@min(probes_max, used)) |_| {
                 if (acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
-            while (used < slots) : (used = used_count(handle)) {
-                try Shared.commit_slot_head(handle, used);
-                if (!Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) continue;
-                if (acquire_slot(handle, used)) |call| return call;
+            // Each turn that fails means that somebody else has taken a slot into use.
+            const no_space = for (0..slots) |_| {
+                if (used >= slots) break false;
+                Shared.commit_slot_head(handle, used) catch break true;
+                if (Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) {
+                    if (acquire_slot(handle, used)) |call| return call;
+                }
+                used = used_count(handle);
+            } else false;
+            // One that was used before needs no new memory.
+            for (0..used) |_| {
+                if (acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
-            for (0..slots) |_| {
-                if (acquire_slot(handle, next_probe(handle, slots))) |call| return call;
-            }
-            return null;
+            return if (no_space) error.NoSpace else null;
         }
 
         fn next_probe(handle: *Handle, used: u32) u32 {
@@ -75,18 +82,29 @@ pub fn SlotsType(comptime Shared: type) type {
             return .{ .slot = index, .generation = draft.generation };
         }
 
-        pub fn used_count(handle: *Handle) u32 {
-            const used = Shared.load(u64, &handle.map.header().slots_used, .acquire);
-            return @intCast(@min(used, handle.map.geometry.slots));
+        pub const used_count = Extent.slots;
+
+        /// A free slot whose request area is known to have memory for so many bytes.
+        pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
+            for (0..used_count(handle)) |index| {
+                if (handle.committed[index].request_bytes < length) continue;
+                if (try acquire_slot(handle, @intCast(index))) |call| return call;
+            }
+            return null;
         }
 
         /// Gives a draft back unsent.
         pub fn discard(handle: *Handle, call: Call) void {
+            if (free_draft(handle, call)) handle.push_hint(call.slot);
+        }
+
+        /// As `discard`, of a slot that another one is better than.
+        pub fn free_draft(handle: *Handle, call: Call) bool {
             const slot = handle.map.slot(call.slot);
             const draft: SlotWord = .{ .state = .draft, .holder = handle.index, .generation = call.generation };
-            if (!Shared.cas(SlotWord, &slot.word, draft, draft.freed(), .seq_cst)) return;
-            handle.push_hint(call.slot);
+            if (!Shared.cas(SlotWord, &slot.word, draft, draft.freed(), .seq_cst)) return false;
             Wait.wake_room(handle);
+            return true;
         }
 
         /// Writes the request into a draft and queues it. `bytes` is null where they are there
@@ -111,10 +129,12 @@ pub fn SlotsType(comptime Shared: type) type {
                 .generation = call.generation,
             };
             Shared.store(SlotWord, &slot.word, queued, .release);
-            if (try Ring.insert(handle, call.slot, queued) == .full) {
+            const inserted = Ring.insert(handle, call.slot, queued);
+            if ((inserted catch .full) == .full) {
                 // An old entry may have served it meanwhile: then it is under way.
                 if (Shared.cas(SlotWord, &slot.word, queued, queued.freed(), .acq_rel)) {
                     handle.push_hint(call.slot);
+                    _ = try inserted;
                     return false;
                 }
             }
@@ -153,7 +173,8 @@ pub fn SlotsType(comptime Shared: type) type {
                 .bytes, .text, .remote_error => |kind| {
                     const length = Shared.load(u32, &slot.response_length, .monotonic);
                     if (length > handle.map.geometry.response_bytes_max()) return error.Corrupt;
-                    handle.note_length(call.slot, length);
+                    // Its server has seen to it, unless somebody has written another length.
+                    Shared.commit_response(handle, call.slot, length) catch return error.Corrupt;
                     return .{ .kind = kind, .length = length };
                 },
                 .server_died, .timed_out => |kind| return .{ .kind = kind, .length = 0 },
@@ -262,7 +283,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     .flags = Shared.load(u32, &slot.request_flags, .monotonic),
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
-                if (received.length > handle.map.geometry.max_request_bytes) {
+                if (!readable(handle, taken.slot, received.length)) {
                     // Scribbled over: nobody can serve this.
                     _ = finish(handle, received.slot, received.word, .server_died);
                     return error.Corrupt;
@@ -273,6 +294,13 @@ pub fn SlotsType(comptime Shared: type) type {
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
             return error.Corrupt;
+        }
+
+        /// Its client has seen to it that there is memory, unless somebody has written another length.
+        fn readable(handle: *Handle, slot: u32, length: u32) bool {
+            if (length > handle.map.geometry.max_request_bytes) return false;
+            Shared.commit_request(handle, slot, length) catch return false;
+            return true;
         }
 
         pub const Held = enum { held, posted, abandoned, lost };

@@ -3,6 +3,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
+const root = @import("root");
 const host = @import("host.zig");
 
 pub const Errno = linux.E;
@@ -262,7 +263,11 @@ pub fn stat_path(path: [*:0]const u8) StatResult {
     return stat(@intCast(at_fdcwd), path);
 }
 
+/// The root file of a test build may declare `Mappings`, to put guards around what is mapped.
+const own_mappings = @hasDecl(root, "Mappings");
+
 pub fn mmap_shared(fd: i32, length: u64) Result {
+    if (own_mappings) return root.Mappings.mmap_shared(fd, length);
     return map(length, 0x01, fd);
 }
 
@@ -283,6 +288,7 @@ pub fn mmap_over(address: usize, length: u64) Result {
 }
 
 pub fn munmap(address: usize, length: u64) void {
+    if (own_mappings) return root.Mappings.munmap(address, length);
     _ = linux.syscall2(.munmap, address, length);
 }
 

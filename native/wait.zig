@@ -7,6 +7,7 @@
 const std = @import("std");
 const words = @import("words.zig");
 const layout = @import("layout.zig");
+const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const NotifyType = @import("notify.zig").NotifyType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
@@ -32,6 +33,7 @@ pub const For = packed struct(u2) {
 
 pub fn WaitType(comptime Shared: type) type {
     return struct {
+        const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
         const Notify = NotifyType(Shared);
 
@@ -134,6 +136,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// Wakes one participant if it sleeps.
         pub inline fn wake(handle: *Handle, index: words.ParticipantIndex) void {
+            if (!Extent.has_participant(handle, index)) return;
             const word = Shared.load(words.WaitWord, &handle.map.participant(index).wait, .seq_cst);
             if (word.asleep()) _ = ring(handle, index);
             Notify.ring(handle, index);
@@ -147,6 +150,7 @@ pub fn WaitType(comptime Shared: type) type {
         const Rung = enum { rung, rung_before, not_asleep };
 
         fn ring(handle: *Handle, index: words.ParticipantIndex) Rung {
+            if (!Extent.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
             // One that has left or was repaired may have left its word as it slept.

@@ -34,13 +34,16 @@ export function encodeError(error: unknown, limit: number): Uint8Array {
     if (cut) return cut;
   }
   delete wire.stack;
-  wire.name = wire.name.slice(0, 64);
   const { message } = wire;
-  for (let length = message.length;; length >>= 1) {
-    wire.message = length < message.length ? message.slice(0, length) + "…" : message;
-    const cut = tryEncode(wire, limit);
-    if (cut) return cut;
+  for (const name of [wire.name.slice(0, 64), "Error"]) {
+    wire.name = name;
+    for (let length = message.length; length > 0; length >>= 1) {
+      wire.message = length < message.length ? message.slice(0, length) + "…" : message;
+      const cut = tryEncode(wire, limit);
+      if (cut) return cut;
+    }
   }
+  return encoder.encode('{"name":"Error"}');
 }
 
 function tryEncode(wire: Wire, limit: number): Uint8Array | null {

@@ -4,7 +4,16 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { AnswerKind, Control, Held, requestOneWay, requestText, Status } from "../ffi/layout.ts";
+import {
+  AnswerKind,
+  Control,
+  errorBytesMin,
+  Held,
+  requestOneWay,
+  requestText,
+  responseInlineBytes,
+  Status,
+} from "../ffi/layout.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
 import { callFailure } from "./failure.ts";
 import { checkWhole } from "./options.ts";
@@ -247,7 +256,17 @@ export class ServerRequest {
     const { channel } = this.#home;
     checkOpen(channel, "request");
     if (this.#isAnswered) return false;
-    const bytes = encodeError(error, Math.max(channel.maxResponseBytes, 1024));
+    try {
+      return this.#fail(error, Math.max(channel.maxResponseBytes, errorBytesMin));
+    } catch (failure) {
+      if (!(failure instanceof TandemError) || failure.code !== "NO_SPACE") throw failure;
+      // There is always room in the slot's head: better a cut error than a client that waits.
+      return this.#fail(error, responseInlineBytes);
+    }
+  }
+
+  #fail(error: unknown, limit: number): boolean {
+    const bytes = encodeError(error, limit);
     return this.#answer(bytes, bytes.byteLength, AnswerKind.remoteError);
   }
 

@@ -288,7 +288,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
     checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
     const first = this.receiveSync(options);
-    return first ? [first, ...this.#take(max - 1)] : [];
+    return first ? this.#take(max, [first]) : [];
   }
 
   /**
@@ -603,10 +603,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     return request;
   }
 
-  #take(max: number): ServerRequest[] {
-    const requests: ServerRequest[] = [];
+  /** Up to `max` requests, `requests` included. */
+  #take(max: number, requests: ServerRequest[] = []): ServerRequest[] {
     while (requests.length < max) {
-      const request = this.#receive(0);
+      let request: ServerRequest | null;
+      try {
+        request = this.#receive(0);
+      } catch (error) {
+        // What was taken before goes to its handler; if something is wrong still, the next call says so.
+        if (requests.length === 0) throw error;
+        break;
+      }
       if (!request) break;
       requests.push(request);
     }

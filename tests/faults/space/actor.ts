@@ -1,0 +1,208 @@
+/**
+ * A client or a server that does what it is told, one thing a line, and tells what came of it.
+ *
+ * Each line of stdin is JSON, a {@linkcode Step}; the answer is one line, a {@linkcode Outcome}.
+ *
+ * @module
+ */
+import process from "node:process";
+import {
+  type Call,
+  Client,
+  type Draft,
+  Server,
+  type ServerRequest,
+  TandemError,
+} from "../../../mod.ts";
+import { greet, onLine, tell, type Told, told } from "../../fixtures/lib.ts";
+
+/** What to do, and its arguments. */
+export type Step = readonly [what: keyof typeof operations, ...args: readonly unknown[]];
+
+/** What came of it. */
+export type Outcome = { readonly value: unknown } | { readonly error: Told };
+
+/** Long enough for whatever is waited for here. */
+const timeout = 60_000;
+
+let server: Server | undefined;
+let client: Client | undefined;
+const clients: Client[] = [];
+const calls: Call[] = [];
+let draft: Draft | undefined;
+let request: ServerRequest | null = null;
+let serving: Promise<void> | undefined;
+const eaten: Uint8Array[] = [];
+
+/** Bytes that say how many they are and differ from place to place. */
+function pattern(byteLength: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(byteLength).map((_, index) => (index * 7 + byteLength) & 255);
+}
+
+function isWhole(bytes: Uint8Array): boolean {
+  const { byteLength } = bytes;
+  return bytes.every((byte, index) => byte === ((index * 7 + byteLength) & 255));
+}
+
+/** The length of an answer, for those that are as they should be. */
+function wholeLength(bytes: Uint8Array): number {
+  if (!isWhole(bytes)) throw new Error(`${bytes.byteLength} bytes, and not those that were sent`);
+  return bytes.byteLength;
+}
+
+/** Serves until the server is closed, also where what it finds makes no sense. */
+async function serveOn(
+  server: Server,
+  handler: (request: ServerRequest) => Uint8Array,
+): Promise<void> {
+  for (;;) {
+    try {
+      return await server.serve(handler);
+    } catch (error) {
+      if (!(error instanceof TandemError)) throw error;
+      if (error.code === "CLOSED") return;
+    }
+  }
+}
+
+const operations = {
+  create(target: string, options: object = {}): string | null {
+    server = Server.create(target, options);
+    return server.path;
+  },
+  openServer(target: string): string | null {
+    server = Server.open(target);
+    return server.path;
+  },
+  open(target: string, options: object = {}): string | null {
+    client = Client.open(target, options);
+    return client.path;
+  },
+  openMany(target: string, count: number): number {
+    for (let left = count; left > 0; left--) clients.push(Client.open(target));
+    return clients.length;
+  },
+  close(): void {
+    server?.close();
+    client?.close();
+    for (const other of clients.splice(0)) other.close();
+  },
+  unlink(target: string): boolean {
+    return Server.unlink(target);
+  },
+  stats(): object {
+    return (server ?? client)!.stats();
+  },
+
+  /** Sends and keeps the call. */
+  async send(form: "sync" | "promise" | "try", byteLength: number): Promise<number> {
+    const payload = pattern(byteLength);
+    const sent = form === "sync"
+      ? client!.sendSync(payload, { timeout })
+      : form === "promise"
+      ? await client!.send(payload, { timeout })
+      : client!.trySend(payload, { timeout });
+    if (!sent) throw new Error("no slot is free");
+    return calls.push(sent);
+  },
+  post(byteLength: number): boolean {
+    return client!.post(pattern(byteLength));
+  },
+  /** Fills a draft and keeps it. */
+  allocate(byteLength: number): void {
+    draft = client!.allocate(byteLength);
+    draft.bytes.set(pattern(byteLength));
+  },
+  sendDraft(): number {
+    return calls.push(draft!.send({ timeout }));
+  },
+  /** A call from first to last; whoever serves echoes. */
+  async request(form: "sync" | "promise", byteLength: number): Promise<number> {
+    const payload = pattern(byteLength);
+    return wholeLength(
+      form === "sync"
+        ? client!.requestSync(payload, { timeout })
+        : await client!.request(payload, { timeout }),
+    );
+  },
+  /** The answer of the oldest call that was kept. */
+  async get(): Promise<number> {
+    return wholeLength(await calls.shift()!.get({ timeout }));
+  },
+
+  /** Takes a request and keeps it. */
+  async receive(): Promise<{ byteLength: number; deliveries: number }> {
+    request = await server!.receive({ timeout });
+    return { byteLength: wholeLength(request!.bytes), deliveries: request!.deliveries };
+  },
+  reply(byteLength: number): boolean {
+    return request!.reply(pattern(byteLength));
+  },
+  replyInPlace(byteLength: number): boolean {
+    const response = request!.allocate(byteLength);
+    response.set(pattern(byteLength));
+    return request!.reply(response);
+  },
+  fail(messageLength: number): boolean {
+    return request!.fail(new RangeError("x".repeat(messageLength)));
+  },
+  /** Answers from now on with that many bytes; 0: with what was sent. */
+  serve(byteLength: number): void {
+    serving = serveOn(server!, ({ bytes }) => byteLength ? pattern(byteLength) : bytes);
+  },
+  async stopServing(): Promise<void> {
+    server!.close();
+    await serving;
+  },
+  /** Takes and answers all that is there. */
+  drain(): number[] {
+    return server!.tryReceiveMany().map((request) => {
+      const length = wholeLength(request.bytes);
+      request.reply();
+      return length;
+    });
+  },
+
+  /** Does what looks at the tables and at payloads, whatever comes of it. */
+  async lookAround(count: number): Promise<number> {
+    let errors = 0;
+    for (let index = 0; index < count; index++) {
+      const attempts = [
+        () => client!.requestSync(pattern(index % 200), { timeout: 5 }),
+        () => client!.request(pattern(index % 200), { timeout: 5 }),
+        () => client!.stats(),
+        () => client!.servers,
+        () => client!.cancel(BigInt(index)),
+        () => client!.cancel(BigInt(index) << 46n),
+      ];
+      for (const attempt of attempts) {
+        try {
+          await attempt();
+        } catch (error) {
+          if (!(error instanceof TandemError)) throw error;
+          errors += 1;
+        }
+      }
+    }
+    return errors;
+  },
+
+  /** Takes memory until it is killed. */
+  eatMemory(): never {
+    for (;;) eaten.push(new Uint8Array(1 << 20).fill(1));
+  },
+};
+
+greet();
+let queue = Promise.resolve();
+onLine((line) => {
+  queue = queue.then(async () => {
+    const [what, ...rest] = JSON.parse(line) as Step;
+    const operation = operations[what] as (...args: readonly unknown[]) => unknown;
+    try {
+      tell({ value: await operation(...rest) ?? null });
+    } catch (error) {
+      tell({ error: told(error) });
+    }
+  });
+}, () => process.exit(0));

@@ -1,0 +1,292 @@
+/**
+ * What runs out of space, and what has to come of it.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Actor, Stage } from "./stage.ts";
+
+interface Case {
+  /** Of the file system that the channel lies in. */
+  readonly size: string;
+  run(stage: Stage): Promise<void>;
+}
+
+const long = 100_000;
+const short = 50;
+
+async function pair(stage: Stage, options: object = {}): Promise<[Actor, Actor]> {
+  const server = await stage.server();
+  await server.does("create", stage.target, options);
+  const client = await stage.client();
+  await client.does("open", stage.target);
+  return [server, client];
+}
+
+/** An echo of that length, in both forms. */
+async function echo(client: Actor, byteLength: number): Promise<void> {
+  for (const form of ["sync", "promise"] as const) {
+    assertEquals(await client.does("request", form, byteLength), byteLength);
+  }
+}
+
+export const cases: Readonly<Record<string, Case>> = {
+  "the file system is full at create": {
+    size: "2m",
+    async run(stage) {
+      const server = await stage.server();
+      const client = await stage.client();
+      stage.fill();
+      await server.isRefused("create", stage.target);
+      await client.isRefused("open", stage.target, { create: {} });
+      assertEquals(stage.files(), ["filler"]);
+      stage.free();
+      await server.does("create", stage.target);
+      await client.does("open", stage.target);
+      await server.does("serve", 0);
+      await echo(client, long);
+    },
+  },
+
+  "the file system is full at send": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage);
+      // What is there already stays whole.
+      await client.does("send", "sync", long);
+      await client.does("allocate", long);
+      stage.fill();
+      await client.isRefused("send", "sync", long);
+      await client.isRefused("send", "promise", long);
+      await client.isRefused("send", "try", long);
+      await client.isRefused("post", long);
+      await client.does("sendDraft");
+      await client.isRefused("allocate", long);
+      for (let count = 0; count < 2; count++) {
+        assertEquals(await server.does("receive"), { byteLength: long, deliveries: 1 });
+        await server.does("reply", short);
+        assertEquals(await client.does("get"), short);
+      }
+      await server.does("serve", 0);
+      await echo(client, short);
+      assertEquals((await client.does("stats") as { inFlight: number }).inFlight, 0);
+      stage.free();
+      await client.does("send", "sync", long);
+      await client.does("send", "promise", long);
+      await client.does("send", "try", long);
+      for (let count = 0; count < 3; count++) assertEquals(await client.does("get"), long);
+      await echo(client, long);
+    },
+  },
+
+  "the file system is full at reply": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { maxDeliveries: 2 });
+      for (const form of ["sync", "promise", "try", "sync"] as const) {
+        await client.does("send", form, short);
+      }
+      stage.fill();
+      // Open for a shorter answer.
+      await server.does("receive");
+      await server.isRefused("reply", long);
+      await server.isRefused("replyInPlace", long);
+      await server.does("reply", short);
+      assertEquals(await client.does("get"), short);
+      // Errors are cut to what there is room for.
+      await server.does("receive");
+      await server.does("fail", 5000);
+      client.start("get");
+      await client.fails("REMOTE");
+      // The same answer when there is space again.
+      for (const reply of ["reply", "replyInPlace"] as const) {
+        await server.does("receive");
+        await server.isRefused(reply, long);
+        stage.free();
+        await server.does(reply, long);
+        assertEquals(await client.does("get"), long);
+        stage.fill();
+      }
+      // A handler whose answer has no room fails that call, and serving goes on.
+      await server.does("serve", 2 * long);
+      client.start("request", "promise", short);
+      await client.fails("REMOTE");
+      stage.free();
+      assertEquals(await client.does("request", "promise", short), 2 * long);
+    },
+  },
+
+  "the file system is full and somebody joins or unlinks": {
+    size: "2m",
+    async run(stage) {
+      const [server, client] = await pair(stage);
+      await server.does("serve", 0);
+      await echo(client, short);
+      stage.fill();
+      // An entry of the table lies on a page that was never used.
+      await client.isRefused("openMany", stage.target, 40);
+      await echo(client, short);
+      stage.free();
+      await client.does("openMany", stage.target, 20);
+      stage.fill();
+      const other = await stage.client();
+      await other.does("open", stage.target);
+      await echo(other, short);
+      assertEquals(await other.does("unlink", stage.target), true);
+      client.start("request", "promise", short);
+      await client.fails("NOT_FOUND");
+    },
+  },
+
+  "the file system is full and somebody scribbles over how much is in use": {
+    size: "1m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { slots: 300 });
+      await server.does("serve", 0);
+      await echo(client, short);
+      stage.fill();
+      // What has no memory is not even looked at: on a full file system that would be SIGBUS.
+      const fields = [
+        "header.participants_used",
+        "header.slots_used",
+        "header.waiting_servers",
+        "header.waiting_for_room",
+        "header.notified_servers",
+        "slot.owner",
+        "slot.request_length",
+        "slot.response_length",
+      ];
+      for (const field of fields) {
+        await stage.scribble(field, async () => {
+          await client.does("lookAround", 30);
+        });
+      }
+      stage.free();
+      for (const actor of [server, client]) await actor.does("close");
+      await server.does("unlink", stage.target);
+      await server.does("create", stage.target);
+      await client.does("open", stage.target);
+      await server.does("serve", 0);
+      await echo(client, long);
+    },
+  },
+
+  "/dev/shm has 64 MiB": {
+    size: "1m",
+    async run(stage) {
+      stage.mountAt("64m", "/dev/shm");
+      // An empty TANDEM_DIR is none.
+      const env = { TANDEM_DIR: "" };
+      const server = await stage.server(env);
+      const client = await stage.client(env);
+      await server.does("create", "channel");
+      await client.does("open", "channel");
+      const megabyte = 1 << 20;
+      let posted = 0;
+      while (await accepts(client, stage, megabyte)) posted += 1;
+      assert(posted >= 50 && posted < 64, `${posted} requests of 1 MiB`);
+      assertEquals(await server.does("drain"), Array(posted).fill(megabyte));
+      // The slots that have memory are used again.
+      for (let count = 0; count < posted; count++) await client.does("post", megabyte);
+      await client.isRefused("post", megabyte);
+      assertEquals(await server.does("drain"), Array(posted).fill(megabyte));
+      await server.does("serve", 0);
+      await echo(client, short);
+      await server.does("unlink", "channel");
+    },
+  },
+
+  "a process has no address space left": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { slots: 4 });
+      await server.does("serve", 0);
+      await echo(client, long);
+      const large = `${stage.target.slice(0, -".tandem".length)}-large.tandem`;
+      const other = await stage.server();
+      await other.does("create", large);
+      // Half a gigabyte of addresses, and so much is not allowed.
+      stage.limitAddresses(client, 200 << 20);
+      await client.isRefused("openMany", large, 1);
+      await echo(client, long);
+      stage.limitAddresses(client, null);
+      await client.does("openMany", large, 1);
+      await echo(client, long);
+      stage.limitAddresses(other, 200 << 20);
+      await other.isRefused("openServer", large);
+      stage.limitAddresses(other, null);
+      await other.does("openServer", large);
+    },
+  },
+
+  "a server is killed for memory, and its request has an error": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage);
+      await client.does("send", "promise", long);
+      await server.does("receive");
+      client.start("get");
+      await killForMemory(stage, server);
+      await client.fails("SERVER_DIED");
+      await goesOn(stage, client);
+    },
+  },
+
+  "a server is killed for memory, and its request goes on": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { maxDeliveries: 2 });
+      await client.does("send", "promise", long);
+      await server.does("receive");
+      const next = await stage.server();
+      await next.does("openServer", stage.target);
+      next.start("receive");
+      await killForMemory(stage, server);
+      assertEquals(await next.succeeds(), { byteLength: long, deliveries: 2 });
+      await next.does("reply", short);
+      assertEquals(await client.does("get"), short);
+    },
+  },
+
+  "a client is killed for memory, and its slots come back": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage, { slots: 2 });
+      for (const form of ["sync", "promise"] as const) await client.does("send", form, long);
+      await killForMemory(stage, client);
+      const next = await stage.client();
+      await next.does("open", stage.target);
+      await next.does("send", "promise", short);
+      assertEquals(await server.does("receive"), { byteLength: short, deliveries: 1 });
+    },
+  },
+};
+
+/** Whether a request of that length could be posted. */
+async function accepts(client: Actor, stage: Stage, byteLength: number): Promise<boolean> {
+  client.start("post", byteLength);
+  try {
+    return await client.succeeds() === true;
+  } catch (error) {
+    assert((error as Error).message.includes("NO_SPACE"), (error as Error).message);
+    stage.refusals += 1;
+    return false;
+  }
+}
+
+/** The kernel ends a process that takes more memory than its cgroup may have. */
+async function killForMemory(stage: Stage, actor: Actor): Promise<void> {
+  stage.confine(actor, 64 << 20);
+  actor.start("eatMemory");
+  await actor.closed;
+  assertEquals(actor.signal, "SIGKILL");
+  assert(stage.timesAtLimit() > 0, "it was killed for something else");
+}
+
+/** Another server takes the place of the one that died. */
+async function goesOn(stage: Stage, client: Actor): Promise<void> {
+  const next = await stage.server();
+  await next.does("openServer", stage.target);
+  await next.does("serve", 0);
+  await echo(client, short);
+}

@@ -1,0 +1,114 @@
+/**
+ * Programs that are started and talked to by lines.
+ *
+ * @module
+ */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { join } from "node:path";
+import process from "node:process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export const repository: string = fileURLToPath(new URL("../..", import.meta.url));
+
+/** The path of one of the pinned tools. */
+export function tool(name: string): string {
+  return join(repository, ".tools/bin", name);
+}
+
+/** What scribbles, and the fuzzer of which it is a part. */
+export const fuzzer: string = join(repository, "zig-out/bin/tandem-fuzz");
+
+/** Builds it. */
+export function buildFuzzer(): void {
+  const { status, stderr } = spawnSync(tool("zig"), ["build", "fuzz"], {
+    cwd: repository,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`Cannot build the fuzzer:\n${stderr}`);
+}
+
+export type Runtime = "deno" | "bun";
+
+export const runtimes: readonly Runtime[] = ["deno", "bun"];
+
+/** What starts a program of this repository in a runtime. */
+export function programCommand(runtime: Runtime, path: string): readonly [string, ...string[]] {
+  const flags = runtime === "deno" ? ["run", "--quiet", "--allow-all"] : ["run"];
+  return [tool(runtime), ...flags, join(repository, path)];
+}
+
+/** A child that answers each line with a line. */
+export class Talker {
+  readonly title: string;
+  readonly process: ChildProcess;
+  /** Resolves when it has ended and all it wrote has been read. */
+  readonly closed: Promise<void>;
+  #end: string | null = null;
+  #signal: string | null = null;
+  #stderr = "";
+  readonly #lines: string[] = [];
+  #wake: () => void = () => {};
+
+  constructor(
+    title: string,
+    command: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ) {
+    this.title = title;
+    const [program, ...args] = command;
+    this.process = spawn(program!, args, {
+      cwd: repository,
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, NO_COLOR: "1", ...env },
+    });
+    const { stdin, stdout, stderr } = this.process;
+    stdin!.on("error", () => {});
+    stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
+    createInterface({ input: stdout! }).on("line", (line) => {
+      this.#lines.push(line);
+      this.#wake();
+    });
+    this.closed = new Promise((resolve) => this.process.once("close", () => resolve()));
+    this.process.once("close", (code, signal) => {
+      this.#signal = signal;
+      this.#end = `ended by ${signal ?? `code ${code}`}: ${this.#stderr.slice(-2000)}`;
+      this.#wake();
+    });
+  }
+
+  /** How it ended; null while it runs. */
+  get end(): string | null {
+    return this.#end;
+  }
+
+  /** The signal that it ended by. */
+  get signal(): string | null {
+    return this.#signal;
+  }
+
+  send(line: string): void {
+    this.process.stdin!.write(`${line}\n`);
+  }
+
+  /** The next line; `watch` is asked twice a second whether to wait any longer, and throws if not. */
+  async line(watch: () => void): Promise<string> {
+    for (;;) {
+      const line = this.#lines.shift();
+      if (line !== undefined) return line;
+      if (this.#end !== null) throw new Error(`${this.title} ${this.#end}`);
+      watch();
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 500);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  kill(): void {
+    if (this.#end === null) this.process.kill("SIGKILL");
+  }
+}
