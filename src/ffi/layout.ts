@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 /** Of the shared memory. */
 export const layoutVersion = 1;
 export const slotsMax = 65536;
@@ -15,7 +15,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 136;
+export const controlBytes = 128;
 export const optionsCount = 6;
 export const openRoleServer = 1;
 export const openKindInt = 2;
@@ -168,8 +168,6 @@ export const Control = {
   maxRequestBytes: 27,
   maxResponseBytes: 28,
   maxDeliveries: 29,
-  fd: 30,
-  pathLength: 31,
-  kind: 32,
-  reserved: 33,
+  pathLength: 30,
+  kind: 31,
 } as const;
