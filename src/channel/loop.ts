@@ -41,8 +41,11 @@ const probeEvery = 16;
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
 /** Where somebody cannot be watched, how often to look for the dead. */
 const slice = 25;
-/** How often somebody who waits for a slot looks for dead clients. */
-const roomSlice = 50;
+/**
+ * After how long somebody who waits for a slot looks by himself: the one that was rung for a free slot
+ * may be stopped, and nobody nudges. Who has waited for long may wait a little longer.
+ */
+const roomSlices: readonly number[] = [50, 50, 100, 200, 400];
 /** After a ring, how long to wait before another sleeper is looked for. */
 const nudges: readonly number[] = [5, 10, 20, 50];
 
@@ -71,6 +74,8 @@ export class Loop {
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
+  /** Looks for a slot since there last was one. */
+  #roomLooks = 0;
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
   #cancelNudge: (() => void) | null = null;
@@ -152,6 +157,7 @@ export class Loop {
       return;
     }
     if (hit) {
+      this.#roomLooks = 0;
       this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
       this.#lookUntil = performance.now() + this.#budget;
     } else if (performance.now() >= this.#lookUntil) {
@@ -185,7 +191,9 @@ export class Loop {
     this.#budget = this.#budget < budgetMin ? 0 : this.#budget * 0.7;
     if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
     if (this.#needsSlices) this.#setSlice(slice);
-    else if (this.#waits.wanted & armRoom) this.#setSlice(roomSlice);
+    else if (this.#waits.wanted & armRoom) {
+      this.#setSlice(roomSlices[Math.min(this.#roomLooks, roomSlices.length - 1)]!);
+    }
   }
 
   #makeBell(): void {
@@ -267,6 +275,7 @@ export class Loop {
     this.#cancelSlice = after(duration, () => {
       this.#cancelSlice = null;
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
+      this.#roomLooks += 1;
       this.#channel.native.tandem_sweep(this.#channel.address);
       this.#wakeUp();
     });
