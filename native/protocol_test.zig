@@ -1,5 +1,4 @@
-//! The protocol through the production functions, in one process: each handle is a participant with
-//! a lock of its own, and a death is the loss of that lock without a word.
+//! The protocol through the production functions, in one process.
 
 const std = @import("std");
 const testing = std.testing;
@@ -7,8 +6,8 @@ const abi = @import("abi.zig");
 const channel = @import("channel.zig");
 const layout = @import("layout.zig");
 const slots = @import("slots.zig");
-const sys = @import("sys.zig");
 const words = @import("words.zig");
+const world_of_tests = @import("test_world.zig");
 const Handle = @import("handle.zig").Handle;
 const Shared = @import("shared.zig").Chosen;
 const Calls = @import("calls.zig").CallsType(Shared);
@@ -17,87 +16,12 @@ const Ring = @import("ring.zig").RingType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = @import("stats.zig").StatsType(Shared);
 
-const nothing = std.math.nan(f64);
-
-/// One anonymous channel and its handles.
-const World = struct {
-    first: *Handle,
-
-    fn init(slot_count: f64, max_deliveries: f64) !World {
-        const options: abi.Options = .{
-            .slots = slot_count,
-            .max_request_bytes = 4096,
-            .max_response_bytes = 4096,
-            .max_deliveries = max_deliveries,
-            .mode = nothing,
-            .fd = nothing,
-        };
-        return .{ .first = try open("test", abi.open_anonymous | abi.open_role_server, &options) };
-    }
-
-    fn open(name: []const u8, operation: u32, options: *const abi.Options) !*Handle {
-        var control: abi.Control = .{};
-        return (try channel.open(name, operation, options, &control)).handle;
-    }
-
-    fn join(world: World, role: u32) !*Handle {
-        const options: abi.Options = .{
-            .slots = nothing,
-            .max_request_bytes = nothing,
-            .max_response_bytes = nothing,
-            .max_deliveries = nothing,
-            .mode = nothing,
-            .fd = @floatFromInt(world.first.fd),
-        };
-        return open("", abi.open_from_fd | role, &options);
-    }
-
-    fn client(world: World) !*Handle {
-        return world.join(0);
-    }
-
-    fn server(world: World) !*Handle {
-        return world.join(abi.open_role_server);
-    }
-
-    fn deinit(world: World) void {
-        channel.close(world.first, .unmap);
-    }
-};
-
-/// As a process that is killed: its descriptors and its mapping go, and nothing else happens. The
-/// mapping counts: it holds the description, and with it the lock, as long as it is there.
-fn die(handle: *Handle) void {
-    sys.close(handle.fd);
-    sys.munmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
-    if (handle.bells.life >= 0) sys.close(handle.bells.life);
-    if (handle.bells.directory >= 0) sys.close(handle.bells.directory);
-}
-
-fn send(client: *Handle, bytes: []const u8, max_deliveries: u8) !slots.Call {
-    const request: slots.Request = .{ .max_deliveries = max_deliveries };
-    return (try Calls.send(client, bytes, request, false)) orelse error.NoSlot;
-}
-
-fn receive(server: *Handle) !slots.Call {
-    const received = (try Calls.receive(server, 0, false)) orelse return error.NothingThere;
-    return .{ .slot = received.slot, .generation = received.word.generation };
-}
-
-fn expect_answer(client: *Handle, call: slots.Call, expected: []const u8) !void {
-    var buffer: [4096]u8 = undefined;
-    const answer = try Slots.answer(client, call);
-    try testing.expectEqual(words.AnswerKind.bytes, answer.kind);
-    try Slots.get(client, call, answer, &buffer);
-    try testing.expectEqualStrings(expected, buffer[0..answer.length]);
-}
-
-fn expect_all_free(handle: *Handle) !void {
-    for (0..Slots.used_count(handle)) |index| {
-        const word = Shared.load(words.SlotWord, &handle.map.slot(@intCast(index)).word, .acquire);
-        try testing.expectEqual(words.SlotState.free, word.state);
-    }
-}
+const World = world_of_tests.World;
+const die = world_of_tests.die;
+const expect_all_free = world_of_tests.expect_all_free;
+const expect_answer = world_of_tests.expect_answer;
+const receive = world_of_tests.receive;
+const send = world_of_tests.send;
 
 test "a call, short and long" {
     const world = try World.init(4, 1);

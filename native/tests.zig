@@ -12,4 +12,5 @@ test {
     _ = @import("sys.zig");
     _ = @import("target.zig");
     _ = @import("words.zig");
+    _ = @import("wrap_test.zig");
 }
