@@ -5,6 +5,7 @@
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build embed                    writes src/ffi/embedded.ts
+//!     zig build stress -- --seconds N    random operations of many threads, on this machine
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
 
 const std = @import("std");
@@ -32,6 +33,7 @@ pub fn build(b: *std.Build) void {
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
+        .stress = b.step("stress", "Let many threads do everything at random (-- --seconds N --threads N --seed N)"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
     };
     const optimize = b.option(
@@ -78,6 +80,21 @@ pub fn build(b: *std.Build) void {
     const layout = b.addUpdateSourceFiles();
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
+
+    const stress = b.addRunArtifact(b.addExecutable(.{
+        .name = "stress",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/stress_main.zig"),
+            .target = b.graph.host,
+            .optimize = optimize orelse .safe,
+        }),
+        // As for the library.
+        .use_llvm = true,
+        .use_lld = true,
+    }));
+    stress.has_side_effects = true;
+    stress.addPassthruArgs();
+    steps.stress.dependOn(&stress.step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.

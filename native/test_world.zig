@@ -95,6 +95,13 @@ pub fn die(handle: *Handle) void {
     if (handle.bells.directory >= 0) sys.close(handle.bells.directory);
 }
 
+/// As `die`, and nothing of it is left in this process either; the handle is gone.
+pub fn bury(handle: *Handle) void {
+    die(handle);
+    for (&handle.bells.cache) |*cached| if (cached.fd >= 0) sys.close(cached.fd);
+    handle.destroy();
+}
+
 pub fn send(client: *Handle, bytes: []const u8, max_deliveries: u8) !slots.Call {
     const request: slots.Request = .{ .max_deliveries = max_deliveries };
     return (try Calls.send(client, bytes, request, false)) orelse error.NoSlot;
