@@ -6,6 +6,8 @@
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.ts
+//!     zig build stress -- --seconds N    random operations of many threads, on this machine
+//!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -33,6 +35,8 @@ pub fn build(b: *std.Build) void {
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
+        .stress = b.step("stress", "Let many threads do everything at random (-- --seconds N --threads N --seed N)"),
+        .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
     };
     const optimize = b.option(
         std.builtin.Optimize,
@@ -49,7 +53,11 @@ pub fn build(b: *std.Build) void {
     const embed = b.addRunArtifact(addTool(b, "embed", "scripts/embed.zig"));
     embed.addArg(soname);
     inline for (comptime std.enums.values(Arch)) |arch| {
-        const library = addLibrary(b, arch, optimize orelse .safe);
+        const library = addLibrary(b, arch, optimize orelse .safe, .{
+            .root = "native/lib.zig",
+            .name = "tandem",
+            .soname = soname,
+        });
         const install = b.addInstallLibFile(library, @tagName(arch) ++ "/libtandem.so");
         steps.install.dependOn(&install.step);
         embed.addArg(@tagName(arch));
@@ -57,6 +65,18 @@ pub fn build(b: *std.Build) void {
     }
     generated.addCopyFileToSource(embed.captureStdOut(.{}), "src/ffi/embedded.ts");
     steps.embed.dependOn(&generated.step);
+
+    inline for (comptime std.enums.values(Arch)) |arch| {
+        if (std.mem.eql(u8, @tagName(arch), @tagName(b.graph.host.result.cpu.arch))) {
+            const library = addLibrary(b, arch, optimize orelse .safe, .{
+                .root = "native/test_library.zig",
+                .name = "tandem-test",
+                .soname = "libtandem-test.so",
+            });
+            const install = b.addInstallLibFile(library, @tagName(arch) ++ "/libtandem-test.so");
+            steps.test_library.dependOn(&install.step);
+        }
+    }
 
     const bindings = b.addRunArtifact(addTool(b, "bindings", "native/bindings.zig"));
     const layout = b.addUpdateSourceFiles();
@@ -74,11 +94,29 @@ pub fn build(b: *std.Build) void {
     });
     steps.fuzz.dependOn(&b.addInstallArtifact(fuzz, .{}).step);
 
+    const stress = b.addRunArtifact(b.addExecutable(.{
+        .name = "stress",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/stress_main.zig"),
+            .target = b.graph.host,
+            .optimize = optimize orelse .safe,
+        }),
+        // As for the library.
+        .use_llvm = true,
+        .use_lld = true,
+    }));
+    stress.has_side_effects = true;
+    stress.addPassthruArgs();
+    steps.stress.dependOn(&stress.step);
+
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
     addTests(b, steps.@"test", b.graph.host, optimize orelse .debug, filters);
     addTests(b, steps.test_arm64, target(b, .aarch64), optimize orelse .safe, filters);
 }
+
+/// A shared library: its root file, and its names.
+const Library = struct { root: []const u8, name: []const u8, soname: []const u8 };
 
 /// No libc: the same file is loaded by processes that use glibc and by processes that use musl.
 fn target(b: *std.Build, arch: Arch) std.Build.ResolvedTarget {
@@ -95,11 +133,16 @@ fn target(b: *std.Build, arch: Arch) std.Build.ResolvedTarget {
 /// The library is compiled and linked in two steps because `std.Build` has no way to ask for
 /// `-z nodelete`, and the compiler has. Deno unloads a library when a Worker ends; destructors of
 /// thread-specific data that run later must still find their code.
-fn addLibrary(b: *std.Build, comptime arch: Arch, optimize: std.builtin.Optimize) std.Build.LazyPath {
+fn addLibrary(
+    b: *std.Build,
+    comptime arch: Arch,
+    optimize: std.builtin.Optimize,
+    comptime library: Library,
+) std.Build.LazyPath {
     const object = b.addObject(.{
-        .name = "tandem-" ++ @tagName(arch),
+        .name = library.name ++ "-" ++ @tagName(arch),
         .root_module = b.createModule(.{
-            .root_source_file = b.path("native/lib.zig"),
+            .root_source_file = b.path(library.root),
             .target = target(b, arch),
             .optimize = optimize,
             .strip = true,
@@ -111,8 +154,8 @@ fn addLibrary(b: *std.Build, comptime arch: Arch, optimize: std.builtin.Optimize
         .use_llvm = true,
     });
     const link = b.addRunFile(.zig_exe);
-    link.setName("link libtandem.so for " ++ @tagName(arch));
-    link.addArgs(&.{ "build-lib", "-dynamic", "--name", "tandem", "-fllvm", "-flld", "-fstrip" });
+    link.setName("link lib" ++ library.name ++ ".so for " ++ @tagName(arch));
+    link.addArgs(&.{ "build-lib", "-dynamic", "--name", library.name, "-fllvm", "-flld", "-fstrip" });
     link.addArgs(&.{ "-target", @tagName(arch) ++ "-linux-none", "--gc-sections", "-z", "nodelete" });
     // What a process may lack (weak symbols) is looked up when the library is loaded.
     link.addArg("-fallow-shlib-undefined");
@@ -120,9 +163,9 @@ fn addLibrary(b: *std.Build, comptime arch: Arch, optimize: std.builtin.Optimize
     link.addArg("-fno-compiler-rt");
     // By this name, with the version in it, the threads of a process find the copy that the first of them
     // has loaded, and never another version.
-    link.addArg("-fsoname=" ++ soname);
+    link.addArg("-fsoname=" ++ library.soname);
     link.addFileArg(object.getEmittedBin());
-    return link.addPrefixedOutputFileArg("-femit-bin=", "libtandem.so");
+    return link.addPrefixedOutputFileArg("-femit-bin=", "lib" ++ library.name ++ ".so");
 }
 
 /// A program that runs while building and prints a source file.

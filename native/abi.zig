@@ -147,13 +147,11 @@ pub const Control = extern struct {
     max_request_bytes: u32 = 0,
     max_response_bytes: u32 = 0,
     max_deliveries: u32 = 0,
-    fd: i32 = -1,
     path_length: u32 = 0,
     kind: u32 = 0,
-    reserved: u32 = 0,
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 136);
+        std.debug.assert(@sizeOf(Control) == 128);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {

@@ -168,6 +168,7 @@ pub fn close(handle: *Handle, after: After) void {
     // Before the entry is free, so that its next participant's files are not taken away.
     handle.bells.close();
     Participants.leave(handle);
+    if (handle.public_fd >= 0) sys.close(handle.public_fd);
     sys.close(handle.fd);
     const address = @intFromPtr(handle.map.base);
     const bytes = handle.map.geometry.file_bytes;

@@ -43,8 +43,11 @@ const Lent = struct { fd: i32 = -1, participant: u32 = 0, device: u64 = 0, inode
 
 pub const Handle = struct {
     map: layout.Map,
-    /// The description that holds this participant's lock; also the `fd` that users see.
+    /// The description that holds this participant's lock. Nobody else ever has it: a child that
+    /// inherited it would keep the lock, and its parent's death would go unnoticed.
     fd: i32,
+    /// Another description of the same file, the `fd` that users see; -1: nobody has asked for it.
+    public_fd: i32 = -1,
     role: Role,
     index: words.ParticipantIndex = 0,
     epoch: words.Epoch = 0,

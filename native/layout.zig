@@ -198,7 +198,7 @@ pub const Geometry = struct {
 
 /// Cancelled calls leave stale entries that cost positions until the head passes them, so the ring
 /// is well above the slots. At least 4096 cells also keep the lap of a position, which guards its
-/// cell against late writers, from coming round within years.
+/// cell against late writers, from coming round within days; see `words.Cell`.
 fn ring_cells_for(slots: u64) u64 {
     const factor: u64 = if (slots <= 1024) 16 else 4;
     return std.math.ceilPowerOfTwoAssert(u64, @max(4096, slots * factor));

@@ -6,6 +6,7 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const channel = @import("channel.zig");
 const layout = @import("layout.zig");
+const segment = @import("segment.zig");
 const slots = @import("slots.zig");
 const stats = @import("stats.zig");
 const sys = @import("sys.zig");
@@ -78,11 +79,20 @@ export fn tandem_open(
     control.max_request_bytes = geometry.max_request_bytes;
     control.max_response_bytes = geometry.max_response_bytes;
     control.max_deliveries = geometry.max_deliveries;
-    control.fd = opened.handle.fd;
     control.path_length = @intCast(opened.path.length);
     control.kind = @backingInt(geometry.kind);
     @memcpy(path[0..opened.path.length], opened.path.slice());
     return 0;
+}
+
+/// A descriptor of the channel to be passed on; it belongs to the handle.
+export fn tandem_fd(handle_address: f64, control: *Control) i32 {
+    const handle = handle_at(handle_address);
+    if (handle.public_fd < 0) {
+        control.fail(.none, 0);
+        handle.public_fd = segment.reopen(handle.fd, control) catch |err| return failed(err);
+    }
+    return handle.public_fd;
 }
 
 /// `keep_views` 1: views of the memory may be left, so their addresses stay valid.

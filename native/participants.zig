@@ -39,8 +39,8 @@ pub fn ParticipantsType(comptime Shared: type) type {
         fn join_at(handle: *Handle, index: words.ParticipantIndex, role: Role) Error!bool {
             const entry = handle.map.participant(index);
             const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
-            if (word.state != .free) return false;
-            const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch +% 1 };
+            if (word.state != .free or word.epoch >= words.epoch_max) return false;
+            const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch + 1 };
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, joining, .acq_rel)) return false;
             // Only now the lock: in this order one process alone ever locks that byte.
             if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) {
@@ -117,12 +117,12 @@ pub fn ParticipantsType(comptime Shared: type) type {
 
 /// Beyond the end of every file, one byte for each participant that ever was.
 fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
-    const epoch_bits = 50;
-    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & ((1 << epoch_bits) - 1));
+    const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
+    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
 }
 
 test "no two participants share a byte" {
-    try std.testing.expect(lock_offset(1, 0) != lock_offset(0, (1 << 50) - 1));
-    try std.testing.expect(lock_offset(1023, (1 << 50) - 1) < std.math.maxInt(i64));
+    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
+    try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));
     try std.testing.expect(lock_offset(0, 0) > layout.file_bytes_max);
 }

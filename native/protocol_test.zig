@@ -1,5 +1,4 @@
-//! The protocol through the production functions, in one process: each handle is a participant with
-//! a lock of its own, and a death is the loss of that lock without a word.
+//! The protocol through the production functions, in one process.
 
 const std = @import("std");
 const testing = std.testing;
@@ -9,6 +8,7 @@ const layout = @import("layout.zig");
 const slots = @import("slots.zig");
 const sys = @import("sys.zig");
 const words = @import("words.zig");
+const world_of_tests = @import("test_world.zig");
 const Handle = @import("handle.zig").Handle;
 const keep_bytes = @import("handle.zig").keep_bytes;
 const Shared = @import("shared.zig").Chosen;
@@ -20,90 +20,15 @@ const Slots = slots.SlotsType(Shared);
 const Stats = @import("stats.zig").StatsType(Shared);
 const Trim = @import("trim.zig").TrimType(Shared);
 
-const nothing = std.math.nan(f64);
+const World = world_of_tests.World;
+const die = world_of_tests.die;
+const expect_all_free = world_of_tests.expect_all_free;
+const expect_answer = world_of_tests.expect_answer;
+const receive = world_of_tests.receive;
+const send = world_of_tests.send;
 
-/// One anonymous channel and its handles.
-const World = struct {
-    first: *Handle,
-
-    fn init(slot_count: f64, max_deliveries: f64) !World {
-        return init_sizes(slot_count, max_deliveries, 4096);
-    }
-
-    fn init_sizes(slot_count: f64, max_deliveries: f64, payload_bytes: f64) !World {
-        const options: abi.Options = .{
-            .slots = slot_count,
-            .max_request_bytes = payload_bytes,
-            .max_response_bytes = payload_bytes,
-            .max_deliveries = max_deliveries,
-            .mode = nothing,
-            .fd = nothing,
-        };
-        return .{ .first = try open("test", abi.open_anonymous | abi.open_role_server, &options) };
-    }
-
-    fn open(name: []const u8, operation: u32, options: *const abi.Options) !*Handle {
-        var control: abi.Control = .{};
-        return (try channel.open(name, operation, options, &control)).handle;
-    }
-
-    fn join(world: World, role: u32) !*Handle {
-        const options: abi.Options = .{
-            .slots = nothing,
-            .max_request_bytes = nothing,
-            .max_response_bytes = nothing,
-            .max_deliveries = nothing,
-            .mode = nothing,
-            .fd = @floatFromInt(world.first.fd),
-        };
-        return open("", abi.open_from_fd | role, &options);
-    }
-
-    fn client(world: World) !*Handle {
-        return world.join(0);
-    }
-
-    fn server(world: World) !*Handle {
-        return world.join(abi.open_role_server);
-    }
-
-    fn deinit(world: World) void {
-        channel.close(world.first, .unmap);
-    }
-};
-
-/// As a process that is killed: its descriptors and its mapping go, and nothing else happens. The
-/// mapping counts: it holds the description, and with it the lock, as long as it is there.
-fn die(handle: *Handle) void {
-    sys.close(handle.fd);
-    sys.munmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
-    if (handle.bells.life >= 0) sys.close(handle.bells.life);
-    if (handle.bells.directory >= 0) sys.close(handle.bells.directory);
-}
-
-fn send(client: *Handle, bytes: []const u8, max_deliveries: u8) !slots.Call {
-    const request: slots.Request = .{ .max_deliveries = max_deliveries };
-    return (try Calls.send(client, bytes, request, false)) orelse error.NoSlot;
-}
-
-fn receive(server: *Handle) !slots.Call {
-    const received = (try Calls.receive(server, 0, false)) orelse return error.NothingThere;
-    return .{ .slot = received.slot, .generation = received.word.generation };
-}
-
-fn expect_answer(client: *Handle, call: slots.Call, expected: []const u8) !void {
-    var buffer: [4096]u8 = undefined;
-    const answer = try Slots.answer(client, call);
-    try testing.expectEqual(words.AnswerKind.bytes, answer.kind);
-    try Slots.get(client, call, answer, &buffer);
-    try testing.expectEqualStrings(expected, buffer[0..answer.length]);
-}
-
-fn expect_all_free(handle: *Handle) !void {
-    for (0..Slots.used_count(handle)) |index| {
-        const word = Shared.load(words.SlotWord, &handle.map.slot(@intCast(index)).word, .acquire);
-        try testing.expectEqual(words.SlotState.free, word.state);
-    }
+fn committed(handle: *Handle) u64 {
+    return sys.stat(handle.fd, "").info.blocks * 512;
 }
 
 test "a call, short and long" {
@@ -337,10 +262,6 @@ test "clear ends everything but drafts" {
     }
     try testing.expect(try Slots.publish(client, draft, null, 1, .{}));
     try testing.expectEqual(draft, try receive(world.first));
-}
-
-fn committed(handle: *Handle) u64 {
-    return sys.stat(handle.fd, "").info.blocks * 512;
 }
 
 test "memory of long messages is given back, and known to be gone" {

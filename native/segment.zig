@@ -108,20 +108,26 @@ pub fn open_path(path: *const Path, options: *const Options, how: How, control: 
 
 /// A descriptor of somebody else's: a description of our own on the same file.
 pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segment {
+    const own = try reopen(fd, control);
+    errdefer sys.close(own);
+    const info = try file_info(own, control);
+    return attach(own, &info, options, control);
+}
+
+/// Another description of the file behind a descriptor. A lock lives as long as its description does,
+/// and that is shared with everybody who inherits a descriptor of it: so the one that holds a
+/// participant's lock is never handed to anybody.
+pub fn reopen(fd: i32, control: *Control) Error!i32 {
     var buffer: [32]u8 = undefined;
     const path = std.fmt.bufPrintSentinel(&buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
     const opened = sys.open(path, sys.o_rdwr | sys.o_cloexec | sys.o_nonblock, 0);
-    if (!opened.ok()) {
-        control.fail(.open_file, @backingInt(opened.errno));
-        return switch (opened.errno) {
-            // Not open at all, or nothing that has a file.
-            .NOENT => error.Corrupt,
-            else => target.errno_error(opened.errno),
-        };
-    }
-    errdefer sys.close(opened.fd());
-    const info = try file_info(opened.fd(), control);
-    return attach(opened.fd(), &info, options, control);
+    if (opened.ok()) return opened.fd();
+    control.fail(.open_file, @backingInt(opened.errno));
+    return switch (opened.errno) {
+        // Not open at all, or nothing that has a file.
+        .NOENT => error.Corrupt,
+        else => target.errno_error(opened.errno),
+    };
 }
 
 pub fn open_anonymous(name: [*:0]const u8, options: *const Options, control: *Control) Error!Segment {

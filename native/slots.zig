@@ -88,7 +88,9 @@ pub fn SlotsType(comptime Shared: type) type {
         pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
             for (0..used_count(handle)) |index| {
                 if (handle.committed[index].request_bytes < length) continue;
-                if (try acquire_slot(handle, @intCast(index))) |call| return call;
+                const call = acquire_slot(handle, @intCast(index)) orelse continue;
+                // Its pages may have been given back since.
+                if (Shared.commit_request(handle, call.slot, length)) return call else |_| _ = free_draft(handle, call);
             }
             return null;
         }

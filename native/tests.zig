@@ -9,7 +9,9 @@ test {
     _ = @import("participants.zig");
     _ = @import("protocol_test.zig");
     _ = @import("shared.zig");
+    _ = @import("stress.zig");
     _ = @import("sys.zig");
     _ = @import("target.zig");
     _ = @import("words.zig");
+    _ = @import("wrap_test.zig");
 }

@@ -68,12 +68,16 @@ pub const SlotWord = packed struct(u64) {
 };
 
 /// A slot whose generation has come this far is never acquired again, so that ids never come
-/// back. At five million calls a second on one slot that is five months; the other slots go on.
+/// back. At five million calls a second on one slot that is five months; the other slots go on. A
+/// channel all of whose slots have come there has none left: `BUSY`, for good.
 pub const generation_max: Generation = std.math.maxInt(Generation);
 
 /// A cell of the ready ring. The lap of the position that the cell is for makes a late
 /// compare-and-swap of a process that was stopped fail; of the generation a few bits are enough,
 /// since a taker believes the slot word alone.
+///
+/// The lap comes round after at least 2^40 positions, days at full load: a compare-and-swap would have
+/// to be late by exactly so many to find its cell as it was.
 pub const Cell = packed struct(u64) {
     full: bool = false,
     slot: u16 = 0,
@@ -85,6 +89,11 @@ pub const Cell = packed struct(u64) {
 pub const ParticipantState = enum(u2) { free, joining, joined, invalid };
 
 pub const Epoch = u54;
+
+/// An entry of the table whose epoch has come this far is never used again: the byte that its
+/// participants lock has room for so many, and each has one that nobody else ever had. At a thousand
+/// joins a second in one entry that is 35,000 years; the other entries go on.
+pub const epoch_max: Epoch = (1 << 50) - 1;
 
 pub const ParticipantWord = packed struct(u64) {
     state: ParticipantState = .free,
@@ -109,7 +118,7 @@ pub const WaitState = enum(u2) {
 };
 
 /// How a participant waits. `number` is one up at every sleep, so that a ringer that was stopped
-/// cannot mark a later sleep as rung.
+/// cannot mark a later sleep as rung. It comes round after more sleeps than there can be.
 pub const WaitWord = packed struct(u64) {
     state: WaitState = .awake,
     number: u62 = 0,
@@ -126,7 +135,9 @@ pub const NotifyWord = packed struct(u32) {
     state: NotifyState = .none,
     /// It is a descriptor that relatives share, and has no path.
     adopted: bool = false,
-    /// One up whenever it is armed, so that a ringer that was stopped cannot mark a later one.
+    /// One up whenever it is armed, so that a ringer that was stopped cannot mark a later one. It
+    /// comes round after half a billion drains, an hour at the very least; a mark would have to be
+    /// late by exactly so many.
     number: u29 = 0,
 };
 

@@ -160,6 +160,11 @@ export interface SpawnOptions {
   readonly denoPermissions?: readonly string[];
   /** Added to the environment; `undefined` removes. `TANDEM_DIR` is the test's folder. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * A command that starts the program, `nsenter` for example. The {@linkcode Child} is that command's
+   * process, and the program's own id is what it knows itself by.
+   */
+  readonly through?: readonly string[];
 }
 
 /**
@@ -170,16 +175,39 @@ export async function spawn(
   runtime: Runtime,
   fixture: string,
   args: readonly string[] = [],
-  { denoPermissions = ["--allow-ffi"], env = {} }: SpawnOptions = {},
+  { denoPermissions = ["--allow-ffi"], env = {}, through = [] }: SpawnOptions = {},
 ): Promise<Child> {
-  const flags = runtime === "deno" ? ["run", "--quiet", ...denoPermissions] : ["run"];
-  const command = [...flags, join(fixtures, fixture), ...args];
+  const command = [...through, ...fixtureCommand(runtime, fixture, args, denoPermissions)];
   const title = `${runtime} ${[fixture, ...args].join(" ")}`;
   const variables = { TANDEM_DIR: folder(), NO_COLOR: "1", ...env };
-  const child = new Child(title, runtimePath(runtime), command, variables);
-  scope().children.push(child);
+  const child = startProgram(title, command, variables);
+  const greeting = await child.message<{ runtime: Runtime; pid: number }>();
   // A wrapper script or the wrong binary would make every test that kills or pairs worthless.
-  assertEquals(await child.message(), { runtime, pid: child.pid });
+  const pid = through.length > 0 ? greeting.pid : child.pid;
+  assertEquals(greeting, { runtime, pid });
+  child.ownPid = pid;
+  return child;
+}
+
+/** What runs a program of `fixtures/`, for who starts it by himself. */
+export function fixtureCommand(
+  runtime: Runtime,
+  fixture: string,
+  args: readonly string[] = [],
+  denoPermissions: readonly string[] = ["--allow-ffi"],
+): [string, ...string[]] {
+  const flags = runtime === "deno" ? ["run", "--quiet", ...denoPermissions] : ["run"];
+  return [runtimePath(runtime), ...flags, join(fixtures, fixture), ...args];
+}
+
+/** Starts any program, which is gone when the test ends. */
+export function startProgram(
+  title: string,
+  [path, ...args]: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): Child {
+  const child = new Child(title, present(path), args, env);
+  scope().children.push(child);
   return child;
 }
 
@@ -221,6 +249,8 @@ export interface Exit {
 /** A process of a test's, talking by lines on its stdin and stdout. */
 export class Child {
   readonly pid: number;
+  /** By which the program knows itself: another number in a namespace of process ids. */
+  ownPid: number | undefined;
   /** Resolves when the process has ended. */
   readonly exited: Promise<Exit>;
   /** Resolves when all it wrote has been read, too. */
@@ -317,6 +347,12 @@ export class Child {
     } catch {
       // It has ended, and the news is on its way.
     }
+  }
+
+  /** Stops it (SIGSTOP) and waits until it stands still. */
+  async stopped(): Promise<void> {
+    this.kill("SIGSTOP");
+    await eventually(() => processState(this.pid).state === "T", "the process stands still");
   }
 
   /** Kills it and waits until it is gone. */

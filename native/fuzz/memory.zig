@@ -251,6 +251,7 @@ pub const SharedMemory = struct {
     pub const commit_slot_head = Real.commit_slot_head;
     pub const commit_request = Real.commit_request;
     pub const commit_response = Real.commit_response;
+    pub const punch = Real.punch;
     pub const write_notify = Real.write_notify;
     pub const watch_life = Real.watch_life;
     pub const forget_bells = Real.forget_bells;

@@ -40,7 +40,6 @@ export interface Channel extends ControlBlock {
   readonly address: number;
   readonly memory: Memory;
   readonly path: string | null;
-  readonly fd: number;
   readonly slots: number;
   readonly maxRequestBytes: number;
   readonly maxResponseBytes: number;
@@ -103,7 +102,6 @@ export function openChannel(
     address: numbers[Control.handle]!,
     memory: new Memory(backend(), place),
     path: pathLength > 0 ? new TextDecoder().decode(path.subarray(0, pathLength)) : null,
-    fd: words[Control.fd]! | 0,
     slots: place.slots,
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,

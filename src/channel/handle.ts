@@ -5,6 +5,7 @@
  */
 import { TandemError } from "../errors.ts";
 import { type Channel, checkOpen } from "./channel.ts";
+import { openFailure } from "./failure.ts";
 import { checkWhole } from "./options.ts";
 import { readStats, type Stats } from "./stats.ts";
 
@@ -42,13 +43,18 @@ export abstract class ChannelHandle implements Disposable {
 
   /**
    * A descriptor of the channel, to be given to another process. It belongs to this handle and is
-   * closed with it.
+   * closed with it. Who has it has no part in this handle: the process may die while the other one
+   * lives, and is known to be dead.
    *
-   * @throws {TandemError} `CLOSED`
+   * @throws {TandemError} `CLOSED`; `NO_SPACE` when too many files are open; `PERMISSION` when the
+   * mode of the channel's file has come to keep its owner out
    */
   get fd(): number {
     checkOpen(this.#channel, this.#what);
-    return this.#channel.fd;
+    const { native, address, words } = this.#channel;
+    const fd = native.tandem_fd(address, words);
+    if (fd >= 0) return fd;
+    throw openFailure(fd, "get a descriptor of the channel", this.#channel);
   }
 
   /** Calls that can be in flight at once, of all clients together. */

@@ -51,8 +51,11 @@ const missesPerClock = 4;
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
 /** Where somebody cannot be watched, how often to look for the dead. */
 const slice = 25;
-/** How often somebody who waits for a slot looks for dead clients. */
-const roomSlice = 50;
+/**
+ * After how long somebody who waits for a slot looks by himself: the one that was rung for a free slot
+ * may be stopped, and nobody nudges. Who has waited for long may wait a little longer.
+ */
+const roomSlices: readonly number[] = [50, 50, 100, 200, 400];
 /** How long after a huge message its memory may be idle, in milliseconds; the native side knows better. */
 const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is looked for. */
@@ -85,6 +88,8 @@ export class Loop {
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
+  /** Looks for a slot since there last was one. */
+  #roomLooks = 0;
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
   #cancelNudge: (() => void) | null = null;
@@ -173,6 +178,7 @@ export class Loop {
       return;
     }
     if (hit) {
+      this.#roomLooks = 0;
       this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
       this.#misses = 0;
     } else if (this.#isEnough()) {
@@ -219,7 +225,9 @@ export class Loop {
     this.#budget = this.#budget < budgetMin ? 0 : this.#budget * 0.7;
     if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
     if (this.#needsSlices) this.#setSlice(slice);
-    else if (this.#waits.wanted & armRoom) this.#setSlice(roomSlice);
+    else if (this.#waits.wanted & armRoom) {
+      this.#setSlice(roomSlices[Math.min(this.#roomLooks, roomSlices.length - 1)]!);
+    }
   }
 
   /** Once a second, and only until what a burst of huge messages took has been given back. */
@@ -311,6 +319,7 @@ export class Loop {
     this.#cancelSlice = after(duration, () => {
       this.#cancelSlice = null;
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
+      this.#roomLooks += 1;
       this.#channel.native.tandem_sweep(this.#channel.address);
       this.#wakeUp();
     });

@@ -15,7 +15,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 136;
+export const controlBytes = 128;
 export const optionsCount = 6;
 export const openRoleServer = 1;
 export const openKindInt = 2;
@@ -169,8 +169,6 @@ export const Control = {
   maxRequestBytes: 27,
   maxResponseBytes: 28,
   maxDeliveries: 29,
-  fd: 30,
-  pathLength: 31,
-  kind: 32,
-  reserved: 33,
+  pathLength: 30,
+  kind: 31,
 } as const;

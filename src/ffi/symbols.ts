@@ -23,6 +23,11 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_fd: {
+    parameters: [/* handle */ "f64", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
   tandem_close: {
     parameters: [/* handle */ "f64", /* keep views */ "u32"],
     result: "void",

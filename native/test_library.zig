@@ -1,0 +1,142 @@
+//! The library as tests load it: the production code, which stops its own process (SIGSTOP) where a
+//! test has said, and a way to make a channel old. `TANDEM_LIBRARY` names it to the process that is to
+//! be stopped; the others run the library that is shipped.
+
+const std = @import("std");
+const linux = std.os.linux;
+const abi = @import("abi.zig");
+const ageing = @import("ageing.zig");
+const layout = @import("layout.zig");
+const segment = @import("segment.zig");
+const target = @import("target.zig");
+const words = @import("words.zig");
+const Real = @import("shared.zig").Real;
+
+pub const panic = @import("lib.zig").panic;
+
+comptime {
+    // For its exports.
+    _ = @import("lib.zig");
+}
+
+/// Where a process can be stopped: just after it has done this, and before anything else.
+const Point = enum(u32) {
+    nowhere,
+    /// Its request, or one that it hands on, is in the ring, and nobody is rung for it.
+    published,
+    /// A sleeper is rung, and not marked as rung.
+    rung,
+    /// It has announced a sleep, and has not looked again.
+    announced,
+    /// It has taken a request, whose entry is in the ring still.
+    taken,
+    /// Its answer is in the slot, and its client is not rung.
+    answered,
+    /// It is in the table, and nobody was told.
+    joined,
+};
+
+var chosen: u32 = @backingInt(Point.nowhere);
+
+/// The process stops the next time that it comes to a point, once. 0: there is no such point.
+export fn tandem_stop_at(name: [*]const u8, length: u32) u32 {
+    const point = std.meta.stringToEnum(Point, name[0..length]) orelse return 0;
+    @atomicStore(u32, &chosen, @backingInt(point), .seq_cst);
+    return 1;
+}
+
+fn reached(point: Point) void {
+    const nowhere = @backingInt(Point.nowhere);
+    if (@cmpxchgStrong(u32, &chosen, @backingInt(point), nowhere, .seq_cst, .seq_cst) != null) return;
+    // To this very thread: a signal to the process may leave it a few instructions more.
+    const stop = 19;
+    const process: u32 = @truncate(linux.syscall0(.getpid));
+    const thread: u32 = @truncate(linux.syscall0(.gettid));
+    _ = linux.syscall3(.tgkill, process, thread, stop);
+}
+
+/// Gives a channel that nobody has opened the numbers of an old one. Below zero: the negative status.
+export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32 {
+    var control: abi.Control = .{};
+    age_channel(name[0..length], age.*, &control) catch |err| return abi.status_of(err).result();
+    return 0;
+}
+
+fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
+    const path = try target.resolve(name, false, control);
+    const options: segment.Options = .{
+        .kind = .bytes,
+        .slots = null,
+        .max_request_bytes = null,
+        .max_response_bytes = null,
+        .max_deliveries = null,
+        .mode = segment.Options.mode_default,
+    };
+    const found = try segment.open_path(&path, &options, .{ .create = false, .must_create = false }, control);
+    defer found.close();
+    ageing.set(&found.map, age);
+}
+
+pub const SharedMemory = struct {
+    pub const load = Real.load;
+    pub const fetch_or = Real.fetch_or;
+    pub const fetch_and = Real.fetch_and;
+    pub const fetch_add = Real.fetch_add;
+    pub const copy_in = Real.copy_in;
+    pub const copy_out = Real.copy_out;
+    pub const pause = Real.pause;
+    pub const yield = Real.yield;
+    pub const now_ns = Real.now_ns;
+    pub const futex_wait = Real.futex_wait;
+    pub const byte_locked = Real.byte_locked;
+    pub const lock_byte = Real.lock_byte;
+    pub const unlock_byte = Real.unlock_byte;
+    pub const allocate = Real.allocate;
+    pub const commit_slot_head = Real.commit_slot_head;
+    pub const commit_request = Real.commit_request;
+    pub const commit_response = Real.commit_response;
+    pub const punch = Real.punch;
+    pub const drain = Real.drain;
+    pub const close = Real.close;
+    pub const ring_notify = Real.ring_notify;
+    pub const write_notify = Real.write_notify;
+    pub const watch_life = Real.watch_life;
+    pub const forget_bells = Real.forget_bells;
+
+    pub inline fn store(comptime T: type, pointer: *T, value: T, comptime order: std.lang.AtomicOrder) void {
+        Real.store(T, pointer, value, order);
+        if (T == words.WaitWord and value.asleep()) reached(.announced);
+    }
+
+    pub inline fn cas(
+        comptime T: type,
+        pointer: *T,
+        expected: T,
+        desired: T,
+        comptime order: std.lang.AtomicOrder,
+    ) bool {
+        if (!Real.cas(T, pointer, expected, desired, order)) return false;
+        switch (T) {
+            words.Cell => if (desired.full) reached(.published),
+            words.SlotWord => switch (desired.state) {
+                .held, .posted_held => reached(.taken),
+                .ready => reached(.answered),
+                .free, .draft, .queued, .posted, .abandoned => {},
+            },
+            words.ParticipantWord => if (desired.state == .joined) reached(.joined),
+            else => {},
+        }
+        return true;
+    }
+
+    pub fn futex_wake(word: *const u32) void {
+        Real.futex_wake(word);
+        reached(.rung);
+    }
+
+    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
+        const rung = Real.ring_bell(bells, index, epoch, kind);
+        if (rung) reached(.rung);
+        return rung;
+    }
+};

@@ -1,0 +1,369 @@
+/**
+ * Wake-ups that are lost, stolen or late. A process is stopped or killed at the very step in question:
+ * fixtures/stopping.ts runs a library that stops there.
+ *
+ * Elsewhere: waiters that are killed asleep (death: "… killed asleep, waiting for a slot", "… killed
+ * idle: others are not disturbed"; predecessor: P13b), sleepers that are stopped (stop: "requests go
+ * round a stopped server …"), waiters whose call is over (predecessor: "a waiter with an old call …",
+ * "several waits for a call whose slot is used again …"), late answers (predecessor: P32).
+ */
+import { assert, assertEquals } from "@std/assert";
+import { readdirSync, readFileSync } from "node:fs";
+import { Client, Server } from "../../mod.ts";
+import {
+  type Child,
+  eventually,
+  newTarget,
+  pairs,
+  present,
+  type Runtime,
+  runtimes,
+  settled,
+  sleep,
+  spawn,
+  startServer,
+  test,
+  text,
+} from "../harness.ts";
+import { size, tried } from "./size.ts";
+import { does, standsStill, startStopping, stopsAt } from "./test_library.ts";
+
+/** Waiting in a promise, with a doorbell, and blocking, with slices of time. */
+const bothForms = ["serve", "sync"] as const;
+type Form = typeof bothForms[number];
+type Receive = "receive" | "receiveSync";
+
+/** Those that are tried in a pair of runtimes: each form in each runtime, or all of them in all. */
+function formsOf(server: Runtime, client: Runtime): readonly Form[] {
+  return size(0, 1) ? bothForms : [server === client ? "serve" : "sync"];
+}
+
+function receivesOf(server: Runtime, client: Runtime): readonly Receive[] {
+  return formsOf(server, client).map((form) => form === "serve" ? "receive" : "receiveSync");
+}
+
+/** A server that has nothing to do, asleep. */
+async function startSleeper(runtime: Runtime, target: string, form: Form): Promise<Child> {
+  const server = await startServer(runtime, target, form);
+  await settled(server);
+  return server;
+}
+
+for (const { server, client, title } of pairs) {
+  const forms = formsOf(server, client);
+  const receives = receivesOf(server, client);
+
+  test(`${title}: a client is stopped between publishing and ringing`, async () => {
+    for (const form of forms) {
+      const target = newTarget();
+      using own = Client.open(target, { create: {} });
+      const ringer = await startStopping(client, target, "client");
+      await startSleeper(server, target, form);
+      const { wakeups } = own.stats();
+      await stopsAt(ringer, "published", "request first");
+      await standsStill(ringer);
+      assertEquals(own.stats().wakeups, wakeups, "nobody was rung");
+      // Whoever comes next rings, and all that is there is taken; who blocks looks by himself.
+      if (form === "serve") assertEquals(text(await own.request("second")), "second");
+      await eventually(() => own.stats().replies === (form === "serve" ? 2 : 1), "it is taken");
+      ringer.kill("SIGCONT");
+      await ringer.expect("first");
+    }
+  });
+
+  for (const command of ["post", "request"]) {
+    test(`${title}: a client is killed between publishing a ${command} and ringing`, async () => {
+      for (const form of forms) {
+        const target = newTarget();
+        using own = Client.open(target, { create: {} });
+        const ringer = await startStopping(client, target, "client");
+        await startSleeper(server, target, form);
+        await stopsAt(ringer, "published", `${command} x`);
+        await standsStill(ringer);
+        await ringer.killed();
+        // Nothing but the death itself can wake the server. What was posted outlives its sender.
+        if (command === "post") await eventually(() => own.stats().replies === 1, "it is served");
+        await eventually(() => own.stats().clientDeaths === 1, "the death is noticed");
+        const { replies, inFlight } = own.stats();
+        assertEquals(inFlight, 0);
+        // A request is of no use to anybody; who blocks may have taken it before.
+        if (command === "request" && form === "serve") assertEquals(replies, 0);
+        assertEquals(text(await own.request("y")), "y");
+      }
+    });
+  }
+
+  test(`${title}: a client is stopped between ringing and marking`, async () => {
+    for (const form of forms) {
+      const target = newTarget();
+      using own = Client.open(target, { create: {} });
+      const ringer = await startStopping(client, target, "client");
+      const serving = await startSleeper(server, target, form);
+      await stopsAt(ringer, "rung", "request first");
+      await eventually(() => own.stats().replies === 1, "the server was rung");
+      await standsStill(ringer);
+      // It sleeps again, and the mark of its last sleep, which comes now, must not hide this one.
+      await settled(serving);
+      ringer.kill("SIGCONT");
+      await ringer.expect("first");
+      if (form === "serve") assertEquals(own.stats().waitingServers, 1);
+      const { wakeups } = own.stats();
+      assertEquals(text(await own.request("second")), "second");
+      if (form === "serve") assert(own.stats().wakeups > wakeups, "it was rung");
+    }
+  });
+
+  for (const dying of ["the one that was rung", "the one that rang"]) {
+    test(`${title}: a wake-up is stolen by a stopped server, and ${dying} dies`, async () => {
+      for (const form of forms) {
+        const target = newTarget();
+        using own = Client.open(target, { create: {} });
+        const ringer = await startStopping(client, target, "client");
+        // The first in the table is the one that is rung.
+        const first = await startSleeper(server, target, form);
+        await startSleeper(client, target, form);
+        await first.stopped();
+        // Who rang would look for another one soon, if it could.
+        await stopsAt(ringer, "rung", "post x");
+        await standsStill(ringer);
+        if (form === "serve") assertEquals(own.stats().replies, 0);
+        await (dying === "the one that rang" ? ringer : first).killed();
+        await eventually(() => own.stats().replies === 1, `${form}: the other one serves it`);
+      }
+    });
+  }
+
+  test(`${title}: a wake-up is stolen by a stopped server, and the one that rang leaves`, async () => {
+    for (const form of forms) {
+      const target = newTarget();
+      using own = Client.open(target, { create: {} });
+      const ringer = await startStopping(client, target, "client");
+      const first = await startSleeper(server, target, form);
+      await startSleeper(client, target, form);
+      await first.stopped();
+      // In one turn of its event loop, before it can look again.
+      ringer.send("post x\nleave");
+      await ringer.expect("posted");
+      await ringer.expect("left");
+      await eventually(() => own.stats().replies === 1, `${form}: the other one serves it`);
+    }
+  });
+
+  test(`${title}: a server is stopped between announcing its sleep and looking`, async () => {
+    for (const receive of receives) {
+      const target = newTarget();
+      using own = Client.open(target, { create: {} });
+      const sleeper = await startStopping(client, target, "server");
+      await stopsAt(sleeper, "announced", receive);
+      await standsStill(sleeper);
+      const other = await startServer(server, target, "serve");
+      for (let round = 0; round < 3; round++) {
+        await settled(other);
+        // It is the stopped one that is rung first.
+        assertEquals(text(await own.request("x")), "x");
+      }
+      await other.killed();
+      const answer = own.request("y");
+      sleeper.kill("SIGCONT");
+      assertEquals(text(await answer), "y 1");
+      await sleeper.expect("y 1");
+    }
+  });
+
+  test(`${title}: a server is stopped with what it took still in the ring`, async () => {
+    for (const receive of receives) {
+      const target = newTarget();
+      using own = Client.open(target, { create: { maxDeliveries: 2 } });
+      const taker = await startStopping(server, target, "server");
+      await stopsAt(taker, "taken", receive);
+      const first = own.request("first");
+      await standsStill(taker);
+      await startServer(client, target, "serve");
+      // It holds up nobody, and what it has stays with it.
+      for (let round = 0; round < 5; round++) assertEquals(text(await own.request("x")), "x");
+      assertEquals(text(own.requestSync("x")), "x");
+      assertEquals(own.stats().serverDeaths, 0);
+      taker.kill("SIGCONT");
+      assertEquals(text(await first), "first 1");
+      await taker.expect("first 1");
+    }
+  });
+
+  test(`${title}: a server is killed with what it took still in the ring`, async () => {
+    for (const receive of receives) {
+      const target = newTarget();
+      using own = Client.open(target, { create: { maxDeliveries: 2 } });
+      const taker = await startStopping(server, target, "server");
+      await stopsAt(taker, "taken", receive);
+      const first = own.request("hold-once");
+      await standsStill(taker);
+      await startServer(client, target, "serve");
+      await taker.killed();
+      assertEquals(text(await first), "delivery 2");
+      const { serverDeaths, redelivered, replies, inFlight } = own.stats();
+      assertEquals({ serverDeaths, redelivered, replies, inFlight }, {
+        serverDeaths: 1,
+        redelivered: 1,
+        replies: 1,
+        inFlight: 0,
+      });
+    }
+  });
+
+  test(`${title}: a server is stopped between answering and ringing`, async () => {
+    const target = newTarget();
+    using _maker = Client.open(target, { create: {} });
+    const responder = await startStopping(server, target, "server");
+    const caller = await startStopping(client, target, "client");
+    // Who blocks looks by himself.
+    await stopsAt(responder, "answered", "receive");
+    await does(caller, "requestSync x", "x 1");
+    await standsStill(responder);
+    responder.kill("SIGCONT");
+    await responder.expect("x 1");
+
+    // A promise waits for that server, as if it had been stopped a step earlier.
+    caller.send("request y");
+    await settled(caller);
+    await stopsAt(responder, "answered", "receive");
+    await standsStill(responder);
+    responder.kill("SIGCONT");
+    await caller.expect("y 1");
+    await responder.expect("y 1");
+
+    // If it dies there it has answered all the same.
+    caller.send("request z");
+    await settled(caller);
+    await stopsAt(responder, "answered", "receive");
+    await standsStill(responder);
+    await responder.killed();
+    await caller.expect("z 1");
+  });
+}
+
+for (const name of runtimes) {
+  test(`${name}: a server is stopped before it rings: the deadline finds the answer`, async () => {
+    const target = newTarget();
+    using own = Client.open(target, { create: {} });
+    const responder = await startStopping(name, target, "server");
+    await does(responder, "arm answered", "armed");
+    const answer = own.request("x", { timeout: 2000 });
+    responder.send("receive");
+    await standsStill(responder);
+    assertEquals(text(await answer), "x 1");
+    assertEquals(own.stats().timeouts, 0);
+  });
+
+  test(`${name}: a newcomer is stopped, then killed, before it has told anybody`, async () => {
+    const target = newTarget();
+    using own = Client.open(target, { create: {} });
+    const serving = await startSleeper(name, target, "serve");
+    const newcomer = await startStopping(name, target);
+    await stopsAt(newcomer, "joined", "open server");
+    await standsStill(newcomer);
+    assertEquals(own.servers, 2);
+    for (let round = 0; round < 3; round++) {
+      await settled(serving);
+      assertEquals(text(await own.request("x")), "x");
+    }
+    await newcomer.killed();
+    await eventually(() => own.servers === 1);
+    assertEquals(text(await own.request("x")), "x");
+  });
+
+  test(`${name}: a killed sleeper's place is taken by one that does not sleep`, async () => {
+    const target = newTarget();
+    using own = Client.open(target, { create: {} });
+    const dead = await startSleeper(name, target, "serve");
+    const other = await startSleeper(name, target, "serve");
+    await dead.killed();
+    await eventually(() => own.stats().serverDeaths === 1);
+    // At the index of the dead one, whose bit says still that a server sleeps there.
+    using successor = Server.open(target);
+    for (let round = 0; round < 5; round++) {
+      await settled(other);
+      const { waitingServers, wakeups } = own.stats();
+      assertEquals(waitingServers, 1);
+      assertEquals(text(await own.request("x")), "x");
+      assert(own.stats().wakeups > wakeups, "the sleeper was rung");
+    }
+    assertEquals(successor.tryReceive(), null);
+  });
+
+  test(`${name}: who waits sleeps as deep as one that listens to a socket`, async () => {
+    const target = newTarget();
+    using server = Server.create(target);
+    using _own = Server.create(`${target}.own`);
+    using one = Server.create(`${target}.one`, { slots: 1 });
+    using _empty = Server.create(`${target}.empty`);
+    using full = Server.create(`${target}.full`);
+    const socket = await startIdle(name, target, "socket");
+    const promises = await startIdle(name, target, "promises");
+    const held = present(await server.receive());
+    const inSlices = [
+      await startIdle(name, `${target}.one`, "room"),
+      await startIdle(name, `${target}.empty`, "receiveSync"),
+      await startIdle(name, `${target}.full`, "requestSync"),
+    ];
+    const all = [socket, promises, ...inSlices];
+    for (const child of all) await settled(child);
+    // Bun collects garbage once a second until it finds nothing for half a minute.
+    await sleep(size(0, 45_000));
+    // A timer or a loop that hides in there shows in every window; what else the machine does, and a
+    // runtime's collection of garbage, only in some. So the best window of each counts.
+    const seconds = 4;
+    const best = all.map(() => Infinity);
+    const isEnough = () =>
+      best[1]! <= best[0]! && best.slice(2).every((count) => count <= best[0]! + 25 * seconds);
+    let windows = 0;
+    for (; windows < size(15, 30) && !(windows >= size(1, 10) && isEnough()); windows++) {
+      const before = all.map(({ pid }) => switchesOf(pid));
+      await sleep(seconds * 1000);
+      all.forEach(({ pid }, index) => {
+        best[index] = Math.min(best[index]!, switchesSince(before[index]!, switchesOf(pid)));
+      });
+    }
+    const [asSocket, asPromises, ...others] = best.map((count) => count / seconds);
+    const figures = `switches a second: socket ${asSocket}, promises ${asPromises}, ` +
+      `a slot, receiveSync and requestSync ${others.join(", ")}`;
+    tried(windows, `windows of ${seconds} s with idle processes of ${name}; ${figures}`);
+    assert(isEnough(), figures);
+    // And they were waiting.
+    held.reply("y");
+    present(one.tryReceive()).reply("y");
+    using client = Client.open(`${target}.empty`);
+    client.post("x");
+    present(full.tryReceive()).reply("y");
+    for (const child of all.slice(1)) await child.expect("done");
+  }, { timeout: 300_000 });
+}
+
+async function startIdle(runtime: Runtime, target: string, what: string): Promise<Child> {
+  const child = await spawn(runtime, "idle.ts", [target, what], {
+    denoPermissions: what === "socket" ? ["--allow-all"] : ["--allow-ffi"],
+    env: size(1, 0) ? { BUN_GC_TIMER_DISABLE: "1" } : {},
+  });
+  await child.expect(what);
+  return child;
+}
+
+/** Voluntary context switches by thread. */
+function switchesOf(pid: number): Map<string, number> {
+  const switches = new Map<string, number>();
+  for (const thread of readdirSync(`/proc/${pid}/task`)) {
+    try {
+      const status = readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8");
+      switches.set(thread, Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(status)?.[1]));
+    } catch {
+      // The thread has ended meanwhile.
+    }
+  }
+  return switches;
+}
+
+/** Of the threads that are there now; one that ended is a runtime's own that had nothing to do. */
+function switchesSince(before: Map<string, number>, after: Map<string, number>): number {
+  let sum = 0;
+  for (const [thread, count] of after) sum += count - (before.get(thread) ?? 0);
+  return sum;
+}
