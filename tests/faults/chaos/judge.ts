@@ -1,0 +1,163 @@
+/**
+ * The rules for one call: what its client and the servers say about it has to fit together.
+ *
+ * @module
+ */
+import type { CallRecord, HandedRecord } from "./books.ts";
+import { isUnreadable } from "./books.ts";
+import { type Content, hashOf } from "./content.ts";
+import { ClientFlag, HandedOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
+
+/** When somebody cleared the channel. */
+export type Clear = readonly [begin: number, end: number];
+
+/** What one call comes to. */
+export interface Judgement {
+  /** Null: all is as it should be. */
+  readonly failure: string | null;
+  /** Deliveries that must have been, and that no ledger tells of. */
+  readonly unseen: number;
+}
+
+/** `replied` and its like: the server knows that its client gets it. */
+const certain: readonly number[] = [HandedOutcome.replied, HandedOutcome.failed];
+const inVain: readonly number[] = [HandedOutcome.repliedInVain, HandedOutcome.failedInVain];
+/** What a server that was killed may have come to or not. */
+const unfinished: readonly number[] = [
+  HandedOutcome.none,
+  HandedOutcome.replying,
+  HandedOutcome.failing,
+  HandedOutcome.returned,
+  HandedOutcome.thrown,
+];
+const repliesOf: readonly number[] = [
+  HandedOutcome.replied,
+  HandedOutcome.replying,
+  HandedOutcome.returned,
+];
+const failuresOf: readonly number[] = [
+  HandedOutcome.failed,
+  HandedOutcome.failing,
+  HandedOutcome.thrown,
+];
+
+/** Whether the server has let go of it without an answer: killed, or its handle closed. */
+function isLetGo({ server, outcome }: HandedRecord): boolean {
+  if (outcome === HandedOutcome.closed) return true;
+  return server.fate === "killed" && unfinished.includes(outcome);
+}
+
+/** Judges one call that its client has begun; whether it may be without an outcome is not asked. */
+export class Judge {
+  readonly #content: Content;
+  readonly #clears: readonly Clear[];
+
+  constructor(content: Content, clears: readonly Clear[]) {
+    this.#content = content;
+    this.#clears = clears;
+  }
+
+  judge(call: CallRecord, handings: readonly HandedRecord[]): Judgement {
+    const failure = this.#judgeHandings(call, handings) ?? this.#judgeOutcome(call, handings);
+    return { failure, unseen: this.#unseen(call, handings) };
+  }
+
+  /** What each server was given. */
+  #judgeHandings(call: CallRecord, handings: readonly HandedRecord[]): string | null {
+    for (const [index, handed] of handings.entries()) {
+      const { delivery, outcome, server } = handed;
+      if (delivery < 1 || delivery > call.maxDeliveries) {
+        return `delivery ${delivery} of ${call.maxDeliveries}`;
+      }
+      if (handings[index + 1]?.delivery === delivery) return `delivery ${delivery} came twice`;
+      if (call.id !== null && handed.id !== call.id) return "a server saw it by another id";
+      if (handed.id !== handings[0]!.id) return "servers saw it by different ids";
+      const wrong = this.#judgeBytes(call, handed);
+      if (wrong) return wrong;
+      if (index < handings.length - 1 && !isLetGo(handed)) {
+        return `delivery ${delivery} was followed by another one, though its server was there`;
+      }
+      if (outcome === HandedOutcome.unexpected) return "its server failed";
+      if (outcome < HandedOutcome.replied && outcome !== HandedOutcome.none || outcome === 0) {
+        if (server.fate !== "killed") return `delivery ${delivery} was forgotten by its server`;
+      }
+    }
+    return null;
+  }
+
+  #judgeBytes(call: CallRecord, handed: HandedRecord): string | null {
+    if (handed.flags & ServerFlag.wrongBytes) return "a server saw wrong bytes";
+    if (isUnreadable(handed)) return null;
+    if (handed.length !== call.length) return `a server saw ${handed.length} bytes`;
+    const isOneWay = (handed.flags & ServerFlag.oneWay) !== 0;
+    if (isOneWay !== ((call.flags & ClientFlag.posts) !== 0)) return "its way was mistaken";
+    if (handed.call) return null;
+    const bytes = new Uint8Array(handed.length);
+    this.#content.fillRequest(bytes, call);
+    return hashOf(bytes) === handed.hash ? null : "a server saw wrong bytes";
+  }
+
+  /** What the client says came of it. */
+  #judgeOutcome(call: CallRecord, handings: readonly HandedRecord[]): string | null {
+    const last = handings.at(-1);
+    const name = nameOf(Outcome, call.outcome);
+    switch (call.outcome) {
+      case Outcome.none:
+        return null;
+      case Outcome.answered:
+      case Outcome.remote: {
+        const answers = call.outcome === Outcome.answered ? repliesOf : failuresOf;
+        if (!last || last.server.part.id !== call.server || last.delivery !== call.delivery) {
+          return "the answer is of a server that was not the last to have it";
+        }
+        return answers.includes(last.outcome)
+          ? null
+          : "the answer is one that its server did not give";
+      }
+      case Outcome.answeredEmpty:
+        return last && repliesOf.includes(last.outcome) ? null : "no server gave that answer";
+      case Outcome.tooLong:
+        return last && repliesOf.includes(last.outcome) ? null : "no server gave that answer";
+      case Outcome.timeout:
+      case Outcome.cancelled:
+        if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
+        if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
+        return this.#wasCleared(call) ? null : "cancelled by nobody";
+      case Outcome.aborted:
+      case Outcome.closed:
+      case Outcome.released:
+        return null;
+      case Outcome.busy:
+      case Outcome.discarded:
+        return last ? `${name}, and handed out` : null;
+      case Outcome.serverDied:
+        return !last || isLetGo(last) ? null : "its server has not died";
+      case Outcome.posted:
+        if (last && inVain.includes(last.outcome) && !this.#wasCleared(call)) {
+          return "posted, and its server answered in vain";
+        }
+        return null;
+      default:
+        return name;
+    }
+  }
+
+  /** Deliveries that killed servers must have had before they could write them down. */
+  #unseen(call: CallRecord, handings: readonly HandedRecord[]): number {
+    const last = handings.at(-1);
+    const missing = (last?.delivery ?? 0) - handings.length;
+    if (call.outcome === Outcome.serverDied) return call.maxDeliveries - handings.length;
+    // One that was let go goes to somebody else until no delivery is left.
+    const isOver = last !== undefined && !isLetGo(last);
+    if (call.outcome === Outcome.posted && !isOver && !this.#wasCleared(call)) {
+      return call.maxDeliveries - handings.length;
+    }
+    return missing;
+  }
+
+  /** Posted requests stay open beyond the end of their call. */
+  #wasCleared({ start, end, outcome }: CallRecord): boolean {
+    const until = outcome === Outcome.posted ? Infinity : end;
+    return this.#clears.some(([clearBegin, clearEnd]) => clearBegin <= until && clearEnd >= start);
+  }
+}
