@@ -131,7 +131,8 @@ function progress(all: number): (calls: number) => void {
 }
 
 function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: number): void {
-  const { outcomes, calls, handedOut, redelivered, closes, clears, unseen, unseenMax } = verdict;
+  const { outcomes, calls, handedOut, redelivered, closes, clears, unseen, unseenMax, longest } =
+    verdict;
   console.log(`${calls} calls of ${players} players in ${Math.round(milliseconds / 1000)} s`);
   for (const [name, count] of [...outcomes].sort((a, b) => b[1] - a[1])) {
     const remark = name === "none" ? "  (their client was killed)" : "";
@@ -143,7 +144,8 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
       `${closes} handles closed in mid-call, ${clears} clears, ${deeds.joins} joined, ${deeds.leaves} left`,
   );
   console.log(
-    `${unseen} deliveries to servers that were killed before they could write (at most ${unseenMax})`,
+    `${unseen} deliveries to servers that were killed before they could write (at most ${unseenMax}); ` +
+      `the longest call took ${longest} ms`,
   );
 }
 

@@ -15,6 +15,7 @@ import {
 import { type Content, requestHeadBytes } from "./content.ts";
 import { type Clear, Judge } from "./judge.ts";
 import { Head, Outcome, State } from "./ledger.ts";
+import process from "node:process";
 import { describeCall } from "./story.ts";
 import type { Player } from "./troupe.ts";
 
@@ -33,6 +34,8 @@ export interface Verdict {
   readonly unseen: number;
   /** How many the servers that were killed may have taken without writing. */
   readonly unseenMax: number;
+  /** Milliseconds that the longest call took. */
+  readonly longest: number;
 }
 
 const failuresMax = 20;
@@ -53,6 +56,7 @@ class Auditor {
   #excusedShort = 0;
   #unseen = 0;
   #redelivered = 0;
+  #longest = 0;
 
   constructor(players: readonly Player[], content: Content) {
     this.#books = new Books(players);
@@ -83,6 +87,7 @@ class Auditor {
       clears: this.#clears.length,
       unseen: this.#unseen,
       unseenMax,
+      longest: this.#longest,
     };
   }
 
@@ -113,6 +118,10 @@ class Auditor {
         this.#judgeOpen(player, call, number === count - 1);
       }
       this.#judgeCall(call);
+      this.#longest = Math.max(this.#longest, call.end - call.start);
+      if (process.env.DBG && call.end - call.start > 6000) {
+        console.log("long", call.end - call.start, describeCall(this.#books, call));
+      }
     }
     if (excused > player.part.outstandingMax) {
       this.#fail(
@@ -134,6 +143,9 @@ class Auditor {
     const { failure, unseen } = this.#judge.judge(call, handings);
     if (failure !== null) this.#fail(failure, call);
     this.#unseen += unseen;
+    if (unseen > 0 && process.env.DBG) {
+      console.log(`unseen ${unseen}`, describeCall(this.#books, call));
+    }
   }
 
   /** A request that is nobody's was made by a client that could not write its id down any more. */

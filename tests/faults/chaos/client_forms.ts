@@ -26,6 +26,8 @@ export interface Traits {
   readonly flags?: number;
   /** Its waits have time-outs, so that the call itself has none: one could not tell them apart. */
   readonly timesItself?: true;
+  /** It waits without need, or does not wait for the answer. */
+  readonly dawdles?: true;
 }
 
 export interface BlockingForm extends Traits {
@@ -131,6 +133,7 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     },
   },
   impatientGetSync: {
+    dawdles: true,
     knowsId: true,
     timesItself: true,
     run(means, attempt) {
@@ -146,19 +149,23 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     },
   },
   cancelSync: {
+    dawdles: true,
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      const call = sendSync(means, attempt);
+      // A view throws what the handler threw, and leaves the slot to the call.
+      using call = sendSync(means, attempt);
       for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
       cancel(means, attempt, call);
     },
   },
   release: {
+    dawdles: true,
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      const call = sendSync(means, attempt);
+      // A view throws what the handler threw, and leaves the slot to the call.
+      using call = sendSync(means, attempt);
       for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
       call.release();
       means.log.end(attempt, Outcome.released);
@@ -180,6 +187,7 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     },
   },
   draftDiscard: {
+    dawdles: true,
     run(means, attempt) {
       allocate(means, attempt).discard();
       means.log.end(attempt, Outcome.discarded);
@@ -227,13 +235,14 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     flags: ClientFlag.smallInto,
     async run(means, attempt) {
       // Of its own: other calls are open at the same time.
-      const into = new Uint8Array(means.stage.random.chance(0.1) ? 60 : payloadBytesMax);
+      const into = new Uint8Array(means.stage.random.chance(0.1) ? 60 : 20_000);
       const options = { ...optionsOf(attempt), into };
       const request = requestOf(means, attempt);
       means.log.answer(attempt, await means.client.request(request, options));
     },
   },
   requestAbort: {
+    dawdles: true,
     flags: ClientFlag.aborts,
     async run(means, attempt) {
       const options = { ...optionsOf(attempt), signal: abortSoon(means) };
@@ -257,6 +266,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     },
   },
   sendAbort: {
+    dawdles: true,
     knowsId: true,
     flags: ClientFlag.aborts,
     async run(means, attempt) {
@@ -273,6 +283,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     },
   },
   cancelById: {
+    dawdles: true,
     knowsId: true,
     flags: ClientFlag.cancels,
     async run(means, attempt) {
@@ -286,6 +297,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     },
   },
   releaseLate: {
+    dawdles: true,
     knowsId: true,
     flags: ClientFlag.cancels,
     async run(means, attempt) {
@@ -296,6 +308,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     },
   },
   impatientGet: {
+    dawdles: true,
     knowsId: true,
     timesItself: true,
     async run(means, attempt) {
@@ -311,6 +324,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     },
   },
   tryGetLater: {
+    dawdles: true,
     knowsId: true,
     async run(means, attempt) {
       const call = await send(means, attempt);

@@ -39,21 +39,32 @@ export async function playClient(stage: Stage): Promise<void> {
 class ClientPlayer {
   readonly #stage: Stage;
   readonly #log: ClientLog;
-  readonly #blockingNames: readonly string[];
+  #blockingNames: readonly string[] = [];
+  #promiseNames: readonly string[] = [];
 
   constructor(stage: Stage) {
     this.#stage = stage;
     this.#log = new ClientLog(stage);
+  }
+
+  #chooseForms(): void {
+    const { part, isBrisk } = this.#stage;
     // While it blocks for ever for a slot, its other calls' answers could hold all of them.
-    const mayBlockForEver = stage.part.mode === "sync";
-    this.#blockingNames = Object.keys(blockingForms).filter((name) =>
-      mayBlockForEver || !blockingForms[name]!.timesItself
+    const mayBlockForEver = part.mode === "sync";
+    this.#blockingNames = namesOf(blockingForms).filter((name) =>
+      (mayBlockForEver || !blockingForms[name]!.timesItself) &&
+      !(isBrisk && blockingForms[name]!.dawdles)
+    );
+    this.#promiseNames = namesOf(promiseForms).filter((name) =>
+      !(isBrisk && promiseForms[name]!.dawdles)
     );
   }
 
   /** Opens a handle, calls through it, and closes it. */
   async playHandle(): Promise<void> {
     const { part, random } = this.#stage;
+    this.#stage.chooseTemper();
+    this.#chooseForms();
     const session: Session = { isClosing: false };
     const client = part.mode === "sync" || random.chance(0.5)
       ? Client.open(part.target)
@@ -105,7 +116,7 @@ class ClientPlayer {
 
   async #promise(means: Means, session: Session): Promise<void> {
     this.#stage.beat();
-    const name = this.#stage.random.pick(Object.keys(promiseForms));
+    const name = this.#stage.random.pick(this.#promiseNames);
     const form: PromiseForm = promiseForms[name]!;
     const attempt = this.#log.begin(this.#intend(name, form), session);
     try {
@@ -134,7 +145,8 @@ class ClientPlayer {
   }
 
   #timeout(): number | undefined {
-    const { random } = this.#stage;
+    const { random, isBrisk } = this.#stage;
+    if (isBrisk && random.chance(0.95)) return undefined;
     return random.weighted<() => number | undefined>([
       [() => undefined, 70],
       [() => 5_000, 10],
@@ -144,7 +156,8 @@ class ClientPlayer {
   }
 
   #length(): number {
-    const { random } = this.#stage;
+    const { random, isBrisk } = this.#stage;
+    if (isBrisk && random.chance(0.95)) return random.between(12, 200);
     return random.weighted([
       [() => random.between(0, 11), 10],
       [() => random.between(12, 200), 65],
@@ -182,4 +195,8 @@ class ClientPlayer {
       this.#log.fail(attempt, error);
     }
   }
+}
+
+function namesOf(forms: Readonly<Record<string, unknown>>): string[] {
+  return Object.keys(forms);
 }

@@ -41,10 +41,14 @@ const failuresOf: readonly number[] = [
   HandedOutcome.thrown,
 ];
 
-/** Whether the server has let go of it without an answer: killed, or its handle closed. */
-function isLetGo({ server, outcome }: HandedRecord): boolean {
+/** Whether the server may have let go of it without an answer: killed, or its handle closed. */
+function mayBeLetGo({ server, outcome }: HandedRecord): boolean {
   if (outcome === HandedOutcome.closed) return true;
   return server.fate === "killed" && unfinished.includes(outcome);
+}
+
+function mayHaveAnswered({ outcome }: HandedRecord): boolean {
+  return repliesOf.includes(outcome) || failuresOf.includes(outcome);
 }
 
 /** Judges one call that its client has begun; whether it may be without an outcome is not asked. */
@@ -74,7 +78,7 @@ export class Judge {
       if (handed.id !== handings[0]!.id) return "servers saw it by different ids";
       const wrong = this.#judgeBytes(call, handed);
       if (wrong) return wrong;
-      if (index < handings.length - 1 && !isLetGo(handed)) {
+      if (index < handings.length - 1 && !mayBeLetGo(handed)) {
         return `delivery ${delivery} was followed by another one, though its server was there`;
       }
       if (outcome === HandedOutcome.unexpected) return "its server failed";
@@ -131,7 +135,7 @@ export class Judge {
       case Outcome.discarded:
         return last ? `${name}, and handed out` : null;
       case Outcome.serverDied:
-        return !last || isLetGo(last) ? null : "its server has not died";
+        return !last || mayBeLetGo(last) ? null : "its server has not died";
       case Outcome.posted:
         if (last && inVain.includes(last.outcome) && !this.#wasCleared(call)) {
           return "posted, and its server answered in vain";
@@ -148,7 +152,7 @@ export class Judge {
     const missing = (last?.delivery ?? 0) - handings.length;
     if (call.outcome === Outcome.serverDied) return call.maxDeliveries - handings.length;
     // One that was let go goes to somebody else until no delivery is left.
-    const isOver = last !== undefined && !isLetGo(last);
+    const isOver = last !== undefined && (mayHaveAnswered(last) || !mayBeLetGo(last));
     if (call.outcome === Outcome.posted && !isOver && !this.#wasCleared(call)) {
       return call.maxDeliveries - handings.length;
     }

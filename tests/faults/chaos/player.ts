@@ -37,6 +37,8 @@ export class Stage {
   readonly ledger: Ledger;
   readonly random: Random;
   readonly content: Content;
+  /** Of the present handle: short messages without delay, so that much happens between two faults. */
+  isBrisk = false;
 
   constructor(part: Part) {
     this.part = part;
@@ -48,6 +50,11 @@ export class Stage {
   /** Milliseconds since the run began; never 0. */
   now(): number {
     return Math.max(1, Date.now() - this.part.epoch);
+  }
+
+  /** A new handle. */
+  chooseTemper(): void {
+    this.isBrisk = this.random.chance(0.5);
   }
 
   beat(): void {

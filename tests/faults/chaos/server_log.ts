@@ -175,7 +175,8 @@ export class ServerLog {
   }
 
   #answerLength(): number {
-    const { random } = this.#stage;
+    const { random, isBrisk } = this.#stage;
+    if (isBrisk && random.chance(0.95)) return random.between(answerHeadBytes, 200);
     return random.weighted([
       [() => 0, 3],
       [() => random.between(answerHeadBytes, 200), 75],

@@ -20,6 +20,7 @@ export async function playServer(stage: Stage): Promise<void> {
   const log = new ServerLog(stage);
   stage.setPhase(Phase.running);
   while (!stage.shouldFinish) {
+    stage.chooseTemper();
     const server = Server.open(stage.part.target);
     if (stage.random.chance(clearShare)) clear(stage, server);
     const isBlocking = stage.part.mode === "sync" ||
@@ -238,7 +239,7 @@ class PromiseServer {
       const [handed] = this.#log.take([request], 1);
       this.#log.expect(1);
       this.#turns -= 1;
-      if (random.chance(0.5)) return answerByHandler(this.#stage, this.#log, handed!);
+      if (this.#isPrompt()) return answerByHandler(this.#stage, this.#log, handed!);
       return this.#delay().then(() => answerByHandler(this.#stage, this.#log, handed!));
     }, { signal, concurrency: random.between(1, heldMax) });
     this.#log.take([], 1);
@@ -246,10 +247,14 @@ class PromiseServer {
 
   #work(handed: Handed): void {
     this.#turns -= 1;
-    if (this.#stage.random.chance(0.5)) return this.#log.answer(handed);
+    if (this.#isPrompt()) return this.#log.answer(handed);
     const work = this.#delay().then(() => this.#log.answer(handed));
     this.#working.add(work);
     work.finally(() => this.#working.delete(work));
+  }
+
+  #isPrompt(): boolean {
+    return this.#stage.random.chance(this.#stage.isBrisk ? 0.98 : 0.5);
   }
 
   /** Mostly short, sometimes until the client has lost patience. */
