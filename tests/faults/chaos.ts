@@ -98,7 +98,8 @@ async function run({ seed, calls, kills }: Options): Promise<number> {
   try {
     await conductor.play(seats, draw(random, calls, kills), calls, progress(calls));
     await conductor.finish();
-    verdict = audit(casting.players, new Content(seed));
+    const { redelivered } = watcher.stats();
+    verdict = audit(casting.players, new Content(seed), redelivered);
     failures.push(...verdict.failures, ...inspectRest(watcher, target));
   } catch (error) {
     failures.push((error as Error).stack ?? String(error));
@@ -131,8 +132,19 @@ function progress(all: number): (calls: number) => void {
 }
 
 function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: number): void {
-  const { outcomes, calls, handedOut, redelivered, closes, clears, unseen, unseenMax, longest } =
-    verdict;
+  const {
+    outcomes,
+    calls,
+    handedOut,
+    redelivered,
+    closes,
+    clears,
+    unseen,
+    unseenMax,
+    longest,
+    cleared,
+    clearedMax,
+  } = verdict;
   console.log(`${calls} calls of ${players} players in ${Math.round(milliseconds / 1000)} s`);
   for (const [name, count] of [...outcomes].sort((a, b) => b[1] - a[1])) {
     const remark = name === "none" ? "  (their client was killed)" : "";
@@ -141,7 +153,7 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
   console.log(`${handedOut} handings-out, ${redelivered} of them again after a death`);
   console.log(
     `${deeds.kills} processes killed, ${deeds.stops} stopped, ${deeds.terminations} Workers ended, ` +
-      `${closes} handles closed in mid-call, ${clears} clears, ${deeds.joins} joined, ${deeds.leaves} left`,
+      `${closes} handles closed in mid-call, ${clears} clears of ${clearedMax} calls (${cleared} seen), ${deeds.joins} joined, ${deeds.leaves} left`,
   );
   console.log(
     `${unseen} deliveries to servers that were killed before they could write (at most ${unseenMax}); ` +

@@ -14,8 +14,7 @@ import {
 } from "./books.ts";
 import { type Content, requestHeadBytes } from "./content.ts";
 import { type Clear, Judge } from "./judge.ts";
-import { Head, Outcome, State } from "./ledger.ts";
-import process from "node:process";
+import { clearWords, Head, Outcome, State } from "./ledger.ts";
 import { describeCall } from "./story.ts";
 import type { Player } from "./troupe.ts";
 
@@ -30,6 +29,9 @@ export interface Verdict {
   readonly redelivered: number;
   readonly closes: number;
   readonly clears: number;
+  /** Calls that they ended, and how many of these have no other explanation. */
+  readonly clearedMax: number;
+  readonly cleared: number;
   /** Deliveries of which no ledger tells: their server was killed before it could write. */
   readonly unseen: number;
   /** How many the servers that were killed may have taken without writing. */
@@ -40,9 +42,17 @@ export interface Verdict {
 
 const failuresMax = 20;
 
-/** Reads the ledgers of all players, all of them gone, and judges. */
-export function audit(players: readonly Player[], content: Content): Verdict {
-  return new Auditor(players, content).run();
+/**
+ * Reads the ledgers of all players, all of them gone, and judges.
+ *
+ * @param redelivered how often a server took something again, as the channel has counted
+ */
+export function audit(
+  players: readonly Player[],
+  content: Content,
+  redelivered: number,
+): Verdict {
+  return new Auditor(players, content).run(redelivered);
 }
 
 class Auditor {
@@ -55,7 +65,11 @@ class Auditor {
   /** Short calls of killed clients that may not have written down their ids. */
   #excusedShort = 0;
   #unseen = 0;
+  /** Of these, the second and later ones. */
+  readonly #unseenAgain: (CallName & { readonly again: number })[] = [];
   #redelivered = 0;
+  /** Calls that nothing but a `clear` explains. */
+  #cleared = 0;
   #longest = 0;
 
   constructor(players: readonly Player[], content: Content) {
@@ -65,7 +79,7 @@ class Auditor {
     this.#judge = new Judge(content, this.#clears);
   }
 
-  run(): Verdict {
+  run(redelivered: number): Verdict {
     for (const { player } of this.#all) this.#judgePlayer(player);
     for (const book of this.#books.clients.values()) this.#judgeClient(book);
     this.#judgeStrangers();
@@ -77,6 +91,17 @@ class Auditor {
         `${this.#unseen} deliveries are in no ledger; killed servers explain ${unseenMax}`,
       );
     }
+    const clearedMax = this.#clears.reduce((sum, [, , ended]) => sum + ended, 0);
+    if (this.#cleared > clearedMax) {
+      this.#fail(`${this.#cleared} calls were cleared; all clears together ended ${clearedMax}`);
+    }
+    // What is explained by deliveries that the channel has not counted is lost.
+    const counted = redelivered - this.#redelivered;
+    const again = this.#unseenAgain.reduce((sum, call) => sum + call.again, 0);
+    if (again > counted) {
+      this.#fail(`${again} redeliveries are in no ledger; the channel counted ${counted}`);
+      for (const call of this.#unseenAgain) this.#fail("one of these may be lost", call);
+    }
     return {
       failures: this.#failures,
       outcomes: this.#outcomes,
@@ -85,6 +110,8 @@ class Auditor {
       redelivered: this.#redelivered,
       closes: this.#all.reduce((sum, { ledger }) => sum + ledger.head.get(Head.closes), 0),
       clears: this.#clears.length,
+      clearedMax,
+      cleared: this.#cleared,
       unseen: this.#unseen,
       unseenMax,
       longest: this.#longest,
@@ -119,9 +146,6 @@ class Auditor {
       }
       this.#judgeCall(call);
       this.#longest = Math.max(this.#longest, call.end - call.start);
-      if (process.env.DBG && call.end - call.start > 6000) {
-        console.log("long", call.end - call.start, describeCall(this.#books, call));
-      }
     }
     if (excused > player.part.outstandingMax) {
       this.#fail(
@@ -140,12 +164,12 @@ class Auditor {
   #judgeCall(call: CallRecord): void {
     const handings = this.#books.handingsOf(call);
     for (const { delivery } of handings) if (delivery > 1) this.#redelivered += 1;
-    const { failure, unseen } = this.#judge.judge(call, handings);
+    const { failure, unseen, isCleared } = this.#judge.judge(call, handings);
+    if (isCleared) this.#cleared += 1;
     if (failure !== null) this.#fail(failure, call);
-    this.#unseen += unseen;
-    if (unseen > 0 && process.env.DBG) {
-      console.log(`unseen ${unseen}`, describeCall(this.#books, call));
-    }
+    this.#unseen += unseen.length;
+    const again = unseen.filter((delivery) => delivery > 1).length;
+    if (again > 0) this.#unseenAgain.push({ ...call, again });
   }
 
   /** A request that is nobody's was made by a client that could not write its id down any more. */
@@ -188,11 +212,14 @@ const outcomeNames: readonly string[] = Object.keys(Outcome);
 
 function clearsOf({ ledger }: Book): Clear[] {
   const { clears } = ledger.head;
-  // One that was not finished may have ended calls all the same.
-  return Array.from({ length: clears.length / 2 }, (_, index) => [
-    clears[2 * index]!,
-    clears[2 * index + 1] || Infinity,
-  ]);
+  // One that did not come to its end may have ended any number of calls all the same.
+  const found: Clear[] = [];
+  for (let at = 0; at < clears.length; at += clearWords) {
+    const [begin, end, ended] = clears.subarray(at, at + clearWords) as unknown as number[];
+    const isComplete = end !== 0;
+    found.push(isComplete ? [begin!, end!, ended!] : [begin!, Infinity, Infinity]);
+  }
+  return found;
 }
 
 /** What a server may have taken and not yet written down when it was killed. */

@@ -334,6 +334,13 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
       }
     },
   },
+  postBetween: {
+    flags: ClientFlag.posts,
+    // deno-lint-ignore require-await -- a promise as of the others
+    async run(means, attempt) {
+      blockingForms.post!.run(means, attempt);
+    },
+  },
   draftRequest: {
     async run(means, attempt) {
       using draft = allocate(means, attempt);

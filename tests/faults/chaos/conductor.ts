@@ -81,12 +81,16 @@ export class Conductor {
   async finish(): Promise<void> {
     for (const cast of this.#casts) if (cast.isStopped) cast.goOn();
     await this.#until("clients finish", () => {
-      for (const player of this.#players("client")) player.finish();
-      return this.#players("client").every(({ fate }) => fate !== "playing");
+      // Those of Workers that were terminated, too: Deno lets them run on until they no longer block.
+      for (const { head, part } of this.#casting.players) {
+        if (part.role === "client") head.set(Head.finish, 1);
+      }
+      return this.#players("client").every(({ fate }) => fate !== "playing") &&
+        this.#watcher.stats().clients === 1;
     });
     await this.#until("servers take what was posted", () => this.#watcher.stats().inFlight === 0);
     await this.#until("servers finish", () => {
-      for (const player of this.#players("server")) player.finish();
+      for (const { head } of this.#casting.players) head.set(Head.finish, 1);
       return [...this.#casts].every((cast) => cast.isOver);
     });
     for (const cast of this.#casts) cast.dismiss();

@@ -8,25 +8,36 @@ import { isUnreadable } from "./books.ts";
 import { type Content, hashOf } from "./content.ts";
 import { ClientFlag, HandedOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
 
-/** When somebody cleared the channel. */
-export type Clear = readonly [begin: number, end: number];
+/** When somebody cleared the channel, and how many calls that ended. */
+export type Clear = readonly [begin: number, end: number, ended: number];
+
+/**
+ * How long a posted request may have been in flight after it was last heard of, in milliseconds: it
+ * waits its turn like any other, and nobody is stopped for so long.
+ */
+const postedMax = 10_000;
 
 /** What one call comes to. */
 export interface Judgement {
   /** Null: all is as it should be. */
   readonly failure: string | null;
   /** Deliveries that must have been, and that no ledger tells of. */
-  readonly unseen: number;
+  readonly unseen: readonly number[];
+  /** It was not answered, and only a `clear` explains it. */
+  readonly isCleared: boolean;
 }
 
 /** `replied` and its like: the server knows that its client gets it. */
 const certain: readonly number[] = [HandedOutcome.replied, HandedOutcome.failed];
 const inVain: readonly number[] = [HandedOutcome.repliedInVain, HandedOutcome.failedInVain];
-/** What a server that was killed may have come to or not. */
-const unfinished: readonly number[] = [
+const underWay: readonly number[] = [
   HandedOutcome.none,
   HandedOutcome.replying,
   HandedOutcome.failing,
+];
+/** What a server that was killed may have come to or not. */
+const unfinished: readonly number[] = [
+  ...underWay,
   HandedOutcome.returned,
   HandedOutcome.thrown,
 ];
@@ -51,6 +62,12 @@ function mayHaveAnswered({ outcome }: HandedRecord): boolean {
   return repliesOf.includes(outcome) || failuresOf.includes(outcome);
 }
 
+/** Whether a posted request has come to its end with this server. */
+function isOver(last: HandedRecord | undefined): boolean {
+  if (!last || inVain.includes(last.outcome)) return false;
+  return mayHaveAnswered(last) || !mayBeLetGo(last);
+}
+
 /** Judges one call that its client has begun; whether it may be without an outcome is not asked. */
 export class Judge {
   readonly #content: Content;
@@ -63,7 +80,8 @@ export class Judge {
 
   judge(call: CallRecord, handings: readonly HandedRecord[]): Judgement {
     const failure = this.#judgeHandings(call, handings) ?? this.#judgeOutcome(call, handings);
-    return { failure, unseen: this.#unseen(call, handings) };
+    const isCleared = this.#isCleared(call, handings);
+    return { failure, unseen: isCleared ? [] : this.#unseen(call, handings), isCleared };
   }
 
   /** What each server was given. */
@@ -82,8 +100,8 @@ export class Judge {
         return `delivery ${delivery} was followed by another one, though its server was there`;
       }
       if (outcome === HandedOutcome.unexpected) return "its server failed";
-      if (outcome < HandedOutcome.replied && outcome !== HandedOutcome.none || outcome === 0) {
-        if (server.fate !== "killed") return `delivery ${delivery} was forgotten by its server`;
+      if (underWay.includes(outcome) && server.fate !== "killed") {
+        return `delivery ${delivery} was forgotten by its server`;
       }
     }
     return null;
@@ -126,7 +144,7 @@ export class Judge {
       case Outcome.cancelled:
         if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
         if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
-        return this.#wasCleared(call) ? null : "cancelled by nobody";
+        return this.#isCleared(call, handings) ? null : "cancelled by nobody";
       case Outcome.aborted:
       case Outcome.closed:
       case Outcome.released:
@@ -137,31 +155,43 @@ export class Judge {
       case Outcome.serverDied:
         return !last || mayBeLetGo(last) ? null : "its server has not died";
       case Outcome.posted:
-        if (last && inVain.includes(last.outcome) && !this.#wasCleared(call)) {
-          return "posted, and its server answered in vain";
-        }
-        return null;
+        if (!last || !inVain.includes(last.outcome) || this.#isCleared(call, handings)) return null;
+        return "posted, and its server answered in vain";
       default:
         return name;
     }
   }
 
   /** Deliveries that killed servers must have had before they could write them down. */
-  #unseen(call: CallRecord, handings: readonly HandedRecord[]): number {
-    const last = handings.at(-1);
-    const missing = (last?.delivery ?? 0) - handings.length;
-    if (call.outcome === Outcome.serverDied) return call.maxDeliveries - handings.length;
-    // One that was let go goes to somebody else until no delivery is left.
-    const isOver = last !== undefined && (mayHaveAnswered(last) || !mayBeLetGo(last));
-    if (call.outcome === Outcome.posted && !isOver && !this.#wasCleared(call)) {
-      return call.maxDeliveries - handings.length;
-    }
-    return missing;
+  #unseen(call: CallRecord, handings: readonly HandedRecord[]): number[] {
+    const seen = new Set(handings.map(({ delivery }) => delivery));
+    const all = Array.from({ length: this.#deliveries(call, handings) }, (_, index) => index + 1);
+    return all.filter((delivery) => !seen.has(delivery));
   }
 
-  /** Posted requests stay open beyond the end of their call. */
-  #wasCleared({ start, end, outcome }: CallRecord): boolean {
-    const until = outcome === Outcome.posted ? Infinity : end;
-    return this.#clears.some(([clearBegin, clearEnd]) => clearBegin <= until && clearEnd >= start);
+  /** How many deliveries there must have been. */
+  #deliveries(call: CallRecord, handings: readonly HandedRecord[]): number {
+    const last = handings.at(-1);
+    if (call.outcome === Outcome.serverDied) return call.maxDeliveries;
+    // One that was let go goes to somebody else until no delivery is left.
+    if (call.outcome === Outcome.posted && !isOver(last)) return call.maxDeliveries;
+    return last?.delivery ?? 0;
+  }
+
+  #isCleared(call: CallRecord, handings: readonly HandedRecord[]): boolean {
+    const { outcome, flags, start, end } = call;
+    const last = handings.at(-1);
+    if (outcome === Outcome.cancelled && !(flags & ClientFlag.cancels)) {
+      return this.#wasCleared(start, end);
+    }
+    if (outcome !== Outcome.posted || isOver(last)) return false;
+    const isUsedUp = handings.length === call.maxDeliveries && mayBeLetGo(last!);
+    if (isUsedUp) return false;
+    const heard = Math.max(start, last?.end ?? 0, last?.start ?? 0);
+    return this.#wasCleared(start, heard + postedMax);
+  }
+
+  #wasCleared(from: number, to: number): boolean {
+    return this.#clears.some(([begin, end]) => begin <= to && end >= from);
   }
 }

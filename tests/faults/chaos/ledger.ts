@@ -31,7 +31,7 @@ export const Head = {
   taking: 8,
   /** Handles closed with something in flight. */
   closes: 9,
-  /** `clear`s begun, each with two words in the log of clears. */
+  /** `clear`s begun, each with three words in the log of clears. */
   clears: 10,
   /** Bytes of the note. */
   noteLength: 11,
@@ -44,10 +44,11 @@ export const Phase = { starting: 0, running: 1, finished: 2, failed: 3 } as cons
 const headWords = 64;
 const noteOffset = 4 * headWords;
 const clearsOffset = 4096;
-/** Of the log of clears. */
-export const clearsMax = 1024;
+/** Of the log of clears: begin, end, calls ended. */
+export const clearWords = 3;
+const clearsMax = 1024;
 /** Of the part before the records. */
-export const headBytes: number = clearsOffset + 8 * clearsMax;
+export const headBytes: number = clearsOffset + 4 * clearWords * clearsMax;
 
 export const recordWords = 12;
 const recordBytes = 4 * recordWords;
@@ -196,19 +197,21 @@ export class LedgerHead {
     this.set(Head.noteLength, bytes.length);
   }
 
-  /** Begin and end of each `clear`; one that did not end has 0 there. */
+  /** The log of clears; of one that did not end, the end is 0. */
   get clears(): Uint32Array {
     const count = Math.min(this.get(Head.clears), clearsMax);
-    return new Uint32Array(this.#buffer, clearsOffset, 2 * count);
+    return new Uint32Array(this.#buffer, clearsOffset, clearWords * count);
   }
 
   beginClear(now: number): void {
     this.add(Head.clears);
-    this.clears[2 * this.get(Head.clears) - 2] = now;
+    this.clears[this.clears.length - clearWords] = now;
   }
 
-  endClear(now: number): void {
-    this.clears[2 * this.get(Head.clears) - 1] = now;
+  endClear(now: number, ended: number): void {
+    const { clears } = this;
+    clears[clears.length - 1] = ended;
+    clears[clears.length - 2] = now;
   }
 }
 

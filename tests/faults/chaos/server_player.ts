@@ -13,7 +13,7 @@ import { type Handed, ServerLog } from "./server_log.ts";
 const turnsPerHandle = 2_000;
 const heldMax = 6;
 /** How often a handle clears the channel before it does something else. */
-const clearShare = 0.15;
+const clearShare = 0.03;
 
 /** Plays until the conductor or its ledger says that it is enough. */
 export async function playServer(stage: Stage): Promise<void> {
@@ -33,8 +33,8 @@ export async function playServer(stage: Stage): Promise<void> {
 function clear(stage: Stage, server: Server): void {
   const { head } = stage.ledger;
   head.beginClear(stage.now());
-  server.clear();
-  head.endClear(stage.now());
+  const ended = server.clear();
+  head.endClear(stage.now(), ended);
 }
 
 /** One handle in the blocking forms. */
