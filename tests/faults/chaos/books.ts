@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import {
   ClientField,
   Head,
@@ -162,9 +162,12 @@ export class Books {
 /** Reads one ledger. */
 export function readBook(player: Player, offset: number): Book {
   const count = player.head.get(Head.begun);
-  // A copy that ends where the player did.
-  const bytes = readFileSync(player.part.ledger).subarray(0, headBytes + count * recordWords * 4);
-  return { player, ledger: new Ledger(new Uint8Array(bytes).buffer), count, offset };
+  // Only as far as the player came: the rest of the file is a hole.
+  const bytes = new Uint8Array(headBytes + count * recordWords * 4);
+  const file = openSync(player.part.ledger, "r");
+  for (let at = 0; at < bytes.length;) at += readSync(file, bytes, at, bytes.length - at, at);
+  closeSync(file);
+  return { player, ledger: new Ledger(bytes.buffer), count, offset };
 }
 
 /** One number for generation and slot. */

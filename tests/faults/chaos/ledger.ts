@@ -35,8 +35,6 @@ export const Head = {
   clears: 10,
   /** Bytes of the note. */
   noteLength: 11,
-  /** Of a server: the record that has waited longest for its end, plus one. 0: none. */
-  handles: 12,
 } as const;
 
 export const Phase = { starting: 0, running: 1, finished: 2, failed: 3 } as const;
