@@ -58,8 +58,8 @@ function readOptions(): Options {
     });
     return {
       seed: wholeNumber("seed", values.seed, 0) ?? Math.floor(Math.random() * 2 ** 31),
-      calls: wholeNumber("calls", values.calls, 1) ?? (values.full ? 10_000_000 : 300_000),
-      kills: wholeNumber("kills", values.kills, 0) ?? (values.full ? 1_000 : 50),
+      calls: wholeNumber("calls", values.calls, 1) ?? (values.full ? 10_000_000 : 200_000),
+      kills: wholeNumber("kills", values.kills, 0) ?? (values.full ? 1_000 : 60),
     };
   } catch (error) {
     console.error(`chaos: ${(error as Error).message}`);

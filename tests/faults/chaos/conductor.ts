@@ -42,6 +42,7 @@ export class Conductor {
   /** When each player was last seen to come forward. */
   readonly #lastBeats: Map<Player, { beats: number; at: number }> = new Map();
   #finishedCalls = 0;
+  #killsDue = 0;
 
   constructor(
     casting: Casting,
@@ -70,6 +71,9 @@ export class Conductor {
       const done = this.calls();
       onProgress(done);
       while (due.length > 0 && due[0]!.calls <= done) this.#do(due.shift()!.fault);
+      const count = this.#killsDue;
+      this.#killsDue = 0;
+      if (count > 0) this.#do({ kind: "kill", count });
       if (done >= calls && due.length === 0 && this.#isComplete()) break;
       this.#replace();
       this.#watch();
@@ -151,13 +155,10 @@ export class Conductor {
       this.#random.chance(0.1) || cast.players.some(({ phase }) => phase === Phase.running)
     );
     const candidates = playing.length > 0 ? playing : alive;
+    if (candidates.length === 0 && fault.kind !== "kill") return;
     switch (fault.kind) {
       case "kill":
-        for (let count = 0; count < fault.count && candidates.length > 0; count++) {
-          const [cast] = candidates.splice(this.#random.between(0, candidates.length - 1), 1);
-          cast!.kill();
-          this.deeds.kills += 1;
-        }
+        for (let count = 0; count < fault.count; count++) this.#kill(candidates);
         break;
       case "stop": {
         const cast = this.#random.pick(candidates);
@@ -196,6 +197,17 @@ export class Conductor {
         break;
       }
     }
+  }
+
+  /** One of them; if all are dead already, whoever comes next is due. */
+  #kill(candidates: Cast[]): void {
+    if (candidates.length === 0) {
+      this.#killsDue += 1;
+      return;
+    }
+    const [cast] = candidates.splice(this.#random.between(0, candidates.length - 1), 1);
+    cast!.kill();
+    this.deeds.kills += 1;
   }
 
   /** Puts somebody new where somebody is gone. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type ServerRequest, TandemError } from "../../../mod.ts";
+import { type Server, type ServerRequest, TandemError } from "../../../mod.ts";
 import {
   type AnswerHead,
   answerHeadBytes,
@@ -16,6 +16,7 @@ import { partsOf, type Stage } from "./player.ts";
 
 /** A request in this server's hands, and its record. */
 export interface Handed {
+  readonly server: Server;
   readonly request: ServerRequest;
   readonly record: number;
   readonly head: RequestHead | null;
@@ -42,14 +43,14 @@ export class ServerLog {
   }
 
   /** Writes down what was handed out; the counterpart of {@linkcode expect}. */
-  take(requests: readonly ServerRequest[], expected: number): Handed[] {
+  take(server: Server, requests: readonly ServerRequest[], expected: number): Handed[] {
     this.#stage.beat();
-    const handed = requests.map((request) => this.#begin(request));
+    const handed = requests.map((request) => this.#begin(server, request));
     this.#stage.ledger.head.add(Head.taking, -expected);
     return handed;
   }
 
-  #begin(request: ServerRequest): Handed {
+  #begin(server: Server, request: ServerRequest): Handed {
     const { ledger, content } = this.#stage;
     const record = ledger.begin();
     const set = (field: number, value: number) => ledger.set(record, field, value);
@@ -72,7 +73,7 @@ export class ServerLog {
     }
     set(ServerField.flags, flags);
     set(ServerField.state, State.begun);
-    const handed = { request, record, head, generation, slot };
+    const handed = { server, request, record, head, generation, slot };
     if (bytes) this.#held.add(handed);
     else this.end(handed, HandedOutcome.closed);
     this.check(handed);
@@ -145,7 +146,11 @@ export class ServerLog {
   }
 
   #reply(handed: Handed): boolean {
-    return handed.request.reply(this.answerOf(handed));
+    const { server, request } = handed;
+    const answer = this.answerOf(handed);
+    return this.#stage.random.chance(0.2)
+      ? server.reply(request.id, answer)
+      : request.reply(answer);
   }
 
   #replyInPlace(handed: Handed): boolean {

@@ -96,7 +96,7 @@ class BlockingServer {
 
   #take(count: number, receive: () => ServerRequest[]): void {
     this.#log.expect(count);
-    this.#held.push(...this.#log.take(receive(), count));
+    this.#held.push(...this.#log.take(this.#server, receive(), count));
   }
 
   #answerOne(): void {
@@ -109,7 +109,7 @@ class BlockingServer {
     let served = 0;
     this.#log.expect(1);
     this.#server.serveSync((request) => {
-      const [handed] = this.#log.take([request], 1);
+      const [handed] = this.#log.take(this.#server, [request], 1);
       served += 1;
       // Others may be in hand, and while requests keep coming serving does not end by itself.
       if (served > 20) this.#answerOne();
@@ -117,7 +117,7 @@ class BlockingServer {
       this.#log.expect(1);
       return answerByHandler(this.#stage, this.#log, handed!);
     }, { idleTimeout });
-    this.#log.take([], 1);
+    this.#log.take(this.#server, [], 1);
   }
 }
 
@@ -214,7 +214,7 @@ class PromiseServer {
     } catch (error) {
       if (error !== changed) throw error;
     } finally {
-      for (const handed of this.#log.take(requests, max)) this.#work(handed);
+      for (const handed of this.#log.take(this.#server, requests, max)) this.#work(handed);
     }
   }
 
@@ -222,13 +222,13 @@ class PromiseServer {
     let left = this.#stage.random.between(1, 100);
     this.#log.expect(1);
     for await (const request of this.#server) {
-      const [handed] = this.#log.take([request], 1);
+      const [handed] = this.#log.take(this.#server, [request], 1);
       this.#work(handed!);
       while (this.#working.size >= heldMax) await Promise.race(this.#working);
       if (left-- <= 0) return;
       this.#log.expect(1);
     }
-    this.#log.take([], 1);
+    this.#log.take(this.#server, [], 1);
   }
 
   async #serve(): Promise<void> {
@@ -236,19 +236,19 @@ class PromiseServer {
     const signal = changeSoon(random.between(5, 500));
     this.#log.expect(1);
     await this.#server.serve((request) => {
-      const [handed] = this.#log.take([request], 1);
+      const [handed] = this.#log.take(this.#server, [request], 1);
       this.#log.expect(1);
       this.#turns -= 1;
       if (this.#isPrompt()) return answerByHandler(this.#stage, this.#log, handed!);
-      return this.#delay().then(() => answerByHandler(this.#stage, this.#log, handed!));
+      return this.#delay(handed!).then(() => answerByHandler(this.#stage, this.#log, handed!));
     }, { signal, concurrency: random.between(1, heldMax) });
-    this.#log.take([], 1);
+    this.#log.take(this.#server, [], 1);
   }
 
   #work(handed: Handed): void {
     this.#turns -= 1;
     if (this.#isPrompt()) return this.#log.answer(handed);
-    const work = this.#delay().then(() => this.#log.answer(handed));
+    const work = this.#delay(handed).then(() => this.#log.answer(handed));
     this.#working.add(work);
     work.finally(() => this.#working.delete(work));
   }
@@ -258,9 +258,12 @@ class PromiseServer {
   }
 
   /** Mostly short, sometimes until the client has lost patience. */
-  async #delay(): Promise<void> {
+  async #delay(handed: Handed): Promise<void> {
     const { random } = this.#stage;
-    await sleep(random.chance(0.9) ? random.between(0, 3) : random.between(10, 80));
+    const delay = sleep(random.chance(0.9) ? random.between(0, 3) : random.between(10, 80));
+    if (this.#log.isEnded(handed) || random.chance(0.7)) return await delay;
+    const { signal } = handed.request;
+    await Promise.race([delay, new Promise((resolve) => (signal.onabort = resolve))]);
   }
 }
 
