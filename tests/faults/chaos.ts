@@ -102,8 +102,8 @@ async function run({ seed, calls, kills }: Options): Promise<number> {
     verdict = audit(casting.players, new Content(seed), redelivered);
     failures.push(...verdict.failures, ...inspectRest(watcher, target));
   } catch (error) {
-    failures.push((error as Error).stack ?? String(error));
-    if (!verdict) failures.push(...conductor.dump());
+    const story = verdict ? [] : conductor.dump();
+    failures.push([(error as Error).stack ?? String(error), ...story].join("\n"));
   } finally {
     await conductor.abandon();
     watcher.close();
@@ -153,7 +153,10 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
   console.log(`${handedOut} handings-out, ${redelivered} of them again after a death`);
   console.log(
     `${deeds.kills} processes killed, ${deeds.stops} stopped, ${deeds.terminations} Workers ended, ` +
-      `${closes} handles closed in mid-call, ${clears} clears of ${clearedMax} calls (${cleared} seen), ${deeds.joins} joined, ${deeds.leaves} left`,
+      `${closes} handles closed in mid-call, ${deeds.joins} joined, ${deeds.leaves} left`,
+  );
+  console.log(
+    `${clears} clears of ${clearedMax} calls, which explain ${cleared} that were cancelled or dropped`,
   );
   console.log(
     `${unseen} deliveries to servers that were killed before they could write (at most ${unseenMax}); ` +

@@ -212,10 +212,10 @@ const outcomeNames: readonly string[] = Object.keys(Outcome);
 
 function clearsOf({ ledger }: Book): Clear[] {
   const { clears } = ledger.head;
-  // One that did not come to its end may have ended any number of calls all the same.
   const found: Clear[] = [];
   for (let at = 0; at < clears.length; at += clearWords) {
     const [begin, end, ended] = clears.subarray(at, at + clearWords) as unknown as number[];
+    // One that did not come to its end may have ended any number of calls all the same.
     const isComplete = end !== 0;
     found.push(isComplete ? [begin!, end!, ended!] : [begin!, Infinity, Infinity]);
   }

@@ -131,16 +131,15 @@ class ClientPlayer {
     const { random, part } = this.#stage;
     const flags = form.flags ?? 0;
     const posts = (flags & ClientFlag.posts) !== 0;
-    const timeout = posts || form.timesItself ? undefined : this.#timeout();
-    // For the same reason.
-    const bounded = timeout ?? (part.mode === "mixed" && name in blockingForms ? 2_000 : undefined);
-    const isUnlimited = posts || form.timesItself;
+    // As in `#chooseForms`: it must not wait for ever for what it has itself.
+    const limit = part.mode === "mixed" && name in blockingForms ? 2_000 : undefined;
+    const timeout = posts || form.timesItself ? undefined : this.#timeout() ?? limit;
     return {
       form: formNames.indexOf(name),
       length: Math.max(lengthMin(form), this.#length()),
       maxDeliveries: posts ? maxDeliveriesMax : random.between(1, maxDeliveriesMax),
-      timeout: isUnlimited ? undefined : bounded,
-      flags: flags | (!isUnlimited && bounded !== undefined ? ClientFlag.hasTimeout : 0),
+      timeout,
+      flags: flags | (timeout === undefined ? 0 : ClientFlag.hasTimeout),
     };
   }
 

@@ -43,6 +43,8 @@ export class Conductor {
   readonly #lastBeats: Map<Player, { beats: number; at: number }> = new Map();
   #finishedCalls = 0;
   #killsDue = 0;
+  /** Who is gone now is not replaced any more. */
+  #isFinishing = false;
 
   constructor(
     casting: Casting,
@@ -159,44 +161,45 @@ export class Conductor {
     switch (fault.kind) {
       case "kill":
         for (let count = 0; count < fault.count; count++) this.#kill(candidates);
-        break;
-      case "stop": {
-        const cast = this.#random.pick(candidates);
-        if (cast.isStopped) break;
-        cast.stop();
-        this.deeds.stops += 1;
-        setTimeout(() => cast.goOn(), fault.milliseconds);
-        break;
-      }
-      case "terminate": {
-        const hosts = alive.filter(({ seat }) => seat.place === "workers");
-        if (hosts.length === 0) break;
-        const host = this.#random.pick(hosts);
-        const players = host.players.filter(({ fate }) => fate === "playing");
-        if (players.length === 0) break;
-        host.terminate(this.#random.pick(players));
-        this.deeds.terminations += 1;
-        break;
-      }
-      case "join": {
-        if (this.#guests.size >= guestsMax) break;
-        const guest = this.#casting.cast({
-          runtime: this.#random.pick(["deno", "bun"]),
-          place: "main",
-          roles: [this.#random.pick(["client", "server"])],
-        });
-        this.#guests.add(guest);
-        this.#start(guest);
-        this.deeds.joins += 1;
-        break;
-      }
-      case "leave": {
-        const player = this.#random.pick(this.#players());
-        player.finish();
+        return;
+      case "stop":
+        return this.#stop(this.#random.pick(candidates), fault.milliseconds);
+      case "terminate":
+        return this.#terminate(alive.filter(({ seat }) => seat.place === "workers"));
+      case "join":
+        return this.#join();
+      case "leave":
+        this.#random.pick(this.#players()).finish();
         this.deeds.leaves += 1;
-        break;
-      }
     }
+  }
+
+  #stop(cast: Cast, milliseconds: number): void {
+    if (cast.isStopped) return;
+    cast.stop();
+    this.deeds.stops += 1;
+    setTimeout(() => cast.goOn(), milliseconds);
+  }
+
+  #terminate(hosts: readonly Cast[]): void {
+    if (hosts.length === 0) return;
+    const host = this.#random.pick(hosts);
+    const players = host.players.filter(({ fate }) => fate === "playing");
+    if (players.length === 0) return;
+    host.terminate(this.#random.pick(players));
+    this.deeds.terminations += 1;
+  }
+
+  #join(): void {
+    if (this.#guests.size >= guestsMax) return;
+    const guest = this.#casting.cast({
+      runtime: this.#random.pick(["deno", "bun"]),
+      place: "main",
+      roles: [this.#random.pick(["client", "server"])],
+    });
+    this.#guests.add(guest);
+    this.#start(guest);
+    this.deeds.joins += 1;
   }
 
   /** One of them; if all are dead already, whoever comes next is due. */
@@ -248,8 +251,6 @@ export class Conductor {
       this.#lastBeats.delete(player);
     }
   }
-
-  #isFinishing = false;
 
   async #until(what: string, condition: () => boolean): Promise<void> {
     this.#isFinishing = true;
