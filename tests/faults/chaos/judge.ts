@@ -1,0 +1,197 @@
+/**
+ * The rules for one call: what its client and the servers say about it has to fit together.
+ *
+ * @module
+ */
+import type { CallRecord, HandedRecord } from "./books.ts";
+import { isUnreadable } from "./books.ts";
+import { type Content, hashOf } from "./content.ts";
+import { ClientFlag, HandedOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
+
+/** When somebody cleared the channel, and how many calls that ended. */
+export type Clear = readonly [begin: number, end: number, ended: number];
+
+/**
+ * How long a posted request may have been in flight after it was last heard of, in milliseconds: it
+ * waits its turn like any other, and nobody is stopped for so long.
+ */
+const postedMax = 10_000;
+
+/** What one call comes to. */
+export interface Judgement {
+  /** Null: all is as it should be. */
+  readonly failure: string | null;
+  /** Deliveries that must have been, and that no ledger tells of. */
+  readonly unseen: readonly number[];
+  /** It was not answered, and only a `clear` explains it. */
+  readonly isCleared: boolean;
+}
+
+/** `replied` and its like: the server knows that its client gets it. */
+const certain: readonly number[] = [HandedOutcome.replied, HandedOutcome.failed];
+const inVain: readonly number[] = [HandedOutcome.repliedInVain, HandedOutcome.failedInVain];
+const underWay: readonly number[] = [
+  HandedOutcome.none,
+  HandedOutcome.replying,
+  HandedOutcome.failing,
+];
+/** What a server that was killed may have come to or not. */
+const unfinished: readonly number[] = [
+  ...underWay,
+  HandedOutcome.returned,
+  HandedOutcome.thrown,
+];
+const repliesOf: readonly number[] = [
+  HandedOutcome.replied,
+  HandedOutcome.replying,
+  HandedOutcome.returned,
+];
+const failuresOf: readonly number[] = [
+  HandedOutcome.failed,
+  HandedOutcome.failing,
+  HandedOutcome.thrown,
+];
+
+/** Whether the server may have let go of it without an answer: killed, or its handle closed. */
+function mayBeLetGo({ server, outcome }: HandedRecord): boolean {
+  if (outcome === HandedOutcome.closed) return true;
+  return server.fate === "killed" && unfinished.includes(outcome);
+}
+
+function mayHaveAnswered({ outcome }: HandedRecord): boolean {
+  return repliesOf.includes(outcome) || failuresOf.includes(outcome);
+}
+
+/** Whether a posted request has come to its end with this server. */
+function isOver(last: HandedRecord | undefined): boolean {
+  if (!last || inVain.includes(last.outcome)) return false;
+  return mayHaveAnswered(last) || !mayBeLetGo(last);
+}
+
+/** Judges one call that its client has begun; whether it may be without an outcome is not asked. */
+export class Judge {
+  readonly #content: Content;
+  readonly #clears: readonly Clear[];
+
+  constructor(content: Content, clears: readonly Clear[]) {
+    this.#content = content;
+    this.#clears = clears;
+  }
+
+  judge(call: CallRecord, handings: readonly HandedRecord[]): Judgement {
+    const failure = this.#judgeHandings(call, handings) ?? this.#judgeOutcome(call, handings);
+    const isCleared = this.#isCleared(call, handings);
+    return { failure, unseen: isCleared ? [] : this.#unseen(call, handings), isCleared };
+  }
+
+  /** What each server was given. */
+  #judgeHandings(call: CallRecord, handings: readonly HandedRecord[]): string | null {
+    for (const [index, handed] of handings.entries()) {
+      const { delivery, outcome, server } = handed;
+      if (delivery < 1 || delivery > call.maxDeliveries) {
+        return `delivery ${delivery} of ${call.maxDeliveries}`;
+      }
+      if (handings[index + 1]?.delivery === delivery) return `delivery ${delivery} came twice`;
+      if (call.id !== null && handed.id !== call.id) return "a server saw it by another id";
+      if (handed.id !== handings[0]!.id) return "servers saw it by different ids";
+      const wrong = this.#judgeBytes(call, handed);
+      if (wrong) return wrong;
+      if (index < handings.length - 1 && !mayBeLetGo(handed)) {
+        return `delivery ${delivery} was followed by another one, though its server was there`;
+      }
+      if (outcome === HandedOutcome.unexpected) return "its server failed";
+      if (underWay.includes(outcome) && server.fate !== "killed") {
+        return `delivery ${delivery} was forgotten by its server`;
+      }
+    }
+    return null;
+  }
+
+  #judgeBytes(call: CallRecord, handed: HandedRecord): string | null {
+    if (handed.flags & ServerFlag.wrongBytes) return "a server saw wrong bytes";
+    if (isUnreadable(handed)) return null;
+    if (handed.length !== call.length) return `a server saw ${handed.length} bytes`;
+    const isOneWay = (handed.flags & ServerFlag.oneWay) !== 0;
+    if (isOneWay !== ((call.flags & ClientFlag.posts) !== 0)) return "its way was mistaken";
+    if (handed.call) return null;
+    const bytes = new Uint8Array(handed.length);
+    this.#content.fillRequest(bytes, call);
+    return hashOf(bytes) === handed.hash ? null : "a server saw wrong bytes";
+  }
+
+  /** What the client says came of it. */
+  #judgeOutcome(call: CallRecord, handings: readonly HandedRecord[]): string | null {
+    const last = handings.at(-1);
+    const name = nameOf(Outcome, call.outcome);
+    switch (call.outcome) {
+      case Outcome.none:
+        return null;
+      case Outcome.answered:
+      case Outcome.remote: {
+        const answers = call.outcome === Outcome.answered ? repliesOf : failuresOf;
+        if (!last || last.server.part.id !== call.server || last.delivery !== call.delivery) {
+          return "the answer is of a server that was not the last to have it";
+        }
+        return answers.includes(last.outcome)
+          ? null
+          : "the answer is one that its server did not give";
+      }
+      case Outcome.answeredEmpty:
+        return last && repliesOf.includes(last.outcome) ? null : "no server gave that answer";
+      case Outcome.tooLong:
+        return last && repliesOf.includes(last.outcome) ? null : "no server gave that answer";
+      case Outcome.timeout:
+      case Outcome.cancelled:
+        if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
+        if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
+        return this.#isCleared(call, handings) ? null : "cancelled by nobody";
+      case Outcome.aborted:
+      case Outcome.closed:
+      case Outcome.released:
+        return null;
+      case Outcome.busy:
+      case Outcome.discarded:
+        return last ? `${name}, and handed out` : null;
+      case Outcome.serverDied:
+        return !last || mayBeLetGo(last) ? null : "its server has not died";
+      case Outcome.posted:
+        if (!last || !inVain.includes(last.outcome) || this.#isCleared(call, handings)) return null;
+        return "posted, and its server answered in vain";
+      default:
+        return name;
+    }
+  }
+
+  /** Deliveries that killed servers must have had before they could write them down. */
+  #unseen(call: CallRecord, handings: readonly HandedRecord[]): number[] {
+    const seen = new Set(handings.map(({ delivery }) => delivery));
+    const all = Array.from({ length: this.#deliveries(call, handings) }, (_, index) => index + 1);
+    return all.filter((delivery) => !seen.has(delivery));
+  }
+
+  /** How many deliveries there must have been. */
+  #deliveries(call: CallRecord, handings: readonly HandedRecord[]): number {
+    const last = handings.at(-1);
+    if (call.outcome === Outcome.serverDied) return call.maxDeliveries;
+    // One that was let go goes to somebody else until no delivery is left.
+    if (call.outcome === Outcome.posted && !isOver(last)) return call.maxDeliveries;
+    return last?.delivery ?? 0;
+  }
+
+  #isCleared(call: CallRecord, handings: readonly HandedRecord[]): boolean {
+    const { outcome, flags, start, end } = call;
+    const last = handings.at(-1);
+    if (outcome === Outcome.cancelled && !(flags & ClientFlag.cancels)) {
+      return this.#wasCleared(start, end);
+    }
+    if (outcome !== Outcome.posted || isOver(last)) return false;
+    const isUsedUp = handings.length === call.maxDeliveries && mayBeLetGo(last!);
+    if (isUsedUp) return false;
+    const heard = Math.max(start, last?.end ?? 0, last?.start ?? 0);
+    return this.#wasCleared(start, heard + postedMax);
+  }
+
+  #wasCleared(from: number, to: number): boolean {
+    return this.#clears.some(([begin, end]) => begin <= to && end >= from);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * A server's side of its ledger: each handing-out is written down before it is worked on.
+ *
+ * @module
+ */
+import { type Server, type ServerRequest, TandemError } from "../../../mod.ts";
+import {
+  type AnswerHead,
+  answerHeadBytes,
+  hashOf,
+  payloadBytesMax,
+  type RequestHead,
+} from "./content.ts";
+import { HandedOutcome, Head, ServerField, ServerFlag, State } from "./ledger.ts";
+import { partsOf, type Stage } from "./player.ts";
+
+/** A request in this server's hands, and its record. */
+export interface Handed {
+  readonly server: Server;
+  readonly request: ServerRequest;
+  readonly record: number;
+  readonly head: RequestHead | null;
+  readonly generation: number;
+  readonly slot: number;
+}
+
+/** Writes a server's ledger. */
+export class ServerLog {
+  readonly #stage: Stage;
+  readonly #held: Set<Handed> = new Set();
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  get heldCount(): number {
+    return this.#held.size;
+  }
+
+  /** From now on so many requests may be taken that are not in the ledger yet. */
+  expect(count: number): void {
+    this.#stage.ledger.head.add(Head.taking, count);
+  }
+
+  /** Writes down what was handed out; the counterpart of {@linkcode expect}. */
+  take(server: Server, requests: readonly ServerRequest[], expected: number): Handed[] {
+    this.#stage.beat();
+    const handed = requests.map((request) => this.#begin(server, request));
+    this.#stage.ledger.head.add(Head.taking, -expected);
+    return handed;
+  }
+
+  #begin(server: Server, request: ServerRequest): Handed {
+    const { ledger, content } = this.#stage;
+    const record = ledger.begin();
+    const set = (field: number, value: number) => ledger.set(record, field, value);
+    const { generation, slot } = partsOf(request.id);
+    let flags = request.oneWay ? ServerFlag.oneWay : 0;
+    let head: RequestHead | null = null;
+    set(ServerField.delivery, request.deliveries);
+    set(ServerField.generation, generation);
+    set(ServerField.slot, slot + 1);
+    set(ServerField.start, this.#stage.now());
+    const bytes = readable(request);
+    if (bytes) {
+      head = content.requestHead(bytes);
+      set(ServerField.client, head?.client ?? 0);
+      set(ServerField.number, head?.number ?? 0);
+      set(ServerField.length, bytes.length);
+      if (!head) set(ServerField.hash, hashOf(bytes));
+    } else {
+      flags |= ServerFlag.unreadable;
+    }
+    set(ServerField.flags, flags);
+    set(ServerField.state, State.begun);
+    const handed = { server, request, record, head, generation, slot };
+    if (bytes) this.#held.add(handed);
+    else this.end(handed, HandedOutcome.closed);
+    this.check(handed);
+    return handed;
+  }
+
+  /** Whether the request is what its client sent, as it has to be until it is answered. */
+  check({ request, record, head }: Handed): void {
+    const bytes = readable(request);
+    if (!head || !bytes || this.#stage.content.isRequest(bytes, head)) return;
+    const { ledger } = this.#stage;
+    ledger.set(
+      record,
+      ServerField.flags,
+      ledger.get(record, ServerField.flags) | ServerFlag.wrongBytes,
+    );
+    this.#stage.note(`record ${record}: a request of ${bytes.length} bytes has wrong ones`);
+  }
+
+  isEnded({ record }: Handed): boolean {
+    return this.#stage.ledger.get(record, ServerField.state) === State.ended;
+  }
+
+  /** What is about to be done. */
+  intend({ record }: Handed, outcome: number): void {
+    this.#stage.ledger.set(record, ServerField.outcome, outcome);
+  }
+
+  end(handed: Handed, outcome: number): void {
+    const { ledger } = this.#stage;
+    const { record } = handed;
+    this.#held.delete(handed);
+    ledger.set(record, ServerField.outcome, outcome);
+    ledger.set(record, ServerField.end, this.#stage.now());
+    ledger.set(record, ServerField.state, State.ended);
+  }
+
+  /** Before the handle is closed: what is held goes to others. */
+  closing(): void {
+    if (this.#held.size > 0) this.#stage.ledger.head.add(Head.closes);
+    for (const handed of this.#held) this.end(handed, HandedOutcome.closed);
+  }
+
+  /** Replies or fails in one of the ways; what is closed meanwhile has its end already. */
+  answer(handed: Handed): void {
+    if (this.isEnded(handed)) return;
+    this.check(handed);
+    const { random } = this.#stage;
+    try {
+      if (random.chance(0.03)) return this.#fail(handed);
+      this.intend(handed, HandedOutcome.replying);
+      const isTrue = random.chance(0.4) ? this.#replyInPlace(handed) : this.#reply(handed);
+      this.end(handed, isTrue ? HandedOutcome.replied : HandedOutcome.repliedInVain);
+    } catch (error) {
+      this.unexpected(handed, error);
+    }
+  }
+
+  #fail(handed: Handed): void {
+    this.intend(handed, HandedOutcome.failing);
+    const isTrue = handed.request.fail(this.errorOf(handed));
+    this.end(handed, isTrue ? HandedOutcome.failed : HandedOutcome.failedInVain);
+  }
+
+  unexpected(handed: Handed, error: unknown): void {
+    if (this.isEnded(handed)) return;
+    const { code } = error as TandemError;
+    this.#stage.note(`record ${handed.record}: ${code ?? ""} ${(error as Error)?.stack ?? error}`);
+    this.end(handed, HandedOutcome.unexpected);
+  }
+
+  #reply(handed: Handed): boolean {
+    const { server, request } = handed;
+    const answer = this.answerOf(handed);
+    return this.#stage.random.chance(0.2)
+      ? server.reply(request.id, answer)
+      : request.reply(answer);
+  }
+
+  #replyInPlace(handed: Handed): boolean {
+    const { request } = handed;
+    // What nobody waits for has no place for an answer.
+    const bytes = request.allocate(this.#answerLength());
+    this.#stage.content.fillAnswer(bytes, this.#headOf(handed));
+    return request.reply(bytes);
+  }
+
+  /** The bytes of an answer. */
+  answerOf(handed: Handed): Uint8Array<ArrayBuffer> {
+    const bytes = scratch.subarray(0, this.#answerLength());
+    this.#stage.content.fillAnswer(bytes, this.#headOf(handed));
+    return bytes;
+  }
+
+  /** An error by which the client knows whose it is. */
+  errorOf(handed: Handed): Error {
+    return Object.assign(new Error("as told by the seed"), this.#headOf(handed));
+  }
+
+  #headOf({ head, generation, slot, request }: Handed): AnswerHead {
+    const server = this.#stage.part.id;
+    const { client, number } = head ?? { client: 0, number: 0 };
+    return { client, number, generation, slot, server, delivery: request.deliveries };
+  }
+
+  #answerLength(): number {
+    const { random, isBrisk } = this.#stage;
+    if (isBrisk && random.chance(0.95)) return random.between(answerHeadBytes, 200);
+    return random.weighted([
+      [() => 0, 3],
+      [() => random.between(answerHeadBytes, 200), 75],
+      [() => random.skewed(100, 10_000), 17],
+      [() => random.skewed(4_000, payloadBytesMax), 5],
+    ])();
+  }
+}
+
+const scratch = new Uint8Array(payloadBytesMax);
+
+/** Null: its handle is closed. */
+function readable(request: ServerRequest): Uint8Array<ArrayBuffer> | null {
+  try {
+    const { bytes } = request;
+    // A view that was taken before the handle was closed is empty now; so may the request be.
+    return bytes.buffer.byteLength === 0 ? null : bytes;
+  } catch (error) {
+    if (error instanceof TandemError && error.code === "CLOSED") return null;
+    throw error;
+  }
+}
