@@ -146,6 +146,8 @@ fn addLibrary(
             .target = target(b, arch),
             .optimize = optimize,
             .strip = true,
+            // Nobody unwinds through it.
+            .unwind_tables = .none,
             .pic = true,
             // The probe is a function of compiler-rt, which is left out below.
             .stack_check = false,

@@ -20,7 +20,7 @@ const letters = "bln";
 
 pub const Bells = struct {
     /// The folder, NUL-terminated.
-    folder: [path_bytes_max]u8 = @splat(0),
+    folder: [path_bytes_max]u8,
     directory: i32 = -1,
     channel_id: u64 = 0,
     /// Rights that the channel's file gives, for the folder and what is in it.

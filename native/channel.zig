@@ -42,10 +42,10 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
         .max_deliveries = whole(options.max_deliveries),
         .mode = @intCast((whole(options.mode) orelse segment.Options.mode_default) & 0o777),
     };
-    var path: target.Path = .{};
+    var path: target.Path = .init();
     const found = found: {
         if (operation & abi.open_anonymous != 0) {
-            var memfd_name: target.Path = .{};
+            var memfd_name: target.Path = .init();
             // The kernel takes 249 bytes of it.
             memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
             break :found try segment.open_anonymous(memfd_name.text(), &wanted, control);
@@ -94,17 +94,17 @@ fn whole(value: f64) ?u64 {
 /// The path of a named file that came as a descriptor, so that its bells are found where those
 /// who opened it by path put theirs. Empty: it has none.
 fn path_of(found: *const segment.Segment) target.Path {
-    var link: target.Path = .{};
-    link.print("/proc/self/fd/{d}", .{found.fd}) catch return .{};
-    var path: target.Path = .{};
+    var link: target.Path = .init();
+    link.print("/proc/self/fd/{d}", .{found.fd}) catch return .init();
+    var path: target.Path = .init();
     const result = sys.readlink(link.text(), path.bytes[0 .. path.bytes.len - 1]);
-    if (!result.ok()) return .{};
+    if (!result.ok()) return .init();
     path.length = result.value;
     const there = sys.stat_path(path.text());
     const own = sys.stat(found.fd, "");
-    if (there != .info or own != .info) return .{};
+    if (there != .info or own != .info) return .init();
     const same = there.info.inode == own.info.inode and there.info.device == own.info.device;
-    return if (same) path else .{};
+    return if (same) path else .init();
 }
 
 fn bells_folder(found: *const segment.Segment, path: *const target.Path, control: *Control) Error!target.Path {

@@ -232,7 +232,7 @@ fn create_file(
     control: *Control,
 ) Error!?Segment {
     const geometry = try options.geometry(control);
-    var temporary: Path = .{};
+    var temporary: Path = .init();
     const fd = try make_file(path, &temporary, control);
     errdefer sys.close(fd);
     defer if (temporary.length > 0) {
@@ -244,7 +244,7 @@ fn create_file(
         return target.errno_error(chmod.errno);
     }
     try initialise(fd, &geometry, control);
-    var source: Path = .{};
+    var source: Path = .init();
     if (temporary.length > 0) {
         source = temporary;
     } else {
@@ -280,7 +280,7 @@ fn make_file(path: *const Path, temporary: *Path, control: *Control) Error!i32 {
     const flags = sys.o_rdwr | sys.o_creat | sys.o_excl | sys.o_nofollow | sys.o_cloexec;
     const named = sys.open(temporary.text(), flags, 0o600);
     if (named.ok()) return named.fd();
-    temporary.* = .{};
+    temporary.* = .init();
     control.fail(.open_file, @backingInt(named.errno));
     return target.errno_error(named.errno);
 }

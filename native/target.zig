@@ -12,8 +12,16 @@ pub const suffix = ".tandem";
 const name_bytes_max = 64;
 
 pub const Path = struct {
-    bytes: [path_bytes_max]u8 = @splat(0),
-    length: usize = 0,
+    bytes: [path_bytes_max]u8,
+    length: usize,
+
+    /// A function and no default: that would be four kilobytes of zeros in the library.
+    pub fn init() Path {
+        var path: Path = undefined;
+        @memset(&path.bytes, 0);
+        path.length = 0;
+        return path;
+    }
 
     pub fn text(path: *const Path) [*:0]const u8 {
         return @ptrCast(&path.bytes);
@@ -39,23 +47,21 @@ pub const Path = struct {
     /// The folder that the file lies in.
     pub fn folder(path: *const Path) Path {
         var result = path.*;
-        const slash = std.mem.lastIndexOfScalar(u8, path.slice(), '/') orelse return current;
-        result.length = @max(slash, 1);
+        if (std.mem.lastIndexOfScalar(u8, path.slice(), '/')) |slash| {
+            result.length = @max(slash, 1);
+        } else {
+            result.length = 0;
+            result.append(".") catch unreachable;
+        }
         @memset(result.bytes[result.length..], 0);
         return result;
     }
-
-    const current: Path = current: {
-        var result: Path = .{ .length = 1 };
-        result.bytes[0] = '.';
-        break :current result;
-    };
 };
 
 /// A name lies in the default folder; what has a slash in it is a path.
 pub fn resolve(target: []const u8, make_folder: bool, control: *Control) Error!Path {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
-    var path: Path = .{};
+    var path: Path = .init();
     if (std.mem.indexOfScalar(u8, target, '/') != null) {
         path.append(target) catch return invalid(control, .path_too_long);
         return path;
@@ -84,7 +90,7 @@ fn valid_name(name: []const u8) bool {
 }
 
 pub fn default_folder(control: *Control) Error!Path {
-    var path: Path = .{};
+    var path: Path = .init();
     if (try read_environment(&path, control)) return path;
     path.length = 0;
     path.print("/dev/shm/tandem-{d}", .{sys.geteuid()}) catch return invalid(control, .path_too_long);
@@ -181,7 +187,7 @@ test "names" {
 test "folders of paths" {
     const cases = [_][2][]const u8{ .{ "/a/b", "/a" }, .{ "/a", "/" }, .{ "./x", "." }, .{ "x/y/z", "x/y" } };
     for (cases) |case| {
-        var path: Path = .{};
+        var path: Path = .init();
         try path.append(case[0]);
         const folder = path.folder();
         try std.testing.expectEqualStrings(case[1], folder.slice());
