@@ -181,7 +181,7 @@ pub fn once(folder: []const u8, seed: u64, report: *Report) void {
     var generator: std.Random.DefaultPrng = .init(seed);
     const random = generator.random();
     memory.state = .{ .random = random, .scribbles = &report.scribbles };
-    var run: Run = .{ .random = random, .report = report, .path = .{}, .kind = 0 };
+    var run: Run = .{ .random = random, .report = report, .path = .init(), .kind = 0 };
     run.path.print("{s}/{d}.tandem", .{ folder, seed }) catch unreachable;
 
     var options = nothing_asked;
