@@ -132,7 +132,7 @@ class ClientPlayer {
     const flags = form.flags ?? 0;
     const posts = (flags & ClientFlag.posts) !== 0;
     // As in `#chooseForms`: it must not wait for ever for what it has itself.
-    const limit = part.mode === "mixed" && name in blockingForms ? 2_000 : undefined;
+    const limit = part.mode === "mixed" && name in blockingForms ? 200 : undefined;
     const timeout = posts || form.timesItself ? undefined : this.#timeout() ?? limit;
     return {
       form: formNames.indexOf(name),
