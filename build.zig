@@ -5,6 +5,7 @@
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build embed                    writes src/ffi/embedded.ts
+//!     zig build bench                    zig-out/bin/tandem-bench, for bench/run.ts
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -31,6 +32,7 @@ pub fn build(b: *std.Build) void {
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
+        .bench = b.step("bench", "Build the native side of the benchmarks"),
     };
     const optimize = b.option(
         std.builtin.Optimize,
@@ -60,6 +62,9 @@ pub fn build(b: *std.Build) void {
     const layout = b.addUpdateSourceFiles();
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
+
+    const bench = b.addInstallArtifact(addBench(b, optimize orelse .safe), .{});
+    steps.bench.dependOn(&bench.step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
@@ -117,6 +122,22 @@ fn addTool(b: *std.Build, name: []const u8, path: []const u8) *std.Build.Step.Co
     return b.addExecutable(.{
         .name = name,
         .root_module = b.createModule(.{ .root_source_file = b.path(path), .target = b.graph.host }),
+    });
+}
+
+/// As the library is built, for this machine. With the machine's C library, from which the library
+/// borrows a clock that does not enter the kernel.
+fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "tandem-bench",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/bench.zig"),
+            .target = b.resolveTargetQuery(.{ .cpu_model = .baseline }),
+            .optimize = optimize,
+            .link_libc = true,
+            .strip = true,
+        }),
+        .use_llvm = true,
     });
 }
 
