@@ -55,14 +55,14 @@ async function main(): Promise<void> {
 async function measure(client: Runtime, server: Runtime, slices: number): Promise<Slices> {
   using target = new Target("floor");
   const path = `${tmpdir()}/${target.name}.sock`;
-  await using echo = new Child(server, new URL("floor/server.ts", import.meta.url), [target.name]);
-  await using socket = new Child(server, new URL("floor/socket_server.ts", import.meta.url), [
+  await using echo = Child.of(server, new URL("floor/server.ts", import.meta.url), [target.name]);
+  await using socket = Child.of(server, new URL("floor/socket_server.ts", import.meta.url), [
     path,
   ]);
   await echo.hear();
   await socket.hear();
   const args = [target.name, path, `${slices}`, `${sliceMs}`];
-  await using caller = new Child(client, new URL("floor/client.ts", import.meta.url), args);
+  await using caller = Child.of(client, new URL("floor/client.ts", import.meta.url), args);
   try {
     return await caller.hear<Slices>();
   } finally {

@@ -1,0 +1,14 @@
+/**
+ * Echoes through one contender. Arguments: the contender's name, the address.
+ *
+ * @module
+ */
+import process from "node:process";
+import { contenderNamed } from "../contenders/contender.ts";
+import { listen, tell } from "../lib/child.ts";
+
+const [name = "", address = ""] = process.argv.slice(2);
+const contender = await contenderNamed(name);
+if (!contender.serve) throw new Error(`The client of ${name} starts its other side itself`);
+listen(() => {});
+await contender.serve(address, (reached) => tell({ address: reached }));
