@@ -30,37 +30,38 @@ export function callBlocking(call: BlockingCall, { ms, timeEvery }: Load): Measu
   return { calls, ms: elapsed, latency: histogram.buckets() };
 }
 
-/** Keeps a number of calls outstanding; each is followed by the next as soon as it is answered. */
+/**
+ * Keeps a number of calls outstanding; each is followed by the next as soon as it is answered, until
+ * the time is over. Those that are under way then are waited for and count: so neither the first
+ * answers, which come late, nor the last are lost to anybody.
+ */
 export async function callTogether(call: PromiseCall, load: Load): Promise<Measured> {
   const { bytes, ms, outstanding = 1, timeEvery } = load;
   const histogram = new Histogram();
   const timer = load.withTimer ? new LateTimer() : null;
   const begin = performance.now();
   let calls = 0;
-  let elapsed = 0;
-  const stop = (now: number): void => {
-    if (elapsed === 0) elapsed = now - begin;
-  };
+  let isOver = false;
   // Where calls are slow, none may be timed for long.
-  const stopping = setTimeout(() => stop(performance.now()), ms);
+  const ending = setTimeout(() => isOver = true, ms);
   const callInTurn = async (index: number): Promise<void> => {
     const payload = new Uint8Array(bytes).fill(index);
     let before = begin;
-    for (let turn = index; elapsed === 0; turn++) {
+    for (let turn = index; !isOver; turn++) {
       const isTimed = turn % timeEvery === 0;
       if (isTimed && timeEvery > 1) before = performance.now();
       checkEcho(await call(payload), payload);
-      if (elapsed > 0) return; // the slice is over, this call is not part of it
       calls += 1;
       if (!isTimed) continue;
       const after = performance.now();
       histogram.add((after - before) * 1e6);
       before = after;
-      if (after - begin >= ms) stop(after);
+      isOver ||= after - begin >= ms;
     }
   };
   await Promise.all(Array.from({ length: outstanding }, (_, index) => callInTurn(index)));
-  clearTimeout(stopping);
+  const elapsed = performance.now() - begin;
+  clearTimeout(ending);
   const lateness = timer?.stop();
   return { calls, ms: elapsed, latency: histogram.buckets(), ...(lateness && { lateness }) };
 }

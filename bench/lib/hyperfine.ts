@@ -16,7 +16,8 @@ export function timePrograms(
   const options = ["--shell=none", "--style=none", "--warmup=1", `--runs=${runs}`];
   const lines = commands.map((words) => words.map(quoted).join(" "));
   execFileSync("hyperfine", [...options, `--export-json=${report}`, ...lines], {
-    stdio: ["ignore", "ignore", "inherit"],
+    // It warns of a busy machine; what it says when it fails is in the error.
+    stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
   });
   const { results } = JSON.parse(readFileSync(report, "utf8")) as {

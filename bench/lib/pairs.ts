@@ -25,6 +25,11 @@ export const pairs: readonly Pair[] = runtimes.flatMap((client) =>
 /** The two that stay in one runtime. */
 export const samePairs: readonly Pair[] = pairs.filter(({ client, server }) => client === server);
 
+/** All, or in the short form those that stay in one runtime. */
+export function pairsFor({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
+  return isShort ? samePairs : pairs;
+}
+
 /**
  * Starts both sides of a channel; `contender` is one of `contenders/channel_*.ts`. `prepare` has the
  * channel for itself before.
@@ -52,7 +57,7 @@ export async function startUnix(
   return await stage.call(client, contender, address, [child]);
 }
 
-/** What most loads have in common. */
+/** Of blocking calls, one in so many is timed. */
 export const blockingTimeEvery = 32;
 
 /** An entry whose client does the same in each slice. */

@@ -37,7 +37,7 @@ const common = {
   config: {
     font: "DejaVu Sans, Verdana, sans-serif",
     axis: { labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal", gridColor: "#e4e4e4" },
-    legend: { labelFontSize: 12, labelLimit: 320, symbolStrokeWidth: 3, symbolSize: 160 },
+    legend: { labelFontSize: 12, labelLimit: 320 },
     title: { fontSize: 14, anchor: "start", offset: 12 },
     view: { stroke: "#bbbbbb" },
     range: { category: { scheme: "tableau10" } },
@@ -46,29 +46,52 @@ const common = {
 
 const size = { width: 620, height: 360 } as const;
 
-/** Of all that can be told apart by ten colours, dashes tell the rest. */
+/** A name has two parts: who, which the colour shows, and what, which the dashes show. */
+function partsOf(name: string): { who: string; what: string } {
+  const [who = "", ...what] = name.split(", ");
+  return { who, what: what.join(", ") };
+}
+
+const dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]];
+
 function looks(names: readonly string[]) {
-  const dashes = [[1, 0], [6, 3], [2, 2]];
-  const legend = { title: null, orient: "right" } as const;
+  const parts = names.map(partsOf);
+  const legend = {
+    title: null,
+    orient: "right",
+    symbolType: "stroke",
+    symbolOpacity: 1,
+    symbolStrokeWidth: 3,
+    symbolSize: 400,
+  } as const;
+  const whats = distinct(parts.map(({ what }) => what));
   return {
     color: {
-      field: "name",
+      field: "who",
       type: "nominal",
-      sort: names as string[],
-      scale: { domain: names as string[] },
+      scale: { domain: distinct(parts.map(({ who }) => who)) },
       legend,
     },
     strokeDash: {
-      field: "name",
+      field: "what",
       type: "nominal",
-      sort: names as string[],
-      scale: {
-        domain: names as string[],
-        range: names.map((_, index) => dashes[Math.floor(index / 10) % dashes.length]!),
-      },
-      legend,
+      scale: { domain: whats, range: whats.map((_, index) => dashes[index % dashes.length]!) },
+      // Nothing has to be said where there is nothing to tell apart.
+      legend: whats.length > 1 ? { ...legend, labelExpr: "datum.label || 'channel'" } : null,
     },
   } as const;
+}
+
+function distinct(names: readonly string[]): string[] {
+  return [...new Set(names)];
+}
+
+/** A logarithmic axis that ends a little beyond the figures. */
+function logScale(
+  values: readonly number[],
+): { type: "log"; nice: false; domain: [least: number, most: number] } {
+  const domain: [number, number] = [Math.min(...values) * 0.8, Math.max(...values) * 1.25];
+  return { type: "log", nice: false, domain };
 }
 
 const fractions = [0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995];
@@ -80,6 +103,7 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
       // Beyond that a quantile would be a single call.
       .filter((fraction) => histogram.count * (1 - fraction) >= 5)
       .map((fraction) => ({
+        ...partsOf(name),
         name,
         nines: 1 / (1 - fraction),
         latency: histogram.quantile(fraction) / 1e3,
@@ -90,8 +114,9 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
     ...size,
     title: `${title}: latency`,
     data: { values },
-    mark: { type: "line", strokeWidth: 2, interpolate: "monotone" },
+    mark: { type: "line", strokeWidth: 2 },
     encoding: {
+      detail: { field: "name", type: "nominal" },
       x: {
         field: "nines",
         type: "quantitative",
@@ -106,7 +131,7 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
       y: {
         field: "latency",
         type: "quantitative",
-        scale: { type: "log" },
+        scale: logScale(values.map(({ latency }) => latency)),
         axis: { title: "latency, µs", format: "~r" },
       },
       ...looks(series.map(({ name }) => name)),
@@ -115,10 +140,14 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
 }
 
 function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec {
-  const values = series.flatMap(({ name, points }) => points.map((point) => ({ name, ...point })));
+  const values = series.flatMap(({ name, points }) =>
+    points.map((point) => ({ ...partsOf(name), name, ...point }))
+  );
   const places = [...new Set(values.map((value) => value.x))].toSorted((a, b) => a - b);
   const scale = isLogarithmic ? { type: "log", base: 2, nice: false } as const : { nice: false };
+  const heights = logScale(values.flatMap(({ q1, q3 }) => [q1, q3]));
   const encoding = {
+    detail: { field: "name", type: "nominal" },
     x: {
       field: "x",
       type: "quantitative",
@@ -127,11 +156,13 @@ function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec
     },
     ...looks(series.map(({ name }) => name)),
   } as const;
+  // Areas and points have no dashes.
+  const { strokeDash: _, ...unlined } = encoding;
   const y = (field: string) =>
     ({
       field,
       type: "quantitative",
-      scale: { type: "log" },
+      scale: heights,
       axis: { title: "calls a second", format: "~s" },
     }) as const;
   return {
@@ -141,21 +172,16 @@ function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec
     data: { values },
     layer: [
       {
-        mark: { type: "area", opacity: 0.15, interpolate: "monotone" },
-        encoding: {
-          x: encoding.x,
-          color: encoding.color,
-          y: y("q1"),
-          y2: { field: "q3" },
-        },
+        mark: { type: "area", opacity: 0.12, strokeWidth: 0 },
+        encoding: { ...unlined, y: y("q1"), y2: { field: "q3" } },
       },
       {
-        mark: { type: "line", strokeWidth: 2, interpolate: "monotone" },
+        mark: { type: "line", strokeWidth: 2 },
         encoding: { ...encoding, y: y("median") },
       },
       {
-        mark: { type: "point", filled: true, size: 40 },
-        encoding: { x: encoding.x, color: encoding.color, y: y("median") },
+        mark: { type: "circle", size: 40, opacity: 1 },
+        encoding: { ...unlined, y: y("median") },
       },
     ],
   };
@@ -163,8 +189,8 @@ function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec
 
 function ratesSpec({ title, series }: RatePlot): TopLevelSpec {
   const values = series.toSorted((a, b) => b.median - a.median);
-  const least = Math.min(...values.map(({ q1 }) => q1));
-  const floor = 10 ** Math.floor(Math.log10(Math.max(1, least)));
+  const scale = logScale(values.flatMap(({ q1, q3 }) => [q1, q3]));
+  const [floor] = scale.domain;
   const y = {
     field: "name",
     type: "nominal",
@@ -175,7 +201,7 @@ function ratesSpec({ title, series }: RatePlot): TopLevelSpec {
     ({
       field,
       type: "quantitative",
-      scale: { type: "log", domainMin: floor },
+      scale,
       axis: { title: "calls a second", format: "~s" },
     }) as const;
   return {

@@ -66,7 +66,10 @@ async function run(context: Context): Promise<Outcome> {
       kind: "latency",
       name: "blocking-latency",
       title: "Blocking echo, 12 bytes",
-      series: series.map(({ name, latency }) => ({ name, histogram: latency })),
+      series: series.map(({ name, latency }) => ({
+        name: name.includes(",") ? name : `${name}, native`,
+        histogram: latency,
+      })),
     }],
     bars: [
       ...entries.map(({ entry, bar }) => ({

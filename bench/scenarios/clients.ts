@@ -100,7 +100,7 @@ async function startGroup(
 
 async function run(context: Context): Promise<Outcome> {
   // The system hands out its time in slices of some milliseconds.
-  const pace = { ...context, sliceMs: Math.max(context.sliceMs, 25) };
+  const pace = { ...context, sliceMs: Math.max(context.sliceMs, 16) };
   const blocking = await runBlocking(context.isShort ? [barAt] : [1, 2, barAt, 4, 8], pace);
   const promise = await runPromise(context.isShort ? [barAt] : [1, 2, barAt, 4, 8], pace);
   return {

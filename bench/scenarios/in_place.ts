@@ -13,7 +13,7 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { entryOf, pairs, startChannel } from "../lib/pairs.ts";
+import { entryOf, pairsFor, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -32,7 +32,7 @@ async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const load = { bytes: 1024 * 1024, timeEvery: 1 };
   const entries: { name: string; entry: Entry; memcpy: Entry }[] = [];
-  for (const pair of pairs) {
+  for (const pair of pairsFor(context)) {
     const caller = await startChannel(stage, pair, "channel_in_place");
     const name = `${pair.name}, in place`;
     const memcpy = entryOf(`${pair.name}, memcpy`, caller, { ...load, form: "memcpy" });

@@ -14,7 +14,7 @@ import {
   significant,
   times,
 } from "../lib/outcome.ts";
-import { pairs, startChannel, startUnix } from "../lib/pairs.ts";
+import { type Pair, pairsFor, startChannel, startUnix } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf, type Slice } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
@@ -36,15 +36,15 @@ const p50Of = ({ p50 }: Slice): number => p50;
 
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
-  const entries: { pair: typeof pairs[number]; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairs) {
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
     const socket = await startUnix(stage, pair, "unix_own");
     const channel = await startChannel(stage, pair, "channel_promise");
     const unix = watched(`${pair.name}, Unix socket`, socket);
     entries.push({ pair, entry: { ...watched(pair.name, channel), against: [unix] }, unix });
   }
   // A slice has to have some calls in it.
-  const sliceMs = Math.max(context.sliceMs, 20);
+  const sliceMs = Math.max(context.sliceMs, 16);
   const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
   const bars: Bar[] = [];
   const rows: Record<string, string>[] = [];

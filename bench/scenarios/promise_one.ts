@@ -14,7 +14,7 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { entryOf, pairs, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { entryOf, type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -35,8 +35,8 @@ export const scenario: Scenario = {
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const load = together(12, 1);
-  const entries: { pair: typeof pairs[number]; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairs) {
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
     const socket = await startUnix(stage, pair, "unix_own");
     const channel = await startChannel(stage, pair, "channel_promise");
     const unix = entryOf(`${pair.name}, Unix socket`, socket, load);

@@ -12,7 +12,7 @@ import {
   type Scenario,
   significant,
 } from "../lib/outcome.ts";
-import { entryOf, pairs, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { entryOf, type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -31,15 +31,15 @@ export const scenario: Scenario = {
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const load = { ...together(12, 64), withTimer: true };
-  const entries: { pair: typeof pairs[number]; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairs) {
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
     const socket = await startUnix(stage, pair, "unix_own");
     const channel = await startChannel(stage, pair, "channel_promise");
     const unix = entryOf(`${pair.name}, Unix socket`, socket, load);
     entries.push({ pair, entry: entryOf(pair.name, channel, load, [unix]), unix });
   }
   // A slice has to have some turns of the timer in it.
-  const sliceMs = Math.max(context.sliceMs, 20);
+  const sliceMs = Math.max(context.sliceMs, 16);
   const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
   const rows = [...results.values()].map((series) => {
     const { lateness } = series;
