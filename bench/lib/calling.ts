@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Histogram } from "./histogram.ts";
+import { type Buckets, Histogram } from "./histogram.ts";
 import type { Load, Measured } from "./load.ts";
 
 /** One blocking call with all that belongs to it; throws if the answer is not an echo. */
@@ -59,11 +59,15 @@ export async function callTogether(call: PromiseCall, load: Load): Promise<Measu
       isOver ||= after - begin >= ms;
     }
   };
-  await Promise.all(Array.from({ length: outstanding }, (_, index) => callInTurn(index)));
+  try {
+    await Promise.all(Array.from({ length: outstanding }, (_, index) => callInTurn(index)));
+  } finally {
+    clearTimeout(ending);
+    timer?.stop();
+  }
   const elapsed = performance.now() - begin;
-  clearTimeout(ending);
-  const lateness = timer?.stop();
-  return { calls, ms: elapsed, latency: histogram.buckets(), ...(lateness && { lateness }) };
+  const lateness = timer && { lateness: timer.buckets() };
+  return { calls, ms: elapsed, latency: histogram.buckets(), ...lateness };
 }
 
 /** One call at a time with a pause after each. */
@@ -97,9 +101,12 @@ class LateTimer {
   }
 
   /** A turn that has not come yet is late as well. */
-  stop(): Measured["latency"] {
+  stop(): void {
     this.#note();
     clearInterval(this.#timer);
+  }
+
+  buckets(): Buckets {
     return this.#histogram.buckets();
   }
 

@@ -141,3 +141,12 @@ pub fn say_ready() !void {
 pub fn end_with_parent(signal: std.os.linux.SIG) void {
     _ = std.os.linux.prctl(@backingInt(std.os.linux.PR.SET_PDEATHSIG), @backingInt(signal), 0, 0, 0);
 }
+
+test "buckets are those of the other side" {
+    // The same values are in tests/bench_test.ts.
+    const known = [_][2]u64{
+        .{ 0, 0 },     .{ 63, 63 },     .{ 64, 64 },         .{ 127, 127 },            .{ 128, 128 },
+        .{ 130, 129 }, .{ 1_000, 317 }, .{ 1_000_000, 954 }, .{ (1 << 32) - 1, 1727 }, .{ 1_000_000_000_000, 1727 },
+    };
+    for (known) |pair| try std.testing.expectEqual(pair[1], Histogram.bucket(pair[0]));
+}
