@@ -6,7 +6,6 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import type { Stage } from "./stage.ts";
 
@@ -15,26 +14,29 @@ const program = fileURLToPath(new URL("../../.tools/bench/bin/nats-server", impo
 /** Whether `scripts/setup --bench` has installed it. */
 export const hasNats: boolean = existsSync(program);
 
+/** Ends the server when the conductor's end of the pipe is closed, however that happens. */
+const guard = '"$0" "$@" & read -r _; kill $!; wait';
+
 /** Starts it on a port that is free, and says where it is. */
 export async function startNats(stage: Stage): Promise<string> {
   const folder = stage.path("nats");
   mkdirSync(folder);
   const args = ["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", folder];
-  const server = spawn(program, args, { stdio: "ignore" });
+  const server = spawn("sh", ["-c", guard, program, ...args], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
-  const kill = (): void => void server.kill("SIGKILL");
-  process.on("exit", kill);
   stage.defer(async () => {
-    process.off("exit", kill);
-    kill();
+    server.stdin.end();
     await ended;
   });
-  for (;;) {
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
     const [file] = readdirSync(folder);
     const text = file ? readFileSync(join(folder, file), "utf8") : "";
     // Empty until it is written.
     if (text.endsWith("}")) return (JSON.parse(text) as { nats: [string] }).nats[0];
-    if (server.exitCode !== null) throw new Error("nats-server has ended");
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+  throw new Error("nats-server has not started within 10 s");
 }

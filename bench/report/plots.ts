@@ -139,6 +139,9 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
   };
 }
 
+const sizeLabel = "datum.value < 1024 ? datum.value + ' B' : datum.value < 1048576 " +
+  "? datum.value / 1024 + ' KiB' : datum.value / 1048576 + ' MiB'";
+
 function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec {
   const values = series.flatMap(({ name, points }) =>
     points.map((point) => ({ ...partsOf(name), name, ...point }))
@@ -152,7 +155,13 @@ function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec
       field: "x",
       type: "quantitative",
       scale,
-      axis: { title: x, values: places, format: ",d" },
+      axis: {
+        title: x,
+        values: places,
+        format: ",d",
+        labelOverlap: false,
+        ...(x === "payload" && { labelExpr: sizeLabel }),
+      },
     },
     ...looks(series.map(({ name }) => name)),
   } as const;

@@ -96,7 +96,7 @@ async function run(context: Context): Promise<Outcome> {
       kind: "curve",
       name: "payload",
       title: "Blocking echo against its payload",
-      x: "payload, bytes",
+      x: "payload",
       isLogarithmic: true,
       series: Array.from(curves, ([name, points]) => ({ name, points }))
         .filter(({ points }) => points.length > 2),
