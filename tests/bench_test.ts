@@ -121,9 +121,12 @@ test("calls are counted, and what is not an echo is an error", async () => {
   assertEquals([most, inFlight], [7, 0]);
   assertEquals(new Histogram().merge(together.latency).count, together.calls);
 
-  const other = (payload: Uint8Array) => Promise.resolve(payload.map((byte) => byte + 1));
-  const failure = await callTogether(other, load).catch((error: Error) => error.message);
-  assertEquals(failure, "Not an echo: 12 bytes for 12");
+  for (const wrong of [0, 11]) {
+    const other = (payload: Uint8Array) =>
+      Promise.resolve(payload.map((byte, index) => index === wrong ? byte + 1 : byte));
+    const failure = await callTogether(other, load).catch((error: Error) => error.message);
+    assertEquals(failure, "Not an echo: 12 bytes for 12");
+  }
 });
 
 test("a bar that was not measured is missed", () => {
