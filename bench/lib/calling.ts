@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Buckets, Histogram } from "./histogram.ts";
+import { Histogram } from "./histogram.ts";
+import { LateTimer } from "./late_timer.ts";
 import type { Load, Measured } from "./load.ts";
 
 /** One blocking call with all that belongs to it; throws if the answer is not an echo. */
@@ -88,33 +89,6 @@ export async function callPaced(call: PromiseCall, load: Load): Promise<Measured
     elapsed = after - begin;
   }
   return { calls, ms: elapsed, latency: histogram.buckets() };
-}
-
-/** A timer of 1 ms that remembers by how much its turns were late. */
-class LateTimer {
-  readonly #histogram = new Histogram();
-  readonly #timer: ReturnType<typeof setInterval>;
-  #last = performance.now();
-
-  constructor() {
-    this.#timer = setInterval(() => this.#note(), 1);
-  }
-
-  /** A turn that has not come yet is late as well. */
-  stop(): void {
-    this.#note();
-    clearInterval(this.#timer);
-  }
-
-  buckets(): Buckets {
-    return this.#histogram.buckets();
-  }
-
-  #note(): void {
-    const now = performance.now();
-    this.#histogram.add((now - this.#last - 1) * 1e6);
-    this.#last = now;
-  }
 }
 
 /** An answer that is somebody else's differs in its bytes, one of another length anyway. */

@@ -23,6 +23,9 @@ export interface Load {
   readonly withTimer?: boolean;
 }
 
+/** What a server is told: to run a timer of 1 ms from now on, or to say how late it was. */
+export type TimerMessage = "start timer" | "stop timer";
+
 /** What one slice brought. */
 export interface Measured {
   readonly calls: number;
@@ -32,6 +35,8 @@ export interface Measured {
   readonly latency: Buckets;
   /** By how much more than 1 ms the timer's turns were apart, in nanoseconds. */
   readonly lateness?: Buckets;
+  /** The same of a timer in the server's event loop; where there was one. */
+  readonly serverLateness?: Buckets;
   /** What the processes of both sides have used of the processors; where it was watched. */
   readonly cpuMs?: number;
 }

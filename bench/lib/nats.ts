@@ -9,10 +9,13 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Stage } from "./stage.ts";
 
-const program = fileURLToPath(new URL("../../.tools/bench/bin/nats-server", import.meta.url));
+/** The program. */
+export const natsServer: string = fileURLToPath(
+  new URL("../../.tools/bench/bin/nats-server", import.meta.url),
+);
 
 /** Whether `scripts/setup --bench` has installed it. */
-export const hasNats: boolean = existsSync(program);
+export const hasNats: boolean = existsSync(natsServer);
 
 /** Ends the server when the conductor's end of the pipe is closed, however that happens. */
 const guard = '"$0" "$@" & read -r _; kill $!; wait';
@@ -22,7 +25,7 @@ export async function startNats(stage: Stage): Promise<string> {
   const folder = stage.path("nats");
   mkdirSync(folder);
   const args = ["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", folder];
-  const server = spawn("sh", ["-c", guard, program, ...args], {
+  const server = spawn("sh", ["-c", guard, natsServer, ...args], {
     stdio: ["pipe", "ignore", "ignore"],
   });
   const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));

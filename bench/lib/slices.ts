@@ -69,6 +69,14 @@ export class Series {
     return this.slices.reduce((all, { lateness = [] }) => all.merge(lateness), new Histogram());
   }
 
+  /** Of all slices together, in the server. */
+  get serverLateness(): Histogram {
+    return this.slices.reduce(
+      (all, { serverLateness = [] }) => all.merge(serverLateness),
+      new Histogram(),
+    );
+  }
+
   /** What was measured here for one of what was measured there, slice by slice. */
   ratios(other: Entry, figure: (slice: Slice) => number = ({ rate }) => rate): Summary {
     const pairs = this.#pairs.get(other.name) ?? [];

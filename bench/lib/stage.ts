@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
-import type { Load, Measured } from "./load.ts";
+import { type Buckets, Histogram } from "./histogram.ts";
+import type { Load, Measured, TimerMessage } from "./load.ts";
 import { Child } from "./parent.ts";
 import { type Host, nativeProgram } from "./runtimes.ts";
 import { watchUsage } from "./usage.ts";
@@ -27,6 +28,18 @@ export class Caller {
   async run(load: Load): Promise<Measured> {
     this.child.tell(load);
     return await this.child.hear<Measured>();
+  }
+
+  /** As {@linkcode run}, with a timer of 1 ms in the event loop of each side. */
+  async runWithTimers(load: Load): Promise<Measured> {
+    for (const server of this.servers) server.tell("start timer" satisfies TimerMessage);
+    const measured = await this.run({ ...load, withTimer: true });
+    const lateness = new Histogram();
+    for (const server of this.servers) {
+      server.tell("stop timer" satisfies TimerMessage);
+      lateness.merge(await server.hear<Buckets>());
+    }
+    return { ...measured, serverLateness: lateness.buckets() };
   }
 
   /** As {@linkcode run}, and what both sides have used of the processors. */

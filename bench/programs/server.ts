@@ -6,9 +6,19 @@
 import process from "node:process";
 import { contenderNamed } from "../contenders/contender.ts";
 import { listen, tell } from "../lib/child.ts";
+import { LateTimer } from "../lib/late_timer.ts";
+import type { TimerMessage } from "../lib/load.ts";
 
 const [name = "", address = ""] = process.argv.slice(2);
 const contender = await contenderNamed(name);
 if (!contender.serve) throw new Error(`The client of ${name} starts its other side itself`);
-listen(() => {});
+let timer: LateTimer | undefined;
+listen<TimerMessage>((message) => {
+  if (message === "start timer") {
+    timer = new LateTimer();
+  } else {
+    timer?.stop();
+    tell(timer?.buckets() ?? []);
+  }
+});
 await contender.serve(address, (reached) => tell({ address: reached }));

@@ -7,6 +7,8 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { arch, cpus, loadavg, release, totalmem } from "node:os";
 import { hyperfineVersion } from "../lib/hyperfine.ts";
+import { installedPath } from "../contenders/packages.ts";
+import { natsServer } from "../lib/nats.ts";
 import { type Host, programOf } from "../lib/runtimes.ts";
 
 /** What is worth knowing of this machine, by name. */
@@ -21,14 +23,39 @@ export function describeMachine(): Record<string, string> {
     bun: versionOf("bun"),
     deno: versionOf("deno"),
     node: versionOf("node"),
-    hyperfine: hyperfineVersion()?.replace("hyperfine ", "") ?? "not installed",
+    ...contenderVersions(),
+    "nats-server": numberIn(output(natsServer, ["--version"])),
+    hyperfine: numberIn(hyperfineVersion() ?? ""),
     revision: revision(),
   };
 }
 
 function versionOf(host: Host): string {
-  const [line = ""] = output(programOf(host), ["--version"]).split("\n");
-  return /\d[\w.-]*/.exec(line)?.[0] ?? "not installed";
+  return numberIn(output(programOf(host), ["--version"]));
+}
+
+function numberIn(text: string): string {
+  return /\d[\w.-]*/.exec(text)?.[0] ?? "not installed";
+}
+
+/** Of the packages that were installed for the benchmarks. */
+function contenderVersions(): Record<string, string> {
+  const wanted = new URL("../contenders/package.json", import.meta.url);
+  const { dependencies } = JSON.parse(readFileSync(wanted, "utf8")) as {
+    dependencies: Record<string, string>;
+  };
+  return Object.fromEntries(
+    Object.keys(dependencies).map((name) => [name, installedVersion(name)]),
+  );
+}
+
+function installedVersion(name: string): string {
+  try {
+    const file = installedPath(`node_modules/${name}/package.json`);
+    return (JSON.parse(readFileSync(file, "utf8")) as { version: string }).version;
+  } catch {
+    return "not installed";
+  }
 }
 
 function isVirtual(): boolean {
