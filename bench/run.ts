@@ -3,10 +3,10 @@
  *
  *     bun bench/run.ts [--short] [--only SCENARIO,…] [--out DIR] [--check] [--rounds N]
  *
- * `--short` takes two minutes, the whole a quarter of an hour. `--rounds`: slices of each contender;
- * with fewer than 40 the figures mean little, and one says whether everything runs. `--check`: exit code 1 when a bar is
- * missed or could not be measured. What is measured runs in processes of its own, in both runtimes,
- * whichever this one is.
+ * `--short` takes two minutes, the whole a quarter of an hour, on an idle machine. `--rounds`: slices
+ * of each contender; with fewer than 40 the figures mean little, and one says whether everything
+ * runs. `--check`: exit code 1 when a bar is missed or could not be measured. What is measured runs
+ * in processes of its own, in both runtimes, whichever this one is.
  *
  * @module
  */
@@ -45,10 +45,7 @@ async function main(options: Options): Promise<void> {
   const began = performance.now();
   const machine = describeMachine();
   const sections: Section[] = [];
-  for (const scenario of chosen) {
-    const section = await runOne(scenario, context);
-    sections.push(section);
-  }
+  for (const scenario of chosen) sections.push(await runOne(scenario, context));
   const seconds = Math.round((performance.now() - began) / 1e3);
   const how =
     `${isShort ? "Short form" : "Full form"}: ${rounds} slices of ${context.sliceMs} ms ` +
