@@ -8,6 +8,7 @@
 //!     zig build embed                    writes src/ffi/embedded.ts
 //!     zig build stress -- --seconds N    random operations of many threads, on this machine
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
+//!     zig build bench                    zig-out/bin/tandem-bench, for bench/run.ts
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -37,6 +38,7 @@ pub fn build(b: *std.Build) void {
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
         .stress = b.step("stress", "Let many threads do everything at random (-- --seconds N --threads N --seed N)"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
+        .bench = b.step("bench", "Build the native side of the benchmarks"),
     };
     const optimize = b.option(
         std.builtin.Optimize,
@@ -108,6 +110,8 @@ pub fn build(b: *std.Build) void {
     stress.has_side_effects = true;
     stress.addPassthruArgs();
     steps.stress.dependOn(&stress.step);
+    const bench = b.addInstallArtifact(addBench(b, optimize orelse .safe), .{});
+    steps.bench.dependOn(&bench.step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
@@ -175,6 +179,22 @@ fn addTool(b: *std.Build, name: []const u8, path: []const u8) *std.Build.Step.Co
     return b.addExecutable(.{
         .name = name,
         .root_module = b.createModule(.{ .root_source_file = b.path(path), .target = b.graph.host }),
+    });
+}
+
+/// As the library is built, for this machine. With the machine's C library, from which the library
+/// borrows a clock that does not enter the kernel.
+fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "tandem-bench",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/bench.zig"),
+            .target = b.resolveTargetQuery(.{ .cpu_model = .baseline }),
+            .optimize = optimize,
+            .link_libc = true,
+            .strip = true,
+        }),
+        .use_llvm = true,
     });
 }
 

@@ -99,7 +99,7 @@ async function start(
   target: Target,
   form: Form,
 ): Promise<Child> {
-  const child = new Child(runtime, new URL(`death/${role}.ts`, import.meta.url), [
+  const child = Child.of(runtime, new URL(`death/${role}.ts`, import.meta.url), [
     target.name,
     form,
   ]);

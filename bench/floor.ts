@@ -7,67 +7,66 @@
  *
  * @module
  */
-import { tmpdir } from "node:os";
-import { rmSync } from "node:fs";
 import { judge, parseOptions } from "./lib/options.ts";
-import { Child } from "./lib/parent.ts";
-import { type Runtime, runtimes } from "./lib/runtimes.ts";
-import { fixed, summarize, type Summary, whole } from "./lib/stats.ts";
-import { Target } from "./lib/target.ts";
+import {
+  blockingTimeEvery,
+  entryOf,
+  type Pair,
+  pairs,
+  startChannel,
+  startUnix,
+  together,
+} from "./lib/pairs.ts";
+import type { Runtime } from "./lib/runtimes.ts";
+import { alternate, type Entry, seriesOf } from "./lib/slices.ts";
+import { Stage } from "./lib/stage.ts";
+import { fixed, type Summary, whole } from "./lib/stats.ts";
 
-/** Calls a second of each slice, which client.ts reports. */
-export interface Slices {
-  readonly into: number[];
-  readonly plain: number[];
-  readonly socket: number[];
+/** Calls a second. */
+interface Measured {
+  readonly into: Summary;
+  readonly plain: Summary;
+  readonly socket: Summary;
 }
 
+const bytes = 12;
 const sliceMs = 50;
 /** Calls a second in the best slice, by the runtime of the client. */
 const bars: Readonly<Record<Runtime, number>> = { bun: 1_000_000, deno: 600_000 };
 
-if (import.meta.main) await main();
+await main();
 
 async function main(): Promise<void> {
   const options = parseOptions("slices", 25);
   const rows: Record<string, unknown> = {};
   const results = [];
-  for (const client of runtimes) {
-    for (const server of runtimes) {
-      const pair = `${client} → ${server}`;
-      const slices = await measure(client, server, options.count);
-      const socket = summarize(slices.socket);
-      const into = summarize(slices.into);
-      rows[`${pair}  into`] = row(into, socket);
-      rows[`${pair}`] = row(summarize(slices.plain), socket);
-      rows[`${pair}  socket`] = row(socket, socket);
-      results.push({
-        what: `${pair}: best of ${into.count} slices ${whole(into.max)} ≥ ${whole(bars[client])}`,
-        met: into.max >= bars[client],
-      });
-    }
+  for (const pair of pairs) {
+    const { into, plain, socket } = await measure(pair, options.count);
+    rows[`${pair.name}  into`] = row(into, socket);
+    rows[`${pair.name}`] = row(plain, socket);
+    rows[`${pair.name}  socket`] = row(socket, socket);
+    const bar = bars[pair.client];
+    results.push({
+      what: `${pair.name}: best of ${into.count} slices ${whole(into.max)} ≥ ${whole(bar)}`,
+      met: into.max >= bar,
+    });
   }
-  console.log(`calls a second, 12 bytes, client → server, slices of ${sliceMs} ms`);
+  console.log(`calls a second, ${bytes} bytes, client → server, slices of ${sliceMs} ms`);
   console.table(rows);
   judge(results, options);
 }
 
-async function measure(client: Runtime, server: Runtime, slices: number): Promise<Slices> {
-  using target = new Target("floor");
-  const path = `${tmpdir()}/${target.name}.sock`;
-  await using echo = new Child(server, new URL("floor/server.ts", import.meta.url), [target.name]);
-  await using socket = new Child(server, new URL("floor/socket_server.ts", import.meta.url), [
-    path,
-  ]);
-  await echo.hear();
-  await socket.hear();
-  const args = [target.name, path, `${slices}`, `${sliceMs}`];
-  await using caller = new Child(client, new URL("floor/client.ts", import.meta.url), args);
-  try {
-    return await caller.hear<Slices>();
-  } finally {
-    rmSync(path, { force: true });
-  }
+async function measure(pair: Pair, rounds: number): Promise<Measured> {
+  await using stage = new Stage();
+  const channel = await startChannel(stage, pair, "channel_blocking");
+  const load = { bytes, timeEvery: blockingTimeEvery };
+  const into = entryOf("into", channel, { ...load, form: "into" });
+  const plain = entryOf("plain", channel, { ...load, form: "fresh" });
+  const unix = await startUnix(stage, pair, "unix_own");
+  const socket = entryOf("socket", unix, together(bytes, 1));
+  const results = await alternate([into, plain, socket], { rounds, sliceMs });
+  const rates = (entry: Entry): Summary => seriesOf(results, entry).rates;
+  return { into: rates(into), plain: rates(plain), socket: rates(socket) };
 }
 
 function row(summary: Summary, socket: Summary): Record<string, string> {

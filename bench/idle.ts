@@ -38,7 +38,7 @@ const waits: readonly Wait[] = [
 ];
 
 /** How much more than the socket's process a process may use and still count as idle. */
-const marginMsPerSecond = 1;
+export const marginMsPerSecond: number = 1;
 const marginWakeupsPerSecond = 2;
 
 interface Waiting {
@@ -49,37 +49,60 @@ interface Waiting {
 
 if (import.meta.main) await main();
 
+/** What a process that waits has used beyond the one with the socket. */
+export interface Excess {
+  /** Runtime and wait. */
+  readonly name: string;
+  readonly runtime: Runtime;
+  /** Milliseconds of processor time a second. */
+  readonly msPerSecond: number;
+  readonly wakeupsPerSecond: number;
+}
+
+/** What was used, for the reader, and what of it is held to a bar. */
+export interface Idleness {
+  readonly rows: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  readonly excesses: readonly Excess[];
+}
+
 async function main(): Promise<void> {
   const options = parseOptions("seconds", 10);
+  const { rows, excesses } = await measureIdle(options.count);
+  console.log(`used in ${options.count} s of waiting`);
+  console.table(rows);
+  judge(excesses.map(barOf), options);
+}
+
+/** What all processes use in so many seconds of waiting, by runtime and wait. */
+export async function measureIdle(seconds: number): Promise<Idleness> {
   await using stack = new AsyncDisposableStack();
   const waiting: Waiting[] = [];
   for (const runtime of runtimes) waiting.push(...await startAll(runtime, stack));
   // What starting leaves to be done (compilers, collectors) is not waiting.
   await sleep(3_000);
   const watches = waiting.map(({ pid }) => watchUsage(pid));
-  await sleep(options.count * 1e3);
+  await sleep(seconds * 1e3);
   const used = watches.map((usage) => usage());
 
-  const rows: Record<string, unknown> = {};
-  const bars: Bar[] = [];
+  const rows: Record<string, Record<string, string>> = {};
+  const excesses: Excess[] = [];
   waiting.forEach(({ runtime, wait }, index) => {
     const usage = used[index]!;
-    rows[`${runtime}, ${wait}`] = {
-      "user + system, ms": usage.cpuMs,
+    const name = `${runtime}, ${wait}`;
+    rows[name] = {
+      "user + system, ms": `${usage.cpuMs}`,
       "ran, ms": fixed(usage.ranMs, 2),
-      "wake-ups": usage.wakeups,
-      "of all threads": usage.allWakeups,
+      "wake-ups": `${usage.wakeups}`,
+      "of all threads": `${usage.allWakeups}`,
     };
     // A blocking wait looks at the holder in slices and the socket is what it is compared with.
     if (wait === "receiveSync()" || wait === "Unix socket") return;
     const socket = waiting.findIndex((other) =>
       other.runtime === runtime && other.wait === "Unix socket"
     );
-    bars.push(barOf(`${runtime}, ${wait}`, usage, used[socket]!, options.count));
+    excesses.push({ name, runtime, ...excessOf(usage, used[socket]!, seconds) });
   });
-  console.log(`used in ${options.count} s of waiting`);
-  console.table(rows);
-  judge(bars, options);
+  return { rows, excesses };
 }
 
 /**
@@ -103,7 +126,7 @@ async function startAll(runtime: Runtime, stack: AsyncDisposableStack): Promise<
   const waiting: Waiting[] = [];
   for (const wait of waits) {
     const module = new URL("idle/waiter.ts", import.meta.url);
-    const child = stack.use(new Child(runtime, module, [wait, targets[wait]]));
+    const child = stack.use(Child.of(runtime, module, [wait, targets[wait]]));
     await child.hear();
     if (wait === "Unix socket") connectTo(path, stack);
     waiting.push({ runtime, wait, pid: child.pid });
@@ -117,14 +140,22 @@ function connectTo(path: string, stack: AsyncDisposableStack): void {
   stack.defer(() => void connection.destroy());
 }
 
-function barOf(name: string, usage: Usage, socket: Usage, seconds: number): Bar {
+function excessOf(
+  usage: Usage,
+  socket: Usage,
+  seconds: number,
+): Pick<Excess, "msPerSecond" | "wakeupsPerSecond"> {
   const ms = Number.isNaN(usage.ranMs) ? usage.cpuMs - socket.cpuMs : usage.ranMs - socket.ranMs;
   const wakeups = usage.wakeups - socket.wakeups;
-  const above = `${fixed(ms / seconds, 2)} ms and ${fixed(wakeups / seconds, 1)} wake-ups a second`;
+  return { msPerSecond: ms / seconds, wakeupsPerSecond: wakeups / seconds };
+}
+
+function barOf({ name, msPerSecond, wakeupsPerSecond }: Excess): Bar {
+  const above = `${fixed(msPerSecond, 2)} ms and ${fixed(wakeupsPerSecond, 1)} wake-ups a second`;
   return {
     what: `${name}: ${above} above the socket's ` +
       `≤ ${marginMsPerSecond} ms and ${marginWakeupsPerSecond}`,
-    met: ms <= marginMsPerSecond * seconds && wakeups <= marginWakeupsPerSecond * seconds,
+    met: msPerSecond <= marginMsPerSecond && wakeupsPerSecond <= marginWakeupsPerSecond,
   };
 }
 

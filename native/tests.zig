@@ -3,6 +3,7 @@
 test {
     _ = @import("abi.zig");
     _ = @import("bells.zig");
+    _ = @import("bench/driver.zig");
     _ = @import("handle.zig");
     _ = @import("layout.zig");
     _ = @import("lib.zig");

@@ -6,7 +6,7 @@
 import process from "node:process";
 import { Client, Server } from "../../mod.ts";
 import { listen, tell } from "../lib/child.ts";
-import { serveSocket } from "../lib/sockets.ts";
+import { contender as unixSocket } from "../contenders/unix_own.ts";
 import type { Wait } from "../idle.ts";
 
 const [wait, target = ""] = process.argv.slice(2) as [Wait, string];
@@ -45,6 +45,6 @@ switch (wait) {
     break;
   }
   case "Unix socket":
-    serveSocket(target);
+    await unixSocket.serve?.(target, () => {});
     tell("ready");
 }

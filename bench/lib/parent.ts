@@ -7,26 +7,25 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { commandFor, type Runtime } from "./runtimes.ts";
+import { type Command, commandFor, type Host } from "./runtimes.ts";
 
 const running = new Set<Child>();
 process.on("exit", () => running.forEach((child) => child.kill()));
 
 /** A process that a benchmark started. What it prints on its standard error is shown. */
 export class Child implements AsyncDisposable {
-  readonly runtime: Runtime;
   /** Its exit. */
   readonly ended: Promise<void>;
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #name: string;
 
-  constructor(runtime: Runtime, module: URL, args: readonly string[] = []) {
-    const command = commandFor(runtime, module, args, ["--allow-all"]);
-    const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "inherit"] });
-    this.runtime = runtime;
+  /** Starts a program that is no module. */
+  constructor(name: string, command: Command) {
+    const { program, args } = command;
+    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
     this.#process = child;
-    this.#name = `${runtime} ${module.pathname.split("/").slice(-2).join("/")}`;
+    this.#name = name;
     this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
     this.ended = new Promise<void>((resolve, reject) => {
       child.once("error", reject);
@@ -37,6 +36,12 @@ export class Child implements AsyncDisposable {
     this.ended.catch(() => {});
     // It may have been killed.
     child.stdin.on("error", () => {});
+  }
+
+  /** Starts a module. */
+  static of(host: Host, module: URL, args: readonly string[] = []): Child {
+    const name = [host, ...module.pathname.split("/").slice(-2), ...args].join(" ");
+    return new Child(name, commandFor(host, module, args, ["--allow-all"]));
   }
 
   get pid(): number {

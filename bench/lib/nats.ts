@@ -1,0 +1,45 @@
+/**
+ * A NATS server for the length of a scenario.
+ *
+ * @module
+ */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Stage } from "./stage.ts";
+
+/** The program. */
+export const natsServer: string = fileURLToPath(
+  new URL("../../.tools/bench/bin/nats-server", import.meta.url),
+);
+
+/** Whether `scripts/setup --bench` has installed it. */
+export const hasNats: boolean = existsSync(natsServer);
+
+/** Ends the server when the conductor's end of the pipe is closed, however that happens. */
+const guard = '"$0" "$@" & read -r _; kill $!; wait';
+
+/** Starts it on a port that is free, and says where it is. */
+export async function startNats(stage: Stage): Promise<string> {
+  const folder = stage.path("nats");
+  mkdirSync(folder);
+  const args = ["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", folder];
+  const server = spawn("sh", ["-c", guard, natsServer, ...args], {
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  const ended = new Promise<void>((resolve) => server.once("exit", () => resolve()));
+  stage.defer(async () => {
+    server.stdin.end();
+    await ended;
+  });
+  const deadline = performance.now() + 10_000;
+  while (performance.now() < deadline) {
+    const [file] = readdirSync(folder);
+    const text = file ? readFileSync(join(folder, file), "utf8") : "";
+    // Empty until it is written.
+    if (text.endsWith("}")) return (JSON.parse(text) as { nats: [string] }).nats[0];
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error("nats-server has not started within 10 s");
+}

@@ -1,0 +1,143 @@
+/**
+ * What a scenario brings: tables, plots, and what is to be held.
+ *
+ * @module
+ */
+import type { Histogram } from "./histogram.ts";
+import type { Pace, Series } from "./slices.ts";
+import { fixed, whole } from "./stats.ts";
+
+/** One scenario of the suite. */
+export interface Scenario {
+  /** For the command line. */
+  readonly name: string;
+  readonly title: string;
+  /** What is measured and how. */
+  readonly about: string;
+  run(context: Context): Promise<Outcome>;
+}
+
+/** How a scenario is to be run. */
+export interface Context extends Pace {
+  /** Fewer points of each curve, shorter slices. */
+  readonly isShort: boolean;
+}
+
+/** What it brought. */
+export interface Outcome {
+  readonly tables: readonly Table[];
+  readonly plots?: readonly Plot[];
+  readonly bars?: readonly Bar[];
+  /** What the reader has to know beside the figures. */
+  readonly notes?: readonly string[];
+}
+
+/** Rows of the same columns. */
+export interface Table {
+  readonly title: string;
+  readonly rows: readonly Readonly<Record<string, string>>[];
+}
+
+/** What a figure is held to. */
+export interface Bar {
+  /** The scenario and what of it. */
+  readonly what: string;
+  readonly measured: number;
+  /** Whether the figure is to be as small as possible. */
+  readonly isLimit?: boolean;
+  readonly must: number;
+  /** Missing where there is none beyond what must hold. */
+  readonly goal?: number;
+  /** How figures are written. */
+  readonly write: (value: number) => string;
+}
+
+/** Whether a bar is met; what could not be measured is not. */
+export function isMet({ measured, isLimit = false }: Bar, value: number): boolean {
+  return isLimit ? measured <= value : measured >= value;
+}
+
+/** A picture. */
+export type Plot = LatencyPlot | CurvePlot | RatePlot;
+
+/** Latencies of each contender, by how many of the calls were no slower. */
+export interface LatencyPlot {
+  readonly kind: "latency";
+  readonly name: string;
+  readonly title: string;
+  readonly series: readonly { readonly name: string; readonly histogram: Histogram }[];
+}
+
+/** Calls a second against something. */
+export interface CurvePlot {
+  readonly kind: "curve";
+  readonly name: string;
+  readonly title: string;
+  readonly x: string;
+  readonly isLogarithmic: boolean;
+  readonly series: readonly { readonly name: string; readonly points: readonly Point[] }[];
+}
+
+/** One point of a curve: the median of the slices and their quartiles. */
+export interface Point {
+  readonly x: number;
+  readonly median: number;
+  readonly q1: number;
+  readonly q3: number;
+}
+
+/** Calls a second of contenders that have nothing else in common. */
+export interface RatePlot {
+  readonly kind: "rates";
+  readonly name: string;
+  readonly title: string;
+  readonly series: readonly (Omit<Point, "x"> & { readonly name: string })[];
+}
+
+/** The columns of calls a second. */
+export function rateColumns(series: Series): Record<string, string> {
+  const { max, q3, median, q1 } = series.rates;
+  return { best: whole(max), q3: whole(q3), median: whole(median), q1: whole(q1) };
+}
+
+/** The columns of latencies, in microseconds, over all slices. */
+export function latencyColumns({ latency }: Series): Record<string, string> {
+  const at = (fraction: number) => micros(latency.quantile(fraction));
+  return { "p50, µs": at(0.5), "p99, µs": at(0.99), "p99.9, µs": at(0.999) };
+}
+
+/** One column for a ratio: its median and quartiles. */
+export function ratioText(
+  { median, q1, q3 }: { median: number; q1: number; q3: number },
+): string {
+  if (Number.isNaN(median)) return "—";
+  return `${significant(median)} (${significant(q1)}–${significant(q3)})`;
+}
+
+/** A point of a curve. */
+export function pointOf(x: number, series: Series): Point {
+  const { median, q1, q3 } = series.rates;
+  return { x, median, q1, q3 };
+}
+
+/** Nanoseconds as microseconds. */
+export function micros(ns: number): string {
+  return Number.isNaN(ns) ? "—" : significant(ns / 1e3);
+}
+
+/** `0.7` as `"70 %"`. */
+export function percent(value: number): string {
+  return `${fixed(value * 100, 0)} %`;
+}
+
+/** `4.321` as `"4.32 ×"`. */
+export function times(value: number): string {
+  return `${significant(value)} ×`;
+}
+
+/** Three digits that count. */
+export function significant(value: number): string {
+  if (value === 0 || !Number.isFinite(value)) return `${value}`;
+  const digits = 2 - Math.floor(Math.log10(Math.abs(value)));
+  return digits <= 0 ? whole(value) : fixed(value, Math.min(digits, 6));
+}

@@ -1,0 +1,77 @@
+/**
+ * Who calls and who serves: every pair of runtimes, through a channel or a Unix socket.
+ *
+ * @module
+ */
+import type { ChannelOptions } from "../../mod.ts";
+import type { Load } from "./load.ts";
+import { type Runtime, runtimes } from "./runtimes.ts";
+import type { Entry } from "./slices.ts";
+import type { Caller, Stage } from "./stage.ts";
+
+/** A client's runtime and a server's. */
+export interface Pair {
+  readonly client: Runtime;
+  readonly server: Runtime;
+  /** `"bun → deno"`. */
+  readonly name: string;
+}
+
+/** All four. */
+export const pairs: readonly Pair[] = runtimes.flatMap((client) =>
+  runtimes.map((server) => ({ client, server, name: `${client} → ${server}` }))
+);
+
+/** The two that stay in one runtime. */
+export const samePairs: readonly Pair[] = pairs.filter(({ client, server }) => client === server);
+
+/** All, or in the short form those that stay in one runtime. */
+export function pairsFor({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
+  return isShort ? samePairs : pairs;
+}
+
+/**
+ * Starts both sides of a channel; `contender` is one of `contenders/channel_*.ts`. `prepare` has the
+ * channel for itself before.
+ */
+export async function startChannel(
+  stage: Stage,
+  { client, server }: Pair,
+  contender: string,
+  options: ChannelOptions = {},
+  prepare: (target: string) => void | Promise<void> = () => {},
+): Promise<Caller> {
+  const target = contender === "channel_int" ? stage.intChannel() : stage.channel(options);
+  await prepare(target);
+  const { child } = await stage.serve(server, contender, target);
+  return await stage.call(client, contender, target, [child]);
+}
+
+/** Starts both sides of a Unix socket; `contender` is one of `contenders/unix_*.ts`. */
+export async function startUnix(
+  stage: Stage,
+  { client, server }: Pair,
+  contender: string,
+): Promise<Caller> {
+  const { child, address } = await stage.serve(server, contender, stage.path("sock"));
+  return await stage.call(client, contender, address, [child]);
+}
+
+/** Of blocking calls, one in so many is timed. */
+export const blockingTimeEvery = 32;
+
+/** An entry whose client does the same in each slice. */
+export function entryOf(
+  name: string,
+  caller: Caller,
+  load: Omit<Load, "ms">,
+  against: readonly Entry[] = [],
+): Entry {
+  return { name, run: (ms) => caller.run({ ...load, ms }), against };
+}
+
+/** The load of a promise client that keeps so many calls outstanding. */
+export function together(bytes: number, outstanding: number): Omit<Load, "ms"> {
+  // With one call at a time the clock of one call's end is that of the next one's beginning.
+  return { bytes, outstanding, timeEvery: outstanding === 1 ? 1 : 16 };
+}

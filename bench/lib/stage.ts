@@ -1,0 +1,148 @@
+/**
+ * The processes and files of one scenario. All of them are gone when it ends, however it ends.
+ *
+ * @module
+ */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
+import { type Buckets, Histogram } from "./histogram.ts";
+import type { Load, Measured, TimerMessage } from "./load.ts";
+import { Child } from "./parent.ts";
+import { type Host, nativeProgram } from "./runtimes.ts";
+import { watchUsage } from "./usage.ts";
+
+/** A process that runs slices. */
+export class Caller {
+  readonly child: Child;
+  /** The other side's processes, where they are this client's alone. */
+  readonly servers: readonly Child[];
+
+  constructor(child: Child, servers: readonly Child[] = []) {
+    this.child = child;
+    this.servers = servers;
+  }
+
+  async run(load: Load): Promise<Measured> {
+    this.child.tell(load);
+    return await this.child.hear<Measured>();
+  }
+
+  /** As {@linkcode run}, with a timer of 1 ms in the event loop of each side. */
+  async runWithTimers(load: Load): Promise<Measured> {
+    for (const server of this.servers) server.tell("start timer" satisfies TimerMessage);
+    const measured = await this.run({ ...load, withTimer: true });
+    const lateness = new Histogram();
+    for (const server of this.servers) {
+      server.tell("stop timer" satisfies TimerMessage);
+      lateness.merge(await server.hear<Buckets>());
+    }
+    return { ...measured, serverLateness: lateness.buckets() };
+  }
+
+  /** As {@linkcode run}, and what both sides have used of the processors. */
+  async runWatched(load: Load): Promise<Measured> {
+    const watches = [this.child, ...this.servers].map(({ pid }) => watchUsage(pid));
+    const measured = await this.run(load);
+    const used = watches.map((usage) => usage());
+    const cpuMs = used.reduce((sum, { ranMs, cpuMs }) => sum + (ranMs || cpuMs), 0);
+    return { ...measured, cpuMs };
+  }
+}
+
+/** A server and where it can be reached. */
+export interface Served {
+  readonly child: Child;
+  readonly address: string;
+}
+
+/** Starts what a scenario needs. */
+export class Stage implements AsyncDisposable {
+  readonly #stack: AsyncDisposableStack = new AsyncDisposableStack();
+  readonly #folder: string;
+  #files = 0;
+
+  constructor() {
+    // Memory where there is any: channels are made for it.
+    const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
+    this.#folder = mkdtempSync(join(parent, "tandem-bench-"));
+    const remove = (): void => rmSync(this.#folder, { recursive: true, force: true });
+    process.on("exit", remove);
+    this.#stack.defer(() => {
+      process.off("exit", remove);
+      remove();
+    });
+  }
+
+  /** A path that nobody uses. */
+  path(suffix: string): string {
+    this.#files += 1;
+    return join(this.#folder, `${this.#files}.${suffix}`);
+  }
+
+  /** A new channel's target. */
+  channel(options: ChannelOptions = {}): string {
+    const target = this.path("tandem");
+    Server.create(target, options).close();
+    return target;
+  }
+
+  /** A new channel for integers. */
+  intChannel(): string {
+    const target = this.path("tandem");
+    IntServer.create(target).close();
+    return target;
+  }
+
+  /** Starts a server of a contender. */
+  async serve(host: Host, contender: string, address: string): Promise<Served> {
+    const child = this.use(Child.of(host, program("server"), [contender, address]));
+    return { child, address: (await child.hear<{ address: string }>()).address };
+  }
+
+  /** Starts a client of a contender, or one of several. */
+  async call(
+    host: Host,
+    contender: string,
+    address: string,
+    servers: readonly Child[] = [],
+  ): Promise<Caller> {
+    const child = this.use(Child.of(host, program("client"), [contender, address]));
+    await child.hear();
+    return new Caller(child, servers);
+  }
+
+  /** Starts a program of native/bench.zig. */
+  async native(...args: readonly string[]): Promise<Caller> {
+    const name = ["tandem-bench", ...args].join(" ");
+    const child = this.use(new Child(name, { program: nativeProgram, args }));
+    await child.hear();
+    return new Caller(child);
+  }
+
+  /** A channel's echo in native code on both sides. */
+  async control(options: ChannelOptions = {}): Promise<Caller> {
+    const target = this.channel(options);
+    await this.native("serve", target);
+    return await this.native("call", target);
+  }
+
+  /** Something else that ends with the scenario. */
+  use<Resource extends AsyncDisposable>(resource: Resource): Resource {
+    return this.#stack.use(resource);
+  }
+
+  defer(end: () => void | Promise<void>): void {
+    this.#stack.defer(end);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#stack.disposeAsync();
+  }
+}
+
+function program(name: string): URL {
+  return new URL(`../programs/${name}.ts`, import.meta.url);
+}

@@ -1,0 +1,7 @@
+/**
+ * Nothing: how long a runtime takes to start and to end.
+ *
+ * @module
+ */
+
+export {};

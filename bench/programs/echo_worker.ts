@@ -1,0 +1,13 @@
+/**
+ * A Worker that sends back what it gets.
+ *
+ * @module
+ */
+
+interface WorkerScope {
+  onmessage: ((event: { data: unknown }) => void) | null;
+  postMessage(message: unknown): void;
+}
+
+const scope = globalThis as unknown as WorkerScope;
+scope.onmessage = ({ data }) => scope.postMessage(data);

@@ -1,0 +1,24 @@
+/**
+ * Echoes through one contender. Arguments: the contender's name, the address.
+ *
+ * @module
+ */
+import process from "node:process";
+import { contenderNamed } from "../contenders/contender.ts";
+import { listen, tell } from "../lib/child.ts";
+import { LateTimer } from "../lib/late_timer.ts";
+import type { TimerMessage } from "../lib/load.ts";
+
+const [name = "", address = ""] = process.argv.slice(2);
+const contender = await contenderNamed(name);
+if (!contender.serve) throw new Error(`The client of ${name} starts its other side itself`);
+let timer: LateTimer | undefined;
+listen<TimerMessage>((message) => {
+  if (message === "start timer") {
+    timer = new LateTimer();
+  } else {
+    timer?.stop();
+    tell(timer?.buckets() ?? []);
+  }
+});
+await contender.serve(address, (reached) => tell({ address: reached }));

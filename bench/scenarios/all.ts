@@ -1,0 +1,38 @@
+/**
+ * The scenarios, in the order in which they are run.
+ *
+ * @module
+ */
+import type { Scenario } from "../lib/outcome.ts";
+import { scenario as alternatives } from "./alternatives.ts";
+import { scenario as attached } from "./attached.ts";
+import { scenario as blocking } from "./blocking.ts";
+import { scenario as clients } from "./clients.ts";
+import { scenario as idle } from "./idle.ts";
+import { scenario as inPlace } from "./in_place.ts";
+import { scenario as paced } from "./paced.ts";
+import { scenario as payload } from "./payload.ts";
+import { scenario as predecessor } from "./predecessor.ts";
+import { scenario as promiseMany } from "./promise_many.ts";
+import { scenario as promiseOne } from "./promise_one.ts";
+import { scenario as slots } from "./slots.ts";
+import { scenario as start } from "./start.ts";
+import { scenario as timers } from "./timers.ts";
+
+/** All of them. */
+export const scenarios: readonly Scenario[] = [
+  blocking,
+  payload,
+  inPlace,
+  promiseOne,
+  promiseMany,
+  paced,
+  timers,
+  clients,
+  slots,
+  attached,
+  start,
+  idle,
+  predecessor,
+  alternatives,
+];

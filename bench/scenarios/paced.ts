@@ -1,0 +1,92 @@
+/**
+ * A promise call now and then: what waiting well is worth.
+ *
+ * @module
+ */
+import {
+  type Bar,
+  type Context,
+  latencyColumns,
+  micros,
+  type Outcome,
+  ratioText,
+  type Scenario,
+  significant,
+  times,
+} from "../lib/outcome.ts";
+import { type Pair, pairsFor, startChannel, startUnix } from "../lib/pairs.ts";
+import { alternate, type Entry, seriesOf, type Slice } from "../lib/slices.ts";
+import { type Caller, Stage } from "../lib/stage.ts";
+import { summarize } from "../lib/stats.ts";
+
+const p50Must = { bun: 1.15, deno: 1.25 };
+
+export const scenario: Scenario = {
+  name: "paced",
+  title: "Promise echo, one call a millisecond",
+  about:
+    "One call of 12 bytes, then a timer of 1 ms, then the next. Both event loops fall asleep in " +
+    "between. `CPU` is what all threads of the client's and of the server's process have used, as " +
+    "the scheduler counts it, for one call.",
+  run,
+};
+
+const cpuOfCall = ({ cpuMs = NaN, calls }: Slice): number => cpuMs / calls;
+const p50Of = ({ p50 }: Slice): number => p50;
+
+async function run(context: Context): Promise<Outcome> {
+  await using stage = new Stage();
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
+    const socket = await startUnix(stage, pair, "unix_own");
+    const channel = await startChannel(stage, pair, "channel_promise");
+    const unix = watched(`${pair.name}, Unix socket`, socket);
+    entries.push({ pair, entry: { ...watched(pair.name, channel), against: [unix] }, unix });
+  }
+  // A slice has to have some calls in it.
+  const sliceMs = Math.max(context.sliceMs, 16);
+  const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
+  const bars: Bar[] = [];
+  const rows: Record<string, string>[] = [];
+  for (const { pair, entry, unix } of entries) {
+    const series = seriesOf(results, entry);
+    const p50s = series.ratios(unix, p50Of);
+    const cpu = series.ratios(unix, cpuOfCall);
+    for (const each of [seriesOf(results, entry), seriesOf(results, unix)]) {
+      const { median } = summarize(each.slices.map(cpuOfCall));
+      rows.push({
+        "": each.name,
+        calls: `${each.latency.count}`,
+        "median of the slices' p50, µs": micros(each.p50s.median),
+        ...latencyColumns(each),
+        "p50 of the socket's": each === series ? ratioText(p50s) : "",
+        "CPU, µs a call": significant(median * 1e3),
+        "CPU of the socket's": each === series ? ratioText(cpu) : "",
+      });
+    }
+    const name = `promise, one call a millisecond, ${pair.name}`;
+    const limit = { isLimit: true, write: times };
+    bars.push(
+      {
+        what: `${name}, p50 of the Unix socket's`,
+        measured: p50s.median,
+        must: p50Must[pair.client],
+        goal: 1,
+        ...limit,
+      },
+      {
+        what: `${name}, CPU of the Unix socket's`,
+        measured: cpu.median,
+        must: 1.3,
+        goal: 1,
+        ...limit,
+      },
+    );
+  }
+  return { tables: [{ title: "Latency and processor time", rows }], bars };
+}
+
+function watched(name: string, caller: Caller): Entry {
+  const load = { bytes: 12, timeEvery: 1, pauseMs: 1 };
+  return { name, run: (ms) => caller.runWatched({ ...load, ms }) };
+}

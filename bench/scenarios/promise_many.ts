@@ -1,0 +1,133 @@
+/**
+ * Promise calls, many at a time.
+ *
+ * @module
+ */
+import {
+  type Bar,
+  type Context,
+  latencyColumns,
+  type Outcome,
+  type Point,
+  pointOf,
+  rateColumns,
+  ratioText,
+  type Scenario,
+  times,
+} from "../lib/outcome.ts";
+import {
+  entryOf,
+  type Pair,
+  pairs,
+  samePairs,
+  startChannel,
+  startUnix,
+  together,
+} from "../lib/pairs.ts";
+import { alternate, type Entry, type Results, seriesOf } from "../lib/slices.ts";
+import { type Caller, Stage } from "../lib/stage.ts";
+
+const bars = { bun: { must: 4, goal: 8 }, deno: { must: 2.5, goal: 4 } };
+const barAt = 64;
+const sockets = { "unix_own": "Unix socket", "unix_net": "Unix socket, node:net" };
+
+export const scenario: Scenario = {
+  name: "promise-many",
+  title: "Promise echo, many outstanding",
+  about:
+    "So many loops of `await client.request(payload)` at the same time, 12 bytes, beside Unix " +
+    "sockets of the same two runtimes through the runtime's own interface and through `node:net`. " +
+    "All that is to be sent in one microtask checkpoint is written to a socket at once, on both " +
+    "sides. The bar is about the quicker one of the sockets.",
+  run,
+};
+
+/** One pair's clients. */
+interface Callers {
+  readonly pair: Pair;
+  readonly channel: Caller;
+  readonly sockets: readonly { readonly name: string; readonly caller: Caller }[];
+}
+
+async function run(context: Context): Promise<Outcome> {
+  await using stage = new Stage();
+  const callers: Callers[] = [];
+  for (const pair of pairs) {
+    const started = [];
+    for (const [contender, name] of Object.entries(sockets)) {
+      const caller = await startUnix(stage, pair, contender);
+      started.push({ name: `${pair.name}, ${name}`, caller });
+    }
+    const channel = await startChannel(stage, pair, "channel_promise");
+    callers.push({ pair, channel, sockets: started });
+  }
+
+  const levels = context.isShort ? [8, barAt] : [1, 4, 16, barAt, 128, 256];
+  const rows: Record<string, string>[] = [];
+  const curves = new Map<string, Point[]>();
+  const met: Bar[] = [];
+  let atBar: Results = new Map();
+  for (const outstanding of levels) {
+    const load = together(12, outstanding);
+    const entries = callers
+      .filter(({ pair }) => outstanding === barAt || samePairs.includes(pair))
+      .map(({ pair, channel, sockets }) => {
+        const others = sockets.map(({ name, caller }) => entryOf(name, caller, load));
+        return { pair, others, entry: entryOf(pair.name, channel, load, others) };
+      });
+    const results = await alternate(entries.map(({ entry }) => entry), context);
+    for (const { entry, others } of entries) {
+      const series = seriesOf(results, entry);
+      const quicker = quickest(results, others);
+      for (const each of [series, ...others.map((other) => seriesOf(results, other))]) {
+        rows.push({
+          outstanding: `${outstanding}`,
+          "": each.name,
+          ...rateColumns(each),
+          ...latencyColumns(each),
+          "of the quicker socket": each === series ? ratioText(series.ratios(quicker)) : "",
+        });
+        curves.set(each.name, [...curves.get(each.name) ?? [], pointOf(outstanding, each)]);
+      }
+    }
+    if (outstanding !== barAt) continue;
+    atBar = results;
+    for (const { pair, entry, others } of entries) {
+      const quicker = quickest(results, others);
+      met.push({
+        what: `promise, ${barAt} outstanding, ${pair.name}, of the quicker Unix socket`,
+        measured: seriesOf(results, entry).ratios(quicker).median,
+        ...bars[pair.client],
+        write: times,
+      });
+    }
+  }
+  return {
+    tables: [{ title: "Calls a second", rows }],
+    plots: [
+      {
+        kind: "curve",
+        name: "outstanding",
+        title: "Promise echo, 12 bytes, against the calls outstanding",
+        x: "calls outstanding",
+        isLogarithmic: true,
+        series: Array.from(curves, ([name, points]) => ({ name, points }))
+          .filter(({ points }) => points.length > 1),
+      },
+      {
+        kind: "latency",
+        name: "promise-many-latency",
+        title: `Promise echo, ${barAt} outstanding`,
+        series: [...atBar.values()].map(({ name, latency }) => ({ name, histogram: latency })),
+      },
+    ],
+    bars: met,
+  };
+}
+
+function quickest(results: Results, entries: readonly Entry[]): Entry {
+  return entries.reduce((best, entry) => {
+    const isQuicker = seriesOf(results, entry).rates.median > seriesOf(results, best).rates.median;
+    return isQuicker ? entry : best;
+  });
+}

@@ -1,0 +1,85 @@
+/**
+ * One promise call after another.
+ *
+ * @module
+ */
+import {
+  type Bar,
+  type Context,
+  latencyColumns,
+  micros,
+  type Outcome,
+  rateColumns,
+  ratioText,
+  type Scenario,
+  times,
+} from "../lib/outcome.ts";
+import { entryOf, type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
+import { Stage } from "../lib/stage.ts";
+
+const bars = {
+  bun: { p50: { must: 3_000, goal: 1_000 }, ratio: { must: 25 } },
+  deno: { p50: { must: 6_000, goal: 2_000 }, ratio: { must: 10 } },
+};
+
+export const scenario: Scenario = {
+  name: "promise-one",
+  title: "Promise echo, one outstanding, back to back",
+  about:
+    "`await client.request(payload)` in a loop, 12 bytes, beside a Unix socket of the same two " +
+    "runtimes. The bar on the median latency is about the best slice.",
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  await using stage = new Stage();
+  const load = together(12, 1);
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
+    const socket = await startUnix(stage, pair, "unix_own");
+    const channel = await startChannel(stage, pair, "channel_promise");
+    const unix = entryOf(`${pair.name}, Unix socket`, socket, load);
+    entries.push({ pair, entry: entryOf(pair.name, channel, load, [unix]), unix });
+  }
+  const results = await alternate(entries.map(({ entry }) => entry), context);
+  const met: Bar[] = [];
+  const rows: Record<string, string>[] = [];
+  for (const { pair, entry, unix } of entries) {
+    const series = seriesOf(results, entry);
+    const ratios = series.ratios(unix);
+    for (const each of [series, seriesOf(results, unix)]) {
+      rows.push({
+        "": each.name,
+        ...rateColumns(each),
+        "best p50, µs": micros(each.p50s.min),
+        ...latencyColumns(each),
+        "of the socket": ratioText(each.ratios(unix)),
+      });
+    }
+    const { p50, ratio } = bars[pair.client];
+    const name = `promise, 1 outstanding, ${pair.name}`;
+    met.push({
+      what: `${name}, p50 in µs, best slice`,
+      measured: series.p50s.min,
+      isLimit: true,
+      ...p50,
+      write: micros,
+    }, {
+      what: `${name}, of the Unix socket`,
+      measured: ratios.median,
+      ...ratio,
+      write: times,
+    });
+  }
+  return {
+    tables: [{ title: "Calls a second", rows }],
+    plots: [{
+      kind: "latency",
+      name: "promise-one-latency",
+      title: "Promise echo, one outstanding",
+      series: [...results.values()].map(({ name, latency }) => ({ name, histogram: latency })),
+    }],
+    bars: met,
+  };
+}

@@ -1,0 +1,136 @@
+/**
+ * What has to be paid before the first call.
+ *
+ * @module
+ */
+import { hyperfineVersion, timePrograms } from "../lib/hyperfine.ts";
+import {
+  type Bar,
+  type Context,
+  type Outcome,
+  ratioText,
+  type Scenario,
+  significant,
+} from "../lib/outcome.ts";
+import { Child } from "../lib/parent.ts";
+import { commandFor, type Runtime, runtimes } from "../lib/runtimes.ts";
+import { Stage } from "../lib/stage.ts";
+import { summarize } from "../lib/stats.ts";
+import type { Opened } from "../programs/opening.ts";
+
+/** In the order in which they are run. */
+const programs = ["bare", "importing", "loading"] as const;
+
+export const scenario: Scenario = {
+  name: "start",
+  title: "Import, open, attach",
+  about:
+    "Whole processes, timed by hyperfine: an empty module; one that imports the package; one that " +
+    "has it load its native library as well, as the first use does. They take turns in rounds of " +
+    "few runs; the difference is that to the empty module of the same round. `open` and `attach` " +
+    "are timed inside fresh processes that have loaded the library: the first time of each.",
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  await using stage = new Stage();
+  const started = startTimes(stage, context.isShort ? 4 : 10, context.isShort ? 3 : 5);
+  const opened = await openTimes(stage, context.isShort ? 10 : 40);
+  return {
+    tables: [...started.tables, ...opened.tables],
+    bars: [...started.bars ?? [], ...opened.bars ?? []],
+    notes: started.notes ?? [],
+  };
+}
+
+function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
+  if (hyperfineVersion() === null) {
+    const reason = "hyperfine is not installed; `scripts/setup --bench` installs it.";
+    return {
+      tables: [],
+      bars: runtimes.map((runtime) => importBar(runtime, NaN)),
+      notes: [`Start and import were not measured: ${reason}`],
+    };
+  }
+  const commands = runtimes.flatMap((runtime) =>
+    programs.map((name) => {
+      const module = new URL(`../programs/${name}.ts`, import.meta.url);
+      const { program, args } = commandFor(runtime, module, [], ["--allow-all"]);
+      return [program, ...args];
+    })
+  );
+  const report = stage.path("json");
+  const times = commands.map((): number[] => []);
+  const above = commands.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    timePrograms(commands, runs, report).forEach((measured, index) => {
+      times[index]!.push(...measured);
+      const bare = index - index % programs.length;
+      const bareTimes = times[bare]!.slice(-runs);
+      above[index]!.push(summarize(measured).median - summarize(bareTimes).median);
+    });
+  }
+  const rows = commands.map((_, index) => {
+    const { min, median } = summarize(times[index]!);
+    return {
+      runtime: runtimes[Math.floor(index / programs.length)]!,
+      module: programs[index % programs.length]!,
+      "best, ms": significant(min),
+      "median, ms": significant(median),
+      "above the empty one, ms": index % programs.length === 0
+        ? ""
+        : ratioText(summarize(above[index]!)),
+    };
+  });
+  const loading = programs.indexOf("loading");
+  const bars = runtimes.map((runtime, index) =>
+    importBar(runtime, summarize(above[index * programs.length + loading]!).median)
+  );
+  return { tables: [{ title: "Start of a process", rows }], bars };
+}
+
+function importBar(runtime: Runtime, measured: number): Bar {
+  return {
+    what: `import and loading, ${runtime}, ms above the bare start`,
+    measured,
+    isLimit: true,
+    must: 15,
+    goal: 5,
+    write: significant,
+  };
+}
+
+async function openTimes(stage: Stage, processes: number): Promise<Outcome> {
+  const module = new URL("../programs/opening.ts", import.meta.url);
+  const times = new Map(runtimes.map((runtime) => [runtime, [] as Opened[]]));
+  for (let count = 0; count < processes; count++) {
+    for (const runtime of runtimes) {
+      await using child = Child.of(runtime, module, [stage.path("tandem")]);
+      times.get(runtime)!.push(await child.hear<Opened>());
+    }
+  }
+  const rows: Record<string, string>[] = [];
+  const bars: Bar[] = [];
+  for (const [runtime, all] of times) {
+    for (const what of ["opens", "attaches"] as const) {
+      const first = summarize(all.map((each) => each[what][0]!));
+      const later = summarize(all.flatMap((each) => each[what].slice(1)));
+      const name = what === "opens" ? "open" : "attach";
+      rows.push({
+        runtime,
+        "": name,
+        "first, ms": ratioText(first),
+        "later, ms": ratioText(later),
+      });
+      bars.push({
+        what: `${name}, ${runtime}, first in a process, ms`,
+        measured: first.median,
+        isLimit: true,
+        must: 1,
+        goal: 0.2,
+        write: significant,
+      });
+    }
+  }
+  return { tables: [{ title: "Open (create) and attach", rows }], bars };
+}

@@ -1,0 +1,78 @@
+/**
+ * Whether timers of a busy event loop are on time.
+ *
+ * @module
+ */
+import {
+  type Bar,
+  type Context,
+  micros,
+  type Outcome,
+  rateColumns,
+  type Scenario,
+  significant,
+} from "../lib/outcome.ts";
+import { type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
+import { type Caller, Stage } from "../lib/stage.ts";
+
+const marginMs = 2;
+const sides = ["client", "server"] as const;
+const latenessOf = { client: "lateness", server: "serverLateness" } as const;
+
+export const scenario: Scenario = {
+  name: "timers",
+  title: "Timers beside 64 outstanding calls",
+  about:
+    "A client has 64 promise calls outstanding, and both event loops, the client's and the server's, " +
+    "have an interval of 1 ms as well. `late` is by how much more than 1 ms two of its turns were " +
+    "apart, over all slices; beside it the same with a Unix socket in place of the channel.",
+  run,
+};
+
+async function run(context: Context): Promise<Outcome> {
+  await using stage = new Stage();
+  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
+  for (const pair of pairsFor(context)) {
+    const socket = await startUnix(stage, pair, "unix_own");
+    const channel = await startChannel(stage, pair, "channel_promise");
+    const unix = timed(`${pair.name}, Unix socket`, socket);
+    entries.push({ pair, entry: { ...timed(pair.name, channel), against: [unix] }, unix });
+  }
+  // A slice has to have some turns of the timer in it.
+  const sliceMs = Math.max(context.sliceMs, 16);
+  const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
+  const rows = [...results.values()].flatMap((series) =>
+    sides.map((side) => {
+      const lateness = series[latenessOf[side]];
+      return {
+        "": series.name,
+        "event loop": side,
+        turns: `${lateness.count}`,
+        "late p50, µs": micros(lateness.quantile(0.5)),
+        "late p99, µs": micros(lateness.quantile(0.99)),
+        "late at most, µs": micros(lateness.quantile(1)),
+        ...rateColumns(series),
+      };
+    })
+  );
+  const bars = entries.flatMap(({ pair, entry, unix }) =>
+    sides.map((side): Bar => {
+      const p99 = (each: Entry): number =>
+        seriesOf(results, each)[latenessOf[side]].quantile(0.99) / 1e6;
+      return {
+        what:
+          `timers beside 64 outstanding, ${pair.name}, ${side}, p99 in ms above the Unix socket's`,
+        measured: p99(entry) - p99(unix),
+        isLimit: true,
+        must: marginMs,
+        write: significant,
+      };
+    })
+  );
+  return { tables: [{ title: "Lateness of a 1 ms interval", rows }], bars };
+}
+
+function timed(name: string, caller: Caller): Entry {
+  return { name, run: (ms) => caller.runWithTimers({ ...together(12, 64), ms }) };
+}

@@ -1,0 +1,38 @@
+//! What the benchmarks compare with and cannot be measured from JavaScript: the limit, the channel
+//! without a runtime around it, and what the kernel offers. `zig build bench`; started by bench/run.ts.
+//!
+//!     bench ping-pong                     two words of shared memory, nothing else: the limit
+//!     bench call TARGET, serve TARGET     the two sides of the control: a channel's echo
+//!     bench attach TARGET client|server   is there and does nothing
+//!     bench pipe|socketpair|broker|tcp|sysv     blocking echo through the kernel
+
+const std = @import("std");
+const channel = @import("bench/channel.zig");
+const drive = @import("bench/driver.zig").drive;
+const kernel = @import("bench/kernel.zig");
+const PingPong = @import("bench/ping_pong.zig").PingPong;
+
+pub fn main(init: std.process.Init) !void {
+    const arguments = try init.minimal.args.toSlice(init.arena.allocator());
+    const mode = if (arguments.len > 1) arguments[1] else "";
+    if (arguments.len == 2) {
+        if (std.mem.eql(u8, mode, "ping-pong")) {
+            var echo = try PingPong.start();
+            return drive(&echo);
+        }
+        if (std.meta.stringToEnum(kernel.Transport, mode)) |transport| return kernel.run(transport);
+    }
+    if (arguments.len >= 3) {
+        const target = arguments[2];
+        if (std.mem.eql(u8, mode, "serve")) return channel.serve(target);
+        if (std.mem.eql(u8, mode, "call")) {
+            var echo = try channel.Echo.open(target);
+            return drive(&echo);
+        }
+        if (std.mem.eql(u8, mode, "attach") and arguments.len == 4) {
+            return channel.attach(target, std.mem.eql(u8, arguments[3], "server"));
+        }
+    }
+    std.debug.print("bench: what bench/run.ts starts; see native/bench.zig\n", .{});
+    std.process.exit(2);
+}

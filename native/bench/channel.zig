@@ -1,0 +1,66 @@
+//! The control: the channel that the runtimes use, called and served by native code through the
+//! functions that the library's exports call.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const channel = @import("../channel.zig");
+const driver = @import("driver.zig");
+const slots = @import("../slots.zig");
+const words = @import("../words.zig");
+const Handle = @import("../handle.zig").Handle;
+const Shared = @import("../shared.zig").Chosen;
+const Calls = @import("../calls.zig").CallsType(Shared);
+const Slots = slots.SlotsType(Shared);
+
+fn open_handle(target: []const u8, role: u32) !*Handle {
+    const nothing = std.math.nan(f64);
+    const options: abi.Options = .{
+        .slots = nothing,
+        .max_request_bytes = nothing,
+        .max_response_bytes = nothing,
+        .max_deliveries = nothing,
+        .mode = nothing,
+        .fd = nothing,
+    };
+    var control: abi.Control = .{};
+    return (try channel.open(target, role, &options, &control)).handle;
+}
+
+/// As `tandem_request` does it.
+pub const Echo = struct {
+    handle: *Handle,
+
+    pub fn open(target: []const u8) !Echo {
+        return .{ .handle = try open_handle(target, 0) };
+    }
+
+    pub inline fn call(echo: *Echo, payload: []const u8, out: []u8) !void {
+        const handle = echo.handle;
+        const request: slots.Request = .{ .deadline_ns = Calls.deadline_after(std.math.inf(f64)) };
+        const sent = (try Calls.send(handle, payload, request, true)).?;
+        try Calls.wait_ready(handle, sent, 0);
+        const answer = try Slots.answer(handle, sent);
+        if (answer.kind != .bytes or answer.length != out.len) return error.NotAnEcho;
+        try Slots.get(handle, sent, answer, out);
+    }
+};
+
+/// As `tandem_receive` and `tandem_reply` do it. Ends with the process that started it.
+pub fn serve(target: []const u8) !void {
+    driver.end_with_parent(.KILL);
+    const handle = try open_handle(target, abi.open_role_server);
+    try driver.say_ready();
+    while (true) {
+        const received = (try Calls.receive(handle, 0, true)).?;
+        const call: slots.Call = .{ .slot = received.slot, .generation = received.word.generation };
+        const bytes = handle.map.request(received.slot, received.length);
+        _ = try Slots.reply(handle, call, bytes[0..received.length], received.length, .bytes);
+    }
+}
+
+/// Is there and does nothing.
+pub fn attach(target: []const u8, as_server: bool) !void {
+    const handle = try open_handle(target, if (as_server) abi.open_role_server else 0);
+    try driver.wait_for_end();
+    channel.close(handle, .unmap);
+}
