@@ -125,7 +125,9 @@ pub fn SlotsType(comptime Shared: type) type {
                 }
             }
             // Who removes the channel says so first, and ends all calls then. This one may have come too
-            // late to be seen there, and then sees it here.
+            // late to be seen there, and then sees it here. (For that the word, which was stored with
+            // release, must be seen before the insertion is. The language does not promise it for two
+            // different words; every processor that this is built for does.)
             const removed = Shared.load(u64, &handle.map.header().removed, .seq_cst) != 0;
             if (removed and end(handle, call, .all)) return error.NotFound;
             handle.add_call(.{
