@@ -40,6 +40,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// A draft for a request of `length` bytes. Null: no slot is free.
         pub fn allocate(handle: *Handle, length: u32) Error!?slots.Call {
+            // A hint, before anything is copied: publishing looks again.
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
             const call = try Slots.acquire(handle) orelse return null;
@@ -353,6 +354,7 @@ pub fn CallsType(comptime Shared: type) type {
             _ = Shared.write_notify(handle.peer_notify_fd);
             for (0..Participants.used_count(handle)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
+                // A hint: of an entry that is taken just now it may be the last one's role.
                 const role = Shared.load(u32, &handle.map.participant(index).role, .monotonic);
                 if (role != @backingInt(handle.role)) Notify.ring(handle, index);
             }
@@ -375,6 +377,8 @@ pub fn CallsType(comptime Shared: type) type {
             for (0..Participants.used_count(handle)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 if (index == handle.index) continue;
+                // Who had joined by the number of joins above is seen here: that load has acquired it. Its
+                // socket was made before, too.
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
                 if (Repair.check(handle, index, word.epoch) != .alive) {

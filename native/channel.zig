@@ -66,6 +66,7 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
 
     const place: bells.Bells = .{
         .mode = found.mode & 0o666,
+        // Written once, before the file could be found.
         .channel_id = Shared.load(u64, &found.map.header().channel_id, .monotonic),
         .folder = (try bells_folder(&found, &path, control)).bytes,
     };
@@ -120,6 +121,7 @@ fn bells_folder(found: *const segment.Segment, path: *const target.Path, control
     // Where it cannot be made the bells will be missing, and waits look in slices of time.
     target.secure_folder(&folder, true, control) catch {};
     sweep_folders(&folder);
+    // As above.
     const id = Shared.load(u64, &found.map.header().channel_id, .monotonic);
     folder.print("/{x}" ++ bells_suffix, .{id}) catch return error.InvalidTarget;
     return folder;

@@ -25,6 +25,7 @@ pub fn ExtentType(comptime Shared: type) type {
 
         /// Slots that were ever used and may be looked at.
         pub inline fn slots(handle: *Handle) u32 {
+            // Of slots that somebody else takes into use at this moment nothing has to be known.
             const shared = Shared.load(u64, &handle.map.header().slots_used, .acquire);
             const used: u32 = @intCast(@min(shared, handle.map.geometry.slots));
             if (used <= handle.slots_known) return used;

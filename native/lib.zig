@@ -324,6 +324,7 @@ export fn tandem_held(
 ) i32 {
     const handle = handle_at(handle_address);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return @backingInt(Slots.Held.lost);
+    // Handed over with the request. If that is not this handle's any more, so says `held`.
     const deadline_ns = Shared.load(u64, &handle.map.slot(slot).deadline_ns, .monotonic);
     control.time_remaining = if (deadline_ns == 0)
         std.math.inf(f64)
@@ -362,6 +363,7 @@ export fn tandem_disarm(handle_address: f64) void {
 export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = handle_at(handle_address);
     const fd = handle.bells.make_bell(kind) orelse return abi.Status.system.result();
+    // The bell is there; the first sleep that may be rung is announced later still.
     Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
     handle.lend(fd, handle.index);
     return fd;

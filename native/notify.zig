@@ -26,12 +26,14 @@ pub fn NotifyType(comptime Shared: type) type {
 
         /// Before the last look of a drain.
         pub fn arm(handle: *Handle) void {
+            // Own: others mark it as rung and leave the rest.
             const word = Shared.load(words.NotifyWord, &handle.map.participant(handle.index).notify, .monotonic);
             set(handle, .armed, word.adopted);
         }
 
         fn set(handle: *Handle, state: words.NotifyState, adopted: bool) void {
             const notify = &handle.map.participant(handle.index).notify;
+            // Own.
             const old = Shared.load(words.NotifyWord, notify, .monotonic);
             const word: words.NotifyWord = .{ .state = state, .adopted = adopted, .number = old.number +% 1 };
             Shared.store(words.NotifyWord, notify, word, .seq_cst);
@@ -41,6 +43,7 @@ pub fn NotifyType(comptime Shared: type) type {
         pub fn disable(handle: *Handle) void {
             set(handle, .none, false);
             const word = &handle.map.header().notified_servers[handle.index / 64];
+            // A hint, as in wait.zig.
             _ = Shared.fetch_and(word, ~(@as(u64, 1) << @truncate(handle.index)), .acq_rel);
         }
 
@@ -65,6 +68,7 @@ pub fn NotifyType(comptime Shared: type) type {
 
         fn ring_armed(handle: *Handle, index: words.ParticipantIndex, word: words.NotifyWord) void {
             const entry = handle.map.participant(index);
+            // Handed over with the notify word that was seen: the participant that armed it had joined.
             const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (participant.state != .joined) return;
             const rung = if (word.adopted)
@@ -74,6 +78,7 @@ pub fn NotifyType(comptime Shared: type) type {
             if (!rung) return;
             var marked = word;
             marked.state = .rung;
+            // Exact. Release: who sees the mark leaves it at that, so the ring must have been.
             _ = Shared.cas(words.NotifyWord, &entry.notify, word, marked, .acq_rel);
         }
     };

@@ -27,7 +27,9 @@ pub fn ParticipantsType(comptime Shared: type) type {
                 for (0..layout.participants_max) |_| {
                     if (next >= layout.participants_max) break;
                     try handle_page(handle, @intCast(next));
-                    _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .acq_rel);
+                    // Before its first sleep in the one order, so that who looks for sleepers, and has
+                    // come too late for the sleeper's last look, looks as far as there.
+                    _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .seq_cst);
                     if (try join_at(handle, @intCast(next), role)) return;
                     next = used_count(handle);
                 }
@@ -38,6 +40,8 @@ pub fn ParticipantsType(comptime Shared: type) type {
 
         fn join_at(handle: *Handle, index: words.ParticipantIndex, role: Role) Error!bool {
             const entry = handle.map.participant(index);
+            // Acquire, here and in the compare-and-swap: its last participant's stores to the entry come
+            // before ours.
             const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (word.state != .free or word.epoch >= words.epoch_max) return false;
             const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch + 1 };
@@ -49,10 +53,12 @@ pub fn ParticipantsType(comptime Shared: type) type {
                 const held = Shared.byte_locked(handle.fd, lock_offset(index, joining.epoch)) orelse false;
                 return if (held) false else error.System;
             }
+            // Handed over by the compare-and-swap to `joined`, which comes last.
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
-            // Numbers go on, so that a ringer that was stopped marks nothing of this participant's.
+            // Numbers go on, so that a ringer that was stopped marks nothing of this participant's. Its
+            // predecessor's last sleep may be marked late: that is overwritten here, or fails.
             const notify = Shared.load(words.NotifyWord, &entry.notify, .monotonic);
             Shared.store(words.NotifyWord, &entry.notify, .{ .number = notify.number +% 1 }, .monotonic);
             const wait = Shared.load(words.WaitWord, &entry.wait, .monotonic);
@@ -72,6 +78,8 @@ pub fn ParticipantsType(comptime Shared: type) type {
         pub fn leave(handle: *Handle) void {
             const entry = handle.map.participant(handle.index);
             const joined: words.ParticipantWord = .{ .state = .joined, .epoch = handle.epoch };
+            // Hands the entry over to the next; and before the unlocking, which the kernel orders, so that
+            // who finds the byte unlocked sees that the entry is free.
             _ = Shared.cas(words.ParticipantWord, &entry.word, joined, .{ .epoch = handle.epoch }, .acq_rel);
             Shared.unlock_byte(handle.fd, lock_offset(handle.index, handle.epoch));
         }
@@ -79,6 +87,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
         /// True: the participant now at `index` has died and is not repaired yet.
         pub fn dead(handle: *Handle, index: words.ParticipantIndex) bool {
             if (!Extent.has_participant(handle, index)) return false;
+            // Acquire: it locked its byte before it was `joined`, so the look at the byte comes after that.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and dead_epoch(handle, index, word.epoch);
         }
@@ -88,7 +97,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             if (index == handle.index and epoch == handle.epoch) return false;
             const locked = Shared.byte_locked(handle.fd, lock_offset(index, epoch)) orelse return false;
             if (locked) return false;
-            // Between the two looks it may have left in an orderly way.
+            // Between the two looks it may have left in an orderly way. By *kernel* this one sees it.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and word.epoch == epoch;
         }
@@ -100,6 +109,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             for (0..used_count(handle)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 const entry = handle.map.participant(index);
+                // As in `dead`; the compare-and-swap is exact, and hands over what little there is.
                 const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
                 if (word.state == .free or word.state == .joined) continue;
                 const locked = Shared.byte_locked(handle.fd, lock_offset(index, word.epoch)) orelse continue;

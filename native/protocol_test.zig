@@ -295,6 +295,18 @@ test "memory of long messages is given back, and known to be gone" {
     try expect_all_free(client);
 }
 
+test "a draft of a channel that is removed is not sent" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const draft = (try Calls.allocate(client, 1)).?;
+    Calls.remove(world.first);
+    try testing.expectError(error.NotFound, Slots.publish(client, draft, null, 1, .{}));
+    try testing.expectError(error.NotFound, Calls.allocate(client, 1));
+    try expect_all_free(client);
+}
+
 test "1,024 participants, and one more is told so" {
     const world = try World.init(1, 1);
     defer world.deinit();

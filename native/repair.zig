@@ -47,6 +47,7 @@ pub fn RepairType(comptime Shared: type) type {
                 const index: words.ParticipantIndex = @intCast(handle.sweep_next);
                 handle.sweep_next += 1;
                 const entry = handle.map.participant(index);
+                // As in `Participants.dead`.
                 const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
                 if (word.state != .joined) continue;
                 if (!Participants.dead_epoch(handle, index, word.epoch)) continue;
@@ -60,6 +61,7 @@ pub fn RepairType(comptime Shared: type) type {
 
         /// Of one participant: repairs it if it is dead.
         pub fn check(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Checked {
+            // As in `Participants.dead`.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             if (word.state != .joined or word.epoch != epoch) return .left;
             if (!Participants.dead_epoch(handle, index, epoch)) return .alive;
@@ -69,6 +71,7 @@ pub fn RepairType(comptime Shared: type) type {
 
         fn repair(handle: *Handle, index: words.ParticipantIndex, word: words.ParticipantWord) bool {
             const entry = handle.map.participant(index);
+            // Handed over with the word; used only by who frees exactly that entry.
             const role = Shared.load(u32, &entry.role, .monotonic);
             const gone: words.Owner = .{ .index = index, .epoch = word.epoch };
             if (!settle_all(handle, gone, .died)) return false;
@@ -76,6 +79,8 @@ pub fn RepairType(comptime Shared: type) type {
             // in between leaves a sleeper that was just lying down without any event.
             Wait.wake_all(handle);
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
+            // Exact. Release: everything is settled before anybody else can take the entry, or see that it
+            // is free.
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, freed, .acq_rel)) return false;
             Shared.forget_bells(&handle.bells, index, word.epoch);
             if (role == @backingInt(Role.server)) {
@@ -111,9 +116,11 @@ pub fn RepairType(comptime Shared: type) type {
             // A word changes few times while its participant is gone; more mean that somebody
             // scribbles, and then the slot is left as it is.
             for (0..64) |_| {
+                // By *kernel* the word is at least as new as the last that the dead wrote. Each load is an
+                // acquire, so that the next comes after it, and the second look at the word after all.
                 const word = Shared.load(SlotWord, &slot.word, .acquire);
                 const owner = Shared.load(words.Owner, &slot.owner, .acquire);
-                const flags = Shared.load(u32, &slot.request_flags, .monotonic);
+                const flags = Shared.load(u32, &slot.request_flags, .acquire);
                 if (Shared.load(SlotWord, &slot.word, .acquire) != word) continue;
                 if (word.state == .free) return true;
                 // Still its entry: so what stands in the word was written by it and not by a
@@ -152,6 +159,8 @@ pub fn RepairType(comptime Shared: type) type {
 
         fn present(handle: *Handle, gone: words.Owner) bool {
             const entry = handle.map.participant(gone.index);
+            // After the slot's word, an acquire: a successor that wrote that has handed over with it that
+            // its predecessor's entry is free.
             const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             return word.state == .joined and word.epoch == gone.epoch;
         }

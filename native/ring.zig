@@ -28,13 +28,20 @@ pub fn RingType(comptime Shared: type) type {
         const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
 
+        // Orders. Positions are pushed with acquire-release and loaded with acquire: who pushed one had
+        // seen what stands in the cell before it, and so has who finds it pushed. Without that a cell
+        // could be seen behind its position, which means a scribbler here. Cells are filled and emptied
+        // with acquire-release, and loaded with acquire, because an entry hands over the word that was
+        // published before it: a taker that saw the entry and the word of before would take it for
+        // stale, and the call would be lost.
+
         /// Appends an entry. `full`: every cell is taken and the oldest request still waits.
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
             const header = map.header();
             var squeezes: u32 = 0;
             for (0..turns_max) |_| {
-                const position = Shared.load(u64, &header.tail, .monotonic);
+                const position = Shared.load(u64, &header.tail, .acquire);
                 const cell = map.cell(position);
                 const value = Shared.load(words.Cell, cell, .acquire);
                 const lap = map.lap(position);
@@ -75,7 +82,7 @@ pub fn RingType(comptime Shared: type) type {
             const map = &handle.map;
             const header = map.header();
             for (0..turns_max) |_| {
-                const position = Shared.load(u64, &header.head, .monotonic);
+                const position = Shared.load(u64, &header.head, .acquire);
                 const cell = map.cell(position);
                 // Sequentially consistent for a sleeper's last look, see `insert`.
                 const value = Shared.load(words.Cell, cell, .seq_cst);
@@ -159,6 +166,8 @@ pub fn RingType(comptime Shared: type) type {
                 .posted => mine.state = .posted_held,
                 else => mine.delivery = entry.delivery,
             }
+            // The request is handed over to this server. A later look of anybody's at who holds it is
+            // from an exact value.
             if (!Shared.cas(words.SlotWord, &slot.word, word, mine, .acq_rel)) return .again;
             return .{ .taken = mine };
         }
@@ -198,7 +207,7 @@ pub fn RingType(comptime Shared: type) type {
         fn drop_stale_head(handle: *Handle) Dropped {
             const map = &handle.map;
             const header = map.header();
-            const position = Shared.load(u64, &header.head, .monotonic);
+            const position = Shared.load(u64, &header.head, .acquire);
             const cell = map.cell(position);
             const value = Shared.load(words.Cell, cell, .acquire);
             const ahead: i28 = @bitCast(value.lap -% map.lap(position));

@@ -312,6 +312,8 @@ fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Erro
     }
     defer sys.munmap(mapped.value, layout.page_bytes);
     const header: *layout.Header = @ptrFromInt(mapped.value);
+    // Nobody can know of this file before it is linked or passed on, long after these stores. The last
+    // is a release for who would find it by other ways.
     Shared.store(u32, &header.layout_version, layout.layout_version, .monotonic);
     Shared.store(u32, &header.kind, @backingInt(geometry.kind), .monotonic);
     Shared.store(u32, &header.slots, geometry.slots, .monotonic);
@@ -398,6 +400,7 @@ fn check_magic(fd: i32, control: *Control) Error!void {
 }
 
 pub fn removed(segment: *const Segment) bool {
+    // A hint: who opens it a moment too early is told by the first call.
     return Shared.load(u64, &segment.map.header().removed, .acquire) != 0;
 }
 

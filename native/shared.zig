@@ -3,6 +3,34 @@
 //! its place, so that what they explore and kill is the production code itself.
 //!
 //! Shared memory is hostile: a value is loaded once, checked, and only then used.
+//!
+//! ## Orders
+//!
+//! Where one side writes and then looks for the other, and the other does the same the other way round
+//! (publish and look for sleepers, announce a sleep and look for work; join and look for sleepers,
+//! announce and look for newcomers; remove and clear, publish and look whether it was removed), all
+//! four are `seq_cst`, so that in the one order of all such operations one of the two comes later and
+//! sees the other. Every order that is weaker has its reason beside it, most often one of these:
+//!
+//! - *Hand-over*: what was written before a word was changed with release is there for whoever has seen
+//!   that change with acquire. Every change of a slot's word after its publishing is a
+//!   compare-and-swap, which carries on what was handed over before.
+//! - *Exact*: the value is no more than what a compare-and-swap expects. If it is old, that fails.
+//! - *Own*: nobody else writes it, or all that others do is to mark it, so that this participant sees
+//!   its own last value in any order.
+//! - *Hint*: whatever is found, old or new, only says where to look, and somebody looks again.
+//! - *Kernel*: who finds a participant's byte unlocked, or its entry free, sees all that this
+//!   participant did: the kernel takes the same lock to release and to test a byte, and everything that
+//!   a process has stored is there when its descriptors are closed.
+//!
+//! `seq_cst` loads and `acquire` loads are plain loads on x86-64; on arm64 the first are `ldar`, which
+//! does not pass an earlier `stlr`, as announce-and-look needs. Payloads are copied by plain accesses,
+//! always between an acquire and a release of their slot's word, across which neither the compiler nor
+//! the processor moves them. (Within `rep movsb` stores may be seen in any order, but all of them before
+//! any later store.) JavaScript's own accesses to payloads lie between two calls of this library.
+//!
+//! The model checker assumes sequentially consistent memory. What weaker memory adds is covered by the
+//! reasons given here, and tried by stress.zig, which means something on arm64 processors only.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -23,7 +51,8 @@ pub const Real = struct {
         @atomicStore(Bits(T), bits(T, pointer), @bitCast(value), order);
     }
 
-    /// True: `expected` was there and is now `desired`.
+    /// True: `expected` was there and is now `desired`. Where it fails nothing is learned, so that case
+    /// has no order.
     pub inline fn cas(
         comptime T: type,
         pointer: *T,

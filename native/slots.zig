@@ -49,6 +49,8 @@ pub fn SlotsType(comptime Shared: type) type {
             const no_space = for (0..slots) |_| {
                 if (used >= slots) break false;
                 Shared.commit_slot_head(handle, used) catch break true;
+                // Before the slot's first word: who is handed a request of it, or finds its owner dead,
+                // looks as far as there.
                 if (Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) {
                     if (acquire_slot(handle, used)) |call| return call;
                 }
@@ -70,6 +72,7 @@ pub fn SlotsType(comptime Shared: type) type {
         /// Null: it is not free.
         pub fn acquire_slot(handle: *Handle, index: u32) ?Call {
             const slot = handle.map.slot(index);
+            // Exact; the compare-and-swap acquires what the slot's last owner left behind.
             const word = Shared.load(SlotWord, &slot.word, .monotonic);
             if (word.state != .free or word.generation == words.generation_max) return null;
             const draft: SlotWord = .{
@@ -78,6 +81,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 .generation = word.generation + 1,
             };
             if (!Shared.cas(SlotWord, &slot.word, word, draft, .acq_rel)) return null;
+            // Handed over by the publishing, as everything below until then.
             Shared.store(words.Owner, &slot.owner, handle.owner(), .monotonic);
             return .{ .slot = index, .generation = draft.generation };
         }
@@ -125,7 +129,8 @@ pub fn SlotsType(comptime Shared: type) type {
             Shared.store(u64, &slot.deadline_ns, request.deadline_ns, .monotonic);
 
             // Queued first, inserted then: an entry whose slot is still a draft would be skipped
-            // as stale, and the call lost.
+            // as stale, and the call lost. Release: it hands the request over. It need be no more: the
+            // look for sleepers comes after the insertion, which is sequentially consistent.
             const queued: SlotWord = .{
                 .state = if (request.one_way) .posted else .queued,
                 .generation = call.generation,
@@ -134,12 +139,19 @@ pub fn SlotsType(comptime Shared: type) type {
             const inserted = Ring.insert(handle, call.slot, queued);
             if ((inserted catch .full) == .full) {
                 // An old entry may have served it meanwhile: then it is under way.
+                // Exact; the slot is handed over to its next owner.
                 if (Shared.cas(SlotWord, &slot.word, queued, queued.freed(), .acq_rel)) {
                     handle.push_hint(call.slot);
                     _ = try inserted;
                     return false;
                 }
             }
+            // Who removes the channel says so first, and ends all calls then. This one may have come too
+            // late to be seen there, and then sees it here. (For that the word, which was stored with
+            // release, must be seen before the insertion is. The language does not promise it for two
+            // different words; every processor that this is built for does.)
+            const removed = Shared.load(u64, &handle.map.header().removed, .seq_cst) != 0;
+            if (removed and end(handle, call, .all)) return error.NotFound;
             handle.add_call(.{
                 .slot = call.slot,
                 .posted = request.one_way,
@@ -169,6 +181,7 @@ pub fn SlotsType(comptime Shared: type) type {
         /// The answer of a call that is ready, which stays so.
         pub fn answer(handle: *Handle, call: Call) Error!Answer {
             const slot = handle.map.slot(call.slot);
+            // Hands the answer over, of which the length is the first thing to be read.
             const word = Shared.load(SlotWord, &slot.word, .acquire);
             if (word.generation != call.generation or word.state != .ready) return error.Cancelled;
             switch (word.answer_kind()) {
@@ -197,6 +210,8 @@ pub fn SlotsType(comptime Shared: type) type {
         pub fn release(handle: *Handle, call: Call) bool {
             handle.remove_call(call.slot, call.generation);
             const slot = handle.map.slot(call.slot);
+            // Exact. What was copied out before is read before the compare-and-swap, a release, gives the
+            // slot away.
             const word = Shared.load(SlotWord, &slot.word, .monotonic);
             if (word.generation != call.generation or word.state != .ready) return false;
             if (!Shared.cas(SlotWord, &slot.word, word, word.freed(), .seq_cst)) return false;
@@ -227,6 +242,8 @@ pub fn SlotsType(comptime Shared: type) type {
                     .ready => return false,
                     .free, .draft, .abandoned => return false,
                 };
+                // Handed over with the word. Not from a later call either: that is acquired from the
+                // compare-and-swap below, or it fails.
                 const owner = Shared.load(words.Owner, &slot.owner, .monotonic);
                 if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;
                 if (target.state == .free) {
@@ -253,7 +270,9 @@ pub fn SlotsType(comptime Shared: type) type {
             var ended: u32 = 0;
             for (0..used_count(handle)) |index| {
                 const slot = handle.map.slot(@intCast(index));
-                const word = Shared.load(SlotWord, &slot.word, .acquire);
+                // Which call this slot has; `end` looks again. Sequentially consistent for `publish`, whose
+                // store of the word comes before its insertion.
+                const word = Shared.load(SlotWord, &slot.word, .seq_cst);
                 const call: Call = .{ .slot = @intCast(index), .generation = word.generation };
                 if (!end(handle, call, .all)) continue;
                 Wait.count(handle, "cancelled");
@@ -278,6 +297,7 @@ pub fn SlotsType(comptime Shared: type) type {
             for (0..layout.slots_max) |_| {
                 const taken = try Ring.take(handle) orelse return null;
                 const slot = handle.map.slot(taken.slot);
+                // Handed over by the taking.
                 const received: Received = .{
                     .slot = taken.slot,
                     .word = taken.word,
@@ -309,6 +329,7 @@ pub fn SlotsType(comptime Shared: type) type {
 
         /// What became of a request that this handle was given.
         pub fn held(handle: *Handle, call: Call) Held {
+            // A hint: a moment later it may be abandoned, which `reply` finds out.
             const word = Shared.load(SlotWord, &handle.map.slot(call.slot).word, .acquire);
             if (word.generation != call.generation or word.holder != handle.index) return .lost;
             return switch (word.state) {
@@ -322,6 +343,8 @@ pub fn SlotsType(comptime Shared: type) type {
         /// Answers. `bytes` is null where they are in place. False: nobody waits for it any more.
         pub fn reply(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, kind: words.AnswerKind) Error!bool {
             const slot = handle.map.slot(call.slot);
+            // Held by this server it can only become abandoned, and `finish` is exact about that. All that
+            // is written here is handed over by `finish`.
             const word = Shared.load(SlotWord, &slot.word, .acquire);
             if (word.generation != call.generation or word.holder != handle.index) return false;
             switch (word.state) {
@@ -342,6 +365,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 .posted_held, .abandoned => {},
                 .free, .draft, .queued, .ready, .posted => return false,
             }
+            // Handed over with the request.
             const deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic);
             if (deadline_ns == 0 or deadline_ns > Shared.now_ns()) return finish(handle, call.slot, word, kind);
             // Its client may not have looked yet.
@@ -353,7 +377,7 @@ pub fn SlotsType(comptime Shared: type) type {
         /// none. True: as its holder wanted.
         fn finish(handle: *Handle, index: u32, held_word: SlotWord, kind: words.AnswerKind) bool {
             const slot = handle.map.slot(index);
-            // Read before the word changes: afterwards the slot may be somebody else's.
+            // Read before the word changes, which is a release: afterwards the slot may be somebody else's.
             const owner = Shared.load(words.Owner, &slot.owner, .monotonic);
             var word = held_word;
             // Held by this server, it can only change once, into abandoned.
@@ -369,6 +393,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);
                     return true;
                 }
+                // Exact, for the second turn.
                 const now = Shared.load(SlotWord, &slot.word, .acquire);
                 if (now.state != .abandoned or now.generation != word.generation) return false;
                 if (now.holder != handle.index) return false;

@@ -1,5 +1,6 @@
 //! Numbers about a channel, taken without stopping anyone: each is true, all together need not be
-//! of one moment.
+//! of one moment. Nothing is decided by them, so no load here needs an order; that of an entry's word is
+//! an acquire for the role beside it, and for `dead`.
 
 const std = @import("std");
 const abi = @import("abi.zig");

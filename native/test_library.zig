@@ -22,6 +22,8 @@ comptime {
 /// Where a process can be stopped: just after it has done this, and before anything else.
 const Point = enum(u32) {
     nowhere,
+    /// It has a slot for a request, which is not there yet.
+    drafted,
     /// Its request, or one that it hands on, is in the ring, and nobody is rung for it.
     published,
     /// A sleeper is rung, and not marked as rung.
@@ -120,8 +122,9 @@ pub const SharedMemory = struct {
             words.Cell => if (desired.full) reached(.published),
             words.SlotWord => switch (desired.state) {
                 .held, .posted_held => reached(.taken),
+                .draft => reached(.drafted),
                 .ready => reached(.answered),
-                .free, .draft, .queued, .posted, .abandoned => {},
+                .free, .queued, .posted, .abandoned => {},
             },
             words.ParticipantWord => if (desired.state == .joined) reached(.joined),
             else => {},

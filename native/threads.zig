@@ -22,6 +22,7 @@ var key: c_uint = 0;
 /// Sets what runs for the handles of a thread at its end. Called before the first `add`.
 fn thread_key(close_all: Destructor) ?c_uint {
     const create = host.function(KeyCreate, "pthread_key_create") orelse return null;
+    // The release of the one who made the key hands it over to all who acquire the state.
     const none = @backingInt(KeyState.none);
     const making = @backingInt(KeyState.making);
     if (@cmpxchgStrong(u32, &key_state, none, making, .acq_rel, .acquire) == null) {

@@ -76,6 +76,7 @@ pub fn WaitType(comptime Shared: type) type {
         /// Announces a sleep; the caller looks once more before it sleeps.
         pub fn announce(handle: *Handle, state: words.WaitState, what: For) void {
             const entry = handle.map.participant(handle.index);
+            // Own: others mark it as rung and leave the number.
             const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             const header = handle.map.header();
             if (what.requests) set(&header.waiting_servers, handle.index);
@@ -85,6 +86,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         pub fn awake(handle: *Handle) void {
             const entry = handle.map.participant(handle.index);
+            // Own; a mark that is not seen yet is overwritten, as it would be a moment later.
             const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             if (old.state != .awake) {
                 Shared.store(words.WaitWord, &entry.wait, .{ .number = old.number }, .seq_cst);
@@ -100,6 +102,7 @@ pub fn WaitType(comptime Shared: type) type {
             slice.* +|= 1;
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
+            // Own; the kernel compares it once more before it lets anybody sleep.
             const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             if (word.state != .futex) return;
             Shared.futex_wait(futex(entry), @truncate(@as(u64, @bitCast(word))), duration_ns);
@@ -153,7 +156,8 @@ pub fn WaitType(comptime Shared: type) type {
             if (!Extent.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
-            // One that has left or was repaired may have left its word as it slept.
+            // One that has left or was repaired may have left its word as it slept. Handed over with the
+            // wait word that was seen: the participant that sleeps had joined.
             const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (participant.state != .joined) return .not_asleep;
             switch (word.state) {
@@ -161,10 +165,12 @@ pub fn WaitType(comptime Shared: type) type {
                 .rung => return .rung_before,
                 .futex => Shared.futex_wake(futex(entry)),
                 .bell => {
+                    // Written before the sleep that was seen was announced.
                     const bell = Shared.load(u32, &entry.bell, .acquire);
                     if (!Shared.ring_bell(&handle.bells, index, participant.epoch, bell)) return .not_asleep;
                 },
             }
+            // Exact. Release: who sees the mark leaves it at that, so the ring must have been.
             const rung: words.WaitWord = .{ .state = .rung, .number = word.number };
             _ = Shared.cas(words.WaitWord, &entry.wait, word, rung, .acq_rel);
             count(handle, "wakeups");
@@ -173,7 +179,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         pub fn count(handle: *Handle, comptime name: []const u8) void {
             const counter = &@field(handle.map.participant(handle.index).counters, name);
-            // One writer: a load and a store, no locked instruction.
+            // Own, hence a load and a store, no locked instruction. Readers want a number and no more.
             const value = Shared.load(u64, counter, .monotonic);
             Shared.store(u64, counter, value +% 1, .monotonic);
         }
@@ -186,6 +192,8 @@ pub fn WaitType(comptime Shared: type) type {
 
         fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             const word = &set_words[index / 64];
+            // Own, the bit at least. A hint to others: who sees it too long looks at the wait word in vain,
+            // and who misses it has to do with somebody who is awake and looks by himself.
             if (Shared.load(u64, word, .monotonic) & bit(index) == 0) return;
             _ = Shared.fetch_and(word, ~bit(index), .acq_rel);
         }

@@ -36,6 +36,20 @@ test("unlink of the handle's own channel", () => {
   assertEquals(server.unlink(), false);
 });
 
+test("a draft of a channel that is unlinked cannot be sent", async () => {
+  const target = newTarget();
+  using server = Server.create(target, { slots: 4 });
+  using client = Client.open(target);
+  const drafts = Array.from({ length: 4 }, () => client.allocate(5));
+  server.unlink();
+  const [request, requestSync, send, post] = drafts.map(present);
+  await assertRejectsCode(request!.request(), "NOT_FOUND");
+  assertThrowsCode(() => requestSync!.requestSync(), "NOT_FOUND");
+  assertThrowsCode(() => send!.send(), "NOT_FOUND");
+  assertThrowsCode(() => post!.post(), "NOT_FOUND");
+  assertEquals([server.stats().inFlight, server.tryReceive()], [0, null]);
+});
+
 test("unlink refuses what is not a channel and leaves it", () => {
   const target = newTarget();
   writeFileSync(target, "somebody's notes");

@@ -88,7 +88,7 @@ export class Loop {
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
-  /** Looks for a slot since there last was one. */
+  /** Looks for a slot since there last was one, or somebody came to wait. */
   #roomLooks = 0;
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
@@ -106,6 +106,7 @@ export class Loop {
   /** A wait was added that may end at `deadline` (of `performance.now()`). */
   start(deadline: number): void {
     if (deadline < this.#timerAt) this.#setTimer(deadline);
+    this.#roomLooks = 0;
     if (this.#state === "polling") return;
     // Asleep, it would be woken as well; awake, it answers sooner. The budget says what pays.
     if (this.#state === "asleep" && this.#budget === 0 && this.#waits.wanted === 0) {

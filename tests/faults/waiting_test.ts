@@ -254,6 +254,22 @@ for (const name of runtimes) {
     assertEquals(own.stats().timeouts, 0);
   });
 
+  test(`${name}: a channel is unlinked while a client is stopped with a draft`, async () => {
+    for (const command of ["request", "requestSync", "post"]) {
+      const target = newTarget();
+      using server = Server.create(target, { slots: 1 });
+      const client = await startStopping(name, target, "client");
+      await stopsAt(client, "drafted", `${command} x`);
+      await standsStill(client);
+      server.unlink();
+      client.kill("SIGCONT");
+      // Whoever came in time ended the calls that were there; nobody will come for this one.
+      await client.expect("NOT_FOUND");
+      assertEquals(server.stats().inFlight, 0);
+      assertEquals(server.tryReceive(), null);
+    }
+  });
+
   test(`${name}: a newcomer is stopped, then killed, before it has told anybody`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
