@@ -38,6 +38,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// A draft for a request of `length` bytes. Null: no slot is free.
         pub fn allocate(handle: *Handle, length: u32) Error!?slots.Call {
+            if (handle.is_lost) return error.Corrupt;
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
             const call = try Slots.acquire(handle) orelse return null;
@@ -84,6 +85,7 @@ pub fn CallsType(comptime Shared: type) type {
                     continue;
                 }
                 Wait.sleep(handle, &slice, request.deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 _ = Repair.sweep(handle);
@@ -103,7 +105,7 @@ pub fn CallsType(comptime Shared: type) type {
                     .ready => return patience.learn(handle),
                     .gone => {
                         handle.remove_call(call.slot, call.generation);
-                        return error.Cancelled;
+                        return if (handle.is_lost) error.Corrupt else error.Cancelled;
                     },
                     .waiting => {},
                 }
@@ -119,6 +121,7 @@ pub fn CallsType(comptime Shared: type) type {
                     return if (time_out(handle, call)) error.Timeout;
                 }
                 Wait.sleep(handle, &slice, deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 _ = Repair.sweep(handle);
@@ -167,6 +170,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// Waits until a request comes. Null: none by then.
         pub fn receive(handle: *Handle, deadline_ns: u64, may_wait: bool) Error!?Slots.Received {
+            if (handle.is_lost) return error.Corrupt;
             if (try Slots.receive(handle)) |received| return received;
             if (!may_wait) return if (sweep_if_due(handle)) Slots.receive(handle) else null;
             var patience: Wait.Patience = .of(handle);
@@ -188,6 +192,7 @@ pub fn CallsType(comptime Shared: type) type {
                 }
                 if (passed(deadline_ns)) return null;
                 Wait.sleep(handle, &slice, deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 _ = Repair.sweep(handle);
@@ -201,7 +206,7 @@ pub fn CallsType(comptime Shared: type) type {
             const now_ns = Shared.now_ns();
             if (now_ns -% handle.swept_ns < interval_ns) return false;
             handle.swept_ns = now_ns;
-            return Repair.sweep(handle);
+            return !Wait.lost(handle) and Repair.sweep(handle);
         }
 
         /// Whether a call is answered, without waiting. `Timeout`: its own time is over.
@@ -211,7 +216,7 @@ pub fn CallsType(comptime Shared: type) type {
                     .ready => return true,
                     .gone => {
                         handle.remove_call(call.slot, call.generation);
-                        return error.Cancelled;
+                        return if (handle.is_lost) error.Corrupt else error.Cancelled;
                     },
                     .waiting => if (over(handle, call)) {
                         if (time_out(handle, call)) return error.Timeout;
@@ -290,6 +295,7 @@ pub fn CallsType(comptime Shared: type) type {
         /// `arm_work` says that there is something to do, `arm_newcomer` that somebody came whom
         /// nobody watches yet; in both cases it stays awake.
         pub fn arm(handle: *Handle, what: u32) i32 {
+            if (Wait.lost(handle)) return abi.arm_work;
             Wait.announce(handle, .bell, .{
                 .requests = what & abi.arm_requests != 0,
                 .room = what & abi.arm_room != 0,

@@ -18,6 +18,7 @@ const Calls = @import("calls.zig").CallsType(Shared);
 const Notify = @import("notify.zig").NotifyType(Shared);
 const Participants = @import("participants.zig").ParticipantsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
+const Wait = @import("wait.zig").WaitType(Shared);
 
 pub const Opened = struct { handle: *Handle, path: target.Path };
 
@@ -160,6 +161,8 @@ pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
     threads.remove(handle, close_all_of_thread);
+    // First of all: everything below touches the memory.
+    _ = Wait.lost(handle);
     Repair.settle_own(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
