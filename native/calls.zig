@@ -40,6 +40,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// A draft for a request of `length` bytes. Null: no slot is free.
         pub fn allocate(handle: *Handle, length: u32) Error!?slots.Call {
+            if (handle.is_lost) return error.Corrupt;
             // A hint, before anything is copied: publishing looks again.
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
@@ -88,6 +89,7 @@ pub fn CallsType(comptime Shared: type) type {
                     continue;
                 }
                 Wait.sleep(handle, &slice, request.deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle);
@@ -107,7 +109,7 @@ pub fn CallsType(comptime Shared: type) type {
                     .ready => return patience.learn(handle),
                     .gone => {
                         handle.remove_call(call.slot, call.generation);
-                        return error.Cancelled;
+                        return if (handle.is_lost) error.Corrupt else error.Cancelled;
                     },
                     .waiting => {},
                 }
@@ -123,6 +125,7 @@ pub fn CallsType(comptime Shared: type) type {
                     return if (time_out(handle, call)) error.Timeout;
                 }
                 Wait.sleep(handle, &slice, deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle);
@@ -171,6 +174,7 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// Waits until a request comes. Null: none by then.
         pub fn receive(handle: *Handle, deadline_ns: u64, may_wait: bool) Error!?Slots.Received {
+            if (handle.is_lost) return error.Corrupt;
             Trim.now_and_then(handle);
             if (try Slots.receive(handle)) |received| return received;
             if (!may_wait) return if (sweep_if_due(handle)) Slots.receive(handle) else null;
@@ -193,6 +197,7 @@ pub fn CallsType(comptime Shared: type) type {
                 }
                 if (passed(deadline_ns)) return null;
                 Wait.sleep(handle, &slice, deadline_ns);
+                if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle);
@@ -206,6 +211,7 @@ pub fn CallsType(comptime Shared: type) type {
             const now_ns = Shared.now_ns();
             if (now_ns -% handle.swept_ns < interval_ns) return false;
             handle.swept_ns = now_ns;
+            if (Wait.lost(handle)) return false;
             _ = Trim.idle(handle);
             return Repair.sweep(handle);
         }
@@ -223,7 +229,7 @@ pub fn CallsType(comptime Shared: type) type {
                     .ready => return true,
                     .gone => {
                         handle.remove_call(call.slot, call.generation);
-                        return error.Cancelled;
+                        return if (handle.is_lost) error.Corrupt else error.Cancelled;
                     },
                     .waiting => if (over(handle, call)) {
                         if (time_out(handle, call)) return error.Timeout;
@@ -302,6 +308,7 @@ pub fn CallsType(comptime Shared: type) type {
         /// `arm_work` says that there is something to do, `arm_newcomer` that somebody came whom
         /// nobody watches yet; in both cases it stays awake.
         pub fn arm(handle: *Handle, what: u32) i32 {
+            if (Wait.lost(handle)) return abi.arm_work;
             Wait.announce(handle, .bell, .{
                 .requests = what & abi.arm_requests != 0,
                 .room = what & abi.arm_room != 0,

@@ -19,6 +19,7 @@ const Notify = @import("notify.zig").NotifyType(Shared);
 const Participants = @import("participants.zig").ParticipantsType(Shared);
 const Repair = @import("repair.zig").RepairType(Shared);
 const Trim = @import("trim.zig").TrimType(Shared);
+const Wait = @import("wait.zig").WaitType(Shared);
 
 pub const Opened = struct { handle: *Handle, path: target.Path };
 
@@ -163,6 +164,8 @@ pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
     threads.remove(handle, close_all_of_thread);
+    // First of all: everything below touches the memory.
+    _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);

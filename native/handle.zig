@@ -53,6 +53,9 @@ pub const Handle = struct {
     epoch: words.Epoch = 0,
     bells: Bells,
 
+    /// The file was cut short, and what is mapped is nobody's any more: see `Wait.lost`.
+    is_lost: bool = false,
+
     /// Entries of each table that have memory, see extent.zig.
     participants_known: u32 = 0,
     slots_known: u32 = 0,

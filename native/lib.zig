@@ -235,6 +235,8 @@ export fn tandem_ready(
 /// and nobody will see an answer.
 export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, how: u32) i32 {
     const handle = handle_at(handle_address);
+    // An event loop has slept until now, for long perhaps.
+    if (how == abi.cancel_timed_out) _ = Wait.lost(handle);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return 0;
     if (how == abi.cancel_draft) {
         Slots.discard(handle, call);
@@ -393,7 +395,8 @@ export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
 
 /// Looks at everybody for deaths; 1: there was one.
 export fn tandem_sweep(handle_address: f64) i32 {
-    return @intFromBool(Repair.sweep(handle_at(handle_address)));
+    const handle = handle_at(handle_address);
+    return @intFromBool(!Wait.lost(handle) and Repair.sweep(handle));
 }
 
 /// 1: a request of this handle may still hang behind a server that was rung and does not come.
@@ -436,7 +439,9 @@ export fn tandem_notify(handle_address: f64) void {
 }
 
 export fn tandem_clear(handle_address: f64) i32 {
-    return @intCast(Slots.clear(handle_at(handle_address)));
+    const handle = handle_at(handle_address);
+    if (Wait.lost(handle)) return 0;
+    return @intCast(Slots.clear(handle));
 }
 
 export fn tandem_pending(handle_address: f64) i32 {
@@ -448,5 +453,7 @@ export fn tandem_servers(handle_address: f64) i32 {
 }
 
 export fn tandem_stats(handle_address: f64, out: *[stats.field_count]f64) void {
-    Stats.read(handle_at(handle_address), out);
+    const handle = handle_at(handle_address);
+    _ = Wait.lost(handle);
+    Stats.read(handle, out);
 }

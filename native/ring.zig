@@ -14,8 +14,13 @@ const Handle = @import("handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 
 /// Each turn of a loop that fails means that somebody else came further, so this many in a row mean
-/// that the words make no sense.
+/// that the words make no sense. Every stale entry of a ring may take one.
 const turns_max = 1 << 20;
+
+/// Turns that remove nothing and add nothing: they help somebody who has not pushed a position yet, or
+/// look once more. There is never more than one to be helped in each place, so it is few of them that
+/// mean the same; a repairer may have to go through it for every slot.
+const helps_max = 1 << 14;
 
 /// One makes room for one entry, so a few mean that others were quicker, and each more that the words
 /// make no sense. It may walk the whole ring.
@@ -40,7 +45,9 @@ pub fn RingType(comptime Shared: type) type {
             const map = &handle.map;
             const header = map.header();
             var squeezes: u32 = 0;
+            var helps: u32 = 0;
             for (0..turns_max) |_| {
+                if (helps == helps_max) break;
                 const position = Shared.load(u64, &header.tail, .acquire);
                 const cell = map.cell(position);
                 const value = Shared.load(words.Cell, cell, .acquire);
@@ -64,9 +71,11 @@ pub fn RingType(comptime Shared: type) type {
                 } else if (ahead >= 0) {
                     // Filled, or filled and taken already, by somebody who has not pushed the
                     // position yet and may be dead.
+                    helps += 1;
                     _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
                 } else switch (drop_stale_head(handle)) {
                     .dropped => {},
+                    .helped => helps += 1,
                     .squeezed => {
                         squeezes += 1;
                         if (squeezes == squeezes_max) return .full;
@@ -81,7 +90,9 @@ pub fn RingType(comptime Shared: type) type {
         pub fn take(handle: *Handle) Error!?Taken {
             const map = &handle.map;
             const header = map.header();
+            var helps: u32 = 0;
             for (0..turns_max) |_| {
+                if (helps == helps_max) break;
                 const position = Shared.load(u64, &header.head, .acquire);
                 const cell = map.cell(position);
                 // Sequentially consistent for a sleeper's last look, see `insert`.
@@ -89,6 +100,7 @@ pub fn RingType(comptime Shared: type) type {
                 const ahead: i28 = @bitCast(value.lap -% map.lap(position));
                 if (ahead == 0 and !value.full) return null;
                 if (ahead > 0) {
+                    helps += 1;
                     _ = Shared.cas(u64, &header.head, position, position +% 1, .acq_rel);
                     continue;
                 }
@@ -201,7 +213,7 @@ pub fn RingType(comptime Shared: type) type {
             _ = Shared.cas(u64, &handle.map.header().head, position, position +% 1, .acq_rel);
         }
 
-        const Dropped = enum { dropped, squeezed, nothing_stale };
+        const Dropped = enum { dropped, helped, squeezed, nothing_stale };
 
         /// Makes room in a full ring if anything in it is stale.
         fn drop_stale_head(handle: *Handle) Dropped {
@@ -213,9 +225,9 @@ pub fn RingType(comptime Shared: type) type {
             const ahead: i28 = @bitCast(value.lap -% map.lap(position));
             if (ahead > 0) {
                 _ = Shared.cas(u64, &header.head, position, position +% 1, .acq_rel);
-                return .dropped;
+                return .helped;
             }
-            if (ahead < 0 or !value.full) return .dropped;
+            if (ahead < 0 or !value.full) return .helped;
             if (live_entry(handle, value)) return if (squeeze(handle, position)) .squeezed else .nothing_stale;
             remove(handle, position, cell, value);
             return .dropped;

@@ -118,6 +118,19 @@ pub const Real = struct {
         return sys.fallocate(fd, offset, length).ok();
     }
 
+    /// False: somebody has made the file shorter than what is mapped of it.
+    pub fn is_whole(handle: anytype) bool {
+        return switch (sys.stat(handle.fd, "")) {
+            .info => |info| info.size >= handle.map.geometry.file_bytes,
+            .errno => true,
+        };
+    }
+
+    /// What was mapped reads as zeros from now on, and nobody else sees what is written there.
+    pub fn abandon(handle: anytype) void {
+        _ = sys.mmap_over(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
+    }
+
     pub fn commit_slot_head(handle: anytype, slot: u32) Error!void {
         return handle.commit_slot_head(slot);
     }

@@ -96,6 +96,17 @@ pub fn WaitType(comptime Shared: type) type {
             clear(&header.waiting_for_room, handle.index);
         }
 
+        /// True: the file of the channel was cut short. To touch what is mapped beyond its end is SIGBUS,
+        /// which a library cannot prevent; so whoever has slept, and whoever begins something that is
+        /// done seldom, asks first.
+        pub fn lost(handle: *Handle) bool {
+            if (handle.is_lost) return true;
+            if (Shared.is_whole(handle)) return false;
+            Shared.abandon(handle);
+            handle.is_lost = true;
+            return true;
+        }
+
         /// Sleeps until rung, or for the slice that is due, or until the deadline.
         pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
             var duration_ns = @as(u64, slices_ms[@min(slice.*, slices_ms.len - 1)]) * std.time.ns_per_ms;

@@ -1,6 +1,7 @@
 /** What a handler throws, as its client gets it. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Call, Client, RemoteError, Server, TandemError } from "../mod.ts";
+import { encodeError } from "../src/channel/remote.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -208,3 +209,17 @@ for (const { server, client, title } of pairs) {
     }
   });
 }
+
+test("an error is cut to any place, whatever it is made of", () => {
+  for (const name of ["E", "\u{1f5ff}".repeat(100), "\0".repeat(100)]) {
+    for (const message of ["", "x", "\u{1f5ff}".repeat(100)]) {
+      const error = Object.assign(new Error(message), { name });
+      for (const limit of [120, 1024]) {
+        const bytes = encodeError(error, limit);
+        assert(bytes.byteLength <= limit, `${bytes.byteLength} bytes for ${limit}`);
+        const { name } = JSON.parse(new TextDecoder().decode(bytes));
+        assertEquals(typeof name, "string");
+      }
+    }
+  }
+});

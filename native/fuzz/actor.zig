@@ -404,8 +404,7 @@ pub const Actor = struct {
     }
 };
 
-/// A fraction of a second. The most laborious operation takes a tenth of it: it finds the words of
-/// the ring changing a million times and gives up.
+/// A fraction of a second, whatever the operation.
 const work_max = 1 << 26;
 
 pub fn begin() void {
@@ -413,9 +412,9 @@ pub fn begin() void {
     memory.state.work_max = work_max;
 }
 
-/// Time passes only while somebody waits, so what is over the deadline was waited for in vain.
+/// What is far over the deadline was waited for, or worked on, in vain.
 fn check_time(started_ns: u64, timeout: f64) void {
-    const slack_ms = 5;
+    const slack_ms = 150;
     const elapsed_ms = (memory.state.now_ns - started_ns) / std.time.ns_per_ms;
     if (elapsed_ms > @as(u64, @intFromFloat(timeout)) + slack_ms) @panic("a wait beyond its time-out");
 }

@@ -116,6 +116,7 @@ fn pass() void {
 
 fn spend(work: u64) void {
     state.work += work;
+    state.now_ns += work * access_ns;
     if (state.work > state.work_max) @panic("an operation that does not end");
 }
 
@@ -144,6 +145,9 @@ pub fn check_payload(address: u64, length: u64) void {
     }
     @panic("a payload over the words of a slot");
 }
+
+/// About what an access takes, so that work is time as well.
+const access_ns = 5;
 
 /// How many accesses take as long as one system call, about.
 const system_call_work = 50;
@@ -248,6 +252,8 @@ pub const SharedMemory = struct {
     pub const drain = Real.drain;
     pub const close = Real.close;
     pub const allocate = Real.allocate;
+    pub const is_whole = Real.is_whole;
+    pub const abandon = Real.abandon;
     pub const commit_slot_head = Real.commit_slot_head;
     pub const commit_request = Real.commit_request;
     pub const commit_response = Real.commit_response;

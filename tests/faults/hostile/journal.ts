@@ -7,6 +7,7 @@
 import { openSync, readFileSync, writeSync } from "node:fs";
 
 const recordBytes = 64;
+const encoder = new TextEncoder();
 
 /** A lane's record as it is read back. */
 export interface Entry {
@@ -34,7 +35,9 @@ export class Journal {
   }
 
   #write(lane: number, text: string): void {
-    writeSync(this.#fd, text.padEnd(recordBytes - 1) + "\n", lane * recordBytes);
+    // Bytes, since for a string Deno does not look at the position.
+    const record = encoder.encode(text.padEnd(recordBytes - 1) + "\n");
+    writeSync(this.#fd, record, 0, recordBytes, lane * recordBytes);
   }
 }
 
