@@ -3,6 +3,7 @@
 //!     zig build                          zig-out/lib/{x86_64,aarch64}/libtandem.so
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
+//!     zig build crash                    zig-out/bin/tandem-crash, which dies on demand
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build embed                    writes src/ffi/embedded.ts
 
@@ -29,6 +30,7 @@ pub fn build(b: *std.Build) void {
         .install = b.getInstallStep(),
         .@"test" = b.step("test", "Run the unit tests on this machine"),
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
+        .crash = b.step("crash", "Build the program that tests/faults/crash.ts kills"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
     };
@@ -60,6 +62,17 @@ pub fn build(b: *std.Build) void {
     const layout = b.addUpdateSourceFiles();
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
+
+    const crash = b.addExecutable(.{
+        .name = "tandem-crash",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/crash.zig"),
+            .target = b.graph.host,
+            .optimize = optimize orelse .safe,
+            .single_threaded = true,
+        }),
+    });
+    steps.crash.dependOn(&b.addInstallArtifact(crash, .{}).step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.

@@ -107,7 +107,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
 }
 
 /// Beyond the end of every file, one byte for each participant that ever was.
-fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
+pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
     const epoch_bits = 50;
     return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & ((1 << epoch_bits) - 1));
 }
