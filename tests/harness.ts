@@ -14,12 +14,14 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../mod.ts";
-import { Child, type Runtime, runtime, runtimePath, runtimes, startWatchdog } from "./processes.ts";
+import { Child, type Runtime, runtime, runtimePath, startWatchdog } from "./processes.ts";
 
 export {
   Child,
   eventually,
   type Exit,
+  type Pair,
+  pairs,
   type ProcessState,
   processState,
   type Runtime,
@@ -29,19 +31,6 @@ export {
   settled,
   sleep,
 } from "./processes.ts";
-
-/** Who serves and who calls. */
-export interface Pair {
-  readonly server: Runtime;
-  readonly client: Runtime;
-  /** `"deno serves bun"`, for the names of tests. */
-  readonly title: string;
-}
-
-/** Every ordered pair of runtimes. */
-export const pairs: readonly Pair[] = runtimes.flatMap((server) =>
-  runtimes.map((client) => ({ server, client, title: `${server} serves ${client}` }))
-);
 
 const fixtures = fileURLToPath(new URL("fixtures", import.meta.url));
 

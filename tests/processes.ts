@@ -19,6 +19,19 @@ export const runtime: Runtime = "Bun" in globalThis ? "bun" : "deno";
 
 export const runtimes: readonly Runtime[] = ["deno", "bun"];
 
+/** Who serves and who calls. */
+export interface Pair {
+  readonly server: Runtime;
+  readonly client: Runtime;
+  /** `"deno serves bun"`, for the names of tests. */
+  readonly title: string;
+}
+
+/** Every ordered pair of runtimes. */
+export const pairs: readonly Pair[] = runtimes.flatMap((server) =>
+  runtimes.map((client) => ({ server, client, title: `${server} serves ${client}` }))
+);
+
 const repository = fileURLToPath(new URL("..", import.meta.url));
 
 let watchdog: Watchdog | undefined;
