@@ -71,7 +71,7 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     const handle = try Handle.create(found.map, found.fd, role, place);
     errdefer handle.destroy();
-    Participants.join(handle, role) catch |err| {
+    join(handle, role) catch |err| {
         control.compare(.handles, layout.participants_max, layout.participants_max);
         return err;
     };
@@ -79,6 +79,14 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     Calls.enter(handle);
     threads.add(handle, close_all_of_thread);
     return .{ .handle = handle, .path = path };
+}
+
+/// The table may be full of the dead, with nobody left who would have noticed.
+fn join(handle: *Handle, role: Role) Error!void {
+    return Participants.join(handle, role) catch |err| {
+        if (err != error.Busy or !Repair.sweep(handle)) return err;
+        return Participants.join(handle, role);
+    };
 }
 
 fn whole(value: f64) ?u64 {
