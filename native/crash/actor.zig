@@ -8,6 +8,7 @@
 //! ```
 //! arm N                                die at the N-th point from here on; 0: only count
 //! disarm                               the points passed, this being the last
+//! stop-clock                           time passes only in sleeps from here on, see clock.zig
 //! open H ROLE HOW TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous
 //! close H · unlink TARGET · clear H · sweep H · nudge H
 //! send H C PAYLOAD DELIVERIES TIMEOUT [one-way] [block] [watched]
@@ -17,14 +18,17 @@
 //! call C SLOT LOW HIGH                 a call of somebody else's
 //! receive H C TIMEOUT · reserve H C LENGTH · reply H C PAYLOAD|echo · fail H C
 //! bell H fifo|datagram · lie-down H [requests] [room] · get-up H
-//! watch H · hung-up H INDEX · watch-call H C · poll H
-//! notify-fd H · drain H · notify H
+//! watch H · hung-up H · watch-call H C · poll H
+//! notify-fd H · adopt H own|peer · drain H · notify H
+//! sleep MILLISECONDS
 //! ```
 //!
 //! The rest of the commands bring about at once what takes others long, see stage.zig.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const clock = @import("clock.zig");
+const layout = @import("../layout.zig");
 const library = @import("library.zig");
 const point = @import("point.zig");
 const stage = @import("stage.zig");
@@ -76,6 +80,7 @@ fn say(text: []const u8) void {
 const Word = enum {
     arm,
     disarm,
+    @"stop-clock",
     open,
     close,
     unlink,
@@ -102,8 +107,10 @@ const Word = enum {
     @"watch-call",
     poll,
     @"notify-fd",
+    adopt,
     drain,
     notify,
+    sleep,
     churn,
     repeat,
     @"insert-next",
@@ -199,6 +206,10 @@ fn obey(command: []const u8) !i64 {
             return 0;
         },
         .disarm => return @intCast(point.disarm()),
+        .@"stop-clock" => {
+            clock.stop();
+            return 0;
+        },
         .open => return open(&arguments),
         .close => {
             const place = try arguments.place();
@@ -276,7 +287,7 @@ fn obey(command: []const u8) !i64 {
         },
         .bell => {
             const handle = try arguments.handle();
-            return library.tandem_bell(handle, @backingInt(try arguments.choice(BellKind)));
+            return made(library.tandem_bell(handle, @backingInt(try arguments.choice(BellKind))));
         },
         .@"lie-down" => {
             const handle = try arguments.handle();
@@ -287,10 +298,7 @@ fn obey(command: []const u8) !i64 {
             return 0;
         },
         .watch => return watch(try arguments.handle()),
-        .@"hung-up" => {
-            const handle = try arguments.handle();
-            return library.tandem_hung_up(handle, try arguments.small(), 0);
-        },
+        .@"hung-up" => return hung_up(try arguments.handle()),
         .@"watch-call" => {
             const handle = try arguments.handle();
             const call = try arguments.call();
@@ -300,13 +308,24 @@ fn obey(command: []const u8) !i64 {
             var found: [30]u32 = undefined;
             return library.tandem_poll(try arguments.handle(), &found, found.len);
         },
-        .@"notify-fd" => return library.tandem_notify_fd(try arguments.handle()),
+        .@"notify-fd" => return made(library.tandem_notify_fd(try arguments.handle())),
+        .adopt => {
+            const handle = try arguments.handle();
+            const whose = try arguments.choice(enum { own, peer });
+            // As one that a relative has made.
+            const fd: u32 = @intCast(linux.eventfd(0, linux.EFD.NONBLOCK));
+            return library.tandem_adopt_notify(handle, fd, @backingInt(whose));
+        },
         .drain => {
             library.tandem_drain_notify(try arguments.handle());
             return 0;
         },
         .notify => {
             library.tandem_notify(try arguments.handle());
+            return 0;
+        },
+        .sleep => {
+            clock.sleep_ns(std.time.ns_per_ms * try arguments.number());
             return 0;
         },
         .churn => {
@@ -328,13 +347,19 @@ fn obey(command: []const u8) !i64 {
         },
         .crowd => {
             const handle = native(try arguments.handle());
-            return stage.crowd(handle, try arguments.small());
+            const state = try arguments.choice(words.ParticipantState);
+            return stage.crowd(handle, state, try arguments.small());
         },
     }
 }
 
 fn native(address: f64) *Handle {
     return @ptrFromInt(@as(usize, @intFromFloat(address)));
+}
+
+/// Of a descriptor only that it is there.
+fn made(descriptor: i32) i32 {
+    return @min(descriptor, 0);
 }
 
 /// Remembers the call that the library has told of.
@@ -413,6 +438,16 @@ fn reply(arguments: *Arguments) !i64 {
     const kind = @backingInt(words.AnswerKind.bytes);
     const length: u32 = @intCast(bytes.len);
     return library.tandem_reply(place.address, call.slot, call.low, call.high, bytes.ptr, length, kind);
+}
+
+/// The kernel has hung up on somebody: looks at all who are watched. 1: somebody is gone.
+fn hung_up(handle: f64) i64 {
+    var gone: i64 = 0;
+    for (0..layout.participants_max) |index| {
+        if (native(handle).watched[index] == 0) continue;
+        gone |= library.tandem_hung_up(handle, @intCast(index), 0);
+    }
+    return gone;
 }
 
 /// As an event loop does before it sleeps: a connection to each that can be watched.

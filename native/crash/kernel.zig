@@ -4,6 +4,7 @@
 const std = @import("std");
 const linux = std.os.linux;
 const point = @import("point.zig");
+const sys = @import("../sys.zig");
 
 pub const E = linux.E;
 pub const F = linux.F;
@@ -27,6 +28,10 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .ppoll, .sched_yield, .clock_gettime, .nanosleep, .geteuid, .getpid, .getrandom, .socket => false,
         else => @compileError("say whether " ++ @tagName(number) ++ " leaves something behind"),
     };
+}
+
+fn makes_a_file(flags: usize) bool {
+    return flags & sys.o_creat != 0 or flags & sys.o_tmpfile == sys.o_tmpfile;
 }
 
 inline fn pass(comptime number: SYS) void {
@@ -56,8 +61,7 @@ pub inline fn syscall3(comptime number: SYS, a: usize, b: usize, c: usize) usize
 
 pub inline fn syscall4(comptime number: SYS, a: usize, b: usize, c: usize, d: usize) usize {
     pass(number);
-    const makes_a_file = @import("../sys.zig").o_creat | @import("../sys.zig").o_tmpfile;
-    if (number == .openat and c & makes_a_file != 0) point.pass("openat of a new file");
+    if (number == .openat and makes_a_file(c)) point.pass("openat of a new file");
     return linux.syscall4(number, a, b, c, d);
 }
 

@@ -81,6 +81,7 @@ pub extern fn tandem_hung_up(handle: f64, index: u32, give_up: u32) i32;
 pub extern fn tandem_sweep(handle: f64) i32;
 pub extern fn tandem_nudge(handle: f64) i32;
 pub extern fn tandem_notify_fd(handle: f64) i32;
+pub extern fn tandem_adopt_notify(handle: f64, fd: u32, peer: u32) i32;
 pub extern fn tandem_drain_notify(handle: f64) void;
 pub extern fn tandem_notify(handle: f64) void;
 pub extern fn tandem_clear(handle: f64) i32;

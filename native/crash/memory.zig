@@ -3,6 +3,7 @@
 //! its points in kernel.zig.
 
 const std = @import("std");
+const clock = @import("clock.zig");
 const point = @import("point.zig");
 const Real = @import("../shared.zig").Real;
 
@@ -54,8 +55,8 @@ pub const Memory = struct {
 
     pub const pause = Real.pause;
     pub const yield = Real.yield;
-    pub const now_ns = Real.now_ns;
-    pub const futex_wait = Real.futex_wait;
+    pub const now_ns = clock.now_ns;
+    pub const futex_wait = clock.futex_wait;
     pub const futex_wake = Real.futex_wake;
     pub const byte_locked = Real.byte_locked;
     pub const unlock_byte = Real.unlock_byte;

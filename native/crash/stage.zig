@@ -64,9 +64,9 @@ pub fn post_uninserted(handle: *Handle, call: Call) i64 {
     return 1;
 }
 
-/// Fills the table of participants with processes that are about to join: `abandoned` of them are
-/// dead, the locks of the others are held by this process.
-pub fn crowd(handle: *Handle, abandoned: u32) !i64 {
+/// Fills the table of participants with processes that are in `state`, of which some are `dead`; the
+/// locks of the others are held by this process.
+pub fn crowd(handle: *Handle, state: words.ParticipantState, dead: u32) !i64 {
     const table = layout.page_bytes;
     const bytes = layout.participants_max * @sizeOf(layout.Participant);
     if (!sys.fallocate(handle.fd, table, bytes).ok()) return error.NoSpace;
@@ -79,12 +79,12 @@ pub fn crowd(handle: *Handle, abandoned: u32) !i64 {
     Shared.store(u64, &handle.map.header().participants_used, layout.participants_max, .seq_cst);
     for (used..layout.participants_max) |position| {
         const index: words.ParticipantIndex = @intCast(position);
-        const joining: words.ParticipantWord = .{ .state = .joining, .epoch = 1 };
-        if (position >= used + abandoned) {
-            const offset = participants.lock_offset(index, joining.epoch);
+        const word: words.ParticipantWord = .{ .state = state, .epoch = 1 };
+        if (position >= used + dead) {
+            const offset = participants.lock_offset(index, word.epoch);
             if (!sys.lock_byte(description.fd(), offset).ok()) return error.NoLock;
         }
-        Shared.store(words.ParticipantWord, &handle.map.participant(index).word, joining, .seq_cst);
+        Shared.store(words.ParticipantWord, &handle.map.participant(index).word, word, .seq_cst);
     }
     return 0;
 }
