@@ -17,7 +17,7 @@ import { greet, onLine, tell, told } from "../../fixtures/lib.ts";
 /** What it is told. */
 export interface ClientCommand {
   /**
-   * - `open`, `close`, `stats`
+   * - `open`, `close`
    * - `start`: sends a request whose end is asked for later with `outcome`; tells its id as soon as it
    *   is sent, or at once if it `waits` for a slot or is `blocking`
    * - `cancel`: of a request that was started
@@ -28,7 +28,6 @@ export interface ClientCommand {
   readonly op:
     | "open"
     | "close"
-    | "stats"
     | "start"
     | "cancel"
     | "outcome"
@@ -106,9 +105,8 @@ function block(payload: number | string, send: SendOptions): Outcome {
 async function check(): Promise<number> {
   let right = 0;
   for (const size of sizes) {
-    const wanted = size;
-    if (judge(wanted, await opened().request(payloadOf(size))) === "answered") right += 1;
-    if (judge(wanted, opened().requestSync(payloadOf(size))) === "answered") right += 1;
+    if (judge(size, await opened().request(payloadOf(size))) === "answered") right += 1;
+    if (judge(size, opened().requestSync(payloadOf(size))) === "answered") right += 1;
   }
   return right;
 }
@@ -136,8 +134,6 @@ async function obey(command: ClientCommand): Promise<void> {
       calls.clear();
       outcomes.clear();
       return tell({});
-    case "stats":
-      return tell(opened().stats());
     case "start":
       return await start(command);
     case "cancel":

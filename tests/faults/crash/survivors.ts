@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import type { ChannelOptions, SendOptions, Stats } from "../../../mod.ts";
+import type { ChannelOptions, SendOptions } from "../../../mod.ts";
 import { Child, eventually, type Runtime, runtimePath } from "../../processes.ts";
 import type { ClientCommand, Outcome } from "./client.ts";
 import type { Handled, ServerCommand } from "./server.ts";
@@ -16,7 +16,7 @@ export interface Cast {
   readonly title: string;
   readonly servers: readonly Runtime[];
   readonly clients: readonly Runtime[];
-  /** A server and a client more, both stopped from before the victim's death until after the checks. */
+  /** As many servers and clients more, who are stopped as long as the channel is open. */
   readonly bystanders: readonly Runtime[];
 }
 
@@ -114,10 +114,6 @@ export class SurvivingClient extends Survivor<ClientCommand> {
 
   async close(): Promise<void> {
     await this.ask({ op: "close" });
-  }
-
-  stats(): Promise<Stats> {
-    return this.ask({ op: "stats" });
   }
 
   /** The id of the request, once it is sent. */

@@ -23,7 +23,7 @@ const jointSurvivals = 3;
 const pointsMax = 2000;
 
 /**
- * Kills a victim at each point of an operation, from the `first` on, until the operation has no more; with
+ * Kills a victim at each point of an operation, until the operation has no more; with
  * `only`, at that one.
  *
  * @throws for the first point at which anything is not as it should be
@@ -56,7 +56,7 @@ export async function tryOperation(
       throw new Error(`${operation.name}, point ${point}: ${reason}`, { cause: error });
     }
   }
-  assert(only !== undefined || survivals > 0, `${operation.name} does not end`);
+  assert(only !== undefined || survivals === wantedSurvivals, `${operation.name} does not end`);
   if (scene.isOpen) await scene.close();
   return { points: places.length, places };
 }
