@@ -76,6 +76,8 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
         return err;
     };
     _ = handle.bells.announce_life(handle.index, handle.epoch);
+    // The first on a channel.
+    if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Calls.enter(handle);
     threads.add(handle, close_all_of_thread);
     return .{ .handle = handle, .path = path };

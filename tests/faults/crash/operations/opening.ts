@@ -172,6 +172,18 @@ export const opening: readonly Operation[] = [
     steps: [["close 0", 0]],
   },
   {
+    name: "unlink a channel that nobody is on",
+    channel: "absent",
+    async prepare(scene) {
+      const maker = scene.actor();
+      await maker.expect(`open 0 server create TARGET ${sizes}`, 0);
+      await maker.expect("close 0", 0);
+      return scene.actor();
+    },
+    steps: [["unlink TARGET", 1]],
+    after: arrive,
+  },
+  {
     name: "unlink a channel with calls in flight",
     channel: "fresh",
     async prepare(scene) {
