@@ -3,6 +3,7 @@
 //!     zig build                          zig-out/lib/{x86_64,aarch64}/libtandem.so
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
+//!     zig build crash                    zig-out/bin/tandem-crash, which dies on demand
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.ts
@@ -33,6 +34,7 @@ pub fn build(b: *std.Build) void {
         .install = b.getInstallStep(),
         .@"test" = b.step("test", "Run the unit tests on this machine"),
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
+        .crash = b.step("crash", "Build the program that tests/faults/crash.ts kills"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
@@ -112,6 +114,16 @@ pub fn build(b: *std.Build) void {
     steps.stress.dependOn(&stress.step);
     const bench = b.addInstallArtifact(addBench(b, optimize orelse .safe), .{});
     steps.bench.dependOn(&bench.step);
+    const crash = b.addExecutable(.{
+        .name = "tandem-crash",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/crash.zig"),
+            .target = b.graph.host,
+            .optimize = optimize orelse .safe,
+            .single_threaded = true,
+        }),
+    });
+    steps.crash.dependOn(&b.addInstallArtifact(crash, .{}).step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.

@@ -255,9 +255,27 @@ pub const Bells = struct {
     /// channels that nobody is attached to any more: of others, repairers remove it.
     pub fn sweep(bells: *Bells) void {
         if (!bells.open_folder(false)) return;
+        bells.remove_dead(null);
+        bells.close_folder();
+        _ = sys.rmdir(@ptrCast(&bells.folder));
+    }
+
+    /// Removes what the dead of earlier channels at the same path have left: nobody is attached to
+    /// those any more who would repair them. Of this channel's own, somebody may be on his way in.
+    pub fn sweep_predecessors(bells: *Bells) void {
+        if (bells.open_folder(false)) bells.remove_dead(bells.channel_id);
+    }
+
+    fn remove_dead(bells: *Bells, spared_channel: ?u64) void {
+        var spared_buffer: Name = undefined;
+        const spared: ?[]const u8 = if (spared_channel) |id|
+            std.fmt.bufPrint(&spared_buffer, "-{x}", .{id}) catch unreachable
+        else
+            null;
         var entries: sys.DirectoryReader = .{ .fd = bells.directory };
         while (entries.next()) |name| {
             if (name.len < 2 or name[0] != 'l' or name.len >= @sizeOf(Name)) continue;
+            if (spared) |ending| if (std.mem.endsWith(u8, name, ending)) continue;
             var buffer: Name = undefined;
             @memcpy(buffer[0..name.len], name);
             buffer[name.len] = 0;
@@ -268,8 +286,6 @@ pub const Bells = struct {
                 _ = sys.unlinkat(bells.directory, path, 0);
             }
         }
-        bells.close_folder();
-        _ = sys.rmdir(@ptrCast(&bells.folder));
     }
 
     /// False: whoever made this socket is dead.

@@ -74,7 +74,7 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     const handle = try Handle.create(found.map, found.fd, role, place);
     errdefer handle.destroy();
-    Participants.join(handle, role) catch |err| {
+    join(handle, role) catch |err| {
         switch (err) {
             error.NoSpace => control.fail(.allocate, @backingInt(sys.Errno.NOSPC)),
             error.System => control.fail(.open_file, @backingInt(sys.Errno.NOLCK)),
@@ -83,9 +83,19 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
         return err;
     };
     _ = handle.bells.announce_life(handle.index, handle.epoch);
+    // The first on a channel.
+    if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Calls.enter(handle);
     threads.add(handle, close_all_of_thread);
     return .{ .handle = handle, .path = path };
+}
+
+/// The table may be full of the dead, with nobody left who would have noticed.
+fn join(handle: *Handle, role: Role) Error!void {
+    return Participants.join(handle, role) catch |err| {
+        if (err != error.Busy or !Repair.sweep(handle)) return err;
+        return Participants.join(handle, role);
+    };
 }
 
 fn whole(value: f64) ?u64 {

@@ -126,7 +126,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
 }
 
 /// Beyond the end of every file, one byte for each participant that ever was.
-fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
+pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
     const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
     return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
 }

@@ -78,11 +78,12 @@ pub fn RepairType(comptime Shared: type) type {
             // All sleepers are rung before the entry is free: otherwise a repairer that is stopped
             // in between leaves a sleeper that was just lying down without any event.
             Wait.wake_all(handle);
+            // As long as the entry is not: what a repairer that dies on the way leaves, another finds.
+            Shared.forget_bells(&handle.bells, index, word.epoch);
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
             // Exact. Release: everything is settled before anybody else can take the entry, or see that it
             // is free.
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, freed, .acq_rel)) return false;
-            Shared.forget_bells(&handle.bells, index, word.epoch);
             if (role == @backingInt(Role.server)) {
                 Wait.count(handle, "server_deaths");
             } else {

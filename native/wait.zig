@@ -189,6 +189,8 @@ pub fn WaitType(comptime Shared: type) type {
         }
 
         pub fn count(handle: *Handle, comptime name: []const u8) void {
+            // Who has not joined yet has no entry to count in.
+            if (handle.epoch == 0) return;
             const counter = &@field(handle.map.participant(handle.index).counters, name);
             // Own, hence a load and a store, no locked instruction. Readers want a number and no more.
             const value = Shared.load(u64, counter, .monotonic);

@@ -1,0 +1,163 @@
+/**
+ * Kills a process at every store to shared memory that it makes, and at every system call that leaves
+ * something behind, in every operation and every role, and looks how others go on.
+ *
+ *     bun tests/faults/crash.ts [--full] [--only TEXT [--point N]] [--places] [--list]
+ *
+ * `zig build crash` has to have been run. The victim is native/crash.zig, the library with points of death
+ * in it; who goes on are servers and clients of both runtimes.
+ *
+ * `--only` takes the operations with that text in their names, `--point` one of their points alone;
+ * `--places` shows before what each victim died, `--list` the names of all operations.
+ *
+ * Without `--full` all four of them are on the channel at every point. With it every point is tried with
+ * each pair of runtimes alone as well, and with bystanders who are stopped.
+ *
+ * @module
+ */
+import { existsSync } from "node:fs";
+import { tmpdir } from "node:os";
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { pairs, startWatchdog } from "../processes.ts";
+import { checkActor } from "./crash/actor.ts";
+import { calling } from "./crash/operations/calling.ts";
+import { opening } from "./crash/operations/opening.ts";
+import { repairing } from "./crash/operations/repairing.ts";
+import { serving } from "./crash/operations/serving.ts";
+import { waiting } from "./crash/operations/waiting.ts";
+import type { Operation } from "./crash/operation.ts";
+import { Scene } from "./crash/scene.ts";
+import type { Cast } from "./crash/survivors.ts";
+import { tryOperation } from "./crash/trial.ts";
+
+const operations: readonly Operation[] = [
+  ...opening,
+  ...calling,
+  ...serving,
+  ...repairing,
+  ...waiting,
+];
+
+const everybody: Cast = {
+  title: "servers and clients of both runtimes",
+  servers: ["deno", "bun"],
+  clients: ["deno", "bun"],
+  bystanders: [],
+};
+
+const casts: readonly Cast[] = [
+  everybody,
+  ...pairs.map(({ server, client, title }): Cast => ({
+    title,
+    servers: [server],
+    clients: [client],
+    bystanders: [],
+  })),
+  {
+    ...everybody,
+    title: `${everybody.title}, beside others that are stopped`,
+    bystanders: ["deno", "bun"],
+  },
+];
+
+interface Arguments {
+  readonly full: boolean;
+  readonly list: boolean;
+  readonly places: boolean;
+  readonly only: string;
+  readonly point: number | undefined;
+}
+
+function readArguments(): Arguments {
+  const { values } = parseArgs({
+    options: {
+      full: { type: "boolean", default: false },
+      list: { type: "boolean", default: false },
+      places: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
+      point: { type: "string" },
+    },
+  });
+  const { full, list, places, only } = values;
+  const point = values.point === undefined ? undefined : Number(values.point);
+  if (point !== undefined && !(Number.isInteger(point) && point >= 1)) {
+    throw new Error(`--point is the number of a point, 1 or more, not "${values.point}"`);
+  }
+  if (!operations.some(({ name }) => name.includes(only))) {
+    throw new Error(`no operation has "${only}" in its name; --list shows them all`);
+  }
+  return { full, list, places, only, point };
+}
+
+/** What came of one cast. */
+interface Result {
+  readonly points: number;
+  readonly failures: number;
+}
+
+async function tryAll(
+  cast: Cast,
+  chosen: readonly Operation[],
+  point: number | undefined,
+  places: boolean,
+): Promise<Result> {
+  console.log(`\n${cast.title}`);
+  let points = 0;
+  let failures = 0;
+  let scene = await startScene(cast);
+  for (const operation of chosen) {
+    try {
+      const tried = await tryOperation(scene, operation, point);
+      points += tried.points;
+      console.log(`${String(tried.points).padStart(6)}  ${operation.name}`);
+      if (places) { for (const place of tried.places) console.log(`        before ${place}`); }
+    } catch (error) {
+      failures += 1;
+      console.log(`FAILED  ${error instanceof Error ? error.message : error}`);
+      console.log(scene.describe());
+      // Whatever is wrong with it must not be held against the next operation.
+      await scene.end();
+      scene = await startScene(cast);
+    }
+  }
+  await scene.end();
+  return { points, failures };
+}
+
+async function startScene(cast: Cast): Promise<Scene> {
+  const parent = process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
+  const scene = await Scene.create(cast, parent);
+  await watchdog.tell(`folder ${scene.folder}`);
+  return scene;
+}
+
+async function run(): Promise<void> {
+  const { full, list, places, only, point } = readArguments();
+  const chosen = operations.filter(({ name }) => name.includes(only));
+  if (list) {
+    for (const { name } of chosen) console.log(name);
+    return;
+  }
+  checkActor();
+  const began = performance.now();
+  let points = 0;
+  let failures = 0;
+  for (const cast of full ? casts : [everybody]) {
+    const result = await tryAll(cast, chosen, point, places);
+    points += result.points;
+    failures += result.failures;
+  }
+  const seconds = Math.round((performance.now() - began) / 1000);
+  const end = failures === 0 ? "all others went on" : `${failures} operations FAILED`;
+  console.log(`\n${chosen.length} operations, ${points} deaths, ${seconds} s: ${end}`);
+  if (failures > 0) process.exitCode = 1;
+}
+
+const watchdog = startWatchdog();
+try {
+  await run();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}

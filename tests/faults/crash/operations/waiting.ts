@@ -1,0 +1,138 @@
+/**
+ * Sleeping and waking.
+ *
+ * @module
+ */
+import { type Operation, sent } from "../operation.ts";
+import { comeAndFind } from "./opening.ts";
+
+const bells = ["fifo", "datagram"] as const;
+
+export const waiting: readonly Operation[] = [
+  ...bells.flatMap((bell): Operation[] => [{
+    name: `lie down as a client with a ${bell}, and get up`,
+    prepare: async (scene) => {
+      const victim = await scene.joined("client");
+      await victim.expect("send 0 0 hold 2 - watched", ...sent);
+      await scene.until({ inFlight: 1, queued: 0 });
+      await scene.asleep();
+      return victim;
+    },
+    steps: [
+      [`bell 0 ${bell}`, 0],
+      ["watch 0", -1],
+      ["lie-down 0", 0],
+      ["get-up 0", 0],
+      ["lie-down 0 room", 0],
+      ["get-up 0", 0],
+    ],
+  }, {
+    name: `lie down as a server with a ${bell}, and get up`,
+    prepare: async (scene) => {
+      await scene.rest();
+      return await scene.joined("server");
+    },
+    steps: [
+      [`bell 0 ${bell}`, 0],
+      ["watch 0", -1],
+      ["lie-down 0 requests", 0],
+      ["get-up 0", 0],
+    ],
+  }]),
+  {
+    name: "lie down where there is something to do",
+    prepare: async (scene) => {
+      await scene.rest();
+      const victim = await scene.joined("server");
+      await victim.expect("bell 0 fifo", 0);
+      await victim.expect("watch 0", -1);
+      await scene.start(0, 12, { maxDeliveries: 2 }, "answered");
+      return victim;
+    },
+    steps: [["lie-down 0 requests", 1]],
+  },
+  {
+    name: "nudge",
+    prepare: async (scene) => {
+      const victim = await scene.joined("client");
+      await scene.asleep();
+      await scene.stopAll();
+      await victim.expect("send 0 0 12 2 - one-way", 2);
+      return victim;
+    },
+    steps: [["nudge 0", 1], ["nudge 0", 1]],
+    posted: 1,
+  },
+  {
+    name: "ask for a notify descriptor, drain it and ring those of others",
+    prepare: async (scene) => {
+      await scene.rest();
+      const other = await scene.joined("client");
+      await other.expect("notify-fd 0", 0);
+      const victim = await scene.joined("server");
+      await scene.start(0, 12, { maxDeliveries: 2 }, "answered");
+      return victim;
+    },
+    steps: [["notify-fd 0", 0], ["drain 0", 0], ["notify 0", 0], ["drain 0", 0]],
+  },
+  {
+    name: "adopt descriptors of relatives, drain the own and ring the peers'",
+    prepare: async (scene) => {
+      await scene.rest();
+      const victim = await scene.joined("server");
+      await scene.start(0, 12, { maxDeliveries: 2 }, "answered");
+      return victim;
+    },
+    steps: [["adopt 0 own", 0], ["adopt 0 peer", 0], ["drain 0", 0], ["notify 0", 0], [
+      "adopt 0 own",
+      0,
+    ]],
+  },
+  {
+    name: "post where a server wants its notify descriptor rung",
+    prepare: async (scene) => {
+      await scene.rest();
+      const other = await scene.joined("server");
+      await other.expect("notify-fd 0", 0);
+      return await scene.joined("client");
+    },
+    steps: [["send 0 0 12 2 - one-way", ...sent]],
+    posted: "from some point",
+  },
+  {
+    name: "close with a notify descriptor and a bell",
+    prepare: async (scene) => {
+      await scene.rest();
+      const victim = await scene.joined("server");
+      await victim.expect("notify-fd 0", 0);
+      await victim.expect("bell 0 fifo", 0);
+      await victim.expect("watch 0", -1);
+      await scene.stopAll();
+      await victim.expect("lie-down 0 requests", 0);
+      return victim;
+    },
+    steps: [["close 0", 0]],
+  },
+  {
+    name: "post where a server sleeps in a blocking wait",
+    prepare: async (scene) => {
+      await scene.rest();
+      scene.block(scene.server(0));
+      await scene.asleep();
+      return await scene.joined("client");
+    },
+    steps: [["send 0 0 12 2 - one-way", ...sent]],
+  },
+  {
+    name: "come where somebody sleeps in a blocking wait",
+    prepare: async (scene) => {
+      await scene.rest();
+      const victim = scene.actor();
+      scene.block(scene.server(0));
+      await scene.asleep();
+      return victim;
+    },
+    steps: [["open 0 client attach TARGET", 0]],
+    after: comeAndFind,
+  },
+];

@@ -1,0 +1,431 @@
+/**
+ * One channel with the living on it, and what has to be true of both when somebody has died.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { Client, type SendOptions, Server, type Stats } from "../../../mod.ts";
+import { eventually } from "../../processes.ts";
+import { Actor } from "./actor.ts";
+import type { Outcome } from "./client.ts";
+import { type Cast, SurvivingClient, SurvivingServer } from "./survivors.ts";
+
+/** Few, so that they run out; long enough for payloads outside the slot's head. */
+export const options = {
+  slots: 8,
+  maxRequestBytes: 16_384,
+  maxResponseBytes: 16_384,
+  maxDeliveries: 3,
+} as const;
+
+/** The same, as the actor wants them. */
+export const sizes: string = `${options.slots} ${options.maxRequestBytes} ${options.maxDeliveries}`;
+
+/** A request whose end is checked. */
+interface Started {
+  readonly client: SurvivingClient;
+  readonly key: string;
+  readonly allowed: readonly Outcome[];
+  isOver: boolean;
+}
+
+/** Requests of {@linkcode SurvivingClient.check}. */
+const checkedRequests = 4;
+
+/** The stage for one cast, on which many victims die. */
+export class Scene {
+  readonly cast: Cast;
+  readonly folder: string;
+  readonly servers: readonly SurvivingServer[];
+  readonly clients: readonly SurvivingClient[];
+  readonly #bystandingServers: readonly SurvivingServer[];
+  readonly #bystandingClients: readonly SurvivingClient[];
+  readonly #env: Readonly<Record<string, string>>;
+  #actors: Actor[] = [];
+  #channels = 0;
+  #target = "";
+  /** Reads the channel's numbers, and neither waits nor repairs. */
+  #watcher: Client | null = null;
+  #started: Started[] = [];
+  #blocked: Promise<void>[] = [];
+  /** Requests were posted to get somebody going, and it is not known how many were needed. */
+  #hasSurplus = false;
+  #isServing = false;
+  #isStopped = false;
+
+  private constructor(cast: Cast, folder: string) {
+    this.cast = cast;
+    this.folder = folder;
+    this.#env = { TANDEM_DIR: this.home, NO_COLOR: "1" };
+    this.servers = cast.servers.map((runtime) => new SurvivingServer(runtime, this.#env));
+    this.clients = cast.clients.map((runtime) => new SurvivingClient(runtime, this.#env));
+    this.#bystandingServers = cast.bystanders.map((name) => new SurvivingServer(name, this.#env));
+    this.#bystandingClients = cast.bystanders.map((name) => new SurvivingClient(name, this.#env));
+  }
+
+  static async create(cast: Cast, parent: string): Promise<Scene> {
+    const scene = new Scene(cast, mkdtempSync(join(parent, "tandem-crash-")));
+    await Promise.all(scene.#everybody.map((survivor) => survivor.greeting()));
+    return scene;
+  }
+
+  get #everybody(): readonly (SurvivingServer | SurvivingClient)[] {
+    return [...this.#active, ...this.#bystandingServers, ...this.#bystandingClients];
+  }
+
+  get #active(): readonly (SurvivingServer | SurvivingClient)[] {
+    return [...this.servers, ...this.clients];
+  }
+
+  /** Where channels with a name lie. */
+  get home(): string {
+    return join(this.folder, "home");
+  }
+
+  get target(): string {
+    return this.#target;
+  }
+
+  /** One of the clients; a small cast has fewer than a scene would like. */
+  client(index: number): SurvivingClient {
+    return this.clients[index % this.clients.length]!;
+  }
+
+  server(index: number): SurvivingServer {
+    return this.servers[index % this.servers.length]!;
+  }
+
+  // ---- the channel ----
+
+  /** The path of the next channel, which nobody has made yet. */
+  newTarget(): string {
+    this.#channels += 1;
+    this.#target = join(this.folder, `channel-${this.#channels}.tandem`);
+    return this.#target;
+  }
+
+  /** The next channel is the one of this name. */
+  useName(name: string): void {
+    this.#target = name;
+  }
+
+  /** The living come to the channel, the first of them making it unless it is there. */
+  async open(): Promise<void> {
+    for (const survivor of this.#everybody) await survivor.open(this.#target, options);
+    await this.serve();
+    await Promise.all(this.#bystandingServers.map((server) => server.tell("serve")));
+    this.#watcher = Client.open(this.#filePath);
+    await this.#stopBystanders();
+  }
+
+  async #leave(): Promise<void> {
+    for (const survivor of this.#everybody) survivor.resume();
+    await Promise.all(this.#everybody.map((survivor) => survivor.close()));
+    this.#watcher?.close();
+    this.#watcher = null;
+  }
+
+  /** The living leave and come back. */
+  async reopen(): Promise<void> {
+    await this.#leave();
+    await this.open();
+  }
+
+  /** Somebody comes to the channel, and looks for the dead as every newcomer does. */
+  newcomer(): void {
+    this.#watcher?.close();
+    this.#watcher = Client.open(this.#filePath);
+  }
+
+  /** The living leave; nothing may stay but the channel's file, and without that nothing. */
+  async close(): Promise<void> {
+    await this.#leave();
+    assertEquals(this.#files(), [this.#fileName], "files beside the channel when all have left");
+    assertEquals(Server.unlink(this.#filePath), true);
+    assertEquals(this.#files(), []);
+  }
+
+  get isOpen(): boolean {
+    return this.#watcher !== null;
+  }
+
+  get #filePath(): string {
+    if (this.#target.includes("/")) return this.#target;
+    return join(this.home, `${this.#target}.tandem`);
+  }
+
+  get #fileName(): string {
+    return this.#filePath.slice(this.folder.length + 1);
+  }
+
+  #files(): string[] {
+    const found = readdirSync(this.folder, { recursive: true }) as string[];
+    return found.filter((name) => name !== "home").sort();
+  }
+
+  /** @throws when anything is left among the channels with a name */
+  checkHome(): void {
+    assertEquals(readdirSync(this.home), []);
+  }
+
+  /** As if nobody had ever used a name. */
+  forgetHome(): void {
+    rmSync(this.home, { recursive: true, force: true });
+  }
+
+  makeHome(): void {
+    mkdirSync(this.home, { mode: 0o700, recursive: true });
+  }
+
+  // ---- staging ----
+
+  /** Another process of the victim's kind. */
+  actor(): Actor {
+    const actor = new Actor(this.#env, this.#target);
+    this.#actors.push(actor);
+    return actor;
+  }
+
+  /** An actor with a handle on the channel, under the number 0. */
+  async joined(role: "client" | "server"): Promise<Actor> {
+    const actor = this.actor();
+    await actor.expect(`open 0 ${role} attach TARGET`, 0);
+    // Clears what one who died in its sleep may have left to the next owner of its entry: every victim
+    // starts from the same.
+    await actor.expect("get-up 0", 0);
+    return actor;
+  }
+
+  /** Servers take no requests from now on. */
+  async rest(): Promise<void> {
+    this.#isServing = false;
+    await this.#tellServers("rest");
+  }
+
+  async serve(): Promise<void> {
+    this.#isServing = true;
+    await this.#tellServers("serve");
+  }
+
+  /** Servers answer what they hold. */
+  async finish(): Promise<void> {
+    await this.#tellServers("finish");
+  }
+
+  async #tellServers(op: "serve" | "rest" | "finish"): Promise<void> {
+    await Promise.all(this.servers.map((server) => server.tell(op)));
+  }
+
+  /** A request of a survivor's that has to end in one of these ways. */
+  async start(
+    index: number,
+    payload: number | string,
+    send: SendOptions,
+    ...allowed: readonly Outcome[]
+  ): Promise<{ readonly id: bigint; cancel(): Promise<void> }> {
+    const client = this.client(index);
+    const started = this.#note(client, allowed);
+    const id = await client.start(started.key, payload, send);
+    const cancel = async () => {
+      await client.cancel(started.key);
+      started.isOver = true;
+    };
+    return { id, cancel };
+  }
+
+  /** As {@linkcode start}, for which there is no slot yet. */
+  async startWaiting(
+    index: number,
+    payload: number,
+    ...allowed: readonly Outcome[]
+  ): Promise<void> {
+    const client = this.client(index);
+    await client.startWaiting(this.#note(client, allowed).key, payload);
+  }
+
+  /** As {@linkcode start}, of a client that blocks in it and hears nothing else. */
+  async startBlocking(
+    index: number,
+    payload: number,
+    ...allowed: readonly Outcome[]
+  ): Promise<void> {
+    const client = this.client(index);
+    await client.startBlocking(this.#note(client, allowed).key, payload);
+  }
+
+  #note(client: SurvivingClient, allowed: readonly Outcome[]): Started {
+    const key = `request ${this.#started.length}`;
+    const started: Started = { client, key, allowed, isOver: false };
+    this.#started.push(started);
+    return started;
+  }
+
+  /** A server blocks in a wait for one request. */
+  block(server: SurvivingServer): void {
+    this.#blocked.push(server.take());
+  }
+
+  /** Waits until the channel's numbers are so. */
+  async until(wanted: Partial<Stats>): Promise<void> {
+    await this.#untilNumbers((stats) => isSo(stats, wanted), JSON.stringify(wanted));
+  }
+
+  async #untilNumbers(condition: (stats: Stats) => boolean, what: string): Promise<void> {
+    const watcher = this.#watcher;
+    assert(watcher, "no channel is open");
+    await eventually(() => condition(watcher.stats()), `the numbers become ${what}`).catch(
+      (error) => {
+        throw new Error(`${error.message}; they are ${JSON.stringify(watcher.stats())}`);
+      },
+    );
+  }
+
+  /** Stops everybody in their sleep: what the victim does then, it does alone. */
+  async stopAll(): Promise<void> {
+    if (this.#isStopped) return;
+    if (this.isOpen) await this.asleep();
+    this.#isStopped = true;
+    await Promise.all(this.#everybody.map((survivor) => survivor.stop()));
+  }
+
+  /** The bystanders stand where they are from now on. */
+  async #stopBystanders(): Promise<void> {
+    const bystanders = [...this.#bystandingServers, ...this.#bystandingClients];
+    if (bystanders.length === 0) return;
+    await this.until({ waitingServers: this.servers.length + this.#bystandingServers.length });
+    await Promise.all(bystanders.map((survivor) => survivor.stop()));
+  }
+
+  /** The living go on, but for the bystanders of an open channel. */
+  resume(): void {
+    this.#isStopped = false;
+    for (const survivor of this.isOpen ? this.#active : this.#everybody) survivor.resume();
+  }
+
+  /**
+   * Waits until everybody sleeps who waits for something. A bystander sleeps, or was rung and has not
+   * noticed.
+   */
+  async asleep(): Promise<void> {
+    const servers = this.#blocked.length + (this.#isServing ? this.servers.length : 0);
+    const most = servers + this.#bystandingServers.length;
+    const calling = this.#started.filter(({ isOver }) => !isOver).map(({ client }) => client);
+    const clients = new Set(calling).size;
+    await this.#untilNumbers(
+      ({ waitingServers, waitingClients }) =>
+        waitingServers >= servers && waitingServers <= most && waitingClients === clients,
+      `${servers} servers and ${clients} clients asleep`,
+    );
+  }
+
+  // ---- after a death ----
+
+  /** All that the living had begun has to end as it should. */
+  async settle(): Promise<void> {
+    for (const actor of this.#actors) await actor.kill();
+    this.#actors = [];
+    await this.#checkBlocked();
+    if (!this.isOpen) return;
+    await this.serve();
+    await this.finish();
+    await this.#checkStarted();
+  }
+
+  /** Who waits for a request in a blocking form gets the next one, if it has not had one yet. */
+  async #checkBlocked(): Promise<void> {
+    if (this.#blocked.length === 0) return;
+    const blocked = Promise.all(this.#blocked);
+    this.#blocked = [];
+    let isDone = false;
+    blocked.then(() => isDone = true, () => isDone = true);
+    await eventually(async () => {
+      if (isDone) return true;
+      await this.client(0).post(12);
+      this.#hasSurplus = true;
+      return isDone;
+    }, "a blocked server takes a request");
+    await blocked;
+  }
+
+  async #checkStarted(): Promise<void> {
+    const started = this.#started;
+    this.#started = [];
+    for (const { client, key, allowed } of started) {
+      const outcome = await client.outcome(key);
+      const wanted = allowed.join(" or ");
+      assert(allowed.includes(outcome), `${key} of ${client.runtime}: ${outcome}, not ${wanted}`);
+    }
+  }
+
+  /**
+   * What has to be true whoever died wherever. Returns how many posted requests were handed out; null:
+   * that is not known.
+   */
+  async verify(): Promise<number | null> {
+    const { servers, clients } = this;
+    const living = {
+      servers: servers.length + this.#bystandingServers.length,
+      clients: clients.length + this.#bystandingClients.length + 1,
+    };
+    await this.until({ ...living, inFlight: 0, queued: 0, waitingClients: 0 });
+    const before = await this.#handled();
+    for (const server of servers) {
+      for (const other of servers) await other.tell(other === server ? "serve" : "rest");
+      const right = await Promise.all(clients.map((client) => client.check()));
+      assertEquals(right, clients.map(() => checkedRequests), `with ${server.runtime} serving`);
+    }
+    await this.serve();
+    const served = await this.#handled();
+    assertEquals(served.length, servers.length * clients.length * checkedRequests);
+    for (const client of clients) assertEquals(await client.slots(), options.slots, "slots");
+    await this.until({ ...living, inFlight: 0, queued: 0, waitingClients: 0 });
+    await this.#checkBells(living.servers + living.clients);
+    const isKnown = !this.#hasSurplus;
+    this.#hasSurplus = false;
+    return isKnown ? before.filter(({ oneWay }) => oneWay).length : null;
+  }
+
+  /** Everything that servers were handed, none of it twice by one who lives. */
+  async #handled(): Promise<readonly { readonly oneWay: boolean }[]> {
+    const lists = await Promise.all(this.servers.map((server) => server.handled()));
+    const handled = lists.flat();
+    const ids = new Set(handled.map(({ id }) => id));
+    assertEquals(ids.size, handled.length, `handed out twice: ${JSON.stringify(handled)}`);
+    for (const { deliveries } of handled) {
+      assert(deliveries >= 1 && deliveries <= options.maxDeliveries, `delivery ${deliveries}`);
+    }
+    return handled;
+  }
+
+  /** Beside the channel lie the bells of the living, and nothing of the dead. */
+  async #checkBells(living: number): Promise<void> {
+    await eventually(() => {
+      const names = readdirSync(`${this.#filePath}.bells`);
+      const owners = new Set(names.map((name) => name.slice(1)));
+      return owners.size === living;
+    }, "the bells of the dead go").catch((error) => {
+      const names = readdirSync(`${this.#filePath}.bells`);
+      throw new Error(`${error.message}: ${living} live, but there is ${names.join(", ")}`);
+    });
+  }
+
+  async end(): Promise<void> {
+    this.#watcher?.close();
+    await Promise.all([
+      ...this.#actors.map((actor) => actor.kill()),
+      ...this.#everybody.map((survivor) => survivor.end()),
+    ]);
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** For a failure: what everybody has said. */
+  describe(): string {
+    return this.#everybody.map((survivor) => survivor.process.describe()).join("\n");
+  }
+}
+
+function isSo(found: Partial<Stats>, wanted: Partial<Stats>): boolean {
+  return Object.entries(wanted).every(([name, value]) => found[name as keyof Stats] === value);
+}
