@@ -3,6 +3,7 @@
 //!     zig build                          zig-out/lib/{x86_64,aarch64}/libtandem.so
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
+//!     zig build model                    zig-out/bin/tandem-model, which explores the protocol
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build embed                    writes src/ffi/embedded.ts
 
@@ -30,6 +31,7 @@ pub fn build(b: *std.Build) void {
         .@"test" = b.step("test", "Run the unit tests on this machine"),
         .test_arm64 = b.step("test-arm64", "Run the unit tests on arm64 (add -fqemu elsewhere)"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
+        .model = b.step("model", "Build the model checker of the protocol, zig-out/bin/tandem-model"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
     };
     const optimize = b.option(
@@ -60,6 +62,8 @@ pub fn build(b: *std.Build) void {
     const layout = b.addUpdateSourceFiles();
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
+
+    steps.model.dependOn(&b.addInstallArtifact(addModel(b, optimize orelse .safe), .{}).step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
@@ -117,6 +121,20 @@ fn addTool(b: *std.Build, name: []const u8, path: []const u8) *std.Build.Step.Co
     return b.addExecutable(.{
         .name = name,
         .root_module = b.createModule(.{ .root_source_file = b.path(path), .target = b.graph.host }),
+    });
+}
+
+/// With safety checks also where production functions run in it: a failed one is a finding.
+fn addModel(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "tandem-model",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/model.zig"),
+            .target = b.graph.host,
+            .optimize = optimize,
+            // What lies below the stack pointer of a program that was put aside is nobody's.
+            .red_zone = false,
+        }),
     });
 }
 

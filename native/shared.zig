@@ -72,6 +72,10 @@ pub const Real = struct {
     // The kernel, as far as the protocol asks it: it stands here because a model of the memory
     // needs a model of locks, sleeps and bells beside it.
 
+    /// Of a blocking wait before it sleeps, see `wait.zig`; a model that tries every order of events
+    /// needs none.
+    pub const yield_turns = 50;
+
     pub const yield = sys.sched_yield;
     pub const now_ns = sys.monotonic_ns;
     pub const futex_wait = sys.futex_wait;

@@ -19,7 +19,6 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 /// processors, or one bad moment would turn it off for ever.
 pub const spin_turns_max = 200;
 const spin_turns_min = 16;
-const yield_turns = 50;
 
 /// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
 /// second, little enough for a process that waits for hours.
@@ -51,7 +50,7 @@ pub fn WaitType(comptime Shared: type) type {
             pub inline fn again(patience: *Patience) bool {
                 if (patience.turn < patience.spin_turns) {
                     Shared.pause();
-                } else if (patience.turn < patience.spin_turns + yield_turns) {
+                } else if (patience.turn < patience.spin_turns + Shared.yield_turns) {
                     Shared.yield();
                 } else {
                     return false;
