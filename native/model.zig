@@ -3,7 +3,6 @@
 const std = @import("std");
 const configurations = @import("model/configuration.zig");
 const explorer = @import("model/explorer.zig");
-const local = @import("model/local.zig");
 const memory = @import("model/memory.zig");
 const report = @import("model/report.zig");
 const run = @import("model/run.zig");
@@ -83,9 +82,8 @@ pub fn main(init: std.process.Init) !u8 {
         const totals = explorer.totals;
         states += totals.states;
         transitions += totals.transitions;
-        try writer.print("  {d} states, {d} steps, {d} good ends, {d} steps deep, {d} moments of programs in {d} MB, {d} s\n", .{
-            totals.states,            totals.transitions, totals.ends, totals.depth,
-            local.nodes.items.len, local.bytes_used() >> 20, (sys.monotonic_ns() - start) / std.time.ns_per_s,
+        try writer.print("  {d} states, {d} steps, {d} good ends, {d} steps deep, {d} moments of programs, {d} s\n", .{
+            totals.states, totals.transitions, totals.ends, totals.depth, totals.moments, (sys.monotonic_ns() - start) / std.time.ns_per_s,
         });
         switch (outcome) {
             .complete => {},

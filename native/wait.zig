@@ -93,8 +93,8 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// Sleeps until rung, or for the slice that is due, or until the deadline.
         pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
-            var duration_ns = @as(u64, slices_ms[@min(slice.*, slices_ms.len - 1)]) * std.time.ns_per_ms;
-            slice.* +|= 1;
+            var duration_ns = @as(u64, slices_ms[slice.*]) * std.time.ns_per_ms;
+            slice.* = @min(slice.* + 1, slices_ms.len - 1);
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
             const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);

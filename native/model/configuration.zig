@@ -9,7 +9,6 @@
 //! | deliveries | how many servers may be handed a request |
 //! | deaths, stops | how many processes may die, and be stopped for ever |
 //! | mortal, stoppable | which, as the digits of their places, from 0; all without it |
-//! | slices | how many times a sleep in slices may end early, for each process |
 //! | cold | 1: no slot was ever used |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
 //!
@@ -28,7 +27,6 @@ pub const Configuration = struct {
     stops: u8 = 0,
     mortal: u8 = 0xff,
     stoppable: u8 = 0xff,
-    slices: u8 = 1,
     cold: bool = false,
     give_up: bool = false,
     plans: [state.processes_max]programs.Plan = undefined,
@@ -73,8 +71,6 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         configuration.deaths = number;
     } else if (std.mem.eql(u8, name, "stops")) {
         configuration.stops = number;
-    } else if (std.mem.eql(u8, name, "slices")) {
-        configuration.slices = number;
     } else if (std.mem.eql(u8, name, "cold")) {
         configuration.cold = number != 0;
     } else if (std.mem.eql(u8, name, "give_up")) {

@@ -33,6 +33,8 @@ pub fn fault() ?[]const u8 {
     }
     if (server_is_live()) {
         for (0..state.cells) |cell| {
+            // Who was stopped before it rang has a request there.
+            if (anybody_is_stopped()) break;
             if (state.word(words.Cell, state.cell(cell)).full) return "a ring cell is never emptied";
         }
         if (get(state.single(.server_has_gone)) == 0 and !clears()) {
@@ -104,6 +106,25 @@ fn is_unrepaired(index: usize) bool {
     return true;
 }
 
+fn anybody_is_stopped() bool {
+    for (0..state.processes) |process| if (state.status(process) == .stopped) return true;
+    return false;
+}
+
+/// Whether somebody was stopped after it has ended a call and before it has woken its client: who waits
+/// for what the stopped one did waits for it, as he would had it been stopped a step earlier.
+fn is_stopped_before_ringing() bool {
+    for (0..state.processes) |process| {
+        if (state.status(process) != .stopped) continue;
+        const node = @import("local.zig").nodes.items[get(state.process(process, .program))];
+        switch (node.doing) {
+            .reply, .cancel, .clear, .close => return true,
+            else => {},
+        }
+    }
+    return false;
+}
+
 fn is_stopped(index: usize) bool {
     for (0..state.processes) |process| {
         if (state.status(process) != .stopped) continue;
@@ -137,6 +158,7 @@ fn may_stay(slot: usize) bool {
         .draft, .held, .abandoned, .posted_held => is_stopped(word.holder),
         else => false,
     };
+    if (word.state == .ready and is_stopped_before_ringing()) return true;
     const owned_by_stopped = switch (word.state) {
         .queued, .posted, .ready => is_stopped(owner.index),
         else => false,
@@ -159,8 +181,9 @@ fn calls_are_over(process: usize) bool {
         const word = state.word(words.SlotWord, state.slot(slot, "word"));
         if (word.state == .free) has_room = true;
         const is_own = state.word(words.Owner, state.slot(slot, "owner")) == owner;
-        if (is_own and (word.state == .queued or word.state == .held) and may_stay(slot)) excused += 1;
+        if (is_own and word.state != .free and may_stay(slot)) excused += 1;
     }
+    if (is_stopped_before_ringing()) return true;
     // One may wait for a slot.
     if (excused + 1 == in_flight and !has_room and waits_for_room(process)) excused += 1;
     return excused == in_flight;

@@ -9,6 +9,7 @@ const std = @import("std");
 const endings = @import("endings.zig");
 const local = @import("local.zig");
 const programs = @import("programs.zig");
+const reductions = @import("reductions.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
@@ -30,7 +31,7 @@ pub const Choice = union(enum) {
     time,
 };
 
-pub const Totals = struct { states: u64 = 0, transitions: u64 = 0, ends: u64 = 0, depth: usize = 0, restarts: u32 = 0 };
+pub const Totals = struct { states: u64 = 0, transitions: u64 = 0, ends: u64 = 0, depth: usize = 0, moments: usize = 0, restarts: u32 = 0 };
 
 pub var totals: Totals = .{};
 
@@ -116,23 +117,15 @@ const Choices = struct {
 
     fn of_state() Choices {
         var choices: Choices = .{};
-        var is_quiet = true;
         const may_die = state.get(state.single(.deaths_left)) > 0;
         const may_stop = state.get(state.single(.stops_left)) > 0;
         for (0..state.processes) |process| {
             const bit = @as(u8, 1) << @intCast(process);
             choices.steps[process] = steps.enabled(process);
-            if (choices.steps[process] & ~(steps.optional_bits | steps.timer_bits) != 0) is_quiet = false;
-            if (state.status(process) == .dying) {
-                choices.unlocks |= bit;
-                is_quiet = false;
-            }
+            if (state.status(process) == .dying) choices.unlocks |= bit;
             if (!steps.may_fail(process)) continue;
             if (may_die and mortal & bit != 0) choices.deaths |= bit;
             if (may_stop and stoppable & bit != 0) choices.stops |= bit;
-        }
-        if (is_quiet) {
-            for (0..state.processes) |process| choices.steps[process] |= steps.slices_of_need(process);
         }
         choices.time = programs.has_deadlines and state.get(state.single(.clock)) == 0;
         return choices;
@@ -201,10 +194,11 @@ pub var trace: std.ArrayList(Choice) = .empty;
 /// The state to stop at, to find the way to it once more.
 var wanted_state: ?u32 = null;
 
-/// Everything that follows from the present state. `error.Constant`: a variable that was taken for
-/// constant is not, and all begins again.
-pub fn explore(limits: Limits, now: *const fn () u64) error{Constant}!Outcome {
+/// Everything that follows from the present state. `error.Surprise`: something was
+/// taken for no step that is one, and all begins again.
+pub fn explore(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     const outcome = try walk(limits, now);
+    totals.moments = local.nodes.items.len;
     if (outcome != .complete) return outcome;
     carry_back();
     for (is_good.items, 0..) |good, id| {
@@ -230,7 +224,7 @@ fn lowest_bad(id: u32) u32 {
     return id;
 }
 
-fn walk(limits: Limits, now: *const fn () u64) error{Constant}!Outcome {
+fn walk(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     const deadline = now() +| limits.seconds *| std.time.ns_per_s;
     frames.clearRetainingCapacity();
     successors.clearRetainingCapacity();
@@ -249,7 +243,7 @@ fn walk(limits: Limits, now: *const fn () u64) error{Constant}!Outcome {
         top.trying = choice;
         apply(choice);
         totals.transitions += 1;
-        if (steps.discovered != null) return error.Constant;
+        if (reductions.surprise != null) return error.Surprise;
         if (steps.violation) |what| {
             keep_trace(frames.items.len);
             return .{ .violation = what };
@@ -271,7 +265,7 @@ fn walk(limits: Limits, now: *const fn () u64) error{Constant}!Outcome {
     return .complete;
 }
 
-fn enter(id: u32) error{Constant}!void {
+fn enter(id: u32) error{Surprise}!void {
     totals.states += 1;
     const good = endings.fault() == null;
     if (good) totals.ends += 1;

@@ -15,8 +15,8 @@ pub const Node = struct {
     request: Request,
     process: u8,
     doing: rq.Doing,
-    /// See `memory.held_waits`.
-    held_waits: u64,
+    /// See `memory.held_numbers`.
+    held_numbers: [8]u8,
     point: fibre.Point,
     /// In `bytes`: the stack, then the words of private memory that differ from the process's first
     /// image, as pairs of number and value.
@@ -141,7 +141,7 @@ fn intern(process: u8) u32 {
         .request = memory.asked,
         .process = process,
         .doing = programs.doing(),
-        .held_waits = memory.held_waits(),
+        .held_numbers = memory.held_numbers(),
         .point = point,
         .start = start,
         .stack_length = @intCast(stack.len),
@@ -155,8 +155,4 @@ fn hash_of(seed: u64, place: []const u64, content: []const u8) u64 {
     hasher.update(std.mem.sliceAsBytes(place));
     hasher.update(content);
     return hasher.final();
-}
-
-pub fn bytes_used() usize {
-    return bytes.items.len + nodes.items.len * @sizeOf(Node) + edges.items.len * @sizeOf(Edge);
 }

@@ -33,23 +33,22 @@ pub fn say(remark: rq.Remark) void {
     remark_count += 1;
 }
 
-/// A bit for each participant whose wait word the running operation has read and not used up yet. It
-/// lies in private memory, and so belongs to the moment of the program.
-const held: *u64 = @ptrCast(@alignCast(fibre.private[fibre.private_bytes - 8 ..]));
+/// For each participant whose wait word the running operation has read and not used up yet: one more
+/// than the number that was in it. It lies in private memory, and so belongs to the moment of the program.
+const held: *[8]u8 = fibre.private[fibre.private_bytes - 8 ..];
 
-pub fn held_waits() u64 {
+pub fn held_numbers() [8]u8 {
     return held.*;
 }
 
 /// A new operation begins: it knows nothing of what an earlier one has read.
-pub fn forget_waits() void {
-    held.* = 0;
+pub fn forget_numbers() void {
+    held.* = @splat(0);
 }
 
-fn hold(variable: u16, does: bool) void {
+fn hold(variable: u16, word: ?words.WaitWord) void {
     const index = state.wait_index(variable) orelse return;
-    const bit = @as(u64, 1) << @intCast(index);
-    held.* = if (does) held.* | bit else held.* & ~bit;
+    held[index] = if (word) |found| @intCast(found.number + 1) else 0;
 }
 
 fn Bits(comptime T: type) type {
@@ -72,7 +71,7 @@ pub const Model = struct {
         _ = order;
         const variable = variable_at(pointer) orelse return std.mem.zeroes(T);
         const value = ask(.{ .kind = .load, .variable = variable });
-        hold(variable, true);
+        hold(variable, @bitCast(value));
         return @bitCast(@as(Bits(T), @intCast(value)));
     }
 
@@ -80,7 +79,7 @@ pub const Model = struct {
         _ = order;
         const variable = variable_at(pointer) orelse return;
         _ = ask(.{ .kind = .store, .variable = variable, .a = number(T, value) });
-        hold(variable, false);
+        hold(variable, null);
     }
 
     pub fn cas(
@@ -98,7 +97,7 @@ pub const Model = struct {
             .a = number(T, expected),
             .b = number(T, desired),
         }) != 0;
-        hold(variable, false);
+        hold(variable, null);
         return is_done;
     }
 
@@ -146,8 +145,12 @@ pub const Model = struct {
     pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {
         _ = timeout_ns;
         const variable = variable_at(word).?;
+        // Who sleeps has come round: but for the number that it sleeps on it starts over.
+        const number_held = held[state.wait_index(variable).?];
+        forget_numbers();
+        held[state.wait_index(variable).?] = number_held;
         _ = ask(.{ .kind = .futex_wait, .variable = variable, .a = expected });
-        hold(variable, false);
+        hold(variable, null);
     }
 
     pub fn futex_wake(word: *const u32) void {

@@ -181,7 +181,7 @@ pub fn entry() callconv(.c) noreturn {
 /// An operation of the library begins.
 fn begin(operation: rq.Doing) void {
     self().doing = operation;
-    memory.forget_waits();
+    memory.forget_numbers();
 }
 
 fn address() f64 {
@@ -642,7 +642,7 @@ noinline fn end_pending(why: Event) void {
 
 /// Waits for one of these or for what any loop waits for.
 noinline fn wait(wanted: Events) Event {
-    memory.forget_waits();
+    memory.forget_numbers();
     const own = self();
     var events = wanted;
     events.nudge = own.nudges;

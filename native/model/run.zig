@@ -5,13 +5,14 @@ const configurations = @import("configuration.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
 const programs = @import("programs.zig");
+const reductions = @import("reductions.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
 const sys = @import("../sys.zig");
 
 /// Explores. Afterwards the state is the initial one, and `explorer.trace` leads to a violation.
 pub fn run(configuration: *const configurations.Configuration, limits: explorer.Limits) explorer.Outcome {
-    @memset(&steps.is_constant, true);
+    reductions.init();
     explorer.totals = .{};
     prepare(configuration);
     learn();
@@ -19,8 +20,8 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
         // Only now is it known where the first step of each process begins.
         prepare(configuration);
         const outcome = explorer.explore(limits, sys.monotonic_ns) catch |err| switch (err) {
-            error.Constant => {
-                steps.is_constant[steps.discovered.?] = false;
+            error.Surprise => {
+                reductions.learn();
                 explorer.totals.restarts += 1;
                 continue;
             },
@@ -54,7 +55,6 @@ fn prepare(configuration: *const configurations.Configuration) void {
     }
     if (!configuration.cold) state.set(state.header("slots_used"), state.slots);
     for (0..state.processes) |process| {
-        state.set(state.process(process, .slices_left), @as(u64, configuration.slices) + steps.slices_in_need);
         state.set(state.process(process, .program), local.first(@intCast(process)));
     }
     for (1..4) |stage| {
@@ -64,10 +64,10 @@ fn prepare(configuration: *const configurations.Configuration) void {
     state.set(state.single(.stops_left), configuration.stops);
     for (0..state.processes) |process| {
         state.set(state.process(process, .rung), 0);
-        steps.discovered = null;
+        reductions.surprise = null;
         steps.begin(process);
     }
-    steps.discovered = null;
+    reductions.surprise = null;
     state.undo_count = 0;
 }
 
@@ -80,10 +80,7 @@ fn learn() void {
         for (0..600) |_| {
             const choice = explorer.any(random) orelse break;
             explorer.apply(choice);
-            if (steps.discovered) |variable| {
-                steps.is_constant[variable] = false;
-                steps.discovered = null;
-            }
+            reductions.learn();
             if (steps.violation != null) break;
         }
         steps.violation = null;

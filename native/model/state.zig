@@ -34,7 +34,6 @@ pub const process_fields = enum {
     lock,
     /// 0: not asleep; else one more than the variable that it sleeps on, or `woken`.
     futex,
-    slices_left,
     /// Index and epoch, one more than the index in the low byte, once its bells are there.
     identity,
     notified,
@@ -149,11 +148,18 @@ pub fn wait_index(variable: u16) ?usize {
     return place / participant_fields.len;
 }
 
-/// The slot whose word a variable is, if it is one.
-pub fn word_slot(variable: u16) ?usize {
+pub const SlotField = std.math.IntFittingRange(0, slot_fields.len - 1);
+pub const SlotPlace = struct { slot: usize, field: SlotField };
+
+/// Which field of which slot a variable is, if it is one.
+pub fn slot_place(variable: u16) ?SlotPlace {
     if (variable < slots_at or variable >= shared_count) return null;
     const place = variable - slots_at;
-    return if (place % slot_fields.len == 0) place / slot_fields.len else null;
+    return .{ .slot = place / slot_fields.len, .field = @intCast(place % slot_fields.len) };
+}
+
+pub fn slot_field(comptime field: []const u8) SlotField {
+    return comptime position(&slot_fields, field);
 }
 
 fn position(comptime fields: []const []const u8, comptime field: []const u8) u16 {

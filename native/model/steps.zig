@@ -7,6 +7,7 @@ const words = @import("../words.zig");
 const local = @import("local.zig");
 const memory = @import("memory.zig");
 const programs = @import("programs.zig");
+const reductions = @import("reductions.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const Events = rq.Events;
@@ -22,15 +23,6 @@ fn violated(what: []const u8) void {
     if (violation == null) violation = what;
 }
 
-/// Memory that nobody has written with another value so far: to read it is no step, since it gives the
-/// same whenever it is read. The explorer starts over when one of these is written after all, so that
-/// in the end it is known to be so.
-pub var is_constant: [512]bool = undefined;
-/// A variable that was thought to be constant.
-pub var discovered: ?u16 = null;
-
-pub const slices_in_need = 4;
-
 pub fn request_of(process: usize) *const Request {
     return &local.nodes.items[get(state.process(process, .program))].request;
 }
@@ -39,8 +31,6 @@ const plain: u32 = 1;
 pub const slice_bit: u32 = 1 << event.slice;
 /// What a user may do and need not.
 pub const optional_bits: u32 = 1 << event.abort | 1 << event.close;
-/// Timers that may come again and again.
-pub const timer_bits: u32 = (Events{ .nudge = true, .retry = 0x3f, .last_retry = 0x3f }).bits();
 
 /// What a process can do, a bit each; the bits of a request other than for an event are `plain` and
 /// that of a slice.
@@ -52,33 +42,17 @@ pub fn enabled(process: usize) u32 {
         .futex_wait => {
             const sleep = get(state.process(process, .futex));
             if (sleep == 0 or sleep == state.woken) return plain;
-            return if (slices_left(process)) slice_bit else 0;
+            return slice_bit;
         },
         .event => return enabled_events(process, request),
         else => return plain,
     }
 }
 
-fn slices_left(process: usize) bool {
-    return get(state.process(process, .slices_left)) > slices_in_need;
-}
-
-/// When nothing else moves, time passes: the blocking forms and the loops that look in slices look
-/// again, a few times.
-pub fn slices_of_need(process: usize) u32 {
-    if (state.status(process) != .running or get(state.process(process, .slices_left)) == 0) return 0;
-    const request = request_of(process);
-    const sleep = get(state.process(process, .futex));
-    if (request.kind == .futex_wait) return if (sleep != 0 and sleep != state.woken) slice_bit else 0;
-    if (request.kind == .event) return @as(u32, @truncate(request.a)) & slice_bit;
-    return 0;
-}
-
 fn enabled_events(process: usize, request: *const Request) u32 {
     var wanted: Events = @bitCast(@as(u32, @truncate(request.a)));
     const index: u8 = @truncate(request.b);
     if (wanted.bell and !bell_rung(index, request.b >> 8)) wanted.bell = false;
-    if (wanted.slice and !slices_left(process)) wanted.slice = false;
     if (wanted.expire and get(state.single(.clock)) == 0) wanted.expire = false;
     if (wanted.notify and get(state.process(process, .notified)) == 0) wanted.notify = false;
     var hung_up: u6 = 0;
@@ -123,23 +97,13 @@ fn go_on(process: usize, number: u32, answer: u64) void {
     for (local.remarks.items[edge.remarks..][0..edge.remark_count]) |remark| hear(process, remark);
 }
 
-/// What reads constants, or writes them as they are, is nothing that others could see.
+/// Through what is no step, see `reductions.zig`.
 fn run_on(process: usize) void {
-    while (true) {
+    while (reductions.surprise == null) {
         const number: u32 = @intCast(get(state.process(process, .program)));
         const request = local.nodes.items[number].request;
-        switch (request.kind) {
-            .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => {
-                if (!is_constant[request.variable]) return;
-                go_on(process, number, access(&request));
-                if (discovered != null) return;
-            },
-            .now => {
-                if (programs.has_deadlines) return;
-                go_on(process, number, programs.time_before);
-            },
-            else => return,
-        }
+        if (!reductions.is_no_step(process, &request)) return;
+        go_on(process, number, answer_to(process, &request, 0).?);
     }
 }
 
@@ -164,34 +128,35 @@ pub fn begin(process: usize) void {
     run_on(process);
 }
 
-fn access(request: *const Request) u64 {
+fn access(process: usize, request: *const Request) u64 {
     const variable = request.variable;
+    if (request.kind == .load) reductions.note_read(process, variable);
     const old = get(variable);
     switch (request.kind) {
         .load => return old,
         .store => {
-            write(variable, request.a);
+            write(process, variable, request.a);
             return 0;
         },
         .cas => {
             if (old != request.a) return 0;
-            write(variable, request.b);
+            write(process, variable, request.b);
             return 1;
         },
-        .fetch_or => write(variable, old | request.a),
-        .fetch_and => write(variable, old & request.a),
-        .fetch_add => write(variable, old +% request.a),
+        .fetch_or => write(process, variable, old | request.a),
+        .fetch_and => write(process, variable, old & request.a),
+        .fetch_add => write(process, variable, old +% request.a),
         else => unreachable,
     }
     return old;
 }
 
-fn write(variable: u16, value: u64) void {
-    if (get(variable) != value and is_constant[variable]) discovered = variable;
+fn write(process: usize, variable: u16, value: u64) void {
+    reductions.note_write(process, variable, value);
     set(variable, value);
-    if (state.word_slot(variable)) |slot| {
+    if (state.slot_place(variable)) |place| {
         // What was in a slot is worth nothing when it is free: whoever reads it is caught.
-        if (state.word(words.SlotWord, variable).state == .free) poison(slot);
+        if (place.field == 0 and state.word(words.SlotWord, variable).state == .free) poison(place.slot);
     }
 }
 
@@ -203,26 +168,34 @@ pub fn poison(slot: usize) void {
 }
 
 /// A wait word's number is only ever compared with what an operation has read there before, see
-/// `wait.zig`. Where no operation under way has read it, it may as well begin at 0 again; else each
-/// state would be there once for each number of sleeps before it.
+/// `wait.zig`. Where no operation under way has read the present one it may as well be the one after
+/// the highest that any has; else each state would be there once for each number of sleeps before it.
 pub fn renumber() void {
-    var held: u64 = 0;
+    var highest: [8]u8 = @splat(0);
+    var present: [8]bool = @splat(false);
     for (0..state.processes) |process| {
         if (state.status(process) != .running) continue;
-        held |= local.nodes.items[get(state.process(process, .program))].held_waits;
+        const held = local.nodes.items[get(state.process(process, .program))].held_numbers;
+        if (@as(u64, @bitCast(held)) == 0) continue;
+        for (0..state.indices) |index| {
+            highest[index] = @max(highest[index], held[index]);
+            if (held[index] == 0) continue;
+            const word = state.word(words.WaitWord, state.participant(index, "wait"));
+            if (held[index] - 1 == word.number) present[index] = true;
+        }
     }
     for (0..state.indices) |index| {
         const variable = state.participant(index, "wait");
         const word = state.word(words.WaitWord, variable);
-        if (word.number == 0 or held >> @intCast(index) & 1 != 0) continue;
-        set(variable, @bitCast(words.WaitWord{ .state = word.state }));
+        if (word.number == highest[index] or present[index]) continue;
+        set(variable, @bitCast(words.WaitWord{ .state = word.state, .number = highest[index] }));
     }
 }
 
 /// Null: the process has gone to sleep.
 fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
     switch (request.kind) {
-        .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => return access(request),
+        .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => return access(process, request),
         .write_half => return write_half(process, request),
         .read_half => return read_half(process, request),
         .now => return if (get(state.single(.clock)) == 0) programs.time_before else programs.time_after,
@@ -236,7 +209,7 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
             return 0;
         },
         .byte_locked => return @intFromBool(locked(process, request.a)),
-        .futex_wait => return futex_wait(process, request, variant),
+        .futex_wait => return futex_wait(process, request),
         .futex_wake => {
             for (0..state.processes) |other| {
                 const sleep = state.process(other, .futex);
@@ -271,7 +244,7 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
             set(state.process(process, .identity), 0);
             return 0;
         },
-        .event => return take_event(process, request, variant),
+        .event => return take_event(process, variant),
         .checkpoint, .left => unreachable,
     }
 }
@@ -283,7 +256,7 @@ fn locked(asker: usize, offset: u64) bool {
     return false;
 }
 
-fn futex_wait(process: usize, request: *const Request, variant: u5) ?u64 {
+fn futex_wait(process: usize, request: *const Request) ?u64 {
     const sleep = state.process(process, .futex);
     if (get(sleep) == 0) {
         if (@as(u32, @truncate(get(request.variable))) != request.a) return 0;
@@ -291,29 +264,22 @@ fn futex_wait(process: usize, request: *const Request, variant: u5) ?u64 {
         return null;
     }
     set(sleep, 0);
-    if (variant == event.slice) use_slice(process);
     return 0;
 }
 
-fn use_slice(process: usize) void {
-    const left = state.process(process, .slices_left);
-    set(left, get(left) - 1);
-}
-
-fn take_event(process: usize, request: *const Request, variant: u5) u64 {
+fn take_event(process: usize, variant: u5) u64 {
     switch (variant) {
         // A loop that is awake reads its bell and has no use for it.
         event.turn, event.bell => set(state.process(process, .rung), 0),
-        event.slice => use_slice(process),
         else => {},
     }
-    _ = request;
     return variant;
 }
 
 // ---- payloads -----------------------------------------------------------------------------------
 
 fn write_half(process: usize, request: *const Request) u64 {
+    reductions.note_write(process, request.variable, request.a);
     const area = state.area_of(request.variable);
     const writer = state.area(area, .writer);
     const me = process + 1;
@@ -327,6 +293,7 @@ fn write_half(process: usize, request: *const Request) u64 {
 }
 
 fn read_half(process: usize, request: *const Request) u64 {
+    reductions.note_read(process, request.variable);
     const area = state.area_of(request.variable);
     if (get(state.area(area, .writer)) != 0) violated("a payload area is read while somebody writes to it");
     const readers = state.area(area, .readers);
