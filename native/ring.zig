@@ -10,7 +10,6 @@ const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
 const Handle = @import("handle.zig").Handle;
-const ParticipantsType = @import("participants.zig").ParticipantsType;
 
 /// Each turn of a loop that fails means that somebody else came further, so this many in a row mean
 /// that the words make no sense.
@@ -20,8 +19,6 @@ pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
     return struct {
-        const Participants = ParticipantsType(Shared);
-
         /// Appends an entry. `full`: every cell is taken and the oldest request still waits.
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
@@ -162,13 +159,14 @@ pub fn RingType(comptime Shared: type) type {
             };
         }
 
-        /// The entry announces the next delivery of a request whose server is dead: a repairer
-        /// inserts first and frees the slot from the dead server then, and may have died between.
+        /// The entry announces the next delivery of a request whose server is gone: who hands it on,
+        /// a repairer or the server itself as it leaves, inserts first and changes the word then, and
+        /// may have died or been stopped between. Nobody but they inserts such an entry, and one
+        /// delivery has one holder, so there is no need to ask whether that is alive: by the answer it
+        /// may have left in good order, and the entry would be dropped, and the call with it.
         fn redelivers(handle: *Handle, entry: words.Cell, word: words.SlotWord) bool {
             if (word.delivery == std.math.maxInt(words.Delivery)) return false;
-            if (entry.delivery != word.delivery + 1) return false;
-            if (word.holder == handle.index) return false;
-            return Participants.dead(handle, word.holder);
+            return entry.delivery == word.delivery + 1 and word.holder != handle.index;
         }
 
         fn remove(handle: *Handle, position: u64, cell: *words.Cell, value: words.Cell) void {
