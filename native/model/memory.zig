@@ -48,6 +48,7 @@ pub fn forget_numbers() void {
 
 fn hold(variable: u16, word: ?words.WaitWord) void {
     const index = state.wait_index(variable) orelse return;
+    if (word) |found| if (found.number > 40) return say(.{ .wrong = "the number of a wait word grows without end" });
     held[index] = if (word) |found| @intCast(found.number + 1) else 0;
 }
 
