@@ -11,10 +11,6 @@ const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
 const Handle = @import("handle.zig").Handle;
 
-/// Each turn of a loop that fails means that somebody else came further, so this many in a row mean
-/// that the words make no sense.
-const turns_max = 1 << 20;
-
 pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
@@ -23,7 +19,7 @@ pub fn RingType(comptime Shared: type) type {
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
             const header = map.header();
-            for (0..turns_max) |_| {
+            for (0..Shared.turns_max) |_| {
                 const position = Shared.load(u64, &header.tail, .monotonic);
                 const cell = map.cell(position);
                 const value = Shared.load(words.Cell, cell, .acquire);
@@ -59,7 +55,7 @@ pub fn RingType(comptime Shared: type) type {
         pub fn take(handle: *Handle) Error!?Taken {
             const map = &handle.map;
             const header = map.header();
-            for (0..turns_max) |_| {
+            for (0..Shared.turns_max) |_| {
                 const position = Shared.load(u64, &header.head, .monotonic);
                 const cell = map.cell(position);
                 // Sequentially consistent for a sleeper's last look, see `insert`.

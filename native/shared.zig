@@ -69,6 +69,10 @@ pub const Real = struct {
         std.atomic.spinLoopHint();
     }
 
+    /// Each turn of a loop of the ring that fails means that somebody else came further, so this many
+    /// in a row mean that the words make no sense.
+    pub const turns_max = 1 << 20;
+
     // The kernel, as far as the protocol asks it: it stands here because a model of the memory
     // needs a model of locks, sleeps and bells beside it.
 

@@ -62,7 +62,7 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         if (number < 1 or number > state.slots_max) return "is not possible: there are 1 to 3 slots";
         configuration.slots = number;
     } else if (std.mem.eql(u8, name, "cells")) {
-        if (number < 2 or number > state.cells_max or !std.math.isPowerOfTwo(number)) return "is not possible: there are 2, 4 or 8 cells";
+        if (number < 1 or number > state.cells_max or !std.math.isPowerOfTwo(number)) return "is not possible: there are 1, 2, 4 or 8 cells";
         configuration.cells = number;
     } else if (std.mem.eql(u8, name, "deliveries")) {
         if (number < 1 or number > 31) return "is not possible: there are 1 to 31 deliveries";
@@ -102,8 +102,7 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
         count += 1;
     }
     configuration.plans[place] = .{
-        .role = if (std.mem.eql(u8, role, "client")) .client else if (std.mem.eql(u8, role, "server")) .server else
-            return "is neither a client nor a server",
+        .role = if (std.mem.eql(u8, role, "client")) .client else if (std.mem.eql(u8, role, "server")) .server else return "is neither a client nor a server",
         .late = is_late,
         .actions = configuration.actions[place][0..count],
         .first_call = configuration.calls,

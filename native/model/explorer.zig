@@ -198,7 +198,6 @@ var wanted_state: ?u32 = null;
 /// taken for no step that is one, and all begins again.
 pub fn explore(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     const outcome = try walk(limits, now);
-    totals.moments = local.nodes.items.len;
     if (outcome != .complete) return outcome;
     carry_back();
     for (is_good.items, 0..) |good, id| {
@@ -246,6 +245,7 @@ fn walk(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
         if (reductions.surprise != null) return error.Surprise;
         if (steps.violation) |what| {
             keep_trace(frames.items.len);
+            totals.moments = local.nodes.items.len;
             return .{ .violation = what };
         }
         const found = look_up(state.hash);
@@ -255,6 +255,7 @@ fn walk(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
                 keep_trace(frames.items.len - 1);
                 return .complete;
             }
+            totals.moments = local.nodes.items.len;
             if (totals.states > limits.states) return .{ .limit = "states" };
             if (totals.states & 0xfff == 0 and now() > deadline) return .{ .limit = "seconds" };
         } else {
@@ -308,17 +309,32 @@ fn leave() void {
 }
 
 fn carry_back() void {
-    var again = true;
-    while (again) {
-        again = false;
-        var index = unresolved.items.len;
-        while (index > 0) {
-            index -= 1;
-            const edge = unresolved.items[index];
-            if (is_good.items[edge.to] and !is_good.items[edge.from]) {
-                is_good.items[edge.from] = true;
-                again = true;
-            }
+    // Where the edges to each state begin, in a list that is sorted by it.
+    const starts = gpa.alloc(u32, is_good.items.len + 1) catch @panic("out of memory");
+    defer gpa.free(starts);
+    const sources = gpa.alloc(u32, unresolved.items.len) catch @panic("out of memory");
+    defer gpa.free(sources);
+    @memset(starts, 0);
+    for (unresolved.items) |edge| starts[edge.to] += 1;
+    var sum: u32 = 0;
+    for (starts) |*start| {
+        sum += start.*;
+        start.* = sum;
+    }
+    for (unresolved.items) |edge| {
+        starts[edge.to] -= 1;
+        sources[starts[edge.to]] = edge.from;
+    }
+    var found: std.ArrayList(u32) = .empty;
+    defer found.deinit(gpa);
+    for (is_good.items, 0..) |good, id| {
+        if (good and starts[id] < starts[id + 1]) found.append(gpa, @intCast(id)) catch @panic("out of memory");
+    }
+    while (found.pop()) |id| {
+        for (sources[starts[id]..starts[id + 1]]) |from| {
+            if (is_good.items[from]) continue;
+            is_good.items[from] = true;
+            found.append(gpa, from) catch @panic("out of memory");
         }
     }
 }
@@ -337,13 +353,11 @@ fn keep_trace(length: usize) void {
 pub fn any(random: std.Random) ?Choice {
     var choices: Choices = .of_state();
     var copy = choices;
-    var total: u32 = 0;
     var weights: u32 = 0;
     while (copy.take()) |choice| {
-        total += 1;
         weights += weight(choice);
     }
-    if (total == 0) return null;
+    if (weights == 0) return null;
     var place = random.uintLessThan(u32, weights);
     while (choices.take()) |choice| {
         if (place < weight(choice)) return choice;

@@ -124,9 +124,9 @@ fn intern(process: u8) u32 {
     // What is asked for may have left no trace on the stack.
     const asked = &memory.asked;
     const place = [_]u64{
-        process,      point.instruction,        point.frame,    point.depth,
-        differences,  @backingInt(asked.kind), asked.variable, asked.a,
-        asked.b,      asked.c,
+        process,     point.instruction,       point.frame,    point.depth,
+        differences, @backingInt(asked.kind), asked.variable, asked.a,
+        asked.b,     asked.c,
     };
     const low = hash_of(1, &place, bytes.items[start..]);
     const high = hash_of(2, &place, bytes.items[start..]);

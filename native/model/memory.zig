@@ -136,6 +136,9 @@ pub const Model = struct {
         @panic("the model does not spin");
     }
 
+    /// Enough for so few participants: more turns are an endless loop, which is found sooner like this.
+    pub const turns_max = 40;
+
     pub const yield_turns = 0;
     pub const yield = pause;
 

@@ -96,8 +96,8 @@ fn print_event(writer: *Writer, variant: u5) !void {
         try writer.print("participant {d} hangs up", .{variant - rq.event.hangup});
     } else {
         const names = [_][]const u8{
-            "the next turn",  "its bell has rung", "the nudge's timer", "a slice ends",
-            "a deadline passed", "the user aborts", "the user closes it", "its notify descriptor is readable",
+            "the next turn",     "its bell has rung", "the nudge's timer",  "a slice ends",
+            "a deadline passed", "the user aborts",   "the user closes it", "its notify descriptor is readable",
         };
         try writer.writeAll(names[variant]);
     }

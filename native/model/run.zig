@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const configurations = @import("configuration.zig");
+const endings = @import("endings.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
 const programs = @import("programs.zig");
@@ -14,8 +15,14 @@ const sys = @import("../sys.zig");
 pub fn run(configuration: *const configurations.Configuration, limits: explorer.Limits) explorer.Outcome {
     reductions.init();
     explorer.totals = .{};
+    var generator = std.Random.DefaultPrng.init(1);
     prepare(configuration);
-    learn();
+    learn(generator.random());
+    prepare(configuration);
+    if (search(generator.random())) |what| {
+        prepare(configuration);
+        return .{ .violation = what };
+    }
     while (true) {
         // Only now is it known where the first step of each process begins.
         prepare(configuration);
@@ -71,13 +78,15 @@ fn prepare(configuration: *const configurations.Configuration) void {
     state.undo_count = 0;
 }
 
-/// Which variables are written is learned on random ways before anything is explored: each that the
-/// explorer has to learn makes it begin again.
-fn learn() void {
-    var generator = std.Random.DefaultPrng.init(1);
-    const random = generator.random();
-    for (0..3000) |_| {
-        for (0..600) |_| {
+const walks = 2000;
+/// Longer than any way that does not go round in circles.
+const walk_steps_max = 1000;
+
+/// What is no step is learned on random ways before anything is explored: each surprise that the
+/// explorer meets makes it begin again.
+fn learn(random: std.Random) void {
+    for (0..walks) |_| {
+        for (0..walk_steps_max) |_| {
             const choice = explorer.any(random) orelse break;
             explorer.apply(choice);
             reductions.learn();
@@ -86,4 +95,27 @@ fn learn() void {
         steps.violation = null;
         state.back_to(0);
     }
+}
+
+/// A look at random ways first: what is badly wrong is found there at once, and on a short way.
+fn search(random: std.Random) ?[]const u8 {
+    for (0..walks) |_| {
+        explorer.trace.clearRetainingCapacity();
+        for (0..walk_steps_max) |_| {
+            const choice = explorer.any(random) orelse {
+                const fault = endings.fault() orelse break;
+                return fault;
+            };
+            explorer.trace.append(std.heap.page_allocator, choice) catch @panic("out of memory");
+            explorer.apply(choice);
+            if (reductions.surprise != null) {
+                reductions.learn();
+                break;
+            }
+            if (steps.violation) |what| return what;
+        }
+        steps.violation = null;
+        state.back_to(0);
+    }
+    return null;
 }

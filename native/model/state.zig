@@ -20,7 +20,7 @@ pub const header_fields = [_][]const u8{
 };
 pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify" };
 pub const slot_fields = [_][]const u8{
-    "word",            "owner",            "deadline_ns",     "request_length",    "request_flags",
+    "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
 };
 
@@ -251,7 +251,7 @@ inline fn hash_of(variable: u16, value: u64) u128 {
 
 const Undo = struct { variable: u16, old: u64 };
 
-pub var undo: [1 << 20]Undo = undefined;
+pub var undo: [1 << 24]Undo = undefined;
 pub var undo_count: u32 = 0;
 
 pub fn set(variable: u16, value: u64) void {
