@@ -4,6 +4,7 @@
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
 //!     zig build crash                    zig-out/bin/tandem-crash, which dies on demand
+//!     zig build model                    zig-out/bin/tandem-model, which explores the protocol
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.ts
@@ -37,6 +38,7 @@ pub fn build(b: *std.Build) void {
         .crash = b.step("crash", "Build the program that tests/faults/crash.ts kills"),
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
+        .model = b.step("model", "Build the model checker of the protocol, zig-out/bin/tandem-model"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
         .stress = b.step("stress", "Let many threads do everything at random (-- --seconds N --threads N --seed N)"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
@@ -124,6 +126,7 @@ pub fn build(b: *std.Build) void {
         }),
     });
     steps.crash.dependOn(&b.addInstallArtifact(crash, .{}).step);
+    steps.model.dependOn(&b.addInstallArtifact(addModel(b, optimize orelse .safe), .{}).step);
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
@@ -207,6 +210,20 @@ fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compi
             .strip = true,
         }),
         .use_llvm = true,
+    });
+}
+
+/// With safety checks also where production functions run in it: a failed one is a finding.
+fn addModel(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
+    return b.addExecutable(.{
+        .name = "tandem-model",
+        .root_module = b.createModule(.{
+            .root_source_file = b.path("native/model.zig"),
+            .target = b.graph.host,
+            .optimize = optimize,
+            // What lies below the stack pointer of a program that was put aside is nobody's.
+            .red_zone = false,
+        }),
     });
 }
 

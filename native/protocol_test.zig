@@ -160,6 +160,24 @@ test "a repairer dies between inserting and handing on" {
     try expect_answer(client, call, "z");
 }
 
+test "a server is stopped as it leaves, between inserting and handing on" {
+    const world = try World.init(2, 2);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const call = try send(client, "a", 2);
+    const leaving = try world.server();
+    try testing.expectEqual(call, try receive(leaving));
+    var next = Shared.load(words.SlotWord, &client.map.slot(call.slot).word, .acquire);
+    next.delivery = 1;
+    try testing.expectEqual(.done, try Ring.insert(leaving, call.slot, next));
+    // It is alive, and yet the entry must not be taken for stale: it will be the only one.
+    try testing.expectEqual(call, try receive(world.first));
+    channel.close(leaving, .unmap);
+    try testing.expect(try Slots.reply(world.first, call, "z", 1, .bytes));
+    try expect_answer(client, call, "z");
+}
+
 test "a client dies: its slots come back, its posted requests live" {
     const world = try World.init(4, 1);
     defer world.deinit();

@@ -11,11 +11,6 @@ const layout = @import("layout.zig");
 const Error = @import("abi.zig").Error;
 const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
-const ParticipantsType = @import("participants.zig").ParticipantsType;
-
-/// Each turn of a loop that fails means that somebody else came further, so this many in a row mean
-/// that the words make no sense. Every stale entry of a ring may take one.
-const turns_max = 1 << 20;
 
 /// Turns that remove nothing and add nothing: they help somebody who has not pushed a position yet, or
 /// look once more. There is never more than one to be helped in each place, so it is few of them that
@@ -31,7 +26,6 @@ pub const Insertion = enum { done, full };
 pub fn RingType(comptime Shared: type) type {
     return struct {
         const Extent = ExtentType(Shared);
-        const Participants = ParticipantsType(Shared);
 
         // Orders. Positions are pushed with acquire-release and loaded with acquire: who pushed one had
         // seen what stands in the cell before it, and so has who finds it pushed. Without that a cell
@@ -46,7 +40,7 @@ pub fn RingType(comptime Shared: type) type {
             const header = map.header();
             var squeezes: u32 = 0;
             var helps: u32 = 0;
-            for (0..turns_max) |_| {
+            for (0..Shared.turns_max) |_| {
                 if (helps == helps_max) break;
                 const position = Shared.load(u64, &header.tail, .acquire);
                 const cell = map.cell(position);
@@ -91,7 +85,7 @@ pub fn RingType(comptime Shared: type) type {
             const map = &handle.map;
             const header = map.header();
             var helps: u32 = 0;
-            for (0..turns_max) |_| {
+            for (0..Shared.turns_max) |_| {
                 if (helps == helps_max) break;
                 const position = Shared.load(u64, &header.head, .acquire);
                 const cell = map.cell(position);
@@ -195,13 +189,14 @@ pub fn RingType(comptime Shared: type) type {
             };
         }
 
-        /// The entry announces the next delivery of a request whose server is dead: a repairer
-        /// inserts first and frees the slot from the dead server then, and may have died between.
+        /// The entry announces the next delivery of a request whose server is gone: who hands it on,
+        /// a repairer or the server itself as it leaves, inserts first and changes the word then, and
+        /// may have died or been stopped between. Nobody but they inserts such an entry, and one
+        /// delivery has one holder, so there is no need to ask whether that is alive: by the answer it
+        /// may have left in good order, and the entry would be dropped, and the call with it.
         fn redelivers(handle: *Handle, entry: words.Cell, word: words.SlotWord) bool {
             if (word.delivery == std.math.maxInt(words.Delivery)) return false;
-            if (entry.delivery != word.delivery + 1) return false;
-            if (word.holder == handle.index) return false;
-            return Participants.dead(handle, word.holder);
+            return entry.delivery == word.delivery + 1 and word.holder != handle.index;
         }
 
         fn remove(handle: *Handle, position: u64, cell: *words.Cell, value: words.Cell) void {

@@ -98,8 +98,16 @@ pub const Real = struct {
         std.atomic.spinLoopHint();
     }
 
+    /// Each turn of a loop of the ring that fails means that somebody else came further, so this many
+    /// in a row mean that the words make no sense.
+    pub const turns_max = 1 << 20;
+
     // The kernel, as far as the protocol asks it: it stands here because a model of the memory
     // needs a model of locks, sleeps and bells beside it.
+
+    /// Of a blocking wait before it sleeps, see `wait.zig`; a model that tries every order of events
+    /// needs none.
+    pub const yield_turns = 50;
 
     pub const yield = sys.sched_yield;
     pub const now_ns = sys.monotonic_ns;

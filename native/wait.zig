@@ -20,7 +20,6 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 /// processors, or one bad moment would turn it off for ever.
 pub const spin_turns_max = 200;
 const spin_turns_min = 16;
-const yield_turns = 50;
 
 /// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
 /// second, little enough for a process that waits for hours.
@@ -53,7 +52,7 @@ pub fn WaitType(comptime Shared: type) type {
             pub inline fn again(patience: *Patience) bool {
                 if (patience.turn < patience.spin_turns) {
                     Shared.pause();
-                } else if (patience.turn < patience.spin_turns + yield_turns) {
+                } else if (patience.turn < patience.spin_turns + Shared.yield_turns) {
                     Shared.yield();
                 } else {
                     return false;
@@ -109,8 +108,8 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// Sleeps until rung, or for the slice that is due, or until the deadline.
         pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
-            var duration_ns = @as(u64, slices_ms[@min(slice.*, slices_ms.len - 1)]) * std.time.ns_per_ms;
-            slice.* +|= 1;
+            var duration_ns = @as(u64, slices_ms[slice.*]) * std.time.ns_per_ms;
+            slice.* = @min(slice.* + 1, slices_ms.len - 1);
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
             // Own; the kernel compares it once more before it lets anybody sleep.

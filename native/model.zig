@@ -1,0 +1,118 @@
+//! The model checker of the slot protocol.
+
+const std = @import("std");
+const configurations = @import("model/configuration.zig");
+const explorer = @import("model/explorer.zig");
+const memory = @import("model/memory.zig");
+const report = @import("model/report.zig");
+const run = @import("model/run.zig");
+const sys = @import("sys.zig");
+
+/// What the whole library runs on here.
+pub const SharedMemory = memory.Model;
+
+/// There is no C library to ask for anything.
+pub const is_static = true;
+
+pub const panic = std.debug.FullPanic(panicked);
+
+fn panicked(message: []const u8, address: ?usize) noreturn {
+    std.debug.print("tandem-model: internal error after {d} states: {s}\n", .{ explorer.totals.states, message });
+    std.debug.defaultPanic(message, address);
+}
+
+const usage =
+    \\usage: tandem-model [--full] [--list] [--config NAME]... [--states N] [--seconds N] [BOUND=VALUE|ROLE:ACTIONS]...
+    \\
+;
+
+pub fn main(init: std.process.Init) !u8 {
+    const arena = init.arena.allocator();
+    const arguments = try init.minimal.args.toSlice(arena);
+    var buffer: [4096]u8 = undefined;
+    var stdout: std.Io.File.Writer = .init(.stdout(), init.io, &buffer);
+    const writer = &stdout.interface;
+    defer writer.flush() catch {};
+
+    var chosen: std.ArrayList(configurations.Named) = .empty;
+    var custom: std.ArrayList(u8) = .empty;
+    var is_full = false;
+    var limits: explorer.Limits = .{ .states = 2_000_000_000, .seconds = 24 * 3600 };
+    var index: usize = 1;
+    while (index < arguments.len) : (index += 1) {
+        const argument = arguments[index];
+        if (std.mem.eql(u8, argument, "--full")) {
+            is_full = true;
+        } else if (std.mem.eql(u8, argument, "--list")) {
+            for (configurations.list) |named| {
+                try writer.print("{s}{s}: {s}\n", .{ named.name, if (named.is_long) " (--full)" else "", named.text });
+            }
+            return 0;
+        } else if (std.mem.startsWith(u8, argument, "--")) {
+            index += 1;
+            if (index == arguments.len) return refuse(argument, "needs a value, or is no option");
+            const value = arguments[index];
+            if (std.mem.eql(u8, argument, "--config")) {
+                try chosen.append(arena, find(value) orelse return refuse(value, "is no configuration; see --list"));
+            } else if (std.mem.eql(u8, argument, "--states")) {
+                limits.states = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of states");
+            } else if (std.mem.eql(u8, argument, "--seconds")) {
+                limits.seconds = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of seconds");
+            } else return refuse(argument, "is no option");
+        } else {
+            try custom.appendSlice(arena, argument);
+            try custom.append(arena, ' ');
+        }
+    }
+    if (custom.items.len > 0) try chosen.append(arena, .{ .name = "command line", .text = custom.items });
+    if (chosen.items.len == 0) {
+        for (configurations.list) |named| if (is_full or !named.is_long) try chosen.append(arena, named);
+    }
+
+    var states: u64 = 0;
+    var transitions: u64 = 0;
+    const begin = sys.monotonic_ns();
+    for (chosen.items) |named| {
+        var configuration: configurations.Configuration = undefined;
+        if (configurations.parse(named.text, &configuration)) |problem| return refuse(problem.word, problem.what);
+        try writer.print("{s}: {s}\n", .{ named.name, named.text });
+        try writer.flush();
+        const start = sys.monotonic_ns();
+        const outcome = run.run(&configuration, limits);
+        const totals = explorer.totals;
+        states += totals.states;
+        transitions += totals.transitions;
+        try writer.print("  {d} states, {d} steps, {d} good ends, {d} steps deep, {d} moments of programs, {d} s\n", .{
+            totals.states, totals.transitions, totals.ends, totals.depth, totals.moments, (sys.monotonic_ns() - start) / std.time.ns_per_s,
+        });
+        switch (outcome) {
+            .complete => {},
+            .limit => |what| {
+                try writer.print("  not complete: more {s} than allowed\n", .{what});
+                return 2;
+            },
+            .violation => |what| {
+                try writer.print("  VIOLATION: {s}\n", .{what});
+                try report.print_trace(writer, explorer.trace.items);
+                try writer.writeAll("  the state then:\n");
+                try report.print_state(writer);
+                return 1;
+            },
+        }
+        try writer.flush();
+    }
+    try writer.print("{d} configurations, {d} states, {d} steps, no violation, {d} s\n", .{
+        chosen.items.len, states, transitions, (sys.monotonic_ns() - begin) / std.time.ns_per_s,
+    });
+    return 0;
+}
+
+fn find(name: []const u8) ?configurations.Named {
+    for (configurations.list) |named| if (std.mem.eql(u8, named.name, name)) return named;
+    return null;
+}
+
+fn refuse(word: []const u8, what: []const u8) u8 {
+    std.debug.print("tandem-model: {s} {s}\n{s}", .{ word, what, usage });
+    return 64;
+}

@@ -1,0 +1,207 @@
+/**
+ * The protocol broken on purpose. Each is one replacement of a text that stands in its file exactly
+ * once, and a configuration that catches it.
+ *
+ * @module
+ */
+
+/** One change for the worse. */
+export interface Mutant {
+  readonly name: string;
+  /** Under native/. */
+  readonly file: string;
+  readonly text: string;
+  readonly replacement: string;
+  /** What goes wrong with it. */
+  readonly why: string;
+  /** Of the model, as on its command line. */
+  readonly configuration: string;
+}
+
+const oneCall = "slots=1 cells=2 client:request server:serve";
+const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: "insert-before-queued",
+    file: "slots.zig",
+    text: `            Shared.store(SlotWord, &slot.word, queued, .release);
+            if (try Ring.insert(handle, call.slot, queued) == .full) {`,
+    replacement: `            const insertion = try Ring.insert(handle, call.slot, queued);
+            Shared.store(SlotWord, &slot.word, queued, .release);
+            if (insertion == .full) {`,
+    why: "an entry whose slot is still a draft is dropped as stale, and the call is lost",
+    configuration: oneCall,
+  },
+  {
+    name: "no-help-of-a-tail-behind-its-cell",
+    file: "ring.zig",
+    text: "                } else if (ahead >= 0) {",
+    replacement: "                } else if (ahead == 0) {",
+    why: "a producer that dies between its two compare-and-swaps wedges the ring",
+    configuration: "slots=1 cells=2 deaths=1 mortal=0 client:request client:request server:serve",
+  },
+  {
+    name: "cell-emptied-by-a-store",
+    file: "ring.zig",
+    text: "            if (!Shared.cas(words.Cell, cell, value, emptied, .acq_rel)) {",
+    replacement: `            Shared.store(words.Cell, cell, emptied, .release);
+            if (false) {`,
+    why: "a server that was stopped wipes a later entry",
+    configuration: "slots=1 cells=1 client:request,request server:serve server:serve",
+  },
+  {
+    name: "handed-on-before-inserted",
+    file: "repair.zig",
+    text: "                return if (try_insert(handle, index, next)) next else null;",
+    replacement: `                if (!Shared.cas(SlotWord, &handle.map.slot(index).word, word, next, .seq_cst)) return word;
+                return if (try_insert(handle, index, next)) next else null;`,
+    why: "who is stopped or dies between the two loses the call",
+    configuration: `stops=1 stoppable=1 ${leaving}`,
+  },
+  {
+    name: "redelivery-in-progress-skipped",
+    file: "ring.zig",
+    text: "                .held, .posted_held => redelivers(handle, entry, word),",
+    replacement: "                .held, .posted_held => false,",
+    why: "the entry is dropped, and the request is queued without one",
+    configuration: leaving,
+  },
+  {
+    name: "redelivery-of-the-dead-alone",
+    file: "ring.zig",
+    text: "            return entry.delivery == word.delivery + 1 and word.holder != handle.index;",
+    replacement: `            if (entry.delivery != word.delivery + 1) return false;
+            return @import("participants.zig").ParticipantsType(Shared).dead(handle, word.holder);`,
+    why: "a server that leaves is not dead, and a dead one may be repaired between two looks",
+    configuration: leaving,
+  },
+  {
+    name: "held-slot-freed-by-cancel",
+    file: "slots.zig",
+    text: "                    .held => abandoned(word),",
+    replacement: "                    .held => word.freed(),",
+    why: "the next request is written over the one that a server still reads",
+    configuration: "slots=1 cells=2 client:request_abort,request server:serve",
+  },
+  {
+    name: "no-last-look",
+    file: "calls.zig",
+    text: "            const result = last_look(handle, what);",
+    replacement: "            const result = if (what == 1 << 31) last_look(handle, what) else abi.armed;",
+    why: "what came between the look and the announcement rings nobody",
+    configuration: oneCall,
+  },
+  {
+    name: "marked-before-rung",
+    file: "wait.zig",
+    text: "            switch (word.state) {\n                .awake => return .not_asleep,",
+    replacement: `            if (word.asleep()) {
+                const marked: words.WaitWord = .{ .state = .rung, .number = word.number };
+                _ = Shared.cas(words.WaitWord, &entry.wait, word, marked, .acq_rel);
+            }
+            switch (word.state) {
+                .awake => return .not_asleep,`,
+    why: "a ringer that is stopped in between hides the sleeper from all others",
+    configuration: "slots=2 cells=4 stops=1 stoppable=0 client:post client:request server:serve",
+  },
+  {
+    name: "no-sleep-number",
+    file: "wait.zig",
+    text: "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);",
+    replacement: "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number }, .seq_cst);",
+    why: "the mark of a slow ringer falls on the next sleep, which nobody ends then",
+    configuration: "slots=1 cells=2 client:post,request server:serve",
+  },
+  {
+    name: "no-nudge",
+    file: "slots.zig",
+    text: "            if (Wait.wake_server(handle)) handle.responsible = true;",
+    replacement: "            _ = Wait.wake_server(handle);",
+    why: "a call hangs behind a server that was rung and is stopped, while another sleeps",
+    configuration: "slots=1 cells=2 stops=1 stoppable=1 client:request server:serve server:serve",
+  },
+  {
+    name: "newcomer-rings-nobody",
+    file: "calls.zig",
+    text: "            Wait.wake_all(handle);\n            _ = Repair.sweep(handle);",
+    replacement: "            _ = Repair.sweep(handle);",
+    why: "who sleeps does not watch it, and never learns of its death",
+    configuration: "slots=1 cells=2 deaths=1 mortal=1 client:request +server:serve",
+  },
+  {
+    name: "newcomer-not-watched",
+    file: "calls.zig",
+    text: "            if (joins != handle.watched_joins) return abi.arm_newcomer;",
+    replacement: "            if (joins == 1 << 63) return abi.arm_newcomer;",
+    why: "who sleeps never learns of the death of one that came later",
+    configuration: "slots=1 cells=2 deaths=1 mortal=1 client:request +server:serve",
+  },
+  {
+    name: "successor-taken-for-the-dead",
+    file: "repair.zig",
+    text: "                if (!present(handle, gone)) return true;\n",
+    replacement: "",
+    why: "a repairer that was stopped takes the draft of the next participant at the same index",
+    configuration:
+      "slots=1 cells=2 deaths=1 mortal=0 client:sweep server:serve +client:request server:serve",
+  },
+  {
+    name: "repair-by-a-store",
+    file: "repair.zig",
+    text: "                if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;",
+    replacement: "                Shared.store(SlotWord, &slot.word, target, .seq_cst);",
+    why: "a slow repairer settles what others have settled, and takes a later call away",
+    configuration:
+      "slots=1 cells=2 deaths=1 mortal=1 client:request,request server:serve server:serve",
+  },
+  {
+    name: "answer-rings-nobody",
+    file: "slots.zig",
+    text: "                    if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);",
+    replacement: "                    if (word.state != .held) Wait.wake_room(handle);",
+    why: "its client sleeps for ever",
+    configuration: oneCall,
+  },
+  {
+    name: "freed-before-copied",
+    file: "slots.zig",
+    text: "            if (found.length > 0) {\n",
+    replacement: `            if (!release(handle, call)) return error.Cancelled;
+            if (found.length > 0) {\n`,
+    why: "the answer may be overwritten while it is copied",
+    configuration: oneCall,
+  },
+  {
+    name: "one-delivery-too-many",
+    file: "repair.zig",
+    text: "            if (@as(u32, word.delivery) + 1 < allowed and",
+    replacement: "            if (@as(u32, word.delivery) < allowed and",
+    why: "a request that kills its servers goes round once more than was allowed",
+    configuration: "slots=1 cells=2 deliveries=1 client:request server:serve_close server:serve",
+  },
+  {
+    name: "no-last-look-at-the-deadline",
+    file: "calls.zig",
+    text: "            if (!ended and Slots.progress(handle, call) == .ready) return false;\n",
+    replacement: "",
+    why: "an answer of the last moment is never taken, and its slot is lost",
+    configuration: "slots=1 cells=2 client:request_timeout server:serve",
+  },
+  {
+    name: "posted-request-not-inserted-again",
+    file: "repair.zig",
+    text: "                        return try_insert(handle, index, word);",
+    replacement: "                        return true;",
+    why: "it is lost when its sender dies between publishing and inserting",
+    configuration: "slots=1 cells=2 deaths=1 mortal=0 client:post server:serve",
+  },
+  {
+    name: "draft-not-given-back",
+    file: "repair.zig",
+    text: "                    .draft => if (word.holder == gone.index) word.freed() else return true,",
+    replacement: "                    .draft => return true,",
+    why: "the slot of a client that died while it wrote is lost",
+    configuration: "slots=1 cells=2 deaths=1 mortal=0 client:request server:serve",
+  },
+];
