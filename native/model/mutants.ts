@@ -54,7 +54,8 @@ export const mutants: readonly Mutant[] = [
     name: "handed-on-before-inserted",
     file: "repair.zig",
     text: "                return if (try_insert(handle, index, next)) next else null;",
-    replacement: `                if (!Shared.cas(SlotWord, &handle.map.slot(index).word, word, next, .seq_cst)) return word;
+    replacement:
+      `                if (!Shared.cas(SlotWord, &handle.map.slot(index).word, word, next, .seq_cst)) return word;
                 return if (try_insert(handle, index, next)) next else null;`,
     why: "who is stopped or dies between the two loses the call",
     configuration: `stops=1 stoppable=1 ${leaving}`,
@@ -88,7 +89,8 @@ export const mutants: readonly Mutant[] = [
     name: "no-last-look",
     file: "calls.zig",
     text: "            const result = last_look(handle, what);",
-    replacement: "            const result = if (what == 1 << 31) last_look(handle, what) else abi.armed;",
+    replacement:
+      "            const result = if (what == 1 << 31) last_look(handle, what) else abi.armed;",
     why: "what came between the look and the announcement rings nobody",
     configuration: oneCall,
   },
@@ -108,8 +110,10 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no-sleep-number",
     file: "wait.zig",
-    text: "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);",
-    replacement: "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number }, .seq_cst);",
+    text:
+      "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);",
+    replacement:
+      "            Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number }, .seq_cst);",
     why: "the mark of a slow ringer falls on the next sleep, which nobody ends then",
     configuration: "slots=1 cells=2 client:post,request server:serve",
   },
@@ -149,7 +153,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "repair-by-a-store",
     file: "repair.zig",
-    text: "                if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;",
+    text:
+      "                if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;",
     replacement: "                Shared.store(SlotWord, &slot.word, target, .seq_cst);",
     why: "a slow repairer settles what others have settled, and takes a later call away",
     configuration:
@@ -158,7 +163,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "answer-rings-nobody",
     file: "slots.zig",
-    text: "                    if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);",
+    text:
+      "                    if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);",
     replacement: "                    if (word.state != .held) Wait.wake_room(handle);",
     why: "its client sleeps for ever",
     configuration: oneCall,
@@ -199,7 +205,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "draft-not-given-back",
     file: "repair.zig",
-    text: "                    .draft => if (word.holder == gone.index) word.freed() else return true,",
+    text:
+      "                    .draft => if (word.holder == gone.index) word.freed() else return true,",
     replacement: "                    .draft => return true,",
     why: "the slot of a client that died while it wrote is lost",
     configuration: "slots=1 cells=2 deaths=1 mortal=0 client:request server:serve",
