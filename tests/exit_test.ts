@@ -45,6 +45,19 @@ for (const name of runtimes) {
     }
   });
 
+  test(`${name}: handlers in progress keep the process alive, whatever they wait for`, async () => {
+    const target = newTarget();
+    using client = Client.open(target, { create: {} });
+    const child = await start(name, target, "busy");
+    const call = await client.send("x");
+    await eventually(() => client.stats().queued === 0);
+    await settled(child);
+    assert(child.isRunning, child.describe());
+    call.cancel();
+    await child.expect("ended");
+    await child.ended();
+  });
+
   test(`${name}: a pending answer keeps the process alive`, async () => {
     for (const what of ["request", "get", "ready"]) {
       const target = newTarget();

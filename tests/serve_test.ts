@@ -445,3 +445,19 @@ test("what is no function is a TypeError or fails calls, never the server", asyn
     if (server.serveSync(handler, { idleTimeout: 0 }) >= 0) throw new TypeError("it went on");
   }, TypeError);
 });
+
+test("close ends serving also while all handlers that may be are in progress", async () => {
+  const server = Server.anonymous();
+  using client = Client.fromFd(server.fd);
+  let started = 0;
+  const forever = new Promise<string>(() => {});
+  const serving = server.serve(() => {
+    started += 1;
+    return forever;
+  }, { concurrency: 1 });
+  const answer = doomed(client.request("x"));
+  await eventually(() => started === 1);
+  server.close();
+  await serving;
+  await assertRejectsCode(answer, "SERVER_DIED");
+});

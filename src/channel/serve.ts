@@ -62,12 +62,23 @@ export class Gate {
 
   leave(): void {
     this.#inProgress -= 1;
+    this.wake();
+  }
+
+  /** Ends {@linkcode change}. */
+  wake(): void {
     this.#wake?.();
     this.#wake = null;
   }
 
-  /** Resolves when a handler has ended. */
-  change(): Promise<void> {
-    return new Promise((resolve) => this.#wake = resolve);
+  /**
+   * Resolves when a handler has ended. Until then the process stays alive, whatever the handlers wait
+   * for: no request is waited for meanwhile, which would do the same.
+   */
+  async change(): Promise<void> {
+    const aLongTime = 2 ** 31 - 1;
+    const timer = setInterval(() => {}, aLongTime);
+    await new Promise<void>((resolve) => this.#wake = resolve);
+    clearInterval(timer);
   }
 }

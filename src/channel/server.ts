@@ -37,6 +37,15 @@ import { SlotTable } from "./slot_table.ts";
 /** Requests that are taken without a turn of the event loop in between, so that it goes on. */
 const takenInARowMax = 64;
 
+/** A `serve` that runs. */
+interface Serving {
+  /** No further request is taken. */
+  stop(): void;
+  /** Lets it see that the server is closed. */
+  wake(): void;
+  readonly ended: Promise<void>;
+}
+
 /**
  * Takes requests of a channel and answers them. Any number of servers may be open on one channel, in
  * any processes; each request goes to exactly one of them.
@@ -63,7 +72,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   readonly #held: SlotTable<ServerRequest> = new SlotTable();
   #takenInARow = 0;
   /** Settles when the running `serve`s have ended their handlers. */
-  readonly #serving: Set<{ stop(): void; readonly ended: Promise<void> }> = new Set();
+  readonly #serving: Set<Serving> = new Set();
 
   /** @ignore Made by {@linkcode open}, {@linkcode create} and their like. */
   constructor(channel: Channel) {
@@ -349,7 +358,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     signal?.addEventListener("abort", stop, { once: true });
     if (signal?.aborted) stop();
     const ended = Promise.withResolvers<void>();
-    const serving = { stop, ended: ended.promise };
+    const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
     this.#serving.add(serving);
     try {
       await this.#serveUntil(stopping.signal, handler, gate);
@@ -533,6 +542,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     this.#held.clear();
     closeChannel(this.#channel);
     this.#waits.close();
+    for (const serving of this.#serving) serving.wake();
   }
 
   /**
