@@ -6,15 +6,22 @@ const std = @import("std");
 const layout = @import("layout.zig");
 const Handle = @import("handle.zig").Handle;
 
+/// Of both tables.
+const entry_bytes = @sizeOf(layout.Participant);
+
+comptime {
+    std.debug.assert(@sizeOf(layout.Slot) == entry_bytes);
+}
+
 pub fn ExtentType(comptime Shared: type) type {
     return struct {
         /// Entries of participants that were ever used and may be looked at.
-        pub inline fn participants(handle: *Handle) u32 {
+        pub fn participants(handle: *Handle) u32 {
             const shared = Shared.load(u64, &handle.map.header().participants_used, .seq_cst);
             const used: u32 = @intCast(@min(shared, layout.participants_max));
             if (used <= handle.participants_known) return used;
             const known = &handle.participants_known;
-            known.* = grown(handle, layout.page_bytes, layout.Participant, known.*, used, layout.participants_max);
+            known.* = grown(handle, layout.page_bytes, known.*, used, layout.participants_max);
             return @min(used, known.*);
         }
 
@@ -24,14 +31,14 @@ pub fn ExtentType(comptime Shared: type) type {
         }
 
         /// Slots that were ever used and may be looked at.
-        pub inline fn slots(handle: *Handle) u32 {
+        pub fn slots(handle: *Handle) u32 {
             // Of slots that somebody else takes into use at this moment nothing has to be known.
             const shared = Shared.load(u64, &handle.map.header().slots_used, .acquire);
             const used: u32 = @intCast(@min(shared, handle.map.geometry.slots));
             if (used <= handle.slots_known) return used;
             const known = &handle.slots_known;
             const geometry = &handle.map.geometry;
-            known.* = grown(handle, geometry.slots_offset, layout.Slot, known.*, used, geometry.slots);
+            known.* = grown(handle, geometry.slots_offset, known.*, used, geometry.slots);
             return @min(used, known.*);
         }
 
@@ -40,11 +47,10 @@ pub fn ExtentType(comptime Shared: type) type {
         }
 
         /// Up to where a table has memory, all of the last page included.
-        fn grown(handle: *Handle, table: u64, comptime Entry: type, known: u32, used: u32, all: u32) u32 {
-            const entries_each = layout.page_bytes / @sizeOf(Entry);
-            const wanted = @min(std.mem.alignForward(u32, used, entries_each), all);
-            const offset = table + @as(u64, known) * @sizeOf(Entry);
-            const length = @as(u64, wanted - known) * @sizeOf(Entry);
+        noinline fn grown(handle: *Handle, table: u64, known: u32, used: u32, all: u32) u32 {
+            const wanted = @min(std.mem.alignForward(u32, used, layout.page_bytes / entry_bytes), all);
+            const offset = table + @as(u64, known) * entry_bytes;
+            const length = @as(u64, wanted - known) * entry_bytes;
             return if (Shared.allocate(handle.fd, offset, length)) wanted else known;
         }
     };

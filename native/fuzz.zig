@@ -82,6 +82,8 @@ fn child(folder: []const u8, first: u64, end: u64, report: *run.Report) noreturn
         .it_interval = .{ .sec = 0, .nsec = 0 },
         .it_value = .{ .sec = batch_seconds, .nsec = 0 },
     };
+    // Also where the parent is killed.
+    _ = linux.prctl(@backingInt(linux.PR.SET_PDEATHSIG), @backingInt(linux.SIG.KILL), 0, 0, 0);
     _ = linux.setitimer(@backingInt(linux.ITIMER.REAL), &timer, null);
     var seed = first;
     while (seed != end) : (seed +%= 1) {
