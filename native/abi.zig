@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 1;
+pub const abi_version: u32 = 2;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -150,7 +150,8 @@ pub const Control = extern struct {
     fd: i32 = -1,
     path_length: u32 = 0,
     kind: u32 = 0,
-    reserved: u32 = 0,
+    /// Of the channel's file.
+    mode: u32 = 0,
 
     comptime {
         std.debug.assert(@sizeOf(Control) == 136);

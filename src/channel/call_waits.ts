@@ -26,8 +26,27 @@ export interface CallPlace {
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a promise wants of a call. */
-export type Want = "answer" | "readiness";
+/** What a promise wants of a call. A reader gets the answer where it lies. */
+export type Want = "answer" | "readiness" | "reading";
+
+/** Gets an answer that lies in memory of others: it is valid until `read` returns. */
+export interface AnswerReader {
+  /** @param isPrivate whether no other process can write to `bytes` meanwhile */
+  read(bytes: Bytes, isPrivate: boolean): void;
+  fail(error: unknown): void;
+}
+
+/** How a call is waited for. */
+export interface WaitTerms {
+  readonly keep?: unknown;
+  readonly into?: Bytes | undefined;
+  readonly ownsCall: boolean;
+  readonly endsCall: boolean;
+  readonly deadline: number;
+  readonly signal?: AbortSignal | undefined;
+  /** The process does not stay alive for it. */
+  readonly isBackground?: boolean;
+}
 
 interface Waiter {
   /** What must not be collected meanwhile. */
@@ -40,12 +59,13 @@ interface Waiter {
   readonly endsCall: boolean;
   readonly deadline: number;
   readonly stopListening: (() => void) | null;
-  resolve(answer: Bytes): void;
+  resolve(answer: Bytes, isPrivate: boolean): void;
   reject(error: unknown): void;
 }
 
 interface WaitedCall extends CallPlace {
   readonly waiters: Set<Waiter>;
+  readonly isBackground: boolean;
 }
 
 interface RoomWaiter {
@@ -68,6 +88,8 @@ export class CallWaits implements Waits {
   readonly #channel: Channel;
   /** By slot: a slot has one call at a time. */
   readonly #calls: Map<number, WaitedCall> = new Map();
+  /** Of these, how many the process does not stay alive for. */
+  #background = 0;
   readonly #room: Set<RoomWaiter> = new Set();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
@@ -76,11 +98,11 @@ export class CallWaits implements Waits {
   }
 
   get isPending(): boolean {
-    return this.#calls.size > 0 || this.#room.size > 0;
+    return this.#calls.size > this.#background || this.#room.size > 0;
   }
 
   get isWaiting(): boolean {
-    return this.isPending;
+    return this.#calls.size > 0 || this.#room.size > 0;
   }
 
   get wanted(): number {
@@ -163,60 +185,68 @@ export class CallWaits implements Waits {
   }
 
   /** Adds a promise for a call that the native side watches. */
-  add(
-    place: CallPlace,
-    want: Want,
-    options: {
-      readonly keep?: unknown;
-      readonly into?: Bytes | undefined;
-      readonly ownsCall: boolean;
-      readonly endsCall: boolean;
-      readonly deadline: number;
-      readonly signal?: AbortSignal | undefined;
-    },
-  ): Promise<Bytes> {
-    return new Promise((resolve, reject) => {
-      const { signal, into, ownsCall, endsCall, deadline } = options;
-      const call = this.#callAt(place);
-      const stopListening = signal
-        ? onAbort(signal, () => {
-          if (ownsCall) this.#end(call, cancelRelease);
-          this.#drop(call, waiter);
-          reject(signal.reason);
-          this.onSettled();
-        })
-        : null;
-      const waiter: Waiter = {
-        keep: options.keep,
-        want,
-        into,
-        ownsCall,
-        endsCall,
-        deadline,
-        stopListening,
-        resolve,
-        reject,
-      };
-      call.waiters.add(waiter);
-    });
+  add(place: CallPlace, want: "answer" | "readiness", terms: WaitTerms): Promise<Bytes> {
+    return new Promise((resolve, reject) => this.#add(place, want, terms, resolve, reject));
   }
 
-  #callAt({ slot, low, high }: CallPlace): WaitedCall {
+  /** As {@linkcode add}, for who reads the answer where it lies. */
+  addReader(place: CallPlace, terms: WaitTerms, reader: AnswerReader): void {
+    const read = (bytes: Bytes, isPrivate: boolean) => reader.read(bytes, isPrivate);
+    this.#add(place, "reading", terms, read, (error) => reader.fail(error));
+  }
+
+  #add(
+    place: CallPlace,
+    want: Want,
+    terms: WaitTerms,
+    resolve: (answer: Bytes, isPrivate: boolean) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const { signal, into, ownsCall, endsCall, deadline } = terms;
+    const call = this.#callAt(place, terms.isBackground === true);
+    const stopListening = signal
+      ? onAbort(signal, () => {
+        if (ownsCall) this.#end(call, cancelRelease);
+        this.#drop(call, waiter);
+        reject(signal.reason);
+        this.onSettled();
+      })
+      : null;
+    const waiter: Waiter = {
+      keep: terms.keep,
+      want,
+      into,
+      ownsCall,
+      endsCall,
+      deadline,
+      stopListening,
+      resolve,
+      reject,
+    };
+    call.waiters.add(waiter);
+  }
+
+  #callAt({ slot, low, high }: CallPlace, isBackground: boolean): WaitedCall {
     const known = this.#calls.get(slot);
     if (known && known.low === low && known.high === high) return known;
     // A call that was there before has ended, and nobody has looked since.
     if (known) this.#settle(known);
-    const call: WaitedCall = { slot, low, high, waiters: new Set() };
+    const call: WaitedCall = { slot, low, high, waiters: new Set(), isBackground };
     this.#calls.set(slot, call);
+    if (isBackground) this.#background += 1;
     return call;
+  }
+
+  #forget(call: WaitedCall): void {
+    if (this.#calls.get(call.slot) !== call) return;
+    this.#calls.delete(call.slot);
+    if (call.isBackground) this.#background -= 1;
   }
 
   #drop(call: WaitedCall, waiter: Waiter): void {
     waiter.stopListening?.();
     call.waiters.delete(waiter);
-    if (call.waiters.size === 0 && this.#calls.get(call.slot) === call) {
-      this.#calls.delete(call.slot);
-    }
+    if (call.waiters.size === 0) this.#forget(call);
   }
 
   /** Waits for a free slot; `attempt` is tried whenever there may be one. */
@@ -287,18 +317,23 @@ export class CallWaits implements Waits {
       waiter.reject(error);
     }
     this.#calls.clear();
+    this.#background = 0;
     this.#room.clear();
   }
 
   #settle(call: WaitedCall): void {
-    this.#calls.delete(call.slot);
+    this.#forget(call);
     for (const waiter of call.waiters) {
       waiter.stopListening?.();
       try {
+        if (waiter.want === "reading") {
+          readAnswer(this.#channel, call, waiter.resolve);
+          continue;
+        }
         const answer = waiter.want === "answer"
           ? takeAnswer(this.#channel, call, 0, waiter.into, waiter.ownsCall)
           : (checkReady(this.#channel, call, 0), nothing);
-        waiter.resolve(answer!);
+        waiter.resolve(answer!, true);
       } catch (error) {
         waiter.reject(error);
       }
@@ -332,6 +367,31 @@ export function takeAnswer(
   const status = native.tandem_get(address, slot, low, high, timeout, target, length, words);
   if (status >= 0) return answerIn(target, status, into !== undefined);
   return answerFailed(channel, { slot, low, high }, status, target, into !== undefined, ownsCall);
+}
+
+/** Hands an answer out where it lies, and frees the slot. */
+function readAnswer(
+  channel: Channel,
+  place: CallPlace,
+  read: (bytes: Bytes, isPrivate: boolean) => void,
+): void {
+  checkOpen(channel, "call");
+  const { native, address, words } = channel;
+  const { slot, low, high } = place;
+  const length = scratch.byteLength;
+  const status = native.tandem_get(address, slot, low, high, 0, scratch, length, words);
+  if (status >= 0) return read(scratch.subarray(0, status), true);
+  if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
+    const answer = answerFailed(channel, place, status, scratch, false, true);
+    if (answer === null) throw callFailure(-Status.cancelled, "get an answer");
+    return read(answer, true);
+  }
+  try {
+    read(channel.memory.response(slot, words[Control.length]!), false);
+  } finally {
+    // What reads it may close the handle.
+    if (channel.isOpen) native.tandem_cancel(address, slot, low, high, cancelRelease);
+  }
 }
 
 /** What came back instead of an answer that is in its place already. */

@@ -45,6 +45,8 @@ export interface Channel extends ControlBlock {
   readonly maxRequestBytes: number;
   readonly maxResponseBytes: number;
   readonly maxDeliveries: number;
+  /** Mode of its file. */
+  readonly mode: number;
   isOpen: boolean;
 }
 
@@ -108,6 +110,7 @@ export function openChannel(
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,
     maxDeliveries: words[Control.maxDeliveries]!,
+    mode: words[Control.mode]!,
     isOpen: true,
   };
   remember(channel);

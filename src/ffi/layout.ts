@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 1;
+export const abiVersion = 2;
 /** Of the shared memory. */
 export const layoutVersion = 1;
 export const slotsMax = 65536;
@@ -171,5 +171,5 @@ export const Control = {
   fd: 30,
   pathLength: 31,
   kind: 32,
-  reserved: 33,
+  mode: 33,
 } as const;
