@@ -61,7 +61,8 @@ function remember(channel: Channel): void {
   if (isExitWatched) return;
   isExitWatched = true;
   channel.backend.onExit(() => {
-    for (const open of openChannels) closeChannel(open);
+    // The youngest first: a private channel lies in the folder of the one that it belongs to.
+    for (const open of [...openChannels].reverse()) closeChannel(open);
   });
 }
 

@@ -271,6 +271,16 @@ export class Client extends ChannelHandle {
   }
 
   /**
+   * Runs `listener` when there may be fewer participants than before, as long as a request of this
+   * handle waits: one that no server has taken yet does not end with the last server.
+   *
+   * @ignore For the typed layer.
+   */
+  onDeath(listener: () => void): void {
+    this.#loop.onDeath = listener;
+  }
+
+  /**
    * Sends a request and blocks the thread until its answer is there: the quickest form. Signal
    * handlers of the runtime do not run meanwhile.
    *

@@ -77,6 +77,9 @@ export class Loop {
   /** By watch: the next look at a death that is not certain yet. */
   readonly #cancelRetries: Map<Watch, () => void> = new Map();
 
+  /** Told when another participant has died or left. */
+  onDeath: (() => void) | null = null;
+
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
     this.#waits = waits;
@@ -273,6 +276,7 @@ export class Loop {
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
       this.#channel.native.tandem_sweep(this.#channel.address);
       this.#wakeUp();
+      this.onDeath?.();
     });
   }
 
@@ -311,5 +315,6 @@ export class Loop {
     }
     this.#watches.delete(participant);
     if (this.#state === "asleep") this.#wakeUp();
+    this.onDeath?.();
   }
 }

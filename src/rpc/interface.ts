@@ -17,9 +17,14 @@ export interface Offered {
 /** Functions that {@linkcode raw} has marked. */
 const rawMethods: WeakSet<object> = new WeakSet();
 
-/** @internal See `raw.ts`. */
+/** See `raw.ts`. */
 export function markRaw(method: object): void {
   rawMethods.add(method);
+}
+
+/** Whether a method was marked so; what wraps it has to be as well. */
+export function isRaw(method: object): boolean {
+  return rawMethods.has(method);
 }
 
 /** The name of the method of an interface that is a bare function. */

@@ -5,7 +5,7 @@
  */
 import { readableKind, type StreamKind } from "./codec/encoder.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
-import { TandemError } from "../errors.ts";
+import type { TandemError } from "../errors.ts";
 
 /** What is done to a generator from afar. */
 export const Step = { next: 0, return: 1, throw: 2 } as const;

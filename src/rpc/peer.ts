@@ -49,7 +49,14 @@ export class Peer {
     }
     const [high, low] = crypto.getRandomValues(new Uint32Array(2));
     this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
+    const hasGone = () => {
+      if (!this.#isDead && this.#client.servers === 0) this.close();
+    };
+    this.#client.onDeath(hasGone);
     this.#takeLease();
+    // It may have gone just before.
+    hasGone();
+    if (this.#isDead) throw hostDied();
   }
 
   #takeLease(): void {

@@ -201,6 +201,7 @@ export class Encoder {
     if (Array.isArray(value)) return this.#array(value, depth);
     const prototype = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
+      if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
       return this.#properties(value, Object.keys(value), depth);
     }
     if (ArrayBuffer.isView(value)) return this.#viewOf(value);
