@@ -55,27 +55,28 @@ function assertSame(
     assert(Object.is(found, wanted), `${String(found)} is not ${String(wanted)}`);
     return;
   }
-  assert(typeof found === "object" && found !== null, `${String(found)} is no object`);
+  assert(typeof found === "object" && found !== null, "no object");
   if (seen.has(wanted)) {
     // Shared and circular references are shared in the same way.
-    assertStrictEquals(found, seen.get(wanted));
+    assert(found === seen.get(wanted), "another object than before");
     return;
   }
   seen.set(wanted, found);
-  assertStrictEquals(Object.getPrototypeOf(found), Object.getPrototypeOf(wanted));
+  const prototypes = [found, wanted].map((value) => Object.getPrototypeOf(value)?.constructor.name);
+  assertEquals(prototypes[0], prototypes[1]);
   if (wanted instanceof Date) assert(Object.is((found as Date).getTime(), wanted.getTime()));
   if (wanted instanceof RegExp) assertEquals(String(found), String(wanted));
   if (wanted instanceof Number || wanted instanceof String || wanted instanceof Boolean) {
     assert(Object.is((found as typeof wanted).valueOf(), wanted.valueOf()));
   }
   if (wanted instanceof ArrayBuffer) {
-    assertEquals(new Uint8Array(found as ArrayBuffer), new Uint8Array(wanted));
+    assertSameBytes(new Uint8Array(found as ArrayBuffer), new Uint8Array(wanted));
     return;
   }
   if (ArrayBuffer.isView(wanted)) {
     const bytes = (view: ArrayBufferView) =>
       new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    assertEquals(bytes(found as ArrayBufferView), bytes(wanted));
+    assertSameBytes(bytes(found as ArrayBufferView), bytes(wanted));
     return;
   }
   if (wanted instanceof Map) {
@@ -94,9 +95,19 @@ function assertSame(
     return;
   }
   if (Array.isArray(wanted)) assertEquals((found as unknown[]).length, wanted.length);
-  assertEquals(Object.keys(found), Object.keys(wanted));
-  for (const key of Object.keys(wanted)) {
+  const keys = Object.keys(wanted);
+  assertEquals(Object.keys(found).length, keys.length);
+  for (const key of keys) {
+    assert(Object.hasOwn(found, key), key);
     assertSame(Reflect.get(found, key), Reflect.get(wanted, key), seen);
+  }
+}
+
+/** The assertion library would look at each byte as at a property. */
+function assertSameBytes(found: Uint8Array, wanted: Uint8Array): void {
+  assertEquals(found.length, wanted.length);
+  for (let index = 0; index < wanted.length; index++) {
+    if (found[index] !== wanted[index]) assertEquals([index, found[index]], [index, wanted[index]]);
   }
 }
 
@@ -203,7 +214,8 @@ test("every kind of value comes back as it was", () => {
     [1, , 3, undefined],
     [, ,],
     Object.assign([1, 2], { extra: true, "-1": 0 }),
-    "a-b".match(/(?<first>\w)-/),
+    // What has no prototype gets the usual one, as structuredClone does it.
+    structuredClone("a-b".match(/(?<first>\w)-/)),
     sparse,
     {},
     { "": 1, "__proto__x": 2 },
@@ -229,13 +241,6 @@ test("every kind of value comes back as it was", () => {
   ];
   for (const value of values) {
     const found = roundTrip(value);
-    if (value instanceof Object && "groups" in value) {
-      // structuredClone makes an object of what has no prototype.
-      assertEquals({ ...(found as RegExpMatchArray).groups }, {
-        ...(value as RegExpMatchArray).groups,
-      });
-      continue;
-    }
     if (value instanceof DataView || ArrayBuffer.isView(value)) {
       assertEquals((found as Uint8Array).buffer.byteLength, value.byteLength);
     }
@@ -296,7 +301,6 @@ test("what is sent is CBOR that others read", () => {
     new Uint8Array([1, 2, 3]),
     2n ** 70n,
     -(2n ** 70n),
-    new Map([[1, "one"]]),
     new Set([1, 2]),
     /a+/gi,
     new Float32Array([1.5, 2]),
@@ -309,6 +313,12 @@ test("what is sent is CBOR that others read", () => {
     const message = encode(value);
     assertEquals(decodeCbor(message.slice(8)), value, String(value));
   }
+  // A tag that the other one does not know, around what it knows.
+  const { tag, contents } = decodeCbor(encode(new Map([[1, "one"]])).slice(8)) as {
+    tag: number;
+    contents: unknown;
+  };
+  assertEquals([Number(tag), contents], [259, new Map([[1, "one"]])]);
 });
 
 /** Everything that can be sent, as fast-check makes it. */
@@ -438,7 +448,7 @@ test("hostile bytes end in an error with a code", () => {
         else broken += 1;
       },
     ),
-    { numRuns: 4_000 },
+    { numRuns: 10_000 },
   );
   // Otherwise nothing was tried.
   assert(whole > 20 && broken > 20, `${whole} whole, ${broken} broken`);
@@ -449,7 +459,7 @@ test("random trees end in a value, or in an error with a code", () => {
     fc.property(fc.uint8Array({ maxLength: 64 }), (tree) => {
       survives(header([...tree]));
     }),
-    { numRuns: 4_000 },
+    { numRuns: 10_000 },
   );
 });
 
