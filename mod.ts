@@ -73,6 +73,17 @@ export type {
 export { raw } from "./src/rpc/raw.ts";
 export { connect, withOptions } from "./src/rpc/remote.ts";
 export { serve, Service } from "./src/rpc/service.ts";
-export { type StandardSchema, validated } from "./src/rpc/validated.ts";
-export type { Remote, RemoteMethod, RemoteMethods, RemoteResult } from "./src/rpc/types.ts";
+export {
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+  validated,
+} from "./src/rpc/validated.ts";
+export type {
+  Remote,
+  RemoteMethod,
+  RemoteMethods,
+  RemoteResult,
+  RemoteStream,
+} from "./src/rpc/types.ts";
 export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";

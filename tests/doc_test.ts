@@ -15,13 +15,17 @@ const repository = fileURLToPath(new URL("..", import.meta.url));
 const sources: readonly string[] = [
   "mod.ts",
   "src/errors.ts",
-  ...readdirSync(join(repository, "src/channel")).sort().map((name) => `src/channel/${name}`),
+  ...["src/channel", "src/rpc"].flatMap((folder) =>
+    readdirSync(join(repository, folder)).filter((name) => name.endsWith(".ts")).sort()
+      .map((name) => `${folder}/${name}`)
+  ),
 ];
 
 /** What the examples import, by the name that they give it. */
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@std/assert": "tests/std_assert.js",
+  "zod": "node_modules/zod/index.js",
 };
 
 interface Example {

@@ -10,7 +10,7 @@ type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ?
 
 function expectType<_T extends true>(): void {}
 
-class Machine {
+export class Machine {
   protected hidden = 1;
   readonly label = "no method";
   #secret(): number {
@@ -26,7 +26,8 @@ interface Api {
   sync(a: number, b?: string): Date;
   promised(): Promise<Map<string, number>>;
   nothing(): void;
-  whatever(): any; // deno-lint-ignore-line no-explicit-any -- it is what the test is about
+  // deno-lint-ignore no-explicit-any -- it is what the test is about
+  whatever(): any;
   unknown(): unknown;
   never(): never;
   union(): string | Promise<number>;
@@ -98,7 +99,8 @@ expectType<
 declare const bare: Remote<(a: string) => Promise<number>>;
 expectType<Same<ReturnType<typeof bare>, Promise<number>>>();
 
-declare const loose: Remote<{ call: any }>; // deno-lint-ignore-line no-explicit-any -- as above
+// deno-lint-ignore no-explicit-any -- as above
+declare const loose: Remote<{ call: any }>;
 loose[Symbol.dispose]();
 
 /** Never called. */

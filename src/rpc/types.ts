@@ -4,48 +4,41 @@
  * @module
  */
 
-// deno-lint-ignore no-explicit-any -- of whatever types: they are taken apart below
-type AnyMethod = (...args: any[]) => any;
-
-/** Never methods: what every object has, and what would make a remote look like a promise. */
-type NotOffered = keyof typeof Object.prototype | "constructor" | "then";
-
-type IsAny<T> = 0 extends 1 & T ? true : false;
-
-/** What arrives of a stream. */
-type Streamed<R> = R extends AsyncGenerator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
+/** What arrives of a stream; of anything else, what it is. */
+export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N>
+  ? AsyncGenerator<Y, T, N>
   : R extends Generator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
   : R extends ReadableStream<infer Y> ? AsyncIterableIterator<Y>
   : R extends AsyncIterable<infer Y> ? AsyncIterableIterator<Y>
   : R;
 
-type IsStream<R> = [R] extends [never] ? false
-  : [R] extends [
-    | AsyncGenerator<unknown, unknown, never>
-    | Generator<unknown, unknown, never>
-    | ReadableStream<unknown>
-    | AsyncIterable<unknown>,
-  ] ? true
-  : false;
-
 /**
  * What a remote method returns where the method itself returns `R`: streams can be iterated at once,
  * everything else is a promise.
  */
-export type RemoteResult<R> = IsAny<R> extends true ? Promise<R>
-  : IsStream<R> extends true ? Streamed<R>
-  : Promise<Streamed<Awaited<R>>>;
+export type RemoteResult<R> = 0 extends 1 & R ? Promise<R>
+  : [R] extends [never] ? Promise<R>
+  : [R] extends [
+    Generator<unknown, unknown, never> | ReadableStream<unknown> | AsyncIterable<unknown>,
+  ] ? RemoteStream<R>
+  : Promise<RemoteStream<Awaited<R>>>;
 
 /** A remote method. */
 export type RemoteMethod<M> = M extends (...args: infer A) => infer R
   ? (...args: A) => RemoteResult<R>
   : never;
 
-/** The methods of an interface, from far away. */
+/**
+ * The methods of an interface, from far away. What every object has is never a method, nor is what
+ * would make a remote look like a promise.
+ */
 export type RemoteMethods<Api> = {
   readonly [
     K in keyof Api as K extends string
-      ? K extends NotOffered ? never : NonNullable<Api[K]> extends AnyMethod ? K : never
+      ? K extends keyof typeof Object.prototype | "constructor" | "then" ? never
+        // deno-lint-ignore no-explicit-any -- a function of whatever type
+      : NonNullable<Api[K]> extends (...args: any[]) => any ? K
+      : never
       : never
   ]: RemoteMethod<NonNullable<Api[K]>>;
 };
@@ -73,6 +66,7 @@ export type RemoteMethods<Api> = {
  * ```
  */
 export type Remote<Api extends object> =
-  & (Api extends AnyMethod ? RemoteMethod<Api> : RemoteMethods<Api>)
+  // deno-lint-ignore no-explicit-any -- as above
+  & (Api extends (...args: any[]) => any ? RemoteMethod<Api> : RemoteMethods<Api>)
   & Disposable
   & AsyncDisposable;

@@ -21,22 +21,24 @@ export interface StandardSchema<Input = unknown, Output = Input> {
     /** Name of the library. */
     readonly vendor: string;
     /** Checks a value, which may take a while. */
-    readonly validate: (value: unknown) => Checked<Output> | Promise<Checked<Output>>;
+    readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
     /** For type inference; never there. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
-interface Issue {
+/** What is wrong with a value, and where. */
+export interface StandardIssue {
+  /** For people. */
   readonly message: string;
+  /** From the outermost key inwards. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-type Checked<Output> =
+/** What a schema says of a value. */
+export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
-  | { readonly issues: readonly Issue[] };
-
-type Arguments = readonly unknown[];
+  | { readonly issues: readonly StandardIssue[] };
 
 /**
  * A method whose arguments are checked by a schema of their list, a tuple, before it is called. A call
@@ -68,14 +70,18 @@ type Arguments = readonly unknown[];
  * @param method called with what the schema makes of them
  * @returns the method that is to be offered
  */
-export function validated<Input extends Arguments, Output extends Arguments, Result>(
+export function validated<
+  Input extends readonly unknown[],
+  Output extends readonly unknown[],
+  Result,
+>(
   schema: StandardSchema<Input, Output>,
   method: (...args: Output) => Result,
 ): (...args: Input) => Result {
   const { validate } = schema["~standard"];
   function checked(this: unknown, ...args: Input): Result {
     const found = validate(args);
-    const call = (result: Checked<Output>): Result => {
+    const call = (result: StandardResult<Output>): Result => {
       if (result.issues) throw refusal(result.issues);
       return Reflect.apply(method, this, [...result.value]);
     };
@@ -86,7 +92,7 @@ export function validated<Input extends Arguments, Output extends Arguments, Res
   return checked;
 }
 
-function refusal(issues: readonly Issue[]): TandemError {
+function refusal(issues: readonly StandardIssue[]): TandemError {
   const plain = issues.map(({ message, path = [] }) => ({
     message,
     path: path.map((step) => typeof step === "object" ? step.key : step)
