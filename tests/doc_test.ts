@@ -97,6 +97,22 @@ test("every class that is exported has an example", () => {
 });
 
 for (const runtime of runtimes) {
+  test(`${runtime}: the typed service and its user in the README`, async () => {
+    const readme = readFileSync(join(repository, "README.md"), "utf8");
+    const children = ["service.ts", "user.ts"].map((name) => {
+      const [, code] = new RegExp(`\`\`\`ts\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;
+      return start(runtime, name, code!);
+    });
+    try {
+      const user = children[1]!;
+      for (let line = 1; line <= 10; line++) assertEquals(await user.line(), `line ${line}`);
+      await user.ended();
+    } finally {
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(children.map((child) => child.closed));
+    }
+  });
+
   test(`${runtime}: the server and the client of the README`, async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
     const code = (name: string) => {

@@ -104,14 +104,20 @@ export function connect<Api extends object>(
  *
  * @example
  * ```ts
- * import { connect, serve, TandemError, withOptions } from "@tandem/ipc";
+ * import { callContext, connect, serve, TandemError, withOptions } from "@tandem/ipc";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
- * const api = { never: () => new Promise<void>(() => {}) };
- * const service = serve("patience", api);
+ * const api = {
+ *   async forEver(): Promise<void> {
+ *     const { signal } = callContext()!;
+ *     await new Promise((resolve) => signal.addEventListener("abort", resolve));
+ *   },
+ * };
+ * await using service = serve("patience", api);
  * using remote = connect<typeof api>("patience");
  *
- * const error = await assertRejects(() => withOptions(remote, { timeout: 20 }).never(), TandemError);
+ * const hasty = withOptions(remote, { timeout: 20 });
+ * const error = await assertRejects(() => hasty.forEver(), TandemError);
  * assertEquals(error.code, "TIMEOUT");
  * service.unlink();
  * ```
