@@ -67,7 +67,9 @@ export class Loop {
   #sleeps = 0;
   #lookUntil = 0;
 
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
+   * is pending. */
+  #cancelTimer: (() => void) | null = null;
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
@@ -125,7 +127,7 @@ export class Loop {
 
   /** Before the channel is closed. */
   close(): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#cancelSlice?.();
     this.#state = "idle";
     this.#bell?.close();
@@ -238,8 +240,8 @@ export class Loop {
       this.#bell.unref();
     }
     if (this.#waits.isWaiting) return;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     this.#timerAt = Infinity;
     this.#cancelSlice?.();
     this.#cancelSlice = null;
@@ -250,15 +252,15 @@ export class Loop {
   }
 
   #setTimer(deadline: number): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#timerAt = deadline;
     // Longer than a timer can count: look again then.
     const delay = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#expire(), delay);
+    this.#cancelTimer = this.#channel.backend.later(delay, () => this.#expire());
   }
 
   #expire(): void {
-    this.#timer = undefined;
+    this.#cancelTimer = null;
     this.#timerAt = Infinity;
     if (!this.#channel.isOpen) return;
     const next = this.#waits.expire(performance.now());
