@@ -66,6 +66,8 @@ export class Loop {
   #budget = budgetStart;
   #sleeps = 0;
   #lookUntil = 0;
+  /** The next look was asked for by a ring: what it finds is no merit of looking. */
+  #wasRung = false;
 
   /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
    * is pending. */
@@ -154,6 +156,8 @@ export class Loop {
   #turn(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hit = this.#waits.poll();
+    const pays = hit && !this.#wasRung;
+    this.#wasRung = false;
     if (!this.#channel.isOpen) return;
     if (!this.#waits.isWaiting) {
       this.#state = "idle";
@@ -161,7 +165,7 @@ export class Loop {
       return;
     }
     if (hit) {
-      this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+      if (pays) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
       this.#lookUntil = performance.now() + this.#budget;
     } else if (performance.now() >= this.#lookUntil) {
       this.#lieDown();
@@ -221,7 +225,9 @@ export class Loop {
   }
 
   #rung(): void {
-    if (this.#state === "asleep") this.#wakeUp();
+    if (this.#state !== "asleep") return;
+    this.#wasRung = true;
+    this.#wakeUp();
   }
 
   /** The process stays alive for pending promises and for nothing else. */
