@@ -1,5 +1,6 @@
 /** Typed calls: what is offered, what travels, and what fails how. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { readdirSync } from "node:fs";
 import process from "node:process";
 import {
   callContext,
@@ -91,6 +92,35 @@ for (const runtime of runtimes) {
     // No getter has run.
     service.send("stop");
     await service.expect("stopped");
+  });
+
+  test(`${runtime} serves: whatever bytes come, everybody else is served`, async () => {
+    using there = await typed(runtime);
+    const { remote, target } = there;
+    // So that there is a private channel as well.
+    const stream = remote.naturals();
+    assertEquals((await stream.next()).value, 0);
+    const folder = `${target}.bells`;
+    const [hosted = ""] = readdirSync(folder).filter((name) => /^p.*[^s]$/.test(name));
+    for (const path of [target, `${folder}/${hosted}`]) {
+      using client = Client.open(path);
+      const requests: Promise<unknown>[] = [];
+      for (let seed = 0; seed < 400; seed++) {
+        const message = pattern(seed % 90, seed);
+        // Most of them get past the version, and to one of the kinds.
+        if (seed % 4) {
+          message.set(
+            [1, seed % 14, seed % 5, 0, message.length, 0, 0, 0].slice(0, message.length),
+          );
+        }
+        // What is taken for a lease is held.
+        requests.push(client.request(message, { timeout: 2_000 }).catch(() => null));
+        if (requests.length % 50 === 0) await Promise.all(requests);
+      }
+      await Promise.all(requests);
+    }
+    assertEquals((await stream.next()).value, 1);
+    assertEquals(await remote.add(1, 2), 3);
   });
 
   test(`${runtime} serves: errors keep what they are`, async () => {

@@ -9,9 +9,18 @@ import { fileURLToPath } from "node:url";
 /** Adds two numbers somewhere else. */
 type Add = (a: number, b: number) => Promise<number>;
 
-/** What is asked, and what is answered. */
-export type Question = readonly [id: number, a: number, b: number];
-export type Answer = readonly [id: number, sum: number];
+/** What is asked, as programs write it by hand: which call, which method, which arguments. */
+export interface Question {
+  readonly id: number;
+  readonly method: string;
+  readonly args: readonly [a: number, b: number];
+}
+
+/** What is answered. */
+export interface Answer {
+  readonly id: number;
+  readonly result: number;
+}
 
 /** Keeps apart what belongs to which question. */
 function correlate(post: (question: Question) => void): {
@@ -25,10 +34,10 @@ function correlate(post: (question: Question) => void): {
       new Promise((resolve) => {
         const id = next++;
         waiting.set(id, resolve);
-        post([id, a, b]);
+        post({ id, method: "add", args: [a, b] });
       }),
-    take: ([id, sum]) => {
-      waiting.get(id)?.(sum);
+    take: ({ id, result }) => {
+      waiting.get(id)?.(result);
       waiting.delete(id);
     },
   };

@@ -11,4 +11,8 @@ const channel = process as unknown as {
   send(message: unknown): void;
 };
 
-channel.on("message", ([id, a, b]) => channel.send([id, a + b]));
+const methods = new Map([["add", (a: number, b: number) => a + b]]);
+
+channel.on("message", ({ id, method, args }) => {
+  channel.send({ id, result: methods.get(method)!(...args) });
+});

@@ -10,4 +10,8 @@ const scope = globalThis as unknown as {
   postMessage(message: unknown): void;
 };
 
-scope.onmessage = ({ data: [id, a, b] }) => scope.postMessage([id, a + b]);
+const methods = new Map([["add", (a: number, b: number) => a + b]]);
+
+scope.onmessage = ({ data: { id, method, args } }) => {
+  scope.postMessage({ id, result: methods.get(method)!(...args) });
+};

@@ -14,7 +14,7 @@ import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import type { Claim, Endpoint } from "./endpoint.ts";
-import { endReading, Kind, type Reading, readMessage, withMessage } from "./message.ts";
+import { endReading, Kind, partBytes, type Reading, readMessage, withMessage } from "./message.ts";
 import type { OutStream } from "./out_stream.ts";
 import { codeOfRefusal, replyMessage } from "./replies.ts";
 
@@ -24,8 +24,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const hostSlots = 256;
 /** Steps and values that are given to a stream. */
 const hostRequestBytes = 2 ** 18;
-/** Items, and parts of long messages. */
-export const partBytes: number = 2 ** 20;
 /** What no receiver has claimed for so long, its receiver has died over. */
 const unclaimedMilliseconds = 60_000;
 

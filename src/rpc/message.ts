@@ -19,6 +19,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** Raised when an older version would misread a message. */
 const wireVersion = 1;
 export const headerBytes = 8;
+/** Parts of long messages, and the longest item of a stream that needs no parts. */
+export const partBytes: number = 2 ** 20;
 
 /** What a message is. */
 export const Kind = {

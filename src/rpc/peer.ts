@@ -11,7 +11,15 @@ import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { InStream, StreamTerms } from "./in_stream.ts";
-import { endReading, Kind, type Reading, readMessage, readParcel, withMessage } from "./message.ts";
+import {
+  endReading,
+  Kind,
+  partBytes,
+  type Reading,
+  readMessage,
+  readParcel,
+  withMessage,
+} from "./message.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import { sendMessage } from "./sending.ts";
 
@@ -26,6 +34,8 @@ export interface Parcel {
 
 /** Memory for what is said to come is taken in such steps, each twice the one before. */
 const growthBytes = 2 ** 22;
+/** Parts that are asked for at once. */
+const lanes = 4;
 
 export class Peer {
   readonly #endpoint: Endpoint;
@@ -143,6 +153,7 @@ export class Peer {
     }
   }
 
+  /** Fetches one of the byte strings of a long message, several parts of it at once. */
   async #fetchPart(
     id: number,
     index: number,
@@ -150,40 +161,56 @@ export class Peer {
     options: SendOptions,
   ): Promise<Bytes> {
     let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
-    let at = 0;
-    while (at < length) {
-      const offset = at;
-      await new Promise<void>((resolve, reject) => {
-        const reader: AnswerReader = {
-          read: (part) => {
-            // Longer than it should be, or nothing more: not what was announced.
-            if (part.byteLength === 0 || part.byteLength > length - offset) {
-              return reject(corrupt("a long message ends early"));
-            }
-            if (offset + part.byteLength > bytes.byteLength) {
-              // Not at once as much as it says: it may never come.
-              const grown = Math.min(
-                length,
-                Math.max(bytes.byteLength * 2, offset + part.byteLength),
-              );
-              bytes = new Uint8Array(bytes.buffer.transfer(grown));
-            }
-            bytes.set(part, offset);
-            at = offset + part.byteLength;
-            resolve();
-          },
-          fail: (error) => reject(this.explain(error)),
-        };
-        const write = (encoder: Encoder) => {
-          encoder.value(this.#lease);
-          encoder.unsigned(id);
-          encoder.unsigned(index);
-          encoder.unsigned(offset);
-        };
-        this.#send(Kind.part, write, options, reader, false);
-      });
-    }
+    let next = 0;
+    const lane = async () => {
+      while (next < length) {
+        const offset = next;
+        next += partBytes;
+        await this.#fetchRange(id, index, offset, options, (part) => {
+          if (part.byteLength !== Math.min(partBytes, length - offset)) {
+            throw corrupt("a part of a long message has another length");
+          }
+          const end = offset + part.byteLength;
+          if (end > bytes.byteLength) {
+            // Not at once as much as it says: it may never come.
+            const grown = Math.min(length, Math.max(bytes.byteLength * 2, end));
+            bytes = new Uint8Array(bytes.buffer.transfer(grown));
+          }
+          bytes.set(part, offset);
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
     return bytes;
+  }
+
+  #fetchRange(
+    id: number,
+    index: number,
+    offset: number,
+    options: SendOptions,
+    take: (part: Bytes) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const reader: AnswerReader = {
+        read: (part) => {
+          try {
+            take(part);
+            resolve();
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: (error) => reject(this.explain(error)),
+      };
+      const write = (encoder: Encoder) => {
+        encoder.value(this.#lease);
+        encoder.unsigned(id);
+        encoder.unsigned(index);
+        encoder.unsigned(offset);
+      };
+      this.#send(Kind.part, write, options, reader, false);
+    });
   }
 
   /** What ended a request to the host, in words that fit. */
