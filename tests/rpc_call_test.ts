@@ -413,6 +413,21 @@ test("what has no methods cannot be served, and wrong options are refused", () =
   assertThrowsCode(() => Client.open(target), "NOT_FOUND");
 });
 
+test("calls that wait for a channel wait each in their own way", async () => {
+  const target = newTarget();
+  using remote = connect<{ add(a: number, b: number): number }>(target);
+  const controller = new AbortController();
+  const many = Array.from({ length: 2_000 }, (_, index) => remote.add(index, 1));
+  const short = doomed(withOptions(remote, { timeout: 20 }).add(1, 2));
+  const aborted = doomed(withOptions(remote, { signal: controller.signal }).add(1, 2));
+  controller.abort(new Error("not any more"));
+  assertEquals((await rejection(aborted)).message, "not any more");
+  await assertRejectsCode(short, "TIMEOUT", "nobody made the channel");
+  await using service = serve(target, { add: (a: number, b: number) => a + b });
+  assertEquals(await Promise.all(many), many.map((_, index) => index + 1));
+  assertEquals(service.stats().clients, 1);
+});
+
 test("no more calls at once than allowed", async () => {
   const target = newTarget();
   let [now, most] = [0, 0];

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AnswerReader } from "../channel/call_waits.ts";
+import { type AnswerReader, onAbort } from "../channel/call_waits.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
@@ -40,6 +40,13 @@ interface Line {
   readonly endpoint: Endpoint;
 }
 
+/** A channel that calls wait for. */
+interface Opening {
+  readonly line: Promise<Line>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
 /** What a call carries beside its arguments. */
 interface Extras {
   readonly version: string | undefined;
@@ -53,6 +60,7 @@ export class Connection {
   readonly #errorClasses: ErrorClasses;
   readonly #maxMessageBytes: number;
   #line: Line | null = null;
+  #opening: Opening | null = null;
   readonly #closing: AbortController = new AbortController();
 
   constructor(target: string, options: ConnectOptions) {
@@ -212,30 +220,50 @@ export class Connection {
 
   /** All calls wait for one opening, each as long as it may. */
   async #whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
-    const { signal: closing } = this.#closing;
-    if (closing.aborted) throw this.#closed();
+    if (this.#closing.signal.aborted) throw this.#closed();
     if (this.#line) return this.#line;
-    const stop = signal ? AbortSignal.any([signal, closing]) : closing;
-    const left = deadline - performance.now();
+    const opening = this.#opening ??= this.#open();
+    opening.waiting += 1;
+    const over = Promise.withResolvers<never>();
+    // Longer than a timer can count is for ever here.
+    const left = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
+    const timer = setTimeout(() => over.reject(this.#nobodyThere()), left);
+    const stopListening = signal && onAbort(signal, () => over.reject(signal.reason));
     try {
-      const client = await Client.connect(this.#target, {
-        timeout: Math.max(0, left),
-        signal: stop,
-      });
-      // Another call was quicker.
-      if (this.#line) {
-        client.close();
-        return this.#line;
-      }
-      if (closing.aborted) {
-        client.close();
-        throw this.#closed();
-      }
-      return this.#take(client);
-    } catch (error) {
-      if (closing.aborted && !signal?.aborted) throw this.#closed();
-      throw error;
+      return await Promise.race([opening.line, over.promise]);
+    } finally {
+      clearTimeout(timer);
+      stopListening?.();
+      opening.waiting -= 1;
+      // Nobody wants it any more, and looking for it would keep the process.
+      if (opening.waiting === 0) opening.stop.abort();
+      if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
     }
+  }
+
+  #open(): Opening {
+    const stop = new AbortController();
+    const { signal: closing } = this.#closing;
+    const line = Client.connect(this.#target, { signal: AbortSignal.any([stop.signal, closing]) })
+      .then((client) => {
+        if (!closing.aborted && !this.#line) return this.#take(client);
+        client.close();
+        if (this.#line) return this.#line;
+        throw this.#closed();
+      }, (error) => {
+        throw closing.aborted ? this.#closed() : error;
+      });
+    // Whoever still waits is told.
+    line.catch(() => {});
+    return { line, stop, waiting: 0 };
+  }
+
+  #nobodyThere(): TandemError {
+    return new TandemError(
+      "TIMEOUT",
+      `Cannot call a method of ${JSON.stringify(this.#target)}: nobody made the channel in time; ` +
+        "is its service running, with the same TANDEM_DIR and user?",
+    );
   }
 
   #closed(): TandemError {
