@@ -60,4 +60,30 @@ export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/serve.ts";
 export { Server } from "./src/channel/server.ts";
 export type { Stats } from "./src/channel/stats.ts";
+export type { ErrorClass } from "./src/rpc/codec/error_classes.ts";
+export { type CallContext, callContext } from "./src/rpc/context.ts";
+export type { CallRecord } from "./src/rpc/hooks.ts";
+export type {
+  CallOptions,
+  ConnectOptions,
+  EndOptions,
+  RetryOptions,
+  ServiceOptions,
+} from "./src/rpc/options.ts";
+export { raw } from "./src/rpc/raw.ts";
+export { connect, withOptions } from "./src/rpc/remote.ts";
+export { serve, Service } from "./src/rpc/service.ts";
+export {
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+  validated,
+} from "./src/rpc/validated.ts";
+export type {
+  Remote,
+  RemoteMethod,
+  RemoteMethods,
+  RemoteResult,
+  RemoteStream,
+} from "./src/rpc/types.ts";
 export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";

@@ -149,9 +149,12 @@ pub const Control = extern struct {
     max_deliveries: u32 = 0,
     path_length: u32 = 0,
     kind: u32 = 0,
+    /// Of the channel's file.
+    mode: u32 = 0,
+    reserved: u32 = 0,
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 128);
+        std.debug.assert(@sizeOf(Control) == 136);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {

@@ -6,6 +6,7 @@
 //! accepts nothing; whoever is connected to it is hung up on when its process dies. The channel's
 //! `n…`: a pipe that makes another event loop's poll return. The channel's
 //! id is in the names because a channel that was unlinked may live on beside its successor.
+//! `p…`: a channel that this participant alone serves; its bells are in `p….bells`.
 
 const std = @import("std");
 const abi = @import("abi.zig");
@@ -17,6 +18,10 @@ const cache_size = 64;
 
 /// Of the files of one participant.
 const letters = "bln";
+const private_letter = 'p';
+
+/// Of the folder, after the path of the channel.
+pub const suffix = ".bells";
 
 pub const Bells = struct {
     /// The folder, NUL-terminated.
@@ -237,6 +242,25 @@ pub const Bells = struct {
         return null;
     }
 
+    /// Writes the path of this participant's private channel and returns its length; 0: it is too long.
+    pub fn private_path(bells: *const Bells, path: []u8) usize {
+        var buffer: Name = undefined;
+        const name = bells.file_name(&buffer, private_letter, bells.index, bells.epoch);
+        const folder: [*:0]const u8 = @ptrCast(&bells.folder);
+        const parts = .{ std.mem.span(folder), std.mem.span(name) };
+        return (std.fmt.bufPrint(path, "{s}/{s}", parts) catch return 0).len;
+    }
+
+    /// Removes the private channel of a participant that is dead, and what its own dead have left.
+    fn forget_private(bells: *Bells, name: [*:0]const u8) void {
+        if (!sys.unlinkat(bells.directory, name, 0).ok()) return;
+        var private: Bells = .{ .folder = undefined };
+        const folder: [*:0]const u8 = @ptrCast(&bells.folder);
+        const parts = .{ std.mem.span(folder), std.mem.span(name) };
+        _ = std.fmt.bufPrintSentinel(&private.folder, "{s}/{s}" ++ suffix, parts, 0) catch return;
+        private.sweep();
+    }
+
     /// Removes what a dead participant left.
     pub fn forget(bells: *Bells, index: u32, epoch: u64) void {
         const cached = &bells.cache[index % cache_size];
@@ -249,6 +273,8 @@ pub const Bells = struct {
             var buffer: Name = undefined;
             _ = sys.unlinkat(bells.directory, bells.file_name(&buffer, letter, index, epoch), 0);
         }
+        var buffer: Name = undefined;
+        bells.forget_private(bells.file_name(&buffer, private_letter, index, epoch));
     }
 
     /// Removes what the dead have left in the folder, and the folder if nothing else is in it. For
@@ -285,6 +311,8 @@ pub const Bells = struct {
                 buffer[0] = letter;
                 _ = sys.unlinkat(bells.directory, path, 0);
             }
+            buffer[0] = private_letter;
+            bells.forget_private(path);
         }
     }
 

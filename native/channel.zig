@@ -168,7 +168,7 @@ fn sweep_folder(path: *const target.Path, separator: []const u8, name: []const u
     left.sweep();
 }
 
-const bells_suffix = ".bells";
+const bells_suffix = bells.suffix;
 
 pub const After = enum { unmap, keep_views };
 

@@ -31,6 +31,9 @@
  * | `DISCONNECTED` | the link to the other machine is down |
  * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
  * | `UNSUPPORTED` | the platform, kernel or runtime cannot do it; the message says which |
+ * | `UNKNOWN_METHOD` | the typed service does not offer this method |
+ * | `INVALID_ARGUMENTS` | the arguments of a typed call were refused by the method's schema |
+ * | `NOT_SERIALIZABLE` | a value of a typed call is none that can be sent; nothing was sent |
  */
 export type ErrorCode =
   | "TIMEOUT"
@@ -51,7 +54,10 @@ export type ErrorCode =
   | "NO_SERVER"
   | "DISCONNECTED"
   | "UNKNOWN_OUTCOME"
-  | "UNSUPPORTED";
+  | "UNSUPPORTED"
+  | "UNKNOWN_METHOD"
+  | "INVALID_ARGUMENTS"
+  | "NOT_SERIALIZABLE";
 
 /**
  * An operation of this package failed.

@@ -15,13 +15,17 @@ const repository = fileURLToPath(new URL("..", import.meta.url));
 const sources: readonly string[] = [
   "mod.ts",
   "src/errors.ts",
-  ...readdirSync(join(repository, "src/channel")).sort().map((name) => `src/channel/${name}`),
+  ...["src/channel", "src/rpc"].flatMap((folder) =>
+    readdirSync(join(repository, folder)).filter((name) => name.endsWith(".ts")).sort()
+      .map((name) => `${folder}/${name}`)
+  ),
 ];
 
 /** What the examples import, by the name that they give it. */
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@std/assert": "tests/std_assert.js",
+  "zod": "node_modules/zod/index.js",
 };
 
 interface Example {
@@ -93,6 +97,22 @@ test("every class that is exported has an example", () => {
 });
 
 for (const runtime of runtimes) {
+  test(`${runtime}: the typed service and its user in the README`, async () => {
+    const readme = readFileSync(join(repository, "README.md"), "utf8");
+    const children = ["service.ts", "user.ts"].map((name) => {
+      const [, code] = new RegExp(`\`\`\`ts\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;
+      return start(runtime, name, code!);
+    });
+    try {
+      const user = children[1]!;
+      for (let line = 1; line <= 10; line++) assertEquals(await user.line(), `line ${line}`);
+      await user.ended();
+    } finally {
+      for (const child of children) child.kill("SIGKILL");
+      await Promise.all(children.map((child) => child.closed));
+    }
+  });
+
   test(`${runtime}: the server and the client of the README`, async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
     const code = (name: string) => {

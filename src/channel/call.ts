@@ -4,7 +4,7 @@
  * @module
  */
 import { cancelKeepAnswer, cancelRelease, Control, Status } from "../ffi/layout.ts";
-import { type CallPlace, type CallWaits, checkReady, takeAnswer, type Want } from "./call_waits.ts";
+import { type CallPlace, type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
 import { callFailure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
@@ -228,7 +228,7 @@ export class Call implements Disposable {
 
   // deno-lint-ignore require-await -- so that wrong arguments reject
   async #wait(
-    want: Want,
+    want: "answer" | "readiness",
     options: WaitOptions | undefined,
     into: Uint8Array<ArrayBuffer> | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
@@ -251,7 +251,10 @@ export class Call implements Disposable {
     return promise;
   }
 
-  #now(want: Want, into: Uint8Array<ArrayBuffer> | undefined): Uint8Array<ArrayBuffer> {
+  #now(
+    want: "answer" | "readiness",
+    into: Uint8Array<ArrayBuffer> | undefined,
+  ): Uint8Array<ArrayBuffer> {
     const { channel } = this.#home;
     const answer = want === "answer"
       ? takeAnswer(channel, this.#place, 0, into, false)

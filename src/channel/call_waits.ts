@@ -27,23 +27,32 @@ export interface CallPlace {
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a promise wants of a call. */
-export type Want = "answer" | "readiness";
+/** What a promise wants of a call. A reader gets the answer where it lies. */
+export type Want = "answer" | "readiness" | "reading";
+
+/** Gets an answer that lies in memory of others: it is valid until `read` returns. */
+export interface AnswerReader {
+  /** @param isPrivate whether no other process can write to `bytes` meanwhile */
+  read(bytes: Bytes, isPrivate: boolean): void;
+  fail(error: unknown): void;
+}
 
 /** What is known about a promise when it is made. */
 export interface WaiterOptions {
   /** What must not be collected meanwhile. */
   readonly keep?: unknown;
-  readonly into: Bytes | undefined;
+  readonly into?: Bytes | undefined;
   /** Of `performance.now()`. */
   readonly deadline: number;
   /** Whether nobody else can get the answer: an abort ends the call. */
   readonly ownsCall: boolean;
   /** Whether the deadline is the call's own and not only that of the wait. */
   readonly endsCall: boolean;
+  /** The process does not stay alive for it. */
+  readonly isBackground?: boolean;
 }
 
-/** One promise, for a call in a slot. */
+/** One promise or reader, for a call in a slot. */
 class Waiter implements CallPlace {
   readonly slot: number;
   readonly low: number;
@@ -54,17 +63,18 @@ class Waiter implements CallPlace {
   readonly deadline: number;
   readonly ownsCall: boolean;
   readonly endsCall: boolean;
+  readonly isBackground: boolean;
   /** The next that waits for the same call. */
   next: Waiter | null = null;
   stopListening: (() => void) | null = null;
-  readonly resolve: (answer: Bytes) => void;
+  readonly resolve: (answer: Bytes, isPrivate: boolean) => void;
   readonly reject: (error: unknown) => void;
 
   constructor(
     { slot, low, high }: CallPlace,
     want: Want,
-    { keep, into, deadline, ownsCall, endsCall }: WaiterOptions,
-    resolve: (answer: Bytes) => void,
+    { keep, into, deadline, ownsCall, endsCall, isBackground = false }: WaiterOptions,
+    resolve: (answer: Bytes, isPrivate: boolean) => void,
     reject: (error: unknown) => void,
   ) {
     this.slot = slot;
@@ -76,6 +86,7 @@ class Waiter implements CallPlace {
     this.deadline = deadline;
     this.ownsCall = ownsCall;
     this.endsCall = endsCall;
+    this.isBackground = isBackground;
     this.resolve = resolve;
     this.reject = reject;
   }
@@ -106,6 +117,8 @@ export class CallWaits implements Waits {
   /** A slot has one call at a time: here is the first that waits for it. */
   readonly #calls: SlotTable<Waiter> = new SlotTable();
   #callCount = 0;
+  /** Of these, how many the process does not stay alive for: so it is for all who wait for a call. */
+  #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
@@ -114,11 +127,11 @@ export class CallWaits implements Waits {
   }
 
   get isPending(): boolean {
-    return this.#callCount > 0 || this.#room.size > 0;
+    return this.#callCount > this.#backgroundCount || this.#room.size > 0;
   }
 
   get isWaiting(): boolean {
-    return this.isPending;
+    return this.#callCount > 0 || this.#room.size > 0;
   }
 
   get wanted(): number {
@@ -204,15 +217,30 @@ export class CallWaits implements Waits {
   /** Adds a promise for a call that the native side watches. */
   add(
     place: CallPlace,
-    want: Want,
+    want: "answer" | "readiness",
     options: WaiterOptions,
     signal: AbortSignal | undefined,
   ): Promise<Bytes> {
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter(place, want, options, resolve, reject);
-      this.#insert(waiter);
-      if (signal) waiter.stopListening = onAbort(signal, () => this.#abort(waiter, signal));
+      this.#add(new Waiter(place, want, options, resolve, reject), signal);
     });
+  }
+
+  /** As {@linkcode add}, for who reads the answer where it lies. */
+  addReader(
+    place: CallPlace,
+    options: WaiterOptions,
+    signal: AbortSignal | undefined,
+    reader: AnswerReader,
+  ): void {
+    const read = (bytes: Bytes, isPrivate: boolean) => reader.read(bytes, isPrivate);
+    const fail = (error: unknown) => reader.fail(error);
+    this.#add(new Waiter(place, "reading", options, read, fail), signal);
+  }
+
+  #add(waiter: Waiter, signal: AbortSignal | undefined): void {
+    this.#insert(waiter);
+    if (signal) waiter.stopListening = onAbort(signal, () => this.#abort(waiter, signal));
   }
 
   #insert(waiter: Waiter): void {
@@ -226,7 +254,12 @@ export class CallWaits implements Waits {
     // A call that was there before has ended, and nobody has looked since.
     if (first) this.#settle(first);
     this.#calls.set(waiter.slot, waiter);
-    this.#callCount += 1;
+    this.#count(waiter, 1);
+  }
+
+  #count(call: Waiter, difference: 1 | -1): void {
+    this.#callCount += difference;
+    if (call.isBackground) this.#backgroundCount += difference;
   }
 
   #abort(waiter: Waiter, signal: AbortSignal): void {
@@ -242,7 +275,7 @@ export class CallWaits implements Waits {
     let before: Waiter | null | undefined = this.#calls.get(slot);
     if (before === waiter) {
       this.#calls.set(slot, next ?? undefined);
-      if (!next) this.#callCount -= 1;
+      if (!next) this.#count(waiter, -1);
       return;
     }
     while (before && before.next !== waiter) before = before.next;
@@ -318,19 +351,24 @@ export class CallWaits implements Waits {
     }
     this.#calls.clear();
     this.#callCount = 0;
+    this.#backgroundCount = 0;
     this.#room.clear();
   }
 
   #settle(first: Waiter): void {
     this.#calls.set(first.slot, undefined);
-    this.#callCount -= 1;
+    this.#count(first, -1);
     for (let waiter: Waiter | null = first; waiter; waiter = waiter.next) {
       waiter.stopListening?.();
       try {
+        if (waiter.want === "reading") {
+          readAnswer(this.#channel, waiter, waiter.resolve);
+          continue;
+        }
         const answer = waiter.want === "answer"
           ? takeAnswer(this.#channel, waiter, 0, waiter.into, waiter.ownsCall)
           : (checkReady(this.#channel, waiter, 0), nothing);
-        waiter.resolve(answer!);
+        waiter.resolve(answer!, true);
       } catch (error) {
         waiter.reject(error);
       }
@@ -364,6 +402,31 @@ export function takeAnswer(
   const status = native.tandem_get(address, slot, low, high, timeout, target, length, words);
   if (status >= 0) return answerIn(target, status, into !== undefined);
   return answerFailed(channel, { slot, low, high }, status, target, into !== undefined, ownsCall);
+}
+
+/** Hands an answer out where it lies, and frees the slot. */
+function readAnswer(
+  channel: Channel,
+  place: CallPlace,
+  read: (bytes: Bytes, isPrivate: boolean) => void,
+): void {
+  checkOpen(channel, "call");
+  const { native, address, words } = channel;
+  const { slot, low, high } = place;
+  const length = scratch.byteLength;
+  const status = native.tandem_get(address, slot, low, high, 0, scratch, length, words);
+  if (status >= 0) return read(scratch.subarray(0, status), true);
+  if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
+    const answer = answerFailed(channel, place, status, scratch, false, true);
+    if (answer === null) throw callFailure(-Status.cancelled, "get an answer");
+    return read(answer, true);
+  }
+  try {
+    read(channel.memory.response(slot, words[Control.length]!), false);
+  } finally {
+    // What reads it may close the handle.
+    if (channel.isOpen) native.tandem_cancel(address, slot, low, high, cancelRelease);
+  }
 }
 
 /** What came back instead of an answer that is in its place already. */

@@ -44,6 +44,8 @@ export interface Channel extends ControlBlock {
   readonly maxRequestBytes: number;
   readonly maxResponseBytes: number;
   readonly maxDeliveries: number;
+  /** Mode of its file. */
+  readonly mode: number;
   isOpen: boolean;
 }
 
@@ -58,7 +60,8 @@ function remember(channel: Channel): void {
   if (isExitWatched) return;
   isExitWatched = true;
   channel.backend.onExit(() => {
-    for (const open of openChannels) closeChannel(open);
+    // The youngest first: a private channel lies in the folder of the one that it belongs to.
+    for (const open of [...openChannels].reverse()) closeChannel(open);
   });
 }
 
@@ -106,6 +109,7 @@ export function openChannel(
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,
     maxDeliveries: words[Control.maxDeliveries]!,
+    mode: words[Control.mode]!,
     isOpen: true,
   };
   remember(channel);

@@ -15,7 +15,7 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { Call, type CallHome } from "./call.ts";
-import { answerFailed, type CallPlace, CallWaits } from "./call_waits.ts";
+import { answerFailed, type AnswerReader, type CallPlace, CallWaits } from "./call_waits.ts";
 import {
   type Channel,
   checkOpen,
@@ -93,6 +93,10 @@ export class Client extends ChannelHandle {
       send: (place, length, options) => this.#sendDraft(place, length, options),
       post: (place, length) => void this.#publish(place, length, undefined, sendOneWay),
       request: (place, length, options) => this.#requestDraft(place, length, options),
+      requestReading: (place, length, options, reader) => {
+        const timeout = this.#publish(place, length, options, sendWatched);
+        this.#read(place, deadlineAfter(timeout), options?.signal, false, reader);
+      },
       requestSync: (place, length, options) => this.#requestDraftSync(place, length, options),
     };
   }
@@ -244,6 +248,44 @@ export class Client extends ChannelHandle {
   }
 
   /**
+   * As {@linkcode request}; `reader` gets the answer where it lies, before this handle does anything
+   * else. With `isBackground` the process does not stay alive for it.
+   *
+   * @ignore For the typed layer.
+   */
+  requestReading(
+    payload: Payload,
+    options: SendOptions | undefined,
+    reader: AnswerReader,
+    isBackground: boolean = false,
+  ): void {
+    checkOpen(this.#channel, "client");
+    const timeout = timeoutOf(options);
+    const signal = options?.signal;
+    signal?.throwIfAborted();
+    const deliveries = this.#deliveries(options);
+    const deadline = deadlineAfter(timeout);
+    encode(payload);
+    const flags = deliveries | this.#textFlag() | sendWatched;
+    const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
+    if (place) return this.#read(place, deadline, signal, isBackground, reader);
+    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    this.#whenRoom(flags, deadline, signal).then(
+      (later) => this.#read(later, deadline, signal, isBackground, reader),
+    ).catch((error) => reader.fail(error));
+  }
+
+  /**
+   * Runs `listener` when there may be fewer participants than before, as long as a request of this
+   * handle waits: one that no server has taken yet does not end with the last server.
+   *
+   * @ignore For the typed layer.
+   */
+  onDeath(listener: () => void): void {
+    this.#loop.onDeath = listener;
+  }
+
+  /**
    * Sends a request and blocks the thread until its answer is there: the quickest form. Signal
    * handlers of the runtime do not run meanwhile.
    *
@@ -286,7 +328,7 @@ export class Client extends ChannelHandle {
       words,
     );
     this.#loop.restore();
-    if (this.#waits.isPending) this.#lastCall();
+    if (this.#waits.isWaiting) this.#lastCall();
     if (status >= 0) return into ? this.#viewOf(into, status) : scratch.slice(0, status);
     return this.#requestFailed(status, target, into !== undefined);
   }
@@ -523,7 +565,7 @@ export class Client extends ChannelHandle {
       low: words[Control.generationLow]!,
       high: words[Control.generationHigh]!,
     };
-    if (this.#waits.isPending) this.#waits.displace(place);
+    if (this.#waits.isWaiting) this.#waits.displace(place);
     return place;
   }
 
@@ -545,6 +587,18 @@ export class Client extends ChannelHandle {
     const promise = this.#waits.add(place, "answer", waiter, signal);
     this.#loop.start(deadline);
     return promise;
+  }
+
+  #read(
+    place: CallPlace,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    isBackground: boolean,
+    reader: AnswerReader,
+  ): void {
+    const waiter = { deadline, ownsCall: true, endsCall: true, isBackground };
+    this.#waits.addReader(place, waiter, signal, reader);
+    this.#loop.start(deadline);
   }
 
   /** Sends what is in `encoded` as soon as a slot is free. */

@@ -5,10 +5,15 @@
  */
 import { TandemError } from "../errors.ts";
 import { cancelDraft } from "../ffi/layout.ts";
-import type { CallPlace } from "./call_waits.ts";
+import type { AnswerReader, CallPlace } from "./call_waits.ts";
 import type { Call, CallHome } from "./call.ts";
 import { checkOpen } from "./channel.ts";
-import type { RequestOptions, RequestSyncOptions, SendSyncOptions } from "./options.ts";
+import type {
+  RequestOptions,
+  RequestSyncOptions,
+  SendOptions,
+  SendSyncOptions,
+} from "./options.ts";
 
 /** What a client does with a draft that is ready. */
 export interface DraftSender {
@@ -21,6 +26,12 @@ export interface DraftSender {
     length: number,
     options: RequestOptions | undefined,
   ): Promise<Uint8Array<ArrayBuffer>>;
+  requestReading(
+    place: CallPlace,
+    length: number,
+    options: SendOptions | undefined,
+    reader: AnswerReader,
+  ): void;
   requestSync(
     place: CallPlace,
     length: number,
@@ -133,6 +144,16 @@ export class Draft implements Disposable {
   async request(options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
     this.#sender.check(options);
     return this.#sender.request(this.#use(), this.#bytes.byteLength, options);
+  }
+
+  /**
+   * As {@linkcode request}; `reader` gets the answer where it lies.
+   *
+   * @ignore For the typed layer.
+   */
+  requestReading(options: SendOptions | undefined, reader: AnswerReader): void {
+    this.#sender.check(options);
+    this.#sender.requestReading(this.#use(), this.#bytes.byteLength, options, reader);
   }
 
   /**

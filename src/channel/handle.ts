@@ -4,6 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { pathBytesMax } from "../ffi/layout.ts";
 import { type Channel, checkOpen } from "./channel.ts";
 import { openFailure } from "./failure.ts";
 import { checkWhole } from "./options.ts";
@@ -169,6 +170,25 @@ export abstract class ChannelHandle implements Disposable {
   notify(): void {
     checkOpen(this.#channel, this.#what);
     this.#channel.native.tandem_notify(this.#channel.address);
+  }
+
+  /**
+   * Where a channel belongs that this handle's owner alone serves: it is removed with what else a
+   * dead participant leaves. With it the mode that it should have.
+   *
+   * @ignore For the typed layer.
+   */
+  privateChannel(): { readonly path: string; readonly mode: number } {
+    checkOpen(this.#channel, this.#what);
+    const { native, address, mode } = this.#channel;
+    const path = new Uint8Array(pathBytesMax);
+    const length = native.tandem_private_path(address, path);
+    if (length === 0) {
+      throw new TypeError(
+        "Cannot make a private channel: the path is too long; give a shorter one",
+      );
+    }
+    return { path: new TextDecoder().decode(path.subarray(0, length)), mode };
   }
 
   #adopt(fd: number, peer: number): void {

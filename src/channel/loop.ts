@@ -83,8 +83,12 @@ export class Loop {
   /** Looks in a row that found nothing, and when to stop looking. */
   #misses = 0;
   #lookUntil = 0;
+  /** The next look was asked for by a ring: what it finds is no merit of looking. */
+  #wasRung = false;
 
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
+   * is pending. */
+  #cancelTimer: (() => void) | null = null;
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
@@ -96,6 +100,9 @@ export class Loop {
   #cancelTrim: (() => void) | null = null;
   /** By watch: the next look at a death that is not certain yet. */
   readonly #cancelRetries: Map<Watch, () => void> = new Map();
+
+  /** Told when another participant has died or left. */
+  onDeath: (() => void) | null = null;
 
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
@@ -143,7 +150,7 @@ export class Loop {
 
   /** Before the channel is closed. */
   close(): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#cancelSlice?.();
     this.#state = "idle";
     this.#bell?.close();
@@ -172,6 +179,8 @@ export class Loop {
   #turn(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hit = this.#waits.poll();
+    const pays = hit && !this.#wasRung;
+    this.#wasRung = false;
     if (!this.#channel.isOpen) return;
     if (!this.#waits.isWaiting) {
       this.#state = "idle";
@@ -180,7 +189,7 @@ export class Loop {
     }
     if (hit) {
       this.#roomLooks = 0;
-      this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+      if (pays) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
       this.#misses = 0;
     } else if (this.#isEnough()) {
       this.#lieDown();
@@ -265,7 +274,9 @@ export class Loop {
   }
 
   #rung(): void {
-    if (this.#state === "asleep") this.#wakeUp();
+    if (this.#state !== "asleep") return;
+    this.#wasRung = true;
+    this.#wakeUp();
   }
 
   /** The process stays alive for pending promises and for nothing else. */
@@ -284,8 +295,8 @@ export class Loop {
       this.#bell.unref();
     }
     if (this.#waits.isWaiting) return;
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#cancelTimer?.();
+    this.#cancelTimer = null;
     this.#timerAt = Infinity;
     this.#cancelSlice?.();
     this.#cancelSlice = null;
@@ -296,15 +307,15 @@ export class Loop {
   }
 
   #setTimer(deadline: number): void {
-    if (this.#timer !== undefined) clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     this.#timerAt = deadline;
     // Longer than a timer can count: look again then.
     const delay = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
-    this.#timer = setTimeout(() => this.#expire(), delay);
+    this.#cancelTimer = this.#channel.backend.later(delay, () => this.#expire());
   }
 
   #expire(): void {
-    this.#timer = undefined;
+    this.#cancelTimer = null;
     this.#timerAt = Infinity;
     if (!this.#channel.isOpen) return;
     const next = this.#waits.expire(performance.now());
@@ -323,6 +334,7 @@ export class Loop {
       this.#roomLooks += 1;
       this.#channel.native.tandem_sweep(this.#channel.address);
       this.#wakeUp();
+      this.onDeath?.();
     });
   }
 
@@ -361,5 +373,6 @@ export class Loop {
     }
     this.#watches.delete(participant);
     if (this.#state === "asleep") this.#wakeUp();
+    this.onDeath?.();
   }
 }

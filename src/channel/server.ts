@@ -587,6 +587,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     this.close();
   }
 
+  /**
+   * From now on a pending `receive` or `serve` does not keep the process alive.
+   *
+   * @ignore For the typed layer.
+   */
+  unref(): void {
+    checkOpen(this.#channel, "server");
+    this.#waits.isReferenced = false;
+    this.#loop.settle();
+  }
+
   #heldRequest(id: bigint): ServerRequest | null {
     checkOpen(this.#channel, "server");
     const request = this.#held.get(partsOf(id)?.slot ?? -1);
@@ -637,7 +648,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     options?.signal?.throwIfAborted();
     // Who waits already comes first, and the event loop's other work comes in between.
     const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
-    if (!this.#waits.isPending && mayTake) {
+    if (!this.#waits.hasReceivers && mayTake) {
       const requests = this.#take(max);
       if (requests.length > 0) {
         this.#takenInARow += 1;

@@ -30,7 +30,15 @@ export class ServerWaits implements Waits {
     this.#takeMany = takeMany;
   }
 
+  /** Whether the process stays alive for promises that wait for requests. */
+  isReferenced = true;
+
   get isPending(): boolean {
+    return this.isReferenced && this.#receivers.size > 0;
+  }
+
+  /** Somebody waits already, and comes first. */
+  get hasReceivers(): boolean {
     return this.#receivers.size > 0;
   }
 

@@ -15,7 +15,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 128;
+export const controlBytes = 136;
 export const optionsCount = 6;
 export const openRoleServer = 1;
 export const openKindInt = 2;
@@ -171,4 +171,6 @@ export const Control = {
   maxDeliveries: 29,
   pathLength: 30,
   kind: 31,
+  mode: 32,
+  reserved: 33,
 } as const;

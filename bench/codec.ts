@@ -1,0 +1,219 @@
+/**
+ * How values become bytes: the codec of typed calls beside the libraries that come closest to
+ * `structuredClone`, in the runtime that runs this file. First what each of them loses on the way,
+ * then how long it takes; every slice measures all of them, so that the machine treats them alike.
+ *
+ *     bun bench/codec.ts [--check] [--slices N]
+ *     deno run -A bench/codec.ts
+ *
+ * @module
+ */
+import { decode as decodeCbor2, encode as encodeCbor2 } from "cbor2";
+import { Packr } from "msgpackr/pack";
+import { ErrorClasses } from "../src/rpc/codec/error_classes.ts";
+import {
+  copyMessage,
+  endReading,
+  Kind,
+  messageBytes,
+  readMessage,
+  sealMessage,
+  withMessage,
+} from "../src/rpc/message.ts";
+import { judge, parseOptions } from "./lib/options.ts";
+import { fixed, summarize } from "./lib/stats.ts";
+
+interface Codec {
+  encode(value: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
+
+const hooks = {
+  errorClasses: new ErrorClasses(),
+  seal: (encoder: Parameters<typeof sealMessage>[0], kind: number) => sealMessage(encoder, kind),
+};
+
+/** Hands out its own buffer, as the others do with theirs. */
+const ours: Codec = {
+  encode: (value) =>
+    withMessage(hooks, Kind.value, 0, Infinity, (encoder) => encoder.value(value), (encoder) => {
+      if (encoder.blobs.length === 0) return encoder.bytes.subarray(0, encoder.length);
+      const bytes = new Uint8Array(messageBytes(encoder));
+      copyMessage(encoder, bytes);
+      return bytes;
+    }),
+  decode: (bytes) => {
+    const { decoder } = readMessage(hooks, bytes as Uint8Array<ArrayBuffer>, true);
+    const value = decoder.value();
+    endReading();
+    return value;
+  },
+};
+
+const packr = new Packr({ structuredClone: true });
+const texts = { encoder: new TextEncoder(), decoder: new TextDecoder() };
+
+const codecs: Readonly<Record<string, Codec>> = {
+  "this package": ours,
+  msgpackr: { encode: (value) => packr.pack(value), decode: (bytes) => packr.unpack(bytes) },
+  cbor2: { encode: (value) => encodeCbor2(value), decode: (bytes) => decodeCbor2(bytes) },
+  JSON: {
+    encode: (value) => texts.encoder.encode(JSON.stringify(value)),
+    decode: (bytes) => JSON.parse(texts.decoder.decode(bytes)),
+  },
+};
+
+interface Trial {
+  readonly what: string;
+  readonly value: unknown;
+  // deno-lint-ignore no-explicit-any -- whatever comes out of a codec is looked into
+  isKept(found: any): boolean;
+}
+
+const cycle: Record<string, unknown> = {};
+cycle["self"] = cycle;
+const shared = {};
+
+/** What `structuredClone` keeps. */
+const trials: readonly Trial[] = [
+  { what: "-0", value: -0, isKept: (found) => Object.is(found, -0) },
+  {
+    what: "undefined",
+    value: { a: undefined },
+    isKept: (found) => "a" in found && found.a === undefined,
+  },
+  { what: "NaN", value: NaN, isKept: Number.isNaN },
+  { what: "bigint", value: [5n, 2n ** 200n], isKept: ([a, b]) => a === 5n && b === 2n ** 200n },
+  {
+    what: "Date",
+    value: new Date(1_234_567_890_123),
+    isKept: (found) => +found === 1_234_567_890_123,
+  },
+  {
+    what: "invalid Date",
+    value: new Date(NaN),
+    isKept: (found) => found instanceof Date && isNaN(+found),
+  },
+  {
+    what: "Map",
+    value: new Map([[{}, 1]]),
+    isKept: (found) => found instanceof Map && found.size === 1,
+  },
+  { what: "Set", value: new Set(["a"]), isKept: (found) => found instanceof Set && found.has("a") },
+  { what: "RegExp", value: /a\/b/giu, isKept: (found) => String(found) === "/a\\/b/giu" },
+  {
+    what: "Error",
+    value: new RangeError("x", { cause: new TypeError("y") }),
+    isKept: (found) => found instanceof RangeError && found.cause instanceof TypeError,
+  },
+  {
+    what: "Float64Array",
+    value: new Float64Array([1]),
+    isKept: (found) => found instanceof Float64Array,
+  },
+  {
+    what: "ArrayBuffer",
+    value: new ArrayBuffer(3),
+    isKept: (found) => found instanceof ArrayBuffer,
+  },
+  {
+    what: "DataView",
+    value: new DataView(new ArrayBuffer(3)),
+    isKept: (found) => found instanceof DataView,
+  },
+  { what: "cycles", value: cycle, isKept: (found) => found.self === found },
+  { what: "shared", value: [shared, shared], isKept: ([a, b]) => a === b },
+  { what: "holes", value: [1, , 3], isKept: (found) => found.length === 3 && !(1 in found) },
+  { what: "lone surrogates", value: "a\ud800", isKept: (found) => found === "a\ud800" },
+  {
+    what: "__proto__",
+    value: JSON.parse('{"__proto__":{"p":1}}'),
+    isKept: (found) => Object.hasOwn(found, "__proto__"),
+  },
+  {
+    what: "array properties",
+    value: Object.assign([1], { a: 1 }),
+    isKept: (found) => found.a === 1,
+  },
+];
+
+const record = {
+  id: 123_456,
+  name: "Ada Example",
+  email: "ada@example.com",
+  tags: ["a", "b", "c"],
+  position: { x: 1.5, y: -2, visible: true },
+};
+
+const loads: Readonly<Record<string, unknown>> = {
+  "a call of two arguments": ["resize", [128, "cat.png"]],
+  "a record": record,
+  "a hundred records": Array.from({ length: 100 }, (_, id) => ({ ...record, id })),
+};
+
+const options = parseOptions("slices", 15);
+const lost: Record<string, unknown> = {};
+for (const [name, codec] of Object.entries(codecs)) {
+  lost[name] = {
+    loses: trials.filter((trial) => !isKept(codec, trial)).map(({ what }) => what).join(", "),
+  };
+}
+console.table(lost);
+
+let overhead = 0;
+for (const [load, value] of Object.entries(loads)) {
+  const times: Record<string, { encode: number[]; decode: number[] }> = {};
+  for (let slice = -2; slice < options.count; slice++) {
+    for (const [name, codec] of Object.entries(codecs)) {
+      const bytes = codec.encode(value).slice();
+      const encode = timeOf(() => codec.encode(value));
+      const decode = timeOf(() => codec.decode(bytes));
+      // The first are for the compilers.
+      if (slice < 0) continue;
+      times[name] ??= { encode: [], decode: [] };
+      times[name].encode.push(encode);
+      times[name].decode.push(decode);
+    }
+  }
+  const rows = Object.entries(times).map(([name, { encode, decode }]) => {
+    const [best, worst] = [summarize(encode), summarize(decode)];
+    return [name, {
+      "encode, µs": fixed(best.median),
+      "decode, µs": fixed(worst.median),
+      "encode, best": fixed(best.min),
+      "decode, best": fixed(worst.min),
+      bytes: codecs[name]!.encode(value).byteLength,
+    }];
+  });
+  console.log(load);
+  console.table(Object.fromEntries(rows));
+  if (load !== "a call of two arguments") continue;
+  const best = (name: string) => {
+    const { encode, decode } = times[name]!;
+    return summarize(encode).min + summarize(decode).min;
+  };
+  overhead = best("this package") / best("msgpackr");
+}
+judge([{
+  what: `a call takes ${fixed(overhead)} × msgpackr's time ≤ 2`,
+  met: overhead <= 2,
+}], options);
+
+function isKept(codec: Codec, { value, isKept }: Trial): boolean {
+  try {
+    return isKept(codec.decode(codec.encode(value).slice()));
+  } catch {
+    return false;
+  }
+}
+
+/** Microseconds. */
+function timeOf(body: () => void): number {
+  const begin = performance.now();
+  for (let count = 0;;) {
+    for (let rest = 50; rest > 0; rest--) body();
+    count += 50;
+    const elapsed = performance.now() - begin;
+    if (elapsed >= 5) return elapsed / count * 1e3;
+  }
+}

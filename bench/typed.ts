@@ -1,0 +1,205 @@
+/**
+ * What types cost: a typed call of two numbers beside the raw channel call of the same two
+ * processes; 64 calls outstanding beside the messages of the runtime's own child processes and
+ * Workers; and a generator that sends a gigabyte.
+ *
+ *     bun bench/typed.ts [--check] [--slices N]
+ *
+ * @module
+ */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { judge, parseOptions } from "./lib/options.ts";
+import { Child } from "./lib/parent.ts";
+import { type Runtime, runtimes } from "./lib/runtimes.ts";
+import { fixed, summarize, whole } from "./lib/stats.ts";
+import { Target } from "./lib/target.ts";
+
+/** What client.ts reports of one slice: calls a second. */
+export interface Slices {
+  readonly raw: number[];
+  readonly typed: number[];
+  readonly typed64: number[];
+  readonly raw64: number[];
+  readonly worker64: number[];
+  /** Of Bun alone, which has it. */
+  readonly ipc64: number[];
+}
+
+/** What client.ts says when the stream has ended. */
+export interface Streamed {
+  readonly seconds: number;
+  readonly bytes: number;
+}
+
+const sliceMs = 60;
+const pieceBytes = 64 * 1024;
+const streamBytes = 2 ** 30;
+const overheadBars: Readonly<Record<Runtime, number>> = { bun: 2, deno: 4 };
+const streamBars: Readonly<Record<Runtime, number>> = { bun: 1, deno: 0.5 };
+const privateBarBytes = 32 * 2 ** 20;
+const committedBarBytes = 8 * 2 ** 20;
+
+if (import.meta.main) await main();
+
+async function main(): Promise<void> {
+  const options = parseOptions("slices", 25);
+  const bars = [];
+  const calls: Record<string, unknown> = {};
+  const outstanding: Record<string, unknown> = {};
+  const streams: Record<string, unknown> = {};
+  let ipc = NaN;
+  for (const runtime of runtimes) {
+    const slices = await measureCalls(runtime, options.count);
+    const { overhead, row } = judgeOverhead(slices);
+    calls[runtime] = row;
+    bars.push({
+      what: `${runtime}: a typed call takes ${fixed(overhead)} µs more than a raw one ` +
+        `≤ ${overheadBars[runtime]} µs`,
+      met: overhead <= overheadBars[runtime],
+    });
+    const typed = summarize(slices.typed64).median;
+    const worker = summarize(slices.worker64).median;
+    if (slices.ipc64.length > 0) ipc = summarize(slices.ipc64).median;
+    outstanding[runtime] = {
+      "raw/s": whole(summarize(slices.raw64).median),
+      "typed/s": whole(typed),
+      "Worker/s": whole(worker),
+      "Bun IPC/s": whole(ipc),
+      "typed / Worker": fixed(typed / worker, 1),
+      "typed / Bun IPC": fixed(typed / ipc, 1),
+    };
+    bars.push(
+      {
+        what: `${runtime}: 64 outstanding, ${fixed(typed / ipc, 1)} × Bun.spawn IPC ≥ 3`,
+        met: typed >= 3 * ipc,
+      },
+      {
+        what: `${runtime}: 64 outstanding, ${fixed(typed / worker, 1)} × Worker ≥ 4`,
+        met: typed >= 4 * worker,
+      },
+    );
+  }
+  for (const runtime of runtimes) {
+    const { rate, client, server, committed } = await measureStream(runtime);
+    streams[runtime] = {
+      "GB/s": fixed(rate),
+      "client grew by, MiB": fixed(client / 2 ** 20, 1),
+      "server grew by, MiB": fixed(server / 2 ** 20, 1),
+      "shared memory, MiB": fixed(committed / 2 ** 20, 2),
+    };
+    bars.push(
+      {
+        what: `${runtime}: streams ${fixed(rate)} GB/s ≥ ${streamBars[runtime]}`,
+        met: rate >= streamBars[runtime],
+      },
+      {
+        what: `${runtime}: private memory grows by ${
+          fixed(Math.max(client, server) / 2 ** 20, 1)
+        } MiB ≤ 32`,
+        met: Math.max(client, server) <= privateBarBytes,
+      },
+      {
+        what: `${runtime}: ${fixed(committed / 2 ** 20, 2)} MiB of shared memory more ≤ 8`,
+        met: committed <= committedBarBytes,
+      },
+    );
+  }
+  console.log(`calls of two numbers, one outstanding, slices of ${sliceMs} ms, in microseconds`);
+  console.table(calls);
+  console.log("calls of two numbers, 64 outstanding, median of the slices");
+  console.table(outstanding);
+  console.log("1 GiB in pieces of 64 KiB, from a generator");
+  console.table(streams);
+  judge(bars, options);
+}
+
+/** Neighbours in time are compared with each other. */
+function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
+  const microseconds = (perSecond: number) => 1e6 / perSecond;
+  const differences = slices.typed.map((typed, index) =>
+    microseconds(typed) - microseconds(slices.raw[index]!)
+  );
+  const { median, q1, q3 } = summarize(differences);
+  const raw = summarize(slices.raw.map(microseconds));
+  const typed = summarize(slices.typed.map(microseconds));
+  return {
+    overhead: median,
+    row: {
+      raw: fixed(raw.median),
+      typed: fixed(typed.median),
+      "raw best": fixed(raw.min),
+      "typed best": fixed(typed.min),
+      "difference q1": fixed(q1),
+      difference: fixed(median),
+      "difference q3": fixed(q3),
+    },
+  };
+}
+
+async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {
+  using raw = new Target("raw");
+  using typed = new Target("typed");
+  const names = [raw.name, typed.name];
+  await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
+  await server.hear();
+  const args = [...names, `${slices}`, `${sliceMs}`];
+  await using client = Child.of(runtime, new URL("typed/client.ts", import.meta.url), args);
+  return await client.hear<Slices>();
+}
+
+interface Stream {
+  /** In GB a second. */
+  readonly rate: number;
+  /** Bytes that each side's private memory grew by at most. */
+  readonly client: number;
+  readonly server: number;
+  /** Bytes that the shared memory grew by at most. */
+  readonly committed: number;
+}
+
+async function measureStream(runtime: Runtime): Promise<Stream> {
+  using raw = new Target("raw");
+  using typed = new Target("typed");
+  const names = [raw.name, typed.name];
+  await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
+  const path = await server.hear<string>();
+  const args = [typed.name, `${pieceBytes}`, `${streamBytes}`];
+  await using client = Child.of(runtime, new URL("typed/stream_client.ts", import.meta.url), args);
+  // It has read a little, so that what every process needs is there on both sides.
+  await client.hear();
+  const before = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
+  let most = before;
+  const watch = setInterval(() => {
+    const now = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
+    most = most.map((value, index) => Math.max(value, now[index]!));
+  }, 20);
+  client.tell("go");
+  try {
+    const { seconds, bytes } = await client.hear<Streamed>();
+    const [grownClient, grownServer, committed] = most.map((value, index) =>
+      value - before[index]!
+    );
+    return {
+      rate: bytes / 1e9 / seconds,
+      client: grownClient!,
+      server: grownServer!,
+      committed: committed!,
+    };
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+/** Memory of a process that it shares with nobody, and that has no file. */
+function privateBytes(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
+}
+
+/** Real memory of a channel and of the private channels beside it. */
+function committedBytes(path: string): number {
+  const folder = `${path}.bells`;
+  const files = [path, ...readdirSync(folder).map((name) => `${folder}/${name}`)];
+  const blockBytes = 512;
+  return files.reduce((sum, file) => sum + statSync(file).blocks * blockBytes, 0);
+}

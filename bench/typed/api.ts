@@ -1,0 +1,5 @@
+/** The interface of the benchmark. */
+export interface Api {
+  add(a: number, b: number): number;
+  pieces(bytes: number, total: number): AsyncGenerator<Uint8Array>;
+}

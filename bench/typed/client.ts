@@ -1,0 +1,67 @@
+/**
+ * Calls both channels and, of its own runtime, a Worker and a child process, slice by slice: whatever
+ * the machine does meanwhile, it does to all of them.
+ *
+ * @module
+ */
+import process from "node:process";
+import { Client, connect } from "../../mod.ts";
+import { tell } from "../lib/child.ts";
+import type { Slices } from "../typed.ts";
+import type { Api } from "./api.ts";
+import { connectIpc, connectWorker } from "./contenders.ts";
+
+const [raw = "", typed = "", count = "", sliceMs = ""] = process.argv.slice(2);
+const ms = Number(sliceMs);
+const outstanding = 64;
+using client = Client.open(raw);
+using remote = connect<Api>(typed);
+const worker = connectWorker();
+const ipc = connectIpc();
+const { add } = remote;
+
+/** Adds two numbers somewhere else. */
+type Add = (a: number, b: number) => Promise<number>;
+
+const addRaw: Add = async (a, b) => {
+  const payload = new Uint8Array(12);
+  const view = new DataView(payload.buffer);
+  view.setUint32(0, a);
+  view.setUint32(4, b);
+  const answer = await client.request(payload);
+  return new DataView(answer.buffer, answer.byteOffset, answer.byteLength).getUint32(0);
+};
+
+const slices: Slices = { raw: [], typed: [], raw64: [], typed64: [], worker64: [], ipc64: [] };
+// The first rounds are for the compilers and are thrown away.
+for (let slice = -3; slice < Number(count); slice++) {
+  const results = {
+    raw: await run(addRaw, 1),
+    typed: await run(add, 1),
+    raw64: await run(addRaw, outstanding),
+    typed64: await run(add, outstanding),
+    worker64: await run(worker, outstanding),
+    ipc64: ipc ? await run(ipc, outstanding) : NaN,
+  };
+  if (slice < 0) continue;
+  for (const [name, result] of Object.entries(results)) {
+    if (!Number.isNaN(result)) slices[name as keyof Slices].push(result);
+  }
+}
+tell(slices);
+process.exit();
+
+/** Calls a second. */
+async function run(add: Add, lanes: number): Promise<number> {
+  const begin = performance.now();
+  const end = begin + ms;
+  let calls = 0;
+  const lane = async () => {
+    while (performance.now() < end) {
+      const a = calls++;
+      if (await add(a, 2) !== a + 2) throw new Error("Wrong sum");
+    }
+  };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  return calls / (performance.now() - begin) * 1e3;
+}

@@ -1,0 +1,30 @@
+/**
+ * Serves both channels: the raw one adds two numbers that lie in twelve bytes.
+ *
+ * @module
+ */
+import process from "node:process";
+import { serve, Server } from "../../mod.ts";
+import { listen, tell } from "../lib/child.ts";
+import type { Api } from "./api.ts";
+
+const [raw = "", typed = ""] = process.argv.slice(2);
+
+const api: Api = {
+  add: (a, b) => a + b,
+  async *pieces(bytes, total) {
+    const piece = new Uint8Array(bytes).fill(1);
+    for (let sent = 0; sent < total; sent += bytes) yield piece;
+  },
+};
+
+const server = Server.open(raw);
+void server.serve(({ bytes }) => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const answer = new Uint8Array(12);
+  new DataView(answer.buffer).setUint32(0, view.getUint32(0) + view.getUint32(4));
+  return answer;
+});
+const service = serve(typed, api);
+tell(service.path);
+listen(() => {});

@@ -1,0 +1,31 @@
+/**
+ * Reads a stream of bytes, a little of it at once, and all of it when it is told to.
+ *
+ * @module
+ */
+import process from "node:process";
+import { connect } from "../../mod.ts";
+import { listen, tell } from "../lib/child.ts";
+import type { Streamed } from "../typed.ts";
+import type { Api } from "./api.ts";
+
+const [target = "", pieceBytes = "", total = ""] = process.argv.slice(2);
+using remote = connect<Api>(target);
+
+await read(64 * Number(pieceBytes));
+tell("ready");
+listen(async () => {
+  tell(await read(Number(total)));
+  process.exit();
+});
+await new Promise(() => {});
+
+async function read(total: number): Promise<Streamed> {
+  const begin = performance.now();
+  let bytes = 0;
+  for await (const piece of remote.pieces(Number(pieceBytes), total)) {
+    if (piece[0] !== 1 || piece.at(-1) !== 1) throw new Error("Not what was sent");
+    bytes += piece.byteLength;
+  }
+  return { seconds: (performance.now() - begin) / 1e3, bytes };
+}

@@ -1,0 +1,45 @@
+/**
+ * The one process that has the database open. Its calls are methods that do not wait for anything, so
+ * they run one after another, and nobody ever meets a locked database.
+ *
+ * @module
+ */
+import { serve } from "@tandem/ipc";
+import { DatabaseSync } from "node:sqlite";
+import type { Database, Value } from "./api.ts";
+
+const stopped = Promise.withResolvers<void>();
+// A file would do as well; Deno then wants --allow-read and --allow-write for it.
+const database = new DatabaseSync(":memory:");
+
+const api: Database = {
+  run: (sql, ...values) => ({ changes: Number(database.prepare(sql).run(...values).changes) }),
+
+  transaction(statements) {
+    database.exec("begin immediate");
+    try {
+      let changes = 0;
+      for (const [sql, ...values] of statements) {
+        changes += Number(database.prepare(sql).run(...values).changes);
+      }
+      database.exec("commit");
+      return changes;
+    } catch (error) {
+      database.exec("rollback");
+      throw error;
+    }
+  },
+
+  *rows(sql, ...values) {
+    // A row is read when the client asks for it: a query of a million costs no memory.
+    for (const row of database.prepare(sql).iterate(...values)) {
+      yield row as Record<string, Value>;
+    }
+  },
+
+  quit: () => stopped.resolve(),
+};
+
+await using service = serve("example-sqlite-writer", api);
+await stopped.promise;
+service.unlink();

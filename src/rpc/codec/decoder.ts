@@ -1,0 +1,503 @@
+/**
+ * From bytes to values. The bytes are another process's and may be anything: every length is checked
+ * against what is left before it is believed, and whatever makes no sense ends in `CORRUPT`.
+ *
+ * @module
+ */
+import { TandemError } from "../../errors.ts";
+import type { ErrorClasses } from "./error_classes.ts";
+import { makeError, setHidden } from "./error_values.ts";
+import type { StreamKind } from "./encoder.ts";
+import { depthMax, Tag, viewClasses } from "./tags.ts";
+import { decodeText } from "./text.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What the values around the decoder need of it. */
+export interface DecodeHooks {
+  readonly errorClasses: ErrorClasses;
+  /** A stream that the sender has. Without it streams cannot come from there. */
+  openStream?(kind: StreamKind, id: number): object;
+}
+
+/** Where the long byte strings of a message are. */
+export interface Blobs {
+  /**
+   * The next one, which is a buffer of its own.
+   *
+   * @throws {TandemError} `CORRUPT` when there is none of that length
+   */
+  next(byteLength: number): Bytes;
+}
+
+/** A message without any. */
+export const noBlobs: Blobs = {
+  next: () => {
+    throw corrupt("a byte string is missing");
+  },
+};
+
+/** A thrown value as it was sent. */
+export interface Thrown {
+  readonly isError: boolean;
+  /** Of what is no error. */
+  readonly text: string;
+  /** The error, or what was thrown instead of one. */
+  readonly value: unknown;
+  /** Of an error: the nearest class that the sender knew. */
+  readonly type: string;
+  readonly properties: Record<string, unknown>;
+}
+
+/** For bytes that make no sense. */
+export function corrupt(found: string): TandemError {
+  return new TandemError(
+    "CORRUPT",
+    `Cannot read a message: ${found}; do both sides run the same version of this package?`,
+  );
+}
+
+/** Decodes one message at a time. */
+export class Decoder {
+  #bytes: Bytes = new Uint8Array(0);
+  #view = new DataView(this.#bytes.buffer);
+  #at = 0;
+  #end = 0;
+  #blobs: Blobs = noBlobs;
+  #hooks: DecodeHooks | null = null;
+  /** Everything with an identity, in the order in which it came. */
+  readonly #met: unknown[] = [];
+  #depth = 0;
+  /** Of the last error that was decoded. */
+  #errorType = "";
+  #errorProperties: Record<string, unknown> = {};
+
+  /** Begins a message that lies from `begin` to `end`. Nobody else may write to `bytes`. */
+  begin(hooks: DecodeHooks, bytes: Bytes, begin: number, end: number, blobs: Blobs): void {
+    if (this.#bytes !== bytes) {
+      this.#bytes = bytes;
+      this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.#at = begin;
+    this.#end = end;
+    this.#blobs = blobs;
+    this.#hooks = hooks;
+    this.#depth = 0;
+  }
+
+  /** Forgets the message. */
+  forget(): void {
+    this.#met.length = 0;
+    this.#hooks = null;
+    this.#blobs = noBlobs;
+  }
+
+  /**
+   * @throws {TandemError} `CORRUPT` when something is left
+   */
+  finish(): void {
+    if (this.#at !== this.#end) throw corrupt(`${this.#end - this.#at} bytes too many`);
+  }
+
+  /**
+   * The next value.
+   *
+   * @throws {TandemError} `CORRUPT`
+   */
+  value(): unknown {
+    try {
+      return this.#item();
+    } catch (error) {
+      throw asCorrupt(error);
+    }
+  }
+
+  /** The next value, which has to be a string. */
+  text(): string {
+    const value = this.value();
+    if (typeof value !== "string") throw corrupt("a text is missing");
+    return value;
+  }
+
+  /** The next value, which has to be a whole number. */
+  unsigned(): number {
+    const value = this.value();
+    if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
+      throw corrupt("a number is missing");
+    }
+    return value;
+  }
+
+  /** The next value, which has to be an array that was written as a list. */
+  list(): unknown[] {
+    try {
+      const byte = this.#byte();
+      if (byte >> 5 !== 4) throw corrupt("a list is missing");
+      const values: unknown[] = [];
+      // What is in a list of arguments is numbered as if the list were not there.
+      for (let left = this.#count(byte, 1); left > 0; left--) values.push(this.#item());
+      return values;
+    } catch (error) {
+      throw asCorrupt(error);
+    }
+  }
+
+  /** What was thrown. */
+  thrown(): Thrown {
+    const isError = this.value();
+    if (isError === true) {
+      const value = this.value();
+      if (!(value instanceof Error)) throw corrupt("an error is missing");
+      return {
+        isError,
+        text: "",
+        value,
+        type: this.#errorType,
+        properties: this.#errorProperties,
+      };
+    }
+    const text = this.text();
+    return { isError: false, text, value: this.value(), type: "", properties: {} };
+  }
+
+  #item(): unknown {
+    const byte = this.#byte();
+    switch (byte >> 5) {
+      case 0:
+        return this.#number(byte);
+      case 1:
+        return -1 - this.#number(byte);
+      case 2:
+        return this.#met.push(null), this.#meet(this.#byteString(byte).slice());
+      case 3:
+        return this.#text(byte);
+      case 4:
+        return this.#array(byte);
+      case 5:
+        return this.#properties({}, byte);
+      case 6:
+        return this.#tagged(this.#number(byte));
+    }
+    switch (byte) {
+      case 0xf4:
+        return false;
+      case 0xf5:
+        return true;
+      case 0xf6:
+        return null;
+      case 0xf7:
+        return undefined;
+      case 0xfb: {
+        const at = this.#take(8);
+        return this.#view.getFloat64(at);
+      }
+    }
+    throw corrupt(`byte ${byte} begins no value`);
+  }
+
+  #tagged(tag: number): unknown {
+    switch (tag) {
+      case Tag.reference:
+        return this.#reference();
+      case Tag.bignum:
+        return this.#bignum();
+      case Tag.negativeBignum:
+        return -1n - this.#bignum();
+      case Tag.codeUnits:
+        return this.#codeUnits();
+    }
+    // Everything else has an identity. Its number is taken before what is in it is read.
+    const place = this.#met.push(null) - 1;
+    switch (tag) {
+      case Tag.date:
+        return this.#met[place] = new Date(this.#plainNumber());
+      case Tag.regExp:
+        return this.#met[place] = this.#regExp();
+      case Tag.blob:
+        return this.#met[place] = this.#blobs.next(this.#length());
+      case Tag.arrayBuffer:
+        return this.#met[place] = this.#buffer();
+      case Tag.dataView:
+        return this.#met[place] = new DataView(this.#buffer());
+      case Tag.set:
+        return this.#set(this.#met[place] = new Set());
+      case Tag.map:
+        return this.#map(this.#met[place] = new Map());
+      case Tag.sparse:
+        return this.#sparse(place);
+      case Tag.error:
+        return this.#error(place);
+      case Tag.boxed:
+        return this.#met[place] = this.#boxed();
+      case Tag.stream:
+        return this.#met[place] = this.#stream();
+    }
+    const view = viewClasses.get(tag);
+    if (!view) throw corrupt(`there is no tag ${tag}`);
+    const buffer = this.#buffer();
+    if (buffer.byteLength % view.BYTES_PER_ELEMENT !== 0) throw corrupt("half an element is left");
+    return this.#met[place] = new view(buffer);
+  }
+
+  /** Fills the place that was taken last. */
+  #meet<T>(value: T): T {
+    this.#met[this.#met.length - 1] = value;
+    return value;
+  }
+
+  #reference(): unknown {
+    const place = this.#length();
+    const value = this.#met[place];
+    // Its place was taken, but it is not made before what is in it.
+    if (value === null || value === undefined) throw corrupt(`nothing has number ${place}`);
+    return value;
+  }
+
+  #array(byte: number): unknown[] {
+    const count = this.#count(byte, 1);
+    const values: unknown[] = [];
+    this.#met.push(values);
+    this.#descend();
+    for (let left = count; left > 0; left--) values.push(this.#item());
+    this.#depth -= 1;
+    return values;
+  }
+
+  #properties(object: Record<string, unknown>, byte: number): unknown {
+    this.#met.push(object);
+    return this.#fill(object, byte);
+  }
+
+  #fill<T extends object>(object: T, byte: number): T {
+    this.#descend();
+    for (let left = this.#count(byte, 2); left > 0; left--) {
+      const key = this.#key();
+      const value = this.#item();
+      if (key === "__proto__") {
+        // Assigned, it would be the prototype.
+        const property = { value, writable: true, enumerable: true, configurable: true };
+        Object.defineProperty(object, key, property);
+      } else (object as Record<string, unknown>)[key] = value;
+    }
+    this.#depth -= 1;
+    return object;
+  }
+
+  #key(): string {
+    const byte = this.#byte();
+    if (byte >> 5 === 3) return this.#text(byte);
+    // A key that is no well-formed Unicode.
+    if (byte >> 5 === 6 && this.#number(byte) === Tag.codeUnits) return this.#codeUnits();
+    throw corrupt("a key is no text");
+  }
+
+  #mapByte(): number {
+    const byte = this.#byte();
+    if (byte >> 5 !== 5) throw corrupt("a map is missing");
+    return byte;
+  }
+
+  #map(map: Map<unknown, unknown>): Map<unknown, unknown> {
+    this.#descend();
+    for (let left = this.#count(this.#mapByte(), 2); left > 0; left--) {
+      const key = this.#item();
+      map.set(key, this.#item());
+    }
+    this.#depth -= 1;
+    return map;
+  }
+
+  #set(set: Set<unknown>): Set<unknown> {
+    const byte = this.#byte();
+    if (byte >> 5 !== 4) throw corrupt("a set is missing");
+    this.#descend();
+    for (let left = this.#count(byte, 1); left > 0; left--) set.add(this.#item());
+    this.#depth -= 1;
+    return set;
+  }
+
+  #pair(): void {
+    if (this.#byte() !== 0x82) throw corrupt("a pair is missing");
+  }
+
+  #sparse(place: number): unknown[] {
+    this.#pair();
+    const length = this.#plainNumber();
+    if (!(length >= 0 && length < 2 ** 32 && Number.isInteger(length))) {
+      throw corrupt(`an array has ${length} items`);
+    }
+    const values: unknown[] = [];
+    // A far item makes the array one of few items: a length alone would set memory aside for all.
+    values[2 ** 32 - 2] = undefined;
+    delete values[2 ** 32 - 2];
+    values.length = length;
+    this.#met[place] = values;
+    this.#fill(values, this.#mapByte());
+    if (values.length !== length) throw corrupt("an item lies beyond its array");
+    return values;
+  }
+
+  #error(place: number): Error {
+    if (this.#byte() !== 0x86) throw corrupt("an error is missing");
+    const [type, name, message] = [this.#plainText(), this.#plainText(), this.#plainText()];
+    const { errorClasses } = this.#hooks!;
+    const error = makeError(type, name, message, this.#plainText(), errorClasses);
+    this.#met[place] = error;
+    this.#descend();
+    const byte = this.#byte();
+    if (byte === 0x81) setHidden(error, "cause", this.#item());
+    else if (byte !== 0x80) throw corrupt("a cause is missing");
+    this.#depth -= 1;
+    const properties: Record<string, unknown> = this.#fill({}, this.#mapByte());
+    for (const [key, value] of Object.entries(properties)) {
+      if (key === "errors" && error instanceof AggregateError) setHidden(error, key, value);
+      else if (!(key in Error.prototype) && key !== "stack" && key !== "cause") {
+        const property = { value, writable: true, enumerable: true, configurable: true };
+        Object.defineProperty(error, key, property);
+      }
+    }
+    this.#errorType = type;
+    this.#errorProperties = properties;
+    return error;
+  }
+
+  #boxed(): object {
+    const value = this.#item();
+    switch (typeof value) {
+      case "number":
+      case "string":
+      case "boolean":
+      case "bigint":
+        return Object(value);
+    }
+    throw corrupt("nothing is in a box");
+  }
+
+  #stream(): object {
+    this.#pair();
+    const [kind, id] = [this.#length(), this.#length()];
+    const hooks = this.#hooks;
+    if (!hooks?.openStream || kind > 1) throw corrupt("there is a stream where none can be");
+    return hooks.openStream(kind as StreamKind, id);
+  }
+
+  #regExp(): RegExp {
+    this.#pair();
+    const source = this.#plainText();
+    return new RegExp(source, this.#plainText());
+  }
+
+  #plainText(): string {
+    const value = this.#item();
+    if (typeof value !== "string") throw corrupt("a text is missing");
+    return value;
+  }
+
+  #plainNumber(): number {
+    const value = this.#item();
+    if (typeof value !== "number") throw corrupt("a number is missing");
+    return value;
+  }
+
+  /** A buffer of its own with the byte string that follows, which may be a blob. */
+  #buffer(): ArrayBuffer {
+    const byte = this.#byte();
+    if (byte >> 5 === 2) return this.#byteString(byte).slice().buffer;
+    if (byte >> 5 === 6 && this.#number(byte) === Tag.blob) {
+      const bytes = this.#blobs.next(this.#length());
+      const isWhole = bytes.byteLength === bytes.buffer.byteLength;
+      return isWhole ? bytes.buffer : bytes.slice().buffer;
+    }
+    throw corrupt("a byte string is missing");
+  }
+
+  #codeUnits(): string {
+    const bytes = this.#byteString(this.#byte());
+    if (bytes.byteLength & 1) throw corrupt("half a character is left");
+    let text = "";
+    const chunk: number[] = [];
+    for (let at = 0; at < bytes.byteLength; at += 2) {
+      chunk.push(bytes[at]! | bytes[at + 1]! << 8);
+      if (chunk.length < 4096) continue;
+      text += String.fromCharCode(...chunk);
+      chunk.length = 0;
+    }
+    return text + String.fromCharCode(...chunk);
+  }
+
+  #bignum(): bigint {
+    const bytes = this.#byteString(this.#byte());
+    if (bytes.byteLength === 8) {
+      return this.#view.getBigUint64(bytes.byteOffset - this.#bytes.byteOffset);
+    }
+    // What a bigint can be at all.
+    if (bytes.byteLength > 2 ** 24) throw corrupt("a bigint is too long");
+    let hex = "0x0";
+    for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
+    return BigInt(hex);
+  }
+
+  /** A view of the byte string whose first byte was read. */
+  #byteString(byte: number): Bytes {
+    if (byte >> 5 !== 2) throw corrupt("a byte string is missing");
+    const length = this.#number(byte);
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+
+  #text(byte: number): string {
+    const length = this.#number(byte);
+    return decodeText(this.#bytes, this.#take(length), length);
+  }
+
+  /** A count of items, each of which takes `itemBytes` at least. */
+  #count(byte: number, itemBytes: number): number {
+    const count = this.#number(byte);
+    if (count * itemBytes > this.#end - this.#at) throw corrupt(`${count} items cannot be there`);
+    return count;
+  }
+
+  /** A whole number that is no value of its own. */
+  #length(): number {
+    const byte = this.#byte();
+    if (byte >> 5 !== 0) throw corrupt("a number is missing");
+    return this.#number(byte);
+  }
+
+  #number(byte: number): number {
+    const short = byte & 31;
+    if (short < 24) return short;
+    switch (short) {
+      case 24:
+        return this.#bytes[this.#take(1)]!;
+      case 25:
+        return this.#view.getUint16(this.#take(2));
+      case 26:
+        return this.#view.getUint32(this.#take(4));
+    }
+    throw corrupt(`byte ${byte} begins no value`);
+  }
+
+  #byte(): number {
+    if (this.#at >= this.#end) throw corrupt("it ends early");
+    return this.#bytes[this.#at++]!;
+  }
+
+  /** Where the next `count` bytes are. */
+  #take(count: number): number {
+    const at = this.#at;
+    if (count > this.#end - at) throw corrupt("it ends early");
+    this.#at = at + count;
+    return at;
+  }
+
+  #descend(): void {
+    if (this.#depth++ >= depthMax) throw corrupt(`it is nested deeper than ${depthMax}`);
+  }
+}
+
+/** Whatever the runtime says of hostile bytes: no UTF-8, no regular expression, no date. */
+function asCorrupt(error: unknown): unknown {
+  if (error instanceof TandemError) return error;
+  return corrupt(error instanceof Error ? error.message : String(error));
+}

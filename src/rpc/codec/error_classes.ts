@@ -1,0 +1,67 @@
+/**
+ * The classes of errors that keep their class on the way.
+ *
+ * @module
+ */
+
+/** A class of errors. */
+// deno-lint-ignore no-explicit-any -- whatever its constructor takes: it is never called
+export type ErrorClass = abstract new (...args: any[]) => Error;
+
+const builtIn: readonly ErrorClass[] = [
+  Error,
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+  AggregateError,
+];
+
+/** By name: those of the language, and those that a user has registered. */
+export class ErrorClasses {
+  readonly #byName: Map<string, ErrorClass> = new Map();
+  readonly #names: Map<ErrorClass, string> = new Map();
+  readonly #registered: Set<string> = new Set();
+
+  /** @param registered classes of the user, which both sides have to give */
+  constructor(registered: readonly ErrorClass[] = []) {
+    for (const known of [...builtIn, ...registered]) {
+      const isError = typeof known === "function" &&
+        (known === Error || known.prototype instanceof Error);
+      if (!isError || known.name === "") {
+        throw new TypeError(
+          `Cannot register ${String(known)} as an error class: give classes with a name that ` +
+            "extend Error",
+        );
+      }
+      this.#byName.set(known.name, known);
+      this.#names.set(known, known.name);
+    }
+    for (const { name } of registered) this.#registered.add(name);
+  }
+
+  /** The class of that name; undefined: none is known. */
+  get(name: string): ErrorClass | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** Whether the user has registered it. */
+  isRegistered(name: string): boolean {
+    return this.#registered.has(name);
+  }
+
+  /** The name of the nearest known class of an error. */
+  nameOf(error: Error): string {
+    if (error instanceof DOMException) return "DOMException";
+    let prototype: object | null = Object.getPrototypeOf(error);
+    while (prototype !== null) {
+      const owner: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
+      const name = this.#names.get(owner as ErrorClass);
+      if (name !== undefined) return name;
+      prototype = Object.getPrototypeOf(prototype);
+    }
+    return "Error";
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Errors taken apart and put together again.
+ *
+ * @module
+ */
+import type { ErrorClasses } from "./error_classes.ts";
+
+/** What is sent of an error. */
+export interface ErrorParts {
+  /** Its nearest class that is known. */
+  readonly type: string;
+  readonly name: string;
+  readonly message: string;
+  readonly stack: string;
+  readonly hasCause: boolean;
+  readonly cause: unknown;
+  readonly properties: readonly [string, unknown][];
+}
+
+/** Told apart from the rest, or not to be set by a message. */
+const notProperties: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
+/** Own properties of JavaScriptCore's errors, which say where in the sender's source. */
+const places: ReadonlySet<string> = new Set(["line", "column", "sourceURL", "originalLine"]);
+
+/** Takes an error apart, whatever its getters do. */
+export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
+  const text = (name: "name" | "message" | "stack") => {
+    const value = attempt(() => error[name]);
+    return typeof value === "string" ? value : attempt(() => String(value ?? "")) ?? "";
+  };
+  const hasCause = attempt(() => Object.hasOwn(error, "cause") || error.cause !== undefined);
+  const names = attempt(() => Object.keys(error)) ?? [];
+  if (error instanceof AggregateError) names.push("errors");
+  const properties: [string, unknown][] = [];
+  for (const name of new Set(names)) {
+    if (notProperties.has(name) || places.has(name)) continue;
+    const value = attempt(() => [(error as unknown as Record<string, unknown>)[name]]);
+    if (value) properties.push([name, value[0]]);
+  }
+  return {
+    type: classes.nameOf(error),
+    name: text("name"),
+    message: text("message"),
+    stack: text("stack"),
+    hasCause: hasCause === true,
+    cause: attempt(() => error.cause),
+    properties,
+  };
+}
+
+/** An error of the nearest class that is known here, without its cause and properties. */
+export function makeError(
+  type: string,
+  name: string,
+  message: string,
+  stack: string,
+  classes: ErrorClasses,
+): Error {
+  if (type === "DOMException") return new DOMException(message, name);
+  const known = classes.get(type) ?? Error;
+  // Its constructor is the user's own and is not run.
+  const args = known === AggregateError ? [[], message] : [message];
+  const base = known === AggregateError ? AggregateError : Error;
+  const error: Error = withoutStack(() => Reflect.construct(base, args, known));
+  if (error.name !== name) setHidden(error, "name", name);
+  setHidden(error, "stack", stack);
+  return error;
+}
+
+/** As `cause`, `message` and `stack` are: own, and not enumerable. */
+export function setHidden(error: Error, name: string, value: unknown): void {
+  Object.defineProperty(error, name, { value, writable: true, configurable: true });
+}
+
+/** A message may hold any number of errors, and each stack taken here would cost a kilobyte. */
+function withoutStack<T>(make: () => T): T {
+  const holder = Error as { stackTraceLimit?: number };
+  const limit = holder.stackTraceLimit;
+  try {
+    holder.stackTraceLimit = 0;
+    return make();
+  } finally {
+    if (limit !== undefined) holder.stackTraceLimit = limit;
+  }
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
+}

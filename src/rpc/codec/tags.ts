@@ -1,0 +1,80 @@
+/**
+ * The tags of CBOR (RFC 8949) that values are written with. Those of other standards keep their
+ * numbers, so that any CBOR tool can read a message; what has none is numbered from 64,000 on.
+ *
+ * @module
+ */
+
+/** What a tag says about the item that follows. */
+export const Tag = {
+  bignum: 2,
+  negativeBignum: 3,
+  /** A value that came before: its number, counting everything that has an identity. */
+  reference: 29,
+  // Typed arrays (RFC 8746), little-endian; a byte string without a tag is a Uint8Array.
+  uint8Clamped: 68,
+  uint16: 69,
+  uint32: 70,
+  uint64: 71,
+  int8: 72,
+  int16: 77,
+  int32: 78,
+  int64: 79,
+  float16: 84,
+  float32: 85,
+  float64: 86,
+  set: 258,
+  map: 259,
+  regExp: 21066,
+  /** Milliseconds since 1970; NaN is the invalid date. */
+  date: 64000,
+  arrayBuffer: 64001,
+  dataView: 64002,
+  /** Code units of a string that is no well-formed Unicode, which UTF-8 cannot carry. */
+  codeUnits: 64003,
+  /** An array with holes or further properties: its length, then a map of what is there. */
+  sparse: 64004,
+  /** Class, name, message, stack; a cause, if there is one; a map of further properties. */
+  error: 64005,
+  /** `Object(1)` and its like. */
+  boxed: 64006,
+  /** Stands for a byte string of this length, which follows the tree in the message. */
+  blob: 64007,
+  /** Kind and number of a stream that is pulled from the sender. */
+  stream: 64008,
+} as const;
+
+/** How deep values may be nested; the other side's stack has to hold them. */
+export const depthMax = 1000;
+
+/** Byte strings from this length on follow the tree and are copied once. */
+export const blobBytesMin = 1024;
+
+interface ViewClass {
+  readonly name: string;
+  readonly BYTES_PER_ELEMENT: number;
+  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): ArrayBufferView<ArrayBuffer>;
+}
+
+// Younger than the oldest runtime that is supported.
+const { Float16Array } = globalThis as { Float16Array?: ViewClass };
+
+/** Classes of typed arrays by their tags. */
+export const viewClasses: ReadonlyMap<number, ViewClass> = new Map<number, ViewClass>([
+  [Tag.uint8Clamped, Uint8ClampedArray],
+  [Tag.uint16, Uint16Array],
+  [Tag.uint32, Uint32Array],
+  [Tag.uint64, BigUint64Array],
+  [Tag.int8, Int8Array],
+  [Tag.int16, Int16Array],
+  [Tag.int32, Int32Array],
+  [Tag.int64, BigInt64Array],
+  ...(Float16Array ? [[Tag.float16, Float16Array]] as const : []),
+  [Tag.float32, Float32Array],
+  [Tag.float64, Float64Array],
+]);
+
+/** Tags of typed arrays by their `Symbol.toStringTag`. */
+export const viewTags: ReadonlyMap<string, number> = new Map(
+  [...viewClasses].map(([tag, { name }]) => [name, tag]),
+);

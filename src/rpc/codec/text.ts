@@ -1,0 +1,42 @@
+/**
+ * Short texts out of bytes: method names, keys and the like come again and again.
+ *
+ * @module
+ */
+
+// A byte order mark is a character like any other.
+const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+const shortBytesMax = 32;
+const cacheSize = 1024;
+/** By hash: a text that was decoded before, all of it ASCII. */
+const cache: (string | undefined)[] = new Array(cacheSize).fill(undefined);
+
+/**
+ * @throws {TypeError} for what is no UTF-8
+ */
+export function decodeText(bytes: Uint8Array, begin: number, length: number): string {
+  if (length > shortBytesMax) return strict.decode(bytes.subarray(begin, begin + length));
+  let hash = length;
+  let all = 0;
+  const end = begin + length;
+  for (let at = begin; at < end; at++) {
+    const byte = bytes[at]!;
+    all |= byte;
+    hash = (Math.imul(hash, 31) + byte) | 0;
+  }
+  if (all >= 0x80) return strict.decode(bytes.subarray(begin, end));
+  const place = (hash ^ (hash >>> 10)) & (cacheSize - 1);
+  const known = cache[place];
+  if (known !== undefined && known.length === length && isSame(known, bytes, begin)) return known;
+  let text = "";
+  for (let at = begin; at < end; at++) text += String.fromCharCode(bytes[at]!);
+  return cache[place] = text;
+}
+
+function isSame(text: string, bytes: Uint8Array, begin: number): boolean {
+  for (let index = 0; index < text.length; index++) {
+    if (text.charCodeAt(index) !== bytes[begin + index]) return false;
+  }
+  return true;
+}

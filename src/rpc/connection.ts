@@ -1,0 +1,431 @@
+/**
+ * A client of a typed service: its channel, opened when it is needed, and the calls on it.
+ *
+ * @module
+ */
+import { type AnswerReader, onAbort } from "../channel/call_waits.ts";
+import { Client } from "../channel/client.ts";
+import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import { CallPromise } from "./call_promise.ts";
+import { corrupt } from "./codec/decoder.ts";
+import type { Encoder } from "./codec/encoder.ts";
+import { ErrorClasses } from "./codec/error_classes.ts";
+import { callContext } from "./context.ts";
+import { Endpoint, type Writes } from "./endpoint.ts";
+import { tell } from "./hooks.ts";
+import { nobodyWaits } from "./host.ts";
+import { InStream, type StreamTerms } from "./in_stream.ts";
+import {
+  endReading,
+  hasExtras,
+  Kind,
+  type Reading,
+  readMessage,
+  readParcel,
+  withMessage,
+} from "./message.ts";
+import { type CallOptions, checkEndOptions, type ConnectOptions } from "./options.ts";
+import { readAnnouncement } from "./peer.ts";
+import { readRefusal, thrownError } from "./replies.ts";
+import { isRepeatable, retried } from "./retry.ts";
+import { sendMessage } from "./sending.ts";
+import { hasTelemetry, type Span, startClientSpan } from "./telemetry.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A channel that is open, and what belongs to it. */
+interface Line {
+  readonly client: Client;
+  readonly endpoint: Endpoint;
+}
+
+/** A channel that calls wait for. */
+interface Opening {
+  readonly line: Promise<Line>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
+/** What a call carries beside its arguments. */
+interface Extras {
+  readonly version: string | undefined;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+}
+
+export class Connection {
+  readonly #target: string;
+  readonly #options: ConnectOptions;
+  readonly #errorClasses: ErrorClasses;
+  readonly #maxMessageBytes: number;
+  #line: Line | null = null;
+  #opening: Opening | null = null;
+  readonly #closing: AbortController = new AbortController();
+
+  constructor(target: string, options: ConnectOptions) {
+    this.#target = target;
+    this.#options = options;
+    this.#maxMessageBytes = checkEndOptions(options);
+    this.#errorClasses = new ErrorClasses(options.errors);
+  }
+
+  /** Calls a method. What is wrong with the options or the arguments rejects. */
+  call(method: string, args: readonly unknown[], options: CallOptions): CallPromise<unknown> {
+    const needsMore = this.#options.onCall !== undefined || options.idempotent !== undefined ||
+      hasTelemetry();
+    return new CallPromise((resolve, reject) => {
+      if (needsMore) {
+        this.#callWithMore(method, args, options).then(resolve, reject);
+        return;
+      }
+      try {
+        this.#start(method, args, options, undefined, resolve, reject);
+      } catch (error) {
+        reject(error);
+      }
+    });
+  }
+
+  /** With spans, records and further attempts. */
+  async #callWithMore(
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+  ): Promise<unknown> {
+    const { onCall } = this.#options;
+    const startedAt = performance.now();
+    const deadline = deadlineAfter(timeoutOf(options));
+    const span = startClientSpan(this.#target, method, options.traceparent);
+    let attempts = 0;
+    const attempt = () => {
+      attempts += 1;
+      const left = deadline - performance.now();
+      const terms = deadline === Infinity ? options : { ...options, timeout: Math.max(0, left) };
+      return new Promise<unknown>((resolve, reject) => {
+        this.#start(method, args, terms, span, resolve, reject);
+      });
+    };
+    const end = (outcome: string, error: unknown) => {
+      span?.end(outcome, error);
+      const duration = performance.now() - startedAt;
+      tell(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
+    };
+    try {
+      const isIdempotent = isRepeatable(method, options.idempotent);
+      const result = await (isIdempotent
+        ? retried(attempt, options.retry ?? {}, deadline, options.signal)
+        : attempt());
+      end("ok", undefined);
+      return result;
+    } catch (error) {
+      end(outcomeOf(error, options.signal), error);
+      throw error;
+    }
+  }
+
+  #start(
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    span: Span | undefined,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ): void {
+    const timeout = this.#timeoutOf(options);
+    options.signal?.throwIfAborted();
+    const call = new PendingCall(method, args, options, timeout, span, resolve, reject);
+    const line = this.#openLine();
+    if (line) this.#send(line, call, timeout);
+    else this.#sendLater(call);
+  }
+
+  /** Milliseconds, the rest of the deadline of the call that is being worked on included. */
+  #timeoutOf({ timeout, inheritDeadline }: CallOptions): number {
+    const own = timeout === undefined ? Infinity : checkTimeout(timeout, "timeout");
+    const milliseconds = Number.isNaN(own) ? Infinity : own;
+    if (inheritDeadline === false) return milliseconds;
+    const context = callContext();
+    return context ? Math.max(0, Math.min(milliseconds, context.timeRemaining)) : milliseconds;
+  }
+
+  #send(line: Line, call: PendingCall, timeout: number): void {
+    try {
+      this.#write(line, call, timeout);
+    } catch (error) {
+      call.drop();
+      // The channel was unlinked, and nothing was sent: it may be there again.
+      if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
+      this.#hangUp(line);
+      this.#sendLater(call);
+    }
+  }
+
+  #write({ client, endpoint }: Line, call: PendingCall, timeout: number): void {
+    const { method, args, options, span } = call;
+    const extras = this.#extras(options, span);
+    const writes = endpoint.writes("call");
+    call.begin(endpoint, writes);
+    withMessage(
+      writes,
+      Kind.call,
+      extras ? hasExtras : 0,
+      client.maxRequestBytes,
+      (encoder) => writeCall(encoder, method, args, extras),
+      (encoder) => sendMessage(client, encoder, sendOptions(timeout, options), call, false),
+    );
+  }
+
+  #extras({ traceparent }: CallOptions, span: Span | undefined): Extras | null {
+    const { version } = this.#options;
+    if (version === undefined && traceparent === undefined && !span) return null;
+    return {
+      version,
+      traceparent: span?.traceparent ?? traceparent,
+      tracestate: span?.tracestate,
+    };
+  }
+
+  /** Null: there is no channel yet. */
+  #openLine(): Line | null {
+    if (this.#closing.signal.aborted) throw this.#closed();
+    if (this.#line) return this.#line;
+    try {
+      return this.#take(Client.open(this.#target));
+    } catch (error) {
+      if (error instanceof TandemError && error.code === "NOT_FOUND") return null;
+      throw error;
+    }
+  }
+
+  #take(client: Client): Line {
+    const endpoint = new Endpoint(client, this.#errorClasses, this.#maxMessageBytes, "generator");
+    return this.#line = { client, endpoint };
+  }
+
+  #hangUp(line: Line): void {
+    if (this.#line !== line) return;
+    this.#line = null;
+    line.endpoint.close();
+    line.client.close();
+  }
+
+  /** As soon as there is a channel. */
+  #sendLater(call: PendingCall): void {
+    const { deadline, options } = call;
+    this.#whenOpen(deadline, options.signal).then((line) => {
+      this.#send(line, call, Math.max(0, deadline - performance.now()));
+    }).catch((error) => call.fail(error));
+  }
+
+  /** All calls wait for one opening, each as long as it may. */
+  async #whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
+    if (this.#closing.signal.aborted) throw this.#closed();
+    if (this.#line) return this.#line;
+    const opening = this.#opening ??= this.#open();
+    opening.waiting += 1;
+    const over = Promise.withResolvers<never>();
+    // Longer than a timer can count is for ever here.
+    const left = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
+    const timer = setTimeout(() => over.reject(this.#nobodyThere()), left);
+    const stopListening = signal && onAbort(signal, () => over.reject(signal.reason));
+    try {
+      return await Promise.race([opening.line, over.promise]);
+    } finally {
+      clearTimeout(timer);
+      stopListening?.();
+      opening.waiting -= 1;
+      // Nobody wants it any more, and looking for it would keep the process.
+      if (opening.waiting === 0) opening.stop.abort();
+      if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  #open(): Opening {
+    const stop = new AbortController();
+    const { signal: closing } = this.#closing;
+    const line = Client.connect(this.#target, { signal: AbortSignal.any([stop.signal, closing]) })
+      .then((client) => {
+        if (!closing.aborted && !this.#line) return this.#take(client);
+        client.close();
+        if (this.#line) return this.#line;
+        throw this.#closed();
+      }, (error) => {
+        throw closing.aborted ? this.#closed() : error;
+      });
+    // Whoever still waits is told.
+    line.catch(() => {});
+    return { line, stop, waiting: 0 };
+  }
+
+  #nobodyThere(): TandemError {
+    return new TandemError(
+      "TIMEOUT",
+      `Cannot call a method of ${JSON.stringify(this.#target)}: nobody made the channel in time; ` +
+        "is its service running, with the same TANDEM_DIR and user?",
+    );
+  }
+
+  #closed(): TandemError {
+    return new TandemError(
+      "CLOSED",
+      `Cannot call a method of ${JSON.stringify(this.#target)}: the connection is closed; ` +
+        "make another one",
+    );
+  }
+
+  /** Calls in flight are cancelled, and streams end. Twice is fine. */
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    if (this.#line) this.#hangUp(this.#line);
+  }
+}
+
+function writeCall(
+  encoder: Encoder,
+  method: string,
+  args: readonly unknown[],
+  extras: Extras | null,
+): void {
+  if (extras) {
+    encoder.list("extras", [extras.version, extras.traceparent, extras.tracestate]);
+  }
+  encoder.text(method);
+  encoder.list("arguments", args);
+}
+
+function sendOptions(timeout: number, options: CallOptions): SendOptions | undefined {
+  const { signal, maxDeliveries } = options;
+  if (timeout === Infinity && !signal && maxDeliveries === undefined) return undefined;
+  return {
+    timeout,
+    ...(signal && { signal }),
+    ...(maxDeliveries !== undefined && { maxDeliveries }),
+  };
+}
+
+/** For records and spans. */
+function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
+  if (signal?.aborted && error === signal.reason) return "ABORTED";
+  // An error of a registered class was thrown by the method as well.
+  return error instanceof TandemError ? error.code : "REMOTE";
+}
+
+/** A call that waits for its answer. */
+class PendingCall implements AnswerReader {
+  readonly method: string;
+  readonly args: readonly unknown[];
+  readonly options: CallOptions;
+  readonly span: Span | undefined;
+  readonly #startedWith: number;
+  readonly #resolve: (value: unknown) => void;
+  readonly #reject: (error: unknown) => void;
+  #startedAt = 0;
+  #endpoint: Endpoint | null = null;
+  #writes: Writes | null = null;
+
+  constructor(
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    timeout: number,
+    span: Span | undefined,
+    resolve: (value: unknown) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.method = method;
+    this.args = args;
+    this.options = options;
+    this.span = span;
+    this.#startedWith = timeout;
+    if (timeout !== Infinity) this.#startedAt = performance.now();
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get deadline(): number {
+    return this.#startedAt + this.#startedWith;
+  }
+
+  /** It is about to be sent. */
+  begin(endpoint: Endpoint, writes: Writes): void {
+    this.#endpoint = endpoint;
+    this.#writes = writes;
+  }
+
+  /** What was sent with it goes with it. */
+  drop(): void {
+    this.#writes?.drop(nobodyWaits());
+    this.#writes = null;
+  }
+
+  read(bytes: Bytes, isPrivate: boolean): void {
+    this.#settle(() => readMessage(this.#endpoint!.reads, bytes, isPrivate));
+  }
+
+  fail(error: unknown): void {
+    this.drop();
+    this.#reject(error);
+  }
+
+  #settle(open: () => Reading): void {
+    const { reads } = this.#endpoint!;
+    try {
+      const reading = open();
+      if (reading.kind === Kind.parcel) return this.#fetch(reading);
+      const result = this.#result(reading);
+      this.#finish(result);
+      this.#resolve(result);
+    } catch (error) {
+      this.fail(error);
+    } finally {
+      reads.forget();
+      endReading();
+    }
+  }
+
+  /** Streams that were sent end with the call, or with the stream that it has answered with. */
+  #finish(result: unknown): void {
+    if (this.#writes === null || this.#writes.isPlain) return;
+    if (!(result instanceof InStream)) return this.drop();
+    const writes = this.#writes;
+    result.onEnd = () => writes.drop(nobodyWaits());
+    this.#writes = null;
+  }
+
+  #result(reading: Reading): unknown {
+    const { kind, decoder } = reading;
+    const { reads } = this.#endpoint!;
+    const { timeout, signal } = this.options;
+    const terms: StreamTerms | undefined = timeout !== undefined || signal
+      ? { timeout, signal }
+      : undefined;
+    switch (kind) {
+      case Kind.value: {
+        const value = decoder.value();
+        reads.finish(reading, terms);
+        return value;
+      }
+      case Kind.thrown: {
+        const thrown = decoder.thrown();
+        reads.finish(reading, terms);
+        throw thrownError(thrown, reads.errorClasses);
+      }
+      case Kind.refused:
+        throw readRefusal(decoder);
+    }
+    throw corrupt(`an answer has kind ${kind}`);
+  }
+
+  #fetch(reading: Reading): void {
+    const endpoint = this.#endpoint!;
+    const announcement = readAnnouncement(reading);
+    const left = this.deadline - performance.now();
+    const options = sendOptions(Math.max(0, left), this.options) ?? {};
+    endpoint.peer(announcement.host).fetch(announcement, options).then(
+      ({ tree, blobs }) => this.#settle(() => readParcel(endpoint.reads, tree, blobs)),
+      (error) => this.fail(error),
+    );
+  }
+}

@@ -1,0 +1,218 @@
+/**
+ * One end of typed calls: what it sends that does not fit into a message, and what it fetches of that
+ * kind from others.
+ *
+ * A channel may have several services, and a message goes to any of them. What belongs to one process,
+ * a stream or the parts of a long message, is therefore fetched from it through a channel that it
+ * alone serves: see `host.ts` and `peer.ts`.
+ *
+ * @module
+ */
+import type { ChannelHandle } from "../channel/handle.ts";
+import { TandemError } from "../errors.ts";
+import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
+import { type Encoder, readableKind, type StreamKind } from "./codec/encoder.ts";
+import type { ErrorClasses } from "./codec/error_classes.ts";
+import type { CallContext } from "./context.ts";
+import { Host } from "./host.ts";
+import { InStream, type StreamTerms } from "./in_stream.ts";
+import {
+  hasHost,
+  headerBytes,
+  Kind,
+  messageBytes,
+  type MessageHooks,
+  type Reading,
+  sealMessage,
+} from "./message.ts";
+import { OutStream } from "./out_stream.ts";
+import { Peer } from "./peer.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** What the other side may call a host: it becomes part of a path. */
+const hostName = /^p\d{1,4}-[0-9a-f]{1,16}-[0-9a-f]{1,16}$/;
+
+/** For streams and parcels, until their receiver has said that it is there. */
+export type Claim = "call" | "receiver";
+
+export class Endpoint {
+  readonly errorClasses: ErrorClasses;
+  /** The longest message that is sent or taken, in bytes. */
+  readonly maxMessageBytes: number;
+  readonly #main: ChannelHandle;
+  #host: Host | null = null;
+  readonly #peers: Map<string, Peer> = new Map();
+  /** For reading, which happens one message after the other. */
+  readonly #reads: Reads;
+  isClosed = false;
+
+  /**
+   * @param readableAs how streams that are ReadableStreams over there arrive
+   */
+  constructor(
+    main: ChannelHandle,
+    errorClasses: ErrorClasses,
+    maxMessageBytes: number,
+    readableAs: "readable" | "generator",
+  ) {
+    this.#main = main;
+    this.errorClasses = errorClasses;
+    this.maxMessageBytes = maxMessageBytes;
+    this.#reads = new Reads(this, readableAs === "readable");
+  }
+
+  /** What others fetch from here. */
+  get host(): Host {
+    return this.#host ??= new Host(this, this.#main.privateChannel());
+  }
+
+  /** The process that hosts under that name. */
+  peer(name: string): Peer {
+    if (!hostName.test(name)) throw corrupt("a host has an impossible name");
+    const known = this.#peers.get(name);
+    if (known) return known;
+    const { path } = this.#main.privateChannel();
+    const folder = path.slice(0, path.lastIndexOf("/"));
+    const peer = new Peer(this, `${folder}/${name}`, () => this.#peers.delete(name));
+    this.#peers.set(name, peer);
+    return peer;
+  }
+
+  /**
+   * Begins to write one message.
+   *
+   * @param call in whose context its streams go on
+   */
+  writes(claim: Claim, call?: CallContext): Writes {
+    return new Writes(this, claim, call);
+  }
+
+  /** To read a message with. */
+  get reads(): Reads {
+    return this.#reads;
+  }
+
+  /** @throws {TandemError} `TOO_LARGE` for what is longer than this side allows */
+  checkLength(length: number, verb: string): void {
+    if (length <= this.maxMessageBytes) return;
+    throw new TandemError(
+      "TOO_LARGE",
+      `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${this.maxMessageBytes}; ` +
+        "raise it, or use a stream",
+    );
+  }
+
+  /** Ends every stream that others fetch from here, and what is fetched from them. */
+  close(): void {
+    if (this.isClosed) return;
+    this.isClosed = true;
+    this.#host?.close();
+    for (const peer of [...this.#peers.values()]) peer.close();
+  }
+}
+
+/** Streams and parcels that one message refers to. */
+export class Writes implements MessageHooks {
+  readonly errorClasses: ErrorClasses;
+  readonly #endpoint: Endpoint;
+  readonly #claim: Claim;
+  readonly #call: CallContext | undefined;
+  #entries: number[] | null = null;
+
+  constructor(endpoint: Endpoint, claim: Claim, call: CallContext | undefined) {
+    this.#endpoint = endpoint;
+    this.#claim = claim;
+    this.#call = call;
+    this.errorClasses = endpoint.errorClasses;
+  }
+
+  addStream(kind: StreamKind, stream: object): number {
+    const out = new OutStream(kind, stream, this.#call);
+    return this.#add(this.#endpoint.host.addStream(out, this.#claim));
+  }
+
+  #add(entry: number): number {
+    (this.#entries ??= []).push(entry);
+    return entry;
+  }
+
+  /**
+   * Completes a message; one that is longer than `max` is kept here to be fetched, and what is sent
+   * says so.
+   */
+  seal(encoder: Encoder, kind: number, flags: number, max: number): void {
+    let all = flags;
+    if (this.#entries) {
+      encoder.text(this.#endpoint.host.name);
+      all |= hasHost;
+    }
+    sealMessage(encoder, kind, all);
+    const total = messageBytes(encoder);
+    if (total <= max) return;
+    this.#endpoint.checkLength(total, "send");
+    const tree: Bytes = encoder.bytes.slice(0, encoder.length);
+    // Copies: what is sent is what it was when it was sent.
+    const blobs = encoder.blobs.map((blob) => new Uint8Array(blob));
+    const { host } = this.#endpoint;
+    const id = this.#add(host.addParcel(tree, blobs, this.#claim));
+    encoder.end();
+    encoder.begin(this, headerBytes);
+    encoder.unsigned(id);
+    encoder.unsigned(blobs.length);
+    encoder.unsigned(tree.byteLength);
+    encoder.unsigned(total);
+    encoder.text(host.name);
+    sealMessage(encoder, Kind.parcel, hasHost);
+  }
+
+  /** Nobody will fetch what the message refers to, or nobody should any more. */
+  drop(reason: TandemError): void {
+    if (this.#entries) this.#endpoint.host.drop(this.#entries, reason);
+    this.#entries = null;
+  }
+
+  get isPlain(): boolean {
+    return this.#entries === null;
+  }
+}
+
+/** Streams that the message being read refers to. */
+export class Reads implements DecodeHooks {
+  readonly errorClasses: ErrorClasses;
+  readonly #endpoint: Endpoint;
+  readonly #makesReadable: boolean;
+  #streams: { readonly id: number; readonly stream: InStream }[] = [];
+
+  constructor(endpoint: Endpoint, makesReadable: boolean) {
+    this.#endpoint = endpoint;
+    this.#makesReadable = makesReadable;
+    this.errorClasses = endpoint.errorClasses;
+  }
+
+  openStream(kind: StreamKind, id: number): object {
+    const stream = new InStream();
+    this.#streams.push({ id, stream });
+    return kind === readableKind && this.#makesReadable ? stream.toReadable() : stream;
+  }
+
+  /**
+   * Ends the reading of a message: its streams can be pulled from now on.
+   *
+   * @throws {TandemError} `CORRUPT` when something is left, or missing
+   */
+  finish({ flags, decoder }: Reading, terms: StreamTerms | undefined): void {
+    const streams = this.#streams;
+    if (streams.length === 0 && !(flags & hasHost)) return decoder.finish();
+    this.#streams = [];
+    const name = decoder.text();
+    decoder.finish();
+    if (streams.length === 0) return;
+    this.#endpoint.peer(name).attach(streams, terms);
+  }
+
+  /** The message made no sense. */
+  forget(): void {
+    this.#streams = [];
+  }
+}

@@ -1,0 +1,278 @@
+/**
+ * A channel that one process alone serves, for what it has sent that does not fit into a message:
+ * streams, item by item, and long messages, part by part. It lies beside the bells of the process, so
+ * that it goes with them when the process is killed.
+ *
+ * Who fetches something holds a lease: a request that is never answered, and whose signal aborts when
+ * its sender dies or closes. What was claimed under a lease ends with it.
+ *
+ * @module
+ */
+import type { ServerRequest } from "../channel/request.ts";
+import { Server } from "../channel/server.ts";
+import { TandemError } from "../errors.ts";
+import { corrupt } from "./codec/decoder.ts";
+import type { Encoder } from "./codec/encoder.ts";
+import type { Claim, Endpoint } from "./endpoint.ts";
+import { endReading, Kind, partBytes, type Reading, readMessage, withMessage } from "./message.ts";
+import type { OutStream } from "./out_stream.ts";
+import { codeOfRefusal, replyMessage } from "./replies.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Others that fetch at once, and their items. The memory of a slot is used when it is needed. */
+const hostSlots = 256;
+/** Steps and values that are given to a stream. */
+const hostRequestBytes = 2 ** 18;
+/** What no receiver has claimed for so long, its receiver has died over. */
+const unclaimedMilliseconds = 60_000;
+
+interface Entry {
+  readonly stream: OutStream | null;
+  /** Lengths of the byte strings, the tree, the byte strings. */
+  readonly parts: readonly Bytes[] | null;
+  readonly claim: Claim;
+  readonly addedAt: number;
+  lease: number | null;
+}
+
+export class Host {
+  /** What others find it by. */
+  readonly name: string;
+  readonly #endpoint: Endpoint;
+  readonly #server: Server;
+  readonly #entries: Map<number, Entry> = new Map();
+  readonly #leases: Map<number, Set<number>> = new Map();
+  #nextId = 1;
+
+  constructor(endpoint: Endpoint, place: { readonly path: string; readonly mode: number }) {
+    this.#endpoint = endpoint;
+    this.name = place.path.slice(place.path.lastIndexOf("/") + 1);
+    this.#server = Server.open(place.path, {
+      slots: hostSlots,
+      maxRequestBytes: hostRequestBytes,
+      maxResponseBytes: partBytes,
+      mode: place.mode,
+    });
+    // Who fetches keeps himself alive; this process has reasons of its own.
+    this.#server.unref();
+    void this.#run();
+  }
+
+  addStream(stream: OutStream, claim: Claim): number {
+    return this.#add({ stream, parts: null, claim, addedAt: performance.now(), lease: null });
+  }
+
+  addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number {
+    const lengths = new Uint8Array(blobs.length * 4);
+    const view = new DataView(lengths.buffer);
+    blobs.forEach(({ byteLength }, index) => view.setUint32(index * 4, byteLength, true));
+    const parts = [lengths, tree, ...blobs];
+    return this.#add({ stream: null, parts, claim, addedAt: performance.now(), lease: null });
+  }
+
+  #add(entry: Entry): number {
+    this.#dropUnclaimed();
+    const id = this.#nextId++;
+    this.#entries.set(id, entry);
+    return id;
+  }
+
+  /** Streams are told; nobody will find what is dropped. */
+  drop(ids: Iterable<number>, reason: TandemError): void {
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (!entry) continue;
+      this.#entries.delete(id);
+      if (entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
+      entry.stream?.end(reason);
+    }
+  }
+
+  close(): void {
+    const reason = new TandemError(
+      "CANCELLED",
+      "The stream was ended: the process that sends it has closed its service or connection",
+    );
+    this.drop([...this.#entries.keys()], reason);
+    this.#server.unlink();
+    this.#server.close();
+  }
+
+  #dropUnclaimed(): void {
+    const limit = performance.now() - unclaimedMilliseconds;
+    // In the order in which they were added.
+    for (const [id, { claim, lease, addedAt }] of this.#entries) {
+      if (addedAt > limit) break;
+      if (claim === "receiver" && lease === null) {
+        this.drop([id], new TandemError("CANCELLED", "The receiver never asked for the stream"));
+      }
+    }
+  }
+
+  async #run(): Promise<void> {
+    try {
+      for (;;) {
+        for (const request of await this.#server.receiveMany(hostSlots)) this.#handle(request);
+      }
+    } catch (error) {
+      // Closed, which is how it ends; or damaged, and whoever waits finds out.
+      if (!this.#endpoint.isClosed) this.#server.close();
+      void error;
+    }
+  }
+
+  #handle(request: ServerRequest): void {
+    try {
+      const { reads } = this.#endpoint;
+      const reading = readMessage(reads, request.bytes, false);
+      try {
+        this.#dispatch(request, reading);
+      } finally {
+        reads.forget();
+        endReading();
+      }
+    } catch (error) {
+      this.#refuse(request, error);
+    }
+  }
+
+  #dispatch(request: ServerRequest, reading: Reading): void {
+    const { decoder, kind } = reading;
+    switch (kind) {
+      case Kind.lease:
+        return this.#hold(request, decoder.unsigned());
+      case Kind.claim: {
+        const lease = decoder.unsigned();
+        for (const id of decoder.list()) this.#claim(id as number, lease);
+        return void request.reply();
+      }
+      case Kind.drop: {
+        const id = decoder.unsigned();
+        const entry = this.#entries.get(id);
+        // What belongs to a call ends with it.
+        if (entry?.stream || entry?.claim === "receiver") {
+          this.drop([id], new TandemError("CANCELLED", "The receiver does not want the stream"));
+        }
+        return void request.reply();
+      }
+      case Kind.part: {
+        const [lease, id, index, offset] = [
+          decoder.unsigned(),
+          decoder.unsigned(),
+          decoder.unsigned(),
+          decoder.unsigned(),
+        ];
+        const part = this.#claim(id, lease).parts?.[index];
+        if (!part) throw corrupt("there is no such part");
+        return void request.reply(part.subarray(offset, offset + partBytes));
+      }
+      case Kind.pull: {
+        const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];
+        const value = decoder.list();
+        this.#endpoint.reads.finish(reading, undefined);
+        const { stream } = this.#claim(id, lease);
+        if (!stream) throw corrupt("it is no stream");
+        return void this.#step(request, id, stream, step, value);
+      }
+    }
+    throw corrupt(`a host takes no message of kind ${kind}`);
+  }
+
+  #claim(id: number, lease: number): Entry {
+    const entry = this.#entries.get(id);
+    const isOthers = entry && entry.lease !== null && entry.lease !== lease && entry.stream;
+    if (!entry || isOthers) {
+      throw new TandemError(
+        "CANCELLED",
+        "Cannot go on with a stream: it was ended, its call is over, or it was read by a service " +
+          "that died",
+      );
+    }
+    if (entry.lease === null) {
+      const claimed = this.#leases.get(lease);
+      if (!claimed) throw corrupt("there is no such lease");
+      entry.lease = lease;
+      claimed.add(id);
+    }
+    return entry;
+  }
+
+  #hold(request: ServerRequest, lease: number): void {
+    if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
+    this.#leases.set(lease, new Set());
+    const { signal } = request;
+    const end = () => {
+      const claimed = this.#leases.get(lease);
+      this.#leases.delete(lease);
+      if (claimed) this.drop(claimed, signal.reason);
+      // Gives the slot back.
+      if (!this.#endpoint.isClosed) request.reply();
+    };
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
+  }
+
+  async #step(
+    request: ServerRequest,
+    id: number,
+    stream: OutStream,
+    step: number,
+    value: readonly unknown[],
+  ): Promise<void> {
+    try {
+      const result = await stream.step(step, value.length > 0, value[0]);
+      if (result.done) this.#forget(id);
+      const kind = result.done ? Kind.returned : Kind.yielded;
+      this.#reply(request, kind, (encoder) => encoder.value(result.value));
+    } catch (error) {
+      this.#forget(id);
+      this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
+    }
+  }
+
+  /** It has ended by itself. */
+  #forget(id: number): void {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
+  }
+
+  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): void {
+    if (this.#endpoint.isClosed) return;
+    const writes = this.#endpoint.writes("receiver");
+    try {
+      const isHeard = withMessage(
+        writes,
+        kind,
+        0,
+        partBytes,
+        write,
+        (encoder) => replyMessage(request, encoder),
+      );
+      if (!isHeard) writes.drop(nobodyWaits());
+    } catch (error) {
+      writes.drop(nobodyWaits());
+      this.#refuse(request, error);
+    }
+  }
+
+  #refuse(request: ServerRequest, error: unknown): void {
+    if (this.#endpoint.isClosed || request.isAnswered) return;
+    const writes = this.#endpoint.writes("receiver");
+    const write = (encoder: Encoder) => codeOfRefusal(encoder, error);
+    withMessage(
+      writes,
+      Kind.refused,
+      0,
+      partBytes,
+      write,
+      (encoder) => replyMessage(request, encoder),
+    );
+  }
+}
+
+/** For what an answer refers to that nobody has got. */
+export function nobodyWaits(): TandemError {
+  return new TandemError("CANCELLED", "The caller does not wait for the answer any more");
+}

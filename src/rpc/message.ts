@@ -1,0 +1,247 @@
+/**
+ * Messages as they lie in a slot: eight bytes of header, a tree of values, and after it the long byte
+ * strings that the tree mentions, each at a multiple of eight, so that typed arrays can look at them
+ * in place.
+ *
+ * ```
+ * version u8 | kind u8 | flags u8 | 0 | length of header and tree u32 | tree … | byte strings …
+ * ```
+ *
+ * @module
+ */
+import type { Blobs, DecodeHooks } from "./codec/decoder.ts";
+import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
+import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
+import { TandemError } from "../errors.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Raised when an older version would misread a message. */
+const wireVersion = 1;
+export const headerBytes = 8;
+/** Parts of long messages, and the longest item of a stream that needs no parts. */
+export const partBytes: number = 2 ** 20;
+
+/** What a message is. */
+export const Kind = {
+  /** Extras if flagged, the method's name, its arguments. */
+  call: 1,
+  /** The message itself is too long, and is fetched from the sender: path, number, lengths. */
+  parcel: 2,
+  /** The result of a call. */
+  value: 3,
+  /** What a method threw. */
+  thrown: 4,
+  /** The call did not get as far as the method: code, message, properties. */
+  refused: 5,
+  /** To a host: tells when its client dies. */
+  lease: 6,
+  /** To a host: number of a stream, operation, value. */
+  pull: 7,
+  /** To a host: number of a parcel, which byte string, from where on. */
+  part: 8,
+  /** To a host: number of a stream or parcel that nobody wants any more. */
+  drop: 9,
+  /** To a host: lease, and numbers of streams that end with it. */
+  claim: 12,
+  /** Of a stream: there is this, and there may be more. */
+  yielded: 10,
+  /** Of a stream: it has ended with this. */
+  returned: 11,
+} as const;
+
+/** A call's tree begins with a list: interface version, traceparent, tracestate. */
+export const hasExtras = 1;
+/** The tree ends with the name of the host that has its streams. */
+export const hasHost = 2;
+
+/** What the values of one message, and the message itself, need of what is around them. */
+export interface MessageHooks extends EncodeHooks {
+  /** Completes a message that may be `max` bytes long. */
+  seal(encoder: Encoder, kind: number, flags: number, max: number): void;
+}
+
+const free: Encoder[] = [];
+
+/**
+ * Encodes a message with `write` and hands it to `send` while it is there. Each has an encoder of its
+ * own: what is encoded may run code of users, who make calls meanwhile.
+ */
+export function withMessage<T>(
+  hooks: MessageHooks,
+  kind: number,
+  flags: number,
+  max: number,
+  write: (encoder: Encoder) => void,
+  send: (encoder: Encoder) => T,
+): T {
+  const encoder = free.pop() ?? new Encoder();
+  encoder.begin(hooks, headerBytes);
+  try {
+    write(encoder);
+    hooks.seal(encoder, kind, flags, max);
+    return send(encoder);
+  } finally {
+    encoder.end();
+    free.push(encoder);
+  }
+}
+
+/** Writes the header. The message is complete then, but for its byte strings. */
+export function sealMessage(encoder: Encoder, kind: number, flags = 0): void {
+  const { bytes, length } = encoder;
+  bytes[0] = wireVersion;
+  bytes[1] = kind;
+  bytes[2] = flags;
+  bytes[3] = 0;
+  bytes[4] = length;
+  bytes[5] = length >>> 8;
+  bytes[6] = length >>> 16;
+  bytes[7] = length >>> 24;
+}
+
+function aligned(length: number): number {
+  return (length + 7) & ~7;
+}
+
+/** The length of a sealed message with its byte strings. */
+export function messageBytes({ length, blobs }: Encoder): number {
+  let total = length;
+  for (const { byteLength } of blobs) total = aligned(total) + byteLength;
+  return total;
+}
+
+/** Writes a sealed message with its byte strings to where it is sent from. */
+export function copyMessage({ bytes, length, blobs }: Encoder, target: Uint8Array): void {
+  target.set(bytes.subarray(0, length));
+  let at = length;
+  for (const blob of blobs) {
+    target.fill(0, at, aligned(at));
+    at = aligned(at);
+    target.set(blob, at);
+    at += blob.byteLength;
+  }
+}
+
+/** Takes the byte strings of a message out of it, one after the other. */
+class BlobsBehind implements Blobs {
+  readonly #message: Bytes;
+  /** Byte strings become views of the message, and are not copied. */
+  inPlace = false;
+  #at: number;
+
+  constructor(message: Bytes, treeEnd: number) {
+    this.#message = message;
+    this.#at = treeEnd;
+  }
+
+  next(byteLength: number): Bytes {
+    const begin = aligned(this.#at);
+    const end = begin + byteLength;
+    if (end > this.#message.byteLength) throw corrupt("a byte string ends early");
+    this.#at = end;
+    return this.inPlace ? this.#message.subarray(begin, end) : this.#message.slice(begin, end);
+  }
+}
+
+/** The byte strings of a parcel, which have arrived each in a buffer of its own. */
+export class BlobList implements Blobs {
+  readonly #blobs: readonly Bytes[];
+  #next = 0;
+
+  constructor(blobs: readonly Bytes[]) {
+    this.#blobs = blobs;
+  }
+
+  next(byteLength: number): Bytes {
+    const blob = this.#blobs[this.#next];
+    if (blob?.byteLength !== byteLength) throw corrupt("a byte string has another length");
+    this.#next += 1;
+    return blob;
+  }
+}
+
+const decoder = new Decoder();
+let scratch: Bytes = new Uint8Array(4096);
+
+/** A message that is being read. There is one at a time: nothing that reads runs code of users. */
+export interface Reading {
+  readonly kind: number;
+  readonly flags: number;
+  readonly decoder: Decoder;
+  readonly blobs: Blobs;
+}
+
+const reading: { kind: number; flags: number; decoder: Decoder; blobs: Blobs } = {
+  kind: 0,
+  flags: 0,
+  decoder,
+  blobs: noBlobs,
+};
+
+/** Long byte strings that are still to come become views of the message. */
+export function readInPlace({ blobs }: Reading): void {
+  if (blobs instanceof BlobsBehind) blobs.inPlace = true;
+}
+
+/**
+ * Begins to read a message.
+ *
+ * @param isPrivate no other process can write to `message` while it is read
+ * @throws {TandemError} `CORRUPT`; `INCOMPATIBLE` when another version of the package sent it
+ */
+export function readMessage(
+  hooks: DecodeHooks,
+  message: Bytes,
+  isPrivate: boolean,
+): Reading {
+  const { byteLength } = message;
+  if (byteLength < headerBytes) throw corrupt(`${byteLength} bytes are no message`);
+  let bytes = message;
+  let treeEnd = byteLength;
+  if (!isPrivate) {
+    treeEnd = treeEndOf(message);
+    if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
+    // What is believed must not change while it is read.
+    if (treeEnd > scratch.byteLength) scratch = new Uint8Array(treeEnd);
+    bytes = scratch;
+    bytes.set(treeEnd === byteLength ? message : message.subarray(0, treeEnd));
+  }
+  const version = bytes[0]!;
+  if (version !== wireVersion) {
+    throw new TandemError(
+      "INCOMPATIBLE",
+      `Cannot read a message: it has version ${version} of the typed calls, this version of the ` +
+        `package needs ${wireVersion}; let both sides run the same version`,
+    );
+  }
+  const end = treeEndOf(bytes);
+  if (isPrivate ? end > byteLength || end < headerBytes : end !== treeEnd) {
+    throw corrupt("it ends early");
+  }
+  const blobs = end === byteLength ? noBlobs : new BlobsBehind(message, end);
+  decoder.begin(hooks, bytes, headerBytes, end, blobs);
+  reading.kind = bytes[1]!;
+  reading.flags = bytes[2]!;
+  reading.blobs = blobs;
+  return reading;
+}
+
+/** As {@linkcode readMessage}, of a message whose byte strings came one by one. */
+export function readParcel(hooks: DecodeHooks, tree: Bytes, blobs: readonly Bytes[]): Reading {
+  readMessage(hooks, tree, true);
+  reading.blobs = new BlobList(blobs);
+  decoder.begin(hooks, tree, headerBytes, tree.byteLength, reading.blobs);
+  return reading;
+}
+
+/** Forgets what was read. A large scratch is not kept. */
+export function endReading(): void {
+  decoder.forget();
+  reading.blobs = noBlobs;
+  if (scratch.byteLength > 256 * 1024) scratch = new Uint8Array(4096);
+}
+
+function treeEndOf(bytes: Uint8Array): number {
+  return (bytes[4]! | bytes[5]! << 8 | bytes[6]! << 16 | bytes[7]! << 24) >>> 0;
+}

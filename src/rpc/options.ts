@@ -1,0 +1,132 @@
+/**
+ * Options of services, connections and calls.
+ *
+ * @module
+ */
+import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
+import { checkTimeout, checkWhole, describe } from "../channel/options.ts";
+import type { ErrorClass } from "./codec/error_classes.ts";
+import type { CallRecord } from "./hooks.ts";
+
+/** Options that both sides of a connection have. */
+export interface EndOptions {
+  /**
+   * Version of the interface. Where both sides give one and they differ, calls fail with `MISMATCH`.
+   */
+  version?: string;
+  /**
+   * Classes of errors that keep their class on the way, so that `instanceof` works on the other
+   * side. Both sides have to give them; they are known by their names, and their constructors are
+   * not run.
+   */
+  errors?: readonly ErrorClass[];
+  /**
+   * The longest message in bytes, up to 1 GiB. One that is longer than the channel's
+   * `maxRequestBytes` or `maxResponseBytes` travels in parts; a limit below those forbids that.
+   *
+   * @default {1073741824}
+   */
+  maxMessageBytes?: number;
+  /** Told of every call when it has ended, for logs and metrics. */
+  onCall?: (call: CallRecord) => void;
+}
+
+/** Options of {@linkcode serve}. Sizes are those of a channel that has to be made. */
+export interface ServiceOptions extends ChannelOptions, EndOptions {
+  /**
+   * Calls in progress at once. Streams are not counted once they have begun.
+   *
+   * @default the channel's `slots`
+   */
+  concurrency?: number;
+}
+
+/** When a call that failed is tried again. */
+export interface RetryOptions {
+  /**
+   * Attempts at most, the first one included.
+   *
+   * @default {3}
+   */
+  attempts?: number;
+  /**
+   * Milliseconds before the second attempt; each further pause is twice as long, up to
+   * `maxDelay`, and a random part of up to a half is taken off.
+   *
+   * @default {20}
+   */
+  delay?: number;
+  /**
+   * The longest pause in milliseconds.
+   *
+   * @default {1000}
+   */
+  maxDelay?: number;
+}
+
+/** Options of a call. */
+export interface CallOptions extends WaitOptions {
+  /**
+   * How many services may be handed the call, one after another, when they die holding it; at most
+   * the channel's `maxDeliveries`, which is also the default.
+   */
+  maxDeliveries?: number;
+  /**
+   * Which methods may be run twice without harm: their calls are tried again when a service died or
+   * the channel was made anew, as `retry` says.
+   */
+  idempotent?: boolean | readonly string[];
+  /** How often, and after which pauses. */
+  retry?: RetryOptions;
+  /**
+   * Whether a call made by a method of a service ends with the deadline of the call that it works on.
+   *
+   * @default {true}
+   */
+  inheritDeadline?: boolean;
+  /** W3C trace context to send. Default: that of the active OpenTelemetry span, if there is one. */
+  traceparent?: string;
+}
+
+/** Options of {@linkcode connect}. `timeout` is one deadline of each call, for the channel to be
+ * there, for a slot and for the answer; of a stream, for each of its items. */
+export interface ConnectOptions extends CallOptions, EndOptions {}
+
+const messageBytesMax = 2 ** 30;
+
+/** @throws {RangeError} {TypeError} for what cannot be */
+export function checkEndOptions(options: EndOptions): number {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
+  }
+  const { maxMessageBytes = messageBytesMax, version, onCall } = options;
+  if (version !== undefined && typeof version !== "string") {
+    throw new TypeError(`Cannot use ${describe(version)} as version: give a string`);
+  }
+  if (onCall !== undefined && typeof onCall !== "function") {
+    throw new TypeError(`Cannot use ${describe(onCall)} as onCall: give a function`);
+  }
+  return checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax);
+}
+
+/** @throws {RangeError} {TypeError} for what cannot be */
+export function checkCallOptions(options: CallOptions): void {
+  const { timeout, retry, maxDeliveries } = options;
+  if (timeout !== undefined) checkTimeout(timeout, "timeout");
+  if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
+  if (retry?.attempts !== undefined) checkWhole(retry.attempts, "retry.attempts", 1, 1000);
+  if (retry?.delay !== undefined) checkTimeout(retry.delay, "retry.delay");
+  if (retry?.maxDelay !== undefined) checkTimeout(retry.maxDelay, "retry.maxDelay");
+}
+
+/** Those of `options` that a channel has. */
+export function channelOptions(options: ServiceOptions): ChannelOptions {
+  const { slots, maxRequestBytes, maxResponseBytes, maxDeliveries, mode } = options;
+  return {
+    ...(slots !== undefined && { slots }),
+    ...(maxRequestBytes !== undefined && { maxRequestBytes }),
+    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
+    ...(maxDeliveries !== undefined && { maxDeliveries }),
+    ...(mode !== undefined && { mode }),
+  };
+}

@@ -1,0 +1,118 @@
+/**
+ * A stream that this process sends, item by item as the other side asks for them.
+ *
+ * @module
+ */
+import { readableKind, type StreamKind } from "./codec/encoder.ts";
+import { type CallContext, runInContext, StreamContext } from "./context.ts";
+import type { TandemError } from "../errors.ts";
+
+/** What is done to a generator from afar. */
+export const Step = { next: 0, return: 1, throw: 2 } as const;
+
+interface Source {
+  next(...value: [] | [unknown]): unknown;
+  return?(value?: unknown): unknown;
+  throw?(error: unknown): unknown;
+}
+
+/** A generator, any other iterable or iterator, or a ReadableStream. */
+export class OutStream {
+  readonly #stream: object;
+  readonly #kind: StreamKind;
+  readonly #context: StreamContext | null;
+  readonly #abort: AbortController | null;
+  #source: Source | null = null;
+  #hasEnded = false;
+
+  /** @param call whose method has made the stream; its body goes on in that call's context */
+  constructor(kind: StreamKind, stream: object, call: CallContext | undefined) {
+    this.#kind = kind;
+    this.#stream = stream;
+    this.#abort = call ? new AbortController() : null;
+    this.#context = call ? new StreamContext(call, this.#abort!.signal) : null;
+  }
+
+  /** Takes one step, as the iterator's own methods do. */
+  async step(step: number, hasValue: boolean, value: unknown): Promise<IteratorResult<unknown>> {
+    const context = this.#context;
+    try {
+      const taken = context
+        ? runInContext(context, () => this.#take(step, hasValue, value))
+        : this.#take(step, hasValue, value);
+      const result = await taken as IteratorResult<unknown>;
+      if (typeof result !== "object" || result === null) {
+        throw new TypeError("Cannot go on: the iterator has given a result that is no object");
+      }
+      if (result.done) this.#hasEnded = true;
+      return result;
+    } catch (error) {
+      this.#hasEnded = true;
+      throw error;
+    }
+  }
+
+  #take(step: number, hasValue: boolean, value: unknown): unknown {
+    const source = this.#source ??= sourceOf(this.#kind, this.#stream);
+    if (step === Step.next) return hasValue ? source.next(value) : source.next();
+    if (step === Step.return) {
+      return source.return ? source.return(value) : { done: true, value };
+    }
+    if (source.throw) return source.throw(value);
+    // As `yield*` does with an iterator that cannot be thrown into.
+    return Promise.resolve(source.return?.()).then(() => Promise.reject(value));
+  }
+
+  /** Nobody asks for items any more: its `finally` blocks run, and its context's signal aborts. */
+  end(reason: TandemError): void {
+    this.#abort?.abort(reason);
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    const end = () => Promise.resolve(this.#take(Step.return, true, undefined));
+    // There is nobody to hear of an error.
+    (this.#context ? runInContext(this.#context, safely(end)) : safely(end)()).catch(() => {});
+  }
+}
+
+function safely(body: () => Promise<unknown>): () => Promise<unknown> {
+  // deno-lint-ignore require-await -- so that what is thrown at once is a rejection as well
+  return async () => body();
+}
+
+function sourceOf(kind: StreamKind, stream: object): Source {
+  if (kind === readableKind) return readableSource(stream as ReadableStream<unknown>);
+  if (Symbol.asyncIterator in stream) {
+    return (stream as AsyncIterable<unknown>)[Symbol.asyncIterator]() as Source;
+  }
+  return syncSource((stream as Iterable<unknown>)[Symbol.iterator]());
+}
+
+/** Promises that a sync generator yields are waited for, as `for await` does. */
+function syncSource(iterator: Iterator<unknown, unknown, unknown>): Source {
+  const settle = async (result: IteratorResult<unknown, unknown>) => ({
+    done: result.done ?? false,
+    value: await result.value,
+  });
+  return {
+    next: async (...value) => await settle(iterator.next(...value)),
+    return: async (value) =>
+      await settle(iterator.return?.(value) ?? { done: true, value: await value }),
+    ...(iterator.throw &&
+      { throw: async (error: unknown) => await settle(iterator.throw!(error)) }),
+  };
+}
+
+function readableSource(stream: ReadableStream<unknown>): Source {
+  const reader = stream.getReader();
+  return {
+    next: () => reader.read(),
+    return: async (value) => {
+      await reader.cancel();
+      return { done: true, value };
+    },
+    throw: async (error) => {
+      await reader.cancel(error);
+      throw error;
+    },
+  };
+}

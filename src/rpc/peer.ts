@@ -1,0 +1,368 @@
+/**
+ * Another process that hosts streams and long messages for this one.
+ *
+ * @module
+ */
+import type { AnswerReader } from "../channel/call_waits.ts";
+import { Client } from "../channel/client.ts";
+import type { SendOptions } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import { corrupt } from "./codec/decoder.ts";
+import type { Encoder } from "./codec/encoder.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { InStream, StreamTerms } from "./in_stream.ts";
+import {
+  endReading,
+  Kind,
+  partBytes,
+  type Reading,
+  readMessage,
+  readParcel,
+  withMessage,
+} from "./message.ts";
+import { readRefusal, thrownError } from "./replies.ts";
+import { sendMessage } from "./sending.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Result = IteratorResult<unknown, unknown>;
+
+/** A long message. */
+export interface Parcel {
+  readonly tree: Bytes;
+  readonly blobs: readonly Bytes[];
+}
+
+/** Memory for what is said to come is taken in such steps, each twice the one before. */
+const growthBytes = 2 ** 22;
+/** Parts that are asked for at once. */
+const lanes = 4;
+
+export class Peer {
+  readonly #endpoint: Endpoint;
+  readonly #client: Client;
+  readonly #lease: number;
+  readonly #onEnd: () => void;
+  #isDead = false;
+
+  /**
+   * @param onEnd told when the process is gone, or the channel closed
+   * @throws {TandemError} `SERVER_DIED` when the process is gone already
+   */
+  constructor(endpoint: Endpoint, path: string, onEnd: () => void) {
+    this.#endpoint = endpoint;
+    this.#onEnd = onEnd;
+    try {
+      this.#client = Client.open(path);
+    } catch (error) {
+      if (error instanceof TandemError && error.code === "NOT_FOUND") throw hostDied();
+      throw error;
+    }
+    const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+    this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
+    const hasGone = () => {
+      if (!this.#isDead && this.#client.servers === 0) this.close();
+    };
+    this.#client.onDeath(hasGone);
+    this.#takeLease();
+    // It may have gone just before.
+    hasGone();
+    if (this.#isDead) throw hostDied();
+  }
+
+  #takeLease(): void {
+    // It is never answered: however it ends, the other process serves no more.
+    const reader: AnswerReader = {
+      read: () => this.close(),
+      fail: () => this.close(),
+    };
+    this.#send(Kind.lease, (encoder) => encoder.value(this.#lease), undefined, reader, true);
+  }
+
+  /** Streams that have arrived in a message. */
+  attach(
+    streams: readonly { readonly id: number; readonly stream: InStream }[],
+    terms: StreamTerms | undefined,
+  ): void {
+    for (const { id, stream } of streams) stream.attach(this, id, terms);
+    const ids = streams.map(({ id }) => id);
+    this.#post(Kind.claim, (encoder) => {
+      encoder.value(this.#lease);
+      encoder.list("streams", ids);
+    });
+  }
+
+  /** Takes a step of a stream over there. */
+  step(
+    id: number,
+    step: number,
+    hasValue: boolean,
+    value: unknown,
+    terms: StreamTerms | undefined,
+  ): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const reader = new StepReader(this.#endpoint, this, terms, resolve, reject);
+    const write = (encoder: Encoder) => {
+      encoder.value(this.#lease);
+      encoder.unsigned(id);
+      encoder.unsigned(step);
+      encoder.list("value", hasValue ? [value] : []);
+    };
+    const { timeout, signal } = terms ?? {};
+    const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
+    try {
+      this.#send(Kind.pull, write, options, reader, false);
+    } catch (error) {
+      reader.fail(error);
+    }
+    return promise;
+  }
+
+  /** Nobody here wants that stream or parcel any more. */
+  drop(id: number): void {
+    this.#post(Kind.drop, (encoder) => encoder.unsigned(id));
+  }
+
+  /**
+   * Fetches a long message, of which `reading` has read the announcement.
+   *
+   * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows
+   */
+  async fetch(
+    { id, count, treeBytes, totalBytes }: Announcement,
+    options: SendOptions,
+  ): Promise<Parcel> {
+    this.#endpoint.checkLength(totalBytes, "take");
+    let left = totalBytes;
+    const take = async (index: number, length: number) => {
+      left -= length;
+      if (left < 0) throw corrupt("a long message is longer than it said");
+      return await this.#fetchPart(id, index, length, options);
+    };
+    try {
+      if (count * 4 > totalBytes) throw corrupt("a long message has impossible parts");
+      const lengths = await this.#fetchPart(id, 0, count * 4, options);
+      const view = new DataView(lengths.buffer);
+      const tree = await take(1, treeBytes);
+      const blobs: Bytes[] = [];
+      for (let index = 0; index < count; index++) {
+        blobs.push(await take(index + 2, view.getUint32(index * 4, true)));
+      }
+      return { tree, blobs };
+    } finally {
+      this.drop(id);
+    }
+  }
+
+  /** Fetches one of the byte strings of a long message, several parts of it at once. */
+  async #fetchPart(
+    id: number,
+    index: number,
+    length: number,
+    options: SendOptions,
+  ): Promise<Bytes> {
+    let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
+    let next = 0;
+    const lane = async () => {
+      while (next < length) {
+        const offset = next;
+        next += partBytes;
+        await this.#fetchRange(id, index, offset, options, (part) => {
+          if (part.byteLength !== Math.min(partBytes, length - offset)) {
+            throw corrupt("a part of a long message has another length");
+          }
+          const end = offset + part.byteLength;
+          if (end > bytes.byteLength) {
+            // Not at once as much as it says: it may never come.
+            const grown = Math.min(length, Math.max(bytes.byteLength * 2, end));
+            bytes = new Uint8Array(bytes.buffer.transfer(grown));
+          }
+          bytes.set(part, offset);
+        });
+      }
+    };
+    await Promise.all(Array.from({ length: lanes }, lane));
+    return bytes;
+  }
+
+  #fetchRange(
+    id: number,
+    index: number,
+    offset: number,
+    options: SendOptions,
+    take: (part: Bytes) => void,
+  ): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const reader: AnswerReader = {
+        read: (part) => {
+          try {
+            take(part);
+            resolve();
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: (error) => reject(this.explain(error)),
+      };
+      const write = (encoder: Encoder) => {
+        encoder.value(this.#lease);
+        encoder.unsigned(id);
+        encoder.unsigned(index);
+        encoder.unsigned(offset);
+      };
+      this.#send(Kind.part, write, options, reader, false);
+    });
+  }
+
+  /** What ended a request to the host, in words that fit. */
+  explain(error: unknown): unknown {
+    const { code } = error instanceof TandemError ? error : { code: "" };
+    if (code === "CLOSED" && this.#isDead && !this.#endpoint.isClosed) return hostDied();
+    return code === "SERVER_DIED" || code === "NOT_FOUND" ? hostDied() : error;
+  }
+
+  close(): void {
+    if (this.#isDead) return;
+    this.#isDead = true;
+    this.#client.close();
+    this.#onEnd();
+  }
+
+  #send(
+    kind: number,
+    write: (encoder: Encoder) => void,
+    options: SendOptions | undefined,
+    reader: AnswerReader,
+    isBackground: boolean,
+  ): void {
+    if (this.#isDead) throw this.#endpoint.isClosed ? closed() : hostDied();
+    const writes = this.#endpoint.writes("receiver");
+    withMessage(
+      writes,
+      kind,
+      0,
+      this.#client.maxRequestBytes,
+      write,
+      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground),
+    );
+  }
+
+  /** What nobody waits for; without room it goes when there is some. */
+  #post(kind: number, write: (encoder: Encoder) => void): void {
+    if (this.#isDead) return;
+    const reader: AnswerReader = { read: () => {}, fail: () => {} };
+    try {
+      this.#send(kind, write, undefined, reader, true);
+    } catch {
+      // The host is gone, and everything with it.
+    }
+  }
+}
+
+/** What is said of a long message in its place. */
+export interface Announcement {
+  readonly id: number;
+  readonly count: number;
+  readonly treeBytes: number;
+  readonly totalBytes: number;
+  readonly host: string;
+}
+
+/** Reads what a message of kind `parcel` says. */
+export function readAnnouncement({ decoder }: Reading): Announcement {
+  const announcement = {
+    id: decoder.unsigned(),
+    count: decoder.unsigned(),
+    treeBytes: decoder.unsigned(),
+    totalBytes: decoder.unsigned(),
+    host: decoder.text(),
+  };
+  decoder.finish();
+  return announcement;
+}
+
+/** Reads the answer to a step. */
+class StepReader implements AnswerReader {
+  readonly #endpoint: Endpoint;
+  readonly #peer: Peer;
+  readonly #terms: StreamTerms | undefined;
+  readonly #resolve: (result: Result) => void;
+  readonly #reject: (error: unknown) => void;
+
+  constructor(
+    endpoint: Endpoint,
+    peer: Peer,
+    terms: StreamTerms | undefined,
+    resolve: (result: Result) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#endpoint = endpoint;
+    this.#peer = peer;
+    this.#terms = terms;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  read(bytes: Bytes, isPrivate: boolean): void {
+    this.#settle(() => readMessage(this.#endpoint.reads, bytes, isPrivate));
+  }
+
+  fail(error: unknown): void {
+    this.#reject(this.#peer.explain(error));
+  }
+
+  #settle(open: () => Reading): void {
+    const { reads } = this.#endpoint;
+    try {
+      const reading = open();
+      if (reading.kind === Kind.parcel) return this.#fetch(readAnnouncement(reading));
+      this.#resolve(this.#result(reading));
+    } catch (error) {
+      this.#reject(error);
+    } finally {
+      reads.forget();
+      endReading();
+    }
+  }
+
+  #result(reading: Reading): Result {
+    const { kind, decoder } = reading;
+    const { reads } = this.#endpoint;
+    switch (kind) {
+      case Kind.yielded:
+      case Kind.returned: {
+        const value = decoder.value();
+        reads.finish(reading, this.#terms);
+        return { done: kind === Kind.returned, value };
+      }
+      case Kind.thrown: {
+        const thrown = decoder.thrown();
+        reads.finish(reading, this.#terms);
+        throw thrownError(thrown, reads.errorClasses);
+      }
+      case Kind.refused:
+        throw readRefusal(decoder);
+    }
+    throw corrupt(`an item has kind ${kind}`);
+  }
+
+  #fetch(announcement: Announcement): void {
+    const { timeout, signal } = this.#terms ?? {};
+    const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
+    this.#endpoint.peer(announcement.host).fetch(announcement, options).then(
+      ({ tree, blobs }) => this.#settle(() => readParcel(this.#endpoint.reads, tree, blobs)),
+      (error) => this.#reject(error),
+    );
+  }
+}
+
+function hostDied(): TandemError {
+  return new TandemError(
+    "SERVER_DIED",
+    "Cannot go on: the process that sends the stream or the long message has died or closed; " +
+      "make the call again",
+  );
+}
+
+function closed(): TandemError {
+  return new TandemError("CLOSED", "Cannot go on with a stream: its connection is closed here");
+}

@@ -1,0 +1,139 @@
+/**
+ * Remote interfaces: objects that turn the use of a method into a call.
+ *
+ * @module
+ */
+import { describe } from "../channel/options.ts";
+import { Connection } from "./connection.ts";
+import { bareName, canBeOffered } from "./interface.ts";
+import { type CallOptions, checkCallOptions, type ConnectOptions } from "./options.ts";
+import type { Remote } from "./types.ts";
+
+/** What is behind a remote. */
+interface Behind {
+  readonly connection: Connection;
+  readonly options: CallOptions;
+}
+
+const behind: WeakMap<object, Behind> = new WeakMap();
+
+type RemoteFunction = (...args: unknown[]) => unknown;
+
+/** Makes the object that users see. */
+function makeRemote({ connection, options }: Behind, dispose: () => void): object {
+  const methods: Map<string | symbol, RemoteFunction> = new Map();
+  methods.set(Symbol.dispose, dispose);
+  // deno-lint-ignore require-await -- as the interface wants it
+  methods.set(Symbol.asyncDispose, async () => dispose());
+  const method = (name: string): RemoteFunction => {
+    const call: RemoteFunction = (...args) => connection.call(name, args, options);
+    methods.set(name, call);
+    return call;
+  };
+  // A function, since the interface may be one.
+  const remote = new Proxy((): void => {}, {
+    get: (_, name) => {
+      const known = methods.get(name);
+      if (known) return known;
+      return typeof name === "string" && canBeOffered(name) ? method(name) : undefined;
+    },
+    has: (_, name) => methods.has(name) || (typeof name === "string" && canBeOffered(name)),
+    apply: (_, __, args: unknown[]) => connection.call(bareName, args, options),
+    ownKeys: () => [],
+    getOwnPropertyDescriptor: () => undefined,
+    set: () => false,
+    defineProperty: () => false,
+    deleteProperty: () => false,
+    setPrototypeOf: () => false,
+  });
+  behind.set(remote, { connection, options });
+  return remote;
+}
+
+/**
+ * A remote interface: every method of it is a call to a service of that target, which
+ * {@linkcode serve} has started in any process, in either runtime.
+ *
+ * It is lazy: the channel is opened by the first call, which waits for it as long as its time-out
+ * allows, and again after somebody has unlinked it and made it anew. An open connection does not keep
+ * the process alive; a call that waits for its answer does.
+ *
+ * @example
+ * ```ts
+ * import { connect, serve } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const api = {
+ *   add: (a: number, b: number) => a + b,
+ *   async *count(to: number) {
+ *     for (let number = 1; number <= to; number++) yield number;
+ *   },
+ * };
+ * await using service = serve("sums", api);
+ *
+ * // Any other process:
+ * using sums = connect<typeof api>("sums", { timeout: 5_000 });
+ * assertEquals(await sums.add(1, 2), 3);
+ * const numbers: number[] = [];
+ * for await (const number of sums.count(3)) numbers.push(number);
+ * assertEquals(numbers, [1, 2, 3]);
+ * service.unlink();
+ * ```
+ *
+ * @typeParam Api the interface: the type of the object that is served
+ * @param target as of {@linkcode Client.open}
+ * @param options defaults of its calls: `timeout`, `signal`, `idempotent` and others
+ * @returns disposable: `using` closes the connection, which cancels its calls and ends its streams
+ * @throws {TypeError} {RangeError} for wrong options
+ */
+export function connect<Api extends object>(
+  target: string,
+  options: ConnectOptions = {},
+): Remote<Api> {
+  if (typeof target !== "string") {
+    throw new TypeError(`Cannot connect to ${describe(target)}: give a name or a path`);
+  }
+  const connection = new Connection(target, options);
+  checkCallOptions(options);
+  return makeRemote({ connection, options }, () => connection.close()) as Remote<Api>;
+}
+
+/**
+ * The same remote interface with other options for its calls. It shares the connection, which
+ * disposing the original closes; disposing this one does nothing.
+ *
+ * @example
+ * ```ts
+ * import { callContext, connect, serve, TandemError, withOptions } from "@tandem/ipc";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const api = {
+ *   async forEver(): Promise<void> {
+ *     const { signal } = callContext()!;
+ *     await new Promise((resolve) => signal.addEventListener("abort", resolve));
+ *   },
+ * };
+ * await using service = serve("patience", api);
+ * using remote = connect<typeof api>("patience");
+ *
+ * const hasty = withOptions(remote, { timeout: 20 });
+ * const error = await assertRejects(() => hasty.forEver(), TandemError);
+ * assertEquals(error.code, "TIMEOUT");
+ * service.unlink();
+ * ```
+ *
+ * @param remote what {@linkcode connect} or this function has returned
+ * @param options those that are given take the place of the remote's own
+ * @throws {TypeError} for what is no remote interface; {RangeError} for wrong options
+ */
+export function withOptions<R extends Disposable>(remote: R, options: CallOptions): R {
+  const found = behind.get(remote);
+  if (!found) {
+    throw new TypeError(
+      `Cannot give options to ${describe(remote)}: give what connect() has returned`,
+    );
+  }
+  checkCallOptions(options);
+  const merged = { ...found.options, ...options };
+  return makeRemote({ connection: found.connection, options: merged }, () => {}) as unknown as R;
+}

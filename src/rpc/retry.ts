@@ -1,0 +1,54 @@
+/**
+ * Calling again.
+ *
+ * @module
+ */
+import { onAbort } from "../channel/call_waits.ts";
+import { TandemError } from "../errors.ts";
+import type { RetryOptions } from "./options.ts";
+
+/** What may go away by itself; a method that has thrown would throw again. */
+const passing: ReadonlySet<string> = new Set(["SERVER_DIED", "BUSY", "CANCELLED", "NOT_FOUND"]);
+
+/** Whether a method's calls may be repeated. */
+export function isRepeatable(
+  method: string,
+  idempotent: boolean | readonly string[] | undefined,
+): boolean {
+  return typeof idempotent === "object" ? idempotent.includes(method) : idempotent === true;
+}
+
+/** Attempts until one succeeds, time is over, or none is left. */
+export async function retried<T>(
+  attempt: () => Promise<T>,
+  { attempts = 3, delay = 20, maxDelay = 1000 }: RetryOptions,
+  deadline: number,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  for (let count = 1;; count++) {
+    try {
+      return await attempt();
+    } catch (error) {
+      const isPassing = error instanceof TandemError && passing.has(error.code);
+      if (!isPassing || count >= attempts || signal?.aborted) throw error;
+      const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
+      // Those that failed together shall not come back together.
+      const pause = longest * (0.5 + Math.random() / 2);
+      if (performance.now() + pause >= deadline) throw error;
+      await wait(pause, signal);
+      if (signal?.aborted) throw signal.reason;
+    }
+  }
+}
+
+function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      stopListening?.();
+      resolve();
+    };
+    const timer = setTimeout(done, milliseconds);
+    const stopListening = signal && onAbort(signal, done);
+  });
+}

@@ -1,0 +1,49 @@
+/**
+ * Requests of typed calls.
+ *
+ * @module
+ */
+import type { AnswerReader } from "../channel/call_waits.ts";
+import type { Client } from "../channel/client.ts";
+import type { Draft } from "../channel/draft.ts";
+import type { SendOptions } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import type { Encoder } from "./codec/encoder.ts";
+import { copyMessage, messageBytes } from "./message.ts";
+
+/**
+ * Sends a sealed message; long byte strings are written straight into the slot, if one is free.
+ *
+ * @throws {TandemError} what `request` throws before it waits
+ */
+export function sendMessage(
+  client: Client,
+  encoder: Encoder,
+  options: SendOptions | undefined,
+  reader: AnswerReader,
+  isBackground: boolean,
+): void {
+  if (encoder.blobs.length === 0) {
+    const message = encoder.bytes.subarray(0, encoder.length);
+    return client.requestReading(message, options, reader, isBackground);
+  }
+  const length = messageBytes(encoder);
+  const draft = tryAllocate(client, length);
+  if (draft) {
+    copyMessage(encoder, draft.bytes);
+    return draft.requestReading(options, reader);
+  }
+  // It has to wait for a slot, and what it was made of may change meanwhile.
+  const message = new Uint8Array(length);
+  copyMessage(encoder, message);
+  client.requestReading(message, options, reader, isBackground);
+}
+
+function tryAllocate(client: Client, length: number): Draft | null {
+  try {
+    return client.allocate(length);
+  } catch (error) {
+    if (error instanceof TandemError && error.code === "BUSY") return null;
+    throw error;
+  }
+}

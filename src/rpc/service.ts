@@ -1,0 +1,429 @@
+/**
+ * The side that offers methods.
+ *
+ * @module
+ */
+import type { ServerRequest } from "../channel/request.ts";
+import { Gate } from "../channel/serve.ts";
+import { Server } from "../channel/server.ts";
+import type { Stats } from "../channel/stats.ts";
+import { checkWhole } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import { corrupt } from "./codec/decoder.ts";
+import type { Encoder } from "./codec/encoder.ts";
+import { ErrorClasses } from "./codec/error_classes.ts";
+import { prepareContexts, RequestContext, runInContext } from "./context.ts";
+import { Endpoint } from "./endpoint.ts";
+import { type CallRecord, tell } from "./hooks.ts";
+import { nobodyWaits } from "./host.ts";
+import { type Offered, offeredMethods } from "./interface.ts";
+import {
+  endReading,
+  hasExtras,
+  Kind,
+  type Reading,
+  readInPlace,
+  readMessage,
+  readParcel,
+  withMessage,
+} from "./message.ts";
+import { channelOptions, checkEndOptions, type ServiceOptions } from "./options.ts";
+import { type Parcel, readAnnouncement } from "./peer.ts";
+import { codeOfRefusal, replyMessage } from "./replies.ts";
+import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
+
+/** Requests that are taken at once; the event loop's other work comes in between. */
+const batch = 64;
+
+/** A call that has been read. */
+interface Called {
+  readonly method: Offered;
+  readonly args: unknown[];
+  readonly context: RequestContext;
+}
+
+/**
+ * A running service: what {@linkcode serve} returns. It keeps its process alive until it is closed.
+ *
+ * @example
+ * ```ts
+ * import { connect, serve } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const service = serve("greeter", (name: string) => `Hello, ${name}!`);
+ * using greet = connect<(name: string) => string>("greeter", { timeout: 1_000 });
+ * assertEquals(await greet("you"), "Hello, you!");
+ *
+ * service.unlink();
+ * await service.close();
+ * await service.finished;
+ * ```
+ */
+export class Service implements AsyncDisposable {
+  /**
+   * Resolves when the service is closed and its calls have ended; rejects when its channel is
+   * damaged.
+   */
+  readonly finished: Promise<void>;
+  readonly #server: Server;
+  readonly #endpoint: Endpoint;
+  readonly #methods: ReadonlyMap<string, Offered>;
+  readonly #version: string | undefined;
+  readonly #onCall: ((call: CallRecord) => void) | undefined;
+  readonly #gate: Gate;
+  readonly #stopping: AbortController = new AbortController();
+
+  /** @ignore Made by {@linkcode serve}. */
+  constructor(
+    server: Server,
+    methods: ReadonlyMap<string, Offered>,
+    options: ServiceOptions,
+    maxMessageBytes: number,
+    errorClasses: ErrorClasses,
+  ) {
+    const { version, onCall, concurrency = server.slots } = options;
+    this.#server = server;
+    this.#methods = methods;
+    this.#version = version;
+    this.#onCall = onCall;
+    this.#gate = new Gate(concurrency);
+    this.#endpoint = new Endpoint(server, errorClasses, maxMessageBytes, "readable");
+    prepareContexts();
+    this.finished = this.#run();
+    // Who asks is told; nobody has to.
+    this.finished.catch(() => {});
+  }
+
+  /** The path of the channel's file. */
+  get path(): string {
+    return this.#server.path ?? "";
+  }
+
+  /**
+   * Numbers about the channel.
+   *
+   * @throws {TandemError} `CLOSED`
+   */
+  stats(): Stats {
+    return this.#server.stats();
+  }
+
+  /**
+   * Removes the channel's name, as {@linkcode Server.unlink} does: for when the last service goes.
+   *
+   * @returns false: somebody removed it already
+   */
+  unlink(): boolean {
+    return this.#server.unlink();
+  }
+
+  /**
+   * Takes no further calls, lets those in progress end, ends the streams that clients still read, and
+   * leaves the channel. Twice is fine.
+   */
+  async close(): Promise<void> {
+    this.#stopping.abort();
+    await this.finished.catch(() => {});
+  }
+
+  /** Does what {@linkcode close} does. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    try {
+      while (!signal.aborted) {
+        const room = this.#gate.room;
+        if (room === 0) await this.#gate.change();
+        else await this.#take(Math.min(room, batch), signal);
+      }
+      while (!this.#gate.isEmpty) await this.#gate.change();
+    } finally {
+      this.#endpoint.close();
+      this.#server.close();
+    }
+  }
+
+  async #take(max: number, signal: AbortSignal): Promise<void> {
+    let requests: ServerRequest[];
+    try {
+      requests = await this.#server.receiveMany(max, { signal });
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    for (const request of requests) this.#handle(request);
+  }
+
+  #handle(request: ServerRequest): void {
+    const { reads } = this.#endpoint;
+    let called: Called;
+    try {
+      const reading = readMessage(reads, request.bytes, false);
+      try {
+        if (reading.kind === Kind.parcel) return this.#fetch(request, reading);
+        called = this.#read(request, reading);
+      } finally {
+        reads.forget();
+        endReading();
+      }
+    } catch (error) {
+      return this.#refuse(request, error);
+    }
+    this.#call(request, called);
+  }
+
+  /** @throws {TandemError} for what cannot be called */
+  #read(request: ServerRequest, reading: Reading): Called {
+    const { kind, flags, decoder } = reading;
+    if (kind !== Kind.call) throw corrupt(`a service takes no message of kind ${kind}`);
+    const [version, traceparent, tracestate] = flags & hasExtras
+      ? decoder.list().map(textOrNone)
+      : [];
+    if (version !== undefined && this.#version !== undefined && version !== this.#version) {
+      throw this.#otherVersion(version);
+    }
+    const name = decoder.text();
+    const method = this.#methods.get(name);
+    if (!method) throw this.#unknownMethod(name);
+    if (method.isRaw) readInPlace(reading);
+    const args = decoder.list();
+    this.#endpoint.reads.finish(reading, undefined);
+    return { method, args, context: new RequestContext(name, request, traceparent, tracestate) };
+  }
+
+  #otherVersion(found: string): TandemError {
+    return new TandemError(
+      "MISMATCH",
+      `Cannot call a method: the caller has version ${JSON.stringify(found)} of the interface, ` +
+        `this service has ${JSON.stringify(this.#version)}; let both sides run the same version`,
+    );
+  }
+
+  #unknownMethod(name: string): TandemError {
+    const names = [...this.#methods.keys()].filter((name) => name !== "");
+    const offered = names.length === 0
+      ? "the service is a bare function"
+      : `there are ${names.join(", ")}`;
+    return new TandemError(
+      "UNKNOWN_METHOD",
+      `Cannot call ${name === "" ? "the service itself" : JSON.stringify(name)}: ` +
+        `it is not offered; ${offered}`,
+    );
+  }
+
+  /** A call that is too long for the channel. */
+  #fetch(request: ServerRequest, reading: Reading): void {
+    const announcement = readAnnouncement(reading);
+    this.#gate.enter();
+    const options = { timeout: request.timeRemaining, signal: request.signal };
+    this.#endpoint.peer(announcement.host).fetch(announcement, options).then(
+      (parcel) => this.#callFetched(request, parcel),
+      (error) => this.#refuse(request, error),
+    ).finally(() => this.#gate.leave());
+  }
+
+  #callFetched(request: ServerRequest, { tree, blobs }: Parcel): void {
+    const { reads } = this.#endpoint;
+    let called: Called;
+    try {
+      try {
+        called = this.#read(request, readParcel(reads, tree, blobs));
+      } finally {
+        reads.forget();
+        endReading();
+      }
+    } catch (error) {
+      return this.#refuse(request, error);
+    }
+    this.#call(request, called);
+  }
+
+  #call(request: ServerRequest, called: Called): void {
+    const { method, args, context } = called;
+    let record: Recorder | undefined;
+    if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
+    let result: unknown;
+    try {
+      result = record
+        ? record.run(() => runInContext(context, () => method.call.apply(method.self, args)))
+        : runInContext(context, () => method.call.apply(method.self, args));
+    } catch (error) {
+      return this.#throw(request, context, error, record);
+    }
+    if (!isPromise(result)) return this.#answer(request, context, result, record);
+    this.#gate.enter();
+    Promise.resolve(result).then(
+      (value) => this.#answer(request, context, value, record),
+      (error) => this.#throw(request, context, error, record),
+    ).finally(() => this.#gate.leave());
+  }
+
+  #answer(
+    request: ServerRequest,
+    context: RequestContext,
+    result: unknown,
+    record: Recorder | undefined,
+  ): void {
+    const error = this.#reply(request, context, Kind.value, (encoder) => encoder.value(result));
+    if (error !== undefined) this.#refuse(request, error);
+    record?.end(error);
+  }
+
+  #throw(
+    request: ServerRequest,
+    context: RequestContext,
+    error: unknown,
+    record: Recorder | undefined,
+  ): void {
+    // What was refused on purpose, by a schema for one, is no failure of the method.
+    const isRefusal = error instanceof TandemError && error.code === "INVALID_ARGUMENTS";
+    if (isRefusal) this.#refuse(request, error);
+    else {
+      const failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(error));
+      if (failed !== undefined) this.#refuse(request, failed);
+    }
+    record?.end(error ?? new Error("The method threw nothing"));
+  }
+
+  /** Undefined: it has been sent, or nobody waits for it. */
+  #reply(
+    request: ServerRequest,
+    context: RequestContext,
+    kind: number,
+    write: (encoder: Encoder) => void,
+  ): unknown {
+    if (this.#endpoint.isClosed) return undefined;
+    const writes = this.#endpoint.writes("receiver", context);
+    try {
+      const isHeard = withMessage(
+        writes,
+        kind,
+        0,
+        this.#server.maxResponseBytes,
+        write,
+        (encoder) => replyMessage(request, encoder),
+      );
+      if (!isHeard) writes.drop(nobodyWaits());
+      return undefined;
+    } catch (error) {
+      writes.drop(nobodyWaits());
+      return error ?? new Error("Nothing was thrown");
+    }
+  }
+
+  #refuse(request: ServerRequest, error: unknown): void {
+    if (this.#endpoint.isClosed || request.isAnswered) return;
+    try {
+      withMessage(
+        this.#endpoint.writes("receiver"),
+        Kind.refused,
+        0,
+        this.#server.maxResponseBytes,
+        (encoder) => codeOfRefusal(encoder, error),
+        (encoder) => replyMessage(request, encoder),
+      );
+    } catch {
+      // Not even that fits: the short form of the channel does.
+      request.fail(error);
+    }
+  }
+}
+
+/** Says how a call went. */
+class Recorder {
+  readonly #hook: ((call: CallRecord) => void) | undefined;
+  readonly #context: RequestContext;
+  readonly #startedAt = performance.now();
+  readonly #span: Span | undefined;
+
+  constructor(hook: ((call: CallRecord) => void) | undefined, context: RequestContext) {
+    this.#hook = hook;
+    this.#context = context;
+    const { method, traceparent, tracestate } = context;
+    this.#span = startServiceSpan(method, traceparent, tracestate);
+  }
+
+  run<T>(body: () => T): T {
+    return this.#span ? this.#span.run(body) : body();
+  }
+
+  end(error: unknown): void {
+    const outcome = error === undefined
+      ? "ok"
+      : error instanceof TandemError
+      ? error.code
+      : "REMOTE";
+    this.#span?.end(outcome, error);
+    const startedAt = this.#startedAt;
+    const duration = performance.now() - startedAt;
+    const { method, deliveries: attempts } = this.#context;
+    tell(this.#hook, { side: "service", method, outcome, error, startedAt, duration, attempts });
+  }
+}
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null &&
+    typeof (value as { then?: unknown }).then === "function";
+}
+
+/**
+ * Offers the methods of an object to every process that can open the channel. Any number of services
+ * may be on one channel; each call goes to exactly one of them.
+ *
+ * Offered are the object's own methods and those of its classes, nothing of `Object.prototype`, no
+ * symbols, no `then`, and no getters. A bare function is an interface of its own. Arguments and
+ * results are everything that `structuredClone` takes, except functions; of a view only the bytes that
+ * it shows are sent. Generators, async generators, other async iterables and `ReadableStream`s are
+ * streams, as results and as arguments: each item is made when the other side asks for it. An argument
+ * that is a stream ends with its call, or with the stream that the call returns.
+ *
+ * @example
+ * ```ts
+ * import { connect, RemoteError, serve } from "@tandem/ipc";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * class Counter {
+ *   #count = 0;
+ *   add(step: number): number {
+ *     if (step < 0) throw new RangeError("only upwards", { cause: { step } });
+ *     return this.#count += step;
+ *   }
+ * }
+ *
+ * await using service = serve("counter", new Counter(), { concurrency: 8 });
+ * using counter = connect<Counter>("counter", { timeout: 1_000 });
+ * assertEquals(await counter.add(2), 2);
+ * const error = await assertRejects(() => counter.add(-1), RemoteError);
+ * assertEquals([error.remoteName, error.cause], ["RangeError", { step: -1 }]);
+ * service.unlink();
+ * ```
+ *
+ * @typeParam Api the interface, which {@linkcode connect} is given as well
+ * @param target as of {@linkcode Server.open}
+ * @param api the methods
+ * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
+ * @throws {TandemError} as {@linkcode Server.open}
+ * @throws {TypeError} {RangeError} for wrong options, and for what has no methods
+ */
+export function serve<Api extends object>(
+  target: string,
+  api: Api,
+  options: ServiceOptions = {},
+): Service {
+  const maxMessageBytes = checkEndOptions(options);
+  const methods = offeredMethods(api);
+  const errorClasses = new ErrorClasses(options.errors);
+  const { concurrency } = options;
+  if (concurrency !== undefined) {
+    checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
+  }
+  const server = Server.open(target, channelOptions(options));
+  return new Service(server, methods, options, maxMessageBytes, errorClasses);
+}

@@ -1,0 +1,72 @@
+/**
+ * What a remote interface looks like from here.
+ *
+ * @module
+ */
+
+/** What arrives of a stream; of anything else, what it is. */
+export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N>
+  ? AsyncGenerator<Y, T, N>
+  : R extends Generator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
+  : R extends ReadableStream<infer Y> ? AsyncIterableIterator<Y>
+  : R extends AsyncIterable<infer Y> ? AsyncIterableIterator<Y>
+  : R;
+
+/**
+ * What a remote method returns where the method itself returns `R`: streams can be iterated at once,
+ * everything else is a promise.
+ */
+export type RemoteResult<R> = 0 extends 1 & R ? Promise<R>
+  : [R] extends [never] ? Promise<R>
+  : [R] extends [
+    Generator<unknown, unknown, never> | ReadableStream<unknown> | AsyncIterable<unknown>,
+  ] ? RemoteStream<R>
+  : Promise<RemoteStream<Awaited<R>>>;
+
+/** A remote method. */
+export type RemoteMethod<M> = M extends (...args: infer A) => infer R
+  ? (...args: A) => RemoteResult<R>
+  : never;
+
+/**
+ * The methods of an interface, from far away. What every object has is never a method, nor is what
+ * would make a remote look like a promise.
+ */
+export type RemoteMethods<Api> = {
+  readonly [
+    K in keyof Api as K extends string
+      ? K extends keyof typeof Object.prototype | "constructor" | "then" ? never
+        // deno-lint-ignore no-explicit-any -- a function of whatever type
+      : NonNullable<Api[K]> extends (...args: any[]) => any ? K
+      : never
+      : never
+  ]: RemoteMethod<NonNullable<Api[K]>>;
+};
+
+/**
+ * An interface in another process. Every method returns a promise, or an async generator where the
+ * method is a generator, sync or async; of overloads the last signature is kept. A bare function is
+ * an interface of its own. Properties that are no functions are not there.
+ *
+ * @example The types of a service, seen from a client
+ * ```ts
+ * import type { Remote } from "@tandem/ipc";
+ *
+ * interface Thumbs {
+ *   resize(image: Uint8Array, width: number): Uint8Array;
+ *   tail(lines: number): AsyncGenerator<string>;
+ * }
+ *
+ * async function use(thumbs: Remote<Thumbs>): Promise<number> {
+ *   const small: Uint8Array = await thumbs.resize(new Uint8Array(3), 1);
+ *   for await (const line of thumbs.tail(10)) console.log(line);
+ *   return small.byteLength;
+ * }
+ * void use;
+ * ```
+ */
+export type Remote<Api extends object> =
+  // deno-lint-ignore no-explicit-any -- as above
+  & (Api extends (...args: any[]) => any ? RemoteMethod<Api> : RemoteMethods<Api>)
+  & Disposable
+  & AsyncDisposable;
