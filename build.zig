@@ -8,7 +8,8 @@
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.ts
-//!     zig build stress -- --seconds N    random operations of many threads, on this machine
+//!     zig build stress                   zig-out/bin/tandem-stress, random operations of many threads
+//!     zig build proofs                   model, crash, fuzz and stress
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
 //!     zig build bench                    zig-out/bin/tandem-bench, for bench/run.ts
 
@@ -40,7 +41,8 @@ pub fn build(b: *std.Build) void {
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .model = b.step("model", "Build the model checker of the protocol, zig-out/bin/tandem-model"),
         .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
-        .stress = b.step("stress", "Let many threads do everything at random (-- --seconds N --threads N --seed N)"),
+        .stress = b.step("stress", "Build the program in which many threads do everything at random"),
+        .proofs = b.step("proofs", "Build the four programs above for scripts/prove"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
         .bench = b.step("bench", "Build the native side of the benchmarks"),
     };
@@ -89,44 +91,19 @@ pub fn build(b: *std.Build) void {
     layout.addCopyFileToSource(bindings.captureStdOut(.{}), "src/ffi/layout.ts");
     steps.bindings.dependOn(&layout.step);
 
-    const fuzz = b.addExecutable(.{
-        .name = "tandem-fuzz",
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("native/fuzz.zig"),
-            .target = b.graph.host,
-            // With the safety checks of what is shipped: without them nothing would be found.
-            .optimize = optimize orelse .safe,
-        }),
-    });
-    steps.fuzz.dependOn(&b.addInstallArtifact(fuzz, .{}).step);
-
-    const stress = b.addRunArtifact(b.addExecutable(.{
-        .name = "stress",
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("native/stress_main.zig"),
-            .target = b.graph.host,
-            .optimize = optimize orelse .safe,
-        }),
-        // As for the library.
-        .use_llvm = true,
-        .use_lld = true,
-    }));
-    stress.has_side_effects = true;
-    stress.addPassthruArgs();
-    steps.stress.dependOn(&stress.step);
     const bench = b.addInstallArtifact(addBench(b, optimize orelse .safe), .{});
     steps.bench.dependOn(&bench.step);
-    const crash = b.addExecutable(.{
-        .name = "tandem-crash",
-        .root_module = b.createModule(.{
-            .root_source_file = b.path("native/crash.zig"),
-            .target = b.graph.host,
-            .optimize = optimize orelse .safe,
-            .single_threaded = true,
-        }),
-    });
-    steps.crash.dependOn(&b.addInstallArtifact(crash, .{}).step);
-    steps.model.dependOn(&b.addInstallArtifact(addModel(b, optimize orelse .safe), .{}).step);
+    const proofs = .{
+        .{ .step = steps.model, .name = "tandem-model", .root = "native/model.zig" },
+        .{ .step = steps.crash, .name = "tandem-crash", .root = "native/crash.zig" },
+        .{ .step = steps.fuzz, .name = "tandem-fuzz", .root = "native/fuzz.zig" },
+        .{ .step = steps.stress, .name = "tandem-stress", .root = "native/stress_main.zig" },
+    };
+    inline for (proofs) |proof| {
+        const program = addProof(b, proof.name, proof.root, optimize orelse .safe);
+        proof.step.dependOn(&b.addInstallArtifact(program, .{}).step);
+        steps.proofs.dependOn(proof.step);
+    }
 
     // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
     // is shipped: no other test runs that code.
@@ -213,17 +190,26 @@ fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compi
     });
 }
 
-/// With safety checks also where production functions run in it: a failed one is a finding.
-fn addModel(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
+/// The library's functions on memory of their own. With the safety checks of what is shipped: a failed
+/// one is a finding.
+fn addProof(
+    b: *std.Build,
+    name: []const u8,
+    root: []const u8,
+    optimize: std.builtin.Optimize,
+) *std.Build.Step.Compile {
     return b.addExecutable(.{
-        .name = "tandem-model",
+        .name = name,
         .root_module = b.createModule(.{
-            .root_source_file = b.path("native/model.zig"),
+            .root_source_file = b.path(root),
             .target = b.graph.host,
             .optimize = optimize,
-            // What lies below the stack pointer of a program that was put aside is nobody's.
+            // What lies below the stack pointer of a model's program that was put aside is nobody's.
             .red_zone = false,
         }),
+        // As for the library.
+        .use_llvm = true,
+        .use_lld = true,
     });
 }
 

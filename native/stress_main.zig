@@ -1,6 +1,6 @@
 //! Runs native/stress.zig for as long as one likes:
 //!
-//!     zig build stress -- [--seconds N] [--threads N] [--seed N]
+//!     zig-out/bin/tandem-stress [--seconds N] [--threads N] [--seed N]
 
 const std = @import("std");
 const stress = @import("stress.zig");
@@ -9,7 +9,7 @@ pub fn main(init: std.process.Init) !void {
     const arguments = try init.minimal.args.toSlice(init.arena.allocator());
     const options = parse(arguments[1..]) orelse {
         std.debug.print(
-            "usage: zig build stress -- [--seconds N] [--threads N] [--seed N]; up to {d} threads of each role\n",
+            "usage: zig-out/bin/tandem-stress [--seconds N] [--threads N] [--seed N]; up to {d} threads of each role\n",
             .{stress.threads_max},
         );
         std.process.exit(2);
