@@ -1,4 +1,45 @@
-//! The model checker of the slot protocol.
+//! The model checker of the slot protocol: every order in which the steps of a few participants can
+//! come, with a death at every step, and one of them stopped for ever. A step is one access to shared
+//! memory or one thing of the kernel, and what takes the steps are the production functions, as
+//! `lib.zig` exports them. There is no other description of the protocol here that could differ from it.
+//!
+//!     zig build model
+//!     zig-out/bin/tandem-model                     the shorter configurations, one after the other
+//!     zig-out/bin/tandem-model --full              the longer ones as well
+//!     zig-out/bin/tandem-model --list              what they are
+//!     zig-out/bin/tandem-model --config clear      one of them
+//!     zig-out/bin/tandem-model slots=1 cells=2 deaths=1 client:request server:serve
+//!
+//! Ends with 0 when all was explored and nothing found, with 1 after printing the way to a violation,
+//! with 2 where a bound (--states, --seconds) came first, with 64 for wrong arguments.
+//!
+//! | file | |
+//! | --- | --- |
+//! | `configuration.zig` | the bounds, the words for them, and the named ones |
+//! | `programs.zig` | what participants do: the event loop of src/channel/loop.ts, blocking calls |
+//! | `memory.zig`, `request.zig` | the shared memory that the library gets: each access is a question |
+//! | `fibre.zig`, `local.zig` | runs a program from one question to the next; remembers how it went on |
+//! | `state.zig`, `steps.zig` | memory and kernel; what a step does, and what no step may do |
+//! | `endings.zig` | what a good end is |
+//! | `reductions.zig` | accesses that need no step of their own, and how that is checked |
+//! | `explorer.zig`, `run.zig` | depth first through all states, after some random ways |
+//! | `mutants.ts` | the protocol broken on purpose, for scripts/mutants.ts |
+//!
+//! Checked in every state: a call ends once, with its own untorn answer or an error that has a reason;
+//! a payload area has one writer and is not read meanwhile; a request is handed out at most as often as
+//! allowed and held by one live server; two processes never lock the same byte. From every state a way
+//! leads to a good end without help: all calls have ended, all slots are free, the ring is empty, the
+//! dead are repaired, whoever sleeps has nothing to wake up for (`endings.zig`).
+//!
+//! Assumed: each access is atomic and all have one order that everybody sees. That is sequential
+//! consistency; the orders in the code are weaker in places, and say there why that is enough. Not
+//! covered either: garbage in the memory, files that cannot grow, numbers that come round (but for the
+//! ring's positions, which do), descriptors that run out, payloads that do not fit beside the slot's word,
+//! fairness between those that wait, more participants than four.
+//!
+//! A stopped process keeps what it was doing. Who is stopped after it has ended a call and before it
+//! has rung its client, or as it leaves before it has rung another server, is waited for: that call is
+//! counted among those that it holds.
 
 const std = @import("std");
 const configurations = @import("model/configuration.zig");
@@ -22,7 +63,8 @@ fn panicked(message: []const u8, address: ?usize) noreturn {
 }
 
 const usage =
-    \\usage: tandem-model [--full] [--list] [--config NAME]... [--states N] [--seconds N] [BOUND=VALUE|ROLE:ACTIONS]...
+    \\usage: tandem-model [--full] [--list] [--config NAME]... [--states N] [--seconds N] [--walks N]
+    \\                    [BOUND=VALUE|ROLE:ACTIONS]...
     \\
 ;
 
@@ -30,7 +72,7 @@ pub fn main(init: std.process.Init) !u8 {
     const arena = init.arena.allocator();
     const arguments = try init.minimal.args.toSlice(arena);
     var buffer: [4096]u8 = undefined;
-    var stdout: std.Io.File.Writer = .init(.stdout(), init.io, &buffer);
+    var stdout: std.Io.File.Writer = .initStreaming(.stdout(), init.io, &buffer);
     const writer = &stdout.interface;
     defer writer.flush() catch {};
 
@@ -56,6 +98,8 @@ pub fn main(init: std.process.Init) !u8 {
                 try chosen.append(arena, find(value) orelse return refuse(value, "is no configuration; see --list"));
             } else if (std.mem.eql(u8, argument, "--states")) {
                 limits.states = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of states");
+            } else if (std.mem.eql(u8, argument, "--walks")) {
+                run.walks = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of random ways");
             } else if (std.mem.eql(u8, argument, "--seconds")) {
                 limits.seconds = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of seconds");
             } else return refuse(argument, "is no option");

@@ -15,6 +15,10 @@ import { parseArgs } from "node:util";
 import { type Mutant, mutants } from "../native/model/mutants.ts";
 
 const root = resolve(import.meta.dirname!, "..");
+/** A mutant that takes longer needs a smaller configuration. */
+const secondsMax = 120;
+/** Random ways before everything is explored: most mutants are caught there. */
+const walks = 10_000;
 /** Of the checker, beside 0 for "all is well". */
 const foundViolation = 1;
 
@@ -60,7 +64,7 @@ function survives(folder: string, mutant: Mutant): string | null {
   if (build.status !== 0) return `it does not compile: ${build.error ?? build.stderr}`;
   const run = spawnSync(
     join(folder, "zig-out/bin/tandem-model"),
-    mutant.configuration.split(" "),
+    ["--seconds", String(secondsMax), "--walks", String(walks), ...mutant.configuration.split(" ")],
     { encoding: "utf8", maxBuffer: 1 << 28 },
   );
   const lines = run.stdout.split("\n");

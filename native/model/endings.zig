@@ -20,7 +20,7 @@ pub fn fault() ?[]const u8 {
     }
     if (someone_watches()) {
         for (0..state.indices) |index| {
-            if (is_unrepaired(index)) return "a dead participant is never repaired";
+            if (is_unrepaired(index) and !has_only_joined(index)) return "a dead participant is never repaired";
         }
     }
     for (0..state.processes) |process| {
@@ -37,7 +37,7 @@ pub fn fault() ?[]const u8 {
             if (anybody_is_stopped()) break;
             if (state.word(words.Cell, state.cell(cell)).full) return "a ring cell is never emptied";
         }
-        if (get(state.single(.server_has_gone)) == 0 and !clears()) {
+        if (get(state.single(.server_has_gone)) == 0 and !clears() and !anybody_is_stopped()) {
             for (0..state.calls_max) |call| {
                 const posted = 3;
                 if (get(state.call(call, .progress)) == posted and get(state.call(call, .handed_out)) == 0) {
@@ -70,8 +70,10 @@ fn is_at_rest(process: usize) bool {
         .event => {
             const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));
             if (!wanted.asleep and !wanted.idle) return false;
-            // A timer that may come again and again, and changes nothing.
-            const harmless = steps.optional_bits | steps.slice_bit | (rq.Events{ .nudge = true }).bits();
+            // Timers that may come again and again, and change nothing: nobody is dead, see below, and so
+            // who has hung up and lives was stopped as it left.
+            const timers: rq.Events = .{ .slice = true, .nudge = true, .retry = 0x3f, .last_retry = 0x3f };
+            const harmless = steps.optional_bits | timers.bits();
             return steps.enabled(process) & ~harmless == 0;
         },
         else => return false,
@@ -85,6 +87,7 @@ fn someone_watches() bool {
         const request = steps.request_of(process);
         if (request.kind == .futex_wait) return true;
         const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));
+        if (request.kind == .event and wanted.retry != 0) return true;
         if (request.kind == .event and wanted.asleep and !programs.plans[process].has(.serve_notify)) return true;
     }
     return false;
@@ -94,6 +97,20 @@ fn owner_of(process: usize) ?words.Owner {
     const lock = get(state.process(process, .lock));
     if (lock == 0) return null;
     return .{ .index = @truncate(lock >> 50), .epoch = @intCast(lock & ((1 << 50) - 1)) };
+}
+
+/// Who dies before it has rung the sleepers is watched by nobody, and has nothing: its entry is taken back
+/// whenever somebody looks.
+fn has_only_joined(index: usize) bool {
+    for (0..state.slots) |slot| {
+        const word = state.word(words.SlotWord, state.slot(slot, "word"));
+        const owner = state.word(words.Owner, state.slot(slot, "owner"));
+        if (word.state != .free and (owner.index == index or word.holder == index)) return false;
+    }
+    for (0..state.processes) |process| {
+        if (state.status(process) == .dead and steps.doing(process) == .join) return true;
+    }
+    return false;
 }
 
 fn is_unrepaired(index: usize) bool {
@@ -111,16 +128,23 @@ fn anybody_is_stopped() bool {
     return false;
 }
 
-/// Whether somebody was stopped after it has ended a call and before it has woken its client: who waits
-/// for what the stopped one did waits for it, as he would had it been stopped a step earlier.
-fn is_stopped_before_ringing() bool {
+/// Whether the answer in a slot was put there by one that was stopped before it rang its client. Who waits
+/// for what a stopped process does waits for it, as he would had it been stopped a step earlier.
+fn is_answered_by_stopped(slot: usize) bool {
+    const word = state.word(words.SlotWord, state.slot(slot, "word"));
+    if (word.state != .ready) return false;
+    if (word.answer_kind() == .server_died) return is_stopped_at(.close);
+    const call = programs.call_of(get(state.slot(slot, "request_inline")));
     for (0..state.processes) |process| {
-        if (state.status(process) != .stopped) continue;
-        const node = @import("local.zig").nodes.items[get(state.process(process, .program))];
-        switch (node.doing) {
-            .reply, .cancel, .clear, .close => return true,
-            else => {},
-        }
+        if (state.status(process) != .stopped or steps.doing(process) != .reply) continue;
+        if (get(state.process(process, .holding)) == @as(u64, call) + 1) return true;
+    }
+    return false;
+}
+
+fn is_stopped_at(operation: rq.Doing) bool {
+    for (0..state.processes) |process| {
+        if (state.status(process) == .stopped and steps.doing(process) == operation) return true;
     }
     return false;
 }
@@ -154,11 +178,13 @@ fn may_stay(slot: usize) bool {
         .queued, .posted => !server_is_live(),
         else => false,
     };
+    // Given back by a server that was stopped as it left, before it rang another.
+    if (word.delivery > 0 and (word.state == .queued or word.state == .posted) and is_stopped_at(.close)) return true;
     const held_by_stopped = switch (word.state) {
         .draft, .held, .abandoned, .posted_held => is_stopped(word.holder),
         else => false,
     };
-    if (word.state == .ready and is_stopped_before_ringing()) return true;
+    if (is_answered_by_stopped(slot)) return true;
     const owned_by_stopped = switch (word.state) {
         .queued, .posted, .ready => is_stopped(owner.index),
         else => false,
@@ -176,14 +202,22 @@ fn calls_are_over(process: usize) bool {
     if (in_flight == 0) return true;
     const owner = owner_of(process) orelse return false;
     var excused: u64 = 0;
+    var awaited: u64 = 0;
     var has_room = false;
     for (0..state.slots) |slot| {
         const word = state.word(words.SlotWord, state.slot(slot, "word"));
         if (word.state == .free) has_room = true;
         const is_own = state.word(words.Owner, state.slot(slot, "owner")) == owner;
-        if (is_own and word.state != .free and may_stay(slot)) excused += 1;
+        const is_awaited = switch (word.state) {
+            .queued, .held, .ready => true,
+            .free, .draft, .abandoned, .posted, .posted_held => false,
+        };
+        if (!is_own or !is_awaited) continue;
+        awaited += 1;
+        if (may_stay(slot)) excused += 1;
     }
-    if (is_stopped_before_ringing()) return true;
+    // Ended by somebody who was stopped before he rang their client.
+    if (is_stopped_at(.cancel) or is_stopped_at(.clear)) excused += in_flight -| awaited;
     // One may wait for a slot.
     if (excused + 1 == in_flight and !has_room and waits_for_room(process)) excused += 1;
     return excused == in_flight;

@@ -366,11 +366,20 @@ pub fn any(random: std.Random) ?Choice {
     unreachable;
 }
 
-/// Deaths are rare, so that ways are long.
+/// How fast each process is on a random way, and how often something befalls one. Where all are equally
+/// fast nobody is ever far behind, as one that was stopped is.
+var speeds: [state.processes_max]u32 = @splat(1);
+var accidents: u32 = 1;
+
+pub fn change_speeds(random: std.Random) void {
+    for (&speeds) |*speed| speed.* = @as(u32, 1) << random.uintLessThan(u5, 4) * 3;
+    accidents = @as(u32, 1) << random.uintLessThan(u5, 4) * 2;
+}
+
 fn weight(choice: Choice) u32 {
     return switch (choice) {
-        .step => |one| if (@as(u32, 1) << one.variant & steps.optional_bits == 0) 40 else 10,
-        .unlock, .time => 10,
-        .die, .stop => 1,
+        .step => |one| speeds[one.process] * @as(u32, if (@as(u32, 1) << one.variant & steps.optional_bits == 0) 4 else 1),
+        .unlock, .time => 16,
+        .die, .stop => accidents,
     };
 }

@@ -58,13 +58,14 @@ export const mutants: readonly Mutant[] = [
       `                if (!Shared.cas(SlotWord, &handle.map.slot(index).word, word, next, .seq_cst)) return word;
                 return if (try_insert(handle, index, next)) next else null;`,
     why: "who is stopped or dies between the two loses the call",
-    configuration: `stops=1 stoppable=1 ${leaving}`,
+    configuration: `deaths=1 mortal=1 ${leaving}`,
   },
   {
     name: "redelivery-in-progress-skipped",
     file: "ring.zig",
     text: "                .held, .posted_held => redelivers(handle, entry, word),",
-    replacement: "                .held, .posted_held => false,",
+    replacement:
+      "                .held, .posted_held => redelivers(handle, entry, word) and false,",
     why: "the entry is dropped, and the request is queued without one",
     configuration: leaving,
   },
@@ -148,7 +149,7 @@ export const mutants: readonly Mutant[] = [
     replacement: "",
     why: "a repairer that was stopped takes the draft of the next participant at the same index",
     configuration:
-      "slots=1 cells=2 deaths=1 mortal=0 client:sweep server:serve +client:request server:serve",
+      "--walks 40000 slots=1 cells=2 deaths=1 mortal=0 client:sweep client:request client:sweep,sweep,sweep,sweep,sweep,sweep +server:serve",
   },
   {
     name: "repair-by-a-store",
@@ -156,16 +157,16 @@ export const mutants: readonly Mutant[] = [
     text:
       "                if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;",
     replacement: "                Shared.store(SlotWord, &slot.word, target, .seq_cst);",
-    why: "a slow repairer settles what others have settled, and takes a later call away",
-    configuration:
-      "slots=1 cells=2 deaths=1 mortal=1 client:request,request server:serve server:serve",
+    why: "who settles a slot late undoes what others have done to it",
+    configuration: "slots=1 cells=2 client:request_abort server:serve_close",
   },
   {
     name: "answer-rings-nobody",
     file: "slots.zig",
     text:
       "                    if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);",
-    replacement: "                    if (word.state != .held) Wait.wake_room(handle);",
+    replacement:
+      "                    if (word.state == .held) Wait.wake_room(handle) else Wait.wake(handle, owner.index);",
     why: "its client sleeps for ever",
     configuration: oneCall,
   },
@@ -189,8 +190,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no-last-look-at-the-deadline",
     file: "calls.zig",
-    text: "            if (!ended and Slots.progress(handle, call) == .ready) return false;\n",
-    replacement: "",
+    text: "            if (!ended and Slots.progress(handle, call) == .ready) return false;",
+    replacement: "            _ = ended;",
     why: "an answer of the last moment is never taken, and its slot is lost",
     configuration: "slots=1 cells=2 client:request_timeout server:serve",
   },

@@ -79,6 +79,7 @@ pub const Action = enum {
     serve_block,
     /// A foreign event loop with a notify descriptor.
     serve_notify,
+    /// Whatever is in flight.
     close,
 };
 
@@ -237,6 +238,7 @@ fn close() noreturn {
     const own = self();
     begin(.close);
     say(.leaving);
+    for (own.pending[0..own.pending_count]) |call| ended(call.call, .closed);
     Repair.settle_own(&own.handle);
     if (own.handle.notify_fd >= 0) Notify.disable(&own.handle);
     _ = memory.ask(.{ .kind = .close_bells, .a = own.handle.index, .b = own.handle.epoch });
@@ -271,10 +273,7 @@ fn act(action: Action) void {
         .serve, .serve_close => serve(action == .serve_close),
         .serve_block => serve_block(),
         .serve_notify => serve_notify(),
-        .close => {
-            run_loop();
-            close();
-        },
+        .close => close(),
     }
 }
 
@@ -285,6 +284,11 @@ const response_mark: u64 = 0x5e;
 
 fn half_of(mark: u64, call: u8, server: u8, half: u64) u64 {
     return mark << 32 | @as(u64, server) << 16 | @as(u64, call) << 8 | half;
+}
+
+/// Of half of a request.
+pub fn call_of(half: u64) u8 {
+    return @truncate(half >> 8);
 }
 
 fn payload(mark: u64, call: u8, server: u8) [memory.payload_bytes]u8 {
@@ -784,7 +788,7 @@ noinline fn begin_request(control: *const abi.Control) u64 {
     begin(.read_request);
     if (control.length != memory.payload_bytes) say(.{ .wrong = "a request of another length" });
     const first = memory.read_half(own.handle.map.request(control.slot, memory.payload_bytes), 0);
-    const call: u8 = @truncate(first >> 8);
+    const call = call_of(first);
     if (first != half_of(request_mark, call, 0, 0)) {
         say(.{ .wrong = "a server got a request that nobody sent" });
     } else {
@@ -799,7 +803,7 @@ noinline fn answer_request(control: *const abi.Control, first: u64) void {
     const second = memory.read_half(own.handle.map.request(control.slot, memory.payload_bytes), 1);
     if (second != first + 1) say(.{ .wrong = "a server got a torn request, or its bytes have changed" });
     begin(.reply);
-    const bytes = payload(response_mark, @truncate(first >> 8), current);
+    const bytes = payload(response_mark, call_of(first), current);
     const status = tandem_reply(
         address(),
         control.slot,

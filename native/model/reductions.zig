@@ -4,7 +4,7 @@
 //!
 //! 1. Constants: memory that nobody ever writes with another value.
 //! 2. Reads of what is the reader's own: nobody else writes to the request of a server that holds it,
-//!    to a draft, to an answer that waits for its client.
+//!    to a draft, to an answer that waits for its client, to the wait word of one that is awake.
 //! 3. Writes to what is the writer's own, while the writer cannot die: nobody else looks at the bytes of
 //!    a draft, or of an answer before it is there. A death in between would be seen, so where one may
 //!    come each of these is a step.
@@ -53,6 +53,7 @@ pub fn is_no_step(process: usize, request: *const rq.Request) bool {
         .load, .read_half => {
             if (request.kind == .load and is_constant[request.variable]) return true;
             if (!reads_own) return false;
+            if (state.wait_index(request.variable)) |index| return is_at(process, index) and is_awake(index);
             const place = state.slot_place(request.variable) orelse return false;
             return is_owner(process, place) and !is_changed_by_others(place);
         },
@@ -80,10 +81,22 @@ pub fn note_read(process: usize, variable: u16) void {
 /// A process is about to write.
 pub fn note_write(process: usize, variable: u16, value: u64) void {
     if (is_constant[variable] and get(variable) != value) surprise = .{ .written = variable };
+    if (state.wait_index(variable)) |index| {
+        if (reads_own and is_awake(index) and !is_at(process, index)) surprise = .own_written;
+        return;
+    }
     const place = state.slot_place(variable) orelse return;
     if (!belongs_to_another(process, place)) return;
     if (writes_own[place.field] and is_unseen(place)) surprise = .{ .own_seen = place.field };
     if (reads_own and !is_changed_by_others(place)) surprise = .own_written;
+}
+
+fn is_at(process: usize, index: usize) bool {
+    return (get(state.process(process, .identity)) & 0xff) == index + 1;
+}
+
+fn is_awake(index: usize) bool {
+    return state.word(words.WaitWord, state.participant(index, "wait")).state == .awake;
 }
 
 fn word_of(place: state.SlotPlace) words.SlotWord {

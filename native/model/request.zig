@@ -114,7 +114,7 @@ pub const Remark = union(enum) {
     wrong: []const u8,
 };
 
-pub const Ending = enum { answered, failed, server_died, timed_out, cancelled, aborted, busy };
+pub const Ending = enum { answered, server_died, timed_out, cancelled, aborted, busy, closed };
 
 pub const Doing = enum(u8) {
     join,

@@ -19,7 +19,7 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
     prepare(configuration);
     learn(generator.random());
     prepare(configuration);
-    if (search(generator.random())) |what| {
+    if (search(configuration, generator.random())) |what| {
         prepare(configuration);
         return .{ .violation = what };
     }
@@ -78,7 +78,8 @@ fn prepare(configuration: *const configurations.Configuration) void {
     state.undo_count = 0;
 }
 
-const walks = 2000;
+/// How many random ways are tried.
+pub var walks: u32 = 2000;
 /// Longer than any way that does not go round in circles.
 const walk_steps_max = 1000;
 
@@ -87,6 +88,7 @@ const walk_steps_max = 1000;
 fn learn(random: std.Random) void {
     for (0..walks) |_| {
         for (0..walk_steps_max) |_| {
+            if (random.uintLessThan(u32, 50) == 0) explorer.change_speeds(random);
             const choice = explorer.any(random) orelse break;
             explorer.apply(choice);
             reductions.learn();
@@ -98,10 +100,11 @@ fn learn(random: std.Random) void {
 }
 
 /// A look at random ways first: what is badly wrong is found there at once, and on a short way.
-fn search(random: std.Random) ?[]const u8 {
+fn search(configuration: *const configurations.Configuration, random: std.Random) ?[]const u8 {
     for (0..walks) |_| {
         explorer.trace.clearRetainingCapacity();
         for (0..walk_steps_max) |_| {
+            if (random.uintLessThan(u32, 50) == 0) explorer.change_speeds(random);
             const choice = explorer.any(random) orelse {
                 const fault = endings.fault() orelse break;
                 return fault;
@@ -110,6 +113,8 @@ fn search(random: std.Random) ?[]const u8 {
             explorer.apply(choice);
             if (reductions.surprise != null) {
                 reductions.learn();
+                // The first step of each process may begin elsewhere now.
+                prepare(configuration);
                 break;
             }
             if (steps.violation) |what| return what;

@@ -4,6 +4,7 @@
 
 const std = @import("std");
 const layout = @import("../layout.zig");
+const sys = @import("../sys.zig");
 const words = @import("../words.zig");
 const memory = @import("memory.zig");
 const rq = @import("request.zig");
@@ -210,6 +211,11 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     areas_at = count;
     count += slots * 4;
     init_keys();
+    if (undo.len == 0) {
+        const mapped = sys.mmap_private(undo_max * @sizeOf(Undo));
+        if (!mapped.ok()) @panic("out of memory");
+        undo = @as([*]Undo, @ptrFromInt(mapped.value))[0..undo_max];
+    }
     @memset(&values, 0);
     hash = 0;
     undo_count = 0;
@@ -251,7 +257,9 @@ inline fn hash_of(variable: u16, value: u64) u128 {
 
 const Undo = struct { variable: u16, old: u64 };
 
-pub var undo: [1 << 24]Undo = undefined;
+/// Mapped and not allocated, so that what is never used is never touched.
+var undo: []Undo = &.{};
+const undo_max = 1 << 24;
 pub var undo_count: u32 = 0;
 
 pub fn set(variable: u16, value: u64) void {

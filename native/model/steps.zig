@@ -27,8 +27,12 @@ pub fn request_of(process: usize) *const Request {
     return &local.nodes.items[get(state.process(process, .program))].request;
 }
 
+pub fn doing(process: usize) rq.Doing {
+    return local.nodes.items[get(state.process(process, .program))].doing;
+}
+
 const plain: u32 = 1;
-pub const slice_bit: u32 = 1 << event.slice;
+const slice_bit: u32 = 1 << event.slice;
 /// What a user may do and need not.
 pub const optional_bits: u32 = 1 << event.abort | 1 << event.close;
 
@@ -327,7 +331,7 @@ fn hear(process: usize, remark: rq.Remark) void {
                 .answered => if (get(state.call(end.call, .handed_out)) == 0) {
                     violated("a call was answered that no server was handed");
                 },
-                .failed, .aborted, .busy => {},
+                .aborted, .busy, .closed => {},
             }
         },
         .posted => |call| set(state.call(call, .progress), is_posted),
