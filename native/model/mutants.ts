@@ -26,10 +26,9 @@ export const mutants: readonly Mutant[] = [
     name: "insert-before-queued",
     file: "slots.zig",
     text: `            Shared.store(SlotWord, &slot.word, queued, .release);
-            if (try Ring.insert(handle, call.slot, queued) == .full) {`,
-    replacement: `            const insertion = try Ring.insert(handle, call.slot, queued);
-            Shared.store(SlotWord, &slot.word, queued, .release);
-            if (insertion == .full) {`,
+            const inserted = Ring.insert(handle, call.slot, queued);`,
+    replacement: `            const inserted = Ring.insert(handle, call.slot, queued);
+            Shared.store(SlotWord, &slot.word, queued, .release);`,
     why: "an entry whose slot is still a draft is dropped as stale, and the call is lost",
     configuration: oneCall,
   },
