@@ -76,7 +76,8 @@ for (const runtime of runtimes) {
 
 test("spans of OpenTelemetry, where it is set up", async () => {
   const exporter = new InMemorySpanExporter();
-  const provider = new BasicTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+  const processor = new SimpleSpanProcessor(exporter);
+  const provider = new BasicTracerProvider({ spanProcessors: [processor] });
   trace.setGlobalTracerProvider(provider);
   try {
     const target = newTarget();
@@ -116,6 +117,8 @@ test("spans of OpenTelemetry, where it is set up", async () => {
   } finally {
     trace.disable();
     context.disable();
+    // The exporter says a turn later that it is done.
+    await processor.forceFlush();
     await provider.shutdown();
   }
 });
