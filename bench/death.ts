@@ -44,13 +44,14 @@ async function main(): Promise<void> {
     for (const form of ["blocking", "promise"] as const) {
       for (const outcome of ["error", "redelivery"] as const) {
         const name = `${client}, ${form}, ${outcome}`;
-        const { median, p90, max, count } = summarize(
+        const { median, p90, p99, max, count } = summarize(
           await measure(client, form, outcome, options.count),
         );
         rows[name] = {
           kills: count,
           median: fixed(median, 1),
           p90: fixed(p90, 1),
+          p99: fixed(p99, 1),
           max: fixed(max, 1),
         };
         bars.push({
