@@ -388,7 +388,7 @@ pub fn CallsType(comptime Shared: type) type {
                 // socket was made before, too.
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
-                if (Repair.check(handle, index, word.epoch) != .alive) {
+                if (Repair.check(handle, index, word.epoch) != .unsettled) {
                     if (!budget.spent()) continue;
                     unwatchable = true;
                     break;
@@ -402,19 +402,19 @@ pub fn CallsType(comptime Shared: type) type {
                     }
                 }
                 // It may have died or left just now.
-                if (Repair.check(handle, index, word.epoch) == .alive) unwatchable = true;
+                if (Repair.check(handle, index, word.epoch) == .unsettled) unwatchable = true;
             }
             handle.watched_joins = joins;
             return if (unwatchable) .incomplete else .complete;
         }
 
-        /// The kernel hung up on a watched participant. `alive`: its lock is held still, as it is
-        /// for a moment while the kernel takes the process apart.
+        /// The kernel hung up on a watched participant. `unsettled`: its lock is held still, as it is
+        /// for a moment while the kernel takes the process apart, or its repair has to be tried again.
         pub fn hung_up(handle: *Handle, index: words.ParticipantIndex) Repair.Checked {
             const epoch = handle.watched[index];
             if (epoch == 0) return .left;
             const checked = Repair.check(handle, index, epoch);
-            if (checked != .alive) forget_watch(handle, index);
+            if (checked != .unsettled) forget_watch(handle, index);
             return checked;
         }
 

@@ -390,7 +390,7 @@ export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
 export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     const handle = handle_at(handle_address);
     const participant: words.ParticipantIndex = @truncate(index);
-    if (Calls.hung_up(handle, participant) != .alive) return 1;
+    if (Calls.hung_up(handle, participant) != .unsettled) return 1;
     if (give_up != 0) Calls.forget_watch(handle, participant);
     return 0;
 }

@@ -178,6 +178,28 @@ test "a server is stopped as it leaves, between inserting and handing on" {
     try expect_answer(client, call, "z");
 }
 
+test "a death is not settled while the ring has no room for what the dead server held" {
+    const world = try World.init(2, 2);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const victim = try world.server();
+    const held = try send(client, "held", 2);
+    try testing.expectEqual(held, try receive(victim));
+    const queued = try send(client, "queued", 2);
+    const word = Shared.load(words.SlotWord, &client.map.slot(queued.slot).word, .acquire);
+    while (try Ring.insert(client, queued.slot, word) == .done) {}
+    die(victim);
+    try testing.expectEqual(.unsettled, Repair.check(client, victim.index, victim.epoch));
+    try testing.expectEqual(queued, try receive(world.first));
+    try testing.expectEqual(.dead, Repair.check(client, victim.index, victim.epoch));
+    try testing.expectEqual(held, try receive(world.first));
+    for ([_]slots.Call{ held, queued }) |call| {
+        try testing.expect(try Slots.reply(world.first, call, "z", 1, .bytes));
+        try expect_answer(client, call, "z");
+    }
+}
+
 test "a client dies: its slots come back, its posted requests live" {
     const world = try World.init(4, 1);
     defer world.deinit();

@@ -57,16 +57,22 @@ pub fn RepairType(comptime Shared: type) type {
             return any;
         }
 
-        pub const Checked = enum { alive, dead, left };
+        pub const Checked = enum {
+            /// Alive, or dead and not repaired yet: look again.
+            unsettled,
+            dead,
+            left,
+        };
 
         /// Of one participant: repairs it if it is dead.
         pub fn check(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Checked {
             // As in `Participants.dead`.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             if (word.state != .joined or word.epoch != epoch) return .left;
-            if (!Participants.dead_epoch(handle, index, epoch)) return .alive;
-            _ = repair(handle, index, word);
-            return .dead;
+            if (!Participants.dead_epoch(handle, index, epoch)) return .unsettled;
+            if (repair(handle, index, word)) return .dead;
+            // In a full ring there may have been no room for what it held, and then its entry stands.
+            return if (present(handle, .{ .index = index, .epoch = epoch })) .unsettled else .dead;
         }
 
         fn repair(handle: *Handle, index: words.ParticipantIndex, word: words.ParticipantWord) bool {
@@ -74,10 +80,12 @@ pub fn RepairType(comptime Shared: type) type {
             // Handed over with the word; used only by who frees exactly that entry.
             const role = Shared.load(u32, &entry.role, .monotonic);
             const gone: words.Owner = .{ .index = index, .epoch = word.epoch };
-            if (!settle_all(handle, gone, .died)) return false;
+            const complete = settle_all(handle, gone, .died);
             // All sleepers are rung before the entry is free: otherwise a repairer that is stopped
-            // in between leaves a sleeper that was just lying down without any event.
+            // in between leaves a sleeper that was just lying down without any event. They are rung
+            // as well where the ring had no room, since it is they who make some.
             Wait.wake_all(handle);
+            if (!complete) return false;
             // As long as the entry is not: what a repairer that dies on the way leaves, another finds.
             Shared.forget_bells(&handle.bells, index, word.epoch);
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
