@@ -135,6 +135,7 @@ pub const list = [_]Named{
     .{ .name = "newcomer", .text = "slots=1 cells=2 deaths=1 client:request,close +server:serve" },
     .{ .name = "lock-outlives-bells", .text = "slots=1 cells=2 deaths=1 give_up=1 client:request server:serve" },
     .{ .name = "closed-in-a-call", .text = "slots=2 cells=2 deaths=1 client:send,post,close server:serve" },
+    .{ .name = "full-ring", .text = "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve" },
     // Three.
     .{ .name = "three-calls", .text = "slots=2 cells=4 client:request,request client:request server:serve" },
     .{ .name = "three-calls-server-dies", .text = "slots=2 cells=2 deaths=1 mortal=2 client:post,post client:post server:serve" },
@@ -145,6 +146,8 @@ pub const list = [_]Named{
     .{ .name = "server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request server:serve server:serve" },
     .{ .name = "client-stopped", .text = "slots=2 cells=2 stops=1 stoppable=0 client:post client:request server:serve" },
     .{ .name = "client-leaves", .text = "slots=1 cells=2 client:send,close client:post server:serve" },
+    .{ .name = "index-used-again", .text = "slots=1 cells=2 client:clear +client:request server:serve_close" },
+    .{ .name = "successor", .text = "slots=1 cells=2 deaths=1 mortal=0 client:nothing client:sweep client:sweep +client:post" },
     .{ .name = "canceller-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request client:cancel,clear server:serve" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
     // Longer ones.
@@ -152,11 +155,10 @@ pub const list = [_]Named{
     .{ .name = "server-leaves-a-client", .text = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve", .is_long = true },
     .{ .name = "server-dies-on-a-client", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve server:serve", .is_long = true },
     .{ .name = "client-dies-beside-another", .text = "slots=1 cells=2 deaths=1 mortal=0 client:request client:request server:serve", .is_long = true },
-    .{ .name = "three-calls-client-dies", .text = "slots=2 cells=2 deaths=1 mortal=1 client:post,post client:post server:serve", .is_long = true },
-    .{ .name = "three-calls-other-client-dies", .text = "slots=2 cells=2 deaths=1 mortal=0 client:post,post client:post server:serve", .is_long = true },
+    .{ .name = "three-calls-client-dies", .text = "slots=2 cells=4 deaths=1 mortal=1 client:post,post client:post server:serve", .is_long = true },
+    .{ .name = "posts-repaired-by-two", .text = "slots=2 cells=4 deaths=1 mortal=0 client:post,post client:sweep server:serve", .is_long = true },
     .{ .name = "three-calls-clear", .text = "slots=2 cells=2 client:send,request,post client:cancel,clear,discard server:serve", .is_long = true },
     .{ .name = "two-deaths-of-three", .text = "slots=1 cells=2 deaths=2 mortal=01 deliveries=2 client:post server:serve server:serve", .is_long = true },
-    .{ .name = "blocking-three", .text = "slots=1 cells=2 deaths=1 mortal=2 deliveries=2 client:block server:serve_block server:serve_block", .is_long = true },
-    .{ .name = "index-used-again", .text = "slots=1 cells=2 client:request,clear +client:request server:serve_close", .is_long = true },
-    .{ .name = "successor-at-an-index", .text = "slots=1 cells=2 deaths=1 mortal=0 client:discard server:serve +client:request", .is_long = true },
+    .{ .name = "blocking-server-dies", .text = "slots=1 cells=2 deaths=1 mortal=2 deliveries=2 client:post server:serve_block server:serve_block", .is_long = true },
+    .{ .name = "successor-beside-a-server", .text = "slots=1 cells=2 deaths=1 mortal=0 client:discard server:serve +client:request", .is_long = true },
 };

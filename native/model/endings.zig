@@ -20,7 +20,10 @@ pub fn fault() ?[]const u8 {
     }
     if (someone_watches()) {
         for (0..state.indices) |index| {
-            if (is_unrepaired(index) and !has_only_joined(index)) return "a dead participant is never repaired";
+            if (!is_unrepaired(index) or has_only_joined(index)) continue;
+            // There is no room for what it held, and nobody who makes room.
+            if (ring_is_full() and !server_is_live()) continue;
+            return "a dead participant is never repaired";
         }
     }
     for (0..state.processes) |process| {
@@ -32,11 +35,9 @@ pub fn fault() ?[]const u8 {
         if (!is_free(slot) and !may_stay(slot)) return "a slot is never free again";
     }
     if (server_is_live()) {
-        for (0..state.cells) |cell| {
-            // Who was stopped before it rang has a request there.
-            if (anybody_is_stopped()) break;
-            if (state.word(words.Cell, state.cell(cell)).full) return "a ring cell is never emptied";
-        }
+        // Stale entries that late repairers have left are dropped by the next look, but they must not
+        // fill it.
+        if (ring_is_full() and !anybody_is_stopped()) return "the ring stays full";
         if (get(state.single(.server_has_gone)) == 0 and !clears() and !anybody_is_stopped()) {
             for (0..state.calls_max) |call| {
                 const posted = 3;
@@ -47,6 +48,11 @@ pub fn fault() ?[]const u8 {
         }
     }
     return null;
+}
+
+fn ring_is_full() bool {
+    for (0..state.cells) |cell| if (!state.word(words.Cell, state.cell(cell)).full) return false;
+    return true;
 }
 
 fn clears() bool {
@@ -190,7 +196,7 @@ fn may_stay(slot: usize) bool {
         else => false,
     };
     // Nobody needs it and nobody looks.
-    const left_by_dead = !someone_watches() and is_unrepaired(owner.index) or
+    const left_by_dead = !server_is_live() and ring_is_full() and is_unrepaired(word.holder) or !someone_watches() and is_unrepaired(owner.index) or
         (word.state == .held or word.state == .abandoned or word.state == .posted_held or word.state == .draft) and
             !someone_watches() and is_unrepaired(word.holder);
     return waits_for_server or held_by_stopped or owned_by_stopped or left_by_dead;

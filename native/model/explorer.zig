@@ -371,9 +371,10 @@ pub fn any(random: std.Random) ?Choice {
 var speeds: [state.processes_max]u32 = @splat(1);
 var accidents: u32 = 1;
 
+/// One at a time, so that who is slow stays so for a while.
 pub fn change_speeds(random: std.Random) void {
-    for (&speeds) |*speed| speed.* = @as(u32, 1) << random.uintLessThan(u5, 4) * 3;
-    accidents = @as(u32, 1) << random.uintLessThan(u5, 4) * 2;
+    speeds[random.uintLessThan(usize, speeds.len)] = @as(u32, 1) << random.uintLessThan(u5, 5) * 3;
+    accidents = @as(u32, 1) << random.uintLessThan(u5, 4) * 3;
 }
 
 fn weight(choice: Choice) u32 {

@@ -148,7 +148,7 @@ export const mutants: readonly Mutant[] = [
     replacement: "",
     why: "a repairer that was stopped takes the draft of the next participant at the same index",
     configuration:
-      "--walks 40000 slots=1 cells=2 deaths=1 mortal=0 client:sweep client:request client:sweep,sweep,sweep,sweep,sweep,sweep +server:serve",
+      "slots=1 cells=2 deaths=1 mortal=0 client:nothing client:sweep client:sweep +client:post",
   },
   {
     name: "repair-by-a-store",
@@ -210,5 +210,23 @@ export const mutants: readonly Mutant[] = [
     replacement: "                    .draft => return true,",
     why: "the slot of a client that died while it wrote is lost",
     configuration: "slots=1 cells=2 deaths=1 mortal=0 client:request server:serve",
+  },
+  {
+    name: "unfinished-repair-taken-for-done",
+    file: "repair.zig",
+    text:
+      "            return if (present(handle, .{ .index = index, .epoch = epoch })) .unsettled else .dead;",
+    replacement: "            return .dead;",
+    why: "what the dead held is never handed on, where the ring was full when it should have been",
+    configuration:
+      "--walks 40000 slots=2 cells=1 deaths=1 mortal=1 deliveries=2 client:post,post,post,post,post,post,post server:serve server:serve",
+  },
+  {
+    name: "full-ring-rings-nobody",
+    file: "repair.zig",
+    text: "            Wait.wake_all(handle);\n            if (!complete) return false;",
+    replacement: "            if (!complete) return false;\n            Wait.wake_all(handle);",
+    why: "the ring is full of what its dead sender rang nobody for, and the server sleeps",
+    configuration: "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve",
   },
 ];

@@ -72,6 +72,7 @@ pub const Action = enum {
     /// Ends the first call that ever was in slot 0, whosever it is.
     cancel,
     sweep,
+    nothing,
     /// Promises of a server, for ever.
     serve,
     /// The user may close it at any time.
@@ -95,7 +96,7 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| switch (action) {
             .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            .discard, .clear, .cancel, .sweep, .serve, .serve_close, .serve_block, .serve_notify, .close => {},
+            .discard, .clear, .cancel, .sweep, .nothing, .serve, .serve_close, .serve_block, .serve_notify, .close => {},
         };
         return count;
     }
@@ -270,6 +271,7 @@ fn act(action: Action) void {
             begin(.sweep);
             _ = tandem_sweep(address());
         },
+        .nothing => {},
         .serve, .serve_close => serve(action == .serve_close),
         .serve_block => serve_block(),
         .serve_notify => serve_notify(),

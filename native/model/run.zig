@@ -86,9 +86,9 @@ const walk_steps_max = 1000;
 /// What is no step is learned on random ways before anything is explored: each surprise that the
 /// explorer meets makes it begin again.
 fn learn(random: std.Random) void {
-    for (0..walks) |_| {
+    for (0..2000) |_| {
         for (0..walk_steps_max) |_| {
-            if (random.uintLessThan(u32, 50) == 0) explorer.change_speeds(random);
+            if (random.uintLessThan(u32, 25) == 0) explorer.change_speeds(random);
             const choice = explorer.any(random) orelse break;
             explorer.apply(choice);
             reductions.learn();
@@ -104,7 +104,7 @@ fn search(configuration: *const configurations.Configuration, random: std.Random
     for (0..walks) |_| {
         explorer.trace.clearRetainingCapacity();
         for (0..walk_steps_max) |_| {
-            if (random.uintLessThan(u32, 50) == 0) explorer.change_speeds(random);
+            if (random.uintLessThan(u32, 25) == 0) explorer.change_speeds(random);
             const choice = explorer.any(random) orelse {
                 const fault = endings.fault() orelse break;
                 return fault;

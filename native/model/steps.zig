@@ -139,6 +139,7 @@ fn access(process: usize, request: *const Request) u64 {
     switch (request.kind) {
         .load => return old,
         .store => {
+            check_store(process, variable);
             write(process, variable, request.a);
             return 0;
         },
@@ -153,6 +154,17 @@ fn access(process: usize, request: *const Request) u64 {
         else => unreachable,
     }
     return old;
+}
+
+/// Where everything else is decided by compare-and-swaps, a draft is published by a store: it has to be
+/// there still.
+fn check_store(process: usize, variable: u16) void {
+    const place = state.slot_place(variable) orelse return;
+    if (place.field != state.slot_field("word")) return;
+    const word = state.word(words.SlotWord, variable);
+    const identity = get(state.process(process, .identity));
+    if (word.state == .draft and @as(u64, word.holder) + 1 == (identity & 0xff)) return;
+    violated("a draft was taken from its writer");
 }
 
 fn write(process: usize, variable: u16, value: u64) void {
