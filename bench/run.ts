@@ -32,6 +32,15 @@ interface Options {
 /** Slices of each contender, in both forms. */
 const defaultRounds = 40;
 
+const usage = `usage: bun bench/run.ts [options]
+
+  --short            two minutes instead of a quarter of an hour
+  --only NAME,…      some of: ${scenarios.map(({ name }) => name).join(", ")}
+  --rounds N         slices of each contender; default: ${defaultRounds}
+  --out DIR          where the report goes; default: bench/out
+  --check            exit code 1 when a bar is missed or could not be measured
+  -h, --help         this text`;
+
 await main(readOptions());
 
 async function main(options: Options): Promise<void> {
@@ -82,6 +91,10 @@ function holds({ outcome }: Section): boolean {
 
 function readOptions(): Options {
   const { values } = parseValues();
+  if (values.help) {
+    console.log(usage);
+    process.exit(0);
+  }
   const wanted = values.only?.split(",") ?? scenarios.map(({ name }) => name);
   const chosen = wanted.map((name) =>
     scenarios.find((scenario) => scenario.name === name) ?? fail(
@@ -110,10 +123,11 @@ function parseValues() {
         only: { type: "string" },
         rounds: { type: "string" },
         out: { type: "string" },
+        help: { type: "boolean", short: "h" },
       },
     });
   } catch (error) {
-    return fail((error as Error).message);
+    return fail(`${(error as Error).message}\n\n${usage}`);
   }
 }
 

@@ -224,6 +224,12 @@ pub const arm_newcomer: i32 = 2;
 /// As `armed`, and `tandem_trim` is due in a second.
 pub const armed_large: i32 = 3;
 
+/// Results of `tandem_linger`.
+pub const linger_nothing: i32 = 0;
+pub const linger_work: i32 = 1;
+/// Nothing, and others have a use for the processor.
+pub const linger_crowded: i32 = 2;
+
 pub const bell_fifo: u32 = 1;
 pub const bell_datagram: u32 = 2;
 

@@ -16,6 +16,12 @@ const SlotsType = slots.SlotsType;
 const TrimType = @import("trim.zig").TrimType;
 const WaitType = @import("wait.zig").WaitType;
 
+/// How long an event loop looks on end: more than a round trip between two processors, and little
+/// for the loop's other work to wait for.
+const linger_ns = 3 * std.time.ns_per_us;
+/// A round trip through a peer on the same processor is shorter, other work longer.
+const crowded_ns = 50 * std.time.ns_per_us;
+
 pub fn CallsType(comptime Shared: type) type {
     return struct {
         const Notify = NotifyType(Shared);
@@ -302,6 +308,54 @@ pub fn CallsType(comptime Shared: type) type {
                 if (Slots.progress(handle, own) != .gone) count += 1;
             }
             return count;
+        }
+
+        /// Looks on end for something to do, for an event loop that expects it any moment: shorter than
+        /// a turn of the loop would be. Who is to bring it may share this processor and needs it first;
+        /// which of the two ways brought something the last time comes first.
+        pub fn linger(handle: *Handle, what: u32) i32 {
+            if (what & abi.arm_requests == 0 and handle.call_count == 0) return abi.linger_nothing;
+            if (handle.yields_first) {
+                const crowded = yield_to_others();
+                if (has_come(handle, what)) return abi.linger_work;
+                if (crowded) return abi.linger_crowded;
+            }
+            const begin_ns = Shared.now_ns();
+            while (Shared.now_ns() -% begin_ns < linger_ns) {
+                // The clock is dearer than a look.
+                for (0..8) |_| {
+                    Shared.pause();
+                    if (!has_come(handle, what)) continue;
+                    handle.yields_first = false;
+                    return abi.linger_work;
+                }
+            }
+            if (handle.yields_first) return abi.linger_nothing;
+            const crowded = yield_to_others();
+            if (has_come(handle, what)) {
+                handle.yields_first = true;
+                return abi.linger_work;
+            }
+            return if (crowded) abi.linger_crowded else abi.linger_nothing;
+        }
+
+        /// True: it took so long that somebody else has a use for the processor.
+        fn yield_to_others() bool {
+            const begin_ns = Shared.now_ns();
+            Shared.yield();
+            return Shared.now_ns() -% begin_ns > crowded_ns;
+        }
+
+        /// A hint: of many calls it looks at few, as each look takes a cache line from who is to write there.
+        fn has_come(handle: *Handle, what: u32) bool {
+            if (what & abi.arm_requests != 0 and Ring.occupied(handle)) return true;
+            const looked_at = handle.calls[0..@min(handle.call_count, 4)];
+            for (looked_at) |call| {
+                if (!call.watched) continue;
+                const own: slots.Call = .{ .slot = call.slot, .generation = call.generation };
+                if (Slots.progress(handle, own) != .waiting) return true;
+            }
+            return false;
         }
 
         /// Lies an event loop down until its bell rings. The last look of the protocol is in here:

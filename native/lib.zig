@@ -347,6 +347,11 @@ export fn tandem_poll(handle_address: f64, out: [*]u32, out_words: u32) i32 {
     return @intCast(Calls.poll(handle_at(handle_address), out[0..out_words]));
 }
 
+/// Looks for some microseconds whether there is something to poll or to receive; a hint.
+export fn tandem_linger(handle_address: f64, what: u32) i32 {
+    return Calls.linger(handle_at(handle_address), what);
+}
+
 /// Lies an event loop down; `armed`, `armed_large` or why not.
 export fn tandem_arm(handle_address: f64, what: u32) i32 {
     const handle = handle_at(handle_address);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { basename } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
@@ -21,14 +22,34 @@ export interface Options {
 export function parseOptions(counter: string, count: number): Options {
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
-  const { values } = parseArgs({
-    options: { check: { type: "boolean" }, [counter]: { type: "string" } },
-  }) as { values: Record<string, string | boolean | undefined> };
+  const usage =
+    `usage: bun bench/${basename(process.argv[1] ?? "")} [--check] [--${counter} N]\n\n` +
+    `  --check  exit code 1 when a bar is missed\n  --${counter} N  default: ${count}`;
+  const values = parseValues(counter, usage);
+  if (values["help"] === true) {
+    console.log(usage);
+    process.exit(0);
+  }
   const given = values[counter];
   const options = { check: values["check"] === true, count: Number(given ?? count) };
   if (Number.isInteger(options.count) && options.count > 0) return options;
   console.error(`--${counter} must be a whole number above 0: current value is ${given}`);
   process.exit(2);
+}
+
+function parseValues(counter: string, usage: string): Record<string, string | boolean | undefined> {
+  try {
+    return parseArgs({
+      options: {
+        check: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+        [counter]: { type: "string" },
+      },
+    }).values as Record<string, string | boolean | undefined>;
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${usage}`);
+    return process.exit(2);
+  }
 }
 
 /** What a benchmark promises. */

@@ -35,8 +35,9 @@ export const scenario: Scenario = {
   name: "promise-many",
   title: "Promise echo, many outstanding",
   about:
-    "So many loops of `await client.request(payload)` at the same time, 12 bytes, beside Unix " +
-    "sockets of the same two runtimes through the runtime's own interface and through `node:net`. " +
+    "So many loops of `await client.request(payload)` at the same time, 12 bytes, with `into` and " +
+    "with a fresh array for each answer, beside Unix sockets of the same two runtimes through the " +
+    "runtime's own interface and through `node:net`, which hand out views of what they have read. " +
     "All that is to be sent in one microtask checkpoint is written to a socket at once, on both " +
     "sides. The bar is about the quicker one of the sockets.",
   run,
@@ -46,6 +47,8 @@ export const scenario: Scenario = {
 interface Callers {
   readonly pair: Pair;
   readonly channel: Caller;
+  /** The same with `into`. */
+  readonly into: Caller;
   readonly sockets: readonly { readonly name: string; readonly caller: Caller }[];
 }
 
@@ -59,7 +62,8 @@ async function run(context: Context): Promise<Outcome> {
       started.push({ name: `${pair.name}, ${name}`, caller });
     }
     const channel = await startChannel(stage, pair, "channel_promise");
-    callers.push({ pair, channel, sockets: started });
+    const into = await startChannel(stage, pair, "channel_promise_into");
+    callers.push({ pair, channel, into, sockets: started });
   }
 
   const levels = context.isShort ? [8, barAt] : [1, 4, 16, barAt, 128, 256];
@@ -71,35 +75,39 @@ async function run(context: Context): Promise<Outcome> {
     const load = together(12, outstanding);
     const entries = callers
       .filter(({ pair }) => outstanding === barAt || samePairs.includes(pair))
-      .map(({ pair, channel, sockets }) => {
+      .map(({ pair, channel, into, sockets }) => {
         const others = sockets.map(({ name, caller }) => entryOf(name, caller, load));
-        return { pair, others, entry: entryOf(pair.name, channel, load, others) };
+        const inPlace = entryOf(`${pair.name}, into`, into, load, others);
+        const fresh = entryOf(`${pair.name}, fresh`, channel, load, others);
+        return { pair, others, channels: [inPlace, fresh] };
       });
-    const results = await alternate(entries.map(({ entry }) => entry), context);
-    for (const { entry, others } of entries) {
-      const series = seriesOf(results, entry);
+    const results = await alternate(entries.flatMap(({ channels }) => channels), context);
+    for (const { channels, others } of entries) {
       const quicker = quickest(results, others);
-      for (const each of [series, ...others.map((other) => seriesOf(results, other))]) {
+      for (const each of [...channels, ...others].map((entry) => seriesOf(results, entry))) {
+        const isChannel = channels.some(({ name }) => name === each.name);
         rows.push({
           outstanding: `${outstanding}`,
           "": each.name,
           ...rateColumns(each),
           ...latencyColumns(each),
-          "of the quicker socket": each === series ? ratioText(series.ratios(quicker)) : "",
+          "of the quicker socket": isChannel ? ratioText(each.ratios(quicker)) : "",
         });
         curves.set(each.name, [...curves.get(each.name) ?? [], pointOf(outstanding, each)]);
       }
     }
     if (outstanding !== barAt) continue;
     atBar = results;
-    for (const { pair, entry, others } of entries) {
+    for (const { pair, channels, others } of entries) {
       const quicker = quickest(results, others);
-      met.push({
-        what: `promise, ${barAt} outstanding, ${pair.name}, of the quicker Unix socket`,
-        measured: seriesOf(results, entry).ratios(quicker).median,
-        ...bars[pair.client],
-        write: times,
-      });
+      for (const channel of channels) {
+        met.push({
+          what: `promise, ${barAt} outstanding, ${channel.name}, of the quicker Unix socket`,
+          measured: seriesOf(results, channel).ratios(quicker).median,
+          ...bars[pair.client],
+          write: times,
+        });
+      }
     }
   }
   return {

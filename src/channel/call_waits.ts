@@ -138,32 +138,35 @@ export class CallWaits implements Waits {
     return this.#room.size > 0 ? armRoom : 0;
   }
 
-  poll(): boolean {
+  get outstanding(): number {
+    return this.#callCount;
+  }
+
+  poll(): number {
     const { native, address } = this.#channel;
     const ended = this.#ended;
-    let hit = false;
+    let hits = 0;
     // Settling may take a while: what ends meanwhile is the next turn's.
     const count = this.#callCount > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
     for (let index = 0; index < count * 3; index += 3) {
       const first = this.#calls.get(ended[index]!);
       if (!first || first.low !== ended[index + 1] || first.high !== ended[index + 2]) continue;
       this.#settle(first);
-      hit = true;
+      hits += 1;
     }
-    if (this.#room.size === 0) return hit;
-    return this.#pollRoom() || hit;
+    return this.#room.size === 0 ? hits : hits + this.#pollRoom();
   }
 
   /** First come, first served. */
-  #pollRoom(): boolean {
-    let hit = false;
+  #pollRoom(): number {
+    let hits = 0;
     for (const waiter of this.#room) {
       if (!waiter.attempt()) break;
       this.#room.delete(waiter);
       waiter.stopListening?.();
-      hit = true;
+      hits += 1;
     }
-    return hit;
+    return hits;
   }
 
   hasMissed(): boolean {

@@ -11,14 +11,18 @@ import {
   armNewcomer,
   armRoom,
   Control,
+  lingerCrowded,
+  lingerWork,
   watchIncomplete,
 } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {
-  /** Settles what can be settled. True: something was. */
-  poll(): boolean;
+  /** Settles what can be settled, and says how much that was. */
+  poll(): number;
+  /** How much is waited for, as far as it is known. */
+  readonly outstanding: number;
   /** Whether a promise is pending, so that the process has to stay alive. */
   readonly isPending: boolean;
   /** Whether the loop has to be woken at all: by a promise, or by an abort that a handler awaits. */
@@ -34,9 +38,9 @@ export interface Waits {
 type State = "idle" | "polling" | "asleep";
 
 /**
- * How long to go on looking after the last hit, in milliseconds. It grows while looking pays and
- * shrinks to nothing while it does not: with a call a millisecond, a poller would keep the processor
- * from the very process that it waits for.
+ * How long to go on looking after the last hit, in milliseconds. It grows while waiting for the next
+ * one pays and shrinks to nothing while it does not: with a call a millisecond, a poller would keep
+ * the processor from the very process that it waits for.
  */
 const budgetMax = 0.2;
 const budgetStart = 0.05;
@@ -44,8 +48,18 @@ const budgetMin = 0.005;
 /** Where the budget has come to nothing, one sleep of so many tries again whether looking pays. */
 const probeEvery = 16;
 
-/** Looks that find nothing between two readings of the clock. */
-const missesPerClock = 4;
+/**
+ * The next look comes in the same turn of the event loop, which is long compared with a call, unless
+ * so much has been settled since the loop's timers and sockets had their turn.
+ */
+const hitsPerTurn = 32;
+/**
+ * With more than this at once looks have to come less often: each of them takes cache lines away from
+ * who is writing answers, and many answers share the price of a turn.
+ */
+const fewAtOnce = 4;
+/** Microtasks that whoever was answered has for what comes next, before it is waited for. */
+const microtasksBetweenLooks = 2;
 
 /** Retries of a death that is not certain yet, in milliseconds after the hang-up. */
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
@@ -76,15 +90,18 @@ export class Loop {
   #isBellReferenced = false;
   /** By participant: connections that hang up when it dies. */
   readonly #watches: Map<number, Watch> = new Map();
+  /** A look in a turn of its own, and one after some microtasks. */
   readonly #tick: () => void;
+  readonly #microtask: () => void;
 
   #budget = budgetStart;
   #sleeps = 0;
   /** Looks in a row that found nothing, and when to stop looking. */
   #misses = 0;
   #lookUntil = 0;
-  /** The next look was asked for by a ring: what it finds is no merit of looking. */
-  #wasRung = false;
+  /** How much may be settled still before the event loop has to have a turn. */
+  #hitsLeft = 0;
+  #microtasksLeft = 0;
 
   /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
    * is pending. */
@@ -101,13 +118,24 @@ export class Loop {
   /** By watch: the next look at a death that is not certain yet. */
   readonly #cancelRetries: Map<Watch, () => void> = new Map();
 
-  /** Told when another participant has died or left. */
+  /** Somebody may have died whom nobody watched yet. */
+  #mayHaveMissed = false;
+
+  /** Told when another participant may have died or left. */
   onDeath: (() => void) | null = null;
 
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
     this.#waits = waits;
-    this.#tick = () => this.#turn();
+    this.#tick = () => {
+      this.#hitsLeft = hitsPerTurn;
+      this.#look();
+    };
+    this.#microtask = () => {
+      this.#microtasksLeft -= 1;
+      if (this.#microtasksLeft > 0) queueMicrotask(this.#microtask);
+      else this.#look();
+    };
   }
 
   /** A wait was added that may end at `deadline` (of `performance.now()`). */
@@ -121,11 +149,12 @@ export class Loop {
       return;
     }
     this.#wakeUp();
+    this.#lookSoon();
   }
 
   /** A blocking call has used the handle's wait word meanwhile. */
   restore(): void {
-    if (this.#state === "asleep") this.#wakeUp();
+    if (this.#state === "asleep") this.#lookAgain();
   }
 
   /** A wait was ended from outside: let the process go if it was the last. */
@@ -166,56 +195,81 @@ export class Loop {
   }
 
   #wakeUp(): void {
-    const { native, address, backend } = this.#channel;
+    const { native, address } = this.#channel;
     if (this.#state === "asleep") native.tandem_disarm(address);
-    if (this.#state === "polling") return;
     this.#state = "polling";
     this.#cancelSlice?.();
     this.#cancelSlice = null;
     this.#misses = 0;
-    backend.nextTurn(this.#tick, this.#bell);
+    this.#hitsLeft = hitsPerTurn;
   }
 
-  #turn(): void {
+  /** Ends a sleep. */
+  #lookAgain(): void {
+    this.#wakeUp();
+    this.#nextTurn();
+  }
+
+  #nextTurn(): void {
+    this.#channel.backend.nextTurn(this.#tick, this.#bell);
+  }
+
+  #lookSoon(): void {
+    this.#microtasksLeft = microtasksBetweenLooks;
+    queueMicrotask(this.#microtask);
+  }
+
+  #look(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
-    const hit = this.#waits.poll();
-    const pays = hit && !this.#wasRung;
-    this.#wasRung = false;
+    const hits = this.#waits.poll() || this.#pollLater();
     if (!this.#channel.isOpen) return;
     if (!this.#waits.isWaiting) {
       this.#state = "idle";
       this.#rest();
       return;
     }
-    if (hit) {
-      this.#roomLooks = 0;
-      if (pays) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
-      this.#misses = 0;
-    } else if (this.#isEnough()) {
-      this.#lieDown();
+    if (hits === 0) {
+      if (this.#isEnough()) this.#lieDown();
+      else this.#nextTurn();
       return;
     }
-    this.#channel.backend.nextTurn(this.#tick, this.#bell);
+    this.#roomLooks = 0;
+    // What was there at once is no merit of waiting for it.
+    if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+    this.#misses = 0;
+    this.#hitsLeft -= hits;
+    const areFew = hits === 1 && this.#waits.outstanding <= fewAtOnce;
+    if (areFew && this.#hitsLeft > 0) this.#lookSoon();
+    else this.#nextTurn();
+  }
+
+  /** After a look that found nothing: stays a little while, and looks again if that brought something. */
+  #pollLater(): number {
+    if (!this.#channel.isOpen || !this.#waits.isWaiting) return 0;
+    this.#misses += 1;
+    if (this.#budget === 0) return 0;
+    if (this.#misses === 1) this.#lookUntil = performance.now() + this.#budget;
+    const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
+    if (found === lingerCrowded) this.#lookUntil = 0;
+    return found === lingerWork ? this.#waits.poll() : 0;
   }
 
   /** After a look that found nothing: whether it was the last. */
   #isEnough(): boolean {
-    // The clock is as dear as a look: it is read at the first miss, and then at some.
-    if (this.#misses++ % missesPerClock !== 0) return false;
-    const now = performance.now();
-    if (this.#misses === 1) this.#lookUntil = now + this.#budget;
-    return now >= this.#lookUntil;
+    return this.#budget === 0 || performance.now() >= this.#lookUntil;
   }
 
   #lieDown(): void {
-    const { native, address, backend } = this.#channel;
+    const { native, address } = this.#channel;
     this.#makeBell();
     for (let newcomers = 0; newcomers < 1000; newcomers++) {
       const result = native.tandem_arm(address, this.#waits.wanted);
       const isArmed = result === armed || result === armedLarge;
       if (isArmed && !this.#waits.hasMissed()) {
         if (result === armedLarge) this.#trimLater();
-        return this.#fallAsleep();
+        this.#fallAsleep();
+        this.#tellOfDeaths();
+        return;
       }
       if (isArmed) {
         native.tandem_disarm(address);
@@ -223,8 +277,16 @@ export class Loop {
       }
       if (result !== armNewcomer) break;
       this.#watchEverybody();
+      // A newcomer that is gone already will not hang up.
+      this.#mayHaveMissed = true;
     }
-    backend.nextTurn(this.#tick, this.#bell);
+    this.#nextTurn();
+  }
+
+  #tellOfDeaths(): void {
+    if (!this.#mayHaveMissed) return;
+    this.#mayHaveMissed = false;
+    this.onDeath?.();
   }
 
   #fallAsleep(): void {
@@ -275,8 +337,8 @@ export class Loop {
 
   #rung(): void {
     if (this.#state !== "asleep") return;
-    this.#wasRung = true;
     this.#wakeUp();
+    this.#look();
   }
 
   /** The process stays alive for pending promises and for nothing else. */
@@ -333,7 +395,7 @@ export class Loop {
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
       this.#roomLooks += 1;
       this.#channel.native.tandem_sweep(this.#channel.address);
-      this.#wakeUp();
+      this.#lookAgain();
       this.onDeath?.();
     });
   }
@@ -372,7 +434,7 @@ export class Loop {
       return;
     }
     this.#watches.delete(participant);
-    if (this.#state === "asleep") this.#wakeUp();
+    if (this.#state === "asleep") this.#lookAgain();
     this.onDeath?.();
   }
 }

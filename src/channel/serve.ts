@@ -52,11 +52,6 @@ export class Gate {
     return this.#inProgress >= this.#limit;
   }
 
-  /** How many more may enter. */
-  get room(): number {
-    return Math.max(0, this.#limit - this.#inProgress);
-  }
-
   get isEmpty(): boolean {
     return this.#inProgress === 0;
   }

@@ -31,7 +31,7 @@ import {
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
 import { answerWith, failWith, Gate, type Result } from "./serve.ts";
-import { ServerWaits } from "./server_waits.ts";
+import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";
 
 /** Requests that are taken without a turn of the event loop in between, so that it goes on. */
@@ -78,7 +78,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   constructor(channel: Channel) {
     super(channel, "server");
     this.#channel = channel;
-    this.#waits = new ServerWaits((max) => this.#take(max));
+    this.#waits = new ServerWaits((max) => this.#take(max), () => this.#receive(0));
     this.#loop = new Loop(channel, this.#waits);
     this.#waits.onSettled = () => this.#loop.settle();
     this.#home = {
@@ -374,17 +374,18 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     handler: (request: ServerRequest) => Result | Promise<Result>,
     gate: Gate,
   ): Promise<void> {
-    const whenServing = (error: unknown): null => {
-      if (signal.aborted || !this.#channel.isOpen) return null;
-      throw error;
+    const consumer: Consumer = {
+      get hasRoom() {
+        return !gate.isFull;
+      },
+      take: (request) => this.#handle(request, handler, gate),
     };
     while (!signal.aborted && this.#channel.isOpen) {
       if (gate.isFull) {
         await gate.change();
         continue;
       }
-      const request = this.#takeInTurn() ?? await this.receive({ signal }).catch(whenServing);
-      if (request) this.#handle(request, handler, gate);
+      await this.consume(consumer, signal);
     }
     while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
   }
@@ -588,6 +589,20 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
+   * Hands requests to `consumer` the moment that they are seen, without a promise for each. Resolves
+   * when it has no room, when `signal` aborts, and when the server is closed.
+   *
+   * @ignore For the typed layer.
+   */
+  // deno-lint-ignore require-await -- so that a closed server rejects
+  async consume(consumer: Consumer, signal?: AbortSignal): Promise<void> {
+    checkOpen(this.#channel, "server");
+    const consumed = this.#waits.consume(consumer, signal);
+    this.#loop.start(Infinity);
+    return consumed;
+  }
+
+  /**
    * From now on a pending `receive` or `serve` does not keep the process alive.
    *
    * @ignore For the typed layer.
@@ -611,17 +626,6 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     if (status === 1) return new ServerRequest(this.#home);
     if (status < 0) throw callFailure(status, "receive a request");
     return null;
-  }
-
-  /**
-   * A request without a promise for it. Null: there is none, who waits already comes first, or the
-   * event loop's other work is to come in between.
-   */
-  #takeInTurn(): ServerRequest | null {
-    if (this.#waits.isPending || this.#takenInARow >= takenInARowMax) return null;
-    const request = this.#receive(0);
-    if (request) this.#takenInARow += 1;
-    return request;
   }
 
   /** Up to `max` requests, `requests` included. */
@@ -648,7 +652,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     options?.signal?.throwIfAborted();
     // Who waits already comes first, and the event loop's other work comes in between.
     const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
-    if (!this.#waits.hasReceivers && mayTake) {
+    if (!this.#waits.hasTakers && mayTake) {
       const requests = this.#take(max);
       if (requests.length > 0) {
         this.#takenInARow += 1;

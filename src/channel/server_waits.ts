@@ -9,69 +9,89 @@ import { closedError } from "./channel.ts";
 import type { Waits } from "./loop.ts";
 import type { ServerRequest } from "./request.ts";
 
-interface Receiver {
-  readonly max: number;
+/** Gets requests as they come, one at a time, as long as there is room. */
+export interface Consumer {
+  /** Whether it takes another. */
+  readonly hasRoom: boolean;
+  take(request: ServerRequest): void;
+}
+
+/** Somebody who waits for requests. */
+interface Taker {
   readonly deadline: number;
   readonly stopListening: (() => void) | null;
-  resolve(requests: ServerRequest[]): void;
+  /** Takes what there is, and says how much that was. */
+  take(): number;
+  /** Nothing has come in time. */
+  expire(): void;
+  /** The server was closed. */
+  close(): void;
   reject(error: unknown): void;
 }
+
+/** Requests that consumers get before the event loop's other work has its turn. */
+const consumedAtOnce = 64;
 
 /** The pending promises of one server. */
 export class ServerWaits implements Waits {
   readonly #takeMany: (max: number) => ServerRequest[];
+  readonly #takeOne: () => ServerRequest | null;
   /** In the order of the calls, which is the order in which they get requests. */
-  readonly #receivers: Set<Receiver> = new Set();
+  readonly #takers: Set<Taker> = new Set();
   /** With the deadlines of their clients. */
   readonly #watched: Map<ServerRequest, number> = new Map();
 
-  /** @param takeMany what the ring has, up to a number */
-  constructor(takeMany: (max: number) => ServerRequest[]) {
+  /**
+   * @param takeMany what the ring has, up to a number
+   * @param takeOne the oldest of the ring
+   */
+  constructor(takeMany: (max: number) => ServerRequest[], takeOne: () => ServerRequest | null) {
     this.#takeMany = takeMany;
+    this.#takeOne = takeOne;
   }
 
   /** Whether the process stays alive for promises that wait for requests. */
   isReferenced = true;
 
   get isPending(): boolean {
-    return this.isReferenced && this.#receivers.size > 0;
+    return this.isReferenced && this.#takers.size > 0;
   }
 
   /** Somebody waits already, and comes first. */
-  get hasReceivers(): boolean {
-    return this.#receivers.size > 0;
+  get hasTakers(): boolean {
+    return this.#takers.size > 0;
   }
 
   get isWaiting(): boolean {
-    return this.#receivers.size > 0 || this.#watched.size > 0;
+    return this.#takers.size > 0 || this.#watched.size > 0;
   }
 
   get wanted(): number {
-    return this.#receivers.size > 0 ? armRequests : 0;
+    return this.#takers.size > 0 ? armRequests : 0;
   }
 
-  poll(): boolean {
-    let hit = false;
+  /** How many will come is for the clients to know. */
+  readonly outstanding: number = 0;
+
+  poll(): number {
+    let hits = 0;
     for (const request of this.#watched.keys()) {
       if (!request.isAnswered && !request.checkAbort()) continue;
       this.#watched.delete(request);
-      hit = true;
+      hits += 1;
     }
-    for (const receiver of this.#receivers) {
-      let requests: ServerRequest[];
+    for (const taker of this.#takers) {
       try {
-        requests = this.#takeMany(receiver.max);
+        const taken = taker.take();
+        hits += taken;
+        if (taken === 0 || hits >= consumedAtOnce) break;
       } catch (error) {
-        this.#end(receiver);
-        receiver.reject(error);
-        return true;
+        this.#end(taker);
+        taker.reject(error);
+        return hits + 1;
       }
-      if (requests.length === 0) break;
-      this.#end(receiver);
-      receiver.resolve(requests);
-      hit = true;
     }
-    return hit;
+    return hits;
   }
 
   hasMissed(): boolean {
@@ -86,13 +106,13 @@ export class ServerWaits implements Waits {
       if (deadline > now) next = Math.min(next, deadline);
       else if (request.isAnswered || request.checkAbort()) this.#watched.delete(request);
     }
-    for (const receiver of this.#receivers) {
-      if (receiver.deadline > now) {
-        next = Math.min(next, receiver.deadline);
+    for (const taker of this.#takers) {
+      if (taker.deadline > now) {
+        next = Math.min(next, taker.deadline);
         continue;
       }
-      this.#end(receiver);
-      receiver.resolve([]);
+      this.#end(taker);
+      taker.expire();
     }
     return next;
   }
@@ -103,15 +123,73 @@ export class ServerWaits implements Waits {
   /** Waits for requests; resolves with none when the time is over. */
   add(max: number, deadline: number, signal: AbortSignal | undefined): Promise<ServerRequest[]> {
     return new Promise((resolve, reject) => {
-      const stopListening = signal
-        ? onAbort(signal, () => {
+      const receiver: Taker = {
+        deadline,
+        stopListening: this.#onAbort(signal, () => {
           this.#end(receiver);
-          reject(signal.reason);
-          this.onSettled();
-        })
-        : null;
-      const receiver: Receiver = { max, deadline, stopListening, resolve, reject };
-      this.#receivers.add(receiver);
+          reject(signal!.reason);
+        }),
+        take: () => {
+          const requests = this.#takeMany(max);
+          if (requests.length === 0) return 0;
+          this.#end(receiver);
+          resolve(requests);
+          return requests.length;
+        },
+        expire: () => resolve([]),
+        close: () => reject(closedError("server")),
+        reject,
+      };
+      this.#takers.add(receiver);
+    });
+  }
+
+  /**
+   * Hands requests to `consumer` the moment that they are seen. Resolves when it has no room, when
+   * `signal` aborts, and when the server is closed.
+   */
+  consume(consumer: Consumer, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const taker: Taker = {
+        deadline: Infinity,
+        stopListening: this.#onAbort(signal, () => {
+          this.#end(taker);
+          resolve();
+        }),
+        take: () => this.#feed(taker, consumer),
+        expire: resolve,
+        close: resolve,
+        reject,
+      };
+      this.#takers.add(taker);
+    });
+  }
+
+  #feed(taker: Taker, consumer: Consumer): number {
+    let taken = 0;
+    // A handler may have ended this wait, or the server.
+    while (taken < consumedAtOnce && this.#takers.has(taker)) {
+      const request = this.#takeOne();
+      if (!request) break;
+      taken += 1;
+      consumer.take(request);
+      if (!consumer.hasRoom && this.#takers.has(taker)) {
+        this.#end(taker);
+        taker.expire();
+      } else if (this.#takers.size > 1) {
+        // The others' turn, and then again this one's.
+        if (this.#takers.delete(taker)) this.#takers.add(taker);
+        break;
+      }
+    }
+    return taken;
+  }
+
+  #onAbort(signal: AbortSignal | undefined, end: () => void): (() => void) | null {
+    if (!signal) return null;
+    return onAbort(signal, () => {
+      end();
+      this.onSettled();
     });
   }
 
@@ -121,16 +199,16 @@ export class ServerWaits implements Waits {
   }
 
   close(): void {
-    for (const receiver of this.#receivers) {
-      receiver.stopListening?.();
-      receiver.reject(closedError("server"));
+    for (const taker of this.#takers) {
+      taker.stopListening?.();
+      taker.close();
     }
-    this.#receivers.clear();
+    this.#takers.clear();
     this.#watched.clear();
   }
 
-  #end(receiver: Receiver): void {
-    receiver.stopListening?.();
-    this.#receivers.delete(receiver);
+  #end(taker: Taker): void {
+    taker.stopListening?.();
+    this.#takers.delete(taker);
   }
 }

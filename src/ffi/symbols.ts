@@ -152,6 +152,7 @@ export const symbols = {
     parameters: [/* handle */ "f64", /* calls */ "buffer", /* length */ "u32"],
     result: "i32",
   },
+  tandem_linger: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
   tandem_arm: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
   tandem_trim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_disarm: { parameters: [/* handle */ "f64"], result: "void" },

@@ -112,9 +112,7 @@ export class Host {
 
   async #run(): Promise<void> {
     try {
-      for (;;) {
-        for (const request of await this.#server.receiveMany(hostSlots)) this.#handle(request);
-      }
+      await this.#server.consume({ hasRoom: true, take: (request) => this.#handle(request) });
     } catch (error) {
       // Closed, which is how it ends; or damaged, and whoever waits finds out.
       if (!this.#endpoint.isClosed) this.#server.close();

@@ -6,6 +6,7 @@
 import type { ServerRequest } from "../channel/request.ts";
 import { Gate } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
+import type { Consumer } from "../channel/server_waits.ts";
 import type { Stats } from "../channel/stats.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
@@ -31,9 +32,6 @@ import { channelOptions, checkEndOptions, type ServiceOptions } from "./options.
 import { type Parcel, readAnnouncement } from "./peer.ts";
 import { codeOfRefusal, replyMessage } from "./replies.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
-
-/** Requests that are taken at once; the event loop's other work comes in between. */
-const batch = 64;
 
 /** A call that has been read. */
 interface Called {
@@ -133,28 +131,23 @@ export class Service implements AsyncDisposable {
 
   async #run(): Promise<void> {
     const { signal } = this.#stopping;
+    const gate = this.#gate;
+    const consumer: Consumer = {
+      get hasRoom() {
+        return !gate.isFull;
+      },
+      take: (request) => this.#handle(request),
+    };
     try {
       while (!signal.aborted) {
-        const room = this.#gate.room;
-        if (room === 0) await this.#gate.change();
-        else await this.#take(Math.min(room, batch), signal);
+        if (this.#gate.isFull) await this.#gate.change();
+        else await this.#server.consume(consumer, signal);
       }
       while (!this.#gate.isEmpty) await this.#gate.change();
     } finally {
       this.#endpoint.close();
       this.#server.close();
     }
-  }
-
-  async #take(max: number, signal: AbortSignal): Promise<void> {
-    let requests: ServerRequest[];
-    try {
-      requests = await this.#server.receiveMany(max, { signal });
-    } catch (error) {
-      if (signal.aborted) return;
-      throw error;
-    }
-    for (const request of requests) this.#handle(request);
   }
 
   #handle(request: ServerRequest): void {
