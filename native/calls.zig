@@ -16,11 +16,14 @@ const SlotsType = slots.SlotsType;
 const TrimType = @import("trim.zig").TrimType;
 const WaitType = @import("wait.zig").WaitType;
 
-/// How long an event loop looks on end: more than a round trip between two processors, and little
-/// for the loop's other work to wait for.
-const linger_ns = 3 * std.time.ns_per_us;
-/// A round trip through a peer on the same processor is shorter, other work longer.
-const crowded_ns = 50 * std.time.ns_per_us;
+/// Looks on end of an event loop, some 3 µs: more than a round trip between two processors, and
+/// little for the loop's other work to wait for.
+const linger_turns = 100;
+/// A yield that took more gave the processor to others than a peer.
+const peer_ns = std.time.ns_per_ms;
+/// How long not to yield after one that served others.
+const yield_pause_ns_min = 20 * std.time.ns_per_ms;
+const yield_pause_ns_max = std.time.ns_per_s;
 
 pub fn CallsType(comptime Shared: type) type {
     return struct {
@@ -311,39 +314,55 @@ pub fn CallsType(comptime Shared: type) type {
         }
 
         /// Looks on end for something to do, for an event loop that expects it any moment: shorter than
-        /// a turn of the loop would be. Who is to bring it may share this processor and needs it first;
-        /// which of the two ways brought something the last time comes first.
+        /// a turn of the loop would be. A peer on this very processor cannot bring anything meanwhile,
+        /// and has it first.
         pub fn linger(handle: *Handle, what: u32) i32 {
             if (what & abi.arm_requests == 0 and handle.call_count == 0) return abi.linger_nothing;
-            if (handle.yields_first) {
-                const crowded = yield_to_others();
+            if (shares_processor(handle)) {
+                const yielded = yield_to_peer(handle, what);
+                if (yielded != abi.linger_nothing) return yielded;
+            }
+            for (0..linger_turns) |_| {
+                Shared.pause();
                 if (has_come(handle, what)) return abi.linger_work;
-                if (crowded) return abi.linger_crowded;
             }
-            const begin_ns = Shared.now_ns();
-            while (Shared.now_ns() -% begin_ns < linger_ns) {
-                // The clock is dearer than a look.
-                for (0..8) |_| {
-                    Shared.pause();
-                    if (!has_come(handle, what)) continue;
-                    handle.yields_first = false;
-                    return abi.linger_work;
-                }
-            }
-            if (handle.yields_first) return abi.linger_nothing;
-            const crowded = yield_to_others();
-            if (has_come(handle, what)) {
-                handle.yields_first = true;
-                return abi.linger_work;
-            }
-            return if (crowded) abi.linger_crowded else abi.linger_nothing;
+            return abi.linger_nothing;
         }
 
-        /// True: it took so long that somebody else has a use for the processor.
-        fn yield_to_others() bool {
-            const begin_ns = Shared.now_ns();
+        /// To yield is to stand last: the collectors and compilers of this process, which may share the
+        /// processor as well, have it for a whole slice of time then. Where they do, sleeping is better.
+        fn yield_to_peer(handle: *Handle, what: u32) i32 {
+            const before_ns = Shared.now_ns();
+            if (before_ns < handle.yield_after_ns) return abi.linger_crowded;
             Shared.yield();
-            return Shared.now_ns() -% begin_ns > crowded_ns;
+            const took_ns = Shared.now_ns() -% before_ns;
+            const has = has_come(handle, what);
+            if (took_ns > peer_ns) {
+                handle.yield_pause_ns = std.math.clamp(handle.yield_pause_ns * 2, yield_pause_ns_min, yield_pause_ns_max);
+                handle.yield_after_ns = before_ns + took_ns + handle.yield_pause_ns;
+                return if (has) abi.linger_work else abi.linger_crowded;
+            }
+            if (has) handle.yield_pause_ns = 0;
+            return if (has) abi.linger_work else abi.linger_nothing;
+        }
+
+        /// As far as is known: a participant that has been moved since has not said so yet.
+        fn shares_processor(handle: *Handle) bool {
+            const own = Shared.processor() +% 1;
+            if (own != handle.processor) {
+                handle.processor = own;
+                Shared.store(u32, &handle.map.participant(handle.index).processor, own, .monotonic);
+            }
+            const looked_at = @min(Participants.used_count(handle), 8);
+            for (0..looked_at) |position| {
+                const index: words.ParticipantIndex = @intCast(position);
+                if (index == handle.index) continue;
+                const entry = handle.map.participant(index);
+                // Hints, both of them.
+                if (Shared.load(u32, &entry.processor, .monotonic) != own) continue;
+                if (Shared.load(words.ParticipantWord, &entry.word, .monotonic).state == .joined) return true;
+            }
+            return false;
         }
 
         /// A hint: of many calls it looks at few, as each look takes a cache line from who is to write there.

@@ -88,8 +88,10 @@ pub const Handle = struct {
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.
     spin_turns: u32 = @import("wait.zig").spin_turns_max,
-    /// An event loop's last wait was ended by who shares its processor: see `Calls.linger`.
-    yields_first: bool = false,
+    /// What this participant's entry says of its processor, and when to yield again: see `Calls.linger`.
+    processor: u32 = 0,
+    yield_after_ns: u64 = 0,
+    yield_pause_ns: u64 = 0,
     /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
     responsible: bool = false,
 

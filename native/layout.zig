@@ -78,7 +78,9 @@ pub const Participant = extern struct {
     bell: u32,
     /// For display alone; nothing is decided by it.
     pid: u32,
-    reserved: [44]u8,
+    /// One more than the processor that its event loop was last seen waiting on; 0: unknown. A hint.
+    processor: u32,
+    reserved: [40]u8,
     /// On a line of its own: everybody who publishes reads it.
     wait: words.WaitWord,
     notify: words.NotifyWord,

@@ -110,6 +110,7 @@ pub const Real = struct {
     pub const yield_turns = 50;
 
     pub const yield = sys.sched_yield;
+    pub const processor = sys.processor;
     pub const now_ns = sys.monotonic_ns;
     pub const futex_wait = sys.futex_wait;
     pub const futex_wake = sys.futex_wake_all;

@@ -374,6 +374,15 @@ pub fn monotonic_ns() u64 {
     return @as(u64, @intCast(time.sec)) * std.time.ns_per_s + @as(u64, @intCast(time.nsec));
 }
 
+/// The processor that runs this thread at the moment.
+pub fn processor() u32 {
+    const SchedGetcpu = *const fn () callconv(.c) c_int;
+    if (host.function(SchedGetcpu, "sched_getcpu")) |quick| return @bitCast(quick());
+    var number: u32 = 0;
+    _ = linux.syscall3(.getcpu, @intFromPtr(&number), 0, 0);
+    return number;
+}
+
 pub fn sleep_ns(duration_ns: u64) void {
     const time: linux.kernel_timespec = .{
         .sec = @intCast(duration_ns / std.time.ns_per_s),

@@ -88,6 +88,7 @@ pub const SharedMemory = struct {
     pub const copy_out = Real.copy_out;
     pub const pause = Real.pause;
     pub const yield = Real.yield;
+    pub const processor = Real.processor;
     pub const now_ns = Real.now_ns;
     pub const futex_wait = Real.futex_wait;
     pub const byte_locked = Real.byte_locked;

@@ -35,6 +35,18 @@ for (const { server, client, title } of pairs) {
     });
   }
 
+  for (const count of [1, 4, 64]) {
+    test(`${title}: timers have their turn while ${count} calls follow one another`, async () => {
+      const target = newTarget();
+      const serving = await startServer(server, target, "serve");
+      const calling = await startClient(client, target, "promise");
+      assertEquals(await calling.ask({ op: "ticks", count }), { count });
+      assertEquals(await calling.ask({ op: "request", payload: "stop" }), { text: "stopping" });
+      calling.end();
+      await Promise.all([serving.ended(), calling.ended()]);
+    });
+  }
+
   test(`${title}: serveSync ends when nothing comes`, async () => {
     const target = newTarget();
     using _maker = Server.create(target);

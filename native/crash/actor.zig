@@ -17,7 +17,7 @@
 //! allocate H C LENGTH · publish H C LENGTH DELIVERIES TIMEOUT [one-way]
 //! call C SLOT LOW HIGH                 a call of somebody else's
 //! receive H C TIMEOUT · reserve H C LENGTH · reply H C PAYLOAD|echo · fail H C
-//! bell H fifo|datagram · lie-down H [requests] [room] · get-up H
+//! bell H fifo|datagram · linger H [requests] · lie-down H [requests] [room] · get-up H
 //! watch H · hung-up H · watch-call H C · poll H
 //! notify-fd H · adopt H own|peer · drain H · notify H
 //! sleep MILLISECONDS
@@ -100,6 +100,7 @@ const Word = enum {
     reply,
     fail,
     bell,
+    linger,
     @"lie-down",
     @"get-up",
     watch,
@@ -288,6 +289,10 @@ fn obey(command: []const u8) !i64 {
         .bell => {
             const handle = try arguments.handle();
             return made(library.tandem_bell(handle, @backingInt(try arguments.choice(BellKind))));
+        },
+        .linger => {
+            const handle = try arguments.handle();
+            return library.tandem_linger(handle, try arguments.flags(ArmFlag));
         },
         .@"lie-down" => {
             const handle = try arguments.handle();

@@ -73,6 +73,7 @@ pub extern fn tandem_reply(
 pub extern fn tandem_reserve(handle: f64, slot: u32, length: u32) i32;
 pub extern fn tandem_watch_call(handle: f64, slot: u32, generation_low: u32, generation_high: u32) i32;
 pub extern fn tandem_poll(handle: f64, out: [*]u32, out_words: u32) i32;
+pub extern fn tandem_linger(handle: f64, what: u32) i32;
 pub extern fn tandem_arm(handle: f64, what: u32) i32;
 pub extern fn tandem_disarm(handle: f64) void;
 pub extern fn tandem_bell(handle: f64, kind: u32) i32;

@@ -26,6 +26,7 @@ pub const Operation = enum {
     held,
     watch_call,
     poll,
+    linger,
     arm,
     disarm,
     bell,
@@ -233,6 +234,11 @@ pub const Actor = struct {
                 const found = library.tandem_poll(address, &ended, ended.len);
                 if (found > ended.len / 3) @panic("more ended calls than there is place for");
                 return found;
+            },
+            .linger => {
+                const result = library.tandem_linger(address, random.uintLessThan(u32, 4));
+                if (result < abi.linger_nothing or result > abi.linger_crowded) @panic("an unknown result of linger");
+                return result;
             },
             .arm => {
                 const result = library.tandem_arm(address, random.uintLessThan(u32, 4));

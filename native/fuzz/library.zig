@@ -24,6 +24,7 @@ pub extern fn tandem_reserve(f64, u32, u32) i32;
 pub extern fn tandem_held(f64, u32, u32, u32, *Control) i32;
 pub extern fn tandem_watch_call(f64, u32, u32, u32) i32;
 pub extern fn tandem_poll(f64, [*]u32, u32) i32;
+pub extern fn tandem_linger(f64, u32) i32;
 pub extern fn tandem_arm(f64, u32) i32;
 pub extern fn tandem_disarm(f64) void;
 pub extern fn tandem_bell(f64, u32) i32;

@@ -210,6 +210,10 @@ pub const SharedMemory = struct {
         pass();
     }
 
+    pub fn processor() u32 {
+        return 0;
+    }
+
     pub fn yield() void {
         state.now_ns += 1_000;
         pass();

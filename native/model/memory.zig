@@ -142,6 +142,10 @@ pub const Model = struct {
     pub const yield_turns = 0;
     pub const yield = pause;
 
+    pub fn processor() u32 {
+        return 0;
+    }
+
     pub fn now_ns() u64 {
         return ask(.{ .kind = .now });
     }

@@ -67,15 +67,18 @@ class Waiter implements CallPlace {
   /** The next that waits for the same call. */
   next: Waiter | null = null;
   stopListening: (() => void) | null = null;
-  readonly resolve: (answer: Bytes, isPrivate: boolean) => void;
-  readonly reject: (error: unknown) => void;
+  /** Of one that reads; the others have a promise. */
+  readonly reader: AnswerReader | null;
+  readonly resolve: ((answer: Bytes) => void) | null;
+  readonly #reject: ((error: unknown) => void) | null;
 
   constructor(
     { slot, low, high }: CallPlace,
     want: Want,
     { keep, into, deadline, ownsCall, endsCall, isBackground = false }: WaiterOptions,
-    resolve: (answer: Bytes, isPrivate: boolean) => void,
-    reject: (error: unknown) => void,
+    reader: AnswerReader | null,
+    resolve: ((answer: Bytes) => void) | null,
+    reject: ((error: unknown) => void) | null,
   ) {
     this.slot = slot;
     this.low = low;
@@ -87,8 +90,14 @@ class Waiter implements CallPlace {
     this.ownsCall = ownsCall;
     this.endsCall = endsCall;
     this.isBackground = isBackground;
+    this.reader = reader;
     this.resolve = resolve;
-    this.reject = reject;
+    this.#reject = reject;
+  }
+
+  reject(error: unknown): void {
+    if (this.reader) this.reader.fail(error);
+    else this.#reject!(error);
   }
 }
 
@@ -107,6 +116,8 @@ interface RoomWaiter {
 /** Short answers are copied here by the native side, in the same call that frees the slot. */
 const scratch: Bytes = new Uint8Array(4096);
 const nothing: Bytes = new Uint8Array(0);
+/** The front of {@linkcode scratch}; answers of one length come often after one another. */
+let scratchView: Bytes = nothing;
 
 /** How many ended calls are asked for at once; the native side writes three words for each. */
 const batch = 256;
@@ -225,7 +236,7 @@ export class CallWaits implements Waits {
     signal: AbortSignal | undefined,
   ): Promise<Bytes> {
     return new Promise((resolve, reject) => {
-      this.#add(new Waiter(place, want, options, resolve, reject), signal);
+      this.#add(new Waiter(place, want, options, null, resolve, reject), signal);
     });
   }
 
@@ -236,9 +247,7 @@ export class CallWaits implements Waits {
     signal: AbortSignal | undefined,
     reader: AnswerReader,
   ): void {
-    const read = (bytes: Bytes, isPrivate: boolean) => reader.read(bytes, isPrivate);
-    const fail = (error: unknown) => reader.fail(error);
-    this.#add(new Waiter(place, "reading", options, read, fail), signal);
+    this.#add(new Waiter(place, "reading", options, reader, null, null), signal);
   }
 
   #add(waiter: Waiter, signal: AbortSignal | undefined): void {
@@ -364,14 +373,14 @@ export class CallWaits implements Waits {
     for (let waiter: Waiter | null = first; waiter; waiter = waiter.next) {
       waiter.stopListening?.();
       try {
-        if (waiter.want === "reading") {
-          readAnswer(this.#channel, waiter, waiter.resolve);
+        if (waiter.reader) {
+          readAnswer(this.#channel, waiter, waiter.reader);
           continue;
         }
         const answer = waiter.want === "answer"
           ? takeAnswer(this.#channel, waiter, 0, waiter.into, waiter.ownsCall)
           : (checkReady(this.#channel, waiter, 0), nothing);
-        waiter.resolve(answer!, true);
+        waiter.resolve!(answer!);
       } catch (error) {
         waiter.reject(error);
       }
@@ -411,21 +420,24 @@ export function takeAnswer(
 function readAnswer(
   channel: Channel,
   place: CallPlace,
-  read: (bytes: Bytes, isPrivate: boolean) => void,
+  reader: AnswerReader,
 ): void {
   checkOpen(channel, "call");
   const { native, address, words } = channel;
   const { slot, low, high } = place;
   const length = scratch.byteLength;
   const status = native.tandem_get(address, slot, low, high, 0, scratch, length, words);
-  if (status >= 0) return read(scratch.subarray(0, status), true);
+  if (status >= 0) {
+    if (scratchView.byteLength !== status) scratchView = scratch.subarray(0, status);
+    return reader.read(scratchView, true);
+  }
   if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
     const answer = answerFailed(channel, place, status, scratch, false, true);
     if (answer === null) throw callFailure(-Status.cancelled, "get an answer");
-    return read(answer, true);
+    return reader.read(answer, true);
   }
   try {
-    read(channel.memory.response(slot, words[Control.length]!), false);
+    reader.read(channel.memory.response(slot, words[Control.length]!), false);
   } finally {
     // What reads it may close the handle.
     if (channel.isOpen) native.tandem_cancel(address, slot, low, high, cancelRelease);

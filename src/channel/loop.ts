@@ -53,6 +53,8 @@ const probeEvery = 16;
  * so much has been settled since the loop's timers and sockets had their turn.
  */
 const hitsPerTurn = 32;
+/** Or such a time has passed, in milliseconds. */
+const turnMax = 0.1;
 /**
  * With more than this at once looks have to come less often: each of them takes cache lines away from
  * who is writing answers, and many answers share the price of a turn.
@@ -102,6 +104,8 @@ export class Loop {
   /** How much may be settled still before the event loop has to have a turn. */
   #hitsLeft = 0;
   #microtasksLeft = 0;
+  /** When the first look of this turn found nothing; 0: none has. */
+  #turnBegan = 0;
 
   /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
    * is pending. */
@@ -127,10 +131,7 @@ export class Loop {
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
     this.#waits = waits;
-    this.#tick = () => {
-      this.#hitsLeft = hitsPerTurn;
-      this.#look();
-    };
+    this.#tick = () => this.#lookInNewTurn();
     this.#microtask = () => {
       this.#microtasksLeft -= 1;
       if (this.#microtasksLeft > 0) queueMicrotask(this.#microtask);
@@ -149,7 +150,9 @@ export class Loop {
       return;
     }
     this.#wakeUp();
-    this.#lookSoon();
+    // Not at once: calls that are made together are waited for together.
+    if (this.#hitsLeft > 0) this.#lookSoon();
+    else this.#nextTurn();
   }
 
   /** A blocking call has used the handle's wait word meanwhile. */
@@ -201,7 +204,6 @@ export class Loop {
     this.#cancelSlice?.();
     this.#cancelSlice = null;
     this.#misses = 0;
-    this.#hitsLeft = hitsPerTurn;
   }
 
   /** Ends a sleep. */
@@ -219,10 +221,18 @@ export class Loop {
     queueMicrotask(this.#microtask);
   }
 
+  #lookInNewTurn(): void {
+    this.#hitsLeft = hitsPerTurn;
+    this.#turnBegan = 0;
+    this.#look();
+  }
+
   #look(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hits = this.#waits.poll() || this.#pollLater();
     if (!this.#channel.isOpen) return;
+    // Also when nothing else is pending: the next call may follow at once, and the next, for ever.
+    this.#hitsLeft -= hits;
     if (!this.#waits.isWaiting) {
       this.#state = "idle";
       this.#rest();
@@ -237,7 +247,6 @@ export class Loop {
     // What was there at once is no merit of waiting for it.
     if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
     this.#misses = 0;
-    this.#hitsLeft -= hits;
     const areFew = hits === 1 && this.#waits.outstanding <= fewAtOnce;
     if (areFew && this.#hitsLeft > 0) this.#lookSoon();
     else this.#nextTurn();
@@ -248,10 +257,17 @@ export class Loop {
     if (!this.#channel.isOpen || !this.#waits.isWaiting) return 0;
     this.#misses += 1;
     if (this.#budget === 0) return 0;
-    if (this.#misses === 1) this.#lookUntil = performance.now() + this.#budget;
+    if (this.#misses === 1) this.#startLooking();
     const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
     if (found === lingerCrowded) this.#lookUntil = 0;
     return found === lingerWork ? this.#waits.poll() : 0;
+  }
+
+  #startLooking(): void {
+    const now = performance.now();
+    this.#lookUntil = now + this.#budget;
+    if (this.#turnBegan === 0) this.#turnBegan = now;
+    else if (now - this.#turnBegan > turnMax) this.#hitsLeft = 0;
   }
 
   /** After a look that found nothing: whether it was the last. */
@@ -338,7 +354,7 @@ export class Loop {
   #rung(): void {
     if (this.#state !== "asleep") return;
     this.#wakeUp();
-    this.#look();
+    this.#lookInNewTurn();
   }
 
   /** The process stays alive for pending promises and for nothing else. */

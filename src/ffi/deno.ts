@@ -52,10 +52,11 @@ interface Global {
 const global: Global = globalThis as unknown as Global;
 
 /**
- * After so many turns in a row that were due at once, Deno is made to wait for one: while something
- * is due it looks at sockets every sixtieth turn only, and requests of others would wait for ours.
+ * After so many milliseconds of turns that were due at once, Deno is made to wait for one: while
+ * something is due it looks at sockets every sixtieth turn only, and requests of others would wait
+ * for ours.
  */
-const turnsBetweenPulses = 16;
+const betweenPulses = 1;
 const pulse = new Uint8Array(1);
 
 /** A pipe or socket in the loop, through `node:net`: Deno's own APIs take no descriptor. */
@@ -63,7 +64,7 @@ class SocketWatch implements Watch {
   readonly #socket: Socket;
   #isOpen = true;
   #isReferenced = false;
-  #turns = 0;
+  #lastPulse = 0;
   /** Runs when the pulse has come back. */
   #beat: (() => void) | null = null;
 
@@ -106,11 +107,12 @@ class SocketWatch implements Watch {
 
   /** A turn of the bell's owner. Only a bell can be written to by its owner. */
   nextTurn(callback: () => void): void {
-    this.#turns += 1;
-    if (this.#turns % turnsBetweenPulses !== 0 || this.#beat !== null || !this.#isOpen) {
+    const now = performance.now();
+    if (now - this.#lastPulse < betweenPulses || this.#beat !== null || !this.#isOpen) {
       global.setImmediate(callback);
       return;
     }
+    this.#lastPulse = now;
     this.#beat = callback;
     this.#socket.ref(); // as a pending immediate would keep the process alive
     this.#socket.write(pulse);

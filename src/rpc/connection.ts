@@ -361,7 +361,7 @@ class PendingCall implements AnswerReader {
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
-    this.#settle(() => readMessage(this.#endpoint!.reads, bytes, isPrivate));
+    this.#settle(bytes, isPrivate, null);
   }
 
   fail(error: unknown): void {
@@ -369,10 +369,13 @@ class PendingCall implements AnswerReader {
     this.#reject(error);
   }
 
-  #settle(open: () => Reading): void {
+  /** @param blobs of a parcel: its byte strings, which came one by one */
+  #settle(message: Bytes, isPrivate: boolean, blobs: readonly Bytes[] | null): void {
     const { reads } = this.#endpoint!;
     try {
-      const reading = open();
+      const reading = blobs
+        ? readParcel(reads, message, blobs)
+        : readMessage(reads, message, isPrivate);
       if (reading.kind === Kind.parcel) return this.#fetch(reading);
       const result = this.#result(reading);
       this.#finish(result);
@@ -424,7 +427,7 @@ class PendingCall implements AnswerReader {
     const left = this.deadline - performance.now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
     endpoint.peer(announcement.host).fetch(announcement, options).then(
-      ({ tree, blobs }) => this.#settle(() => readParcel(endpoint.reads, tree, blobs)),
+      ({ tree, blobs }) => this.#settle(tree, true, blobs),
       (error) => this.fail(error),
     );
   }

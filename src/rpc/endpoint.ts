@@ -213,6 +213,6 @@ export class Reads implements DecodeHooks {
 
   /** The message made no sense. */
   forget(): void {
-    this.#streams = [];
+    if (this.#streams.length > 0) this.#streams = [];
   }
 }

@@ -13,7 +13,7 @@ import { copyMessage, messageBytes } from "./message.ts";
 
 /** Sends a sealed message as the answer. False: nobody waits for it any more. */
 export function replyMessage(request: ServerRequest, encoder: Encoder): boolean {
-  if (encoder.blobs.length === 0) return request.reply(encoder.bytes.subarray(0, encoder.length));
+  if (encoder.blobs.length === 0) return request.reply(encoder.written);
   const answer = request.allocate(messageBytes(encoder));
   copyMessage(encoder, answer);
   return request.reply(answer);

@@ -24,8 +24,7 @@ export function sendMessage(
   isBackground: boolean,
 ): void {
   if (encoder.blobs.length === 0) {
-    const message = encoder.bytes.subarray(0, encoder.length);
-    return client.requestReading(message, options, reader, isBackground);
+    return client.requestReading(encoder.written, options, reader, isBackground);
   }
   const length = messageBytes(encoder);
   const draft = tryAllocate(client, length);

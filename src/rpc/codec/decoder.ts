@@ -87,7 +87,7 @@ export class Decoder {
 
   /** Forgets the message. */
   forget(): void {
-    this.#met.length = 0;
+    if (this.#met.length > 0) this.#met.length = 0;
     this.#hooks = null;
     this.#blobs = noBlobs;
   }

@@ -45,6 +45,7 @@ export class Encoder {
   blobBytes = 0;
 
   #view = new DataView(this.bytes.buffer);
+  #written: Bytes = this.bytes;
   #hooks: EncodeHooks | null = null;
   #isGuarded = false;
   /** Everything with an identity, in the order in which it was met. */
@@ -52,6 +53,16 @@ export class Encoder {
   #places: Map<object, number> | null = null;
   /** Where in the value the encoder is, for errors. */
   readonly #path: (string | number)[] = [];
+
+  /** What has been written, without the byte strings; valid until something else is. */
+  get written(): Bytes {
+    const { bytes, length } = this;
+    // Messages of one length come often after one another, and a view is dear.
+    if (this.#written.byteLength !== length || this.#written.buffer !== bytes.buffer) {
+      this.#written = bytes.subarray(0, length);
+    }
+    return this.#written;
+  }
 
   /** Begins a message after `header` bytes that the caller writes itself. */
   begin(hooks: EncodeHooks, header: number): void {
@@ -62,11 +73,12 @@ export class Encoder {
   /** Forgets the message and everything that it refers to. */
   end(): void {
     this.#hooks = null;
-    this.blobs.length = 0;
-    this.blobBytes = 0;
-    this.#met.length = 0;
     this.#places = null;
-    this.#path.length = 0;
+    // To set a length costs something even where it stays what it was.
+    if (this.blobs.length > 0) this.blobs.length = 0;
+    if (this.#met.length > 0) this.#met.length = 0;
+    if (this.#path.length > 0) this.#path.length = 0;
+    this.blobBytes = 0;
     if (this.bytes.byteLength <= bytesKept) return;
     this.bytes = new Uint8Array(bytesAtFirst);
     this.#view = new DataView(this.bytes.buffer);

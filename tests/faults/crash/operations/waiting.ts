@@ -10,7 +10,7 @@ const bells = ["fifo", "datagram"] as const;
 
 export const waiting: readonly Operation[] = [
   ...bells.flatMap((bell): Operation[] => [{
-    name: `lie down as a client with a ${bell}, and get up`,
+    name: `linger and lie down as a client with a ${bell}, and get up`,
     prepare: async (scene) => {
       const victim = await scene.joined("client");
       await victim.expect("send 0 0 hold 2 - watched", ...sent);
@@ -21,13 +21,14 @@ export const waiting: readonly Operation[] = [
     steps: [
       [`bell 0 ${bell}`, 0],
       ["watch 0", -1],
+      ["linger 0", 0],
       ["lie-down 0", 0],
       ["get-up 0", 0],
       ["lie-down 0 room", 0],
       ["get-up 0", 0],
     ],
   }, {
-    name: `lie down as a server with a ${bell}, and get up`,
+    name: `linger and lie down as a server with a ${bell}, and get up`,
     prepare: async (scene) => {
       await scene.rest();
       return await scene.joined("server");
@@ -35,6 +36,7 @@ export const waiting: readonly Operation[] = [
     steps: [
       [`bell 0 ${bell}`, 0],
       ["watch 0", -1],
+      ["linger 0 requests", 0],
       ["lie-down 0 requests", 0],
       ["get-up 0", 0],
     ],
