@@ -97,11 +97,11 @@ pub fn CallsType(comptime Shared: type) type {
                     announced = true;
                     continue;
                 }
-                Wait.sleep(handle, &slice, request.deadline_ns);
+                const rung = Wait.sleep(handle, &slice, request.deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
-                tidy(handle);
+                tidy(handle, rung);
             }
         }
 
@@ -133,11 +133,11 @@ pub fn CallsType(comptime Shared: type) type {
                     if (!over(handle, call)) return error.Timeout;
                     return if (time_out(handle, call)) error.Timeout;
                 }
-                Wait.sleep(handle, &slice, deadline_ns);
+                const rung = Wait.sleep(handle, &slice, deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
-                tidy(handle);
+                tidy(handle, rung);
                 reinsert_lost(handle, call);
                 _ = nudge(handle);
             }
@@ -205,28 +205,35 @@ pub fn CallsType(comptime Shared: type) type {
                     continue;
                 }
                 if (passed(deadline_ns)) return null;
-                Wait.sleep(handle, &slice, deadline_ns);
+                const rung = Wait.sleep(handle, &slice, deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
                 Wait.awake(handle);
                 announced = false;
-                tidy(handle);
+                tidy(handle, rung);
             }
         }
 
         /// For the forms that never wait: who asks again and again has to learn of deaths as well.
         /// True: somebody was dead.
         pub fn sweep_if_due(handle: *Handle) bool {
-            const interval_ns = 5 * std.time.ns_per_ms;
-            const now_ns = Shared.now_ns();
-            if (now_ns -% handle.swept_ns < interval_ns) return false;
-            handle.swept_ns = now_ns;
+            if (!sweep_is_due(handle)) return false;
             if (Wait.lost(handle)) return false;
             _ = Trim.idle(handle);
             return Repair.sweep(handle);
         }
 
-        /// Between two slices of a sleep.
-        fn tidy(handle: *Handle) void {
+        fn sweep_is_due(handle: *Handle) bool {
+            const interval_ns = 5 * std.time.ns_per_ms;
+            const now_ns = Shared.now_ns();
+            if (now_ns -% handle.swept_ns < interval_ns) return false;
+            handle.swept_ns = now_ns;
+            return true;
+        }
+
+        /// After a sleep. One that was ended by a ring says that somebody is alive: to ask after all of
+        /// them each time takes longer than a call, and who waits for the answer falls asleep meanwhile.
+        fn tidy(handle: *Handle, rung: bool) void {
+            if (rung and !sweep_is_due(handle)) return;
             _ = Repair.sweep(handle);
             _ = Trim.idle(handle);
         }

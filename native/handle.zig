@@ -92,6 +92,8 @@ pub const Handle = struct {
     processor: u32 = 0,
     yield_after_ns: u64 = 0,
     yield_pause_ns: u64 = 0,
+    /// How much longer than usual to yield before sleeping; adapts, see `wait.zig`.
+    patience: u32 = 1,
     /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
     responsible: bool = false,
 

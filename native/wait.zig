@@ -21,6 +21,12 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 pub const spin_turns_max = 200;
 const spin_turns_min = 16;
 
+/// Where sleeps are so short that they cost more than they spare, the next wait yields more often before
+/// it sleeps, up to so many times: 50 yields take 20 µs, a sleep and its wake-up 50 to 100, and a peer
+/// that fills a megabyte in place 25.
+const patience_max = 8;
+const short_sleep_ns = 200 * std.time.ns_per_us;
+
 /// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
 /// second, little enough for a process that waits for hours.
 const slices_ms = [_]u32{ 5, 10, 20, 50 };
@@ -40,9 +46,10 @@ pub fn WaitType(comptime Shared: type) type {
         pub const Patience = struct {
             turn: u32 = 0,
             spin_turns: u32,
+            yield_turns: u32 = Shared.yield_turns,
 
             pub fn of(handle: *const Handle) Patience {
-                return .{ .spin_turns = handle.spin_turns };
+                return .{ .spin_turns = handle.spin_turns, .yield_turns = handle.patience * Shared.yield_turns };
             }
 
             /// Where a look is too dear to be taken in a tight loop.
@@ -52,7 +59,7 @@ pub fn WaitType(comptime Shared: type) type {
             pub inline fn again(patience: *Patience) bool {
                 if (patience.turn < patience.spin_turns) {
                     Shared.pause();
-                } else if (patience.turn < patience.spin_turns + Shared.yield_turns) {
+                } else if (patience.turn < patience.spin_turns + patience.yield_turns) {
                     Shared.yield();
                 } else {
                     return false;
@@ -106,16 +113,24 @@ pub fn WaitType(comptime Shared: type) type {
             return true;
         }
 
-        /// Sleeps until rung, or for the slice that is due, or until the deadline.
-        pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
+        /// Sleeps until rung, or for the slice that is due, or until the deadline. True: rung.
+        pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) bool {
             var duration_ns = @as(u64, slices_ms[slice.*]) * std.time.ns_per_ms;
             slice.* = @min(slice.* + 1, slices_ms.len - 1);
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
             // Own; the kernel compares it once more before it lets anybody sleep.
             const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);
-            if (word.state != .futex) return;
+            if (word.state != .futex) return true;
+            const before_ns = if (Shared.yield_turns > 0) Shared.now_ns() else 0;
             Shared.futex_wait(futex(entry), @truncate(@as(u64, @bitCast(word))), duration_ns);
+            // Own, and a hint: what was rung for is looked at in any case.
+            const rung = Shared.load(words.WaitWord, &entry.wait, .monotonic).state != .futex;
+            if (Shared.yield_turns > 0) {
+                const was_short = rung and Shared.now_ns() -% before_ns < short_sleep_ns;
+                handle.patience = if (was_short) @min(patience_max, handle.patience * 2) else @max(1, handle.patience / 2);
+            }
+            return rung;
         }
 
         /// Wakes one server that sleeps. True: somebody was rung, or has been and may not have

@@ -82,16 +82,16 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
         : ratioText(summarize(above[index]!)),
     };
   });
-  const loading = programs.indexOf("loading");
+  const importing = programs.indexOf("importing");
   const bars = runtimes.map((runtime, index) =>
-    importBar(runtime, summarize(above[index * programs.length + loading]!).median)
+    importBar(runtime, summarize(above[index * programs.length + importing]!).median)
   );
   return { tables: [{ title: "Start of a process", rows }], bars };
 }
 
 function importBar(runtime: Runtime, measured: number): Bar {
   return {
-    what: `import and loading, ${runtime}, ms above the bare start`,
+    what: `import, ${runtime}, ms above the bare start`,
     measured,
     isLimit: true,
     must: 15,
