@@ -6,6 +6,7 @@ import {
   InMemorySpanExporter,
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
+import { type } from "arktype";
 import * as v from "valibot";
 import * as z from "zod";
 import {
@@ -141,6 +142,13 @@ test("arguments are checked by the schema, whichever library made it", async () 
         return `${name} at ${width}`;
       },
     ),
+    arktype: validated(
+      type(["string", "number > 0"]),
+      (name, width) => {
+        called += 1;
+        return `${name} at ${width}`;
+      },
+    ),
     later: validated(
       z.tuple([z.string().refine((name) => Promise.resolve(name !== "taken"), "is taken")]),
       (name) => name.toUpperCase(),
@@ -154,12 +162,14 @@ test("arguments are checked by the schema, whichever library made it", async () 
   assertEquals(await remote.zod(" cat ", 128), "cat at 128");
   assertEquals(await remote.zod("cat", undefined), "cat at 64");
   assertEquals(await remote.valibot("cat", 1), "cat at 1");
+  assertEquals(await remote.arktype("cat", 2), "cat at 2");
   assertEquals(await remote.later("free"), "FREE");
-  assertEquals(called, 3);
+  assertEquals(called, 4);
   const wrong: [Promise<unknown>, string][] = [
     [remote.zod("cat", -1), "arguments[1]"],
     [remote.valibot("cat", 0), "arguments[1]"],
     [remote.valibot(7 as unknown as string, 1), "arguments[0]"],
+    [remote.arktype("cat", -1), "arguments[1]"],
     [remote.later("taken"), "is taken"],
     [(remote.valibot as unknown as () => Promise<string>)(), "arguments"],
   ];
@@ -170,7 +180,7 @@ test("arguments are checked by the schema, whichever library made it", async () 
     assert(error.message.includes(message), error.message);
     assert(error.issues.length > 0 && error.issues[0]!.message.length > 0);
   }
-  assertEquals(called, 3);
+  assertEquals(called, 4);
   await eventually(() => true);
   void service;
 });
