@@ -90,6 +90,7 @@ export class Loop {
   #state: State = "idle";
   #bell: Watch | null = null;
   #isBellReferenced = false;
+  #hasLostBell = false;
   /** By participant: connections that hang up when it dies. */
   readonly #watches: Map<number, Watch> = new Map();
   /** A look in a turn of its own, and one after some microtasks. */
@@ -329,7 +330,7 @@ export class Loop {
   }
 
   #makeBell(): void {
-    if (this.#bell) return;
+    if (this.#bell || this.#hasLostBell) return;
     const { native, address, backend } = this.#channel;
     const fd = native.tandem_bell(address, backend.bellKind);
     if (fd < 0) {
@@ -337,9 +338,17 @@ export class Loop {
       this.#needsSlices = true;
       return;
     }
-    this.#bell = this.#tryWatch(fd, () => this.#rung(), () => {});
+    this.#bell = this.#tryWatch(fd, () => this.#rung(), () => this.#loseBell());
     this.#needsSlices ||= this.#bell === null;
     this.#isBellReferenced = false;
+  }
+
+  /** The runtime has given up on the descriptor, or somebody has closed it. */
+  #loseBell(): void {
+    this.#bell = null;
+    this.#hasLostBell = true;
+    this.#needsSlices = true;
+    if (this.#state === "asleep") this.#lookAgain();
   }
 
   /** Null: the runtime cannot, out of descriptors for instance. */

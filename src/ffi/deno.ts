@@ -83,7 +83,9 @@ class SocketWatch implements Watch {
     this.#socket.on("close", () => {
       if (!this.#isOpen) return;
       this.#isOpen = false;
+      const beat = this.#endPulse();
       onHangup();
+      beat?.();
     });
   }
 
