@@ -32,6 +32,18 @@ function open(options = {}): {
   return { server, client, target, [Symbol.dispose]: dispose };
 }
 
+test("a client is closed just when a waiting request has got its slot", async () => {
+  using channel = open({ slots: 1 });
+  const { server, client } = channel;
+  const first = client.request("first");
+  const second = doomed(client.request("second"));
+  // One look of the event loop finds the answer, and gives the slot that it was in to the second.
+  const closing = first.then(() => client.close());
+  present(server.tryReceive()).reply();
+  await closing;
+  await assertRejectsCode(second, "CLOSED");
+});
+
 test("close twice is fine, in every way of closing", async () => {
   const target = newTarget();
   const server = Server.create(target);

@@ -583,6 +583,8 @@ export class Client extends ChannelHandle {
     deadline: number,
     signal: AbortSignal | undefined,
   ): Promise<Bytes> {
+    // It may have been closed since there was a slot: then nobody would look for the answer.
+    checkOpen(this.#channel, "client");
     const waiter = { into, deadline, ownsCall: true, endsCall: true };
     const promise = this.#waits.add(place, "answer", waiter, signal);
     this.#loop.start(deadline);
@@ -596,6 +598,7 @@ export class Client extends ChannelHandle {
     isBackground: boolean,
     reader: AnswerReader,
   ): void {
+    checkOpen(this.#channel, "client");
     const waiter = { deadline, ownsCall: true, endsCall: true, isBackground };
     this.#waits.addReader(place, waiter, signal, reader);
     this.#loop.start(deadline);
