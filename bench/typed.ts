@@ -47,7 +47,6 @@ async function main(): Promise<void> {
   const calls: Record<string, unknown> = {};
   const outstanding: Record<string, unknown> = {};
   const streams: Record<string, unknown> = {};
-  let ipc = NaN;
   for (const runtime of runtimes) {
     const slices = await measureCalls(runtime, options.count);
     const { overhead, row } = judgeOverhead(slices);
@@ -57,27 +56,29 @@ async function main(): Promise<void> {
         `≤ ${overheadBars[runtime]} µs`,
       met: overhead <= overheadBars[runtime],
     });
-    const typed = summarize(slices.typed64).median;
-    const worker = summarize(slices.worker64).median;
-    if (slices.ipc64.length > 0) ipc = summarize(slices.ipc64).median;
+    const { typed64, worker64, ipc64 } = slices;
+    const ofWorker = ratio(typed64, worker64);
+    const ofIpc = ratio(typed64, ipc64);
     outstanding[runtime] = {
       "raw/s": whole(summarize(slices.raw64).median),
-      "typed/s": whole(typed),
-      "Worker/s": whole(worker),
-      "Bun IPC/s": whole(ipc),
-      "typed / Worker": fixed(typed / worker, 1),
-      "typed / Bun IPC": fixed(typed / ipc, 1),
+      "typed/s": whole(summarize(typed64).median),
+      "Worker/s": whole(summarize(worker64).median),
+      "typed / Worker": fixed(ofWorker, 1),
+      ...(ipc64.length > 0 && {
+        "Bun IPC/s": whole(summarize(ipc64).median),
+        "typed / Bun IPC": fixed(ofIpc, 1),
+      }),
     };
-    bars.push(
-      {
-        what: `${runtime}: 64 outstanding, ${fixed(typed / ipc, 1)} × Bun.spawn IPC ≥ 3`,
-        met: typed >= 3 * ipc,
-      },
-      {
-        what: `${runtime}: 64 outstanding, ${fixed(typed / worker, 1)} × Worker ≥ 4`,
-        met: typed >= 4 * worker,
-      },
-    );
+    if (ipc64.length > 0) {
+      bars.push({
+        what: `${runtime}: 64 outstanding, ${fixed(ofIpc, 1)} × Bun.spawn IPC ≥ 3`,
+        met: ofIpc >= 3,
+      });
+    }
+    bars.push({
+      what: `${runtime}: 64 outstanding, ${fixed(ofWorker, 1)} × Worker ≥ 4`,
+      met: ofWorker >= 4,
+    });
   }
   for (const runtime of runtimes) {
     const { rate, client, server, committed } = await measureStream(runtime);
@@ -134,6 +135,11 @@ function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
       "difference q3": fixed(q3),
     },
   };
+}
+
+/** The median of what lies side by side. */
+function ratio(own: readonly number[], others: readonly number[]): number {
+  return summarize(own.map((rate, slice) => rate / others[slice]!)).median;
 }
 
 async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {

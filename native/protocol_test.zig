@@ -335,6 +335,48 @@ test "memory of long messages is given back, and known to be gone" {
     try expect_all_free(client);
 }
 
+test "an event loop lingers until there is something to take" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const server = world.first;
+    try testing.expectEqual(abi.linger_nothing, Calls.linger(client, 0));
+    // It is not said on which processor a participant is that has only looked for nothing.
+    try testing.expectEqual(0, client.map.participant(client.index).processor);
+    try testing.expect(Calls.linger(server, abi.arm_requests) != abi.linger_work);
+    try testing.expect(server.map.participant(server.index).processor != 0);
+
+    const call = try send(client, "hello", 1);
+    try testing.expectEqual(abi.linger_work, Calls.linger(server, abi.arm_requests));
+    try testing.expect(Calls.watch(client, call));
+    try testing.expect(Calls.linger(client, 0) != abi.linger_work);
+    try testing.expect(try Slots.reply(server, try receive(server), "hi", 2, .bytes));
+    try testing.expectEqual(abi.linger_work, Calls.linger(client, 0));
+    try testing.expect(Calls.linger(server, abi.arm_requests) != abi.linger_work);
+    try expect_answer(client, call, "hi");
+}
+
+test "who shares a processor with a peer does not linger while a yield would serve others" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const server = world.first;
+    server.yield_after_ns = std.math.maxInt(u64);
+    // This thread may be moved between the two lines.
+    for (0..1000) |_| {
+        Shared.store(u32, &client.map.participant(client.index).processor, Shared.processor() + 1, .monotonic);
+        if (Calls.linger(server, abi.arm_requests) == abi.linger_crowded) break;
+    } else return error.NeverCrowded;
+    // A peer that has left shares nothing.
+    const another = try world.server();
+    Shared.store(u32, &client.map.participant(another.index).processor, Shared.processor() + 1, .monotonic);
+    channel.close(another, .unmap);
+    Shared.store(u32, &client.map.participant(client.index).processor, 0, .monotonic);
+    try testing.expectEqual(abi.linger_nothing, Calls.linger(server, abi.arm_requests));
+}
+
 test "a draft of a channel that is removed is not sent" {
     const world = try World.init(2, 1);
     defer world.deinit();
