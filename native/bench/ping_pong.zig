@@ -20,12 +20,13 @@ const Memory = extern struct { ping: Word, pong: Word };
 
 /// One process's end: what it has learned about waiting.
 const End = struct {
-    /// Only the length of its spin is used.
+    /// Only what it has learned about waiting is used.
     handle: Handle,
 
     fn init(end: *End) void {
         end.handle = undefined;
         end.handle.spin_turns = @import("../wait.zig").spin_turns_max;
+        end.handle.patience = 1;
     }
 
     fn wait_for(end: *End, word: *Word, value: u64) void {
