@@ -97,8 +97,9 @@ pub fn CallsType(comptime Shared: type) type {
                     announced = true;
                     continue;
                 }
-                const rung = Wait.sleep(handle, &slice, request.deadline_ns);
+                Wait.sleep(handle, &slice, request.deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
+                const rung = Wait.was_rung(handle);
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle, rung);
@@ -133,8 +134,9 @@ pub fn CallsType(comptime Shared: type) type {
                     if (!over(handle, call)) return error.Timeout;
                     return if (time_out(handle, call)) error.Timeout;
                 }
-                const rung = Wait.sleep(handle, &slice, deadline_ns);
+                Wait.sleep(handle, &slice, deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
+                const rung = Wait.was_rung(handle);
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle, rung);
@@ -205,8 +207,9 @@ pub fn CallsType(comptime Shared: type) type {
                     continue;
                 }
                 if (passed(deadline_ns)) return null;
-                const rung = Wait.sleep(handle, &slice, deadline_ns);
+                Wait.sleep(handle, &slice, deadline_ns);
                 if (Wait.lost(handle)) return error.Corrupt;
+                const rung = Wait.was_rung(handle);
                 Wait.awake(handle);
                 announced = false;
                 tidy(handle, rung);
