@@ -37,7 +37,7 @@ const hooks = {
 const ours: Codec = {
   encode: (value) =>
     withMessage(hooks, Kind.value, 0, Infinity, (encoder) => encoder.value(value), (encoder) => {
-      if (encoder.blobs.length === 0) return encoder.bytes.subarray(0, encoder.length);
+      if (encoder.blobs.length === 0) return encoder.written;
       const bytes = new Uint8Array(messageBytes(encoder));
       copyMessage(encoder, bytes);
       return bytes;

@@ -361,33 +361,13 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
     this.#serving.add(serving);
     try {
-      await this.#serveUntil(stopping.signal, handler, gate);
+      const take = (request: ServerRequest) => this.#handle(request, handler, gate);
+      await this.serveThrough(gate, take, stopping.signal);
     } finally {
       signal?.removeEventListener("abort", stop);
       this.#serving.delete(serving);
       ended.resolve();
     }
-  }
-
-  async #serveUntil(
-    signal: AbortSignal,
-    handler: (request: ServerRequest) => Result | Promise<Result>,
-    gate: Gate,
-  ): Promise<void> {
-    const consumer: Consumer = {
-      get hasRoom() {
-        return !gate.isFull;
-      },
-      take: (request) => this.#handle(request, handler, gate),
-    };
-    while (!signal.aborted && this.#channel.isOpen) {
-      if (gate.isFull) {
-        await gate.change();
-        continue;
-      }
-      await this.consume(consumer, signal);
-    }
-    while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
   }
 
   #handle(
@@ -600,6 +580,30 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const consumed = this.#waits.consume(consumer, signal);
     this.#loop.start(Infinity);
     return consumed;
+  }
+
+  /**
+   * Hands requests to `take` as long as `gate` has room, until `signal` aborts or the server is closed;
+   * resolves when what has entered by then has left again.
+   *
+   * @ignore For the typed layer.
+   */
+  async serveThrough(
+    gate: Gate,
+    take: (request: ServerRequest) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const consumer: Consumer = {
+      get hasRoom() {
+        return !gate.isFull;
+      },
+      take,
+    };
+    while (!signal.aborted && this.#channel.isOpen) {
+      if (gate.isFull) await gate.change();
+      else await this.consume(consumer, signal);
+    }
+    while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
   }
 
   /**

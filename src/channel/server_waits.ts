@@ -156,7 +156,14 @@ export class ServerWaits implements Waits {
           this.#end(taker);
           resolve();
         }),
-        take: () => this.#feed(taker, consumer),
+        take: () => {
+          const taken = this.#feed(taker, consumer);
+          if (!consumer.hasRoom && this.#takers.has(taker)) {
+            this.#end(taker);
+            resolve();
+          }
+          return taken;
+        },
         expire: resolve,
         close: resolve,
         reject,
@@ -168,19 +175,15 @@ export class ServerWaits implements Waits {
   #feed(taker: Taker, consumer: Consumer): number {
     let taken = 0;
     // A handler may have ended this wait, or the server.
-    while (taken < consumedAtOnce && this.#takers.has(taker)) {
+    while (taken < consumedAtOnce && consumer.hasRoom && this.#takers.has(taker)) {
       const request = this.#takeOne();
       if (!request) break;
       taken += 1;
       consumer.take(request);
-      if (!consumer.hasRoom && this.#takers.has(taker)) {
-        this.#end(taker);
-        taker.expire();
-      } else if (this.#takers.size > 1) {
-        // The others' turn, and then again this one's.
-        if (this.#takers.delete(taker)) this.#takers.add(taker);
-        break;
-      }
+      if (this.#takers.size === 1) continue;
+      // The others' turn, and then again this one's.
+      if (this.#takers.delete(taker)) this.#takers.add(taker);
+      break;
     }
     return taken;
   }

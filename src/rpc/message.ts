@@ -112,10 +112,10 @@ export function messageBytes({ length, blobs }: Encoder): number {
 }
 
 /** Writes a sealed message with its byte strings to where it is sent from. */
-export function copyMessage({ bytes, length, blobs }: Encoder, target: Uint8Array): void {
-  target.set(bytes.subarray(0, length));
-  let at = length;
-  for (const blob of blobs) {
+export function copyMessage(encoder: Encoder, target: Uint8Array): void {
+  target.set(encoder.written);
+  let at = encoder.length;
+  for (const blob of encoder.blobs) {
     target.fill(0, at, aligned(at));
     at = aligned(at);
     target.set(blob, at);

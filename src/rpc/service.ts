@@ -6,7 +6,6 @@
 import type { ServerRequest } from "../channel/request.ts";
 import { Gate } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
-import type { Consumer } from "../channel/server_waits.ts";
 import type { Stats } from "../channel/stats.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
@@ -130,20 +129,9 @@ export class Service implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const { signal } = this.#stopping;
-    const gate = this.#gate;
-    const consumer: Consumer = {
-      get hasRoom() {
-        return !gate.isFull;
-      },
-      take: (request) => this.#handle(request),
-    };
+    const take = (request: ServerRequest) => this.#handle(request);
     try {
-      while (!signal.aborted) {
-        if (this.#gate.isFull) await this.#gate.change();
-        else await this.#server.consume(consumer, signal);
-      }
-      while (!this.#gate.isEmpty) await this.#gate.change();
+      await this.#server.serveThrough(this.#gate, take, this.#stopping.signal);
     } finally {
       this.#endpoint.close();
       this.#server.close();
