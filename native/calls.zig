@@ -6,6 +6,7 @@ const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = abi.Error;
 const Handle = @import("handle.zig").Handle;
+const OwnCall = @import("handle.zig").OwnCall;
 const watched_max = @import("handle.zig").watched_max;
 const slots = @import("slots.zig");
 const NotifyType = @import("notify.zig").NotifyType;
@@ -97,12 +98,8 @@ pub fn CallsType(comptime Shared: type) type {
                     announced = true;
                     continue;
                 }
-                Wait.sleep(handle, &slice, request.deadline_ns);
-                if (Wait.lost(handle)) return error.Corrupt;
-                const rung = Wait.was_rung(handle);
-                Wait.awake(handle);
+                try sleep(handle, &slice, request.deadline_ns);
                 announced = false;
-                tidy(handle, rung);
             }
         }
 
@@ -134,12 +131,8 @@ pub fn CallsType(comptime Shared: type) type {
                     if (!over(handle, call)) return error.Timeout;
                     return if (time_out(handle, call)) error.Timeout;
                 }
-                Wait.sleep(handle, &slice, deadline_ns);
-                if (Wait.lost(handle)) return error.Corrupt;
-                const rung = Wait.was_rung(handle);
-                Wait.awake(handle);
+                try sleep(handle, &slice, deadline_ns);
                 announced = false;
-                tidy(handle, rung);
                 reinsert_lost(handle, call);
                 _ = nudge(handle);
             }
@@ -207,12 +200,8 @@ pub fn CallsType(comptime Shared: type) type {
                     continue;
                 }
                 if (passed(deadline_ns)) return null;
-                Wait.sleep(handle, &slice, deadline_ns);
-                if (Wait.lost(handle)) return error.Corrupt;
-                const rung = Wait.was_rung(handle);
-                Wait.awake(handle);
+                try sleep(handle, &slice, deadline_ns);
                 announced = false;
-                tidy(handle, rung);
             }
         }
 
@@ -231,6 +220,16 @@ pub fn CallsType(comptime Shared: type) type {
             if (now_ns -% handle.swept_ns < interval_ns) return false;
             handle.swept_ns = now_ns;
             return true;
+        }
+
+        /// One slice of a blocking wait, which was announced. `Corrupt`: the file was cut short meanwhile,
+        /// and the announcement stands.
+        fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) Error!void {
+            const slept_ns = Wait.sleep(handle, slice, deadline_ns);
+            if (Wait.lost(handle)) return error.Corrupt;
+            const rung = Wait.was_rung(handle, slept_ns);
+            Wait.awake(handle);
+            tidy(handle, rung);
         }
 
         /// After a sleep. One that was ended by a ring says that somebody is alive: to ask after all of
@@ -378,8 +377,12 @@ pub fn CallsType(comptime Shared: type) type {
         /// A hint: of many calls it looks at few, as each look takes a cache line from who is to write there.
         fn has_come(handle: *Handle, what: u32) bool {
             if (what & abi.arm_requests != 0 and Ring.occupied(handle)) return true;
-            const looked_at = handle.calls[0..@min(handle.call_count, 4)];
-            for (looked_at) |call| {
+            return has_ended(handle, handle.calls[0..@min(handle.call_count, 4)]);
+        }
+
+        /// Whether one of these is over that an event loop waits for.
+        fn has_ended(handle: *Handle, calls: []const OwnCall) bool {
+            for (calls) |call| {
                 if (!call.watched) continue;
                 const own: slots.Call = .{ .slot = call.slot, .generation = call.generation };
                 if (Slots.progress(handle, own) != .waiting) return true;
@@ -405,12 +408,7 @@ pub fn CallsType(comptime Shared: type) type {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             if (joins != handle.watched_joins) return abi.arm_newcomer;
             if (what & abi.arm_requests != 0 and Ring.occupied(handle)) return abi.arm_work;
-            for (handle.calls[0..handle.call_count]) |call| {
-                if (!call.watched) continue;
-                const own: slots.Call = .{ .slot = call.slot, .generation = call.generation };
-                if (Slots.progress(handle, own) != .waiting) return abi.arm_work;
-            }
-            return abi.armed;
+            return if (has_ended(handle, handle.calls[0..handle.call_count])) abi.arm_work else abi.armed;
         }
 
         /// Takes a descriptor for this handle's notify descriptor; it is rung from now on.

@@ -94,8 +94,6 @@ pub const Handle = struct {
     yield_pause_ns: u64 = 0,
     /// How much longer than usual to yield before sleeping; adapts, see `wait.zig`.
     patience: u32 = 1,
-    /// How long its last sleep was.
-    slept_ns: u64 = 0,
     /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
     responsible: bool = false,
 

@@ -113,30 +113,29 @@ pub fn WaitType(comptime Shared: type) type {
             return true;
         }
 
-        /// Sleeps until rung, or for the slice that is due, or until the deadline. It touches nothing
-        /// afterwards: the file may have been cut short meanwhile, see `lost`.
-        pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) void {
+        /// Sleeps until rung, or for the slice that is due, or until the deadline, and says for how long.
+        /// It touches nothing afterwards: the file may have been cut short meanwhile, see `lost`.
+        pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) u64 {
             var duration_ns = @as(u64, slices_ms[slice.*]) * std.time.ns_per_ms;
             slice.* = @min(slice.* + 1, slices_ms.len - 1);
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
-            handle.slept_ns = 0;
             // Own; the kernel compares it once more before it lets anybody sleep.
             const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);
-            if (word.state != .futex) return;
+            if (word.state != .futex) return 0;
             const before_ns = if (Shared.yield_turns > 0) Shared.now_ns() else 0;
             Shared.futex_wait(futex(entry), @truncate(@as(u64, @bitCast(word))), duration_ns);
-            if (Shared.yield_turns > 0) handle.slept_ns = Shared.now_ns() -% before_ns;
+            return if (Shared.yield_turns > 0) Shared.now_ns() -% before_ns else 0;
         }
 
         /// After a sleep: whether a ring has ended it. A hint: what was rung for is looked at in any case.
-        pub fn was_rung(handle: *Handle) bool {
+        pub fn was_rung(handle: *Handle, slept_ns: u64) bool {
             // Own.
             const word = Shared.load(words.WaitWord, &handle.map.participant(handle.index).wait, .monotonic);
             const rung = word.state != .futex;
             // Without yields there is nothing to have more of.
             if (Shared.yield_turns == 0) return rung;
-            const was_short = rung and handle.slept_ns < short_sleep_ns;
+            const was_short = rung and slept_ns < short_sleep_ns;
             handle.patience = if (was_short) @min(patience_max, handle.patience * 2) else @max(1, handle.patience / 2);
             return rung;
         }
