@@ -223,6 +223,8 @@ pub const arm_work: i32 = 1;
 pub const arm_newcomer: i32 = 2;
 /// As `armed`, and `tandem_trim` is due in a second.
 pub const armed_large: i32 = 3;
+/// As `armed`, and the loop has to look by itself now and then: nobody rings for what it waits for.
+pub const armed_unsure: i32 = 4;
 
 /// Results of `tandem_linger`.
 pub const linger_nothing: i32 = 0;

@@ -29,9 +29,9 @@ const flags = .{
     "send_block",       "send_watched",       "send_deliveries_shift", "request_text",
     "request_one_way",  "cancel_keep_answer", "cancel_release",        "cancel_timed_out",
     "cancel_draft",     "arm_requests",       "arm_room",              "armed",
-    "arm_work",         "arm_newcomer",       "armed_large",           "linger_nothing",
-    "linger_work",      "linger_crowded",     "bell_fifo",             "bell_datagram",
-    "watch_complete",   "watch_incomplete",
+    "arm_work",         "arm_newcomer",       "armed_large",           "armed_unsure",
+    "linger_nothing",   "linger_work",        "linger_crowded",        "bell_fifo",
+    "bell_datagram",    "watch_complete",     "watch_incomplete",
 };
 
 pub fn main(init: std.process.Init) !void {

@@ -54,7 +54,10 @@ pub fn CallsType(comptime Shared: type) type {
             // A hint, before anything is copied: publishing looks again.
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
             if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
-            const call = try Slots.acquire(handle) orelse return null;
+            const call = try Slots.acquire(handle) orelse {
+                handle.found_ring_full = false;
+                return null;
+            };
             Shared.commit_request(handle, call.slot, length) catch |err| {
                 // The file system is full; what was sent before may have left memory in another slot.
                 defer _ = Slots.free_draft(handle, call);
@@ -400,7 +403,8 @@ pub fn CallsType(comptime Shared: type) type {
                 .room = what & abi.arm_room != 0,
             });
             const result = last_look(handle, what);
-            if (result != abi.armed) Wait.awake(handle);
+            const is_armed = result == abi.armed or result == abi.armed_unsure;
+            if (!is_armed) Wait.awake(handle);
             return result;
         }
 
@@ -408,7 +412,11 @@ pub fn CallsType(comptime Shared: type) type {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             if (joins != handle.watched_joins) return abi.arm_newcomer;
             if (what & abi.arm_requests != 0 and Ring.occupied(handle)) return abi.arm_work;
-            return if (has_ended(handle, handle.calls[0..handle.call_count])) abi.arm_work else abi.armed;
+            if (has_ended(handle, handle.calls[0..handle.call_count])) return abi.arm_work;
+            if (what & abi.arm_room == 0) return abi.armed;
+            // Who takes an entry out of a full ring rings nobody for it.
+            if (handle.found_ring_full) return abi.armed_unsure;
+            return if (Slots.has_free(handle)) abi.arm_work else abi.armed;
         }
 
         /// Takes a descriptor for this handle's notify descriptor; it is rung from now on.

@@ -96,6 +96,8 @@ pub const Handle = struct {
     patience: u32 = 1,
     /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
     responsible: bool = false,
+    /// The last request found a free slot and no cell of the ring.
+    found_ring_full: bool = false,
 
     /// Of the event loop: its bell, under this participant's own index, and its watches.
     lent: [watched_max + 1]Lent = @splat(.{}),

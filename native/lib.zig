@@ -352,7 +352,7 @@ export fn tandem_linger(handle_address: f64, what: u32) i32 {
     return Calls.linger(handle_at(handle_address), what);
 }
 
-/// Lies an event loop down; `armed`, `armed_large` or why not.
+/// Lies an event loop down; `armed`, `armed_large`, `armed_unsure` or why not.
 export fn tandem_arm(handle_address: f64, what: u32) i32 {
     const handle = handle_at(handle_address);
     const result = Calls.arm(handle, what);

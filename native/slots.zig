@@ -63,6 +63,17 @@ pub fn SlotsType(comptime Shared: type) type {
             return if (no_space) error.NoSpace else null;
         }
 
+        /// Whether `acquire` would find one: a last look before a sleep.
+        pub fn has_free(handle: *Handle) bool {
+            const used = used_count(handle);
+            if (used < handle.map.geometry.slots) return true;
+            for (0..used) |index| {
+                const word = Shared.load(SlotWord, &handle.map.slot(@intCast(index)).word, .seq_cst);
+                if (word.state == .free and word.generation < words.generation_max) return true;
+            }
+            return false;
+        }
+
         fn next_probe(handle: *Handle, used: u32) u32 {
             if (handle.probe >= used) handle.probe = 0;
             defer handle.probe += 1;
@@ -137,7 +148,8 @@ pub fn SlotsType(comptime Shared: type) type {
             };
             Shared.store(SlotWord, &slot.word, queued, .release);
             const inserted = Ring.insert(handle, call.slot, queued);
-            if ((inserted catch .full) == .full) {
+            handle.found_ring_full = (inserted catch .full) == .full;
+            if (handle.found_ring_full) {
                 // An old entry may have served it meanwhile: then it is under way.
                 // Exact; the slot is handed over to its next owner.
                 if (Shared.cas(SlotWord, &slot.word, queued, queued.freed(), .acq_rel)) {

@@ -147,33 +147,57 @@ pub fn WaitType(comptime Shared: type) type {
             return wake_one(handle, &handle.map.header().waiting_servers);
         }
 
-        /// A slot is free: whoever waits for one may look.
+        /// A slot is free: whoever waits for one may look. Event loops sleep until they are rung, and one of
+        /// them may be stopped before it looks: so all of them are rung. Blocking waits look by themselves
+        /// at the end of each slice, and one of them is enough.
         pub fn wake_room(handle: *Handle) void {
-            _ = wake_one(handle, &handle.map.header().waiting_for_room);
+            var who: Who = .anybody;
+            var sleepers: Sleepers = .of(handle, &handle.map.header().waiting_for_room);
+            while (sleepers.next()) |index| {
+                if (ring(handle, index, who) == .rung_blocking) who = .event_loops;
+            }
         }
 
         fn wake_one(handle: *Handle, set_words: *[layout.participants_max / 64]u64) bool {
-            const used = Participants.used_count(handle);
             var seen_rung = false;
-            for (set_words[0 .. (used + 63) / 64], 0..) |*set_word, word_index| {
-                var bits = Shared.load(u64, set_word, .seq_cst);
-                while (bits != 0) : (bits &= bits - 1) {
-                    const index: words.ParticipantIndex = @intCast(word_index * 64 + @ctz(bits));
-                    switch (ring(handle, index)) {
-                        .rung => return true,
-                        .rung_before => seen_rung = true,
-                        .not_asleep => {},
-                    }
+            var sleepers: Sleepers = .of(handle, set_words);
+            while (sleepers.next()) |index| {
+                switch (ring(handle, index, .anybody)) {
+                    .rung, .rung_blocking => return true,
+                    .rung_before => seen_rung = true,
+                    .not_asleep => {},
                 }
             }
             return seen_rung;
         }
 
+        /// The participants of a set, which is looked at word by word.
+        const Sleepers = struct {
+            set_words: []u64,
+            word_index: usize = 0,
+            bits: u64 = 0,
+
+            fn of(handle: *Handle, set_words: *[layout.participants_max / 64]u64) Sleepers {
+                return .{ .set_words = set_words[0 .. (Participants.used_count(handle) + 63) / 64] };
+            }
+
+            fn next(sleepers: *Sleepers) ?words.ParticipantIndex {
+                while (sleepers.bits == 0) {
+                    if (sleepers.word_index == sleepers.set_words.len) return null;
+                    sleepers.bits = Shared.load(u64, &sleepers.set_words[sleepers.word_index], .seq_cst);
+                    sleepers.word_index += 1;
+                }
+                const place = @ctz(sleepers.bits);
+                sleepers.bits &= sleepers.bits - 1;
+                return @intCast((sleepers.word_index - 1) * 64 + place);
+            }
+        };
+
         /// Wakes one participant if it sleeps.
         pub inline fn wake(handle: *Handle, index: words.ParticipantIndex) void {
             if (!Extent.has_participant(handle, index)) return;
             const word = Shared.load(words.WaitWord, &handle.map.participant(index).wait, .seq_cst);
-            if (word.asleep()) _ = ring(handle, index);
+            if (word.asleep()) _ = ring(handle, index, .anybody);
             Notify.ring(handle, index);
         }
 
@@ -182,9 +206,10 @@ pub fn WaitType(comptime Shared: type) type {
             for (0..Participants.used_count(handle)) |index| wake(handle, @intCast(index));
         }
 
-        const Rung = enum { rung, rung_before, not_asleep };
+        const Who = enum { anybody, event_loops };
+        const Rung = enum { rung, rung_blocking, rung_before, not_asleep };
 
-        fn ring(handle: *Handle, index: words.ParticipantIndex) Rung {
+        fn ring(handle: *Handle, index: words.ParticipantIndex, who: Who) Rung {
             if (!Extent.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
@@ -195,7 +220,7 @@ pub fn WaitType(comptime Shared: type) type {
             switch (word.state) {
                 .awake => return .not_asleep,
                 .rung => return .rung_before,
-                .futex => Shared.futex_wake(futex(entry)),
+                .futex => if (who == .anybody) Shared.futex_wake(futex(entry)) else return .not_asleep,
                 .bell => {
                     // Written before the sleep that was seen was announced.
                     const bell = Shared.load(u32, &entry.bell, .acquire);
@@ -206,7 +231,7 @@ pub fn WaitType(comptime Shared: type) type {
             const rung: words.WaitWord = .{ .state = .rung, .number = word.number };
             _ = Shared.cas(words.WaitWord, &entry.wait, word, rung, .acq_rel);
             count(handle, "wakeups");
-            return .rung;
+            return if (word.state == .futex) .rung_blocking else .rung;
         }
 
         pub fn count(handle: *Handle, comptime name: []const u8) void {

@@ -145,6 +145,7 @@ pub const list = [_]Named{
     .{ .name = "server-dies", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:post server:serve server:serve" },
     .{ .name = "server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request server:serve server:serve" },
     .{ .name = "client-stopped", .text = "slots=2 cells=2 stops=1 stoppable=0 client:post client:request server:serve" },
+    .{ .name = "waiter-stopped", .text = "slots=1 cells=2 stops=1 stoppable=0 client:post,request client:request server:serve" },
     .{ .name = "client-leaves", .text = "slots=1 cells=2 client:send,close client:post server:serve" },
     .{ .name = "index-used-again", .text = "slots=1 cells=2 client:clear +client:request server:serve_close" },
     .{ .name = "successor", .text = "slots=1 cells=2 deaths=1 mortal=0 client:nothing client:sweep client:sweep +client:post" },

@@ -209,10 +209,10 @@ fn calls_are_over(process: usize) bool {
     const owner = owner_of(process) orelse return false;
     var excused: u64 = 0;
     var awaited: u64 = 0;
-    var has_room = false;
+    var free: usize = 0;
     for (0..state.slots) |slot| {
         const word = state.word(words.SlotWord, state.slot(slot, "word"));
-        if (word.state == .free) has_room = true;
+        if (word.state == .free) free += 1;
         const is_own = state.word(words.Owner, state.slot(slot, "owner")) == owner;
         const is_awaited = switch (word.state) {
             .queued, .held, .ready => true,
@@ -224,9 +224,15 @@ fn calls_are_over(process: usize) bool {
     }
     // Ended by somebody who was stopped before he rang their client.
     if (is_stopped_at(.cancel) or is_stopped_at(.clear)) excused += in_flight -| awaited;
-    // One may wait for a slot.
+    // One may wait for a slot, or for a stopped process to say that it has freed one.
+    const has_room = free > @intFromBool(anybody_stopped_freeing());
     if (excused + 1 == in_flight and !has_room and waits_for_room(process)) excused += 1;
     return excused == in_flight;
+}
+
+fn anybody_stopped_freeing() bool {
+    for ([_]rq.Doing{ .get, .cancel, .clear, .reply }) |operation| if (is_stopped_at(operation)) return true;
+    return false;
 }
 
 fn waits_for_room(process: usize) bool {

@@ -170,6 +170,27 @@ export const mutants: readonly Mutant[] = [
     configuration: oneCall,
   },
   {
+    name: "free-slot-rings-one-event-loop",
+    file: "wait.zig",
+    text: "                if (ring(handle, index, who) == .rung_blocking) who = .event_loops;",
+    replacement: `                switch (ring(handle, index, who)) {
+                    .rung => return,
+                    .rung_blocking => who = .event_loops,
+                    else => {},
+                }`,
+    why: "where that one is stopped before it looks, the others sleep beside a free slot",
+    configuration:
+      "slots=1 cells=2 stops=1 stoppable=0 client:post,request client:request server:serve",
+  },
+  {
+    name: "no-last-look-for-a-free-slot",
+    file: "calls.zig",
+    text: "            return if (Slots.has_free(handle)) abi.arm_work else abi.armed;",
+    replacement: "            return abi.armed;",
+    why: "it became free between the failed try and the announcement, and nobody was rung",
+    configuration: "slots=1 cells=2 client:request client:request server:serve",
+  },
+  {
     name: "freed-before-copied",
     file: "slots.zig",
     text: "            if (found.length > 0) {\n",

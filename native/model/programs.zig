@@ -148,6 +148,8 @@ const Participant = struct {
     nudges: bool,
     /// Somebody cannot be watched, so look in slices of time.
     needs_slices: bool,
+    /// This sleep may not be ended by a ring.
+    is_unsure: bool,
     has_given_up: bool,
     /// Participants that have hung up and are not known to be dead.
     retries: u6,
@@ -530,7 +532,14 @@ noinline fn lie_down(what: u32) bool {
     while (true) {
         begin(.arm);
         switch (tandem_arm(address(), what)) {
-            abi.armed => return true,
+            abi.armed => {
+                own.is_unsure = false;
+                return true;
+            },
+            abi.armed_unsure => {
+                own.is_unsure = true;
+                return true;
+            },
             abi.arm_newcomer => watch_everybody(),
             else => return false,
         }
@@ -569,7 +578,7 @@ noinline fn sleep() bool {
         const woken_by = wait(.{
             .asleep = true,
             .bell = true,
-            .slice = own.needs_slices or own.waits_for_room,
+            .slice = own.needs_slices or own.is_unsure,
             .expire = pending_with("has_deadline"),
             .abort = pending_with("may_abort"),
         });

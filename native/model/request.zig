@@ -58,7 +58,7 @@ pub const Events = packed struct(u32) {
     bell: bool = false,
     /// The timer that looks for another sleeper.
     nudge: bool = false,
-    /// The timer of those that cannot watch or wait for room; a blocking wait's slice.
+    /// The timer of those that cannot watch, or may not be rung; a blocking wait's slice.
     slice: bool = false,
     /// The deadline of a call.
     expire: bool = false,

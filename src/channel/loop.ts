@@ -8,8 +8,8 @@ import type { Watch } from "../ffi/backend.ts";
 import {
   armed,
   armedLarge,
+  armedUnsure,
   armNewcomer,
-  armRoom,
   Control,
   lingerCrowded,
   lingerWork,
@@ -65,13 +65,8 @@ const microtasksBetweenLooks = 2;
 
 /** Retries of a death that is not certain yet, in milliseconds after the hang-up. */
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
-/** Where somebody cannot be watched, how often to look for the dead. */
+/** Where somebody cannot be watched, or nobody rings, how often to look; in milliseconds. */
 const slice = 25;
-/**
- * After how long somebody who waits for a slot looks by himself: the one that was rung for a free slot
- * may be stopped, and nobody nudges. Who has waited for long may wait a little longer.
- */
-const roomSlices: readonly number[] = [50, 50, 100, 200, 400];
 /** How long after a huge message its memory may be idle, in milliseconds; the native side knows better. */
 const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is looked for. */
@@ -114,8 +109,6 @@ export class Loop {
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
-  /** Looks for a slot since there last was one, or somebody came to wait. */
-  #roomLooks = 0;
   /** Somebody could not be watched because the runtime refused. */
   #isBlind = false;
   #cancelNudge: (() => void) | null = null;
@@ -143,7 +136,6 @@ export class Loop {
   /** A wait was added that may end at `deadline` (of `performance.now()`). */
   start(deadline: number): void {
     if (deadline < this.#timerAt) this.#setTimer(deadline);
-    this.#roomLooks = 0;
     if (this.#state === "polling") return;
     // Asleep, it would be woken as well; awake, it answers sooner. The budget says what pays.
     if (this.#state === "asleep" && this.#budget === 0 && this.#waits.wanted === 0) {
@@ -244,7 +236,6 @@ export class Loop {
       else this.#nextTurn();
       return;
     }
-    this.#roomLooks = 0;
     // What was there at once is no merit of waiting for it.
     if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
     this.#misses = 0;
@@ -281,10 +272,10 @@ export class Loop {
     this.#makeBell();
     for (let newcomers = 0; newcomers < 1000; newcomers++) {
       const result = native.tandem_arm(address, this.#waits.wanted);
-      const isArmed = result === armed || result === armedLarge;
+      const isArmed = result === armed || result === armedLarge || result === armedUnsure;
       if (isArmed && !this.#waits.hasMissed()) {
         if (result === armedLarge) this.#trimLater();
-        this.#fallAsleep();
+        this.#fallAsleep(result === armedUnsure);
         this.#tellOfDeaths();
         return;
       }
@@ -306,17 +297,14 @@ export class Loop {
     this.onDeath?.();
   }
 
-  #fallAsleep(): void {
+  #fallAsleep(isUnsure: boolean): void {
     this.#state = "asleep";
     this.#reference();
     this.#sleeps += 1;
     // A budget that was used up without a hit was too long.
     this.#budget = this.#budget < budgetMin ? 0 : this.#budget * 0.7;
     if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
-    if (this.#needsSlices) this.#setSlice(slice);
-    else if (this.#waits.wanted & armRoom) {
-      this.#setSlice(roomSlices[Math.min(this.#roomLooks, roomSlices.length - 1)]!);
-    }
+    if (this.#needsSlices || isUnsure) this.#setSlice();
   }
 
   /** Once a second, and only until what a burst of huge messages took has been given back. */
@@ -410,15 +398,14 @@ export class Loop {
     else this.settle();
   }
 
-  #setSlice(duration: number): void {
+  #setSlice(): void {
     if (this.#cancelSlice) return;
     // Without a bell, this is what keeps the process alive for its pending promises.
     const keepAlive = this.#bell === null && this.#waits.isPending;
     const after = keepAlive ? laterForSure : this.#channel.backend.later;
-    this.#cancelSlice = after(duration, () => {
+    this.#cancelSlice = after(slice, () => {
       this.#cancelSlice = null;
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
-      this.#roomLooks += 1;
       this.#channel.native.tandem_sweep(this.#channel.address);
       this.#lookAgain();
       this.onDeath?.();

@@ -40,6 +40,7 @@ export const armed = 0;
 export const armWork = 1;
 export const armNewcomer = 2;
 export const armedLarge = 3;
+export const armedUnsure = 4;
 export const lingerNothing = 0;
 export const lingerWork = 1;
 export const lingerCrowded = 2;
