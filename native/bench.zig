@@ -3,6 +3,8 @@
 //!
 //!     bench ping-pong                     two words of shared memory, nothing else: the limit
 //!     bench call TARGET, serve TARGET     the two sides of the control: a channel's echo
+//!     bench window TARGET COUNT           as `call`, with so many calls under way
+//!     bench in-place TARGET               as `call`, the payload written where it is read
 //!     bench attach TARGET client|server   is there and does nothing
 //!     bench pipe|socketpair|broker|tcp|sysv     blocking echo through the kernel
 
@@ -27,6 +29,15 @@ pub fn main(init: std.process.Init) !void {
         if (std.mem.eql(u8, mode, "serve")) return channel.serve(target);
         if (std.mem.eql(u8, mode, "call")) {
             var echo = try channel.Echo.open(target);
+            return drive(&echo);
+        }
+        if (std.mem.eql(u8, mode, "in-place")) {
+            var echo = try channel.InPlace.open(target);
+            return drive(&echo);
+        }
+        if (std.mem.eql(u8, mode, "window") and arguments.len == 4) {
+            const count = try std.fmt.parseInt(u16, arguments[3], 10);
+            var echo = try channel.Window.open(target, @min(count, channel.Window.outstanding_max));
             return drive(&echo);
         }
         if (std.mem.eql(u8, mode, "attach") and arguments.len == 4) {

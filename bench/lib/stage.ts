@@ -122,11 +122,14 @@ export class Stage implements AsyncDisposable {
     return new Caller(child);
   }
 
-  /** A channel's echo in native code on both sides. */
-  async control(options: ChannelOptions = {}): Promise<Caller> {
-    const target = this.channel(options);
+  /**
+   * A channel's echo in native code on both sides; with `mode`, another of the clients of
+   * native/bench.zig.
+   */
+  async control(mode: string = "call", ...args: readonly string[]): Promise<Caller> {
+    const target = this.channel();
     await this.native("serve", target);
-    return await this.native("call", target);
+    return await this.native(mode, target, ...args);
   }
 
   /** Something else that ends with the scenario. */

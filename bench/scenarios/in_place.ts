@@ -24,7 +24,8 @@ export const scenario: Scenario = {
     "The client fills a draft in shared memory, the server reads it there and writes its answer " +
     "there, the client reads that in place. Writing is one memcpy each way that nothing can save; " +
     "two copies of the same size within the client's own memory, measured in the same process in " +
-    "turn, are what the call is compared with.",
+    "turn, are what the call is compared with. `native` is the same call with native code on both " +
+    "sides: what remains of the ratio there is the way from one processor's cache to the other's.",
   run,
 };
 
@@ -39,7 +40,15 @@ async function run(context: Context): Promise<Outcome> {
     const entry = entryOf(name, caller, { ...load, form: "in place" }, [memcpy]);
     entries.push({ name, entry, memcpy });
   }
-  const results = await alternate(entries.map(({ entry }) => entry), context);
+  const native = entryOf(
+    "native, in place",
+    await stage.control("in-place"),
+    load,
+    entries.map(({ memcpy }) => memcpy),
+  );
+  const results = await alternate([...entries.map(({ entry }) => entry), native], context);
+  const [nativeSeries, copiesBeside] = [native, entries[0]!.memcpy]
+    .map((entry) => seriesOf(results, entry));
   const bars: Bar[] = [];
   const rows: Record<string, string>[] = [];
   for (const { name, entry, memcpy } of entries) {
@@ -57,5 +66,14 @@ async function run(context: Context): Promise<Outcome> {
     const what = `blocking 1 MiB, ${name}, of one memcpy each way`;
     bars.push({ what, measured: ratios.median, isLimit: true, must: 1.5, goal: 1.1, write: times });
   }
+  rows.push({
+    "": native.name,
+    ...rateColumns(nativeSeries!),
+    "µs a call": micros(1e9 / nativeSeries!.rates.median),
+    "µs for two copies": micros(1e9 / copiesBeside!.rates.median),
+    "of the copies": ratioText(
+      nativeSeries!.ratios(entries[0]!.memcpy, ({ rate }) => 1 / rate),
+    ),
+  });
   return { tables: [{ title: "Calls a second", rows }], bars };
 }

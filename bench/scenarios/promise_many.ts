@@ -25,10 +25,17 @@ import {
   together,
 } from "../lib/pairs.ts";
 import { alternate, type Entry, type Results, seriesOf } from "../lib/slices.ts";
+import { runtimes } from "../lib/runtimes.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 
 const bars = { bun: { must: 4, goal: 8 }, deno: { must: 2.5, goal: 4 } };
 const barAt = 64;
+/** Where the next factor would have to come from. */
+interface Limit {
+  readonly name: string;
+  readonly caller: Caller;
+}
+
 const sockets = { "unix_own": "Unix socket", "unix_net": "Unix socket, node:net" };
 
 export const scenario: Scenario = {
@@ -39,7 +46,9 @@ export const scenario: Scenario = {
     "with a fresh array for each answer, beside Unix sockets of the same two runtimes through the " +
     "runtime's own interface and through `node:net`, which hand out views of what they have read. " +
     "All that is to be sent in one microtask checkpoint is written to a socket at once, on both " +
-    "sides. The bar is about the quicker one of the sockets.",
+    "sides. The bar is about the quicker one of the sockets. Two limits are measured beside them: " +
+    "`native` has so many calls under way through the same channel with native code on both sides, " +
+    "and `promises alone` are the same loops where nothing is sent at all.",
   run,
 };
 
@@ -66,6 +75,12 @@ async function run(context: Context): Promise<Outcome> {
     callers.push({ pair, channel, into, sockets: started });
   }
 
+  const alone: Limit[] = [];
+  for (const runtime of runtimes) {
+    const caller = await stage.call(runtime, "promises_alone", "");
+    alone.push({ name: `promises alone, ${runtime}`, caller });
+  }
+
   const levels = context.isShort ? [8, barAt] : [1, 4, 16, barAt, 128, 256];
   const rows: Record<string, string>[] = [];
   const curves = new Map<string, Point[]>();
@@ -81,7 +96,21 @@ async function run(context: Context): Promise<Outcome> {
         const fresh = entryOf(`${pair.name}, fresh`, channel, load, others);
         return { pair, others, channels: [inPlace, fresh] };
       });
-    const results = await alternate(entries.flatMap(({ channels }) => channels), context);
+    const native = await stage.control("window", `${outstanding}`);
+    const limits = [{ name: "native on both sides", caller: native }, ...alone]
+      .map(({ name, caller }) => entryOf(name, caller, load));
+    const channels = entries.flatMap(({ channels }) => channels);
+    const results = await alternate([...channels, ...limits], context);
+    for (const limit of limits) {
+      const each = seriesOf(results, limit);
+      rows.push({
+        outstanding: `${outstanding}`,
+        "": each.name,
+        ...rateColumns(each),
+        ...latencyColumns(each),
+        "of the quicker socket": "",
+      });
+    }
     for (const { channels, others } of entries) {
       const quicker = quickest(results, others);
       for (const each of [...channels, ...others].map((entry) => seriesOf(results, entry))) {

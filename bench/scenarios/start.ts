@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { execFileSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
 import { hyperfineVersion, timePrograms } from "../lib/hyperfine.ts";
 import {
   type Bar,
@@ -19,14 +21,18 @@ import { summarize } from "../lib/stats.ts";
 import type { Opened } from "../programs/opening.ts";
 
 /** In the order in which they are run. */
-const programs = ["bare", "importing", "loading"] as const;
+const programs = ["bare", "importing", "importing_built", "loading"] as const;
+
+/** What users import: the sources from JSR, one file from npm. */
+const imports = { importing: "sources", importing_built: "npm package" } as const;
 
 export const scenario: Scenario = {
   name: "start",
   title: "Import, open, attach",
   about:
-    "Whole processes, timed by hyperfine: an empty module; one that imports the package; one that " +
-    "has it load its native library as well, as the first use does. They take turns in rounds of " +
+    "Whole processes, timed by hyperfine: an empty module; one that imports the sources, as they come " +
+    "from JSR; one that imports what the npm package holds; one that has the sources load their native " +
+    "library as well, as the first use does. They take turns in rounds of " +
     "few runs; the difference is that to the empty module of the same round. `open` and `attach` " +
     "are timed inside fresh processes that have loaded the library: the first time of each.",
   run,
@@ -48,14 +54,16 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
     const reason = "hyperfine is not installed; `scripts/setup --bench` installs it.";
     return {
       tables: [],
-      bars: runtimes.map((runtime) => importBar(runtime, NaN)),
+      bars: importBars(() => NaN),
       notes: [`Start and import were not measured: ${reason}`],
     };
   }
+  const folder = stage.path("package");
+  execFileSync(fileURLToPath(new URL("../../scripts/build_package", import.meta.url)), [folder]);
   const commands = runtimes.flatMap((runtime) =>
     programs.map((name) => {
       const module = new URL(`../programs/${name}.ts`, import.meta.url);
-      const { program, args } = commandFor(runtime, module, [], ["--allow-all"]);
+      const { program, args } = commandFor(runtime, module, [folder], ["--allow-all"]);
       return [program, ...args];
     })
   );
@@ -82,22 +90,26 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
         : ratioText(summarize(above[index]!)),
     };
   });
-  const importing = programs.indexOf("importing");
-  const bars = runtimes.map((runtime, index) =>
-    importBar(runtime, summarize(above[index * programs.length + importing]!).median)
-  );
+  const bars = importBars((runtime, program) => {
+    const index = runtimes.indexOf(runtime) * programs.length + programs.indexOf(program);
+    return summarize(above[index]!).median;
+  });
   return { tables: [{ title: "Start of a process", rows }], bars };
 }
 
-function importBar(runtime: Runtime, measured: number): Bar {
-  return {
-    what: `import, ${runtime}, ms above the bare start`,
-    measured,
-    isLimit: true,
-    must: 15,
-    goal: 5,
-    write: significant,
-  };
+type Import = keyof typeof imports;
+
+function importBars(measured: (runtime: Runtime, program: Import) => number): readonly Bar[] {
+  return runtimes.flatMap((runtime) =>
+    Object.entries(imports).map(([program, what]): Bar => ({
+      what: `import, ${runtime}, ${what}, ms above the bare start`,
+      measured: measured(runtime, program as Import),
+      isLimit: true,
+      must: 15,
+      goal: 5,
+      write: significant,
+    }))
+  );
 }
 
 async function openTimes(stage: Stage, processes: number): Promise<Outcome> {

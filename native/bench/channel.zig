@@ -45,6 +45,62 @@ pub const Echo = struct {
     }
 };
 
+/// Keeps many calls under way, as an event loop does that has so many promises: the oldest is waited
+/// for, and another is sent.
+pub const Window = struct {
+    handle: *Handle,
+    outstanding: []Sent,
+    next: usize = 0,
+
+    const Sent = struct { call: ?slots.Call = null, mark: u8 = 0 };
+    pub const outstanding_max = 1024;
+    var memory: [outstanding_max]Sent = @splat(.{});
+
+    pub fn open(target: []const u8, outstanding: usize) !Window {
+        return .{ .handle = try open_handle(target, 0), .outstanding = memory[0..outstanding] };
+    }
+
+    pub inline fn call(window: *Window, payload: []const u8, out: []u8) !void {
+        const handle = window.handle;
+        const place = &window.outstanding[window.next];
+        window.next = if (window.next + 1 == window.outstanding.len) 0 else window.next + 1;
+        if (place.call) |oldest| {
+            try Calls.wait_ready(handle, oldest, 0);
+            const answer = try Slots.answer(handle, oldest);
+            if (answer.kind != .bytes or answer.length != out.len) return error.NotAnEcho;
+            try Slots.get(handle, oldest, answer, out);
+            if (out[0] != place.mark) return error.NotAnEcho;
+        }
+        place.* = .{ .call = try Calls.send(handle, payload, .{}, true), .mark = payload[0] };
+        // What the conductor's loop looks at; the echo of this very payload comes later.
+        out[0] = payload[0];
+    }
+};
+
+/// The payload is written where it is read, both ways.
+pub const InPlace = struct {
+    handle: *Handle,
+
+    pub fn open(target: []const u8) !InPlace {
+        return .{ .handle = try open_handle(target, 0) };
+    }
+
+    pub fn call(in_place: *InPlace, payload: []const u8, out: []u8) !void {
+        const handle = in_place.handle;
+        const length: u32 = @intCast(payload.len);
+        const draft = (try Calls.allocate(handle, length)).?;
+        @memcpy(handle.map.request(draft.slot, length), payload);
+        if (!try Slots.publish(handle, draft, null, length, .{})) return error.Full;
+        try Calls.wait_ready(handle, draft, 0);
+        const answer = try Slots.answer(handle, draft);
+        if (answer.kind != .bytes or answer.length != length) return error.NotAnEcho;
+        const bytes = handle.map.response(draft.slot, length);
+        out[0] = bytes[0];
+        if (bytes[length - 1] != payload[length - 1]) return error.NotAnEcho;
+        _ = Slots.release(handle, draft);
+    }
+};
+
 /// As `tandem_receive` and `tandem_reply` do it. Ends with the process that started it.
 pub fn serve(target: []const u8) !void {
     driver.end_with_parent(.KILL);

@@ -242,7 +242,7 @@ pub const Actor = struct {
             },
             .arm => {
                 const result = library.tandem_arm(address, random.uintLessThan(u32, 4));
-                if (result < abi.armed or result > abi.arm_newcomer) @panic("an unknown result of arm");
+                if (result < abi.armed or result > abi.armed_unsure) @panic("an unknown result of arm");
                 return result;
             },
             .disarm => {

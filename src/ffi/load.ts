@@ -66,13 +66,13 @@ function isArch(arch: string): arch is Arch {
   return arch === "x86_64" || arch === "aarch64";
 }
 
-/** Where `zig build` puts the library, when this module is part of a checkout. */
+/** Where `zig build` puts the library, when this module is part of a checkout and of no bundle. */
 function localPath(arch: Arch): string | null {
-  const { protocol, pathname } = new URL(
-    `../../zig-out/lib/${arch}/libtandem.so`,
-    import.meta.url,
-  );
-  return protocol === "file:" ? decodeURIComponent(pathname) : null;
+  const { protocol, pathname } = new URL(import.meta.url);
+  const own = "/src/ffi/load.ts";
+  if (protocol !== "file:" || !pathname.endsWith(own)) return null;
+  const root = decodeURIComponent(pathname.slice(0, -own.length));
+  return `${root}/zig-out/lib/${arch}/libtandem.so`;
 }
 
 function loadEmbedded(backend: Backend, place: Place, arch: Arch): Native {

@@ -37,7 +37,7 @@ async function held(scene: Scene): Promise<Actor> {
 }
 
 /** A client that has all slots, as drafts. */
-async function greedy(scene: Scene): Promise<Actor> {
+export async function greedy(scene: Scene): Promise<Actor> {
   const victim = await scene.joined("client");
   for (let call = 0; call < options.slots; call++) {
     await victim.expect(`allocate 0 ${call} 12`, 1);

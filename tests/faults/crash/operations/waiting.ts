@@ -4,6 +4,7 @@
  * @module
  */
 import { type Operation, sent } from "../operation.ts";
+import { greedy } from "./calling.ts";
 import { comeAndFind } from "./opening.ts";
 
 const bells = ["fifo", "datagram"] as const;
@@ -24,6 +25,13 @@ export const waiting: readonly Operation[] = [
       ["linger 0", 0],
       ["lie-down 0", 0],
       ["get-up 0", 0],
+    ],
+  }, {
+    name: `lie down for a slot as a client with a ${bell}, and get up`,
+    prepare: greedy,
+    steps: [
+      [`bell 0 ${bell}`, 0],
+      ["watch 0", -1],
       ["lie-down 0 room", 0],
       ["get-up 0", 0],
     ],
@@ -52,6 +60,16 @@ export const waiting: readonly Operation[] = [
       return victim;
     },
     steps: [["lie-down 0 requests", 1]],
+  },
+  {
+    name: "lie down for a slot where one is free",
+    prepare: async (scene) => {
+      const victim = await scene.joined("client");
+      await victim.expect("bell 0 fifo", 0);
+      await victim.expect("watch 0", -1);
+      return victim;
+    },
+    steps: [["lie-down 0 room", 1]],
   },
   {
     name: "nudge",
