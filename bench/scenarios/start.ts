@@ -4,7 +4,8 @@
  * @module
  */
 import { execFileSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
+import { readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { hyperfineVersion, timePrograms } from "../lib/hyperfine.ts";
 import {
   type Bar,
@@ -60,10 +61,15 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
   }
   const folder = stage.path("package");
   execFileSync(fileURLToPath(new URL("../../scripts/build_package", import.meta.url)), [folder]);
+  // As `importing`. The import has to be a static one: Deno keeps no compiled code of others.
+  const importingBuilt = stage.path("ts");
+  const module = readFileSync(programUrl("importing"), "utf8")
+    .replace("../../mod.ts", `${folder}/mod.js`);
+  writeFileSync(importingBuilt, module);
   const commands = runtimes.flatMap((runtime) =>
     programs.map((name) => {
-      const module = new URL(`../programs/${name}.ts`, import.meta.url);
-      const { program, args } = commandFor(runtime, module, [folder], ["--allow-all"]);
+      const module = name === "importing_built" ? pathToFileURL(importingBuilt) : programUrl(name);
+      const { program, args } = commandFor(runtime, module, [], ["--allow-all"]);
       return [program, ...args];
     })
   );
@@ -97,6 +103,10 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
   return { tables: [{ title: "Start of a process", rows }], bars };
 }
 
+function programUrl(name: string): URL {
+  return new URL(`../programs/${name}.ts`, import.meta.url);
+}
+
 type Import = keyof typeof imports;
 
 function importBars(measured: (runtime: Runtime, program: Import) => number): readonly Bar[] {
@@ -113,7 +123,7 @@ function importBars(measured: (runtime: Runtime, program: Import) => number): re
 }
 
 async function openTimes(stage: Stage, processes: number): Promise<Outcome> {
-  const module = new URL("../programs/opening.ts", import.meta.url);
+  const module = programUrl("opening");
   const times = new Map(runtimes.map((runtime) => [runtime, [] as Opened[]]));
   for (let count = 0; count < processes; count++) {
     for (const runtime of runtimes) {
