@@ -4,7 +4,8 @@
  * @module
  */
 import { cancelKeepAnswer, cancelRelease, Control, Status } from "../ffi/layout.ts";
-import { type CallPlace, type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
+import { type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
+import { type CallPlace, endsCall, wantsReadiness } from "./waiter.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
 import { callFailure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
@@ -244,9 +245,9 @@ export class Call implements Disposable {
     // What has ended will not be reported; its slot may have another call by now.
     if (!isWaiting) return this.#now(want, into);
     const deadline = Math.min(deadlineAfter(timeout), this.#deadline);
-    const endsCall = deadline === this.#deadline;
-    const waiter = { keep: this, into, deadline, ownsCall: false, endsCall };
-    const promise = waits.add(this.#place, want, waiter, options?.signal);
+    const how = (deadline === this.#deadline ? endsCall : 0) |
+      (want === "readiness" ? wantsReadiness : 0);
+    const promise = waits.add(this.#place, how, deadline, into, options?.signal, this);
     loop.start(deadline);
     return promise;
   }

@@ -17,93 +17,18 @@ import { callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { decodeError } from "./remote.ts";
 import { SlotTable } from "./slot_table.ts";
-
-/** A call of the channel. */
-export interface CallPlace {
-  readonly slot: number;
-  readonly low: number;
-  readonly high: number;
-}
-
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** What a promise wants of a call. A reader gets the answer where it lies. */
-export type Want = "answer" | "readiness" | "reading";
-
-/** Gets an answer that lies in memory of others: it is valid until `read` returns. */
-export interface AnswerReader {
-  /** @param isPrivate whether no other process can write to `bytes` meanwhile */
-  read(bytes: Bytes, isPrivate: boolean): void;
-  fail(error: unknown): void;
-}
-
-/** What is known about a promise when it is made. */
-export interface WaiterOptions {
-  /** What must not be collected meanwhile. */
-  readonly keep?: unknown;
-  readonly into?: Bytes | undefined;
-  /** Of `performance.now()`. */
-  readonly deadline: number;
-  /** Whether nobody else can get the answer: an abort ends the call. */
-  readonly ownsCall: boolean;
-  /** Whether the deadline is the call's own and not only that of the wait. */
-  readonly endsCall: boolean;
-  /** The process does not stay alive for it. */
-  readonly isBackground?: boolean;
-}
-
-/** One promise or reader, for a call in a slot. */
-class Waiter implements CallPlace {
-  readonly slot: number;
-  readonly low: number;
-  readonly high: number;
-  readonly want: Want;
-  readonly keep: unknown;
-  readonly into: Bytes | undefined;
-  readonly deadline: number;
-  readonly ownsCall: boolean;
-  readonly endsCall: boolean;
-  readonly isBackground: boolean;
-  /** The next that waits for the same call. */
-  next: Waiter | null = null;
-  stopListening: (() => void) | null = null;
-  /** Of one that reads; the others have a promise. */
-  readonly reader: AnswerReader | null;
-  readonly resolve: ((answer: Bytes) => void) | null;
-  readonly #reject: ((error: unknown) => void) | null;
-
-  constructor(
-    { slot, low, high }: CallPlace,
-    want: Want,
-    { keep, into, deadline, ownsCall, endsCall, isBackground = false }: WaiterOptions,
-    reader: AnswerReader | null,
-    resolve: ((answer: Bytes) => void) | null,
-    reject: ((error: unknown) => void) | null,
-  ) {
-    this.slot = slot;
-    this.low = low;
-    this.high = high;
-    this.want = want;
-    this.keep = keep;
-    this.into = into;
-    this.deadline = deadline;
-    this.ownsCall = ownsCall;
-    this.endsCall = endsCall;
-    this.isBackground = isBackground;
-    this.reader = reader;
-    this.resolve = resolve;
-    this.#reject = reject;
-  }
-
-  reject(error: unknown): void {
-    if (this.reader) this.reader.fail(error);
-    else this.#reject!(error);
-  }
-}
-
-function isSameCall(a: CallPlace, b: CallPlace): boolean {
-  return a.slot === b.slot && a.low === b.low && a.high === b.high;
-}
+import {
+  type AnswerReader,
+  type Bytes,
+  type CallPlace,
+  endsCall,
+  isAt,
+  isBackground,
+  isSameCall,
+  ownsCall,
+  Waiter,
+  wantsReadiness,
+} from "./waiter.ts";
 
 interface RoomWaiter {
   readonly deadline: number;
@@ -161,7 +86,7 @@ export class CallWaits implements Waits {
     const count = this.#callCount > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
     for (let index = 0; index < count * 3; index += 3) {
       const first = this.#calls.get(ended[index]!);
-      if (!first || first.low !== ended[index + 1] || first.high !== ended[index + 2]) continue;
+      if (!first || !isAt(first.call, ended[index + 1]!, ended[index + 2]!)) continue;
       this.#settle(first);
       hits += 1;
     }
@@ -209,13 +134,13 @@ export class CallWaits implements Waits {
       const following: Waiter | null = waiter.next;
       if (waiter.deadline > now) {
         next = Math.min(next, waiter.deadline);
-      } else if (waiter.endsCall && !this.#end(waiter, cancelTimedOut)) {
+      } else if (waiter.how & endsCall && !this.#end(waiter.call, cancelTimedOut)) {
         // Answered in the last moment.
-        this.#settle(this.#calls.get(waiter.slot)!);
+        this.#settle(this.#calls.get(waiter.call.slot)!);
         return Infinity;
       } else {
         this.#drop(waiter);
-        const tried = waiter.endsCall ? "finish a request" : "get an answer";
+        const tried = waiter.how & endsCall ? "finish a request" : "get an answer";
         waiter.reject(callFailure(-Status.timeout, tried));
       }
       waiter = following;
@@ -228,26 +153,36 @@ export class CallWaits implements Waits {
     return native.tandem_cancel(address, slot, low, high, how) === 1;
   }
 
-  /** Adds a promise for a call that the native side watches. */
+  /**
+   * Adds a promise for a call that the native side watches.
+   *
+   * @param how bits: {@linkcode ownsCall} and so on
+   * @param keep must not be collected meanwhile
+   */
   add(
-    place: CallPlace,
-    want: "answer" | "readiness",
-    options: WaiterOptions,
+    call: CallPlace,
+    how: number,
+    deadline: number,
+    into: Bytes | undefined,
     signal: AbortSignal | undefined,
+    keep?: unknown,
   ): Promise<Bytes> {
     return new Promise((resolve, reject) => {
-      this.#add(new Waiter(place, want, options, null, resolve, reject), signal);
+      const waiter = new Waiter(call, how, deadline, into, null, resolve, reject);
+      if (keep !== undefined) waiter.keep = keep;
+      this.#add(waiter, signal);
     });
   }
 
   /** As {@linkcode add}, for who reads the answer where it lies. */
   addReader(
-    place: CallPlace,
-    options: WaiterOptions,
+    call: CallPlace,
+    how: number,
+    deadline: number,
     signal: AbortSignal | undefined,
     reader: AnswerReader,
   ): void {
-    this.#add(new Waiter(place, "reading", options, reader, null, null), signal);
+    this.#add(new Waiter(call, how, deadline, undefined, reader, null, null), signal);
   }
 
   #add(waiter: Waiter, signal: AbortSignal | undefined): void {
@@ -256,8 +191,9 @@ export class CallWaits implements Waits {
   }
 
   #insert(waiter: Waiter): void {
-    const first = this.#calls.get(waiter.slot);
-    if (first && isSameCall(first, waiter)) {
+    const { slot } = waiter.call;
+    const first = this.#calls.get(slot);
+    if (first && isSameCall(first.call, waiter.call)) {
       let last = first;
       while (last.next) last = last.next;
       last.next = waiter;
@@ -265,17 +201,17 @@ export class CallWaits implements Waits {
     }
     // A call that was there before has ended, and nobody has looked since.
     if (first) this.#settle(first);
-    this.#calls.set(waiter.slot, waiter);
+    this.#calls.set(slot, waiter);
     this.#count(waiter, 1);
   }
 
-  #count(call: Waiter, difference: 1 | -1): void {
+  #count(waiter: Waiter, difference: 1 | -1): void {
     this.#callCount += difference;
-    if (call.isBackground) this.#backgroundCount += difference;
+    if (waiter.how & isBackground) this.#backgroundCount += difference;
   }
 
   #abort(waiter: Waiter, signal: AbortSignal): void {
-    if (waiter.ownsCall) this.#end(waiter, cancelRelease);
+    if (waiter.how & ownsCall) this.#end(waiter.call, cancelRelease);
     this.#drop(waiter);
     waiter.reject(signal.reason);
     this.onSettled();
@@ -283,7 +219,7 @@ export class CallWaits implements Waits {
 
   #drop(waiter: Waiter): void {
     waiter.stopListening?.();
-    const { slot, next } = waiter;
+    const { call: { slot }, next } = waiter;
     let before: Waiter | null | undefined = this.#calls.get(slot);
     if (before === waiter) {
       this.#calls.set(slot, next ?? undefined);
@@ -337,16 +273,17 @@ export class CallWaits implements Waits {
    */
   displace(place: CallPlace): void {
     const first = this.#calls.get(place.slot);
-    if (!first || isSameCall(first, place)) return;
+    if (!first || isSameCall(first.call, place)) return;
     const { native, address } = this.#channel;
-    const isWaiting = native.tandem_watch_call(address, first.slot, first.low, first.high) === 1;
+    const { slot, low, high } = first.call;
+    const isWaiting = native.tandem_watch_call(address, slot, low, high) === 1;
     if (!isWaiting) this.#settle(first);
   }
 
   /** The call was ended by this very handle, which the native side does not report. */
   settleOwn(place: CallPlace): void {
     const first = this.#calls.get(place.slot);
-    if (first && isSameCall(first, place)) this.#settle(first);
+    if (first && isSameCall(first.call, place)) this.#settle(first);
   }
 
   close(): void {
@@ -368,18 +305,19 @@ export class CallWaits implements Waits {
   }
 
   #settle(first: Waiter): void {
-    this.#calls.set(first.slot, undefined);
+    this.#calls.set(first.call.slot, undefined);
     this.#count(first, -1);
     for (let waiter: Waiter | null = first; waiter; waiter = waiter.next) {
       waiter.stopListening?.();
       try {
         if (waiter.reader) {
-          readAnswer(this.#channel, waiter, waiter.reader);
+          readAnswer(this.#channel, waiter.call, waiter.reader);
           continue;
         }
-        const answer = waiter.want === "answer"
-          ? takeAnswer(this.#channel, waiter, 0, waiter.into, waiter.ownsCall)
-          : (checkReady(this.#channel, waiter, 0), nothing);
+        const { call, how, into } = waiter;
+        const answer = how & wantsReadiness
+          ? (checkReady(this.#channel, call, 0), nothing)
+          : takeAnswer(this.#channel, call, 0, into, (how & ownsCall) !== 0);
         waiter.resolve!(answer!);
       } catch (error) {
         waiter.reject(error);

@@ -15,7 +15,8 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { Call, type CallHome } from "./call.ts";
-import { answerFailed, type AnswerReader, type CallPlace, CallWaits } from "./call_waits.ts";
+import { answerFailed, CallWaits } from "./call_waits.ts";
+import { type AnswerReader, type CallPlace, endsCall, isBackground, ownsCall } from "./waiter.ts";
 import {
   type Channel,
   checkOpen,
@@ -249,7 +250,7 @@ export class Client extends ChannelHandle {
 
   /**
    * As {@linkcode request}; `reader` gets the answer where it lies, before this handle does anything
-   * else. With `isBackground` the process does not stay alive for it.
+   * else. With `isInBackground` the process does not stay alive for it.
    *
    * @ignore For the typed layer.
    */
@@ -257,7 +258,7 @@ export class Client extends ChannelHandle {
     payload: Payload,
     options: SendOptions | undefined,
     reader: AnswerReader,
-    isBackground: boolean = false,
+    isInBackground: boolean = false,
   ): void {
     checkOpen(this.#channel, "client");
     const timeout = timeoutOf(options);
@@ -268,10 +269,10 @@ export class Client extends ChannelHandle {
     encode(payload);
     const flags = deliveries | this.#textFlag() | sendWatched;
     const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
-    if (place) return this.#read(place, deadline, signal, isBackground, reader);
+    if (place) return this.#read(place, deadline, signal, isInBackground, reader);
     if (timeout === 0) throw callFailure(-Status.busy, "send a request");
     this.#whenRoom(flags, deadline, signal).then(
-      (later) => this.#read(later, deadline, signal, isBackground, reader),
+      (later) => this.#read(later, deadline, signal, isInBackground, reader),
     ).catch((error) => reader.fail(error));
   }
 
@@ -585,8 +586,7 @@ export class Client extends ChannelHandle {
   ): Promise<Bytes> {
     // It may have been closed since there was a slot: then nobody would look for the answer.
     checkOpen(this.#channel, "client");
-    const waiter = { into, deadline, ownsCall: true, endsCall: true };
-    const promise = this.#waits.add(place, "answer", waiter, signal);
+    const promise = this.#waits.add(place, ownsCall | endsCall, deadline, into, signal);
     this.#loop.start(deadline);
     return promise;
   }
@@ -595,12 +595,12 @@ export class Client extends ChannelHandle {
     place: CallPlace,
     deadline: number,
     signal: AbortSignal | undefined,
-    isBackground: boolean,
+    isInBackground: boolean,
     reader: AnswerReader,
   ): void {
     checkOpen(this.#channel, "client");
-    const waiter = { deadline, ownsCall: true, endsCall: true, isBackground };
-    this.#waits.addReader(place, waiter, signal, reader);
+    const how = ownsCall | endsCall | (isInBackground ? isBackground : 0);
+    this.#waits.addReader(place, how, deadline, signal, reader);
     this.#loop.start(deadline);
   }
 

@@ -5,7 +5,7 @@
  */
 import { TandemError } from "../errors.ts";
 import { cancelDraft } from "../ffi/layout.ts";
-import type { AnswerReader, CallPlace } from "./call_waits.ts";
+import type { AnswerReader, CallPlace } from "./waiter.ts";
 import type { Call, CallHome } from "./call.ts";
 import { checkOpen } from "./channel.ts";
 import type {

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type AnswerReader, onAbort } from "../channel/call_waits.ts";
+import { onAbort } from "../channel/call_waits.ts";
+import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";

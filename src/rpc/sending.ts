@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { AnswerReader } from "../channel/call_waits.ts";
+import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { Draft } from "../channel/draft.ts";
 import type { SendOptions } from "../channel/options.ts";

@@ -1,0 +1,85 @@
+/**
+ * One promise, or one reader, that waits for an answer. There is one for each call, so it is small and
+ * made without anything beside it.
+ *
+ * @module
+ */
+
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A call of the channel. */
+export interface CallPlace {
+  readonly slot: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Gets an answer that lies in memory of others: it is valid until `read` returns. */
+export interface AnswerReader {
+  /** @param isPrivate whether no other process can write to `bytes` meanwhile */
+  read(bytes: Bytes, isPrivate: boolean): void;
+  fail(error: unknown): void;
+}
+
+/** Nobody else can get the answer: an abort ends the call. */
+export const ownsCall = 1;
+/** The deadline is the call's own and not only that of the wait. */
+export const endsCall = 2;
+/** The process does not stay alive for it. */
+export const isBackground = 4;
+/** It wants to know that there is an answer, and leaves it there. */
+export const wantsReadiness = 8;
+
+/** Waits for a call in a slot. */
+export class Waiter {
+  readonly call: CallPlace;
+  /** Bits: {@linkcode ownsCall} and so on. */
+  readonly how: number;
+  /** Of `performance.now()`. */
+  readonly deadline: number;
+  readonly into: Bytes | undefined;
+  /** Of one that reads; the others have a promise. */
+  readonly reader: AnswerReader | null;
+  readonly resolve: ((answer: Bytes) => void) | null;
+  readonly rejectPromise: ((error: unknown) => void) | null;
+  /** The next that waits for the same call. */
+  next: Waiter | null;
+  stopListening: (() => void) | null;
+  /** What must not be collected meanwhile. */
+  keep: unknown;
+
+  constructor(
+    call: CallPlace,
+    how: number,
+    deadline: number,
+    into: Bytes | undefined,
+    reader: AnswerReader | null,
+    resolve: ((answer: Bytes) => void) | null,
+    reject: ((error: unknown) => void) | null,
+  ) {
+    this.call = call;
+    this.how = how;
+    this.deadline = deadline;
+    this.into = into;
+    this.reader = reader;
+    this.resolve = resolve;
+    this.rejectPromise = reject;
+    this.next = null;
+    this.stopListening = null;
+    this.keep = null;
+  }
+
+  reject(error: unknown): void {
+    if (this.reader) this.reader.fail(error);
+    else this.rejectPromise!(error);
+  }
+}
+
+export function isSameCall(a: CallPlace, b: CallPlace): boolean {
+  return a.slot === b.slot && a.low === b.low && a.high === b.high;
+}
+
+/** Whether it is the call of this generation. */
+export function isAt({ low, high }: CallPlace, ofLow: number, ofHigh: number): boolean {
+  return low === ofLow && high === ofHigh;
+}
