@@ -14,6 +14,7 @@ import {
 } from "../mod.ts";
 import { CustomError } from "./fixtures/typed_errors.ts";
 import type { Api } from "./fixtures/typed.ts";
+import type { SurpriseApi } from "./fixtures/typed_surprise.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -23,6 +24,7 @@ import {
   pattern,
   runtimes,
   sleep,
+  spawn,
   test,
 } from "./harness.ts";
 import { rejection, startService, typed } from "./rpc_helper.ts";
@@ -474,6 +476,23 @@ test("calls made by a method end with the call that it works on", async () => {
   assertEquals(await remote.left(), Infinity);
   void [innerService, outerService];
 });
+
+for (const runtime of runtimes) {
+  test(`${runtime}: a method that suddenly returns a promise has its context in there`, async () => {
+    const target = newTarget();
+    const service = await spawn(runtime, "typed_surprise.ts", [target]);
+    await service.expect("ready");
+    using remote = connect<SurpriseApi>(target, { timeout: 20_000 });
+    for (let call = 0; call < 300; call++) assertEquals(await remote.left(false), null);
+    // The first surprise, and one beside it: each sees its own.
+    const soon = withOptions(remote, { timeout: 10_000 });
+    const [later, sooner] = await Promise.all([remote.left(true), soon.left(true)]);
+    assert(later! > 10_000 && later! <= 20_000, `${later}`);
+    assert(sooner! > 0 && sooner! <= 10_000, `${sooner}`);
+    assertEquals(await remote.left(false), null);
+    await service.killed();
+  });
+}
 
 test("a connection that waits for nothing does not keep the process", async () => {
   const target = newTarget();

@@ -12,7 +12,7 @@ import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
-import { prepareContexts, RequestContext, runInContext } from "./context.ts";
+import { endMethod, isPromise, prepareContexts, RequestContext, runMethod } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
@@ -226,11 +226,12 @@ export class Service implements AsyncDisposable {
     const { method, args, context } = called;
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
+    const body = (): unknown => method.call.apply(method.self, args);
     let result: unknown;
     try {
       result = record
-        ? record.run(() => runInContext(context, () => method.call.apply(method.self, args)))
-        : runInContext(context, () => method.call.apply(method.self, args));
+        ? record.run(() => runMethod(method.runs, context, body))
+        : runMethod(method.runs, context, body);
     } catch (error) {
       return this.#throw(request, context, error, record);
     }
@@ -239,7 +240,10 @@ export class Service implements AsyncDisposable {
     Promise.resolve(result).then(
       (value) => this.#answer(request, context, value, record),
       (error) => this.#throw(request, context, error, record),
-    ).finally(() => this.#gate.leave());
+    ).finally(() => {
+      endMethod(context);
+      this.#gate.leave();
+    });
   }
 
   #answer(
@@ -347,11 +351,6 @@ class Recorder {
 
 function textOrNone(value: unknown): string | undefined {
   return typeof value === "string" ? value : undefined;
-}
-
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
 }
 
 /**
