@@ -189,8 +189,9 @@ export class Connection {
 
   /** Null: there is no channel yet. */
   #openLine(): Line | null {
-    if (this.#closing.signal.aborted) throw this.#closed();
+    // Closed, it has none.
     if (this.#line) return this.#line;
+    if (this.#closing.signal.aborted) throw this.#closed();
     try {
       return this.#take(Client.open(this.#target));
     } catch (error) {
@@ -319,12 +320,12 @@ class PendingCall implements AnswerReader {
   readonly args: readonly unknown[];
   readonly options: CallOptions;
   readonly span: Span | undefined;
-  readonly #startedWith: number;
-  readonly #resolve: (value: unknown) => void;
-  readonly #reject: (error: unknown) => void;
-  #startedAt = 0;
-  #endpoint: Endpoint | null = null;
-  #writes: Writes | null = null;
+  readonly timeout: number;
+  readonly startedAt: number;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  endpoint: Endpoint | null;
+  writes: Writes | null;
 
   constructor(
     method: string,
@@ -339,26 +340,28 @@ class PendingCall implements AnswerReader {
     this.args = args;
     this.options = options;
     this.span = span;
-    this.#startedWith = timeout;
-    if (timeout !== Infinity) this.#startedAt = performance.now();
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.timeout = timeout;
+    this.startedAt = timeout === Infinity ? 0 : performance.now();
+    this.resolve = resolve;
+    this.reject = reject;
+    this.endpoint = null;
+    this.writes = null;
   }
 
   get deadline(): number {
-    return this.#startedAt + this.#startedWith;
+    return this.startedAt + this.timeout;
   }
 
   /** It is about to be sent. */
   begin(endpoint: Endpoint, writes: Writes): void {
-    this.#endpoint = endpoint;
-    this.#writes = writes;
+    this.endpoint = endpoint;
+    this.writes = writes;
   }
 
   /** What was sent with it goes with it. */
   drop(): void {
-    this.#writes?.drop(nobodyWaits());
-    this.#writes = null;
+    this.writes?.drop(nobodyWaits());
+    this.writes = null;
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
@@ -367,12 +370,12 @@ class PendingCall implements AnswerReader {
 
   fail(error: unknown): void {
     this.drop();
-    this.#reject(error);
+    this.reject(error);
   }
 
   /** @param blobs of a parcel: its byte strings, which came one by one */
   #settle(message: Bytes, isPrivate: boolean, blobs: readonly Bytes[] | null): void {
-    const { reads } = this.#endpoint!;
+    const { reads } = this.endpoint!;
     try {
       const reading = blobs
         ? readParcel(reads, message, blobs)
@@ -380,7 +383,7 @@ class PendingCall implements AnswerReader {
       if (reading.kind === Kind.parcel) return this.#fetch(reading);
       const result = this.#result(reading);
       this.#finish(result);
-      this.#resolve(result);
+      this.resolve(result);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -391,16 +394,16 @@ class PendingCall implements AnswerReader {
 
   /** Streams that were sent end with the call, or with the stream that it has answered with. */
   #finish(result: unknown): void {
-    if (this.#writes === null || this.#writes.isPlain) return;
+    if (this.writes === null || this.writes.isPlain) return;
     if (!(result instanceof InStream)) return this.drop();
-    const writes = this.#writes;
+    const writes = this.writes;
     result.onEnd = () => writes.drop(nobodyWaits());
-    this.#writes = null;
+    this.writes = null;
   }
 
   #result(reading: Reading): unknown {
     const { kind, decoder } = reading;
-    const { reads } = this.#endpoint!;
+    const { reads } = this.endpoint!;
     const { timeout, signal } = this.options;
     const terms: StreamTerms | undefined = timeout !== undefined || signal
       ? { timeout, signal }
@@ -423,7 +426,7 @@ class PendingCall implements AnswerReader {
   }
 
   #fetch(reading: Reading): void {
-    const endpoint = this.#endpoint!;
+    const endpoint = this.endpoint!;
     const announcement = readAnnouncement(reading);
     const left = this.deadline - performance.now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
