@@ -8,7 +8,7 @@
  * "several waits for a call whose slot is used again …"), late answers (predecessor: P32).
  */
 import { assert, assertEquals } from "@std/assert";
-import { readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync, readSync, writeSync } from "node:fs";
 import { Client, Server } from "../../mod.ts";
 import {
   type Child,
@@ -272,6 +272,42 @@ for (const { server, client, title } of pairs) {
     await caller.expect("z 1");
   });
 }
+
+/** Scribbles: the first entry of the ring is in all of its cells. */
+function fillRing(path: string): void {
+  const [tailOffset, ringOffset, cells] = [256, 4096 + 1024 * 256, 4096];
+  const file = openSync(path, "r+");
+  try {
+    const entry = new BigUint64Array(1);
+    readSync(file, new Uint8Array(entry.buffer), 0, 8, ringOffset);
+    assert(entry[0] !== 0n, "there is an entry");
+    const ring = new BigUint64Array(cells).fill(entry[0]!);
+    writeSync(file, new Uint8Array(ring.buffer), 0, ring.byteLength, ringOffset);
+    writeSync(file, new Uint8Array(BigUint64Array.of(BigInt(cells)).buffer), 0, 8, tailOffset);
+  } finally {
+    closeSync(file);
+  }
+}
+
+test("a promise waits beside a free slot for room in the ring, for which nobody rings", async () => {
+  const target = newTarget();
+  using server = Server.create(target, { slots: 2 });
+  using client = Client.open(target);
+  const first = client.request("first");
+  fillRing(target);
+  const second = client.request("second");
+  await eventually(() => server.stats().waitingClients === 1, "it sleeps");
+  const held = present(server.tryReceive());
+  assertEquals(held.text(), "first");
+  const request = present(await server.receive());
+  assertEquals(request.text(), "second");
+  request.reply("2");
+  held.reply("1");
+  assertEquals(await Promise.all([first, second].map(async (answer) => text(await answer))), [
+    "1",
+    "2",
+  ]);
+});
 
 for (const name of runtimes) {
   test(`${name}: a server is stopped before it rings: the deadline finds the answer`, async () => {
