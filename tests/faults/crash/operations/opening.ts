@@ -91,6 +91,8 @@ export const opening: readonly Operation[] = [
       // Its entry is free again.
       await victim.expect("open 1 client attach TARGET", 0);
       await victim.expect("close 1", 0);
+      // Those whom that has woken: how many there are to be rung is the same each time.
+      await scene.asleep();
       return victim;
     },
     steps: [[`open 0 ${role} attach TARGET`, 0]],
