@@ -24,18 +24,12 @@ import {
   startUnix,
   together,
 } from "../lib/pairs.ts";
-import { alternate, type Entry, type Results, seriesOf } from "../lib/slices.ts";
 import { runtimes } from "../lib/runtimes.ts";
+import { alternate, type Entry, type Results, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 
 const bars = { bun: { must: 4, goal: 8 }, deno: { must: 2.5, goal: 4 } };
 const barAt = 64;
-/** Where the next factor would have to come from. */
-interface Limit {
-  readonly name: string;
-  readonly caller: Caller;
-}
-
 const sockets = { "unix_own": "Unix socket", "unix_net": "Unix socket, node:net" };
 
 export const scenario: Scenario = {
@@ -52,13 +46,18 @@ export const scenario: Scenario = {
   run,
 };
 
+interface Named {
+  readonly name: string;
+  readonly caller: Caller;
+}
+
 /** One pair's clients. */
 interface Callers {
   readonly pair: Pair;
   readonly channel: Caller;
   /** The same with `into`. */
   readonly into: Caller;
-  readonly sockets: readonly { readonly name: string; readonly caller: Caller }[];
+  readonly sockets: readonly Named[];
 }
 
 async function run(context: Context): Promise<Outcome> {
@@ -75,7 +74,7 @@ async function run(context: Context): Promise<Outcome> {
     callers.push({ pair, channel, into, sockets: started });
   }
 
-  const alone: Limit[] = [];
+  const alone: Named[] = [];
   for (const runtime of runtimes) {
     const caller = await stage.call(runtime, "promises_alone", "");
     alone.push({ name: `promises alone, ${runtime}`, caller });
@@ -101,27 +100,21 @@ async function run(context: Context): Promise<Outcome> {
       .map(({ name, caller }) => entryOf(name, caller, load));
     const channels = entries.flatMap(({ channels }) => channels);
     const results = await alternate([...channels, ...limits], context);
-    for (const limit of limits) {
-      const each = seriesOf(results, limit);
+    const addRow = (each: Series, ofSocket: string): void => {
       rows.push({
         outstanding: `${outstanding}`,
         "": each.name,
         ...rateColumns(each),
         ...latencyColumns(each),
-        "of the quicker socket": "",
+        "of the quicker socket": ofSocket,
       });
-    }
+    };
+    for (const limit of limits) addRow(seriesOf(results, limit), "");
     for (const { channels, others } of entries) {
       const quicker = quickest(results, others);
       for (const each of [...channels, ...others].map((entry) => seriesOf(results, entry))) {
         const isChannel = channels.some(({ name }) => name === each.name);
-        rows.push({
-          outstanding: `${outstanding}`,
-          "": each.name,
-          ...rateColumns(each),
-          ...latencyColumns(each),
-          "of the quicker socket": isChannel ? ratioText(each.ratios(quicker)) : "",
-        });
+        addRow(each, isChannel ? ratioText(each.ratios(quicker)) : "");
         curves.set(each.name, [...curves.get(each.name) ?? [], pointOf(outstanding, each)]);
       }
     }

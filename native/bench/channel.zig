@@ -26,6 +26,14 @@ fn open_handle(target: []const u8, role: u32) !*Handle {
     return (try channel.open(target, role, &options, &control)).handle;
 }
 
+/// Waits for an answer, which stays where it is.
+inline fn answer_of(handle: *Handle, call: slots.Call, length: usize) !Slots.Answer {
+    try Calls.wait_ready(handle, call, 0);
+    const answer = try Slots.answer(handle, call);
+    if (answer.kind != .bytes or answer.length != length) return error.NotAnEcho;
+    return answer;
+}
+
 /// As `tandem_request` does it.
 pub const Echo = struct {
     handle: *Handle,
@@ -38,10 +46,7 @@ pub const Echo = struct {
         const handle = echo.handle;
         const request: slots.Request = .{ .deadline_ns = Calls.deadline_after(std.math.inf(f64)) };
         const sent = (try Calls.send(handle, payload, request, true)).?;
-        try Calls.wait_ready(handle, sent, 0);
-        const answer = try Slots.answer(handle, sent);
-        if (answer.kind != .bytes or answer.length != out.len) return error.NotAnEcho;
-        try Slots.get(handle, sent, answer, out);
+        try Slots.get(handle, sent, try answer_of(handle, sent, out.len), out);
     }
 };
 
@@ -65,10 +70,7 @@ pub const Window = struct {
         const place = &window.outstanding[window.next];
         window.next = if (window.next + 1 == window.outstanding.len) 0 else window.next + 1;
         if (place.call) |oldest| {
-            try Calls.wait_ready(handle, oldest, 0);
-            const answer = try Slots.answer(handle, oldest);
-            if (answer.kind != .bytes or answer.length != out.len) return error.NotAnEcho;
-            try Slots.get(handle, oldest, answer, out);
+            try Slots.get(handle, oldest, try answer_of(handle, oldest, out.len), out);
             if (out[0] != place.mark) return error.NotAnEcho;
         }
         place.* = .{ .call = try Calls.send(handle, payload, .{}, true), .mark = payload[0] };
@@ -91,9 +93,7 @@ pub const InPlace = struct {
         const draft = (try Calls.allocate(handle, length)).?;
         @memcpy(handle.map.request(draft.slot, length), payload);
         if (!try Slots.publish(handle, draft, null, length, .{})) return error.Full;
-        try Calls.wait_ready(handle, draft, 0);
-        const answer = try Slots.answer(handle, draft);
-        if (answer.kind != .bytes or answer.length != length) return error.NotAnEcho;
+        _ = try answer_of(handle, draft, length);
         const bytes = handle.map.response(draft.slot, length);
         out[0] = bytes[0];
         if (bytes[length - 1] != payload[length - 1]) return error.NotAnEcho;

@@ -532,12 +532,8 @@ noinline fn lie_down(what: u32) bool {
     while (true) {
         begin(.arm);
         switch (tandem_arm(address(), what)) {
-            abi.armed => {
-                own.is_unsure = false;
-                return true;
-            },
-            abi.armed_unsure => {
-                own.is_unsure = true;
+            abi.armed, abi.armed_unsure => |result| {
+                own.is_unsure = result == abi.armed_unsure;
                 return true;
             },
             abi.arm_newcomer => watch_everybody(),

@@ -22,7 +22,6 @@ import {
   type Bytes,
   type CallPlace,
   endsCall,
-  isAt,
   isBackground,
   isSameCall,
   ownsCall,
@@ -86,7 +85,9 @@ export class CallWaits implements Waits {
     const count = this.#callCount > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
     for (let index = 0; index < count * 3; index += 3) {
       const first = this.#calls.get(ended[index]!);
-      if (!first || !isAt(first.call, ended[index + 1]!, ended[index + 2]!)) continue;
+      if (!first) continue;
+      const { low, high } = first.call;
+      if (low !== ended[index + 1] || high !== ended[index + 2]) continue;
       this.#settle(first);
       hits += 1;
     }

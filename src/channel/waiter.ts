@@ -48,6 +48,7 @@ export class Waiter {
   /** What must not be collected meanwhile. */
   keep: unknown;
 
+  // All fields are assigned here and none where it is declared: Bun makes the object in one go then.
   constructor(
     call: CallPlace,
     how: number,
@@ -77,9 +78,4 @@ export class Waiter {
 
 export function isSameCall(a: CallPlace, b: CallPlace): boolean {
   return a.slot === b.slot && a.low === b.low && a.high === b.high;
-}
-
-/** Whether it is the call of this generation. */
-export function isAt({ low, high }: CallPlace, ofLow: number, ofHigh: number): boolean {
-  return low === ofLow && high === ofHigh;
 }

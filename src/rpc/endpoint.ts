@@ -118,10 +118,9 @@ export class Writes implements MessageHooks {
   readonly #endpoint: Endpoint;
   readonly #claim: Claim;
   readonly #call: CallContext | undefined;
-  #entries: number[] | null;
+  #entries: number[] | null = null;
 
   constructor(endpoint: Endpoint, claim: Claim, call: CallContext | undefined) {
-    this.#entries = null;
     this.#endpoint = endpoint;
     this.#claim = claim;
     this.#call = call;
