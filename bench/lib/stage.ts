@@ -68,6 +68,8 @@ export class Stage implements AsyncDisposable {
     // Memory where there is any: channels are made for it.
     const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
     this.#folder = mkdtempSync(join(parent, "tandem-bench-"));
+    // Children are killed in the end, and what anonymous channels leave then lies in here as well.
+    process.env.TANDEM_DIR = this.#folder;
     const remove = (): void => rmSync(this.#folder, { recursive: true, force: true });
     process.on("exit", remove);
     this.#stack.defer(() => {
