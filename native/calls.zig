@@ -110,7 +110,7 @@ pub fn CallsType(comptime Shared: type) type {
         /// time is over.
         pub fn wait_ready(handle: *Handle, call: slots.Call, wait_deadline_ns: u64) Error!void {
             const deadline_ns = earlier(wait_deadline_ns, own_deadline(handle, call));
-            var patience: Wait.Patience = .of(handle);
+            var patience: Wait.Patience = .for_answer(handle);
             var slice: u32 = 0;
             var announced = false;
             defer if (announced) Wait.awake(handle);
@@ -294,6 +294,7 @@ pub fn CallsType(comptime Shared: type) type {
                 const own: slots.Call = .{ .slot = call.slot, .generation = call.generation };
                 if (Slots.progress(handle, own) == .waiting) continue;
                 call.watched = false;
+                Slots.fetch_answer(handle, call.slot);
                 const generation: u64 = call.generation;
                 out[found * words_each ..][0..words_each].* = .{
                     call.slot,

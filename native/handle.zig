@@ -88,6 +88,8 @@ pub const Handle = struct {
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.
     spin_turns: u32 = @import("wait.zig").spin_turns_max,
+    /// How long to wait for an answer before the second look, in parts of a turn; adapts, see `wait.zig`.
+    quiet_parts: u32 = 0,
     /// What this participant's entry says of its processor, and when to yield again: see `Calls.linger`.
     processor: u32 = 0,
     yield_after_ns: u64 = 0,

@@ -13,7 +13,7 @@ const Error = @import("abi.zig").Error;
 /// "TANDEM" and a byte that no text editor leaves alone.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// One up with every change of this file that another version would misread.
-pub const layout_version: u32 = 1;
+pub const layout_version: u32 = 2;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
@@ -198,6 +198,18 @@ pub const Geometry = struct {
     }
 };
 
+/// Eight cells make a line and eight lines a block, within which neighbours in turn lie in different
+/// lines: where a server takes one entry just behind the client that adds the next, they would take the
+/// one line from each other twice a call.
+const line_cells = 8;
+const block_cells = line_cells * line_cells;
+
+inline fn spread(in_turn: u64) u64 {
+    const line = in_turn % line_cells;
+    const place = in_turn / line_cells % line_cells;
+    return in_turn - in_turn % block_cells + line * line_cells + place;
+}
+
 /// Cancelled calls leave stale entries that cost positions until the head passes them, so the ring
 /// is well above the slots. At least 4096 cells also keep the lap of a position, which guards its
 /// cell against late writers, from coming round within days; see `words.Cell`.
@@ -226,7 +238,8 @@ pub const Map = struct {
 
     pub inline fn cell(map: *const Map, position: u64) *words.Cell {
         const cells: [*]words.Cell = @ptrCast(@alignCast(map.base + map.geometry.ring_offset));
-        return &cells[position & (map.geometry.ring_cells - 1)];
+        const in_turn = position & (map.geometry.ring_cells - 1);
+        return &cells[if (map.geometry.ring_cells < block_cells) in_turn else spread(in_turn)];
     }
 
     pub inline fn lap(map: *const Map, position: u64) u28 {
@@ -264,6 +277,19 @@ test "offsets of the default geometry" {
     try std.testing.expectEqual(4096, geometry.ring_cells);
     try std.testing.expectEqual(0, geometry.dense_bytes % page_bytes);
     try std.testing.expectEqual(geometry.dense_bytes + 256 * (2 << 20), geometry.file_bytes);
+}
+
+test "every position has a cell of its own, and neighbours share no line" {
+    var taken: [4 * block_cells]bool = @splat(false);
+    for (0..taken.len) |position| {
+        const place = spread(position);
+        try std.testing.expect(!taken[place]);
+        taken[place] = true;
+        for (1..line_cells) |distance| {
+            const other = spread((position + distance) % taken.len);
+            try std.testing.expect(place / line_cells != other / line_cells);
+        }
+    }
 }
 
 test "the largest channels keep within the address space or are refused" {

@@ -44,6 +44,7 @@ pub fn RingType(comptime Shared: type) type {
                 if (helps == helps_max) break;
                 const position = Shared.load(u64, &header.tail, .acquire);
                 const cell = map.cell(position);
+                Shared.prefetch(cell, .write);
                 const value = Shared.load(words.Cell, cell, .acquire);
                 const lap = map.lap(position);
                 const ahead: i28 = @bitCast(value.lap -% lap);
@@ -103,6 +104,10 @@ pub fn RingType(comptime Shared: type) type {
                     if (Shared.load(u64, &header.head, .acquire) == position) return error.Corrupt;
                     continue;
                 }
+                Shared.prefetch(cell, .write);
+                fetch_request(handle, value);
+                // What comes then is on its way while this one is served.
+                fetch_request(handle, Shared.glance(words.Cell, map.cell(position +% 2)));
                 switch (claim(handle, value)) {
                     .again => continue,
                     .stale => remove(handle, position, cell, value),
@@ -113,6 +118,14 @@ pub fn RingType(comptime Shared: type) type {
                 }
             }
             return error.Corrupt;
+        }
+
+        /// Where the request of an entry lies, and where its answer will.
+        inline fn fetch_request(handle: *const Handle, entry: words.Cell) void {
+            if (!entry.full or entry.slot >= handle.map.geometry.slots) return;
+            const slot = handle.map.slot(entry.slot);
+            Shared.prefetch(&slot.word, .write);
+            Shared.prefetch(&slot.response_length, .write);
         }
 
         /// True: a request may be waiting. A cheap look for spinning and before sleeping.

@@ -190,8 +190,16 @@ pub fn SlotsType(comptime Shared: type) type {
 
         pub const Answer = struct { kind: words.AnswerKind, length: u32 };
 
+        /// Where an answer lies, before it is looked at: its server has written to both lines.
+        pub inline fn fetch_answer(handle: *const Handle, index: u32) void {
+            const slot = handle.map.slot(index);
+            Shared.prefetch(&slot.word, .write);
+            Shared.prefetch(&slot.response_length, .read);
+        }
+
         /// The answer of a call that is ready, which stays so.
         pub fn answer(handle: *Handle, call: Call) Error!Answer {
+            fetch_answer(handle, call.slot);
             const slot = handle.map.slot(call.slot);
             // Hands the answer over, of which the length is the first thing to be read.
             const word = Shared.load(SlotWord, &slot.word, .acquire);

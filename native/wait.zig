@@ -21,6 +21,13 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 pub const spin_turns_max = 200;
 const spin_turns_min = 16;
 
+/// Each look at a word takes its line from whoever is to write it, so between the first look for an
+/// answer and the second so many pauses pass as answers have taken of late. A look that comes too early
+/// adds one; one that finds the answer takes off an eighth: so one look in nine or so is too early, and
+/// what is waited too long stays near one pause.
+const quiet_turns_max = 64;
+const quiet_parts = 8;
+
 /// Where sleeps are so short that they cost more than they spare, the next wait yields more often before
 /// it sleeps, up to so many times: 50 yields take 20 µs, a sleep and its wake-up 50 to 100, and a peer
 /// that fills a megabyte in place 25.
@@ -46,10 +53,18 @@ pub fn WaitType(comptime Shared: type) type {
         pub const Patience = struct {
             turn: u32 = 0,
             spin_turns: u32,
+            /// How many of these come before the second look; null: each is followed by one.
+            quiet_turns: ?u32 = null,
             yield_turns: u32 = Shared.yield_turns,
 
             pub fn of(handle: *const Handle) Patience {
                 return .{ .spin_turns = handle.spin_turns, .yield_turns = handle.patience * Shared.yield_turns };
+            }
+
+            pub fn for_answer(handle: *const Handle) Patience {
+                var patience: Patience = .of(handle);
+                patience.quiet_turns = @min(handle.quiet_parts / quiet_parts, patience.spin_turns);
+                return patience;
             }
 
             /// Where a look is too dear to be taken in a tight loop.
@@ -59,6 +74,8 @@ pub fn WaitType(comptime Shared: type) type {
             pub inline fn again(patience: *Patience) bool {
                 if (patience.turn < patience.spin_turns) {
                     Shared.pause();
+                    const quiet_turns = patience.quiet_turns orelse 0;
+                    while (patience.turn + 1 < quiet_turns) : (patience.turn += 1) Shared.pause();
                 } else if (patience.turn < patience.spin_turns + patience.yield_turns) {
                     Shared.yield();
                 } else {
@@ -72,10 +89,18 @@ pub fn WaitType(comptime Shared: type) type {
             pub inline fn learn(patience: *const Patience, handle: *Handle) void {
                 if (patience.turn == 0) return;
                 if (patience.turn <= patience.spin_turns) {
+                    if (patience.quiet_turns) |quiet_turns| learn_quiet(handle, patience.turn > @max(1, quiet_turns));
                     handle.spin_turns = @min(spin_turns_max, patience.spin_turns * 2);
                 } else {
                     handle.spin_turns = @max(spin_turns_min, patience.spin_turns / 2);
                 }
+            }
+
+            inline fn learn_quiet(handle: *Handle, was_early: bool) void {
+                handle.quiet_parts = if (was_early)
+                    @min(quiet_turns_max * quiet_parts, handle.quiet_parts + quiet_parts)
+                else
+                    handle.quiet_parts -| 1;
             }
         };
 
@@ -266,4 +291,36 @@ fn bit(index: words.ParticipantIndex) u64 {
 /// The low half of the wait word, which holds its state.
 fn futex(entry: *layout.Participant) *const u32 {
     return @ptrCast(&entry.wait);
+}
+
+test "the second look for an answer comes when answers have come of late" {
+    const Wait = WaitType(@import("shared.zig").Real);
+    var handle: Handle = undefined;
+    handle.spin_turns = spin_turns_max;
+    handle.patience = 1;
+    handle.quiet_parts = 0;
+    const Calls = struct {
+        /// Waits for so many answers that take `turns`; how many looks each took, and turns, at the end.
+        fn wait_for(of: *Handle, turns: u32, answers: u32) struct { looks: u32, turns: u32 } {
+            var looks: u32 = 0;
+            var waited: u32 = 0;
+            for (0..answers) |answer| {
+                var patience: Wait.Patience = .for_answer(of);
+                var seen: u32 = 1;
+                while (patience.turn < turns) : (seen += 1) std.debug.assert(patience.again());
+                patience.learn(of);
+                if (answer < answers / 2) continue;
+                looks += seen;
+                waited += patience.turn;
+            }
+            return .{ .looks = looks / (answers / 2), .turns = waited / (answers / 2) };
+        }
+    };
+    const fresh = Calls.wait_for(&handle, 20, 2);
+    try std.testing.expect(fresh.looks > 10);
+    for ([_]u32{ 20, 3, 40 }) |turns| {
+        const learned = Calls.wait_for(&handle, turns, 2000);
+        try std.testing.expectEqual(2, learned.looks);
+        try std.testing.expectEqual(turns, learned.turns);
+    }
 }

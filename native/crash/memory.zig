@@ -58,6 +58,8 @@ pub const Memory = struct {
         return 1 << 20;
     }
 
+    pub const prefetch = Real.prefetch;
+    pub const glance = Real.glance;
     pub const pause = Real.pause;
     pub const yield = Real.yield;
     pub const now_ns = clock.now_ns;

@@ -205,6 +205,9 @@ pub const SharedMemory = struct {
         pass();
     }
 
+    pub const prefetch = Real.prefetch;
+    pub const glance = Real.glance;
+
     pub fn pause() void {
         state.now_ns += 30;
         pass();

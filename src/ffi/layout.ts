@@ -3,7 +3,7 @@
 /** Compared with the library's own when it is loaded. */
 export const abiVersion = 2;
 /** Of the shared memory. */
-export const layoutVersion = 1;
+export const layoutVersion = 2;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;
