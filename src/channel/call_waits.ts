@@ -43,6 +43,19 @@ const nothing: Bytes = new Uint8Array(0);
 /** The front of {@linkcode scratch}; answers of one length come often after one another. */
 let scratchView: Bytes = nothing;
 
+/** Of the promise that was made last: an executor of its own for each would be one more object. */
+const settle: { resolve: (answer: Bytes) => void; reject: (error: unknown) => void } = {
+  resolve: () => {},
+  reject: () => {},
+};
+const capture = (
+  resolve: (answer: Bytes) => void,
+  reject: (error: unknown) => void,
+): void => {
+  settle.resolve = resolve;
+  settle.reject = reject;
+};
+
 /** How many ended calls are asked for at once; the native side writes three words for each. */
 const batch = 256;
 
@@ -168,11 +181,11 @@ export class CallWaits implements Waits {
     signal: AbortSignal | undefined,
     keep?: unknown,
   ): Promise<Bytes> {
-    return new Promise((resolve, reject) => {
-      const waiter = new Waiter(call, how, deadline, into, null, resolve, reject);
-      if (keep !== undefined) waiter.keep = keep;
-      this.#add(waiter, signal);
-    });
+    const promise = new Promise<Bytes>(capture);
+    const waiter = new Waiter(call, how, deadline, into, null, settle.resolve, settle.reject);
+    if (keep !== undefined) waiter.keep = keep;
+    this.#add(waiter, signal);
+    return promise;
   }
 
   /** As {@linkcode add}, for who reads the answer where it lies. */
