@@ -427,6 +427,48 @@ test("an answer is a copy of its own", async () => {
   for (const answer of answers) answer.fill(0);
 });
 
+test("answers of one length after another, and of others between: each has its own buffer", async () => {
+  const target = newTarget();
+  await startServer("bun", target, "sync");
+  using client = Client.open(target);
+  const forms = [
+    (payload: Payload) => client.requestSync(payload),
+    (payload: Payload) => client.request(payload),
+  ];
+  const lengths = [7, 7, 7, 7, 3, 3, 3, 9, 0, 0, 0, 5000, 5000, 5000, 4096, 4096, 4096, 4097, 6, 6];
+  for (const request of forms) {
+    const answers: Uint8Array[] = [];
+    for (const length of lengths) answers.push(await request(pattern(length, answers.length)));
+    answers.forEach((answer, index) => {
+      assertEquals(answer, pattern(lengths[index]!, index));
+      assertEquals([answer.byteOffset, answer.buffer.byteLength], [0, answer.byteLength]);
+    });
+    assertEquals(new Set(answers.map(({ buffer }) => buffer)).size, answers.length);
+  }
+});
+
+test("after answers of one length, what is none fails as it would have at first", async () => {
+  const target = newTarget();
+  const server = await startServer("bun", target, "sync");
+  using client = Client.open(target);
+  const usual = (): void => {
+    for (let turn = 0; turn < 3; turn++) assertEquals(client.requestSync("hello").byteLength, 5);
+  };
+  usual();
+  assertThrowsCode(() => client.requestSync("fail"), "REMOTE");
+  usual();
+  assertThrowsCode(() => client.requestSync(new Uint8Array(2 << 20)), "TOO_LARGE");
+  usual();
+  assertThrowsCode(() => client.requestSync("hold", { timeout: 50 }), "TIMEOUT");
+  assertEquals(client.pending, 0);
+  server.kill("SIGKILL");
+  await startServer("bun", target, "sync");
+  usual();
+  const promised = client.request("hello");
+  usual();
+  assertEquals(text(await promised), "hello", "what a promise waits for is not mixed up with it");
+});
+
 test("view() shows the answer in place until release()", () => {
   using channel = open({ slots: 1 });
   const { server, client } = channel;

@@ -15,6 +15,7 @@ import {
 import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
+import { FreshArrays } from "./fresh.ts";
 import { decodeError } from "./remote.ts";
 import { SlotTable } from "./slot_table.ts";
 import {
@@ -68,6 +69,7 @@ export class CallWaits implements Waits {
   /** Of these, how many the process does not stay alive for: so it is for all who wait for a call. */
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
+  readonly #fresh: FreshArrays = new FreshArrays();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
@@ -328,15 +330,29 @@ export class CallWaits implements Waits {
           readAnswer(this.#channel, waiter.call, waiter.reader);
           continue;
         }
-        const { call, how, into } = waiter;
-        const answer = how & wantsReadiness
-          ? (checkReady(this.#channel, call, 0), nothing)
-          : takeAnswer(this.#channel, call, 0, into, (how & ownsCall) !== 0);
-        waiter.resolve!(answer!);
+        waiter.resolve!(this.#take(waiter)!);
       } catch (error) {
         waiter.reject(error);
       }
     }
+  }
+
+  #take({ call, how, into }: Waiter): Bytes | null {
+    if (how & wantsReadiness) {
+      checkReady(this.#channel, call, 0);
+      return nothing;
+    }
+    const ownsIt = (how & ownsCall) !== 0;
+    if (into) return takeAnswer(this.#channel, call, 0, into, ownsIt);
+    checkOpen(this.#channel, "call");
+    const { native, address, words } = this.#channel;
+    const { slot, low, high } = call;
+    const target = this.#fresh.next();
+    const status = native.tandem_get(address, slot, low, high, 0, target, target.byteLength, words);
+    if (status >= 0) return this.#fresh.answerIn(target, status);
+    const answer = answerFailed(this.#channel, call, status, target, false, ownsIt);
+    if (answer) this.#fresh.note(answer.byteLength);
+    return answer;
   }
 }
 

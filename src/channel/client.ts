@@ -29,6 +29,7 @@ import {
 import { connectTo } from "./connect.ts";
 import { Draft, type DraftSender } from "./draft.ts";
 import { callFailure } from "./failure.ts";
+import { FreshArrays } from "./fresh.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
 import {
@@ -47,8 +48,7 @@ import { copyEncoded, encode, encoded, type Payload } from "./payload.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Answers up to this length need one native call. */
-const scratch: Bytes = new Uint8Array(4096);
+const nothing: Bytes = new Uint8Array(0);
 
 /**
  * Asks servers of a channel and gets their answers. It belongs to its thread: a Worker opens its own.
@@ -77,9 +77,10 @@ export class Client extends ChannelHandle {
   readonly #loop: Loop;
   readonly #home: CallHome;
   readonly #sender: DraftSender;
+  readonly #fresh: FreshArrays = new FreshArrays();
   /** The view of the last `into` that an answer was shorter than. */
-  #lastInto: Bytes = scratch;
-  #lastView: Bytes = scratch;
+  #lastInto: Bytes = nothing;
+  #lastView: Bytes = nothing;
 
   /** @ignore Made by {@linkcode open}, {@linkcode connect} and {@linkcode fromFd}. */
   constructor(channel: Channel) {
@@ -311,13 +312,14 @@ export class Client extends ChannelHandle {
     const channel = this.#channel;
     const timeout = timeoutOf(options);
     const into = checkInto(options?.into);
-    const target = into ?? scratch;
     const deliveries = this.#deliveries(options);
     encode(payload);
     const flags = deliveries | this.#textFlag();
     // Last: what reads options may close the handle.
     checkOpen(channel, "client");
     const { native, address, words } = channel;
+    if (into === undefined && this.#fresh.isLengthKnown) return this.#requestFresh(flags, timeout);
+    const target = into ?? this.#fresh.next();
     const status = native.tandem_request(
       address,
       encoded.bytes,
@@ -328,10 +330,37 @@ export class Client extends ChannelHandle {
       target.byteLength,
       words,
     );
+    return this.#requested(status, target, into !== undefined);
+  }
+
+  /** As `requestSync`; the array for the answer is made while a server works. */
+  #requestFresh(flags: number, timeout: number): Bytes {
+    const { native, address, words } = this.#channel;
+    const { bytes, length } = encoded;
+    const sent = native.tandem_send(address, bytes, length, flags | sendBlock, timeout, words);
+    if (sent < 0) return this.#requested(sent, nothing, false);
+    const slot = words[Control.slot]!;
+    const low = words[Control.generationLow]!;
+    const high = words[Control.generationHigh]!;
+    const target = this.#fresh.next();
+    const room = target.byteLength;
+    const status = native.tandem_get(address, slot, low, high, NaN, target, room, words);
+    return this.#requested(status, target, false);
+  }
+
+  /** The end of a blocking request. */
+  #requested(status: number, target: Bytes, isInto: boolean): Bytes {
     this.#loop.restore();
     if (this.#waits.isWaiting) this.#lastCall();
-    if (status >= 0) return into ? this.#viewOf(into, status) : scratch.slice(0, status);
-    return this.#requestFailed(status, target, into !== undefined);
+    if (status >= 0) {
+      return isInto ? this.#viewOf(target, status) : this.#fresh.answerIn(target, status);
+    }
+    const isAnswered = status === -Status.longer || status === -Status.remote;
+    if (status === -Status.tooLarge) throw this.#tooLarge(encoded.length);
+    if (!isAnswered) throw callFailure(status, "finish a request");
+    const answer = answerFailed(this.#channel, this.#lastCall(), status, target, isInto, true)!;
+    this.#fresh.note(answer.byteLength);
+    return answer;
   }
 
   /** A view of the answer at the front of `into`, the same object as long as its length is. */
@@ -342,13 +371,6 @@ export class Client extends ChannelHandle {
       this.#lastView = into.subarray(0, length);
     }
     return this.#lastView;
-  }
-
-  #requestFailed(status: number, target: Bytes, isInto: boolean): Bytes {
-    const isAnswered = status === -Status.longer || status === -Status.remote;
-    if (status === -Status.tooLarge) throw this.#tooLarge(encoded.length);
-    if (!isAnswered) throw callFailure(status, "finish a request");
-    return answerFailed(this.#channel, this.#lastCall(), status, target, isInto, true)!;
   }
 
   /**

@@ -1,0 +1,41 @@
+/**
+ * Arrays for answers, each of its own.
+ *
+ * @module
+ */
+import type { Bytes } from "./waiter.ts";
+
+/** Where answers go whose length nobody knows beforehand: they are copied from there. */
+const scratch: Bytes = new Uint8Array(4096);
+
+/**
+ * Makes an array before the answer is looked at, of the length that the last two answers had, so that
+ * the native side writes into it and nothing has to be copied. What is made while a server works takes
+ * no time: in Deno a small array takes 0.2 to 0.7 µs.
+ */
+export class FreshArrays {
+  #lastLength = 0;
+  /** 0: the last two differ. */
+  #usualLength = 0;
+
+  get isLengthKnown(): boolean {
+    return this.#usualLength > 0;
+  }
+
+  /** What the native side is to write the next answer into. */
+  next(): Bytes {
+    return this.isLengthKnown ? new Uint8Array(this.#usualLength) : scratch;
+  }
+
+  /** The answer at the front of what {@linkcode next} has given. */
+  answerIn(target: Bytes, length: number): Bytes {
+    this.note(length);
+    return target === scratch || length < target.byteLength ? target.slice(0, length) : target;
+  }
+
+  /** An answer was so long. */
+  note(length: number): void {
+    this.#usualLength = length === this.#lastLength ? length : 0;
+    this.#lastLength = length;
+  }
+}
