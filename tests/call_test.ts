@@ -542,6 +542,10 @@ test("request and requestSync write into an array, too", async () => {
   assertEquals(text(client.requestSync("sync", { into })), "sync");
   assertEquals(text(await client.request("async", { into })), "async");
   assertEquals(text(into), "async\0");
+  const shared: Uint8Array = new Uint8Array(new SharedArrayBuffer(6));
+  assertEquals([...client.requestSync("sh", { into: shared })], [0x73, 0x68]);
+  assertEquals((await client.request("a", { into: shared })).buffer === shared.buffer, true);
+  assertEquals([...shared], [0x61, 0x68, 0, 0, 0, 0]);
   assertThrowsCode(() => client.requestSync("too long", { into }), "TOO_LARGE");
   await assertRejectsCode(client.request("too long", { into }), "TOO_LARGE");
   // Whatever became of these two, nothing is left of them.

@@ -84,7 +84,7 @@ export class Call implements Disposable {
    * @returns the answer's bytes, a copy; null: not answered yet
    * @throws {TandemError} what {@linkcode get} throws
    */
-  tryGet(options?: { readonly into?: Uint8Array<ArrayBuffer> }): Uint8Array<ArrayBuffer> | null {
+  tryGet(options?: { readonly into?: Uint8Array }): Uint8Array<ArrayBuffer> | null {
     checkOpen(this.#home.channel, "call");
     return takeAnswer(this.#home.channel, this.#place, 0, checkInto(options?.into), false);
   }
@@ -231,12 +231,12 @@ export class Call implements Disposable {
   async #wait(
     want: "answer" | "readiness",
     options: WaitOptions | undefined,
-    into: Uint8Array<ArrayBuffer> | undefined,
+    target: Uint8Array | undefined,
   ): Promise<Uint8Array<ArrayBuffer>> {
     const { channel, waits, loop } = this.#home;
     checkOpen(channel, "call");
     const timeout = timeoutOf(options);
-    checkInto(into);
+    const into = checkInto(target);
     options?.signal?.throwIfAborted();
     // Again: what reads options may close the handle.
     checkOpen(channel, "call");

@@ -681,7 +681,7 @@ export class Client extends ChannelHandle {
   ): Promise<Bytes> {
     const timeout = this.#publish(place, length, options, sendWatched);
     const deadline = deadlineAfter(timeout);
-    return this.#answer(place, options?.into, deadline, options?.signal);
+    return this.#answer(place, checkInto(options?.into), deadline, options?.signal);
   }
 
   #requestDraftSync(

@@ -89,9 +89,9 @@ export interface SendOptions extends SendSyncOptions, WaitOptions {}
 export interface IntoOption {
   /**
    * The answer is written here and a view of it is returned; nothing is allocated. `TOO_LARGE` if it
-   * does not fit.
+   * does not fit. Of a `SharedArrayBuffer`, so is that view.
    */
-  into?: Uint8Array<ArrayBuffer>;
+  into?: Uint8Array;
 }
 
 /** Options of `requestSync`. */
@@ -171,10 +171,11 @@ export function checkWhole(value: number, name: string, min: number, max: number
 }
 
 /** @throws {TypeError} for what is no place for an answer */
-export function checkInto(
-  into: Uint8Array<ArrayBuffer> | undefined,
-): Uint8Array<ArrayBuffer> | undefined {
-  if (into === undefined || into instanceof Uint8Array) return into;
+export function checkInto(into: Uint8Array | undefined): Uint8Array<ArrayBuffer> | undefined {
+  if (into === undefined || into instanceof Uint8Array) {
+    // The native side writes to the memory of any.
+    return into as Uint8Array<ArrayBuffer> | undefined;
+  }
   throw new TypeError(
     `Cannot write an answer into ${describe(into)}: give a Uint8Array, or leave the option out`,
   );
