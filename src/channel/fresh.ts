@@ -8,6 +8,9 @@ import type { Bytes } from "./waiter.ts";
 /** Where answers go whose length nobody knows beforehand: they are copied from there. */
 const scratch: Bytes = new Uint8Array(4096);
 
+/** Longer arrays are made when they are needed: there may be no memory for them. */
+const usualLengthMax = 2 ** 20;
+
 /**
  * Makes an array before the answer is looked at, of the length that the last two answers had, so that
  * the native side writes into it and nothing has to be copied. What is made while a server works takes
@@ -15,7 +18,7 @@ const scratch: Bytes = new Uint8Array(4096);
  */
 export class FreshArrays {
   #lastLength = 0;
-  /** 0: the last two differ. */
+  /** 0: the last two differ, or are too long. */
   #usualLength = 0;
 
   get isLengthKnown(): boolean {
@@ -35,7 +38,7 @@ export class FreshArrays {
 
   /** An answer was so long. */
   note(length: number): void {
-    this.#usualLength = length === this.#lastLength ? length : 0;
+    this.#usualLength = length === this.#lastLength && length <= usualLengthMax ? length : 0;
     this.#lastLength = length;
   }
 }
