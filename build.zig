@@ -7,7 +7,7 @@
 //!     zig build model                    zig-out/bin/tandem-model, which explores the protocol
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
-//!     zig build embed                    writes src/ffi/embedded.ts
+//!     zig build embed                    writes src/ffi/embedded.js
 //!     zig build stress                   zig-out/bin/tandem-stress, random operations of many threads
 //!     zig build proofs                   model, crash, fuzz and stress
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
@@ -40,7 +40,7 @@ pub fn build(b: *std.Build) void {
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .model = b.step("model", "Build the model checker of the protocol, zig-out/bin/tandem-model"),
-        .embed = b.step("embed", "Generate src/ffi/embedded.ts from the libraries"),
+        .embed = b.step("embed", "Generate src/ffi/embedded.js from the libraries"),
         .stress = b.step("stress", "Build the program in which many threads do everything at random"),
         .proofs = b.step("proofs", "Build the four programs above for scripts/prove"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
@@ -71,7 +71,7 @@ pub fn build(b: *std.Build) void {
         embed.addArg(@tagName(arch));
         embed.addFileArg(library);
     }
-    generated.addCopyFileToSource(embed.captureStdOut(.{}), "src/ffi/embedded.ts");
+    generated.addCopyFileToSource(embed.captureStdOut(.{}), "src/ffi/embedded.js");
     steps.embed.dependOn(&generated.step);
 
     inline for (comptime std.enums.values(Arch)) |arch| {

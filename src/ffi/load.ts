@@ -7,7 +7,7 @@ import { TandemError } from "../errors.ts";
 import type { Arch, Backend } from "./backend.ts";
 import { bun } from "./bun.ts";
 import { deno } from "./deno.ts";
-import { embedded, soname } from "./embedded.ts";
+import { embedded, soname } from "./embedded.js";
 import { abiVersion } from "./layout.ts";
 import { Place } from "./place.ts";
 import { type Native, symbols } from "./symbols.ts";
