@@ -44,17 +44,14 @@ const nothing: Bytes = new Uint8Array(0);
 /** The front of {@linkcode scratch}; answers of one length come often after one another. */
 let scratchView: Bytes = nothing;
 
-/** Of the promise that was made last: an executor of its own for each would be one more object. */
-const settle: { resolve: (answer: Bytes) => void; reject: (error: unknown) => void } = {
-  resolve: () => {},
-  reject: () => {},
-};
-const capture = (
-  resolve: (answer: Bytes) => void,
-  reject: (error: unknown) => void,
-): void => {
-  settle.resolve = resolve;
-  settle.reject = reject;
+type Resolve = (answer: Bytes) => void;
+type Reject = (error: unknown) => void;
+
+/** Of the promise that is being made: an executor of its own for each would be one more object. */
+const made: { resolve: Resolve | null; reject: Reject | null } = { resolve: null, reject: null };
+const capture = (resolve: Resolve, reject: Reject): void => {
+  made.resolve = resolve;
+  made.reject = reject;
 };
 
 /** How many ended calls are asked for at once; the native side writes three words for each. */
@@ -184,7 +181,10 @@ export class CallWaits implements Waits {
     keep?: unknown,
   ): Promise<Bytes> {
     const promise = new Promise<Bytes>(capture);
-    const waiter = new Waiter(call, how, deadline, into, null, settle.resolve, settle.reject);
+    const waiter = new Waiter(call, how, deadline, into, null, made.resolve, made.reject);
+    // Or the last promise would stay, and its answer with it.
+    made.resolve = null;
+    made.reject = null;
     if (keep !== undefined) waiter.keep = keep;
     this.#add(waiter, signal);
     return promise;
@@ -337,6 +337,7 @@ export class CallWaits implements Waits {
     }
   }
 
+  /** The answer for a promise; @throws what it is to be rejected with */
   #take({ call, how, into }: Waiter): Bytes | null {
     if (how & wantsReadiness) {
       checkReady(this.#channel, call, 0);
