@@ -284,10 +284,13 @@ export class Scene {
 
   /** Stops everybody in their sleep: what the victim does then, it does alone. */
   async stopAll(): Promise<void> {
-    if (this.#isStopped) return;
-    if (this.isOpen) await this.asleep();
-    this.#isStopped = true;
-    await Promise.all(this.#everybody.map((survivor) => survivor.stop()));
+    while (!this.#isStopped) {
+      if (this.isOpen) await this.asleep();
+      this.#isStopped = true;
+      await Promise.all(this.#everybody.map((survivor) => survivor.stop()));
+      // Somebody may have been awake just then, as who blocks is for a moment every 50 ms.
+      if (this.#watcher && !this.#sleep.isSo(this.#watcher.stats())) this.resume();
+    }
   }
 
   /** The bystanders stand where they are from now on. */
@@ -309,15 +312,21 @@ export class Scene {
    * noticed.
    */
   async asleep(): Promise<void> {
+    const { isSo, what } = this.#sleep;
+    await this.#untilNumbers(isSo, what);
+  }
+
+  /** What the channel's numbers are then. */
+  get #sleep(): { readonly what: string; isSo(stats: Stats): boolean } {
     const servers = this.#blocked.length + (this.#isServing ? this.servers.length : 0);
     const most = servers + this.#bystandingServers.length;
     const calling = this.#started.filter(({ isOver }) => !isOver).map(({ client }) => client);
     const clients = new Set(calling).size;
-    await this.#untilNumbers(
-      ({ waitingServers, waitingClients }) =>
+    return {
+      what: `${servers} servers and ${clients} clients asleep`,
+      isSo: ({ waitingServers, waitingClients }) =>
         waitingServers >= servers && waitingServers <= most && waitingClients === clients,
-      `${servers} servers and ${clients} clients asleep`,
-    );
+    };
   }
 
   // ---- after a death ----
