@@ -13,9 +13,14 @@ const server = Server.open(target);
 tell("ready");
 
 if (form === "blocking") {
-  // A blocked thread does not hear that the parent is gone.
-  const timeout = 30_000;
-  for (let request; (request = server.receiveSync({ timeout }));) take(request);
+  // A blocked thread does not hear that the parent is gone. Without a request it stays, for as long as
+  // the other server gets them all.
+  const parent = process.ppid;
+  const timeout = 10_000;
+  while (process.ppid === parent) {
+    const request = server.receiveSync({ timeout });
+    if (request) take(request);
+  }
 } else {
   listen(() => {});
   for await (const request of server) take(request);
