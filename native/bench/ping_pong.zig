@@ -27,7 +27,6 @@ const End = struct {
         end.handle = undefined;
         end.handle.spin_turns = @import("../wait.zig").spin_turns_max;
         end.handle.patience = 1;
-        end.handle.quiet_parts = 0;
     }
 
     fn wait_for(end: *End, word: *Word, value: u64) void {

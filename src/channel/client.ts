@@ -339,9 +339,7 @@ export class Client extends ChannelHandle {
     const { bytes, length } = encoded;
     const sent = native.tandem_send(address, bytes, length, flags | sendBlock, timeout, words);
     if (sent < 0) return this.#requested(sent, nothing, false);
-    const slot = words[Control.slot]!;
-    const low = words[Control.generationLow]!;
-    const high = words[Control.generationHigh]!;
+    const { slot, low, high } = this.#placeOfLast();
     const target = this.#fresh.next();
     const room = target.byteLength;
     const status = native.tandem_get(address, slot, low, high, NaN, target, room, words);
@@ -580,14 +578,19 @@ export class Client extends ChannelHandle {
     return this.#lastCall();
   }
 
-  /** What the native side has just made. */
-  #lastCall(): CallPlace {
+  /** Where the call is that the native side has just made. */
+  #placeOfLast(): CallPlace {
     const { words } = this.#channel;
-    const place = {
+    return {
       slot: words[Control.slot]!,
       low: words[Control.generationLow]!,
       high: words[Control.generationHigh]!,
     };
+  }
+
+  /** The same, once those may be told whose call it has displaced. */
+  #lastCall(): CallPlace {
+    const place = this.#placeOfLast();
     if (this.#waits.isWaiting) this.#waits.displace(place);
     return place;
   }
