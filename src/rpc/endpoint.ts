@@ -9,8 +9,9 @@
  * @module
  */
 import type { ChannelHandle } from "../channel/handle.ts";
+import { connectPrivate } from "../channel/private.ts";
 import { TandemError } from "../errors.ts";
-import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
+import type { DecodeHooks } from "./codec/decoder.ts";
 import { type Encoder, readableKind, type StreamKind } from "./codec/encoder.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
@@ -29,9 +30,6 @@ import { OutStream } from "./out_stream.ts";
 import { Peer } from "./peer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-/** What the other side may call a host: it becomes part of a path. */
-const hostName = /^p\d{1,4}-[0-9a-f]{1,16}-[0-9a-f]{1,16}$/;
 
 /** For streams and parcels, until their receiver has said that it is there. */
 export type Claim = "call" | "receiver";
@@ -64,17 +62,15 @@ export class Endpoint {
 
   /** What others fetch from here. */
   get host(): Host {
-    return this.#host ??= new Host(this, this.#main.privateChannel());
+    return this.#host ??= new Host(this, this.#main);
   }
 
   /** The process that hosts under that name. */
   peer(name: string): Peer {
-    if (!hostName.test(name)) throw corrupt("a host has an impossible name");
     const known = this.#peers.get(name);
     if (known) return known;
-    const { path } = this.#main.privateChannel();
-    const folder = path.slice(0, path.lastIndexOf("/"));
-    const peer = new Peer(this, `${folder}/${name}`, () => this.#peers.delete(name));
+    const open = () => connectPrivate(this.#main, name);
+    const peer = new Peer(this, open, () => this.#peers.delete(name));
     this.#peers.set(name, peer);
     return peer;
   }

@@ -9,7 +9,9 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
-import { Server } from "../channel/server.ts";
+import type { Server } from "../channel/server.ts";
+import { servePrivate } from "../channel/private.ts";
+import type { ChannelHandle } from "../channel/handle.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
@@ -45,15 +47,15 @@ export class Host {
   readonly #leases: Map<number, Set<number>> = new Map();
   #nextId = 1;
 
-  constructor(endpoint: Endpoint, place: { readonly path: string; readonly mode: number }) {
+  constructor(endpoint: Endpoint, main: ChannelHandle) {
     this.#endpoint = endpoint;
-    this.name = place.path.slice(place.path.lastIndexOf("/") + 1);
-    this.#server = Server.open(place.path, {
+    const { name, server } = servePrivate(main, {
       slots: hostSlots,
       maxRequestBytes: hostRequestBytes,
       maxResponseBytes: partBytes,
-      mode: place.mode,
     });
+    this.name = name;
+    this.#server = server;
     // Who fetches keeps himself alive; this process has reasons of its own.
     this.#server.unref();
     void this.#run();

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AnswerReader } from "../channel/waiter.ts";
-import { Client } from "../channel/client.ts";
+import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
@@ -45,14 +45,15 @@ export class Peer {
   #isDead = false;
 
   /**
+   * @param open opens the channel that the process hosts
    * @param onEnd told when the process is gone, or the channel closed
    * @throws {TandemError} `SERVER_DIED` when the process is gone already
    */
-  constructor(endpoint: Endpoint, path: string, onEnd: () => void) {
+  constructor(endpoint: Endpoint, open: () => Client, onEnd: () => void) {
     this.#endpoint = endpoint;
     this.#onEnd = onEnd;
     try {
-      this.#client = Client.open(path);
+      this.#client = open();
     } catch (error) {
       if (error instanceof TandemError && error.code === "NOT_FOUND") throw hostDied();
       throw error;
