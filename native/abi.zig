@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 2;
+pub const abi_version: u32 = 3;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -112,6 +112,18 @@ pub const Detail = enum(u32) {
     not_permitted,
     /// Version of the kernel: a thousand for the major number and one for the minor.
     kernel,
+    /// `errno` says why the environment of the process cannot be read.
+    environment,
+    /// Of the folder of doorbells beside a channel.
+    bells_owner,
+    bells_mode,
+    bells_kind,
+    /// This participant has no folder of bells.
+    no_bells,
+    /// Read locks of another process keep participants out.
+    locked_out,
+    /// Writing to the file again takes new space: magic number of its file system.
+    copy_on_write,
 };
 
 /// Filled by calls that hand back more than their result. Words of 32 bits, so that TypeScript
@@ -177,6 +189,8 @@ pub const Options = extern struct {
     max_deliveries: f64,
     mode: f64,
     fd: f64,
+    /// Of `open_private`: the handle whose participant, or whose channel's other participant, has it.
+    main: f64 = std.math.nan(f64),
 };
 
 /// Operation word of `tandem_open`.
@@ -187,6 +201,8 @@ pub const open_or_create: u32 = 4;
 pub const open_create_new: u32 = 8;
 pub const open_anonymous: u32 = 16;
 pub const open_from_fd: u32 = 32;
+/// A channel among the bells of one participant; with `open_create_new`, this one's own.
+pub const open_private: u32 = 64;
 
 /// Flags of a send.
 pub const send_text: u32 = 1;

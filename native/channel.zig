@@ -9,6 +9,8 @@ const sys = @import("sys.zig");
 const target = @import("target.zig");
 const threads = @import("threads.zig");
 const bells = @import("bells.zig");
+const private = @import("private.zig");
+const retired = @import("retired.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
@@ -21,7 +23,11 @@ const Repair = @import("repair.zig").RepairType(Shared);
 const Trim = @import("trim.zig").TrimType(Shared);
 const Wait = @import("wait.zig").WaitType(Shared);
 
-pub const Opened = struct { handle: *Handle, path: target.Path };
+pub const Opened = struct {
+    handle: *Handle,
+    /// Empty: the channel has none.
+    path: target.Path,
+};
 
 /// statx is the youngest system call that is used.
 const kernel_version_min = 4_011;
@@ -35,6 +41,7 @@ fn check_kernel(control: *Control) Error!void {
 
 pub fn open(name: []const u8, operation: u32, options: *const abi.Options, control: *Control) Error!Opened {
     try check_kernel(control);
+    sys.learn_clock();
     const wanted: segment.Options = .{
         .kind = if (operation & abi.open_kind_int != 0) .int else .bytes,
         .slots = whole(options.slots),
@@ -43,51 +50,162 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
         .max_deliveries = whole(options.max_deliveries),
         .mode = @intCast((whole(options.mode) orelse segment.Options.mode_default) & 0o777),
     };
-    var path: target.Path = .init();
-    const found = found: {
-        if (operation & abi.open_anonymous != 0) {
-            var memfd_name: target.Path = .init();
-            // The kernel takes 249 bytes of it.
-            memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
-            break :found try segment.open_anonymous(memfd_name.text(), &wanted, control);
-        }
-        if (operation & abi.open_from_fd != 0) {
-            const fd = whole(options.fd) orelse return error.InvalidTarget;
-            break :found try segment.open_fd(@intCast(@min(fd, std.math.maxInt(i32))), &wanted, control);
-        }
-        const create = operation & (abi.open_or_create | abi.open_create_new) != 0;
-        path = try target.resolve(name, create, control);
-        break :found try segment.open_path(&path, &wanted, .{
-            .create = create,
-            .must_create = operation & abi.open_create_new != 0,
-        }, control);
-    };
-    errdefer found.close();
-    if (operation & abi.open_from_fd != 0) path = path_of(&found);
-
-    const place: bells.Bells = .{
-        .mode = found.mode & 0o666,
-        // Written once, before the file could be found.
-        .channel_id = Shared.load(u64, &found.map.header().channel_id, .monotonic),
-        .folder = (try bells_folder(&found, &path, control)).bytes,
-    };
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
-    const handle = try Handle.create(found.map, found.fd, role, place);
+    if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
+    if (operation & abi.open_from_fd != 0) {
+        const fd = whole(options.fd) orelse return error.InvalidTarget;
+        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control);
+    }
+    const how: segment.How = .{
+        .create = operation & (abi.open_or_create | abi.open_create_new) != 0,
+        .must_create = operation & abi.open_create_new != 0,
+    };
+    if (operation & abi.open_private == 0) {
+        const place = try target.resolve(name, how.create, control);
+        defer place.close();
+        return open_place(&place, role, &wanted, how, control);
+    }
+    const place = try private.place(handle_of(options.main), name, how.create, control);
+    defer place.close();
+    const opened = try open_place(&place, role, &wanted, how, control);
+    if (private.belongs(&place, opened.handle.uid)) return opened;
+    close(opened.handle, .unmap);
+    control.fail(.not_a_channel, 0);
+    return error.Corrupt;
+}
+
+fn handle_of(address: f64) *const Handle {
+    return @ptrFromInt(@as(usize, @intFromFloat(address)));
+}
+
+fn open_place(
+    place: *const target.Place,
+    role: Role,
+    wanted: *const segment.Options,
+    how: segment.How,
+    control: *Control,
+) Error!Opened {
+    const found = try segment.open_place(place, wanted, how, control);
+    errdefer found.close();
+    // What this process has made and cannot use is of use to no other.
+    errdefer if (found.is_new) {
+        Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
+        found.remove(place);
+    };
+    const handle = try enter(&found, role, &home_in(place, &found), .named, control);
+    return .{ .handle = handle, .path = place.path };
+}
+
+fn home_in(place: *const target.Place, found: *const segment.Segment) bells.Home {
+    return .{
+        .parent = place.folder,
+        .name = std.mem.span(place.name()),
+        .uid = found.info.uid,
+        .gid = found.info.gid,
+        .mode = found.info.mode,
+    };
+}
+
+fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, control: *Control) Error!Opened {
+    // Others must not be able to put files among the bells.
+    const path = try target.default_folder(control);
+    const folder = try target.open_own_folder(&path, true, control);
+    defer sys.close(folder);
+    sweep_anonymous(folder);
+    var memfd_name: target.Path = .init();
+    // The kernel takes 249 bytes of it.
+    memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
+    const found = try segment.open_anonymous(memfd_name.text(), wanted, control);
+    errdefer found.close();
+    return .{ .handle = try enter_anonymous(&found, role, folder, control), .path = .init() };
+}
+
+fn open_fd(fd: i32, role: Role, wanted: *const segment.Options, control: *Control) Error!Opened {
+    const found = try segment.open_fd(fd, wanted, control);
+    errdefer found.close();
+    if (place_of(&found)) |place| {
+        defer place.close();
+        const handle = try enter(&found, role, &home_in(&place, &found), .named, control);
+        return .{ .handle = handle, .path = place.path };
+    }
+    // Without a folder this participant is rung through the channel's memory.
+    var nothing: Control = .{};
+    const folder: i32 = folder: {
+        const path = target.default_folder(&nothing) catch break :folder -1;
+        break :folder target.open_own_folder(&path, true, &nothing) catch -1;
+    };
+    defer if (folder >= 0) sys.close(folder);
+    return .{ .handle = try enter_anonymous(&found, role, folder, control), .path = .init() };
+}
+
+fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, control: *Control) Error!*Handle {
+    var buffer: bells.Name = undefined;
+    const folder_name = std.mem.span(bells.anonymous_name(&buffer, found.channel_id()));
+    const home: bells.Home = .{
+        .parent = folder,
+        .name = folder_name[0 .. folder_name.len - bells.suffix.len],
+        // The folder around it is this user's own, whoever made the memory.
+        .uid = sys.geteuid(),
+        .gid = found.info.gid,
+        .mode = found.info.mode,
+    };
+    return enter(found, role, if (folder >= 0) &home else null, .anonymous, control);
+}
+
+const Kind = enum {
+    named,
+    anonymous,
+    /// Stays for a moment, to remove the channel, and whatever is wrong with its bells.
+    removing,
+};
+
+/// Makes this process a participant. `home` null: it has no bells in the file system.
+fn enter(
+    found: *const segment.Segment,
+    role: Role,
+    home: ?*const bells.Home,
+    kind: Kind,
+    control: *Control,
+) Error!*Handle {
+    var own: bells.Bells = .{
+        .uid = sys.geteuid(),
+        .is_anonymous = kind == .anonymous,
+        .channel_id = found.channel_id(),
+        .map = found.map,
+    };
+    if (home) |there| own.open(there, control) catch |err| if (kind != .removing) return err;
+    errdefer own.close_folders();
+    const handle = try Handle.create(found.map, found.fd, role, own);
     errdefer handle.destroy();
+    handle.mode = found.info.mode;
+    handle.uid = found.info.uid;
     join(handle, role) catch |err| {
         switch (err) {
             error.NoSpace => control.fail(.allocate, @backingInt(sys.Errno.NOSPC)),
-            error.System => control.fail(.open_file, @backingInt(sys.Errno.NOLCK)),
+            error.System => {
+                control.fail(.locked_out, @backingInt(sys.Errno.NOLCK));
+                return error.Permission;
+            },
             else => control.compare(.handles, layout.participants_max, layout.participants_max),
         }
         return err;
     };
-    _ = handle.bells.announce_life(handle.index, handle.epoch);
+    announce(handle, home);
     // The first on a channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Calls.enter(handle);
     threads.add(handle, close_all_of_thread);
-    return .{ .handle = handle, .path = path };
+    return handle;
+}
+
+/// The last participant to leave, or one that removes the channel's predecessor, may take an empty folder
+/// away just before this one puts something there.
+fn announce(handle: *Handle, home: ?*const bells.Home) void {
+    var nothing: Control = .{};
+    for (0..16) |_| {
+        if (handle.bells.announce_life(handle.index, handle.epoch) != .folder_gone) return;
+        handle.bells.open(home orelse return, &nothing) catch return;
+    }
 }
 
 /// The table may be full of the dead, with nobody left who would have noticed.
@@ -103,72 +221,40 @@ fn whole(value: f64) ?u64 {
     return @intFromFloat(@min(value, 1e15));
 }
 
-/// The path of a named file that came as a descriptor, so that its bells are found where those
-/// who opened it by path put theirs. Empty: it has none.
-fn path_of(found: *const segment.Segment) target.Path {
-    var link: target.Path = .init();
-    link.print("/proc/self/fd/{d}", .{found.fd}) catch return .init();
+/// The place of a named file that came as a descriptor, so that its bells are found where those who
+/// opened it by path put theirs. Null: it has none that this process can name.
+fn place_of(found: *const segment.Segment) ?target.Place {
+    var link: sys.ProcPath = undefined;
     var path: target.Path = .init();
-    const result = sys.readlink(link.text(), path.bytes[0 .. path.bytes.len - 1]);
-    if (!result.ok()) return .init();
+    const result = sys.readlink(sys.path_of(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
+    if (!result.ok()) return null;
     path.length = result.value;
-    const there = sys.stat_path(path.text());
-    const own = sys.stat(found.fd, "");
-    if (there != .info or own != .info) return .init();
-    const same = there.info.inode == own.info.inode and there.info.device == own.info.device;
-    return if (same) path else .init();
+    if (path.length == 0 or path.bytes[0] != '/') return null;
+    var nothing: Control = .{};
+    const place = target.resolve(path.slice(), false, &nothing) catch return null;
+    if (segment.same_file(&place, &found.info)) return place;
+    place.close();
+    return null;
 }
 
-fn bells_folder(found: *const segment.Segment, path: *const target.Path, control: *Control) Error!target.Path {
-    if (path.length > 0) {
-        var folder = path.*;
-        folder.append(bells_suffix) catch {
-            control.fail(.path_too_long, 0);
-            return error.InvalidTarget;
-        };
-        return folder;
-    }
-    var folder = try target.default_folder(control);
-    // Where it cannot be made the bells will be missing, and waits look in slices of time.
-    target.secure_folder(&folder, true, control) catch {};
-    sweep_folders(&folder);
-    // As above.
-    const id = Shared.load(u64, &found.map.header().channel_id, .monotonic);
-    folder.print("/{x}" ++ bells_suffix, .{id}) catch return error.InvalidTarget;
-    return folder;
-}
-
-/// Nobody comes back to an anonymous channel whose processes were killed, so the bells that they
+/// No process comes back to an anonymous channel whose processes were killed, so the bells that they
 /// left are swept when the next one is made.
-fn sweep_folders(folder: *const target.Path) void {
-    const opened = sys.open(folder.text(), sys.o_rdonly | sys.o_directory | sys.o_cloexec, 0);
-    if (!opened.ok()) return;
-    defer sys.close(opened.fd());
-    var entries: sys.DirectoryReader = .{ .fd = opened.fd() };
-    while (entries.next()) |name| {
-        if (!is_anonymous_folder(name)) continue;
-        sweep_folder(folder, "/", name);
+fn sweep_anonymous(folder: i32) void {
+    var reader = bells.Reader.open(folder) orelse return;
+    defer reader.close();
+    while (reader.next(null)) |name| {
+        if (is_anonymous_folder(std.mem.span(name))) bells.remove_anonymous(folder, name);
     }
 }
 
 /// Named by a channel's id alone, in hexadecimal.
 fn is_anonymous_folder(name: []const u8) bool {
-    if (!std.mem.endsWith(u8, name, bells_suffix)) return false;
-    const id = name[0 .. name.len - bells_suffix.len];
+    if (!std.mem.endsWith(u8, name, bells.suffix)) return false;
+    const id = name[0 .. name.len - bells.suffix.len];
     if (id.len == 0 or id.len > 16) return false;
     for (id) |digit| if (!std.ascii.isHex(digit)) return false;
     return true;
 }
-
-fn sweep_folder(path: *const target.Path, separator: []const u8, name: []const u8) void {
-    var folder = path.*;
-    folder.append(separator) catch return;
-    folder.append(name) catch return;
-    var left: bells.Bells = .{ .folder = folder.bytes };
-    left.sweep();
-}
-
-const bells_suffix = bells.suffix;
 
 pub const After = enum { unmap, keep_views };
 
@@ -189,8 +275,7 @@ pub fn close(handle: *Handle, after: After) void {
     const bytes = handle.map.geometry.file_bytes;
     switch (after) {
         .unmap => sys.munmap(address, bytes),
-        // Somebody may hold a view of the memory: what it sees from now on is nobody's.
-        .keep_views => _ = sys.mmap_over(address, bytes),
+        .keep_views => retired.retire(address, bytes),
     }
     handle.destroy();
 }
@@ -210,55 +295,60 @@ fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
 
 /// Removes a channel's name and ends what is in flight on it. False: there is nothing.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
-    const path = target.resolve(name, false, control) catch |err| switch (err) {
+    const place = target.resolve(name, false, control) catch |err| switch (err) {
         error.NotFound => return false,
         else => return err,
     };
-    defer sweep_folder(&path, "", bells_suffix);
-    switch (try segment.inspect(&path, control)) {
+    defer place.close();
+    switch (try segment.inspect(&place, control)) {
         .nothing => return false,
-        .other_version => {},
-        .channel => try end_channel(&path, control),
+        .channel => |info| {
+            try end_channel(&place, control);
+            return remove_file(&place, &info, control);
+        },
+        .other => |info| {
+            bells.remove_folder(place.folder, std.mem.span(place.name()), null);
+            return remove_file(&place, &info, control);
+        },
     }
-    const result = sys.unlink(path.text());
-    if (!result.ok()) {
-        if (result.errno == .NOENT) return true;
-        control.fail(.unlink, @backingInt(result.errno));
-        return target.errno_error(result.errno);
-    }
-    return true;
 }
 
-/// Tells everybody who is attached.
-fn end_channel(path: *const target.Path, control: *Control) Error!void {
-    const nothing = std.math.nan(f64);
-    var options: abi.Options = .{
-        .slots = nothing,
-        .max_request_bytes = nothing,
-        .max_response_bytes = nothing,
-        .max_deliveries = nothing,
-        .mode = nothing,
-        .fd = nothing,
-    };
-    for ([_]u32{ 0, abi.open_kind_int }) |kind| {
-        const opened = open_for_removal(path, kind, &options, control) catch |err| switch (err) {
+fn remove_file(place: *const target.Place, info: *const sys.FileInfo, control: *Control) Error!bool {
+    if (!segment.same_file(place, info)) return true;
+    const result = sys.unlinkat(place.folder, place.name(), 0);
+    if (result.ok() or result.errno == .NOENT) return true;
+    control.fail(.unlink, @backingInt(result.errno));
+    return target.errno_error(result.errno);
+}
+
+/// Tells all participants, and removes what lies beside the file.
+fn end_channel(place: *const target.Place, control: *Control) Error!void {
+    for ([_]layout.Kind{ .bytes, .int }) |kind| {
+        const options: segment.Options = .{
+            .kind = kind,
+            .slots = null,
+            .max_request_bytes = null,
+            .max_response_bytes = null,
+            .max_deliveries = null,
+            .mode = segment.Options.mode_default,
+        };
+        const how: segment.How = .{ .create = false, .must_create = false };
+        const found = segment.open_place(place, &options, how, control) catch |err| switch (err) {
             error.Mismatch => continue,
-            // Removed by somebody else meanwhile, damaged, or without room for one participant more:
-            // its name goes all the same.
-            error.NotFound, error.Corrupt, error.Incompatible, error.Busy, error.NoSpace => return,
+            // Removed by another process meanwhile, or damaged: its name goes all the same.
+            error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
-        Calls.remove(opened);
-        close(opened, .unmap);
+        const handle = enter(&found, .client, &home_in(place, &found), .removing, control) catch {
+            // Without room for one participant more, those that are there find out by themselves.
+            Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
+            bells.remove_folder(place.folder, std.mem.span(place.name()), found.channel_id());
+            found.close();
+            return;
+        };
+        Calls.remove(handle);
+        bells.remove_folder(place.folder, std.mem.span(place.name()), handle.bells.channel_id);
+        close(handle, .unmap);
         return;
     }
-}
-
-fn open_for_removal(path: *const target.Path, kind: u32, options: *const abi.Options, control: *Control) Error!*Handle {
-    return (try open(path_target(path), kind, options, control)).handle;
-}
-
-/// A resolved path as a target; it has a slash, so it stands for itself.
-fn path_target(path: *const target.Path) []const u8 {
-    return path.slice();
 }

@@ -49,6 +49,10 @@ pub const Handle = struct {
     /// Another description of the same file, the `fd` that users see; -1: nobody has asked for it.
     public_fd: i32 = -1,
     role: Role,
+    /// Mode of the channel's file.
+    mode: u32 = 0o600,
+    /// And its owner.
+    uid: u32 = 0,
     index: words.ParticipantIndex = 0,
     epoch: words.Epoch = 0,
     bells: Bells,

@@ -13,7 +13,7 @@ const Error = @import("abi.zig").Error;
 /// "TANDEM" and a byte that no text editor leaves alone.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// One up with every change of this file that another version would misread.
-pub const layout_version: u32 = 2;
+pub const layout_version: u32 = 3;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
@@ -80,7 +80,13 @@ pub const Participant = extern struct {
     pid: u32,
     /// One more than the processor that its event loop was last seen waiting on; 0: unknown. A hint.
     processor: u32,
-    reserved: [40]u8,
+    /// Of the participant as it sees itself: names its folder among the bells. A hint.
+    uid: u32,
+    reserved_before: u32,
+    /// Which folder of bells it has found; 0: none. For display alone.
+    folder_device: u64,
+    folder_inode: u64,
+    reserved: [16]u8,
     /// On a line of its own: everybody who publishes reads it.
     wait: words.WaitWord,
     notify: words.NotifyWord,

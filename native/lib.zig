@@ -4,7 +4,6 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const bells = @import("bells.zig");
 const channel = @import("channel.zig");
 const layout = @import("layout.zig");
 const segment = @import("segment.zig");
@@ -82,7 +81,7 @@ export fn tandem_open(
     control.max_deliveries = geometry.max_deliveries;
     control.path_length = @intCast(opened.path.length);
     control.kind = @backingInt(geometry.kind);
-    control.mode = opened.handle.bells.mode;
+    control.mode = opened.handle.mode & 0o666;
     @memcpy(path[0..opened.path.length], opened.path.slice());
     return 0;
 }
@@ -421,10 +420,14 @@ export fn tandem_notify_fd(handle_address: f64) i32 {
     return handle.notify_fd;
 }
 
-/// Writes where this handle's private channel belongs, and returns the length of that path; 0: it is
-/// too long.
-export fn tandem_private_path(handle: f64, path: [*]u8) i32 {
-    return @intCast(handle_at(handle).bells.private_path(path[0..bells.path_bytes_max]));
+/// Removes the private channel of this handle's participant.
+export fn tandem_forget_private(handle: f64) void {
+    handle_at(handle).bells.forget_own_private();
+}
+
+/// Ends the channel for all its participants; its file stays.
+export fn tandem_remove(handle: f64) void {
+    Calls.remove(handle_at(handle));
 }
 
 /// Takes a copy of a descriptor that relatives share: `peer` 0: for this handle's own notify

@@ -57,6 +57,9 @@ pub fn ParticipantsType(comptime Shared: type) type {
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
+            Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
+            Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);
+            Shared.store(u64, &entry.folder_inode, handle.bells.inode, .monotonic);
             // Numbers go on, so that a ringer that was stopped marks nothing of this participant's. Its
             // predecessor's last sleep may be marked late: that is overwritten here, or fails.
             const notify = Shared.load(words.NotifyWord, &entry.notify, .monotonic);

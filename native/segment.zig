@@ -10,6 +10,10 @@ const words = @import("words.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Path = target.Path;
+const Place = target.Place;
+const bells = @import("bells.zig");
+const copy_on_write = @import("copy_on_write.zig");
+const retired = @import("retired.zig");
 const Shared = @import("shared.zig").Chosen;
 
 pub const Options = struct {
@@ -49,7 +53,21 @@ pub const How = struct { create: bool, must_create: bool };
 pub const Segment = struct {
     fd: i32,
     map: layout.Map,
-    mode: u32,
+    info: sys.FileInfo,
+    /// This process has made the file just now.
+    is_new: bool = false,
+
+    pub fn channel_id(segment: *const Segment) u64 {
+        // Written once, before the file could be found.
+        return Shared.load(u64, &segment.map.header().channel_id, .monotonic);
+    }
+
+    /// Removes the file and what lies beside it, in an order that leaves the file to the last: a process
+    /// that dies on the way has left a channel that says that it was removed, and the next one goes on.
+    pub fn remove(segment: *const Segment, place: *const Place) void {
+        bells.remove_folder(place.folder, std.mem.span(place.name()), segment.channel_id());
+        unlink_same(place, &segment.info);
+    }
 
     pub fn close(segment: *const Segment) void {
         sys.munmap(@intFromPtr(segment.map.base), segment.map.geometry.file_bytes);
@@ -61,13 +79,13 @@ pub const Segment = struct {
 /// successes.
 const rounds_max = 1000;
 
-pub fn open_path(path: *const Path, options: *const Options, how: How, control: *Control) Error!Segment {
+pub fn open_place(place: *const Place, options: *const Options, how: How, control: *Control) Error!Segment {
     for (0..rounds_max) |_| {
         const flags = sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
-        const opened = sys.open(path.text(), flags, 0);
+        const opened = sys.openat(place.folder, place.name(), flags, 0);
         if (!opened.ok()) {
             if (opened.errno == .NOENT and how.create) {
-                if (try create_file(path, options, null, control)) |segment| return segment;
+                if (try create_file(place, options, null, control)) |segment| return segment;
                 continue;
             }
             control.fail(.open_file, @backingInt(opened.errno));
@@ -85,7 +103,7 @@ pub fn open_path(path: *const Path, options: *const Options, how: How, control: 
                 control.compare(.file_owner, info.uid, sys.geteuid());
                 return error.Permission;
             }
-            const replaced = try replace_leftover(fd, &info, path, options, control);
+            const replaced = try replace_leftover(fd, &info, place, options, control);
             sys.close(fd);
             if (replaced) |segment| return segment;
             continue;
@@ -97,10 +115,9 @@ pub fn open_path(path: *const Path, options: *const Options, how: How, control: 
         }
         const segment = try attach(fd, &info, options, control);
         if (!removed(&segment)) return segment;
-        // Whoever unlinked it has not come to the end, and may have died on the way.
-        sys.munmap(@intFromPtr(segment.map.base), segment.map.geometry.file_bytes);
-        unlink_same(path, &info);
-        sys.close(fd);
+        // The process that unlinked it has not come to the end, and may have died on the way.
+        segment.remove(place);
+        segment.close();
     }
     control.fail(.open_file, @backingInt(sys.Errno.BUSY));
     return error.Busy;
@@ -118,9 +135,8 @@ pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segmen
 /// and that is shared with everybody who inherits a descriptor of it: so the one that holds a
 /// participant's lock is never handed to anybody.
 pub fn reopen(fd: i32, control: *Control) Error!i32 {
-    var buffer: [32]u8 = undefined;
-    const path = std.fmt.bufPrintSentinel(&buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
-    const opened = sys.open(path, sys.o_rdwr | sys.o_cloexec | sys.o_nonblock, 0);
+    var buffer: sys.ProcPath = undefined;
+    const opened = sys.open(sys.path_of(fd, &buffer), sys.o_rdwr | sys.o_cloexec | sys.o_nonblock, 0);
     if (opened.ok()) return opened.fd();
     control.fail(.open_file, @backingInt(opened.errno));
     return switch (opened.errno) {
@@ -195,7 +211,7 @@ fn leftover(fd: i32, info: *const sys.FileInfo, control: *Control) Error!bool {
 fn replace_leftover(
     fd: i32,
     info: *const sys.FileInfo,
-    path: *const Path,
+    place: *const Place,
     options: *const Options,
     control: *Control,
 ) Error!?Segment {
@@ -208,35 +224,35 @@ fn replace_leftover(
         control.fail(.lock, @backingInt(sys.Errno.AGAIN));
         return error.Busy;
     }
-    if (!same_file(path, info)) return null;
-    return create_file(path, options, info, control);
+    if (!same_file(place, info)) return null;
+    return create_file(place, options, info, control);
 }
 
-fn same_file(path: *const Path, info: *const sys.FileInfo) bool {
-    return switch (sys.stat_path(path.text())) {
+pub fn same_file(place: *const Place, info: *const sys.FileInfo) bool {
+    return switch (sys.stat(place.folder, place.name())) {
         .errno => false,
         .info => |now| now.inode == info.inode and now.device == info.device,
     };
 }
 
-fn unlink_same(path: *const Path, info: *const sys.FileInfo) void {
-    if (same_file(path, info)) _ = sys.unlink(path.text());
+pub fn unlink_same(place: *const Place, info: *const sys.FileInfo) void {
+    if (same_file(place, info)) _ = sys.unlinkat(place.folder, place.name(), 0);
 }
 
-/// Makes a complete file and gives it the name; `replacing` says which leftover it takes the place
-/// of. Null: somebody else was first.
+/// Makes a complete file, maps it and gives it the name; `replacing` says which leftover it takes the
+/// place of. Null: another process was first.
 fn create_file(
-    path: *const Path,
+    place: *const Place,
     options: *const Options,
     replacing: ?*const sys.FileInfo,
     control: *Control,
 ) Error!?Segment {
     const geometry = try options.geometry(control);
     var temporary: Path = .init();
-    const fd = try make_file(path, &temporary, control);
+    const fd = try make_file(place, &temporary, control);
     errdefer sys.close(fd);
     defer if (temporary.length > 0) {
-        _ = sys.unlink(temporary.text());
+        _ = sys.unlinkat(place.folder, temporary.text(), 0);
     };
     const chmod = sys.fchmod(fd, options.mode);
     if (!chmod.ok()) {
@@ -244,30 +260,26 @@ fn create_file(
         return target.errno_error(chmod.errno);
     }
     try initialise(fd, &geometry, control);
-    var source: Path = .init();
-    if (temporary.length > 0) {
-        source = temporary;
-    } else {
-        try source.print("/proc/self/fd/{d}", .{fd});
-    }
-    if (replacing) |info| unlink_same(path, info);
-    const linked = sys.link_following(source.text(), path.text());
-    if (!linked.ok()) {
-        if (linked.errno == .EXIST) {
-            sys.close(fd);
-            return null;
-        }
-        control.fail(.open_file, @backingInt(linked.errno));
-        return target.errno_error(linked.errno);
-    }
     const info = try file_info(fd, control);
-    return try attach(fd, &info, options, control);
+    // Before it has a name: what fails leaves nothing behind.
+    var segment = try attach(fd, &info, options, control);
+    segment.is_new = true;
+    errdefer sys.munmap(@intFromPtr(segment.map.base), geometry.file_bytes);
+    if (replacing) |leftover_info| unlink_same(place, leftover_info);
+    var buffer: sys.ProcPath = undefined;
+    const linked = sys.link_following(sys.path_of(fd, &buffer), place.folder, place.name());
+    if (linked.ok()) return segment;
+    if (linked.errno == .EXIST) {
+        segment.close();
+        return null;
+    }
+    control.fail(.open_file, @backingInt(linked.errno));
+    return target.errno_error(linked.errno);
 }
 
-/// A file without a name, or, where the file system cannot, with one that nobody looks for.
-fn make_file(path: *const Path, temporary: *Path, control: *Control) Error!i32 {
-    const folder = path.folder();
-    const unnamed = sys.open(folder.text(), sys.o_tmpfile | sys.o_rdwr | sys.o_cloexec, 0o600);
+/// A file without a name, or, where the file system cannot, with one that no process looks for.
+fn make_file(place: *const Place, temporary: *Path, control: *Control) Error!i32 {
+    const unnamed = sys.openat(place.folder, ".", sys.o_tmpfile | sys.o_rdwr | sys.o_cloexec, 0o600);
     if (unnamed.ok()) return unnamed.fd();
     if (unnamed.errno != .OPNOTSUPP and unnamed.errno != .ISDIR and unnamed.errno != .INVAL) {
         control.fail(.open_file, @backingInt(unnamed.errno));
@@ -275,10 +287,9 @@ fn make_file(path: *const Path, temporary: *Path, control: *Control) Error!i32 {
     }
     var suffix: u64 = undefined;
     sys.random(std.mem.asBytes(&suffix));
-    temporary.* = path.*;
-    try temporary.print(".{x}", .{suffix});
+    try temporary.print("{s}.{x}", .{ std.mem.span(place.name()), suffix });
     const flags = sys.o_rdwr | sys.o_creat | sys.o_excl | sys.o_nofollow | sys.o_cloexec;
-    const named = sys.open(temporary.text(), flags, 0o600);
+    const named = sys.openat(place.folder, temporary.text(), flags, 0o600);
     if (named.ok()) return named.fd();
     temporary.* = .init();
     control.fail(.open_file, @backingInt(named.errno));
@@ -287,6 +298,8 @@ fn make_file(path: *const Path, temporary: *Path, control: *Control) Error!i32 {
 
 /// Sizes the file, allocates what every call touches, writes the header and the magic last.
 fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Error!void {
+    // As long as the file is empty.
+    try copy_on_write.prepare(fd, control);
     // Beyond its limit a process would get a signal and not an error.
     if (geometry.file_bytes > sys.file_bytes_limit()) {
         control.fail(.allocate, @backingInt(sys.Errno.FBIG));
@@ -361,7 +374,12 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
         return error.Corrupt;
     }
     try same_options(&geometry, options, control);
-    const mapped = sys.mmap_shared(fd, geometry.file_bytes);
+    try copy_on_write.check(fd, control);
+    const mapped = map: {
+        const first = sys.mmap_shared(fd, geometry.file_bytes);
+        if (first.ok() or !retired.make_room()) break :map first;
+        break :map sys.mmap_shared(fd, geometry.file_bytes);
+    };
     if (!mapped.ok()) {
         control.fail(.map_memory, @backingInt(mapped.errno));
         return error.NoSpace;
@@ -369,7 +387,7 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
     return .{
         .fd = fd,
         .map = .{ .base = @ptrFromInt(mapped.value), .geometry = geometry },
-        .mode = info.mode,
+        .info = info.*,
     };
 }
 
@@ -404,12 +422,18 @@ pub fn removed(segment: *const Segment) bool {
     return Shared.load(u64, &segment.map.header().removed, .acquire) != 0;
 }
 
-pub const Found = enum { nothing, channel, other_version };
+pub const Found = union(enum) {
+    nothing,
+    /// Of this version: with what identifies the file.
+    channel: sys.FileInfo,
+    /// Of another version, or what is left of an interrupted create.
+    other: sys.FileInfo,
+};
 
-/// Whether `path` may be unlinked: it is a channel of any version, or what is left of one.
-pub fn inspect(path: *const Path, control: *Control) Error!Found {
+/// Whether a file may be unlinked: it is a channel of any version, or what is left of one.
+pub fn inspect(place: *const Place, control: *Control) Error!Found {
     const flags = sys.o_rdonly | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
-    const opened = sys.open(path.text(), flags, 0);
+    const opened = sys.openat(place.folder, place.name(), flags, 0);
     if (!opened.ok()) {
         if (opened.errno == .NOENT) return .nothing;
         control.fail(.open_file, @backingInt(opened.errno));
@@ -417,12 +441,12 @@ pub fn inspect(path: *const Path, control: *Control) Error!Found {
     }
     defer sys.close(opened.fd());
     const info = try file_info(opened.fd(), control);
-    if (try leftover(opened.fd(), &info, control)) return .other_version;
+    if (try leftover(opened.fd(), &info, control)) return .{ .other = info };
     var start: extern struct { magic: u64 = 0, layout_version: u32 = 0 } = .{};
     _ = sys.pread(opened.fd(), std.mem.asBytes(&start), 0);
     if (start.magic != layout.magic) {
         control.fail(.not_a_channel, 0);
         return error.Corrupt;
     }
-    return if (start.layout_version == layout.layout_version) .channel else .other_version;
+    return if (start.layout_version == layout.layout_version) .{ .channel = info } else .{ .other = info };
 }

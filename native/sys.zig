@@ -47,6 +47,8 @@ pub const o_directory: u32 = if (arm64) 0o40000 else 0o200000;
 pub const o_nofollow: u32 = if (arm64) 0o100000 else 0o400000;
 const o_tmpfile_bit: u32 = 0o20000000;
 pub const o_tmpfile: u32 = o_tmpfile_bit | o_directory;
+/// A descriptor that only names a file: opening has no effect on it, whatever it is.
+pub const o_path: u32 = 0o10000000;
 
 pub fn open(path: [*:0]const u8, flags: u32, mode: u32) Result {
     return openat(@intCast(at_fdcwd), path, flags, mode);
@@ -134,14 +136,6 @@ pub fn unlinkat(directory: i32, path: [*:0]const u8, flags: u32) Result {
     return wrap(linux.syscall3(.unlinkat, arg(directory), @intFromPtr(path), flags));
 }
 
-pub fn unlink(path: [*:0]const u8) Result {
-    return unlinkat(@intCast(at_fdcwd), path, 0);
-}
-
-pub fn rmdir(path: [*:0]const u8) Result {
-    return unlinkat(@intCast(at_fdcwd), path, at_removedir);
-}
-
 /// The names in a folder, in no order.
 pub const DirectoryReader = struct {
     fd: i32,
@@ -165,15 +159,16 @@ pub const DirectoryReader = struct {
     }
 };
 
-/// Gives the unnamed file behind `source` (a path through /proc/self/fd) a name; never replaces.
-pub fn link_following(source: [*:0]const u8, target: [*:0]const u8) Result {
+/// Gives the file behind `source`, a path of this process's own (through /proc/self/fd), a name; never
+/// replaces.
+pub fn link_following(source: [*:0]const u8, directory: i32, name: [*:0]const u8) Result {
     const at_symlink_follow = 0x400;
     return wrap(linux.syscall5(
         .linkat,
         arg(at_fdcwd),
         @intFromPtr(source),
-        arg(at_fdcwd),
-        @intFromPtr(target),
+        arg(directory),
+        @intFromPtr(name),
         at_symlink_follow,
     ));
 }
@@ -182,12 +177,50 @@ pub fn fchmod(fd: i32, mode: u32) Result {
     return wrap(linux.syscall2(.fchmod, arg(fd), mode));
 }
 
-pub fn chmod(path: [*:0]const u8, mode: u32) Result {
-    return fchmodat(@intCast(at_fdcwd), path, mode);
+pub const ProcPath = [32]u8;
+
+/// The file behind a descriptor as a path, for calls that take nothing else: no name is looked up again.
+pub fn path_of(fd: i32, buffer: *ProcPath) [*:0]const u8 {
+    return (std.fmt.bufPrintSentinel(buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable).ptr;
 }
 
-pub fn fchmodat(directory: i32, path: [*:0]const u8, mode: u32) Result {
-    return wrap(linux.syscall3(.fchmodat, arg(directory), @intFromPtr(path), mode));
+/// As `fchmod`, and also for what is open with `o_path`.
+pub fn chmod_of(fd: i32, mode: u32) Result {
+    var buffer: ProcPath = undefined;
+    return wrap(linux.syscall3(.fchmodat, arg(at_fdcwd), @intFromPtr(path_of(fd, &buffer)), mode));
+}
+
+/// Hands a file over; `null` leaves the user or group as it is.
+pub fn chown_of(fd: i32, uid: ?u32, gid: ?u32) Result {
+    const at_empty_path = 0x1000;
+    const keep: u32 = std.math.maxInt(u32);
+    const empty: [*:0]const u8 = "";
+    return wrap(linux.syscall5(
+        .fchownat,
+        arg(fd),
+        @intFromPtr(empty),
+        uid orelse keep,
+        gid orelse keep,
+        at_empty_path,
+    ));
+}
+
+/// Writes the path of the working directory and returns its length.
+pub fn working_directory(buffer: []u8) Result {
+    const result = wrap(linux.syscall2(.getcwd, @intFromPtr(buffer.ptr), buffer.len));
+    // The kernel counts the NUL.
+    return if (result.ok()) .{ .value = result.value - 1 } else result;
+}
+
+/// The magic number of the file system that a file lies in; 0: the kernel did not say.
+pub fn file_system_type(fd: i32) u64 {
+    var info: [16]u64 align(8) = undefined;
+    if (!wrap(linux.syscall2(.fstatfs, arg(fd), @intFromPtr(&info))).ok()) return 0;
+    return info[0];
+}
+
+pub fn ioctl(fd: i32, request: u32, argument: usize) Result {
+    return wrap(linux.syscall3(.ioctl, arg(fd), request, argument));
 }
 
 pub fn readlink(path: [*:0]const u8, buffer: []u8) Result {
@@ -207,18 +240,29 @@ pub fn fallocate(fd: i32, offset: u64, length: u64) Result {
     }
 }
 
+/// Makes the blocks of a range that the file shares with another its own.
+pub fn unshare(fd: i32, offset: u64, length: u64) Result {
+    const unshare_range = 0x40;
+    while (true) {
+        const result = wrap(linux.syscall4(.fallocate, arg(fd), unshare_range, offset, length));
+        if (result == .errno and result.errno == .INTR) continue;
+        return result;
+    }
+}
+
 /// Takes the pages of a range; it reads as zeros then.
 pub fn punch(fd: i32, offset: u64, length: u64) void {
     const keep_size_punch_hole = 0x01 | 0x02;
     _ = linux.syscall4(.fallocate, arg(fd), keep_size_punch_hole, offset, length);
 }
 
-pub const FileKind = enum { file, directory, symlink, other };
+pub const FileKind = enum { file, directory, symlink, fifo, socket, other };
 
 pub const FileInfo = struct {
     kind: FileKind,
     mode: u32,
     uid: u32,
+    gid: u32,
     size: u64,
     blocks: u64,
     inode: u64,
@@ -249,10 +293,13 @@ pub fn stat(directory: i32, path: [*:0]const u8) StatResult {
             0o100000 => .file,
             0o040000 => .directory,
             0o120000 => .symlink,
+            0o010000 => .fifo,
+            0o140000 => .socket,
             else => .other,
         },
         .mode = mode & 0o7777,
         .uid = raw.uid,
+        .gid = raw.gid,
         .size = raw.size,
         .blocks = raw.blocks,
         .inode = raw.ino,
@@ -318,14 +365,17 @@ pub fn unlock_byte(fd: i32, offset: u64) void {
     _ = linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock));
 }
 
-/// True: another description holds the byte. `null`: the kernel did not say.
+/// True: another description holds the byte for writing. `null`: the kernel did not say. Asked for as a
+/// reader would: the read lock of a process that may not write hides nothing from this question.
 pub fn byte_locked(fd: i32, offset: u64) ?bool {
     var lock = byte_lock(offset);
+    lock.type = read_lock;
     const result = wrap(linux.syscall3(.fcntl, arg(fd), linux.F.OFD_GETLK, @intFromPtr(&lock)));
     if (result == .errno) return null;
     return lock.type != unlocked;
 }
 
+const read_lock: i16 = 0;
 const unlocked: i16 = 2;
 
 const ByteLock = extern struct {
@@ -362,6 +412,7 @@ pub fn sched_yield() void {
 
 const ClockGettime = *const fn (c_int, *linux.kernel_timespec) callconv(.c) c_int;
 
+/// Nanoseconds of this machine's monotonic clock, the same in every process: see `learn_clock`.
 pub fn monotonic_ns() u64 {
     const clock_monotonic = 1;
     var time: linux.kernel_timespec = undefined;
@@ -371,7 +422,38 @@ pub fn monotonic_ns() u64 {
     } else {
         _ = linux.syscall2(.clock_gettime, clock_monotonic, @intFromPtr(&time));
     }
-    return @as(u64, @intCast(time.sec)) * std.time.ns_per_s + @as(u64, @intCast(time.nsec));
+    const own = @as(u64, @intCast(time.sec)) * std.time.ns_per_s + @as(u64, @intCast(time.nsec));
+    return own -% @atomicLoad(u64, &clock_offset_ns, .monotonic);
+}
+
+/// What the time namespace of this process adds to the machine's clock. Deadlines travel between
+/// processes whose namespaces may differ.
+var clock_offset_ns: u64 = 0;
+
+/// Reads that offset, which stays what it is as long as the process lives. Where there is no file for it
+/// the kernel has no time namespaces.
+pub fn learn_clock() void {
+    const opened = open("/proc/self/timens_offsets", o_rdonly | o_cloexec, 0);
+    if (!opened.ok()) return;
+    defer close(opened.fd());
+    var buffer: [256]u8 = undefined;
+    const result = read(opened.fd(), &buffer);
+    if (!result.ok()) return;
+    const offset = clock_offset_of(buffer[0..result.value]) orelse return;
+    @atomicStore(u64, &clock_offset_ns, offset, .monotonic);
+}
+
+/// From "monotonic <seconds> <nanoseconds>", the seconds possibly below zero.
+fn clock_offset_of(text: []const u8) ?u64 {
+    var lines = std.mem.splitScalar(u8, text, '\n');
+    while (lines.next()) |line| {
+        var parts = std.mem.tokenizeAny(u8, line, " \t");
+        if (!std.mem.eql(u8, parts.next() orelse continue, "monotonic")) continue;
+        const seconds = std.fmt.parseInt(i64, parts.next() orelse return null, 10) catch return null;
+        const nanoseconds = std.fmt.parseInt(i64, parts.next() orelse return null, 10) catch return null;
+        return @bitCast(seconds *% std.time.ns_per_s +% nanoseconds);
+    }
+    return null;
 }
 
 /// The processor that runs this thread at the moment.
@@ -471,4 +553,32 @@ test "locks belong to the description, not to the process" {
     try std.testing.expectEqual(Errno.AGAIN, lock_byte(b, 1 << 62).errno);
     close(a);
     try std.testing.expectEqual(false, byte_locked(b, 1 << 62));
+}
+
+test "the offset of a time namespace" {
+    const file = "monotonic        1000         5\nboottime            0         0\n";
+    try std.testing.expectEqual(1000 * std.time.ns_per_s + 5, clock_offset_of(file));
+    const behind: i64 = -3 * std.time.ns_per_s;
+    try std.testing.expectEqual(@as(u64, @bitCast(behind)), clock_offset_of("monotonic -3 0\n"));
+    try std.testing.expectEqual(null, clock_offset_of("boottime 1 1\n"));
+}
+
+test "a read lock neither shows as a participant's nor hides one" {
+    const memory = memfd_create("test").fd();
+    defer close(memory);
+    var buffer: ProcPath = undefined;
+    const path = path_of(memory, &buffer);
+    const participant = open(path, o_rdwr | o_cloexec, 0).fd();
+    const reader = open(path, o_rdonly | o_cloexec, 0).fd();
+    defer close(reader);
+    try std.testing.expect(lock_byte(participant, 1 << 62).ok());
+    var lock = byte_lock(1 << 62);
+    lock.type = read_lock;
+    const refused = wrap(linux.syscall3(.fcntl, arg(reader), linux.F.OFD_SETLK, @intFromPtr(&lock)));
+    try std.testing.expectEqual(Errno.AGAIN, refused.errno);
+    close(participant);
+    lock = byte_lock(1 << 62);
+    lock.type = read_lock;
+    try std.testing.expect(wrap(linux.syscall3(.fcntl, arg(reader), linux.F.OFD_SETLK, @intFromPtr(&lock))).ok());
+    try std.testing.expectEqual(false, byte_locked(memory, 1 << 62));
 }

@@ -1,12 +1,15 @@
-//! From what a user names to the path of a file. The environment is the one that the process
-//! started with, so that no runtime permission is needed to read it.
+//! From what a user names to a file's name in an open folder. A folder is opened once and checked through
+//! its descriptor: in one that others may write to, a name can stand for another file a moment later.
+//! The environment is the one that the process started with, so that no runtime permission is needed
+//! to read it.
 
 const std = @import("std");
 const abi = @import("abi.zig");
 const sys = @import("sys.zig");
 const Error = abi.Error;
 const Control = abi.Control;
-const path_bytes_max = @import("bells.zig").path_bytes_max;
+
+pub const path_bytes_max = 4096;
 
 pub const suffix = ".tandem";
 const name_bytes_max = 64;
@@ -43,36 +46,64 @@ pub const Path = struct {
         const text_ = std.fmt.bufPrint(room, format, arguments) catch return error.InvalidTarget;
         path.length += text_.len;
     }
+};
 
-    /// The folder that the file lies in.
-    pub fn folder(path: *const Path) Path {
-        var result = path.*;
-        if (std.mem.lastIndexOfScalar(u8, path.slice(), '/')) |slash| {
-            result.length = @max(slash, 1);
-        } else {
-            result.length = 0;
-            result.append(".") catch unreachable;
-        }
-        @memset(result.bytes[result.length..], 0);
-        return result;
+/// A file's name in a folder that is open.
+pub const Place = struct {
+    folder: i32,
+    /// Absolute, for messages and for `client.path`.
+    path: Path,
+    /// Where in the path the name begins.
+    name_start: usize,
+
+    pub fn name(place: *const Place) [*:0]const u8 {
+        return @ptrCast(place.path.bytes[place.name_start..].ptr);
+    }
+
+    pub fn close(place: *const Place) void {
+        sys.close(place.folder);
     }
 };
 
 /// A name lies in the default folder; what has a slash in it is a path.
-pub fn resolve(target: []const u8, make_folder: bool, control: *Control) Error!Path {
+pub fn resolve(target: []const u8, make_folder: bool, control: *Control) Error!Place {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
-    var path: Path = .init();
-    if (std.mem.indexOfScalar(u8, target, '/') != null) {
-        path.append(target) catch return invalid(control, .path_too_long);
-        return path;
-    }
+    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control);
     if (!valid_name(target)) return invalid(control, .name_invalid);
-    path = try default_folder(control);
-    try secure_folder(&path, make_folder, control);
+    var path = try default_folder(control);
+    const folder = try open_own_folder(&path, make_folder, control);
+    errdefer sys.close(folder);
     path.append("/") catch return invalid(control, .path_too_long);
+    const name_start = path.length;
     path.append(target) catch return invalid(control, .path_too_long);
     path.append(suffix) catch return invalid(control, .path_too_long);
-    return path;
+    return .{ .folder = folder, .path = path, .name_start = name_start };
+}
+
+/// Absolute from now on: the process may change its working directory.
+fn resolve_path(target: []const u8, control: *Control) Error!Place {
+    var path: Path = .init();
+    if (target[0] != '/') {
+        const length = sys.working_directory(path.bytes[0 .. path.bytes.len - 2]);
+        if (!length.ok()) return open_failed(control, length.errno);
+        path.length = length.value;
+        if (path.length > 1) path.append("/") catch unreachable;
+    }
+    path.append(target) catch return invalid(control, .path_too_long);
+    const slash = std.mem.lastIndexOfScalar(u8, path.slice(), '/').?;
+    var folder_path = path;
+    @memset(folder_path.bytes[@max(slash, 1)..], 0);
+    // The user has named this folder, and may have named a link to it.
+    const folder = sys.open(folder_path.text(), sys.o_path | sys.o_directory | sys.o_cloexec, 0);
+    if (!folder.ok()) return open_failed(control, folder.errno);
+    // A path that ends in a slash names the folder itself, which is no channel.
+    if (slash + 1 == path.length) path.append(".") catch return invalid(control, .path_too_long);
+    return .{ .folder = folder.fd(), .path = path, .name_start = slash + 1 };
+}
+
+fn open_failed(control: *Control, errno: sys.Errno) Error {
+    control.fail(.open_file, @backingInt(errno));
+    return errno_error(errno);
 }
 
 fn invalid(control: *Control, detail: abi.Detail) Error {
@@ -97,8 +128,8 @@ pub fn default_folder(control: *Control) Error!Path {
     return path;
 }
 
-/// Makes the folder if asked to and refuses one in which others could put files.
-pub fn secure_folder(path: *const Path, make: bool, control: *Control) Error!void {
+/// Opens a folder, which is made first if asked for, and refuses one in which others could put files.
+pub fn open_own_folder(path: *const Path, make: bool, control: *Control) Error!i32 {
     if (make) {
         const result = sys.mkdir(path.text(), 0o700);
         if (!result.ok() and result.errno != .EXIST) {
@@ -106,20 +137,20 @@ pub fn secure_folder(path: *const Path, make: bool, control: *Control) Error!voi
             return errno_error(result.errno);
         }
     }
-    switch (sys.stat_path(path.text())) {
-        .errno => |errno| {
-            control.fail(.open_file, @backingInt(errno));
-            return errno_error(errno);
-        },
-        .info => |info| {
-            if (info.kind != .directory) return refuse(control, .not_a_directory, 0, 0);
-            if (info.uid != sys.geteuid()) return refuse(control, .directory_owner, info.uid, sys.geteuid());
-            if (info.mode & 0o022 != 0) return refuse(control, .directory_mode, info.mode, 0o700);
-        },
-    }
+    const opened = sys.open(path.text(), sys.o_path | sys.o_nofollow | sys.o_cloexec, 0);
+    if (!opened.ok()) return open_failed(control, opened.errno);
+    errdefer sys.close(opened.fd());
+    const info = switch (sys.stat(opened.fd(), "")) {
+        .errno => |errno| return open_failed(control, errno),
+        .info => |info| info,
+    };
+    if (info.kind != .directory) return refuse(control, .not_a_directory, 0, 0);
+    if (info.uid != sys.geteuid()) return refuse(control, .directory_owner, info.uid, sys.geteuid());
+    if (info.mode & 0o022 != 0) return refuse(control, .directory_mode, info.mode, 0o700);
+    return opened.fd();
 }
 
-fn refuse(control: *Control, detail: abi.Detail, found: u64, wanted: u64) Error {
+pub fn refuse(control: *Control, detail: abi.Detail, found: u64, wanted: u64) Error {
     control.compare(detail, found, wanted);
     return error.Permission;
 }
@@ -139,16 +170,16 @@ pub fn errno_error(errno: sys.Errno) Error {
     };
 }
 
-/// TANDEM_DIR as it was when the process started. False: it is not set, or there is no /proc to tell.
-/// What lacks descriptors or memory for a look must not end up in another folder than its peers.
+/// TANDEM_DIR as it was when the process started. False: it is not set. A process that cannot look, for
+/// want of descriptors or since it has changed its user, must not end up in another folder than its peers.
 fn read_environment(path: *Path, control: *Control) Error!bool {
     const variable = "TANDEM_DIR=";
     const opened = sys.open("/proc/self/environ", sys.o_rdonly | sys.o_cloexec, 0);
     if (!opened.ok()) {
         const err = errno_error(opened.errno);
-        if (err != error.NoSpace) return false;
-        control.fail(.open_file, @backingInt(opened.errno));
-        return err;
+        const detail: abi.Detail = if (err == error.NoSpace) .open_file else .environment;
+        control.fail(detail, @backingInt(opened.errno));
+        return if (err == error.NotFound) error.Unsupported else err;
     }
     defer sys.close(opened.fd());
     // ARG_MAX bounds the environment well below this.
@@ -163,7 +194,11 @@ fn read_environment(path: *Path, control: *Control) Error!bool {
     var length: usize = 0;
     while (length < buffer.len) {
         const result = sys.read(opened.fd(), buffer[length..]);
-        if (!result.ok() or result.value == 0) break;
+        if (!result.ok()) {
+            control.fail(.environment, @backingInt(result.errno));
+            return errno_error(result.errno);
+        }
+        if (result.value == 0) break;
         length += result.value;
     }
     var entries = std.mem.splitScalar(u8, buffer[0..length], 0);
@@ -184,13 +219,18 @@ test "names" {
     for ([_][]const u8{ "", ".a", "-a", "_a", "a b", "ä", &long }) |name| try std.testing.expect(!valid_name(name));
 }
 
-test "folders of paths" {
-    const cases = [_][2][]const u8{ .{ "/a/b", "/a" }, .{ "/a", "/" }, .{ "./x", "." }, .{ "x/y/z", "x/y" } };
-    for (cases) |case| {
-        var path: Path = .init();
-        try path.append(case[0]);
-        const folder = path.folder();
-        try std.testing.expectEqualStrings(case[1], folder.slice());
-        try std.testing.expectEqual(@as(u8, 0), folder.bytes[folder.length]);
-    }
+test "a path is made absolute, and its folder is opened" {
+    var control: Control = .{};
+    const place = try resolve("./no-such-channel", false, &control);
+    defer place.close();
+    try std.testing.expectEqual(@as(u8, '/'), place.path.slice()[0]);
+    try std.testing.expectEqualStrings("no-such-channel", std.mem.span(place.name()));
+    try std.testing.expect(std.mem.endsWith(u8, place.path.slice(), "/./no-such-channel"));
+    const root = try resolve("/proc", false, &control);
+    defer root.close();
+    try std.testing.expectEqualStrings("proc", std.mem.span(root.name()));
+    const folder = try resolve("/proc/", false, &control);
+    defer folder.close();
+    try std.testing.expectEqualStrings(".", std.mem.span(folder.name()));
+    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control));
 }

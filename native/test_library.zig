@@ -65,7 +65,8 @@ export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32
 }
 
 fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
-    const path = try target.resolve(name, false, control);
+    const place = try target.resolve(name, false, control);
+    defer place.close();
     const options: segment.Options = .{
         .kind = .bytes,
         .slots = null,
@@ -74,7 +75,7 @@ fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Err
         .max_deliveries = null,
         .mode = segment.Options.mode_default,
     };
-    const found = try segment.open_path(&path, &options, .{ .create = false, .must_create = false }, control);
+    const found = try segment.open_place(&place, &options, .{ .create = false, .must_create = false }, control);
     defer found.close();
     ageing.set(&found.map, age);
 }

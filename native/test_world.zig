@@ -96,7 +96,7 @@ pub fn die(handle: *Handle) void {
     sys.close(handle.fd);
     sys.munmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
     if (handle.bells.life >= 0) sys.close(handle.bells.life);
-    if (handle.bells.directory >= 0) sys.close(handle.bells.directory);
+    handle.bells.close_folders();
 }
 
 /// As `die`, and nothing of it is left in this process either; the handle is gone.

@@ -19,12 +19,14 @@ fn leaves_a_trace(comptime number: SYS) bool {
     return switch (number) {
         .close, .read, .write, .mmap, .munmap => true,
         .mkdirat, .mknodat, .unlinkat, .linkat => true,
-        .fchmod, .fchmodat, .ftruncate, .fallocate, .memfd_create => true,
+        .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
         .futex => true,
         // It depends on the arguments.
         .openat, .fcntl => false,
-        .lseek, .pread64, .readlinkat, .statx, .getdents64, .prlimit64, .uname => false,
+        .lseek, .pread64, .readlinkat, .statx, .fstatfs, .getdents64, .prlimit64, .uname, .getcwd => false,
+        // Of a file that has no name yet, or to make blocks this file's own: nothing that others could see.
+        .ioctl => false,
         .ppoll, .sched_yield, .clock_gettime, .nanosleep, .geteuid, .getpid, .getrandom, .socket => false,
         else => @compileError("say whether " ++ @tagName(number) ++ " leaves something behind"),
     };

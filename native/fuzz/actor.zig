@@ -134,7 +134,7 @@ pub const Actor = struct {
     pub fn die(actor: *Actor) void {
         const handle = actor.native;
         actor.close_descriptors();
-        for ([_]i32{ handle.bells.life, handle.bells.directory, handle.notify_fd, handle.peer_notify_fd }) |fd| {
+        for ([_]i32{ handle.bells.life, handle.bells.top, handle.bells.own, handle.notify_fd, handle.peer_notify_fd }) |fd| {
             if (fd >= 0) sys.close(fd);
         }
         for (handle.bells.cache) |cached| if (cached.fd >= 0) sys.close(cached.fd);

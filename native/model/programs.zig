@@ -198,7 +198,7 @@ fn start(plan: *const Plan) void {
         .map = .{ .base = &memory.memory, .geometry = state.geometry },
         .fd = -1,
         .role = plan.role,
-        .bells = .{ .folder = undefined },
+        .bells = .{},
         .watched = &own.watched,
         .calls = &own.calls,
         .positions = &own.positions,

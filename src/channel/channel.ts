@@ -12,6 +12,7 @@ import {
   openCreateNew,
   openFromFd,
   openOrCreate,
+  openPrivate,
   openRoleServer,
   pathBytesMax,
 } from "../ffi/layout.ts";
@@ -78,8 +79,9 @@ export function openChannel(
   how: number,
   options: ChannelOptions = {},
   fd: number = NaN,
+  main: number = NaN,
 ): Channel {
-  const encoded = encodeOptions(options, fd);
+  const encoded = encodeOptions(options, fd, main);
   const bytes = encodeTarget(target);
   const library = native();
   const control = newControl();
@@ -121,9 +123,21 @@ export function openChannelFromFd(role: "server" | "client", fd: number, kind = 
   return openChannel(role, "", How.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
 }
 
+/** Opens a channel that one participant of `main` serves alone, as that participant or as another. */
+export function openPrivateChannel(
+  role: "server" | "client",
+  main: Channel,
+  name: string,
+  options: ChannelOptions,
+): Channel {
+  const how = openPrivate | (role === "server" ? openCreateNew : 0);
+  return openChannel(role, name, how, options, NaN, main.address);
+}
+
 function triedToOpen(role: string, target: string, how: number, fd: number): string {
   if (how & openFromFd) return `open a ${role} on file descriptor ${fd}`;
   if (how & openAnonymous) return "make an anonymous channel";
+  if (how & openPrivate) return "open the private channel of a process";
   const verb = how & openCreateNew ? "create" : "open";
   return `${verb} channel ${JSON.stringify(target)}`;
 }
@@ -141,8 +155,8 @@ export function closeChannel(channel: Channel): void {
   if (!channel.isOpen) return;
   channel.isOpen = false;
   openChannels.delete(channel);
-  const complete = channel.memory.detach();
-  channel.native.tandem_close(channel.address, complete ? 0 : 1);
+  const hadNoViews = channel.memory.detach();
+  channel.native.tandem_close(channel.address, hadNoViews ? 0 : 1);
 }
 
 /**

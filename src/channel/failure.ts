@@ -89,6 +89,32 @@ function reasonOf(
     case Detail.layoutVersion:
       return `it has layout version ${found}, this version of the package needs ${wanted}; ` +
         "let both sides run the same version, or unlink the channel and make it anew";
+    case Detail.environment:
+      return `the environment of this process cannot be read (${
+        errnoName(errno)
+      }), so TANDEM_DIR is ` +
+        "not known: has the process changed its user? Give the channel as a path";
+    case Detail.bellsOwner:
+      return `the folder of doorbells beside it (….bells) belongs to user ${found} and not to the ` +
+        `channel's owner, ${wanted}; find out who made it, and remove it`;
+    case Detail.bellsMode:
+      return `others than the channel's users can write to the folder of doorbells beside it ` +
+        `(….bells has mode ${found.toString(8)} and should have ${wanted.toString(8)}); ` +
+        "find out why, and chmod or remove it";
+    case Detail.bellsKind:
+      return "what should be the folder of doorbells beside it (….bells) is none; remove it";
+    case Detail.noBells:
+      return "this process has no folder of its own beside the channel, which streams and long " +
+        "messages need; open the channel by its path, as a user who may write beside it";
+    case Detail.lockedOut:
+      return `the operating system refused a lock on its file (${
+        errnoName(errno)
+      }): a process that ` +
+        "may only read the file can hold locks that keep others out (see /proc/locks); end it, and " +
+        "give the file a mode without read access for those who do not take part";
+    case Detail.copyOnWrite:
+      return "its file system writes changed blocks to new places, so that memory could run out in " +
+        `the middle of a call (${fileSystemName(found)}); use another one, such as /dev/shm`;
     case Detail.directoryOwner:
       return `the directory belongs to user ${found} and not to ${wanted}; ` +
         "set TANDEM_DIR to a directory of your own";
@@ -138,6 +164,19 @@ function reasonOf(
       return `the kernel refuses memory files (${errnoName(errno)}); use a channel with a name`;
   }
   return fileReason(status, errno);
+}
+
+/** By the magic numbers of statfs(2). */
+const fileSystemNames: Readonly<Record<number, string>> = {
+  0x9123683e: "btrfs, where the file was made with copy-on-write",
+  0x58465342: "XFS, where a copy shares its blocks",
+  0x2fc12fc1: "ZFS",
+  0xca451a4e: "bcachefs",
+  0x3434: "NILFS",
+};
+
+function fileSystemName(magic: number): string {
+  return fileSystemNames[magic] ?? `type ${magic.toString(16)}`;
 }
 
 function kernelName(version: number): string {
@@ -253,6 +292,7 @@ const errnoNames: Readonly<Record<number, string>> = {
   28: "ENOSPC",
   30: "EROFS",
   36: "ENAMETOOLONG",
+  37: "ENOLCK",
   38: "ENOSYS",
   40: "ELOOP",
   95: "EOPNOTSUPP",

@@ -4,10 +4,9 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { pathBytesMax } from "../ffi/layout.ts";
-import { type Channel, checkOpen } from "./channel.ts";
+import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
-import { checkWhole } from "./options.ts";
+import { type ChannelOptions, checkWhole } from "./options.ts";
 import { readStats, type Stats } from "./stats.ts";
 
 /**
@@ -173,22 +172,31 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * Where a channel belongs that this handle's owner alone serves: it is removed with what else a
-   * dead participant leaves. With it the mode that it should have.
+   * Opens a private channel: a server that of this handle's own participant, a client that of another.
    *
-   * @ignore For the typed layer.
+   * @ignore For `private.ts`.
    */
-  privateChannel(): { readonly path: string; readonly mode: number } {
+  openPrivate(role: "server" | "client", name: string, options: ChannelOptions): Channel {
     checkOpen(this.#channel, this.#what);
-    const { native, address, mode } = this.#channel;
-    const path = new Uint8Array(pathBytesMax);
-    const length = native.tandem_private_path(address, path);
-    if (length === 0) {
-      throw new TypeError(
-        "Cannot make a private channel: the path is too long; give a shorter one",
-      );
-    }
-    return { path: new TextDecoder().decode(path.subarray(0, length)), mode };
+    return openPrivateChannel(role, this.#channel, name, options);
+  }
+
+  /**
+   * Removes the private channel of this handle's participant.
+   *
+   * @ignore For `private.ts`.
+   */
+  forgetPrivate(): void {
+    if (this.#channel.isOpen) this.#channel.native.tandem_forget_private(this.#channel.address);
+  }
+
+  /**
+   * Ends the channel for all its participants: calls in flight end, and further ones are refused.
+   *
+   * @ignore For `private.ts`.
+   */
+  endChannel(): void {
+    if (this.#channel.isOpen) this.#channel.native.tandem_remove(this.#channel.address);
   }
 
   #adopt(fd: number, peer: number): void {

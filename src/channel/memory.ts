@@ -71,21 +71,21 @@ export class Memory {
   }
 
   /**
-   * Detaches every view. False: somebody transferred a buffer away, so that views may be left and
-   * the addresses have to stay valid.
+   * Detaches every view. False: there were some, so the addresses have to stay valid: a native function
+   * of the runtime may be reading one in another thread, or the user has transferred its buffer.
    */
   detach(): boolean {
-    let complete = true;
+    let hadNone = true;
     for (const buffer of [this.#dense, ...this.#windows]) {
       if (!buffer) continue;
-      if (buffer.detached) complete = false;
-      else buffer.transfer(0);
+      hadNone = false;
+      if (!buffer.detached) buffer.transfer(0);
     }
     this.#dense = null;
     this.#windows.length = 0;
     this.#requests.clear();
     this.#responses.clear();
-    return complete;
+    return hadNone;
   }
 
   #inline(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {

@@ -182,7 +182,7 @@ export function checkInto(into: Uint8Array | undefined): Uint8Array<ArrayBuffer>
 }
 
 /** What the native side reads: NaN where an option was not given. */
-export function encodeOptions(options: ChannelOptions, fd: number): Float64Array {
+export function encodeOptions(options: ChannelOptions, fd: number, main: number): Float64Array {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
@@ -198,6 +198,7 @@ export function encodeOptions(options: ChannelOptions, fd: number): Float64Array
     whole("maxDeliveries", 1, deliveriesMax),
     whole("mode", 0, 0o777),
     fd,
+    main,
   ]);
   return encoded;
 }

@@ -4,37 +4,40 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
 import { Client } from "./client.ts";
 import type { ChannelHandle } from "./handle.ts";
 import type { ChannelOptions } from "./options.ts";
 import { Server } from "./server.ts";
 
-/** What other participants may call a private channel: it becomes part of a path. */
-const privateName = /^p\d{1,4}-[0-9a-f]{1,16}-[0-9a-f]{1,16}$/;
-
 /** A private channel, and the name by which the other participants find it. */
 export interface PrivateChannel {
   readonly server: Server;
   readonly name: string;
+  /** Ends it for all its participants, and removes it. Twice is fine. */
+  remove(): void;
 }
 
-/** Makes the private channel of `main`'s participant. */
+/**
+ * Makes the private channel of `main`'s participant; one that it had before is removed.
+ *
+ * @throws {TandemError} `PERMISSION` when this participant has no folder of its own
+ */
 export function servePrivate(main: ChannelHandle, options: ChannelOptions): PrivateChannel {
-  const { path, mode } = main.privateChannel();
-  const name = path.slice(path.lastIndexOf("/") + 1);
-  return { name, server: Server.open(path, { ...options, mode }) };
+  const server = new Server(main.openPrivate("server", "", options));
+  const remove = () => {
+    server.endChannel();
+    server.close();
+    main.forgetPrivate();
+  };
+  return { server, name: server.path!, remove };
 }
 
 /**
  * Opens the private channel of another participant of `main`'s channel.
  *
- * @throws {TandemError} `CORRUPT` for an impossible name; `NOT_FOUND` when that participant is gone
+ * @throws {TandemError} `CORRUPT` for an impossible name, and for a channel that another user has put
+ * there; `NOT_FOUND` when that participant is gone
  */
 export function connectPrivate(main: ChannelHandle, name: string): Client {
-  if (!privateName.test(name)) {
-    throw new TandemError("CORRUPT", "Cannot open a private channel: its name is impossible");
-  }
-  const { path } = main.privateChannel();
-  return Client.open(`${path.slice(0, path.lastIndexOf("/"))}/${name}`);
+  return new Client(main.openPrivate("client", name, {}));
 }

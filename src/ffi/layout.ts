@@ -1,9 +1,9 @@
 // Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 2;
+export const abiVersion = 3;
 /** Of the shared memory. */
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;
@@ -16,13 +16,14 @@ export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
 export const controlBytes = 136;
-export const optionsCount = 6;
+export const optionsCount = 7;
 export const openRoleServer = 1;
 export const openKindInt = 2;
 export const openOrCreate = 4;
 export const openCreateNew = 8;
 export const openAnonymous = 16;
 export const openFromFd = 32;
+export const openPrivate = 64;
 export const sendText = 1;
 export const sendOneWay = 2;
 export const sendBlock = 4;
@@ -107,6 +108,13 @@ export const Detail = {
   geometryTooLarge: 31,
   notPermitted: 32,
   kernel: 33,
+  environment: 34,
+  bellsOwner: 35,
+  bellsMode: 36,
+  bellsKind: 37,
+  noBells: 38,
+  lockedOut: 39,
+  copyOnWrite: 40,
 } as const;
 
 /** What an answered slot holds. */

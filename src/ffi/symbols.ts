@@ -170,11 +170,8 @@ export const symbols = {
   tandem_sweep: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_nudge: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_notify_fd: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
-  tandem_private_path: {
-    parameters: [/* handle */ "f64", /* path */ "buffer"],
-    result: "i32",
-    cold: true,
-  },
+  tandem_forget_private: { parameters: [/* handle */ "f64"], result: "void", cold: true },
+  tandem_remove: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_adopt_notify: {
     parameters: [/* handle */ "f64", /* fd */ "u32", /* peer */ "u32"],
     result: "i32",

@@ -10,7 +10,7 @@
  */
 import type { ServerRequest } from "../channel/request.ts";
 import type { Server } from "../channel/server.ts";
-import { servePrivate } from "../channel/private.ts";
+import { type PrivateChannel, servePrivate } from "../channel/private.ts";
 import type { ChannelHandle } from "../channel/handle.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
@@ -42,6 +42,7 @@ export class Host {
   /** What others find it by. */
   readonly name: string;
   readonly #endpoint: Endpoint;
+  readonly #channel: PrivateChannel;
   readonly #server: Server;
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Set<number>> = new Map();
@@ -49,13 +50,13 @@ export class Host {
 
   constructor(endpoint: Endpoint, main: ChannelHandle) {
     this.#endpoint = endpoint;
-    const { name, server } = servePrivate(main, {
+    this.#channel = servePrivate(main, {
       slots: hostSlots,
       maxRequestBytes: hostRequestBytes,
       maxResponseBytes: partBytes,
     });
-    this.name = name;
-    this.#server = server;
+    this.name = this.#channel.name;
+    this.#server = this.#channel.server;
     // Who fetches keeps himself alive; this process has reasons of its own.
     this.#server.unref();
     void this.#run();
@@ -97,8 +98,7 @@ export class Host {
       "The stream was ended: the process that sends it has closed its service or connection",
     );
     this.drop([...this.#entries.keys()], reason);
-    this.#server.unlink();
-    this.#server.close();
+    this.#channel.remove();
   }
 
   #dropUnclaimed(): void {
