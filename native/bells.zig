@@ -18,8 +18,9 @@
 //!
 //! Other users may write into the folder, and may do so on purpose. So every folder and file is opened
 //! once, without following links, and its type and owner are checked through the descriptor; what can
-//! only be done by name is done in a folder of this user's own. The folder of a named channel stays as
-//! long as the channel does: removed earlier, its name would be free for others to take.
+//! only be done by name is done in a folder of this user's own. The folder goes with its last participant
+//! where this user alone can write around it, and stays as long as the channel does elsewhere: removed
+//! earlier, its name would be free for others to take.
 
 const std = @import("std");
 const abi = @import("abi.zig");
@@ -63,8 +64,8 @@ pub const Bells = struct {
     /// Which folder it is, for the participant's entry.
     device: u64 = 0,
     inode: u64 = 0,
-    /// The channel has no name: its folder goes with its last participant.
-    is_anonymous: bool = false,
+    /// Its name, where the folder goes with its last participant; else empty.
+    folder_name: [name_max:0]u8 = @splat(0),
     channel_id: u64 = 0,
     /// Says which user a participant is.
     map: layout.Map = undefined,
@@ -88,6 +89,7 @@ pub const Bells = struct {
         bells.top = top.fd;
         bells.device = top.info.device;
         bells.inode = top.info.inode;
+        if (is_own_folder(home.parent)) _ = folder_name_of(home.name, &bells.folder_name) catch unreachable;
         bells.own = open_own(top.fd, bells.uid) orelse -1;
     }
 
@@ -296,19 +298,17 @@ pub const Bells = struct {
             if (cached.fd >= 0) sys.close(cached.fd);
             cached.* = .{};
         }
-        if (bells.is_anonymous and bells.top >= 0) remove_empty_place(bells);
+        if (bells.folder_name[0] != 0 and bells.top >= 0) bells.remove_empty_folders();
         bells.close_folders();
     }
 
-    /// In a folder that is this user's own, under a name that is the channel's alone.
-    fn remove_empty_place(bells: *Bells) void {
-        var own_buffer: Name = undefined;
-        _ = sys.unlinkat(bells.top, user_folder_name(&own_buffer, bells.uid), sys.at_removedir);
+    fn remove_empty_folders(bells: *Bells) void {
+        var buffer: Name = undefined;
+        _ = sys.unlinkat(bells.top, user_folder_name(&buffer, bells.uid), sys.at_removedir);
         const parent = sys.openat(bells.top, "..", sys.o_path | sys.o_directory | sys.o_cloexec, 0);
         if (!parent.ok()) return;
         defer sys.close(parent.fd());
-        var top_buffer: Name = undefined;
-        _ = sys.unlinkat(parent.fd(), anonymous_name(&top_buffer, bells.channel_id), sys.at_removedir);
+        if (is_own_folder(parent.fd())) _ = sys.unlinkat(parent.fd(), &bells.folder_name, sys.at_removedir);
     }
 };
 
@@ -318,6 +318,20 @@ const bell_mode = 0o666;
 const own_mode = 0o711;
 
 const sticky = 0o1000;
+
+/// Longest name of a file, and so of the folder of bells.
+const name_max = 255;
+const FolderName = [name_max:0]u8;
+
+fn folder_name_of(channel_name: []const u8, buffer: *FolderName) error{NoSpaceLeft}![*:0]const u8 {
+    return (try std.fmt.bufPrintSentinel(buffer, "{s}" ++ suffix, .{channel_name}, 0)).ptr;
+}
+
+/// A folder in which no other user (but root) can put, rename or remove anything.
+fn is_own_folder(fd: i32) bool {
+    const info = sys.stat(fd, "");
+    return info == .info and info.info.uid == sys.geteuid() and info.info.mode & 0o022 == 0;
+}
 
 const Opened = struct { fd: i32, info: sys.FileInfo };
 
@@ -337,8 +351,8 @@ fn open_folder(parent: i32, name: [*:0]const u8) sys.Result {
 
 /// Null: there is none, and this user may not make one.
 fn open_top(home: *const Home, control: *Control) Error!?Opened {
-    var path: [256]u8 = undefined;
-    const name = std.fmt.bufPrintSentinel(&path, "{s}" ++ suffix, .{home.name}, 0) catch {
+    var buffer: FolderName = undefined;
+    const name = folder_name_of(home.name, &buffer) catch {
         control.fail(.path_too_long, 0);
         return error.InvalidTarget;
     };
@@ -486,8 +500,8 @@ const Which = union(enum) {
 /// Removes everything of a channel that was unlinked, and what the dead have left, and the folders that
 /// are empty then. `channel_id` null: of the dead alone.
 pub fn remove_folder(parent: i32, channel_name: []const u8, channel_id: ?u64) void {
-    var path: [256]u8 = undefined;
-    const name = std.fmt.bufPrintSentinel(&path, "{s}" ++ suffix, .{channel_name}, 0) catch return;
+    var buffer: FolderName = undefined;
+    const name = folder_name_of(channel_name, &buffer) catch return;
     remove_folder_named(parent, name, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
 }
 

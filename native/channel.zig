@@ -92,7 +92,7 @@ fn open_place(
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
         found.remove(place);
     };
-    const handle = try enter(&found, role, &home_in(place, &found), .named, control);
+    const handle = try enter(&found, role, &home_in(place, &found), .strict, control);
     return .{ .handle = handle, .path = place.path };
 }
 
@@ -125,7 +125,7 @@ fn open_fd(fd: i32, role: Role, wanted: *const segment.Options, control: *Contro
     errdefer found.close();
     if (place_of(&found)) |place| {
         defer place.close();
-        const handle = try enter(&found, role, &home_in(&place, &found), .named, control);
+        const handle = try enter(&found, role, &home_in(&place, &found), .strict, control);
         return .{ .handle = handle, .path = place.path };
     }
     // Without a folder this participant is rung through the channel's memory.
@@ -149,14 +149,13 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
         .gid = found.info.gid,
         .mode = found.info.mode,
     };
-    return enter(found, role, if (folder >= 0) &home else null, .anonymous, control);
+    return enter(found, role, if (folder >= 0) &home else null, .strict, control);
 }
 
-const Kind = enum {
-    named,
-    anonymous,
-    /// Stays for a moment, to remove the channel, and whatever is wrong with its bells.
-    removing,
+const Strictness = enum {
+    strict,
+    /// To remove the channel, whatever is wrong with the folder of its bells.
+    lenient,
 };
 
 /// Makes this process a participant. `home` null: it has no bells in the file system.
@@ -164,16 +163,15 @@ fn enter(
     found: *const segment.Segment,
     role: Role,
     home: ?*const bells.Home,
-    kind: Kind,
+    strictness: Strictness,
     control: *Control,
 ) Error!*Handle {
     var own: bells.Bells = .{
         .uid = sys.geteuid(),
-        .is_anonymous = kind == .anonymous,
         .channel_id = found.channel_id(),
         .map = found.map,
     };
-    if (home) |there| own.open(there, control) catch |err| if (kind != .removing) return err;
+    if (home) |there| own.open(there, control) catch |err| if (strictness == .strict) return err;
     errdefer own.close_folders();
     const handle = try Handle.create(found.map, found.fd, role, own);
     errdefer handle.destroy();
@@ -339,7 +337,7 @@ fn end_channel(place: *const target.Place, control: *Control) Error!void {
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
-        const handle = enter(&found, .client, &home_in(place, &found), .removing, control) catch {
+        const handle = enter(&found, .client, &home_in(place, &found), .lenient, control) catch {
             // Without room for one participant more, those that are there find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
             bells.remove_folder(place.folder, std.mem.span(place.name()), found.channel_id());

@@ -1,6 +1,5 @@
 /** Typed calls: what is offered, what travels, and what fails how. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
-import { readdirSync } from "node:fs";
 import process from "node:process";
 import {
   callContext,
@@ -12,6 +11,7 @@ import {
   Server,
   withOptions,
 } from "../mod.ts";
+import { privateChannelsOf } from "./fixtures/bells.ts";
 import { CustomError } from "./fixtures/typed_errors.ts";
 import type { Api } from "./fixtures/typed.ts";
 import type { SurpriseApi } from "./fixtures/typed_surprise.ts";
@@ -102,9 +102,7 @@ for (const runtime of runtimes) {
     // So that there is a private channel as well.
     const stream = remote.naturals();
     assertEquals((await stream.next()).value, 0);
-    const folder = `${target}.bells`;
-    const [hosted = ""] = readdirSync(folder).filter((name) => /^p.*[^s]$/.test(name));
-    for (const path of [target, `${folder}/${hosted}`]) {
+    for (const path of [target, ...privateChannelsOf(target)]) {
       using client = Client.open(path);
       const requests: Promise<unknown>[] = [];
       for (let seed = 0; seed < 400; seed++) {

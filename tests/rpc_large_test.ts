@@ -1,6 +1,6 @@
 /** Messages that are longer than the channel allows travel in parts, unless that is forbidden. */
 import { assert, assertEquals } from "@std/assert";
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { connect, serve } from "../mod.ts";
 import {
   assertRejectsCode,
@@ -12,6 +12,7 @@ import {
   runtimes,
   test,
 } from "./harness.ts";
+import { privateChannelsOf } from "./fixtures/bells.ts";
 import { typed } from "./rpc_helper.ts";
 
 const mebibyte = 2 ** 20;
@@ -53,10 +54,11 @@ for (const runtime of runtimes) {
     assertEquals([bytes.length, bytes[0], bytes[length - 1]], [length, 7, 7]);
     assertEquals(await there.remote.length(bytes), length);
     // It has gone through shared memory a megabyte at a time.
-    const folder = `${there.target}.bells`;
-    for (const name of readdirSync(folder).filter((name) => /^p.*[^s]$/.test(name))) {
-      const { blocks } = statSync(`${folder}/${name}`);
-      assert(blocks * 512 < 16 * mebibyte, `${name} takes ${blocks * 512} bytes`);
+    const hosted = privateChannelsOf(there.target);
+    assert(hosted.length > 0);
+    for (const path of hosted) {
+      const { blocks } = statSync(path);
+      assert(blocks * 512 < 16 * mebibyte, `${path} takes ${blocks * 512} bytes`);
     }
   });
 

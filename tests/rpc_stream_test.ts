@@ -1,6 +1,5 @@
 /** Streams in both directions: items, ends, errors, back-pressure, and the death of either side. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
-import { existsSync, readdirSync } from "node:fs";
 import { connect, RemoteError, serve, Server, withOptions } from "../mod.ts";
 import type { Api } from "./fixtures/typed.ts";
 import {
@@ -13,18 +12,8 @@ import {
   spawn,
   test,
 } from "./harness.ts";
+import { bellsOf, privateChannelsOf } from "./fixtures/bells.ts";
 import { collect, rejection, typed } from "./rpc_helper.ts";
-
-/** Files beside a channel: bells, and private channels. */
-function beside(target: string): string[] {
-  const folder = `${target}.bells`;
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true }).map(String).sort();
-}
-
-function privateChannels(target: string): string[] {
-  return beside(target).filter((name) => /^p[^/]*$/.test(name));
-}
 
 for (const runtime of runtimes) {
   test(`${runtime} serves: a generator begins with its first item, and ends with the loop`, async () => {
@@ -226,7 +215,7 @@ for (const runtime of runtimes) {
     await stream.next();
     const idle = remote.naturals();
     await idle.next();
-    assertEquals(privateChannels(target).length, 2);
+    assertEquals(privateChannelsOf(target).length, 1);
     await service.killed();
     await assertRejectsCode(stream.next(), "SERVER_DIED");
     await assertRejectsCode(idle.next(), "SERVER_DIED");
@@ -234,7 +223,7 @@ for (const runtime of runtimes) {
     // What it has left goes with the rest of it, the private channels' own bells included.
     remote[Symbol.dispose]();
     Server.unlink(target);
-    assertEquals(beside(target), []);
+    assertEquals(bellsOf(target), []);
   });
 
   test(`${runtime} serves: a step that waits learns of the death`, async () => {
@@ -245,7 +234,10 @@ for (const runtime of runtimes) {
     }
     const doubled = there.remote.double(silent());
     const step = doomed(doubled.next());
-    await eventually(() => privateChannels(there.target).length >= 4, "both sides have a channel");
+    await eventually(
+      () => privateChannelsOf(there.target).length >= 2,
+      "both sides have a channel",
+    );
     await there.service.killed();
     await assertRejectsCode(step, "SERVER_DIED");
   });
@@ -276,12 +268,15 @@ for (const runtime of runtimes) {
       await service.expect("got 0");
       await lender.killed();
       await untilLine(service, "stream failed SERVER_DIED");
-      await eventually(() => privateChannels(target).length <= 2, "only the service has a channel");
+      await eventually(
+        () => privateChannelsOf(target).length <= 1,
+        "only the service has a channel",
+      );
       service.send("stop");
       await service.expect("stopped");
       there.remote[Symbol.dispose]();
       Server.unlink(target);
-      assertEquals(beside(target), []);
+      assertEquals(bellsOf(target), []);
     });
 
     test(`${runtime} serves ${client}: an open stream does not keep its reader`, async () => {
@@ -389,10 +384,10 @@ test("a process that has read streams leaves nothing behind", async () => {
   const remote = connect<typeof api>(target);
   await collect(remote.numbers());
   await remote.big();
-  assertEquals(privateChannels(target).length, 2);
+  assertEquals(privateChannelsOf(target).length, 1);
   remote[Symbol.dispose]();
   await service.close();
-  assertEquals(beside(target), []);
+  assertEquals(bellsOf(target), []);
 });
 
 /** Reads lines until that one. */

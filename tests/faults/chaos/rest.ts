@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { type Call, type Client, Server } from "../../../mod.ts";
+import { bellsOf } from "../../fixtures/bells.ts";
 
 /** What is wrong with a channel that only `watcher` has open; and removes the channel. */
 export function inspectRest(watcher: Client, target: string): string[] {
@@ -32,15 +33,11 @@ export function inspectRest(watcher: Client, target: string): string[] {
   check(watcher.stats().inFlight === 0, "the last calls did not end");
 
   // The two handles here have a socket each that tells of their lives.
-  const folder = `${target}.bells`;
-  const bells = readdirSync(folder);
-  check(
-    bells.length === 2,
-    `${folder} has ${bells.length} files, of 2 handles: ${bells.join(" ")}`,
-  );
+  const bells = bellsOf(target);
+  check(bells.length === 2, `there are ${bells.length} bells of 2 handles: ${bells.join(" ")}`);
   server.close();
   watcher.close();
   Server.unlink(target);
-  check(!existsSync(target) && !existsSync(folder), "files of the channel are left");
+  check(!existsSync(target) && !existsSync(`${target}.bells`), "files of the channel are left");
   return wrong;
 }

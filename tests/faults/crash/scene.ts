@@ -5,8 +5,9 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { Client, type SendOptions, Server, type Stats } from "../../../mod.ts";
+import { bellsOf } from "../../fixtures/bells.ts";
 import { eventually } from "../../processes.ts";
 import { Actor } from "./actor.ts";
 import type { Outcome } from "./client.ts";
@@ -411,12 +412,11 @@ export class Scene {
   /** Beside the channel lie the bells of the living, and nothing of the dead. */
   async #checkBells(living: number): Promise<void> {
     await eventually(() => {
-      const names = readdirSync(`${this.#filePath}.bells`);
-      const owners = new Set(names.map((name) => name.slice(1)));
+      const owners = new Set(bellsOf(this.#filePath).map((path) => basename(path).slice(1)));
       return owners.size === living;
     }, "the bells of the dead go").catch((error) => {
-      const names = readdirSync(`${this.#filePath}.bells`);
-      throw new Error(`${error.message}: ${living} live, but there is ${names.join(", ")}`);
+      const bells = bellsOf(this.#filePath).join(", ");
+      throw new Error(`${error.message}: ${living} live, but there is ${bells}`);
     });
   }
 
