@@ -498,23 +498,26 @@ const Which = union(enum) {
 };
 
 /// Removes everything of a channel that was unlinked, and what the dead have left, and the folders that
-/// are empty then. `channel_id` null: of the dead alone.
-pub fn remove_folder(parent: i32, channel_name: []const u8, channel_id: ?u64) void {
+/// are empty then. `channel_id` null: of the dead alone. A folder that is not of the user `owner`, to whom
+/// the channel belongs, has nothing to do with it.
+pub fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_id: ?u64) void {
     var buffer: FolderName = undefined;
     const name = folder_name_of(channel_name, &buffer) catch return;
-    remove_folder_named(parent, name, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
+    remove_folder_named(parent, name, owner, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
 }
 
 /// Removes what the dead have left of a channel without a name.
 pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
-    remove_folder_named(parent, name, .dead);
+    remove_folder_named(parent, name, sys.geteuid(), .dead);
 }
 
 /// Two levels, whatever others have put there: files of users in folders of users.
-fn remove_folder_named(parent: i32, name: [*:0]const u8, which: Which) void {
+fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, which: Which) void {
     const top = open_folder(parent, name);
     if (!top.ok()) return;
     defer sys.close(top.fd());
+    const info = sys.stat(top.fd(), "");
+    if (info != .info or info.info.uid != owner) return;
     var reader = Reader.open(top.fd()) orelse return;
     defer reader.close();
     while (reader.next('u')) |user| {
@@ -579,10 +582,12 @@ fn remove_files(folder: i32, buffer: *Name) void {
 
 /// A private channel and its bells, which have no private channels of their own.
 fn remove_private(folder: i32, name: [*:0]const u8) void {
+    const owner = sys.stat(folder, "");
+    if (owner != .info) return;
     _ = sys.unlinkat(folder, name, 0);
     var buffer: [name_bytes_max + suffix.len]u8 = undefined;
     const bells = std.fmt.bufPrintSentinel(&buffer, "{s}" ++ suffix, .{std.mem.span(name)}, 0) catch return;
-    remove_folder_named(folder, bells, .all);
+    remove_folder_named(folder, bells, owner.info.uid, .all);
 }
 
 /// The bells of a private channel whose file is gone.

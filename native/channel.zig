@@ -305,7 +305,7 @@ pub fn unlink(name: []const u8, control: *Control) Error!bool {
             return remove_file(&place, &info, control);
         },
         .other => |info| {
-            bells.remove_folder(place.folder, std.mem.span(place.name()), null);
+            bells.remove_folder(place.folder, std.mem.span(place.name()), info.uid, null);
             return remove_file(&place, &info, control);
         },
     }
@@ -340,12 +340,12 @@ fn end_channel(place: *const target.Place, control: *Control) Error!void {
         const handle = enter(&found, .client, &home_in(place, &found), .lenient, control) catch {
             // Without room for one participant more, those that are there find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-            bells.remove_folder(place.folder, std.mem.span(place.name()), found.channel_id());
+            bells.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());
             found.close();
             return;
         };
         Calls.remove(handle);
-        bells.remove_folder(place.folder, std.mem.span(place.name()), handle.bells.channel_id);
+        bells.remove_folder(place.folder, std.mem.span(place.name()), handle.uid, handle.bells.channel_id);
         close(handle, .unmap);
         return;
     }

@@ -65,7 +65,7 @@ pub const Segment = struct {
     /// Removes the file and what lies beside it, in an order that leaves the file to the last: a process
     /// that dies on the way has left a channel that says that it was removed, and the next one goes on.
     pub fn remove(segment: *const Segment, place: *const Place) void {
-        bells.remove_folder(place.folder, std.mem.span(place.name()), segment.channel_id());
+        bells.remove_folder(place.folder, std.mem.span(place.name()), segment.info.uid, segment.channel_id());
         unlink_same(place, &segment.info);
     }
 

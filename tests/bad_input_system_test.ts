@@ -3,7 +3,6 @@
  * case runs in a process of its own, in both runtimes, which has to end by itself in an orderly way.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -19,33 +18,11 @@ import { fileURLToPath } from "node:url";
 import { Server } from "../mod.ts";
 import { assertTold } from "./fixtures/bad_input_assert.ts";
 import type { Outcome, Step } from "./fixtures/bad_input.ts";
+import { asOtherUser, noRoot, otherUser, withMount, works } from "./privileges.ts";
 import { Child, folder, newTarget, type Runtime, runtimePath, runtimes, test } from "./harness.ts";
 
 const fixture = fileURLToPath(new URL("fixtures/bad_input.ts", import.meta.url));
 
-/** A user that nobody is, in no other run of these tests either. */
-const otherUser = 2_000_000_000 + process.pid % 100_000_000;
-const asOtherUser = [
-  "setpriv",
-  `--reuid=${otherUser}`,
-  `--regid=${otherUser}`,
-  "--clear-groups",
-  "--inh-caps=-all",
-];
-
-/** Mounts a small file system over a folder, for the command alone. */
-function withMount(type: string, options: string, directory: string): readonly string[] {
-  const script = 'mount -t "$1" -o "$2" "$1" "$3" && shift 3 && exec "$@"';
-  return ["unshare", "-m", "sh", "-c", script, "sh", type, `mode=700,${options}`, directory];
-}
-
-/** A command that the system has, and lets this process use. */
-function works(command: readonly string[]): boolean {
-  const { status } = spawnSync("/usr/bin/env", command, { stdio: "ignore", timeout: 10_000 });
-  return status === 0;
-}
-
-const noRoot = process.geteuid?.() === 0 ? null : "only root can";
 const noOtherUser = noRoot ??
   (works([...asOtherUser, "test", "-r", fixture]) ? null : "another user cannot read this folder");
 const noMount = noRoot ??
@@ -75,8 +52,8 @@ function testSteps(
 ): void {
   for (const runtime of options.only ? [options.only] : runtimes) {
     const title = `${runtime}: ${name}`;
-    if (options.skip) skipTest(`${title} (skipped: ${options.skip})`);
-    else test(title, async () => check(await run(runtime, steps(), options)));
+    const body = async () => check(await run(runtime, steps(), options));
+    test(title, body, { skip: options.skip ?? null });
   }
 }
 
@@ -103,21 +80,6 @@ async function run(runtime: Runtime, steps: readonly Step[], options: Case): Pro
     options.end?.();
   }
 }
-
-function skipTest(name: string): void {
-  const { Deno } = globalThis as unknown as {
-    Deno?: { test: { ignore(name: string, body: () => void): void } };
-  };
-  if (Deno) Deno.test.ignore(name, () => {});
-  else bunTest!.test.skip(name, () => {});
-}
-
-// A name that is computed, so that Deno does not look for the module.
-const bunTest = "Bun" in globalThis
-  ? await import(["bun", "test"].join(":")) as {
-    test: { skip(name: string, body: () => void): void };
-  }
-  : undefined;
 
 /** Makes a folder of the other user's, in one that it can reach. */
 function othersFolder(mode = 0o700): string {

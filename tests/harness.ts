@@ -67,17 +67,23 @@ class Scope {
 }
 
 interface BunTest {
-  test(name: string, body: () => Promise<void>, timeout: number): void;
+  readonly test: {
+    (name: string, body: () => Promise<void>, timeout: number): void;
+    skip(name: string, body: () => void): void;
+  };
 }
 
 interface DenoTest {
-  test(definition: {
-    name: string;
-    fn: () => Promise<void>;
-    sanitizeOps: boolean;
-    sanitizeResources: boolean;
-    sanitizeExit: boolean;
-  }): void;
+  readonly test: {
+    (definition: {
+      name: string;
+      fn: () => Promise<void>;
+      sanitizeOps: boolean;
+      sanitizeResources: boolean;
+      sanitizeExit: boolean;
+    }): void;
+    ignore(name: string, body: () => void): void;
+  };
 }
 
 // A name that is computed, so that Deno does not look for the module.
@@ -88,18 +94,26 @@ const { Deno: denoTest } = globalThis as unknown as { Deno: DenoTest };
 export interface TestOptions {
   /** Milliseconds before it counts as hanging. */
   readonly timeout?: number;
+  /** Why it cannot run here; null: it can. */
+  readonly skip?: string | null;
 }
 
 /** Registers a test. */
 export function test(
   name: string,
   body: () => void | Promise<void>,
-  { timeout = patience }: TestOptions = {},
+  { timeout = patience, skip = null }: TestOptions = {},
 ): void {
+  if (skip !== null) return skipTest(`${name} (skipped: ${skip})`);
   const fn = () => runTest(name, body, timeout);
   // The runner's own limit only as a last resort: it would leave processes behind.
   if (bunTest) bunTest.test(name, fn, timeout + 60_000);
   else denoTest.test({ name, fn, sanitizeOps: true, sanitizeResources: true, sanitizeExit: true });
+}
+
+function skipTest(name: string): void {
+  if (bunTest) bunTest.test.skip(name, () => {});
+  else denoTest.test.ignore(name, () => {});
 }
 
 async function runTest(

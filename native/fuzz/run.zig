@@ -133,7 +133,7 @@ const Run = struct {
         const unlinked = library.tandem_unlink(target.ptr, @intCast(target.len), &control);
         run.report.tally[@backingInt(actor_file.Operation.unlink)][actor_file.outcome_of(unlinked)] += 1;
         // A file that is no channel any more is left to its owner.
-        if (unlinked < 0) _ = sys.unlink(run.path.text());
+        if (unlinked < 0) _ = sys.unlinkat(-100, run.path.text(), 0);
         run.kind = 0;
         var options = nothing_asked;
         const role = abi.open_role_server;
