@@ -163,10 +163,17 @@ pub const Control = extern struct {
     kind: u32 = 0,
     /// Of the channel's file.
     mode: u32 = 0,
+    /// Of a channel whose options differ: how many participants it has, the process ids of the first of
+    /// them, and a bit for each of these that is a server.
+    attached: u32 = 0,
+    attached_servers: u32 = 0,
+    attached_pids: [attached_max]u32 = @splat(0),
     reserved: u32 = 0,
 
+    pub const attached_max = 8;
+
     comptime {
-        std.debug.assert(@sizeOf(Control) == 136);
+        std.debug.assert(@sizeOf(Control) == 176);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {

@@ -20,6 +20,7 @@ const constants = .{
     .{ "responseInlineOffset", @offsetOf(layout.Slot, "response_inline"), "" },
     .{ "responseInlineBytes", layout.inline_response_bytes, "" },
     .{ "controlBytes", @sizeOf(abi.Control), "" },
+    .{ "attachedMax", abi.Control.attached_max, "" },
     .{ "optionsCount", std.meta.fieldNames(abi.Options).len, "" },
 };
 
@@ -77,7 +78,8 @@ fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, commen
 fn print_control(out: *std.Io.Writer) !void {
     try out.writeAll("\n/** Places in the control block: of 32-bit words, and of doubles. */\nexport const Control = {\n");
     inline for (comptime std.meta.fieldNames(abi.Control)) |field| {
-        const size = @sizeOf(@FieldType(abi.Control, field));
+        const Field = @FieldType(abi.Control, field);
+        const size = @sizeOf(if (@typeInfo(Field) == .array) std.meta.Child(Field) else Field);
         try out.writeAll("  ");
         try camel(out, field);
         try out.print(": {d},\n", .{@offsetOf(abi.Control, field) / size});

@@ -13,6 +13,7 @@ const Path = target.Path;
 const Place = target.Place;
 const bells = @import("bells.zig");
 const copy_on_write = @import("copy_on_write.zig");
+const occupancy = @import("occupancy.zig");
 const retired = @import("retired.zig");
 const Shared = @import("shared.zig").Chosen;
 
@@ -113,7 +114,11 @@ pub fn open_place(place: *const Place, options: *const Options, how: How, contro
             control.fail(.open_file, @backingInt(sys.Errno.EXIST));
             return error.Exists;
         }
-        const segment = try attach(fd, &info, options, control);
+        const segment = attach(fd, &info, options, control) catch |err| {
+            if (err != error.Mismatch or !try replace_unused(fd, &info, place, how, control)) return err;
+            sys.close(fd);
+            continue;
+        };
         if (!removed(&segment)) return segment;
         // The process that unlinked it has not come to the end, and may have died on the way.
         segment.remove(place);
@@ -215,17 +220,56 @@ fn replace_leftover(
     options: *const Options,
     control: *Control,
 ) Error!?Segment {
+    try lock_to_replace(fd, control);
+    if (!same_file(place, info)) return null;
+    return create_file(place, options, info, control);
+}
+
+/// Until the description is closed.
+fn lock_to_replace(fd: i32, control: *Control) Error!void {
     const replace_lock_offset = (1 << 61);
     const tries_max = 2000;
     for (0..tries_max) |_| {
-        if (sys.lock_byte(fd, replace_lock_offset).ok()) break;
+        if (sys.lock_byte(fd, replace_lock_offset).ok()) return;
         sys.sleep_ns(std.time.ns_per_ms);
-    } else {
-        control.fail(.lock, @backingInt(sys.Errno.AGAIN));
-        return error.Busy;
     }
-    if (!same_file(place, info)) return null;
-    return create_file(place, options, info, control);
+    control.fail(.lock, @backingInt(sys.Errno.AGAIN));
+    return error.Busy;
+}
+
+/// Removes a channel that has other options than are asked for, if no participant is attached and no
+/// request waits in it: the next round makes it anew. False: it is in use, or is not this user's.
+fn replace_unused(
+    fd: i32,
+    info: *const sys.FileInfo,
+    place: *const Place,
+    how: How,
+    control: *Control,
+) Error!bool {
+    // The comparison that failed stays in the control block.
+    var nothing: Control = .{};
+    const header = try read_header(fd, info, &nothing);
+    const geometry = try geometry_of(&header, &nothing);
+    const is_unused = occupancy.is_unused(fd, &geometry, control);
+    // A channel of the other kind is another program's.
+    const is_of_kind = control.detail != @backingInt(abi.Detail.kind);
+    if (!is_unused or !is_of_kind or !how.create or info.uid != sys.geteuid()) return false;
+    try lock_to_replace(fd, control);
+    if (!same_file(place, info)) return true;
+    const every_option: Options = .{
+        .kind = geometry.kind,
+        .slots = null,
+        .max_request_bytes = null,
+        .max_response_bytes = null,
+        .max_deliveries = null,
+        .mode = Options.mode_default,
+    };
+    const segment = try attach(fd, info, &every_option, &nothing);
+    defer sys.munmap(@intFromPtr(segment.map.base), geometry.file_bytes);
+    // Who attaches just now is told.
+    Shared.store(u64, &segment.map.header().removed, 1, .seq_cst);
+    segment.remove(place);
+    return true;
 }
 
 pub fn same_file(place: *const Place, info: *const sys.FileInfo) bool {
@@ -341,16 +385,7 @@ fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Erro
 
 /// Checks everything that is believed later, in private memory, and maps the file.
 fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: *Control) Error!Segment {
-    var header: layout.Header = undefined;
-    const result = sys.pread(fd, std.mem.asBytes(&header), 0);
-    if (!result.ok()) {
-        control.fail(.open_file, @backingInt(result.errno));
-        return target.errno_error(result.errno);
-    }
-    if (result.value < @sizeOf(layout.Header)) {
-        control.compare(.file_short, info.size, @sizeOf(layout.Header));
-        return error.Corrupt;
-    }
+    const header = try read_header(fd, info, control);
     if (header.magic != layout.magic) {
         control.fail(.not_a_channel, 0);
         return error.Corrupt;
@@ -359,16 +394,7 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
         control.compare(.layout_version, header.layout_version, layout.layout_version);
         return error.Incompatible;
     }
-    const geometry = layout.Geometry.init(
-        @fromBackingInt(header.kind),
-        header.slots,
-        header.max_request_bytes,
-        header.max_response_bytes,
-        header.max_deliveries,
-    ) catch {
-        control.fail(.bad_geometry, 0);
-        return error.Corrupt;
-    };
+    const geometry = try geometry_of(&header, control);
     if (info.size != geometry.file_bytes) {
         control.compare(.file_short, info.size, geometry.file_bytes);
         return error.Corrupt;
@@ -388,6 +414,33 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
         .fd = fd,
         .map = .{ .base = @ptrFromInt(mapped.value), .geometry = geometry },
         .info = info.*,
+    };
+}
+
+fn read_header(fd: i32, info: *const sys.FileInfo, control: *Control) Error!layout.Header {
+    var header: layout.Header = undefined;
+    const result = sys.pread(fd, std.mem.asBytes(&header), 0);
+    if (!result.ok()) {
+        control.fail(.open_file, @backingInt(result.errno));
+        return target.errno_error(result.errno);
+    }
+    if (result.value < @sizeOf(layout.Header)) {
+        control.compare(.file_short, info.size, @sizeOf(layout.Header));
+        return error.Corrupt;
+    }
+    return header;
+}
+
+fn geometry_of(header: *const layout.Header, control: *Control) Error!layout.Geometry {
+    return layout.Geometry.init(
+        @fromBackingInt(header.kind),
+        header.slots,
+        header.max_request_bytes,
+        header.max_response_bytes,
+        header.max_deliveries,
+    ) catch {
+        control.fail(.bad_geometry, 0);
+        return error.Corrupt;
     };
 }
 

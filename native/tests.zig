@@ -9,6 +9,7 @@ test {
     _ = @import("layout.zig");
     _ = @import("lib.zig");
     _ = @import("participants.zig");
+    _ = @import("occupancy.zig");
     _ = @import("private.zig");
     _ = @import("protocol_test.zig");
     _ = @import("retired.zig");

@@ -81,6 +81,8 @@ test("a channel of the other kind", () => {
 test("a channel of another geometry", () => {
   const sizes = { slots: 7, maxRequestBytes: 1001, maxResponseBytes: 2003, maxDeliveries: 3 };
   const target = makeChannel(sizes);
+  // In use: otherwise it would be made anew.
+  using _server = Server.open(target);
   for (const [name, value] of Object.entries(sizes)) {
     const other = { [name]: value + 1 };
     const parts = [target, `${name} ${value}`, `${value + 1}`, "leave the option out"];

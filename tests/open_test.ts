@@ -12,7 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { type ChannelOptions, Client, Server, TandemError } from "../mod.ts";
+import { type ChannelOptions, Client, IntServer, Server, TandemError } from "../mod.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -23,6 +23,7 @@ import {
   runtimes,
   sleep,
   spawn,
+  startClient,
   startServer,
   test,
   text,
@@ -95,6 +96,60 @@ test("mode is exact, whatever the umask", () => {
   } finally {
     process.umask(umask);
   }
+});
+
+test("a channel that is not in use is made anew where other options are asked for", () => {
+  const target = newTarget();
+  Server.create(target, { slots: 4, maxRequestBytes: 100 }).close();
+  const before = statSync(target).ino;
+  for (const [index, maxRequestBytes] of [200, 300, 50].entries()) {
+    using handle = index % 2
+      ? Client.open(target, { create: { maxRequestBytes } })
+      : Server.open(target, { maxRequestBytes });
+    assertEquals([handle.maxRequestBytes, handle.slots], [maxRequestBytes, 256]);
+    // Omitted options are taken as they are.
+    using other = Server.open(target, { slots: 256 });
+    assertEquals(other.maxRequestBytes, maxRequestBytes);
+  }
+  assert(statSync(target).ino !== before);
+  assertEquals(readdirSync(folder()).length, 1);
+  // Without the option `create` there is nothing to make it with.
+  using client = Client.open(target);
+  assertEquals(client.maxRequestBytes, 50);
+});
+
+test("a participant or a posted request keeps a channel as it is, and the participants are named", async () => {
+  const target = newTarget();
+  {
+    using server = Server.create(target, { slots: 4 });
+    const child = await startClient(runtime, target, "promise");
+    const mine = `process ${process.pid} (server)`;
+    const theirs = `process ${child.pid} (client)`;
+    assertThrowsCode(() => Server.open(target, { slots: 5 }), "MISMATCH", mine, theirs, "slots 4");
+    await child.killed();
+    assertThrowsCode(() => Server.open(target, { slots: 5 }), "MISMATCH", mine);
+    using poster = Client.open(target);
+    poster.post("outlives its sender");
+    // Its call ends with it.
+    poster.trySend("does not");
+    assertEquals(server.stats().queued, 2);
+  }
+  const error = assertThrowsCode(() => Server.open(target, { slots: 5 }), "MISMATCH", "slots 4");
+  assert(!error.message.includes("attached"), error.message);
+  {
+    using server = Server.open(target);
+    server.tryReceive()!.reply();
+  }
+  using server = Server.open(target, { slots: 5 });
+  assertEquals(server.slots, 5);
+});
+
+test("an integer channel is not made anew for bytes, nor another user's for this one", () => {
+  const target = newTarget();
+  IntServer.create(target).close();
+  assertThrowsCode(() => Server.open(target, { slots: 3 }), "MISMATCH", "integers");
+  using server = IntServer.open(target, { slots: 3 });
+  assertEquals(server.slots, 3);
 });
 
 test("options that differ from the channel are MISMATCH and name both values", () => {

@@ -4,7 +4,7 @@
  * @module
  */
 import { type ErrorCode, TandemError } from "../errors.ts";
-import { Control, Detail, Status } from "../ffi/layout.ts";
+import { attachedMax, Control, Detail, Status } from "../ffi/layout.ts";
 
 const codes: Readonly<Record<number, ErrorCode>> = {
   [Status.timeout]: "TIMEOUT",
@@ -64,9 +64,23 @@ export function openFailure(
   const detail = words[Control.detail] ?? 0;
   const found = numbers[Control.found] ?? 0;
   const wanted = numbers[Control.wanted] ?? 0;
-  const reason = reasonOf(status, detail, found, wanted, words[Control.errno] ?? 0);
+  const errno = words[Control.errno] ?? 0;
+  const reason = reasonOf(status, detail, found, wanted, errno) + attachedText(status, words);
   if (status === Status.invalidTarget) return new TypeError(`Cannot ${tried}: ${reason}`);
   return new TandemError(codes[status] ?? "CORRUPT", `Cannot ${tried}: ${reason}`);
+}
+
+/** Of a channel with other options: who keeps it from being made anew. */
+function attachedText(status: number, words: Uint32Array): string {
+  const count = words[Control.attached] ?? 0;
+  if (status !== Status.mismatch || count === 0) return "";
+  const servers = words[Control.attachedServers]!;
+  const listed = Array.from({ length: Math.min(count, attachedMax) }, (_, index) => {
+    const role = servers >>> index & 1 ? "server" : "client";
+    return `process ${words[Control.attachedPids + index]} (${role})`;
+  });
+  const more = count > listed.length ? ` and ${count - listed.length} more` : "";
+  return `; attached to it: ${listed.join(", ")}${more}`;
 }
 
 function reasonOf(

@@ -15,7 +15,8 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 136;
+export const controlBytes = 176;
+export const attachedMax = 8;
 export const optionsCount = 7;
 export const openRoleServer = 1;
 export const openKindInt = 2;
@@ -184,5 +185,8 @@ export const Control = {
   pathLength: 30,
   kind: 31,
   mode: 32,
-  reserved: 33,
+  attached: 33,
+  attachedServers: 34,
+  attachedPids: 35,
+  reserved: 43,
 } as const;
