@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 2;
+pub const abi_version: u32 = 3;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -257,6 +257,7 @@ pub const StatField = enum(u32) {
     waiting_clients,
     committed_bytes,
     mapped_bytes,
+    @"unreachable",
 };
 
 test "every error has a status of its own" {

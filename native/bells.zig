@@ -94,7 +94,7 @@ pub const Bells = struct {
         return false;
     }
 
-    fn bind_named(bells: *Bells, fd: i32, letter: u8) bool {
+    pub fn bind_named(bells: *Bells, fd: i32, letter: u8) bool {
         var buffer: Name = undefined;
         const name = bells.file_name(&buffer, letter, bells.index, bells.epoch);
         // The last to leave removes the folder, possibly just now.
@@ -103,6 +103,7 @@ pub const Bells = struct {
             const address = bells.socket_address(name);
             switch (sys.bind(fd, &address)) {
                 .value => {
+                    bells.has_bell = true;
                     _ = sys.fchmodat(bells.directory, name, bells.mode);
                     return true;
                 },
@@ -116,38 +117,15 @@ pub const Bells = struct {
         return false;
     }
 
-    /// Makes this participant's doorbell and returns the end that its event loop polls. The loop
-    /// owns that descriptor.
-    pub fn make_bell(bells: *Bells, kind: u32) ?i32 {
-        const fd = switch (kind) {
-            abi.bell_fifo => bells.make_fifo('b') orelse return null,
-            abi.bell_datagram => fd: {
-                const socket = sys.unix_socket(.datagram);
-                if (!socket.ok()) return null;
-                if (bells.bind_named(socket.fd(), 'b')) break :fd socket.fd();
-                sys.close(socket.fd());
-                return null;
-            },
-            else => return null,
-        };
-        bells.has_bell = true;
-        return fd;
-    }
-
-    /// A pipe for other event loops than the runtime's own.
-    pub fn make_notify(bells: *Bells) ?i32 {
-        const fd = bells.make_fifo('n') orelse return null;
-        bells.has_bell = true;
-        return fd;
-    }
-
-    fn make_fifo(bells: *Bells, letter: u8) ?i32 {
+    /// A FIFO of this participant's, open for both; its own event loop owns that descriptor.
+    pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
         var buffer: Name = undefined;
         const name = bells.file_name(&buffer, letter, bells.index, bells.epoch);
         for (0..16) |_| {
             if (!bells.open_folder(true)) return null;
             switch (sys.mkfifoat(bells.directory, name, bells.mode)) {
                 .value => {
+                    bells.has_bell = true;
                     _ = sys.fchmodat(bells.directory, name, bells.mode);
                     // Both ends, so that it never reads as closed while nobody rings.
                     const flags = sys.o_rdwr | sys.o_nonblock | sys.o_cloexec;

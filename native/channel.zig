@@ -8,6 +8,7 @@ const segment = @import("segment.zig");
 const sys = @import("sys.zig");
 const target = @import("target.zig");
 const threads = @import("threads.zig");
+const waker_thread = @import("waker_thread.zig");
 const bells = @import("bells.zig");
 const Error = abi.Error;
 const Control = abi.Control;
@@ -73,6 +74,7 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     };
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     const handle = try Handle.create(found.map, found.fd, role, place);
+    handle.is_named = has_name(&found, &path);
     errdefer handle.destroy();
     join(handle, role) catch |err| {
         switch (err) {
@@ -83,6 +85,7 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
         return err;
     };
     _ = handle.bells.announce_life(handle.index, handle.epoch);
+    announce_folder(handle);
     // The first on a channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Calls.enter(handle);
@@ -96,6 +99,28 @@ fn join(handle: *Handle, role: Role) Error!void {
         if (err != error.Busy or !Repair.sweep(handle)) return err;
         return Participants.join(handle, role);
     };
+}
+
+/// Says where others find this participant's bells, before they are told of it. Handed over by the count
+/// of joins.
+fn announce_folder(handle: *Handle) void {
+    if (handle.bells.directory < 0) return;
+    const folder = sys.stat(handle.bells.directory, "");
+    if (folder != .info) return;
+    const entry = handle.map.participant(handle.index);
+    Shared.store(u64, &entry.folder_device, folder.info.device, .monotonic);
+    Shared.store(u64, &entry.folder_inode, folder.info.inode, .monotonic);
+}
+
+/// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
+/// now; one of a file system that does not count names has not.
+fn has_name(found: *const segment.Segment, path: *const target.Path) bool {
+    const file = sys.stat(found.fd, "");
+    if (file != .info or file.info.links > 0) return file == .info;
+    if (path.length == 0) return false;
+    const there = sys.stat_path(path.text());
+    const same = there == .info and there.info.inode == file.info.inode and there.info.device == file.info.device;
+    return !same;
 }
 
 fn whole(value: f64) ?u64 {
@@ -178,6 +203,8 @@ pub fn close(handle: *Handle, after: After) void {
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
+    // From here on the memory may go.
+    waker_thread.remove(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
     // Before the entry is free, so that its next participant's files are not taken away.

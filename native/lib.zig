@@ -7,10 +7,12 @@ const abi = @import("abi.zig");
 const bells = @import("bells.zig");
 const channel = @import("channel.zig");
 const layout = @import("layout.zig");
+const own_bell = @import("own_bell.zig");
 const segment = @import("segment.zig");
 const slots = @import("slots.zig");
 const stats = @import("stats.zig");
 const sys = @import("sys.zig");
+const waker_thread = @import("waker_thread.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
@@ -109,6 +111,11 @@ export fn tandem_unlink(target: [*]const u8, target_length: u32, control: *Contr
     return @intFromBool(found);
 }
 
+/// The user of this handle has removed the channel, and waits go on as if nothing had happened.
+export fn tandem_expect_removal(handle: f64) void {
+    handle_at(handle).expects_removal = true;
+}
+
 fn request_of(flags: u32, deadline_ns: u64) slots.Request {
     return .{
         .text = flags & abi.send_text != 0,
@@ -131,6 +138,7 @@ export fn tandem_send(
 ) i32 {
     const handle = handle_at(handle_address);
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
+    defer Calls.look_after_ring(handle);
     const sent = Calls.send(handle, bytes[0..length], request, flags & abi.send_block != 0) catch |err|
         return failed(err);
     const call = sent orelse return 0;
@@ -157,6 +165,7 @@ export fn tandem_request(
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
     const call = (Calls.send(handle, bytes[0..length], request, true) catch |err| return failed(err)).?;
     set_call(control, call);
+    Calls.look_after_ring(handle);
     Calls.wait_ready(handle, call, 0) catch |err| return failed(err);
     return take_answer(handle, call, out, out_bytes, control);
 }
@@ -238,7 +247,8 @@ export fn tandem_ready(
 export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, how: u32) i32 {
     const handle = handle_at(handle_address);
     // An event loop has slept until now, for long perhaps.
-    if (how == abi.cancel_timed_out) _ = Wait.lost(handle);
+    if (how == abi.cancel_timed_out) _ = Calls.lost(handle);
+    defer Calls.look_after_ring(handle);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return 0;
     if (how == abi.cancel_draft) {
         Slots.discard(handle, call);
@@ -275,6 +285,7 @@ export fn tandem_publish(
     const handle = handle_at(handle_address);
     const call = call_of(slot, generation_low, generation_high);
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
+    defer Calls.look_after_ring(handle);
     const sent = Slots.publish(handle, call, null, length, request) catch |err| return failed(err);
     return if (sent) sent_result(handle) else 0;
 }
@@ -306,6 +317,7 @@ export fn tandem_reply(
     const handle = handle_at(handle_address);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return 0;
     const answer_kind: words.AnswerKind = @fromBackingInt(@as(u10, @truncate(kind)));
+    defer Calls.look_after_ring(handle);
     const taken = Slots.reply(handle, call, bytes[0..length], length, answer_kind) catch |err| return failed(err);
     return @intFromBool(taken);
 }
@@ -371,11 +383,13 @@ export fn tandem_disarm(handle_address: f64) void {
 /// The descriptor that the event loop polls; it belongs to the loop.
 export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = handle_at(handle_address);
-    const fd = handle.bells.make_bell(kind) orelse return abi.Status.system.result();
-    // The bell is there; the first sleep that may be rung is announced later still.
-    Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
-    handle.lend(fd, handle.index);
-    return fd;
+    const bell = own_bell.make(&handle.bells, kind) orelse return abi.Status.system.result();
+    waker_thread.add_bell(handle, bell.waker, kind);
+    // The bell is there; the first sleep that may be rung is announced later still. Of one without a name
+    // others need not look for it.
+    if (bell.is_named) Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
+    handle.lend(bell.loop, handle.index);
+    return bell.loop;
 }
 
 /// A descriptor to be watched for its hang-up (the control block has the participant), -1: all
@@ -403,7 +417,10 @@ export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
 /// Looks at everybody for deaths; 1: there was one.
 export fn tandem_sweep(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
-    return @intFromBool(!Wait.lost(handle) and Repair.sweep(handle));
+    if (Calls.lost(handle)) return 0;
+    const any = Repair.sweep(handle);
+    _ = Trim.idle(handle);
+    return @intFromBool(any);
 }
 
 /// 1: a request of this handle may still hang behind a server that was rung and does not come.
@@ -415,7 +432,8 @@ export fn tandem_nudge(handle_address: f64) i32 {
 export fn tandem_notify_fd(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
     if (handle.notify_fd < 0) {
-        const fd = handle.bells.make_notify() orelse return abi.Status.system.result();
+        const fd = handle.bells.make_fifo('n') orelse own_bell.make_pipe() orelse return abi.Status.system.result();
+        waker_thread.add_notify(handle, fd);
         Calls.set_notify(handle, fd, false);
     }
     return handle.notify_fd;
@@ -434,6 +452,7 @@ export fn tandem_adopt_notify(handle_address: f64, fd: u32, peer: u32) i32 {
     const copy = sys.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));
     if (!copy.ok()) return abi.Status.system.result();
     if (peer == 0) {
+        waker_thread.add_notify(handle, copy.fd());
         Calls.set_notify(handle, copy.fd(), true);
     } else {
         if (handle.peer_notify_fd >= 0) sys.close(handle.peer_notify_fd);
@@ -453,7 +472,7 @@ export fn tandem_notify(handle_address: f64) void {
 
 export fn tandem_clear(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
-    if (Wait.lost(handle)) return 0;
+    if (Calls.lost(handle)) return 0;
     return @intCast(Slots.clear(handle));
 }
 
@@ -467,6 +486,6 @@ export fn tandem_servers(handle_address: f64) i32 {
 
 export fn tandem_stats(handle_address: f64, out: *[stats.field_count]f64) void {
     const handle = handle_at(handle_address);
-    _ = Wait.lost(handle);
+    _ = Calls.lost(handle);
     Stats.read(handle, out);
 }

@@ -56,6 +56,10 @@ pub fn ParticipantsType(comptime Shared: type) type {
             // Handed over by the compare-and-swap to `joined`, which comes last.
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
+            Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
+            Shared.store(u64, &entry.folder_device, 0, .monotonic);
+            Shared.store(u64, &entry.folder_inode, 0, .monotonic);
+            Shared.store(u32, &entry.uid, sys.geteuid(), .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
             // Numbers go on, so that a ringer that was stopped marks nothing of this participant's. Its
             // predecessor's last sleep may be marked late: that is overwritten here, or fails.

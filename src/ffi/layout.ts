@@ -1,9 +1,9 @@
 // Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 2;
+export const abiVersion = 3;
 /** Of the shared memory. */
-export const layoutVersion = 2;
+export const layoutVersion = 3;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;
@@ -148,6 +148,7 @@ export const StatField = {
   waitingClients: 17,
   committedBytes: 18,
   mappedBytes: 19,
+  unreachable: 20,
 } as const;
 
 /** Places in the control block: of 32-bit words, and of doubles. */
