@@ -144,6 +144,25 @@ fn path_of(found: *const segment.Segment) target.Path {
     return if (same) path else .init();
 }
 
+/// Another description of the channel's file, to be passed on. By its path where it has one: a file that was
+/// made without a name does not know the one that it was given, and neither would those who get this.
+pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
+    const folder: [*:0]const u8 = @ptrCast(&handle.bells.folder);
+    var path: target.Path = .init();
+    const name = std.mem.span(folder);
+    path.append(name[0 .. name.len - bells_suffix.len]) catch return segment.reopen(handle.fd, control);
+    const opened = sys.open(path.text(), sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock, 0);
+    if (opened.ok()) {
+        const own = sys.stat(handle.fd, "");
+        const there = sys.stat(opened.fd(), "");
+        const same = own == .info and there == .info and
+            own.info.inode == there.info.inode and own.info.device == there.info.device;
+        if (same) return opened.fd();
+        sys.close(opened.fd());
+    }
+    return segment.reopen(handle.fd, control);
+}
+
 fn bells_folder(found: *const segment.Segment, path: *const target.Path, control: *Control) Error!target.Path {
     if (path.length > 0) {
         var folder = path.*;

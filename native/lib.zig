@@ -94,7 +94,7 @@ export fn tandem_fd(handle_address: f64, control: *Control) i32 {
     const handle = handle_at(handle_address);
     if (handle.public_fd < 0) {
         control.fail(.none, 0);
-        handle.public_fd = segment.reopen(handle.fd, control) catch |err| return failed(err);
+        handle.public_fd = channel.public_descriptor(handle, control) catch |err| return failed(err);
     }
     return handle.public_fd;
 }

@@ -22,6 +22,8 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .fchmod, .fchmodat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
         .futex => true,
+        // What a process does with itself.
+        .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair => false,
         // It depends on the arguments.
         .openat, .fcntl => false,
         .lseek, .pread64, .readlinkat, .statx, .getdents64, .prlimit64, .uname => false,
