@@ -246,6 +246,11 @@ pub const Bells = struct {
             sys.close(cached.fd);
             cached.* = .{};
         }
+        // Others may have removed the folder and made it anew since it was opened.
+        if (bells.directory >= 0) switch (sys.stat(bells.directory, "")) {
+            .info => |info| if (info.links == 0) bells.close_folder(),
+            .errno => {},
+        };
         if (!bells.open_folder(false)) return;
         for (letters) |letter| {
             var buffer: Name = undefined;
