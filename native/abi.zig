@@ -280,6 +280,7 @@ pub const StatField = enum(u32) {
     waiting_clients,
     committed_bytes,
     mapped_bytes,
+    @"unreachable",
 };
 
 test "every error has a status of its own" {

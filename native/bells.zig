@@ -44,6 +44,9 @@ pub const suffix = ".bells";
 pub const name_bytes_max = 72;
 pub const Name = [name_bytes_max]u8;
 
+/// The longest that a file system takes.
+const FolderName = [255:0]u8;
+
 /// Where the folder of bells is, and who may have made it.
 pub const Home = struct {
     parent: i32,
@@ -64,13 +67,15 @@ pub const Bells = struct {
     /// Which folder it is, for the participant's entry.
     device: u64 = 0,
     inode: u64 = 0,
-    /// Its name, where the folder goes with its last participant; else empty.
-    folder_name: [name_max:0]u8 = @splat(0),
+    folder_name: FolderName = @splat(0),
+    /// The folder goes with its last participant.
+    goes_with_last: bool = false,
     channel_id: u64 = 0,
     /// Says which user a participant is.
     map: layout.Map = undefined,
     life: i32 = -1,
-    has_bell: bool = false,
+    /// Something has been put into the folder.
+    has_files: bool = false,
     index: u32 = 0,
     epoch: u64 = 0,
     /// Open ends of bells that were rung before.
@@ -89,7 +94,8 @@ pub const Bells = struct {
         bells.top = top.fd;
         bells.device = top.info.device;
         bells.inode = top.info.inode;
-        if (is_own_folder(home.parent)) _ = folder_name_of(home.name, &bells.folder_name) catch unreachable;
+        _ = folder_name_of(home.name, &bells.folder_name) catch unreachable;
+        bells.goes_with_last = is_own_folder(home.parent);
         bells.own = open_own(top.fd, bells.uid) orelse -1;
     }
 
@@ -140,7 +146,7 @@ pub const Bells = struct {
         return if (bound == .done) .failed else bound;
     }
 
-    fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
+    pub fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
         if (bells.own < 0) return .failed;
         var buffer: Name = undefined;
         const name = bells.own_file_name(&buffer, letter);
@@ -151,6 +157,7 @@ pub const Bells = struct {
                 unreachable;
             switch (sys.bind(fd, &address)) {
                 .value => {
+                    bells.has_files = true;
                     open_to_all(bells.own, name);
                     return .done;
                 },
@@ -164,38 +171,15 @@ pub const Bells = struct {
         return .failed;
     }
 
-    /// Makes this participant's doorbell and returns the end that its event loop polls. The loop
-    /// owns that descriptor.
-    pub fn make_bell(bells: *Bells, kind: u32) ?i32 {
-        const fd = switch (kind) {
-            abi.bell_fifo => bells.make_fifo('b') orelse return null,
-            abi.bell_datagram => fd: {
-                const socket = sys.unix_socket(.datagram);
-                if (!socket.ok()) return null;
-                if (bells.bind_own(socket.fd(), 'b') == .done) break :fd socket.fd();
-                sys.close(socket.fd());
-                return null;
-            },
-            else => return null,
-        };
-        bells.has_bell = true;
-        return fd;
-    }
-
-    /// A pipe for other event loops than the runtime's own.
-    pub fn make_notify(bells: *Bells) ?i32 {
-        const fd = bells.make_fifo('n') orelse return null;
-        bells.has_bell = true;
-        return fd;
-    }
-
-    fn make_fifo(bells: *Bells, letter: u8) ?i32 {
+    /// A FIFO of this participant's, open for both; its own event loop owns that descriptor.
+    pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
         if (bells.own < 0) return null;
         var buffer: Name = undefined;
         const name = bells.own_file_name(&buffer, letter);
         for (0..2) |_| {
             switch (sys.mkfifoat(bells.own, name, 0o600)) {
                 .value => {
+                    bells.has_files = true;
                     // Both ends, so that it never reads as closed while nobody rings.
                     const flags = sys.o_rdwr | sys.o_nonblock | sys.o_cloexec | sys.o_nofollow;
                     const result = sys.openat(bells.own, name, flags, 0);
@@ -291,24 +275,48 @@ pub const Bells = struct {
 
     /// Removes this participant's own files.
     pub fn close(bells: *Bells) void {
-        if (bells.life >= 0 or bells.has_bell) bells.forget(bells.index, bells.epoch);
+        if (bells.has_files) bells.forget(bells.index, bells.epoch);
         if (bells.life >= 0) sys.close(bells.life);
         bells.life = -1;
         for (&bells.cache) |*cached| {
             if (cached.fd >= 0) sys.close(cached.fd);
             cached.* = .{};
         }
-        if (bells.folder_name[0] != 0 and bells.top >= 0) bells.remove_empty_folders();
+        if (bells.goes_with_last and bells.top >= 0) bells.remove_empty_folders();
         bells.close_folders();
     }
 
     fn remove_empty_folders(bells: *Bells) void {
         var buffer: Name = undefined;
         _ = sys.unlinkat(bells.top, user_folder_name(&buffer, bells.uid), sys.at_removedir);
+        const parent = bells.open_parent() orelse return;
+        defer sys.close(parent);
+        if (is_own_folder(parent)) _ = sys.unlinkat(parent, &bells.folder_name, sys.at_removedir);
+    }
+
+    /// The folder that the channel's file lies in.
+    fn open_parent(bells: *const Bells) ?i32 {
+        if (bells.top < 0) return null;
         const parent = sys.openat(bells.top, "..", sys.o_path | sys.o_directory | sys.o_cloexec, 0);
-        if (!parent.ok()) return;
-        defer sys.close(parent.fd());
-        if (is_own_folder(parent.fd())) _ = sys.unlinkat(parent.fd(), &bells.folder_name, sys.at_removedir);
+        return if (parent.ok()) parent.fd() else null;
+    }
+
+    /// Opens the channel's file by its name. The descriptor that made the file before it had a name does
+    /// not know that name, and neither do those to whom that descriptor is passed on. Null: there is no
+    /// such file any more.
+    pub fn open_channel(bells: *const Bells, own: *const sys.FileInfo) ?i32 {
+        const parent = bells.open_parent() orelse return null;
+        defer sys.close(parent);
+        var name = bells.folder_name;
+        const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
+        name[length - suffix.len] = 0;
+        const flags = sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
+        const opened = sys.openat(parent, &name, flags, 0);
+        if (!opened.ok()) return null;
+        const there = sys.stat(opened.fd(), "");
+        if (there == .info and there.info.inode == own.inode and there.info.device == own.device) return opened.fd();
+        sys.close(opened.fd());
+        return null;
     }
 };
 
@@ -318,10 +326,6 @@ const bell_mode = 0o666;
 const own_mode = 0o711;
 
 const sticky = 0o1000;
-
-/// Longest name of a file, and so of the folder of bells.
-const name_max = 255;
-const FolderName = [name_max:0]u8;
 
 fn folder_name_of(channel_name: []const u8, buffer: *FolderName) error{NoSpaceLeft}![*:0]const u8 {
     return (try std.fmt.bufPrintSentinel(buffer, "{s}" ++ suffix, .{channel_name}, 0)).ptr;

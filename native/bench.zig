@@ -6,6 +6,7 @@
 //!     bench window TARGET COUNT           as `call`, with so many calls under way
 //!     bench in-place TARGET               as `call`, the payload written where it is read
 //!     bench attach TARGET client|server   is there and does nothing
+//!     bench wake [ROUNDS]                 by which way a sleeping event loop is woken how soon; by hand
 //!     bench pipe|socketpair|broker|tcp|sysv     blocking echo through the kernel
 
 const std = @import("std");
@@ -17,6 +18,10 @@ const PingPong = @import("bench/ping_pong.zig").PingPong;
 pub fn main(init: std.process.Init) !void {
     const arguments = try init.minimal.args.toSlice(init.arena.allocator());
     const mode = if (arguments.len > 1) arguments[1] else "";
+    if (std.mem.eql(u8, mode, "wake")) {
+        const rounds = if (arguments.len > 2) try std.fmt.parseInt(u32, arguments[2], 10) else 2000;
+        return @import("bench/wake.zig").run(rounds);
+    }
     if (arguments.len == 2) {
         if (std.mem.eql(u8, mode, "ping-pong")) {
             var echo = try PingPong.start();

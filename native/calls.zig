@@ -44,6 +44,33 @@ pub fn CallsType(comptime Shared: type) type {
             return Shared.now_ns() + @as(u64, @intFromFloat(timeout_ms * std.time.ns_per_ms));
         }
 
+        /// As `Wait.lost`. Where the file has lost its name, because others removed it, the channel ends for
+        /// everybody: nobody could come to it any more.
+        pub fn lost(handle: *Handle) bool {
+            if (Wait.lost(handle)) return true;
+            if (handle.is_unlinked and !is_removed(handle)) remove(handle);
+            return false;
+        }
+
+        /// After an operation that may have rung: a ring fails where the files beside the channel are gone,
+        /// and its own may have gone with them.
+        pub inline fn look_after_ring(handle: *Handle) void {
+            if (!handle.has_failed_ring) return;
+            handle.has_failed_ring = false;
+            _ = lost(handle);
+        }
+
+        /// Whether the channel was ended for everybody. Sequentially consistent: who removes it says so, and
+        /// looks for sleepers then; a sleeper announces itself, and asks this then.
+        fn is_removed(handle: *Handle) bool {
+            return Shared.load(u64, &handle.map.header().removed, .seq_cst) != 0;
+        }
+
+        /// Whether a server has nothing to wait for any more.
+        fn is_over(handle: *Handle) bool {
+            return is_removed(handle) and !handle.expects_removal;
+        }
+
         fn passed(deadline_ns: u64) bool {
             return deadline_ns != 0 and Shared.now_ns() >= deadline_ns;
         }
@@ -184,7 +211,10 @@ pub fn CallsType(comptime Shared: type) type {
             if (handle.is_lost) return error.Corrupt;
             Trim.now_and_then(handle);
             if (try Slots.receive(handle)) |received| return received;
-            if (!may_wait) return if (sweep_if_due(handle)) Slots.receive(handle) else null;
+            if (!may_wait) {
+                if (sweep_if_due(handle)) if (try Slots.receive(handle)) |received| return received;
+                return if (is_over(handle)) error.NotFound else null;
+            }
             var patience: Wait.Patience = .of(handle);
             var slice: u32 = 0;
             var announced = false;
@@ -202,6 +232,7 @@ pub fn CallsType(comptime Shared: type) type {
                     announced = true;
                     continue;
                 }
+                if (is_over(handle)) return error.NotFound;
                 if (passed(deadline_ns)) return null;
                 try sleep(handle, &slice, deadline_ns);
                 announced = false;
@@ -212,7 +243,7 @@ pub fn CallsType(comptime Shared: type) type {
         /// True: somebody was dead.
         pub fn sweep_if_due(handle: *Handle) bool {
             if (!sweep_is_due(handle)) return false;
-            if (Wait.lost(handle)) return false;
+            if (lost(handle)) return false;
             _ = Trim.idle(handle);
             return Repair.sweep(handle);
         }
@@ -229,7 +260,7 @@ pub fn CallsType(comptime Shared: type) type {
         /// and the announcement stands.
         fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) Error!void {
             const slept_ns = Wait.sleep(handle, slice, deadline_ns);
-            if (Wait.lost(handle)) return error.Corrupt;
+            if (lost(handle)) return error.Corrupt;
             const rung = Wait.was_rung(handle, slept_ns);
             Wait.awake(handle);
             tidy(handle, rung);
@@ -398,12 +429,14 @@ pub fn CallsType(comptime Shared: type) type {
         /// `arm_work` says that there is something to do, `arm_newcomer` that somebody came whom
         /// nobody watches yet; in both cases it stays awake.
         pub fn arm(handle: *Handle, what: u32) i32 {
-            if (Wait.lost(handle)) return abi.arm_work;
+            if (lost(handle)) return abi.arm_work;
             Wait.announce(handle, .bell, .{
                 .requests = what & abi.arm_requests != 0,
                 .room = what & abi.arm_room != 0,
             });
-            const result = last_look(handle, what);
+            var result = last_look(handle, what);
+            // Whoever cannot ring its bell cannot wake it either.
+            if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;
             const is_armed = result == abi.armed or result == abi.armed_unsure;
             if (!is_armed) Wait.awake(handle);
             return result;
@@ -412,7 +445,8 @@ pub fn CallsType(comptime Shared: type) type {
         fn last_look(handle: *Handle, what: u32) i32 {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             if (joins != handle.watched_joins) return abi.arm_newcomer;
-            if (what & abi.arm_requests != 0 and Ring.occupied(handle)) return abi.arm_work;
+            if (what & abi.arm_requests != 0 and (Ring.occupied(handle) or is_over(handle))) return abi.arm_work;
+            if (what & abi.arm_room != 0 and is_removed(handle)) return abi.arm_work;
             if (has_ended(handle, handle.calls[0..handle.call_count])) return abi.arm_work;
             if (what & abi.arm_room == 0) return abi.armed;
             // Who takes an entry out of a full ring rings nobody for it.

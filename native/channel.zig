@@ -8,6 +8,7 @@ const segment = @import("segment.zig");
 const sys = @import("sys.zig");
 const target = @import("target.zig");
 const threads = @import("threads.zig");
+const waker_thread = @import("waker_thread.zig");
 const bells = @import("bells.zig");
 const private = @import("private.zig");
 const retired = @import("retired.zig");
@@ -92,7 +93,7 @@ fn open_place(
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
         found.remove(place);
     };
-    const handle = try enter(&found, role, &home_in(place, &found), .strict, control);
+    const handle = try enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
     return .{ .handle = handle, .path = place.path };
 }
 
@@ -125,7 +126,7 @@ fn open_fd(fd: i32, role: Role, wanted: *const segment.Options, control: *Contro
     errdefer found.close();
     if (place_of(&found)) |place| {
         defer place.close();
-        const handle = try enter(&found, role, &home_in(&place, &found), .strict, control);
+        const handle = try enter(&found, role, &home_in(&place, &found), has_name(&found, &place), .strict, control);
         return .{ .handle = handle, .path = place.path };
     }
     // Without a folder this participant is rung through the channel's memory.
@@ -149,7 +150,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
         .gid = found.info.gid,
         .mode = found.info.mode,
     };
-    return enter(found, role, if (folder >= 0) &home else null, .strict, control);
+    return enter(found, role, if (folder >= 0) &home else null, has_name(found, null), .strict, control);
 }
 
 const Strictness = enum {
@@ -163,6 +164,7 @@ fn enter(
     found: *const segment.Segment,
     role: Role,
     home: ?*const bells.Home,
+    is_named: bool,
     strictness: Strictness,
     control: *Control,
 ) Error!*Handle {
@@ -175,6 +177,7 @@ fn enter(
     errdefer own.close_folders();
     const handle = try Handle.create(found.map, found.fd, role, own);
     errdefer handle.destroy();
+    handle.is_named = is_named;
     handle.mode = found.info.mode;
     handle.uid = found.info.uid;
     join(handle, role) catch |err| {
@@ -212,6 +215,21 @@ fn join(handle: *Handle, role: Role) Error!void {
         if (err != error.Busy or !Repair.sweep(handle)) return err;
         return Participants.join(handle, role);
     };
+}
+
+/// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
+/// now; one of a file system that does not count names has not.
+fn has_name(found: *const segment.Segment, place: ?*const target.Place) bool {
+    const now = sys.stat(found.fd, "");
+    if (now != .info or now.info.links > 0) return now == .info;
+    return if (place) |there| !segment.same_file(there, &found.info) else false;
+}
+
+/// Another description of the channel's file, to be passed on.
+pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
+    const own = sys.stat(handle.fd, "");
+    if (own == .info) if (handle.bells.open_channel(&own.info)) |fd| return fd;
+    return segment.reopen(handle.fd, control);
 }
 
 fn whole(value: f64) ?u64 {
@@ -262,6 +280,8 @@ pub fn close(handle: *Handle, after: After) void {
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
+    // From here on the memory may go.
+    waker_thread.remove(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
     // Before the entry is free, so that its next participant's files are not taken away.
@@ -337,7 +357,7 @@ fn end_channel(place: *const target.Place, control: *Control) Error!void {
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
-        const handle = enter(&found, .client, &home_in(place, &found), .lenient, control) catch {
+        const handle = enter(&found, .client, &home_in(place, &found), true, .lenient, control) catch {
             // Without room for one participant more, those that are there find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
             bells.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());

@@ -2,9 +2,24 @@
 //! memory and its system calls, which are counted and of which the N-th is the last. A driver says on
 //! stdin what to do, see crash/actor.zig, and looks how others go on: tests/faults/crash.ts.
 
+const std = @import("std");
+
 /// What native/shared.zig and native/sys.zig take in place of the real ones.
 pub const SharedMemory = @import("crash/memory.zig").Memory;
 pub const Linux = @import("crash/kernel.zig");
+
+/// The waker's thread, with no C library to ask for one. It passes no points: its process is killed
+/// whole.
+pub fn spawn_thread(body: *const fn (?*anyopaque) callconv(.c) ?*anyopaque, argument: ?*anyopaque) bool {
+    const thread = std.Thread.spawn(.{}, run, .{ body, argument }) catch return false;
+    thread.detach();
+    return true;
+}
+
+fn run(body: *const fn (?*anyopaque) callconv(.c) ?*anyopaque, argument: ?*anyopaque) void {
+    @import("crash/point.zig").pass_none();
+    _ = body(argument);
+}
 
 pub fn main() void {
     @import("crash/actor.zig").run();

@@ -57,6 +57,18 @@ pub const Handle = struct {
     epoch: words.Epoch = 0,
     bells: Bells,
 
+    /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or nobody to do it.
+    waker: ?*@import("waker_thread.zig").Place = null,
+
+    /// The file had a name when this handle was opened. Without a link it has lost it since.
+    is_named: bool = false,
+    /// It has lost it.
+    is_unlinked: bool = false,
+    /// The user of this handle has removed the channel on purpose, and needs not be told.
+    expects_removal: bool = false,
+    /// A ring has failed since the last look at the file.
+    has_failed_ring: bool = false,
+
     /// The file was cut short, and what is mapped is nobody's any more: see `Wait.lost`.
     is_lost: bool = false,
 
@@ -69,6 +81,8 @@ pub const Handle = struct {
     watched_count: u32 = 0,
     /// By participant index: the epoch that is watched, 0 for none.
     watched: [*]words.Epoch,
+    /// By participant index: the epoch of one that could not be reached by path the last time.
+    unreachable_epochs: [*]words.Epoch,
 
     calls: [*]OwnCall,
     call_count: u32 = 0,
@@ -123,6 +137,7 @@ pub const Handle = struct {
         const slots = map.geometry.slots;
         var size = Sizes{};
         const watched = size.add(words.Epoch, layout.participants_max);
+        const unreachable_epochs = size.add(words.Epoch, layout.participants_max);
         const calls = size.add(OwnCall, slots);
         const positions = size.add(u32, slots);
         const hints = size.add(u32, slots);
@@ -139,6 +154,7 @@ pub const Handle = struct {
             .role = role,
             .bells = bells,
             .watched = @ptrCast(@alignCast(base + watched)),
+            .unreachable_epochs = @ptrCast(@alignCast(base + unreachable_epochs)),
             .calls = @ptrCast(@alignCast(base + calls)),
             .positions = @ptrCast(@alignCast(base + positions)),
             .hints = @ptrCast(@alignCast(base + hints)),

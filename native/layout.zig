@@ -82,15 +82,21 @@ pub const Participant = extern struct {
     processor: u32,
     /// Of the participant as it sees itself: names its folder among the bells. A hint.
     uid: u32,
-    reserved_before: u32,
-    /// Which folder of bells it has found; 0: none. For display alone.
+    unused: u32,
+    /// The folder of its bells, as it was when the participant joined; 0: it had none. Participants with
+    /// different folders cannot ring each other by path.
     folder_device: u64,
     folder_inode: u64,
     reserved: [16]u8,
     /// On a line of its own: everybody who publishes reads it.
     wait: words.WaitWord,
     notify: words.NotifyWord,
-    reserved_wait: [52]u8,
+    /// `waker_*`: whether a knock reaches this participant at once.
+    waker: u32,
+    /// One up whenever a ring of the bell or of the notify descriptor has failed. The low half is a futex,
+    /// on which the participant's process sleeps in a thread of its own: see waker.zig.
+    knocks: u64,
+    reserved_wait: [40]u8,
     /// Written by the participant alone. They are kept when the entry is used again, so that the
     /// sum over all entries is the sum over all times.
     counters: Counters,
@@ -98,9 +104,17 @@ pub const Participant = extern struct {
     comptime {
         std.debug.assert(@sizeOf(Participant) == 256);
         std.debug.assert(@offsetOf(Participant, "wait") == 64);
+        std.debug.assert(@offsetOf(Participant, "uid") == 24);
+        std.debug.assert(@offsetOf(Participant, "folder_device") == 32);
+        std.debug.assert(@offsetOf(Participant, "folder_inode") == 40);
+        std.debug.assert(@offsetOf(Participant, "knocks") == 80);
         std.debug.assert(@offsetOf(Participant, "counters") == 128);
     }
 };
+
+/// A knock is noticed at the end of a slice of time, if at all.
+pub const waker_none: u32 = 0;
+pub const waker_sleeps: u32 = 1;
 
 pub const Counters = extern struct {
     requests: u64 = 0,

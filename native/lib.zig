@@ -6,10 +6,12 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const channel = @import("channel.zig");
 const layout = @import("layout.zig");
+const own_bell = @import("own_bell.zig");
 const segment = @import("segment.zig");
 const slots = @import("slots.zig");
 const stats = @import("stats.zig");
 const sys = @import("sys.zig");
+const waker_thread = @import("waker_thread.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
@@ -91,7 +93,7 @@ export fn tandem_fd(handle_address: f64, control: *Control) i32 {
     const handle = handle_at(handle_address);
     if (handle.public_fd < 0) {
         control.fail(.none, 0);
-        handle.public_fd = segment.reopen(handle.fd, control) catch |err| return failed(err);
+        handle.public_fd = channel.public_descriptor(handle, control) catch |err| return failed(err);
     }
     return handle.public_fd;
 }
@@ -106,6 +108,11 @@ export fn tandem_unlink(target: [*]const u8, target_length: u32, control: *Contr
     control.* = .{};
     const found = channel.unlink(target[0..target_length], control) catch |err| return failed(err);
     return @intFromBool(found);
+}
+
+/// The user of this handle has removed the channel, and waits go on as if nothing had happened.
+export fn tandem_expect_removal(handle: f64) void {
+    handle_at(handle).expects_removal = true;
 }
 
 fn request_of(flags: u32, deadline_ns: u64) slots.Request {
@@ -130,6 +137,7 @@ export fn tandem_send(
 ) i32 {
     const handle = handle_at(handle_address);
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
+    defer Calls.look_after_ring(handle);
     const sent = Calls.send(handle, bytes[0..length], request, flags & abi.send_block != 0) catch |err|
         return failed(err);
     const call = sent orelse return 0;
@@ -156,6 +164,7 @@ export fn tandem_request(
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
     const call = (Calls.send(handle, bytes[0..length], request, true) catch |err| return failed(err)).?;
     set_call(control, call);
+    Calls.look_after_ring(handle);
     Calls.wait_ready(handle, call, 0) catch |err| return failed(err);
     return take_answer(handle, call, out, out_bytes, control);
 }
@@ -237,7 +246,8 @@ export fn tandem_ready(
 export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, how: u32) i32 {
     const handle = handle_at(handle_address);
     // An event loop has slept until now, for long perhaps.
-    if (how == abi.cancel_timed_out) _ = Wait.lost(handle);
+    if (how == abi.cancel_timed_out) _ = Calls.lost(handle);
+    defer Calls.look_after_ring(handle);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return 0;
     if (how == abi.cancel_draft) {
         Slots.discard(handle, call);
@@ -274,6 +284,7 @@ export fn tandem_publish(
     const handle = handle_at(handle_address);
     const call = call_of(slot, generation_low, generation_high);
     const request = request_of(flags, Calls.deadline_after(timeout_ms));
+    defer Calls.look_after_ring(handle);
     const sent = Slots.publish(handle, call, null, length, request) catch |err| return failed(err);
     return if (sent) sent_result(handle) else 0;
 }
@@ -305,6 +316,7 @@ export fn tandem_reply(
     const handle = handle_at(handle_address);
     const call = known_call(handle, slot, generation_low, generation_high) orelse return 0;
     const answer_kind: words.AnswerKind = @fromBackingInt(@as(u10, @truncate(kind)));
+    defer Calls.look_after_ring(handle);
     const taken = Slots.reply(handle, call, bytes[0..length], length, answer_kind) catch |err| return failed(err);
     return @intFromBool(taken);
 }
@@ -370,11 +382,13 @@ export fn tandem_disarm(handle_address: f64) void {
 /// The descriptor that the event loop polls; it belongs to the loop.
 export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = handle_at(handle_address);
-    const fd = handle.bells.make_bell(kind) orelse return abi.Status.system.result();
-    // The bell is there; the first sleep that may be rung is announced later still.
-    Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
-    handle.lend(fd, handle.index);
-    return fd;
+    const bell = own_bell.make(&handle.bells, kind) orelse return abi.Status.system.result();
+    waker_thread.add_bell(handle, bell.waker, kind);
+    // The bell is there; the first sleep that may be rung is announced later still. Of one without a name
+    // others need not look for it.
+    if (bell.is_named) Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
+    handle.lend(bell.loop, handle.index);
+    return bell.loop;
 }
 
 /// A descriptor to be watched for its hang-up (the control block has the participant), -1: all
@@ -402,7 +416,10 @@ export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
 /// Looks at everybody for deaths; 1: there was one.
 export fn tandem_sweep(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
-    return @intFromBool(!Wait.lost(handle) and Repair.sweep(handle));
+    if (Calls.lost(handle)) return 0;
+    const any = Repair.sweep(handle);
+    _ = Trim.idle(handle);
+    return @intFromBool(any);
 }
 
 /// 1: a request of this handle may still hang behind a server that was rung and does not come.
@@ -414,7 +431,8 @@ export fn tandem_nudge(handle_address: f64) i32 {
 export fn tandem_notify_fd(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
     if (handle.notify_fd < 0) {
-        const fd = handle.bells.make_notify() orelse return abi.Status.system.result();
+        const fd = handle.bells.make_fifo('n') orelse own_bell.make_pipe() orelse return abi.Status.system.result();
+        waker_thread.add_notify(handle, fd);
         Calls.set_notify(handle, fd, false);
     }
     return handle.notify_fd;
@@ -437,6 +455,7 @@ export fn tandem_adopt_notify(handle_address: f64, fd: u32, peer: u32) i32 {
     const copy = sys.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));
     if (!copy.ok()) return abi.Status.system.result();
     if (peer == 0) {
+        waker_thread.add_notify(handle, copy.fd());
         Calls.set_notify(handle, copy.fd(), true);
     } else {
         if (handle.peer_notify_fd >= 0) sys.close(handle.peer_notify_fd);
@@ -456,7 +475,7 @@ export fn tandem_notify(handle_address: f64) void {
 
 export fn tandem_clear(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
-    if (Wait.lost(handle)) return 0;
+    if (Calls.lost(handle)) return 0;
     return @intCast(Slots.clear(handle));
 }
 
@@ -470,6 +489,6 @@ export fn tandem_servers(handle_address: f64) i32 {
 
 export fn tandem_stats(handle_address: f64, out: *[stats.field_count]f64) void {
     const handle = handle_at(handle_address);
-    _ = Wait.lost(handle);
+    _ = Calls.lost(handle);
     Stats.read(handle, out);
 }

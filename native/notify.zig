@@ -10,11 +10,13 @@ const Error = @import("abi.zig").Error;
 const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
+const WakerType = @import("waker.zig").WakerType;
 
 pub fn NotifyType(comptime Shared: type) type {
     return struct {
         const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
+        const Waker = WakerType(Shared);
 
         /// Announces that this participant wants to be rung.
         pub fn enable(handle: *Handle, adopted: bool) void {
@@ -75,7 +77,11 @@ pub fn NotifyType(comptime Shared: type) type {
                 Shared.write_notify(handle.peer_notify_fd)
             else
                 Shared.ring_notify(&handle.bells, index, participant.epoch);
-            if (!rung) return;
+            if (!rung) {
+                handle.has_failed_ring = true;
+                // Left unmarked where nobody hears it: the next ringer tries again.
+                if (!Waker.knock(entry)) return;
+            }
             var marked = word;
             marked.state = .rung;
             // Exact. Release: who sees the mark leaves it at that, so the ring must have been.

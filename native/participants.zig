@@ -56,6 +56,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             // Handed over by the compare-and-swap to `joined`, which comes last.
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
+            Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
             Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
             Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
             Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);

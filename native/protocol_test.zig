@@ -457,7 +457,7 @@ test "many dead at once are repaired by and by" {
     const client = try world.client();
     defer channel.close(client, .unmap);
     const map = &client.map;
-    const used = 200;
+    const used = layout.participants_max;
     // All of them asleep, so that each repair knocks at the doors of all the others.
     for (10..used) |index| {
         const entry = map.participant(@intCast(index));

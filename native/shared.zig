@@ -148,12 +148,29 @@ pub const Real = struct {
         return sys.fallocate(fd, offset, length).ok();
     }
 
-    /// False: somebody has made the file shorter than what is mapped of it.
-    pub fn is_whole(handle: anytype) bool {
+    pub const FileState = enum {
+        whole,
+        /// It has no name any more.
+        unlinked,
+        /// Shorter than what is mapped of it.
+        short,
+    };
+
+    pub fn file_state(handle: anytype) FileState {
         return switch (sys.stat(handle.fd, "")) {
-            .info => |info| info.size >= handle.map.geometry.file_bytes,
-            .errno => true,
+            .info => |info| if (info.size < handle.map.geometry.file_bytes)
+                .short
+            else if (info.links == 0 and handle.is_named)
+                .unlinked
+            else
+                .whole,
+            .errno => .whole,
         };
+    }
+
+    /// Whether a knock reaches this handle's event loop.
+    pub fn has_waker(handle: anytype) bool {
+        return @import("waker_thread.zig").serves(handle);
     }
 
     /// What was mapped reads as zeros from now on, and nobody else sees what is written there.

@@ -31,6 +31,19 @@ pub fn StatsType(comptime Shared: type) type {
             set(out, .mapped_bytes, handle.map.geometry.file_bytes);
         }
 
+        /// Whether another living participant can be rung only through the kernel's futex: its bells lie in
+        /// another folder than this one's, or the last ring has failed.
+        fn is_unreachable(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) bool {
+            if (index == handle.index) return false;
+            if (handle.unreachable_epochs[index] == epoch) return true;
+            const own = handle.map.participant(handle.index);
+            const other = handle.map.participant(index);
+            const inode = Shared.load(u64, &own.folder_inode, .monotonic);
+            if (inode == 0 or inode != Shared.load(u64, &other.folder_inode, .monotonic)) return true;
+            const device = Shared.load(u64, &own.folder_device, .monotonic);
+            return device != Shared.load(u64, &other.folder_device, .monotonic);
+        }
+
         /// Handles of the living in one role.
         pub fn count_role(handle: *Handle, role: Role) u32 {
             var found: u32 = 0;
@@ -65,6 +78,9 @@ pub fn StatsType(comptime Shared: type) type {
 
         fn count_participant(handle: *Handle, index: words.ParticipantIndex, out: *[field_count]f64) void {
             const entry = handle.map.participant(index);
+            const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+            if (word.state == .joined and is_unreachable(handle, index, word.epoch) and
+                !Participants.dead_epoch(handle, index, word.epoch)) add(out, .@"unreachable", 1);
             const server = has_role(handle, index, .server);
             const client = has_role(handle, index, .client);
             const waits = Shared.load(words.WaitWord, &entry.wait, .monotonic).asleep();

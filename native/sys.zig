@@ -108,6 +108,18 @@ pub fn duplicate(fd: i32) Result {
     return wrap(linux.syscall3(.fcntl, arg(fd), dupfd_cloexec, 0));
 }
 
+/// The same file under a description of its own; the descriptor may stand for a pipe.
+pub fn reopen(fd: i32, flags: u32) Result {
+    var buffer: [32]u8 = undefined;
+    const path = std.fmt.bufPrintSentinel(&buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable;
+    return open(path, flags | o_cloexec, 0);
+}
+
+/// Its two ends, which are non-blocking: to be read, to be written to.
+pub fn pipe(ends: *[2]i32) Result {
+    return wrap(linux.syscall2(.pipe2, @intFromPtr(ends), o_nonblock | o_cloexec));
+}
+
 pub fn pread(fd: i32, buffer: []u8, offset: u64) Result {
     return wrap(linux.syscall4(.pread64, arg(fd), @intFromPtr(buffer.ptr), buffer.len, offset));
 }
@@ -406,6 +418,69 @@ pub fn futex_wake_all(word: *const u32) void {
     _ = linux.syscall3(.futex, @intFromPtr(word), futex_wake_op, std.math.maxInt(i32));
 }
 
+pub const FutexState = enum { same, changed, lost };
+
+/// Whether a word in memory of others is what it was, without touching it: where the memory is gone,
+/// this says so, and a look would be SIGBUS.
+pub fn futex_state(word: *const u32, expected: u32) FutexState {
+    const now: linux.kernel_timespec = .{ .sec = 0, .nsec = 0 };
+    const futex_wait_op = 0;
+    const result = wrap(linux.syscall4(.futex, @intFromPtr(word), futex_wait_op, expected, @intFromPtr(&now)));
+    return switch (result) {
+        // Woken just now.
+        .value => .changed,
+        .errno => |errno| switch (errno) {
+            .TIMEDOUT => .same,
+            .FAULT => .lost,
+            else => .changed,
+        },
+    };
+}
+
+/// One of the words that `futex_wait_any` sleeps on.
+pub const FutexWaiter = extern struct {
+    value: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32 = 0,
+
+    pub const shared: u32 = 2;
+    pub const private: u32 = 2 | 128;
+};
+
+/// As many words as `futex_wait_any` takes.
+pub const futex_waiters_max = 128;
+
+/// Sleeps until one of the words is rung, and says which, or is not what it should be.
+pub fn futex_wait_any(waiters: []const FutexWaiter) Result {
+    return wrap(linux.syscall5(.futex_waitv, @intFromPtr(waiters.ptr), waiters.len, 0, 0, 0));
+}
+
+const futex_private: u32 = 128;
+
+/// Within this process.
+pub fn futex_wait_private(word: *const u32, expected: u32) void {
+    _ = linux.syscall4(.futex, @intFromPtr(word), 0 | futex_private, expected, 0);
+}
+
+pub fn futex_wake_private(word: *const u32) void {
+    _ = linux.syscall3(.futex, @intFromPtr(word), 1 | futex_private, std.math.maxInt(i32));
+}
+
+/// What signals this thread lets through; a bit each, from signal 1. Returns what it was.
+pub fn set_signal_mask(mask: u64) u64 {
+    const set_mask = 2;
+    var old: u64 = 0;
+    _ = linux.syscall4(.rt_sigprocmask, set_mask, @intFromPtr(&mask), @intFromPtr(&old), @sizeOf(u64));
+    return old;
+}
+
+/// Of this thread, as tools show it; 15 bytes at most.
+pub fn set_thread_name(name: [*:0]const u8) void {
+    const pr_set_name = 15;
+    _ = linux.syscall5(.prctl, pr_set_name, @intFromPtr(name), 0, 0, 0);
+}
+
 pub fn sched_yield() void {
     _ = linux.syscall0(.sched_yield);
 }
@@ -531,6 +606,29 @@ pub fn listen(fd: i32, backlog: u32) Result {
 
 pub fn connect(fd: i32, address: *const UnixAddress) Result {
     return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(address), @sizeOf(UnixAddress)));
+}
+
+/// Two that are connected with each other.
+pub fn unix_socket_pair(kind: SocketKind, ends: *[2]i32) Result {
+    const family_unix = 1;
+    const nonblock_cloexec = 0o4000 | 0o2000000;
+    const type_and_flags = @backingInt(kind) | nonblock_cloexec;
+    return wrap(linux.syscall4(.socketpair, family_unix, type_and_flags, 0, @intFromPtr(ends)));
+}
+
+/// A datagram socket that was connected takes from anybody again. What was connected with it still is.
+pub fn disconnect(fd: i32) Result {
+    const family_none: u16 = 0;
+    return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(&family_none), @sizeOf(u16)));
+}
+
+/// Forgets the error that the next operation on a socket would report.
+pub fn clear_socket_error(fd: i32) void {
+    const socket_level = 1;
+    const error_option = 4;
+    var value: u32 = 0;
+    var length: u32 = @sizeOf(u32);
+    _ = linux.syscall5(.getsockopt, arg(fd), socket_level, error_option, @intFromPtr(&value), @intFromPtr(&length));
 }
 
 /// One byte, without waiting and without a signal where nobody listens any more.

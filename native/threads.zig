@@ -1,4 +1,4 @@
-//! The end of a thread. A Worker that ends leaves its process alive and its locks held, so the
+//! Threads: their end, and one of the library's own. A Worker that ends leaves its process alive and its locks held, so the
 //! handles of a thread hang on a pthread key whose destructor closes them. The C library is the
 //! host process's own, whichever it is; where there is none, nothing ends but whole processes.
 //!
@@ -6,6 +6,7 @@
 
 const std = @import("std");
 const host = @import("host.zig");
+const sys = @import("sys.zig");
 const Handle = @import("handle.zig").Handle;
 
 const Destructor = *const fn (?*anyopaque) callconv(.c) void;
@@ -32,6 +33,45 @@ fn thread_key(close_all: Destructor) ?c_uint {
     }
     while (@atomicLoad(u32, &key_state, .acquire) == making) std.atomic.spinLoopHint();
     return if (@atomicLoad(u32, &key_state, .acquire) == @backingInt(KeyState.made)) key else null;
+}
+
+const Attributes = extern struct { bytes: [128]u8 align(16) };
+const AttributesInit = *const fn (*Attributes) callconv(.c) c_int;
+const AttributesSetInt = *const fn (*Attributes, c_int) callconv(.c) c_int;
+const AttributesSetSize = *const fn (*Attributes, usize) callconv(.c) c_int;
+const AttributesDestroy = *const fn (*Attributes) callconv(.c) c_int;
+const Body = *const fn (?*anyopaque) callconv(.c) ?*anyopaque;
+const Create = *const fn (*usize, *const Attributes, Body, ?*anyopaque) callconv(.c) c_int;
+
+/// The first is enough, unless the process has large thread-local variables, which lie in there as well.
+/// What is not touched takes no memory.
+const stack_sizes = [_]usize{ 128 << 10, 1 << 20 };
+
+/// Starts a thread that belongs to the process as a whole, and ends with it. No signal handler of the
+/// process runs on it. False: the process has no C library, or may have no further thread.
+pub fn spawn(body: Body, argument: ?*anyopaque) bool {
+    if (comptime @hasDecl(@import("root"), "spawn_thread")) return @import("root").spawn_thread(body, argument);
+    const create = host.function(Create, "pthread_create") orelse return false;
+    const init = host.function(AttributesInit, "pthread_attr_init") orelse return false;
+    const set_detached = host.function(AttributesSetInt, "pthread_attr_setdetachstate") orelse return false;
+    const set_stack_size = host.function(AttributesSetSize, "pthread_attr_setstacksize") orelse return false;
+    const destroy = host.function(AttributesDestroy, "pthread_attr_destroy") orelse return false;
+    // It inherits the mask. The C library's own signals stay: `setuid` waits until each thread has had
+    // its one (33 in glibc, 34 in musl).
+    const c_library_signals: u64 = 0b111 << 31;
+    const mask = sys.set_signal_mask(~c_library_signals);
+    defer _ = sys.set_signal_mask(mask);
+    for (stack_sizes) |stack_size| {
+        var attributes: Attributes = undefined;
+        if (init(&attributes) != 0) return false;
+        defer _ = destroy(&attributes);
+        const detached = 1;
+        if (set_detached(&attributes, detached) != 0) return false;
+        if (set_stack_size(&attributes, stack_size) != 0) continue;
+        var thread: usize = 0;
+        if (create(&thread, &attributes, body, argument) == 0) return true;
+    }
+    return false;
 }
 
 pub fn add(handle: *Handle, close_all: Destructor) void {

@@ -3,6 +3,9 @@
 //!
 //! A ringer rings first and marks the sleeper as rung then: marked first, a ringer that is stopped
 //! in between would hide the sleeper from everybody else.
+//!
+//! A ring of a bell may fail, for want of a descriptor, a right or a path. Then the ringer knocks: see
+//! waker.zig.
 
 const std = @import("std");
 const words = @import("words.zig");
@@ -11,6 +14,7 @@ const ExtentType = @import("extent.zig").ExtentType;
 const Handle = @import("handle.zig").Handle;
 const NotifyType = @import("notify.zig").NotifyType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
+const WakerType = @import("waker.zig").WakerType;
 
 /// A spin hit costs 0.1 µs and a wake-up 25–30 µs on a virtual machine. 200 pauses (5.6 µs) and 50
 /// yields behave well both alone and when there are more processes than processors.
@@ -48,6 +52,7 @@ pub fn WaitType(comptime Shared: type) type {
         const Extent = ExtentType(Shared);
         const Participants = ParticipantsType(Shared);
         const Notify = NotifyType(Shared);
+        const Waker = WakerType(Shared);
 
         /// The part of a blocking wait before it sleeps.
         pub const Patience = struct {
@@ -132,10 +137,18 @@ pub fn WaitType(comptime Shared: type) type {
         /// done seldom, asks first.
         pub fn lost(handle: *Handle) bool {
             if (handle.is_lost) return true;
-            if (Shared.is_whole(handle)) return false;
-            Shared.abandon(handle);
-            handle.is_lost = true;
-            return true;
+            switch (Shared.file_state(handle)) {
+                .whole => return false,
+                .unlinked => {
+                    handle.is_unlinked = true;
+                    return false;
+                },
+                .short => {
+                    Shared.abandon(handle);
+                    handle.is_lost = true;
+                    return true;
+                },
+            }
         }
 
         /// Sleeps until rung, or for the slice that is due, or until the deadline, and says for how long.
@@ -242,6 +255,7 @@ pub fn WaitType(comptime Shared: type) type {
             // wait word that was seen: the participant that sleeps had joined.
             const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (participant.state != .joined) return .not_asleep;
+            var comes_at_once = true;
             switch (word.state) {
                 .awake => return .not_asleep,
                 .rung => return .rung_before,
@@ -249,13 +263,21 @@ pub fn WaitType(comptime Shared: type) type {
                 .bell => {
                     // Written before the sleep that was seen was announced.
                     const bell = Shared.load(u32, &entry.bell, .acquire);
-                    if (!Shared.ring_bell(&handle.bells, index, participant.epoch, bell)) return .not_asleep;
+                    if (bell != 0 and Shared.ring_bell(&handle.bells, index, participant.epoch, bell)) {
+                        handle.unreachable_epochs[index] = 0;
+                    } else {
+                        handle.unreachable_epochs[index] = participant.epoch;
+                        handle.has_failed_ring = true;
+                        comes_at_once = Waker.knock(entry);
+                    }
                 },
             }
             // Exact. Release: who sees the mark leaves it at that, so the ring must have been.
             const rung: words.WaitWord = .{ .state = .rung, .number = word.number };
             _ = Shared.cas(words.WaitWord, &entry.wait, word, rung, .acq_rel);
             count(handle, "wakeups");
+            // It comes at the end of its slice; another may be quicker.
+            if (!comes_at_once) return .rung_before;
             return if (word.state == .futex) .rung_blocking else .rung;
         }
 

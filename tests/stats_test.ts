@@ -36,6 +36,7 @@ const names: readonly (keyof Stats)[] = [
   "waitingClients",
   "committedBytes",
   "mappedBytes",
+  "unreachable",
 ];
 
 /** Some of the numbers. */

@@ -21,9 +21,10 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .mkdirat, .mknodat, .unlinkat, .linkat => true,
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
-        .futex => true,
+        // What a process does with itself.
+        .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair => false,
         // It depends on the arguments.
-        .openat, .fcntl => false,
+        .openat, .fcntl, .futex => false,
         .lseek, .pread64, .readlinkat, .statx, .fstatfs, .getdents64, .prlimit64, .uname, .getcwd => false,
         // Of a file that has no name yet, or to make blocks this file's own: nothing that others could see.
         .ioctl => false,
@@ -38,6 +39,12 @@ fn makes_a_file(flags: usize) bool {
 
 inline fn pass(comptime number: SYS) void {
     if (comptime leaves_a_trace(number)) point.pass(@tagName(number));
+}
+
+/// One within the process concerns nobody else.
+inline fn pass_futex(comptime number: SYS, operation: usize) void {
+    const private = 128;
+    if (number == .futex and operation & private == 0) point.pass("futex");
 }
 
 pub inline fn syscall0(comptime number: SYS) usize {
@@ -57,12 +64,14 @@ pub inline fn syscall2(comptime number: SYS, a: usize, b: usize) usize {
 
 pub inline fn syscall3(comptime number: SYS, a: usize, b: usize, c: usize) usize {
     pass(number);
+    pass_futex(number, b);
     if (number == .fcntl and b != F.OFD_GETLK) point.pass("fcntl");
     return linux.syscall3(number, a, b, c);
 }
 
 pub inline fn syscall4(comptime number: SYS, a: usize, b: usize, c: usize, d: usize) usize {
     pass(number);
+    pass_futex(number, b);
     if (number == .openat and makes_a_file(c)) point.pass("openat of a new file");
     return linux.syscall4(number, a, b, c, d);
 }

@@ -8,9 +8,12 @@
 //! | slots, cells | of the channel; cells is a power of two |
 //! | deliveries | how many servers may be handed a request |
 //! | deaths, stops | how many processes may die, and be stopped for ever |
+//! | failures | how many rings of bells and notify descriptors may fail |
 //! | mortal, stoppable | which, as the digits of their places, from 0; all without it |
 //! | cold | 1: no slot was ever used |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
+//!
+//! `waker:0` is the waker of the first process, a thread of it: it dies and is stopped with it.
 //!
 //! A process with a `+` before it joins while the others are under way.
 
@@ -25,6 +28,7 @@ pub const Configuration = struct {
     deliveries: u8 = 1,
     deaths: u8 = 0,
     stops: u8 = 0,
+    failures: u8 = 0,
     mortal: u8 = 0xff,
     stoppable: u8 = 0xff,
     cold: bool = false,
@@ -71,6 +75,8 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         configuration.deaths = number;
     } else if (std.mem.eql(u8, name, "stops")) {
         configuration.stops = number;
+    } else if (std.mem.eql(u8, name, "failures")) {
+        configuration.failures = number;
     } else if (std.mem.eql(u8, name, "cold")) {
         configuration.cold = number != 0;
     } else if (std.mem.eql(u8, name, "give_up")) {
@@ -90,6 +96,7 @@ fn parse_places(mask: *u8, value: []const u8) ?[]const u8 {
 
 fn parse_process(configuration: *Configuration, head: []const u8, actions: []const u8) ?[]const u8 {
     if (configuration.processes == state.processes_max) return "is one process too many";
+    if (std.mem.eql(u8, head, "waker")) return parse_waker(configuration, actions);
     const is_late = head.len > 0 and head[0] == '+';
     const role = if (is_late) head[1..] else head;
     const place = configuration.processes;
@@ -109,6 +116,15 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
     };
     configuration.calls += configuration.plans[place].calls();
     if (configuration.calls > state.calls_max) return "is one call too many";
+    configuration.processes += 1;
+    return null;
+}
+
+fn parse_waker(configuration: *Configuration, whose: []const u8) ?[]const u8 {
+    const owner = std.fmt.parseInt(u8, whose, 10) catch return "names no process by its number";
+    if (owner >= configuration.processes) return "comes before its process";
+    if (configuration.plans[owner].late) return "has a process that joins late";
+    configuration.plans[configuration.processes] = .{ .role = .client, .waker_of = owner, .actions = &.{} };
     configuration.processes += 1;
     return null;
 }
@@ -136,6 +152,14 @@ pub const list = [_]Named{
     .{ .name = "lock-outlives-bells", .text = "slots=1 cells=2 deaths=1 give_up=1 client:request server:serve" },
     .{ .name = "closed-in-a-call", .text = "slots=2 cells=2 deaths=1 client:send,post,close server:serve" },
     .{ .name = "full-ring", .text = "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve" },
+    // Rings that fail.
+    .{ .name = "ring-fails", .text = "slots=1 cells=2 failures=2 client:request server:serve waker:0 waker:1" },
+    .{ .name = "ring-fails-and-deaths", .text = "slots=1 cells=2 failures=1 deaths=1 deliveries=2 client:request server:serve waker:0 waker:1" },
+    .{ .name = "ring-fails-without-a-waker", .text = "slots=1 cells=2 failures=2 deaths=1 client:request server:serve" },
+    .{ .name = "ring-fails-one-has-a-waker", .text = "slots=1 cells=2 failures=2 client:post,request server:serve waker:1 server:serve" },
+    .{ .name = "notify-ring-fails", .text = "slots=2 cells=2 failures=2 client:post,request server:serve_notify waker:1" },
+    .{ .name = "ring-fails-while-it-leaves", .text = "slots=1 cells=2 failures=2 deliveries=2 client:request server:serve_close waker:0 waker:1" },
+    .{ .name = "ringer-stopped", .text = "slots=1 cells=2 failures=1 stops=1 stoppable=0 client:post client:request server:serve waker:2" },
     // Three.
     .{ .name = "three-calls", .text = "slots=2 cells=4 client:request,request client:request server:serve" },
     .{ .name = "three-calls-server-dies", .text = "slots=2 cells=2 deaths=1 mortal=2 client:post,post client:post server:serve" },
@@ -152,6 +176,8 @@ pub const list = [_]Named{
     .{ .name = "canceller-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request client:cancel,clear server:serve" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
     // Longer ones.
+    .{ .name = "rings-fail-and-deaths", .text = "slots=1 cells=2 failures=3 deaths=2 deliveries=2 client:request,request server:serve waker:0 waker:1", .is_long = true },
+    .{ .name = "rings-fail-for-room", .text = "slots=1 cells=2 failures=2 client:request client:request server:serve waker:1", .is_long = true },
     .{ .name = "client-leaves-another", .text = "slots=1 cells=2 client:send,close client:request server:serve", .is_long = true },
     .{ .name = "server-leaves-a-client", .text = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve", .is_long = true },
     .{ .name = "server-dies-on-a-client", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve server:serve", .is_long = true },

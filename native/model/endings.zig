@@ -89,7 +89,7 @@ fn is_at_rest(process: usize) bool {
 /// Whether anybody is left who learns of deaths.
 fn someone_watches() bool {
     for (0..state.processes) |process| {
-        if (state.status(process) != .running) continue;
+        if (state.status(process) != .running or programs.plans[process].waker_of != null) continue;
         const request = steps.request_of(process);
         if (request.kind == .futex_wait) return true;
         const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));

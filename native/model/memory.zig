@@ -158,10 +158,12 @@ pub const Model = struct {
     pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {
         _ = timeout_ns;
         const variable = variable_at(word).?;
-        // Who sleeps has come round: but for the number that it sleeps on it starts over.
-        const number_held = held[state.wait_index(variable).?];
-        forget_numbers();
-        held[state.wait_index(variable).?] = number_held;
+        if (state.wait_index(variable)) |index| {
+            // Who sleeps has come round: but for the number that it sleeps on it starts over.
+            const number_held = held[index];
+            forget_numbers();
+            held[index] = number_held;
+        }
         _ = ask(.{ .kind = .futex_wait, .variable = variable, .a = expected });
         hold(variable, null);
     }
@@ -217,9 +219,16 @@ pub const Model = struct {
         @panic("payloads of the model are short");
     }
 
-    pub fn is_whole(handle: anytype) bool {
+    pub const FileState = Real.FileState;
+
+    pub fn file_state(handle: anytype) FileState {
         _ = handle;
-        return true;
+        return .whole;
+    }
+
+    pub fn has_waker(handle: anytype) bool {
+        _ = handle;
+        return @import("programs.zig").has_waker();
     }
 
     pub fn abandon(handle: anytype) void {

@@ -88,9 +88,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "no-last-look",
     file: "calls.zig",
-    text: "            const result = last_look(handle, what);",
+    text: "            var result = last_look(handle, what);",
     replacement:
-      "            const result = if (what == 1 << 31) last_look(handle, what) else abi.armed;",
+      "            var result = if (what == 1 << 31) last_look(handle, what) else abi.armed;",
     why: "what came between the look and the announcement rings nobody",
     configuration: oneCall,
   },

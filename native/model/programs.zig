@@ -18,6 +18,8 @@ const Calls = @import("../calls.zig").CallsType(Model);
 const Notify = @import("../notify.zig").NotifyType(Model);
 const Participants = @import("../participants.zig").ParticipantsType(Model);
 const Repair = @import("../repair.zig").RepairType(Model);
+const Sleeper = @import("../waker.zig").Sleeper;
+const Waker = @import("../waker.zig").WakerType(Model);
 const Event = rq.Event;
 const Events = rq.Events;
 const event = rq.event;
@@ -86,6 +88,8 @@ pub const Action = enum {
 
 pub const Plan = struct {
     role: Role,
+    /// It is no participant, but the waker of one.
+    waker_of: ?u8 = null,
     /// It joins while the others are under way.
     late: bool = false,
     actions: []const Action,
@@ -122,6 +126,9 @@ pub var may_give_up = false;
 /// Whether anything has a deadline.
 pub var has_deadlines = false;
 
+/// Whether rings may fail.
+pub var rings_may_fail = false;
+
 /// Which process runs.
 pub var current: u8 = 0;
 
@@ -139,6 +146,8 @@ const pending_max = 3;
 const Participant = struct {
     handle: Handle,
     watched: [rq.indices_max]words.Epoch,
+    unreachable_epochs: [rq.indices_max]words.Epoch,
+    sleeper: Sleeper,
     calls: [4]OwnCall,
     positions: [4]u32,
     hints: [4]u32,
@@ -177,6 +186,7 @@ pub fn doing() rq.Doing {
 
 pub fn entry() callconv(.c) noreturn {
     const plan = &plans[current];
+    if (plan.waker_of) |owner| wake(owner);
     start(plan);
     for (plan.actions) |action| act(action);
     idle();
@@ -200,6 +210,7 @@ fn start(plan: *const Plan) void {
         .role = plan.role,
         .bells = .{},
         .watched = &own.watched,
+        .unreachable_epochs = &own.unreachable_epochs,
         .calls = &own.calls,
         .positions = &own.positions,
         .hints = &own.hints,
@@ -545,7 +556,47 @@ noinline fn lie_down(what: u32) bool {
 fn make_bell() void {
     const own = self();
     own.has_bell = true;
-    Model.store(u32, &own.handle.map.participant(own.handle.index).bell, abi.bell_fifo, .release);
+    const entry_ = own.handle.map.participant(own.handle.index);
+    if (rings_may_fail and has_waker()) Model.store(u32, &entry_.waker, layout.waker_sleeps, .release);
+    Model.store(u32, &entry_.bell, abi.bell_fifo, .release);
+}
+
+/// Where no ring fails there needs be none.
+pub fn has_waker() bool {
+    if (!rings_may_fail) return true;
+    for (plans) |*plan| if (plan.waker_of == current) return true;
+    return false;
+}
+
+// ---- the waker -----------------------------------------------------------------------------------
+
+const OwnBells = struct {
+    owner: u8,
+
+    pub fn ring_bell(bells: OwnBells) void {
+        _ = memory.ask(.{ .kind = .ring_own_bell, .a = bells.owner });
+    }
+
+    pub fn ring_notify(bells: OwnBells) void {
+        _ = memory.ask(.{ .kind = .write_notify, .a = bells.owner });
+    }
+};
+
+/// As waker_thread.zig, for one handle. The number of the last sleep that it has rung for is compared with
+/// later ones, and so it is never forgotten.
+noinline fn wake(owner: u8) noreturn {
+    const own = self();
+    own.doing = .wake;
+    const map: layout.Map = .{ .base = &memory.memory, .geometry = state.geometry };
+    // Those that do not join late have their places in turn.
+    own.sleeper = .{ .entry = map.participant(owner), .knocks = 0 };
+    stage(1);
+    stage(2);
+    stage(3);
+    while (true) {
+        const knocks = Waker.answer(&own.sleeper, OwnBells{ .owner = owner });
+        Model.futex_wait(Waker.futex(own.sleeper.entry), @truncate(knocks), 0);
+    }
 }
 
 noinline fn watch_everybody() void {
@@ -739,7 +790,7 @@ noinline fn rest_of_server(may_close: bool) void {
     }
     while (true) {
         begin(.sleep);
-        const woken_by = wait(.{ .asleep = true, .bell = true, .slice = own.needs_slices, .close = may_close });
+        const woken_by = wait(.{ .asleep = true, .bell = true, .slice = own.needs_slices or own.is_unsure, .close = may_close });
         const wakes = switch (woken_by) {
             event.bell => true,
             event.slice => wakes: {

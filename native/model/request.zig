@@ -21,8 +21,11 @@ pub const Kind = enum(u8) {
     byte_locked,
     futex_wait,
     futex_wake,
+    /// 0: it has failed, because nobody listens or because the ringer may not or cannot.
     ring_bell,
     ring_notify,
+    /// The waker's own way to the bell of its process.
+    ring_own_bell,
     write_notify,
     drain_notify,
     watch_life,
@@ -97,6 +100,8 @@ pub const event = struct {
     pub const hangup: Event = @bitOffsetOf(Events, "hangup");
     pub const retry: Event = @bitOffsetOf(Events, "retry");
     pub const last_retry: Event = @bitOffsetOf(Events, "last_retry");
+    /// Of a ring: it fails, although somebody listens.
+    pub const failure: Event = @bitOffsetOf(Events, "bell");
     pub const end: Event = @bitOffsetOf(Events, "unused");
 };
 
@@ -139,4 +144,5 @@ pub const Doing = enum(u8) {
     notify,
     close,
     idle,
+    wake,
 };

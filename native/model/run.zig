@@ -45,6 +45,7 @@ fn prepare(configuration: *const configurations.Configuration) void {
     programs.plans = plans;
     programs.max_deliveries = configuration.deliveries;
     programs.may_give_up = configuration.give_up;
+    programs.rings_may_fail = configuration.failures > 0;
     programs.has_deadlines = false;
     for (plans) |*plan| {
         if (plan.has(.request_timeout) or plan.has(.block_timeout)) programs.has_deadlines = true;
@@ -69,6 +70,7 @@ fn prepare(configuration: *const configurations.Configuration) void {
     }
     state.set(state.single(.deaths_left), configuration.deaths);
     state.set(state.single(.stops_left), configuration.stops);
+    state.set(state.single(.failures_left), configuration.failures);
     for (0..state.processes) |process| {
         state.set(state.process(process, .rung), 0);
         reductions.surprise = null;

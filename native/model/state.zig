@@ -19,7 +19,7 @@ pub const header_fields = [_][]const u8{
     "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers",
     "participants_used", "joins", "slots_used",
 };
-pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify" };
+pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks" };
 pub const slot_fields = [_][]const u8{
     "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
@@ -55,7 +55,7 @@ pub const Status = enum(u8) {
     stopped,
 };
 
-pub const single_fields = enum { clock, deaths_left, stops_left, server_has_gone };
+pub const single_fields = enum { clock, deaths_left, stops_left, failures_left, server_has_gone };
 
 pub const call_fields = enum {
     /// 0: not sent, 1: sent, 2: ended, 3: posted
@@ -186,6 +186,9 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     for (0..layout.participants_max) |index| {
         const base = layout.page_bytes + index * @sizeOf(layout.Participant);
         ignore(base + @offsetOf(layout.Participant, "pid"), 4);
+        ignore(base + @offsetOf(layout.Participant, "uid"), 4);
+        ignore(base + @offsetOf(layout.Participant, "folder_device"), 8);
+        ignore(base + @offsetOf(layout.Participant, "folder_inode"), 8);
         ignore(base + @offsetOf(layout.Participant, "counters"), @sizeOf(layout.Counters));
         if (index >= indices) continue;
         inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));

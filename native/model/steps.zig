@@ -49,6 +49,10 @@ pub fn enabled(process: usize) u32 {
             return slice_bit;
         },
         .event => return enabled_events(process, request),
+        .ring_bell, .ring_notify => {
+            const may_fail_too = get(state.single(.failures_left)) > 0;
+            return if (may_fail_too) plain | 1 << event.failure else plain;
+        },
         else => return plain,
     }
 }
@@ -210,6 +214,11 @@ pub fn renumber() void {
 
 /// Null: the process has gone to sleep.
 fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
+    const is_ring = request.kind == .ring_bell or request.kind == .ring_notify;
+    if (is_ring and variant == event.failure) {
+        set(state.single(.failures_left), get(state.single(.failures_left)) - 1);
+        return 0;
+    }
     switch (request.kind) {
         .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => return access(process, request),
         .write_half => return write_half(process, request),
@@ -242,6 +251,10 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
             const other = listener(request.a, request.b) orelse return 0;
             set(state.process(other, .notified), 1);
             return 1;
+        },
+        .ring_own_bell => {
+            if (get(state.process(request.a, .identity)) != 0) set(state.process(request.a, .rung), 1);
+            return 0;
         },
         .write_notify => {
             set(state.process(request.a, .notified), 1);
@@ -386,6 +399,8 @@ fn release_areas(process: usize) void {
 // ---- what befalls a process ---------------------------------------------------------------------
 
 pub fn may_fail(process: usize) bool {
+    // It ends with the process that it is a thread of.
+    if (programs.plans[process].waker_of != null) return false;
     return state.status(process) == .running and request_of(process).kind != .left;
 }
 
@@ -401,6 +416,16 @@ pub fn die(process: usize) void {
     set(state.process(process, .holding), 0);
     release_areas(process);
     if (programs.plans[process].role == .server) set(state.single(.server_has_gone), 1);
+    end_waker(process, .dead);
+}
+
+/// The other thread of a process that has died or was stopped.
+fn end_waker(process: usize, status: state.Status) void {
+    for (programs.plans, 0..) |*plan, other| {
+        if ((plan.waker_of orelse continue) != process) continue;
+        set(state.process(other, .status), @backingInt(status));
+        if (status == .dead) set(state.process(other, .futex), 0);
+    }
 }
 
 pub fn unlock_dead(process: usize) void {
@@ -411,4 +436,5 @@ pub fn unlock_dead(process: usize) void {
 pub fn stop(process: usize) void {
     set(state.single(.stops_left), get(state.single(.stops_left)) - 1);
     set(state.process(process, .status), @backingInt(state.Status.stopped));
+    end_waker(process, .stopped);
 }

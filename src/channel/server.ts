@@ -180,7 +180,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
 
   /**
    * Removes a channel's name and ends what is in flight on it; attached clients get `CANCELLED`, and
-   * `NOT_FOUND` from then on.
+   * `NOT_FOUND` from then on. Servers get `NOT_FOUND` where they wait for requests, so that they can
+   * open the channel again. The same happens when others remove the channel's file: it is noticed when
+   * a process next goes to sleep on the channel, or cannot ring another one.
    *
    * @example
    * ```ts
@@ -205,7 +207,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * Takes the oldest request; never waits.
    *
    * @returns null: there is none
-   * @throws {TandemError} `CLOSED`
+   * @throws {TandemError} `CLOSED`; `NOT_FOUND` when the channel was unlinked
    */
   tryReceive(): ServerRequest | null {
     checkOpen(this.#channel, "server");
@@ -218,7 +220,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    *
    * @param options `timeout`: milliseconds
    * @returns null: none in time
-   * @throws {TandemError} `CLOSED`
+   * @throws {TandemError} `CLOSED`; `NOT_FOUND` when the channel was or is unlinked
    * @throws {RangeError} for a negative or NaN `timeout`
    */
   receiveSync(options?: WaitSyncOptions): ServerRequest | null {
@@ -253,7 +255,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @param options `timeout`: milliseconds; `signal`: its abort rejects with its reason, and nothing
    * was taken
    * @returns null: none in time
-   * @throws {TandemError} `CLOSED` when the server is closed meanwhile; the reason of the signal
+   * @throws {TandemError} `CLOSED` when the server is closed meanwhile; `NOT_FOUND` when the channel was
+   * or is unlinked; the reason of the signal
    */
   async receive(options?: WaitOptions): Promise<ServerRequest | null> {
     const [request] = await this.#wait(1, options);
@@ -277,7 +280,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * ```
    *
    * @param max at most so many; default: the channel's slots
-   * @throws {TandemError} `CLOSED`
+   * @throws {TandemError} as {@linkcode tryReceive}
    * @throws {RangeError} for what is no number of requests
    */
   tryReceiveMany(max: number = this.slots): ServerRequest[] {
@@ -291,7 +294,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @param max at most so many
    * @param options `timeout`: milliseconds for the first of them
    * @returns none: none in time
-   * @throws {TandemError} `CLOSED`
+   * @throws {TandemError} as {@linkcode receiveSync}
    * @throws {RangeError} for what is no number of requests or no time-out
    */
   receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
@@ -307,7 +310,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @param max at most so many
    * @param options `timeout`: milliseconds for the first of them; `signal`: its abort rejects
    * @returns none: none in time
-   * @throws {TandemError} `CLOSED`; the reason of the signal
+   * @throws {TandemError} as {@linkcode receive}; the reason of the signal
    * @throws {RangeError} for what is no number of requests or no time-out
    */
   // deno-lint-ignore require-await -- so that wrong arguments reject
@@ -341,7 +344,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    *
    * @param handler called for each request, in the order in which they were queued
    * @param options `concurrency`: handlers in progress at once; `signal`: its abort ends serving
-   * @throws {TandemError} `CLOSED` when the server is closed already
+   * @throws {TandemError} `CLOSED` when the server is closed already; `NOT_FOUND` when the channel was
+   * or is unlinked, except by this handle: handlers in progress go on, and nobody gets their answers
    * @throws {RangeError} for what is no number of handlers
    * @returns when the server is closed, or when `signal` has aborted and the handlers in progress
    * have ended
@@ -409,7 +413,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    *
    * @param handler called for each request; it cannot be asynchronous
    * @param options `idleTimeout`: milliseconds without a request after which it returns
-   * @throws {TandemError} `CLOSED` when the server is closed already
+   * @throws {TandemError} `CLOSED` when the server is closed already; `NOT_FOUND` as {@linkcode serve}
    * @throws {RangeError} for a negative or NaN `idleTimeout`
    * @returns how many calls were served, once no request has come for `idleTimeout` or the handler
    * has closed the server
@@ -497,7 +501,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Removes this channel's name, as the static {@linkcode Server.unlink} does.
+   * Removes this channel's name, as the static {@linkcode Server.unlink} does. This handle itself goes
+   * on as before: it gets no requests any more, and its waits end when it is closed.
    *
    * @returns false: somebody removed it already
    * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
@@ -510,7 +515,10 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
         "Cannot unlink an anonymous channel: it has no name; close it, and it goes with its last handle",
       );
     }
-    return unlinkChannel(path);
+    const isRemoved = unlinkChannel(path);
+    // Whoever removes a channel on purpose is not told of it.
+    if (this.#channel.isOpen) this.#channel.native.tandem_expect_removal(this.#channel.address);
+    return isRemoved;
   }
 
   /**
@@ -527,7 +535,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * The requests as they come, until the server is closed. `break` leaves it open.
+   * The requests as they come, until the server is closed; it throws `NOT_FOUND` when the channel is
+   * unlinked, except by this handle. `break` leaves it open.
    *
    * @example
    * ```ts

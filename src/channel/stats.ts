@@ -52,6 +52,13 @@ export interface Stats {
   readonly committedBytes: number;
   /** Address space of the channel in bytes. */
   readonly mappedBytes: number;
+  /**
+   * Living participants that this handle cannot ring through the file system: their bells lie in another
+   * folder, as seen from another container or with another `TANDEM_DIR`, or the last ring failed for
+   * want of a right, a file or a descriptor. They are woken through the kernel's futex instead, and
+   * their deaths are looked for in slices of time.
+   */
+  readonly unreachable: number;
 }
 
 /** Reads the numbers of an open channel. */

@@ -157,6 +157,7 @@ export const StatField = {
   waitingClients: 17,
   committedBytes: 18,
   mappedBytes: 19,
+  unreachable: 20,
 } as const;
 
 /** Places in the control block: of 32-bit words, and of doubles. */

@@ -38,6 +38,7 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_expect_removal: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_send: {
     parameters: [
       /* handle */ "f64",

@@ -59,7 +59,7 @@ interface Called {
 export class Service implements AsyncDisposable {
   /**
    * Resolves when the service is closed and its calls have ended; rejects when its channel is
-   * damaged.
+   * damaged, and with `NOT_FOUND` when others have unlinked it or removed its file: serve it again then.
    */
   readonly finished: Promise<void>;
   readonly #server: Server;
@@ -106,7 +106,8 @@ export class Service implements AsyncDisposable {
   }
 
   /**
-   * Removes the channel's name, as {@linkcode Server.unlink} does: for when the last service goes.
+   * Removes the channel's name, as {@linkcode Server.unlink} does: for when the last service goes. This
+   * service gets no calls any more, and goes on until it is closed; others on the channel end.
    *
    * @returns false: somebody removed it already
    */

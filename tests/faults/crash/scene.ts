@@ -199,6 +199,17 @@ export class Scene {
     return actor;
   }
 
+  /** As somebody who tidies up: nobody can be rung by path from now on. */
+  removeBells(): void {
+    rmSync(`${this.#filePath}.bells`, { recursive: true });
+  }
+
+  /** The same for the channel's file as well. */
+  removeFiles(): void {
+    this.removeBells();
+    rmSync(this.#filePath);
+  }
+
   /** Servers take no requests from now on. */
   async rest(): Promise<void> {
     this.#isServing = false;

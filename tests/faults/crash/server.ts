@@ -62,7 +62,10 @@ function obey({ op, target = "", options = {} }: ServerCommand): unknown {
     case "serve":
       if (serving) return {};
       serving = new AbortController();
-      opened().serve(handle, { signal: serving.signal }).catch((error) => tell(told(error)));
+      opened().serve(handle, { signal: serving.signal }).catch((error) => {
+        // Of an unlinked channel: it will be told to come to another.
+        if (error.code !== "NOT_FOUND") tell(told(error));
+      });
       return {};
     case "rest":
       serving?.abort();

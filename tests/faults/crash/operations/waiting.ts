@@ -4,10 +4,17 @@
  * @module
  */
 import { type Operation, sent } from "../operation.ts";
+import type { Scene } from "../scene.ts";
 import { greedy } from "./calling.ts";
 import { comeAndFind } from "./opening.ts";
 
 const bells = ["fifo", "datagram"] as const;
+
+/** All leave, and come again: to a new channel where the path leads to none, and with new bells. */
+async function comeAnew(scene: Scene): Promise<void> {
+  await scene.settle();
+  await scene.reopen();
+}
 
 export const waiting: readonly Operation[] = [
   ...bells.flatMap((bell): Operation[] => [{
@@ -118,6 +125,80 @@ export const waiting: readonly Operation[] = [
     },
     steps: [["send 0 0 12 2 - one-way", ...sent]],
     posted: "from some point",
+  },
+  {
+    name: "post where the bells of those who sleep are gone",
+    channel: "fresh",
+    prepare: async (scene) => {
+      const victim = await scene.joined("client");
+      await scene.asleep();
+      scene.removeBells();
+      return victim;
+    },
+    steps: [["send 0 0 12 2 - one-way", ...sent]],
+    posted: "from some point",
+    after: comeAnew,
+  },
+  {
+    name: "reply where the bell of the one that asked is gone",
+    channel: "fresh",
+    prepare: async (scene) => {
+      await scene.rest();
+      const victim = await scene.joined("server");
+      await scene.start(0, 12, { maxDeliveries: 2 }, "answered");
+      await victim.expect("receive 0 0 0", 1);
+      await scene.asleep();
+      scene.removeBells();
+      return victim;
+    },
+    steps: [["reply 0 0 echo", 1]],
+    after: comeAnew,
+  },
+  {
+    name: "post where the notify descriptor of a server cannot be rung by path",
+    channel: "fresh",
+    prepare: async (scene) => {
+      await scene.rest();
+      const other = await scene.joined("server");
+      await other.expect("notify-fd 0", 0);
+      scene.removeBells();
+      return await scene.joined("client");
+    },
+    steps: [["send 0 0 12 2 - one-way", ...sent]],
+    posted: "from some point",
+    after: comeAnew,
+  },
+  {
+    name: "find the files removed when lying down, with calls in flight",
+    channel: "fresh",
+    prepare: async (scene) => {
+      const victim = await scene.joined("server");
+      await victim.expect("bell 0 fifo", 0);
+      await victim.expect("watch 0", -1);
+      await scene.start(0, "hold", { maxDeliveries: 2 }, "answered", "CANCELLED");
+      await scene.until({ inFlight: 1, queued: 0 });
+      await scene.rest();
+      await scene.start(1, 5000, { maxDeliveries: 2 }, "answered", "CANCELLED");
+      await scene.stopAll();
+      scene.removeFiles();
+      return victim;
+    },
+    steps: [["lie-down 0 requests", 1]],
+    after: comeAnew,
+  },
+  {
+    name: "find the files removed when a ring fails",
+    channel: "fresh",
+    prepare: async (scene) => {
+      const victim = await scene.joined("client");
+      await scene.start(0, "hold", { maxDeliveries: 2 }, "answered", "CANCELLED");
+      await scene.until({ inFlight: 1, queued: 0 });
+      await scene.stopAll();
+      scene.removeFiles();
+      return victim;
+    },
+    steps: [["send 0 0 12 2 -", ...sent]],
+    after: comeAnew,
   },
   {
     name: "close with a notify descriptor and a bell",

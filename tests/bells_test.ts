@@ -1,0 +1,325 @@
+/**
+ * A ring that fails must not mean endless sleep: participants that cannot ring each other through the
+ * file system, bells that are removed, processes without descriptors. In each test somebody is asleep
+ * when it is needed, and nothing but a ring can wake it in time; there are no deadlines.
+ */
+import { assert, assertEquals } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { Client, Server } from "../mod.ts";
+import type { Report, Spec } from "./fixtures/party.ts";
+import {
+  type Child,
+  eventually,
+  fixtureCommand,
+  folder,
+  newTarget,
+  pairs,
+  present,
+  type Runtime,
+  runtime,
+  runtimes,
+  spawn,
+  startServer,
+  test,
+  text,
+} from "./harness.ts";
+
+/** A user that nobody is, in no other run of these tests either. */
+const otherUser = 1_900_000_000 + process.pid % 100_000_000;
+const asOtherUser = [
+  "setpriv",
+  `--reuid=${otherUser}`,
+  `--regid=${otherUser}`,
+  "--clear-groups",
+  "--inh-caps=-all",
+];
+
+const allPermissions = { denoPermissions: ["-A"] };
+
+/** A command that the system has, and lets this process use. */
+function works(command: readonly string[]): boolean {
+  return spawnSync("/usr/bin/env", command, { stdio: "ignore" }).status === 0;
+}
+
+const isRoot = process.geteuid?.() === 0;
+const noOtherUser = isRoot && works([...asOtherUser, "test", "-r", import.meta.filename!])
+  ? null
+  : "another user cannot be had";
+const noMount = isRoot && works(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"])
+  ? null
+  : "mounting is refused";
+
+/** In which ways the two get at the channel. */
+const ways = ["path", "fromFd", "anonymous"] as const;
+type Way = typeof ways[number];
+/** Whether the server has made the channel and starts the client, or both come to one that is there. */
+const origins = ["created", "attached"] as const;
+type Origin = typeof origins[number];
+const environments = ["the same environment", "TANDEM_DIR", "uid", "mount namespace"] as const;
+type Environment = typeof environments[number];
+
+interface Place {
+  readonly through: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** The client's path of the channel. */
+  readonly path: string;
+}
+
+/** Runs `body` with a folder that other users can reach, which that of the test may not be. */
+async function withOpenFolder(body: (open: string) => Promise<void>): Promise<void> {
+  const open = mkdtempSync("/dev/shm/tandem-bells-");
+  try {
+    chmodSync(open, 0o755);
+    await body(open);
+  } finally {
+    rmSync(open, { recursive: true, force: true });
+  }
+}
+
+/** What another user's processes need of their own. */
+function environmentOf(user: number, open: string): Readonly<Record<string, string>> {
+  const own = join(open, "own");
+  mkdirSync(own, { mode: 0o700 });
+  chownSync(own, user, user);
+  return { TANDEM_DIR: own, HOME: own, DENO_DIR: own };
+}
+
+/** Where the client runs. */
+function placeOf(environment: Environment, way: Way, target: string, open: string): Place {
+  const path = target;
+  switch (environment) {
+    case "the same environment":
+      return { through: [], env: {}, path };
+    case "TANDEM_DIR": {
+      const elsewhere = join(open, "elsewhere");
+      mkdirSync(elsewhere, { mode: 0o700 });
+      return { through: [], env: { TANDEM_DIR: elsewhere }, path };
+    }
+    case "uid":
+      return { through: asOtherUser, env: environmentOf(otherUser, open), path };
+    case "mount namespace": {
+      const inside = join(open, "inside");
+      mkdirSync(inside, { mode: 0o700 });
+      const file = join(inside, "channel.tandem");
+      writeFileSync(file, "");
+      // A container gets the one file, or nothing but a descriptor.
+      const script = way === "path"
+        ? 'mount --bind "$1" "$2" && shift 3 && exec "$@"'
+        : 'mount -t tmpfs none "$3" && shift 3 && exec "$@"';
+      const hidden = join(open, "hidden");
+      const through = ["unshare", "-m", "sh", "-c", script, "sh", target, file, hidden];
+      return { through, env: { TANDEM_DIR: inside }, path: file };
+    }
+  }
+}
+
+/** A path in a folder of its own, which a container may not see. */
+function hiddenTarget(open: string): string {
+  const hidden = join(open, "hidden");
+  mkdirSync(hidden, { mode: 0o755 });
+  return join(hidden, "channel.tandem");
+}
+
+function party(role: "server" | "client", where: Runtime, spec: Spec): string[] {
+  return fixtureCommand(where, "party.ts", [role, JSON.stringify(spec)], ["-A"]);
+}
+
+/** A server that is handed a channel of this process as descriptor 3. */
+function handedOver(fd: number): readonly string[] {
+  const script = `exec 3<>/proc/${process.pid}/fd/${fd}; exec "$@"`;
+  return ["sh", "-c", script, "sh"];
+}
+
+const other: Runtime = runtime === "deno" ? "bun" : "deno";
+
+async function meet(
+  way: Way,
+  origin: Origin,
+  environment: Environment,
+  open: string,
+): Promise<void> {
+  const target = hiddenTarget(open);
+  const mode = environment === "uid" ? 0o666 : 0o600;
+  const { through, env, path } = placeOf(environment, way, target, open);
+  const clientSpec: Spec = way === "path"
+    ? { how: "open", target: path }
+    : { how: "fromFd", target: "3" };
+  const client = [...through, ...party("client", other, clientSpec)];
+  using made = origin === "attached" ? make(way, target, mode) : null;
+  const spec: Spec = made === null
+    ? { how: way === "anonymous" ? "anonymous" : "create", target, mode, client, clientEnv: env }
+    : way === "path"
+    ? { how: "open", target, client, clientEnv: env }
+    : { how: "fromFd", target: "3", client, clientEnv: env };
+  const handing = made !== null && way !== "path" ? handedOver(made.fd) : [];
+  const options = { ...allPermissions, through: handing };
+  const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
+  await server.expect("ready");
+  // Nobody else is there who could wake one of them.
+  made?.close();
+  const greeting = await server.message<{ runtime: Runtime }>();
+  assertEquals(greeting.runtime, other);
+  const { answered, unreachable } = await server.message<Report>();
+  assertEquals(answered, 8);
+  const differ = environment === "mount namespace" ||
+    environment === "TANDEM_DIR" && way === "anonymous";
+  if (environment !== "uid") assertEquals(unreachable, differ ? [1, 1] : [0, 0]);
+  await server.ended();
+}
+
+function make(way: Way, target: string, mode: number): Server {
+  const sizes = { slots: 4, maxRequestBytes: 64, mode };
+  return way === "anonymous" ? Server.anonymous(sizes) : Server.create(target, sizes);
+}
+
+for (const way of ways) {
+  for (const origin of origins) {
+    for (const environment of environments) {
+      const skip = environment === "uid"
+        ? noOtherUser
+        : environment === "mount namespace"
+        ? noMount
+        : null;
+      const title = `${way}, ${origin}, ${environment}: both wake up for each other`;
+      test(skip ? `${title} (skipped: ${skip})` : title, async () => {
+        if (skip === null) await withOpenFolder((open) => meet(way, origin, environment, open));
+      });
+    }
+  }
+}
+
+/** A server child that sleeps, and how many sleep with it. */
+async function sleeping(where: Runtime, target: string, own: Client, count = 1): Promise<Child> {
+  const server = await startServer(where, target, "serve");
+  await eventually(() => own.stats().waitingServers === count, "the server sleeps");
+  return server;
+}
+
+const bellsOf = (target: string): string => `${target}.bells`;
+
+/** What befalls the bells while everybody sleeps. */
+const misfortunes: Readonly<Record<string, (target: string) => void>> = {
+  "the bells are removed": (target) => rmSync(bellsOf(target), { recursive: true }),
+  "the bells are removed and the folder is a file": (target) => {
+    rmSync(bellsOf(target), { recursive: true });
+    writeFileSync(bellsOf(target), "");
+  },
+  "the bells are files": (target) => {
+    rmSync(bellsOf(target), { recursive: true });
+    mkdirSync(bellsOf(target));
+  },
+};
+
+for (const where of runtimes) {
+  for (const [title, befall] of Object.entries(misfortunes)) {
+    test(`${where}: a server sleeps and ${title}`, async () => {
+      const target = newTarget();
+      using own = Client.open(target, { create: {} });
+      await sleeping(where, target, own);
+      befall(target);
+      for (let round = 0; round < 3; round++) {
+        await eventually(() => own.stats().waitingServers === 1);
+        assertEquals(text(await own.request("x")), "x");
+      }
+      assertEquals(own.stats().unreachable, 1);
+      rmSync(bellsOf(target), { recursive: true, force: true });
+    });
+
+    test(`${where}: a client sleeps and ${title}`, async () => {
+      const target = newTarget();
+      using own = Server.create(target);
+      const client = await spawn(where, "client.ts", [target, "promise"]);
+      await client.expect("ready");
+      for (let round = 0; round < 3; round++) {
+        client.send({ op: "request", payload: "x" });
+        const request = present(await own.receive());
+        await eventually(() => own.stats().waitingClients === 1, "the client sleeps");
+        if (round === 0) befall(target);
+        request.reply("y");
+        assertEquals(await client.message(), { text: "y" });
+      }
+      rmSync(bellsOf(target), { recursive: true, force: true });
+    });
+  }
+
+  test(`${where}: two servers sleep, the bells are removed, and one of them is stopped`, async () => {
+    const target = newTarget();
+    using own = Client.open(target, { create: {} });
+    const first = await sleeping(where, target, own);
+    await sleeping(where, target, own, 2);
+    rmSync(bellsOf(target), { recursive: true });
+    await first.stopped();
+    for (let round = 0; round < 3; round++) assertEquals(text(await own.request("x")), "x");
+  });
+}
+
+test("a folder that its user may not search any more", async () => {
+  if (noOtherUser !== null) return;
+  await withOpenFolder(async (open) => {
+    const env = environmentOf(otherUser, open);
+    const target = join(open, "own", "channel.tandem");
+    const client = party("client", other, { how: "open", target });
+    const spec: Spec = { how: "create", target, client, locks: true };
+    const options = { ...allPermissions, through: asOtherUser, env };
+    const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
+    await server.expect("ready");
+    assertEquals((await server.message<{ runtime: Runtime }>()).runtime, other);
+    const { answered } = await server.message<Report>();
+    assertEquals(answered, 8);
+    await server.ended();
+  });
+});
+
+for (const { server, client, title } of pairs) {
+  test(`${title}: whoever replies has no descriptor left`, async () => {
+    const target = newTarget();
+    const spec: Spec = { how: "create", target, starves: true };
+    const child = await spawn(server, "party.ts", ["server", JSON.stringify(spec)], {
+      ...allPermissions,
+      through: ["prlimit", "--nofile=80"],
+    });
+    await child.expect("ready");
+    // One after the other: none of their bells was ever rung before.
+    for (let round = 0; round < 3; round++) {
+      const asking = await spawn(client, "party.ts", [
+        "client",
+        JSON.stringify({ how: "open", target, leaves: round < 2 } satisfies Spec),
+        "1",
+      ], allPermissions);
+      const report = await asking.message<Report>();
+      assertEquals(report.answered, 4, JSON.stringify(report));
+      await asking.ended();
+    }
+    await child.ended();
+  });
+}
+
+test("a hundred and fifty event loops of one process are all served", async () => {
+  const target = newTarget();
+  using server = Server.create(target, { slots: 256, maxRequestBytes: 16, maxResponseBytes: 16 });
+  const child = await spawn(other, "party.ts", [
+    "crowd",
+    JSON.stringify({ how: "open", target } satisfies Spec),
+    "150",
+  ], allPermissions);
+  await child.expect("ready");
+  const requests = [];
+  while (requests.length < 150) requests.push(...await server.receiveMany(150));
+  await eventually(() => server.stats().waitingClients === 150, "all sleep");
+  rmSync(bellsOf(target), { recursive: true });
+  for (const request of requests) request.reply("y");
+  await child.expect("150");
+  await child.ended();
+  assert(existsSync(target));
+});
