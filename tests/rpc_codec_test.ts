@@ -20,7 +20,7 @@ import { pattern, runtimes, test } from "./harness.ts";
 import { startService } from "./rpc_helper.ts";
 import { newTarget } from "./harness.ts";
 
-const hooks = { errorClasses: new ErrorClasses() };
+const hooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 24 };
 
 function encode(value: unknown): Uint8Array<ArrayBuffer> {
   const encoder = new Encoder();

@@ -12,6 +12,7 @@
 import type { Blobs, DecodeHooks } from "./codec/decoder.ts";
 import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
+import { treeTooLarge } from "./codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -188,7 +189,7 @@ export function readInPlace({ blobs }: Reading): void {
  * Begins to read a message.
  *
  * @param isPrivate no other process can write to `message` while it is read
- * @throws {TandemError} `CORRUPT`; `INCOMPATIBLE` when another version of the package sent it
+ * @throws {TandemError} `CORRUPT`; `TOO_LARGE`; `INCOMPATIBLE` when another version of the package sent it
  */
 export function readMessage(
   hooks: DecodeHooks,
@@ -202,6 +203,7 @@ export function readMessage(
   if (!isPrivate) {
     treeEnd = treeEndOf(message);
     if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
+    if (treeEnd > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
     // What is believed must not change while it is read.
     if (treeEnd > scratch.byteLength) scratch = new Uint8Array(treeEnd);
     bytes = scratch;
@@ -219,6 +221,7 @@ export function readMessage(
   if (isPrivate ? end > byteLength || end < headerBytes : end !== treeEnd) {
     throw corrupt("it ends early");
   }
+  if (end > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
   const blobs = end === byteLength ? noBlobs : new BlobsBehind(message, end);
   decoder.begin(hooks, bytes, headerBytes, end, blobs);
   reading.kind = bytes[1]!;

@@ -177,9 +177,7 @@ function report(rounds: number): void {
   const operations = Object.values(byResult).reduce((a, b) => a + b, 0);
   console.log(
     `hostile: seed ${seed}: ${rounds} rounds, ${victims.length} processes of both runtimes, ` +
-      `${sum} changes in ${written.length} fields (${
-        Math.min(...written)
-      } or more in each), ` +
+      `${sum} changes in ${written.length} fields (${Math.min(...written)} or more in each), ` +
       `${operations} operations (${describe(byResult)}), ` +
       `${rounds * victims.length * calmCalls} calls in replaced channels all answered; ` +
       "no crash, no hang, no error without a code",
