@@ -1,6 +1,6 @@
 /** Memory for long messages that arrive in parts is bounded over all of them. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { serve, TandemError } from "../mod.ts";
+import { connect, serve, type TandemError } from "../mod.ts";
 import { Assemblies, assemblies, type Assembly } from "../src/rpc/assemblies.ts";
 import {
   assertRejectsCode,
@@ -11,7 +11,6 @@ import {
   spawn,
   test,
 } from "./harness.ts";
-import { connect } from "../mod.ts";
 
 /** A part that was asked for and has arrived. */
 function arrive(assembly: Assembly, bytes: number): void {
@@ -75,6 +74,7 @@ test("a message that waits for memory is not silent, and a sender may be slow", 
   const all = new Assemblies(100);
   const [slow, waiting] = [all.begin(), all.begin()];
   arrive(slow, 100);
+  arrive(waiting, 10);
   const wait = doomed(waiting.ask(Infinity)!);
   for (let part = 0; part < 8; part++) {
     slow.asked();

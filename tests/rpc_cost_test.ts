@@ -158,7 +158,8 @@ const amplified: Readonly<Record<string, (tree: Tree, index: number) => void>> =
   "empty sets": (tree) => tree.tag(258).head(4, 0),
   "empty maps": (tree) => tree.tag(259).head(5, 0),
   "arrays of one item": (tree) => tree.bytes(0x81, 0),
-  "objects of one key": (tree, index) => tree.head(5, 1).text((index + 50_000).toString(36)).bytes(0),
+  "objects of one key": (tree, index) =>
+    tree.head(5, 1).text((index + 50_000).toString(36)).bytes(0),
   "errors": (tree) => error(tree),
   "exceptions": (tree) => error(tree, "DOMException"),
   "references": (tree) => tree.tag(29).bytes(0),
