@@ -81,7 +81,10 @@ export class Decoder {
   #errorType = "";
   #errorProperties: Record<string, unknown> = {};
 
-  /** Begins a message that lies from `begin` to `end`. Nobody else may write to `bytes`. */
+  /**
+   * Begins a message of which `end` bytes are header and tree; the tree begins at `begin`. No other
+   * process may be able to write to `bytes`.
+   */
   begin(hooks: DecodeHooks, bytes: Bytes, begin: number, end: number, blobs: Blobs): void {
     if (this.#bytes !== bytes) {
       this.#bytes = bytes;
@@ -92,7 +95,7 @@ export class Decoder {
     this.#blobs = blobs;
     this.#hooks = hooks;
     this.#depth = 0;
-    this.#metMax = (hooks.maxTreeBytes - (end - begin)) / objectBytes;
+    this.#metMax = Math.floor((hooks.maxTreeBytes - end) / objectBytes);
     this.#effort.reset();
     this.#regExps.reset();
   }

@@ -79,12 +79,14 @@ export class Encoder {
     this.length = header;
   }
 
+  /** What the header and the values cost the receiver; see `tree_budget.ts`. */
+  get treeCost(): number {
+    return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
+  }
+
   /** @throws {TandemError} `TOO_LARGE` when the values cost more than they may */
   checkTree(): void {
-    const objects = this.#met.length + this.#extraObjects;
-    if (this.length + objects * objectBytes > this.#maxTreeBytes) {
-      throw treeTooLarge("send", this.#maxTreeBytes);
-    }
+    if (this.treeCost > this.#maxTreeBytes) throw treeTooLarge("send", this.#maxTreeBytes);
   }
 
   /** Forgets the message and everything that it refers to. */
