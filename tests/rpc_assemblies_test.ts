@@ -70,6 +70,19 @@ test("a silent sender is refused while others wait, and only then", async () => 
   other.end();
 });
 
+test("the privilege of the oldest passes on from one that was only announced", async () => {
+  const all = new Assemblies(100);
+  const [announced, second, third] = [all.begin(), all.begin(), all.begin()];
+  announced.asked();
+  arrive(second, 100);
+  const last = doomed(third.ask(Infinity)!);
+  await second.ask(Infinity);
+  assertEquals([announced.signal.aborted, all.used, all.waiting], [false, 100, 1]);
+  for (const assembly of [announced, second]) assembly.end();
+  await last;
+  third.end();
+});
+
 test("a message that waits for memory is not silent, and a sender may be slow", async () => {
   const all = new Assemblies(100);
   const [slow, waiting] = [all.begin(), all.begin()];

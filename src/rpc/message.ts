@@ -198,16 +198,16 @@ export function readMessage(
 ): Reading {
   const { byteLength } = message;
   if (byteLength < headerBytes) throw corrupt(`${byteLength} bytes are no message`);
+  const treeEnd = treeEndOf(message);
+  if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
+  if (treeEnd > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
   let bytes = message;
-  let treeEnd = byteLength;
   if (!isPrivate) {
-    treeEnd = treeEndOf(message);
-    if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
-    if (treeEnd > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
     // What is believed must not change while it is read.
     if (treeEnd > scratch.byteLength) scratch = new Uint8Array(treeEnd);
     bytes = scratch;
     bytes.set(treeEnd === byteLength ? message : message.subarray(0, treeEnd));
+    if (treeEndOf(bytes) !== treeEnd) throw corrupt("it ends early");
   }
   const version = bytes[0]!;
   if (version !== wireVersion) {
@@ -217,13 +217,8 @@ export function readMessage(
         `package needs ${wireVersion}; let both sides run the same version`,
     );
   }
-  const end = treeEndOf(bytes);
-  if (isPrivate ? end > byteLength || end < headerBytes : end !== treeEnd) {
-    throw corrupt("it ends early");
-  }
-  if (end > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
-  const blobs = end === byteLength ? noBlobs : new BlobsBehind(message, end);
-  decoder.begin(hooks, bytes, headerBytes, end, blobs);
+  const blobs = treeEnd === byteLength ? noBlobs : new BlobsBehind(message, treeEnd);
+  decoder.begin(hooks, bytes, headerBytes, treeEnd, blobs);
   reading.kind = bytes[1]!;
   reading.flags = bytes[2]!;
   reading.blobs = blobs;
