@@ -1,8 +1,8 @@
 /** Another process changes bytes while this one's runtime reads them: no crash. */
 import { assertEquals } from "@std/assert";
-import { Client, Server } from "../mod.ts";
-import { newTarget, runtimes, spawn, test } from "./harness.ts";
-import { size, tried } from "./faults/size.ts";
+import { Client, Server } from "../../mod.ts";
+import { newTarget, runtimes, spawn, test } from "../harness.ts";
+import { size, tried } from "./size.ts";
 
 const times = size(20_000, 400_000);
 
@@ -15,17 +15,21 @@ for (const runtime of runtimes) {
   for (const form of ["text", "json", "typed"]) {
     // The short one is copied to memory that is used again and again, the long one to its own.
     for (const length of [9_000, 60_000]) {
-      test(`${runtime}: a request that changes while it is read as ${form}, ${length} bytes`, async () => {
-        const target = newTarget();
-        Server.create(target).close();
-        const flipping = await spawn("bun", "flipped.ts", [target, "flip", form, String(length)]);
-        await flipping.expect("flipping");
-        const reading = await spawn(runtime, "flipped.ts", [target, "read", form, String(times)]);
-        await reading.expect("reading");
-        const { done, failed } = await reading.message<Results>();
-        assertEquals(done + failed, times);
-        tried(times, `readings of ${length} bytes as ${form} while they change, ${runtime}`);
-      });
+      test(
+        `${runtime}: a request that changes while it is read as ${form}, ${length} bytes`,
+        async () => {
+          const target = newTarget();
+          Server.create(target).close();
+          const flipping = await spawn("bun", "flipped.ts", [target, "flip", form, String(length)]);
+          await flipping.expect("flipping");
+          const reading = await spawn(runtime, "flipped.ts", [target, "read", form, String(times)]);
+          await reading.expect("reading");
+          const { done, failed } = await reading.message<Results>();
+          assertEquals(done + failed, times);
+          tried(times, `readings of ${length} bytes as ${form} while they change, ${runtime}`);
+        },
+        { timeout: 600_000 },
+      );
     }
   }
 
@@ -43,7 +47,7 @@ for (const runtime of runtimes) {
       await flipping.expect("flipping");
       const { done, failed } = await reading.message<Results>();
       assertEquals(done + failed, times);
-    });
+    }, { timeout: 600_000 });
   }
 }
 

@@ -5,16 +5,16 @@
  */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import process from "node:process";
-import { connect, serve, TandemError } from "../mod.ts";
-import { chunkEntries, Effort } from "../src/rpc/codec/effort.ts";
-import { Encoder } from "../src/rpc/codec/encoder.ts";
-import { ErrorClasses } from "../src/rpc/codec/error_classes.ts";
-import { treeBytesDefault } from "../src/rpc/codec/tree_budget.ts";
-import { endReading, Kind, readMessage } from "../src/rpc/message.ts";
+import { connect, serve, TandemError } from "../../mod.ts";
+import { chunkEntries, Effort } from "../../src/rpc/codec/effort.ts";
+import { Encoder } from "../../src/rpc/codec/encoder.ts";
+import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
+import { treeBytesDefault } from "../../src/rpc/codec/tree_budget.ts";
+import { endReading, Kind, readMessage } from "../../src/rpc/message.ts";
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
-import { Random } from "./faults/hostile/random.ts";
-import { size, tried } from "./faults/size.ts";
-import { assertRejectsCode, newTarget, runtime, test } from "./harness.ts";
+import { Random } from "./hostile/random.ts";
+import { size, tried } from "./size.ts";
+import { assertRejectsCode, newTarget, runtime, test } from "../harness.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -584,4 +584,4 @@ test("messages of the grammar cost in proportion to their bytes, or are refused"
   }
   assert(whole > rounds / 10 && broken > rounds / 10, `${whole} whole, ${broken} broken`);
   tried(rounds, `messages of the grammar, ${bytes} bytes, ${whole} of them whole`);
-});
+}, { timeout: 3_600_000 });
