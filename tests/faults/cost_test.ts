@@ -279,7 +279,7 @@ test("the guard counts time, not stops, and measures a slow machine", () => {
     const begun = stopped.begin();
     stopped.end(chunk % 1000 === 0 ? begun - 60_000 : begun, chunkEntries);
   }
-  // Each chunk takes fifteen milliseconds more than it should: hostile.
+  // Each chunk takes fifteen milliseconds, of which four count: hostile.
   const slow = new Effort();
   let chunks = 0;
   let error: unknown;

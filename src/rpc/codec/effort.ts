@@ -24,7 +24,7 @@ export const chunkEntries = 64;
 
 // All times in milliseconds.
 /** A chunk that takes longer counts as this: the process was stopped, or others had the processor. */
-const chunkTimeMax = 20;
+const chunkTimeMax = 4;
 /** For a whole message, beyond what its entries are allowed. */
 const allowance = 500;
 /** For each entry, several times what it takes on a common machine. */
