@@ -30,6 +30,7 @@ interface Codec {
 
 const hooks = {
   errorClasses: new ErrorClasses(),
+  maxTreeBytes: 2 ** 30,
   seal: (encoder: Parameters<typeof sealMessage>[0], kind: number) => sealMessage(encoder, kind),
 };
 

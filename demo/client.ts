@@ -75,11 +75,13 @@ async function runLane(): Promise<void> {
 /** Sends one file and checks the answer. */
 async function send({ path, isSample }: Job, into: Uint8Array<ArrayBuffer>): Promise<Checked> {
   using file = openFile(path);
-  // The file is read straight into the request: no other copy of it is made.
+  // The file is read straight into the request.
   using draft = client.allocate(file.bytes);
   readAll(file.fd, draft.bytes);
-  const sha256 = createHash("sha256").update(draft.bytes).digest();
-  const gzipBytes = isSample ? gzipSync(draft.bytes).byteLength : undefined;
+  // Hashing and zlib get a copy: another process could change the shared bytes under them.
+  const bytes = draft.bytes.slice();
+  const sha256 = createHash("sha256").update(bytes).digest();
+  const gzipBytes = isSample ? gzipSync(bytes).byteLength : undefined;
 
   const begin = performance.now();
   const answer = decodeAnswer(await draft.request({ into }));

@@ -21,7 +21,9 @@ whenOver(() => {
   server.close();
 });
 
-await server.serve(({ bytes }) => {
+await server.serve((request) => {
+  // Hashing and zlib get a copy: another process could change the shared bytes under them.
+  const bytes = request.copy();
   // A moment at which the main process may kill a server that has something to lose.
   if (bytes.byteLength >= Number(busyBytes)) console.log("busy");
   return encodeAnswer({

@@ -4,7 +4,8 @@
 //!     tandem-fuzz [--seed N] [--runs N]     a crash is caught; its seed is printed and found again with
 //!                                           --seed N --runs 1
 //!     tandem-fuzz --scribble PATH [--seed N] [--pause NANOSECONDS] [--only FIELD]
-//!                                           scribbles over a live channel until its stdin ends
+//!                                           scribbles over a live channel until its stdin ends;
+//!                                           the field `texts` is the contents of all payloads
 
 const std = @import("std");
 const linux = std.os.linux;

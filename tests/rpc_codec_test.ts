@@ -20,7 +20,7 @@ import { pattern, runtimes, test } from "./harness.ts";
 import { startService } from "./rpc_helper.ts";
 import { newTarget } from "./harness.ts";
 
-const hooks = { errorClasses: new ErrorClasses() };
+const hooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 24 };
 
 function encode(value: unknown): Uint8Array<ArrayBuffer> {
   const encoder = new Encoder();
@@ -334,6 +334,43 @@ const anything = fc.anything({
   withUnicodeString: true,
   key: fc.oneof(fc.string(), fc.constantFrom("__proto__", "constructor", "then", "\ud800")),
   maxDepth: 4,
+});
+
+test("a receiver counts what the sender has counted", () => {
+  const encoder = new Encoder();
+  const errors = fc.string().map((message) =>
+    Object.assign(new AggregateError([new RangeError(message)], message), {
+      more: [{}],
+      cut: [new Error("x"), () => 0],
+    })
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(anything, errors, fc.constant({ self: [/a/, new Error("e")] })),
+      (value) => {
+        encoder.begin(hooks, 8);
+        encoder.thrown(value);
+        const { treeCost, blobs } = encoder;
+        const bytes = encoder.written.slice();
+        const objects = treeCost - bytes.byteLength;
+        encoder.end();
+        if (blobs.length > 0) return;
+        for (const maxTreeBytes of [treeCost, treeCost - 1]) {
+          const decoder = new Decoder();
+          let code = "none";
+          try {
+            decoder.begin({ ...hooks, maxTreeBytes }, bytes, 8, bytes.byteLength, noBlobs);
+            decoder.thrown();
+          } catch (error) {
+            code = (error as TandemError).code;
+          }
+          // Of a tree without objects the message's reader looks at the length.
+          assertEquals(code, maxTreeBytes === treeCost || objects === 0 ? "none" : "TOO_LARGE");
+        }
+      },
+    ),
+    { numRuns: 2_000 },
+  );
 });
 
 test("whatever it is, it comes back as structuredClone would have it", () => {

@@ -11,7 +11,8 @@ await using server = Server.open("example-deno-and-bun");
 
 await server.serve((request) => {
   // Whether it was a string or bytes is known on the other side, whatever that runs on.
-  if (!request.isText) return gzipSync(request.bytes);
+  // Functions of the runtime get a copy: others could change the shared bytes under them.
+  if (!request.isText) return gzipSync(request.copy());
   switch (request.text()) {
     case "who":
       return navigator.userAgent;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { raw, serve, validated } from "@tandem/ipc";
+import { serve, validated } from "@tandem/ipc";
 import { decode, encode } from "fast-png";
 import * as z from "zod";
 import { NoPictureError, type Thumbnail, type Thumbnails } from "./api.ts";
@@ -13,8 +13,9 @@ const stopped = Promise.withResolvers<void>();
 const shrinkArguments = z.tuple([z.instanceof(Uint8Array), z.number().int().min(1).max(1024)]);
 
 const api: Thumbnails = {
-  // `raw`: the picture is read where the client has written it.
-  shrink: validated(shrinkArguments, raw(shrink)),
+  // Without `raw` the picture is a private copy. The decoder of PNG files passes parts of it to functions
+  // of the runtime, which must not read memory that others can change.
+  shrink: validated(shrinkArguments, shrink),
   quit: () => stopped.resolve(),
 };
 

@@ -6,6 +6,7 @@ const abi = @import("../abi.zig");
 const fields = @import("fields.zig");
 const layout = @import("../layout.zig");
 const sys = @import("../sys.zig");
+const texts = @import("texts.zig");
 
 /// Between two looks at whether it shall end.
 const burst = 64;
@@ -13,9 +14,13 @@ const burst = 64;
 /// By which a channel is recognised, up to whether it was removed.
 const identity_bytes = @offsetOf(layout.Header, "reserved");
 
+/// The name, in place of a field's, that changes payloads alone.
+const only_texts = "texts";
+
 /// Writes `scribbling`, and one line of JSON with the number of changes of each field at the end.
 pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out: *std.Io.Writer) !u8 {
     const map = try open(path);
+    if (only) |name| if (std.mem.eql(u8, name, only_texts)) return flip_texts(&map, out);
     const identity: *align(layout.page_bytes) [identity_bytes]u8 = @ptrCast(map.base);
     const intact = identity.*;
     var generator: std.Random.DefaultPrng = .init(seed);
@@ -37,6 +42,15 @@ pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out:
         try out.print("{s}\"{s}\":{d}", .{ if (index == 0) "" else ",", field.name, count });
     }
     try out.print("}}\n", .{});
+    return 0;
+}
+
+fn flip_texts(map: *const layout.Map, out: *std.Io.Writer) !u8 {
+    var count: u64 = 0;
+    try out.print("scribbling\n", .{});
+    try out.flush();
+    while (!stdin_ended()) : (count += 1) texts.fill(map, if (count % 2 == 0) .euros else .ascii);
+    try out.print("{{\"{s}\":{d}}}\n", .{ only_texts, count });
     return 0;
 }
 

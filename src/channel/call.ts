@@ -173,6 +173,12 @@ export class Call implements Disposable {
   /**
    * The answer in shared memory, again and again until {@linkcode release}. Nothing is copied.
    *
+   * Your own code may read the view: indexing, `for of`, `DataView`, `set`, `slice`. Do not pass it to a
+   * native function of the runtime, such as `TextDecoder`, `JSON`, `Blob`, `Response`, `crypto`, `zlib`
+   * or `WebAssembly`. Any participant can change the bytes while such a function reads them, which may
+   * crash the process. Use {@linkcode get}, {@linkcode getSync} or {@linkcode tryGet} instead, whose
+   * bytes are a private copy, or `view().slice()`.
+   *
    * @example
    * ```ts
    * import { Client, Server } from "@tandem/ipc";

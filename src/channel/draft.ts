@@ -90,6 +90,11 @@ export class Draft implements Disposable {
   /**
    * The request's place in shared memory, of exactly the length that was asked for; what is in it at
    * first is undefined. Once the draft is used its content is undefined again.
+   *
+   * Write to it with your own code, `set` or `fill`. A native function that only writes, such as
+   * `readSync`, may fill it. Do not pass it to a native function that reads it, such as `TextDecoder`,
+   * `crypto` or `zlib`: any participant can change the bytes meanwhile, which may crash the process.
+   * Pass `bytes.slice()`, or what you filled it from.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#bytes;

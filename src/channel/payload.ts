@@ -28,8 +28,12 @@ export type Payload = ArrayBufferView | ArrayBufferLike | string;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-/** Short strings are encoded here instead of in a new array each time. */
+/** Short strings are encoded and decoded here instead of in a new array each time. */
 const scratch: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);
+/** The front of it that was decoded last. */
+let decodable: Uint8Array<ArrayBuffer> = scratch;
+/** Up to so many bytes a loop copies faster than `set`. */
+const loopBytesMax = 32;
 /** UTF-8 takes at most three bytes for a unit of UTF-16. */
 const scratchUnits: number = scratch.byteLength / 3 | 0;
 
@@ -95,7 +99,17 @@ export function copyEncoded(): Uint8Array {
   return encoded.bytes.slice(0, encoded.length);
 }
 
-/** The text of bytes from shared memory. */
+/**
+ * The text of bytes from shared memory.
+ *
+ * The decoder gets a copy. It measures the text first and converts it second, so bytes that another
+ * process changes in between would make it write beyond its memory.
+ */
 export function decodeText(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
+  const { byteLength } = bytes;
+  if (byteLength > scratch.byteLength) return decoder.decode(bytes.slice());
+  if (byteLength > loopBytesMax) scratch.set(bytes);
+  else for (let index = 0; index < byteLength; index++) scratch[index] = bytes[index]!;
+  if (decodable.byteLength !== byteLength) decodable = scratch.subarray(0, byteLength);
+  return decoder.decode(decodable);
 }

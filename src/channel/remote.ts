@@ -103,7 +103,10 @@ function safeText(value: unknown): string {
   return attempt(() => String(value)) ?? "an error that has no text";
 }
 
-/** The error that was sent. The bytes are another process's and may be anything. */
+/**
+ * The error that was sent. The bytes are another process's and may be anything, but no other process
+ * may be able to change them while they are read: give a copy.
+ */
 export function decodeError(bytes: Uint8Array): RemoteError {
   return new RemoteError(fromWire(parse(new TextDecoder().decode(bytes)), 0));
 }

@@ -80,8 +80,15 @@ export class ServerRequest {
   }
 
   /**
-   * The request in shared memory, valid until reply, fail or close; `slice()` it to keep it. All views
-   * share one `ArrayBuffer`: respect `byteOffset`, and never transfer `buffer`.
+   * The request in shared memory, valid until reply, fail or close. All views share one
+   * `ArrayBuffer`: respect `byteOffset`, and never transfer `buffer`.
+   *
+   * Your own code may read the view: indexing, `for of`, `DataView`, typed arrays, `set`, `slice`. Do
+   * not pass it to a native function of the runtime, such as `TextDecoder`, `JSON`, `Blob`,
+   * `Response`, `Buffer.toString`, `crypto`, `zlib` or `WebAssembly`. Any participant can change the
+   * bytes while such a function reads them, which may crash the process, and functions that work in
+   * another thread may still read when the view is no longer valid. Use {@linkcode copy},
+   * {@linkcode text} or {@linkcode json} instead.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -92,13 +99,38 @@ export class ServerRequest {
     return this.#bytes = channel.memory.request(this.#slot, this.#length);
   }
 
+  /**
+   * A private copy of the request, which stays valid and which no other process can change. It may be
+   * passed to any function of the runtime.
+   *
+   * @example Hash a request
+   * ```ts
+   * import { createHash } from "node:crypto";
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   *
+   * using server = Server.anonymous();
+   * using client = Client.fromFd(server.fd);
+   * using call = client.sendSync(new Uint8Array(1_000));
+   *
+   * const request = server.tryReceive()!;
+   * request.reply(createHash("sha256").update(request.copy()).digest());
+   * assertEquals(call.getSync().byteLength, 32);
+   * ```
+   *
+   * @throws {TandemError} `CLOSED`
+   */
+  copy(): Uint8Array<ArrayBuffer> {
+    return this.bytes.slice();
+  }
+
   /** Whether the client sent a string. */
   get isText(): boolean {
     return (this.#flags & requestText) !== 0;
   }
 
   /**
-   * The request as text, its bytes being UTF-8.
+   * The request as text, its bytes being UTF-8. It is decoded from a private copy.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -107,7 +139,7 @@ export class ServerRequest {
   }
 
   /**
-   * The request parsed as JSON.
+   * The request parsed as JSON, from a private copy.
    *
    * @throws {SyntaxError} when it is none
    * @throws {TandemError} `CLOSED`
@@ -172,7 +204,9 @@ export class ServerRequest {
 
   /**
    * Response memory, to be filled in place and handed to {@linkcode reply}, which then copies
-   * nothing.
+   * nothing. It is shared as {@linkcode bytes} is: write to it with your own code, `set` or `fill`. A
+   * native function that only writes, such as `readSync`, may fill it. Do not pass it to one that reads
+   * it back.
    *
    * @example
    * ```ts

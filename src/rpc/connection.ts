@@ -26,7 +26,7 @@ import {
   readParcel,
   withMessage,
 } from "./message.ts";
-import { type CallOptions, checkEndOptions, type ConnectOptions } from "./options.ts";
+import { type CallOptions, checkEndOptions, type ConnectOptions, type Limits } from "./options.ts";
 import { readAnnouncement } from "./peer.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import { isRepeatable, retried } from "./retry.ts";
@@ -59,7 +59,7 @@ export class Connection {
   readonly #target: string;
   readonly #options: ConnectOptions;
   readonly #errorClasses: ErrorClasses;
-  readonly #maxMessageBytes: number;
+  readonly #limits: Limits;
   #line: Line | null = null;
   #opening: Opening | null = null;
   readonly #closing: AbortController = new AbortController();
@@ -67,7 +67,7 @@ export class Connection {
   constructor(target: string, options: ConnectOptions) {
     this.#target = target;
     this.#options = options;
-    this.#maxMessageBytes = checkEndOptions(options);
+    this.#limits = checkEndOptions(options);
     this.#errorClasses = new ErrorClasses(options.errors);
   }
 
@@ -201,7 +201,7 @@ export class Connection {
   }
 
   #take(client: Client): Line {
-    const endpoint = new Endpoint(client, this.#errorClasses, this.#maxMessageBytes, "generator");
+    const endpoint = new Endpoint(client, this.#errorClasses, this.#limits, "generator");
     return this.#line = { client, endpoint };
   }
 

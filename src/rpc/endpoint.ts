@@ -26,6 +26,7 @@ import {
   type Reading,
   sealMessage,
 } from "./message.ts";
+import type { Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
 import { Peer } from "./peer.ts";
 
@@ -36,8 +37,8 @@ export type Claim = "call" | "receiver";
 
 export class Endpoint {
   readonly errorClasses: ErrorClasses;
-  /** The longest message that is sent or taken, in bytes. */
-  readonly maxMessageBytes: number;
+  /** Of messages that are sent or taken. */
+  readonly limits: Limits;
   readonly #main: ChannelHandle;
   #host: Host | null = null;
   readonly #peers: Map<string, Peer> = new Map();
@@ -51,12 +52,12 @@ export class Endpoint {
   constructor(
     main: ChannelHandle,
     errorClasses: ErrorClasses,
-    maxMessageBytes: number,
+    limits: Limits,
     readableAs: "readable" | "generator",
   ) {
     this.#main = main;
     this.errorClasses = errorClasses;
-    this.maxMessageBytes = maxMessageBytes;
+    this.limits = limits;
     this.#reads = new Reads(this, readableAs === "readable");
   }
 
@@ -91,10 +92,11 @@ export class Endpoint {
 
   /** @throws {TandemError} `TOO_LARGE` for what is longer than this side allows */
   checkLength(length: number, verb: string): void {
-    if (length <= this.maxMessageBytes) return;
+    const { maxMessageBytes } = this.limits;
+    if (length <= maxMessageBytes) return;
     throw new TandemError(
       "TOO_LARGE",
-      `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${this.maxMessageBytes}; ` +
+      `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${maxMessageBytes}; ` +
         "raise it, or use a stream",
     );
   }
@@ -111,6 +113,7 @@ export class Endpoint {
 /** Streams and parcels that one message refers to. */
 export class Writes implements MessageHooks {
   readonly errorClasses: ErrorClasses;
+  readonly maxTreeBytes: number;
   readonly #endpoint: Endpoint;
   readonly #claim: Claim;
   readonly #call: CallContext | undefined;
@@ -121,6 +124,7 @@ export class Writes implements MessageHooks {
     this.#claim = claim;
     this.#call = call;
     this.errorClasses = endpoint.errorClasses;
+    this.maxTreeBytes = endpoint.limits.maxTreeBytes;
   }
 
   addStream(kind: StreamKind, stream: object): number {
@@ -143,6 +147,7 @@ export class Writes implements MessageHooks {
       encoder.text(this.#endpoint.host.name);
       all |= hasHost;
     }
+    encoder.checkTree();
     sealMessage(encoder, kind, all);
     const total = messageBytes(encoder);
     if (total <= max) return;
@@ -176,6 +181,7 @@ export class Writes implements MessageHooks {
 /** Streams that the message being read refers to. */
 export class Reads implements DecodeHooks {
   readonly errorClasses: ErrorClasses;
+  readonly maxTreeBytes: number;
   readonly #endpoint: Endpoint;
   readonly #makesReadable: boolean;
   #streams: { readonly id: number; readonly stream: InStream }[] = [];
@@ -183,6 +189,7 @@ export class Reads implements DecodeHooks {
   constructor(endpoint: Endpoint, makesReadable: boolean) {
     this.#endpoint = endpoint;
     this.#makesReadable = makesReadable;
+    this.maxTreeBytes = endpoint.limits.maxTreeBytes;
     this.errorClasses = endpoint.errorClasses;
   }
 

@@ -12,6 +12,7 @@
 import type { Blobs, DecodeHooks } from "./codec/decoder.ts";
 import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
+import { treeTooLarge } from "./codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -188,7 +189,7 @@ export function readInPlace({ blobs }: Reading): void {
  * Begins to read a message.
  *
  * @param isPrivate no other process can write to `message` while it is read
- * @throws {TandemError} `CORRUPT`; `INCOMPATIBLE` when another version of the package sent it
+ * @throws {TandemError} `CORRUPT`; `TOO_LARGE`; `INCOMPATIBLE` when another version of the package sent it
  */
 export function readMessage(
   hooks: DecodeHooks,
@@ -197,15 +198,16 @@ export function readMessage(
 ): Reading {
   const { byteLength } = message;
   if (byteLength < headerBytes) throw corrupt(`${byteLength} bytes are no message`);
+  const treeEnd = treeEndOf(message);
+  if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
+  if (treeEnd > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
   let bytes = message;
-  let treeEnd = byteLength;
   if (!isPrivate) {
-    treeEnd = treeEndOf(message);
-    if (treeEnd > byteLength || treeEnd < headerBytes) throw corrupt("it ends early");
     // What is believed must not change while it is read.
     if (treeEnd > scratch.byteLength) scratch = new Uint8Array(treeEnd);
     bytes = scratch;
     bytes.set(treeEnd === byteLength ? message : message.subarray(0, treeEnd));
+    if (treeEndOf(bytes) !== treeEnd) throw corrupt("it ends early");
   }
   const version = bytes[0]!;
   if (version !== wireVersion) {
@@ -215,12 +217,8 @@ export function readMessage(
         `package needs ${wireVersion}; let both sides run the same version`,
     );
   }
-  const end = treeEndOf(bytes);
-  if (isPrivate ? end > byteLength || end < headerBytes : end !== treeEnd) {
-    throw corrupt("it ends early");
-  }
-  const blobs = end === byteLength ? noBlobs : new BlobsBehind(message, end);
-  decoder.begin(hooks, bytes, headerBytes, end, blobs);
+  const blobs = treeEnd === byteLength ? noBlobs : new BlobsBehind(message, treeEnd);
+  decoder.begin(hooks, bytes, headerBytes, treeEnd, blobs);
   reading.kind = bytes[1]!;
   reading.flags = bytes[2]!;
   reading.blobs = blobs;

@@ -6,6 +6,7 @@
 import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
 import { checkTimeout, checkWhole, describe } from "../channel/options.ts";
 import type { ErrorClass } from "./codec/error_classes.ts";
+import { treeBytesDefault } from "./codec/tree_budget.ts";
 import type { CallRecord } from "./hooks.ts";
 
 /** Options that both sides of a connection have. */
@@ -27,6 +28,15 @@ export interface EndOptions {
    * @default {1073741824}
    */
   maxMessageBytes?: number;
+  /**
+   * What the values of one message may take, in bytes, up to 1 GiB. Byte arrays of 1 KiB or more are not
+   * counted; each object, array, date and so on counts 16 bytes beside its own, an error 128 and a stream
+   * 1 KiB. Decoding 16 MiB takes up to a second and 0.5 GB of memory; more takes more in proportion.
+   * Senders and receivers both check it, so raise it on both sides.
+   *
+   * @default {16777216}
+   */
+  maxTreeBytes?: number;
   /** Told of every call when it has ended, for logs and metrics. */
   onCall?: (call: CallRecord) => void;
 }
@@ -93,20 +103,32 @@ export interface CallOptions extends WaitOptions {
 export interface ConnectOptions extends CallOptions, EndOptions {}
 
 const messageBytesMax = 2 ** 30;
+/** For messages that every connection needs, such as errors. */
+const treeBytesMin = 2 ** 12;
+
+/** How long messages may be. */
+export interface Limits {
+  readonly maxMessageBytes: number;
+  readonly maxTreeBytes: number;
+}
 
 /** @throws {RangeError} {TypeError} for what cannot be */
-export function checkEndOptions(options: EndOptions): number {
+export function checkEndOptions(options: EndOptions): Limits {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
-  const { maxMessageBytes = messageBytesMax, version, onCall } = options;
+  const { maxMessageBytes = messageBytesMax, maxTreeBytes = treeBytesDefault } = options;
+  const { version, onCall } = options;
   if (version !== undefined && typeof version !== "string") {
     throw new TypeError(`Cannot use ${describe(version)} as version: give a string`);
   }
   if (onCall !== undefined && typeof onCall !== "function") {
     throw new TypeError(`Cannot use ${describe(onCall)} as onCall: give a function`);
   }
-  return checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax);
+  return {
+    maxMessageBytes: checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax),
+    maxTreeBytes: checkWhole(maxTreeBytes, "maxTreeBytes", treeBytesMin, messageBytesMax),
+  };
 }
 
 /** @throws {RangeError} {TypeError} for what cannot be */

@@ -3,12 +3,16 @@
  *
  * @module
  */
+import { onAbort } from "../channel/call_waits.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
+import { assemblies, type Assembly } from "./assemblies.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
+import { blobBytesMin } from "./codec/tags.ts";
+import { treeTooLarge } from "./codec/tree_budget.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { InStream, StreamTerms } from "./in_stream.ts";
 import {
@@ -30,6 +34,12 @@ type Result = IteratorResult<unknown, unknown>;
 export interface Parcel {
   readonly tree: Bytes;
   readonly blobs: readonly Bytes[];
+}
+
+/** What ends the fetching of a long message. */
+interface Terms {
+  readonly deadline: number;
+  readonly assembly: Assembly;
 }
 
 /** Memory for what is said to come is taken in such steps, each twice the one before. */
@@ -126,22 +136,36 @@ export class Peer {
   /**
    * Fetches a long message, of which `reading` has read the announcement.
    *
-   * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows
+   * @param options `timeout` is for all of it, not for each part
+   * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `BUSY` when its sender is
+   * silent while others need the memory
    */
   async fetch(
     { id, count, treeBytes, totalBytes }: Announcement,
-    options: SendOptions,
+    { timeout = Infinity, signal }: SendOptions,
   ): Promise<Parcel> {
+    const { limits } = this.#endpoint;
     this.#endpoint.checkLength(totalBytes, "take");
+    if (treeBytes > limits.maxTreeBytes) throw treeTooLarge("take", limits.maxTreeBytes);
+    // Each byte array takes six bytes of the tree, and is not worth a place of its own if it is short.
+    if (count * 6 > treeBytes || count * blobBytesMin > totalBytes) {
+      throw corrupt("a long message has impossible parts");
+    }
+    const assembly = assemblies.begin();
+    const terms: Terms = {
+      deadline: performance.now() + timeout,
+      assembly,
+    };
+    if (signal?.aborted) assembly.end(signal.reason);
+    const stopListening = signal && onAbort(signal, () => assembly.end(signal.reason));
     let left = totalBytes;
     const take = async (index: number, length: number) => {
       left -= length;
       if (left < 0) throw corrupt("a long message is longer than it said");
-      return await this.#fetchPart(id, index, length, options);
+      return await this.#fetchPart(id, index, length, terms);
     };
     try {
-      if (count * 4 > totalBytes) throw corrupt("a long message has impossible parts");
-      const lengths = await this.#fetchPart(id, 0, count * 4, options);
+      const lengths = await this.#fetchPart(id, 0, count * 4, terms);
       const view = new DataView(lengths.buffer);
       const tree = await take(1, treeBytes);
       const blobs: Bytes[] = [];
@@ -150,24 +174,23 @@ export class Peer {
       }
       return { tree, blobs };
     } finally {
+      stopListening?.();
+      // Ends what is still asked for when a part has failed.
+      assembly.end();
       this.drop(id);
     }
   }
 
   /** Fetches one of the byte strings of a long message, several parts of it at once. */
-  async #fetchPart(
-    id: number,
-    index: number,
-    length: number,
-    options: SendOptions,
-  ): Promise<Bytes> {
+  async #fetchPart(id: number, index: number, length: number, terms: Terms): Promise<Bytes> {
     let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
     let next = 0;
     const lane = async () => {
       while (next < length) {
         const offset = next;
         next += partBytes;
-        await this.#fetchRange(id, index, offset, options, (part) => {
+        await terms.assembly.ask(terms.deadline);
+        await this.#fetchRange(id, index, offset, terms, (part) => {
           if (part.byteLength !== Math.min(partBytes, length - offset)) {
             throw corrupt("a part of a long message has another length");
           }
@@ -181,7 +204,7 @@ export class Peer {
         });
       }
     };
-    await Promise.all(Array.from({ length: lanes }, lane));
+    await Promise.all(Array.from({ length: Math.min(lanes, Math.ceil(length / partBytes)) }, lane));
     return bytes;
   }
 
@@ -189,13 +212,14 @@ export class Peer {
     id: number,
     index: number,
     offset: number,
-    options: SendOptions,
+    { deadline, assembly }: Terms,
     take: (part: Bytes) => void,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const reader: AnswerReader = {
         read: (part) => {
           try {
+            assembly.arrived(part.byteLength);
             take(part);
             resolve();
           } catch (error) {
@@ -210,7 +234,10 @@ export class Peer {
         encoder.unsigned(index);
         encoder.unsigned(offset);
       };
-      this.#send(Kind.part, write, options, reader, false);
+      const timeout = Math.max(0, deadline - performance.now());
+      const { signal } = assembly;
+      this.#send(Kind.part, write, { timeout, signal }, reader, false);
+      assembly.asked();
     });
   }
 

@@ -11,6 +11,12 @@ import { markRaw } from "./interface.ts";
  * what is to be kept, and never transfer a `buffer`. A byte array that it returns is copied once, into
  * the answer, as always.
  *
+ * The method's own code may read such a view. It must not pass the view to a native function of the
+ * runtime, such as `TextDecoder`, `Blob`, `Response`, `crypto`, `zlib` or `WebAssembly`: any
+ * participant of the channel can change the bytes while that function reads them, which may crash the
+ * process. Pass `bytes.slice()` there, or leave `raw` out: then the method gets a copy anyway. Typed
+ * arrays other than `Uint8Array` and a `DataView` are always copies.
+ *
  * @example
  * ```ts
  * import { connect, raw, serve } from "@tandem/ipc";

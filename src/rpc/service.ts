@@ -27,7 +27,7 @@ import {
   readParcel,
   withMessage,
 } from "./message.ts";
-import { channelOptions, checkEndOptions, type ServiceOptions } from "./options.ts";
+import { channelOptions, checkEndOptions, type Limits, type ServiceOptions } from "./options.ts";
 import { type Parcel, readAnnouncement } from "./peer.ts";
 import { codeOfRefusal, replyMessage } from "./replies.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
@@ -75,7 +75,7 @@ export class Service implements AsyncDisposable {
     server: Server,
     methods: ReadonlyMap<string, Offered>,
     options: ServiceOptions,
-    maxMessageBytes: number,
+    limits: Limits,
     errorClasses: ErrorClasses,
   ) {
     const { version, onCall, concurrency = server.slots } = options;
@@ -84,7 +84,7 @@ export class Service implements AsyncDisposable {
     this.#version = version;
     this.#onCall = onCall;
     this.#gate = new Gate(concurrency);
-    this.#endpoint = new Endpoint(server, errorClasses, maxMessageBytes, "readable");
+    this.#endpoint = new Endpoint(server, errorClasses, limits, "readable");
     prepareContexts();
     this.finished = this.#run();
     // Who asks is told; nobody has to.
@@ -398,7 +398,7 @@ export function serve<Api extends object>(
   api: Api,
   options: ServiceOptions = {},
 ): Service {
-  const maxMessageBytes = checkEndOptions(options);
+  const limits = checkEndOptions(options);
   const methods = offeredMethods(api);
   const errorClasses = new ErrorClasses(options.errors);
   const { concurrency } = options;
@@ -406,5 +406,5 @@ export function serve<Api extends object>(
     checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
   }
   const server = Server.open(target, channelOptions(options));
-  return new Service(server, methods, options, maxMessageBytes, errorClasses);
+  return new Service(server, methods, options, limits, errorClasses);
 }

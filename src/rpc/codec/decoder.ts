@@ -5,17 +5,22 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
+import { chunkEntries, Effort, unwatchedMax } from "./effort.ts";
 import type { ErrorClasses } from "./error_classes.ts";
 import { makeError, setHidden } from "./error_values.ts";
 import type { StreamKind } from "./encoder.ts";
+import { RegExpBudget } from "./regexp_budget.ts";
 import { depthMax, Tag, viewClasses } from "./tags.ts";
 import { decodeText } from "./text.ts";
+import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What the values around the decoder need of it. */
 export interface DecodeHooks {
   readonly errorClasses: ErrorClasses;
+  /** What the values of a message may cost; see `tree_budget.ts`. */
+  readonly maxTreeBytes: number;
   /** A stream that the sender has. Without it streams cannot come from there. */
   openStream?(kind: StreamKind, id: number): object;
 }
@@ -68,11 +73,18 @@ export class Decoder {
   /** Everything with an identity, in the order in which it came. */
   readonly #met: unknown[] = [];
   #depth = 0;
+  /** So many of those there may be. */
+  #metMax = 0;
+  readonly #effort = new Effort();
+  readonly #regExps = new RegExpBudget();
   /** Of the last error that was decoded. */
   #errorType = "";
   #errorProperties: Record<string, unknown> = {};
 
-  /** Begins a message that lies from `begin` to `end`. Nobody else may write to `bytes`. */
+  /**
+   * Begins a message of which `end` bytes are header and tree; the tree begins at `begin`. No other
+   * process may be able to write to `bytes`.
+   */
   begin(hooks: DecodeHooks, bytes: Bytes, begin: number, end: number, blobs: Blobs): void {
     if (this.#bytes !== bytes) {
       this.#bytes = bytes;
@@ -83,6 +95,9 @@ export class Decoder {
     this.#blobs = blobs;
     this.#hooks = hooks;
     this.#depth = 0;
+    this.#metMax = Math.floor((hooks.maxTreeBytes - end) / objectBytes);
+    this.#effort.reset();
+    this.#regExps.reset();
   }
 
   /** Forgets the message. */
@@ -168,7 +183,8 @@ export class Decoder {
       case 1:
         return -1 - this.#number(byte);
       case 2:
-        return this.#met.push(null), this.#meet(this.#byteString(byte).slice());
+        this.#meet(null);
+        return this.#met[this.#met.length - 1] = this.#byteString(byte).slice();
       case 3:
         return this.#text(byte);
       case 4:
@@ -207,7 +223,7 @@ export class Decoder {
         return this.#codeUnits();
     }
     // Everything else has an identity. Its number is taken before what is in it is read.
-    const place = this.#met.push(null) - 1;
+    const place = this.#meet(null);
     switch (tag) {
       case Tag.date:
         return this.#met[place] = new Date(this.#plainNumber());
@@ -239,10 +255,17 @@ export class Decoder {
     return this.#met[place] = new view(buffer);
   }
 
-  /** Fills the place that was taken last. */
-  #meet<T>(value: T): T {
-    this.#met[this.#met.length - 1] = value;
-    return value;
+  /** Takes the next place, for `value`, or for what will be made. */
+  #meet(value: unknown): number {
+    const place = this.#met.push(value) - 1;
+    if (place >= this.#metMax) throw treeTooLarge("take", this.#hooks!.maxTreeBytes);
+    return place;
+  }
+
+  /** What is made next costs as much as so many objects. */
+  #charge(objects: number): void {
+    this.#metMax -= objects - 1;
+    if (this.#met.length > this.#metMax) throw treeTooLarge("take", this.#hooks!.maxTreeBytes);
   }
 
   #reference(): unknown {
@@ -256,7 +279,7 @@ export class Decoder {
   #array(byte: number): unknown[] {
     const count = this.#count(byte, 1);
     const values: unknown[] = [];
-    this.#met.push(values);
+    this.#meet(values);
     this.#descend();
     for (let left = count; left > 0; left--) values.push(this.#item());
     this.#depth -= 1;
@@ -264,23 +287,44 @@ export class Decoder {
   }
 
   #properties(object: Record<string, unknown>, byte: number): unknown {
-    this.#met.push(object);
+    this.#meet(object);
     return this.#fill(object, byte);
   }
 
   #fill<T extends object>(object: T, byte: number): T {
     this.#descend();
-    for (let left = this.#count(byte, 2); left > 0; left--) {
-      const key = this.#key();
-      const value = this.#item();
-      if (key === "__proto__") {
-        // Assigned, it would be the prototype.
-        const property = { value, writable: true, enumerable: true, configurable: true };
-        Object.defineProperty(object, key, property);
-      } else (object as Record<string, unknown>)[key] = value;
+    const count = this.#count(byte, 2);
+    if (count > unwatchedMax) {
+      this.#insertPairs(count, () => this.#key(), (key, value) => setProperty(object, key, value));
+    } else {
+      for (let left = count; left > 0; left--) {
+        const key = this.#key();
+        setProperty(object, key, this.#item());
+      }
     }
     this.#depth -= 1;
     return object;
+  }
+
+  /** Inserts in chunks, which are timed, and whose keys and values are read before. */
+  #insertPairs<Key>(
+    count: number,
+    readKey: () => Key,
+    insert: (key: Key, value: unknown) => void,
+  ): void {
+    const keys: Key[] = [];
+    const values: unknown[] = [];
+    for (let left = count; left > 0;) {
+      const chunk = Math.min(left, chunkEntries);
+      for (let index = 0; index < chunk; index++) {
+        keys[index] = readKey();
+        values[index] = this.#item();
+      }
+      const begun = this.#effort.begin();
+      for (let index = 0; index < chunk; index++) insert(keys[index]!, values[index]);
+      this.#effort.end(begun, chunk);
+      left -= chunk;
+    }
   }
 
   #key(): string {
@@ -299,9 +343,14 @@ export class Decoder {
 
   #map(map: Map<unknown, unknown>): Map<unknown, unknown> {
     this.#descend();
-    for (let left = this.#count(this.#mapByte(), 2); left > 0; left--) {
-      const key = this.#item();
-      map.set(key, this.#item());
+    const count = this.#count(this.#mapByte(), 2);
+    if (count > unwatchedMax) {
+      this.#insertPairs(count, () => this.#item(), (key, value) => map.set(key, value));
+    } else {
+      for (let left = count; left > 0; left--) {
+        const key = this.#item();
+        map.set(key, this.#item());
+      }
     }
     this.#depth -= 1;
     return map;
@@ -311,9 +360,24 @@ export class Decoder {
     const byte = this.#byte();
     if (byte >> 5 !== 4) throw corrupt("a set is missing");
     this.#descend();
-    for (let left = this.#count(byte, 1); left > 0; left--) set.add(this.#item());
+    const count = this.#count(byte, 1);
+    if (count > unwatchedMax) this.#insertItems(set, count);
+    else for (let left = count; left > 0; left--) set.add(this.#item());
     this.#depth -= 1;
     return set;
+  }
+
+  /** As {@linkcode #insertPairs}. */
+  #insertItems(set: Set<unknown>, count: number): void {
+    const items: unknown[] = [];
+    for (let left = count; left > 0;) {
+      const chunk = Math.min(left, chunkEntries);
+      for (let index = 0; index < chunk; index++) items[index] = this.#item();
+      const begun = this.#effort.begin();
+      for (let index = 0; index < chunk; index++) set.add(items[index]);
+      this.#effort.end(begun, chunk);
+      left -= chunk;
+    }
   }
 
   #pair(): void {
@@ -339,6 +403,7 @@ export class Decoder {
 
   #error(place: number): Error {
     if (this.#byte() !== 0x86) throw corrupt("an error is missing");
+    this.#charge(errorObjects);
     const [type, name, message] = [this.#plainText(), this.#plainText(), this.#plainText()];
     const { errorClasses } = this.#hooks!;
     const error = makeError(type, name, message, this.#plainText(), errorClasses);
@@ -378,12 +443,15 @@ export class Decoder {
     const [kind, id] = [this.#length(), this.#length()];
     const hooks = this.#hooks;
     if (!hooks?.openStream || kind > 1) throw corrupt("there is a stream where none can be");
+    this.#charge(streamObjects);
     return hooks.openStream(kind as StreamKind, id);
   }
 
   #regExp(): RegExp {
     this.#pair();
     const source = this.#plainText();
+    const reason = this.#regExps.take(source);
+    if (reason !== null) throw corrupt(reason);
     return new RegExp(source, this.#plainText());
   }
 
@@ -433,7 +501,7 @@ export class Decoder {
     // What a bigint can be at all.
     if (bytes.byteLength > 2 ** 24) throw corrupt("a bigint is too long");
     let hex = "0x0";
-    for (const byte of bytes) hex += byte.toString(16).padStart(2, "0");
+    for (let at = 0; at < bytes.byteLength; at++) hex += hexOfByte[bytes[at]!]!;
     return BigInt(hex);
   }
 
@@ -494,6 +562,19 @@ export class Decoder {
   #descend(): void {
     if (this.#depth++ >= depthMax) throw corrupt(`it is nested deeper than ${depthMax}`);
   }
+}
+
+const hexOfByte: readonly string[] = Array.from(
+  { length: 256 },
+  (_, byte) => byte.toString(16).padStart(2, "0"),
+);
+
+function setProperty(object: object, key: string, value: unknown): void {
+  if (key === "__proto__") {
+    // Assigned, it would be the prototype.
+    const property = { value, writable: true, enumerable: true, configurable: true };
+    Object.defineProperty(object, key, property);
+  } else (object as Record<string, unknown>)[key] = value;
 }
 
 /** Whatever the runtime says of hostile bytes: no UTF-8, no regular expression, no date. */

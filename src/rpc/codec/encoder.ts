@@ -7,13 +7,17 @@ import { TandemError } from "../../errors.ts";
 import { describe } from "../../channel/options.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
+import { RegExpBudget } from "./regexp_budget.ts";
 import { blobBytesMin, depthMax, Tag, viewTags } from "./tags.ts";
+import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** What the values around the encoder need of it. */
 export interface EncodeHooks {
   readonly errorClasses: ErrorClasses;
+  /** What the values of a message may cost; see `tree_budget.ts`. */
+  readonly maxTreeBytes: number;
   /** Takes charge of a stream and says its number. Without it streams cannot be sent. */
   addStream?(kind: StreamKind, stream: object): number;
 }
@@ -48,6 +52,10 @@ export class Encoder {
   #written: Bytes = this.bytes;
   #hooks: EncodeHooks | null = null;
   #isGuarded = false;
+  #maxTreeBytes = 0;
+  /** What is beyond one object for each. */
+  #extraObjects = 0;
+  readonly #regExps = new RegExpBudget();
   /** Everything with an identity, in the order in which it was met. */
   readonly #met: object[] = [];
   #places: Map<object, number> | null = null;
@@ -67,7 +75,18 @@ export class Encoder {
   /** Begins a message after `header` bytes that the caller writes itself. */
   begin(hooks: EncodeHooks, header: number): void {
     this.#hooks = hooks;
+    this.#maxTreeBytes = hooks.maxTreeBytes;
     this.length = header;
+  }
+
+  /** What the header and the values cost the receiver; see `tree_budget.ts`. */
+  get treeCost(): number {
+    return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
+  }
+
+  /** @throws {TandemError} `TOO_LARGE` when the values cost more than they may */
+  checkTree(): void {
+    if (this.treeCost > this.#maxTreeBytes) throw treeTooLarge("send", this.#maxTreeBytes);
   }
 
   /** Forgets the message and everything that it refers to. */
@@ -79,6 +98,8 @@ export class Encoder {
     if (this.#met.length > 0) this.#met.length = 0;
     if (this.#path.length > 0) this.#path.length = 0;
     this.blobBytes = 0;
+    this.#extraObjects = 0;
+    this.#regExps.reset();
     if (this.bytes.byteLength <= bytesKept) return;
     this.bytes = new Uint8Array(bytesAtFirst);
     this.#view = new DataView(this.bytes.buffer);
@@ -235,6 +256,8 @@ export class Encoder {
     if (value instanceof RegExp) {
       this.#tag(Tag.regExp);
       this.#head(0x80, 2);
+      const reason = this.#regExps.take(value.source);
+      if (reason !== null) throw this.#refusal(reason);
       this.text(value.source);
       return this.text(value.flags);
     }
@@ -352,6 +375,7 @@ export class Encoder {
       throw this.#refusal("it is a stream, and streams cannot be sent from here");
     }
     const id = hooks.addStream(kind, stream);
+    this.#extraObjects += streamObjects - 1;
     this.#tag(Tag.stream);
     this.#head(0x80, 2);
     this.#head(0, kind);
@@ -370,6 +394,7 @@ export class Encoder {
   error(error: Error, depth: number): void {
     const parts = errorParts(error, this.#hooks!.errorClasses);
     this.#tag(Tag.error);
+    this.#extraObjects += errorObjects - 1;
     this.#head(0x80, 6);
     this.text(parts.type);
     this.text(parts.name);
@@ -411,6 +436,7 @@ export class Encoder {
   /** False: it cannot be sent, and nothing of it has been written. */
   #attempt(write: () => void): boolean {
     const { length, blobBytes } = this;
+    const extraObjects = this.#extraObjects;
     const [met, blobs, path] = [this.#met.length, this.blobs.length, this.#path.length];
     const wasGuarded = this.#isGuarded;
     // A stream that was added could not be taken back.
@@ -421,6 +447,7 @@ export class Encoder {
     } catch {
       this.length = length;
       this.blobBytes = blobBytes;
+      this.#extraObjects = extraObjects;
       this.#met.length = met;
       this.#places = null;
       this.blobs.length = blobs;
@@ -467,14 +494,11 @@ export class Encoder {
   }
 
   #grow(count: number): void {
-    const wanted = Math.max(this.length + count, this.bytes.byteLength * 2);
-    if (wanted > 2 ** 30 && this.length + count > 2 ** 30) {
-      throw new TandemError(
-        "TOO_LARGE",
-        "Cannot send a message whose values, long byte strings not counted, take more than 1 GiB: " +
-          "send it in pieces",
-      );
+    // Before there is more of it than can be sent.
+    if (this.length > this.#maxTreeBytes || this.length + count > 2 ** 30) {
+      throw treeTooLarge("send", Math.min(this.#maxTreeBytes, 2 ** 30));
     }
+    const wanted = Math.max(this.length + count, this.bytes.byteLength * 2);
     const bytes = new Uint8Array(Math.min(wanted, 2 ** 30));
     bytes.set(this.bytes.subarray(0, this.length));
     this.bytes = bytes;

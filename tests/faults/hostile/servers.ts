@@ -23,7 +23,7 @@ class Kept {
     for (const request of requests) {
       if (!request) continue;
       readAll(request.bytes);
-      request.text();
+      readAsText(request);
       this.#requests.push(request);
     }
     while (this.#requests.length > keptMax) this.answer();
@@ -37,6 +37,17 @@ class Kept {
     const request = this.#requests.shift();
     if (request) answer(request, this.#random);
   }
+}
+
+/** In every form, each of which hands a private copy to the runtime. */
+function readAsText(request: ServerRequest): void {
+  request.text();
+  try {
+    request.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  new TextDecoder().decode(request.copy());
 }
 
 function answer(request: ServerRequest, random: Random): void {

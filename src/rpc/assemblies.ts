@@ -1,0 +1,219 @@
+/**
+ * Bounds the memory for long messages that arrive in parts, over all connections and services of this
+ * thread. What counts is what has arrived, not what was announced.
+ *
+ * When the bound is reached, further parts are asked for only when other messages are complete. The
+ * oldest message always goes on, so that the messages cannot wait for each other. One whose sender
+ * stays silent for a second while others wait loses that privilege, and is refused if it holds memory:
+ * a stopped sender blocks nothing.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+
+/** Between two looks at who makes progress, while something waits. */
+const tickMilliseconds = 250;
+/** So many looks without progress make a silent sender: counted, since this process may have been stopped. */
+const silentTicks = 4;
+
+const bytesMax = 2 ** 30;
+
+interface Waiting {
+  readonly assembly: Assembly;
+  readonly deadline: number;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Assemblies {
+  /** Bytes of all messages together, and for each message four parts more. */
+  max: number;
+  /** In the order in which they began. */
+  readonly #all: Set<Assembly> = new Set();
+  #waiting: Waiting[] = [];
+  #used = 0;
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(max: number) {
+    this.max = max;
+  }
+
+  /** Bytes that have arrived of messages that are not complete. */
+  get used(): number {
+    return this.#used;
+  }
+
+  /** Parts that wait for memory. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
+  /** Begins to take a message. */
+  begin(): Assembly {
+    const assembly = new Assembly(this);
+    this.#all.add(assembly);
+    return assembly;
+  }
+
+  /** @ignore For assemblies. */
+  ask(assembly: Assembly, deadline: number): Promise<void> | undefined {
+    if (this.#mayGoOn(assembly)) return undefined;
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ assembly, deadline, resolve, reject });
+      this.#timer ??= setTimeout(() => this.#tick(), tickMilliseconds);
+    });
+  }
+
+  /** @ignore For assemblies. */
+  add(bytes: number): void {
+    this.#used += bytes;
+  }
+
+  /** @ignore For assemblies. */
+  remove(assembly: Assembly, bytes: number, reason: unknown): void {
+    this.#all.delete(assembly);
+    this.#used -= bytes;
+    this.#settle((waiting) => {
+      if (waiting.assembly !== assembly) return false;
+      waiting.reject(reason);
+      return true;
+    });
+    this.#wake();
+  }
+
+  #mayGoOn(assembly: Assembly): boolean {
+    return this.#used < this.max || assembly === this.#privileged();
+  }
+
+  /** The oldest one whose sender is not silent. */
+  #privileged(): Assembly | undefined {
+    for (const assembly of this.#all) if (!assembly.isSilent) return assembly;
+    return undefined;
+  }
+
+  #wake(): void {
+    if (this.#waiting.length === 0) return;
+    this.#settle((waiting) => {
+      if (!this.#mayGoOn(waiting.assembly)) return false;
+      waiting.resolve();
+      return true;
+    });
+  }
+
+  /** Takes out of the queue what `settles` says; without a queue there is no timer. */
+  #settle(settles: (waiting: Waiting) => boolean): void {
+    this.#waiting = this.#waiting.filter((waiting) => !settles(waiting));
+    if (this.#waiting.length > 0 || this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    for (const assembly of this.#all) assembly.forgiveSilence();
+  }
+
+  #tick(): void {
+    this.#timer = setTimeout(() => this.#tick(), tickMilliseconds);
+    const now = performance.now();
+    this.#settle(({ deadline, reject }) => {
+      if (deadline > now) return false;
+      reject(tooLate());
+      return true;
+    });
+    for (const assembly of this.#all) assembly.listen();
+    // One after the other, and only as many as it takes.
+    for (const assembly of this.#all) {
+      if (this.#used < this.max || this.#waiting.length === 0) break;
+      if (assembly.isSilent && assembly.held > 0) assembly.end(refused(assembly.held, this.max));
+    }
+    this.#wake();
+  }
+}
+
+/** One message that arrives in parts. */
+export class Assembly {
+  readonly #assemblies: Assemblies;
+  readonly #stop = new AbortController();
+  #held = 0;
+  #askedFor = 0;
+  #silence = 0;
+
+  /** @ignore Made by {@linkcode Assemblies.begin}. */
+  constructor(assemblies: Assemblies) {
+    this.#assemblies = assemblies;
+  }
+
+  /** Aborts when the message is complete, refused or given up: no further part is wanted. */
+  get signal(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Bytes that have arrived. */
+  get held(): number {
+    return this.#held;
+  }
+
+  get isSilent(): boolean {
+    return this.#silence >= silentTicks;
+  }
+
+  /**
+   * To be called before a part is asked for.
+   *
+   * @param deadline of `performance.now()`
+   * @returns what to wait for first, if anything
+   */
+  ask(deadline: number): Promise<void> | undefined {
+    this.#stop.signal.throwIfAborted();
+    return this.#assemblies.ask(this, deadline);
+  }
+
+  /** A part is being asked for. */
+  asked(): void {
+    this.#askedFor += 1;
+  }
+
+  /** A part has arrived. */
+  arrived(bytes: number): void {
+    this.#askedFor -= 1;
+    this.#silence = 0;
+    if (this.#stop.signal.aborted) return;
+    this.#held += bytes;
+    this.#assemblies.add(bytes);
+  }
+
+  /** @ignore For {@linkcode Assemblies}. */
+  listen(): void {
+    // One that waits for memory itself is not silent.
+    this.#silence = this.#askedFor > 0 ? this.#silence + 1 : 0;
+  }
+
+  /** @ignore For {@linkcode Assemblies}. */
+  forgiveSilence(): void {
+    this.#silence = 0;
+  }
+
+  /** Gives its memory back: the message is complete, or `reason` says why it never will be. */
+  end(reason?: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    this.#stop.abort(reason);
+    this.#assemblies.remove(this, this.#held, this.#stop.signal.reason);
+    this.#held = 0;
+  }
+}
+
+function refused(held: number, max: number): TandemError {
+  return new TandemError(
+    "BUSY",
+    `Cannot take a long message: its sender sent nothing for a second after ${held} bytes, and the ` +
+      `${max} bytes that this process has for messages in parts are used up; call again later`,
+  );
+}
+
+function tooLate(): TandemError {
+  return new TandemError(
+    "TIMEOUT",
+    "Cannot take a long message in time: the memory for messages in parts is used up by others; " +
+      "call again later, or send less at once",
+  );
+}
+
+/** Those of this thread. */
+export const assemblies: Assemblies = new Assemblies(bytesMax);

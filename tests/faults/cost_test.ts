@@ -1,0 +1,587 @@
+/**
+ * A message costs its receiver time and memory in proportion to its bytes, whatever is in it.
+ *
+ * Time is compared with what an array of small numbers of as many bytes takes in the same run.
+ */
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import process from "node:process";
+import { connect, serve, TandemError } from "../../mod.ts";
+import { chunkEntries, Effort } from "../../src/rpc/codec/effort.ts";
+import { Encoder } from "../../src/rpc/codec/encoder.ts";
+import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
+import { treeBytesDefault } from "../../src/rpc/codec/tree_budget.ts";
+import { endReading, Kind, readMessage } from "../../src/rpc/message.ts";
+import { collidingBigints, collidingDoubles } from "./collisions.ts";
+import { Random } from "./hostile/random.ts";
+import { size, tried } from "./size.ts";
+import { assertRejectsCode, newTarget, runtime, test } from "../harness.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const hooks = {
+  errorClasses: new ErrorClasses(),
+  maxTreeBytes: treeBytesDefault,
+  openStream: () => ({}),
+};
+
+/** Trees of hostile messages, made tag by tag. */
+class Tree {
+  #bytes: Bytes = new Uint8Array(2 ** 16);
+  #view = new DataView(this.#bytes.buffer);
+  length = 8;
+
+  #room(count: number): void {
+    if (this.length + count <= this.#bytes.byteLength) return;
+    this.#bytes = new Uint8Array(
+      this.#bytes.buffer.transfer(Math.max(this.#bytes.byteLength * 2, this.length + count)),
+    );
+    this.#view = new DataView(this.#bytes.buffer);
+  }
+
+  bytes(...bytes: readonly number[]): this {
+    this.#room(bytes.length);
+    for (const byte of bytes) this.#bytes[this.length++] = byte;
+    return this;
+  }
+
+  /** Major type and count, of CBOR. */
+  head(major: number, count: number): this {
+    if (count < 24) return this.bytes(major << 5 | count);
+    this.#room(5);
+    this.#bytes[this.length] = major << 5 | 26;
+    this.#view.setUint32(this.length + 1, count);
+    this.length += 5;
+    return this;
+  }
+
+  tag(tag: number): this {
+    return this.head(6, tag);
+  }
+
+  double(value: number): this {
+    this.#room(9);
+    this.#bytes[this.length] = 0xfb;
+    this.#view.setFloat64(this.length + 1, value);
+    this.length += 9;
+    return this;
+  }
+
+  text(text: string): this {
+    const bytes = new TextEncoder().encode(text);
+    this.head(3, bytes.byteLength).#room(bytes.byteLength);
+    this.#bytes.set(bytes, this.length);
+    this.length += bytes.byteLength;
+    return this;
+  }
+
+  bigint(value: bigint): this {
+    const hex = value.toString(16);
+    const digits = hex.padStart(hex.length + (hex.length & 1), "0");
+    this.tag(2).head(2, digits.length / 2);
+    for (let at = 0; at < digits.length; at += 2) {
+      this.bytes(parseInt(digits.slice(at, at + 2), 16));
+    }
+    return this;
+  }
+
+  get message(): Bytes {
+    this.#bytes.set([1, Kind.value, 0, 0]);
+    this.#view.setUint32(4, this.length, true);
+    return this.#bytes.slice(0, this.length);
+  }
+}
+
+/** An array of so many items, each written by `write`. */
+function repeated(count: number, write: (tree: Tree, index: number) => void): Bytes {
+  const tree = new Tree().head(4, count);
+  for (let index = 0; index < count; index++) write(tree, index);
+  return tree.message;
+}
+
+interface Outcome {
+  readonly milliseconds: number;
+  /** Null: it was decoded. */
+  readonly error: TandemError | null;
+}
+
+/** Decodes a message; whatever is wrong with it is told by a code. */
+function decode(message: Bytes, maxTreeBytes = treeBytesDefault): Outcome {
+  const begun = performance.now();
+  let error: unknown = null;
+  try {
+    readMessage({ ...hooks, maxTreeBytes }, message, false).decoder.value();
+  } catch (caught) {
+    error = caught;
+  } finally {
+    endReading();
+  }
+  const milliseconds = performance.now() - begun;
+  if (error === null) return { milliseconds, error };
+  assertInstanceOf(error, TandemError, String(error));
+  assert(["CORRUPT", "TOO_LARGE", "INCOMPATIBLE"].includes(error.code), String(error));
+  return { milliseconds, error };
+}
+
+/** How long an array of small numbers takes, for each byte; the quickest of several. */
+function baseline(): number {
+  const message = repeated(2 ** 20, (tree) => tree.bytes(7));
+  const times = Array.from({ length: 5 }, () => decode(message).milliseconds);
+  return Math.min(...times) / message.byteLength;
+}
+
+/** A thing that takes little time may take any multiple of it: a collection of garbage, for one. */
+const floorMilliseconds = 1_000;
+/** Times the baseline. An honest error, the costliest value for its bytes, takes 60 times. */
+const factorMax = 400;
+
+function assertCheap(what: string, message: Bytes, perByte: number): Outcome {
+  const outcome = decode(message);
+  const allowed = floorMilliseconds + factorMax * perByte * message.byteLength;
+  assert(
+    outcome.milliseconds <= allowed,
+    `${what}: ${outcome.milliseconds} ms for ${message.byteLength} bytes; an array of numbers takes ` +
+      `${perByte * message.byteLength} ms; ${outcome.error}`,
+  );
+  return outcome;
+}
+
+const error = (tree: Tree, type = "") =>
+  tree.tag(64005).head(4, 6).text(type).bytes(0x60, 0x60, 0x60, 0x80, 0xa0);
+
+/** Values that are small in a message and large in memory. */
+const amplified: Readonly<Record<string, (tree: Tree, index: number) => void>> = {
+  "small numbers": (tree) => tree.bytes(7),
+  "booleans": (tree) => tree.bytes(0xf5),
+  "empty objects": (tree) => tree.bytes(0xa0),
+  "empty arrays": (tree) => tree.bytes(0x80),
+  "empty byte strings": (tree) => tree.bytes(0x40),
+  "empty sets": (tree) => tree.tag(258).head(4, 0),
+  "empty maps": (tree) => tree.tag(259).head(5, 0),
+  "arrays of one item": (tree) => tree.bytes(0x81, 0),
+  "objects of one key": (tree, index) =>
+    tree.head(5, 1).text((index + 50_000).toString(36)).bytes(0),
+  "errors": (tree) => error(tree),
+  "exceptions": (tree) => error(tree, "DOMException"),
+  "references": (tree) => tree.tag(29).bytes(0),
+  "sparse arrays": (tree) => tree.tag(64004).bytes(0x82, 0, 0xa0),
+  "typed arrays": (tree) => tree.tag(86).bytes(0x40),
+  "views": (tree) => tree.tag(64002).bytes(0x40),
+  "buffers": (tree) => tree.tag(64001).bytes(0x40),
+  "dates": (tree) => tree.tag(64000).bytes(0),
+  "boxes": (tree) => tree.tag(64006).bytes(0),
+  "bigints": (tree) => tree.tag(2).bytes(0x41, 7),
+  "regular expressions": (tree) => tree.tag(21066).bytes(0x82, 0x60, 0x60),
+  "streams": (tree) => tree.tag(64008).bytes(0x82, 0, 0),
+  "short texts": (tree, index) => tree.text((index + 50_000).toString(36)),
+  "code units": (tree) => tree.tag(64003).bytes(0x42, 0, 0xd8),
+};
+
+/** Values without an identity; all others count as objects. */
+const plain: ReadonlySet<string> = new Set([
+  "small numbers",
+  "booleans",
+  "references",
+  "bigints",
+  "short texts",
+  "code units",
+]);
+
+/** As how many objects a value counts. */
+function objectsOf(what: string): number {
+  if (plain.has(what)) return 0;
+  return { "errors": 8, "exceptions": 8, "streams": 64 }[what] ?? 1;
+}
+
+test("values count what they take in memory", () => {
+  const budget = 2 ** 18;
+  for (const [what, write] of Object.entries(amplified)) {
+    const bytesEach = repeated(1_000, write).byteLength / 1_000;
+    const most = budget / (16 * objectsOf(what) + bytesEach);
+    assertEquals(decode(repeated(Math.floor(most * 0.97), write), budget).error, null, what);
+    const { error } = decode(repeated(Math.ceil(most * 1.03), write), budget);
+    assertEquals(error?.code, "TOO_LARGE", `${what}: ${error}`);
+  }
+});
+
+test("a message of the default budget takes memory that a process has", () => {
+  for (const [what, write] of Object.entries(amplified)) {
+    const bytesEach = repeated(1_000, write).byteLength / 1_000;
+    const most = treeBytesDefault / (16 * objectsOf(what) + bytesEach);
+    const message = repeated(Math.floor(Math.min(most * 0.97, 2 ** 21)), write);
+    const before = process.memoryUsage().rss;
+    const { error } = decode(message);
+    const taken = process.memoryUsage().rss - before;
+    assertEquals(error, null, what);
+    // With garbage that was not collected.
+    assert(taken < 64 * treeBytesDefault, `${what}: ${taken} bytes for ${message.byteLength}`);
+  }
+});
+
+test("values take time in proportion to their bytes", () => {
+  const perByte = baseline();
+  for (const [what, write] of Object.entries(amplified)) {
+    // As many as there can be, about.
+    const count = what === "streams" || what === "errors" || what === "exceptions" ? 1e4 : 5e5;
+    assertCheap(what, repeated(count, write), perByte);
+  }
+});
+
+function setOf(keys: readonly (number | bigint)[]): Bytes {
+  const tree = new Tree().tag(258).head(4, keys.length);
+  for (const key of keys) typeof key === "number" ? tree.double(key) : tree.bigint(key);
+  return tree.message;
+}
+
+function mapOf(keys: readonly (number | bigint)[]): Bytes {
+  const tree = new Tree().tag(259).head(5, keys.length);
+  for (const key of keys) {
+    (typeof key === "number" ? tree.double(key) : tree.bigint(key)).bytes(0);
+  }
+  return tree.message;
+}
+
+test("keys that collide do not block the receiver", () => {
+  const perByte = baseline();
+  for (const keys of [collidingDoubles(110_000), collidingBigints(60_000)]) {
+    for (const message of [setOf(keys), mapOf(keys)]) {
+      const { error } = assertCheap("colliding keys", message, perByte);
+      if (runtime !== "deno") continue;
+      // V8 would take twenty seconds.
+      assertEquals(error?.code, "TOO_LARGE");
+      assertStringIncludes(error!.message, "collide");
+    }
+  }
+  // Many collections, none of which is large.
+  const keys = collidingDoubles(2_000);
+  const many = new Tree().head(4, 200);
+  for (let index = 0; index < 200; index++) {
+    many.tag(258).head(4, keys.length);
+    for (const key of keys) many.double(key);
+  }
+  assertCheap("many colliding sets", many.message, perByte);
+});
+
+test("a million honest keys pass", () => {
+  const count = 600_000;
+  const doubles = Array.from({ length: count }, (_, index) => index * 1.25 + 0.1);
+  assertEquals(decode(setOf(doubles)).error, null);
+  assertEquals(decode(mapOf(doubles)).error, null);
+  const texts = new Tree().head(5, count);
+  for (let index = 0; index < count; index++) texts.text(`key-${index}`).bytes(0);
+  assertEquals(decode(texts.message).error, null);
+});
+
+test("the guard counts time, not stops, and measures a slow machine", () => {
+  const million = Math.ceil(1e6 / chunkEntries);
+  // Stopped for a minute, once and again: honest.
+  const stopped = new Effort();
+  for (let chunk = 0; chunk < million; chunk++) {
+    const begun = stopped.begin();
+    stopped.end(chunk % 1000 === 0 ? begun - 60_000 : begun, chunkEntries);
+  }
+  // Each chunk takes fifteen milliseconds, of which four count: hostile.
+  const slow = new Effort();
+  let chunks = 0;
+  let error: unknown;
+  try {
+    for (; chunks < million; chunks++) slow.end(slow.begin() - 15, chunkEntries);
+  } catch (caught) {
+    error = caught;
+  }
+  assertInstanceOf(error, TandemError);
+  assert(chunks >= 30 && chunks < million, `${chunks} chunks`);
+  // The next message begins anew.
+  slow.reset();
+  for (let chunk = 0; chunk < million; chunk++) slow.end(slow.begin(), chunkEntries);
+});
+
+const expressions: Readonly<Record<string, readonly [source: string, flags: string]>> = {
+  "named groups": [Array.from({ length: 8_000 }, (_, index) => `(?<a${index}>)`).join(""), ""],
+  "alternatives with one name": ["(?<a>x)|".repeat(8_000) + "x", ""],
+  "properties": ["\\p{L}".repeat(13_000), "u"],
+  "complements": ["\\P{L}".repeat(13_000), "iu"],
+  "properties of strings": ["\\p{RGI_Emoji}".repeat(4_000), "v"],
+  "in a class": ["[\\p{RGI_Emoji}--\\q{a}]".repeat(2_000), "v"],
+  "classes": ["[^\\w]".repeat(13_000), "iu"],
+  "groups": ["()".repeat(30_000), ""],
+  "nested groups": ["(?:".repeat(15_000) + ")".repeat(15_000), ""],
+  "a plain source": ["a".repeat(60_000), ""],
+  "no expression": ["a".repeat(60_000) + "(", ""],
+};
+
+test("regular expressions take little time, alone and many of them", () => {
+  const perByte = baseline();
+  for (const [what, [source, flags]] of Object.entries(expressions)) {
+    for (const parts of [1, 100]) {
+      // The same in pieces of which each is harmless.
+      const length = Math.floor(source.length / parts);
+      const message = repeated(parts, (tree, index) => {
+        const piece = parts === 1 ? source : source.slice(index * length, (index + 1) * length);
+        tree.tag(21066).head(4, 2).text(piece).text(flags);
+      });
+      assertCheap(what, message, perByte);
+    }
+  }
+});
+
+test("a regular expression that costs too much is refused on both sides", async () => {
+  const source = "(?<a>x)|".repeat(300) + "x";
+  const message = repeated(1, (tree) => tree.tag(21066).head(4, 2).text(source).text(""));
+  const { error } = decode(message);
+  assertEquals(error?.code, "CORRUPT");
+  assertStringIncludes(error!.message, "named groups");
+  const target = newTarget();
+  const api = { take: (value: unknown) => value };
+  await using service = serve(target, api);
+  using remote = connect<typeof api>(target);
+  const costly = new RegExp(source);
+  await assertRejectsCode(
+    remote.take({ filter: [costly] }),
+    "NOT_SERIALIZABLE",
+    "arguments[0].filter[0]",
+    "named groups",
+  );
+  const long = new RegExp("a".repeat(70_000));
+  await assertRejectsCode(remote.take(long), "NOT_SERIALIZABLE", "characters");
+  const honest = /(?<year>\d{4})-(?<month>\d\d)|\p{Lu}/u;
+  assertEquals(String(await remote.take(honest)), String(honest));
+  service.unlink();
+});
+
+test("a budget for values holds on both sides, and is an option", async () => {
+  const target = newTarget();
+  const api = {
+    take: (value: unknown[]) => value.length,
+    give: (count: number) => new Array<number>(count).fill(1),
+    objects: (count: number) => Array.from({ length: count }, () => ({})),
+    bytes: (bytes: Uint8Array) => bytes.byteLength,
+  };
+  const options = { maxTreeBytes: 2 ** 16 };
+  await using service = serve(target, api, options);
+  using small = connect<typeof api>(target, options);
+  using large = connect<typeof api>(target, { maxTreeBytes: 2 ** 20 });
+  const advice = ["maxTreeBytes", "stream", "both sides"];
+  const numbers = (count: number) => new Array<number>(count).fill(1);
+  const objects = (count: number) => Array.from({ length: count }, () => ({}));
+  // The sender's own, then the receiver's.
+  await assertRejectsCode(small.take(numbers(2 ** 16)), "TOO_LARGE", "send", ...advice);
+  await assertRejectsCode(large.take(numbers(2 ** 16)), "TOO_LARGE", "take", ...advice);
+  // Objects count more than their bytes.
+  await assertRejectsCode(small.take(objects(4_000)), "TOO_LARGE", "send", ...advice);
+  await assertRejectsCode(large.take(objects(4_000)), "TOO_LARGE", "take", ...advice);
+  assertEquals(await small.take(objects(3_000)), 3_000);
+  // In parts, where only the announcement is looked at.
+  using huge = connect<typeof api>(target, { maxTreeBytes: 2 ** 24 });
+  await assertRejectsCode(huge.take(numbers(2 ** 21)), "TOO_LARGE", "take", ...advice);
+  // Answers.
+  await assertRejectsCode(small.give(2 ** 16), "TOO_LARGE", "send", ...advice);
+  await assertRejectsCode(small.objects(4_000), "TOO_LARGE", "send", ...advice);
+  assertEquals((await small.give(60_000)).length, 60_000);
+  // Byte arrays do not count.
+  assertEquals(await small.bytes(new Uint8Array(2 ** 23)), 2 ** 23);
+  // Nothing of it is left in the way.
+  assertEquals(await small.take(numbers(3)), 3);
+  service.unlink();
+});
+
+test("an encoder stops before it has written much more than it may", () => {
+  const encoder = new Encoder();
+  encoder.begin({ ...hooks, maxTreeBytes: 2 ** 16 }, 8);
+  const endless = new Array<number>(2 ** 20).fill(1);
+  try {
+    encoder.value(endless);
+    throw new Error("it was written");
+  } catch (error) {
+    assertInstanceOf(error, TandemError, String(error));
+    assertEquals(error.code, "TOO_LARGE");
+    assert(encoder.bytes.byteLength <= 2 ** 18, String(encoder.bytes.byteLength));
+  } finally {
+    encoder.end();
+  }
+});
+
+/** Makes messages up from the grammar, most of which are right as far as they go. */
+class Grammar {
+  readonly #random: Random;
+  readonly #tree = new Tree();
+  #left: number;
+  #depth = 0;
+  #met = 0;
+
+  constructor(random: Random, bytes: number) {
+    this.#random = random;
+    this.#left = bytes;
+  }
+
+  message(): Bytes {
+    this.#value();
+    return this.#tree.message;
+  }
+
+  /** Of items, seldom one that cannot be. */
+  #count(): number {
+    const random = this.#random;
+    if (random.oneIn(400)) return random.pick([2 ** 20, 2 ** 31, 2 ** 32 - 1]);
+    if (this.#depth > 900 || this.#tree.length > this.#left) return 0;
+    return random.pick([0, 1, 1, 2, 3, 10, random.below(300), random.below(this.#left / 4 | 0)]);
+  }
+
+  /** A collection, whose count is written before its items, and all of them are there. */
+  #collection(major: number, write: (index: number) => void): void {
+    const count = this.#count();
+    this.#tree.head(major, count);
+    if (count > 2 ** 19) return;
+    this.#depth += 1;
+    for (let index = 0; index < count; index++) {
+      if (this.#tree.length > this.#left) {
+        // Nearly all that is left over is short.
+        if (major === 5) this.#tree.text(String(index));
+        this.#tree.bytes(0);
+      } else write(index);
+    }
+    this.#depth -= 1;
+  }
+
+  #text(): string {
+    const random = this.#random;
+    if (random.oneIn(4)) return random.pick(["", "a", "__proto__", "constructor", "length", "0"]);
+    if (random.oneIn(3)) return String(random.below(2 ** 32));
+    return random.pick(["k", "é", "€", "\u{1f600}"]).repeat(
+      random.below(random.oneIn(9) ? 3000 : 9),
+    ) +
+      random.below(2 ** 24);
+  }
+
+  #key(): void {
+    if (this.#random.oneIn(30)) this.#tree.tag(64003).bytes(0x42, 0, 0xd8);
+    else this.#tree.text(this.#text());
+  }
+
+  #value(): void {
+    const [random, tree] = [this.#random, this.#tree];
+    switch (random.below(this.#depth < 1 ? 8 : 26)) {
+      case 0:
+      case 8:
+      case 9:
+        this.#met += 1;
+        return this.#collection(4, () => this.#value());
+      case 1:
+      case 10:
+        this.#met += 1;
+        return this.#collection(5, () => (this.#key(), this.#value()));
+      case 2:
+        this.#met += 1;
+        tree.tag(258);
+        return this.#collection(4, () => this.#value());
+      case 3:
+        this.#met += 1;
+        tree.tag(259);
+        return this.#collection(5, () => (this.#value(), this.#value()));
+      case 4: {
+        this.#met += 1;
+        tree.tag(64004).bytes(0x82).double(random.pick([0, 5, 2 ** 32 - 1, 2 ** 31, 1e6]));
+        return this.#collection(5, () => {
+          tree.text(
+            String(random.pick([random.below(5), random.below(2 ** 32), random.below(1e6)])),
+          );
+          this.#value();
+        });
+      }
+      case 5: {
+        this.#met += 1;
+        tree.tag(64005).bytes(0x86).text(
+          random.pick(["Error", "TypeError", "AggregateError", "DOMException", "x", "toString"]),
+        );
+        tree.text(this.#text()).text(this.#text()).text(this.#text());
+        if (random.oneIn(2) || this.#depth > 900) tree.bytes(0x80);
+        else {
+          tree.bytes(0x81);
+          this.#depth += 1;
+          this.#value();
+          this.#depth -= 1;
+        }
+        return this.#collection(5, () => (this.#key(), this.#value()));
+      }
+      case 6: {
+        // A chain as deep as can be, or deeper.
+        const depth = random.pick([10, 500, 990, 1010]);
+        this.#met += depth;
+        for (let count = depth; count > 0; count--) tree.bytes(random.pick([0x81, 0x81, 0xc1]));
+        return void tree.bytes(0);
+      }
+      case 7: {
+        this.#met += 1;
+        tree.tag(258);
+        const keys = random.oneIn(2) ? collidingDoubles(2_000) : collidingBigints(2_000);
+        tree.head(4, keys.length);
+        for (const key of keys) typeof key === "number" ? tree.double(key) : tree.bigint(key);
+        return;
+      }
+      case 11:
+        return void tree.tag(29).head(0, random.below(Math.max(1, this.#met + 2)));
+      case 12:
+        tree.tag(21066).bytes(0x82);
+        this.#met += 1;
+        return void tree.text(
+          random.pick(["(?<a>b)", "\\p{L}", "[^\\w]", "\\p{RGI_Emoji}", "(", "a"]).repeat(
+            random.below(30),
+          ),
+        ).text(random.pick(["", "u", "iu", "v", "zz"]));
+      case 13:
+        return void tree.bigint(BigInt(random.below(2 ** 32)) << BigInt(random.below(5_000)));
+      case 14: {
+        this.#met += 1;
+        const length = random.below(64) * random.pick([1, 8]);
+        tree.tag(random.pick([68, 69, 71, 72, 77, 84, 86, 64001, 64002])).head(2, length);
+        return void tree.bytes(...new Array<number>(length).fill(1));
+      }
+      case 15:
+        this.#met += 1;
+        return void tree.tag(64000).double(random.pick([0, NaN, 1e300, -1]));
+      case 16:
+        this.#met += 1;
+        tree.tag(64006);
+        return this.#value();
+      case 17:
+        this.#met += 1;
+        return void tree.tag(64008).bytes(0x82, random.below(3), 0);
+      case 18:
+        this.#met += 1;
+        return void tree.tag(64007).head(0, random.pick([0, 1024, 2 ** 31]));
+      case 19:
+        return void tree.text(this.#text());
+      case 20:
+        return void tree.double(random.pick([0.5, NaN, Infinity, -0, random.below(2 ** 31) / 7]));
+      case 21:
+        // Nothing of the grammar.
+        return void (random.oneIn(100) && tree.bytes(random.below(256)), tree.bytes(0xf6));
+      default:
+        return void tree.bytes(
+          random.pick([0, 1, 0x20, 0xf4, 0xf5, 0xf6, 0xf7, 0x18, 0x17].slice(0, 7)),
+        );
+    }
+  }
+}
+
+test("messages of the grammar cost in proportion to their bytes, or are refused", () => {
+  const rounds = size(300, 20_000);
+  const perByte = baseline();
+  let [whole, broken, bytes] = [0, 0, 0];
+  let before = process.memoryUsage().rss;
+  for (let round = 0; round < rounds; round++) {
+    const seed = 1 + round;
+    const random = new Random(seed);
+    const message = new Grammar(random, random.pick([100, 5_000, 200_000])).message();
+    const { error } = assertCheap(`seed ${seed}`, message, perByte);
+    const after = process.memoryUsage().rss;
+    // What garbage was left by others is not collected at once.
+    const allowed = 2 ** 29 + 600 * message.byteLength;
+    assert(after - before < allowed, `seed ${seed}: ${after - before} bytes of memory`);
+    before = Math.min(before, after);
+    bytes += message.byteLength;
+    if (error) broken += 1;
+    else whole += 1;
+  }
+  assert(whole > rounds / 10 && broken > rounds / 10, `${whole} whole, ${broken} broken`);
+  tried(rounds, `messages of the grammar, ${bytes} bytes, ${whole} of them whole`);
+}, { timeout: 3_600_000 });

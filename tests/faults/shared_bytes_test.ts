@@ -1,0 +1,69 @@
+/** Another process changes bytes while this one's runtime reads them: no crash. */
+import { assertEquals } from "@std/assert";
+import { Client, Server } from "../../mod.ts";
+import { newTarget, runtimes, spawn, test } from "../harness.ts";
+import { size, tried } from "./size.ts";
+
+const times = size(20_000, 400_000);
+
+interface Results {
+  readonly done: number;
+  readonly failed: number;
+}
+
+for (const runtime of runtimes) {
+  for (const form of ["text", "json", "typed"]) {
+    // The short one is copied to memory that is used again and again, the long one to its own.
+    for (const length of [9_000, 60_000]) {
+      test(
+        `${runtime}: a request that changes while it is read as ${form}, ${length} bytes`,
+        async () => {
+          const target = newTarget();
+          Server.create(target).close();
+          const flipping = await spawn("bun", "flipped.ts", [target, "flip", form, String(length)]);
+          await flipping.expect("flipping");
+          const reading = await spawn(runtime, "flipped.ts", [target, "read", form, String(times)]);
+          await reading.expect("reading");
+          const { done, failed } = await reading.message<Results>();
+          assertEquals(done + failed, times);
+          tried(times, `readings of ${length} bytes as ${form} while they change, ${runtime}`);
+        },
+        { timeout: 600_000 },
+      );
+    }
+  }
+
+  for (const form of ["error", "typed"]) {
+    test(`${runtime}: an answer that changes while it is read as ${form}`, async () => {
+      const target = newTarget();
+      Server.create(target).close();
+      const flipping = await spawn("bun", "flipped.ts", [target, "flip-answer", form, "9000"]);
+      const reading = await spawn(runtime, "flipped.ts", [
+        target,
+        "read-answer",
+        form,
+        String(times),
+      ]);
+      await flipping.expect("flipping");
+      const { done, failed } = await reading.message<Results>();
+      assertEquals(done + failed, times);
+    }, { timeout: 600_000 });
+  }
+}
+
+test("a copy of a request is private and stays", () => {
+  using server = Server.anonymous();
+  using client = Client.fromFd(server.fd);
+  using draft = client.allocate(3);
+  const { bytes } = draft;
+  bytes.set([1, 2, 3]);
+  using call = draft.send();
+  const request = server.tryReceive()!;
+  const copy = request.copy();
+  // The sender can still write to what it has sent.
+  bytes.set([4, 5, 6]);
+  assertEquals([[...request.bytes], [...copy]], [[4, 5, 6], [1, 2, 3]]);
+  request.reply();
+  assertEquals([copy.buffer.byteLength, [...copy]], [3, [1, 2, 3]]);
+  void call;
+});
