@@ -11,7 +11,7 @@ import type { ChannelOptions } from "./options.ts";
 import { Server } from "./server.ts";
 
 /** What other participants may call a private channel: it becomes part of a path. */
-const privateName = /^p\d{1,4}-[0-9a-f]{1,16}-[0-9a-f]{1,16}$/;
+const privateName = /^(p\d{1,4}-[0-9a-f]{1,16}-[0-9a-f]{1,16})(?:\.\d{1,9})?$/;
 
 /** A private channel, and the name by which the other participants find it. */
 export interface PrivateChannel {
@@ -19,10 +19,20 @@ export interface PrivateChannel {
   readonly name: string;
 }
 
-/** Makes the private channel of `main`'s participant. */
-export function servePrivate(main: ChannelHandle, options: ChannelOptions): PrivateChannel {
+/**
+ * Makes the private channel of `main`'s participant, which has one at a time.
+ *
+ * @param number how many it has had before, all of which have been unlinked: they are told apart by
+ * name, although their files have the same path
+ */
+export function servePrivate(
+  main: ChannelHandle,
+  options: ChannelOptions,
+  number: number = 0,
+): PrivateChannel {
   const { path, mode } = main.privateChannel();
-  const name = path.slice(path.lastIndexOf("/") + 1);
+  const file = path.slice(path.lastIndexOf("/") + 1);
+  const name = number === 0 ? file : `${file}.${number}`;
   return { name, server: Server.open(path, { ...options, mode }) };
 }
 
@@ -32,9 +42,10 @@ export function servePrivate(main: ChannelHandle, options: ChannelOptions): Priv
  * @throws {TandemError} `CORRUPT` for an impossible name; `NOT_FOUND` when that participant is gone
  */
 export function connectPrivate(main: ChannelHandle, name: string): Client {
-  if (!privateName.test(name)) {
+  const file = privateName.exec(name)?.[1];
+  if (file === undefined) {
     throw new TandemError("CORRUPT", "Cannot open a private channel: its name is impossible");
   }
   const { path } = main.privateChannel();
-  return Client.open(`${path.slice(0, path.lastIndexOf("/"))}/${name}`);
+  return Client.open(`${path.slice(0, path.lastIndexOf("/"))}/${file}`);
 }

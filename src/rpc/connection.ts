@@ -430,7 +430,7 @@ class PendingCall implements AnswerReader {
     const announcement = readAnnouncement(reading);
     const left = this.deadline - performance.now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
-    endpoint.peer(announcement.host).fetch(announcement, options).then(
+    endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(tree, true, blobs),
       (error) => this.fail(error),
     );

@@ -6,6 +6,7 @@
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
+import { later } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
@@ -34,6 +35,16 @@ export interface Parcel {
 
 /** Memory for what is said to come is taken in such steps, each twice the one before. */
 const growthBytes = 2 ** 22;
+/**
+ * How long the connection stays when nothing is read through it any more, in milliseconds: it holds a
+ * slot of the host, and one of the handles that can be open on a channel.
+ */
+const idleMilliseconds = 200;
+/**
+ * How long a step of a stream waits for a slot of the host, in milliseconds. There are more than
+ * processes: where none becomes free, others wait for items that do not come, for ever perhaps.
+ */
+const roomMilliseconds = 10_000;
 /** Parts that are asked for at once. */
 const lanes = 4;
 
@@ -43,6 +54,10 @@ export class Peer {
   readonly #lease: number;
   readonly #onEnd: () => void;
   #isDead = false;
+  /** Streams that are open, steps and messages that are under way. */
+  #uses = 0;
+  #lastUse = 0;
+  #cancelIdle: (() => void) | null = null;
 
   /**
    * @param open opens the channel that the process hosts
@@ -63,11 +78,47 @@ export class Peer {
     const hasGone = () => {
       if (!this.#isDead && this.#client.servers === 0) this.close();
     };
-    this.#client.onDeath(hasGone);
-    this.#takeLease();
-    // It may have gone just before.
-    hasGone();
-    if (this.#isDead) throw hostDied();
+    try {
+      this.#client.onDeath(hasGone);
+      this.#takeLease();
+      // It may have gone just before.
+      hasGone();
+      if (this.#isDead) throw hostDied();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#restWhenIdle();
+  }
+
+  /** Keeps the connection, and with it the lease, until what is returned is called; twice is fine. */
+  hold(): () => void {
+    this.#uses += 1;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#release();
+    };
+  }
+
+  #release(): void {
+    this.#uses -= 1;
+    if (this.#uses === 0) this.#restWhenIdle();
+  }
+
+  #restWhenIdle(): void {
+    this.#lastUse = performance.now();
+    if (this.#cancelIdle || this.#isDead) return;
+    const look = (): void => {
+      this.#cancelIdle = null;
+      if (this.#uses > 0 || this.#isDead) return;
+      const left = this.#lastUse + idleMilliseconds - performance.now();
+      // Not to the millisecond: timers are not that exact either.
+      if (left > 1) this.#cancelIdle = later(left, look);
+      else this.close();
+    };
+    this.#cancelIdle = later(idleMilliseconds, look);
   }
 
   #takeLease(): void {
@@ -84,6 +135,7 @@ export class Peer {
     streams: readonly { readonly id: number; readonly stream: InStream }[],
     terms: StreamTerms | undefined,
   ): void {
+    this.#uses += streams.length;
     for (const { id, stream } of streams) stream.attach(this, id, terms);
     const ids = streams.map(({ id }) => id);
     this.#post(Kind.claim, (encoder) => {
@@ -111,11 +163,16 @@ export class Peer {
     const { timeout, signal } = terms ?? {};
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
     try {
-      this.#send(Kind.pull, write, options, reader, false);
+      this.#send(Kind.pull, write, options, reader, false, roomMilliseconds);
     } catch (error) {
       reader.fail(error);
     }
     return promise;
+  }
+
+  /** A stream that was attached has ended, or nobody knows it any more. */
+  detach(): void {
+    this.#release();
   }
 
   /** Nobody here wants that stream or parcel any more. */
@@ -224,6 +281,8 @@ export class Peer {
   close(): void {
     if (this.#isDead) return;
     this.#isDead = true;
+    this.#cancelIdle?.();
+    this.#cancelIdle = null;
     this.#client.close();
     this.#onEnd();
   }
@@ -234,6 +293,7 @@ export class Peer {
     options: SendOptions | undefined,
     reader: AnswerReader,
     isBackground: boolean,
+    roomTimeout: number = Infinity,
   ): void {
     if (this.#isDead) throw this.#endpoint.isClosed ? closed() : hostDied();
     const writes = this.#endpoint.writes("receiver");
@@ -243,7 +303,7 @@ export class Peer {
       0,
       this.#client.maxRequestBytes,
       write,
-      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground),
+      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground, roomTimeout),
     );
   }
 
@@ -349,7 +409,7 @@ class StepReader implements AnswerReader {
   #fetch(announcement: Announcement): void {
     const { timeout, signal } = this.#terms ?? {};
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
-    this.#endpoint.peer(announcement.host).fetch(announcement, options).then(
+    this.#endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(() => readParcel(this.#endpoint.reads, tree, blobs)),
       (error) => this.#reject(error),
     );
