@@ -4,7 +4,7 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
-import { captureContext } from "../channel/runtime.ts";
+import { captureContext, later } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
@@ -18,10 +18,12 @@ import { isPromise, prepareContexts, RequestContext, runInContext } from "./cont
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
+import type { StreamTerms } from "./in_stream.ts";
 import { type Offered, offeredMethods } from "./interface.ts";
 import {
   endReading,
   hasExtras,
+  hasHost,
   Kind,
   type Reading,
   readInPlace,
@@ -39,6 +41,12 @@ import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
  * their senders may be stopped. Then they go to another service, as calls do whose service has died.
  */
 const fetchGrace = 2_000;
+
+/**
+ * How long a stream that was lent goes on when its call has ended, in milliseconds. When the caller has
+ * died, its streams say so themselves by then, which tells more than that the call is over.
+ */
+const lentGrace = 100;
 
 /** A call that has been read. */
 interface Called {
@@ -192,8 +200,8 @@ export class Service implements AsyncDisposable {
     if (method.isRaw) readInPlace(reading);
     const args = decoder.list();
     const context = new RequestContext(name, request, traceparent, tracestate);
-    // Streams among the arguments end with the call.
-    this.#endpoint.reads.finish(reading, context);
+    const terms = flags & hasHost ? new LentTerms(request) : undefined;
+    this.#endpoint.reads.finish(reading, terms);
     return { method, args, context };
   }
 
@@ -359,6 +367,26 @@ export class Service implements AsyncDisposable {
 /** Why a call is not fetched any further. */
 const givenUp = new TandemError("CANCELLED", "The service is closed");
 
+/** Of streams that came with a call: they end with it, also where the caller is stopped. */
+class LentTerms implements StreamTerms {
+  readonly #request: ServerRequest;
+  #ending: AbortController | null = null;
+
+  constructor(request: ServerRequest) {
+    this.#request = request;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#ending) return this.#ending.signal;
+    const ending = this.#ending = new AbortController();
+    const { signal } = this.#request;
+    const end = () => void later(lentGrace, () => ending.abort(signal.reason));
+    if (signal.aborted) end();
+    else onAbort(signal, end);
+    return ending.signal;
+  }
+}
+
 /** Says how a call went. */
 class Recorder {
   readonly #hook: ((call: CallRecord) => void) | undefined;
@@ -377,7 +405,16 @@ class Recorder {
     return this.#span ? this.#span.run(body) : body();
   }
 
+  /** Never throws: what a tracer does is its own business. */
   end(error: unknown): void {
+    try {
+      this.#end(error);
+    } catch {
+      // The call has ended as it has.
+    }
+  }
+
+  #end(error: unknown): void {
     const outcome = error === undefined
       ? "ok"
       : error instanceof TandemError
