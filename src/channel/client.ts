@@ -283,6 +283,17 @@ export class Client extends ChannelHandle {
   }
 
   /**
+   * From now on the event loop is connected to the channel's servers alone, and not to up to 64 others:
+   * for channels whose servers wait in event loops, and so notice what clients leave when they die.
+   *
+   * @ignore For the typed layer.
+   */
+  watchServersOnly(): void {
+    checkOpen(this.#channel, "client");
+    this.#channel.native.tandem_watch_servers_only(this.#channel.address);
+  }
+
+  /**
    * Runs `listener` when there may be fewer participants than before, as long as a request of this
    * handle waits: one that no server has taken yet does not end with the last server.
    *

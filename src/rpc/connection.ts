@@ -214,6 +214,7 @@ export class Connection {
   }
 
   #take(client: Client): Line {
+    client.watchServersOnly();
     const endpoint = new Endpoint(client, this.#errorClasses, this.#maxMessageBytes, "generator");
     return this.#held.line = { client, endpoint };
   }

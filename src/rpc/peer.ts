@@ -35,11 +35,13 @@ export interface Parcel {
 
 /** Memory for what is said to come is taken in such steps, each twice the one before. */
 const growthBytes = 2 ** 22;
+/** How long the lease is kept when nothing is read any more, in milliseconds: it holds a slot of the host. */
+const leaseMilliseconds = 200;
 /**
- * How long the connection stays when nothing is read through it any more, in milliseconds: it holds a
- * slot of the host, and one of the handles that can be open on a channel.
+ * And the connection: longer, since opening it again wakes all who read from the same host. It holds
+ * descriptors, and one of the handles that can be open on a channel.
  */
-const idleMilliseconds = 200;
+const idleMilliseconds = 30_000;
 /**
  * How long a step of a stream waits for a slot of the host, in milliseconds. There are more than
  * processes: where none becomes free, others wait for items that do not come, for ever perhaps.
@@ -51,7 +53,9 @@ const lanes = 4;
 export class Peer {
   readonly #endpoint: Endpoint;
   readonly #client: Client;
-  readonly #lease: number;
+  /** Number of the lease, and what gives it up; null: there is none. */
+  #lease = 0;
+  #leaseEnd: AbortController | null = null;
   readonly #onEnd: () => void;
   #isDead = false;
   /** Streams that are open, steps and messages that are under way. */
@@ -73,17 +77,10 @@ export class Peer {
       if (error instanceof TandemError && error.code === "NOT_FOUND") throw hostDied();
       throw error;
     }
-    const [high, low] = crypto.getRandomValues(new Uint32Array(2));
-    this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
-    const hasGone = () => {
-      if (!this.#isDead && this.#client.servers === 0) this.close();
-    };
+    this.#client.watchServersOnly();
+    this.#client.onDeath(() => this.#look());
     try {
-      this.#client.onDeath(hasGone);
-      this.#takeLease();
-      // It may have gone just before.
-      hasGone();
-      if (this.#isDead) throw hostDied();
+      this.#keepLease();
     } catch (error) {
       this.close();
       throw error;
@@ -91,8 +88,14 @@ export class Peer {
     this.#restWhenIdle();
   }
 
+  /** Whether the host is still there. */
+  #look(): void {
+    if (!this.#isDead && this.#client.servers === 0) this.close();
+  }
+
   /** Keeps the connection, and with it the lease, until what is returned is called; twice is fine. */
   hold(): () => void {
+    this.#keepLease();
     this.#uses += 1;
     let isHeld = true;
     return () => {
@@ -107,27 +110,47 @@ export class Peer {
     if (this.#uses === 0) this.#restWhenIdle();
   }
 
+  /** One timer for both, which does not keep the process alive. */
   #restWhenIdle(): void {
     this.#lastUse = performance.now();
     if (this.#cancelIdle || this.#isDead) return;
     const look = (): void => {
       this.#cancelIdle = null;
       if (this.#uses > 0 || this.#isDead) return;
-      const left = this.#lastUse + idleMilliseconds - performance.now();
+      const idle = performance.now() - this.#lastUse;
       // Not to the millisecond: timers are not that exact either.
-      if (left > 1) this.#cancelIdle = later(left, look);
-      else this.close();
+      if (idle > idleMilliseconds - 1) return this.close();
+      if (idle > leaseMilliseconds - 1) this.#giveUpLease();
+      const until = this.#leaseEnd ? leaseMilliseconds : idleMilliseconds;
+      this.#cancelIdle = later(until - idle, look);
     };
-    this.#cancelIdle = later(idleMilliseconds, look);
+    this.#cancelIdle = later(leaseMilliseconds, look);
   }
 
-  #takeLease(): void {
-    // It is never answered: however it ends, the other process serves no more.
-    const reader: AnswerReader = {
-      read: () => this.close(),
-      fail: () => this.close(),
+  /** @throws {TandemError} `SERVER_DIED` when the host is gone */
+  #keepLease(): void {
+    if (this.#leaseEnd || this.#isDead) return;
+    const [high, low] = crypto.getRandomValues(new Uint32Array(2));
+    this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
+    const leaseEnd = new AbortController();
+    // It is never answered: however it ends, unless it is given up here, the other process serves no more.
+    const end = () => {
+      if (this.#leaseEnd === leaseEnd) this.close();
     };
-    this.#send(Kind.lease, (encoder) => encoder.value(this.#lease), undefined, reader, true);
+    const { signal } = leaseEnd;
+    const write = (encoder: Encoder) => encoder.value(this.#lease);
+    this.#send(Kind.lease, write, { signal }, { read: end, fail: end }, true);
+    this.#leaseEnd = leaseEnd;
+    // It may have gone just before, and a lease that no server has taken does not end.
+    this.#look();
+    if (this.#isDead) throw hostDied();
+  }
+
+  /** What was claimed under it has ended here. */
+  #giveUpLease(): void {
+    const leaseEnd = this.#leaseEnd;
+    this.#leaseEnd = null;
+    leaseEnd?.abort(new TandemError("CANCELLED", "Nothing is read from the host any more"));
   }
 
   /** Streams that have arrived in a message. */
@@ -135,6 +158,7 @@ export class Peer {
     streams: readonly { readonly id: number; readonly stream: InStream }[],
     terms: StreamTerms | undefined,
   ): void {
+    this.#keepLease();
     this.#uses += streams.length;
     for (const { id, stream } of streams) stream.attach(this, id, terms);
     const ids = streams.map(({ id }) => id);
