@@ -29,6 +29,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const hostSlots = 4_096;
 /** Steps and values that are given to a stream. */
 const hostRequestBytes = 2 ** 18;
+/** How often to look whether others still find this host, in milliseconds: there may be a thousand. */
+const lookInterval = 100;
 /** What no receiver has claimed for so long, its receiver has died over. */
 const unclaimedMilliseconds = 60_000;
 
@@ -49,6 +51,7 @@ export class Host {
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Set<number>> = new Map();
   #isLost = false;
+  #lookedAt = -Infinity;
   #isClosed = false;
 
   /** @param number how many hosts this participant of the main channel has had before */
@@ -70,6 +73,9 @@ export class Host {
   /** Nobody can fetch anything here any more, and another host has to take its place. */
   get isLost(): boolean {
     if (this.#isLost || this.#isClosed) return this.#isLost;
+    const now = performance.now();
+    if (now - this.#lookedAt < lookInterval) return false;
+    this.#lookedAt = now;
     // Where others do not find its server, they take this process for dead.
     if (this.#server.stats().servers === 0) this.#lose();
     return this.#isLost;
