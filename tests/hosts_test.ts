@@ -102,7 +102,9 @@ for (const runtime of runtimes) {
     async function* numbers() {
       for (let number = 1; number < 4; number++) {
         const own = privateChannels(target);
-        if (number === 2) for (const path of own) exchange(path, headOffset, 0x1234_5678_9abc_def0n);
+        if (number === 2) {
+          for (const path of own) exchange(path, headOffset, 0x1234_5678_9abc_def0n);
+        }
         yield number;
       }
     }
@@ -169,39 +171,43 @@ test("a thousand clients have streams of one service at once", async () => {
   assertEquals(service.stats().clients, 1_023);
 }, { timeout: 200_000 });
 
-test("streams beyond the slots of a host end with BUSY or go on, and hold up nobody for ever", async () => {
-  const target = newTarget();
-  let release = (): void => {};
-  const released = new Promise<void>((resolve) => release = resolve);
-  const api = {
-    async *silent(): AsyncGenerator<number> {
-      await released;
-      yield 1;
-    },
-  };
-  await using service = serve(target, api);
-  using greedy = connect<typeof api>(target);
-  using other = connect<typeof api>(target);
-  const first = await other.silent();
-  const count = 4_200;
-  const streams = Array.from({ length: count }, () => greedy.silent());
-  const steps = streams.map(async (stream) => {
-    try {
-      return String((await stream.next()).value);
-    } catch (error) {
-      return String((error as { code?: string }).code);
-    }
-  });
-  const busy = await Promise.race(steps);
-  assertEquals(busy, "BUSY");
-  const late = doomed(first.next());
-  release();
-  const outcomes = await Promise.all(steps);
-  assert(outcomes.every((outcome) => outcome === "1" || outcome === "BUSY"));
-  assert(outcomes.filter((outcome) => outcome === "1").length >= 4_000);
-  assertEquals((await late).value, 1);
-  void service;
-}, { timeout: 200_000 });
+test(
+  "streams beyond the slots of a host end with BUSY or go on, and hold up nobody for ever",
+  async () => {
+    const target = newTarget();
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => release = resolve);
+    const api = {
+      async *silent(): AsyncGenerator<number> {
+        await released;
+        yield 1;
+      },
+    };
+    await using service = serve(target, api);
+    using greedy = connect<typeof api>(target);
+    using other = connect<typeof api>(target);
+    const first = await other.silent();
+    const count = 4_200;
+    const streams = Array.from({ length: count }, () => greedy.silent());
+    const steps = streams.map(async (stream) => {
+      try {
+        return String((await stream.next()).value);
+      } catch (error) {
+        return String((error as { code?: string }).code);
+      }
+    });
+    const busy = await Promise.race(steps);
+    assertEquals(busy, "BUSY");
+    const late = doomed(first.next());
+    release();
+    const outcomes = await Promise.all(steps);
+    assert(outcomes.every((outcome) => outcome === "1" || outcome === "BUSY"));
+    assert(outcomes.filter((outcome) => outcome === "1").length >= 4_000);
+    assertEquals((await late).value, 1);
+    void service;
+  },
+  { timeout: 200_000 },
+);
 
 test("what cannot be told in full is told in short", async () => {
   const target = newTarget();
