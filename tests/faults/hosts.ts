@@ -16,17 +16,19 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { Client, connect, Server } from "../../mod.ts";
 import type { Api } from "./hosts/api.ts";
-import { programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
+import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
 /** How long to wait for what has to come on a machine that has other things to do. */
 const patience = 60_000;
 
+type Role = "service" | "client" | "witness";
+
 class Actor extends Talker {
   readonly runtime: Runtime;
-  readonly role: "service" | "client";
+  readonly role: Role;
   isStopped = false;
 
-  constructor(runtime: Runtime, role: "service" | "client", args: readonly string[]) {
+  constructor(runtime: Runtime, role: Role, args: readonly string[]) {
     super(`${runtime} ${role}`, [
       ...programCommand(runtime, "tests/faults/hosts/actor.ts"),
       role,
@@ -45,16 +47,19 @@ class Actor extends Talker {
 const { seconds, seed } = options();
 const folder = mkdtempSync("/dev/shm/tandem-hosts-");
 const target = join(folder, "stage.tandem");
-const tally = { kills: 0, stops: 0, done: 0, hit: 0 };
+const tally = { kills: 0, stops: 0, done: 0, hit: 0, scribbles: 0 };
 let actors: Actor[] = [];
 let state = seed;
 
 console.log(`hosts: seed ${seed}, ${seconds} s`);
+buildFuzzer();
 try {
   await run();
+  await runScribbled(Math.min(60, seconds / 3));
   console.log(
     `hosts: ${tally.done} calls went well in the clients that were left, ${tally.hit} were hit by ` +
-      `${tally.kills} kills and ${tally.stops} stops; none wrong, nothing left behind`,
+      `${tally.kills} kills and ${tally.stops} stops; none wrong, nothing left behind; private ` +
+      `channels were scribbled over ${tally.scribbles} times, and nobody crashed or hung`,
   );
 } catch (error) {
   console.error(`FAILED with seed ${seed}: ${(error as Error).stack}`);
@@ -84,7 +89,7 @@ async function run(): Promise<void> {
   await rest();
 }
 
-async function start(runtime: Runtime, role: "service" | "client"): Promise<void> {
+async function start(runtime: Runtime, role: Role): Promise<void> {
   const actor = new Actor(runtime, role, [target, String(below(2 ** 31))]);
   actors.push(actor);
   const said = await actor.line(watch("its start"));
@@ -110,6 +115,38 @@ async function stop(actor: Actor): Promise<void> {
   await sleep(below(500));
   actor.deliver("SIGCONT");
   tally.stops += 1;
+}
+
+/**
+ * Another process writes garbage into the private channels while they are used. What comes of the
+ * calls is nobody's promise; nobody may crash, and all end in good order.
+ */
+async function runScribbled(seconds: number): Promise<void> {
+  for (const runtime of runtimes) await start(runtime, "service");
+  for (const runtime of runtimes) await start(runtime, "witness");
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end) {
+    checkAlive();
+    await sleep(20);
+    const names = readdirSync(`${target}.bells`).filter((name) => /^p[^.]*$/.test(name));
+    if (names.length === 0) continue;
+    const path = join(`${target}.bells`, names[below(names.length)]!);
+    const pause = ["0", "1000", "1000000"][below(3)]!;
+    const scribbler = new Talker("scribbler", [fuzzer, "--scribble", path, "--pause", pause]);
+    await sleep(50 + below(300));
+    scribbler.kill();
+    await scribbler.closed;
+    tally.scribbles += 1;
+  }
+  for (const role of ["witness", "service"] as const) {
+    for (const actor of actors.filter((actor) => actor.role === role)) {
+      actor.deliver("SIGTERM");
+      await ends(actor);
+    }
+  }
+  Server.unlink(target);
+  const left = readdirSync(folder, { recursive: true });
+  if (left.length > 0) throw new Error(`left behind by a scribbled host: ${left}`);
 }
 
 /** Nobody is killed any more: all end in good order. */
