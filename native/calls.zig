@@ -6,6 +6,7 @@ const words = @import("words.zig");
 const layout = @import("layout.zig");
 const Error = abi.Error;
 const Handle = @import("handle.zig").Handle;
+const Role = @import("handle.zig").Role;
 const OwnCall = @import("handle.zig").OwnCall;
 const watched_max = @import("handle.zig").watched_max;
 const slots = @import("slots.zig");
@@ -512,6 +513,11 @@ pub fn CallsType(comptime Shared: type) type {
                 // socket was made before, too.
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
+                if (handle.watches_servers_only) {
+                    // Written before the word that says that it has joined, and loaded after it.
+                    const role = Shared.load(u32, &handle.map.participant(index).role, .monotonic);
+                    if (role == @backingInt(Role.client)) continue;
+                }
                 if (Repair.check(handle, index, word.epoch) != .unsettled) {
                     if (!budget.spent()) continue;
                     unwatchable = true;

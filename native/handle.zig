@@ -79,6 +79,8 @@ pub const Handle = struct {
     /// Up to which `joins` this handle has set up its watch.
     watched_joins: u64 = 0,
     watched_count: u32 = 0,
+    /// Clients die unwatched: a server of the channel notices it, whose event loop always sleeps or works.
+    watches_servers_only: bool = false,
     /// By participant index: the epoch that is watched, 0 for none.
     watched: [*]words.Epoch,
     /// By participant index: the epoch of one that could not be reached by path the last time.

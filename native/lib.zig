@@ -404,6 +404,11 @@ export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
     }
 }
 
+/// From now on the watch is over servers alone.
+export fn tandem_watch_servers_only(handle_address: f64) void {
+    handle_at(handle_address).watches_servers_only = true;
+}
+
 /// After a hang-up: 0: not known to be dead, look again; 1: it is settled.
 export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     const handle = handle_at(handle_address);

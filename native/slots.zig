@@ -313,7 +313,7 @@ pub fn SlotsType(comptime Shared: type) type {
 
         /// Takes the oldest request that somebody still waits for.
         pub fn receive(handle: *Handle) Error!?Received {
-            // Each turn ends one call whose time is over.
+            // Each turn ends one call that cannot be served.
             for (0..layout.slots_max) |_| {
                 const taken = try Ring.take(handle) orelse return null;
                 const slot = handle.map.slot(taken.slot);
@@ -326,16 +326,17 @@ pub fn SlotsType(comptime Shared: type) type {
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
                 if (!readable(handle, taken.slot, received.length)) {
-                    // Scribbled over: nobody can serve this.
+                    // Scribbled over: nobody can serve this one, and the others have nothing to do with it.
                     _ = finish(handle, received.slot, received.word, .server_died);
-                    return error.Corrupt;
+                    continue;
                 }
                 handle.note_length(received.slot, received.length);
                 if (taken.word.delivery > 0) Wait.count(handle, "redelivered");
                 if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) return received;
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
-            return error.Corrupt;
+            // As many as there can be, and still more of them: whoever looks next goes on.
+            return null;
         }
 
         /// Its client has seen to it that there is memory, unless somebody has written another length.

@@ -4,7 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { Backend } from "../ffi/backend.ts";
+import type { Backend, Watch } from "../ffi/backend.ts";
 import {
   Control,
   controlBytes,
@@ -19,7 +19,7 @@ import {
 import { backend, native } from "../ffi/load.ts";
 import type { Native } from "../ffi/symbols.ts";
 import { type ControlBlock, openFailure } from "./failure.ts";
-import { Memory } from "./memory.ts";
+import { type HandedOut, Memory } from "./memory.ts";
 import { type ChannelOptions, checkWhole, describe, encodeOptions } from "./options.ts";
 
 /** How a channel is opened. */
@@ -47,23 +47,53 @@ export interface Channel extends ControlBlock {
   readonly maxDeliveries: number;
   /** Mode of its file. */
   readonly mode: number;
+  /** What its event loop has open: closed with it. */
+  readonly watches: Set<Watch>;
   isOpen: boolean;
 }
 
 const encoder = new TextEncoder();
 
+/** What has to be closed of a channel. It does not keep the channel's object alive. */
+interface Opened {
+  readonly native: Native;
+  readonly address: number;
+  readonly watches: Set<Watch>;
+  readonly views: HandedOut;
+  readonly channel: WeakRef<Channel>;
+}
+
 /** Left in an orderly way when the process ends so: what they hold goes on at once. */
-const openChannels: Set<Channel> = new Set();
+const openChannels: Map<number, Opened> = new Map();
 let isExitWatched = false;
 
-function remember(channel: Channel): void {
-  openChannels.add(channel);
+/** Channels that nobody knows any more: no handle, no request or call of it, no view of its memory. */
+const forgotten: FinalizationRegistry<Opened> = new FinalizationRegistry(abandon);
+
+function remember(channel: Channel, views: HandedOut): void {
+  const { native, address, watches } = channel;
+  const opened = { native, address, watches, views, channel: new WeakRef(channel) };
+  openChannels.set(address, opened);
+  forgotten.register(channel, opened, channel);
   if (isExitWatched) return;
   isExitWatched = true;
   channel.backend.onExit(() => {
     // The youngest first: a private channel lies in the folder of the one that it belongs to.
-    for (const open of [...openChannels].reverse()) closeChannel(open);
+    for (const open of [...openChannels.values()].reverse()) {
+      const channel = open.channel.deref();
+      if (channel) closeChannel(channel);
+      else abandon(open);
+    }
   });
+}
+
+function abandon(opened: Opened): void {
+  const { native, address, watches, views } = opened;
+  if (openChannels.get(address) !== opened) return;
+  openChannels.delete(address);
+  for (const watch of watches) watch.close();
+  // A runtime's threads may still read what no object of the language refers to.
+  native.tandem_close(address, views.exist ? 1 : 0);
 }
 
 /** A control block of its own for an operation without a handle. */
@@ -99,22 +129,26 @@ export function openChannel(
     areaStride: numbers[Control.areaStride]!,
     responseOffset: numbers[Control.responseOffset]!,
   };
+  const views: HandedOut = { exist: false };
+  const memory = new Memory(backend(), place, views);
   const channel: Channel = {
     backend: backend(),
     native: library,
     words,
     numbers,
     address: numbers[Control.handle]!,
-    memory: new Memory(backend(), place),
+    memory,
     path: pathLength > 0 ? new TextDecoder().decode(path.subarray(0, pathLength)) : null,
     slots: place.slots,
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,
     maxDeliveries: words[Control.maxDeliveries]!,
     mode: words[Control.mode]!,
+    watches: new Set(),
     isOpen: true,
   };
-  remember(channel);
+  memory.owner = channel;
+  remember(channel, views);
   return channel;
 }
 
@@ -154,7 +188,8 @@ function encodeTarget(target: string): Uint8Array {
 export function closeChannel(channel: Channel): void {
   if (!channel.isOpen) return;
   channel.isOpen = false;
-  openChannels.delete(channel);
+  openChannels.delete(channel.address);
+  forgotten.unregister(channel);
   const hadNoViews = channel.memory.detach();
   channel.native.tandem_close(channel.address, hadNoViews ? 0 : 1);
 }

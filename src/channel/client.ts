@@ -251,7 +251,8 @@ export class Client extends ChannelHandle {
 
   /**
    * As {@linkcode request}; `reader` gets the answer where it lies, before this handle does anything
-   * else. With `isInBackground` the process does not stay alive for it.
+   * else. With `isInBackground` the process does not stay alive for it. `roomTimeout`: how long it
+   * waits for a slot at most, in milliseconds.
    *
    * @ignore For the typed layer.
    */
@@ -260,6 +261,7 @@ export class Client extends ChannelHandle {
     options: SendOptions | undefined,
     reader: AnswerReader,
     isInBackground: boolean = false,
+    roomTimeout: number = Infinity,
   ): void {
     checkOpen(this.#channel, "client");
     const timeout = timeoutOf(options);
@@ -269,12 +271,26 @@ export class Client extends ChannelHandle {
     const deadline = deadlineAfter(timeout);
     encode(payload);
     const flags = deliveries | this.#textFlag() | sendWatched;
-    const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
+    // In their order: what comes later may depend on what came before.
+    const place = this.#waits.hasRoomWaiters
+      ? null
+      : this.#trySend(encoded.bytes, encoded.length, flags, timeout);
     if (place) return this.#read(place, deadline, signal, isInBackground, reader);
     if (timeout === 0) throw callFailure(-Status.busy, "send a request");
-    this.#whenRoom(flags, deadline, signal).then(
+    this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
       (later) => this.#read(later, deadline, signal, isInBackground, reader),
     ).catch((error) => reader.fail(error));
+  }
+
+  /**
+   * From now on the event loop is connected to the channel's servers alone, and not to up to 64 others:
+   * for channels whose servers wait in event loops, and so notice what clients leave when they die.
+   *
+   * @ignore For the typed layer.
+   */
+  watchServersOnly(): void {
+    checkOpen(this.#channel, "client");
+    this.#channel.native.tandem_watch_servers_only(this.#channel.address);
   }
 
   /**
@@ -634,13 +650,15 @@ export class Client extends ChannelHandle {
     flags: number,
     deadline: number,
     signal: AbortSignal | undefined,
+    roomDeadline: number = deadline,
   ): Promise<CallPlace> {
     const bytes = copyEncoded();
-    const promise = this.#waits.addRoom(deadline, signal, () => {
+    const waitsUntil = Math.min(deadline, roomDeadline);
+    const promise = this.#waits.addRoom(waitsUntil, signal, () => {
       const left = deadline === Infinity ? NaN : Math.max(0, deadline - performance.now());
       return this.#trySend(bytes, bytes.byteLength, flags, left);
     });
-    this.#loop.start(deadline);
+    this.#loop.start(waitsUntil);
     return promise;
   }
 

@@ -80,8 +80,25 @@ function laterForSure(milliseconds: number, callback: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
+/**
+ * Those with something pending. The others are known to the runtime by weak references alone, so that a
+ * handle that was forgotten can be collected.
+ */
+const busyLoops: Set<Loop> = new Set();
+
+/**
+ * What the runtime calls. It is made here, where there is no `this` in reach that it could keep.
+ */
+function weakly(loop: WeakRef<Loop>, body: (loop: Loop) => void): () => void {
+  return () => {
+    const found = loop.deref();
+    if (found) body(found);
+  };
+}
+
 /** The event loop's side of one handle. */
 export class Loop {
+  readonly #self: WeakRef<Loop> = new WeakRef<Loop>(this);
   readonly #channel: Channel;
   readonly #waits: Waits;
   #state: State = "idle";
@@ -141,6 +158,7 @@ export class Loop {
 
   /** A wait was added that may end at `deadline` (of `performance.now()`). */
   start(deadline: number): void {
+    busyLoops.add(this);
     if (deadline < this.#timerAt) this.#setTimer(deadline);
     if (this.#state === "polling") return;
     // Asleep, it would be woken as well; awake, it answers sooner. The budget says what pays.
@@ -181,12 +199,13 @@ export class Loop {
 
   /** Before the channel is closed. */
   close(): void {
+    busyLoops.delete(this);
     this.#cancelTimer?.();
     this.#cancelSlice?.();
     this.#state = "idle";
-    this.#bell?.close();
     this.#bell = null;
-    for (const watch of this.#watches.values()) watch.close();
+    for (const watch of this.#channel.watches) watch.close();
+    this.#channel.watches.clear();
     this.#watches.clear();
     for (const cancel of this.#cancelRetries.values()) cancel();
     this.#cancelRetries.clear();
@@ -347,13 +366,30 @@ export class Loop {
       this.#needsSlices = true;
       return;
     }
-    this.#bell = this.#tryWatch(fd, () => this.#rung(), () => this.#loseBell());
+    this.#bell = this.#tryWatch(
+      fd,
+      weakly(this.#self, Loop.#whenRung),
+      weakly(this.#self, Loop.#whenBellLost),
+    );
     this.#needsSlices ||= this.#bell === null;
     this.#isBellReferenced = false;
   }
 
+  static readonly #whenRung = (loop: Loop): void => loop.#rung();
+  static readonly #whenBellLost = (loop: Loop): void => loop.#loseBell();
+
+  /** Told of a hang-up; in a place of its own, where there is no `this` to be kept. */
+  static #whenHungUp(participant: number, hungUp: { watch: Watch | null }): (loop: Loop) => void {
+    return (loop) => {
+      if (hungUp.watch) loop.#hungUp(participant, hungUp.watch, 0);
+    };
+  }
+
+  static readonly #ignore = (): void => {};
+
   /** The runtime has given up on the descriptor, or somebody has closed it. */
   #loseBell(): void {
+    this.#forget(this.#bell);
     this.#bell = null;
     this.#hasLostBell = true;
     this.#needsSlices = true;
@@ -363,10 +399,16 @@ export class Loop {
   /** Null: the runtime cannot, out of descriptors for instance. */
   #tryWatch(fd: number, onReadable: () => void, onHangup: () => void): Watch | null {
     try {
-      return this.#channel.backend.watch(fd, onReadable, onHangup);
+      const watch = this.#channel.backend.watch(fd, onReadable, onHangup);
+      this.#channel.watches.add(watch);
+      return watch;
     } catch {
       return null;
     }
+  }
+
+  #forget(watch: Watch | null | undefined): void {
+    if (watch) this.#channel.watches.delete(watch);
   }
 
   #rung(): void {
@@ -391,6 +433,7 @@ export class Loop {
       this.#bell.unref();
     }
     if (this.#waits.isWaiting) return;
+    busyLoops.delete(this);
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     this.#timerAt = Infinity;
@@ -442,12 +485,13 @@ export class Loop {
         return;
       }
       const participant = words[Control.slot]!;
-      this.#watches.get(participant)?.close();
-      const watch = this.#tryWatch(
-        fd,
-        () => {},
-        () => watch && this.#hungUp(participant, watch, 0),
-      );
+      const last = this.#watches.get(participant);
+      last?.close();
+      this.#forget(last);
+      const hungUp: { watch: Watch | null } = { watch: null };
+      const whenHungUp = Loop.#whenHungUp(participant, hungUp);
+      const watch = this.#tryWatch(fd, Loop.#ignore, weakly(this.#self, whenHungUp));
+      hungUp.watch = watch;
       if (watch) this.#watches.set(participant, watch);
       else this.#isBlind = true;
     }
@@ -467,6 +511,7 @@ export class Loop {
       return;
     }
     this.#watches.delete(participant);
+    this.#forget(watch);
     if (this.#state === "asleep") this.#lookAgain();
     this.onDeath?.();
   }

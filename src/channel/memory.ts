@@ -31,19 +31,34 @@ export interface Place {
  */
 const windowBytesMax = 2 ** 22;
 
+/** Whether there have ever been views. */
+export interface HandedOut {
+  exist: boolean;
+}
+
+/**
+ * Whoever has a view has the memory, and with it its owner: a channel that was forgotten is closed, and
+ * not as long as a part of it is looked at.
+ */
+const anchors: WeakMap<ArrayBuffer, Memory> = new WeakMap();
+
 /** Hands out views, and makes all of them read as detached at the end. */
 export class Memory {
   readonly #backend: Backend;
   readonly #place: Place;
   readonly #windowSlots: number;
+  readonly #handedOut: HandedOut;
+  /** What must not be collected as long as there are views. */
+  owner: object | null = null;
   #dense: ArrayBuffer | null = null;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   /** By slot: the last view of each, to be used again for as many bytes, since making one is dear. */
   readonly #requests: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
   readonly #responses: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
 
-  constructor(backend: Backend, place: Place) {
+  constructor(backend: Backend, place: Place, handedOut: HandedOut) {
     this.#backend = backend;
+    this.#handedOut = handedOut;
     this.#place = place;
     this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / place.areaStride));
   }
@@ -90,7 +105,7 @@ export class Memory {
 
   #inline(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
     const { base, denseBytes, slotsOffset } = this.#place;
-    const dense = this.#dense ??= this.#backend.mapping(base, denseBytes);
+    const dense = this.#dense ??= this.#map(base, denseBytes);
     return new Uint8Array(dense, slotsOffset + slot * slotBytes + offset, length);
   }
 
@@ -106,6 +121,13 @@ export class Memory {
     const { base, denseBytes, areaStride, slots } = this.#place;
     const first = index * this.#windowSlots;
     const count = Math.min(this.#windowSlots, slots - first);
-    return this.#backend.mapping(base + denseBytes + first * areaStride, count * areaStride);
+    return this.#map(base + denseBytes + first * areaStride, count * areaStride);
+  }
+
+  #map(address: number, byteLength: number): ArrayBuffer {
+    const buffer = this.#backend.mapping(address, byteLength);
+    anchors.set(buffer, this);
+    this.#handedOut.exist = true;
+    return buffer;
   }
 }

@@ -9,6 +9,9 @@ import type { ChannelHandle } from "./handle.ts";
 import type { ChannelOptions } from "./options.ts";
 import { Server } from "./server.ts";
 
+/** Behind the name of a channel whose participant has had others before. */
+const number = /\.\d{1,9}$/;
+
 /** A private channel, and the name by which the other participants find it. */
 export interface PrivateChannel {
   readonly server: Server;
@@ -18,18 +21,25 @@ export interface PrivateChannel {
 }
 
 /**
- * Makes the private channel of `main`'s participant; one that it had before is removed.
+ * Makes the private channel of `main`'s participant, which has one at a time: one that it had before is
+ * removed.
  *
+ * @param number how many it has had before: they are told apart by name, although their files have the
+ * same path
  * @throws {TandemError} `PERMISSION` when this participant has no folder of its own
  */
-export function servePrivate(main: ChannelHandle, options: ChannelOptions): PrivateChannel {
+export function servePrivate(
+  main: ChannelHandle,
+  options: ChannelOptions,
+  number: number = 0,
+): PrivateChannel {
   const server = new Server(main.openPrivate("server", "", options));
   const remove = () => {
     server.endChannel();
     server.close();
     main.forgetPrivate();
   };
-  return { server, name: server.path!, remove };
+  return { server, name: number === 0 ? server.path! : `${server.path}.${number}`, remove };
 }
 
 /**
@@ -39,5 +49,5 @@ export function servePrivate(main: ChannelHandle, options: ChannelOptions): Priv
  * there; `NOT_FOUND` when that participant is gone
  */
 export function connectPrivate(main: ChannelHandle, name: string): Client {
-  return new Client(main.openPrivate("client", name, {}));
+  return new Client(main.openPrivate("client", name.replace(number, ""), {}));
 }

@@ -36,12 +36,21 @@ export function failWith(request: ServerRequest, error: unknown): void {
   }
 }
 
+/** What has entered a {@linkcode Gate}. */
+export interface Place {
+  /** Gives the place back. Twice is fine. */
+  leave(): void;
+}
+
 /**
- * Handlers in progress, and the promise that there is room for another.
+ * Handlers in progress, and the promise that there is room for another. Whatever enters gets a
+ * {@linkcode Place}, which it leaves in a `finally`.
  */
 export class Gate {
   readonly #limit: number;
   #inProgress = 0;
+  #inLobby = 0;
+  readonly #admissions: ((place: Place) => void)[] = [];
   #wake: (() => void) | null = null;
 
   constructor(limit: number) {
@@ -49,20 +58,45 @@ export class Gate {
   }
 
   get isFull(): boolean {
-    return this.#inProgress >= this.#limit;
+    // Those that wait for admission come before new ones.
+    return this.#inProgress >= this.#limit || this.#admissions.length > 0;
   }
 
   get isEmpty(): boolean {
-    return this.#inProgress === 0;
+    return this.#inProgress === 0 && this.#inLobby === 0;
   }
 
-  enter(): void {
+  /** Takes a place, also where there is none left: {@linkcode isFull} says so. */
+  enter(): Place {
     this.#inProgress += 1;
+    return this.#place(() => this.#inProgress -= 1);
   }
 
-  leave(): void {
-    this.#inProgress -= 1;
-    this.wake();
+  /** Keeps the gate from being empty, and takes no place. */
+  enterLobby(): Place {
+    this.#inLobby += 1;
+    return this.#place(() => this.#inLobby -= 1);
+  }
+
+  /** Takes a place as soon as there is one; first come, first served. */
+  async admission(): Promise<Place> {
+    if (!this.isFull) return this.enter();
+    return await new Promise<Place>((resolve) => this.#admissions.push(resolve));
+  }
+
+  #place(free: () => void): Place {
+    let isTaken = true;
+    return {
+      leave: () => {
+        if (!isTaken) return;
+        isTaken = false;
+        free();
+        while (this.#admissions.length > 0 && this.#inProgress < this.#limit) {
+          this.#admissions.shift()!(this.enter());
+        }
+        this.wake();
+      },
+    };
   }
 
   /** Ends {@linkcode change}. */

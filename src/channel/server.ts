@@ -4,6 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { Damage, pause, pauseSync } from "./damage.ts";
 import {
   type Channel,
   checkOpen,
@@ -30,7 +31,8 @@ import {
 } from "./options.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
-import { answerWith, failWith, Gate, type Result } from "./serve.ts";
+import { captureContext } from "./runtime.ts";
+import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
 import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";
 
@@ -365,7 +367,10 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
     this.#serving.add(serving);
     try {
-      const take = (request: ServerRequest) => this.#handle(request, handler, gate);
+      // Each handler starts from the context of this call, whatever the one before it has changed.
+      const run = captureContext();
+      const handle = (request: ServerRequest) => this.#handle(request, handler, gate);
+      const take = (request: ServerRequest) => run(handle, request);
       await this.serveThrough(gate, take, stopping.signal);
     } finally {
       signal?.removeEventListener("abort", stop);
@@ -379,18 +384,24 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     handler: (request: ServerRequest) => Result | Promise<Result>,
     gate: Gate,
   ): void {
-    let result: Result | Promise<Result>;
     try {
-      result = handler(request);
+      const result = handler(request);
+      if (result instanceof Promise) void this.#finish(request, result, gate.enter());
+      else answerWith(request, result);
     } catch (error) {
-      return failWith(request, error);
+      failWith(request, error);
     }
-    if (!(result instanceof Promise)) return answerWith(request, result);
-    gate.enter();
-    result.then(
-      (value) => answerWith(request, value),
-      (error) => failWith(request, error),
-    ).finally(() => gate.leave());
+  }
+
+  /** Never rejects. */
+  async #finish(request: ServerRequest, result: Promise<Result>, place: Place): Promise<void> {
+    try {
+      answerWith(request, await result);
+    } catch (error) {
+      failWith(request, error);
+    } finally {
+      place.leave();
+    }
   }
 
   /**
@@ -426,9 +437,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const { idleTimeout = Infinity } = options;
     const timeout = checkTimeout(idleTimeout, "idleTimeout");
     let served = 0;
+    const damage = new Damage();
     while (this.#channel.isOpen) {
-      const request = this.#receive(timeout);
+      let request: ServerRequest | null;
+      try {
+        request = this.#receive(timeout);
+      } catch (error) {
+        pauseSync(damage.pauseAfter(error));
+        continue;
+      }
       if (!request) break;
+      damage.isOver();
       served += 1;
       try {
         answerWith(request, handler(request));
@@ -557,13 +576,16 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * ```
    */
   async *[Symbol.asyncIterator](): AsyncIterableIterator<ServerRequest> {
+    const damage = new Damage();
     while (this.#channel.isOpen) {
       let request: ServerRequest | null;
       try {
         request = await this.receive();
+        damage.isOver();
       } catch (error) {
         if (!this.#channel.isOpen) return;
-        throw error;
+        await pause(damage.pauseAfter(error));
+        continue;
       }
       if (request) yield request;
     }
@@ -602,15 +624,26 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     take: (request: ServerRequest) => void,
     signal: AbortSignal,
   ): Promise<void> {
+    const damage = new Damage();
     const consumer: Consumer = {
       get hasRoom() {
         return !gate.isFull;
       },
-      take,
+      take: (request) => {
+        damage.isOver();
+        take(request);
+      },
     };
     while (!signal.aborted && this.#channel.isOpen) {
-      if (gate.isFull) await gate.change();
-      else await this.consume(consumer, signal);
+      if (gate.isFull) {
+        await gate.change();
+        continue;
+      }
+      try {
+        await this.consume(consumer, signal);
+      } catch (error) {
+        await pause(damage.pauseAfter(error));
+      }
     }
     while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
   }

@@ -29,6 +29,18 @@ interface Taker {
   reject(error: unknown): void;
 }
 
+/** Of the requests whose abort somebody waits for, how many are looked at each time. */
+const watchedAtOnce = 16;
+
+function* firstOf<T>(values: Iterable<T>, count: number): Generator<T> {
+  let left = count;
+  if (left === 0) return;
+  for (const value of values) {
+    yield value;
+    if (--left === 0) return;
+  }
+}
+
 /** Requests that consumers get before the event loop's other work has its turn. */
 const consumedAtOnce = 64;
 
@@ -40,6 +52,8 @@ export class ServerWaits implements Waits {
   readonly #takers: Set<Taker> = new Set();
   /** With the deadlines of their clients. */
   readonly #watched: Map<ServerRequest, number> = new Map();
+  /** One of them has gone, and it is not known which. */
+  #looksAtAll = false;
 
   /**
    * @param takeMany what the ring has, up to a number
@@ -74,12 +88,7 @@ export class ServerWaits implements Waits {
   readonly outstanding: number = 0;
 
   poll(): number {
-    let hits = 0;
-    for (const request of this.#watched.keys()) {
-      if (!request.isAnswered && !request.checkAbort()) continue;
-      this.#watched.delete(request);
-      hits += 1;
-    }
+    let hits = this.#pollWatched();
     for (const taker of this.#takers) {
       try {
         const taken = taker.take();
@@ -94,9 +103,29 @@ export class ServerWaits implements Waits {
     return hits;
   }
 
+  /** Some of them each time: there may be a thousand, and each takes a call into native code. */
+  #pollWatched(): number {
+    if (this.#watched.size === 0) return 0;
+    let hits = 0;
+    const count = this.#looksAtAll ? this.#watched.size : watchedAtOnce;
+    this.#looksAtAll = false;
+    const next = [...firstOf(this.#watched, count)];
+    for (const [request, deadline] of next) {
+      this.#watched.delete(request);
+      if (request.isAnswered || request.checkAbort()) hits += 1;
+      // Behind those that were not looked at this time.
+      else this.#watched.set(request, deadline);
+    }
+    return hits;
+  }
+
   hasMissed(): boolean {
     // A client that left before the sleep was announced has rung nobody.
-    for (const request of this.#watched.keys()) if (request.cancelled) return true;
+    for (const request of this.#watched.keys()) {
+      if (!request.cancelled) continue;
+      this.#looksAtAll = true;
+      return true;
+    }
     return false;
   }
 

@@ -42,6 +42,14 @@ export interface Watch {
   close(): void;
 }
 
+/** Runs `body` in a context that was captured. */
+export type ContextRunner = <A, R>(body: (argument: A) => R, argument: A) => R;
+
+/** Of `node:async_hooks`, which both runtimes have. */
+export interface AsyncHooks {
+  readonly AsyncLocalStorage: { snapshot(): ContextRunner };
+}
+
 /** One runtime. */
 export interface Backend {
   readonly name: "deno" | "bun";
@@ -87,6 +95,12 @@ export interface Backend {
    * it alive. Returns what cancels it.
    */
   later(milliseconds: number, callback: () => void): () => void;
+
+  /**
+   * Captures the asynchronous context of the caller: what every `AsyncLocalStorage` has here. Returns
+   * what runs a function in that context, and undoes whatever the function has changed about it.
+   */
+  captureContext(): ContextRunner;
 
   /**
    * Runs `callback` in a later turn of the event loop, so that timers and I/O run in between. Where

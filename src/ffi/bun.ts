@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type Backend, bellDatagram, type Signature, type Table, type Watch } from "./backend.ts";
+import {
+  type AsyncHooks,
+  type Backend,
+  bellDatagram,
+  type ContextRunner,
+  type Signature,
+  type Table,
+  type Watch,
+} from "./backend.ts";
 
 // The parts of Bun that are used, declared here so that the file type-checks under every compiler.
 interface FFI {
@@ -141,6 +149,13 @@ export const bun: Backend = {
     const timer = global.setTimeout(callback, milliseconds);
     timer.unref();
     return () => global.clearTimeout(timer);
+  },
+
+  captureContext(): ContextRunner {
+    const { AsyncLocalStorage } = global.process.getBuiltinModule(
+      "node:async_hooks",
+    ) as AsyncHooks;
+    return AsyncLocalStorage.snapshot();
   },
 
   nextTurn(callback: () => void): void {

@@ -3,7 +3,15 @@
  *
  * @module
  */
-import { type Backend, bellFifo, type Signature, type Table, type Watch } from "./backend.ts";
+import {
+  type AsyncHooks,
+  type Backend,
+  bellFifo,
+  type ContextRunner,
+  type Signature,
+  type Table,
+  type Watch,
+} from "./backend.ts";
 
 type Pointer = object | null;
 
@@ -11,6 +19,7 @@ type Pointer = object | null;
 interface DenoGlobal {
   readonly build: { readonly os: string; readonly arch: string };
   readonly env: { get(name: string): string | undefined };
+  readonly internal?: symbol;
   readonly permissions: {
     querySync(permission: { name: "env"; variable: string }): { readonly state: string };
     requestSync(permission: { name: "ffi" }): { readonly state: string };
@@ -34,6 +43,12 @@ interface Socket {
 
 interface NodeNet {
   readonly Socket: new (options: object) => Socket;
+}
+
+/** What `AsyncLocalStorage` is made of in Deno. Not public, so it may be missing. */
+interface AsyncContexts {
+  getAsyncContext?(): unknown;
+  setAsyncContext?(context: unknown): void;
 }
 
 type Timer = number | { unref(): void };
@@ -134,6 +149,13 @@ function translate({ parameters, result }: Signature): object {
   return { parameters: parameters.map(rename), result: rename(result) };
 }
 
+function asyncContexts(): AsyncContexts {
+  const { Deno } = global;
+  if (Deno.internal === undefined) return {};
+  const internals = (Deno as unknown as Record<symbol, { core?: AsyncContexts }>)[Deno.internal];
+  return internals?.core ?? {};
+}
+
 /** The backend for Deno. */
 export const deno: Backend = {
   name: "deno",
@@ -194,6 +216,28 @@ export const deno: Backend = {
     if (typeof timer === "number") global.Deno.unrefTimer(timer);
     else timer.unref();
     return () => global.clearTimeout(timer);
+  },
+
+  // `AsyncLocalStorage.snapshot()` takes 600 ns for each run and makes garbage, half of what a call
+  // takes. What it is made of takes 20 ns.
+  captureContext(): ContextRunner {
+    const { getAsyncContext, setAsyncContext } = asyncContexts();
+    if (!getAsyncContext || !setAsyncContext) {
+      const { AsyncLocalStorage } = global.process.getBuiltinModule(
+        "node:async_hooks",
+      ) as AsyncHooks;
+      return AsyncLocalStorage.snapshot();
+    }
+    const captured = getAsyncContext();
+    return (body, argument) => {
+      const before = getAsyncContext();
+      setAsyncContext(captured);
+      try {
+        return body(argument);
+      } finally {
+        setAsyncContext(before);
+      }
+    };
   },
 
   nextTurn(callback: () => void, bell?: Watch | null): void {

@@ -163,6 +163,7 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_watch_servers_only: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_hung_up: {
     parameters: [/* handle */ "f64", /* participant */ "u32", /* give up */ "u32"],
     result: "i32",

@@ -20,6 +20,7 @@ import { InStream, type StreamTerms } from "./in_stream.ts";
 import {
   endReading,
   hasExtras,
+  hasHost,
   Kind,
   type Reading,
   readMessage,
@@ -41,6 +42,17 @@ interface Line {
   readonly endpoint: Endpoint;
 }
 
+/** What a connection has open. It does not keep the connection alive. */
+interface Held {
+  line: Line | null;
+}
+
+/** Connections that nobody knows any more: no remote, no call, no stream. */
+const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }) => {
+  line?.endpoint.close();
+  line?.client.close();
+});
+
 /** A channel that calls wait for. */
 interface Opening {
   readonly line: Promise<Line>;
@@ -60,7 +72,7 @@ export class Connection {
   readonly #options: ConnectOptions;
   readonly #errorClasses: ErrorClasses;
   readonly #limits: Limits;
-  #line: Line | null = null;
+  readonly #held: Held = { line: null };
   #opening: Opening | null = null;
   readonly #closing: AbortController = new AbortController();
 
@@ -69,6 +81,7 @@ export class Connection {
     this.#options = options;
     this.#limits = checkEndOptions(options);
     this.#errorClasses = new ErrorClasses(options.errors);
+    forgotten.register(this, this.#held);
   }
 
   /** Calls a method. What is wrong with the options or the arguments rejects. */
@@ -135,7 +148,7 @@ export class Connection {
   ): void {
     const timeout = this.#timeoutOf(options);
     options.signal?.throwIfAborted();
-    const call = new PendingCall(method, args, options, timeout, span, resolve, reject);
+    const call = new PendingCall(this, method, args, options, timeout, span, resolve, reject);
     const line = this.#openLine();
     if (line) this.#send(line, call, timeout);
     else this.#sendLater(call);
@@ -190,7 +203,7 @@ export class Connection {
   /** Null: there is no channel yet. */
   #openLine(): Line | null {
     // Closed, it has none.
-    if (this.#line) return this.#line;
+    if (this.#held.line) return this.#held.line;
     if (this.#closing.signal.aborted) throw this.#closed();
     try {
       return this.#take(Client.open(this.#target));
@@ -201,13 +214,14 @@ export class Connection {
   }
 
   #take(client: Client): Line {
+    client.watchServersOnly();
     const endpoint = new Endpoint(client, this.#errorClasses, this.#limits, "generator");
-    return this.#line = { client, endpoint };
+    return this.#held.line = { client, endpoint };
   }
 
   #hangUp(line: Line): void {
-    if (this.#line !== line) return;
-    this.#line = null;
+    if (this.#held.line !== line) return;
+    this.#held.line = null;
     line.endpoint.close();
     line.client.close();
   }
@@ -223,7 +237,7 @@ export class Connection {
   /** All calls wait for one opening, each as long as it may. */
   async #whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
     if (this.#closing.signal.aborted) throw this.#closed();
-    if (this.#line) return this.#line;
+    if (this.#held.line) return this.#held.line;
     const opening = this.#opening ??= this.#open();
     opening.waiting += 1;
     const over = Promise.withResolvers<never>();
@@ -248,9 +262,9 @@ export class Connection {
     const { signal: closing } = this.#closing;
     const line = Client.connect(this.#target, { signal: AbortSignal.any([stop.signal, closing]) })
       .then((client) => {
-        if (!closing.aborted && !this.#line) return this.#take(client);
+        if (!closing.aborted && !this.#held.line) return this.#take(client);
         client.close();
-        if (this.#line) return this.#line;
+        if (this.#held.line) return this.#held.line;
         throw this.#closed();
       }, (error) => {
         throw closing.aborted ? this.#closed() : error;
@@ -280,7 +294,7 @@ export class Connection {
   close(): void {
     if (this.#closing.signal.aborted) return;
     this.#closing.abort();
-    if (this.#line) this.#hangUp(this.#line);
+    if (this.#held.line) this.#hangUp(this.#held.line);
   }
 }
 
@@ -316,6 +330,8 @@ function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
 
 /** A call that waits for its answer. */
 class PendingCall implements AnswerReader {
+  /** Which must not be collected meanwhile. */
+  readonly owner: object;
   readonly method: string;
   readonly args: readonly unknown[];
   readonly options: CallOptions;
@@ -328,6 +344,7 @@ class PendingCall implements AnswerReader {
   writes: Writes | null;
 
   constructor(
+    owner: object,
     method: string,
     args: readonly unknown[],
     options: CallOptions,
@@ -336,6 +353,7 @@ class PendingCall implements AnswerReader {
     resolve: (value: unknown) => void,
     reject: (error: unknown) => void,
   ) {
+    this.owner = owner;
     this.method = method;
     this.args = args;
     this.options = options;
@@ -402,11 +420,11 @@ class PendingCall implements AnswerReader {
   }
 
   #result(reading: Reading): unknown {
-    const { kind, decoder } = reading;
+    const { kind, flags, decoder } = reading;
     const { reads } = this.endpoint!;
     const { timeout, signal } = this.options;
-    const terms: StreamTerms | undefined = timeout !== undefined || signal
-      ? { timeout, signal }
+    const terms: StreamTerms | undefined = flags & hasHost
+      ? { timeout, signal, owner: this.owner }
       : undefined;
     switch (kind) {
       case Kind.value: {
@@ -430,7 +448,7 @@ class PendingCall implements AnswerReader {
     const announcement = readAnnouncement(reading);
     const left = this.deadline - performance.now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
-    endpoint.peer(announcement.host).fetch(announcement, options).then(
+    endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(tree, true, blobs),
       (error) => this.fail(error),
     );

@@ -87,27 +87,6 @@ interface Global {
 
 let storage: Storage | null = null;
 
-/**
- * In Deno a run of an `AsyncLocalStorage` costs 360 ns and as much again at garbage collection, half of
- * what a short call costs. So it is left out where nobody can tell: for methods that have never returned
- * a promise, many times in a row, in a thread where nobody has asked for a context yet.
- */
-const plainEnough = 256;
-let hasBeenAskedFor = false;
-/** Of a method that runs without the storage. */
-let running: CallContext | undefined;
-/**
- * Of the one call that returned a promise when that was not expected any more; from then on none is
- * left out. What it awaits has no storage.
- */
-let surprising: CallContext | undefined;
-
-/** What is known of a method. */
-export interface Runs {
-  /** How often in a row it has returned something else than a promise; -Infinity: never again so. */
-  plain: number;
-}
-
 /** Makes contexts follow what a method awaits. Only services need it, so only they load it. */
 export function prepareContexts(): void {
   // Not an import: in Deno that takes milliseconds which clients need not pay.
@@ -115,34 +94,12 @@ export function prepareContexts(): void {
   storage ??= new (process.getBuiltinModule("node:async_hooks").AsyncLocalStorage)();
 }
 
-/** Runs `body` on behalf of a call. */
+/**
+ * Runs `body` on behalf of a call. What `body` does to the asynchronous context beside that stays as
+ * long as the caller's own context does: see {@linkcode Backend.captureContext}.
+ */
 export function runInContext<T>(context: CallContext, body: () => T): T {
   return storage!.run(context, body);
-}
-
-/** Runs a method on behalf of a call. */
-export function runMethod(runs: Runs, context: CallContext, body: () => unknown): unknown {
-  if (hasBeenAskedFor || runs.plain < plainEnough) {
-    const result = storage!.run(context, body);
-    runs.plain = isPromise(result) ? -Infinity : runs.plain + 1;
-    return result;
-  }
-  running = context;
-  let result: unknown;
-  try {
-    result = body();
-  } finally {
-    running = undefined;
-  }
-  if (!isPromise(result)) return result;
-  hasBeenAskedFor = true;
-  surprising = context;
-  return result;
-}
-
-/** What a method had promised is there. */
-export function endMethod(context: CallContext): void {
-  if (surprising === context) surprising = undefined;
 }
 
 export function isPromise(value: unknown): value is PromiseLike<unknown> {
@@ -178,6 +135,5 @@ export function isPromise(value: unknown): value is PromiseLike<unknown> {
  * @returns undefined: no call of this process's services is being worked on here
  */
 export function callContext(): CallContext | undefined {
-  hasBeenAskedFor = true;
-  return running ?? storage?.getStore() ?? surprising;
+  return storage?.getStore();
 }

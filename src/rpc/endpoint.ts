@@ -9,6 +9,7 @@
  * @module
  */
 import type { ChannelHandle } from "../channel/handle.ts";
+import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
 import { TandemError } from "../errors.ts";
 import type { DecodeHooks } from "./codec/decoder.ts";
@@ -28,7 +29,7 @@ import {
 } from "./message.ts";
 import type { Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
-import { Peer } from "./peer.ts";
+import { type Announcement, type Parcel, Peer } from "./peer.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -41,6 +42,8 @@ export class Endpoint {
   readonly limits: Limits;
   readonly #main: ChannelHandle;
   #host: Host | null = null;
+  #hostCount = 0;
+  #lastEntry = 0;
   readonly #peers: Map<string, Peer> = new Map();
   /** For reading, which happens one message after the other. */
   readonly #reads: Reads;
@@ -63,7 +66,16 @@ export class Endpoint {
 
   /** What others fetch from here. */
   get host(): Host {
-    return this.#host ??= new Host(this, this.#main);
+    if (this.#host?.isLost) this.#host = null;
+    if (this.#host) return this.#host;
+    const host = new Host(this, this.#main, this.#hostCount);
+    this.#hostCount += 1;
+    return this.#host = host;
+  }
+
+  /** A number for something that others fetch, unique among all hosts of this end. */
+  nextEntry(): number {
+    return this.#lastEntry += 1;
   }
 
   /** The process that hosts under that name. */
@@ -74,6 +86,22 @@ export class Endpoint {
     const peer = new Peer(this, open, () => this.#peers.delete(name));
     this.#peers.set(name, peer);
     return peer;
+  }
+
+  /**
+   * Fetches a long message.
+   *
+   * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `SERVER_DIED` when its
+   * sender is gone
+   */
+  async fetch(announcement: Announcement, options: SendOptions): Promise<Parcel> {
+    const peer = this.peer(announcement.host);
+    const release = peer.hold();
+    try {
+      return await peer.fetch(announcement, options);
+    } finally {
+      release();
+    }
   }
 
   /**
@@ -118,6 +146,8 @@ export class Writes implements MessageHooks {
   readonly #claim: Claim;
   readonly #call: CallContext | undefined;
   #entries: number[] | null = null;
+  /** Which has all of them: it may be another one for the next message. */
+  #host: Host | null = null;
 
   constructor(endpoint: Endpoint, claim: Claim, call: CallContext | undefined) {
     this.#endpoint = endpoint;
@@ -129,7 +159,11 @@ export class Writes implements MessageHooks {
 
   addStream(kind: StreamKind, stream: object): number {
     const out = new OutStream(kind, stream, this.#call);
-    return this.#add(this.#endpoint.host.addStream(out, this.#claim));
+    return this.#add(this.#hostOfThis().addStream(out, this.#claim));
+  }
+
+  #hostOfThis(): Host {
+    return this.#host ??= this.#endpoint.host;
   }
 
   #add(entry: number): number {
@@ -144,7 +178,7 @@ export class Writes implements MessageHooks {
   seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     let all = flags;
     if (this.#entries) {
-      encoder.text(this.#endpoint.host.name);
+      encoder.text(this.#hostOfThis().name);
       all |= hasHost;
     }
     encoder.checkTree();
@@ -155,7 +189,7 @@ export class Writes implements MessageHooks {
     const tree: Bytes = encoder.bytes.slice(0, encoder.length);
     // Copies: what is sent is what it was when it was sent.
     const blobs = encoder.blobs.map((blob) => new Uint8Array(blob));
-    const { host } = this.#endpoint;
+    const host = this.#hostOfThis();
     const id = this.#add(host.addParcel(tree, blobs, this.#claim));
     encoder.end();
     encoder.begin(this, headerBytes);
@@ -169,7 +203,7 @@ export class Writes implements MessageHooks {
 
   /** Nobody will fetch what the message refers to, or nobody should any more. */
   drop(reason: TandemError): void {
-    if (this.#entries) this.#endpoint.host.drop(this.#entries, reason);
+    if (this.#entries) this.#host!.drop(this.#entries, reason);
     this.#entries = null;
   }
 

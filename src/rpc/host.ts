@@ -18,14 +18,19 @@ import type { Encoder } from "./codec/encoder.ts";
 import type { Claim, Endpoint } from "./endpoint.ts";
 import { endReading, Kind, partBytes, type Reading, readMessage, withMessage } from "./message.ts";
 import type { OutStream } from "./out_stream.ts";
-import { codeOfRefusal, replyMessage } from "./replies.ts";
+import { refuse, replyMessage } from "./replies.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Others that fetch at once, and their items. The memory of a slot is used when it is needed. */
-const hostSlots = 256;
+/**
+ * Each process that reads a stream here has one for its lease, and one for each item that it waits for.
+ * There are up to 1,023 of them. The memory of a slot is used when it is needed.
+ */
+const hostSlots = 4_096;
 /** Steps and values that are given to a stream. */
 const hostRequestBytes = 2 ** 18;
+/** How often to look whether others still find this host, in milliseconds: there may be a thousand. */
+const lookInterval = 100;
 /** What no receiver has claimed for so long, its receiver has died over. */
 const unclaimedMilliseconds = 60_000;
 
@@ -46,20 +51,35 @@ export class Host {
   readonly #server: Server;
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Set<number>> = new Map();
-  #nextId = 1;
+  #isLost = false;
+  #lookedAt = -Infinity;
+  #isClosed = false;
 
-  constructor(endpoint: Endpoint, main: ChannelHandle) {
+  /** @param number how many hosts this participant of the main channel has had before */
+  constructor(endpoint: Endpoint, main: ChannelHandle, number: number) {
     this.#endpoint = endpoint;
-    this.#channel = servePrivate(main, {
+    const options = {
       slots: hostSlots,
       maxRequestBytes: hostRequestBytes,
       maxResponseBytes: partBytes,
-    });
+    };
+    this.#channel = servePrivate(main, options, number);
     this.name = this.#channel.name;
     this.#server = this.#channel.server;
     // Who fetches keeps himself alive; this process has reasons of its own.
     this.#server.unref();
     void this.#run();
+  }
+
+  /** Nobody can fetch anything here any more, and another host has to take its place. */
+  get isLost(): boolean {
+    if (this.#isLost || this.#isClosed) return this.#isLost;
+    const now = performance.now();
+    if (now - this.#lookedAt < lookInterval) return false;
+    this.#lookedAt = now;
+    // Where others do not find its server, they take this process for dead.
+    if (this.#server.stats().servers === 0) this.#lose();
+    return this.#isLost;
   }
 
   addStream(stream: OutStream, claim: Claim): number {
@@ -76,7 +96,7 @@ export class Host {
 
   #add(entry: Entry): number {
     this.#dropUnclaimed();
-    const id = this.#nextId++;
+    const id = this.#endpoint.nextEntry();
     this.#entries.set(id, entry);
     return id;
   }
@@ -97,6 +117,23 @@ export class Host {
       "CANCELLED",
       "The stream was ended: the process that sends it has closed its service or connection",
     );
+    this.#end(reason);
+  }
+
+  /** Its channel is damaged or was removed by others. */
+  #lose(): void {
+    if (this.#isClosed) return;
+    this.#isLost = true;
+    const reason = new TandemError(
+      "CANCELLED",
+      "The stream was ended: the private channel of the process that sends it is damaged or gone",
+    );
+    this.#end(reason);
+  }
+
+  #end(reason: TandemError): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.drop([...this.#entries.keys()], reason);
     this.#channel.remove();
   }
@@ -112,16 +149,17 @@ export class Host {
     }
   }
 
+  /** Never rejects. */
   async #run(): Promise<void> {
     try {
       await this.#server.consume({ hasRoom: true, take: (request) => this.#handle(request) });
-    } catch (error) {
-      // Closed, which is how it ends; or damaged, and whoever waits finds out.
-      if (!this.#endpoint.isClosed) this.#server.close();
-      void error;
+      // Closed, which is how it ends.
+    } catch {
+      this.#lose();
     }
   }
 
+  /** Never throws. */
   #handle(request: ServerRequest): void {
     try {
       const { reads } = this.#endpoint;
@@ -205,14 +243,33 @@ export class Host {
     const end = () => {
       const claimed = this.#leases.get(lease);
       this.#leases.delete(lease);
-      if (claimed) this.drop(claimed, signal.reason);
-      // Gives the slot back.
-      if (!this.#endpoint.isClosed) request.reply();
+      if (claimed) this.#endClaims(claimed, signal.reason);
+      this.#acknowledge(request);
     };
     if (signal.aborted) end();
     else signal.addEventListener("abort", end);
   }
 
+  #endClaims(claimed: ReadonlySet<number>, reason: TandemError): void {
+    for (const id of claimed) {
+      const entry = this.#entries.get(id);
+      // A long call may be handed to another service, which fetches it again.
+      if (entry?.parts && entry.claim === "call") entry.lease = null;
+      else this.drop([id], reason);
+    }
+  }
+
+  /** Gives the slot back: nobody waits. Never throws. */
+  #acknowledge(request: ServerRequest): void {
+    if (this.#isClosed) return;
+    try {
+      request.reply();
+    } catch (error) {
+      this.#refuse(request, error);
+    }
+  }
+
+  /** Never rejects. */
   async #step(
     request: ServerRequest,
     id: number,
@@ -239,7 +296,7 @@ export class Host {
   }
 
   #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): void {
-    if (this.#endpoint.isClosed) return;
+    if (this.#isClosed) return;
     const writes = this.#endpoint.writes("receiver");
     try {
       const isHeard = withMessage(
@@ -258,17 +315,8 @@ export class Host {
   }
 
   #refuse(request: ServerRequest, error: unknown): void {
-    if (this.#endpoint.isClosed || request.isAnswered) return;
-    const writes = this.#endpoint.writes("receiver");
-    const write = (encoder: Encoder) => codeOfRefusal(encoder, error);
-    withMessage(
-      writes,
-      Kind.refused,
-      0,
-      partBytes,
-      write,
-      (encoder) => replyMessage(request, encoder),
-    );
+    if (this.#isClosed || request.isAnswered) return;
+    refuse(request, this.#endpoint, error, partBytes);
   }
 }
 

@@ -9,8 +9,10 @@ import { Step } from "./out_stream.ts";
 
 /** How long an item may take, and what ends the stream. */
 export interface StreamTerms {
-  readonly timeout: number | undefined;
-  readonly signal: AbortSignal | undefined;
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** What must not be collected as long as the stream is known. */
+  readonly owner?: object;
 }
 
 type Result = IteratorResult<unknown, unknown>;
@@ -22,7 +24,10 @@ interface Place {
 }
 
 /** Streams that nobody knows any more are ended over there. */
-const forgotten = new FinalizationRegistry<Place>(({ peer, id }) => peer.drop(id));
+const forgotten = new FinalizationRegistry<Place>(({ peer, id }) => {
+  peer.drop(id);
+  peer.detach();
+});
 
 /**
  * A generator of another process: each step is taken there when it is asked for here, so that nothing
@@ -82,6 +87,8 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
       return { done: true, value: step === Step.return ? await value : undefined };
     }
     const { peer, id, terms } = place;
+    // Another step may end the stream while this one is under way.
+    const release = peer.hold();
     try {
       // A generator awaits what it is given to return.
       const given = step === Step.return ? await value : value;
@@ -97,12 +104,16 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
       if (!this.#hasEnded) peer.drop(id);
       this.#end();
       throw error;
+    } finally {
+      release();
     }
   }
 
   #end(): void {
+    if (this.#hasEnded) return;
     this.#hasEnded = true;
     forgotten.unregister(this);
+    this.#place?.peer.detach();
     this.onEnd?.();
     this.onEnd = null;
   }

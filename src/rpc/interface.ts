@@ -4,7 +4,6 @@
  * @module
  */
 import { describe } from "../channel/options.ts";
-import type { Runs } from "./context.ts";
 
 /** A method that a client may call. */
 export interface Offered {
@@ -13,7 +12,6 @@ export interface Offered {
   readonly self: unknown;
   /** Long byte strings among the arguments are views of shared memory. */
   readonly isRaw: boolean;
-  readonly runs: Runs;
 }
 
 /** Functions that {@linkcode raw} has marked. */
@@ -48,7 +46,7 @@ export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
   const offer = (name: string, value: unknown, self: unknown) => {
     if (typeof value !== "function" || offered.has(name)) return;
     const call = value as Offered["call"];
-    offered.set(name, { name, call, self, isRaw: rawMethods.has(value), runs: { plain: 0 } });
+    offered.set(name, { name, call, self, isRaw: rawMethods.has(value) });
   };
   if (typeof api === "function") {
     offer(bareName, api, undefined);

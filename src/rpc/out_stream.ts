@@ -4,6 +4,7 @@
  * @module
  */
 import { readableKind, type StreamKind } from "./codec/encoder.ts";
+import { captureContext, type ContextRunner } from "../channel/runtime.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
 import type { TandemError } from "../errors.ts";
 
@@ -22,6 +23,8 @@ export class OutStream {
   readonly #kind: StreamKind;
   readonly #context: StreamContext | null;
   readonly #abort: AbortController | null;
+  /** Runs its steps where it was made, and not where the step before it has left off. */
+  readonly #run: ContextRunner = captureContext();
   #source: Source | null = null;
   #hasEnded = false;
 
@@ -35,11 +38,8 @@ export class OutStream {
 
   /** Takes one step, as the iterator's own methods do. */
   async step(step: number, hasValue: boolean, value: unknown): Promise<IteratorResult<unknown>> {
-    const context = this.#context;
     try {
-      const taken = context
-        ? runInContext(context, () => this.#take(step, hasValue, value))
-        : this.#take(step, hasValue, value);
+      const taken = this.#inContext(() => this.#take(step, hasValue, value));
       const result = await taken as IteratorResult<unknown>;
       if (typeof result !== "object" || result === null) {
         throw new TypeError("Cannot go on: the iterator has given a result that is no object");
@@ -50,6 +50,11 @@ export class OutStream {
       this.#hasEnded = true;
       throw error;
     }
+  }
+
+  #inContext(body: () => unknown): unknown {
+    const context = this.#context;
+    return this.#run(context ? () => runInContext(context, body) : body, undefined);
   }
 
   #take(step: number, hasValue: boolean, value: unknown): unknown {
@@ -68,15 +73,17 @@ export class OutStream {
     this.#abort?.abort(reason);
     if (this.#hasEnded) return;
     this.#hasEnded = true;
-    const end = () => Promise.resolve(this.#take(Step.return, true, undefined));
-    // There is nobody to hear of an error.
-    (this.#context ? runInContext(this.#context, safely(end)) : safely(end)()).catch(() => {});
+    void this.#return();
   }
-}
 
-function safely(body: () => Promise<unknown>): () => Promise<unknown> {
-  // deno-lint-ignore require-await -- so that what is thrown at once is a rejection as well
-  return async () => body();
+  /** Never rejects: there is nobody to hear of an error. */
+  async #return(): Promise<void> {
+    try {
+      await this.#inContext(() => this.#take(Step.return, true, undefined));
+    } catch {
+      // The generator's own business.
+    }
+  }
 }
 
 function sourceOf(kind: StreamKind, stream: object): Source {

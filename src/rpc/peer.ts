@@ -7,6 +7,7 @@ import { onAbort } from "../channel/call_waits.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
+import { later } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
 import { corrupt } from "./codec/decoder.ts";
@@ -44,15 +45,33 @@ interface Terms {
 
 /** Memory for what is said to come is taken in such steps, each twice the one before. */
 const growthBytes = 2 ** 22;
+/** How long the lease is kept when nothing is read any more, in milliseconds: it holds a slot of the host. */
+const leaseMilliseconds = 200;
+/**
+ * And the connection: longer, since opening it again wakes all who read from the same host. It holds
+ * descriptors, and one of the handles that can be open on a channel.
+ */
+const idleMilliseconds = 30_000;
+/**
+ * How long a step of a stream waits for a slot of the host, in milliseconds. There are more than
+ * processes: where none becomes free, others wait for items that do not come, for ever perhaps.
+ */
+const roomMilliseconds = 10_000;
 /** Parts that are asked for at once. */
 const lanes = 4;
 
 export class Peer {
   readonly #endpoint: Endpoint;
   readonly #client: Client;
-  readonly #lease: number;
+  /** Number of the lease, and what gives it up; null: there is none. */
+  #lease = 0;
+  #leaseEnd: AbortController | null = null;
   readonly #onEnd: () => void;
   #isDead = false;
+  /** Streams that are open, steps and messages that are under way. */
+  #uses = 0;
+  #lastUse = 0;
+  #cancelIdle: (() => void) | null = null;
 
   /**
    * @param open opens the channel that the process hosts
@@ -68,25 +87,80 @@ export class Peer {
       if (error instanceof TandemError && error.code === "NOT_FOUND") throw hostDied();
       throw error;
     }
+    this.#client.watchServersOnly();
+    this.#client.onDeath(() => this.#look());
+    try {
+      this.#keepLease();
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+    this.#restWhenIdle();
+  }
+
+  /** Whether the host is still there. */
+  #look(): void {
+    if (!this.#isDead && this.#client.servers === 0) this.close();
+  }
+
+  /** Keeps the connection, and with it the lease, until what is returned is called; twice is fine. */
+  hold(): () => void {
+    this.#keepLease();
+    this.#uses += 1;
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#release();
+    };
+  }
+
+  #release(): void {
+    this.#uses -= 1;
+    if (this.#uses === 0) this.#restWhenIdle();
+  }
+
+  /** One timer for both, which does not keep the process alive. */
+  #restWhenIdle(): void {
+    this.#lastUse = performance.now();
+    if (this.#cancelIdle || this.#isDead) return;
+    const look = (): void => {
+      this.#cancelIdle = null;
+      if (this.#uses > 0 || this.#isDead) return;
+      const idle = performance.now() - this.#lastUse;
+      // Not to the millisecond: timers are not that exact either.
+      if (idle > idleMilliseconds - 1) return this.close();
+      if (idle > leaseMilliseconds - 1) this.#giveUpLease();
+      const until = this.#leaseEnd ? leaseMilliseconds : idleMilliseconds;
+      this.#cancelIdle = later(until - idle, look);
+    };
+    this.#cancelIdle = later(leaseMilliseconds, look);
+  }
+
+  /** @throws {TandemError} `SERVER_DIED` when the host is gone */
+  #keepLease(): void {
+    if (this.#leaseEnd || this.#isDead) return;
     const [high, low] = crypto.getRandomValues(new Uint32Array(2));
     this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
-    const hasGone = () => {
-      if (!this.#isDead && this.#client.servers === 0) this.close();
+    const leaseEnd = new AbortController();
+    // It is never answered: however it ends, unless it is given up here, the other process serves no more.
+    const end = () => {
+      if (this.#leaseEnd === leaseEnd) this.close();
     };
-    this.#client.onDeath(hasGone);
-    this.#takeLease();
-    // It may have gone just before.
-    hasGone();
+    const { signal } = leaseEnd;
+    const write = (encoder: Encoder) => encoder.value(this.#lease);
+    this.#send(Kind.lease, write, { signal }, { read: end, fail: end }, true);
+    this.#leaseEnd = leaseEnd;
+    // It may have gone just before, and a lease that no server has taken does not end.
+    this.#look();
     if (this.#isDead) throw hostDied();
   }
 
-  #takeLease(): void {
-    // It is never answered: however it ends, the other process serves no more.
-    const reader: AnswerReader = {
-      read: () => this.close(),
-      fail: () => this.close(),
-    };
-    this.#send(Kind.lease, (encoder) => encoder.value(this.#lease), undefined, reader, true);
+  /** What was claimed under it has ended here. */
+  #giveUpLease(): void {
+    const leaseEnd = this.#leaseEnd;
+    this.#leaseEnd = null;
+    leaseEnd?.abort(new TandemError("CANCELLED", "Nothing is read from the host any more"));
   }
 
   /** Streams that have arrived in a message. */
@@ -94,6 +168,8 @@ export class Peer {
     streams: readonly { readonly id: number; readonly stream: InStream }[],
     terms: StreamTerms | undefined,
   ): void {
+    this.#keepLease();
+    this.#uses += streams.length;
     for (const { id, stream } of streams) stream.attach(this, id, terms);
     const ids = streams.map(({ id }) => id);
     this.#post(Kind.claim, (encoder) => {
@@ -121,11 +197,16 @@ export class Peer {
     const { timeout, signal } = terms ?? {};
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
     try {
-      this.#send(Kind.pull, write, options, reader, false);
+      this.#send(Kind.pull, write, options, reader, false, roomMilliseconds);
     } catch (error) {
       reader.fail(error);
     }
     return promise;
+  }
+
+  /** A stream that was attached has ended, or nobody knows it any more. */
+  detach(): void {
+    this.#release();
   }
 
   /** Nobody here wants that stream or parcel any more. */
@@ -251,6 +332,8 @@ export class Peer {
   close(): void {
     if (this.#isDead) return;
     this.#isDead = true;
+    this.#cancelIdle?.();
+    this.#cancelIdle = null;
     this.#client.close();
     this.#onEnd();
   }
@@ -261,6 +344,7 @@ export class Peer {
     options: SendOptions | undefined,
     reader: AnswerReader,
     isBackground: boolean,
+    roomTimeout: number = Infinity,
   ): void {
     if (this.#isDead) throw this.#endpoint.isClosed ? closed() : hostDied();
     const writes = this.#endpoint.writes("receiver");
@@ -270,7 +354,7 @@ export class Peer {
       0,
       this.#client.maxRequestBytes,
       write,
-      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground),
+      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground, roomTimeout),
     );
   }
 
@@ -376,7 +460,7 @@ class StepReader implements AnswerReader {
   #fetch(announcement: Announcement): void {
     const { timeout, signal } = this.#terms ?? {};
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
-    this.#endpoint.peer(announcement.host).fetch(announcement, options).then(
+    this.#endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(() => readParcel(this.#endpoint.reads, tree, blobs)),
       (error) => this.#reject(error),
     );

@@ -9,7 +9,7 @@ import type { Decoder, Thrown } from "./codec/decoder.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
-import { copyMessage, messageBytes } from "./message.ts";
+import { copyMessage, Kind, messageBytes, type MessageHooks, withMessage } from "./message.ts";
 
 /** Sends a sealed message as the answer. False: nobody waits for it any more. */
 export function replyMessage(request: ServerRequest, encoder: Encoder): boolean {
@@ -36,13 +36,61 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "NOT_FOUND",
 ]);
 
+function codeOf(error: unknown): string {
+  return error instanceof TandemError && refusalCodes.has(error.code) ? error.code : "CORRUPT";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Writes a refusal: code, message, and what else there is to say. */
-export function codeOfRefusal(encoder: Encoder, error: unknown): void {
-  const isKnown = error instanceof TandemError && refusalCodes.has(error.code);
-  encoder.text(isKnown ? error.code : "CORRUPT");
-  encoder.text(error instanceof Error ? error.message : String(error));
-  const { issues } = error as { issues?: unknown };
+function writeRefusal(encoder: Encoder, error: unknown): void {
+  encoder.text(codeOf(error));
+  encoder.text(messageOf(error));
+  const issues = error instanceof Error ? (error as { issues?: unknown }).issues : undefined;
   encoder.value(Array.isArray(issues) ? issues : null);
+}
+
+/** With the code and the header, a refusal of so many characters fits into the head of a slot. */
+const shortMessageLength = 80;
+
+/** Writes a refusal for which there is always room, also when all memory is taken. */
+function writeShortRefusal(encoder: Encoder, error: unknown): void {
+  encoder.text(codeOf(error));
+  // Of one byte each.
+  const text = messageOf(error).slice(0, shortMessageLength).replace(/[^\x20-\x7e]/g, "?");
+  encoder.text(text);
+  encoder.value(null);
+}
+
+/**
+ * Refuses a request: its caller gets the code and the message of `error`. Where no memory is left for
+ * all of it, it gets less; it always gets something. Never throws.
+ *
+ * @param max the longest answer
+ */
+export function refuse(
+  request: ServerRequest,
+  endpoint: { writes(claim: "receiver"): MessageHooks },
+  error: unknown,
+  max: number,
+): void {
+  const send = (encoder: Encoder) => replyMessage(request, encoder);
+  for (const write of [writeRefusal, writeShortRefusal]) {
+    try {
+      const hooks = endpoint.writes("receiver");
+      withMessage(hooks, Kind.refused, 0, max, (encoder) => write(encoder, error), send);
+      return;
+    } catch {
+      // The next form is shorter.
+    }
+  }
+  try {
+    request.fail(error);
+  } catch {
+    // The server is closed, which ends its requests.
+  }
 }
 
 /** Reads a refusal. */

@@ -14,6 +14,7 @@ import { copyMessage, messageBytes } from "./message.ts";
 /**
  * Sends a sealed message; long byte strings are written straight into the slot, if one is free.
  *
+ * @param roomTimeout how long to wait for a slot at most, in milliseconds
  * @throws {TandemError} what `request` throws before it waits
  */
 export function sendMessage(
@@ -22,9 +23,10 @@ export function sendMessage(
   options: SendOptions | undefined,
   reader: AnswerReader,
   isBackground: boolean,
+  roomTimeout: number = Infinity,
 ): void {
   if (encoder.blobs.length === 0) {
-    return client.requestReading(encoder.written, options, reader, isBackground);
+    return client.requestReading(encoder.written, options, reader, isBackground, roomTimeout);
   }
   const length = messageBytes(encoder);
   const draft = tryAllocate(client, length);
@@ -35,7 +37,7 @@ export function sendMessage(
   // It has to wait for a slot, and what it was made of may change meanwhile.
   const message = new Uint8Array(length);
   copyMessage(encoder, message);
-  client.requestReading(message, options, reader, isBackground);
+  client.requestReading(message, options, reader, isBackground, roomTimeout);
 }
 
 function tryAllocate(client: Client, length: number): Draft | null {

@@ -4,22 +4,26 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
-import { Gate } from "../channel/serve.ts";
+import { captureContext, later } from "../channel/runtime.ts";
+import { Gate, type Place } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
+import { onAbort } from "../channel/call_waits.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
-import { endMethod, isPromise, prepareContexts, RequestContext, runMethod } from "./context.ts";
+import { isPromise, prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
+import type { StreamTerms } from "./in_stream.ts";
 import { type Offered, offeredMethods } from "./interface.ts";
 import {
   endReading,
   hasExtras,
+  hasHost,
   Kind,
   type Reading,
   readInPlace,
@@ -28,9 +32,21 @@ import {
   withMessage,
 } from "./message.ts";
 import { channelOptions, checkEndOptions, type Limits, type ServiceOptions } from "./options.ts";
-import { type Parcel, readAnnouncement } from "./peer.ts";
-import { codeOfRefusal, replyMessage } from "./replies.ts";
+import { type Announcement, type Parcel, readAnnouncement } from "./peer.ts";
+import { refuse, replyMessage } from "./replies.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
+
+/**
+ * How long a service that is closed waits for calls that are still being fetched, in milliseconds:
+ * their senders may be stopped. Then they go to another service, as calls do whose service has died.
+ */
+const fetchGrace = 2_000;
+
+/**
+ * How long a stream that was lent goes on when its call has ended, in milliseconds. When the caller has
+ * died, its streams say so themselves by then, which tells more than that the call is over.
+ */
+const lentGrace = 100;
 
 /** A call that has been read. */
 interface Called {
@@ -69,6 +85,8 @@ export class Service implements AsyncDisposable {
   readonly #onCall: ((call: CallRecord) => void) | undefined;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
+  /** Of the calls that are being fetched. */
+  readonly #fetches: Set<AbortController> = new Set();
 
   /** @ignore Made by {@linkcode serve}. */
   constructor(
@@ -121,7 +139,11 @@ export class Service implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#stopping.abort();
+    const timer = setTimeout(() => {
+      for (const fetching of this.#fetches) fetching.abort(givenUp);
+    }, fetchGrace);
     await this.finished.catch(() => {});
+    clearTimeout(timer);
   }
 
   /** Does what {@linkcode close} does. */
@@ -130,7 +152,10 @@ export class Service implements AsyncDisposable {
   }
 
   async #run(): Promise<void> {
-    const take = (request: ServerRequest) => this.#handle(request);
+    // Each call starts from the context of `serve`, whatever the one before it has changed.
+    const run = captureContext();
+    const handle = (request: ServerRequest) => this.#handle(request);
+    const take = (request: ServerRequest) => run(handle, request);
     try {
       await this.#server.serveThrough(this.#gate, take, this.#stopping.signal);
     } finally {
@@ -139,22 +164,25 @@ export class Service implements AsyncDisposable {
     }
   }
 
+  /** Never throws. */
   #handle(request: ServerRequest): void {
     const { reads } = this.#endpoint;
-    let called: Called;
     try {
-      const reading = readMessage(reads, request.bytes, false);
+      let called: Called;
       try {
-        if (reading.kind === Kind.parcel) return this.#fetch(request, reading);
+        const reading = readMessage(reads, request.bytes, false);
+        if (reading.kind === Kind.parcel) {
+          return void this.#fetch(request, readAnnouncement(reading));
+        }
         called = this.#read(request, reading);
       } finally {
         reads.forget();
         endReading();
       }
+      this.#call(request, called, null);
     } catch (error) {
-      return this.#refuse(request, error);
+      this.#refuse(request, error);
     }
-    this.#call(request, called);
   }
 
   /** @throws {TandemError} for what cannot be called */
@@ -172,8 +200,10 @@ export class Service implements AsyncDisposable {
     if (!method) throw this.#unknownMethod(name);
     if (method.isRaw) readInPlace(reading);
     const args = decoder.list();
-    this.#endpoint.reads.finish(reading, undefined);
-    return { method, args, context: new RequestContext(name, request, traceparent, tracestate) };
+    const context = new RequestContext(name, request, traceparent, tracestate);
+    const terms = flags & hasHost ? new LentTerms(request) : undefined;
+    this.#endpoint.reads.finish(reading, terms);
+    return { method, args, context };
   }
 
   #otherVersion(found: string): TandemError {
@@ -196,55 +226,83 @@ export class Service implements AsyncDisposable {
     );
   }
 
-  /** A call that is too long for the channel. */
-  #fetch(request: ServerRequest, reading: Reading): void {
-    const announcement = readAnnouncement(reading);
-    this.#gate.enter();
-    const options = { timeout: request.timeRemaining, signal: request.signal };
-    this.#endpoint.peer(announcement.host).fetch(announcement, options).then(
-      (parcel) => this.#callFetched(request, parcel),
-      (error) => this.#refuse(request, error),
-    ).finally(() => this.#gate.leave());
-  }
-
-  #callFetched(request: ServerRequest, { tree, blobs }: Parcel): void {
-    const { reads } = this.#endpoint;
-    let called: Called;
+  /**
+   * A call that is too long for the channel. It takes a place when all of it is there: until then it
+   * is up to the sender, which may be stopped, and nobody waits for that. Never rejects.
+   */
+  async #fetch(request: ServerRequest, announcement: Announcement): Promise<void> {
+    const visit = this.#gate.enterLobby();
+    const fetching = new AbortController();
+    this.#fetches.add(fetching);
+    let stopListening: (() => void) | null = null;
+    let place: Place | null = null;
     try {
-      try {
-        called = this.#read(request, readParcel(reads, tree, blobs));
-      } finally {
-        reads.forget();
-        endReading();
-      }
+      const { signal: ended, timeRemaining: timeout } = request;
+      const stop = () => fetching.abort(ended.reason);
+      if (ended.aborted) stop();
+      else stopListening = onAbort(ended, stop);
+      const { signal } = fetching;
+      const parcel = await this.#endpoint.fetch(announcement, { timeout, signal });
+      place = await this.#gate.admission();
+      signal.throwIfAborted();
+      this.#call(request, this.#readFetched(request, parcel), place);
     } catch (error) {
-      return this.#refuse(request, error);
+      place?.leave();
+      // Given up, it is left to the next service.
+      if (error !== givenUp) this.#refuse(request, error);
+    } finally {
+      stopListening?.();
+      this.#fetches.delete(fetching);
+      visit.leave();
     }
-    this.#call(request, called);
   }
 
-  #call(request: ServerRequest, called: Called): void {
-    const { method, args, context } = called;
+  #readFetched(request: ServerRequest, { tree, blobs }: Parcel): Called {
+    const { reads } = this.#endpoint;
+    try {
+      return this.#read(request, readParcel(reads, tree, blobs));
+    } finally {
+      reads.forget();
+      endReading();
+    }
+  }
+
+  /** @param place that it has already, and which is left when it ends; null: it takes one if it needs one */
+  #call(request: ServerRequest, { method, args, context }: Called, place: Place | null): void {
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
     const body = (): unknown => method.call.apply(method.self, args);
+    const start = (): unknown => runInContext(context, body);
     let result: unknown;
     try {
-      result = record
-        ? record.run(() => runMethod(method.runs, context, body))
-        : runMethod(method.runs, context, body);
+      result = record ? record.run(start) : start();
+      if (isPromise(result)) {
+        return void this.#finish(request, context, result, record, place ?? this.#gate.enter());
+      }
     } catch (error) {
-      return this.#throw(request, context, error, record);
+      this.#throw(request, context, error, record);
+      return place?.leave();
     }
-    if (!isPromise(result)) return this.#answer(request, context, result, record);
-    this.#gate.enter();
-    Promise.resolve(result).then(
-      (value) => this.#answer(request, context, value, record),
-      (error) => this.#throw(request, context, error, record),
-    ).finally(() => {
-      endMethod(context);
-      this.#gate.leave();
-    });
+    this.#answer(request, context, result, record);
+    place?.leave();
+  }
+
+  /** Waits for what a method has promised. Never rejects. */
+  async #finish(
+    request: ServerRequest,
+    context: RequestContext,
+    result: PromiseLike<unknown>,
+    record: Recorder | undefined,
+    place: Place,
+  ): Promise<void> {
+    try {
+      const value = await result;
+      this.#answer(request, context, value, record);
+    } catch (error) {
+      this.#throw(request, context, error, record);
+    } finally {
+      place.leave();
+    }
   }
 
   #answer(
@@ -300,21 +358,33 @@ export class Service implements AsyncDisposable {
     }
   }
 
+  /** Never throws. */
   #refuse(request: ServerRequest, error: unknown): void {
     if (this.#endpoint.isClosed || request.isAnswered) return;
-    try {
-      withMessage(
-        this.#endpoint.writes("receiver"),
-        Kind.refused,
-        0,
-        this.#server.maxResponseBytes,
-        (encoder) => codeOfRefusal(encoder, error),
-        (encoder) => replyMessage(request, encoder),
-      );
-    } catch {
-      // Not even that fits: the short form of the channel does.
-      request.fail(error);
-    }
+    refuse(request, this.#endpoint, error, this.#server.maxResponseBytes);
+  }
+}
+
+/** Why a call is not fetched any further. */
+const givenUp = new TandemError("CANCELLED", "The service is closed");
+
+/** Of streams that came with a call: they end with it, also where the caller is stopped. */
+class LentTerms implements StreamTerms {
+  readonly #request: ServerRequest;
+  #ending: AbortController | null = null;
+
+  constructor(request: ServerRequest) {
+    this.#request = request;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#ending) return this.#ending.signal;
+    const ending = this.#ending = new AbortController();
+    const { signal } = this.#request;
+    const end = () => void later(lentGrace, () => ending.abort(signal.reason));
+    if (signal.aborted) end();
+    else onAbort(signal, end);
+    return ending.signal;
   }
 }
 
@@ -336,7 +406,16 @@ class Recorder {
     return this.#span ? this.#span.run(body) : body();
   }
 
+  /** Never throws: what a tracer does is its own business. */
   end(error: unknown): void {
+    try {
+      this.#end(error);
+    } catch {
+      // The call has ended as it has.
+    }
+  }
+
+  #end(error: unknown): void {
     const outcome = error === undefined
       ? "ok"
       : error instanceof TandemError

@@ -9,7 +9,10 @@ import process from "node:process";
 import {
   type Call,
   Client,
+  connect,
   type Draft,
+  type Remote,
+  serve,
   Server,
   type ServerRequest,
   TandemError,
@@ -64,6 +67,24 @@ async function serveOn(
     }
   }
 }
+
+/** Offered where methods are called. */
+const api = {
+  add: (a: number, b: number): number => a + b,
+  /** Items of these lengths. */
+  async *pieces(lengths: readonly number[]): AsyncGenerator<Uint8Array> {
+    for (const length of lengths) yield pattern(length);
+  },
+  async lengths(pieces: AsyncIterable<Uint8Array>): Promise<number[]> {
+    const lengths: number[] = [];
+    for await (const piece of pieces) lengths.push(wholeLength(piece));
+    return lengths;
+  },
+  echo: (bytes: Uint8Array): Uint8Array => bytes,
+};
+
+let remote: Remote<typeof api> | undefined;
+let stream: AsyncGenerator<Uint8Array, unknown, unknown> | undefined;
 
 const operations = {
   create(target: string, options: object = {}): string | null {
@@ -187,12 +208,46 @@ const operations = {
     return errors;
   },
 
+  serveMethods(target: string): void {
+    serve(target, api);
+  },
+  connect(target: string): void {
+    remote = connect<typeof api>(target, { timeout });
+  },
+  add(): Promise<number> {
+    return remote!.add(1, 2);
+  },
+  /** Begins with a stream, and reads its first item. */
+  stream(...lengths: readonly number[]): Promise<number> {
+    stream = remote!.pieces(lengths);
+    return operations.item();
+  },
+  async item(): Promise<number> {
+    const { value } = await stream!.next();
+    return wholeLength(value as Uint8Array);
+  },
+  async lend(...lengths: readonly number[]): Promise<number> {
+    const lent = async function* () {
+      for (const length of lengths) yield pattern(length);
+    };
+    return (await remote!.lengths(lent())).length;
+  },
+  async echo(byteLength: number): Promise<number> {
+    return wholeLength(await remote!.echo(pattern(byteLength)));
+  },
+
   /** Takes memory until it is killed. */
   eatMemory(): never {
     for (;;) eaten.push(new Uint8Array(1 << 20).fill(1));
   },
 };
 
+for (const event of ["unhandledRejection", "uncaughtException"] as const) {
+  process.on(event, (error: unknown) => {
+    console.error(event, error);
+    process.exit(70);
+  });
+}
 greet();
 let queue = Promise.resolve();
 onLine((line) => {

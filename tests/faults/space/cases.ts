@@ -13,6 +13,9 @@ interface Case {
 }
 
 const long = 100_000;
+const longer = 800_000;
+/** Does not fit into a message. */
+const longest = 3_000_000;
 const short = 50;
 
 async function pair(stage: Stage, options: object = {}): Promise<[Actor, Actor]> {
@@ -45,6 +48,38 @@ export const cases: Readonly<Record<string, Case>> = {
       await client.does("open", stage.target);
       await server.does("serve", 0);
       await echo(client, long);
+    },
+  },
+
+  "the file system is full during streams and long messages": {
+    size: "24m",
+    async run(stage) {
+      const server = await stage.server();
+      await server.does("serveMethods", stage.target);
+      const client = await stage.client();
+      await client.does("connect", stage.target);
+      assertEquals(await client.does("add"), 3);
+      // Its private channel cannot be made.
+      stage.fill();
+      await client.isRefused("stream", long);
+      assertEquals(await client.does("add"), 3);
+      stage.free();
+      assertEquals(await client.does("stream", short, longer, short), short);
+      stage.fill();
+      // An item has no place, and the refusal has one.
+      await client.isRefused("item");
+      assertEquals(await client.does("add"), 3);
+      // Streams whose items are short go on.
+      assertEquals(await client.does("stream", short, short), short);
+      assertEquals(await client.does("item"), short);
+      await client.isRefused("echo", longest);
+      stage.free();
+      for (let round = 0; round < 2; round++) {
+        assertEquals(await client.does("stream", short, longer), short);
+        assertEquals(await client.does("item"), longer);
+        assertEquals(await client.does("lend", short, longer, short), 3);
+        assertEquals(await client.does("echo", longest), longest);
+      }
     },
   },
 

@@ -1,0 +1,50 @@
+/**
+ * Serving goes on when a look for requests fails: somebody has scribbled into the shared memory, and
+ * what they wrote may be overwritten the next moment. What lasts is an error.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+
+/** How long looks may fail without a request in between, in milliseconds. */
+const damageMax = 1_000;
+/** Between looks that fail, in milliseconds. */
+const pauses: readonly number[] = [1, 5, 20, 50];
+
+/** Of one `serve`: the looks that have failed since the last request. */
+export class Damage {
+  #failures = 0;
+  #since = 0;
+
+  /** A request has come. */
+  isOver(): void {
+    this.#failures = 0;
+  }
+
+  /**
+   * How long to wait before the next look, in milliseconds.
+   *
+   * @throws what has failed, when that cannot end well: the channel is removed or closed, or has been
+   * damaged for a second
+   */
+  pauseAfter(error: unknown): number {
+    if (!(error instanceof TandemError) || error.code !== "CORRUPT") throw error;
+    const now = performance.now();
+    if (this.#failures === 0) this.#since = now;
+    if (now - this.#since > damageMax) throw error;
+    this.#failures += 1;
+    return pauses[Math.min(this.#failures, pauses.length) - 1]!;
+  }
+}
+
+/** The process stays alive meanwhile, as it does while it waits for requests. */
+export function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+const sleeper = new Int32Array(new SharedArrayBuffer(4));
+
+/** Blocks the thread. */
+export function pauseSync(milliseconds: number): void {
+  Atomics.wait(sleeper, 0, 0, milliseconds);
+}

@@ -1,0 +1,25 @@
+/**
+ * What the typed layer needs of the runtime.
+ *
+ * @module
+ */
+import type { ContextRunner } from "../ffi/backend.ts";
+import { backend } from "../ffi/load.ts";
+
+export type { ContextRunner };
+
+/**
+ * Captures the asynchronous context of the caller. Returns what runs a function in that context, and
+ * undoes whatever the function has changed about it.
+ */
+export function captureContext(): ContextRunner {
+  return backend().captureContext();
+}
+
+/**
+ * Runs `callback` after so many milliseconds, if the process still lives: the timer does not keep it
+ * alive. Returns what cancels it.
+ */
+export function later(milliseconds: number, callback: () => void): () => void {
+  return backend().later(milliseconds, callback);
+}

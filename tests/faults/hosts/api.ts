@@ -1,0 +1,65 @@
+/**
+ * What the services of `hosts.ts` offer: every kind of call whose sending takes more than one message.
+ *
+ * @module
+ */
+import { callContext, raw } from "../../../mod.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Bytes that say how many they are and differ from place to place. */
+export function pattern(byteLength: number, seed: number): Bytes {
+  const bytes = new Uint8Array(byteLength);
+  for (let index = 0; index < byteLength; index++) bytes[index] = Math.imul(index, 31) + seed;
+  return bytes;
+}
+
+export function isPattern(bytes: Uint8Array, byteLength: number, seed: number): boolean {
+  if (bytes.byteLength !== byteLength) return false;
+  return bytes.every((byte, index) => byte === ((Math.imul(index, 31) + seed) & 255));
+}
+
+export function sumOf(bytes: Uint8Array): number {
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  return sum;
+}
+
+const total: (bytes: Bytes) => number = raw((bytes: Bytes) => sumOf(bytes));
+
+export const api = {
+  add: (a: number, b: number): number => a + b,
+  async addLater(a: number, b: number): Promise<number> {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    if (callContext()?.method !== "addLater") throw new Error("it is in another call's context");
+    return a + b;
+  },
+  /** Long in both directions. */
+  echo: (bytes: Bytes): Bytes => bytes,
+  total: total as (bytes: Bytes) => number,
+  async *pieces(byteLength: number, seed: number, count: number): AsyncGenerator<Bytes> {
+    for (let index = 0; index < count; index++) yield pattern(byteLength, seed + index);
+  },
+  async sum(numbers: AsyncIterable<number>): Promise<number> {
+    let sum = 0;
+    for await (const number of numbers) sum += number;
+    return sum;
+  },
+  async *double(numbers: AsyncIterable<number>): AsyncGenerator<number> {
+    for await (const number of numbers) yield number * 2;
+  },
+};
+
+export type Api = typeof api;
+
+/** What a call may end with whose peers are killed and stopped. */
+const faultCodes: ReadonlySet<string> = new Set(["SERVER_DIED", "CANCELLED", "TIMEOUT", "BUSY"]);
+
+/** Whether an error is one that deaths and stops may bring about. */
+export function isFault(error: unknown): boolean {
+  const { code, remoteName } = error as { code?: string; remoteName?: string };
+  // What a method reads may end as well: what was lent to it, by a client that is killed, or to the
+  // service that had the call before and was killed.
+  if (remoteName === "TandemError") return true;
+  return code !== undefined && faultCodes.has(code);
+}
