@@ -45,14 +45,13 @@ process.setuid!(Number(uid));
 function anyPath(): string {
   const channel = `${shared}/${random.pick(channels)}`;
   const user = random.pick(["u0", `u${uid}`]);
-  switch (random.below(6)) {
+  // Seldom: a channel whose own name is taken is refused, and then there is nothing to attack.
+  if (random.oneIn(500)) return channel;
+  if (random.oneIn(50)) return `${channel}.bells`;
+  switch (random.below(4)) {
     case 0:
-      return channel;
-    case 1:
-      return `${channel}.bells`;
-    case 2:
       return `${channel}.bells/${user}`;
-    case 3:
+    case 1:
       return `${channel}.bells/${user}/p0-1-1.bells`;
     default:
       return `${channel}.bells/${user}/${random.pick(names)}`;
@@ -123,7 +122,6 @@ while (!isOver) {
       // Not allowed, or not there.
     }
   }
-  // A channel whose name is taken is refused, and then there is nothing left to attack.
   for (const channel of channels) {
     for (const path of [`${shared}/${channel}`, `${shared}/${channel}.bells`]) giveBack(path);
   }
