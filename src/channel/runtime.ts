@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { ContextRunner } from "../ffi/backend.ts";
+import type { ContextRunner, ContextVariable } from "../ffi/backend.ts";
 import { backend } from "../ffi/load.ts";
 
-export type { ContextRunner };
+export type { ContextRunner, ContextVariable };
 
 /**
  * Captures the asynchronous context of the caller. Returns what runs a function in that context, and
@@ -14,6 +14,11 @@ export type { ContextRunner };
  */
 export function captureContext(): ContextRunner {
   return backend().captureContext();
+}
+
+/** Makes a variable of the asynchronous context. */
+export function contextVariable<T>(): ContextVariable<T> {
+  return backend().contextVariable<T>();
 }
 
 /**

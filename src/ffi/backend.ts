@@ -45,9 +45,18 @@ export interface Watch {
 /** Runs `body` in a context that was captured. */
 export type ContextRunner = <A, R>(body: (argument: A) => R, argument: A) => R;
 
+/** A value that follows what is awaited, as that of an `AsyncLocalStorage` does. */
+export interface ContextVariable<T> {
+  run<R>(value: T, body: () => R): R;
+  getStore(): T | undefined;
+}
+
 /** Of `node:async_hooks`, which both runtimes have. */
 export interface AsyncHooks {
-  readonly AsyncLocalStorage: { snapshot(): ContextRunner };
+  readonly AsyncLocalStorage: {
+    new <T>(): ContextVariable<T>;
+    snapshot(): ContextRunner;
+  };
 }
 
 /** One runtime. */
@@ -101,6 +110,9 @@ export interface Backend {
    * what runs a function in that context, and undoes whatever the function has changed about it.
    */
   captureContext(): ContextRunner;
+
+  /** Makes a variable of the asynchronous context. */
+  contextVariable<T>(): ContextVariable<T>;
 
   /**
    * Runs `callback` in a later turn of the event loop, so that timers and I/O run in between. Where

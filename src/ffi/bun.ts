@@ -8,6 +8,7 @@ import {
   type Backend,
   bellDatagram,
   type ContextRunner,
+  type ContextVariable,
   type Signature,
   type Table,
   type Watch,
@@ -97,6 +98,10 @@ function ffi(): FFI {
   return global.process.getBuiltinModule("bun:ffi") as FFI;
 }
 
+function asyncHooks(): AsyncHooks {
+  return global.process.getBuiltinModule("node:async_hooks") as AsyncHooks;
+}
+
 /** The signature in Bun's words. */
 function translate({ parameters, result }: Signature): object {
   const rename = (kind: string) => kind === "size" ? "u64" : kind;
@@ -152,10 +157,11 @@ export const bun: Backend = {
   },
 
   captureContext(): ContextRunner {
-    const { AsyncLocalStorage } = global.process.getBuiltinModule(
-      "node:async_hooks",
-    ) as AsyncHooks;
-    return AsyncLocalStorage.snapshot();
+    return asyncHooks().AsyncLocalStorage.snapshot();
+  },
+
+  contextVariable<T>(): ContextVariable<T> {
+    return new (asyncHooks().AsyncLocalStorage)<T>();
   },
 
   nextTurn(callback: () => void): void {

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
+import { type ContextVariable, contextVariable } from "../channel/runtime.ts";
 
 /** The call that a method works on. See {@linkcode callContext}. */
 export interface CallContext {
@@ -74,24 +75,11 @@ export class StreamContext implements CallContext {
   }
 }
 
-interface Storage {
-  run<T>(context: CallContext, body: () => T): T;
-  getStore(): CallContext | undefined;
-}
+let storage: ContextVariable<CallContext> | null = null;
 
-interface Global {
-  readonly process: {
-    getBuiltinModule(name: "node:async_hooks"): { readonly AsyncLocalStorage: new () => Storage };
-  };
-}
-
-let storage: Storage | null = null;
-
-/** Makes contexts follow what a method awaits. Only services need it, so only they load it. */
+/** Makes contexts follow what a method awaits. Only services need it, so only they pay for it. */
 export function prepareContexts(): void {
-  // Not an import: in Deno that takes milliseconds which clients need not pay.
-  const { process } = globalThis as unknown as Global;
-  storage ??= new (process.getBuiltinModule("node:async_hooks").AsyncLocalStorage)();
+  storage ??= contextVariable<CallContext>();
 }
 
 /**
