@@ -323,3 +323,13 @@ test("a hundred and fifty event loops of one process are all served", async () =
   await child.ended();
   assert(existsSync(target));
 });
+
+for (const where of runtimes) {
+  const title = `${where}: a process becomes another user while its waker sleeps`;
+  test(isRoot ? title : `${title} (skipped: only root can)`, async () => {
+    if (!isRoot) return;
+    const child = await spawn(where, "setuid.ts", ["12345"], allPermissions);
+    await child.expect("12345");
+    await child.ended();
+  });
+}
