@@ -22,7 +22,6 @@ import {
   type Child,
   eventually,
   fixtureCommand,
-  folder,
   newTarget,
   pairs,
   present,

@@ -283,7 +283,7 @@ export const mutants: readonly Mutant[] = [
     replacement:
       "            return Shared.load(u64, &entry.knocks, .seq_cst);\n        }\n\n        /// The low half",
     why: "a knock between the look and the count is slept through",
-    configuration: "slots=1 cells=2 failures=2 client:post,request server:serve waker:1",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
   },
   {
     name: "sleep-read-before-the-count",
@@ -297,7 +297,7 @@ export const mutants: readonly Mutant[] = [
             if (knocks == sleeper.knocks) return knocks;
             sleeper.knocks = knocks;`,
     why: "a sleeper that was awake then counts as awake still",
-    configuration: "slots=1 cells=2 failures=2 client:post,request server:serve waker:1",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
   },
   {
     name: "one-ring-for-all-sleeps",
@@ -305,7 +305,7 @@ export const mutants: readonly Mutant[] = [
     text: "sleeper.rung_sleep != wait.number",
     replacement: "sleeper.rung_sleep == null",
     why: "the waker takes a later sleep for one that it has rung for",
-    configuration: "slots=1 cells=2 failures=2 client:request,request server:serve waker:1",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
   },
   {
     name: "no-slices-without-a-waker",
