@@ -312,7 +312,7 @@ export const mutants: readonly Mutant[] = [
     file: "calls.zig",
     text:
       "            if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;\n",
-    replacement: "",
+    replacement: "            if (result == abi.armed_large) result = abi.armed;\n",
     why: "a ring fails, and there is nobody to knock for",
     configuration: `failures=1 ${oneCall}`,
   },
