@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { rmSync } from "node:fs";
 import { Client, Server } from "../mod.ts";
 import { backend } from "../src/ffi/load.ts";
 import { newTarget, runtimes, spawn, test } from "./harness.ts";
@@ -127,4 +128,37 @@ test("an eventfd of relatives", () => {
     // The handles had copies of their own.
     assertEquals([c.close(requests), c.close(answers)], [0, 0]);
   }
+});
+
+for (const runtime of runtimes) {
+  test(`the bells are removed: a request from ${runtime} still makes notifyFd readable`, async () => {
+    const target = newTarget();
+    using server = Server.create(target);
+    const client = await spawn(runtime, "notify.ts", ["client", target]);
+    await client.expect("ready");
+    assertEquals(poll(server.notifyFd, 0), false);
+    rmSync(`${target}.bells`, { recursive: true });
+    client.send("go");
+    await client.expect("going");
+    assertEquals(poll(server.notifyFd, long), true);
+    server.tryReceive()!.reply("pong");
+    server.drainNotify();
+    assertEquals(poll(server.notifyFd, 0), false, "rung once for each time that it is drained");
+    await client.expect("pong");
+  });
+}
+
+test("an eventfd that the other side has not adopted is rung all the same", () => {
+  using server = Server.anonymous();
+  using client = Client.fromFd(server.fd);
+  const fd = c.eventfd(0, 0);
+  server.adoptNotifyFd(fd);
+  for (let round = 0; round < 3; round++) {
+    assertEquals(poll(fd, 0), false);
+    assert(client.post("x"));
+    assertEquals(poll(fd, long), true);
+    server.tryReceive()!.reply();
+    server.drainNotify();
+  }
+  c.close(fd);
 });

@@ -145,7 +145,7 @@ fn choose(random: std.Random) usize {
 }
 
 fn is_rare(comptime path: []const u8) bool {
-    for (.{ "reserved", "counters", "pid" }) |part| if (std.mem.indexOf(u8, path, part) != null) return true;
+    for (.{ "reserved", "unused", "counters", "pid", "uid", "folder" }) |part| if (std.mem.indexOf(u8, path, part) != null) return true;
     const once = .{ "magic", "layout_version", "kind", "slots", "max_deliveries", "max_request_bytes", "max_response_bytes", "channel_id", "removed" };
     for (once) |name| if (std.mem.eql(u8, path, "header." ++ name)) return true;
     return false;

@@ -31,6 +31,10 @@ pub fn fault() ?[]const u8 {
         if (get(state.process(process, .holding)) != 0) return "a server keeps its request";
         if (!calls_are_over(process)) return "a call never ends";
     }
+    const is_removed = get(state.header("removed")) != 0;
+    if (is_removed and server_is_live()) return "a server waits on a channel that was removed";
+    // Those who serve lie down again after each call.
+    if (get(state.single(.file_is_lost)) != 0 and !is_removed and server_is_live()) return "a lost file is never noticed";
     for (0..state.slots) |slot| {
         if (!is_free(slot) and !may_stay(slot)) return "a slot is never free again";
     }
@@ -56,8 +60,7 @@ fn ring_is_full() bool {
 }
 
 fn clears() bool {
-    for (programs.plans) |*plan| if (plan.has(.clear)) return true;
-    return false;
+    return programs.has(.clear) or programs.has(.remove) or programs.has(.lose_file);
 }
 
 fn is_at_rest(process: usize) bool {

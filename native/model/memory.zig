@@ -223,7 +223,8 @@ pub const Model = struct {
 
     pub fn file_state(handle: anytype) FileState {
         _ = handle;
-        return .whole;
+        if (!@import("programs.zig").has(.lose_file)) return .whole;
+        return if (ask(.{ .kind = .file_is_lost }) != 0) .unlinked else .whole;
     }
 
     pub fn has_waker(handle: anytype) bool {

@@ -250,4 +250,102 @@ export const mutants: readonly Mutant[] = [
     why: "the ring is full of what its dead sender rang nobody for, and the server sleeps",
     configuration: "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve",
   },
+  {
+    name: "failed-ring-dropped",
+    file: "wait.zig",
+    text: "                        comes_at_once = Waker.knock(entry);",
+    replacement: "                        comes_at_once = true;",
+    why: "the sleeper is marked as rung, and nobody has rung it",
+    configuration: `failures=1 ${oneCall} waker:0 waker:1`,
+  },
+  {
+    name: "knock-without-wake",
+    file: "waker.zig",
+    text: "            Shared.futex_wake(futex(entry));\n",
+    replacement: "",
+    why: "the waker sleeps on",
+    configuration: `failures=1 ${oneCall} waker:0 waker:1`,
+  },
+  {
+    name: "wake-before-the-count",
+    file: "waker.zig",
+    text: `            _ = Shared.fetch_add(&entry.knocks, 1, .seq_cst);
+            Shared.futex_wake(futex(entry));`,
+    replacement: `            Shared.futex_wake(futex(entry));
+            _ = Shared.fetch_add(&entry.knocks, 1, .seq_cst);`,
+    why: "the waker looks in between, and sleeps again on what is old then",
+    configuration: `failures=1 ${oneCall} waker:0 waker:1`,
+  },
+  {
+    name: "count-read-after-the-look",
+    file: "waker.zig",
+    text: "            return knocks;\n        }\n\n        /// The low half",
+    replacement:
+      "            return Shared.load(u64, &entry.knocks, .seq_cst);\n        }\n\n        /// The low half",
+    why: "a knock between the look and the count is slept through",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
+  },
+  {
+    name: "sleep-read-before-the-count",
+    file: "waker.zig",
+    text: `            const knocks = Shared.load(u64, &entry.knocks, .seq_cst);
+            if (knocks == sleeper.knocks) return knocks;
+            sleeper.knocks = knocks;
+            const wait = Shared.load(words.WaitWord, &entry.wait, .seq_cst);`,
+    replacement: `            const wait = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
+            const knocks = Shared.load(u64, &entry.knocks, .seq_cst);
+            if (knocks == sleeper.knocks) return knocks;
+            sleeper.knocks = knocks;`,
+    why: "a sleeper that was awake then counts as awake still",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
+  },
+  {
+    name: "one-ring-for-all-sleeps",
+    file: "waker.zig",
+    text: "sleeper.rung_sleep != wait.number",
+    replacement: "sleeper.rung_sleep == null",
+    why: "the waker takes a later sleep for one that it has rung for",
+    configuration: "slots=2 cells=2 failures=2 client:post,post server:serve waker:1",
+  },
+  {
+    name: "no-slices-without-a-waker",
+    file: "calls.zig",
+    text:
+      "            if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;\n",
+    replacement: "            if (result == abi.armed_large) result = abi.armed;\n",
+    why: "a ring fails, and there is nobody to knock for",
+    configuration: `failures=1 ${oneCall}`,
+  },
+  {
+    name: "failed-notify-ring-dropped",
+    file: "notify.zig",
+    text: "                if (!Waker.knock(entry)) return;",
+    replacement: "                if (true) return;",
+    why: "a foreign event loop is never told",
+    configuration: "slots=1 cells=2 failures=1 client:request server:serve_notify waker:1",
+  },
+  {
+    name: "removal-rings-nobody",
+    file: "calls.zig",
+    text: "            _ = Slots.clear(handle);\n            Wait.wake_all(handle);",
+    replacement: "            _ = Slots.clear(handle);",
+    why: "servers sleep on a channel that nobody comes to any more",
+    configuration: "slots=1 cells=2 client:discard,remove server:serve",
+  },
+  {
+    name: "no-last-look-for-a-removal",
+    file: "calls.zig",
+    text: "(Ring.occupied(handle) or is_over(handle))",
+    replacement: "Ring.occupied(handle)",
+    why: "it came between the failed try and the announcement, and nobody was rung",
+    configuration: "slots=1 cells=2 client:discard,remove server:serve",
+  },
+  {
+    name: "lost-name-overlooked",
+    file: "calls.zig",
+    text: "            if (handle.is_unlinked and !is_removed(handle)) remove(handle);\n",
+    replacement: "",
+    why: "who serves a file that others have removed serves nobody, and does not know",
+    configuration: "slots=1 cells=2 client:discard,lose_file,request server:serve",
+  },
 ];

@@ -74,6 +74,10 @@ pub const Action = enum {
     /// Ends the first call that ever was in slot 0, whosever it is.
     cancel,
     sweep,
+    /// Removes the channel.
+    remove,
+    /// Others remove its file.
+    lose_file,
     nothing,
     /// Promises of a server, for ever.
     serve,
@@ -100,7 +104,7 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| switch (action) {
             .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            .discard, .clear, .cancel, .sweep, .nothing, .serve, .serve_close, .serve_block, .serve_notify, .close => {},
+            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_notify, .close => {},
         };
         return count;
     }
@@ -120,6 +124,13 @@ pub const Plan = struct {
 };
 
 pub var plans: []const Plan = &.{};
+
+/// Whether anybody does that.
+pub fn has(wanted: Action) bool {
+    for (plans) |*plan| if (plan.has(wanted)) return true;
+    return false;
+}
+
 pub var max_deliveries: u8 = 1;
 /// Whether a loop may give up on a participant whose lock outlives its connections.
 pub var may_give_up = false;
@@ -284,6 +295,11 @@ fn act(action: Action) void {
             begin(.sweep);
             _ = tandem_sweep(address());
         },
+        .remove => {
+            begin(.remove);
+            Calls.remove(&self().handle);
+        },
+        .lose_file => _ = memory.ask(.{ .kind = .lose_file }),
         .nothing => {},
         .serve, .serve_close => serve(action == .serve_close),
         .serve_block => serve_block(),
@@ -331,7 +347,8 @@ fn ended_with(call: u8, status: i32, bytes: *[memory.payload_bytes]u8) void {
     ended(call, switch (@as(abi.Status, @fromBackingInt(-status))) {
         .server_died => .server_died,
         .timeout => .timed_out,
-        .cancelled => .cancelled,
+        // The channel was removed before it was sent.
+        .cancelled, .not_found => .cancelled,
         .busy => .busy,
         .not_yet => return say(.{ .wrong = "a call that was reported as ended is not" }),
         else => return say(.{ .wrong = "an error that cannot be" }),
@@ -371,6 +388,10 @@ noinline fn try_send(call: u8, flags: u32, has_deadline: bool, may_abort: bool) 
     const timeout: f64 = if (has_deadline) timeout_ms else no_timeout;
     const status = tandem_send(address(), &bytes, bytes.len, send_flags(flags), timeout, &control);
     if (status == 0) return false;
+    if (status == abi.Status.not_found.result()) {
+        if (flags & abi.send_one_way == 0) ended(call, .cancelled);
+        return true;
+    }
     if (status < 0) {
         say(.{ .wrong = "a request could not be sent" });
         return true;
@@ -765,6 +786,7 @@ noinline fn serve_one(may_close: bool) bool {
     begin(.receive);
     var control: abi.Control = .{};
     const status = tandem_receive(address(), 0, &control);
+    if (status == abi.Status.not_found.result()) close();
     if (status < 0) say(.{ .wrong = "a server could not receive" });
     if (status != 1) return false;
     const first = begin_request(&control);
@@ -814,6 +836,7 @@ noinline fn receive_and_answer(timeout: f64) bool {
     begin(.receive);
     var control: abi.Control = .{};
     const status = tandem_receive(address(), timeout, &control);
+    if (status == abi.Status.not_found.result()) close();
     if (status < 0) say(.{ .wrong = "a server could not receive" });
     if (status != 1) return false;
     const first = begin_request(&control);

@@ -33,6 +33,10 @@ pub const Kind = enum(u8) {
     /// Both of its descriptors and their files.
     close_bells,
 
+    /// The file loses its name; whether it has.
+    lose_file,
+    file_is_lost,
+
     /// The event loop waits; the answer is an `Event`.
     event,
     /// Of the set-up before exploring: everybody gets this far first.
@@ -145,4 +149,5 @@ pub const Doing = enum(u8) {
     close,
     idle,
     wake,
+    remove,
 };

@@ -55,7 +55,7 @@ pub const Status = enum(u8) {
     stopped,
 };
 
-pub const single_fields = enum { clock, deaths_left, stops_left, failures_left, server_has_gone };
+pub const single_fields = enum { clock, deaths_left, stops_left, failures_left, server_has_gone, file_is_lost };
 
 pub const call_fields = enum {
     /// 0: not sent, 1: sent, 2: ended, 3: posted

@@ -46,7 +46,8 @@ pub fn enabled(process: usize) u32 {
         .futex_wait => {
             const sleep = get(state.process(process, .futex));
             if (sleep == 0 or sleep == state.woken) return plain;
-            return slice_bit;
+            // A waker sleeps until it is woken, and no slice of time helps it.
+            return if (programs.plans[process].waker_of == null) slice_bit else 0;
         },
         .event => return enabled_events(process, request),
         .ring_bell, .ring_notify => {
@@ -252,6 +253,11 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
             set(state.process(other, .notified), 1);
             return 1;
         },
+        .lose_file => {
+            set(state.single(.file_is_lost), 1);
+            return 0;
+        },
+        .file_is_lost => return get(state.single(.file_is_lost)),
         .ring_own_bell => {
             if (get(state.process(request.a, .identity)) != 0) set(state.process(request.a, .rung), 1);
             return 0;
@@ -383,7 +389,7 @@ fn hear(process: usize, remark: rq.Remark) void {
 }
 
 fn may_cancel() bool {
-    for (programs.plans) |*plan| if (plan.has(.clear) or plan.has(.cancel)) return true;
+    inline for (.{ .clear, .cancel, .remove, .lose_file }) |action| if (programs.has(action)) return true;
     return false;
 }
 
