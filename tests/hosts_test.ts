@@ -1,7 +1,5 @@
 /** What clients and the memory do to a typed service, and what it does about that. */
 import { assert, assertEquals } from "@std/assert";
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { Client, connect, serve, Server } from "../mod.ts";
 import type { Api } from "./fixtures/typed.ts";
 import {
@@ -14,15 +12,9 @@ import {
   spawn,
   test,
 } from "./harness.ts";
+import { privateChannelsOf } from "./fixtures/bells.ts";
 import { collect, rejection, startService, typed } from "./rpc_helper.ts";
 import { exchange, headOffset } from "./scribble.ts";
-
-function privateChannels(target: string): string[] {
-  const folder = `${target}.bells`;
-  return readdirSync(folder).filter((name) => /^p[^/]*-[0-9a-f]+$/.test(name)).map((name) =>
-    join(folder, name)
-  );
-}
 
 /** Clients whose thread blocks while what they have sent is fetched. */
 async function hang(target: string, what: string, timeout = 600_000): Promise<Child[]> {
@@ -88,7 +80,7 @@ for (const runtime of runtimes) {
       const stream = remote.naturals();
       assertEquals((await stream.next()).value, 0);
       await service.expect("generator begins");
-      const paths = privateChannels(target);
+      const paths = privateChannelsOf(target);
       assertEquals(paths.length, 1);
       exchange(paths[0]!, headOffset, 0x1234_5678_9abc_def0n);
       const step = doomed(stream.next());
@@ -101,7 +93,7 @@ for (const runtime of runtimes) {
     // The caller's own host as well.
     async function* numbers() {
       for (let number = 1; number < 4; number++) {
-        const own = privateChannels(target);
+        const own = privateChannelsOf(target);
         if (number === 2) {
           for (const path of own) exchange(path, headOffset, 0x1234_5678_9abc_def0n);
         }
@@ -128,7 +120,7 @@ for (const runtime of runtimes) {
     const many = await spawn(runtime, "typed_many.ts", [target, "100"]);
     await many.expect("ready");
     assertEquals(await many.ask("open"), { "0": 100 });
-    const [path] = privateChannels(target);
+    const [path] = privateChannelsOf(target);
     // As one of its participants, it sees the leases.
     using watcher = Client.open(path!);
     assertEquals(watcher.stats().inFlight, 100);

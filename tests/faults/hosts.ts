@@ -15,6 +15,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Client, connect, Server } from "../../mod.ts";
+import { privateChannelsOf } from "../fixtures/bells.ts";
 import type { Api } from "./hosts/api.ts";
 import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
@@ -128,9 +129,9 @@ async function runScribbled(seconds: number): Promise<void> {
   while (Date.now() < end) {
     checkAlive();
     await sleep(20);
-    const names = readdirSync(`${target}.bells`).filter((name) => /^p[^.]*$/.test(name));
-    if (names.length === 0) continue;
-    const path = join(`${target}.bells`, names[below(names.length)]!);
+    const paths = privateChannelsOf(target);
+    if (paths.length === 0) continue;
+    const path = paths[below(paths.length)]!;
     const pause = ["0", "1000", "1000000"][below(3)]!;
     const scribbler = new Talker("scribbler", [fuzzer, "--scribble", path, "--pause", pause]);
     await sleep(50 + below(300));

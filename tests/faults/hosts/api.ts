@@ -57,9 +57,14 @@ const faultCodes: ReadonlySet<string> = new Set(["SERVER_DIED", "CANCELLED", "TI
 
 /** Whether an error is one that deaths and stops may bring about. */
 export function isFault(error: unknown): boolean {
-  const { code, remoteName } = error as { code?: string; remoteName?: string };
+  const { code, remoteName, remoteProperties } = error as {
+    code?: string;
+    remoteName?: string;
+    remoteProperties?: { code?: string };
+  };
   // What a method reads may end as well: what was lent to it, by a client that is killed, or to the
   // service that had the call before and was killed.
-  if (remoteName === "TandemError") return true;
-  return code !== undefined && faultCodes.has(code);
+  const isOfMethod = remoteName === "TandemError";
+  const told = isOfMethod ? remoteProperties?.code : code;
+  return told !== undefined && faultCodes.has(told);
 }
