@@ -6,6 +6,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const abi = @import("abi.zig");
 const ageing = @import("ageing.zig");
+const host = @import("host.zig");
 const layout = @import("layout.zig");
 const segment = @import("segment.zig");
 const target = @import("target.zig");
@@ -17,6 +18,13 @@ pub const panic = @import("lib.zig").panic;
 comptime {
     // For its exports.
     _ = @import("lib.zig");
+}
+
+/// As before Linux 5.16, where the environment says so.
+pub fn lacks_futex_waitv() bool {
+    const Getenv = *const fn ([*:0]const u8) callconv(.c) ?[*:0]u8;
+    const getenv = host.function(Getenv, "getenv") orelse return false;
+    return getenv("TANDEM_WITHOUT_FUTEX_WAITV") != null;
 }
 
 /// Where a process can be stopped: just after it has done this, and before anything else.

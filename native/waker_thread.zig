@@ -49,8 +49,21 @@ const Group = struct {
     changes: u32,
     /// Places that were ever taken.
     used: u32,
+    /// Before Linux 5.16 a thread can sleep on one word only, and so serves one handle.
+    is_single: bool,
+    /// Up to which of the changes the thread has looked.
+    changes_seen: u32,
     next: ?*Group,
     places: [places_max]Place,
+
+    fn has_room(group: *const Group) bool {
+        const places: u32 = if (group.is_single) 1 else places_max;
+        if (group.used < places) return true;
+        // Its thread may sleep on a word of the last handle still, for which it has to look up first.
+        if (group.is_single and group.changes_seen != @atomicLoad(u32, &group.changes, .monotonic)) return false;
+        for (group.places[0..group.used]) |*place| if (place.sleeper == null) return true;
+        return false;
+    }
 
     fn changed(group: *Group) void {
         _ = @atomicRmw(u32, &group.changes, .Add, 1, .release);
@@ -122,6 +135,7 @@ pub fn remove(handle: *Handle) void {
     defer lock.give();
     // The parent's places are nothing to a child, and its copies of the descriptors go with it.
     if (!is_parent) return;
+    if (place.group.is_single) sys.futex_wake_all(Waker.futex(place.sleeper.?.entry));
     place.sleeper = null;
     for ([_]i32{ place.bell, place.notify }) |fd| if (fd >= 0) sys.close(fd);
     place.group.changed();
@@ -169,15 +183,12 @@ fn place_of(handle: *Handle) ?*Place {
 
 fn group_with_room() ?*Group {
     var last = &groups;
-    while (last.*) |group| : (last = &group.next) {
-        if (group.used < places_max) return group;
-        for (&group.places) |*place| if (place.sleeper == null) return group;
-    }
-    if (!is_supported()) return null;
+    while (last.*) |group| : (last = &group.next) if (group.has_room()) return group;
     const memory = sys.mmap_private(@sizeOf(Group));
     if (!memory.ok()) return null;
     // Zeroed: nothing in it is touched before it is used.
     const group: *Group = @ptrFromInt(memory.value);
+    group.is_single = !can_wait_for_many();
     if (!threads.spawn(run, group)) {
         sys.munmap(memory.value, @sizeOf(Group));
         return null;
@@ -187,7 +198,7 @@ fn group_with_room() ?*Group {
 }
 
 /// Linux 5.16, and what confines the process may forbid it.
-fn is_supported() bool {
+fn can_wait_for_many() bool {
     const result = sys.futex_wait_any(&.{});
     return result == .errno and result.errno == .INVAL;
 }
@@ -203,7 +214,8 @@ fn serve(group: *Group) noreturn {
     var count: usize = 0;
     while (true) {
         if (count == 0) count = look_at_all(group, &waiters, &places);
-        switch (sys.futex_wait_any(waiters[0..count])) {
+        const woken_by = if (group.is_single) wait_for_one(waiters[0..count]) else sys.futex_wait_any(waiters[0..count]);
+        switch (woken_by) {
             .value => |woken| {
                 if (woken == 0 or !answer_one(group, &waiters, woken, places[woken])) count = 0;
             },
@@ -216,11 +228,27 @@ fn serve(group: *Group) noreturn {
     }
 }
 
+/// The last word, or the group's own where it is the only one. Whoever takes or leaves the place wakes the
+/// thread by both. It may come too late for that, and then the memory under the word is gone or another:
+/// the sleep has an end, and until then the place is not used again.
+fn wait_for_one(waiters: []const sys.FutexWaiter) sys.Result {
+    const longest_ns = 60 * std.time.ns_per_s;
+    const last = waiters[waiters.len - 1];
+    const word: *const u32 = @ptrFromInt(last.address);
+    if (waiters.len == 1) {
+        sys.futex_wait_private(word, @truncate(last.value));
+    } else {
+        sys.futex_wait(word, @truncate(last.value), longest_ns);
+    }
+    return .{ .value = waiters.len - 1 };
+}
+
 /// Answers everybody's knocks, and collects what to sleep on.
 fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
     lock.take();
     defer lock.give();
     const changes = @atomicLoad(u32, &group.changes, .acquire);
+    group.changes_seen = changes;
     waiters[0] = .{ .value = changes, .address = @intFromPtr(&group.changes), .flags = sys.FutexWaiter.private };
     var count: usize = 1;
     for (group.places[0..group.used], 0..) |*place, index| {

@@ -3,8 +3,7 @@
  * file system, bells that are removed, processes without descriptors. In each test somebody is asleep
  * when it is needed, and nothing but a ring can wake it in time; there are no deadlines.
  */
-import { assertEquals } from "@std/assert";
-import { spawnSync } from "node:child_process";
+import { assert, assertEquals } from "@std/assert";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
@@ -25,31 +24,17 @@ import {
   test,
   text,
 } from "./harness.ts";
-
-/** A user that nobody is, in no other run of these tests either. */
-const otherUser = 1_900_000_000 + process.pid % 100_000_000;
-const asOtherUser = [
-  "setpriv",
-  `--reuid=${otherUser}`,
-  `--regid=${otherUser}`,
-  "--clear-groups",
-  "--inh-caps=-all",
-];
+import { testLibrary } from "./faults/test_library.ts";
+import { asOtherUser, noRoot, otherUser, works } from "./privileges.ts";
 
 const allPermissions = { denoPermissions: ["-A"] };
 
-/** A command that the system has, and lets this process use. */
-function works(command: readonly string[]): boolean {
-  return spawnSync("/usr/bin/env", command, { stdio: "ignore" }).status === 0;
-}
-
-const isRoot = process.geteuid?.() === 0;
-const noOtherUser = isRoot && works([...asOtherUser, "test", "-r", import.meta.filename!])
-  ? null
-  : "another user cannot be had";
-const noMount = isRoot && works(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"])
-  ? null
-  : "mounting is refused";
+const noOtherUser = noRoot ??
+  (works([...asOtherUser, "test", "-r", import.meta.filename!])
+    ? null
+    : "another user cannot be had");
+const noMount = noRoot ??
+  (works(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]) ? null : "mounting is refused");
 
 /** In which ways the two get at the channel. */
 const ways = ["path", "fromFd", "anonymous"] as const;
@@ -183,9 +168,7 @@ for (const way of ways) {
         ? noMount
         : null;
       const title = `${way}, ${origin}, ${environment}: both wake up for each other`;
-      test(skip ? `${title} (skipped: ${skip})` : title, async () => {
-        if (skip === null) await withOpenFolder((open) => meet(way, origin, environment, open));
-      });
+      test(title, () => withOpenFolder((open) => meet(way, origin, environment, open)), { skip });
     }
   }
 }
@@ -256,7 +239,6 @@ for (const where of runtimes) {
 }
 
 test("a folder that its user may not search any more", async () => {
-  if (noOtherUser !== null) return;
   await withOpenFolder(async (open) => {
     const env = environmentOf(otherUser, open);
     const target = join(open, "own", "channel.tandem");
@@ -270,7 +252,7 @@ test("a folder that its user may not search any more", async () => {
     assertEquals(answered, 8);
     await server.ended();
   });
-});
+}, { skip: noOtherUser });
 
 for (const { server, client, title } of pairs) {
   test(`${title}: whoever replies has no descriptor left`, async () => {
@@ -304,7 +286,12 @@ test("a hundred and fifty event loops of one process are all served", async () =
     return Server.create(target + index, sizes);
   });
   const crowd = JSON.stringify({ how: "open", target } satisfies Spec);
-  const child = await spawn(other, "party.ts", ["crowd", crowd, String(count)], allPermissions);
+  const child = await spawn(
+    other,
+    "party.ts",
+    ["crowd", crowd, "1", String(count)],
+    allPermissions,
+  );
   await child.expect("ready");
   // A thread of the child's looks after 127 of them, and a second one after the others.
   for (const [index, server] of servers.entries()) {
@@ -319,11 +306,56 @@ test("a hundred and fifty event loops of one process are all served", async () =
 });
 
 for (const where of runtimes) {
-  const title = `${where}: a process becomes another user while its waker sleeps`;
-  test(isRoot ? title : `${title} (skipped: only root can)`, async () => {
-    if (!isRoot) return;
+  test(`${where}: a process becomes another user while its waker sleeps`, async () => {
     const child = await spawn(where, "setuid.ts", ["12345"], allPermissions);
     await child.expect("12345");
     await child.ended();
+  }, { skip: noRoot });
+}
+
+/** A process whose kernel is older than Linux 5.16, as far as it can tell. */
+const onOlderKernel = {
+  ...allPermissions,
+  env: { TANDEM_LIBRARY: testLibrary, TANDEM_WITHOUT_FUTEX_WAITV: "1" },
+};
+
+for (const where of runtimes) {
+  test(`${where}: on an older kernel a server sleeps and the bells are removed`, async () => {
+    const target = newTarget();
+    using own = Client.open(target, { create: {} });
+    const server = await spawn(where, "server.ts", [target, "serve"], onOlderKernel);
+    await server.expect("ready");
+    await eventually(() => own.stats().waitingServers === 1, "the server sleeps");
+    rmSync(bellsOf(target), { recursive: true });
+    for (let round = 0; round < 3; round++) {
+      await eventually(() => own.stats().waitingServers === 1);
+      assertEquals(text(await own.request("x")), "x");
+    }
+    rmSync(bellsOf(target), { recursive: true, force: true });
+  });
+
+  test(`${where}: on an older kernel each event loop has a waker, which others use after it`, async () => {
+    const [rounds, count] = [4, 20];
+    const target = newTarget();
+    const sizes = { slots: 1, maxRequestBytes: 16, maxResponseBytes: 16 };
+    const servers = Array.from({ length: rounds * count }, (_, index) => {
+      return Server.create(target + index, sizes);
+    });
+    const crowd = JSON.stringify({ how: "open", target } satisfies Spec);
+    const args = ["crowd", crowd, String(rounds), String(count)];
+    const child = await spawn(where, "party.ts", args, onOlderKernel);
+    await child.expect("ready");
+    for (const [index, server] of servers.entries()) {
+      const request = present(await server.receive());
+      await eventually(() => server.stats().waitingClients === 1, "it sleeps");
+      rmSync(bellsOf(target + index), { recursive: true });
+      request.reply("y");
+    }
+    const [answers, wakers] = (await child.line()).match(/\d+/g)!.map(Number);
+    assertEquals(answers, rounds * count);
+    // A thread that has not seen yet that its handle is gone is not used again.
+    assert(wakers! >= count && wakers! < rounds * count, `${wakers} wakers`);
+    await child.ended();
+    for (const server of servers) server.close();
   });
 }
