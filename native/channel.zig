@@ -9,7 +9,10 @@ const sys = @import("sys.zig");
 const target = @import("target.zig");
 const threads = @import("threads.zig");
 const waker_thread = @import("waker_thread.zig");
-const bells = @import("bells.zig");
+const Bells = @import("bells.zig").Bells;
+const folders = @import("bells/folder.zig");
+const names = @import("bells/names.zig");
+const removal = @import("bells/removal.zig");
 const private = @import("private.zig");
 const retired = @import("retired.zig");
 const Error = abi.Error;
@@ -97,7 +100,7 @@ fn open_place(
     return .{ .handle = handle, .path = place.path };
 }
 
-fn home_in(place: *const target.Place, found: *const segment.Segment) bells.Home {
+fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Home {
     return .{
         .parent = place.folder,
         .name = std.mem.span(place.name()),
@@ -140,11 +143,11 @@ fn open_fd(fd: i32, role: Role, wanted: *const segment.Options, control: *Contro
 }
 
 fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, control: *Control) Error!*Handle {
-    var buffer: bells.Name = undefined;
-    const folder_name = std.mem.span(bells.anonymous_name(&buffer, found.channel_id()));
-    const home: bells.Home = .{
+    var buffer: names.Name = undefined;
+    const folder_name = std.mem.span(names.anonymous_name(&buffer, found.channel_id()));
+    const home: folders.Home = .{
         .parent = folder,
-        .name = folder_name[0 .. folder_name.len - bells.suffix.len],
+        .name = folder_name[0 .. folder_name.len - names.suffix.len],
         // The folder around it is this user's own, whoever made the memory.
         .uid = sys.geteuid(),
         .gid = found.info.gid,
@@ -163,12 +166,12 @@ const Strictness = enum {
 fn enter(
     found: *const segment.Segment,
     role: Role,
-    home: ?*const bells.Home,
+    home: ?*const folders.Home,
     is_named: bool,
     strictness: Strictness,
     control: *Control,
 ) Error!*Handle {
-    var own: bells.Bells = .{
+    var own: Bells = .{
         .uid = sys.geteuid(),
         .channel_id = found.channel_id(),
         .map = found.map,
@@ -201,7 +204,7 @@ fn enter(
 
 /// The last participant to leave, or one that removes the channel's predecessor, may take an empty folder
 /// away just before this one puts something there.
-fn announce(handle: *Handle, home: ?*const bells.Home) void {
+fn announce(handle: *Handle, home: ?*const folders.Home) void {
     var nothing: Control = .{};
     for (0..16) |_| {
         if (handle.bells.announce_life(handle.index, handle.epoch) != .folder_gone) return;
@@ -256,17 +259,17 @@ fn place_of(found: *const segment.Segment) ?target.Place {
 /// No process comes back to an anonymous channel whose processes were killed, so the bells that they
 /// left are swept when the next one is made.
 fn sweep_anonymous(folder: i32) void {
-    var reader = bells.Reader.open(folder) orelse return;
+    var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
     while (reader.next(null)) |name| {
-        if (is_anonymous_folder(std.mem.span(name))) bells.remove_anonymous(folder, name);
+        if (is_anonymous_folder(std.mem.span(name))) removal.remove_anonymous(folder, name);
     }
 }
 
 /// Named by a channel's id alone, in hexadecimal.
 fn is_anonymous_folder(name: []const u8) bool {
-    if (!std.mem.endsWith(u8, name, bells.suffix)) return false;
-    const id = name[0 .. name.len - bells.suffix.len];
+    if (!std.mem.endsWith(u8, name, names.suffix)) return false;
+    const id = name[0 .. name.len - names.suffix.len];
     if (id.len == 0 or id.len > 16) return false;
     for (id) |digit| if (!std.ascii.isHex(digit)) return false;
     return true;
@@ -325,7 +328,7 @@ pub fn unlink(name: []const u8, control: *Control) Error!bool {
             return remove_file(&place, &info, control);
         },
         .other => |info| {
-            bells.remove_folder(place.folder, std.mem.span(place.name()), info.uid, null);
+            removal.remove_folder(place.folder, std.mem.span(place.name()), info.uid, null);
             return remove_file(&place, &info, control);
         },
     }
@@ -360,12 +363,12 @@ fn end_channel(place: *const target.Place, control: *Control) Error!void {
         const handle = enter(&found, .client, &home_in(place, &found), true, .lenient, control) catch {
             // Without room for one participant more, those that are there find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-            bells.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());
+            removal.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());
             found.close();
             return;
         };
         Calls.remove(handle);
-        bells.remove_folder(place.folder, std.mem.span(place.name()), handle.uid, handle.bells.channel_id);
+        removal.remove_folder(place.folder, std.mem.span(place.name()), handle.uid, handle.bells.channel_id);
         close(handle, .unmap);
         return;
     }

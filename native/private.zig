@@ -2,7 +2,8 @@
 //! that participant's bells.
 
 const std = @import("std");
-const bells = @import("bells.zig");
+const folders = @import("bells/folder.zig");
+const names = @import("bells/names.zig");
 const sys = @import("sys.zig");
 const target = @import("target.zig");
 const Control = @import("abi.zig").Control;
@@ -22,7 +23,7 @@ fn own_place(main: *const Handle, control: *Control) Error!target.Place {
         return error.Permission;
     }
     main.bells.forget_own_private();
-    var buffer: bells.Name = undefined;
+    var buffer: names.Name = undefined;
     return make(own, main.bells.uid, main.bells.private_name(&buffer), control);
 }
 
@@ -35,7 +36,7 @@ fn other_place(main: *const Handle, name: []const u8, control: *Control) Error!t
         control.fail(.no_bells, 0);
         return error.Permission;
     }
-    const folder = bells.open_user_folder(main.bells.top, parts.uid) orelse {
+    const folder = folders.open_user_folder(main.bells.top, parts.uid) orelse {
         control.fail(.open_file, @backingInt(sys.Errno.NOENT));
         return error.NotFound;
     };
@@ -60,7 +61,7 @@ const Parts = struct { uid: u32, file: []const u8 };
 
 /// The name comes from another process and becomes part of a path.
 fn parse(name: []const u8) ?Parts {
-    if (name.len < 2 or name.len >= bells.name_bytes_max or name[0] != 'u') return null;
+    if (name.len < 2 or name.len >= names.name_bytes_max or name[0] != 'u') return null;
     const slash = std.mem.indexOfScalar(u8, name, '/') orelse return null;
     for (name[1..slash]) |digit| if (!std.ascii.isDigit(digit)) return null;
     const uid = std.fmt.parseInt(u32, name[1..slash], 10) catch return null;

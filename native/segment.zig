@@ -11,7 +11,7 @@ const Error = abi.Error;
 const Control = abi.Control;
 const Path = target.Path;
 const Place = target.Place;
-const bells = @import("bells.zig");
+const removal = @import("bells/removal.zig");
 const copy_on_write = @import("copy_on_write.zig");
 const occupancy = @import("occupancy.zig");
 const retired = @import("retired.zig");
@@ -66,7 +66,7 @@ pub const Segment = struct {
     /// Removes the file and what lies beside it, in an order that leaves the file to the last: a process
     /// that dies on the way has left a channel that says that it was removed, and the next one goes on.
     pub fn remove(segment: *const Segment, place: *const Place) void {
-        bells.remove_folder(place.folder, std.mem.span(place.name()), segment.info.uid, segment.channel_id());
+        removal.remove_folder(place.folder, std.mem.span(place.name()), segment.info.uid, segment.channel_id());
         unlink_same(place, &segment.info);
     }
 

@@ -3,6 +3,7 @@
 test {
     _ = @import("abi.zig");
     _ = @import("bells.zig");
+    _ = @import("bells/folder.zig");
     _ = @import("bench/driver.zig");
     _ = @import("copy_on_write.zig");
     _ = @import("handle.zig");

@@ -1,0 +1,119 @@
+//! Removing what lies beside a channel: of the dead, of a channel that was unlinked, of a private channel.
+//! Two levels deep, whatever others have put there.
+
+const std = @import("std");
+const file = @import("file.zig");
+const folders = @import("folder.zig");
+const names = @import("names.zig");
+const sys = @import("../sys.zig");
+
+const Which = union(enum) {
+    all,
+    dead,
+    dead_but_of: u64,
+    /// What is left of the dead, and everything of this channel.
+    dead_and_all_of: u64,
+};
+
+/// Removes everything of a channel that was unlinked, and what the dead have left, and the folders that
+/// are empty then. `channel_id` null: of the dead alone. A folder that is not of the user `owner`, to whom
+/// the channel belongs, has nothing to do with it.
+pub fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_id: ?u64) void {
+    var buffer: names.FolderName = undefined;
+    const name = names.folder_name_of(channel_name, &buffer) catch return;
+    remove_folder_named(parent, name, owner, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
+}
+
+/// Removes what the dead have left of a channel without a name.
+pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
+    remove_folder_named(parent, name, sys.geteuid(), .dead);
+}
+
+/// Two levels, whatever others have put there: files of users in folders of users.
+fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, which: Which) void {
+    const top = folders.open_folder(parent, name);
+    if (!top.ok()) return;
+    defer sys.close(top.fd());
+    const info = sys.stat(top.fd(), "");
+    if (info != .info or info.info.uid != owner) return;
+    var reader = folders.Reader.open(top.fd()) orelse return;
+    defer reader.close();
+    while (reader.next('u')) |user| {
+        const folder = folders.open_folder(top.fd(), user);
+        if (!folder.ok()) continue;
+        defer sys.close(folder.fd());
+        remove_from(folder.fd(), which);
+        _ = sys.unlinkat(top.fd(), user, sys.at_removedir);
+    }
+    _ = sys.unlinkat(parent, name, sys.at_removedir);
+}
+
+pub fn remove_from(folder: i32, which: Which) void {
+    if (which != .all) remove_participants(folder, which);
+    var reader = folders.Reader.open(folder) orelse return;
+    defer reader.close();
+    while (reader.next(null)) |name| {
+        const text = std.mem.span(name);
+        if (which == .all) {
+            _ = sys.unlinkat(folder, name, 0);
+        } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
+            remove_orphan(folder, text);
+        } else if (which == .dead_and_all_of and is_of(text, which.dead_and_all_of)) {
+            // Of a participant that could not make its socket.
+            remove_files(folder, &reader.name);
+        }
+    }
+}
+
+/// All that belongs to the participants that `which` names; their sockets say which there are.
+fn remove_participants(folder: i32, which: Which) void {
+    var reader = folders.Reader.open(folder) orelse return;
+    defer reader.close();
+    while (reader.next('l')) |name| {
+        const text = std.mem.span(name);
+        const goes = switch (which) {
+            .all => true,
+            .dead => !file.listens(folder, name),
+            .dead_but_of => |id| !is_of(text, id) and !file.listens(folder, name),
+            .dead_and_all_of => |id| is_of(text, id) or !file.listens(folder, name),
+        };
+        if (goes) remove_files(folder, &reader.name);
+    }
+}
+
+fn is_of(name: []const u8, channel_id: u64) bool {
+    var buffer: names.Name = undefined;
+    const ending = std.fmt.bufPrint(&buffer, "-{x}", .{channel_id}) catch unreachable;
+    return std.mem.endsWith(u8, name, ending);
+}
+
+/// Of one participant; `buffer` has the name of one of its files.
+pub fn remove_files(folder: i32, buffer: *names.Name) void {
+    const name: [*:0]const u8 = @ptrCast(buffer);
+    for (names.letters) |letter| {
+        buffer[0] = letter;
+        _ = sys.unlinkat(folder, name, 0);
+    }
+    buffer[0] = names.private_letter;
+    remove_private(folder, name);
+}
+
+/// A private channel and its bells, which have no private channels of their own.
+pub fn remove_private(folder: i32, name: [*:0]const u8) void {
+    const owner = sys.stat(folder, "");
+    if (owner != .info) return;
+    _ = sys.unlinkat(folder, name, 0);
+    var buffer: [names.name_bytes_max + names.suffix.len]u8 = undefined;
+    const bells = std.fmt.bufPrintSentinel(&buffer, "{s}" ++ names.suffix, .{std.mem.span(name)}, 0) catch return;
+    remove_folder_named(folder, bells, owner.info.uid, .all);
+}
+
+/// The bells of a private channel whose file is gone.
+fn remove_orphan(folder: i32, name: []const u8) void {
+    var buffer: names.Name = undefined;
+    const channel = name[0 .. name.len - names.suffix.len];
+    @memcpy(buffer[0..channel.len], channel);
+    buffer[channel.len] = 0;
+    const found = sys.stat(folder, @ptrCast(&buffer));
+    if (found == .errno and found.errno == .NOENT) remove_private(folder, @ptrCast(&buffer));
+}
