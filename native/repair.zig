@@ -177,6 +177,9 @@ pub fn RepairType(comptime Shared: type) type {
         /// The word of a request whose server is gone: for the next server, or failed.
         /// Null: the ring has no room.
         fn hand_on(handle: *Handle, index: u32, word: SlotWord, flags: u32, how: How) ?SlotWord {
+            // A server that is told of the removal may leave before the remover has come to this slot: the
+            // call is cancelled all the same. Hint: the remover cancels what is not seen here.
+            if (Shared.load(u64, &handle.map.header().removed, .acquire) != 0) return word.freed();
             const one_way = word.state == .posted_held;
             const allowed = @min(flags >> 8, handle.map.geometry.max_deliveries);
             if (@as(u32, word.delivery) + 1 < allowed and how != .left_in_a_hurry) {
@@ -202,6 +205,8 @@ pub fn RepairType(comptime Shared: type) type {
                 .free => {
                     Wait.count(handle, "reclaimed");
                     if (word.state == .posted_held) Wait.count(handle, "failures");
+                    // Its client waits for the answer still.
+                    if (word.state == .held) Wait.wake(handle, owner.index);
                     if (owner == handle.owner()) handle.push_hint(index);
                     Wait.wake_room(handle);
                 },
