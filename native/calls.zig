@@ -46,7 +46,7 @@ pub fn CallsType(comptime Shared: type) type {
         }
 
         /// As `Wait.lost`. Where the file has lost its name, because others removed it, the channel ends for
-        /// everybody: nobody could come to it any more.
+        /// all its participants: no process could come to it any more.
         pub fn lost(handle: *Handle) bool {
             if (Wait.lost(handle)) return true;
             if (handle.is_unlinked and !is_removed(handle)) remove(handle);
@@ -61,7 +61,7 @@ pub fn CallsType(comptime Shared: type) type {
             _ = lost(handle);
         }
 
-        /// Whether the channel was ended for everybody. Sequentially consistent: who removes it says so, and
+        /// Whether the channel has ended. Sequentially consistent: the remover says so, and
         /// looks for sleepers then; a sleeper announces itself, and asks this then.
         fn is_removed(handle: *Handle) bool {
             return Shared.load(u64, &handle.map.header().removed, .seq_cst) != 0;
@@ -436,7 +436,7 @@ pub fn CallsType(comptime Shared: type) type {
                 .room = what & abi.arm_room != 0,
             });
             var result = last_look(handle, what);
-            // Whoever cannot ring its bell cannot wake it either.
+            // A ringer that cannot ring its bell cannot wake it either.
             if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;
             const is_armed = result == abi.armed or result == abi.armed_unsure;
             if (!is_armed) Wait.awake(handle);

@@ -148,7 +148,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
     const home: folders.Home = .{
         .parent = folder,
         .name = folder_name[0 .. folder_name.len - names.suffix.len],
-        // The folder around it is this user's own, whoever made the memory.
+        // The folder around it is this user's own, even if another has made the memory.
         .uid = sys.geteuid(),
         .gid = found.info.gid,
         .mode = found.info.mode,

@@ -57,7 +57,7 @@ pub const Handle = struct {
     epoch: words.Epoch = 0,
     bells: Bells,
 
-    /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or nobody to do it.
+    /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
     waker: ?*@import("waker_thread.zig").Place = null,
 
     /// The file had a name when this handle was opened. Without a link it has lost it since.

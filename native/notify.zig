@@ -79,7 +79,7 @@ pub fn NotifyType(comptime Shared: type) type {
                 Shared.ring_notify(&handle.bells, index, participant.epoch);
             if (!rung) {
                 handle.has_failed_ring = true;
-                // Left unmarked where nobody hears it: the next ringer tries again.
+                // Left unmarked where no process hears it: the next ringer tries again.
                 if (!Waker.knock(entry)) return;
             }
             var marked = word;

@@ -44,7 +44,7 @@ pub fn make_pipe() ?i32 {
     return if (both.ok()) both.fd() else null;
 }
 
-/// One end of a pair, which takes datagrams from the other, and by its name from anybody.
+/// One end of a pair, which takes datagrams from the other, and by its name from any process.
 fn make_datagram(bells: *Bells) ?OwnBell {
     var ends: [2]i32 = undefined;
     if (!sys.unix_socket_pair(.datagram, &ends).ok()) {

@@ -326,7 +326,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
                 if (!readable(handle, taken.slot, received.length)) {
-                    // Scribbled over: nobody can serve this one, and the others have nothing to do with it.
+                    // Scribbled over: no server can serve this one, and the others have nothing to do with it.
                     _ = finish(handle, received.slot, received.word, .server_died);
                     continue;
                 }
@@ -335,7 +335,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) return received;
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
-            // As many as there can be, and still more of them: whoever looks next goes on.
+            // As many as there can be, and still more of them: the next look goes on.
             return null;
         }
 

@@ -618,7 +618,7 @@ pub fn unix_socket_pair(kind: SocketKind, ends: *[2]i32) Result {
     return wrap(linux.syscall4(.socketpair, family_unix, type_and_flags, 0, @intFromPtr(ends)));
 }
 
-/// A datagram socket that was connected takes from anybody again. What was connected with it still is.
+/// A datagram socket that was connected takes from any sender again. What was connected with it still is.
 pub fn disconnect(fd: i32) Result {
     const family_none: u16 = 0;
     return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(&family_none), @sizeOf(u16)));

@@ -23,7 +23,7 @@ pub fn WakerType(comptime Shared: type) type {
     return struct {
         /// Where a ring has failed. False: the sleeper has no waker, and looks at the end of its slice.
         pub fn knock(entry: *layout.Participant) bool {
-            // First the count, then the wake-up: the kernel lets nobody sleep who has not seen the count.
+            // First the count, then the wake-up: the kernel lets no thread sleep that has not seen the count.
             _ = Shared.fetch_add(&entry.knocks, 1, .seq_cst);
             Shared.futex_wake(futex(entry));
             // Written before the sleep was announced that the caller has seen.

@@ -1,4 +1,4 @@
-//! The wakers of a process: threads that sleep in the kernel until somebody knocks for a handle of the
+//! The wakers of a process: threads that sleep in the kernel until a ringer knocks for a handle of the
 //! process, and then ring that handle's bell. One thread serves 127 handles. It is made when the first
 //! event loop lies down, or the first notify descriptor is asked for, and stays: asleep it costs some
 //! pages of memory and no time.
@@ -23,7 +23,7 @@ const places_max = sys.futex_waiters_max - 1;
 /// What a thread does for one handle.
 pub const Place = struct {
     group: *Group,
-    /// Null: nobody has this place.
+    /// Null: no handle has this place.
     sleeper: ?waker.Sleeper,
     /// Where the bells are rung; -1: there is none.
     bell: i32,
@@ -78,7 +78,7 @@ var groups: ?*Group = null;
 var process: u32 = 0;
 
 const Lock = struct {
-    /// 0: free, 1: taken, 2: somebody waits.
+    /// 0: free, 1: taken, 2: a thread waits.
     word: u32 = 0,
 
     fn take(mutex: *Lock) void {
@@ -115,7 +115,7 @@ pub fn add_notify(handle: *Handle, fd: i32) void {
     announce(handle);
 }
 
-/// Who knocks may rely on it. Before the sleep is announced that it is for.
+/// A ringer that knocks may rely on it. Stored before the sleep is announced that it is for.
 fn announce(handle: *Handle) void {
     Shared.store(u32, &handle.map.participant(handle.index).waker, layout.waker_sleeps, .release);
 }
@@ -228,7 +228,7 @@ fn serve(group: *Group) noreturn {
     }
 }
 
-/// The last word, or the group's own where it is the only one. Whoever takes or leaves the place wakes the
+/// The last word, or the group's own where it is the only one. A handle that takes or leaves the place wakes the
 /// thread by both. It may come too late for that, and then the memory under the word is gone or another:
 /// the sleep has an end, and until then the place is not used again.
 fn wait_for_one(waiters: []const sys.FutexWaiter) sys.Result {
@@ -243,7 +243,7 @@ fn wait_for_one(waiters: []const sys.FutexWaiter) sys.Result {
     return .{ .value = waiters.len - 1 };
 }
 
-/// Answers everybody's knocks, and collects what to sleep on.
+/// Answers all knocks, and collects what to sleep on.
 fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
     lock.take();
     defer lock.give();

@@ -297,7 +297,7 @@ test "the number of joins across every border: newcomers are seen" {
                 },
                 .complete, .incomplete => break,
             };
-            // Nobody would ring a bell here: it has none.
+            // No process would ring a bell here: it has none.
             try testing.expectEqual(abi.armed_unsure, Calls.arm(server, abi.arm_requests));
             Wait.awake(server);
             Calls.forget_watch(server, newcomer.index);

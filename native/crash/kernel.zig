@@ -41,7 +41,7 @@ inline fn pass(comptime number: SYS) void {
     if (comptime leaves_a_trace(number)) point.pass(@tagName(number));
 }
 
-/// One within the process concerns nobody else.
+/// One within the process concerns no other process.
 inline fn pass_futex(comptime number: SYS, operation: usize) void {
     const private = 128;
     if (number == .futex and operation & private == 0) point.pass("futex");

@@ -159,7 +159,7 @@ pub const Model = struct {
         _ = timeout_ns;
         const variable = variable_at(word).?;
         if (state.wait_index(variable)) |index| {
-            // Who sleeps has come round: but for the number that it sleeps on it starts over.
+            // A sleeper has come round: but for the number that it sleeps on it starts over.
             const number_held = held[index];
             forget_numbers();
             held[index] = number_held;

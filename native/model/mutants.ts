@@ -187,7 +187,7 @@ export const mutants: readonly Mutant[] = [
     file: "calls.zig",
     text: "            return if (Slots.has_free(handle)) abi.arm_work else abi.armed;",
     replacement: "            return abi.armed;",
-    why: "it became free between the failed try and the announcement, and nobody was rung",
+    why: "it became free between the failed try and the announcement, and no sleeper was rung",
     configuration: "slots=1 cells=2 client:request client:request server:serve",
   },
   {
@@ -255,7 +255,7 @@ export const mutants: readonly Mutant[] = [
     file: "wait.zig",
     text: "                        comes_at_once = Waker.knock(entry);",
     replacement: "                        comes_at_once = true;",
-    why: "the sleeper is marked as rung, and nobody has rung it",
+    why: "the sleeper is marked as rung before any ringer has rung it",
     configuration: `failures=1 ${oneCall} waker:0 waker:1`,
   },
   {
@@ -313,7 +313,7 @@ export const mutants: readonly Mutant[] = [
     text:
       "            if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;\n",
     replacement: "            if (result == abi.armed_large) result = abi.armed;\n",
-    why: "a ring fails, and there is nobody to knock for",
+    why: "a ring fails, and no waker answers a knock",
     configuration: `failures=1 ${oneCall}`,
   },
   {
@@ -325,11 +325,11 @@ export const mutants: readonly Mutant[] = [
     configuration: "slots=1 cells=2 failures=1 client:request server:serve_notify waker:1",
   },
   {
-    name: "removal-rings-nobody",
+    name: "removal-does-not-ring",
     file: "calls.zig",
     text: "            _ = Slots.clear(handle);\n            Wait.wake_all(handle);",
     replacement: "            _ = Slots.clear(handle);",
-    why: "servers sleep on a channel that nobody comes to any more",
+    why: "servers sleep on a channel that no client can reach any more",
     configuration: "slots=1 cells=2 client:discard,remove server:serve",
   },
   {
@@ -337,7 +337,7 @@ export const mutants: readonly Mutant[] = [
     file: "calls.zig",
     text: "(Ring.occupied(handle) or is_over(handle))",
     replacement: "Ring.occupied(handle)",
-    why: "it came between the failed try and the announcement, and nobody was rung",
+    why: "it came between the failed try and the announcement, and no sleeper was rung",
     configuration: "slots=1 cells=2 client:discard,remove server:serve",
   },
   {
@@ -345,7 +345,7 @@ export const mutants: readonly Mutant[] = [
     file: "calls.zig",
     text: "            if (handle.is_unlinked and !is_removed(handle)) remove(handle);\n",
     replacement: "",
-    why: "who serves a file that others have removed serves nobody, and does not know",
+    why: "a server of a file that others have removed serves no client, and does not know",
     configuration: "slots=1 cells=2 client:discard,lose_file,request server:serve",
   },
 ];

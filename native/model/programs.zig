@@ -125,7 +125,7 @@ pub const Plan = struct {
 
 pub var plans: []const Plan = &.{};
 
-/// Whether anybody does that.
+/// Whether any program does that.
 pub fn has(wanted: Action) bool {
     for (plans) |*plan| if (plan.has(wanted)) return true;
     return false;

@@ -21,7 +21,7 @@ pub const Kind = enum(u8) {
     byte_locked,
     futex_wait,
     futex_wake,
-    /// 0: it has failed, because nobody listens or because the ringer may not or cannot.
+    /// 0: it has failed, because no process listens, or because the ringer may not or cannot.
     ring_bell,
     ring_notify,
     /// The waker's own way to the bell of its process.
@@ -104,7 +104,7 @@ pub const event = struct {
     pub const hangup: Event = @bitOffsetOf(Events, "hangup");
     pub const retry: Event = @bitOffsetOf(Events, "retry");
     pub const last_retry: Event = @bitOffsetOf(Events, "last_retry");
-    /// Of a ring: it fails, although somebody listens.
+    /// Of a ring: it fails, although its owner listens.
     pub const failure: Event = @bitOffsetOf(Events, "bell");
     pub const end: Event = @bitOffsetOf(Events, "unused");
 };
