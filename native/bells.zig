@@ -46,6 +46,8 @@ pub const Bells = struct {
     device: u64 = 0,
     inode: u64 = 0,
     folder_name: names.FolderName = @splat(0),
+    /// Whose it has to be.
+    owner: u32 = 0,
     /// The folder goes with its last participant.
     goes_with_last: bool = false,
     channel_id: u64 = 0,
@@ -73,6 +75,7 @@ pub const Bells = struct {
         bells.device = top.info.device;
         bells.inode = top.info.inode;
         _ = names.folder_name_of(home.name, &bells.folder_name) catch unreachable;
+        bells.owner = home.uid;
         bells.goes_with_last = folders.is_own_folder(home.parent);
         bells.own = folders.open_own(top.fd, bells.uid) orelse -1;
     }
@@ -238,6 +241,7 @@ pub const Bells = struct {
             sys.close(cached.fd);
             cached.* = .{};
         }
+        bells.follow_replacement();
         const folder = bells.other_folder(index) orelse return;
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
@@ -253,7 +257,7 @@ pub const Bells = struct {
 
     /// Removes this participant's own files.
     pub fn close(bells: *Bells) void {
-        if (bells.has_files) bells.forget(bells.index, bells.epoch);
+        if (bells.has_files) bells.forget(bells.index, bells.epoch) else bells.follow_replacement();
         if (bells.life >= 0) sys.close(bells.life);
         bells.life = -1;
         for (&bells.cache) |*cached| {
@@ -270,6 +274,20 @@ pub const Bells = struct {
         const parent = bells.open_parent() orelse return;
         defer sys.close(parent);
         if (folders.is_own_folder(parent)) _ = sys.unlinkat(parent, &bells.folder_name, sys.at_removedir);
+    }
+
+    /// Others may have removed the folder, and newcomers have made it anew: what they leave lies there.
+    fn follow_replacement(bells: *Bells) void {
+        if (bells.top < 0) return;
+        const now = sys.stat(bells.top, "");
+        if (now != .info or now.info.links != 0) return;
+        const parent = bells.open_parent() orelse return;
+        defer sys.close(parent);
+        const top = folders.open_of_user(parent, &bells.folder_name, bells.owner) orelse return;
+        bells.close_folders();
+        bells.top = top;
+        var buffer: names.Name = undefined;
+        bells.own = folders.open_of_user(top, names.user_folder_name(&buffer, bells.uid), bells.uid) orelse -1;
     }
 
     /// The folder that the channel's file lies in.

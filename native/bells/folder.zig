@@ -111,6 +111,17 @@ pub fn open_own(top: i32, uid: u32) ?i32 {
     return opened.fd();
 }
 
+/// A folder that is there, if it is that user's and no other may write into it but as into a sticky one.
+pub fn open_of_user(parent: i32, name: [*:0]const u8, uid: u32) ?i32 {
+    const opened = open_folder(parent, name);
+    if (!opened.ok()) return null;
+    const info = sys.stat(opened.fd(), "");
+    const is_theirs = info == .info and info.info.uid == uid;
+    if (is_theirs and (info.info.mode & 0o022 == 0 or info.info.mode & sticky != 0)) return opened.fd();
+    sys.close(opened.fd());
+    return null;
+}
+
 pub fn open_user_folder(top: i32, uid: u32) ?i32 {
     var buffer: names.Name = undefined;
     const opened = open_folder(top, names.user_folder_name(&buffer, uid));

@@ -105,7 +105,6 @@ export class ServerRequest {
    *
    * @example Hash a request
    * ```ts
-   * import { createHash } from "node:crypto";
    * import { Client, Server } from "@tandem/ipc";
    * import { assertEquals } from "@std/assert";
    *
@@ -114,7 +113,7 @@ export class ServerRequest {
    * using call = client.sendSync(new Uint8Array(1_000));
    *
    * const request = server.tryReceive()!;
-   * request.reply(createHash("sha256").update(request.copy()).digest());
+   * request.reply(await crypto.subtle.digest("SHA-256", request.copy()));
    * assertEquals(call.getSync().byteLength, 32);
    * ```
    *
