@@ -27,12 +27,6 @@ const Repair = @import("repair.zig").RepairType(Shared);
 const Trim = @import("trim.zig").TrimType(Shared);
 const Wait = @import("wait.zig").WaitType(Shared);
 
-pub const Opened = struct {
-    handle: *Handle,
-    /// Empty: the channel has none.
-    path: target.Path,
-};
-
 /// statx is the youngest system call that is used.
 const kernel_version_min = 4_011;
 
@@ -43,7 +37,15 @@ fn check_kernel(control: *Control) Error!void {
     return error.Unsupported;
 }
 
-pub fn open(name: []const u8, operation: u32, options: *const abi.Options, control: *Control) Error!Opened {
+/// `place` gets the path of a channel that has one, and length 0 otherwise.
+pub fn open(
+    name: []const u8,
+    operation: u32,
+    options: *const abi.Options,
+    control: *Control,
+    place: *target.Place,
+) Error!*Handle {
+    place.path.length = 0;
     try check_kernel(control);
     sys.learn_clock();
     const wanted: segment.Options = .{
@@ -58,22 +60,22 @@ pub fn open(name: []const u8, operation: u32, options: *const abi.Options, contr
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
         const fd = whole(options.fd) orelse return error.InvalidTarget;
-        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control);
+        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, place);
     }
     const how: segment.How = .{
         .create = operation & (abi.open_or_create | abi.open_create_new) != 0,
         .must_create = operation & abi.open_create_new != 0,
     };
     if (operation & abi.open_private == 0) {
-        const place = try target.resolve(name, how.create, control);
+        try target.resolve(name, how.create, control, place);
         defer place.close();
-        return open_place(&place, role, &wanted, how, control);
+        return open_place(place, role, &wanted, how, control);
     }
-    const place = try private.place(handle_of(options.main), name, how.create, control);
+    try private.find(handle_of(options.main), name, how.create, control, place);
     defer place.close();
-    const opened = try open_place(&place, role, &wanted, how, control);
-    if (private.belongs(&place, opened.handle.uid)) return opened;
-    close(opened.handle, .unmap);
+    const handle = try open_place(place, role, &wanted, how, control);
+    if (private.belongs(place, handle.uid)) return handle;
+    close(handle, .unmap);
     control.fail(.not_a_channel, 0);
     return error.Corrupt;
 }
@@ -88,7 +90,7 @@ fn open_place(
     wanted: *const segment.Options,
     how: segment.How,
     control: *Control,
-) Error!Opened {
+) Error!*Handle {
     const found = try segment.open_place(place, wanted, how, control);
     errdefer found.close();
     // What this process has made and cannot use is of use to no other.
@@ -96,8 +98,7 @@ fn open_place(
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
         found.remove(place);
     };
-    const handle = try enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
-    return .{ .handle = handle, .path = place.path };
+    return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
 }
 
 fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Home {
@@ -110,7 +111,7 @@ fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Ho
     };
 }
 
-fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, control: *Control) Error!Opened {
+fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, control: *Control) Error!*Handle {
     // Others must not be able to put files among the bells.
     const path = try target.default_folder(control);
     const folder = try target.open_own_folder(&path, true, control);
@@ -121,25 +122,31 @@ fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, 
     memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
     const found = try segment.open_anonymous(memfd_name.text(), wanted, control);
     errdefer found.close();
-    return .{ .handle = try enter_anonymous(&found, role, folder, control), .path = .init() };
+    return enter_anonymous(&found, role, folder, control);
 }
 
-fn open_fd(fd: i32, role: Role, wanted: *const segment.Options, control: *Control) Error!Opened {
+fn open_fd(
+    fd: i32,
+    role: Role,
+    wanted: *const segment.Options,
+    control: *Control,
+    place: *target.Place,
+) Error!*Handle {
     const found = try segment.open_fd(fd, wanted, control);
     errdefer found.close();
-    if (place_of(&found)) |place| {
+    if (find_place(&found, place)) {
         defer place.close();
-        const handle = try enter(&found, role, &home_in(&place, &found), has_name(&found, &place), .strict, control);
-        return .{ .handle = handle, .path = place.path };
+        return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
     }
+    place.path.length = 0;
     // Without a folder this participant is rung through the channel's memory.
     var nothing: Control = .{};
     const folder: i32 = folder: {
-        const path = target.default_folder(&nothing) catch break :folder -1;
-        break :folder target.open_own_folder(&path, true, &nothing) catch -1;
+        const own = target.default_folder(&nothing) catch break :folder -1;
+        break :folder target.open_own_folder(&own, true, &nothing) catch -1;
     };
     defer if (folder >= 0) sys.close(folder);
-    return .{ .handle = try enter_anonymous(&found, role, folder, control), .path = .init() };
+    return enter_anonymous(&found, role, folder, control);
 }
 
 fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, control: *Control) Error!*Handle {
@@ -241,19 +248,19 @@ fn whole(value: f64) ?u64 {
 }
 
 /// The place of a named file that came as a descriptor, so that its bells are found where those who
-/// opened it by path put theirs. Null: it has none that this process can name.
-fn place_of(found: *const segment.Segment) ?target.Place {
+/// opened it by path put theirs. False: it has none that this process can name.
+fn find_place(found: *const segment.Segment, place: *target.Place) bool {
     var link: sys.ProcPath = undefined;
     var path: target.Path = .init();
     const result = sys.readlink(sys.path_of(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
-    if (!result.ok()) return null;
+    if (!result.ok()) return false;
     path.length = result.value;
-    if (path.length == 0 or path.bytes[0] != '/') return null;
+    if (path.length == 0 or path.bytes[0] != '/') return false;
     var nothing: Control = .{};
-    const place = target.resolve(path.slice(), false, &nothing) catch return null;
-    if (segment.same_file(&place, &found.info)) return place;
+    target.resolve(path.slice(), false, &nothing, place) catch return false;
+    if (segment.same_file(place, &found.info)) return true;
     place.close();
-    return null;
+    return false;
 }
 
 /// No process comes back to an anonymous channel whose processes were killed, so the bells that they
@@ -316,7 +323,8 @@ fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
 
 /// Removes a channel's name and ends what is in flight on it. False: there is nothing.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
-    const place = target.resolve(name, false, control) catch |err| switch (err) {
+    var place: target.Place = undefined;
+    target.resolve(name, false, control, &place) catch |err| switch (err) {
         error.NotFound => return false,
         else => return err,
     };

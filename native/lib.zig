@@ -14,6 +14,7 @@ const sys = @import("sys.zig");
 const waker_thread = @import("waker_thread.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
+const Place = @import("target.zig").Place;
 const Handle = @import("handle.zig").Handle;
 const Shared = @import("shared.zig").Chosen;
 const Calls = @import("calls.zig").CallsType(Shared);
@@ -69,10 +70,12 @@ export fn tandem_open(
     path: [*]u8,
 ) i32 {
     control.* = .{};
-    const opened = channel.open(target[0..target_length], operation, options, control) catch |err| return failed(err);
-    const geometry = &opened.handle.map.geometry;
-    control.handle = @floatFromInt(@intFromPtr(opened.handle));
-    control.base = @floatFromInt(@intFromPtr(opened.handle.map.base));
+    var place: Place = undefined;
+    const handle = channel.open(target[0..target_length], operation, options, control, &place) catch |err|
+        return failed(err);
+    const geometry = &handle.map.geometry;
+    control.handle = @floatFromInt(@intFromPtr(handle));
+    control.base = @floatFromInt(@intFromPtr(handle.map.base));
     control.dense_bytes = @floatFromInt(geometry.dense_bytes);
     control.area_stride = @floatFromInt(geometry.area_stride);
     control.response_offset = @floatFromInt(geometry.request_area_bytes);
@@ -81,10 +84,10 @@ export fn tandem_open(
     control.max_request_bytes = geometry.max_request_bytes;
     control.max_response_bytes = geometry.max_response_bytes;
     control.max_deliveries = geometry.max_deliveries;
-    control.path_length = @intCast(opened.path.length);
+    control.path_length = @intCast(place.path.length);
     control.kind = @backingInt(geometry.kind);
-    control.mode = opened.handle.mode & 0o666;
-    @memcpy(path[0..opened.path.length], opened.path.slice());
+    control.mode = handle.mode & 0o666;
+    @memcpy(path[0..place.path.length], place.path.slice());
     return 0;
 }
 

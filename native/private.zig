@@ -11,12 +11,18 @@ const Error = @import("abi.zig").Error;
 const Handle = @import("handle.zig").Handle;
 
 /// `u<uid>/p<index>-<epoch>-<channel>`: what other participants are told.
-pub fn place(main: *const Handle, name: []const u8, is_own: bool, control: *Control) Error!target.Place {
-    return if (is_own) own_place(main, control) else other_place(main, name, control);
+pub fn find(
+    main: *const Handle,
+    name: []const u8,
+    is_own: bool,
+    control: *Control,
+    place: *target.Place,
+) Error!void {
+    return if (is_own) own_place(main, control, place) else other_place(main, name, control, place);
 }
 
 /// Any earlier private channel of this participant is removed.
-fn own_place(main: *const Handle, control: *Control) Error!target.Place {
+fn own_place(main: *const Handle, control: *Control, place: *target.Place) Error!void {
     const own = main.bells.own;
     if (own < 0) {
         control.fail(.no_bells, 0);
@@ -24,10 +30,10 @@ fn own_place(main: *const Handle, control: *Control) Error!target.Place {
     }
     main.bells.forget_own_private();
     var buffer: names.Name = undefined;
-    return make(own, main.bells.uid, main.bells.private_name(&buffer), control);
+    return make(own, main.bells.uid, main.bells.private_name(&buffer), control, place);
 }
 
-fn other_place(main: *const Handle, name: []const u8, control: *Control) Error!target.Place {
+fn other_place(main: *const Handle, name: []const u8, control: *Control, place: *target.Place) Error!void {
     const parts = parse(name) orelse {
         control.fail(.name_invalid, 0);
         return error.Corrupt;
@@ -41,20 +47,20 @@ fn other_place(main: *const Handle, name: []const u8, control: *Control) Error!t
         return error.NotFound;
     };
     defer sys.close(folder);
-    return make(folder, parts.uid, parts.file, control);
+    return make(folder, parts.uid, parts.file, control, place);
 }
 
-fn make(folder: i32, uid: u32, file: []const u8, control: *Control) Error!target.Place {
+fn make(folder: i32, uid: u32, file: []const u8, control: *Control, place: *target.Place) Error!void {
     const copy = sys.duplicate(folder);
     if (!copy.ok()) {
         control.fail(.open_file, @backingInt(copy.errno));
         return target.errno_error(copy.errno);
     }
-    var path: target.Path = .init();
-    path.print("u{d}/", .{uid}) catch unreachable;
-    const name_start = path.length;
-    path.append(file) catch unreachable;
-    return .{ .folder = copy.fd(), .path = path, .name_start = name_start };
+    place.path = .init();
+    place.path.print("u{d}/", .{uid}) catch unreachable;
+    place.name_start = place.path.length;
+    place.path.append(file) catch unreachable;
+    place.folder = copy.fd();
 }
 
 const Parts = struct { uid: u32, file: []const u8 };

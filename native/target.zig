@@ -66,23 +66,26 @@ pub const Place = struct {
 };
 
 /// A name lies in the default folder; what has a slash in it is a path.
-pub fn resolve(target: []const u8, make_folder: bool, control: *Control) Error!Place {
+///
+/// (A place is long: one that is returned beside errors would be a constant of four kilobytes for each.)
+pub fn resolve(target: []const u8, make_folder: bool, control: *Control, place: *Place) Error!void {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
-    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control);
+    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, place);
     if (!valid_name(target)) return invalid(control, .name_invalid);
-    var path = try default_folder(control);
-    const folder = try open_own_folder(&path, make_folder, control);
-    errdefer sys.close(folder);
+    const path = &place.path;
+    path.* = try default_folder(control);
+    place.folder = try open_own_folder(path, make_folder, control);
+    errdefer place.close();
     path.append("/") catch return invalid(control, .path_too_long);
-    const name_start = path.length;
+    place.name_start = path.length;
     path.append(target) catch return invalid(control, .path_too_long);
     path.append(suffix) catch return invalid(control, .path_too_long);
-    return .{ .folder = folder, .path = path, .name_start = name_start };
 }
 
 /// Absolute from now on: the process may change its working directory.
-fn resolve_path(target: []const u8, control: *Control) Error!Place {
-    var path: Path = .init();
+fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void {
+    const path = &place.path;
+    path.* = .init();
     if (target[0] != '/') {
         const length = sys.working_directory(path.bytes[0 .. path.bytes.len - 2]);
         if (!length.ok()) return open_failed(control, length.errno);
@@ -91,14 +94,18 @@ fn resolve_path(target: []const u8, control: *Control) Error!Place {
     }
     path.append(target) catch return invalid(control, .path_too_long);
     const slash = std.mem.lastIndexOfScalar(u8, path.slice(), '/').?;
-    var folder_path = path;
+    var folder_path = path.*;
     @memset(folder_path.bytes[@max(slash, 1)..], 0);
     // The user has named this folder, and may have named a link to it.
     const folder = sys.open(folder_path.text(), sys.o_path | sys.o_directory | sys.o_cloexec, 0);
     if (!folder.ok()) return open_failed(control, folder.errno);
     // A path that ends in a slash names the folder itself, which is no channel.
-    if (slash + 1 == path.length) path.append(".") catch return invalid(control, .path_too_long);
-    return .{ .folder = folder.fd(), .path = path, .name_start = slash + 1 };
+    if (slash + 1 == path.length) path.append(".") catch {
+        sys.close(folder.fd());
+        return invalid(control, .path_too_long);
+    };
+    place.folder = folder.fd();
+    place.name_start = slash + 1;
 }
 
 fn open_failed(control: *Control, errno: sys.Errno) Error {
@@ -221,16 +228,19 @@ test "names" {
 
 test "a path is made absolute, and its folder is opened" {
     var control: Control = .{};
-    const place = try resolve("./no-such-channel", false, &control);
+    var place: Place = undefined;
+    try resolve("./no-such-channel", false, &control, &place);
     defer place.close();
     try std.testing.expectEqual(@as(u8, '/'), place.path.slice()[0]);
     try std.testing.expectEqualStrings("no-such-channel", std.mem.span(place.name()));
     try std.testing.expect(std.mem.endsWith(u8, place.path.slice(), "/./no-such-channel"));
-    const root = try resolve("/proc", false, &control);
+    var root: Place = undefined;
+    try resolve("/proc", false, &control, &root);
     defer root.close();
     try std.testing.expectEqualStrings("proc", std.mem.span(root.name()));
-    const folder = try resolve("/proc/", false, &control);
+    var folder: Place = undefined;
+    try resolve("/proc/", false, &control, &folder);
     defer folder.close();
     try std.testing.expectEqualStrings(".", std.mem.span(folder.name()));
-    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control));
+    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control, &place));
 }

@@ -73,7 +73,8 @@ export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32
 }
 
 fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
-    const place = try target.resolve(name, false, control);
+    var place: target.Place = undefined;
+    try target.resolve(name, false, control, &place);
     defer place.close();
     const options: segment.Options = .{
         .kind = .bytes,

@@ -10,6 +10,7 @@ const layout = @import("layout.zig");
 const segment = @import("segment.zig");
 const slots = @import("slots.zig");
 const sys = @import("sys.zig");
+const target = @import("target.zig");
 const words = @import("words.zig");
 const Handle = @import("handle.zig").Handle;
 const Shared = @import("shared.zig").Chosen;
@@ -57,7 +58,8 @@ pub const World = struct {
 
     fn open(name: []const u8, operation: u32, options: *const abi.Options) !*Handle {
         var control: abi.Control = .{};
-        return (try channel.open(name, operation, options, &control)).handle;
+        var place: target.Place = undefined;
+        return channel.open(name, operation, options, &control, &place);
     }
 
     fn join(world: World, role: u32) !*Handle {

@@ -8,6 +8,7 @@ const driver = @import("driver.zig");
 const slots = @import("../slots.zig");
 const words = @import("../words.zig");
 const Handle = @import("../handle.zig").Handle;
+const Place = @import("../target.zig").Place;
 const Shared = @import("../shared.zig").Chosen;
 const Calls = @import("../calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
@@ -23,7 +24,8 @@ fn open_handle(target: []const u8, role: u32) !*Handle {
         .fd = nothing,
     };
     var control: abi.Control = .{};
-    return (try channel.open(target, role, &options, &control)).handle;
+    var place: Place = undefined;
+    return channel.open(target, role, &options, &control, &place);
 }
 
 /// Waits for an answer, which stays where it is.
