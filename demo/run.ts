@@ -58,7 +58,8 @@ export class Run {
     this.#busyBytes = Math.min(largest, busyBytesMax);
     this.#channel = Client.open(this.#target, {
       create: {
-        slots: options.clients * lanesPerClient,
+        // One for each lane, and some more: a process that gives memory back holds a slot for a moment.
+        slots: 2 * options.clients * lanesPerClient,
         // Address space; memory is used only for what is in flight.
         maxRequestBytes: Math.min(largest + growthBytes, requestBytesMax),
         maxResponseBytes: answerBytes,

@@ -9,7 +9,7 @@
 import { createHash } from "node:crypto";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
-import { Server } from "../mod.ts";
+import { Server, TandemError } from "../mod.ts";
 import { encodeAnswer } from "./messages.ts";
 import { whenOver } from "./orphan.ts";
 
@@ -21,7 +21,7 @@ whenOver(() => {
   server.close();
 });
 
-await server.serve((request) => {
+const serving = server.serve((request) => {
   // Hashing and zlib get a copy: another process could change the shared bytes under them.
   const bytes = request.copy();
   // A moment at which the main process may kill a server that has something to lose.
@@ -32,4 +32,10 @@ await server.serve((request) => {
     server: Number(number),
   });
 });
+try {
+  await serving;
+} catch (error) {
+  // The other server, or the main process, has removed the channel: the work is over.
+  if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
+}
 process.exit();
