@@ -18,7 +18,7 @@ import { TandemError } from "../errors.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Raised when an older version would misread a message. */
-const wireVersion = 1;
+export const wireVersion = 2;
 export const headerBytes = 8;
 /** Parts of long messages, and the longest item of a stream that needs no parts. */
 export const partBytes: number = 2 ** 20;
@@ -136,12 +136,14 @@ class BlobsBehind implements Blobs {
     this.#at = treeEnd;
   }
 
-  next(byteLength: number): Bytes {
+  next(byteLength: number, isPrivate: boolean): Bytes {
     const begin = aligned(this.#at);
     const end = begin + byteLength;
     if (end > this.#message.byteLength) throw corrupt("a byte string ends early");
     this.#at = end;
-    return this.inPlace ? this.#message.subarray(begin, end) : this.#message.slice(begin, end);
+    return this.inPlace && !isPrivate
+      ? this.#message.subarray(begin, end)
+      : this.#message.slice(begin, end);
   }
 }
 

@@ -12,7 +12,7 @@ import { onAbort } from "../channel/call_waits.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
+import { type Encoder, UserCodeError } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
 import { isPromise, prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -311,7 +311,9 @@ export class Service implements AsyncDisposable {
     result: unknown,
     record: Recorder | undefined,
   ): void {
-    const error = this.#reply(request, context, Kind.value, (encoder) => encoder.value(result));
+    const error = this.#reply(request, context, Kind.value, (encoder) => encoder.result(result));
+    // A getter of the result has thrown, which is a failure of the method.
+    if (error instanceof UserCodeError) return this.#throw(request, context, error.thrown, record);
     if (error !== undefined) this.#refuse(request, error);
     record?.end(error);
   }

@@ -3,12 +3,29 @@
  *
  * @module
  */
+import { types } from "node:util";
 import { TandemError } from "../../errors.ts";
+import {
+  bytesOfBuffer,
+  bytesOfView,
+  isAnyBuffer,
+  isErrorLike,
+  isErrorValue,
+  isProxy,
+  typedArrayName,
+} from "../../channel/brands.ts";
 import { describe } from "../../channel/options.ts";
+import { hasOnlyItems, type Layout, layoutOf, longArrayMin } from "./arrays.ts";
+import { bytesOfBigint } from "./bigints.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
+import { detachedHint, hints, isA } from "./refusals.ts";
+import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
+import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
+import { pathText } from "./path.ts";
+import { isOpaque, namespaceName, platformClass, unsendableSlots } from "./platform.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
-import { blobBytesMin, depthMax, Tag, viewTags } from "./tags.ts";
+import { blobBytesMin, depthMax, holeByte, Tag, textBlobBytesMin, viewTags } from "./tags.ts";
 import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -22,20 +39,30 @@ export interface EncodeHooks {
   addStream?(kind: StreamKind, stream: object): number;
 }
 
-/** What a stream is to be on the other side. */
-export type StreamKind = 0 | 1;
-export const generatorKind: StreamKind = 0;
-export const readableKind: StreamKind = 1;
-
 const textEncoder = new TextEncoder();
 
 /** Strings up to this length are tried as ASCII, one unit after the other. */
 const shortTextUnits = 64;
+/** Of an array of numbers, so many bytes are written at once. */
+const numbersChunkBytes = 2 ** 14;
 /** Up to so many values are looked for one by one. */
 const listedMax = 8;
 const bytesAtFirst = 4096;
 /** A longer buffer is given back after the message that needed it. */
 const bytesKept = 256 * 1024;
+
+/** Code of the user that was run while a value was encoded, such as a getter, has thrown. */
+export class UserCodeError {
+  /** What it has thrown. */
+  readonly thrown: unknown;
+
+  constructor(thrown: unknown) {
+    this.thrown = thrown;
+  }
+}
+
+/** Thrown where what cannot be sent is left out: an error with a stack would be made for nothing. */
+const leftOut: unique symbol = Symbol("left out");
 
 /**
  * Encodes one message at a time. What it has written is in {@linkcode bytes}, up to
@@ -46,12 +73,15 @@ export class Encoder {
   length = 0;
   /** In the order in which the tree mentions them. */
   readonly blobs: Uint8Array[] = [];
+  /** Of all of them, as the tree has it. */
   blobBytes = 0;
 
   #view = new DataView(this.bytes.buffer);
   #written: Bytes = this.bytes;
   #hooks: EncodeHooks | null = null;
   #isGuarded = false;
+  /** What was thrown here last, and not by code of the user. */
+  #ownError: unknown = undefined;
   #maxTreeBytes = 0;
   /** What is beyond one object for each. */
   #extraObjects = 0;
@@ -84,9 +114,19 @@ export class Encoder {
     return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
   }
 
-  /** @throws {TandemError} `TOO_LARGE` when the values cost more than they may */
+  /**
+   * To be called when all values are written.
+   *
+   * @throws {TandemError} `TOO_LARGE` when they cost more than they may; `NOT_SERIALIZABLE` when a getter
+   * of one has taken the bytes of another
+   */
   checkTree(): void {
-    if (this.treeCost > this.#maxTreeBytes) throw treeTooLarge("send", this.#maxTreeBytes);
+    if (this.treeCost > this.#maxTreeBytes) throw this.#tooLarge(this.#maxTreeBytes);
+    if (this.blobs.length === 0) return;
+    let blobBytes = 0;
+    for (const { byteLength } of this.blobs) blobBytes += byteLength;
+    if (blobBytes === this.blobBytes) return;
+    throw this.#refusal("the buffer of one of its byte arrays was detached or resized meanwhile");
   }
 
   /** Forgets the message and everything that it refers to. */
@@ -99,6 +139,7 @@ export class Encoder {
     if (this.#path.length > 0) this.#path.length = 0;
     this.blobBytes = 0;
     this.#extraObjects = 0;
+    this.#ownError = undefined;
     this.#regExps.reset();
     if (this.bytes.byteLength <= bytesKept) return;
     this.bytes = new Uint8Array(bytesAtFirst);
@@ -110,6 +151,20 @@ export class Encoder {
    */
   value(value: unknown): void {
     this.#item(value, 0);
+  }
+
+  /**
+   * What a method has returned, or a stream yielded.
+   *
+   * @throws {TandemError} `NOT_SERIALIZABLE`, `TOO_LARGE`
+   * @throws {UserCodeError} for what a getter throws
+   */
+  result(value: unknown): void {
+    try {
+      this.#item(value, 0);
+    } catch (error) {
+      throw error === this.#ownError ? error : new UserCodeError(error);
+    }
   }
 
   /** An array, each of whose items is called `what` and its number in errors. */
@@ -157,9 +212,11 @@ export class Encoder {
   }
 
   #longText(text: string): void {
+    const units = text.length;
     if (!text.isWellFormed()) return this.#codeUnits(text);
     // UTF-8 takes at most three bytes for a unit. How long it will be is not known before.
-    this.#reserve(5 + text.length * 3);
+    if (units * 3 >= textBlobBytesMin) return this.#veryLongText(text);
+    this.#reserve(5 + units * 3);
     const begin = this.length;
     const { written } = textEncoder.encodeInto(text, this.bytes.subarray(begin + 5));
     this.bytes[begin] = 0x7a;
@@ -167,14 +224,30 @@ export class Encoder {
     this.length = begin + 5 + written;
   }
 
-  #codeUnits(text: string): void {
-    this.#tag(Tag.codeUnits);
-    this.#head(0x40, text.length * 2);
-    this.#reserve(text.length * 2);
-    for (let index = 0; index < text.length; index++) {
-      this.#view.setUint16(this.length, text.charCodeAt(index), true);
-      this.length += 2;
+  #veryLongText(text: string): void {
+    const bytes = textEncoder.encode(text);
+    const { byteLength } = bytes;
+    if (byteLength >= textBlobBytesMin) {
+      this.#tag(Tag.text);
+      return this.#blob(bytes);
     }
+    this.#head(0x60, byteLength);
+    this.#bytes(bytes);
+  }
+
+  #codeUnits(text: string): void {
+    const units = text.length;
+    this.#tag(Tag.codeUnits);
+    this.#head(0x40, units * 2);
+    this.#reserve(units * 2);
+    const { bytes } = this;
+    let at = this.length;
+    for (let index = 0; index < units; index++) {
+      const unit = text.charCodeAt(index);
+      bytes[at++] = unit;
+      bytes[at++] = unit >>> 8;
+    }
+    this.length = at;
   }
 
   #item(value: unknown, depth: number): void {
@@ -212,67 +285,90 @@ export class Encoder {
     const isNegative = value < 0n;
     this.#tag(isNegative ? Tag.negativeBignum : Tag.bignum);
     const magnitude = isNegative ? -1n - value : value;
-    if (magnitude < 1n << 64n) {
+    if (magnitude <= shortBigintMax) {
       this.#head(0x40, 8);
       this.#reserve(8);
       this.#view.setBigUint64(this.length, magnitude);
       this.length += 8;
       return;
     }
-    const digits = magnitude.toString(16);
-    const hex = digits.length & 1 ? `0${digits}` : digits;
-    this.#head(0x40, hex.length / 2);
-    this.#reserve(hex.length / 2);
-    for (let index = 0; index < hex.length; index += 2) {
-      this.bytes[this.length++] = parseInt(hex.slice(index, index + 2), 16);
-    }
+    const bytes = bytesOfBigint(magnitude);
+    this.#head(0x40, bytes.byteLength);
+    this.#bytes(bytes);
   }
 
   #object(value: object, depth: number): void {
-    if (depth >= depthMax) throw this.#refusal(`it is nested deeper than ${depthMax}`);
+    // Before anything is asked of it: what it says of itself is code of the user.
+    if (isProxy(value)) {
+      throw this.#refusal("it is a Proxy", "send a copy of what the Proxy stands for");
+    }
+    if (depth >= depthMax) {
+      throw this.#refusal(
+        `it is nested deeper than ${depthMax}`,
+        "send flatter data, such as a list of nodes that refer to each other by number",
+      );
+    }
     if (this.#isReference(value)) return;
     if (Array.isArray(value)) return this.#array(value, depth);
     const prototype = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
+      const keys = Object.keys(value);
+      // What has slots has no keys, or its items are the first.
+      const isPlain = keys.length > 0 && keys[0] !== "0" && prototype !== null;
+      if (!isPlain && this.#withSlots(value, depth)) return;
       if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
-      return this.#properties(value, Object.keys(value), depth);
+      if (keys.length === 0) {
+        this.#checkNamespace(value);
+        if (prototype === null && isOpaque(value)) {
+          throw this.#refusal("it is an object of the runtime, such as a pointer");
+        }
+      }
+      return this.#properties(value, keys, depth);
     }
-    if (ArrayBuffer.isView(value)) return this.#viewOf(value);
-    this.#special(value, prototype, depth);
-  }
-
-  #special(value: object, prototype: object, depth: number): void {
-    if (value instanceof Map) return this.#map(value, depth);
-    if (value instanceof Set) return this.#set(value, depth);
-    if (value instanceof Date) {
-      this.#tag(Tag.date);
-      return this.#number(Date.prototype.getTime.call(value));
-    }
-    if (value instanceof Error) return this.error(value, depth);
-    if (value instanceof ArrayBuffer) {
-      this.#tag(Tag.arrayBuffer);
-      return this.#byteString(new Uint8Array(value));
-    }
-    if (value instanceof RegExp) {
-      this.#tag(Tag.regExp);
-      this.#head(0x80, 2);
-      const reason = this.#regExps.take(value.source);
-      if (reason !== null) throw this.#refusal(reason);
-      this.text(value.source);
-      return this.text(value.flags);
-    }
+    if (this.#withSlots(value, depth)) return;
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
-    if (
-      value instanceof Number || value instanceof String || value instanceof Boolean ||
-      value instanceof BigInt
-    ) {
-      this.#tag(Tag.boxed);
-      return this.#item(value.valueOf(), depth);
-    }
+    this.#checkNamespace(value);
     const platform = platformClass(prototype);
-    if (platform !== null) throw this.#refusal(`it is a ${platform}`);
+    if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
+  }
+
+  #checkNamespace(value: object): void {
+    const name = namespaceName(value);
+    if (name !== null) throw this.#refusal(`it is the object ${name} of the runtime`);
+  }
+
+  /** Writes what is known by its internal slots, whatever its prototype is. False: it is none of that. */
+  #withSlots(value: object, depth: number): boolean {
+    if (ArrayBuffer.isView(value)) this.#viewOf(value);
+    else if (types.isMap(value)) this.#map(value, depth);
+    else if (types.isSet(value)) this.#set(value, depth);
+    else if (types.isDate(value)) {
+      this.#tag(Tag.date);
+      this.#number(Date.prototype.getTime.call(value));
+    } else if (isErrorValue(value)) this.error(value, depth);
+    else if (isAnyBuffer(value)) this.#bufferOf(value);
+    else if (types.isRegExp(value)) this.#regExp(value);
+    else if (types.isBoxedPrimitive(value)) {
+      this.#tag(Tag.boxed);
+      this.#item(unboxed(value), depth);
+    } else {
+      const unsendable = unsendableSlots(value);
+      if (unsendable === null) return false;
+      throw this.#refusal(isA(unsendable), hints.get(unsendable));
+    }
+    return true;
+  }
+
+  #regExp(value: RegExp): void {
+    this.#tag(Tag.regExp);
+    this.#head(0x80, 2);
+    const source = regExpSource(value);
+    const reason = this.#regExps.take(source);
+    if (reason !== null) throw this.#refusal(reason);
+    this.text(source);
+    this.text(regExpFlags(value));
   }
 
   /** True: it was met before, and a reference to it is written. */
@@ -297,15 +393,55 @@ export class Encoder {
 
   #array(value: readonly unknown[], depth: number): void {
     const { length } = value;
-    const keys = hasOnlyItems(value) ? null : Object.keys(value);
-    if (keys) {
-      this.#tag(Tag.sparse);
-      this.#head(0x80, 2);
-      this.#number(length);
-      return this.#properties(value, keys, depth);
-    }
+    if (length >= longArrayMin) return this.#longArray(value, layoutOf(value), depth);
+    if (!isDense(value) || !hasOnlyItems(value, length)) return this.#sparse(value, depth);
     this.#head(0x80, length);
     for (let index = 0; index < length; index++) this.#child(index, value[index], depth);
+  }
+
+  #longArray(value: readonly unknown[], { form, tag }: Layout, depth: number): void {
+    const { length } = value;
+    switch (form) {
+      case "sparse":
+        return this.#sparse(value, depth);
+      case "numbers":
+        return this.#numbers(value as readonly number[], tag);
+      case "holey":
+        this.#tag(Tag.holey);
+        this.#head(0x80, length);
+        for (let index = 0; index < length; index++) {
+          const item = value[index];
+          if (item !== undefined || Object.hasOwn(value, index)) this.#child(index, item, depth);
+          else this.#byte(holeByte);
+        }
+        return;
+      case "items":
+        this.#head(0x80, length);
+        for (let index = 0; index < length; index++) this.#child(index, value[index], depth);
+    }
+  }
+
+  /** By what is there: keys and values. */
+  #sparse(value: readonly unknown[], depth: number): void {
+    this.#tag(Tag.sparse);
+    this.#head(0x80, 2);
+    this.#number(value.length);
+    this.#properties(value, Object.keys(value), depth);
+  }
+
+  /** As the bytes of a typed array. */
+  #numbers(value: readonly number[], tag: number): void {
+    const { length } = value;
+    const chunk = numberChunks.get(tag)!;
+    const itemBytes = chunk.BYTES_PER_ELEMENT;
+    this.#tag(Tag.numbers);
+    this.#tag(tag);
+    this.#head(0x40, length * itemBytes);
+    for (let begin = 0; begin < length; begin += chunk.length) {
+      const count = Math.min(chunk.length, length - begin);
+      for (let index = 0; index < count; index++) chunk[index] = value[begin + index]!;
+      this.#bytes(new Uint8Array(chunk.buffer, 0, count * itemBytes));
+    }
   }
 
   #properties(value: object, keys: readonly string[], depth: number): void {
@@ -327,29 +463,49 @@ export class Encoder {
   #map(value: Map<unknown, unknown>, depth: number): void {
     this.#tag(Tag.map);
     // A copy: a getter inside may change it.
-    const entries = [...Map.prototype.entries.call(value)];
-    this.#head(0xa0, entries.length);
-    for (const [key, item] of entries) {
+    const entries: unknown[] = [];
+    Map.prototype.forEach.call(value, (item, key) => entries.push(key, item));
+    this.#head(0xa0, entries.length / 2);
+    for (let index = 0; index < entries.length; index += 2) {
+      const key = entries[index];
       this.#child("(key)", key, depth);
-      this.#child(typeof key === "string" ? key : "(value)", item, depth);
+      this.#child(typeof key === "string" ? key : "(value)", entries[index + 1], depth);
     }
   }
 
   #set(value: Set<unknown>, depth: number): void {
     this.#tag(Tag.set);
-    const items = [...Set.prototype.values.call(value)];
+    const items: unknown[] = [];
+    Set.prototype.forEach.call(value, (item) => items.push(item));
     this.#head(0x80, items.length);
     for (const item of items) this.#child("(item)", item, depth);
   }
 
+  #bufferOf(value: ArrayBufferLike): void {
+    if (types.isSharedArrayBuffer(value)) {
+      throw this.#refusal(
+        "it is a SharedArrayBuffer",
+        "other processes cannot share it; send a copy of its bytes",
+      );
+    }
+    const bytes = bytesOfBuffer(value);
+    if (!bytes) throw this.#refusal("it is a detached ArrayBuffer", detachedHint);
+    this.#tag(Tag.arrayBuffer);
+    this.#byteString(bytes);
+  }
+
   #viewOf(value: ArrayBufferView): void {
-    const bytes = value instanceof Uint8Array
-      ? value
-      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (value instanceof DataView) this.#tag(Tag.dataView);
+    const name = typedArrayName(value);
+    const bytes = bytesOfView(value);
+    if (!bytes) {
+      const found = isA(name ?? "DataView");
+      throw this.#refusal(`${found} whose buffer is detached or too short for it`, detachedHint);
+    }
+    if (name === undefined) this.#tag(Tag.dataView);
     else {
-      const tag = viewTags.get((value as Uint8Array)[Symbol.toStringTag]);
+      const tag = viewTags.get(name);
       if (tag !== undefined) this.#tag(tag);
+      else if (name !== "Uint8Array") throw this.#refusal(isA(name));
     }
     this.#byteString(bytes);
   }
@@ -358,15 +514,23 @@ export class Encoder {
     const { byteLength } = bytes;
     if (byteLength >= blobBytesMin) {
       this.#tag(Tag.blob);
-      this.#head(0, byteLength);
-      this.blobs.push(bytes);
-      this.blobBytes += byteLength;
-      return;
+      return this.#blob(bytes);
     }
     this.#head(0x40, byteLength);
-    this.#reserve(byteLength);
+    this.#bytes(bytes);
+  }
+
+  /** Says how long it is, and leaves it to be copied behind the tree. */
+  #blob(bytes: Uint8Array): void {
+    this.#head(0, bytes.byteLength);
+    this.blobs.push(bytes);
+    this.blobBytes += bytes.byteLength;
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.byteLength);
     this.bytes.set(bytes, this.length);
-    this.length += byteLength;
+    this.length += bytes.byteLength;
   }
 
   #stream(kind: StreamKind, stream: object): void {
@@ -374,7 +538,7 @@ export class Encoder {
     if (!hooks?.addStream || this.#isGuarded) {
       throw this.#refusal("it is a stream, and streams cannot be sent from here");
     }
-    const id = hooks.addStream(kind, stream);
+    const id = this.#addStream(hooks, kind, stream);
     this.#extraObjects += streamObjects - 1;
     this.#tag(Tag.stream);
     this.#head(0x80, 2);
@@ -382,11 +546,23 @@ export class Encoder {
     this.#head(0, id);
   }
 
+  #addStream(hooks: EncodeHooks, kind: StreamKind, stream: object): number {
+    try {
+      return hooks.addStream!(kind, stream);
+    } catch (error) {
+      this.#ownError = error;
+      throw error;
+    }
+  }
+
   /** What was thrown, an Error or anything else; its properties as far as they can be sent. */
   thrown(value: unknown): void {
-    const isError = value instanceof Error;
+    const isError = isErrorLike(value);
     this.#byte(isError ? 0xf5 : 0xf4);
-    if (isError) return this.value(value);
+    if (isError) {
+      this.#isReference(value);
+      return this.error(value, 0);
+    }
     this.text(safeText(value));
     this.#attempt(() => this.value(value)) || this.#byte(0xf7);
   }
@@ -417,20 +593,20 @@ export class Encoder {
   /** Those that cannot be sent are left out: an error is told whatever it carries. */
   #errorProperties(properties: readonly [string, unknown][], depth: number): void {
     // How many there will be is known at the end.
-    this.#reserve(3);
+    this.#reserve(5);
     const begin = this.length;
-    this.length += 3;
+    this.length += 5;
     let count = 0;
     for (const [key, value] of properties) {
-      if (count === 0xffff) break;
+      if (typeof value === "function" || typeof value === "symbol") continue;
       const isSent = this.#attempt(() => {
         this.text(key);
         this.#child(key, value, depth);
       });
       if (isSent) count += 1;
     }
-    this.bytes[begin] = 0xb9;
-    this.#view.setUint16(begin + 1, count);
+    this.bytes[begin] = 0xba;
+    this.#view.setUint32(begin + 1, count);
   }
 
   /** False: it cannot be sent, and nothing of it has been written. */
@@ -448,14 +624,22 @@ export class Encoder {
       this.length = length;
       this.blobBytes = blobBytes;
       this.#extraObjects = extraObjects;
-      this.#met.length = met;
-      this.#places = null;
+      this.#forgetFrom(met);
       this.blobs.length = blobs;
       this.#path.length = path;
       return false;
     } finally {
       this.#isGuarded = wasGuarded;
     }
+  }
+
+  /** In as many steps as there are values to forget. */
+  #forgetFrom(place: number): void {
+    const met = this.#met;
+    if (this.#places) {
+      for (let index = place; index < met.length; index++) this.#places.delete(met[index]!);
+    }
+    met.length = place;
   }
 
   #byte(byte: number): void {
@@ -496,7 +680,7 @@ export class Encoder {
   #grow(count: number): void {
     // Before there is more of it than can be sent.
     if (this.length > this.#maxTreeBytes || this.length + count > 2 ** 30) {
-      throw treeTooLarge("send", Math.min(this.#maxTreeBytes, 2 ** 30));
+      throw this.#tooLarge(Math.min(this.#maxTreeBytes, 2 ** 30));
     }
     const wanted = Math.max(this.length + count, this.bytes.byteLength * 2);
     const bytes = new Uint8Array(Math.min(wanted, 2 ** 30));
@@ -505,65 +689,43 @@ export class Encoder {
     this.#view = new DataView(bytes.buffer);
   }
 
-  #refusal(reason: string): TandemError {
-    return new TandemError(
+  #refusal(
+    reason: string,
+    hint = "send plain data, what structuredClone takes but functions",
+  ): unknown {
+    if (this.#isGuarded) return leftOut;
+    return this.#ownError = new TandemError(
       "NOT_SERIALIZABLE",
-      `Cannot send ${pathText(this.#path)}: ${reason}; ` +
-        "send plain data, what structuredClone takes but functions",
+      `Cannot send ${pathText(this.#path)}: ${reason}; ${hint}`,
     );
   }
+
+  #tooLarge(max: number): unknown {
+    return this.#isGuarded ? leftOut : this.#ownError = treeTooLarge("send", max);
+  }
 }
 
-/** `arguments[0].callback` */
-function pathText(path: readonly (string | number)[]): string {
-  const text = path.map((step, index) => {
-    if (typeof step === "number") return `[${step}]`;
-    return index === 0 || step.startsWith("(") ? step : `.${step}`;
-  });
-  return text.join("") || "this value";
-}
+const shortBigintMax = 2n ** 64n - 1n;
 
-function hasOnlyItems(value: readonly unknown[]): boolean {
-  const { length } = value;
-  for (let index = 0; index < length; index++) {
+/** By tag: where numbers are put together before they are copied. */
+const numberChunks: ReadonlyMap<number, Int8Array | Int16Array | Int32Array | Float64Array> =
+  new Map<
+    number,
+    Int8Array | Int16Array | Int32Array | Float64Array
+  >([
+    [Tag.int8, new Int8Array(numbersChunkBytes)],
+    [Tag.int16, new Int16Array(numbersChunkBytes / 2)],
+    [Tag.int32, new Int32Array(numbersChunkBytes / 4)],
+    [Tag.float64, new Float64Array(numbersChunkBytes / 8)],
+  ]);
+
+function isDense(value: readonly unknown[]): boolean {
+  for (let index = 0; index < value.length; index++) {
     if (value[index] === undefined && !Object.hasOwn(value, index)) return false;
   }
-  // Without holes there are as many keys as items, unless there are further properties.
-  return Object.keys(value).length === length;
-}
-
-/** Null: it is none. */
-export function streamKind(value: object): StreamKind | null {
-  if (value instanceof ReadableStream) return readableKind;
-  if (Symbol.asyncIterator in value) return generatorKind;
-  const isIterator = typeof (value as { next?: unknown }).next === "function" &&
-    Symbol.iterator in value;
-  return isIterator ? generatorKind : null;
-}
-
-/** By prototype: the name of a class of the runtime whose objects are more than their properties. */
-const platformClasses: WeakMap<object, string | null> = new WeakMap();
-
-function platformClass(prototype: object): string | null {
-  const known = platformClasses.get(prototype);
-  if (known !== undefined) return known;
-  let found: string | null = null;
-  let next: object | null = prototype;
-  while (next !== null && next !== Object.prototype && found === null) {
-    const owner: unknown = Object.getOwnPropertyDescriptor(next, "constructor")?.value;
-    const name = typeof owner === "function" ? owner.name : "";
-    const isGlobal = name !== "" && (globalThis as Record<string, unknown>)[name] === owner;
-    if (isGlobal) found = name;
-    next = Object.getPrototypeOf(next);
-  }
-  platformClasses.set(prototype, found);
-  return found;
+  return true;
 }
 
 function safeText(value: unknown): string {
-  try {
-    return typeof value === "string" ? value : describe(value);
-  } catch {
-    return "a value that has no text";
-  }
+  return typeof value === "string" ? value : describe(value);
 }
