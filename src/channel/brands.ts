@@ -8,26 +8,25 @@
  */
 import { types } from "node:util";
 
-const { isNativeError } = types;
-
 /** Whether a value is a Proxy, also a revoked one. */
 export const isProxy: (value: unknown) => boolean = types.isProxy;
 /** Whether it is an ArrayBuffer or a SharedArrayBuffer. */
 export const isAnyBuffer: (value: unknown) => value is ArrayBufferLike = types.isAnyArrayBuffer;
 
 // Younger than the oldest runtime that is supported.
-const isError = (Error as { isError?: (value: unknown) => boolean }).isError ?? isNativeError;
+const isError = (Error as { isError?: (value: unknown) => boolean }).isError ?? types.isNativeError;
 const domCode = getterOf(DOMException.prototype, "code");
 
 /** Whether it was made by a constructor of errors, `DOMException` included. */
 export function isErrorValue(value: unknown): value is Error {
-  return isNativeError(value) || isError(value) || isDomException(value);
+  return isError(value) || isDomException(value);
 }
 
 /** Whether it is a DOMException, which not every runtime takes for an error. */
 export function isDomException(value: unknown): value is DOMException {
-  if (isProxy(value) || !(value instanceof DOMException)) return false;
   try {
+    if (!(value instanceof DOMException)) return false;
+    // Of a Proxy, or of an object with its prototype alone, it throws.
     domCode(value);
     return true;
   } catch {

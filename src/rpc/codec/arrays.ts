@@ -4,56 +4,91 @@
  * @module
  */
 import { inspect } from "node:util";
-import { Tag } from "./tags.ts";
 
 /** Arrays from this length on are looked at as a whole; shorter ones gain nothing. */
 export const longArrayMin = 64;
 /** Arrays from this length on are not asked for their keys, which JavaScriptCore takes 0.5 µs each for. */
 const keysMax = 2048;
 
-/** How the items of a long array are written. */
-export interface Layout {
-  /** One after another; with holes in between; by their keys; as numbers of one type. */
-  readonly form: "items" | "holey" | "sparse" | "numbers";
-  /** Of numbers: the tag of the shortest type that holds all of them. */
-  readonly tag: number;
+export type Numbers =
+  | Int8Array<ArrayBuffer>
+  | Int16Array<ArrayBuffer>
+  | Int32Array<ArrayBuffer>
+  | Float64Array<ArrayBuffer>;
+
+/**
+ * The numbers of a long array that has nothing else, in the shortest type that holds all of them; null:
+ * it has something else, or they take less room one by one.
+ *
+ * @param maxBytes for all of the message
+ */
+export function numbersOf(array: readonly unknown[], maxBytes: number): Numbers | null {
+  const { length } = array;
+  // Refused at one byte for each, and no memory is taken for it.
+  if (length > maxBytes) return null;
+  // Most other arrays show it here.
+  for (const index of [0, length >> 1, length - 1]) {
+    if (typeof array[index] !== "number") return null;
+  }
+  const numbers = integersOf(array) ?? fractionsOf(array);
+  return numbers && hasOnlyItems(array, length) ? numbers : null;
 }
 
-const items: Layout = { form: "items", tag: 0 };
-const holey: Layout = { form: "holey", tag: 0 };
-const sparse: Layout = { form: "sparse", tag: 0 };
-
-/** Looks at each item once. */
-export function layoutOf(array: readonly unknown[]): Layout {
+/** Null: there are others. */
+function integersOf(array: readonly unknown[]): Numbers | null {
   const { length } = array;
-  let [holes, fractions, min, max] = [0, 0, 0, 0];
-  let index = 0;
-  for (; index < length; index++) {
+  // Before memory is taken for what may come to nothing.
+  for (let index = 0; index < longArrayMin; index++) if (!isInteger(array[index])) return null;
+  const all = new Int32Array(length);
+  let bits = 0;
+  for (let index = 0; index < length; index++) {
     const value = array[index];
-    if (typeof value !== "number") break;
-    if ((value | 0) !== value || (value === 0 && 1 / value < 0)) fractions += 1;
-    else if (value < min) min = value;
-    else if (value > max) max = value;
+    if (!isInteger(value)) return null;
+    all[index] = value;
+    bits |= value < 0 ? ~value : value;
   }
-  const areNumbers = index === length;
-  for (; index < length; index++) {
+  if (bits < 2 ** 7) return new Int8Array(all);
+  return bits < 2 ** 15 ? new Int16Array(all) : all;
+}
+
+/** Whether it is a whole number of 32 bits, and not -0. */
+function isInteger(value: unknown): value is number {
+  return (value as number | 0) === value && (value !== 0 || 1 / value > 0);
+}
+
+/** Null: not all are numbers, or hardly any is a fraction, so that they take more room than one by one. */
+function fractionsOf(array: readonly unknown[]): Numbers | null {
+  const { length } = array;
+  const all = new Float64Array(length);
+  let integers = 0;
+  for (let index = 0; index < length; index++) {
+    const value = array[index];
+    if (typeof value !== "number") return null;
+    if ((value | 0) === value) integers += 1;
+    all[index] = value;
+  }
+  return integers * 8 <= length * 7 ? all : null;
+}
+
+/** How many holes an array has; -1: so many that it is best written by its keys. */
+export function countHoles(array: readonly unknown[]): number {
+  const { length } = array;
+  let holes = 0;
+  for (let index = 0; index < length; index++) {
     if (array[index] !== undefined || Object.hasOwn(array, index)) continue;
     holes += 1;
-    // Mostly holes: it takes no longer than what is there.
-    if (holes > index - holes + longArrayMin) return sparse;
+    // It takes no longer than what is there.
+    if (holes > index - holes + longArrayMin) return -1;
   }
-  if (!hasOnlyItems(array, length - holes)) return sparse;
-  if (holes > 0) return holey;
-  if (!areNumbers) return items;
-  if (fractions === 0) return integers(min, max);
-  // A few fractions among short numbers take less room one by one.
-  return fractions * 2 >= length ? { form: "numbers", tag: Tag.float64 } : items;
+  return holes;
 }
 
-function integers(min: number, max: number): Layout {
-  const bound = Math.max(max, -1 - min);
-  const tag = bound < 2 ** 7 ? Tag.int8 : bound < 2 ** 15 ? Tag.int16 : Tag.int32;
-  return { form: "numbers", tag };
+/** Whether an array has no holes. */
+export function isDense(value: readonly unknown[]): boolean {
+  for (let index = 0; index < value.length; index++) {
+    if (value[index] === undefined && !Object.hasOwn(value, index)) return false;
+  }
+  return true;
 }
 
 /** Whether an array has no further properties than its `count` items. */

@@ -13,7 +13,13 @@ import type { StreamKind } from "./stream_kinds.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
 import { depthMax, holeByte, Tag, textBlobBytesMin, viewClasses } from "./tags.ts";
 import { decodeText } from "./text.ts";
-import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
+import {
+  errorObjects,
+  numberObjects,
+  objectBytes,
+  streamObjects,
+  treeTooLarge,
+} from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -412,11 +418,13 @@ export class Decoder {
   #numbers(): number[] {
     const byte = this.#byte();
     const tag = byte >> 5 === 6 ? this.#number(byte) : 0;
-    const bytes = this.#byteString(this.#byte());
     const view = numberViews.get(tag);
     if (!view) throw corrupt(`there are no numbers of tag ${tag}`);
-    if (bytes.byteLength % view.BYTES_PER_ELEMENT !== 0) throw corrupt("half a number is left");
-    const numbers = new view(bytes.slice().buffer);
+    const buffer = this.#buffer();
+    if (buffer.byteLength % view.BYTES_PER_ELEMENT !== 0) throw corrupt("half a number is left");
+    // Unlike what is in byte arrays, they lie among the values, and count wherever their bytes are.
+    this.#charge(numberObjects(buffer.byteLength));
+    const numbers = new view(buffer);
     const { length } = numbers;
     // Not more than eight times what is there is set aside.
     const values = new Array<number>(length);

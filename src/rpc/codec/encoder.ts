@@ -15,7 +15,14 @@ import {
   typedArrayName,
 } from "../../channel/brands.ts";
 import { describe } from "../../channel/options.ts";
-import { hasOnlyItems, type Layout, layoutOf, longArrayMin } from "./arrays.ts";
+import {
+  countHoles,
+  hasOnlyItems,
+  isDense,
+  longArrayMin,
+  type Numbers,
+  numbersOf,
+} from "./arrays.ts";
 import { bytesOfBigint } from "./bigints.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
@@ -23,10 +30,16 @@ import { detachedHint, hints, isA } from "./refusals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
 import { pathText } from "./path.ts";
-import { isOpaque, namespaceName, platformClass, unsendableSlots } from "./platform.ts";
+import { isOpaque, namespaceName, platformName, seemsPlain, unsendableSlots } from "./platform.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
 import { blobBytesMin, depthMax, holeByte, Tag, textBlobBytesMin, viewTags } from "./tags.ts";
-import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
+import {
+  errorObjects,
+  numberObjects,
+  objectBytes,
+  streamObjects,
+  treeTooLarge,
+} from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -43,8 +56,6 @@ const textEncoder = new TextEncoder();
 
 /** Strings up to this length are tried as ASCII, one unit after the other. */
 const shortTextUnits = 64;
-/** Of an array of numbers, so many bytes are written at once. */
-const numbersChunkBytes = 2 ** 14;
 /** Up to so many values are looked for one by one. */
 const listedMax = 8;
 const bytesAtFirst = 4096;
@@ -315,21 +326,17 @@ export class Encoder {
       const keys = Object.keys(value);
       // What has slots has no keys, or its items are the first.
       const isPlain = keys.length > 0 && keys[0] !== "0" && prototype !== null;
-      if (!isPlain && this.#withSlots(value, depth)) return;
+      if (!isPlain && this.#withSlots(value, prototype, depth)) return;
       if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
-      if (keys.length === 0) {
-        this.#checkNamespace(value);
-        if (prototype === null && isOpaque(value)) {
-          throw this.#refusal("it is an object of the runtime, such as a pointer");
-        }
+      if (keys.length === 0 && prototype === null && isOpaque(value)) {
+        throw this.#refusal("it is an object of the runtime, such as a pointer");
       }
       return this.#properties(value, keys, depth);
     }
-    if (this.#withSlots(value, depth)) return;
+    if (this.#withSlots(value, prototype, depth)) return;
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
-    this.#checkNamespace(value);
-    const platform = platformClass(prototype);
+    const platform = platformName(value, prototype);
     if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
   }
@@ -340,25 +347,40 @@ export class Encoder {
   }
 
   /** Writes what is known by its internal slots, whatever its prototype is. False: it is none of that. */
-  #withSlots(value: object, depth: number): boolean {
+  #withSlots(value: object, prototype: object | null, depth: number): boolean {
     if (ArrayBuffer.isView(value)) this.#viewOf(value);
     else if (types.isMap(value)) this.#map(value, depth);
     else if (types.isSet(value)) this.#set(value, depth);
-    else if (types.isDate(value)) {
+    else if (isAnyBuffer(value)) this.#bufferOf(value);
+    else if (prototype !== Object.prototype || !seemsPlain(value)) {
+      return this.#withOtherSlots(value, depth);
+    } else return this.#checkSlots(value);
+    return true;
+  }
+
+  #withOtherSlots(value: object, depth: number): boolean {
+    if (types.isDate(value)) {
       this.#tag(Tag.date);
       this.#number(Date.prototype.getTime.call(value));
     } else if (isErrorValue(value)) this.error(value, depth);
-    else if (isAnyBuffer(value)) this.#bufferOf(value);
     else if (types.isRegExp(value)) this.#regExp(value);
     else if (types.isBoxedPrimitive(value)) {
       this.#tag(Tag.boxed);
       this.#item(unboxed(value), depth);
     } else {
-      const unsendable = unsendableSlots(value);
-      if (unsendable === null) return false;
-      throw this.#refusal(isA(unsendable), hints.get(unsendable));
+      if (types.isArgumentsObject(value)) {
+        throw this.#refusal("it is a list of arguments", "send an array");
+      }
+      this.#checkNamespace(value);
+      return this.#checkSlots(value);
     }
     return true;
+  }
+
+  #checkSlots(value: object): false {
+    const unsendable = unsendableSlots(value);
+    if (unsendable !== null) throw this.#refusal(isA(unsendable), hints.get(unsendable));
+    return false;
   }
 
   #regExp(value: RegExp): void {
@@ -393,32 +415,35 @@ export class Encoder {
 
   #array(value: readonly unknown[], depth: number): void {
     const { length } = value;
-    if (length >= longArrayMin) return this.#longArray(value, layoutOf(value), depth);
+    if (length >= longArrayMin) return this.#longArray(value, depth);
     if (!isDense(value) || !hasOnlyItems(value, length)) return this.#sparse(value, depth);
     this.#head(0x80, length);
     for (let index = 0; index < length; index++) this.#child(index, value[index], depth);
   }
 
-  #longArray(value: readonly unknown[], { form, tag }: Layout, depth: number): void {
+  #longArray(value: readonly unknown[], depth: number): void {
+    const numbers = numbersOf(value, this.#maxTreeBytes);
+    if (numbers) return this.#numbers(numbers);
     const { length } = value;
-    switch (form) {
-      case "sparse":
-        return this.#sparse(value, depth);
-      case "numbers":
-        return this.#numbers(value as readonly number[], tag);
-      case "holey":
-        this.#tag(Tag.holey);
-        this.#head(0x80, length);
-        for (let index = 0; index < length; index++) {
-          const item = value[index];
-          if (item !== undefined || Object.hasOwn(value, index)) this.#child(index, item, depth);
-          else this.#byte(holeByte);
-        }
-        return;
-      case "items":
-        this.#head(0x80, length);
-        for (let index = 0; index < length; index++) this.#child(index, value[index], depth);
+    const holes = countHoles(value);
+    if (holes < 0 || !hasOnlyItems(value, length - holes)) return this.#sparse(value, depth);
+    if (holes > 0) this.#tag(Tag.holey);
+    this.#head(0x80, length);
+    for (let index = 0; index < length; index++) {
+      const item = value[index];
+      const isHole = holes > 0 && item === undefined && !Object.hasOwn(value, index);
+      if (isHole) this.#byte(holeByte);
+      else this.#child(index, item, depth);
     }
+  }
+
+  /** As the bytes of a typed array, of numbers that are all there is in an array. */
+  #numbers(numbers: Numbers): void {
+    const bytes = new Uint8Array(numbers.buffer);
+    this.#tag(Tag.numbers);
+    this.#tag(viewTags.get(typedArrayName(numbers)!)!);
+    this.#extraObjects += numberObjects(bytes.byteLength) - 1;
+    this.#byteString(bytes);
   }
 
   /** By what is there: keys and values. */
@@ -427,21 +452,6 @@ export class Encoder {
     this.#head(0x80, 2);
     this.#number(value.length);
     this.#properties(value, Object.keys(value), depth);
-  }
-
-  /** As the bytes of a typed array. */
-  #numbers(value: readonly number[], tag: number): void {
-    const { length } = value;
-    const chunk = numberChunks.get(tag)!;
-    const itemBytes = chunk.BYTES_PER_ELEMENT;
-    this.#tag(Tag.numbers);
-    this.#tag(tag);
-    this.#head(0x40, length * itemBytes);
-    for (let begin = 0; begin < length; begin += chunk.length) {
-      const count = Math.min(chunk.length, length - begin);
-      for (let index = 0; index < count; index++) chunk[index] = value[begin + index]!;
-      this.#bytes(new Uint8Array(chunk.buffer, 0, count * itemBytes));
-    }
   }
 
   #properties(value: object, keys: readonly string[], depth: number): void {
@@ -706,25 +716,6 @@ export class Encoder {
 }
 
 const shortBigintMax = 2n ** 64n - 1n;
-
-/** By tag: where numbers are put together before they are copied. */
-const numberChunks: ReadonlyMap<number, Int8Array | Int16Array | Int32Array | Float64Array> =
-  new Map<
-    number,
-    Int8Array | Int16Array | Int32Array | Float64Array
-  >([
-    [Tag.int8, new Int8Array(numbersChunkBytes)],
-    [Tag.int16, new Int16Array(numbersChunkBytes / 2)],
-    [Tag.int32, new Int32Array(numbersChunkBytes / 4)],
-    [Tag.float64, new Float64Array(numbersChunkBytes / 8)],
-  ]);
-
-function isDense(value: readonly unknown[]): boolean {
-  for (let index = 0; index < value.length; index++) {
-    if (value[index] === undefined && !Object.hasOwn(value, index)) return false;
-  }
-  return true;
-}
 
 function safeText(value: unknown): string {
   return typeof value === "string" ? value : describe(value);

@@ -19,8 +19,6 @@ export interface ErrorParts {
 
 /** Told apart from the rest, or not to be set by a message. */
 const notProperties: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
-/** Own properties of JavaScriptCore's errors, which say where in the sender's source. */
-const places: ReadonlySet<string> = new Set(["line", "column", "sourceURL", "originalLine"]);
 
 /** Takes an error apart, whatever its getters do. */
 export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
@@ -36,7 +34,7 @@ export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   if (isAggregate || type === "AggregateError") names.push("errors");
   const properties: [string, unknown][] = [];
   for (const name of new Set(names)) {
-    if (notProperties.has(name) || places.has(name)) continue;
+    if (notProperties.has(name)) continue;
     const value = attempt(() => [(error as unknown as Record<string, unknown>)[name]]);
     if (value) properties.push([name, value[0]]);
   }

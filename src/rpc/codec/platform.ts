@@ -53,8 +53,17 @@ export function unsendableSlots(value: object): string | null {
   if (types.isPromise(value)) return "Promise";
   if (types.isWeakMap(value)) return "WeakMap";
   if (types.isWeakSet(value)) return "WeakSet";
-  if (types.isArgumentsObject(value)) return "list of arguments";
   return null;
+}
+
+const objectText = Object.prototype.toString;
+
+/**
+ * Whether an object with the prototype of plain ones is at most a collection or a buffer. Most are
+ * nothing but plain, and each question to the runtime takes its time.
+ */
+export function seemsPlain(value: object): boolean {
+  return objectText.call(value) === "[object Object]";
 }
 
 /**
@@ -81,8 +90,14 @@ export function namespaceName(value: object): string | null {
 /** By prototype: the name of the class of the runtime that its objects belong to. */
 const known: WeakMap<object, string | null> = new WeakMap();
 
-/** The name of the class of the runtime that objects of this prototype belong to; null: there is none. */
-export function platformClass(prototype: object): string | null {
+/** The name of the class of the runtime that an object belongs to, or null. */
+export function platformName(value: object, prototype: object): string | null {
+  const name = platformClass(prototype);
+  // In Bun both have one prototype.
+  return name === "Blob" && value instanceof File ? "File" : name;
+}
+
+function platformClass(prototype: object): string | null {
   const before = known.get(prototype);
   if (before !== undefined) return before;
   let found: string | null = null;

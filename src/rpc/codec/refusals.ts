@@ -24,5 +24,5 @@ export const hints: ReadonlyMap<string, string> = new Map([
 
 /** `it is a Promise` */
 export function isA(name: string): string {
-  return `it is ${/^[AEIO]/.test(name) ? "an" : "a"} ${name}`;
+  return `it is ${/^[AEIOaeio]/.test(name) ? "an" : "a"} ${name}`;
 }
