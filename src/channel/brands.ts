@@ -2,7 +2,7 @@
  * What a value is by its internal slots. `instanceof` looks at prototypes, which differ from one
  * realm to the next (`node:vm`), can be replaced, and can be had without what makes the object work.
  *
- * Nothing here runs code of users: what is a Proxy is found out before anything else is asked.
+ * None of it runs code of users, but for `isErrorLike`, which may meet a Proxy.
  *
  * @module
  */
@@ -10,6 +10,16 @@ import { types } from "node:util";
 
 /** Whether a value is a Proxy, also a revoked one. */
 export const isProxy: (value: unknown) => boolean = types.isProxy;
+/** Whether a Proxy stands for nothing any more. Runs no code of the user. */
+export function isRevoked(proxy: object): boolean {
+  try {
+    Array.isArray(proxy);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
 /** Whether it is an ArrayBuffer or a SharedArrayBuffer. */
 export const isAnyBuffer: (value: unknown) => value is ArrayBufferLike = types.isAnyArrayBuffer;
 

@@ -53,7 +53,7 @@ function integersOf(array: readonly unknown[]): Numbers | null {
 
 /** Whether it is a whole number of 32 bits, and not -0. */
 function isInteger(value: unknown): value is number {
-  return (value as number | 0) === value && (value !== 0 || 1 / value > 0);
+  return ((value as number) | 0) === value && (value !== 0 || 1 / value > 0);
 }
 
 /** Null: not all are numbers, or hardly any is a fraction, so that they take more room than one by one. */

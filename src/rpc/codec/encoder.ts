@@ -12,6 +12,7 @@ import {
   isErrorLike,
   isErrorValue,
   isProxy,
+  isRevoked,
   typedArrayName,
 } from "../../channel/brands.ts";
 import { describe } from "../../channel/options.ts";
@@ -92,7 +93,7 @@ export class Encoder {
   #hooks: EncodeHooks | null = null;
   #isGuarded = false;
   /** What was thrown here last, and not by code of the user. */
-  #ownError: unknown = undefined;
+  #ownError: unknown = leftOut;
   #maxTreeBytes = 0;
   /** What is beyond one object for each. */
   #extraObjects = 0;
@@ -150,7 +151,7 @@ export class Encoder {
     if (this.#path.length > 0) this.#path.length = 0;
     this.blobBytes = 0;
     this.#extraObjects = 0;
-    this.#ownError = undefined;
+    this.#ownError = leftOut;
     this.#regExps.reset();
     if (this.bytes.byteLength <= bytesKept) return;
     this.bytes = new Uint8Array(bytesAtFirst);
@@ -309,10 +310,7 @@ export class Encoder {
   }
 
   #object(value: object, depth: number): void {
-    // Before anything is asked of it: what it says of itself is code of the user.
-    if (isProxy(value)) {
-      throw this.#refusal("it is a Proxy", "send a copy of what the Proxy stands for");
-    }
+    if (isProxy(value)) this.#refuseProxy(value);
     if (depth >= depthMax) {
       throw this.#refusal(
         `it is nested deeper than ${depthMax}`,
@@ -375,6 +373,12 @@ export class Encoder {
       return this.#checkSlots(value);
     }
     return true;
+  }
+
+  #refuseProxy(value: object): never {
+    // Its traps are code of the user. What one throws tells more than the refusal.
+    if (!this.#isGuarded && !isRevoked(value)) runTraps(value);
+    throw this.#refusal("it is a Proxy", "send a copy of what the Proxy stands for");
   }
 
   #checkSlots(value: object): false {
@@ -716,6 +720,12 @@ export class Encoder {
 }
 
 const shortBigintMax = 2n ** 64n - 1n;
+
+/** Reads an object as if it were to be sent. */
+function runTraps(value: object): void {
+  Object.getPrototypeOf(value);
+  for (const key of Object.keys(value)) Reflect.get(value, key);
+}
 
 function safeText(value: unknown): string {
   return typeof value === "string" ? value : describe(value);
