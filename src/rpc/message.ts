@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Blobs, DecodeHooks } from "./codec/decoder.ts";
+import type { Blobs, BlobUse, DecodeHooks } from "./codec/decoder.ts";
 import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
 import { treeTooLarge } from "./codec/tree_budget.ts";
@@ -136,14 +136,13 @@ class BlobsBehind implements Blobs {
     this.#at = treeEnd;
   }
 
-  next(byteLength: number, isPrivate: boolean): Bytes {
+  next(byteLength: number, use: BlobUse): Bytes {
     const begin = aligned(this.#at);
     const end = begin + byteLength;
     if (end > this.#message.byteLength) throw corrupt("a byte string ends early");
     this.#at = end;
-    return this.inPlace && !isPrivate
-      ? this.#message.subarray(begin, end)
-      : this.#message.slice(begin, end);
+    const isCopied = use === "read natively" || (use === "keep" && !this.inPlace);
+    return isCopied ? this.#message.slice(begin, end) : this.#message.subarray(begin, end);
   }
 }
 

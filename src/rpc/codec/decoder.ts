@@ -32,15 +32,21 @@ export interface DecodeHooks {
   openStream?(kind: StreamKind, id: number): object;
 }
 
+/**
+ * What a long byte string is wanted for: to be handed to the user, in place if that was asked for; to be
+ * read by functions of the runtime, so that no other process may be able to write to it; or to be read
+ * here, once, which needs no copy.
+ */
+export type BlobUse = "keep" | "read natively" | "read here";
+
 /** Where the long byte strings of a message are. */
 export interface Blobs {
   /**
-   * The next one, which is a buffer of its own, unless byte strings are to be seen in place.
+   * The next one.
    *
-   * @param isPrivate no other process may be able to write to it
    * @throws {TandemError} `CORRUPT` when there is none of that length
    */
-  next(byteLength: number, isPrivate: boolean): Bytes;
+  next(byteLength: number, use: BlobUse): Bytes;
 }
 
 /** A message without any. */
@@ -240,7 +246,7 @@ export class Decoder {
       case Tag.regExp:
         return this.#met[place] = this.#regExp();
       case Tag.blob:
-        return this.#met[place] = this.#blobs.next(this.#length(), false);
+        return this.#met[place] = this.#blobs.next(this.#length(), "keep");
       case Tag.arrayBuffer:
         return this.#met[place] = this.#buffer();
       case Tag.dataView:
@@ -420,16 +426,27 @@ export class Decoder {
     const tag = byte >> 5 === 6 ? this.#number(byte) : 0;
     const view = numberViews.get(tag);
     if (!view) throw corrupt(`there are no numbers of tag ${tag}`);
-    const buffer = this.#buffer();
-    if (buffer.byteLength % view.BYTES_PER_ELEMENT !== 0) throw corrupt("half a number is left");
+    const bytes = this.#bytesOfNumbers();
+    const { byteLength } = bytes;
+    const itemBytes = view.BYTES_PER_ELEMENT;
+    if (byteLength % itemBytes !== 0) throw corrupt("half a number is left");
     // Unlike what is in byte arrays, they lie among the values, and count wherever their bytes are.
-    this.#charge(numberObjects(buffer.byteLength));
-    const numbers = new view(buffer);
-    const { length } = numbers;
+    this.#charge(numberObjects(byteLength));
+    const isAligned = bytes.byteOffset % itemBytes === 0;
+    const { buffer, byteOffset } = isAligned ? bytes : bytes.slice();
+    const length = byteLength / itemBytes;
+    const numbers = new view(buffer, byteOffset, length);
     // Not more than eight times what is there is set aside.
     const values = new Array<number>(length);
     for (let index = 0; index < length; index++) values[index] = numbers[index]!;
     return values;
+  }
+
+  #bytesOfNumbers(): Bytes {
+    const byte = this.#byte();
+    if (byte >> 5 !== 6) return this.#byteString(byte);
+    if (this.#number(byte) !== Tag.blob) throw corrupt("a byte string is missing");
+    return this.#blobs.next(this.#length(), "read here");
   }
 
   #holey(values: unknown[]): unknown[] {
@@ -518,7 +535,7 @@ export class Decoder {
     const byte = this.#byte();
     if (byte >> 5 === 2) return this.#byteString(byte).slice().buffer;
     if (byte >> 5 === 6 && this.#number(byte) === Tag.blob) {
-      const bytes = this.#blobs.next(this.#length(), false);
+      const bytes = this.#blobs.next(this.#length(), "keep");
       const isWhole = bytes.byteLength === bytes.buffer.byteLength;
       return isWhole ? bytes.buffer : bytes.slice().buffer;
     }
@@ -530,7 +547,7 @@ export class Decoder {
     const length = this.#length();
     if (length < textBlobBytesMin) throw corrupt("a short text is no byte string");
     // The runtime's decoder reads each byte twice, and may trust that it is the same.
-    const bytes = this.#blobs.next(length, true);
+    const bytes = this.#blobs.next(length, "read natively");
     return decodeText(bytes, 0, length);
   }
 
