@@ -379,6 +379,11 @@ test("a budget for values holds on both sides, and is an option", async () => {
   assertEquals((await small.give(60_000)).length, 60_000);
   // Byte arrays do not count.
   assertEquals(await small.bytes(new Uint8Array(2 ** 23)), 2 ** 23);
+  // Nor do strings of 64 KiB or more; numbers of an array do, wherever their bytes are.
+  assertEquals(await small.take(["x".repeat(2 ** 20)]), 1);
+  const fractions = new Array<number>(2 ** 14).fill(0.5);
+  await assertRejectsCode(small.take(fractions), "TOO_LARGE", "send", ...advice);
+  await assertRejectsCode(large.take(fractions), "TOO_LARGE", "take", ...advice);
   // Nothing of it is left in the way.
   assertEquals(await small.take(numbers(3)), 3);
   service.unlink();

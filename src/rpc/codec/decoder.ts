@@ -350,8 +350,12 @@ export class Decoder {
   #key(): string {
     const byte = this.#byte();
     if (byte >> 5 === 3) return this.#text(byte);
-    // A key that is no well-formed Unicode.
-    if (byte >> 5 === 6 && this.#number(byte) === Tag.codeUnits) return this.#codeUnits();
+    if (byte >> 5 === 6) {
+      const tag = this.#number(byte);
+      // A key that is no well-formed Unicode, or a very long one.
+      if (tag === Tag.codeUnits) return this.#codeUnits();
+      if (tag === Tag.text) return this.#blobText();
+    }
     throw corrupt("a key is no text");
   }
 
