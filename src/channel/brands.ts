@@ -71,6 +71,9 @@ const viewBuffer = getterOf<ArrayBufferLike>(DataView.prototype, "buffer");
 /** The name of the class of a typed array; undefined: it is a DataView. */
 export const typedArrayName: (view: ArrayBufferView) => string | undefined = arrayTag;
 
+/** How many bytes a typed array shows; 0 also where its buffer is gone. */
+export const byteLengthOf: (array: ArrayBufferView) => number = arrayLength;
+
 /** The bytes that a view shows; null: its buffer is detached, or was made too short for it. */
 export function bytesOfView(view: ArrayBufferView): Uint8Array<ArrayBuffer> | null {
   try {

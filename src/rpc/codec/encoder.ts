@@ -6,6 +6,7 @@
 import { types } from "node:util";
 import { TandemError } from "../../errors.ts";
 import {
+  byteLengthOf,
   bytesOfBuffer,
   bytesOfView,
   isAnyBuffer,
@@ -346,7 +347,9 @@ export class Encoder {
 
   /** Writes what is known by its internal slots, whatever its prototype is. False: it is none of that. */
   #withSlots(value: object, prototype: object | null, depth: number): boolean {
-    if (ArrayBuffer.isView(value)) this.#viewOf(value);
+    // Most of what has slots has the prototype for them, too.
+    if (prototype === Date.prototype && types.isDate(value)) this.#date(value);
+    else if (ArrayBuffer.isView(value)) this.#viewOf(value);
     else if (types.isMap(value)) this.#map(value, depth);
     else if (types.isSet(value)) this.#set(value, depth);
     else if (isAnyBuffer(value)) this.#bufferOf(value);
@@ -357,10 +360,8 @@ export class Encoder {
   }
 
   #withOtherSlots(value: object, depth: number): boolean {
-    if (types.isDate(value)) {
-      this.#tag(Tag.date);
-      this.#number(Date.prototype.getTime.call(value));
-    } else if (isErrorValue(value)) this.error(value, depth);
+    if (types.isDate(value)) this.#date(value);
+    else if (isErrorValue(value)) this.error(value, depth);
     else if (types.isRegExp(value)) this.#regExp(value);
     else if (types.isBoxedPrimitive(value)) {
       this.#tag(Tag.boxed);
@@ -385,6 +386,11 @@ export class Encoder {
     const unsendable = unsendableSlots(value);
     if (unsendable !== null) throw this.#refusal(isA(unsendable), hints.get(unsendable));
     return false;
+  }
+
+  #date(value: Date): void {
+    this.#tag(Tag.date);
+    this.#number(Date.prototype.getTime.call(value));
   }
 
   #regExp(value: RegExp): void {
@@ -510,6 +516,7 @@ export class Encoder {
 
   #viewOf(value: ArrayBufferView): void {
     const name = typedArrayName(value);
+    if (name === "Uint8Array" && this.#shortBytes(value as Uint8Array)) return;
     const bytes = bytesOfView(value);
     if (!bytes) {
       const found = isA(name ?? "DataView");
@@ -522,6 +529,17 @@ export class Encoder {
       else if (name !== "Uint8Array") throw this.#refusal(isA(name));
     }
     this.#byteString(bytes);
+  }
+
+  /** Without a view of the view, which takes longer than the rest. False: it is long, or empty. */
+  #shortBytes(bytes: Uint8Array): boolean {
+    const byteLength = byteLengthOf(bytes);
+    if (byteLength === 0 || byteLength >= blobBytesMin) return false;
+    this.#head(0x40, byteLength);
+    this.#reserve(byteLength);
+    this.bytes.set(bytes, this.length);
+    this.length += byteLength;
+    return true;
   }
 
   #byteString(bytes: Uint8Array): void {
