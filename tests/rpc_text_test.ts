@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect, raw, serve } from "../mod.ts";
 import { textBlobBytesMin } from "../src/rpc/codec/tags.ts";
+import { type Blobs, type BlobUse, Decoder } from "../src/rpc/codec/decoder.ts";
+import { endReading, readInPlace, readMessage } from "../src/rpc/message.ts";
 import { Encoder } from "../src/rpc/codec/encoder.ts";
 import { decode, encode, hooks, roundTrip } from "./codec_helper.ts";
 import { assertRejectsCode, newTarget, runtimes, test } from "./harness.ts";
@@ -53,6 +55,31 @@ test("a long string that is no UTF-8 is refused", () => {
     return;
   }
   throw new Error("it was taken");
+});
+
+test("the runtime's decoder never reads what another process can write to", () => {
+  const decoder = new Decoder();
+  const encoder = new Encoder();
+  encoder.begin(hooks, 0);
+  encoder.value([new Uint8Array(2_000), "x".repeat(textBlobBytesMin), new Array(500).fill(0.5)]);
+  const uses: BlobUse[] = [];
+  const blobs: Blobs = {
+    next: (byteLength, use) => {
+      uses.push(use);
+      return new Uint8Array(byteLength);
+    },
+  };
+  const { written } = encoder;
+  decoder.begin(hooks, written, 0, written.byteLength, blobs);
+  decoder.value();
+  assertEquals(uses, ["keep", "read natively", "read here"]);
+  // And a message copies for it, also where byte arrays are seen in place.
+  const message = encode(["x".repeat(textBlobBytesMin), new Uint8Array(2_000)]);
+  const reading = readMessage(hooks, message, true);
+  readInPlace(reading);
+  assert(reading.blobs.next(textBlobBytesMin, "read natively").buffer !== message.buffer);
+  assert(reading.blobs.next(2_000, "keep").buffer === message.buffer);
+  endReading();
 });
 
 for (const runtime of runtimes) {

@@ -601,5 +601,31 @@ test("long arrays come back as they were", () => {
     assertSame(roundTrip(few), structuredClone(few));
     assertSame(roundTrip(new Array(length)), new Array(length));
   }
-  assertEquals(decode(encode([[[1]]])), [[[1]]]);
+});
+
+test("numbers are read from wherever the message begins", () => {
+  const numbers = Array.from({ length: 1_000 }, (_, index) => index / 7);
+  const message = encode([numbers, "x", new Array(100).fill(2 ** 20)]);
+  for (const offset of [0, 1, 4, 7]) {
+    const memory = new Uint8Array(message.byteLength + offset);
+    memory.set(message, offset);
+    for (const isPrivate of [true, false]) {
+      const found = decode(memory.subarray(offset), isPrivate) as unknown[][];
+      assertSame(found[0], numbers);
+    }
+  }
+});
+
+test("what was left out of an error is forgotten, and what it shared is sent", () => {
+  const shared = Array.from({ length: 20 }, (_, index) => ({ index }));
+  const error = Object.assign(new Error("e"), {
+    first: shared.slice(0, 12),
+    left: [shared, () => {}],
+    last: shared,
+    again: shared,
+  });
+  const found = roundTrip([error, shared]) as [Error & Record<string, unknown>, unknown];
+  assertEquals(Object.keys(found[0]), ["first", "last", "again"]);
+  assertEquals(found[0]["last"], shared);
+  assert(found[0]["last"] === found[0]["again"] && found[1] === found[0]["last"]);
 });
