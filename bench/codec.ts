@@ -1,7 +1,8 @@
 /**
  * How values become bytes: the codec of typed calls beside the libraries that come closest to
  * `structuredClone`, in the runtime that runs this file. First what each of them loses on the way,
- * then how long it takes; every slice measures all of them, so that the machine treats them alike.
+ * then how long it takes; every slice measures all of them, so that the machine treats them alike. Last,
+ * values of many shapes and sizes beside `structuredClone` and JSON.
  *
  *     bun bench/codec.ts [--check] [--slices N]
  *     deno run -A bench/codec.ts
@@ -21,6 +22,7 @@ import {
   withMessage,
 } from "../src/rpc/message.ts";
 import { judge, parseOptions } from "./lib/options.ts";
+import { jsonOf, shapes } from "./lib/shapes.ts";
 import { fixed, summarize } from "./lib/stats.ts";
 
 interface Codec {
@@ -152,6 +154,11 @@ const loads: Readonly<Record<string, unknown>> = {
   "a hundred records": Array.from({ length: 100 }, (_, id) => ({ ...record, id })),
 };
 
+const shapeSizes: readonly number[] = [10_000, 100_000];
+/** Of the shapes that have a bar. */
+const million = 1_000_000;
+const withMillion: ReadonlySet<string> = new Set(["whole numbers", "fractions"]);
+
 const options = parseOptions("slices", 15);
 const lost: Record<string, unknown> = {};
 for (const [name, codec] of Object.entries(codecs)) {
@@ -195,10 +202,61 @@ for (const [load, value] of Object.entries(loads)) {
   };
   overhead = best("this package") / best("msgpackr");
 }
+console.log("shapes: times of structuredClone, and of JSON where it can carry them");
+const byShape: Record<string, unknown> = {};
+/** Of a million numbers, in times of `structuredClone`. */
+let numbersRatio = 0;
+for (const [name, make] of Object.entries(shapes)) {
+  const row: Record<string, string> = {};
+  const perPart: number[] = [];
+  for (const size of withMillion.has(name) ? [...shapeSizes, million] : shapeSizes) {
+    const value = make(size);
+    const bytes = ours.encode(value).slice();
+    const json = jsonOf(value);
+    const of: Record<string, number[]> = { encode: [], decode: [], clone: [], json: [] };
+    for (let slice = 0; slice < Math.min(options.count, 5); slice++) {
+      of["encode"]!.push(onceOf(() => ours.encode(value)));
+      of["decode"]!.push(onceOf(() => ours.decode(bytes)));
+      of["clone"]!.push(onceOf(() => cloned(value)));
+      if (json) of["json"]!.push(onceOf(() => JSON.parse(JSON.stringify(value))));
+    }
+    const [encode, decode, clone] = ["encode", "decode", "clone"].map((what) =>
+      summarize(of[what]!).min
+    ) as [number, number, number];
+    const all = encode + decode;
+    const ofJson = json ? fixed(all / summarize(of["json"]!).min) : "-";
+    row[`${size}: encode, decode, ms`] = `${fixed(encode)}, ${fixed(decode)}`;
+    row[`${size}: × clone, × JSON`] = `${fixed(all / clone)}, ${ofJson}`;
+    perPart.push(all / size);
+    if (size === million) numbersRatio = Math.max(numbersRatio, all / clone);
+  }
+  row["growth per part"] = fixed(perPart.at(-1)! / perPart[0]!);
+  byShape[name] = row;
+}
+console.table(byShape);
 judge([{
+  what: `a million numbers take ${fixed(numbersRatio)} × structuredClone's time ≤ 3`,
+  met: numbersRatio <= 3,
+}, {
   what: `a call takes ${fixed(overhead)} × msgpackr's time ≤ 2`,
   met: overhead <= 2,
 }], options);
+
+/** Some shapes cannot be cloned: an error with functions is one. */
+function cloned(value: unknown): void {
+  try {
+    structuredClone(value);
+  } catch {
+    // Then its time says little.
+  }
+}
+
+/** Milliseconds. */
+function onceOf(body: () => void): number {
+  const begin = performance.now();
+  body();
+  return performance.now() - begin;
+}
 
 function isKept(codec: Codec, { value, isKept }: Trial): boolean {
   try {

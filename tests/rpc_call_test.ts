@@ -11,6 +11,7 @@ import {
   Server,
   withOptions,
 } from "../mod.ts";
+import { Kind, wireVersion } from "../src/rpc/message.ts";
 import { privateChannelsOf } from "./fixtures/bells.ts";
 import { CustomError } from "./fixtures/typed_errors.ts";
 import type { Api } from "./fixtures/typed.ts";
@@ -74,8 +75,8 @@ for (const runtime of runtimes) {
     for (const name of names) {
       const text = new TextEncoder().encode(name);
       const message = Uint8Array.of(
-        1,
-        1,
+        wireVersion,
+        Kind.call,
         0,
         0,
         8 + 2 + text.length + 1,
@@ -110,7 +111,7 @@ for (const runtime of runtimes) {
         // Most of them get past the version, and to one of the kinds.
         if (seed % 4) {
           message.set(
-            [1, seed % 14, seed % 5, 0, message.length, 0, 0, 0].slice(0, message.length),
+            [wireVersion, seed % 14, seed % 5, 0, message.length, 0, 0, 0].slice(0, message.length),
           );
         }
         // What is taken for a lease is held.

@@ -5,134 +5,13 @@ import { decode as decodeCbor } from "cbor2";
 import { connect, TandemError } from "../mod.ts";
 import { corrupt, Decoder, noBlobs } from "../src/rpc/codec/decoder.ts";
 import { Encoder } from "../src/rpc/codec/encoder.ts";
-import { ErrorClasses } from "../src/rpc/codec/error_classes.ts";
 import { blobBytesMin } from "../src/rpc/codec/tags.ts";
-import {
-  copyMessage,
-  endReading,
-  Kind,
-  messageBytes,
-  readMessage,
-  sealMessage,
-} from "../src/rpc/message.ts";
+import { BlobList, wireVersion } from "../src/rpc/message.ts";
+import { assertSame, decode, encode, hooks, roundTrip } from "./codec_helper.ts";
 import type { Api } from "./fixtures/typed.ts";
-import { pattern, runtimes, test } from "./harness.ts";
+import { assertThrowsCode, pattern, runtimes, test } from "./harness.ts";
 import { startService } from "./rpc_helper.ts";
 import { newTarget } from "./harness.ts";
-
-const hooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 24 };
-
-function encode(value: unknown): Uint8Array<ArrayBuffer> {
-  const encoder = new Encoder();
-  encoder.begin(hooks, 8);
-  encoder.value(value);
-  sealMessage(encoder, Kind.value);
-  const message = new Uint8Array(messageBytes(encoder));
-  copyMessage(encoder, message);
-  return message;
-}
-
-function decode(message: Uint8Array<ArrayBuffer>, isPrivate = false): unknown {
-  try {
-    const { decoder } = readMessage(hooks, message, isPrivate);
-    const value = decoder.value();
-    decoder.finish();
-    return value;
-  } finally {
-    endReading();
-  }
-}
-
-const roundTrip = (value: unknown) => decode(encode(value));
-
-/** The same to the last detail, whatever runtime it comes from; cycles are followed once. */
-function assertSame(
-  found: unknown,
-  wanted: unknown,
-  seen: Map<unknown, unknown> = new Map(),
-): void {
-  if (typeof wanted !== "object" || wanted === null) {
-    assert(Object.is(found, wanted), `${String(found)} is not ${String(wanted)}`);
-    return;
-  }
-  assert(typeof found === "object" && found !== null, "no object");
-  if (seen.has(wanted)) {
-    // Shared and circular references are shared in the same way.
-    assert(found === seen.get(wanted), "another object than before");
-    return;
-  }
-  seen.set(wanted, found);
-  const prototypes = [found, wanted].map((value) => Object.getPrototypeOf(value)?.constructor.name);
-  assertEquals(prototypes[0], prototypes[1]);
-  if (wanted instanceof Date) assert(Object.is((found as Date).getTime(), wanted.getTime()));
-  if (wanted instanceof RegExp) assertEquals(String(found), String(wanted));
-  if (wanted instanceof Number || wanted instanceof String || wanted instanceof Boolean) {
-    assert(Object.is((found as typeof wanted).valueOf(), wanted.valueOf()));
-  }
-  if (wanted instanceof ArrayBuffer) {
-    assertSameBytes(new Uint8Array(found as ArrayBuffer), new Uint8Array(wanted));
-    return;
-  }
-  if (ArrayBuffer.isView(wanted)) {
-    const bytes = (view: ArrayBufferView) =>
-      new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    assertSameBytes(bytes(found as ArrayBufferView), bytes(wanted));
-    return;
-  }
-  if (wanted instanceof Map) {
-    assertSame([...(found as Map<unknown, unknown>)], [...wanted], new NoIdentity(seen));
-    return;
-  }
-  if (wanted instanceof Set) {
-    assertSame([...(found as Set<unknown>)], [...wanted], new NoIdentity(seen));
-    return;
-  }
-  if (wanted instanceof Error) {
-    assertEquals((found as Error).name, wanted.name);
-    assertEquals((found as Error).message, wanted.message);
-    assertEquals(Object.hasOwn(found, "cause"), Object.hasOwn(wanted, "cause"));
-    assertSame((found as Error).cause, wanted.cause, seen);
-    return;
-  }
-  if (Array.isArray(wanted)) assertEquals((found as unknown[]).length, wanted.length);
-  const keys = Object.keys(wanted);
-  assertEquals(Object.keys(found).length, keys.length);
-  for (const key of keys) {
-    assert(Object.hasOwn(found, key), key);
-    assertSame(Reflect.get(found, key), Reflect.get(wanted, key), seen);
-  }
-}
-
-/** The assertion library would look at each byte as at a property. */
-function assertSameBytes(found: Uint8Array, wanted: Uint8Array): void {
-  assertEquals(found.length, wanted.length);
-  for (let index = 0; index < wanted.length; index++) {
-    if (found[index] !== wanted[index]) assertEquals([index, found[index]], [index, wanted[index]]);
-  }
-}
-
-/** Lists that the comparison itself makes have no identity, what is in them has. */
-class NoIdentity extends Map<unknown, unknown> {
-  readonly #seen: Map<unknown, unknown>;
-
-  constructor(seen: Map<unknown, unknown>) {
-    super();
-    this.#seen = seen;
-  }
-
-  override has(key: unknown): boolean {
-    return this.#seen?.has(key) ?? false;
-  }
-
-  override get(key: unknown): unknown {
-    return this.#seen.get(key);
-  }
-
-  override set(key: unknown, value: unknown): this {
-    this.#seen?.set(key, value);
-    return this;
-  }
-}
 
 const views = [
   Uint8Array,
@@ -346,20 +225,26 @@ test("a receiver counts what the sender has counted", () => {
   );
   fc.assert(
     fc.property(
-      fc.oneof(anything, errors, fc.constant({ self: [/a/, new Error("e")] })),
+      fc.oneof(anything, longArrays, errors, fc.constant({ self: [/a/, new Error("e")] })),
       (value) => {
         encoder.begin(hooks, 8);
         encoder.thrown(value);
-        const { treeCost, blobs } = encoder;
+        const { treeCost } = encoder;
+        const blobs = encoder.blobs.map((blob) => new Uint8Array(blob));
         const bytes = encoder.written.slice();
         const objects = treeCost - bytes.byteLength;
         encoder.end();
-        if (blobs.length > 0) return;
         for (const maxTreeBytes of [treeCost, treeCost - 1]) {
           const decoder = new Decoder();
           let code = "none";
           try {
-            decoder.begin({ ...hooks, maxTreeBytes }, bytes, 8, bytes.byteLength, noBlobs);
+            decoder.begin(
+              { ...hooks, maxTreeBytes },
+              bytes,
+              8,
+              bytes.byteLength,
+              new BlobList(blobs),
+            );
             decoder.thrown();
           } catch (error) {
             code = (error as TandemError).code;
@@ -373,11 +258,72 @@ test("a receiver counts what the sender has counted", () => {
   );
 });
 
+/** Arrays that are written as a whole: of numbers of all kinds, with and without holes and properties. */
+const longArrays = fc.tuple(
+  fc.oneof(
+    fc.array(fc.integer({ min: -130, max: 130 }), { minLength: 60, maxLength: 90 }),
+    fc.array(fc.integer(), { minLength: 60, maxLength: 300 }),
+    fc.array(fc.double(), { minLength: 60, maxLength: 300 }),
+    fc.array(fc.oneof(fc.integer(), fc.double(), fc.constant(-0)), {
+      minLength: 60,
+      maxLength: 90,
+    }),
+    fc.array(anything, { minLength: 60, maxLength: 70 }),
+  ),
+  fc.array(fc.nat({ max: 400 }), { maxLength: 4 }),
+  fc.option(fc.dictionary(fc.string(), fc.nat(), { maxKeys: 2 })),
+).map(([array, holes, more]) => {
+  for (const hole of holes) delete (array as unknown[])[hole];
+  return more ? Object.assign(array, more) : array;
+});
+
+/** What it is does not show in its prototype. */
+const disguised = fc.tuple(anything, fc.constantFrom(null, Object.prototype, Map.prototype, {}))
+  .map(([value, prototype]) =>
+    typeof value === "object" && value !== null ? Object.setPrototypeOf(value, prototype) : value
+  );
+
+/** What structuredClone refuses, or makes empty objects of in one of the runtimes. */
+const refused = fc.constantFrom<() => unknown>(
+  () => () => {},
+  () => Symbol("s"),
+  () => Object(Symbol("s")),
+  () => new Proxy({}, {}),
+  () => new Proxy([], {}),
+  () => new Proxy(new Map(), {}),
+  () => new WeakMap(),
+  () => Promise.resolve(),
+  () => new Intl.Collator(),
+  () => new AbortController().signal,
+  () => Math,
+).map((make) => make());
+
 test("whatever it is, it comes back as structuredClone would have it", () => {
   fc.assert(
-    fc.property(anything, (value) => {
+    fc.property(fc.oneof(anything, longArrays, disguised, fc.array(disguised)), (value) => {
       const wanted = structuredClone(value);
       assertSame(roundTrip(value), wanted);
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test("wherever it is, what structuredClone refuses is refused", () => {
+  const around = fc.constantFrom<(value: unknown, beside: unknown) => unknown>(
+    (value) => value,
+    (value, beside) => [beside, value],
+    (value, beside) => ({ beside, value }),
+    (value, beside) => new Map([[beside, value]]),
+    (value, beside) => new Map([[value, beside]]),
+    (value, beside) => new Set([beside, value]),
+    (value, beside) => Object.assign(new Array(100).fill(beside), { 70: value }),
+    (value, beside) => Object.assign(new Array(100).fill(1), { beside, value }),
+    (value) => Object.assign(Object.create(null), { value }),
+  );
+  fc.assert(
+    fc.property(around, refused, anything, (wrap, value, beside) => {
+      const error = assertThrowsCode(() => encode(wrap(value, beside)), "NOT_SERIALIZABLE");
+      assert(error.message.length < 1_000, error.message);
     }),
     { numRuns: 500 },
   );
@@ -389,9 +335,12 @@ for (const runtime of runtimes) {
     await startService(runtime, target);
     using remote = connect<Api>(target, { timeout: 30_000 });
     await fc.assert(
-      fc.asyncProperty(fc.array(anything, { maxLength: 3 }), async (values) => {
-        assertSame(await remote.echo(...values), structuredClone(values));
-      }),
+      fc.asyncProperty(
+        fc.array(fc.oneof(anything, longArrays), { maxLength: 3 }),
+        async (values) => {
+          assertSame(await remote.echo(...values), structuredClone(values));
+        },
+      ),
       { numRuns: 100 },
     );
   });
@@ -411,7 +360,7 @@ function survives(message: Uint8Array<ArrayBuffer>): boolean {
 
 const header = (tree: readonly number[]) => {
   const length = 8 + tree.length;
-  return Uint8Array.from([1, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
+  return Uint8Array.from([wireVersion, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
 };
 
 test("bytes that promise more than there is are refused before anything is set aside", () => {
@@ -430,6 +379,21 @@ test("bytes that promise more than there is are refused before anything is set a
     [0xd8, 0x1d, 0x00], // refers to nothing
     [0x81, 0xd8, 0x1d, 0x05],
     [0xd9, 0xfa, 0x08, 0x82, 0, 0], // a stream where none can be
+    [0xd9, 0xfa, 0x09, 0x1a, 0x3f, 0xff, 0xff, 0xff], // a text behind the tree
+    [0xd9, 0xfa, 0x09, 0x19, 0xff, 0xff], // one that is too short for that
+    [0xd9, 0xfa, 0x09, 0x41, 0x41],
+    [0xd9, 0xfa, 0x0a, 0xd8, 0x48, 0x5a, 0x3f, 0xff, 0xff, 0xff], // numbers
+    [0xd9, 0xfa, 0x0a, 0xd8, 0x56, 0xd9, 0xfa, 0x07, 0x1a, 0x3f, 0xff, 0xff, 0xff],
+    [0xd9, 0xfa, 0x0a, 0xd8, 0x56, 0x41, 0], // half a number
+    [0xd9, 0xfa, 0x0a, 0xd8, 0x55, 0x44, 0, 0, 0, 0], // of another type
+    [0xd9, 0xfa, 0x0a, 0x41, 0], // of none
+    [0xd9, 0xfa, 0x0a, 0x81, 0],
+    [0xd9, 0xfa, 0x0b, 0x9a, 0x7f, 0xff, 0xff, 0xff], // holes
+    [0xd9, 0xfa, 0x0b, 0x82, 0xe0],
+    [0xd9, 0xfa, 0x0b, 0xa0],
+    [0xe0], // a hole by itself
+    [0x81, 0xe0],
+    [0xd9, 0xfa, 0x0b, 0x81, 0x81, 0xe0],
   ];
   for (const head of heads) assertEquals(survives(header(head)), false, String(head));
 });
@@ -470,6 +434,8 @@ test("hostile bytes end in an error with a code", () => {
     encode([1, "text", { key: [new Date(), /a/g, new Map([[1, new Set([2])]])] }]),
     encode([pattern(3_000, 1), new Float64Array(300), new DataView(new ArrayBuffer(2_000))]),
     encode([new RangeError("r", { cause: [1n, 2n ** 80n] }), [, 1], Object(1), "\ud800"]),
+    encode([new Array(70).fill(1), new Array(70).fill(0.5), new Array(700).fill(2 ** 30)]),
+    encode([Object.assign(new Array(90), new Array(80).fill("x")), "ä".repeat(2 ** 16)]),
   ];
   let [whole, broken] = [0, 0];
   fc.assert(

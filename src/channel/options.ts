@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bytesOfView, isProxy, typedArrayName } from "./brands.ts";
 import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
 
 /**
@@ -172,9 +173,13 @@ export function checkWhole(value: number, name: string, min: number, max: number
 
 /** @throws {TypeError} for what is no place for an answer */
 export function checkInto(into: Uint8Array | undefined): Uint8Array<ArrayBuffer> | undefined {
-  if (into === undefined || into instanceof Uint8Array) {
+  if (into === undefined) return undefined;
+  if (ArrayBuffer.isView(into)) {
     // The native side writes to the memory of any.
-    return into as Uint8Array<ArrayBuffer> | undefined;
+    if (into instanceof Uint8Array && into.byteLength > 0) return into as Uint8Array<ArrayBuffer>;
+    // Of another realm; without bytes it may be that there are none any more.
+    const view = typedArrayName(into) === "Uint8Array" ? bytesOfView(into) : null;
+    if (view) return into instanceof Uint8Array ? into as Uint8Array<ArrayBuffer> : view;
   }
   throw new TypeError(
     `Cannot write an answer into ${describe(into)}: give a Uint8Array, or leave the option out`,
@@ -203,10 +208,24 @@ export function encodeOptions(options: ChannelOptions, fd: number, main: number)
   return encoded;
 }
 
-/** A value in an error message. */
+/** Values may be of any length; so many units of one are told. */
+const describedUnitsMax = 200;
+
+/** A value in an error message. Never throws. */
 export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  const text = describeAll(value);
+  return text.length <= describedUnitsMax ? text : `${text.slice(0, describedUnitsMax)}…`;
+}
+
+function describeAll(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, describedUnitsMax));
   if (typeof value === "bigint") return `${value}n`;
-  if (value === null || typeof value !== "object") return String(value);
-  return `a value of type ${value.constructor?.name ?? "object"}`;
+  if (isProxy(value)) return "a Proxy";
+  try {
+    if (value === null || typeof value !== "object") return String(value);
+    return `a value of type ${value.constructor?.name ?? "object"}`;
+  } catch {
+    // A getter of the user has thrown.
+    return "a value of type object";
+  }
 }

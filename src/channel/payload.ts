@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { bytesOfBuffer, bytesOfView, isAnyBuffer } from "./brands.ts";
 import { describe } from "./options.ts";
 
 /**
@@ -47,20 +48,14 @@ export const encoded: { bytes: Uint8Array; length: number; isText: boolean } = {
 /**
  * Puts the bytes of a payload into {@linkcode encoded}.
  *
- * @throws {TypeError} for what is no payload
+ * @throws {TypeError} for what is no payload, or has lost its buffer
  */
 export function encode(payload: Payload): void {
-  if (payload instanceof Uint8Array) {
-    encoded.bytes = payload;
-    encoded.length = payload.byteLength;
-    encoded.isText = false;
-  } else if (typeof payload === "string") {
-    encodeText(payload);
-  } else {
-    encoded.bytes = viewOf(payload);
-    encoded.length = encoded.bytes.byteLength;
-    encoded.isText = false;
-  }
+  if (typeof payload === "string") return encodeText(payload);
+  const bytes = bytesOf(payload);
+  encoded.bytes = bytes;
+  encoded.length = bytes.byteLength;
+  encoded.isText = false;
 }
 
 function encodeText(text: string): void {
@@ -74,24 +69,28 @@ function encodeText(text: string): void {
   }
 }
 
-function viewOf(payload: ArrayBufferView | ArrayBufferLike): Uint8Array {
-  if (ArrayBuffer.isView(payload)) {
-    return new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength);
+function bytesOf(payload: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  const isView = ArrayBuffer.isView(payload);
+  // Without bytes it may be that there are none any more.
+  if (isView && payload instanceof Uint8Array && payload.byteLength > 0) return payload;
+  if (!isView && !isAnyBuffer(payload)) {
+    throw new TypeError(
+      `Cannot send ${describe(payload)}: give a string, an ArrayBuffer or a view of one`,
+    );
   }
-  if (isBuffer(payload)) return new Uint8Array(payload);
+  const bytes = isView ? bytesOfView(payload) : bytesOfBuffer(payload);
+  if (bytes) return bytes;
   throw new TypeError(
-    `Cannot send ${describe(payload)}: give a string, an ArrayBuffer or a view of one`,
+    `Cannot send ${
+      describe(payload)
+    }: its buffer is detached, or too short for it; send it before ` +
+      "it is transferred, or send a copy",
   );
-}
-
-function isBuffer(value: unknown): value is ArrayBufferLike {
-  return value instanceof ArrayBuffer ||
-    (typeof SharedArrayBuffer !== "undefined" && value instanceof SharedArrayBuffer);
 }
 
 /** Whether a handler's result can be sent as it is. */
 export function isPayload(value: unknown): value is Payload {
-  return typeof value === "string" || ArrayBuffer.isView(value) || isBuffer(value);
+  return typeof value === "string" || ArrayBuffer.isView(value) || isAnyBuffer(value);
 }
 
 /** A copy of what is in {@linkcode encoded}, for a payload that has to wait for a slot. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isErrorLike } from "./brands.ts";
 import { RemoteError, type RemoteErrorDetails } from "../errors.ts";
 
 const encoder = new TextEncoder();
@@ -52,7 +53,7 @@ function tryEncode(wire: Wire, limit: number): Uint8Array | null {
 }
 
 function toWire(error: unknown, depth = 0): Wire {
-  if (!(error instanceof Error)) return { name: "Error", message: safeText(error) };
+  if (!isErrorLike(error)) return { name: "Error", message: safeText(error) };
   const read = (name: "name" | "message" | "stack" | "cause"): unknown =>
     attempt(() => error[name]);
   const wire: Wire = { name: safeText(read("name")), message: safeText(read("message")) };
@@ -66,7 +67,7 @@ function toWire(error: unknown, depth = 0): Wire {
 }
 
 function causeToWire(cause: unknown, depth: number): Wire["cause"] & object {
-  if (cause instanceof Error) return { error: toWire(cause, depth + 1) };
+  if (isErrorLike(cause)) return { error: toWire(cause, depth + 1) };
   const value = throughJSON(cause);
   return { value: value === undefined ? safeText(cause) : value };
 }

@@ -14,7 +14,7 @@ import { type PrivateChannel, servePrivate } from "../channel/private.ts";
 import type { ChannelHandle } from "../channel/handle.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
+import { type Encoder, UserCodeError } from "./codec/encoder.ts";
 import type { Claim, Endpoint } from "./endpoint.ts";
 import { endReading, Kind, partBytes, type Reading, readMessage, withMessage } from "./message.ts";
 import type { OutStream } from "./out_stream.ts";
@@ -281,7 +281,7 @@ export class Host {
       const result = await stream.step(step, value.length > 0, value[0]);
       if (result.done) this.#forget(id);
       const kind = result.done ? Kind.returned : Kind.yielded;
-      this.#reply(request, kind, (encoder) => encoder.value(result.value));
+      this.#reply(request, kind, (encoder) => encoder.result(result.value));
     } catch (error) {
       this.#forget(id);
       this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
@@ -310,7 +310,9 @@ export class Host {
       if (!isHeard) writes.drop(nobodyWaits());
     } catch (error) {
       writes.drop(nobodyWaits());
-      this.#refuse(request, error);
+      if (!(error instanceof UserCodeError)) return this.#refuse(request, error);
+      // A getter of what was yielded has thrown.
+      this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error.thrown));
     }
   }
 

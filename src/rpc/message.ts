@@ -9,7 +9,7 @@
  *
  * @module
  */
-import type { Blobs, DecodeHooks } from "./codec/decoder.ts";
+import type { Blobs, BlobUse, DecodeHooks } from "./codec/decoder.ts";
 import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
 import { treeTooLarge } from "./codec/tree_budget.ts";
@@ -18,7 +18,7 @@ import { TandemError } from "../errors.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Raised when an older version would misread a message. */
-const wireVersion = 1;
+export const wireVersion = 2;
 export const headerBytes = 8;
 /** Parts of long messages, and the longest item of a stream that needs no parts. */
 export const partBytes: number = 2 ** 20;
@@ -136,12 +136,13 @@ class BlobsBehind implements Blobs {
     this.#at = treeEnd;
   }
 
-  next(byteLength: number): Bytes {
+  next(byteLength: number, use: BlobUse): Bytes {
     const begin = aligned(this.#at);
     const end = begin + byteLength;
     if (end > this.#message.byteLength) throw corrupt("a byte string ends early");
     this.#at = end;
-    return this.inPlace ? this.#message.subarray(begin, end) : this.#message.slice(begin, end);
+    const isCopied = use === "read natively" || (use === "keep" && !this.inPlace);
+    return isCopied ? this.#message.slice(begin, end) : this.#message.subarray(begin, end);
   }
 }
 

@@ -29,10 +29,13 @@ export interface EndOptions {
    */
   maxMessageBytes?: number;
   /**
-   * What the values of one message may take, in bytes, up to 1 GiB. Byte arrays of 1 KiB or more are not
-   * counted; each object, array, date and so on counts 16 bytes beside its own, an error 128 and a stream
+   * What the values of one message may take, in bytes, up to 1 GiB. Byte arrays of 1 KiB or more and
+   * strings of 64 KiB or more of UTF-8 are not counted; each object, array, date and so on counts 16 bytes beside its own, an error 128 and a stream
    * 1 KiB. Decoding 16 MiB takes up to a second and 0.5 GB of memory; more takes more in proportion.
    * Senders and receivers both check it, so raise it on both sides.
+   *
+   * Whatever it is, values may be nested 1,000 deep at most: a list of nodes that refer to each other by
+   * number has no such limit.
    *
    * @default {16777216}
    */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readableKind, type StreamKind } from "./codec/encoder.ts";
+import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
 import { captureContext, type ContextRunner } from "../channel/runtime.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
 import type { TandemError } from "../errors.ts";

@@ -58,6 +58,10 @@ function makeRemote({ connection, options }: Behind, dispose: () => void): objec
  * allows, and again after somebody has unlinked it and made it anew. An open connection does not keep
  * the process alive; a call that waits for its answer does.
  *
+ * Arguments are nested up to 1,000 deep. One that cannot be sent makes the call reject with
+ * `NOT_SERIALIZABLE`, which names it and says where it is; what a getter of one throws, the call rejects
+ * with.
+ *
  * @example
  * ```ts
  * import { connect, serve } from "@tandem/ipc";

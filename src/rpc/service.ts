@@ -12,7 +12,7 @@ import { onAbort } from "../channel/call_waits.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
+import { type Encoder, UserCodeError } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
 import { isPromise, prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -311,7 +311,9 @@ export class Service implements AsyncDisposable {
     result: unknown,
     record: Recorder | undefined,
   ): void {
-    const error = this.#reply(request, context, Kind.value, (encoder) => encoder.value(result));
+    const error = this.#reply(request, context, Kind.value, (encoder) => encoder.result(result));
+    // A getter of the result has thrown, which is a failure of the method.
+    if (error instanceof UserCodeError) return this.#throw(request, context, error.thrown, record);
     if (error !== undefined) this.#refuse(request, error);
     record?.end(error);
   }
@@ -439,8 +441,10 @@ function textOrNone(value: unknown): string | undefined {
  *
  * Offered are the object's own methods and those of its classes, nothing of `Object.prototype`, no
  * symbols, no `then`, and no getters. A bare function is an interface of its own. Arguments and
- * results are everything that `structuredClone` takes, except functions; of a view only the bytes that
- * it shows are sent. Generators, async generators, other async iterables and `ReadableStream`s are
+ * results are everything that `structuredClone` takes, except functions, nested up to 1,000 deep; of a
+ * view only the bytes that it shows are sent. What cannot be sent, such as a Promise, a Proxy, a `URL`
+ * or a `Temporal` value, is refused by name and path (`NOT_SERIALIZABLE`); what a getter throws while a
+ * result is read reaches the caller as `REMOTE`. Generators, async generators, other async iterables and `ReadableStream`s are
  * streams, as results and as arguments: each item is made when the other side asks for it. An argument
  * that is a stream ends with its call, or with the stream that the call returns.
  *

@@ -10,7 +10,7 @@ import { chunkEntries, Effort } from "../../src/rpc/codec/effort.ts";
 import { Encoder } from "../../src/rpc/codec/encoder.ts";
 import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
 import { treeBytesDefault } from "../../src/rpc/codec/tree_budget.ts";
-import { endReading, Kind, readMessage } from "../../src/rpc/message.ts";
+import { endReading, Kind, readMessage, wireVersion } from "../../src/rpc/message.ts";
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
 import { Random } from "./hostile/random.ts";
 import { size, tried } from "./size.ts";
@@ -85,7 +85,7 @@ class Tree {
   }
 
   get message(): Bytes {
-    this.#bytes.set([1, Kind.value, 0, 0]);
+    this.#bytes.set([wireVersion, Kind.value, 0, 0]);
     this.#view.setUint32(4, this.length, true);
     return this.#bytes.slice(0, this.length);
   }
@@ -148,9 +148,16 @@ function assertCheap(what: string, message: Bytes, perByte: number): Outcome {
 const error = (tree: Tree, type = "") =>
   tree.tag(64005).head(4, 6).text(type).bytes(0x60, 0x60, 0x60, 0x80, 0xa0);
 
+const sixty = new Array<number>(60).fill(7);
+const sixtyHoles = new Array<number>(60).fill(0xe0);
+
 /** Values that are small in a message and large in memory. */
 const amplified: Readonly<Record<string, (tree: Tree, index: number) => void>> = {
   "small numbers": (tree) => tree.bytes(7),
+  "arrays of one number": (tree) => tree.tag(64010).tag(72).bytes(0x41, 7),
+  "arrays of short numbers": (tree) => tree.tag(64010).tag(72).head(2, 60).bytes(...sixty),
+  "arrays of one hole": (tree) => tree.tag(64011).bytes(0x81, 0xe0),
+  "arrays of holes": (tree) => tree.tag(64011).head(4, 60).bytes(...sixtyHoles),
   "booleans": (tree) => tree.bytes(0xf5),
   "empty objects": (tree) => tree.bytes(0xa0),
   "empty arrays": (tree) => tree.bytes(0x80),
@@ -379,6 +386,11 @@ test("a budget for values holds on both sides, and is an option", async () => {
   assertEquals((await small.give(60_000)).length, 60_000);
   // Byte arrays do not count.
   assertEquals(await small.bytes(new Uint8Array(2 ** 23)), 2 ** 23);
+  // Nor do strings of 64 KiB or more; numbers of an array do, wherever their bytes are.
+  assertEquals(await small.take(["x".repeat(2 ** 20)]), 1);
+  const fractions = new Array<number>(2 ** 14).fill(0.5);
+  await assertRejectsCode(small.take(fractions), "TOO_LARGE", "send", ...advice);
+  await assertRejectsCode(large.take(fractions), "TOO_LARGE", "take", ...advice);
   // Nothing of it is left in the way.
   assertEquals(await small.take(numbers(3)), 3);
   service.unlink();
@@ -459,7 +471,7 @@ class Grammar {
 
   #value(): void {
     const [random, tree] = [this.#random, this.#tree];
-    switch (random.below(this.#depth < 1 ? 8 : 26)) {
+    switch (random.below(this.#depth < 1 ? 8 : 29)) {
       case 0:
       case 8:
       case 9:
@@ -535,6 +547,18 @@ class Grammar {
         tree.tag(random.pick([68, 69, 71, 72, 77, 84, 86, 64001, 64002])).head(2, length);
         return void tree.bytes(...new Array<number>(length).fill(1));
       }
+      case 22: {
+        this.#met += 1;
+        const length = random.below(64) * random.pick([1, 8]);
+        tree.tag(64010).tag(random.pick([72, 77, 78, 86, 86, 85])).head(2, length);
+        return void tree.bytes(...new Array<number>(length).fill(1));
+      }
+      case 23:
+        this.#met += 1;
+        tree.tag(64011);
+        return this.#collection(4, () => random.oneIn(2) ? tree.bytes(0xe0) : this.#value());
+      case 24:
+        return void tree.tag(64009).head(0, random.pick([0, 2 ** 16, 2 ** 31]));
       case 15:
         this.#met += 1;
         return void tree.tag(64000).double(random.pick([0, NaN, 1e300, -1]));

@@ -5,14 +5,21 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
+import { bigintOfBytes } from "./bigints.ts";
 import { chunkEntries, Effort, unwatchedMax } from "./effort.ts";
 import type { ErrorClasses } from "./error_classes.ts";
 import { makeError, setHidden } from "./error_values.ts";
-import type { StreamKind } from "./encoder.ts";
+import type { StreamKind } from "./stream_kinds.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
-import { depthMax, Tag, viewClasses } from "./tags.ts";
+import { depthMax, holeByte, Tag, textBlobBytesMin, viewClasses } from "./tags.ts";
 import { decodeText } from "./text.ts";
-import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
+import {
+  errorObjects,
+  numberObjects,
+  objectBytes,
+  streamObjects,
+  treeTooLarge,
+} from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -25,14 +32,21 @@ export interface DecodeHooks {
   openStream?(kind: StreamKind, id: number): object;
 }
 
+/**
+ * What a long byte string is wanted for: to be handed to the user, in place if that was asked for; to be
+ * read by functions of the runtime, so that no other process may be able to write to it; or to be read
+ * here, once, which needs no copy.
+ */
+export type BlobUse = "keep" | "read natively" | "read here";
+
 /** Where the long byte strings of a message are. */
 export interface Blobs {
   /**
-   * The next one, which is a buffer of its own.
+   * The next one.
    *
    * @throws {TandemError} `CORRUPT` when there is none of that length
    */
-  next(byteLength: number): Bytes;
+  next(byteLength: number, use: BlobUse): Bytes;
 }
 
 /** A message without any. */
@@ -221,6 +235,8 @@ export class Decoder {
         return -1n - this.#bignum();
       case Tag.codeUnits:
         return this.#codeUnits();
+      case Tag.text:
+        return this.#blobText();
     }
     // Everything else has an identity. Its number is taken before what is in it is read.
     const place = this.#meet(null);
@@ -230,7 +246,7 @@ export class Decoder {
       case Tag.regExp:
         return this.#met[place] = this.#regExp();
       case Tag.blob:
-        return this.#met[place] = this.#blobs.next(this.#length());
+        return this.#met[place] = this.#blobs.next(this.#length(), "keep");
       case Tag.arrayBuffer:
         return this.#met[place] = this.#buffer();
       case Tag.dataView:
@@ -241,6 +257,10 @@ export class Decoder {
         return this.#map(this.#met[place] = new Map());
       case Tag.sparse:
         return this.#sparse(place);
+      case Tag.numbers:
+        return this.#met[place] = this.#numbers();
+      case Tag.holey:
+        return this.#holey(this.#met[place] = []);
       case Tag.error:
         return this.#error(place);
       case Tag.boxed:
@@ -330,8 +350,12 @@ export class Decoder {
   #key(): string {
     const byte = this.#byte();
     if (byte >> 5 === 3) return this.#text(byte);
-    // A key that is no well-formed Unicode.
-    if (byte >> 5 === 6 && this.#number(byte) === Tag.codeUnits) return this.#codeUnits();
+    if (byte >> 5 === 6) {
+      const tag = this.#number(byte);
+      // A key that is no well-formed Unicode, or a very long one.
+      if (tag === Tag.codeUnits) return this.#codeUnits();
+      if (tag === Tag.text) return this.#blobText();
+    }
     throw corrupt("a key is no text");
   }
 
@@ -398,6 +422,49 @@ export class Decoder {
     this.#met[place] = values;
     this.#fill(values, this.#mapByte());
     if (values.length !== length) throw corrupt("an item lies beyond its array");
+    return values;
+  }
+
+  #numbers(): number[] {
+    const byte = this.#byte();
+    const tag = byte >> 5 === 6 ? this.#number(byte) : 0;
+    const view = numberViews.get(tag);
+    if (!view) throw corrupt(`there are no numbers of tag ${tag}`);
+    const bytes = this.#bytesOfNumbers();
+    const { byteLength } = bytes;
+    const itemBytes = view.BYTES_PER_ELEMENT;
+    if (byteLength % itemBytes !== 0) throw corrupt("half a number is left");
+    // Unlike what is in byte arrays, they lie among the values, and count wherever their bytes are.
+    this.#charge(numberObjects(byteLength));
+    const isAligned = bytes.byteOffset % itemBytes === 0;
+    const { buffer, byteOffset } = isAligned ? bytes : bytes.slice();
+    const length = byteLength / itemBytes;
+    const numbers = new view(buffer, byteOffset, length);
+    // Not more than eight times what is there is set aside.
+    const values = new Array<number>(length);
+    for (let index = 0; index < length; index++) values[index] = numbers[index]!;
+    return values;
+  }
+
+  #bytesOfNumbers(): Bytes {
+    const byte = this.#byte();
+    if (byte >> 5 !== 6) return this.#byteString(byte);
+    if (this.#number(byte) !== Tag.blob) throw corrupt("a byte string is missing");
+    return this.#blobs.next(this.#length(), "read here");
+  }
+
+  #holey(values: unknown[]): unknown[] {
+    const byte = this.#byte();
+    if (byte >> 5 !== 4) throw corrupt("an array is missing");
+    this.#descend();
+    for (let left = this.#count(byte, 1); left > 0; left--) {
+      if (this.#bytes[this.#at] !== holeByte || this.#at >= this.#end) values.push(this.#item());
+      else {
+        this.#at += 1;
+        values.length += 1;
+      }
+    }
+    this.#depth -= 1;
     return values;
   }
 
@@ -472,25 +539,35 @@ export class Decoder {
     const byte = this.#byte();
     if (byte >> 5 === 2) return this.#byteString(byte).slice().buffer;
     if (byte >> 5 === 6 && this.#number(byte) === Tag.blob) {
-      const bytes = this.#blobs.next(this.#length());
+      const bytes = this.#blobs.next(this.#length(), "keep");
       const isWhole = bytes.byteLength === bytes.buffer.byteLength;
       return isWhole ? bytes.buffer : bytes.slice().buffer;
     }
     throw corrupt("a byte string is missing");
   }
 
+  /** A string whose bytes follow the tree. */
+  #blobText(): string {
+    const length = this.#length();
+    if (length < textBlobBytesMin) throw corrupt("a short text is no byte string");
+    // The runtime's decoder reads each byte twice, and may trust that it is the same.
+    const bytes = this.#blobs.next(length, "read natively");
+    return decodeText(bytes, 0, length);
+  }
+
   #codeUnits(): string {
     const bytes = this.#byteString(this.#byte());
     if (bytes.byteLength & 1) throw corrupt("half a character is left");
+    // Even where the bytes of the message begin at an odd place.
+    const units = new Uint16Array(bytes.slice().buffer);
     let text = "";
-    const chunk: number[] = [];
-    for (let at = 0; at < bytes.byteLength; at += 2) {
-      chunk.push(bytes[at]! | bytes[at + 1]! << 8);
-      if (chunk.length < 4096) continue;
-      text += String.fromCharCode(...chunk);
-      chunk.length = 0;
+    for (let at = 0; at < units.length; at += unitsAtOnce) {
+      text += String.fromCharCode.apply(
+        null,
+        units.subarray(at, at + unitsAtOnce) as unknown as number[],
+      );
     }
-    return text + String.fromCharCode(...chunk);
+    return text;
   }
 
   #bignum(): bigint {
@@ -500,9 +577,7 @@ export class Decoder {
     }
     // What a bigint can be at all.
     if (bytes.byteLength > 2 ** 24) throw corrupt("a bigint is too long");
-    let hex = "0x0";
-    for (let at = 0; at < bytes.byteLength; at++) hex += hexOfByte[bytes[at]!]!;
-    return BigInt(hex);
+    return bigintOfBytes(bytes);
   }
 
   /** A view of the byte string whose first byte was read. */
@@ -564,10 +639,22 @@ export class Decoder {
   }
 }
 
-const hexOfByte: readonly string[] = Array.from(
-  { length: 256 },
-  (_, byte) => byte.toString(16).padStart(2, "0"),
-);
+/** More arguments than this the stack may not hold. */
+const unitsAtOnce = 4096;
+
+/** By tag: what the numbers of an array are written as. */
+const numberViews: ReadonlyMap<
+  number,
+  Int8ArrayConstructor | Int16ArrayConstructor | Int32ArrayConstructor | Float64ArrayConstructor
+> = new Map<
+  number,
+  Int8ArrayConstructor | Int16ArrayConstructor | Int32ArrayConstructor | Float64ArrayConstructor
+>([
+  [Tag.int8, Int8Array],
+  [Tag.int16, Int16Array],
+  [Tag.int32, Int32Array],
+  [Tag.float64, Float64Array],
+]);
 
 function setProperty(object: object, key: string, value: unknown): void {
   if (key === "__proto__") {

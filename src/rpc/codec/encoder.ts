@@ -3,13 +3,45 @@
  *
  * @module
  */
+import { types } from "node:util";
 import { TandemError } from "../../errors.ts";
+import {
+  byteLengthOf,
+  bytesOfBuffer,
+  bytesOfView,
+  isAnyBuffer,
+  isErrorLike,
+  isErrorValue,
+  isProxy,
+  isRevoked,
+  typedArrayName,
+} from "../../channel/brands.ts";
 import { describe } from "../../channel/options.ts";
+import {
+  countHoles,
+  hasOnlyItems,
+  isDense,
+  longArrayMin,
+  type Numbers,
+  numbersOf,
+} from "./arrays.ts";
+import { bytesOfBigint } from "./bigints.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
+import { detachedHint, hints, isA } from "./refusals.ts";
+import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
+import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
+import { pathText } from "./path.ts";
+import { isOpaque, namespaceName, platformName, seemsPlain, unsendableSlots } from "./platform.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
-import { blobBytesMin, depthMax, Tag, viewTags } from "./tags.ts";
-import { errorObjects, objectBytes, streamObjects, treeTooLarge } from "./tree_budget.ts";
+import { blobBytesMin, depthMax, holeByte, Tag, textBlobBytesMin, viewTags } from "./tags.ts";
+import {
+  errorObjects,
+  numberObjects,
+  objectBytes,
+  streamObjects,
+  treeTooLarge,
+} from "./tree_budget.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -22,11 +54,6 @@ export interface EncodeHooks {
   addStream?(kind: StreamKind, stream: object): number;
 }
 
-/** What a stream is to be on the other side. */
-export type StreamKind = 0 | 1;
-export const generatorKind: StreamKind = 0;
-export const readableKind: StreamKind = 1;
-
 const textEncoder = new TextEncoder();
 
 /** Strings up to this length are tried as ASCII, one unit after the other. */
@@ -37,6 +64,19 @@ const bytesAtFirst = 4096;
 /** A longer buffer is given back after the message that needed it. */
 const bytesKept = 256 * 1024;
 
+/** Code of the user that was run while a value was encoded, such as a getter, has thrown. */
+export class UserCodeError {
+  /** What it has thrown. */
+  readonly thrown: unknown;
+
+  constructor(thrown: unknown) {
+    this.thrown = thrown;
+  }
+}
+
+/** Thrown where what cannot be sent is left out: an error with a stack would be made for nothing. */
+const leftOut: unique symbol = Symbol("left out");
+
 /**
  * Encodes one message at a time. What it has written is in {@linkcode bytes}, up to
  * {@linkcode length}; long byte strings are in {@linkcode blobs} and not copied.
@@ -46,12 +86,15 @@ export class Encoder {
   length = 0;
   /** In the order in which the tree mentions them. */
   readonly blobs: Uint8Array[] = [];
+  /** Of all of them, as the tree has it. */
   blobBytes = 0;
 
   #view = new DataView(this.bytes.buffer);
   #written: Bytes = this.bytes;
   #hooks: EncodeHooks | null = null;
   #isGuarded = false;
+  /** What was thrown here last, and not by code of the user. */
+  #ownError: unknown = leftOut;
   #maxTreeBytes = 0;
   /** What is beyond one object for each. */
   #extraObjects = 0;
@@ -84,9 +127,19 @@ export class Encoder {
     return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
   }
 
-  /** @throws {TandemError} `TOO_LARGE` when the values cost more than they may */
+  /**
+   * To be called when all values are written.
+   *
+   * @throws {TandemError} `TOO_LARGE` when they cost more than they may; `NOT_SERIALIZABLE` when a getter
+   * of one has taken the bytes of another
+   */
   checkTree(): void {
-    if (this.treeCost > this.#maxTreeBytes) throw treeTooLarge("send", this.#maxTreeBytes);
+    if (this.treeCost > this.#maxTreeBytes) throw this.#tooLarge(this.#maxTreeBytes);
+    if (this.blobs.length === 0) return;
+    let blobBytes = 0;
+    for (const { byteLength } of this.blobs) blobBytes += byteLength;
+    if (blobBytes === this.blobBytes) return;
+    throw this.#refusal("the buffer of one of its byte arrays was detached or resized meanwhile");
   }
 
   /** Forgets the message and everything that it refers to. */
@@ -99,6 +152,7 @@ export class Encoder {
     if (this.#path.length > 0) this.#path.length = 0;
     this.blobBytes = 0;
     this.#extraObjects = 0;
+    this.#ownError = leftOut;
     this.#regExps.reset();
     if (this.bytes.byteLength <= bytesKept) return;
     this.bytes = new Uint8Array(bytesAtFirst);
@@ -110,6 +164,20 @@ export class Encoder {
    */
   value(value: unknown): void {
     this.#item(value, 0);
+  }
+
+  /**
+   * What a method has returned, or a stream yielded.
+   *
+   * @throws {TandemError} `NOT_SERIALIZABLE`, `TOO_LARGE`
+   * @throws {UserCodeError} for what a getter throws
+   */
+  result(value: unknown): void {
+    try {
+      this.#item(value, 0);
+    } catch (error) {
+      throw error === this.#ownError ? error : new UserCodeError(error);
+    }
   }
 
   /** An array, each of whose items is called `what` and its number in errors. */
@@ -157,9 +225,11 @@ export class Encoder {
   }
 
   #longText(text: string): void {
+    const units = text.length;
     if (!text.isWellFormed()) return this.#codeUnits(text);
     // UTF-8 takes at most three bytes for a unit. How long it will be is not known before.
-    this.#reserve(5 + text.length * 3);
+    if (units * 3 >= textBlobBytesMin) return this.#veryLongText(text);
+    this.#reserve(5 + units * 3);
     const begin = this.length;
     const { written } = textEncoder.encodeInto(text, this.bytes.subarray(begin + 5));
     this.bytes[begin] = 0x7a;
@@ -167,14 +237,30 @@ export class Encoder {
     this.length = begin + 5 + written;
   }
 
-  #codeUnits(text: string): void {
-    this.#tag(Tag.codeUnits);
-    this.#head(0x40, text.length * 2);
-    this.#reserve(text.length * 2);
-    for (let index = 0; index < text.length; index++) {
-      this.#view.setUint16(this.length, text.charCodeAt(index), true);
-      this.length += 2;
+  #veryLongText(text: string): void {
+    const bytes = textEncoder.encode(text);
+    const { byteLength } = bytes;
+    if (byteLength >= textBlobBytesMin) {
+      this.#tag(Tag.text);
+      return this.#blob(bytes);
     }
+    this.#head(0x60, byteLength);
+    this.#bytes(bytes);
+  }
+
+  #codeUnits(text: string): void {
+    const units = text.length;
+    this.#tag(Tag.codeUnits);
+    this.#head(0x40, units * 2);
+    this.#reserve(units * 2);
+    const { bytes } = this;
+    let at = this.length;
+    for (let index = 0; index < units; index++) {
+      const unit = text.charCodeAt(index);
+      bytes[at++] = unit;
+      bytes[at++] = unit >>> 8;
+    }
+    this.length = at;
   }
 
   #item(value: unknown, depth: number): void {
@@ -212,67 +298,109 @@ export class Encoder {
     const isNegative = value < 0n;
     this.#tag(isNegative ? Tag.negativeBignum : Tag.bignum);
     const magnitude = isNegative ? -1n - value : value;
-    if (magnitude < 1n << 64n) {
+    if (magnitude <= shortBigintMax) {
       this.#head(0x40, 8);
       this.#reserve(8);
       this.#view.setBigUint64(this.length, magnitude);
       this.length += 8;
       return;
     }
-    const digits = magnitude.toString(16);
-    const hex = digits.length & 1 ? `0${digits}` : digits;
-    this.#head(0x40, hex.length / 2);
-    this.#reserve(hex.length / 2);
-    for (let index = 0; index < hex.length; index += 2) {
-      this.bytes[this.length++] = parseInt(hex.slice(index, index + 2), 16);
-    }
+    const bytes = bytesOfBigint(magnitude);
+    this.#head(0x40, bytes.byteLength);
+    this.#bytes(bytes);
   }
 
   #object(value: object, depth: number): void {
-    if (depth >= depthMax) throw this.#refusal(`it is nested deeper than ${depthMax}`);
+    if (isProxy(value)) this.#refuseProxy(value);
+    if (depth >= depthMax) {
+      throw this.#refusal(
+        `it is nested deeper than ${depthMax}`,
+        "send flatter data, such as a list of nodes that refer to each other by number",
+      );
+    }
     if (this.#isReference(value)) return;
     if (Array.isArray(value)) return this.#array(value, depth);
     const prototype = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
+      const keys = Object.keys(value);
+      // What has slots has no keys, or its items are the first.
+      const isPlain = keys.length > 0 && keys[0] !== "0" && prototype !== null;
+      if (!isPlain && this.#withSlots(value, prototype, depth)) return;
       if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
-      return this.#properties(value, Object.keys(value), depth);
+      if (keys.length === 0 && prototype === null && isOpaque(value)) {
+        throw this.#refusal("it is an object of the runtime, such as a pointer");
+      }
+      return this.#properties(value, keys, depth);
     }
-    if (ArrayBuffer.isView(value)) return this.#viewOf(value);
-    this.#special(value, prototype, depth);
-  }
-
-  #special(value: object, prototype: object, depth: number): void {
-    if (value instanceof Map) return this.#map(value, depth);
-    if (value instanceof Set) return this.#set(value, depth);
-    if (value instanceof Date) {
-      this.#tag(Tag.date);
-      return this.#number(Date.prototype.getTime.call(value));
-    }
-    if (value instanceof Error) return this.error(value, depth);
-    if (value instanceof ArrayBuffer) {
-      this.#tag(Tag.arrayBuffer);
-      return this.#byteString(new Uint8Array(value));
-    }
-    if (value instanceof RegExp) {
-      this.#tag(Tag.regExp);
-      this.#head(0x80, 2);
-      const reason = this.#regExps.take(value.source);
-      if (reason !== null) throw this.#refusal(reason);
-      this.text(value.source);
-      return this.text(value.flags);
-    }
+    if (this.#withSlots(value, prototype, depth)) return;
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
-    if (
-      value instanceof Number || value instanceof String || value instanceof Boolean ||
-      value instanceof BigInt
-    ) {
-      this.#tag(Tag.boxed);
-      return this.#item(value.valueOf(), depth);
-    }
-    const platform = platformClass(prototype);
-    if (platform !== null) throw this.#refusal(`it is a ${platform}`);
+    const platform = platformName(value, prototype);
+    if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
+  }
+
+  #checkNamespace(value: object): void {
+    const name = namespaceName(value);
+    if (name !== null) throw this.#refusal(`it is the object ${name} of the runtime`);
+  }
+
+  /** Writes what is known by its internal slots, whatever its prototype is. False: it is none of that. */
+  #withSlots(value: object, prototype: object | null, depth: number): boolean {
+    // Most of what has slots has the prototype for them, too.
+    if (prototype === Date.prototype && types.isDate(value)) this.#date(value);
+    else if (ArrayBuffer.isView(value)) this.#viewOf(value);
+    else if (types.isMap(value)) this.#map(value, depth);
+    else if (types.isSet(value)) this.#set(value, depth);
+    else if (isAnyBuffer(value)) this.#bufferOf(value);
+    else if (prototype !== Object.prototype || !seemsPlain(value)) {
+      return this.#withOtherSlots(value, depth);
+    } else return this.#checkSlots(value);
+    return true;
+  }
+
+  #withOtherSlots(value: object, depth: number): boolean {
+    if (types.isDate(value)) this.#date(value);
+    else if (isErrorValue(value)) this.error(value, depth);
+    else if (types.isRegExp(value)) this.#regExp(value);
+    else if (types.isBoxedPrimitive(value)) {
+      this.#tag(Tag.boxed);
+      this.#item(unboxed(value), depth);
+    } else {
+      if (types.isArgumentsObject(value)) {
+        throw this.#refusal("it is a list of arguments", "send an array");
+      }
+      this.#checkNamespace(value);
+      return this.#checkSlots(value);
+    }
+    return true;
+  }
+
+  #refuseProxy(value: object): never {
+    // Its traps are code of the user. What one throws tells more than the refusal.
+    if (!this.#isGuarded && !isRevoked(value)) runTraps(value);
+    throw this.#refusal("it is a Proxy", "send a copy of what the Proxy stands for");
+  }
+
+  #checkSlots(value: object): false {
+    const unsendable = unsendableSlots(value);
+    if (unsendable !== null) throw this.#refusal(isA(unsendable), hints.get(unsendable));
+    return false;
+  }
+
+  #date(value: Date): void {
+    this.#tag(Tag.date);
+    this.#number(Date.prototype.getTime.call(value));
+  }
+
+  #regExp(value: RegExp): void {
+    this.#tag(Tag.regExp);
+    this.#head(0x80, 2);
+    const source = regExpSource(value);
+    const reason = this.#regExps.take(source);
+    if (reason !== null) throw this.#refusal(reason);
+    this.text(source);
+    this.text(regExpFlags(value));
   }
 
   /** True: it was met before, and a reference to it is written. */
@@ -297,15 +425,43 @@ export class Encoder {
 
   #array(value: readonly unknown[], depth: number): void {
     const { length } = value;
-    const keys = hasOnlyItems(value) ? null : Object.keys(value);
-    if (keys) {
-      this.#tag(Tag.sparse);
-      this.#head(0x80, 2);
-      this.#number(length);
-      return this.#properties(value, keys, depth);
-    }
+    if (length >= longArrayMin) return this.#longArray(value, depth);
+    if (!isDense(value) || !hasOnlyItems(value, length)) return this.#sparse(value, depth);
     this.#head(0x80, length);
     for (let index = 0; index < length; index++) this.#child(index, value[index], depth);
+  }
+
+  #longArray(value: readonly unknown[], depth: number): void {
+    const numbers = numbersOf(value, this.#maxTreeBytes);
+    if (numbers) return this.#numbers(numbers);
+    const { length } = value;
+    const holes = countHoles(value);
+    if (holes < 0 || !hasOnlyItems(value, length - holes)) return this.#sparse(value, depth);
+    if (holes > 0) this.#tag(Tag.holey);
+    this.#head(0x80, length);
+    for (let index = 0; index < length; index++) {
+      const item = value[index];
+      const isHole = holes > 0 && item === undefined && !Object.hasOwn(value, index);
+      if (isHole) this.#byte(holeByte);
+      else this.#child(index, item, depth);
+    }
+  }
+
+  /** As the bytes of a typed array, of numbers that are all there is in an array. */
+  #numbers(numbers: Numbers): void {
+    const bytes = new Uint8Array(numbers.buffer);
+    this.#tag(Tag.numbers);
+    this.#tag(viewTags.get(typedArrayName(numbers)!)!);
+    this.#extraObjects += numberObjects(bytes.byteLength) - 1;
+    this.#byteString(bytes);
+  }
+
+  /** By what is there: keys and values. */
+  #sparse(value: readonly unknown[], depth: number): void {
+    this.#tag(Tag.sparse);
+    this.#head(0x80, 2);
+    this.#number(value.length);
+    this.#properties(value, Object.keys(value), depth);
   }
 
   #properties(value: object, keys: readonly string[], depth: number): void {
@@ -327,46 +483,86 @@ export class Encoder {
   #map(value: Map<unknown, unknown>, depth: number): void {
     this.#tag(Tag.map);
     // A copy: a getter inside may change it.
-    const entries = [...Map.prototype.entries.call(value)];
-    this.#head(0xa0, entries.length);
-    for (const [key, item] of entries) {
+    const entries: unknown[] = [];
+    Map.prototype.forEach.call(value, (item, key) => entries.push(key, item));
+    this.#head(0xa0, entries.length / 2);
+    for (let index = 0; index < entries.length; index += 2) {
+      const key = entries[index];
       this.#child("(key)", key, depth);
-      this.#child(typeof key === "string" ? key : "(value)", item, depth);
+      this.#child(typeof key === "string" ? key : "(value)", entries[index + 1], depth);
     }
   }
 
   #set(value: Set<unknown>, depth: number): void {
     this.#tag(Tag.set);
-    const items = [...Set.prototype.values.call(value)];
+    const items: unknown[] = [];
+    Set.prototype.forEach.call(value, (item) => items.push(item));
     this.#head(0x80, items.length);
     for (const item of items) this.#child("(item)", item, depth);
   }
 
+  #bufferOf(value: ArrayBufferLike): void {
+    if (types.isSharedArrayBuffer(value)) {
+      throw this.#refusal(
+        "it is a SharedArrayBuffer",
+        "other processes cannot share it; send a copy of its bytes",
+      );
+    }
+    const bytes = bytesOfBuffer(value);
+    if (!bytes) throw this.#refusal("it is a detached ArrayBuffer", detachedHint);
+    this.#tag(Tag.arrayBuffer);
+    this.#byteString(bytes);
+  }
+
   #viewOf(value: ArrayBufferView): void {
-    const bytes = value instanceof Uint8Array
-      ? value
-      : new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-    if (value instanceof DataView) this.#tag(Tag.dataView);
+    const name = typedArrayName(value);
+    if (name === "Uint8Array" && this.#shortBytes(value as Uint8Array)) return;
+    const bytes = bytesOfView(value);
+    if (!bytes) {
+      const found = isA(name ?? "DataView");
+      throw this.#refusal(`${found} whose buffer is detached or too short for it`, detachedHint);
+    }
+    if (name === undefined) this.#tag(Tag.dataView);
     else {
-      const tag = viewTags.get((value as Uint8Array)[Symbol.toStringTag]);
+      const tag = viewTags.get(name);
       if (tag !== undefined) this.#tag(tag);
+      else if (name !== "Uint8Array") throw this.#refusal(isA(name));
     }
     this.#byteString(bytes);
+  }
+
+  /** Without a view of the view, which takes longer than the rest. False: it is long, or empty. */
+  #shortBytes(bytes: Uint8Array): boolean {
+    const byteLength = byteLengthOf(bytes);
+    if (byteLength === 0 || byteLength >= blobBytesMin) return false;
+    this.#head(0x40, byteLength);
+    this.#reserve(byteLength);
+    this.bytes.set(bytes, this.length);
+    this.length += byteLength;
+    return true;
   }
 
   #byteString(bytes: Uint8Array): void {
     const { byteLength } = bytes;
     if (byteLength >= blobBytesMin) {
       this.#tag(Tag.blob);
-      this.#head(0, byteLength);
-      this.blobs.push(bytes);
-      this.blobBytes += byteLength;
-      return;
+      return this.#blob(bytes);
     }
     this.#head(0x40, byteLength);
-    this.#reserve(byteLength);
+    this.#bytes(bytes);
+  }
+
+  /** Says how long it is, and leaves it to be copied behind the tree. */
+  #blob(bytes: Uint8Array): void {
+    this.#head(0, bytes.byteLength);
+    this.blobs.push(bytes);
+    this.blobBytes += bytes.byteLength;
+  }
+
+  #bytes(bytes: Uint8Array): void {
+    this.#reserve(bytes.byteLength);
     this.bytes.set(bytes, this.length);
-    this.length += byteLength;
+    this.length += bytes.byteLength;
   }
 
   #stream(kind: StreamKind, stream: object): void {
@@ -374,7 +570,7 @@ export class Encoder {
     if (!hooks?.addStream || this.#isGuarded) {
       throw this.#refusal("it is a stream, and streams cannot be sent from here");
     }
-    const id = hooks.addStream(kind, stream);
+    const id = this.#addStream(hooks, kind, stream);
     this.#extraObjects += streamObjects - 1;
     this.#tag(Tag.stream);
     this.#head(0x80, 2);
@@ -382,11 +578,23 @@ export class Encoder {
     this.#head(0, id);
   }
 
+  #addStream(hooks: EncodeHooks, kind: StreamKind, stream: object): number {
+    try {
+      return hooks.addStream!(kind, stream);
+    } catch (error) {
+      this.#ownError = error;
+      throw error;
+    }
+  }
+
   /** What was thrown, an Error or anything else; its properties as far as they can be sent. */
   thrown(value: unknown): void {
-    const isError = value instanceof Error;
+    const isError = isErrorLike(value);
     this.#byte(isError ? 0xf5 : 0xf4);
-    if (isError) return this.value(value);
+    if (isError) {
+      this.#isReference(value);
+      return this.error(value, 0);
+    }
     this.text(safeText(value));
     this.#attempt(() => this.value(value)) || this.#byte(0xf7);
   }
@@ -417,20 +625,20 @@ export class Encoder {
   /** Those that cannot be sent are left out: an error is told whatever it carries. */
   #errorProperties(properties: readonly [string, unknown][], depth: number): void {
     // How many there will be is known at the end.
-    this.#reserve(3);
+    this.#reserve(5);
     const begin = this.length;
-    this.length += 3;
+    this.length += 5;
     let count = 0;
     for (const [key, value] of properties) {
-      if (count === 0xffff) break;
+      if (typeof value === "function" || typeof value === "symbol") continue;
       const isSent = this.#attempt(() => {
         this.text(key);
         this.#child(key, value, depth);
       });
       if (isSent) count += 1;
     }
-    this.bytes[begin] = 0xb9;
-    this.#view.setUint16(begin + 1, count);
+    this.bytes[begin] = 0xba;
+    this.#view.setUint32(begin + 1, count);
   }
 
   /** False: it cannot be sent, and nothing of it has been written. */
@@ -448,14 +656,22 @@ export class Encoder {
       this.length = length;
       this.blobBytes = blobBytes;
       this.#extraObjects = extraObjects;
-      this.#met.length = met;
-      this.#places = null;
+      this.#forgetFrom(met);
       this.blobs.length = blobs;
       this.#path.length = path;
       return false;
     } finally {
       this.#isGuarded = wasGuarded;
     }
+  }
+
+  /** In as many steps as there are values to forget. */
+  #forgetFrom(place: number): void {
+    const met = this.#met;
+    if (this.#places) {
+      for (let index = place; index < met.length; index++) this.#places.delete(met[index]!);
+    }
+    met.length = place;
   }
 
   #byte(byte: number): void {
@@ -496,7 +712,7 @@ export class Encoder {
   #grow(count: number): void {
     // Before there is more of it than can be sent.
     if (this.length > this.#maxTreeBytes || this.length + count > 2 ** 30) {
-      throw treeTooLarge("send", Math.min(this.#maxTreeBytes, 2 ** 30));
+      throw this.#tooLarge(Math.min(this.#maxTreeBytes, 2 ** 30));
     }
     const wanted = Math.max(this.length + count, this.bytes.byteLength * 2);
     const bytes = new Uint8Array(Math.min(wanted, 2 ** 30));
@@ -505,65 +721,30 @@ export class Encoder {
     this.#view = new DataView(bytes.buffer);
   }
 
-  #refusal(reason: string): TandemError {
-    return new TandemError(
+  #refusal(
+    reason: string,
+    hint = "send plain data, what structuredClone takes but functions",
+  ): unknown {
+    if (this.#isGuarded) return leftOut;
+    return this.#ownError = new TandemError(
       "NOT_SERIALIZABLE",
-      `Cannot send ${pathText(this.#path)}: ${reason}; ` +
-        "send plain data, what structuredClone takes but functions",
+      `Cannot send ${pathText(this.#path)}: ${reason}; ${hint}`,
     );
   }
-}
 
-/** `arguments[0].callback` */
-function pathText(path: readonly (string | number)[]): string {
-  const text = path.map((step, index) => {
-    if (typeof step === "number") return `[${step}]`;
-    return index === 0 || step.startsWith("(") ? step : `.${step}`;
-  });
-  return text.join("") || "this value";
-}
-
-function hasOnlyItems(value: readonly unknown[]): boolean {
-  const { length } = value;
-  for (let index = 0; index < length; index++) {
-    if (value[index] === undefined && !Object.hasOwn(value, index)) return false;
+  #tooLarge(max: number): unknown {
+    return this.#isGuarded ? leftOut : this.#ownError = treeTooLarge("send", max);
   }
-  // Without holes there are as many keys as items, unless there are further properties.
-  return Object.keys(value).length === length;
 }
 
-/** Null: it is none. */
-export function streamKind(value: object): StreamKind | null {
-  if (value instanceof ReadableStream) return readableKind;
-  if (Symbol.asyncIterator in value) return generatorKind;
-  const isIterator = typeof (value as { next?: unknown }).next === "function" &&
-    Symbol.iterator in value;
-  return isIterator ? generatorKind : null;
-}
+const shortBigintMax = 2n ** 64n - 1n;
 
-/** By prototype: the name of a class of the runtime whose objects are more than their properties. */
-const platformClasses: WeakMap<object, string | null> = new WeakMap();
-
-function platformClass(prototype: object): string | null {
-  const known = platformClasses.get(prototype);
-  if (known !== undefined) return known;
-  let found: string | null = null;
-  let next: object | null = prototype;
-  while (next !== null && next !== Object.prototype && found === null) {
-    const owner: unknown = Object.getOwnPropertyDescriptor(next, "constructor")?.value;
-    const name = typeof owner === "function" ? owner.name : "";
-    const isGlobal = name !== "" && (globalThis as Record<string, unknown>)[name] === owner;
-    if (isGlobal) found = name;
-    next = Object.getPrototypeOf(next);
-  }
-  platformClasses.set(prototype, found);
-  return found;
+/** Reads an object as if it were to be sent. */
+function runTraps(value: object): void {
+  Object.getPrototypeOf(value);
+  for (const key of Object.keys(value)) Reflect.get(value, key);
 }
 
 function safeText(value: unknown): string {
-  try {
-    return typeof value === "string" ? value : describe(value);
-  } catch {
-    return "a value that has no text";
-  }
+  return typeof value === "string" ? value : describe(value);
 }

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isDomException } from "../../channel/brands.ts";
+
 /** A class of errors. */
 // deno-lint-ignore no-explicit-any -- whatever its constructor takes: it is never called
 export type ErrorClass = abstract new (...args: any[]) => Error;
@@ -52,16 +54,29 @@ export class ErrorClasses {
     return this.#registered.has(name);
   }
 
-  /** The name of the nearest known class of an error. */
+  /** The name of the nearest known class of an error. Never throws, whatever its prototypes are. */
   nameOf(error: Error): string {
-    if (error instanceof DOMException) return "DOMException";
-    let prototype: object | null = Object.getPrototypeOf(error);
-    while (prototype !== null) {
-      const owner: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
-      const name = this.#names.get(owner as ErrorClass);
-      if (name !== undefined) return name;
-      prototype = Object.getPrototypeOf(prototype);
+    if (isDomException(error)) return "DOMException";
+    try {
+      let prototype: object | null = Object.getPrototypeOf(error);
+      while (prototype !== null) {
+        const owner: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
+        const name = this.#names.get(owner as ErrorClass) ?? nameInOtherRealm(owner);
+        if (name !== undefined) return name;
+        prototype = Object.getPrototypeOf(prototype);
+      }
+    } catch {
+      // A Proxy is among them.
     }
     return "Error";
   }
+}
+
+const builtInNames: ReadonlySet<string> = new Set(builtIn.map(({ name }) => name));
+
+/** Of a class of the language, such as that of `node:vm`: its text is that of no class of a user. */
+function nameInOtherRealm(owner: unknown): string | undefined {
+  if (typeof owner !== "function" || !builtInNames.has(owner.name)) return undefined;
+  const text = Function.prototype.toString.call(owner);
+  return /\{\s*\[native code\]\s*\}$/.test(text) ? owner.name : undefined;
 }

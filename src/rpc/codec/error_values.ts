@@ -19,27 +19,29 @@ export interface ErrorParts {
 
 /** Told apart from the rest, or not to be set by a message. */
 const notProperties: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
-/** Own properties of JavaScriptCore's errors, which say where in the sender's source. */
-const places: ReadonlySet<string> = new Set(["line", "column", "sourceURL", "originalLine"]);
 
 /** Takes an error apart, whatever its getters do. */
 export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
-  const text = (name: "name" | "message" | "stack") => {
+  const type = classes.nameOf(error);
+  const text = (name: "name" | "message" | "stack", otherwise = "") => {
     const value = attempt(() => error[name]);
-    return typeof value === "string" ? value : attempt(() => String(value ?? "")) ?? "";
+    if (typeof value === "string") return value;
+    return attempt(() => String(value ?? otherwise)) ?? otherwise;
   };
   const hasCause = attempt(() => Object.hasOwn(error, "cause") || error.cause !== undefined);
   const names = attempt(() => Object.keys(error)) ?? [];
-  if (error instanceof AggregateError) names.push("errors");
+  const isAggregate = attempt(() => error instanceof AggregateError) === true;
+  if (isAggregate || type === "AggregateError") names.push("errors");
   const properties: [string, unknown][] = [];
   for (const name of new Set(names)) {
-    if (notProperties.has(name) || places.has(name)) continue;
+    if (notProperties.has(name)) continue;
     const value = attempt(() => [(error as unknown as Record<string, unknown>)[name]]);
     if (value) properties.push([name, value[0]]);
   }
   return {
-    type: classes.nameOf(error),
-    name: text("name"),
+    type,
+    // Without a prototype it has none.
+    name: text("name", type),
     message: text("message"),
     stack: text("stack"),
     hasCause: hasCause === true,

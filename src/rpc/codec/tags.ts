@@ -42,13 +42,25 @@ export const Tag = {
   blob: 64007,
   /** Kind and number of a stream that is pulled from the sender. */
   stream: 64008,
+  /** A string: stands for its bytes in UTF-8, of this length, which follow the tree in the message. */
+  text: 64009,
+  /** An array of numbers, written as a typed array. */
+  numbers: 64010,
+  /** An array, some of whose items are holes. */
+  holey: 64011,
 } as const;
+
+/** Stands for a hole among the items of a holey array: a simple value without a meaning of its own. */
+export const holeByte = 0xe0;
 
 /** How deep values may be nested; the other side's stack has to hold them. */
 export const depthMax = 1000;
 
 /** Byte strings from this length on follow the tree and are copied once. */
 export const blobBytesMin = 1024;
+
+/** And strings from this many bytes of UTF-8 on. */
+export const textBlobBytesMin: number = 2 ** 16;
 
 interface ViewClass {
   readonly name: string;

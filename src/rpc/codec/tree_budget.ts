@@ -8,6 +8,7 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
+import { blobBytesMin } from "./tags.ts";
 
 /** The default of `maxTreeBytes`. */
 export const treeBytesDefault: number = 2 ** 24;
@@ -16,6 +17,10 @@ export const treeBytesDefault: number = 2 ** 24;
 export const objectBytes = 16;
 /** V8 takes 7 µs and a kilobyte for an error: it counts as so many objects. */
 export const errorObjects = 8;
+/** Numbers of a long array count their bytes also where those follow the tree, as so many objects. */
+export function numberObjects(byteLength: number): number {
+  return byteLength < blobBytesMin ? 1 : 1 + Math.ceil(byteLength / objectBytes);
+}
 /** A stream is an iterator, a registration and perhaps a ReadableStream. */
 export const streamObjects = 64;
 
@@ -24,7 +29,7 @@ export function treeTooLarge(verb: "send" | "take", max: number): TandemError {
   return new TandemError(
     "TOO_LARGE",
     `Cannot ${verb} a message whose values take more than ${max} bytes (maxTreeBytes), byte arrays ` +
-      `of 1 KiB or more not counted and ${objectBytes} bytes added for each object: ` +
+      `of 1 KiB or more and strings of 64 KiB or more not counted, and ${objectBytes} bytes added for each object: ` +
       "put bulk data into byte arrays, use a stream, or raise maxTreeBytes on both sides",
   );
 }

@@ -1,0 +1,42 @@
+/**
+ * Long bigints and their bytes, the highest first, in time that grows with their length: shifts
+ * would take that squared.
+ *
+ * @module
+ */
+const digits = new TextDecoder("latin1");
+
+/** The bytes of a number that is not negative, without zeros before them. */
+export function bytesOfBigint(value: bigint): Uint8Array<ArrayBuffer> {
+  const hex = value.toString(16);
+  const isOdd = hex.length & 1;
+  const bytes = new Uint8Array((hex.length + isOdd) / 2);
+  // Digits from the end on: a first one may stand alone.
+  for (let at = 0; at < hex.length; at++) {
+    const place = at + isOdd;
+    bytes[place >> 1]! |= digitOf(hex.charCodeAt(at)) << (place & 1 ? 0 : 4);
+  }
+  return bytes;
+}
+
+/** The number that has these bytes. */
+export function bigintOfBytes(bytes: Uint8Array): bigint {
+  const hex = new Uint8Array(3 + bytes.byteLength * 2);
+  // "0x0"
+  hex.set([0x30, 0x78, 0x30]);
+  let at = 3;
+  for (let index = 0; index < bytes.byteLength; index++) {
+    const byte = bytes[index]!;
+    hex[at++] = codeOf(byte >> 4);
+    hex[at++] = codeOf(byte & 15);
+  }
+  return BigInt(digits.decode(hex));
+}
+
+function digitOf(code: number): number {
+  return code <= 0x39 ? code - 0x30 : code - 0x57;
+}
+
+function codeOf(digit: number): number {
+  return digit < 10 ? 0x30 + digit : 0x57 + digit;
+}

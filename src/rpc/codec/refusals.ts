@@ -1,0 +1,28 @@
+/**
+ * What is said of values that cannot be sent.
+ *
+ * @module
+ */
+
+/** Of a buffer that was transferred, and of its views. */
+export const detachedHint = "send it before it is transferred, or send a copy";
+
+/** What to do instead, by what was found. */
+export const hints: ReadonlyMap<string, string> = new Map([
+  ["Promise", "await it first"],
+  ["Blob", "send its bytes, await blob.bytes()"],
+  ["File", "send its bytes, await file.bytes(), and its name"],
+  ["URL", "send its href"],
+  ["URLSearchParams", "send its text, or its entries as an array"],
+  ["Headers", "send its entries as an array"],
+  ["Request", "send its method, url, headers and bytes"],
+  ["Response", "send its status, headers and bytes, or its body, which is a stream"],
+  ["WritableStream", "send a ReadableStream"],
+  ["TransformStream", "send its readable side"],
+  ["list of arguments", "send an array"],
+]);
+
+/** `it is a Promise` */
+export function isA(name: string): string {
+  return `it is ${/^[AEIOaeio]/.test(name) ? "an" : "a"} ${name}`;
+}

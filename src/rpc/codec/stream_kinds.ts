@@ -1,0 +1,33 @@
+/**
+ * What is sent as a stream.
+ *
+ * @module
+ */
+import { getterOf } from "../../channel/brands.ts";
+
+/** What a stream is to be on the other side. */
+export type StreamKind = 0 | 1;
+export const generatorKind: StreamKind = 0;
+export const readableKind: StreamKind = 1;
+
+const isLocked = getterOf<boolean>(ReadableStream.prototype, "locked");
+
+function isReadableStream(value: object): boolean {
+  if (!(value instanceof ReadableStream)) return false;
+  try {
+    isLocked(value);
+    return true;
+  } catch {
+    // It has the prototype alone.
+    return false;
+  }
+}
+
+/** Null: it is none. */
+export function streamKind(value: object): StreamKind | null {
+  if (value instanceof ReadableStream) return isReadableStream(value) ? readableKind : null;
+  if (Symbol.asyncIterator in value) return generatorKind;
+  const isIterator = typeof (value as { next?: unknown }).next === "function" &&
+    Symbol.iterator in value;
+  return isIterator ? generatorKind : null;
+}

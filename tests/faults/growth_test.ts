@@ -1,0 +1,84 @@
+/** Values of any shape take time in proportion to their size, to write and to read. */
+import { assert } from "@std/assert";
+import { shapes } from "../../bench/lib/shapes.ts";
+import { Encoder } from "../../src/rpc/codec/encoder.ts";
+import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
+import {
+  copyMessage,
+  endReading,
+  Kind,
+  messageBytes,
+  readMessage,
+  sealMessage,
+} from "../../src/rpc/message.ts";
+import { test } from "../harness.ts";
+import { tried } from "./size.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+const hooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 30 };
+
+function encode(value: unknown): Bytes {
+  const encoder = new Encoder();
+  encoder.begin(hooks, 8);
+  encoder.value(value);
+  sealMessage(encoder, Kind.value);
+  const message = new Uint8Array(messageBytes(encoder));
+  copyMessage(encoder, message);
+  return message;
+}
+
+function decode(message: Bytes): void {
+  readMessage(hooks, message, true).decoder.value();
+  endReading();
+}
+
+/** The quickest of several, since others have the processor at times. */
+function best(body: () => void, runs: number): number {
+  let quickest = Infinity;
+  for (let run = 0; run < runs; run++) {
+    const begun = performance.now();
+    body();
+    quickest = Math.min(quickest, performance.now() - begun);
+  }
+  return quickest;
+}
+
+const small = 20_000;
+const times = 16;
+/**
+ * Several times what is in proportion: large amounts of memory are collected more often, which takes V8 six
+ * times as long. What is squared takes 16 times.
+ */
+const slack = 10;
+/** Short times are no measure of anything. */
+const floor = 0.5;
+
+test("twice the size takes twice the time, whatever the shape", () => {
+  const found: string[] = [];
+  for (const [name, make] of Object.entries(shapes)) {
+    const [less, more] = [make(small), make(small * times)];
+    const messages = [encode(less), encode(more)] as const;
+    const growth = (what: string, body: (which: 0 | 1) => void) => {
+      const [before, after] = [best(() => body(0), 5), best(() => body(1), 3)];
+      const ratio = after / Math.max(before, floor);
+      if (ratio <= times * slack) return;
+      found.push(`${what} ${name}: ${before} ms for ${small}, ${after} ms for ${small * times}`);
+    };
+    growth("writing", (which) => void encode(which ? more : less));
+    growth("reading", (which) => decode(messages[which]));
+  }
+  assert(found.length === 0, found.join("\n"));
+  tried(Object.keys(shapes).length, "shapes of values, written and read");
+}, { timeout: 600_000 });
+
+test("an array of a million numbers takes about as long as its clone", () => {
+  for (const name of ["whole numbers", "fractions"] as const) {
+    const numbers = shapes[name]!(1_000_000);
+    const message = encode(numbers);
+    const clone = best(() => void structuredClone(numbers), 5);
+    const ours = best(() => void encode(numbers), 5) + best(() => decode(message), 5);
+    // Keys asked for one by one would take hundreds of times as long; a copy of memory is hard to meet.
+    assert(ours <= 25 * clone, `${name}: ${ours} ms, structuredClone ${clone} ms`);
+  }
+});
