@@ -44,6 +44,7 @@ import {
   timeoutOf,
   type WaitOptions,
 } from "./options.ts";
+import { now } from "./runtime.ts";
 import { copyEncoded, encode, encoded, type Payload } from "./payload.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -655,7 +656,7 @@ export class Client extends ChannelHandle {
     const bytes = copyEncoded();
     const waitsUntil = Math.min(deadline, roomDeadline);
     const promise = this.#waits.addRoom(waitsUntil, signal, () => {
-      const left = deadline === Infinity ? NaN : Math.max(0, deadline - performance.now());
+      const left = deadline === Infinity ? NaN : Math.max(0, deadline - now());
       return this.#trySend(bytes, bytes.byteLength, flags, left);
     });
     this.#loop.start(waitsUntil);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { now } from "../ffi/timers.ts";
 import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
 
 /**
@@ -141,7 +142,7 @@ export function timeoutOf(options: { readonly timeout?: number } | undefined): n
 
 /** When a time-out that the native side takes is over, of `performance.now()`. */
 export function deadlineAfter(timeout: number): number {
-  return Number.isNaN(timeout) ? Infinity : performance.now() + timeout;
+  return Number.isNaN(timeout) ? Infinity : now() + timeout;
 }
 
 /** @throws {RangeError} for what is no span of time */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepAlive } from "../ffi/timers.ts";
 import { isPayload, type Payload } from "./payload.ts";
 import type { ServerRequest } from "./request.ts";
 import { describe } from "./options.ts";
@@ -110,9 +111,8 @@ export class Gate {
    * for: no request is waited for meanwhile, which would do the same.
    */
   async change(): Promise<void> {
-    const aLongTime = 2 ** 31 - 1;
-    const timer = setInterval(() => {}, aLongTime);
+    const release = keepAlive();
     await new Promise<void>((resolve) => this.#wake = resolve);
-    clearInterval(timer);
+    release();
   }
 }

@@ -31,7 +31,7 @@ import {
 } from "./options.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
-import { captureContext } from "./runtime.ts";
+import { captureContext, now } from "./runtime.ts";
 import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
 import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";
@@ -87,7 +87,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       channel,
       held: this.#held,
       watch: (request) => {
-        const deadline = performance.now() + request.timeRemaining;
+        const deadline = now() + request.timeRemaining;
         this.#waits.watch(request, deadline);
         this.#loop.start(deadline);
       },

@@ -100,12 +100,6 @@ export interface Backend {
   onExit(callback: () => void): void;
 
   /**
-   * Runs `callback` after so many milliseconds, if the process still lives: the timer does not keep
-   * it alive. Returns what cancels it.
-   */
-  later(milliseconds: number, callback: () => void): () => void;
-
-  /**
    * Captures the asynchronous context of the caller: what every `AsyncLocalStorage` has here. Returns
    * what runs a function in that context, and undoes whatever the function has changed about it.
    */

@@ -13,6 +13,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
+import { setImmediate } from "./timers.ts";
 
 // The parts of Bun that are used, declared here so that the file type-checks under every compiler.
 interface FFI {
@@ -32,10 +33,6 @@ interface SocketHandler {
   close(): void;
 }
 
-interface Timer {
-  unref(): void;
-}
-
 interface Global {
   readonly Bun: { connect(options: { fd: number; socket: SocketHandler }): Promise<Socket> };
   readonly process: {
@@ -45,9 +42,6 @@ interface Global {
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
   };
-  setImmediate(callback: () => void): unknown;
-  setTimeout(callback: () => void, milliseconds: number): Timer;
-  clearTimeout(timer: Timer): void;
 }
 
 const global: Global = globalThis as unknown as Global;
@@ -150,12 +144,6 @@ export const bun: Backend = {
     global.process.on("exit", callback);
   },
 
-  later(milliseconds: number, callback: () => void): () => void {
-    const timer = global.setTimeout(callback, milliseconds);
-    timer.unref();
-    return () => global.clearTimeout(timer);
-  },
-
   captureContext(): ContextRunner {
     return asyncHooks().AsyncLocalStorage.snapshot();
   },
@@ -165,6 +153,6 @@ export const bun: Backend = {
   },
 
   nextTurn(callback: () => void): void {
-    global.setImmediate(callback);
+    setImmediate(callback);
   },
 };

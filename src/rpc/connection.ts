@@ -4,6 +4,7 @@
  * @module
  */
 import { onAbort } from "../channel/call_waits.ts";
+import { laterForSure, now, timerMax } from "../channel/runtime.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
@@ -108,13 +109,13 @@ export class Connection {
     options: CallOptions,
   ): Promise<unknown> {
     const { onCall } = this.#options;
-    const startedAt = performance.now();
+    const startedAt = now();
     const deadline = deadlineAfter(timeoutOf(options));
     const span = startClientSpan(this.#target, method, options.traceparent);
     let attempts = 0;
     const attempt = () => {
       attempts += 1;
-      const left = deadline - performance.now();
+      const left = deadline - now();
       const terms = deadline === Infinity ? options : { ...options, timeout: Math.max(0, left) };
       return new Promise<unknown>((resolve, reject) => {
         this.#start(method, args, terms, span, resolve, reject);
@@ -122,7 +123,7 @@ export class Connection {
     };
     const end = (outcome: string, error: unknown) => {
       span?.end(outcome, error);
-      const duration = performance.now() - startedAt;
+      const duration = now() - startedAt;
       tell(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
     };
     try {
@@ -230,7 +231,7 @@ export class Connection {
   #sendLater(call: PendingCall): void {
     const { deadline, options } = call;
     this.#whenOpen(deadline, options.signal).then((line) => {
-      this.#send(line, call, Math.max(0, deadline - performance.now()));
+      this.#send(line, call, Math.max(0, deadline - now()));
     }).catch((error) => call.fail(error));
   }
 
@@ -242,13 +243,13 @@ export class Connection {
     opening.waiting += 1;
     const over = Promise.withResolvers<never>();
     // Longer than a timer can count is for ever here.
-    const left = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
-    const timer = setTimeout(() => over.reject(this.#nobodyThere()), left);
+    const left = Math.min(Math.max(0, deadline - now()), timerMax);
+    const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
     const stopListening = signal && onAbort(signal, () => over.reject(signal.reason));
     try {
       return await Promise.race([opening.line, over.promise]);
     } finally {
-      clearTimeout(timer);
+      stopTimer();
       stopListening?.();
       opening.waiting -= 1;
       // Nobody wants it any more, and looking for it would keep the process.
@@ -359,7 +360,7 @@ class PendingCall implements AnswerReader {
     this.options = options;
     this.span = span;
     this.timeout = timeout;
-    this.startedAt = timeout === Infinity ? 0 : performance.now();
+    this.startedAt = timeout === Infinity ? 0 : now();
     this.resolve = resolve;
     this.reject = reject;
     this.endpoint = null;
@@ -446,7 +447,7 @@ class PendingCall implements AnswerReader {
   #fetch(reading: Reading): void {
     const endpoint = this.endpoint!;
     const announcement = readAnnouncement(reading);
-    const left = this.deadline - performance.now();
+    const left = this.deadline - now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
     endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(tree, true, blobs),

@@ -12,6 +12,7 @@ import type { ServerRequest } from "../channel/request.ts";
 import type { Server } from "../channel/server.ts";
 import { type PrivateChannel, servePrivate } from "../channel/private.ts";
 import type { ChannelHandle } from "../channel/handle.ts";
+import { now } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
@@ -74,16 +75,16 @@ export class Host {
   /** Nobody can fetch anything here any more, and another host has to take its place. */
   get isLost(): boolean {
     if (this.#isLost || this.#isClosed) return this.#isLost;
-    const now = performance.now();
-    if (now - this.#lookedAt < lookInterval) return false;
-    this.#lookedAt = now;
+    const time = now();
+    if (time - this.#lookedAt < lookInterval) return false;
+    this.#lookedAt = time;
     // Where others do not find its server, they take this process for dead.
     if (this.#server.stats().servers === 0) this.#lose();
     return this.#isLost;
   }
 
   addStream(stream: OutStream, claim: Claim): number {
-    return this.#add({ stream, parts: null, claim, addedAt: performance.now(), lease: null });
+    return this.#add({ stream, parts: null, claim, addedAt: now(), lease: null });
   }
 
   addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number {
@@ -91,7 +92,7 @@ export class Host {
     const view = new DataView(lengths.buffer);
     blobs.forEach(({ byteLength }, index) => view.setUint32(index * 4, byteLength, true));
     const parts = [lengths, tree, ...blobs];
-    return this.#add({ stream: null, parts, claim, addedAt: performance.now(), lease: null });
+    return this.#add({ stream: null, parts, claim, addedAt: now(), lease: null });
   }
 
   #add(entry: Entry): number {
@@ -139,7 +140,7 @@ export class Host {
   }
 
   #dropUnclaimed(): void {
-    const limit = performance.now() - unclaimedMilliseconds;
+    const limit = now() - unclaimedMilliseconds;
     // In the order in which they were added.
     for (const [id, { claim, lease, addedAt }] of this.#entries) {
       if (addedAt > limit) break;

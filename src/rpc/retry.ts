@@ -4,6 +4,7 @@
  * @module
  */
 import { onAbort } from "../channel/call_waits.ts";
+import { laterForSure, now } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import type { RetryOptions } from "./options.ts";
 
@@ -34,7 +35,7 @@ export async function retried<T>(
       const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
       // Those that failed together shall not come back together.
       const pause = longest * (0.5 + Math.random() / 2);
-      if (performance.now() + pause >= deadline) throw error;
+      if (now() + pause >= deadline) throw error;
       await wait(pause, signal);
       if (signal?.aborted) throw signal.reason;
     }
@@ -44,11 +45,11 @@ export async function retried<T>(
 function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
+      cancel();
       stopListening?.();
       resolve();
     };
-    const timer = setTimeout(done, milliseconds);
+    const cancel = laterForSure(milliseconds, done);
     const stopListening = signal && onAbort(signal, done);
   });
 }

@@ -4,7 +4,7 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
-import { captureContext, later } from "../channel/runtime.ts";
+import { captureContext, later, laterForSure, now } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
@@ -139,11 +139,11 @@ export class Service implements AsyncDisposable {
    */
   async close(): Promise<void> {
     this.#stopping.abort();
-    const timer = setTimeout(() => {
+    const cancelTimer = laterForSure(fetchGrace, () => {
       for (const fetching of this.#fetches) fetching.abort(givenUp);
-    }, fetchGrace);
+    });
     await this.finished.catch(() => {});
-    clearTimeout(timer);
+    cancelTimer();
   }
 
   /** Does what {@linkcode close} does. */
@@ -392,7 +392,7 @@ class LentTerms implements StreamTerms {
 class Recorder {
   readonly #hook: ((call: CallRecord) => void) | undefined;
   readonly #context: RequestContext;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = now();
   readonly #span: Span | undefined;
 
   constructor(hook: ((call: CallRecord) => void) | undefined, context: RequestContext) {
@@ -423,7 +423,7 @@ class Recorder {
       : "REMOTE";
     this.#span?.end(outcome, error);
     const startedAt = this.#startedAt;
-    const duration = performance.now() - startedAt;
+    const duration = now() - startedAt;
     const { method, deliveries: attempts } = this.#context;
     tell(this.#hook, { side: "service", method, outcome, error, startedAt, duration, attempts });
   }
