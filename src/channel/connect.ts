@@ -5,7 +5,7 @@
  */
 import { TandemError } from "../errors.ts";
 import { laterForSure, now } from "../ffi/timers.ts";
-import { onAbort } from "./call_waits.ts";
+import { onAbort } from "./on_abort.ts";
 import { deadlineAfter, timeoutOf, type WaitOptions } from "./options.ts";
 
 /** How often to look, in milliseconds: soon at first, and not often for long. */

@@ -17,6 +17,7 @@ import {
   watchIncomplete,
 } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
+import { report } from "./guard.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {
@@ -240,7 +241,17 @@ export class Loop {
     this.#look();
   }
 
+  /** All that the handle gets, it gets through this: what goes wrong with one of them ends none of the others. */
   #look(): void {
+    try {
+      this.#lookOnce();
+    } catch (error) {
+      report(Loop, "a wait of the event loop", error);
+      if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
+    }
+  }
+
+  #lookOnce(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hits = this.#waits.poll() || this.#pollLater();
     if (!this.#channel.isOpen) return;

@@ -208,6 +208,11 @@ export function encodeOptions(options: ChannelOptions, fd: number, main: number)
 export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "bigint") return `${value}n`;
-  if (value === null || typeof value !== "object") return String(value);
-  return `a value of type ${value.constructor?.name ?? "object"}`;
+  try {
+    if (value === null || typeof value !== "object") return String(value);
+    return `a value of type ${value.constructor?.name ?? "object"}`;
+  } catch {
+    // A revoked Proxy, or a constructor of its own.
+    return `a value of type ${typeof value}`;
+  }
 }

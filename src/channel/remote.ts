@@ -52,7 +52,7 @@ function tryEncode(wire: Wire, limit: number): Uint8Array | null {
 }
 
 function toWire(error: unknown, depth = 0): Wire {
-  if (!(error instanceof Error)) return { name: "Error", message: safeText(error) };
+  if (!isError(error)) return { name: "Error", message: safeText(error) };
   const read = (name: "name" | "message" | "stack" | "cause"): unknown =>
     attempt(() => error[name]);
   const wire: Wire = { name: safeText(read("name")), message: safeText(read("message")) };
@@ -66,7 +66,7 @@ function toWire(error: unknown, depth = 0): Wire {
 }
 
 function causeToWire(cause: unknown, depth: number): Wire["cause"] & object {
-  if (cause instanceof Error) return { error: toWire(cause, depth + 1) };
+  if (isError(cause)) return { error: toWire(cause, depth + 1) };
   const value = throughJSON(cause);
   return { value: value === undefined ? safeText(cause) : value };
 }
@@ -97,6 +97,11 @@ function attempt<T>(read: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** To look at the prototype of a revoked Proxy throws. */
+function isError(value: unknown): value is Error {
+  return attempt(() => value instanceof Error) ?? false;
 }
 
 function safeText(value: unknown): string {

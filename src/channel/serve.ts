@@ -28,12 +28,15 @@ export function answerWith(request: ServerRequest, result: Result): void {
   }
 }
 
-/** Fails a request whose handler threw; where even that is impossible there is nobody to tell. */
+/** Fails a request whose handler threw. Never throws. */
 export function failWith(request: ServerRequest, error: unknown): void {
-  try {
-    if (!request.isAnswered) request.fail(error);
-  } catch {
-    // The server was closed meanwhile, which ends its requests.
+  for (const thrown of [error, new Error("The handler threw a value that cannot be sent")]) {
+    try {
+      if (!request.isAnswered) request.fail(thrown);
+      return;
+    } catch {
+      // The server was closed meanwhile, which ends its requests; or there is no way to tell what was thrown.
+    }
   }
 }
 

@@ -16,6 +16,7 @@ import {
   unlinkChannel,
 } from "./channel.ts";
 import { callFailure } from "./failure.ts";
+import { isThenable } from "./guard.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
 import {
@@ -29,6 +30,7 @@ import {
   type WaitOptions,
   type WaitSyncOptions,
 } from "./options.ts";
+import { onAbort } from "./on_abort.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
 import { captureContext, now } from "./runtime.ts";
@@ -361,7 +363,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const gate = new Gate(checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER));
     const stopping = new AbortController();
     const stop = () => stopping.abort();
-    signal?.addEventListener("abort", stop, { once: true });
+    const stopListening = signal && onAbort(signal, stop);
     if (signal?.aborted) stop();
     const ended = Promise.withResolvers<void>();
     const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
@@ -373,7 +375,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       const take = (request: ServerRequest) => run(handle, request);
       await this.serveThrough(gate, take, stopping.signal);
     } finally {
-      signal?.removeEventListener("abort", stop);
+      stopListening?.();
       this.#serving.delete(serving);
       ended.resolve();
     }
@@ -386,7 +388,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   ): void {
     try {
       const result = handler(request);
-      if (result instanceof Promise) void this.#finish(request, result, gate.enter());
+      if (isThenable(result)) void this.#finish(request, result, gate.enter());
       else answerWith(request, result);
     } catch (error) {
       failWith(request, error);
@@ -394,7 +396,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /** Never rejects. */
-  async #finish(request: ServerRequest, result: Promise<Result>, place: Place): Promise<void> {
+  async #finish(request: ServerRequest, result: PromiseLike<Result>, place: Place): Promise<void> {
     try {
       answerWith(request, await result);
     } catch (error) {
@@ -631,7 +633,12 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       },
       take: (request) => {
         damage.isOver();
-        take(request);
+        try {
+          take(request);
+        } catch (error) {
+          // One request, and not the wait for all others.
+          failWith(request, error);
+        }
       },
     };
     while (!signal.aborted && this.#channel.isOpen) {

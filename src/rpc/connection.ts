@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
 import { laterForSure, now, timerMax } from "../channel/runtime.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
@@ -170,7 +171,7 @@ export class Connection {
     } catch (error) {
       call.drop();
       // The channel was unlinked, and nothing was sent: it may be there again.
-      if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
+      if (codeOf(error) !== "NOT_FOUND") throw error;
       this.#hangUp(line);
       this.#sendLater(call);
     }
@@ -245,7 +246,7 @@ export class Connection {
     // Longer than a timer can count is for ever here.
     const left = Math.min(Math.max(0, deadline - now()), timerMax);
     const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
-    const stopListening = signal && onAbort(signal, () => over.reject(signal.reason));
+    const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
     try {
       return await Promise.race([opening.line, over.promise]);
     } finally {
@@ -324,9 +325,9 @@ function sendOptions(timeout: number, options: CallOptions): SendOptions | undef
 
 /** For records and spans. */
 function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
-  if (signal?.aborted && error === signal.reason) return "ABORTED";
+  if (signal?.aborted && error === reasonOf(signal)) return "ABORTED";
   // An error of a registered class was thrown by the method as well.
-  return error instanceof TandemError ? error.code : "REMOTE";
+  return codeOf(error) ?? "REMOTE";
 }
 
 /** A call that waits for its answer. */

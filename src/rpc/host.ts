@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { isTandemError, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import type { Server } from "../channel/server.ts";
 import { type PrivateChannel, servePrivate } from "../channel/private.ts";
@@ -160,7 +161,7 @@ export class Host {
     }
   }
 
-  /** Never throws. */
+  /** Never throws: what ends this wait ends the host. */
   #handle(request: ServerRequest): void {
     try {
       const { reads } = this.#endpoint;
@@ -282,11 +283,27 @@ export class Host {
       const result = await stream.step(step, value.length > 0, value[0]);
       if (result.done) this.#forget(id);
       const kind = result.done ? Kind.returned : Kind.yielded;
-      this.#reply(request, kind, (encoder) => encoder.value(result.value));
+      const item = result.value;
+      const failed = this.#reply(request, kind, (encoder) => encoder.value(item));
+      if (failed === undefined) return;
+      // A getter of an item that throws is as good as the generator.
+      if (isTandemError(failed)) this.#refuse(request, failed);
+      else this.#throw(request, failed);
     } catch (error) {
       this.#forget(id);
-      this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
+      this.#throw(request, error);
     }
+  }
+
+  /** Never throws. */
+  #throw(request: ServerRequest, error: unknown): void {
+    let failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
+    if (failed !== undefined && !isTandemError(failed)) {
+      // What was thrown cannot be looked at; that is all there is to tell.
+      const shown = new Error(textOf(error));
+      failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(shown));
+    }
+    if (failed !== undefined) this.#refuse(request, failed);
   }
 
   /** It has ended by itself. */
@@ -296,8 +313,9 @@ export class Host {
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
   }
 
-  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): void {
-    if (this.#isClosed) return;
+  /** Undefined: it has been sent, or nobody waits for it. */
+  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): unknown {
+    if (this.#isClosed) return undefined;
     const writes = this.#endpoint.writes("receiver");
     try {
       const isHeard = withMessage(
@@ -309,9 +327,10 @@ export class Host {
         (encoder) => replyMessage(request, encoder),
       );
       if (!isHeard) writes.drop(nobodyWaits());
+      return undefined;
     } catch (error) {
       writes.drop(nobodyWaits());
-      this.#refuse(request, error);
+      return error ?? new Error("Nothing was thrown");
     }
   }
 

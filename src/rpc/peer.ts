@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
@@ -237,8 +238,8 @@ export class Peer {
       deadline: now() + timeout,
       assembly,
     };
-    if (signal?.aborted) assembly.end(signal.reason);
-    const stopListening = signal && onAbort(signal, () => assembly.end(signal.reason));
+    if (signal?.aborted) assembly.end(reasonOf(signal));
+    const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
     let left = totalBytes;
     const take = async (index: number, length: number) => {
       left -= length;
@@ -324,7 +325,7 @@ export class Peer {
 
   /** What ended a request to the host, in words that fit. */
   explain(error: unknown): unknown {
-    const { code } = error instanceof TandemError ? error : { code: "" };
+    const code = codeOf(error);
     if (code === "CLOSED" && this.#isDead && !this.#endpoint.isClosed) return hostDied();
     return code === "SERVER_DIED" || code === "NOT_FOUND" ? hostDied() : error;
   }

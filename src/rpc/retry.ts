@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { codeOf } from "../channel/guard.ts";
 import { laterForSure, now } from "../channel/runtime.ts";
-import { TandemError } from "../errors.ts";
 import type { RetryOptions } from "./options.ts";
 
 /** What may go away by itself; a method that has thrown would throw again. */
@@ -30,14 +30,14 @@ export async function retried<T>(
     try {
       return await attempt();
     } catch (error) {
-      const isPassing = error instanceof TandemError && passing.has(error.code);
+      const isPassing = passing.has(codeOf(error) ?? "");
       if (!isPassing || count >= attempts || signal?.aborted) throw error;
       const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
       // Those that failed together shall not come back together.
       const pause = longest * (0.5 + Math.random() / 2);
       if (now() + pause >= deadline) throw error;
       await wait(pause, signal);
-      if (signal?.aborted) throw signal.reason;
+      if (signal?.aborted) throw reasonOf(signal);
     }
   }
 }

@@ -3,18 +3,19 @@
  *
  * @module
  */
+import { codeOf, isTandemError, isThenable, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import { captureContext, later, laterForSure, now } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort } from "../channel/on_abort.ts";
 import { checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
-import { isPromise, prepareContexts, RequestContext, runInContext } from "./context.ts";
+import { prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
@@ -271,12 +272,12 @@ export class Service implements AsyncDisposable {
   #call(request: ServerRequest, { method, args, context }: Called, place: Place | null): void {
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
-    const body = (): unknown => method.call.apply(method.self, args);
+    const body = (): unknown => Reflect.apply(method.call, method.self, args);
     const start = (): unknown => runInContext(context, body);
     let result: unknown;
     try {
       result = record ? record.run(start) : start();
-      if (isPromise(result)) {
+      if (isThenable(result)) {
         return void this.#finish(request, context, result, record, place ?? this.#gate.enter());
       }
     } catch (error) {
@@ -312,6 +313,10 @@ export class Service implements AsyncDisposable {
     record: Recorder | undefined,
   ): void {
     const error = this.#reply(request, context, Kind.value, (encoder) => encoder.value(result));
+    // A getter of the result that throws is as good as the method.
+    if (error !== undefined && !isTandemError(error)) {
+      return this.#throw(request, context, error, record);
+    }
     if (error !== undefined) this.#refuse(request, error);
     record?.end(error);
   }
@@ -323,10 +328,15 @@ export class Service implements AsyncDisposable {
     record: Recorder | undefined,
   ): void {
     // What was refused on purpose, by a schema for one, is no failure of the method.
-    const isRefusal = error instanceof TandemError && error.code === "INVALID_ARGUMENTS";
+    const isRefusal = codeOf(error) === "INVALID_ARGUMENTS";
     if (isRefusal) this.#refuse(request, error);
     else {
-      const failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(error));
+      let failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(error));
+      if (failed !== undefined && !isTandemError(failed)) {
+        // What was thrown cannot be looked at; that is all there is to tell.
+        const shown = new Error(textOf(error));
+        failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(shown));
+      }
       if (failed !== undefined) this.#refuse(request, failed);
     }
     record?.end(error ?? new Error("The method threw nothing"));
@@ -406,21 +416,9 @@ class Recorder {
     return this.#span ? this.#span.run(body) : body();
   }
 
-  /** Never throws: what a tracer does is its own business. */
+  /** Never throws: neither does a span, nor what tells the hook. */
   end(error: unknown): void {
-    try {
-      this.#end(error);
-    } catch {
-      // The call has ended as it has.
-    }
-  }
-
-  #end(error: unknown): void {
-    const outcome = error === undefined
-      ? "ok"
-      : error instanceof TandemError
-      ? error.code
-      : "REMOTE";
+    const outcome = error === undefined ? "ok" : codeOf(error) ?? "REMOTE";
     this.#span?.end(outcome, error);
     const startedAt = this.#startedAt;
     const duration = now() - startedAt;
