@@ -13,7 +13,7 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
-import { callFailure } from "./failure.ts";
+import { busyFailure, callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { FreshArrays } from "./fresh.ts";
 import { onAbort, reasonOf } from "./on_abort.ts";
@@ -138,7 +138,9 @@ export class CallWaits implements Waits {
       // It may have become free in the last moment.
       this.#room.delete(waiter);
       waiter.stopListening?.();
-      if (!waiter.attempt()) waiter.reject(callFailure(-Status.busy, "send a request"));
+      if (!waiter.attempt()) {
+        waiter.reject(busyFailure("send a request", this.#channel, this.#callCount));
+      }
     }
     for (const first of this.#calls.values()) {
       if (first) next = Math.min(next, this.#expireCall(first, now));

@@ -543,16 +543,20 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Leaves the channel. Requests that are held go to another server if they may, or fail with
-   * `SERVER_DIED`. Twice is fine.
+   * Leaves the channel at once. Requests that are held go to another server if they may, or fail with
+   * `SERVER_DIED`, and the signals of their handlers abort. `await using` lets the handlers in progress
+   * end first. Twice is fine.
    */
   override close(): void {
     if (!this.#channel.isOpen) return;
     this.#loop.close();
+    const held = [...this.#held.values()];
     this.#held.clear();
     closeChannel(this.#channel);
     this.#waits.close();
     for (const serving of this.#serving) serving.wake();
+    // Last: it runs code of users.
+    for (const request of held) request?.abandon();
   }
 
   /**

@@ -5,12 +5,12 @@
  */
 import { codeOf, isTandemError, isThenable, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
-import { captureContext, later, laterForSure, now } from "../channel/runtime.ts";
+import { captureContext, later, laterForSure, now, timerMax } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
 import { Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
 import { onAbort } from "../channel/on_abort.ts";
-import { checkWhole } from "../channel/options.ts";
+import { checkTimeout, checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
@@ -32,7 +32,13 @@ import {
   readParcel,
   withMessage,
 } from "./message.ts";
-import { channelOptions, checkEndOptions, type Limits, type ServiceOptions } from "./options.ts";
+import {
+  channelOptions,
+  checkEndOptions,
+  type CloseOptions,
+  type Limits,
+  type ServiceOptions,
+} from "./options.ts";
 import { type Announcement, type Parcel, readAnnouncement } from "./peer.ts";
 import { refuse, replyMessage } from "./replies.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
@@ -136,15 +142,49 @@ export class Service implements AsyncDisposable {
 
   /**
    * Takes no further calls, lets those in progress end, ends the streams that clients still read, and
-   * leaves the channel. Twice is fine.
+   * leaves the channel. Twice is fine, also with another `timeout`.
+   *
+   * @example A method that hangs does not keep the service open
+   * ```ts
+   * import { connect, serve, TandemError } from "@tandem/ipc";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const api = { hang: (): Promise<void> => new Promise(() => {}), ping: () => "pong" };
+   * const service = serve("hanging", api);
+   * using remote = connect<typeof api>("hanging", { timeout: 5_000 });
+   * const hanging = assertRejects(() => remote.hang(), TandemError);
+   * assertEquals(await remote.ping(), "pong");
+   *
+   * service.unlink();
+   * await service.close({ timeout: 10 });
+   * await hanging;
+   * ```
+   *
+   * @param options `timeout`: how long calls in progress may take to end, in milliseconds; default:
+   * Infinity. What is left then ends `SERVER_DIED` for its caller, as if this process had died, or goes to
+   * another service if its method may run again; the signals of its handlers abort
+   * @throws {TypeError} {RangeError} for a negative or NaN `timeout`
    */
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeout = checkTimeout(options.timeout ?? Infinity, "timeout");
     this.#stopping.abort();
+    // NaN is for ever.
+    const cancelEnd = Number.isNaN(timeout)
+      ? () => {}
+      : laterForSure(Math.min(timeout, timerMax), () => this.#end());
     const cancelTimer = laterForSure(fetchGrace, () => {
       for (const fetching of this.#fetches) fetching.abort(givenUp);
     });
     await this.finished.catch(() => {});
     cancelTimer();
+    cancelEnd();
+  }
+
+  /** Leaves the channel, whatever is in progress. */
+  #end(): void {
+    this.#endpoint.close();
+    this.#server.close();
+    this.#gate.wake();
   }
 
   /** Does what {@linkcode close} does. */
@@ -160,8 +200,7 @@ export class Service implements AsyncDisposable {
     try {
       await this.#server.serveThrough(this.#gate, take, this.#stopping.signal);
     } finally {
-      this.#endpoint.close();
-      this.#server.close();
+      this.#end();
     }
   }
 
@@ -436,7 +475,8 @@ function textOrNone(value: unknown): string | undefined {
  * may be on one channel; each call goes to exactly one of them.
  *
  * Offered are the object's own methods and those of its classes, nothing of `Object.prototype`, no
- * symbols, no `then`, and no getters. A bare function is an interface of its own. Arguments and
+ * symbols, no getters, and nothing called `then`, `toJSON`, `inspect` or `asymmetricMatch`, which
+ * `await`, `JSON.stringify`, printers and matchers look for: such methods are left out. A bare function is an interface of its own. Arguments and
  * results are everything that `structuredClone` takes, except functions; of a view only the bytes that
  * it shows are sent. Generators, async generators, other async iterables and `ReadableStream`s are
  * streams, as results and as arguments: each item is made when the other side asks for it. An argument
