@@ -33,13 +33,17 @@ import {
 import { onAbort } from "./on_abort.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
-import { captureContext, now } from "./runtime.ts";
+import { opened } from "./reload.ts";
+import { captureContext, later, now } from "./runtime.ts";
 import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
 import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";
 
 /** Requests that are taken without a turn of the event loop in between, so that it goes on. */
 const takenInARowMax = 64;
+
+/** How long handlers of code that was replaced may take to end, in milliseconds. */
+export const replacedGrace = 1_000;
 
 /** A `serve` that runs. */
 interface Serving {
@@ -75,6 +79,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   readonly #home: RequestHome;
   readonly #held: SlotTable<ServerRequest> = new SlotTable();
   #takenInARow = 0;
+  #unregister: (() => void) | null = null;
   /** Settles when the running `serve`s have ended their handlers. */
   readonly #serving: Set<Serving> = new Set();
 
@@ -94,6 +99,20 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
         this.#loop.start(deadline);
       },
     };
+    if (channel.path !== null) {
+      this.#unregister = opened(channel.path, this);
+    }
+  }
+
+  /** Set by the typed layer, which ends in its own way. @ignore */
+  onReplaced: (() => void) | null = null;
+
+  /** Newer code serves in its place: lets the handlers in progress end, for a moment. @ignore */
+  replace(): void {
+    if (this.onReplaced) return this.onReplaced();
+    const cancel = later(replacedGrace, () => this.close());
+    // Never rejects: it only waits for handlers, and closes.
+    void this[Symbol.asyncDispose]().then(cancel);
   }
 
   /**
@@ -549,6 +568,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    */
   override close(): void {
     if (!this.#channel.isOpen) return;
+    this.#unregister?.();
     this.#loop.close();
     const held = [...this.#held.values()];
     this.#held.clear();

@@ -74,6 +74,9 @@ export interface Backend {
    */
   environment(name: string): string | undefined;
 
+  /** Whether the runtime evaluates modules anew in the same global object when their files change. */
+  readonly replacesCode: boolean;
+
   /** Whether the runtime lets this process load libraries. May ask the user, once. */
   mayLoad(): boolean;
 

@@ -38,6 +38,7 @@ interface Global {
   readonly process: {
     readonly platform: string;
     readonly arch: string;
+    readonly execArgv: readonly string[];
     readonly env: Record<string, string | undefined>;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
@@ -118,6 +119,10 @@ export const bun: Backend = {
 
   environment(name: string): string | undefined {
     return global.process.env[name];
+  },
+
+  get replacesCode(): boolean {
+    return global.process.execArgv.includes("--hot");
   },
 
   mayLoad(): boolean {

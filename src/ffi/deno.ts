@@ -233,6 +233,9 @@ export const deno: Backend = {
     return state === "granted" ? global.Deno.env.get(name) : undefined;
   },
 
+  // With --watch and --watch-hmr it begins anew, and patches functions where they are.
+  replacesCode: false,
+
   mayLoad(): boolean {
     // For all paths: pointers need that. Asked once, before Deno asks about each path that is tried.
     return global.Deno.permissions.requestSync({ name: "ffi" }).state === "granted";

@@ -7,7 +7,7 @@ import { codeOf, isTandemError, isThenable, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import { captureContext, later, laterForSure, now, timerMax } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
-import { Server } from "../channel/server.ts";
+import { replacedGrace, Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
 import { onAbort } from "../channel/on_abort.ts";
 import { checkTimeout, checkWhole } from "../channel/options.ts";
@@ -111,6 +111,7 @@ export class Service implements AsyncDisposable {
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(server, errorClasses, limits, "readable");
     prepareContexts();
+    server.onReplaced = () => void this.close({ timeout: replacedGrace });
     this.finished = this.#run();
     // Who asks is told; nobody has to.
     this.finished.catch(() => {});
@@ -481,6 +482,10 @@ function textOrNone(value: unknown): string | undefined {
  * it shows are sent. Generators, async generators, other async iterables and `ReadableStream`s are
  * streams, as results and as arguments: each item is made when the other side asks for it. An argument
  * that is a stream ends with its call, or with the stream that the call returns.
+ *
+ * Where a runtime replaces code in the running process (`deno run --watch`, `--watch-hmr`, `bun --hot`),
+ * the services of the code before are closed when the new code serves the same target, and in Deno
+ * when it first uses this package; their calls in progress have a second to end in Bun.
  *
  * @example
  * ```ts
