@@ -65,6 +65,7 @@ export { type CallContext, callContext } from "./src/rpc/context.ts";
 export type { CallRecord } from "./src/rpc/hooks.ts";
 export type {
   CallOptions,
+  CloseOptions,
   ConnectOptions,
   EndOptions,
   RetryOptions,

@@ -321,6 +321,11 @@ fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
     }
 }
 
+/// Closes all handles of the calling thread, whose program is gone.
+pub fn close_all_here() void {
+    threads.end(close_all_of_thread);
+}
+
 /// Removes a channel's name and ends what is in flight on it. False: there is nothing.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
     var place: target.Place = undefined;

@@ -60,6 +60,12 @@ export fn tandem_abi_version() u32 {
     return abi.abi_version;
 }
 
+/// A program begins to run on this thread. What an earlier one has left open there is closed: a runtime
+/// that restarts a program within its process, as `deno run --watch` does, tells the old one nothing.
+export fn tandem_begin() void {
+    channel.close_all_here();
+}
+
 /// Opens a channel as `operation` (`open_*`) says and writes its path where it has one.
 export fn tandem_open(
     target: [*]const u8,

@@ -91,3 +91,11 @@ pub fn remove(handle: *Handle, close_all: Destructor) void {
     const thread = thread_key(close_all) orelse return;
     _ = host.function(SetSpecific, "pthread_setspecific").?(thread, handle.next);
 }
+
+/// Does what happens at the end of the calling thread, which goes on.
+pub fn end(close_all: Destructor) void {
+    const thread = thread_key(close_all) orelse return;
+    const first = host.function(GetSpecific, "pthread_getspecific").?(thread) orelse return;
+    close_all(first);
+    _ = host.function(SetSpecific, "pthread_setspecific").?(thread, null);
+}

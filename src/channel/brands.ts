@@ -6,7 +6,8 @@
  *
  * @module
  */
-import { types } from "node:util";
+// Not of `node:util`, which takes both runtimes several milliseconds to load.
+import * as types from "node:util/types";
 
 /** Whether a value is a Proxy, also a revoked one. */
 export const isProxy: (value: unknown) => boolean = types.isProxy;

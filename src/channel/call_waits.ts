@@ -13,9 +13,10 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
-import { callFailure } from "./failure.ts";
+import { busyFailure, callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { FreshArrays } from "./fresh.ts";
+import { onAbort, reasonOf } from "./on_abort.ts";
 import { decodeError } from "./remote.ts";
 import { SlotTable } from "./slot_table.ts";
 import {
@@ -137,7 +138,9 @@ export class CallWaits implements Waits {
       // It may have become free in the last moment.
       this.#room.delete(waiter);
       waiter.stopListening?.();
-      if (!waiter.attempt()) waiter.reject(callFailure(-Status.busy, "send a request"));
+      if (!waiter.attempt()) {
+        waiter.reject(busyFailure("send a request", this.#channel, this.#callCount));
+      }
     }
     for (const first of this.#calls.values()) {
       if (first) next = Math.min(next, this.#expireCall(first, now));
@@ -207,8 +210,9 @@ export class CallWaits implements Waits {
   }
 
   #add(waiter: Waiter, signal: AbortSignal | undefined): void {
-    this.#insert(waiter);
+    // First: it runs code of users, and may throw.
     if (signal) waiter.stopListening = onAbort(signal, () => this.#abort(waiter, signal));
+    this.#insert(waiter);
   }
 
   #insert(waiter: Waiter): void {
@@ -234,7 +238,7 @@ export class CallWaits implements Waits {
   #abort(waiter: Waiter, signal: AbortSignal): void {
     if (waiter.how & ownsCall) this.#end(waiter.call, cancelRelease);
     this.#drop(waiter);
-    waiter.reject(signal.reason);
+    waiter.reject(reasonOf(signal));
     this.onSettled();
   }
 
@@ -262,7 +266,7 @@ export class CallWaits implements Waits {
         ? onAbort(signal, () => {
           this.#room.delete(waiter);
           stopListening?.();
-          reject(signal.reason);
+          reject(reasonOf(signal));
           this.onSettled();
         })
         : null;
@@ -360,12 +364,6 @@ export class CallWaits implements Waits {
     if (answer) this.#fresh.note(answer.byteLength);
     return answer;
   }
-}
-
-/** Runs `listener` when the signal aborts; returns what stops that. */
-export function onAbort(signal: AbortSignal, listener: () => void): () => void {
-  signal.addEventListener("abort", listener, { once: true });
-  return () => signal.removeEventListener("abort", listener);
 }
 
 /**

@@ -28,7 +28,7 @@ import {
 } from "./channel.ts";
 import { connectTo } from "./connect.ts";
 import { Draft, type DraftSender } from "./draft.ts";
-import { callFailure } from "./failure.ts";
+import { busyFailure, callFailure } from "./failure.ts";
 import { FreshArrays } from "./fresh.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
@@ -44,6 +44,7 @@ import {
   timeoutOf,
   type WaitOptions,
 } from "./options.ts";
+import { now } from "./runtime.ts";
 import { copyEncoded, encode, encoded, type Payload } from "./payload.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -244,7 +245,7 @@ export class Client extends ChannelHandle {
     const flags = deliveries | this.#textFlag() | sendWatched;
     const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
     if (place) return this.#answer(place, into, deadline, signal);
-    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    if (timeout === 0) throw this.#busy("send a request");
     return this.#whenRoom(flags, deadline, signal)
       .then((later) => this.#answer(later, into, deadline, signal));
   }
@@ -276,7 +277,7 @@ export class Client extends ChannelHandle {
       ? null
       : this.#trySend(encoded.bytes, encoded.length, flags, timeout);
     if (place) return this.#read(place, deadline, signal, isInBackground, reader);
-    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    if (timeout === 0) throw this.#busy("send a request");
     this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
       (later) => this.#read(later, deadline, signal, isInBackground, reader),
     ).catch((error) => reader.fail(error));
@@ -371,6 +372,7 @@ export class Client extends ChannelHandle {
     }
     const isAnswered = status === -Status.longer || status === -Status.remote;
     if (status === -Status.tooLarge) throw this.#tooLarge(encoded.length);
+    if (status === -Status.busy) throw this.#busy("finish a request");
     if (!isAnswered) throw callFailure(status, "finish a request");
     const answer = answerFailed(this.#channel, this.#lastCall(), status, target, isInto, true)!;
     this.#fresh.note(answer.byteLength);
@@ -388,7 +390,8 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request if a slot is free; never waits.
+   * Sends a request if a slot is free; never waits. The call holds the slot until its answer is taken
+   * or it is released, so calls that your code never looks at may come to hold all of them.
    *
    * @example
    * ```ts
@@ -446,6 +449,10 @@ export class Client extends ChannelHandle {
   /**
    * Sends a request; waits while no slot is free, and the event loop goes on.
    *
+   * The call holds its slot until its answer is taken or it is released: once calls that your code
+   * never looks at hold all slots, this waits for ever, unless it has a `timeout`. To wait for an answer
+   * anyway, use {@linkcode request}; to send without wanting one, use {@linkcode post}.
+   *
    * @param payload bytes, or a string to be sent as UTF-8
    * @param options `timeout`: milliseconds, one deadline, for a slot and for the life of the call;
    * `signal`: its abort ends the wait for a slot
@@ -463,7 +470,7 @@ export class Client extends ChannelHandle {
     const flags = deliveries | this.#textFlag();
     const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
     if (place) return new Call(this.#home, place, deadline);
-    if (timeout === 0) throw callFailure(-Status.busy, "send a request");
+    if (timeout === 0) throw this.#busy("send a request");
     return new Call(this.#home, await this.#whenRoom(flags, deadline, signal), deadline);
   }
 
@@ -514,7 +521,7 @@ export class Client extends ChannelHandle {
     const tried = `allocate a request of ${byteLength} bytes`;
     if (byteLength > maxRequestBytes) throw this.#tooLarge(byteLength);
     const status = native.tandem_allocate(address, byteLength, words);
-    if (status === 0) throw callFailure(-Status.busy, tried);
+    if (status === 0) throw this.#busy(tried);
     if (status < 0) throw callFailure(status, tried);
     const place = this.#lastCall();
     return new Draft(this.#home, this.#sender, place, memory.request(place.slot, byteLength));
@@ -589,6 +596,7 @@ export class Client extends ChannelHandle {
     const status = native.tandem_send(address, bytes, length, flags, timeout, words);
     if (status === 0) return null;
     if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status === -Status.busy) throw this.#busy("send a request");
     if (status < 0) throw callFailure(status, "send a request");
     if (status === 2) this.#loop.nudge();
     return this.#lastCall();
@@ -609,6 +617,10 @@ export class Client extends ChannelHandle {
     const place = this.#placeOfLast();
     if (this.#waits.isWaiting) this.#waits.displace(place);
     return place;
+  }
+
+  #busy(tried: string): TandemError {
+    return busyFailure(tried, this.#channel, this.#waits.outstanding);
   }
 
   #tooLarge(length: number): TandemError {
@@ -655,7 +667,7 @@ export class Client extends ChannelHandle {
     const bytes = copyEncoded();
     const waitsUntil = Math.min(deadline, roomDeadline);
     const promise = this.#waits.addRoom(waitsUntil, signal, () => {
-      const left = deadline === Infinity ? NaN : Math.max(0, deadline - performance.now());
+      const left = deadline === Infinity ? NaN : Math.max(0, deadline - now());
       return this.#trySend(bytes, bytes.byteLength, flags, left);
     });
     this.#loop.start(waitsUntil);

@@ -4,7 +4,8 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { onAbort } from "./call_waits.ts";
+import { laterForSure, now } from "../ffi/timers.ts";
+import { onAbort } from "./on_abort.ts";
 import { deadlineAfter, timeoutOf, type WaitOptions } from "./options.ts";
 
 /** How often to look, in milliseconds: soon at first, and not often for long. */
@@ -30,7 +31,7 @@ export async function connectTo<T>(
       return open();
     } catch (error) {
       if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
-      const left = deadline - performance.now();
+      const left = deadline - now();
       if (left <= 0) throw timedOut(target, timeout, error);
       const interval = intervals[Math.min(attempt, intervals.length - 1)]!;
       await pause(Math.min(interval, left), signal);
@@ -49,10 +50,10 @@ function timedOut(target: string, timeout: number, cause: Error): TandemError {
 
 function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(done, milliseconds);
+    const cancel = laterForSure(milliseconds, done);
     const stop = signal && onAbort(signal, done);
     function done(): void {
-      clearTimeout(timer);
+      cancel();
       stop?.();
       resolve();
     }

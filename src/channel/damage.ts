@@ -5,6 +5,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { laterForSure, now } from "../ffi/timers.ts";
 
 /** How long looks may fail without a request in between, in milliseconds. */
 const damageMax = 1_000;
@@ -29,9 +30,9 @@ export class Damage {
    */
   pauseAfter(error: unknown): number {
     if (!(error instanceof TandemError) || error.code !== "CORRUPT") throw error;
-    const now = performance.now();
-    if (this.#failures === 0) this.#since = now;
-    if (now - this.#since > damageMax) throw error;
+    const time = now();
+    if (this.#failures === 0) this.#since = time;
+    if (time - this.#since > damageMax) throw error;
     this.#failures += 1;
     return pauses[Math.min(this.#failures, pauses.length) - 1]!;
   }
@@ -39,7 +40,7 @@ export class Damage {
 
 /** The process stays alive meanwhile, as it does while it waits for requests. */
 export function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return new Promise((resolve) => laterForSure(milliseconds, resolve));
 }
 
 const sleeper = new Int32Array(new SharedArrayBuffer(4));

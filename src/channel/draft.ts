@@ -70,7 +70,8 @@ export class Draft implements Disposable {
   readonly #home: CallHome;
   readonly #sender: DraftSender;
   readonly #place: CallPlace;
-  readonly #bytes: Uint8Array<ArrayBuffer>;
+  readonly #length: number;
+  #bytes: Uint8Array<ArrayBuffer>;
   #isUsed = false;
 
   /** @ignore Made by clients. */
@@ -84,6 +85,7 @@ export class Draft implements Disposable {
     this.#sender = sender;
     this.#place = place;
     this.#bytes = bytes;
+    this.#length = bytes.byteLength;
     forgotten.register(this, { home, place }, this);
   }
 
@@ -97,6 +99,11 @@ export class Draft implements Disposable {
    * Pass `bytes.slice()`, or what you filled it from.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
+    const { channel } = this.#home;
+    // Its buffer was transferred.
+    if (this.#bytes.byteLength !== this.#length && !this.#isUsed && channel.isOpen) {
+      this.#bytes = channel.memory.request(this.#place.slot, this.#length);
+    }
     return this.#bytes;
   }
 
@@ -110,7 +117,7 @@ export class Draft implements Disposable {
    */
   send(options?: SendSyncOptions): Call {
     this.#sender.check(options);
-    return this.#sender.send(this.#use(), this.#bytes.byteLength, options);
+    return this.#sender.send(this.#use(), this.#length, options);
   }
 
   /**
@@ -119,7 +126,7 @@ export class Draft implements Disposable {
    * @throws {TandemError} as {@linkcode send}
    */
   post(): void {
-    this.#sender.post(this.#use(), this.#bytes.byteLength);
+    this.#sender.post(this.#use(), this.#length);
   }
 
   /**
@@ -148,7 +155,7 @@ export class Draft implements Disposable {
   // deno-lint-ignore require-await -- so that a used draft rejects
   async request(options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
     this.#sender.check(options);
-    return this.#sender.request(this.#use(), this.#bytes.byteLength, options);
+    return this.#sender.request(this.#use(), this.#length, options);
   }
 
   /**
@@ -158,7 +165,7 @@ export class Draft implements Disposable {
    */
   requestReading(options: SendOptions | undefined, reader: AnswerReader): void {
     this.#sender.check(options);
-    this.#sender.requestReading(this.#use(), this.#bytes.byteLength, options, reader);
+    this.#sender.requestReading(this.#use(), this.#length, options, reader);
   }
 
   /**
@@ -170,7 +177,7 @@ export class Draft implements Disposable {
    */
   requestSync(options?: RequestSyncOptions): Uint8Array<ArrayBuffer> {
     this.#sender.check(options);
-    return this.#sender.requestSync(this.#use(), this.#bytes.byteLength, options);
+    return this.#sender.requestSync(this.#use(), this.#length, options);
   }
 
   /** Gives the slot back. Twice is fine. */

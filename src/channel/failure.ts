@@ -38,6 +38,35 @@ export function callFailure(negative: number, tried: string): TandemError {
   return new TandemError(code, `Cannot ${tried}: ${callReasons[status] ?? `status ${status}`}`);
 }
 
+/**
+ * No slot has become free, said with who holds them as far as this handle knows.
+ *
+ * @param awaited of its own calls, those for whose answers a promise waits
+ */
+export function busyFailure(
+  tried: string,
+  { native, address, slots, isOpen }: BusyChannel,
+  awaited: number,
+): TandemError {
+  const failure = callFailure(-Status.busy, tried);
+  const untaken = isOpen ? native.tandem_pending(address) - awaited : 0;
+  if (untaken < 1) return failure;
+  const calls = untaken === 1 ? "is held by a call" : "are held by calls";
+  return new TandemError(
+    "BUSY",
+    `${failure.message}; ${untaken} of the ${slots} slots ${calls} of this handle that no code ` +
+      "waits for: take their answers with get(), or release() them",
+  );
+}
+
+/** What the message needs of a channel. */
+interface BusyChannel {
+  readonly native: { tandem_pending(address: number): number };
+  readonly address: number;
+  readonly slots: number;
+  readonly isOpen: boolean;
+}
+
 const callReasons: Readonly<Record<number, string>> = {
   [Status.timeout]: "the time ran out; is a server running, and is it quick enough?",
   [Status.busy]:
@@ -131,10 +160,10 @@ function reasonOf(
         `the middle of a call (${fileSystemName(found)}); use another one, such as /dev/shm`;
     case Detail.directoryOwner:
       return `the directory belongs to user ${found} and not to ${wanted}; ` +
-        "set TANDEM_DIR to a directory of your own";
+        `set TANDEM_DIR to a directory of your own. ${sharedAmongUsers}`;
     case Detail.directoryMode:
       return `others can write to the directory (mode ${found.toString(8)}); ` +
-        "chmod it to 700, or set TANDEM_DIR to another one";
+        `chmod it to 700, or set TANDEM_DIR to another one. ${sharedAmongUsers}`;
     case Detail.notADirectory:
       return "what should be the directory for channels is none; remove it, or set TANDEM_DIR to " +
         "another one";
@@ -179,6 +208,12 @@ function reasonOf(
   }
   return fileReason(status, errno);
 }
+
+/** Names are looked up where one user alone can put files. */
+const sharedAmongUsers =
+  "A name is for one user; to share a channel between users, give a path in a " +
+  'folder that they all can enter, such as "/srv/app/thumbs.tandem", and the option mode, such as ' +
+  "0o660, to the one that makes it";
 
 /** By the magic numbers of statfs(2). */
 const fileSystemNames: Readonly<Record<number, string>> = {

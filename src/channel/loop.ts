@@ -5,6 +5,7 @@
  * @module
  */
 import type { Watch } from "../ffi/backend.ts";
+import { later, laterForSure, now, queueMicrotask, timerMax } from "../ffi/timers.ts";
 import {
   armed,
   armedLarge,
@@ -16,6 +17,7 @@ import {
   watchIncomplete,
 } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
+import { report } from "./guard.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {
@@ -73,12 +75,6 @@ const slice = 25;
 const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is looked for. */
 const nudges: readonly number[] = [5, 10, 20, 50];
-
-/** As the backend's `later`, and the process stays alive for it. */
-function laterForSure(milliseconds: number, callback: () => void): () => void {
-  const timer = setTimeout(callback, milliseconds);
-  return () => clearTimeout(timer);
-}
 
 /**
  * Those with something pending. The others are known to the runtime by weak references alone, so that a
@@ -185,10 +181,10 @@ export class Loop {
   /** Somebody was rung for a request of this handle, and may be stopped before it looks. */
   nudge(): void {
     if (this.#cancelNudge) return;
-    const { native, address, backend } = this.#channel;
+    const { native, address } = this.#channel;
     let turn = 0;
     const again = (): void => {
-      this.#cancelNudge = backend.later(nudges[Math.min(turn, nudges.length - 1)]!, () => {
+      this.#cancelNudge = later(nudges[Math.min(turn, nudges.length - 1)]!, () => {
         this.#cancelNudge = null;
         turn += 1;
         if (this.#channel.isOpen && native.tandem_nudge(address) === 1) again();
@@ -245,7 +241,17 @@ export class Loop {
     this.#look();
   }
 
+  /** All that the handle gets, it gets through this: what goes wrong with one of them ends none of the others. */
   #look(): void {
+    try {
+      this.#lookOnce();
+    } catch (error) {
+      report(Loop, "a wait of the event loop", error);
+      if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
+    }
+  }
+
+  #lookOnce(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hits = this.#waits.poll() || this.#pollLater();
     if (!this.#channel.isOpen) return;
@@ -287,24 +293,24 @@ export class Loop {
   #checkTurn(): void {
     this.#waitsUnchecked += 1;
     if (this.#turnBegan > 0 && this.#waitsUnchecked < this.#waitsPerClock) return;
-    const now = performance.now();
+    const time = now();
     if (this.#turnBegan === 0) {
-      this.#turnBegan = now;
+      this.#turnBegan = time;
     } else {
-      if (now - this.#turnBegan > turnMax) this.#hitsLeft = 0;
-      const areQuick = now - this.#lastClock < turnMax / 4;
+      if (time - this.#turnBegan > turnMax) this.#hitsLeft = 0;
+      const areQuick = time - this.#lastClock < turnMax / 4;
       this.#waitsPerClock = areQuick ? Math.min(waitsPerClockMax, this.#waitsPerClock + 1) : 1;
     }
-    this.#lastClock = now;
+    this.#lastClock = time;
     this.#waitsUnchecked = 0;
   }
 
   /** After a look that found nothing: whether it was the last. */
   #isEnough(): boolean {
     if (this.#budget === 0) return true;
-    const now = performance.now();
-    if (this.#lookUntil === Infinity) this.#lookUntil = now + this.#budget;
-    return now >= this.#lookUntil;
+    const time = now();
+    if (this.#lookUntil === Infinity) this.#lookUntil = time + this.#budget;
+    return time >= this.#lookUntil;
   }
 
   #lieDown(): void {
@@ -350,8 +356,8 @@ export class Loop {
   /** Once a second, and only until what a burst of huge messages took has been given back. */
   #trimLater(): void {
     if (this.#cancelTrim) return;
-    const { native, address, backend } = this.#channel;
-    this.#cancelTrim = backend.later(trimAfter, () => {
+    const { native, address } = this.#channel;
+    this.#cancelTrim = later(trimAfter, () => {
       this.#cancelTrim = null;
       if (this.#channel.isOpen && native.tandem_trim(address) === 1) this.#trimLater();
     });
@@ -449,15 +455,15 @@ export class Loop {
     this.#cancelTimer?.();
     this.#timerAt = deadline;
     // Longer than a timer can count: look again then.
-    const delay = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
-    this.#cancelTimer = this.#channel.backend.later(delay, () => this.#expire());
+    const delay = Math.min(Math.max(0, deadline - now()), timerMax);
+    this.#cancelTimer = later(delay, () => this.#expire());
   }
 
   #expire(): void {
     this.#cancelTimer = null;
     this.#timerAt = Infinity;
     if (!this.#channel.isOpen) return;
-    const next = this.#waits.expire(performance.now());
+    const next = this.#waits.expire(now());
     if (next < Infinity) this.#setTimer(next);
     else this.settle();
   }
@@ -466,7 +472,7 @@ export class Loop {
     if (this.#cancelSlice) return;
     // Without a bell, this is what keeps the process alive for its pending promises.
     const keepAlive = this.#bell === null && this.#waits.isPending;
-    const after = keepAlive ? laterForSure : this.#channel.backend.later;
+    const after = keepAlive ? laterForSure : later;
     this.#cancelSlice = after(slice, () => {
       this.#cancelSlice = null;
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
@@ -501,13 +507,13 @@ export class Loop {
   #hungUp(participant: number, watch: Watch, retry: number): void {
     this.#cancelRetries.delete(watch);
     if (!this.#channel.isOpen || this.#watches.get(participant) !== watch) return;
-    const { native, address, backend } = this.#channel;
+    const { native, address } = this.#channel;
     const delay = hangupRetries[retry];
     const isSettled =
       native.tandem_hung_up(address, participant, delay === undefined ? 1 : 0) === 1;
     if (!isSettled && delay !== undefined) {
       const again = () => this.#hungUp(participant, watch, retry + 1);
-      this.#cancelRetries.set(watch, backend.later(delay, again));
+      this.#cancelRetries.set(watch, later(delay, again));
       return;
     }
     this.#watches.delete(participant);

@@ -42,6 +42,14 @@ export interface HandedOut {
  */
 const anchors: WeakMap<ArrayBuffer, Memory> = new WeakMap();
 
+/**
+ * Whether a buffer has to be mapped: it never was, or the user has transferred it, which a byte stream
+ * does with what is enqueued. All views of it, those of other messages too, are empty then.
+ */
+function isGone(buffer: ArrayBuffer | null | undefined): buffer is null | undefined {
+  return !buffer || buffer.detached;
+}
+
 /** Hands out views, and makes all of them read as detached at the end. */
 export class Memory {
   readonly #backend: Backend;
@@ -65,6 +73,7 @@ export class Memory {
 
   /** The place of a request of `length` bytes: beside the slot's word if it is short. */
   request(slot: number, length: number): Uint8Array<ArrayBuffer> {
+    // One that was detached has no bytes.
     const known = this.#requests.get(slot);
     if (known !== undefined && known.byteLength === length && length > 0) return known;
     const view = length <= requestInlineBytes
@@ -105,14 +114,16 @@ export class Memory {
 
   #inline(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
     const { base, denseBytes, slotsOffset } = this.#place;
-    const dense = this.#dense ??= this.#map(base, denseBytes);
+    let dense = this.#dense;
+    if (isGone(dense)) dense = this.#dense = this.#map(base, denseBytes);
     return new Uint8Array(dense, slotsOffset + slot * slotBytes + offset, length);
   }
 
   #area(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
     const { areaStride } = this.#place;
     const index = Math.floor(slot / this.#windowSlots);
-    const window = this.#windows[index] ??= this.#window(index);
+    let window = this.#windows[index];
+    if (isGone(window)) window = this.#windows[index] = this.#window(index);
     const slotInWindow = slot - index * this.#windowSlots;
     return new Uint8Array(window, slotInWindow * areaStride + offset, length);
   }
@@ -124,6 +135,7 @@ export class Memory {
     return this.#map(base + denseBytes + first * areaStride, count * areaStride);
   }
 
+  /** The memory of a buffer that was transferred stays where it is, and may be mapped again. */
   #map(address: number, byteLength: number): ArrayBuffer {
     const buffer = this.#backend.mapping(address, byteLength);
     anchors.set(buffer, this);

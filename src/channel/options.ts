@@ -4,6 +4,7 @@
  * @module
  */
 import { bytesOfView, isProxy, typedArrayName } from "./brands.ts";
+import { now } from "../ffi/timers.ts";
 import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
 
 /**
@@ -142,7 +143,7 @@ export function timeoutOf(options: { readonly timeout?: number } | undefined): n
 
 /** When a time-out that the native side takes is over, of `performance.now()`. */
 export function deadlineAfter(timeout: number): number {
-  return Number.isNaN(timeout) ? Infinity : performance.now() + timeout;
+  return Number.isNaN(timeout) ? Infinity : now() + timeout;
 }
 
 /** @throws {RangeError} for what is no span of time */
@@ -226,6 +227,6 @@ function describeAll(value: unknown): string {
     return `a value of type ${value.constructor?.name ?? "object"}`;
   } catch {
     // A getter of the user has thrown.
-    return "a value of type object";
+    return `a value of type ${typeof value}`;
   }
 }

@@ -80,8 +80,10 @@ export class ServerRequest {
   }
 
   /**
-   * The request in shared memory, valid until reply, fail or close. All views share one
-   * `ArrayBuffer`: respect `byteOffset`, and never transfer `buffer`.
+   * The request in shared memory, valid until reply, fail or close. Views share one `ArrayBuffer`:
+   * respect `byteOffset`, and do not transfer `buffer`, as `controller.enqueue` of a byte stream,
+   * `postMessage` and `structuredClone` can. A transfer empties the views of other requests that your
+   * code holds; read this property again to get a new view.
    *
    * Your own code may read the view: indexing, `for of`, `DataView`, typed arrays, `set`, `slice`. Do
    * not pass it to a native function of the runtime, such as `TextDecoder`, `JSON`, `Blob`,
@@ -93,8 +95,10 @@ export class ServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    if (this.#bytes) return this.#bytes;
     const { channel } = this.#home;
+    const known = this.#bytes;
+    // Shorter: its buffer was transferred, or the channel is closed.
+    if (known !== null && (known.byteLength === this.#length || !channel.isOpen)) return known;
     checkOpen(channel, "request");
     return this.#bytes = channel.memory.request(this.#slot, this.#length);
   }
@@ -318,6 +322,14 @@ export class ServerRequest {
         : new TandemError("CANCELLED", "The client cancelled the call or is gone"),
     );
     return true;
+  }
+
+  /** The server leaves the channel, and nobody gets an answer from here. @ignore */
+  abandon(): void {
+    if (this.#isAnswered || !this.#abort) return;
+    this.#abort.abort(
+      new TandemError("CANCELLED", "The server was closed: nobody gets an answer from here"),
+    );
   }
 
   #state(): number {

@@ -7,6 +7,7 @@ import type { ContextRunner, ContextVariable } from "../ffi/backend.ts";
 import { backend } from "../ffi/load.ts";
 
 export type { ContextRunner, ContextVariable };
+export { later, laterForSure, now, timerMax } from "../ffi/timers.ts";
 
 /**
  * Captures the asynchronous context of the caller. Returns what runs a function in that context, and
@@ -19,12 +20,4 @@ export function captureContext(): ContextRunner {
 /** Makes a variable of the asynchronous context. */
 export function contextVariable<T>(): ContextVariable<T> {
   return backend().contextVariable<T>();
-}
-
-/**
- * Runs `callback` after so many milliseconds, if the process still lives: the timer does not keep it
- * alive. Returns what cancels it.
- */
-export function later(milliseconds: number, callback: () => void): () => void {
-  return backend().later(milliseconds, callback);
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { keepAlive } from "../ffi/timers.ts";
 import { isPayload, type Payload } from "./payload.ts";
 import type { ServerRequest } from "./request.ts";
 import { describe } from "./options.ts";
@@ -27,12 +28,15 @@ export function answerWith(request: ServerRequest, result: Result): void {
   }
 }
 
-/** Fails a request whose handler threw; where even that is impossible there is nobody to tell. */
+/** Fails a request whose handler threw. Never throws. */
 export function failWith(request: ServerRequest, error: unknown): void {
-  try {
-    if (!request.isAnswered) request.fail(error);
-  } catch {
-    // The server was closed meanwhile, which ends its requests.
+  for (const thrown of [error, new Error("The handler threw a value that cannot be sent")]) {
+    try {
+      if (!request.isAnswered) request.fail(thrown);
+      return;
+    } catch {
+      // The server was closed meanwhile, which ends its requests; or there is no way to tell what was thrown.
+    }
   }
 }
 
@@ -110,9 +114,8 @@ export class Gate {
    * for: no request is waited for meanwhile, which would do the same.
    */
   async change(): Promise<void> {
-    const aLongTime = 2 ** 31 - 1;
-    const timer = setInterval(() => {}, aLongTime);
+    const release = keepAlive();
     await new Promise<void>((resolve) => this.#wake = resolve);
-    clearInterval(timer);
+    release();
   }
 }

@@ -16,6 +16,7 @@ import {
   unlinkChannel,
 } from "./channel.ts";
 import { callFailure } from "./failure.ts";
+import { isThenable } from "./guard.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
 import {
@@ -29,15 +30,20 @@ import {
   type WaitOptions,
   type WaitSyncOptions,
 } from "./options.ts";
+import { onAbort } from "./on_abort.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
-import { captureContext } from "./runtime.ts";
+import { opened } from "./reload.ts";
+import { captureContext, later, now } from "./runtime.ts";
 import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
 import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";
 
 /** Requests that are taken without a turn of the event loop in between, so that it goes on. */
 const takenInARowMax = 64;
+
+/** How long handlers of code that was replaced may take to end, in milliseconds. */
+export const replacedGrace = 1_000;
 
 /** A `serve` that runs. */
 interface Serving {
@@ -73,6 +79,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   readonly #home: RequestHome;
   readonly #held: SlotTable<ServerRequest> = new SlotTable();
   #takenInARow = 0;
+  #unregister: (() => void) | null = null;
   /** Settles when the running `serve`s have ended their handlers. */
   readonly #serving: Set<Serving> = new Set();
 
@@ -87,11 +94,25 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       channel,
       held: this.#held,
       watch: (request) => {
-        const deadline = performance.now() + request.timeRemaining;
+        const deadline = now() + request.timeRemaining;
         this.#waits.watch(request, deadline);
         this.#loop.start(deadline);
       },
     };
+    if (channel.path !== null) {
+      this.#unregister = opened(channel.path, this);
+    }
+  }
+
+  /** Set by the typed layer, which ends in its own way. @ignore */
+  onReplaced: (() => void) | null = null;
+
+  /** Newer code serves in its place: lets the handlers in progress end, for a moment. @ignore */
+  replace(): void {
+    if (this.onReplaced) return this.onReplaced();
+    const cancel = later(replacedGrace, () => this.close());
+    // Never rejects: it only waits for handlers, and closes.
+    void this[Symbol.asyncDispose]().then(cancel);
   }
 
   /**
@@ -361,7 +382,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     const gate = new Gate(checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER));
     const stopping = new AbortController();
     const stop = () => stopping.abort();
-    signal?.addEventListener("abort", stop, { once: true });
+    const stopListening = signal && onAbort(signal, stop);
     if (signal?.aborted) stop();
     const ended = Promise.withResolvers<void>();
     const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
@@ -373,7 +394,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       const take = (request: ServerRequest) => run(handle, request);
       await this.serveThrough(gate, take, stopping.signal);
     } finally {
-      signal?.removeEventListener("abort", stop);
+      stopListening?.();
       this.#serving.delete(serving);
       ended.resolve();
     }
@@ -386,7 +407,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   ): void {
     try {
       const result = handler(request);
-      if (result instanceof Promise) void this.#finish(request, result, gate.enter());
+      if (isThenable(result)) void this.#finish(request, result, gate.enter());
       else answerWith(request, result);
     } catch (error) {
       failWith(request, error);
@@ -394,7 +415,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /** Never rejects. */
-  async #finish(request: ServerRequest, result: Promise<Result>, place: Place): Promise<void> {
+  async #finish(request: ServerRequest, result: PromiseLike<Result>, place: Place): Promise<void> {
     try {
       answerWith(request, await result);
     } catch (error) {
@@ -541,16 +562,21 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Leaves the channel. Requests that are held go to another server if they may, or fail with
-   * `SERVER_DIED`. Twice is fine.
+   * Leaves the channel at once. Requests that are held go to another server if they may, or fail with
+   * `SERVER_DIED`, and the signals of their handlers abort. `await using` lets the handlers in progress
+   * end first. Twice is fine.
    */
   override close(): void {
     if (!this.#channel.isOpen) return;
+    this.#unregister?.();
     this.#loop.close();
+    const held = [...this.#held.values()];
     this.#held.clear();
     closeChannel(this.#channel);
     this.#waits.close();
     for (const serving of this.#serving) serving.wake();
+    // Last: it runs code of users.
+    for (const request of held) request?.abandon();
   }
 
   /**
@@ -631,7 +657,12 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       },
       take: (request) => {
         damage.isOver();
-        take(request);
+        try {
+          take(request);
+        } catch (error) {
+          // One request, and not the wait for all others.
+          failWith(request, error);
+        }
       },
     };
     while (!signal.aborted && this.#channel.isOpen) {

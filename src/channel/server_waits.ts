@@ -4,9 +4,9 @@
  * @module
  */
 import { armRequests } from "../ffi/layout.ts";
-import { onAbort } from "./call_waits.ts";
 import { closedError } from "./channel.ts";
 import type { Waits } from "./loop.ts";
+import { onAbort, reasonOf } from "./on_abort.ts";
 import type { ServerRequest } from "./request.ts";
 
 /** Gets requests as they come, one at a time, as long as there is room. */
@@ -156,7 +156,7 @@ export class ServerWaits implements Waits {
         deadline,
         stopListening: this.#onAbort(signal, () => {
           this.#end(receiver);
-          reject(signal!.reason);
+          reject(reasonOf(signal!));
         }),
         take: () => {
           const requests = this.#takeMany(max);

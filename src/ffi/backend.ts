@@ -74,6 +74,9 @@ export interface Backend {
    */
   environment(name: string): string | undefined;
 
+  /** Whether the runtime evaluates modules anew in the same global object when their files change. */
+  readonly replacesCode: boolean;
+
   /** Whether the runtime lets this process load libraries. May ask the user, once. */
   mayLoad(): boolean;
 
@@ -96,14 +99,14 @@ export interface Backend {
    */
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch;
 
+  /**
+   * Whether a long array has nothing but its items, as far as the runtime can tell without listing all
+   * keys. False: there may be something else.
+   */
+  showsOnlyItems(array: readonly unknown[]): boolean;
+
   /** Runs `callback` when the process ends in an orderly way. */
   onExit(callback: () => void): void;
-
-  /**
-   * Runs `callback` after so many milliseconds, if the process still lives: the timer does not keep
-   * it alive. Returns what cancels it.
-   */
-  later(milliseconds: number, callback: () => void): () => void;
 
   /**
    * Captures the asynchronous context of the caller: what every `AsyncLocalStorage` has here. Returns

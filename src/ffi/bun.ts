@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { showsOnlyItems } from "./bun_arrays.ts";
 import {
   type AsyncHooks,
   type Backend,
@@ -13,6 +14,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
+import { setImmediate } from "./timers.ts";
 
 // The parts of Bun that are used, declared here so that the file type-checks under every compiler.
 interface FFI {
@@ -32,22 +34,16 @@ interface SocketHandler {
   close(): void;
 }
 
-interface Timer {
-  unref(): void;
-}
-
 interface Global {
   readonly Bun: { connect(options: { fd: number; socket: SocketHandler }): Promise<Socket> };
   readonly process: {
     readonly platform: string;
     readonly arch: string;
+    readonly execArgv: readonly string[];
     readonly env: Record<string, string | undefined>;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
   };
-  setImmediate(callback: () => void): unknown;
-  setTimeout(callback: () => void, milliseconds: number): Timer;
-  clearTimeout(timer: Timer): void;
 }
 
 const global: Global = globalThis as unknown as Global;
@@ -126,6 +122,10 @@ export const bun: Backend = {
     return global.process.env[name];
   },
 
+  get replacesCode(): boolean {
+    return global.process.execArgv.includes("--hot");
+  },
+
   mayLoad(): boolean {
     return true;
   },
@@ -146,14 +146,10 @@ export const bun: Backend = {
     return new SocketWatch(fd, onReadable, onHangup);
   },
 
+  showsOnlyItems,
+
   onExit(callback: () => void): void {
     global.process.on("exit", callback);
-  },
-
-  later(milliseconds: number, callback: () => void): () => void {
-    const timer = global.setTimeout(callback, milliseconds);
-    timer.unref();
-    return () => global.clearTimeout(timer);
   },
 
   captureContext(): ContextRunner {
@@ -165,6 +161,6 @@ export const bun: Backend = {
   },
 
   nextTurn(callback: () => void): void {
-    global.setImmediate(callback);
+    setImmediate(callback);
   },
 };

@@ -13,6 +13,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
+import { now, setImmediate } from "./timers.ts";
 
 type Pointer = object | null;
 
@@ -25,7 +26,6 @@ interface DenoGlobal {
     querySync(permission: { name: "env"; variable: string }): { readonly state: string };
     requestSync(permission: { name: "ffi" }): { readonly state: string };
   };
-  unrefTimer(timer: number): void;
   dlopen(path: string, symbols: object): { readonly symbols: Record<string, unknown> };
   readonly UnsafeFnPointer: new (pointer: Pointer, signature: object) => {
     call(...values: unknown[]): unknown;
@@ -52,17 +52,12 @@ interface AsyncContexts {
   setAsyncContext?(context: unknown): void;
 }
 
-type Timer = number | { unref(): void };
-
 interface Global {
   readonly Deno: DenoGlobal;
   readonly process: {
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
   };
-  setImmediate(callback: () => void): unknown;
-  setTimeout(callback: () => void, milliseconds: number): Timer;
-  clearTimeout(timer: Timer): void;
 }
 
 const global: Global = globalThis as unknown as Global;
@@ -120,17 +115,17 @@ class SocketWatch implements Watch {
     this.#isOpen = false;
     this.#socket.destroy();
     const beat = this.#endPulse();
-    if (beat) global.setImmediate(beat);
+    if (beat) setImmediate(beat);
   }
 
   /** A turn of the bell's owner. Only a bell can be written to by its owner. */
   nextTurn(callback: () => void): void {
-    const now = performance.now();
-    if (now - this.#lastPulse < betweenPulses || this.#beat !== null || !this.#isOpen) {
-      global.setImmediate(callback);
+    const time = now();
+    if (time - this.#lastPulse < betweenPulses || this.#beat !== null || !this.#isOpen) {
+      setImmediate(callback);
       return;
     }
-    this.#lastPulse = now;
+    this.#lastPulse = time;
     this.#beat = callback;
     this.#socket.ref(); // as a pending immediate would keep the process alive
     this.#socket.write(pulse);
@@ -238,6 +233,9 @@ export const deno: Backend = {
     return state === "granted" ? global.Deno.env.get(name) : undefined;
   },
 
+  // With --watch and --watch-hmr it begins anew, and patches functions where they are.
+  replacesCode: false,
+
   mayLoad(): boolean {
     // For all paths: pointers need that. Asked once, before Deno asks about each path that is tried.
     return global.Deno.permissions.requestSync({ name: "ffi" }).state === "granted";
@@ -269,16 +267,13 @@ export const deno: Backend = {
     return new SocketWatch(fd, onReadable, onHangup);
   },
 
-  onExit(callback: () => void): void {
-    global.process.on("exit", callback);
+  showsOnlyItems(): boolean {
+    // V8 lists the keys of an array quickly.
+    return false;
   },
 
-  later(milliseconds: number, callback: () => void): () => void {
-    const timer = global.setTimeout(callback, milliseconds);
-    // A number in older versions.
-    if (typeof timer === "number") global.Deno.unrefTimer(timer);
-    else timer.unref();
-    return () => global.clearTimeout(timer);
+  onExit(callback: () => void): void {
+    global.process.on("exit", callback);
   },
 
   // `AsyncLocalStorage.snapshot()` takes 600 ns for each run and makes garbage, half of what a call
@@ -306,6 +301,6 @@ export const deno: Backend = {
 
   nextTurn(callback: () => void, bell?: Watch | null): void {
     if (bell instanceof SocketWatch) bell.nextTurn(callback);
-    else global.setImmediate(callback);
+    else setImmediate(callback);
   },
 };

@@ -32,7 +32,22 @@ export function backend(): Backend {
  * library for this machine or it cannot be loaded; `INCOMPATIBLE` when it is of another version
  */
 export function native(): Native {
-  return library ??= load(backend());
+  return library ??= begin(load(backend()));
+}
+
+/**
+ * Set on the runtime's `process` object once a program of this thread has loaded the library: a second
+ * copy of the package finds it, and a program that was restarted within its process does not.
+ */
+const begun = Symbol.for("@tandem/ipc begun");
+
+/** Closes what an earlier program of this thread has left open. */
+function begin(native: Native): Native {
+  const { process } = globalThis as unknown as { process: { [begun]?: true } };
+  if (process[begun]) return native;
+  Object.defineProperty(process, begun, { value: true });
+  native.tandem_begin();
+  return native;
 }
 
 function chooseBackend(): Backend {

@@ -11,6 +11,7 @@
 /** The symbol table. CI compares its names with what the library exports. */
 export const symbols = {
   tandem_abi_version: { parameters: [], result: "u32" },
+  tandem_begin: { parameters: [], result: "void", cold: true },
   tandem_open: {
     parameters: [
       /* bytes */ "buffer",

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { laterForSure, now } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 
 /** Between two looks at who makes progress, while something waits. */
@@ -32,7 +33,7 @@ export class Assemblies {
   readonly #all: Set<Assembly> = new Set();
   #waiting: Waiting[] = [];
   #used = 0;
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  #cancelTimer: (() => void) | null = null;
 
   constructor(max: number) {
     this.max = max;
@@ -60,7 +61,7 @@ export class Assemblies {
     if (this.#mayGoOn(assembly)) return undefined;
     return new Promise((resolve, reject) => {
       this.#waiting.push({ assembly, deadline, resolve, reject });
-      this.#timer ??= setTimeout(() => this.#tick(), tickMilliseconds);
+      this.#cancelTimer ??= laterForSure(tickMilliseconds, () => this.#tick());
     });
   }
 
@@ -103,17 +104,17 @@ export class Assemblies {
   /** Takes out of the queue what `settles` says; without a queue there is no timer. */
   #settle(settles: (waiting: Waiting) => boolean): void {
     this.#waiting = this.#waiting.filter((waiting) => !settles(waiting));
-    if (this.#waiting.length > 0 || this.#timer === null) return;
-    clearTimeout(this.#timer);
-    this.#timer = null;
+    if (this.#waiting.length > 0 || this.#cancelTimer === null) return;
+    this.#cancelTimer();
+    this.#cancelTimer = null;
     for (const assembly of this.#all) assembly.forgiveSilence();
   }
 
   #tick(): void {
-    this.#timer = setTimeout(() => this.#tick(), tickMilliseconds);
-    const now = performance.now();
+    this.#cancelTimer = laterForSure(tickMilliseconds, () => this.#tick());
+    const time = now();
     this.#settle(({ deadline, reject }) => {
-      if (deadline > now) return false;
+      if (deadline > time) return false;
       reject(tooLate());
       return true;
     });

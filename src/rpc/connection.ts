@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { laterForSure, now, timerMax } from "../channel/runtime.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
@@ -108,13 +110,13 @@ export class Connection {
     options: CallOptions,
   ): Promise<unknown> {
     const { onCall } = this.#options;
-    const startedAt = performance.now();
+    const startedAt = now();
     const deadline = deadlineAfter(timeoutOf(options));
     const span = startClientSpan(this.#target, method, options.traceparent);
     let attempts = 0;
     const attempt = () => {
       attempts += 1;
-      const left = deadline - performance.now();
+      const left = deadline - now();
       const terms = deadline === Infinity ? options : { ...options, timeout: Math.max(0, left) };
       return new Promise<unknown>((resolve, reject) => {
         this.#start(method, args, terms, span, resolve, reject);
@@ -122,7 +124,7 @@ export class Connection {
     };
     const end = (outcome: string, error: unknown) => {
       span?.end(outcome, error);
-      const duration = performance.now() - startedAt;
+      const duration = now() - startedAt;
       tell(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
     };
     try {
@@ -169,7 +171,7 @@ export class Connection {
     } catch (error) {
       call.drop();
       // The channel was unlinked, and nothing was sent: it may be there again.
-      if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
+      if (codeOf(error) !== "NOT_FOUND") throw error;
       this.#hangUp(line);
       this.#sendLater(call);
     }
@@ -230,7 +232,7 @@ export class Connection {
   #sendLater(call: PendingCall): void {
     const { deadline, options } = call;
     this.#whenOpen(deadline, options.signal).then((line) => {
-      this.#send(line, call, Math.max(0, deadline - performance.now()));
+      this.#send(line, call, Math.max(0, deadline - now()));
     }).catch((error) => call.fail(error));
   }
 
@@ -242,13 +244,13 @@ export class Connection {
     opening.waiting += 1;
     const over = Promise.withResolvers<never>();
     // Longer than a timer can count is for ever here.
-    const left = Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1);
-    const timer = setTimeout(() => over.reject(this.#nobodyThere()), left);
-    const stopListening = signal && onAbort(signal, () => over.reject(signal.reason));
+    const left = Math.min(Math.max(0, deadline - now()), timerMax);
+    const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
+    const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
     try {
       return await Promise.race([opening.line, over.promise]);
     } finally {
-      clearTimeout(timer);
+      stopTimer();
       stopListening?.();
       opening.waiting -= 1;
       // Nobody wants it any more, and looking for it would keep the process.
@@ -323,9 +325,9 @@ function sendOptions(timeout: number, options: CallOptions): SendOptions | undef
 
 /** For records and spans. */
 function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
-  if (signal?.aborted && error === signal.reason) return "ABORTED";
+  if (signal?.aborted && error === reasonOf(signal)) return "ABORTED";
   // An error of a registered class was thrown by the method as well.
-  return error instanceof TandemError ? error.code : "REMOTE";
+  return codeOf(error) ?? "REMOTE";
 }
 
 /** A call that waits for its answer. */
@@ -359,7 +361,7 @@ class PendingCall implements AnswerReader {
     this.options = options;
     this.span = span;
     this.timeout = timeout;
-    this.startedAt = timeout === Infinity ? 0 : performance.now();
+    this.startedAt = timeout === Infinity ? 0 : now();
     this.resolve = resolve;
     this.reject = reject;
     this.endpoint = null;
@@ -446,7 +448,7 @@ class PendingCall implements AnswerReader {
   #fetch(reading: Reading): void {
     const endpoint = this.endpoint!;
     const announcement = readAnnouncement(reading);
-    const left = this.deadline - performance.now();
+    const left = this.deadline - now();
     const options = sendOptions(Math.max(0, left), this.options) ?? {};
     endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(tree, true, blobs),

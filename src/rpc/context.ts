@@ -90,11 +90,6 @@ export function runInContext<T>(context: CallContext, body: () => T): T {
   return storage!.run(context, body);
 }
 
-export function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null &&
-    typeof (value as { then?: unknown }).then === "function";
-}
-
 /**
  * The call that the running method works on, also after it has awaited something, and in the body of
  * a generator.

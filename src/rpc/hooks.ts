@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isThenable, report } from "../channel/guard.ts";
+
 /** A call that has ended, as `onCall` is told of it. */
 export interface CallRecord {
   /** Whether this process has called or was called. */
@@ -25,15 +27,23 @@ export interface CallRecord {
   readonly attempts: number;
 }
 
-/** Tells a hook, which is nobody's business when it throws. */
-export function tell(hook: ((call: CallRecord) => void) | undefined, call: CallRecord): void {
+/** What `onCall` is. */
+export type CallHook = (call: CallRecord) => unknown;
+
+/**
+ * Tells a hook. What it throws, or rejects with, has no caller: it is reported on the console, and the
+ * call goes on. Never throws.
+ */
+export function tell(hook: CallHook | undefined, call: CallRecord): void {
   if (!hook) return;
   try {
-    hook(call);
+    const told = hook(call);
+    if (isThenable(told)) Promise.resolve(told).then(undefined, (error) => blame(hook, error));
   } catch (error) {
-    // As from an event handler: not lost, and not in the way of the call.
-    queueMicrotask(() => {
-      throw error;
-    });
+    blame(hook, error);
   }
+}
+
+function blame(hook: CallHook, error: unknown): void {
+  report(hook, "onCall", error);
 }

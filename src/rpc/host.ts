@@ -8,10 +8,12 @@
  *
  * @module
  */
+import { isTandemError, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import type { Server } from "../channel/server.ts";
 import { type PrivateChannel, servePrivate } from "../channel/private.ts";
 import type { ChannelHandle } from "../channel/handle.ts";
+import { now } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import { type Encoder, UserCodeError } from "./codec/encoder.ts";
@@ -74,16 +76,16 @@ export class Host {
   /** Nobody can fetch anything here any more, and another host has to take its place. */
   get isLost(): boolean {
     if (this.#isLost || this.#isClosed) return this.#isLost;
-    const now = performance.now();
-    if (now - this.#lookedAt < lookInterval) return false;
-    this.#lookedAt = now;
+    const time = now();
+    if (time - this.#lookedAt < lookInterval) return false;
+    this.#lookedAt = time;
     // Where others do not find its server, they take this process for dead.
     if (this.#server.stats().servers === 0) this.#lose();
     return this.#isLost;
   }
 
   addStream(stream: OutStream, claim: Claim): number {
-    return this.#add({ stream, parts: null, claim, addedAt: performance.now(), lease: null });
+    return this.#add({ stream, parts: null, claim, addedAt: now(), lease: null });
   }
 
   addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number {
@@ -91,7 +93,7 @@ export class Host {
     const view = new DataView(lengths.buffer);
     blobs.forEach(({ byteLength }, index) => view.setUint32(index * 4, byteLength, true));
     const parts = [lengths, tree, ...blobs];
-    return this.#add({ stream: null, parts, claim, addedAt: performance.now(), lease: null });
+    return this.#add({ stream: null, parts, claim, addedAt: now(), lease: null });
   }
 
   #add(entry: Entry): number {
@@ -139,7 +141,7 @@ export class Host {
   }
 
   #dropUnclaimed(): void {
-    const limit = performance.now() - unclaimedMilliseconds;
+    const limit = now() - unclaimedMilliseconds;
     // In the order in which they were added.
     for (const [id, { claim, lease, addedAt }] of this.#entries) {
       if (addedAt > limit) break;
@@ -159,7 +161,7 @@ export class Host {
     }
   }
 
-  /** Never throws. */
+  /** Never throws: what ends this wait ends the host. */
   #handle(request: ServerRequest): void {
     try {
       const { reads } = this.#endpoint;
@@ -281,11 +283,27 @@ export class Host {
       const result = await stream.step(step, value.length > 0, value[0]);
       if (result.done) this.#forget(id);
       const kind = result.done ? Kind.returned : Kind.yielded;
-      this.#reply(request, kind, (encoder) => encoder.result(result.value));
+      const item = result.value;
+      const failed = this.#reply(request, kind, (encoder) => encoder.result(item));
+      if (failed === undefined) return;
+      // A getter of an item that throws is as good as the generator.
+      if (failed instanceof UserCodeError) this.#throw(request, failed.thrown);
+      else this.#refuse(request, failed);
     } catch (error) {
       this.#forget(id);
-      this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
+      this.#throw(request, error);
     }
+  }
+
+  /** Never throws. */
+  #throw(request: ServerRequest, error: unknown): void {
+    let failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
+    if (failed !== undefined && !isTandemError(failed)) {
+      // What was thrown cannot be looked at; that is all there is to tell.
+      const shown = new Error(textOf(error));
+      failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(shown));
+    }
+    if (failed !== undefined) this.#refuse(request, failed);
   }
 
   /** It has ended by itself. */
@@ -295,8 +313,9 @@ export class Host {
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
   }
 
-  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): void {
-    if (this.#isClosed) return;
+  /** Undefined: it has been sent, or nobody waits for it. */
+  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): unknown {
+    if (this.#isClosed) return undefined;
     const writes = this.#endpoint.writes("receiver");
     try {
       const isHeard = withMessage(
@@ -308,11 +327,10 @@ export class Host {
         (encoder) => replyMessage(request, encoder),
       );
       if (!isHeard) writes.drop(nobodyWaits());
+      return undefined;
     } catch (error) {
       writes.drop(nobodyWaits());
-      if (!(error instanceof UserCodeError)) return this.#refuse(request, error);
-      // A getter of what was yielded has thrown.
-      this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error.thrown));
+      return error ?? new Error("Nothing was thrown");
     }
   }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { Peer } from "./peer.ts";
 import { Step } from "./out_stream.ts";
 
@@ -97,7 +97,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
       return result;
     } catch (error) {
       // What was not serialisable has not left; the stream goes on.
-      if (error instanceof TandemError && error.code === "NOT_SERIALIZABLE" && hasValue) {
+      if (codeOf(error) === "NOT_SERIALIZABLE" && hasValue) {
         throw error;
       }
       // Nobody knows how far the other side has come.

@@ -30,14 +30,21 @@ export function isRaw(method: object): boolean {
 /** The name of the method of an interface that is a bare function. */
 export const bareName = "";
 
+/**
+ * What is called on any value by who only wants to look at it: `await`, `JSON.stringify` and so
+ * loggers, printers of values, and the matchers of test runners. The types say the same: `RemoteMethods`.
+ */
+const lookedFor: ReadonlySet<string> = new Set(["then", "toJSON", "inspect", "asymmetricMatch"]);
+
 /** Whether a method may have that name. */
 export function canBeOffered(name: string): boolean {
-  return !(name in Object.prototype) && name !== "then";
+  return !(name in Object.prototype) && !lookedFor.has(name);
 }
 
 /**
  * The methods of an object: its own and those of its classes, down to where `Object.prototype` begins.
- * Nothing else can be called from outside. Getters are not run.
+ * Nothing else can be called from outside: a method of a name that cannot be offered is left out, since
+ * classes have `toJSON` for purposes of their own. Getters are not run.
  *
  * @throws {TypeError} for what has no methods
  */

@@ -40,7 +40,10 @@ export interface EndOptions {
    * @default {16777216}
    */
   maxTreeBytes?: number;
-  /** Told of every call when it has ended, for logs and metrics. */
+  /**
+   * Told of every call when it has ended, for logs and metrics. What it throws, or rejects with, is
+   * written to the console, each error once, and changes nothing about the call.
+   */
   onCall?: (call: CallRecord) => void;
 }
 
@@ -52,6 +55,16 @@ export interface ServiceOptions extends ChannelOptions, EndOptions {
    * @default the channel's `slots`
    */
   concurrency?: number;
+}
+
+/** Options of {@linkcode Service.close}. */
+export interface CloseOptions {
+  /**
+   * How long calls in progress may take to end, in milliseconds.
+   *
+   * @default {Infinity}
+   */
+  timeout?: number;
 }
 
 /** When a call that failed is tried again. */

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
-import { later } from "../channel/runtime.ts";
+import { later, now } from "../channel/runtime.ts";
 import { TandemError } from "../errors.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
 import { corrupt } from "./codec/decoder.ts";
@@ -122,12 +123,12 @@ export class Peer {
 
   /** One timer for both, which does not keep the process alive. */
   #restWhenIdle(): void {
-    this.#lastUse = performance.now();
+    this.#lastUse = now();
     if (this.#cancelIdle || this.#isDead) return;
     const look = (): void => {
       this.#cancelIdle = null;
       if (this.#uses > 0 || this.#isDead) return;
-      const idle = performance.now() - this.#lastUse;
+      const idle = now() - this.#lastUse;
       // Not to the millisecond: timers are not that exact either.
       if (idle > idleMilliseconds - 1) return this.close();
       if (idle > leaseMilliseconds - 1) this.#giveUpLease();
@@ -234,11 +235,11 @@ export class Peer {
     }
     const assembly = assemblies.begin();
     const terms: Terms = {
-      deadline: performance.now() + timeout,
+      deadline: now() + timeout,
       assembly,
     };
-    if (signal?.aborted) assembly.end(signal.reason);
-    const stopListening = signal && onAbort(signal, () => assembly.end(signal.reason));
+    if (signal?.aborted) assembly.end(reasonOf(signal));
+    const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
     let left = totalBytes;
     const take = async (index: number, length: number) => {
       left -= length;
@@ -315,7 +316,7 @@ export class Peer {
         encoder.unsigned(index);
         encoder.unsigned(offset);
       };
-      const timeout = Math.max(0, deadline - performance.now());
+      const timeout = Math.max(0, deadline - now());
       const { signal } = assembly;
       this.#send(Kind.part, write, { timeout, signal }, reader, false);
       assembly.asked();
@@ -324,7 +325,7 @@ export class Peer {
 
   /** What ended a request to the host, in words that fit. */
   explain(error: unknown): unknown {
-    const { code } = error instanceof TandemError ? error : { code: "" };
+    const code = codeOf(error);
     if (code === "CLOSED" && this.#isDead && !this.#endpoint.isClosed) return hostDied();
     return code === "SERVER_DIED" || code === "NOT_FOUND" ? hostDied() : error;
   }

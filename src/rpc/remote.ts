@@ -11,6 +11,7 @@ import type { Remote } from "./types.ts";
 
 /** What is behind a remote. */
 interface Behind {
+  readonly target: string;
   readonly connection: Connection;
   readonly options: CallOptions;
 }
@@ -19,25 +20,56 @@ const behind: WeakMap<object, Behind> = new WeakMap();
 
 type RemoteFunction = (...args: unknown[]) => unknown;
 
+/**
+ * What a remote says to those who only want to look at it: never a call. The functions of
+ * `Object.prototype` are its own here, as of any object.
+ */
+function looksOf(target: string): PropertyDescriptorMap & Record<PropertyKey, { value?: unknown }> {
+  const text = `[Remote ${target}]`;
+  const say = () => text;
+  const { hasOwnProperty, isPrototypeOf, propertyIsEnumerable, valueOf } = Object.prototype;
+  const values: Record<PropertyKey, unknown> = {
+    toString: say,
+    toLocaleString: say,
+    valueOf,
+    hasOwnProperty,
+    isPrototypeOf,
+    propertyIsEnumerable,
+    [Symbol.toStringTag]: "Remote",
+    [Symbol.toPrimitive]: (hint: string) => hint === "number" ? NaN : text,
+    [Symbol.for("nodejs.util.inspect.custom")]: say,
+    [Symbol.for("Deno.customInspect")]: say,
+  };
+  const looks: Record<PropertyKey, PropertyDescriptor> = Object.create(null);
+  for (const name of Reflect.ownKeys(values)) {
+    looks[name] = { value: values[name], configurable: true };
+  }
+  return looks;
+}
+
 /** Makes the object that users see. */
-function makeRemote({ connection, options }: Behind, dispose: () => void): object {
+function makeRemote({ target, connection, options }: Behind, dispose: () => void): object {
   const methods: Map<string | symbol, RemoteFunction> = new Map();
   methods.set(Symbol.dispose, dispose);
   // deno-lint-ignore require-await -- as the interface wants it
   methods.set(Symbol.asyncDispose, async () => dispose());
+  const looks = looksOf(target);
   const method = (name: string): RemoteFunction => {
     const call: RemoteFunction = (...args) => connection.call(name, args, options);
     methods.set(name, call);
     return call;
   };
   // A function, since the interface may be one.
-  const remote = new Proxy((): void => {}, {
+  // Printers look at what is behind a Proxy.
+  const remote = new Proxy(Object.defineProperties((): void => {}, looks), {
     get: (_, name) => {
       const known = methods.get(name);
       if (known) return known;
-      return typeof name === "string" && canBeOffered(name) ? method(name) : undefined;
+      if (typeof name === "string" && canBeOffered(name)) return method(name);
+      return looks[name]?.value;
     },
-    has: (_, name) => methods.has(name) || (typeof name === "string" && canBeOffered(name)),
+    has: (_, name) =>
+      methods.has(name) || name in looks || (typeof name === "string" && canBeOffered(name)),
     apply: (_, __, args: unknown[]) => connection.call(bareName, args, options),
     ownKeys: () => [],
     getOwnPropertyDescriptor: () => undefined,
@@ -46,13 +78,16 @@ function makeRemote({ connection, options }: Behind, dispose: () => void): objec
     deleteProperty: () => false,
     setPrototypeOf: () => false,
   });
-  behind.set(remote, { connection, options });
+  behind.set(remote, { target, connection, options });
   return remote;
 }
 
 /**
  * A remote interface: every method of it is a call to a service of that target, which
  * {@linkcode serve} has started in any process, in either runtime.
+ *
+ * To print it, to await it, or to put it into JSON is harmless: it is `[Remote target]` as text and
+ * left out of JSON. `using`, or `remote[Symbol.dispose]()`, closes it; `remote.close()` would be a call.
  *
  * It is lazy: the channel is opened by the first call, which waits for it as long as its time-out
  * allows, and again after somebody has unlinked it and made it anew. An open connection does not keep
@@ -99,7 +134,7 @@ export function connect<Api extends object>(
   }
   const connection = new Connection(target, options);
   checkCallOptions(options);
-  return makeRemote({ connection, options }, () => connection.close()) as Remote<Api>;
+  return makeRemote({ target, connection, options }, () => connection.close()) as Remote<Api>;
 }
 
 /**
@@ -139,5 +174,5 @@ export function withOptions<R extends Disposable>(remote: R, options: CallOption
   }
   checkCallOptions(options);
   const merged = { ...found.options, ...options };
-  return makeRemote({ connection: found.connection, options: merged }, () => {}) as unknown as R;
+  return makeRemote({ ...found, options: merged }, () => {}) as unknown as R;
 }

@@ -3,7 +3,9 @@
  *
  * @module
  */
+import { codeOf, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
+import { failWith } from "../channel/serve.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
 import type { Decoder, Thrown } from "./codec/decoder.ts";
 import { corrupt } from "./codec/decoder.ts";
@@ -36,18 +38,15 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "NOT_FOUND",
 ]);
 
-function codeOf(error: unknown): string {
-  return error instanceof TandemError && refusalCodes.has(error.code) ? error.code : "CORRUPT";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function refusalCode(error: unknown): string {
+  const code = codeOf(error);
+  return code !== undefined && refusalCodes.has(code) ? code : "CORRUPT";
 }
 
 /** Writes a refusal: code, message, and what else there is to say. */
 function writeRefusal(encoder: Encoder, error: unknown): void {
-  encoder.text(codeOf(error));
-  encoder.text(messageOf(error));
+  encoder.text(refusalCode(error));
+  encoder.text(textOf(error));
   const issues = error instanceof Error ? (error as { issues?: unknown }).issues : undefined;
   encoder.value(Array.isArray(issues) ? issues : null);
 }
@@ -57,9 +56,9 @@ const shortMessageLength = 80;
 
 /** Writes a refusal for which there is always room, also when all memory is taken. */
 function writeShortRefusal(encoder: Encoder, error: unknown): void {
-  encoder.text(codeOf(error));
+  encoder.text(refusalCode(error));
   // Of one byte each.
-  const text = messageOf(error).slice(0, shortMessageLength).replace(/[^\x20-\x7e]/g, "?");
+  const text = textOf(error).slice(0, shortMessageLength).replace(/[^\x20-\x7e]/g, "?");
   encoder.text(text);
   encoder.value(null);
 }
@@ -86,11 +85,7 @@ export function refuse(
       // The next form is shorter.
     }
   }
-  try {
-    request.fail(error);
-  } catch {
-    // The server is closed, which ends its requests.
-  }
+  failWith(request, error);
 }
 
 /** Reads a refusal. */

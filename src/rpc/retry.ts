@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../channel/call_waits.ts";
-import { TandemError } from "../errors.ts";
+import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { codeOf } from "../channel/guard.ts";
+import { laterForSure, now } from "../channel/runtime.ts";
 import type { RetryOptions } from "./options.ts";
 
 /** What may go away by itself; a method that has thrown would throw again. */
@@ -29,14 +30,14 @@ export async function retried<T>(
     try {
       return await attempt();
     } catch (error) {
-      const isPassing = error instanceof TandemError && passing.has(error.code);
+      const isPassing = passing.has(codeOf(error) ?? "");
       if (!isPassing || count >= attempts || signal?.aborted) throw error;
       const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
       // Those that failed together shall not come back together.
       const pause = longest * (0.5 + Math.random() / 2);
-      if (performance.now() + pause >= deadline) throw error;
+      if (now() + pause >= deadline) throw error;
       await wait(pause, signal);
-      if (signal?.aborted) throw signal.reason;
+      if (signal?.aborted) throw reasonOf(signal);
     }
   }
 }
@@ -44,11 +45,11 @@ export async function retried<T>(
 function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
-      clearTimeout(timer);
+      cancel();
       stopListening?.();
       resolve();
     };
-    const timer = setTimeout(done, milliseconds);
+    const cancel = laterForSure(milliseconds, done);
     const stopListening = signal && onAbort(signal, done);
   });
 }

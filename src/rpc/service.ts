@@ -3,18 +3,19 @@
  *
  * @module
  */
+import { codeOf, isTandemError, isThenable, textOf } from "../channel/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
-import { captureContext, later } from "../channel/runtime.ts";
+import { captureContext, later, laterForSure, now, timerMax } from "../channel/runtime.ts";
 import { Gate, type Place } from "../channel/serve.ts";
-import { Server } from "../channel/server.ts";
+import { replacedGrace, Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
-import { onAbort } from "../channel/call_waits.ts";
-import { checkWhole } from "../channel/options.ts";
+import { onAbort } from "../channel/on_abort.ts";
+import { checkTimeout, checkWhole } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import { type Encoder, UserCodeError } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
-import { isPromise, prepareContexts, RequestContext, runInContext } from "./context.ts";
+import { prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
@@ -31,7 +32,13 @@ import {
   readParcel,
   withMessage,
 } from "./message.ts";
-import { channelOptions, checkEndOptions, type Limits, type ServiceOptions } from "./options.ts";
+import {
+  channelOptions,
+  checkEndOptions,
+  type CloseOptions,
+  type Limits,
+  type ServiceOptions,
+} from "./options.ts";
 import { type Announcement, type Parcel, readAnnouncement } from "./peer.ts";
 import { refuse, replyMessage } from "./replies.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
@@ -104,6 +111,7 @@ export class Service implements AsyncDisposable {
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(server, errorClasses, limits, "readable");
     prepareContexts();
+    server.onReplaced = () => void this.close({ timeout: replacedGrace });
     this.finished = this.#run();
     // Who asks is told; nobody has to.
     this.finished.catch(() => {});
@@ -135,15 +143,49 @@ export class Service implements AsyncDisposable {
 
   /**
    * Takes no further calls, lets those in progress end, ends the streams that clients still read, and
-   * leaves the channel. Twice is fine.
+   * leaves the channel. Twice is fine, also with another `timeout`.
+   *
+   * @example A method that hangs does not keep the service open
+   * ```ts
+   * import { connect, serve, TandemError } from "@tandem/ipc";
+   * import { assertEquals, assertRejects } from "@std/assert";
+   *
+   * const api = { hang: (): Promise<void> => new Promise(() => {}), ping: () => "pong" };
+   * const service = serve("hanging", api);
+   * using remote = connect<typeof api>("hanging", { timeout: 5_000 });
+   * const hanging = assertRejects(() => remote.hang(), TandemError);
+   * assertEquals(await remote.ping(), "pong");
+   *
+   * service.unlink();
+   * await service.close({ timeout: 10 });
+   * await hanging;
+   * ```
+   *
+   * @param options `timeout`: how long calls in progress may take to end, in milliseconds; default:
+   * Infinity. What is left then ends `SERVER_DIED` for its caller, as if this process had died, or goes to
+   * another service if its method may run again; the signals of its handlers abort
+   * @throws {TypeError} {RangeError} for a negative or NaN `timeout`
    */
-  async close(): Promise<void> {
+  async close(options: CloseOptions = {}): Promise<void> {
+    const timeout = checkTimeout(options.timeout ?? Infinity, "timeout");
     this.#stopping.abort();
-    const timer = setTimeout(() => {
+    // NaN is for ever.
+    const cancelEnd = Number.isNaN(timeout)
+      ? () => {}
+      : laterForSure(Math.min(timeout, timerMax), () => this.#end());
+    const cancelTimer = laterForSure(fetchGrace, () => {
       for (const fetching of this.#fetches) fetching.abort(givenUp);
-    }, fetchGrace);
+    });
     await this.finished.catch(() => {});
-    clearTimeout(timer);
+    cancelTimer();
+    cancelEnd();
+  }
+
+  /** Leaves the channel, whatever is in progress. */
+  #end(): void {
+    this.#endpoint.close();
+    this.#server.close();
+    this.#gate.wake();
   }
 
   /** Does what {@linkcode close} does. */
@@ -159,8 +201,7 @@ export class Service implements AsyncDisposable {
     try {
       await this.#server.serveThrough(this.#gate, take, this.#stopping.signal);
     } finally {
-      this.#endpoint.close();
-      this.#server.close();
+      this.#end();
     }
   }
 
@@ -271,12 +312,12 @@ export class Service implements AsyncDisposable {
   #call(request: ServerRequest, { method, args, context }: Called, place: Place | null): void {
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
-    const body = (): unknown => method.call.apply(method.self, args);
+    const body = (): unknown => Reflect.apply(method.call, method.self, args);
     const start = (): unknown => runInContext(context, body);
     let result: unknown;
     try {
       result = record ? record.run(start) : start();
-      if (isPromise(result)) {
+      if (isThenable(result)) {
         return void this.#finish(request, context, result, record, place ?? this.#gate.enter());
       }
     } catch (error) {
@@ -312,7 +353,7 @@ export class Service implements AsyncDisposable {
     record: Recorder | undefined,
   ): void {
     const error = this.#reply(request, context, Kind.value, (encoder) => encoder.result(result));
-    // A getter of the result has thrown, which is a failure of the method.
+    // A getter of the result that throws is as good as the method.
     if (error instanceof UserCodeError) return this.#throw(request, context, error.thrown, record);
     if (error !== undefined) this.#refuse(request, error);
     record?.end(error);
@@ -325,10 +366,15 @@ export class Service implements AsyncDisposable {
     record: Recorder | undefined,
   ): void {
     // What was refused on purpose, by a schema for one, is no failure of the method.
-    const isRefusal = error instanceof TandemError && error.code === "INVALID_ARGUMENTS";
+    const isRefusal = codeOf(error) === "INVALID_ARGUMENTS";
     if (isRefusal) this.#refuse(request, error);
     else {
-      const failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(error));
+      let failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(error));
+      if (failed !== undefined && !isTandemError(failed)) {
+        // What was thrown cannot be looked at; that is all there is to tell.
+        const shown = new Error(textOf(error));
+        failed = this.#reply(request, context, Kind.thrown, (encoder) => encoder.thrown(shown));
+      }
       if (failed !== undefined) this.#refuse(request, failed);
     }
     record?.end(error ?? new Error("The method threw nothing"));
@@ -394,7 +440,7 @@ class LentTerms implements StreamTerms {
 class Recorder {
   readonly #hook: ((call: CallRecord) => void) | undefined;
   readonly #context: RequestContext;
-  readonly #startedAt = performance.now();
+  readonly #startedAt = now();
   readonly #span: Span | undefined;
 
   constructor(hook: ((call: CallRecord) => void) | undefined, context: RequestContext) {
@@ -408,24 +454,12 @@ class Recorder {
     return this.#span ? this.#span.run(body) : body();
   }
 
-  /** Never throws: what a tracer does is its own business. */
+  /** Never throws: neither does a span, nor what tells the hook. */
   end(error: unknown): void {
-    try {
-      this.#end(error);
-    } catch {
-      // The call has ended as it has.
-    }
-  }
-
-  #end(error: unknown): void {
-    const outcome = error === undefined
-      ? "ok"
-      : error instanceof TandemError
-      ? error.code
-      : "REMOTE";
+    const outcome = error === undefined ? "ok" : codeOf(error) ?? "REMOTE";
     this.#span?.end(outcome, error);
     const startedAt = this.#startedAt;
-    const duration = performance.now() - startedAt;
+    const duration = now() - startedAt;
     const { method, deliveries: attempts } = this.#context;
     tell(this.#hook, { side: "service", method, outcome, error, startedAt, duration, attempts });
   }
@@ -440,13 +474,19 @@ function textOrNone(value: unknown): string | undefined {
  * may be on one channel; each call goes to exactly one of them.
  *
  * Offered are the object's own methods and those of its classes, nothing of `Object.prototype`, no
- * symbols, no `then`, and no getters. A bare function is an interface of its own. Arguments and
- * results are everything that `structuredClone` takes, except functions, nested up to 1,000 deep; of a
- * view only the bytes that it shows are sent. What cannot be sent, such as a Promise, a Proxy, a `URL`
- * or a `Temporal` value, is refused by name and path (`NOT_SERIALIZABLE`); what a getter throws while a
- * result is read reaches the caller as `REMOTE`. Generators, async generators, other async iterables and `ReadableStream`s are
+ * symbols, no getters, and nothing called `then`, `toJSON`, `inspect` or `asymmetricMatch`, which
+ * `await`, `JSON.stringify`, printers and matchers look for: such methods are left out. A bare function
+ * is an interface of its own. Arguments and results are everything that `structuredClone` takes, except
+ * functions, nested up to 1,000 deep; of a view only the bytes that it shows are sent. What cannot be
+ * sent, such as a Promise, a Proxy, a `URL` or a `Temporal` value, is refused by name and path
+ * (`NOT_SERIALIZABLE`); what a getter throws while a result is read reaches the caller as `REMOTE`.
+ * Generators, async generators, other async iterables and `ReadableStream`s are
  * streams, as results and as arguments: each item is made when the other side asks for it. An argument
  * that is a stream ends with its call, or with the stream that the call returns.
+ *
+ * Where a runtime replaces code in the running process (`deno run --watch`, `--watch-hmr`, `bun --hot`),
+ * the services of the code before are closed when the new code serves the same target, and in Deno
+ * when it first uses this package; their calls in progress have a second to end in Bun.
  *
  * @example
  * ```ts

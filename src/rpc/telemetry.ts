@@ -8,6 +8,8 @@
  * @module
  */
 
+import { report } from "../channel/guard.ts";
+
 /** A span of this call. */
 export interface Span {
   readonly traceparent: string;
@@ -63,9 +65,13 @@ function api(): Api | undefined {
   return (globalThis as { [apiKey]?: Api })[apiKey];
 }
 
-/** Whether somebody records spans. */
+/** Whether somebody records spans. Never throws. */
 export function hasTelemetry(): boolean {
-  return api()?.trace !== undefined;
+  try {
+    return api()?.trace !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** What contexts are where nobody manages them. */
@@ -142,59 +148,109 @@ class RemoteSpan implements ApiSpan {
   end(): void {}
 }
 
-/** Begins the span of a call that this process makes; undefined: nobody records. */
+/**
+ * Begins the span of a call that this process makes; undefined: nobody records, or the tracer fails.
+ * Never throws.
+ */
 export function startClientSpan(
   target: string,
   method: string,
   traceparent: string | undefined,
 ): Span | undefined {
-  const found = api();
-  if (!found?.trace) return undefined;
-  const active = found.context?.active() ?? noContext;
-  const parent = traceparent === undefined ? active : withRemote(active, traceparent, undefined);
-  return startSpan(found, "client", parent, method, { "server.address": target });
+  return startSpan("client", method, traceparent, undefined, { "server.address": target });
 }
 
-/** Begins the span of a call that this process works on; undefined: nobody records. */
+/**
+ * Begins the span of a call that this process works on; undefined: nobody records, or the tracer fails.
+ * Never throws.
+ */
 export function startServiceSpan(
   method: string,
   traceparent: string | undefined,
   tracestate: string | undefined,
 ): Span | undefined {
-  const found = api();
-  if (!found?.trace) return undefined;
-  const active = found.context?.active() ?? noContext;
-  const parent = traceparent === undefined ? active : withRemote(active, traceparent, tracestate);
-  return startSpan(found, "service", parent, method, {});
+  return startSpan("service", method, traceparent, tracestate, {});
 }
 
 function startSpan(
-  found: Api,
   side: "client" | "service",
-  parent: Context,
   method: string,
+  traceparent: string | undefined,
+  tracestate: string | undefined,
   attributes: Record<string, string>,
-): Span {
-  const name = method === "" ? "(function)" : method;
-  const span = found.trace!.getTracer("@tandem/ipc").startSpan(name, {
-    kind: spanKinds[side],
-    attributes: { "rpc.system": "tandem", "rpc.method": name, ...attributes },
-  }, parent);
-  const context = parent.setValue(spanKey, span);
-  const { traceId, spanId, traceFlags, traceState } = span.spanContext();
-  return {
-    traceparent: `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`,
-    tracestate: traceState?.serialize(),
-    end: (outcome, error) => {
-      if (outcome !== "ok") {
-        span.setAttribute("error.type", outcome);
-        if (error !== undefined) span.recordException(error);
-        span.setStatus({ code: statusError, message: outcome });
+): Span | undefined {
+  return attempt(() => {
+    const found = api();
+    if (!found?.trace) return undefined;
+    const active = found.context?.active() ?? noContext;
+    const parent = traceparent === undefined ? active : withRemote(active, traceparent, tracestate);
+    return new RecordedSpan(found, side, parent, method, attributes);
+  });
+}
+
+/** A tracer is code of the user: what it throws is reported once, and the call goes on without it. */
+function attempt<T>(body: () => T): T | undefined {
+  try {
+    return body();
+  } catch (error) {
+    report(RecordedSpan, "the OpenTelemetry tracer", error);
+    return undefined;
+  }
+}
+
+/** A span of a tracer that may fail at each step. */
+class RecordedSpan implements Span {
+  readonly traceparent: string;
+  readonly tracestate: string | undefined;
+  readonly #found: Api;
+  readonly #span: ApiSpan;
+  readonly #context: Context;
+
+  constructor(
+    found: Api,
+    side: "client" | "service",
+    parent: Context,
+    method: string,
+    attributes: Record<string, string>,
+  ) {
+    const name = method === "" ? "(function)" : method;
+    this.#found = found;
+    this.#span = found.trace!.getTracer("@tandem/ipc").startSpan(name, {
+      kind: spanKinds[side],
+      attributes: { "rpc.system": "tandem", "rpc.method": name, ...attributes },
+    }, parent);
+    this.#context = parent.setValue(spanKey, this.#span);
+    const { traceId, spanId, traceFlags, traceState } = this.#span.spanContext();
+    this.traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
+    this.tracestate = traceState?.serialize();
+  }
+
+  end(outcome: string, error: unknown): void {
+    if (outcome !== "ok") {
+      attempt(() => this.#span.setAttribute("error.type", outcome));
+      if (error !== undefined) attempt(() => this.#span.recordException(error));
+      attempt(() => this.#span.setStatus({ code: statusError, message: outcome }));
+    }
+    attempt(() => this.#span.end());
+  }
+
+  /** Runs `body` exactly once, whatever the context manager does around it. */
+  run<T>(body: () => T): T {
+    let ended: { readonly value: T } | { readonly error: unknown } | null = null;
+    const once = (): void => {
+      if (ended) return;
+      try {
+        ended = { value: body() };
+      } catch (error) {
+        ended = { error };
       }
-      span.end();
-    },
-    run: (body) => found.context ? found.context.with(context, body) : body(),
-  };
+    };
+    attempt(() => this.#found.context?.with(this.#context, once));
+    if (!ended) once();
+    const result = ended! as { readonly value: T } | { readonly error: unknown };
+    if ("error" in result) throw result.error;
+    return result.value;
+  }
 }
 
 const traceparentForm = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;

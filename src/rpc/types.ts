@@ -30,12 +30,18 @@ export type RemoteMethod<M> = M extends (...args: infer A) => infer R
 
 /**
  * The methods of an interface, from far away. What every object has is never a method, nor is what
- * would make a remote look like a promise.
+ * `await`, `JSON.stringify`, printers and matchers look for: `then`, `toJSON`, `inspect` and
+ * `asymmetricMatch`.
  */
 export type RemoteMethods<Api> = {
   readonly [
-    K in keyof Api as K extends string
-      ? K extends keyof typeof Object.prototype | "constructor" | "then" ? never
+    K in keyof Api as K extends string ? K extends
+        | keyof typeof Object.prototype
+        | "constructor"
+        | "then"
+        | "toJSON"
+        | "inspect"
+        | "asymmetricMatch" ? never
         // deno-lint-ignore no-explicit-any -- a function of whatever type
       : NonNullable<Api[K]> extends (...args: any[]) => any ? K
       : never

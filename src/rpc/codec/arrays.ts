@@ -3,11 +3,11 @@
  *
  * @module
  */
-import { inspect } from "node:util";
+import { backend } from "../../ffi/load.ts";
 
 /** Arrays from this length on are looked at as a whole; shorter ones gain nothing. */
 export const longArrayMin = 64;
-/** Arrays from this length on are not asked for their keys, which JavaScriptCore takes 0.5 µs each for. */
+/** Arrays from this length on are not asked for their keys if the runtime knows a quicker way. */
 const keysMax = 2048;
 
 export type Numbers =
@@ -93,34 +93,6 @@ export function isDense(value: readonly unknown[]): boolean {
 
 /** Whether an array has no further properties than its `count` items. */
 export function hasOnlyItems(array: readonly unknown[], count: number): boolean {
-  if (array.length >= keysMax && showsOnlyItems(array)) return true;
+  if (array.length >= keysMax && backend().showsOnlyItems(array)) return true;
   return Object.keys(array).length === count;
-}
-
-const inspection = {
-  maxArrayLength: 0,
-  depth: 0,
-  breakLength: Infinity,
-  compact: true,
-  customInspect: false,
-  showHidden: false,
-  showProxy: false,
-  getters: false,
-  sorted: false,
-  colors: false,
-  numericSeparator: false,
-};
-
-/**
- * The language can only list all keys of an array. The runtimes can list those that are no items, and
- * use that to show an array of which no item is wanted: further properties would stand at its end.
- * False: there may be some.
- */
-function showsOnlyItems(array: readonly unknown[]): boolean {
-  try {
-    return inspect(array, inspection).endsWith(`[ ... ${array.length} more items ]`);
-  } catch {
-    // It asks for the name of the class, which may be a getter of the user.
-    return false;
-  }
 }

@@ -9,10 +9,8 @@
  *
  * @module
  */
+import { now } from "../../channel/runtime.ts";
 import { TandemError } from "../../errors.ts";
-
-// Captured: a program may replace the clock, as tests with fake timers do.
-const now: () => number = performance.now.bind(performance);
 
 /** Collections up to this size are not watched: even if all keys collide, each costs little. */
 export const unwatchedMax = 256;

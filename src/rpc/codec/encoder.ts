@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { types } from "node:util";
+// Not of `node:util`, which takes both runtimes several milliseconds to load.
+import * as types from "node:util/types";
 import { TandemError } from "../../errors.ts";
 import {
   byteLengthOf,

@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { types } from "node:util";
+// Not of `node:util`, which takes both runtimes several milliseconds to load.
+import * as types from "node:util/types";
 
 /** Objects of these are known by their slots; one that lacks them is no more than its properties. */
 const checkedClasses: ReadonlySet<string> = new Set([

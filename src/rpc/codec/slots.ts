@@ -4,7 +4,8 @@
  *
  * @module
  */
-import { types } from "node:util";
+// Not of `node:util`, which takes both runtimes several milliseconds to load.
+import * as types from "node:util/types";
 import { getterOf } from "../../channel/brands.ts";
 
 /** The value in a box such as `Object(1)`. */

@@ -1,0 +1,65 @@
+/**
+ * Timers, turns and the clock as they were when the package was imported. Tests replace those of the
+ * global object and move them by hand: calls of other processes would hang, and time-outs would never
+ * fire. Nothing else in the package uses the global ones.
+ *
+ * @module
+ */
+import { isClockFake, realLater, realNow } from "./bun_timers.ts";
+
+/** A number in older versions of Deno. */
+type Timer = number | { unref(): void };
+
+// The parts that are used, declared here so that the file type-checks under every compiler.
+interface Global {
+  setTimeout(callback: () => void, milliseconds: number): Timer;
+  clearTimeout(timer: Timer): void;
+  setInterval(callback: () => void, milliseconds: number): Timer;
+  clearInterval(timer: Timer): void;
+  setImmediate(callback: () => void): unknown;
+  queueMicrotask(callback: () => void): void;
+  readonly performance: { now(): number };
+  readonly Deno?: { unrefTimer(timer: number): void };
+}
+
+const global: Global = globalThis as unknown as Global;
+const { setTimeout, clearTimeout, setInterval, clearInterval } = global;
+const { performance, Deno } = global;
+const isBun = "Bun" in globalThis;
+
+const captured: () => number = performance.now.bind(performance);
+
+/** Milliseconds since the process began, as `performance.now()` has them. */
+export const now: () => number = isBun
+  ? () => isClockFake() ? realNow() ?? captured() : captured()
+  : captured;
+
+/** Runs `callback` in the next turn of the event loop. */
+export const setImmediate: (callback: () => void) => unknown = global.setImmediate;
+/** Runs `callback` when the running code has ended. */
+export const queueMicrotask: (callback: () => void) => void = global.queueMicrotask;
+
+/** Longer than a timer can count, in milliseconds. */
+export const timerMax: number = 2 ** 31 - 1;
+
+/** Runs `callback` after so many milliseconds; the process stays alive. Returns what cancels it. */
+export function laterForSure(milliseconds: number, callback: () => void): () => void {
+  if (isBun && isClockFake()) return realLater(milliseconds, callback);
+  const timer = setTimeout(callback, milliseconds);
+  return () => clearTimeout(timer);
+}
+
+/** As {@linkcode laterForSure}, if the process still lives: the timer does not keep it alive. */
+export function later(milliseconds: number, callback: () => void): () => void {
+  if (isBun && isClockFake()) return realLater(milliseconds, callback);
+  const timer = setTimeout(callback, milliseconds);
+  if (typeof timer === "number") Deno!.unrefTimer(timer);
+  else timer.unref();
+  return () => clearTimeout(timer);
+}
+
+/** Keeps the process alive until what is returned is called. */
+export function keepAlive(): () => void {
+  const timer = setInterval(() => {}, timerMax);
+  return () => clearInterval(timer);
+}
