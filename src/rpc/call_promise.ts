@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { forUsers, same } from "../channel/closing.ts";
 
 /**
  * A promise of the result; where the result is a stream, that stream as well, so that nobody has to
@@ -11,15 +12,15 @@
 export class CallPromise<T> extends Promise<T>
   implements AsyncGenerator<unknown, unknown, unknown> {
   next(...value: [] | [unknown]): Promise<IteratorResult<unknown, unknown>> {
-    return this.then((result) => streamOf(result).next(...value));
+    return forUsers(this.then((result) => streamOf(result).next(...value)), same);
   }
 
   return(value?: unknown): Promise<IteratorResult<unknown, unknown>> {
-    return this.then((result) => streamOf(result).return(value));
+    return forUsers(this.then((result) => streamOf(result).return(value)), same);
   }
 
   throw(error: unknown): Promise<IteratorResult<unknown, unknown>> {
-    return this.then((result) => streamOf(result).throw(error));
+    return forUsers(this.then((result) => streamOf(result).throw(error)), same);
   }
 
   [Symbol.asyncIterator](): this {

@@ -5,6 +5,7 @@
  */
 import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
 import { checkTimeout, checkWhole, describe } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
 import type { ErrorClass } from "./codec/error_classes.ts";
 import { treeBytesDefault } from "./codec/tree_budget.ts";
 import type { CallRecord } from "./hooks.ts";
@@ -110,6 +111,16 @@ const treeBytesMin = 2 ** 12;
 export interface Limits {
   readonly maxMessageBytes: number;
   readonly maxTreeBytes: number;
+}
+
+/** @throws {TandemError} `TOO_LARGE` for a message that is longer than this side allows */
+export function checkLength({ maxMessageBytes }: Limits, length: number, verb: string): void {
+  if (length <= maxMessageBytes) return;
+  throw new TandemError(
+    "TOO_LARGE",
+    `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${maxMessageBytes}; ` +
+      "raise it, or use a stream",
+  );
 }
 
 /** @throws {RangeError} {TypeError} for what cannot be */

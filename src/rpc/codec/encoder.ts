@@ -22,6 +22,14 @@ export interface EncodeHooks {
   addStream?(kind: StreamKind, stream: object): number;
 }
 
+/** Values that have been encoded, to be sent later, and perhaps more than once. Nobody else changes them. */
+export interface EncodedValues {
+  readonly tree: Uint8Array;
+  readonly blobs: readonly Bytes[];
+  /** For the budget; see `tree_budget.ts`. */
+  readonly objects: number;
+}
+
 /** What a stream is to be on the other side. */
 export type StreamKind = 0 | 1;
 export const generatorKind: StreamKind = 0;
@@ -81,12 +89,38 @@ export class Encoder {
 
   /** What the header and the values cost the receiver; see `tree_budget.ts`. */
   get treeCost(): number {
-    return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
+    return this.length + this.objects * objectBytes;
+  }
+
+  /** So many objects the values count as. */
+  get objects(): number {
+    return this.#met.length + this.#extraObjects;
   }
 
   /** @throws {TandemError} `TOO_LARGE` when the values cost more than they may */
   checkTree(): void {
     if (this.treeCost > this.#maxTreeBytes) throw treeTooLarge("send", this.#maxTreeBytes);
+  }
+
+  /** Copies what has been written behind `header` bytes, up to `end`. */
+  take(header: number, end: number): EncodedValues {
+    return {
+      tree: this.bytes.slice(header, end),
+      blobs: this.blobs.map((blob) => new Uint8Array(blob)),
+      objects: this.objects,
+    };
+  }
+
+  /** Writes values that were taken from an encoder, at the beginning of a message. */
+  resume({ tree, blobs, objects }: EncodedValues): void {
+    this.#reserve(tree.byteLength);
+    this.bytes.set(tree, this.length);
+    this.length += tree.byteLength;
+    for (const blob of blobs) {
+      this.blobs.push(blob);
+      this.blobBytes += blob.byteLength;
+    }
+    this.#extraObjects += objects;
   }
 
   /** Forgets the message and everything that it refers to. */
@@ -234,7 +268,10 @@ export class Encoder {
     if (Array.isArray(value)) return this.#array(value, depth);
     const prototype = Object.getPrototypeOf(value);
     if (prototype === Object.prototype || prototype === null) {
-      if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
+      if (Symbol.asyncIterator in value) {
+        if (isPromise(value)) throw this.#refusal(promiseReason);
+        return this.#stream(generatorKind, value);
+      }
       return this.#properties(value, Object.keys(value), depth);
     }
     if (ArrayBuffer.isView(value)) return this.#viewOf(value);
@@ -261,6 +298,8 @@ export class Encoder {
       this.text(value.source);
       return this.text(value.flags);
     }
+    // One that can be iterated as well, such as a call that is under way, is no stream.
+    if (isPromise(value)) throw this.#refusal(promiseReason);
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
     if (
@@ -530,6 +569,15 @@ function hasOnlyItems(value: readonly unknown[]): boolean {
   }
   // Without holes there are as many keys as items, unless there are further properties.
   return Object.keys(value).length === length;
+}
+
+const promiseReason = "it is a promise: await it first, and send what it resolves to";
+
+/** A promise of any realm; and what can be awaited and iterated, of which nobody knows what is meant. */
+function isPromise(value: object): boolean {
+  if (value instanceof Promise) return true;
+  if (Object.prototype.toString.call(value) === "[object Promise]") return true;
+  return Symbol.asyncIterator in value && typeof (value as { then?: unknown }).then === "function";
 }
 
 /** Null: it is none. */
