@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 3;
+pub const abi_version: u32 = 4;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{

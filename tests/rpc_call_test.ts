@@ -74,7 +74,7 @@ for (const runtime of runtimes) {
     for (const name of names) {
       const text = new TextEncoder().encode(name);
       const message = Uint8Array.of(
-        1,
+        2,
         1,
         0,
         0,

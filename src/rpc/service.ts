@@ -24,6 +24,7 @@ import {
   endReading,
   hasExtras,
   hasHost,
+  isRepeatable as isRepeatableFlag,
   Kind,
   type Reading,
   readInPlace,
@@ -31,9 +32,16 @@ import {
   readParcel,
   withMessage,
 } from "./message.ts";
-import { channelOptions, checkEndOptions, type Limits, type ServiceOptions } from "./options.ts";
+import {
+  channelOptions,
+  checkEndOptions,
+  checkIdempotent,
+  type Limits,
+  type ServiceOptions,
+} from "./options.ts";
 import { type Announcement, type Parcel, readAnnouncement } from "./peer.ts";
 import { refuse, replyMessage } from "./replies.ts";
+import { isRepeatable } from "./retry.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
 
 /**
@@ -53,6 +61,8 @@ interface Called {
   readonly method: Offered;
   readonly args: unknown[];
   readonly context: RequestContext;
+  /** It may be run again by another service when this one dies. */
+  readonly isRepeatable: boolean;
 }
 
 /**
@@ -83,6 +93,7 @@ export class Service implements AsyncDisposable {
   readonly #methods: ReadonlyMap<string, Offered>;
   readonly #version: string | undefined;
   readonly #onCall: ((call: CallRecord) => void) | undefined;
+  readonly #idempotent: boolean | readonly string[] | undefined;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
   /** Of the calls that are being fetched. */
@@ -101,6 +112,7 @@ export class Service implements AsyncDisposable {
     this.#methods = methods;
     this.#version = version;
     this.#onCall = onCall;
+    this.#idempotent = options.idempotent;
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(server, errorClasses, limits, "readable");
     prepareContexts();
@@ -203,7 +215,13 @@ export class Service implements AsyncDisposable {
     const context = new RequestContext(name, request, traceparent, tracestate);
     const terms = flags & hasHost ? new LentTerms(request) : undefined;
     this.#endpoint.reads.finish(reading, terms);
-    return { method, args, context };
+    const isDeclared = (flags & isRepeatableFlag) !== 0;
+    return {
+      method,
+      args,
+      context,
+      isRepeatable: isDeclared || isRepeatable(name, this.#idempotent),
+    };
   }
 
   #otherVersion(found: string): TandemError {
@@ -268,7 +286,13 @@ export class Service implements AsyncDisposable {
   }
 
   /** @param place that it has already, and which is left when it ends; null: it takes one if it needs one */
-  #call(request: ServerRequest, { method, args, context }: Called, place: Place | null): void {
+  #call(
+    request: ServerRequest,
+    { method, args, context, isRepeatable }: Called,
+    place: Place | null,
+  ): void {
+    // What has been begun twice may have been done twice.
+    if (!isRepeatable) request.lastDelivery();
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
     const body = (): unknown => method.call.apply(method.self, args);
@@ -478,6 +502,7 @@ export function serve<Api extends object>(
   options: ServiceOptions = {},
 ): Service {
   const limits = checkEndOptions(options);
+  checkIdempotent(options.idempotent);
   const methods = offeredMethods(api);
   const errorClasses = new ErrorClasses(options.errors);
   const { concurrency } = options;

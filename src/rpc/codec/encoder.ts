@@ -571,7 +571,7 @@ function hasOnlyItems(value: readonly unknown[]): boolean {
   return Object.keys(value).length === length;
 }
 
-const promiseReason = "it is a promise: await it first, and send what it resolves to";
+const promiseReason = "it is a Promise, perhaps of a call that is under way: await it first";
 
 /** A promise of any realm; and what can be awaited and iterated, of which nobody knows what is meant. */
 function isPromise(value: object): boolean {
