@@ -108,9 +108,10 @@ export class Connection {
     made.resolve = null;
     made.reject = null;
     if (needsMore) {
-      this.#callWithMore(method, args, options).then(resolve, (error) => {
-        rejectAs(promise, reject, error);
-      });
+      this.#callWithMore(method, args, options).then(
+        (result) => promise.settle(resolve, result),
+        (error) => rejectAs(promise, reject, error),
+      );
       return promise;
     }
     try {
@@ -212,44 +213,43 @@ export class Connection {
 
   #send(line: Line, call: PendingCall, timeout: number): void {
     try {
-      if (this.#write(line, call, timeout)) return;
+      this.#write(line, call, timeout);
     } catch (error) {
-      call.drop();
-      throw error;
+      // The channel was unlinked, and nothing was sent: it may be there again.
+      const message = call.writes?.withdrawn;
+      if (!message) {
+        call.drop();
+        throw error;
+      }
+      call.message = message;
+      this.#hangUp(line);
+      this.#sendLater(call);
     }
-    this.#hangUp(line);
-    this.#sendLater(call);
   }
 
-  /** False: the channel was unlinked, and nothing was sent; it may be there again. */
-  #write({ client, endpoint }: Line, call: PendingCall, timeout: number): boolean {
+  #write({ client, endpoint }: Line, call: PendingCall, timeout: number): void {
     const { method, args, options, span, message } = call;
     const extras = message ? null : this.#extras(options, span);
     const flags = message ? message.flags : callFlags(method, options, extras);
     const writes = endpoint.writes("call");
     call.begin(endpoint, writes);
-    return withMessage(
+    withMessage(
       writes,
       Kind.call,
       flags,
       client.maxRequestBytes,
-      (encoder) =>
-        message ? writes.resume(encoder, message) : writeCall(encoder, method, args, extras),
       (encoder) => {
-        // What was lent cannot be lent again.
-        const hasStreams = writes.hasStreams;
-        try {
-          sendMessage(client, encoder, sendOptions(timeout, options, hasStreams), call, false);
-          // Sent, it is told by `writes` what becomes of its streams.
-          call.message = null;
-          return true;
-        } catch (error) {
-          if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
-          call.message = writes.withdraw(encoder, flags);
-          return false;
-        }
+        if (message) writes.resume(encoder, message);
+        else writeCall(encoder, method, args, extras);
+      },
+      (encoder) => {
+        // What was lent cannot be lent to another service.
+        const terms = sendOptions(timeout, options, writes.hasStreams);
+        writes.send(encoder, flags, () => sendMessage(client, encoder, terms, call, false));
       },
     );
+    // Sent, it is told by `writes` what becomes of its streams.
+    call.message = null;
   }
 
   #extras({ traceparent }: CallOptions, span: Span | undefined): Extras | null {
@@ -431,7 +431,7 @@ class PendingCall implements AnswerReader {
   /** Its arguments, where they had to be encoded before it was sent. */
   message: EncodedMessage | null;
   /** What the caller has; null where something else waits for the outcome. */
-  promise: Promise<unknown> | null;
+  promise: CallPromise<unknown> | null;
   resolve: Resolve;
   reject: Reject;
 
@@ -495,7 +495,8 @@ class PendingCall implements AnswerReader {
       if (reading.kind === Kind.parcel) return this.#fetch(reading);
       const result = this.#result(reading);
       this.#finish(result);
-      this.resolve(result);
+      if (this.promise) this.promise.settle(this.resolve, result);
+      else this.resolve(result);
     } catch (error) {
       this.fail(error);
     } finally {

@@ -11,7 +11,7 @@
 import type { ChannelHandle } from "../channel/handle.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
-import type { TandemError } from "../errors.ts";
+import { TandemError } from "../errors.ts";
 import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
 import { type Encoder, readableKind, type StreamKind } from "./codec/encoder.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
@@ -146,6 +146,8 @@ export class Writes implements MessageHooks {
   /** Of a message that is too long for a slot. */
   #parcel: Parcel | null = null;
   #objects = 0;
+  /** The message, if it could not be sent since the channel is gone. */
+  withdrawn: EncodedMessage | null = null;
 
   constructor(endpoint: Endpoint, claim: Claim, call: CallContext | undefined) {
     this.#endpoint = endpoint;
@@ -182,6 +184,17 @@ export class Writes implements MessageHooks {
    */
   seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     this.#valuesEnd = encoder.length;
+    try {
+      this.#seal(encoder, kind, flags, max);
+    } catch (error) {
+      // The channel was removed, and no host can be made beside it.
+      const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
+      if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
+      throw error;
+    }
+  }
+
+  #seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     let all = flags;
     if (this.#streams) {
       this.#writeStreams(encoder, this.#streams);
@@ -226,9 +239,21 @@ export class Writes implements MessageHooks {
   }
 
   /**
-   * Takes a sealed message back that could not be sent, to be sent another time: its streams go on.
+   * Sends a sealed message. One for which there is no channel any more is in {@linkcode withdrawn}
+   * afterwards, to be sent another time.
    */
-  withdraw(encoder: Encoder, flags: number): EncodedMessage {
+  send(encoder: Encoder, flags: number, send: () => void): void {
+    try {
+      send();
+    } catch (error) {
+      const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
+      if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
+      throw error;
+    }
+  }
+
+  /** Its streams go on. */
+  #withdraw(encoder: Encoder, flags: number): EncodedMessage {
     const streams = this.#streams ?? [];
     const parcel = this.#parcel;
     const values = parcel
