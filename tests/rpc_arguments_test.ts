@@ -112,14 +112,14 @@ for (const runtime of runtimes) {
         },
       };
       let ended = false;
-      async function* numbers(): AsyncGenerator<number> {
+      const numbers = async function* (): AsyncGenerator<number> {
         try {
           yield 1;
           yield 2;
         } finally {
           ended = true;
         }
-      }
+      };
       const [changed, counted, collected] = [
         withOptions(remote, { idempotent }).echo(...values),
         withOptions(remote, { idempotent }).echo(counting as unknown),
@@ -163,14 +163,14 @@ for (const runtime of runtimes) {
     using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
     for (let round = 0; round < 2; round++) {
       let ended = false;
-      async function* numbers(): AsyncGenerator<number> {
+      const numbers = async function* (): AsyncGenerator<number> {
         try {
           yield 1;
           yield 2;
         } finally {
           ended = true;
         }
-      }
+      };
       const call = doomed(remote.holdFirst(numbers()));
       await holder.expect("holding 1");
       const next = await startChecks(runtime, target, { idempotent: true });

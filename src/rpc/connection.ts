@@ -245,7 +245,12 @@ export class Connection {
       (encoder) => {
         // What was lent cannot be lent to another service.
         const terms = sendOptions(timeout, options, writes.hasStreams);
-        writes.send(encoder, flags, () => sendMessage(client, encoder, terms, call, false));
+        try {
+          sendMessage(client, encoder, terms, call, false);
+        } catch (error) {
+          writes.failed(encoder, flags, error);
+          throw error;
+        }
       },
     );
     // Sent, it is told by `writes` what becomes of its streams.

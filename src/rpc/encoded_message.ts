@@ -8,7 +8,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { type EncodedValues, Encoder, type StreamKind } from "./codec/encoder.ts";
+import type { EncodedValues, Encoder, StreamKind } from "./codec/encoder.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
 import { headerBytes, messageBytes, type MessageHooks, withMessage } from "./message.ts";
 import { checkLength, type Limits } from "./options.ts";

@@ -13,7 +13,12 @@ import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
-import { type Encoder, readableKind, type StreamKind } from "./codec/encoder.ts";
+import {
+  type EncodedValues,
+  type Encoder,
+  readableKind,
+  type StreamKind,
+} from "./codec/encoder.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
 import { EncodedMessage } from "./encoded_message.ts";
@@ -144,8 +149,7 @@ export class Writes implements MessageHooks {
   /** Where the values end in the tree. */
   #valuesEnd = 0;
   /** Of a message that is too long for a slot. */
-  #parcel: Parcel | null = null;
-  #objects = 0;
+  #parcel: EncodedValues | null = null;
   /** The message, if it could not be sent since the channel is gone. */
   withdrawn: EncodedMessage | null = null;
 
@@ -187,9 +191,8 @@ export class Writes implements MessageHooks {
     try {
       this.#seal(encoder, kind, flags, max);
     } catch (error) {
-      // The channel was removed, and no host can be made beside it.
-      const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
-      if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
+      // Where the channel was removed, no host can be made beside it.
+      this.failed(encoder, flags, error);
       throw error;
     }
   }
@@ -223,8 +226,8 @@ export class Writes implements MessageHooks {
     const blobs = this.#ownsBlobs
       ? [...encoder.blobs] as Bytes[]
       : encoder.blobs.map((blob) => new Uint8Array(blob));
-    this.#parcel = { tree, blobs };
-    this.#objects = encoder.objects;
+    const values = tree.subarray(headerBytes, this.#valuesEnd);
+    this.#parcel = { tree: values, blobs, objects: encoder.objects };
     const host = this.#hostOfThis();
     const id = host.addParcel(tree, blobs, this.#claim);
     this.#add(id);
@@ -239,30 +242,18 @@ export class Writes implements MessageHooks {
   }
 
   /**
-   * Sends a sealed message. One for which there is no channel any more is in {@linkcode withdrawn}
-   * afterwards, to be sent another time.
+   * A message could not be sent, or sealed. One for which there is no channel any more is in
+   * {@linkcode withdrawn} afterwards, to be sent another time.
    */
-  send(encoder: Encoder, flags: number, send: () => void): void {
-    try {
-      send();
-    } catch (error) {
-      const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
-      if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
-      throw error;
-    }
+  failed(encoder: Encoder, flags: number, error: unknown): void {
+    const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
+    if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
   }
 
   /** Its streams go on. */
   #withdraw(encoder: Encoder, flags: number): EncodedMessage {
     const streams = this.#streams ?? [];
-    const parcel = this.#parcel;
-    const values = parcel
-      ? {
-        tree: parcel.tree.subarray(headerBytes, this.#valuesEnd),
-        blobs: parcel.blobs,
-        objects: this.#objects,
-      }
-      : encoder.take(headerBytes, this.#valuesEnd);
+    const values = this.#parcel ?? encoder.take(headerBytes, this.#valuesEnd);
     if (this.#entries) this.#host!.withdraw(this.#entries);
     this.#entries = null;
     this.#streams = null;

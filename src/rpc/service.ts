@@ -465,7 +465,8 @@ function textOrNone(value: unknown): string | undefined {
  * symbols, no `then`, and no getters. A bare function is an interface of its own. Arguments and
  * results are everything that `structuredClone` takes, except functions; of a view only the bytes that
  * it shows are sent. Generators, async generators, other async iterables and `ReadableStream`s are
- * streams, as results and as arguments: each item is made when the other side asks for it. An argument
+ * streams, as results and as arguments: each item is made when the other side asks for it. Promises,
+ * among them calls that are under way, cannot be sent inside of values: await them first. An argument
  * that is a stream ends with its call, or with the stream that the call returns.
  *
  * @example
