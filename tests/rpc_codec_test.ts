@@ -14,6 +14,7 @@ import {
   messageBytes,
   readMessage,
   sealMessage,
+  wireVersion,
 } from "../src/rpc/message.ts";
 import type { Api } from "./fixtures/typed.ts";
 import { pattern, runtimes, test } from "./harness.ts";
@@ -411,7 +412,7 @@ function survives(message: Uint8Array<ArrayBuffer>): boolean {
 
 const header = (tree: readonly number[]) => {
   const length = 8 + tree.length;
-  return Uint8Array.from([1, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
+  return Uint8Array.from([wireVersion, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
 };
 
 test("bytes that promise more than there is are refused before anything is set aside", () => {

@@ -18,7 +18,7 @@ import { TandemError } from "../errors.ts";
 type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Raised when an older version would misread a message. */
-const wireVersion = 2;
+export const wireVersion = 2;
 export const headerBytes = 8;
 /** What one part of a long message carries. */
 export const partBytes: number = 2 ** 20;

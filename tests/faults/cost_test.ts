@@ -10,7 +10,7 @@ import { chunkEntries, Effort } from "../../src/rpc/codec/effort.ts";
 import { Encoder } from "../../src/rpc/codec/encoder.ts";
 import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
 import { treeBytesDefault } from "../../src/rpc/codec/tree_budget.ts";
-import { endReading, Kind, readMessage } from "../../src/rpc/message.ts";
+import { endReading, Kind, readMessage, wireVersion } from "../../src/rpc/message.ts";
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
 import { Random } from "./hostile/random.ts";
 import { size, tried } from "./size.ts";
@@ -85,7 +85,7 @@ class Tree {
   }
 
   get message(): Bytes {
-    this.#bytes.set([1, Kind.value, 0, 0]);
+    this.#bytes.set([wireVersion, Kind.value, 0, 0]);
     this.#view.setUint32(4, this.length, true);
     return this.#bytes.slice(0, this.length);
   }
