@@ -143,7 +143,8 @@ pub const Slot = extern struct {
     /// CLOCK_MONOTONIC in nanoseconds, 0: none.
     deadline_ns: u64,
     request_length: u32,
-    /// Low byte `request_*` flags, next byte how many deliveries the call allows.
+    /// Low byte `request_*` flags, next byte how many deliveries the call allows, which its server may
+    /// lower to the one that it has.
     request_flags: u32,
     request_inline: [inline_request_bytes]u8,
 

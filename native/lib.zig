@@ -357,6 +357,13 @@ export fn tandem_held(
     return @backingInt(Slots.held(handle, call));
 }
 
+/// A request that this handle holds is not handed on to another server.
+export fn tandem_last_delivery(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32) void {
+    const handle = handle_at(handle_address);
+    const call = known_call(handle, slot, generation_low, generation_high) orelse return;
+    Slots.last_delivery(handle, call);
+}
+
 /// 1: `tandem_poll` will report the end of this own call; 0: it has ended.
 export fn tandem_watch_call(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32) i32 {
     return @intFromBool(Calls.watch(handle_at(handle_address), call_of(slot, generation_low, generation_high)));

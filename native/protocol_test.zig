@@ -221,6 +221,37 @@ test "a client dies: its slots come back, its posted requests live" {
     try expect_all_free(other);
 }
 
+test "a request that its server keeps for itself is not handed on" {
+    const world = try World.init(4, 3);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    for ([_]bool{ true, false }) |dies| {
+        const call = try send(client, "once", 3);
+        const first = try world.server();
+        const taken = try receive(first);
+        Slots.last_delivery(first, taken);
+        if (dies) {
+            die(first);
+            try testing.expect(Repair.sweep(client));
+        } else channel.close(first, .unmap);
+        try testing.expectEqual(words.AnswerKind.server_died, (try Slots.answer(client, call)).kind);
+        try testing.expect(Slots.release(client, call));
+    }
+    // What it does not hold it leaves alone.
+    const call = try send(client, "twice", 3);
+    const first = try world.server();
+    Slots.last_delivery(first, call);
+    _ = try receive(first);
+    die(first);
+    try testing.expect(Repair.sweep(client));
+    const again = try receive(world.first);
+    try testing.expectEqual(call, again);
+    try testing.expect(try Slots.reply(world.first, again, "yes", 3, .bytes));
+    try expect_answer(client, call, "yes");
+    try expect_all_free(client);
+}
+
 test "a posted request whose sender died before inserting it is inserted by the repairer" {
     const world = try World.init(2, 1);
     defer world.deinit();

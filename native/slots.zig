@@ -361,6 +361,17 @@ pub fn SlotsType(comptime Shared: type) type {
             };
         }
 
+        /// A request that this handle holds is not handed on when its server is gone, whatever its client
+        /// and the channel allow.
+        pub fn last_delivery(handle: *Handle, call: Call) void {
+            if (held(handle, call) == .lost) return;
+            const slot = handle.map.slot(call.slot);
+            // As long as this server holds it nobody else writes here; who hands it on after a death
+            // reads it when the kernel has said that this server is gone.
+            const flags = Shared.load(u32, &slot.request_flags, .monotonic);
+            Shared.store(u32, &slot.request_flags, (flags & 0xff) | 1 << 8, .monotonic);
+        }
+
         /// Answers. `bytes` is null where they are in place. False: nobody waits for it any more.
         pub fn reply(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, kind: words.AnswerKind) Error!bool {
             const slot = handle.map.slot(call.slot);

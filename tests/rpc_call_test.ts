@@ -333,11 +333,11 @@ for (const runtime of runtimes) {
 
   test(`${runtime} serves: a channel that hands requests on`, async () => {
     const target = newTarget();
-    const first = await startService(runtime, target, { maxDeliveries: 2 });
+    const first = await startService(runtime, target, { maxDeliveries: 2, idempotent: true });
     using remote = connect<Api>(target, { timeout: 30_000 });
     const held = remote.holdOnce();
     await first.expect("holding 1");
-    const second = await startService(runtime, target);
+    const second = await startService(runtime, target, { idempotent: true });
     await first.killed();
     assertEquals(await held, "delivery 2");
     // Unless the caller does not want that.

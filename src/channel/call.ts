@@ -7,6 +7,7 @@ import { cancelKeepAnswer, cancelRelease, Control, Status } from "../ffi/layout.
 import { type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
 import { type CallPlace, endsCall, wantsReadiness } from "./waiter.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
+import { forUsers } from "./closing.ts";
 import { callFailure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
 import {
@@ -166,8 +167,8 @@ export class Call implements Disposable {
    * @param options `timeout`: milliseconds for this wait alone; `signal`: its abort ends this wait
    * @throws {TandemError} as {@linkcode get}
    */
-  async ready(options?: WaitOptions): Promise<void> {
-    await this.#wait("readiness", options, undefined);
+  ready(options?: WaitOptions): Promise<void> {
+    return forUsers(this.#wait("readiness", options, undefined), () => {});
   }
 
   /**
@@ -233,8 +234,20 @@ export class Call implements Disposable {
     return isCancelled;
   }
 
-  // deno-lint-ignore require-await -- so that wrong arguments reject
-  async #wait(
+  #wait(
+    want: "answer" | "readiness",
+    options: WaitOptions | undefined,
+    target: Uint8Array | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    // Not async: the promise is the one that the client knows.
+    try {
+      return this.#tryWait(want, options, target);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #tryWait(
     want: "answer" | "readiness",
     options: WaitOptions | undefined,
     target: Uint8Array | undefined,
@@ -249,7 +262,7 @@ export class Call implements Disposable {
     const { slot, low, high } = this.#place;
     const isWaiting = channel.native.tandem_watch_call(channel.address, slot, low, high) === 1;
     // What has ended will not be reported; its slot may have another call by now.
-    if (!isWaiting) return this.#now(want, into);
+    if (!isWaiting) return Promise.resolve(this.#now(want, into));
     const deadline = Math.min(deadlineAfter(timeout), this.#deadline);
     const how = (deadline === this.#deadline ? endsCall : 0) |
       (want === "readiness" ? wantsReadiness : 0);

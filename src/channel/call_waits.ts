@@ -13,6 +13,7 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
+import { endedByClosing, rejectAs } from "./closing.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { FreshArrays } from "./fresh.ts";
@@ -193,6 +194,7 @@ export class CallWaits implements Waits {
     // Or the last promise would stay, and its answer with it.
     made.resolve = null;
     made.reject = null;
+    waiter.promise = promise;
     if (keep !== undefined) waiter.keep = keep;
     this.#add(waiter, signal);
     return promise;
@@ -261,32 +263,32 @@ export class CallWaits implements Waits {
     signal: AbortSignal | undefined,
     attempt: () => T | null,
   ): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const stopListening = signal
-        ? onAbort(signal, () => {
-          this.#room.delete(waiter);
-          stopListening?.();
-          reject(reasonOf(signal));
-          this.onSettled();
-        })
-        : null;
-      const waiter: RoomWaiter = {
-        deadline,
-        stopListening,
-        attempt: () => {
-          try {
-            const result = attempt();
-            if (result === null) return false;
-            resolve(result);
-          } catch (error) {
-            reject(error);
-          }
-          return true;
-        },
-        reject,
-      };
-      this.#room.add(waiter);
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const stopListening = signal
+      ? onAbort(signal, () => {
+        this.#room.delete(waiter);
+        stopListening?.();
+        reject(reasonOf(signal));
+        this.onSettled();
+      })
+      : null;
+    const waiter: RoomWaiter = {
+      deadline,
+      stopListening,
+      attempt: () => {
+        try {
+          const result = attempt();
+          if (result === null) return false;
+          resolve(result);
+        } catch (error) {
+          reject(error);
+        }
+        return true;
+      },
+      reject: (error) => rejectAs(promise, reject, error),
+    };
+    this.#room.add(waiter);
+    return promise;
   }
 
   /** Set by the client: a wait was ended from outside the loop. */
@@ -312,7 +314,7 @@ export class CallWaits implements Waits {
   }
 
   close(): void {
-    const error = closedError("client");
+    const error = endedByClosing(closedError("client"));
     for (const first of this.#calls.values()) {
       for (let waiter = first ?? null; waiter; waiter = waiter.next) {
         waiter.stopListening?.();

@@ -26,6 +26,7 @@ import {
   openChannelFromFd,
   partsOf,
 } from "./channel.ts";
+import { forUsers, same } from "./closing.ts";
 import { connectTo } from "./connect.ts";
 import { Draft, type DraftSender } from "./draft.ts";
 import { busyFailure, callFailure } from "./failure.ts";
@@ -246,8 +247,8 @@ export class Client extends ChannelHandle {
     const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
     if (place) return this.#answer(place, into, deadline, signal);
     if (timeout === 0) throw this.#busy("send a request");
-    return this.#whenRoom(flags, deadline, signal)
-      .then((later) => this.#answer(later, into, deadline, signal));
+    const room = this.#whenRoom(flags, deadline, signal);
+    return forUsers(room.then((later) => this.#answer(later, into, deadline, signal)), same);
   }
 
   /**
@@ -281,6 +282,15 @@ export class Client extends ChannelHandle {
     this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
       (later) => this.#read(later, deadline, signal, isInBackground, reader),
     ).catch((error) => reader.fail(error));
+  }
+
+  /**
+   * Whether requests of this handle wait for a slot, and come before others.
+   *
+   * @ignore For the typed layer.
+   */
+  get hasRoomWaiters(): boolean {
+    return this.#waits.hasRoomWaiters;
   }
 
   /**
@@ -459,7 +469,15 @@ export class Client extends ChannelHandle {
    * @returns the call, to get its answer
    * @throws {TandemError} `BUSY`, and as {@linkcode trySend}
    */
-  async send(payload: Payload, options?: SendOptions): Promise<Call> {
+  send(payload: Payload, options?: SendOptions): Promise<Call> {
+    try {
+      return this.#send(payload, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #send(payload: Payload, options: SendOptions | undefined): Promise<Call> {
     checkOpen(this.#channel, "client");
     const timeout = timeoutOf(options);
     const signal = options?.signal;
@@ -469,9 +487,10 @@ export class Client extends ChannelHandle {
     encode(payload);
     const flags = deliveries | this.#textFlag();
     const place = this.#trySend(encoded.bytes, encoded.length, flags, timeout);
-    if (place) return new Call(this.#home, place, deadline);
+    if (place) return Promise.resolve(new Call(this.#home, place, deadline));
     if (timeout === 0) throw this.#busy("send a request");
-    return new Call(this.#home, await this.#whenRoom(flags, deadline, signal), deadline);
+    const room = this.#whenRoom(flags, deadline, signal);
+    return forUsers(room, (later) => new Call(this.#home, later, deadline));
   }
 
   /**

@@ -152,10 +152,14 @@ export class Draft implements Disposable {
    * @returns the answer's bytes, a copy
    * @throws {TandemError} as {@linkcode send}, and as {@linkcode Client.request}
    */
-  // deno-lint-ignore require-await -- so that a used draft rejects
-  async request(options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
-    this.#sender.check(options);
-    return this.#sender.request(this.#use(), this.#length, options);
+  request(options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
+    // Not async: the promise is the one that the client knows.
+    try {
+      this.#sender.check(options);
+      return this.#sender.request(this.#use(), this.#length, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Call } from "./call.ts";
+import { forUsers } from "./closing.ts";
 import { decodeInt, intBytes } from "./int_value.ts";
 import type { WaitOptions, WaitSyncOptions } from "./options.ts";
 
@@ -62,8 +63,8 @@ export class IntCall implements Disposable {
    *
    * @throws {TandemError} as {@linkcode Call.get}
    */
-  async get(options?: WaitOptions): Promise<bigint> {
-    return decodeInt(await this.#call.get(options));
+  get(options?: WaitOptions): Promise<bigint> {
+    return forUsers(this.#call.get(options), decodeInt);
   }
 
   /**

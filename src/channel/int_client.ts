@@ -6,6 +6,7 @@
 import { openKindInt } from "../ffi/layout.ts";
 import { type Channel, How, openChannel, openChannelFromFd } from "./channel.ts";
 import { Client } from "./client.ts";
+import { forUsers } from "./closing.ts";
 import { connectTo } from "./connect.ts";
 import { ChannelHandle } from "./handle.ts";
 import { IntCall } from "./int_call.ts";
@@ -92,8 +93,12 @@ export class IntClient extends ChannelHandle {
    * @throws {TypeError} for what is no integer
    * @throws {RangeError} for what has more than 64 bits
    */
-  async request(value: IntValue, options?: SendOptions): Promise<bigint> {
-    return decodeInt(await this.#client.request(encodeInt(value), options));
+  request(value: IntValue, options?: SendOptions): Promise<bigint> {
+    try {
+      return forUsers(this.#client.request(encodeInt(value), options), decodeInt);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -134,8 +139,13 @@ export class IntClient extends ChannelHandle {
    *
    * @throws {TandemError} as {@linkcode Client.send}
    */
-  async send(value: IntValue, options?: SendOptions): Promise<IntCall> {
-    return new IntCall(await this.#client.send(encodeInt(value), options));
+  send(value: IntValue, options?: SendOptions): Promise<IntCall> {
+    try {
+      const sent = this.#client.send(encodeInt(value), options);
+      return forUsers(sent, (call) => new IntCall(call));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**

@@ -7,6 +7,7 @@ import { openKindInt } from "../ffi/layout.ts";
 import { type Channel, How, openChannel, openChannelFromFd, unlinkChannel } from "./channel.ts";
 import { ChannelHandle } from "./handle.ts";
 import { IntServerRequest } from "./int_request.ts";
+import { forUsers } from "./closing.ts";
 import { encodeInt, type IntValue } from "./int_value.ts";
 import type {
   IntChannelOptions,
@@ -126,8 +127,8 @@ export class IntServer extends ChannelHandle
    * @returns null: none in time
    * @throws {TandemError} as {@linkcode Server.receive}; the reason of the signal
    */
-  async receive(options?: WaitOptions): Promise<IntServerRequest | null> {
-    return wrap(await this.#server.receive(options));
+  receive(options?: WaitOptions): Promise<IntServerRequest | null> {
+    return forUsers(this.#server.receive(options), wrap);
   }
 
   /**
@@ -153,8 +154,9 @@ export class IntServer extends ChannelHandle
    *
    * @throws {TandemError} as {@linkcode Server.receiveMany}
    */
-  async receiveMany(max: number, options?: WaitOptions): Promise<IntServerRequest[]> {
-    return (await this.#server.receiveMany(max, options)).map(wrapOne);
+  receiveMany(max: number, options?: WaitOptions): Promise<IntServerRequest[]> {
+    const received = this.#server.receiveMany(max, options);
+    return forUsers(received, (requests) => requests.map(wrapOne));
   }
 
   /**

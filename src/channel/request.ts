@@ -307,6 +307,19 @@ export class ServerRequest {
     return this.#answer(bytes, bytes.byteLength, AnswerKind.remoteError);
   }
 
+  /**
+   * From now on it is not handed on to another server when this one dies or closes: what has been begun
+   * must not be begun twice.
+   *
+   * @ignore For the typed layer.
+   */
+  lastDelivery(): void {
+    const { channel } = this.#home;
+    // With one delivery there is no other anyway.
+    if (channel.maxDeliveries === 1 || this.#isAnswered || !channel.isOpen) return;
+    channel.native.tandem_last_delivery(channel.address, this.#slot, this.#low, this.#high);
+  }
+
   /** Whether this handle has answered it. @ignore */
   get isAnswered(): boolean {
     return this.#isAnswered;

@@ -281,9 +281,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `CLOSED` when the server is closed meanwhile; `NOT_FOUND` when the channel was
    * or is unlinked; the reason of the signal
    */
-  async receive(options?: WaitOptions): Promise<ServerRequest | null> {
-    const [request] = await this.#wait(1, options);
-    return request ?? null;
+  receive(options?: WaitOptions): Promise<ServerRequest | null> {
+    return this.#wait(() => 1, options, firstOrNull);
   }
 
   /**
@@ -336,9 +335,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} as {@linkcode receive}; the reason of the signal
    * @throws {RangeError} for what is no number of requests or no time-out
    */
-  // deno-lint-ignore require-await -- so that wrong arguments reject
-  async receiveMany(max: number, options?: WaitOptions): Promise<ServerRequest[]> {
-    return this.#wait(checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER), options);
+  receiveMany(max: number, options?: WaitOptions): Promise<ServerRequest[]> {
+    const checked = () => checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
+    return this.#wait(checked, options, (requests) => requests);
   }
 
   /**
@@ -722,8 +721,24 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     return requests;
   }
 
-  // deno-lint-ignore require-await -- so that wrong arguments reject
-  async #wait(max: number, options: WaitOptions | undefined): Promise<ServerRequest[]> {
+  /** Not async: the promise is the one that `close` rejects. */
+  #wait<T>(
+    max: () => number,
+    options: WaitOptions | undefined,
+    pick: (requests: ServerRequest[]) => T,
+  ): Promise<T> {
+    try {
+      return this.#tryWait(max(), options, pick);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #tryWait<T>(
+    max: number,
+    options: WaitOptions | undefined,
+    pick: (requests: ServerRequest[]) => T,
+  ): Promise<T> {
     checkOpen(this.#channel, "server");
     const timeout = timeoutOf(options);
     options?.signal?.throwIfAborted();
@@ -733,16 +748,20 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       const requests = this.#take(max);
       if (requests.length > 0) {
         this.#takenInARow += 1;
-        return requests;
+        return Promise.resolve(pick(requests));
       }
     }
     this.#takenInARow = 0;
-    if (timeout === 0) return [];
+    if (timeout === 0) return Promise.resolve(pick([]));
     const deadline = deadlineAfter(timeout);
     const signal = options?.signal;
     checkOpen(this.#channel, "server");
-    const promise = this.#waits.add(max, deadline, signal);
+    const promise = this.#waits.add(max, deadline, signal, pick);
     this.#loop.start(deadline);
     return promise;
   }
+}
+
+function firstOrNull(requests: readonly ServerRequest[]): ServerRequest | null {
+  return requests[0] ?? null;
 }

@@ -5,6 +5,7 @@
  */
 import { armRequests } from "../ffi/layout.ts";
 import { closedError } from "./channel.ts";
+import { endedByClosing, rejectAs } from "./closing.ts";
 import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "./on_abort.ts";
 import type { ServerRequest } from "./request.ts";
@@ -149,28 +150,33 @@ export class ServerWaits implements Waits {
   /** Set by the server: a wait was ended from outside the loop. */
   onSettled: () => void = () => {};
 
-  /** Waits for requests; resolves with none when the time is over. */
-  add(max: number, deadline: number, signal: AbortSignal | undefined): Promise<ServerRequest[]> {
-    return new Promise((resolve, reject) => {
-      const receiver: Taker = {
-        deadline,
-        stopListening: this.#onAbort(signal, () => {
-          this.#end(receiver);
-          reject(reasonOf(signal!));
-        }),
-        take: () => {
-          const requests = this.#takeMany(max);
-          if (requests.length === 0) return 0;
-          this.#end(receiver);
-          resolve(requests);
-          return requests.length;
-        },
-        expire: () => resolve([]),
-        close: () => reject(closedError("server")),
-        reject,
-      };
-      this.#takers.add(receiver);
-    });
+  /** Waits for requests; resolves to what `pick` makes of them, of none when the time is over. */
+  add<T>(
+    max: number,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    pick: (requests: ServerRequest[]) => T,
+  ): Promise<T> {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
+    const receiver: Taker = {
+      deadline,
+      stopListening: this.#onAbort(signal, () => {
+        this.#end(receiver);
+        reject(reasonOf(signal!));
+      }),
+      take: () => {
+        const requests = this.#takeMany(max);
+        if (requests.length === 0) return 0;
+        this.#end(receiver);
+        resolve(pick(requests));
+        return requests.length;
+      },
+      expire: () => resolve(pick([])),
+      close: () => rejectAs(promise, reject, endedByClosing(closedError("server"))),
+      reject,
+    };
+    this.#takers.add(receiver);
+    return promise;
   }
 
   /**

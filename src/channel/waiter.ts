@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { rejectAs } from "./closing.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -42,6 +43,8 @@ export class Waiter {
   readonly reader: AnswerReader | null;
   readonly resolve: ((answer: Bytes) => void) | null;
   readonly rejectPromise: ((error: unknown) => void) | null;
+  /** What the user has; null where there is a reader. */
+  promise: Promise<Bytes> | null;
   /** The next that waits for the same call. */
   next: Waiter | null;
   stopListening: (() => void) | null;
@@ -65,6 +68,7 @@ export class Waiter {
     this.reader = reader;
     this.resolve = resolve;
     this.rejectPromise = reject;
+    this.promise = null;
     this.next = null;
     this.stopListening = null;
     this.keep = null;
@@ -72,7 +76,7 @@ export class Waiter {
 
   reject(error: unknown): void {
     if (this.reader) this.reader.fail(error);
-    else this.rejectPromise!(error);
+    else rejectAs(this.promise, this.rejectPromise!, error);
   }
 }
 

@@ -146,6 +146,10 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_last_delivery: {
+    parameters: [/* handle */ "f64", /* slot */ "u32", /* low */ "u32", /* high */ "u32"],
+    result: "void",
+  },
   tandem_watch_call: {
     parameters: [/* handle */ "f64", /* slot */ "u32", /* low */ "u32", /* high */ "u32"],
     result: "i32",

@@ -4,6 +4,7 @@
  * @module
  */
 import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { endedByClosing, rejectAs } from "../channel/closing.ts";
 import { laterForSure, now, timerMax } from "../channel/runtime.ts";
 import { codeOf } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
@@ -15,6 +16,7 @@ import { corrupt } from "./codec/decoder.ts";
 import type { Encoder } from "./codec/encoder.ts";
 import { ErrorClasses } from "./codec/error_classes.ts";
 import { callContext } from "./context.ts";
+import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
 import { Endpoint, type Writes } from "./endpoint.ts";
 import { tell } from "./hooks.ts";
 import { nobodyWaits } from "./host.ts";
@@ -23,6 +25,7 @@ import {
   endReading,
   hasExtras,
   hasHost,
+  isRepeatable as isRepeatableFlag,
   Kind,
   type Reading,
   readMessage,
@@ -69,6 +72,16 @@ interface Extras {
   readonly tracestate: string | undefined;
 }
 
+type Resolve = (value: unknown) => void;
+type Reject = (error: unknown) => void;
+
+/** Of the promise that is being made: an executor of its own for each would be one more object. */
+const made: { resolve: Resolve | null; reject: Reject | null } = { resolve: null, reject: null };
+const capture = (resolve: Resolve, reject: Reject): void => {
+  made.resolve = resolve;
+  made.reject = reject;
+};
+
 export class Connection {
   readonly #target: string;
   readonly #options: ConnectOptions;
@@ -90,17 +103,30 @@ export class Connection {
   call(method: string, args: readonly unknown[], options: CallOptions): CallPromise<unknown> {
     const needsMore = this.#options.onCall !== undefined || options.idempotent !== undefined ||
       hasTelemetry();
-    return new CallPromise((resolve, reject) => {
-      if (needsMore) {
-        this.#callWithMore(method, args, options).then(resolve, reject);
-        return;
-      }
-      try {
-        this.#start(method, args, options, undefined, resolve, reject);
-      } catch (error) {
-        reject(error);
-      }
-    });
+    const promise = new CallPromise<unknown>(capture);
+    const resolve = made.resolve!;
+    const reject = made.reject!;
+    // Or the last promise would stay, and its result with it.
+    made.resolve = null;
+    made.reject = null;
+    if (needsMore) {
+      this.#callWithMore(method, args, options).then(
+        (result) => promise.settle(resolve, result),
+        (error) => rejectAs(promise, reject, error),
+      );
+      return promise;
+    }
+    try {
+      const timeout = this.#timeoutOf(options);
+      const call = new PendingCall(this, method, args, options, timeout, undefined);
+      call.promise = promise;
+      call.resolve = resolve;
+      call.reject = reject;
+      this.#start(call);
+    } catch (error) {
+      reject(error);
+    }
+    return promise;
   }
 
   /** With spans, records and further attempts. */
@@ -110,16 +136,22 @@ export class Connection {
     options: CallOptions,
   ): Promise<unknown> {
     const { onCall } = this.#options;
+    const wasOpen = !this.#closing.signal.aborted;
     const startedAt = now();
     const deadline = deadlineAfter(timeoutOf(options));
     const span = startClientSpan(this.#target, method, options.traceparent);
     let attempts = 0;
+    let message: EncodedMessage | null = null;
     const attempt = () => {
       attempts += 1;
       const left = deadline - now();
       const terms = deadline === Infinity ? options : { ...options, timeout: Math.max(0, left) };
       return new Promise<unknown>((resolve, reject) => {
-        this.#start(method, args, terms, span, resolve, reject);
+        const call = new PendingCall(this, method, args, terms, this.#timeoutOf(terms), span);
+        call.resolve = resolve;
+        call.reject = reject;
+        call.message = message;
+        this.#start(call);
       });
     };
     const end = (outcome: string, error: unknown) => {
@@ -128,32 +160,35 @@ export class Connection {
       tell(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
     };
     try {
-      const isIdempotent = isRepeatable(method, options.idempotent);
-      const result = await (isIdempotent
-        ? retried(attempt, options.retry ?? {}, deadline, options.signal)
-        : attempt());
+      let result: unknown;
+      if (isRepeatable(method, options.idempotent)) {
+        options.signal?.throwIfAborted();
+        // For all attempts: by the second one the arguments may be others.
+        message = this.#encode(method, args, options, span);
+        const { streams } = message;
+        // Streams that the first attempt has begun or ended cannot be sent again.
+        const mayRepeat = () => streams.every(({ isFresh }) => isFresh);
+        const stops = [this.#closing.signal, ...(options.signal ? [options.signal] : [])];
+        result = await retried(attempt, mayRepeat, options.retry ?? {}, deadline, stops);
+      } else result = await attempt();
       end("ok", undefined);
       return result;
     } catch (error) {
+      message?.drop(nobodyWaits());
       end(outcomeOf(error, options.signal), error);
-      throw error;
+      const isClosed = error instanceof TandemError && error.code === "CLOSED";
+      throw wasOpen && isClosed && this.#closing.signal.aborted ? endedByClosing(error) : error;
     }
   }
 
-  #start(
-    method: string,
-    args: readonly unknown[],
-    options: CallOptions,
-    span: Span | undefined,
-    resolve: (value: unknown) => void,
-    reject: (error: unknown) => void,
-  ): void {
-    const timeout = this.#timeoutOf(options);
-    options.signal?.throwIfAborted();
-    const call = new PendingCall(this, method, args, options, timeout, span, resolve, reject);
+  /** Sends the call, at once where that is possible; otherwise its arguments are encoded at once. */
+  #start(call: PendingCall): void {
+    call.options.signal?.throwIfAborted();
     const line = this.#openLine();
-    if (line) this.#send(line, call, timeout);
-    else this.#sendLater(call);
+    if (line) return this.#send(line, call, call.timeout);
+    const { method, args, options, span } = call;
+    call.message ??= this.#encode(method, args, options, span);
+    this.#sendLater(call);
   }
 
   /** Milliseconds, the rest of the deadline of the call that is being worked on included. */
@@ -165,31 +200,63 @@ export class Connection {
     return context ? Math.max(0, Math.min(milliseconds, context.timeRemaining)) : milliseconds;
   }
 
+  /** For a channel that is not there yet, or for more than one attempt. */
+  #encode(
+    method: string,
+    args: readonly unknown[],
+    options: CallOptions,
+    span: Span | undefined,
+  ): EncodedMessage {
+    const extras = this.#extras(options, span);
+    const flags = callFlags(method, options, extras);
+    const write = (encoder: Encoder) => writeCall(encoder, method, args, extras);
+    return encodeMessage(this.#errorClasses, this.#limits, Kind.call, flags, write);
+  }
+
   #send(line: Line, call: PendingCall, timeout: number): void {
     try {
       this.#write(line, call, timeout);
     } catch (error) {
-      call.drop();
       // The channel was unlinked, and nothing was sent: it may be there again.
-      if (codeOf(error) !== "NOT_FOUND") throw error;
+      const message = call.writes?.withdrawn;
+      if (!message) {
+        call.drop();
+        throw error;
+      }
+      call.message = message;
       this.#hangUp(line);
       this.#sendLater(call);
     }
   }
 
   #write({ client, endpoint }: Line, call: PendingCall, timeout: number): void {
-    const { method, args, options, span } = call;
-    const extras = this.#extras(options, span);
+    const { method, args, options, span, message } = call;
+    const extras = message ? null : this.#extras(options, span);
+    const flags = message ? message.flags : callFlags(method, options, extras);
     const writes = endpoint.writes("call");
     call.begin(endpoint, writes);
     withMessage(
       writes,
       Kind.call,
-      extras ? hasExtras : 0,
+      flags,
       client.maxRequestBytes,
-      (encoder) => writeCall(encoder, method, args, extras),
-      (encoder) => sendMessage(client, encoder, sendOptions(timeout, options), call, false),
+      (encoder) => {
+        if (message) writes.resume(encoder, message);
+        else writeCall(encoder, method, args, extras);
+      },
+      (encoder) => {
+        // What was lent cannot be lent to another service.
+        const terms = sendOptions(timeout, options, writes.hasStreams);
+        try {
+          sendMessage(client, encoder, terms, call, false);
+        } catch (error) {
+          writes.failed(encoder, flags, error);
+          throw error;
+        }
+      },
     );
+    // Sent, it is told by `writes` what becomes of its streams.
+    call.message = null;
   }
 
   #extras({ traceparent }: CallOptions, span: Span | undefined): Extras | null {
@@ -238,7 +305,7 @@ export class Connection {
 
   /** All calls wait for one opening, each as long as it may. */
   async #whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
-    if (this.#closing.signal.aborted) throw this.#closed();
+    if (this.#closing.signal.aborted) throw endedByClosing(this.#closed());
     if (this.#held.line) return this.#held.line;
     const opening = this.#opening ??= this.#open();
     opening.waiting += 1;
@@ -267,11 +334,11 @@ export class Connection {
         if (!closing.aborted && !this.#held.line) return this.#take(client);
         client.close();
         if (this.#held.line) return this.#held.line;
-        throw this.#closed();
+        throw endedByClosing(this.#closed());
       }, (error) => {
-        throw closing.aborted ? this.#closed() : error;
+        throw closing.aborted ? endedByClosing(this.#closed()) : error;
       });
-    // Whoever still waits is told.
+    // All that still wait are told.
     line.catch(() => {});
     return { line, stop, waiting: 0 };
   }
@@ -289,6 +356,19 @@ export class Connection {
       "CLOSED",
       `Cannot call a method of ${JSON.stringify(this.#target)}: the connection is closed; ` +
         "make another one",
+    );
+  }
+
+  /** What ended a call, in words that fit: the channel may be closed where the connection is not. */
+  explain(error: unknown): unknown {
+    const isClosed = error instanceof TandemError && error.code === "CLOSED";
+    if (!isClosed || this.#closing.signal.aborted) return error;
+    return new TandemError(
+      "CANCELLED",
+      `The call of a method of ${
+        JSON.stringify(this.#target)
+      } was ended: its channel was removed ` +
+        "and made anew; make the call again",
     );
   }
 
@@ -313,8 +393,19 @@ function writeCall(
   encoder.list("arguments", args);
 }
 
-function sendOptions(timeout: number, options: CallOptions): SendOptions | undefined {
-  const { signal, maxDeliveries } = options;
+/** Whether the call may be handed on is said where it is known; the service may know better. */
+function callFlags(method: string, { idempotent }: CallOptions, extras: Extras | null): number {
+  const flags = extras ? hasExtras : 0;
+  return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;
+}
+
+function sendOptions(
+  timeout: number,
+  options: CallOptions,
+  isOnce: boolean,
+): SendOptions | undefined {
+  const { signal } = options;
+  const maxDeliveries = isOnce ? 1 : options.maxDeliveries;
   if (timeout === Infinity && !signal && maxDeliveries === undefined) return undefined;
   return {
     timeout,
@@ -330,30 +421,34 @@ function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
   return codeOf(error) ?? "REMOTE";
 }
 
+const nothing = (): void => {};
+
 /** A call that waits for its answer. */
 class PendingCall implements AnswerReader {
   /** Which must not be collected meanwhile. */
-  readonly owner: object;
+  readonly owner: Connection;
   readonly method: string;
   readonly args: readonly unknown[];
   readonly options: CallOptions;
   readonly span: Span | undefined;
   readonly timeout: number;
   readonly startedAt: number;
-  readonly resolve: (value: unknown) => void;
-  readonly reject: (error: unknown) => void;
   endpoint: Endpoint | null;
   writes: Writes | null;
+  /** Its arguments, where they had to be encoded before it was sent. */
+  message: EncodedMessage | null;
+  /** What the caller has; null where something else waits for the outcome. */
+  promise: CallPromise<unknown> | null;
+  resolve: Resolve;
+  reject: Reject;
 
   constructor(
-    owner: object,
+    owner: Connection,
     method: string,
     args: readonly unknown[],
     options: CallOptions,
     timeout: number,
     span: Span | undefined,
-    resolve: (value: unknown) => void,
-    reject: (error: unknown) => void,
   ) {
     this.owner = owner;
     this.method = method;
@@ -362,10 +457,12 @@ class PendingCall implements AnswerReader {
     this.span = span;
     this.timeout = timeout;
     this.startedAt = timeout === Infinity ? 0 : now();
-    this.resolve = resolve;
-    this.reject = reject;
     this.endpoint = null;
     this.writes = null;
+    this.message = null;
+    this.promise = null;
+    this.resolve = nothing;
+    this.reject = nothing;
   }
 
   get deadline(): number {
@@ -382,6 +479,8 @@ class PendingCall implements AnswerReader {
   drop(): void {
     this.writes?.drop(nobodyWaits());
     this.writes = null;
+    this.message?.drop(nobodyWaits());
+    this.message = null;
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
@@ -390,7 +489,7 @@ class PendingCall implements AnswerReader {
 
   fail(error: unknown): void {
     this.drop();
-    this.reject(error);
+    rejectAs(this.promise, this.reject, this.owner.explain(error));
   }
 
   /** @param blobs of a parcel: its byte strings, which came one by one */
@@ -403,7 +502,8 @@ class PendingCall implements AnswerReader {
       if (reading.kind === Kind.parcel) return this.#fetch(reading);
       const result = this.#result(reading);
       this.#finish(result);
-      this.resolve(result);
+      if (this.promise) this.promise.settle(this.resolve, result);
+      else this.resolve(result);
     } catch (error) {
       this.fail(error);
     } finally {
@@ -414,6 +514,7 @@ class PendingCall implements AnswerReader {
 
   /** Streams that were sent end with the call, or with the stream that it has answered with. */
   #finish(result: unknown): void {
+    this.message = null;
     if (this.writes === null || this.writes.isPlain) return;
     if (!(result instanceof InStream)) return this.drop();
     const writes = this.writes;
@@ -449,7 +550,7 @@ class PendingCall implements AnswerReader {
     const endpoint = this.endpoint!;
     const announcement = readAnnouncement(reading);
     const left = this.deadline - now();
-    const options = sendOptions(Math.max(0, left), this.options) ?? {};
+    const options = sendOptions(Math.max(0, left), this.options, false) ?? {};
     endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(tree, true, blobs),
       (error) => this.fail(error),

@@ -12,11 +12,12 @@ import type { ChannelHandle } from "../channel/handle.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
 import { TandemError } from "../errors.ts";
-import type { DecodeHooks } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
+import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
+import type { EncodedValues, Encoder } from "./codec/encoder.ts";
 import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
 import type { ErrorClasses } from "./codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
+import { EncodedMessage } from "./encoded_message.ts";
 import { Host } from "./host.ts";
 import { InStream, type StreamTerms } from "./in_stream.ts";
 import {
@@ -28,7 +29,7 @@ import {
   type Reading,
   sealMessage,
 } from "./message.ts";
-import type { Limits } from "./options.ts";
+import { checkLength, type Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
 import { type Announcement, type Parcel, Peer } from "./peer.ts";
 
@@ -119,17 +120,6 @@ export class Endpoint {
     return this.#reads;
   }
 
-  /** @throws {TandemError} `TOO_LARGE` for what is longer than this side allows */
-  checkLength(length: number, verb: string): void {
-    const { maxMessageBytes } = this.limits;
-    if (length <= maxMessageBytes) return;
-    throw new TandemError(
-      "TOO_LARGE",
-      `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${maxMessageBytes}; ` +
-        "raise it, or use a stream",
-    );
-  }
-
   /** Ends every stream that others fetch from here, and what is fetched from them. */
   close(): void {
     if (this.isClosed) return;
@@ -146,9 +136,18 @@ export class Writes implements MessageHooks {
   readonly #endpoint: Endpoint;
   readonly #claim: Claim;
   readonly #call: CallContext | undefined;
+  #streams: OutStream[] | null = null;
   #entries: number[] | null = null;
   /** Which has all of them: it may be another one for the next message. */
   #host: Host | null = null;
+  /** Its byte strings belong to the message alone, and need not be copied. */
+  #ownsBlobs = false;
+  /** Where the values end in the tree. */
+  #valuesEnd = 0;
+  /** Of a message that is too long for a slot. */
+  #parcel: EncodedValues | null = null;
+  /** The message, if it could not be sent since the channel is gone. */
+  withdrawn: EncodedMessage | null = null;
 
   constructor(endpoint: Endpoint, claim: Claim, call: CallContext | undefined) {
     this.#endpoint = endpoint;
@@ -158,18 +157,25 @@ export class Writes implements MessageHooks {
     this.maxTreeBytes = endpoint.limits.maxTreeBytes;
   }
 
+  /** A stream is known by its number in the message; where it is, the message says at its end. */
   addStream(kind: StreamKind, stream: object): number {
-    const out = new OutStream(kind, stream, this.#call);
-    return this.#add(this.#hostOfThis().addStream(out, this.#claim));
+    const streams = this.#streams ??= [];
+    return streams.push(new OutStream(kind, stream, this.#call)) - 1;
+  }
+
+  /** Writes a message that was encoded before. */
+  resume(encoder: Encoder, { values, streams }: EncodedMessage): void {
+    encoder.resume(values);
+    this.#ownsBlobs = true;
+    if (streams.length > 0) this.#streams = [...streams];
   }
 
   #hostOfThis(): Host {
     return this.#host ??= this.#endpoint.host;
   }
 
-  #add(entry: number): number {
+  #add(entry: number): void {
     (this.#entries ??= []).push(entry);
-    return entry;
   }
 
   /**
@@ -177,21 +183,50 @@ export class Writes implements MessageHooks {
    * says so.
    */
   seal(encoder: Encoder, kind: number, flags: number, max: number): void {
+    this.#valuesEnd = encoder.length;
+    try {
+      this.#seal(encoder, kind, flags, max);
+    } catch (error) {
+      // Where the channel was removed, no host can be made beside it.
+      this.failed(encoder, flags, error);
+      throw error;
+    }
+  }
+
+  #seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     let all = flags;
-    if (this.#entries) {
-      encoder.text(this.#hostOfThis().name);
+    if (this.#streams) {
+      this.#writeStreams(encoder, this.#streams);
       all |= hasHost;
     }
     encoder.checkTree();
     sealMessage(encoder, kind, all);
     const total = messageBytes(encoder);
-    if (total <= max) return;
-    this.#endpoint.checkLength(total, "send");
+    if (total > max) this.#sealParcel(encoder, total);
+  }
+
+  #writeStreams(encoder: Encoder, streams: readonly OutStream[]): void {
+    const host = this.#hostOfThis();
+    encoder.text(host.name);
+    for (const stream of streams) {
+      const entry = host.addStream(stream, this.#claim);
+      this.#add(entry);
+      encoder.unsigned(entry);
+    }
+  }
+
+  #sealParcel(encoder: Encoder, total: number): void {
+    checkLength(this.#endpoint.limits, total, "send");
     const tree: Bytes = encoder.bytes.slice(0, encoder.length);
     // Copies: what is sent is what it was when it was sent.
-    const blobs = encoder.blobs.map((blob) => new Uint8Array(blob));
+    const blobs = this.#ownsBlobs
+      ? [...encoder.blobs] as Bytes[]
+      : encoder.blobs.map((blob) => new Uint8Array(blob));
+    const values = tree.subarray(headerBytes, this.#valuesEnd);
+    this.#parcel = { tree: values, blobs, objects: encoder.objects };
     const host = this.#hostOfThis();
-    const id = this.#add(host.addParcel(tree, blobs, this.#claim));
+    const id = host.addParcel(tree, blobs, this.#claim);
+    this.#add(id);
     encoder.end();
     encoder.begin(this, headerBytes);
     encoder.unsigned(id);
@@ -202,14 +237,40 @@ export class Writes implements MessageHooks {
     sealMessage(encoder, Kind.parcel, hasHost);
   }
 
+  /**
+   * A message could not be sent, or sealed. One for which there is no channel any more is in
+   * {@linkcode withdrawn} afterwards, to be sent another time.
+   */
+  failed(encoder: Encoder, flags: number, error: unknown): void {
+    const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
+    if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
+  }
+
+  /** Its streams go on. */
+  #withdraw(encoder: Encoder, flags: number): EncodedMessage {
+    const streams = this.#streams ?? [];
+    const values = this.#parcel ?? encoder.take(headerBytes, this.#valuesEnd);
+    if (this.#entries) this.#host!.withdraw(this.#entries);
+    this.#entries = null;
+    this.#streams = null;
+    return new EncodedMessage(flags, values, streams);
+  }
+
   /** Nobody will fetch what the message refers to, or nobody should any more. */
   drop(reason: TandemError): void {
     if (this.#entries) this.#host!.drop(this.#entries, reason);
     this.#entries = null;
+    // Those of a message that was never sealed have no entry.
+    if (this.#streams) { for (const stream of this.#streams) stream.end(reason); }
+    this.#streams = null;
   }
 
   get isPlain(): boolean {
     return this.#entries === null;
+  }
+
+  get hasStreams(): boolean {
+    return this.#streams !== null;
   }
 }
 
@@ -219,7 +280,7 @@ export class Reads implements DecodeHooks {
   readonly maxTreeBytes: number;
   readonly #endpoint: Endpoint;
   readonly #makesReadable: boolean;
-  #streams: { readonly id: number; readonly stream: InStream }[] = [];
+  #streams: InStream[] = [];
 
   constructor(endpoint: Endpoint, makesReadable: boolean) {
     this.#endpoint = endpoint;
@@ -228,9 +289,10 @@ export class Reads implements DecodeHooks {
     this.errorClasses = endpoint.errorClasses;
   }
 
-  openStream(kind: StreamKind, id: number): object {
+  openStream(kind: StreamKind, index: number): object {
+    if (index !== this.#streams.length) throw corrupt("a stream has another number");
     const stream = new InStream();
-    this.#streams.push({ id, stream });
+    this.#streams.push(stream);
     return kind === readableKind && this.#makesReadable ? stream.toReadable() : stream;
   }
 
@@ -244,9 +306,9 @@ export class Reads implements DecodeHooks {
     if (streams.length === 0 && !(flags & hasHost)) return decoder.finish();
     this.#streams = [];
     const name = decoder.text();
+    const attached = streams.map((stream) => ({ id: decoder.unsigned(), stream }));
     decoder.finish();
-    if (streams.length === 0) return;
-    this.#endpoint.peer(name).attach(streams, terms);
+    if (streams.length > 0) this.#endpoint.peer(name).attach(attached, terms);
   }
 
   /** The message made no sense. */

@@ -18,7 +18,18 @@ import { TandemError } from "../errors.ts";
 import { corrupt } from "./codec/decoder.ts";
 import { type Encoder, UserCodeError } from "./codec/encoder.ts";
 import type { Claim, Endpoint } from "./endpoint.ts";
-import { endReading, Kind, partBytes, type Reading, readMessage, withMessage } from "./message.ts";
+import {
+  doneMessage,
+  endReading,
+  headerBytes,
+  hostResponseBytes,
+  Kind,
+  partBytes,
+  type Reading,
+  readMessage,
+  withMessage,
+  writePortion,
+} from "./message.ts";
 import type { OutStream } from "./out_stream.ts";
 import { refuse, replyMessage } from "./replies.ts";
 
@@ -63,7 +74,7 @@ export class Host {
     const options = {
       slots: hostSlots,
       maxRequestBytes: hostRequestBytes,
-      maxResponseBytes: partBytes,
+      maxResponseBytes: hostResponseBytes,
     };
     this.#channel = servePrivate(main, options, number);
     this.name = this.#channel.name;
@@ -101,6 +112,11 @@ export class Host {
     const id = this.#endpoint.nextEntry();
     this.#entries.set(id, entry);
     return id;
+  }
+
+  /** Nobody will find these any more; the streams among them go on. */
+  withdraw(ids: Iterable<number>): void {
+    for (const id of ids) this.#forget(id);
   }
 
   /** Streams are told; nobody will find what is dropped. */
@@ -185,7 +201,7 @@ export class Host {
       case Kind.claim: {
         const lease = decoder.unsigned();
         for (const id of decoder.list()) this.#claim(id as number, lease);
-        return void request.reply();
+        return void request.reply(doneMessage());
       }
       case Kind.drop: {
         const id = decoder.unsigned();
@@ -194,7 +210,7 @@ export class Host {
         if (entry?.stream || entry?.claim === "receiver") {
           this.drop([id], new TandemError("CANCELLED", "The receiver does not want the stream"));
         }
-        return void request.reply();
+        return void request.reply(doneMessage());
       }
       case Kind.part: {
         const [lease, id, index, offset] = [
@@ -205,7 +221,7 @@ export class Host {
         ];
         const part = this.#claim(id, lease).parts?.[index];
         if (!part) throw corrupt("there is no such part");
-        return void request.reply(part.subarray(offset, offset + partBytes));
+        return replyPortion(request, part.subarray(offset, offset + partBytes));
       }
       case Kind.pull: {
         const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];
@@ -265,7 +281,7 @@ export class Host {
   #acknowledge(request: ServerRequest): void {
     if (this.#isClosed) return;
     try {
-      request.reply();
+      request.reply(doneMessage());
     } catch (error) {
       this.#refuse(request, error);
     }
@@ -322,7 +338,7 @@ export class Host {
         writes,
         kind,
         0,
-        partBytes,
+        hostResponseBytes,
         write,
         (encoder) => replyMessage(request, encoder),
       );
@@ -336,8 +352,15 @@ export class Host {
 
   #refuse(request: ServerRequest, error: unknown): void {
     if (this.#isClosed || request.isAnswered) return;
-    refuse(request, this.#endpoint, error, partBytes);
+    refuse(request, this.#endpoint, error, hostResponseBytes);
   }
+}
+
+/** Part of a long message, copied once, into the answer. */
+function replyPortion(request: ServerRequest, part: Bytes): void {
+  const answer = request.allocate(headerBytes + part.byteLength);
+  writePortion(part, answer);
+  request.reply(answer);
 }
 
 /** For what an answer refers to that nobody has got. */

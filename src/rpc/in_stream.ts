@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { codeOf } from "../channel/guard.ts";
+import { rejectAs } from "../channel/closing.ts";
+import { isThenable } from "../channel/guard.ts";
 import type { Peer } from "./peer.ts";
 import { Step } from "./out_stream.ts";
 
@@ -29,13 +30,32 @@ const forgotten = new FinalizationRegistry<Place>(({ peer, id }) => {
   peer.detach();
 });
 
+/** What the other side makes of a step. */
+export interface StepOutcome {
+  /** The iterator's result. */
+  returned(result: Result): void;
+  /** What the iterator has thrown. */
+  threw(error: unknown): void;
+  /** The step's value cannot be sent, and the other side knows nothing of the step. */
+  refused(error: unknown): void;
+  /** There is no answer: the other side, or the way to it, has failed. */
+  failed(error: unknown): void;
+}
+
 /**
  * A generator of another process: each step is taken there when it is asked for here, so that nothing
- * is made before it is wanted.
+ * is made before it is wanted. Steps are sent, and answered, in the order in which they are asked for.
  */
 export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
   #place: Place | null = null;
+  /** No further step is sent. */
   #hasEnded = false;
+  /** The other side has ended by itself: steps behind its last one find a generator that is complete. */
+  #isComplete = false;
+  /** Steps without an answer, or with one that came before that of an earlier step. */
+  readonly #steps: StepUnderWay[] = [];
+  /** A step waits for its value to be sent, and later steps for that. */
+  #sending: Promise<void> | null = null;
   /** Told when nothing more will come. */
   onEnd: (() => void) | null = null;
 
@@ -80,33 +100,93 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     }, { highWaterMark: 0 });
   }
 
-  async #step(step: number, hasValue: boolean, value: unknown): Promise<Result> {
+  #step(kind: number, hasValue: boolean, value: unknown): Promise<Result> {
+    const { promise, resolve, reject } = Promise.withResolvers<Result>();
+    const step = new StepUnderWay(this, kind, hasValue, value, promise, resolve, reject);
+    this.#steps.push(step);
+    // A generator awaits what it is given to return.
+    const awaitsValue = kind === Step.return && isThenable(value);
+    if (awaitsValue || this.#sending) this.#sendLater(step, awaitsValue);
+    else this.#send(step);
+    return promise;
+  }
+
+  #sendLater(step: StepUnderWay, awaitsValue: boolean): void {
+    const before = this.#sending;
+    const sending = this.#sending = this.#whenReady(step, before, awaitsValue).then(() => {
+      if (this.#sending === sending) this.#sending = null;
+      this.#send(step);
+    });
+  }
+
+  /** Never rejects. */
+  async #whenReady(
+    step: StepUnderWay,
+    before: Promise<void> | null,
+    awaitsValue: boolean,
+  ): Promise<void> {
+    await before;
+    if (!awaitsValue) return;
+    try {
+      step.value = await step.value;
+    } catch (error) {
+      // The generator gets it where it has yielded.
+      step.kind = Step.throw;
+      step.value = error;
+    }
+  }
+
+  #send(step: StepUnderWay): void {
     const place = this.#place;
     if (this.#hasEnded || !place) {
-      if (step === Step.throw) throw value;
-      return { done: true, value: step === Step.return ? await value : undefined };
+      step.outcome = { how: "complete", value: undefined };
+      return this.settle();
     }
     const { peer, id, terms } = place;
-    // Another step may end the stream while this one is under way.
-    const release = peer.hold();
     try {
-      // A generator awaits what it is given to return.
-      const given = step === Step.return ? await value : value;
-      const result = await peer.step(id, step, hasValue, given, terms);
-      if (result.done) this.#end();
-      return result;
+      // Another step may end the stream while this one is under way.
+      step.release = peer.hold();
     } catch (error) {
-      // What was not serialisable has not left; the stream goes on.
-      if (codeOf(error) === "NOT_SERIALIZABLE" && hasValue) {
-        throw error;
-      }
-      // Nobody knows how far the other side has come.
-      if (!this.#hasEnded) peer.drop(id);
-      this.#end();
-      throw error;
-    } finally {
-      release();
+      return step.failed(error);
     }
+    peer.step(id, step.kind, step.hasValue, step.value, terms, step);
+  }
+
+  /** Hands out what has come, in the order of the steps. */
+  settle(): void {
+    for (let step = this.#steps[0]; step?.outcome; step = this.#steps[0]) {
+      this.#steps.shift();
+      this.#settleOne(step, step.outcome);
+      step.release?.();
+    }
+  }
+
+  #settleOne(step: StepUnderWay, { how, value }: Outcome): void {
+    switch (how) {
+      case "returned": {
+        const result = value as Result;
+        if (result.done) this.#complete();
+        return step.resolve(result);
+      }
+      case "threw":
+        this.#complete();
+        return step.reject(value);
+      case "refused":
+        return step.reject(value);
+      case "complete":
+        return step.settleAsComplete();
+      case "failed":
+        if (this.#isComplete) return step.settleAsComplete();
+        // Nobody knows how far the other side has come.
+        if (!this.#hasEnded) this.#place?.peer.drop(this.#place.id);
+        this.#end();
+        return rejectAs(step.promise, step.reject, value);
+    }
+  }
+
+  #complete(): void {
+    this.#isComplete = true;
+    this.#end();
   }
 
   #end(): void {
@@ -116,5 +196,70 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     this.#place?.peer.detach();
     this.onEnd?.();
     this.onEnd = null;
+  }
+}
+
+interface Outcome {
+  readonly how: "returned" | "threw" | "refused" | "failed" | "complete";
+  readonly value: unknown;
+}
+
+/** A step that was asked for. */
+class StepUnderWay implements StepOutcome {
+  readonly #stream: InStream;
+  kind: number;
+  readonly hasValue: boolean;
+  value: unknown;
+  readonly promise: Promise<Result>;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (error: unknown) => void;
+  outcome: Outcome | null = null;
+  /** Gives up its hold of the connection. */
+  release: (() => void) | null = null;
+
+  constructor(
+    stream: InStream,
+    kind: number,
+    hasValue: boolean,
+    value: unknown,
+    promise: Promise<Result>,
+    resolve: (result: Result) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#stream = stream;
+    this.kind = kind;
+    this.hasValue = hasValue;
+    this.value = value;
+    this.promise = promise;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  returned(result: Result): void {
+    this.#end("returned", result);
+  }
+
+  threw(error: unknown): void {
+    this.#end("threw", error);
+  }
+
+  refused(error: unknown): void {
+    this.#end("refused", error);
+  }
+
+  failed(error: unknown): void {
+    this.#end("failed", error);
+  }
+
+  #end(how: Outcome["how"], value: unknown): void {
+    this.outcome = { how, value };
+    this.#stream.settle();
+  }
+
+  /** As a generator does that has come to its end. */
+  settleAsComplete(): void {
+    if (this.kind === Step.throw) return this.reject(this.value);
+    const value = this.kind === Step.return ? this.value : undefined;
+    this.resolve({ done: true, value });
   }
 }

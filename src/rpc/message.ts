@@ -20,8 +20,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 /** Raised when an older version would misread a message. */
 export const wireVersion = 2;
 export const headerBytes = 8;
-/** Parts of long messages, and the longest item of a stream that needs no parts. */
+/** What one part of a long message carries. */
 export const partBytes: number = 2 ** 20;
+/** The longest answer of a host: a part with its header. */
+export const hostResponseBytes: number = headerBytes + partBytes;
 
 /** What a message is. */
 export const Kind = {
@@ -41,6 +43,10 @@ export const Kind = {
   pull: 7,
   /** To a host: number of a parcel, which byte string, from where on. */
   part: 8,
+  /** Of a host: the bytes that were asked for, behind an empty tree. */
+  portion: 13,
+  /** Of a host: what was asked for is done. */
+  done: 14,
   /** To a host: number of a stream or parcel that nobody wants any more. */
   drop: 9,
   /** To a host: lease, and numbers of streams that end with it. */
@@ -53,8 +59,10 @@ export const Kind = {
 
 /** A call's tree begins with a list: interface version, traceparent, tracestate. */
 export const hasExtras = 1;
-/** The tree ends with the name of the host that has its streams. */
+/** The tree ends with the name of the host that has its streams, and their numbers there. */
 export const hasHost = 2;
+/** A call that may be handed to another service, whatever the service thinks of its method. */
+export const isRepeatable = 4;
 
 /** What the values of one message, and the message itself, need of what is around them. */
 export interface MessageHooks extends EncodeHooks {
@@ -90,7 +98,10 @@ export function withMessage<T>(
 
 /** Writes the header. The message is complete then, but for its byte strings. */
 export function sealMessage(encoder: Encoder, kind: number, flags = 0): void {
-  const { bytes, length } = encoder;
+  writeHeader(encoder.bytes, kind, flags, encoder.length);
+}
+
+function writeHeader(bytes: Uint8Array, kind: number, flags: number, length: number): void {
   bytes[0] = wireVersion;
   bytes[1] = kind;
   bytes[2] = flags;
@@ -99,6 +110,20 @@ export function sealMessage(encoder: Encoder, kind: number, flags = 0): void {
   bytes[5] = length >>> 8;
   bytes[6] = length >>> 16;
   bytes[7] = length >>> 24;
+}
+
+/** Writes a part of a long message to where it is sent from: a message with an empty tree. */
+export function writePortion(part: Uint8Array, target: Uint8Array): void {
+  writeHeader(target, Kind.portion, 0, headerBytes);
+  target.set(part, headerBytes);
+}
+
+const done: Bytes = new Uint8Array(headerBytes);
+writeHeader(done, Kind.done, 0, headerBytes);
+
+/** The answer to what needs no other: a message of nothing but its header. */
+export function doneMessage(): Bytes {
+  return done;
 }
 
 function aligned(length: number): number {

@@ -5,6 +5,7 @@
  */
 import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
 import { checkTimeout, checkWhole, describe } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
 import type { ErrorClass } from "./codec/error_classes.ts";
 import { treeBytesDefault } from "./codec/tree_budget.ts";
 import type { CallRecord } from "./hooks.ts";
@@ -55,6 +56,20 @@ export interface ServiceOptions extends ChannelOptions, EndOptions {
    * @default the channel's `slots`
    */
   concurrency?: number;
+  /**
+   * How many services, in turn, may be given one call of a method that is `idempotent`, as each dies
+   * while it holds it. A call of any other method is given to another service only if the first has died
+   * before it began with it; otherwise the call ends `SERVER_DIED`.
+   *
+   * @default {1}
+   */
+  maxDeliveries?: number;
+  /**
+   * The methods that may be run twice without harm, `true` for all. A call that a service held when it
+   * died is given to another service, up to `maxDeliveries` in all, if the service or the client has said
+   * so of its method. Calls with streams are not: what has been read of a stream is gone.
+   */
+  idempotent?: boolean | readonly string[];
 }
 
 /** Options of {@linkcode Service.close}. */
@@ -93,13 +108,15 @@ export interface RetryOptions {
 /** Options of a call. */
 export interface CallOptions extends WaitOptions {
   /**
-   * How many services may be handed the call, one after another, when they die holding it; at most
-   * the channel's `maxDeliveries`, which is also the default.
+   * How many services may be given a call of an idempotent method, one after another, when they die
+   * while they hold it; at most the channel's `maxDeliveries`, which is also the default. Other calls
+   * end `SERVER_DIED` once a service has begun with them.
    */
   maxDeliveries?: number;
   /**
-   * Which methods may be run twice without harm: their calls are tried again when a service died or
-   * the channel was made anew, as `retry` says.
+   * Which methods may be run twice without harm; `true`: all. Their calls are given to another service as
+   * `maxDeliveries` says, and tried again as `retry` says when that was not enough or the channel was made
+   * anew. Arguments are encoded once, when the method is called; a call with streams is not tried again.
    */
   idempotent?: boolean | readonly string[];
   /** How often, and after which pauses. */
@@ -128,6 +145,16 @@ export interface Limits {
   readonly maxTreeBytes: number;
 }
 
+/** @throws {TandemError} `TOO_LARGE` for a message that is longer than this side allows */
+export function checkLength({ maxMessageBytes }: Limits, length: number, verb: string): void {
+  if (length <= maxMessageBytes) return;
+  throw new TandemError(
+    "TOO_LARGE",
+    `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${maxMessageBytes}; ` +
+      "raise it, or use a stream",
+  );
+}
+
 /** @throws {RangeError} {TypeError} for what cannot be */
 export function checkEndOptions(options: EndOptions): Limits {
   if (typeof options !== "object" || options === null) {
@@ -147,9 +174,19 @@ export function checkEndOptions(options: EndOptions): Limits {
   };
 }
 
+/** @throws {TypeError} for what is neither a boolean nor a list of names */
+export function checkIdempotent(idempotent: unknown): void {
+  if (idempotent === undefined || typeof idempotent === "boolean") return;
+  if (Array.isArray(idempotent) && idempotent.every((name) => typeof name === "string")) return;
+  throw new TypeError(
+    `Cannot use ${describe(idempotent)} as idempotent: give true, or an array of method names`,
+  );
+}
+
 /** @throws {RangeError} {TypeError} for what cannot be */
 export function checkCallOptions(options: CallOptions): void {
   const { timeout, retry, maxDeliveries } = options;
+  checkIdempotent(options.idempotent);
   if (timeout !== undefined) checkTimeout(timeout, "timeout");
   if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
   if (retry?.attempts !== undefined) checkWhole(retry.attempts, "retry.attempts", 1, 1000);

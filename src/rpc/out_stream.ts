@@ -6,7 +6,7 @@
 import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
 import { captureContext, type ContextRunner } from "../channel/runtime.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
-import type { TandemError } from "../errors.ts";
+import { TandemError } from "../errors.ts";
 
 /** What is done to a generator from afar. */
 export const Step = { next: 0, return: 1, throw: 2 } as const;
@@ -16,6 +16,8 @@ interface Source {
   return?(value?: unknown): unknown;
   throw?(error: unknown): unknown;
 }
+
+type Result = IteratorResult<unknown, unknown>;
 
 /** A generator, any other iterable or iterator, or a ReadableStream. */
 export class OutStream {
@@ -27,6 +29,8 @@ export class OutStream {
   readonly #run: ContextRunner = captureContext();
   #source: Source | null = null;
   #hasEnded = false;
+  /** What answers the steps that are under way, in their order. */
+  #underWay: ((result: Result) => void)[] = [];
 
   /** @param call whose method has made the stream; its body goes on in that call's context */
   constructor(kind: StreamKind, stream: object, call: CallContext | undefined) {
@@ -36,11 +40,49 @@ export class OutStream {
     this.#context = call ? new StreamContext(call, this.#abort!.signal) : null;
   }
 
-  /** Takes one step, as the iterator's own methods do. */
-  async step(step: number, hasValue: boolean, value: unknown): Promise<IteratorResult<unknown>> {
+  /** Nobody has asked for anything yet, and it can be sent from its beginning. */
+  get isFresh(): boolean {
+    return this.#source === null && !this.#hasEnded;
+  }
+
+  /** Takes one step, as the iterator's own methods do, and in the order in which they are called. */
+  step(step: number, hasValue: boolean, value: unknown): Promise<Result> {
+    // The body may wait for something that only its signal ends.
+    if (step === Step.return) this.#abort?.abort(stopped());
+    return new Promise((resolve, reject) => {
+      this.#underWay.push(resolve);
+      this.#settle(step, hasValue, value).then((result) => {
+        if (step !== Step.next && result.done) this.#endBefore(resolve);
+        else this.#forget(resolve);
+        resolve(result);
+      }, (error) => {
+        if (step !== Step.next) this.#endBefore(resolve);
+        else this.#forget(resolve);
+        reject(error);
+      });
+    });
+  }
+
+  /**
+   * A step has ended the stream. A generator has answered the ones before it by then; another iterator
+   * may leave them without an answer.
+   */
+  #endBefore(answer: (result: Result) => void): void {
+    const index = this.#underWay.indexOf(answer);
+    for (const earlier of this.#underWay.splice(0, index + 1)) {
+      if (earlier !== answer) earlier({ done: true, value: undefined });
+    }
+  }
+
+  #forget(answer: (result: Result) => void): void {
+    const index = this.#underWay.indexOf(answer);
+    if (index >= 0) this.#underWay.splice(index, 1);
+  }
+
+  async #settle(step: number, hasValue: boolean, value: unknown): Promise<Result> {
     try {
       const taken = this.#inContext(() => this.#take(step, hasValue, value));
-      const result = await taken as IteratorResult<unknown>;
+      const result = await taken as Result;
       if (typeof result !== "object" || result === null) {
         throw new TypeError("Cannot go on: the iterator has given a result that is no object");
       }
@@ -94,18 +136,28 @@ function sourceOf(kind: StreamKind, stream: object): Source {
   return syncSource((stream as Iterable<unknown>)[Symbol.iterator]());
 }
 
-/** Promises that a sync generator yields are waited for, as `for await` does. */
+/**
+ * Promises that a sync generator yields are waited for, as `for await` does; a step comes after the one
+ * before it, as with an async generator.
+ */
 function syncSource(iterator: Iterator<unknown, unknown, unknown>): Source {
-  const settle = async (result: IteratorResult<unknown, unknown>) => ({
+  let last: Promise<unknown> = Promise.resolve();
+  const settle = async (result: Result): Promise<Result> => ({
     done: result.done ?? false,
     value: await result.value,
   });
+  const inOrder = (take: () => Result): Promise<Result> => {
+    const taken = async () => await settle(take());
+    const result = last.then(taken, taken);
+    last = result;
+    return result;
+  };
   return {
-    next: async (...value) => await settle(iterator.next(...value)),
-    return: async (value) =>
-      await settle(iterator.return?.(value) ?? { done: true, value: await value }),
-    ...(iterator.throw &&
-      { throw: async (error: unknown) => await settle(iterator.throw!(error)) }),
+    next: (...value) => inOrder(() => iterator.next(...value)),
+    return: (value) => inOrder(() => iterator.return?.(value) ?? { done: true, value }),
+    ...(iterator.throw && {
+      throw: (error: unknown) => inOrder(() => iterator.throw!(error)),
+    }),
   };
 }
 
@@ -122,4 +174,8 @@ function readableSource(stream: ReadableStream<unknown>): Source {
       throw error;
     },
   };
+}
+
+function stopped(): TandemError {
+  return new TandemError("CANCELLED", "The reader of the stream has stopped");
 }

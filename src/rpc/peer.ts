@@ -16,21 +16,23 @@ import type { Encoder } from "./codec/encoder.ts";
 import { blobBytesMin } from "./codec/tags.ts";
 import { treeTooLarge } from "./codec/tree_budget.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { InStream, StreamTerms } from "./in_stream.ts";
+import type { InStream, StepOutcome, StreamTerms } from "./in_stream.ts";
 import {
   endReading,
+  headerBytes,
   Kind,
+  messageBytes,
   partBytes,
   type Reading,
   readMessage,
   readParcel,
   withMessage,
 } from "./message.ts";
+import { checkLength } from "./options.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import { sendMessage } from "./sending.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-type Result = IteratorResult<unknown, unknown>;
 
 /** A long message. */
 export interface Parcel {
@@ -179,30 +181,33 @@ export class Peer {
     });
   }
 
-  /** Takes a step of a stream over there. */
+  /** Takes a step of a stream over there. Never throws. */
   step(
     id: number,
     step: number,
     hasValue: boolean,
     value: unknown,
     terms: StreamTerms | undefined,
-  ): Promise<Result> {
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const reader = new StepReader(this.#endpoint, this, terms, resolve, reject);
+    outcome: StepOutcome,
+  ): void {
+    const reader = new StepReader(this.#endpoint, this, terms, outcome);
+    let isWritten = false;
     const write = (encoder: Encoder) => {
       encoder.value(this.#lease);
       encoder.unsigned(id);
       encoder.unsigned(step);
       encoder.list("value", hasValue ? [value] : []);
+      isWritten = true;
     };
     const { timeout, signal } = terms ?? {};
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
     try {
       this.#send(Kind.pull, write, options, reader, false, roomMilliseconds);
     } catch (error) {
-      reader.fail(error);
+      const isTooLarge = error instanceof TandemError && error.code === "TOO_LARGE";
+      if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
+      else reader.fail(error);
     }
-    return promise;
   }
 
   /** A stream that was attached has ended, or nobody knows it any more. */
@@ -227,7 +232,7 @@ export class Peer {
     { timeout = Infinity, signal }: SendOptions,
   ): Promise<Parcel> {
     const { limits } = this.#endpoint;
-    this.#endpoint.checkLength(totalBytes, "take");
+    checkLength(limits, totalBytes, "take");
     if (treeBytes > limits.maxTreeBytes) throw treeTooLarge("take", limits.maxTreeBytes);
     // Each byte array takes six bytes of the tree, and is not worth a place of its own if it is short.
     if (count * 6 > treeBytes || count * blobBytesMin > totalBytes) {
@@ -299,8 +304,9 @@ export class Peer {
   ): Promise<void> {
     return new Promise((resolve, reject) => {
       const reader: AnswerReader = {
-        read: (part) => {
+        read: (answer, isPrivate) => {
           try {
+            const part = this.#portionOf(answer, isPrivate);
             assembly.arrived(part.byteLength);
             take(part);
             resolve();
@@ -321,6 +327,21 @@ export class Peer {
       this.#send(Kind.part, write, { timeout, signal }, reader, false);
       assembly.asked();
     });
+  }
+
+  /** The bytes that an answer carries; @throws the refusal that it is instead */
+  #portionOf(answer: Bytes, isPrivate: boolean): Bytes {
+    const { reads } = this.#endpoint;
+    try {
+      const { kind, decoder } = readMessage(reads, answer, isPrivate);
+      if (kind === Kind.refused) throw readRefusal(decoder);
+      if (kind !== Kind.portion) throw corrupt(`a part of a long message has kind ${kind}`);
+      decoder.finish();
+      return answer.subarray(headerBytes);
+    } finally {
+      reads.forget();
+      endReading();
+    }
   }
 
   /** What ended a request to the host, in words that fit. */
@@ -349,13 +370,24 @@ export class Peer {
   ): void {
     if (this.#isDead) throw this.#endpoint.isClosed ? closed() : hostDied();
     const writes = this.#endpoint.writes("receiver");
-    withMessage(
-      writes,
-      kind,
-      0,
-      this.#client.maxRequestBytes,
-      write,
-      (encoder) => sendMessage(this.#client, encoder, options, reader, isBackground, roomTimeout),
+    const send = (encoder: Encoder) => {
+      const length = messageBytes(encoder);
+      if (length > this.#client.maxRequestBytes) throw this.#tooLong(length);
+      sendMessage(this.#client, encoder, options, reader, isBackground, roomTimeout);
+    };
+    try {
+      withMessage(writes, kind, 0, Infinity, write, send);
+    } catch (error) {
+      writes.drop(new TandemError("CANCELLED", "The step that the stream came with was not sent"));
+      throw error;
+    }
+  }
+
+  #tooLong(length: number): TandemError {
+    return new TandemError(
+      "TOO_LARGE",
+      `Cannot give a stream a value of ${length} bytes: the longest is ` +
+        `${this.#client.maxRequestBytes}; send longer ones as arguments of a call, or in a stream`,
     );
   }
 
@@ -398,21 +430,18 @@ class StepReader implements AnswerReader {
   readonly #endpoint: Endpoint;
   readonly #peer: Peer;
   readonly #terms: StreamTerms | undefined;
-  readonly #resolve: (result: Result) => void;
-  readonly #reject: (error: unknown) => void;
+  readonly #outcome: StepOutcome;
 
   constructor(
     endpoint: Endpoint,
     peer: Peer,
     terms: StreamTerms | undefined,
-    resolve: (result: Result) => void,
-    reject: (error: unknown) => void,
+    outcome: StepOutcome,
   ) {
     this.#endpoint = endpoint;
     this.#peer = peer;
     this.#terms = terms;
-    this.#resolve = resolve;
-    this.#reject = reject;
+    this.#outcome = outcome;
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
@@ -420,24 +449,27 @@ class StepReader implements AnswerReader {
   }
 
   fail(error: unknown): void {
-    this.#reject(this.#peer.explain(error));
+    this.#outcome.failed(this.#peer.explain(error));
   }
 
   #settle(open: () => Reading): void {
+    let tell: () => void;
     const { reads } = this.#endpoint;
     try {
       const reading = open();
       if (reading.kind === Kind.parcel) return this.#fetch(readAnnouncement(reading));
-      this.#resolve(this.#result(reading));
+      tell = this.#read(reading);
     } catch (error) {
-      this.#reject(error);
+      tell = () => this.#outcome.failed(error);
     } finally {
       reads.forget();
       endReading();
     }
+    tell();
   }
 
-  #result(reading: Reading): Result {
+  /** Returns what tells of the answer. */
+  #read(reading: Reading): () => void {
     const { kind, decoder } = reading;
     const { reads } = this.#endpoint;
     switch (kind) {
@@ -445,12 +477,12 @@ class StepReader implements AnswerReader {
       case Kind.returned: {
         const value = decoder.value();
         reads.finish(reading, this.#terms);
-        return { done: kind === Kind.returned, value };
+        return () => this.#outcome.returned({ done: kind === Kind.returned, value });
       }
       case Kind.thrown: {
         const thrown = decoder.thrown();
         reads.finish(reading, this.#terms);
-        throw thrownError(thrown, reads.errorClasses);
+        return () => this.#outcome.threw(thrownError(thrown, reads.errorClasses));
       }
       case Kind.refused:
         throw readRefusal(decoder);
@@ -463,7 +495,7 @@ class StepReader implements AnswerReader {
     const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
     this.#endpoint.fetch(announcement, options).then(
       ({ tree, blobs }) => this.#settle(() => readParcel(this.#endpoint.reads, tree, blobs)),
-      (error) => this.#reject(error),
+      (error) => this.#outcome.failed(error),
     );
   }
 }

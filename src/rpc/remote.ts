@@ -122,7 +122,8 @@ function makeRemote({ target, connection, options }: Behind, dispose: () => void
  * @typeParam Api the interface: the type of the object that is served
  * @param target as of {@linkcode Client.open}
  * @param options defaults of its calls: `timeout`, `signal`, `idempotent` and others
- * @returns disposable: `using` closes the connection, which cancels its calls and ends its streams
+ * @returns disposable: `using`, or `remote[Symbol.dispose]()`, closes the connection, which cancels its
+ * calls and ends its streams. It has no `close()`: that would be a method of the other side
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function connect<Api extends object>(

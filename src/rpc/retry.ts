@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { onAbort, reasonOf } from "../channel/on_abort.ts";
+import { onAbort } from "../channel/on_abort.ts";
 import { codeOf } from "../channel/guard.ts";
 import { laterForSure, now } from "../channel/runtime.ts";
 import type { RetryOptions } from "./options.ts";
@@ -19,37 +19,47 @@ export function isRepeatable(
   return typeof idempotent === "object" ? idempotent.includes(method) : idempotent === true;
 }
 
-/** Attempts until one succeeds, time is over, or none is left. */
+/**
+ * Attempts until one succeeds, time is over, or none is left.
+ *
+ * @param mayRepeat whether another attempt would be the same as the first
+ * @param stops what ends a pause; the attempt after it then fails by itself
+ */
 export async function retried<T>(
   attempt: () => Promise<T>,
+  mayRepeat: () => boolean,
   { attempts = 3, delay = 20, maxDelay = 1000 }: RetryOptions,
   deadline: number,
-  signal: AbortSignal | undefined,
+  stops: readonly AbortSignal[],
 ): Promise<T> {
   for (let count = 1;; count++) {
     try {
       return await attempt();
     } catch (error) {
       const isPassing = passing.has(codeOf(error) ?? "");
-      if (!isPassing || count >= attempts || signal?.aborted) throw error;
+      if (!isPassing || count >= attempts || isStopped(stops) || !mayRepeat()) throw error;
       const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
       // Those that failed together shall not come back together.
       const pause = longest * (0.5 + Math.random() / 2);
       if (now() + pause >= deadline) throw error;
-      await wait(pause, signal);
-      if (signal?.aborted) throw reasonOf(signal);
+      await wait(pause, stops);
+      // The attempt itself says why.
     }
   }
 }
 
-function wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+function isStopped(stops: readonly AbortSignal[]): boolean {
+  return stops.some(({ aborted }) => aborted);
+}
+
+function wait(milliseconds: number, stops: readonly AbortSignal[]): Promise<void> {
   return new Promise((resolve) => {
     const done = () => {
       cancel();
-      stopListening?.();
+      for (const stopListening of listening) stopListening();
       resolve();
     };
     const cancel = laterForSure(milliseconds, done);
-    const stopListening = signal && onAbort(signal, done);
+    const listening = stops.map((signal) => onAbort(signal, done));
   });
 }

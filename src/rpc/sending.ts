@@ -29,7 +29,8 @@ export function sendMessage(
     return client.requestReading(encoder.written, options, reader, isBackground, roomTimeout);
   }
   const length = messageBytes(encoder);
-  const draft = tryAllocate(client, length);
+  // In their order: what comes later may depend on what came before.
+  const draft = client.hasRoomWaiters ? null : tryAllocate(client, length);
   if (draft) {
     copyMessage(encoder, draft.bytes);
     return draft.requestReading(options, reader);

@@ -25,6 +25,7 @@ import {
   endReading,
   hasExtras,
   hasHost,
+  isRepeatable as isRepeatableFlag,
   Kind,
   type Reading,
   readInPlace,
@@ -35,12 +36,14 @@ import {
 import {
   channelOptions,
   checkEndOptions,
+  checkIdempotent,
   type CloseOptions,
   type Limits,
   type ServiceOptions,
 } from "./options.ts";
 import { type Announcement, type Parcel, readAnnouncement } from "./peer.ts";
 import { refuse, replyMessage } from "./replies.ts";
+import { isRepeatable } from "./retry.ts";
 import { hasTelemetry, type Span, startServiceSpan } from "./telemetry.ts";
 
 /**
@@ -60,6 +63,8 @@ interface Called {
   readonly method: Offered;
   readonly args: unknown[];
   readonly context: RequestContext;
+  /** It may be run again by another service when this one dies. */
+  readonly isRepeatable: boolean;
 }
 
 /**
@@ -90,6 +95,7 @@ export class Service implements AsyncDisposable {
   readonly #methods: ReadonlyMap<string, Offered>;
   readonly #version: string | undefined;
   readonly #onCall: ((call: CallRecord) => void) | undefined;
+  readonly #idempotent: boolean | readonly string[] | undefined;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
   /** Of the calls that are being fetched. */
@@ -108,6 +114,7 @@ export class Service implements AsyncDisposable {
     this.#methods = methods;
     this.#version = version;
     this.#onCall = onCall;
+    this.#idempotent = options.idempotent;
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(server, errorClasses, limits, "readable");
     prepareContexts();
@@ -244,7 +251,13 @@ export class Service implements AsyncDisposable {
     const context = new RequestContext(name, request, traceparent, tracestate);
     const terms = flags & hasHost ? new LentTerms(request) : undefined;
     this.#endpoint.reads.finish(reading, terms);
-    return { method, args, context };
+    const isDeclared = (flags & isRepeatableFlag) !== 0;
+    return {
+      method,
+      args,
+      context,
+      isRepeatable: isDeclared || isRepeatable(name, this.#idempotent),
+    };
   }
 
   #otherVersion(found: string): TandemError {
@@ -309,7 +322,13 @@ export class Service implements AsyncDisposable {
   }
 
   /** @param place that it has already, and which is left when it ends; null: it takes one if it needs one */
-  #call(request: ServerRequest, { method, args, context }: Called, place: Place | null): void {
+  #call(
+    request: ServerRequest,
+    { method, args, context, isRepeatable }: Called,
+    place: Place | null,
+  ): void {
+    // What has been begun twice may have been done twice.
+    if (!isRepeatable) request.lastDelivery();
     let record: Recorder | undefined;
     if (this.#onCall || hasTelemetry()) record = new Recorder(this.#onCall, context);
     const body = (): unknown => Reflect.apply(method.call, method.self, args);
@@ -478,10 +497,11 @@ function textOrNone(value: unknown): string | undefined {
  * `await`, `JSON.stringify`, printers and matchers look for: such methods are left out. A bare function
  * is an interface of its own. Arguments and results are everything that `structuredClone` takes, except
  * functions, nested up to 1,000 deep; of a view only the bytes that it shows are sent. What cannot be
- * sent, such as a Promise, a Proxy, a `URL` or a `Temporal` value, is refused by name and path
- * (`NOT_SERIALIZABLE`); what a getter throws while a result is read reaches the caller as `REMOTE`.
- * Generators, async generators, other async iterables and `ReadableStream`s are
- * streams, as results and as arguments: each item is made when the other side asks for it. An argument
+ * sent, such as a Proxy, a `URL`, a `Temporal` value or a Promise (a call that is under way, for
+ * example: await it first), is refused by name and path (`NOT_SERIALIZABLE`); what a getter throws while
+ * a result is read reaches the caller as `REMOTE`. Generators, async generators, other async iterables
+ * and `ReadableStream`s are streams, as results and as arguments: each item is made when the other side
+ * asks for it. An argument
  * that is a stream ends with its call, or with the stream that the call returns.
  *
  * Where a runtime replaces code in the running process (`deno run --watch`, `--watch-hmr`, `bun --hot`),
@@ -522,6 +542,7 @@ export function serve<Api extends object>(
   options: ServiceOptions = {},
 ): Service {
   const limits = checkEndOptions(options);
+  checkIdempotent(options.idempotent);
   const methods = offeredMethods(api);
   const errorClasses = new ErrorClasses(options.errors);
   const { concurrency } = options;

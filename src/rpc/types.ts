@@ -54,6 +54,10 @@ export type RemoteMethods<Api> = {
  * method is a generator, sync or async; of overloads the last signature is kept. A bare function is
  * an interface of its own. Properties that are no functions are not there.
  *
+ * A remote has no `close()`: every name may be a method of the other side. It is closed by `using`,
+ * `await using`, or `remote[Symbol.dispose]()`. That ends its calls and streams with `CLOSED`; those whose
+ * promises were forgotten end silently.
+ *
  * @example The types of a service, seen from a client
  * ```ts
  * import type { Remote } from "@tandem/ipc";

@@ -29,6 +29,7 @@ import {
 import { bytesOfBigint } from "./bigints.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
+import { isThenable } from "../../channel/guard.ts";
 import { detachedHint, hints, isA } from "./refusals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
@@ -53,6 +54,14 @@ export interface EncodeHooks {
   readonly maxTreeBytes: number;
   /** Takes charge of a stream and says its number. Without it streams cannot be sent. */
   addStream?(kind: StreamKind, stream: object): number;
+}
+
+/** Values that have been encoded, to be sent later, and perhaps more than once. Nobody else changes them. */
+export interface EncodedValues {
+  readonly tree: Uint8Array;
+  readonly blobs: readonly Bytes[];
+  /** For the budget; see `tree_budget.ts`. */
+  readonly objects: number;
 }
 
 const textEncoder = new TextEncoder();
@@ -125,7 +134,12 @@ export class Encoder {
 
   /** What the header and the values cost the receiver; see `tree_budget.ts`. */
   get treeCost(): number {
-    return this.length + (this.#met.length + this.#extraObjects) * objectBytes;
+    return this.length + this.objects * objectBytes;
+  }
+
+  /** So many objects the values count as. */
+  get objects(): number {
+    return this.#met.length + this.#extraObjects;
   }
 
   /**
@@ -141,6 +155,27 @@ export class Encoder {
     for (const { byteLength } of this.blobs) blobBytes += byteLength;
     if (blobBytes === this.blobBytes) return;
     throw this.#refusal("the buffer of one of its byte arrays was detached or resized meanwhile");
+  }
+
+  /** Copies what has been written behind `header` bytes, up to `end`. */
+  take(header: number, end: number): EncodedValues {
+    return {
+      tree: this.bytes.slice(header, end),
+      blobs: this.blobs.map((blob) => new Uint8Array(blob)),
+      objects: this.objects,
+    };
+  }
+
+  /** Writes values that were taken from an encoder, at the beginning of a message. */
+  resume({ tree, blobs, objects }: EncodedValues): void {
+    this.#reserve(tree.byteLength);
+    this.bytes.set(tree, this.length);
+    this.length += tree.byteLength;
+    for (const blob of blobs) {
+      this.blobs.push(blob);
+      this.blobBytes += blob.byteLength;
+    }
+    this.#extraObjects += objects;
   }
 
   /** Forgets the message and everything that it refers to. */
@@ -327,18 +362,29 @@ export class Encoder {
       // What has slots has no keys, or its items are the first.
       const isPlain = keys.length > 0 && keys[0] !== "0" && prototype !== null;
       if (!isPlain && this.#withSlots(value, prototype, depth)) return;
-      if (Symbol.asyncIterator in value) return this.#stream(generatorKind, value);
+      if (Symbol.asyncIterator in value) {
+        this.#checkAmbiguous(value);
+        return this.#stream(generatorKind, value);
+      }
       if (keys.length === 0 && prototype === null && isOpaque(value)) {
         throw this.#refusal("it is an object of the runtime, such as a pointer");
       }
       return this.#properties(value, keys, depth);
     }
     if (this.#withSlots(value, prototype, depth)) return;
+    this.#checkAmbiguous(value);
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
     const platform = platformName(value, prototype);
     if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
+  }
+
+  /** What can be awaited and iterated: which of the two is meant cannot be told. */
+  #checkAmbiguous(value: object): void {
+    if (Symbol.asyncIterator in value && isThenable(value)) {
+      throw this.#refusal(isA("Promise"), hints.get("Promise"));
+    }
   }
 
   #checkNamespace(value: object): void {
