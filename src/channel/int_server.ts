@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isThenable } from "./guard.ts";
 import { openKindInt } from "../ffi/layout.ts";
 import { type Channel, How, openChannel, openChannelFromFd, unlinkChannel } from "./channel.ts";
 import { ChannelHandle } from "./handle.ts";
@@ -185,9 +186,9 @@ export class IntServer extends ChannelHandle
   ): Promise<void> {
     return this.#server.serve((request) => {
       const result = handler(wrapOne(request));
-      if (!(result instanceof Promise)) return payloadOf(result);
+      if (!isThenable(result)) return payloadOf(result);
       // A copy: what it is encoded in may be used again before it is sent.
-      return result.then((value) => copyOf(payloadOf(value)));
+      return Promise.resolve(result).then((value) => copyOf(payloadOf(value as IntResult)));
     }, options);
   }
 

@@ -6,7 +6,7 @@
 import { onAbort, reasonOf } from "../channel/on_abort.ts";
 import { endedByClosing, rejectAs } from "../channel/closing.ts";
 import { laterForSure, now, timerMax } from "../channel/runtime.ts";
-import { codeOf } from "../channel/guard.ts";
+import { codeOf, isTandemError } from "../channel/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
 import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
@@ -176,7 +176,7 @@ export class Connection {
     } catch (error) {
       message?.drop(nobodyWaits());
       end(outcomeOf(error, options.signal), error);
-      const isClosed = error instanceof TandemError && error.code === "CLOSED";
+      const isClosed = isTandemError(error) && error.code === "CLOSED";
       throw wasOpen && isClosed && this.#closing.signal.aborted ? endedByClosing(error) : error;
     }
   }
@@ -361,7 +361,7 @@ export class Connection {
 
   /** What ended a call, in words that fit: the channel may be closed where the connection is not. */
   explain(error: unknown): unknown {
-    const isClosed = error instanceof TandemError && error.code === "CLOSED";
+    const isClosed = isTandemError(error) && error.code === "CLOSED";
     if (!isClosed || this.#closing.signal.aborted) return error;
     return new TandemError(
       "CANCELLED",

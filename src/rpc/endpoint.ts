@@ -9,9 +9,10 @@
  * @module
  */
 import type { ChannelHandle } from "../channel/handle.ts";
+import { codeOf } from "../channel/guard.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
-import { TandemError } from "../errors.ts";
+import type { TandemError } from "../errors.ts";
 import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
 import type { EncodedValues, Encoder } from "./codec/encoder.ts";
 import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
@@ -242,8 +243,7 @@ export class Writes implements MessageHooks {
    * {@linkcode withdrawn} afterwards, to be sent another time.
    */
   failed(encoder: Encoder, flags: number, error: unknown): void {
-    const isGone = error instanceof TandemError && error.code === "NOT_FOUND";
-    if (isGone) this.withdrawn = this.#withdraw(encoder, flags);
+    if (codeOf(error) === "NOT_FOUND") this.withdrawn = this.#withdraw(encoder, flags);
   }
 
   /** Its streams go on. */

@@ -86,8 +86,10 @@ export class OutStream {
       if (typeof result !== "object" || result === null) {
         throw new TypeError("Cannot go on: the iterator has given a result that is no object");
       }
-      if (result.done) this.#hasEnded = true;
-      return result;
+      // Looked at once, here: they may be getters of the user.
+      const done = Boolean(result.done);
+      if (done) this.#hasEnded = true;
+      return { done, value: result.value };
     } catch (error) {
       this.#hasEnded = true;
       throw error;

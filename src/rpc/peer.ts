@@ -87,7 +87,7 @@ export class Peer {
     try {
       this.#client = open();
     } catch (error) {
-      if (error instanceof TandemError && error.code === "NOT_FOUND") throw hostDied();
+      if (codeOf(error) === "NOT_FOUND") throw hostDied();
       throw error;
     }
     this.#client.watchServersOnly();
@@ -204,7 +204,7 @@ export class Peer {
     try {
       this.#send(Kind.pull, write, options, reader, false, roomMilliseconds);
     } catch (error) {
-      const isTooLarge = error instanceof TandemError && error.code === "TOO_LARGE";
+      const isTooLarge = codeOf(error) === "TOO_LARGE";
       if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
       else reader.fail(error);
     }
@@ -324,7 +324,12 @@ export class Peer {
       };
       const timeout = Math.max(0, deadline - now());
       const { signal } = assembly;
-      this.#send(Kind.part, write, { timeout, signal }, reader, false);
+      try {
+        this.#send(Kind.part, write, { timeout, signal }, reader, false);
+      } catch (error) {
+        // The host may have gone, and its channel with it.
+        return reject(this.explain(error));
+      }
       assembly.asked();
     });
   }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isThenable } from "../channel/guard.ts";
 import { TandemError } from "../errors.ts";
 import { isRaw, markRaw } from "./interface.ts";
 
@@ -86,7 +87,9 @@ export function validated<
       return Reflect.apply(method, this, [...result.value]);
     };
     // A schema that takes its time makes the method asynchronous, which every remote method is.
-    return found instanceof Promise ? found.then(call) as Result : call(found);
+    return isThenable(found)
+      ? Promise.resolve(found).then((result) => call(result as StandardResult<Output>)) as Result
+      : call(found);
   }
   if (isRaw(method)) markRaw(checked);
   return checked;
