@@ -186,16 +186,22 @@ test("what is no payload", async () => {
   assertEquals(text(call.getSync()), "5");
 });
 
-test("payloads that were transferred away", () => {
+test("payloads that were transferred away", async () => {
   const [server, client] = pair();
   using _server = server;
   using _client = client;
   const bytes = new Uint8Array(5);
   bytes.buffer.transfer();
-  // A view of nothing has no bytes.
-  using call = client.sendSync(bytes);
-  assertEquals(server.tryReceive()?.bytes.byteLength, 0);
-  call.release();
+  // Sent as no bytes, it would be lost without a word.
+  assertRefused(() => client.sendSync(bytes), TypeError, "detached", "Uint8Array");
+  assertRefused(() => client.post(bytes), TypeError, "detached");
+  await assertRefusedLater(client.request(bytes), TypeError, "detached");
+  assertEquals(server.stats().requests, 0);
+  using call = client.sendSync("");
+  const request = server.tryReceive()!;
+  assertRefused(() => request.reply(bytes), TypeError, "detached");
+  assertEquals(request.reply("y"), true);
+  assertEquals(call.getSync().byteLength, 1);
 });
 
 test("places for answers that are none", async () => {
