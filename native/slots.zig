@@ -366,7 +366,7 @@ pub fn SlotsType(comptime Shared: type) type {
         pub fn last_delivery(handle: *Handle, call: Call) void {
             if (held(handle, call) == .lost) return;
             const slot = handle.map.slot(call.slot);
-            // As long as this server holds it nobody else writes here; who hands it on after a death
+            // As long as this server holds it no other process writes here; a repairer that hands it on after a death
             // reads it when the kernel has said that this server is gone.
             const flags = Shared.load(u32, &slot.request_flags, .monotonic);
             Shared.store(u32, &slot.request_flags, (flags & 0xff) | 1 << 8, .monotonic);

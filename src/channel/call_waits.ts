@@ -87,7 +87,7 @@ export class CallWaits implements Waits {
     return this.#room.size > 0 ? armRoom : 0;
   }
 
-  /** Somebody waits for a slot already, and comes first. */
+  /** Another call waits for a slot already, and comes first. */
   get hasRoomWaiters(): boolean {
     return this.#room.size > 0;
   }

@@ -67,7 +67,7 @@ interface Opened {
 const openChannels: Map<number, Opened> = new Map();
 let isExitWatched = false;
 
-/** Channels that nobody knows any more: no handle, no request or call of it, no view of its memory. */
+/** Channels that the program has forgotten: no handle, no request or call, no view of the memory is left. */
 const forgotten: FinalizationRegistry<Opened> = new FinalizationRegistry(abandon);
 
 function remember(channel: Channel, views: HandedOut): void {

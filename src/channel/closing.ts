@@ -1,6 +1,6 @@
 /**
- * What ends because the user closed the handle that it belongs to. That is no surprise to anybody: a
- * promise of it that was forgotten is no unhandled rejection, which would end the process. Who awaits it
+ * What ends because the user closed the handle that it belongs to. That is no surprise: a
+ * promise of it that was forgotten is no unhandled rejection, which would end the process. Code that awaits it
  * is told all the same.
  *
  * @module

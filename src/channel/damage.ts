@@ -1,5 +1,5 @@
 /**
- * Serving goes on when a look for requests fails: somebody has scribbled into the shared memory, and
+ * Serving goes on when a look for requests fails: another process has scribbled into the shared memory, and
  * what they wrote may be overwritten the next moment. What lasts is an error.
  *
  * @module

@@ -37,7 +37,7 @@ export interface HandedOut {
 }
 
 /**
- * Whoever has a view has the memory, and with it its owner: a channel that was forgotten is closed, and
+ * A view keeps the memory, and with it its owner: a channel that was forgotten is closed, and
  * not as long as a part of it is looked at.
  */
 const anchors: WeakMap<ArrayBuffer, Memory> = new WeakMap();

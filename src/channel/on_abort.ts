@@ -42,7 +42,7 @@ class Listeners {
     try {
       signal.removeEventListener("abort", this.#fire);
     } catch {
-      // A signal that refuses to forget tells nobody later.
+      // A signal that refuses to forget calls an empty set later.
     }
   }
 }

@@ -337,11 +337,14 @@ export class ServerRequest {
     return true;
   }
 
-  /** The server leaves the channel, and nobody gets an answer from here. @ignore */
+  /** The server leaves the channel, and no client gets an answer from here. @ignore */
   abandon(): void {
     if (this.#isAnswered || !this.#abort) return;
     this.#abort.abort(
-      new TandemError("CANCELLED", "The server was closed: nobody gets an answer from here"),
+      new TandemError(
+        "CANCELLED",
+        "The server was closed: no client gets an answer from it any more",
+      ),
     );
   }
 

@@ -367,7 +367,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @param handler called for each request, in the order in which they were queued
    * @param options `concurrency`: handlers in progress at once; `signal`: its abort ends serving
    * @throws {TandemError} `CLOSED` when the server is closed already; `NOT_FOUND` when the channel was
-   * or is unlinked, except by this handle: handlers in progress go on, and nobody gets their answers
+   * or is unlinked, except by this handle: handlers in progress go on, and no client gets their answers
    * @throws {RangeError} for what is no number of handlers
    * @returns when the server is closed, or when `signal` has aborted and the handlers in progress
    * have ended
@@ -555,7 +555,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
       );
     }
     const isRemoved = unlinkChannel(path);
-    // Whoever removes a channel on purpose is not told of it.
+    // A handle that removes a channel on purpose is not told of it.
     if (this.#channel.isOpen) this.#channel.native.tandem_expect_removal(this.#channel.address);
     return isRemoved;
   }

@@ -30,7 +30,7 @@ interface Taker {
   reject(error: unknown): void;
 }
 
-/** Of the requests whose abort somebody waits for, how many are looked at each time. */
+/** Of the requests whose abort a handler waits for, how many are looked at each time. */
 const watchedAtOnce = 16;
 
 function* firstOf<T>(values: Iterable<T>, count: number): Generator<T> {

@@ -52,7 +52,7 @@ interface Held {
   line: Line | null;
 }
 
-/** Connections that nobody knows any more: no remote, no call, no stream. */
+/** Connections that the program has forgotten: no remote, no call, no stream is left. */
 const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }) => {
   line?.endpoint.close();
   line?.client.close();

@@ -84,7 +84,7 @@ export class Host {
     void this.#run();
   }
 
-  /** Nobody can fetch anything here any more, and another host has to take its place. */
+  /** No process can fetch anything here any more, and another host has to take its place. */
   get isLost(): boolean {
     if (this.#isLost || this.#isClosed) return this.#isLost;
     const time = now();
@@ -114,7 +114,7 @@ export class Host {
     return id;
   }
 
-  /** Nobody will find these any more; the streams among them go on. */
+  /** No process will find these any more; the streams among them go on. */
   withdraw(ids: Iterable<number>): void {
     for (const id of ids) this.#forget(id);
   }
@@ -277,7 +277,7 @@ export class Host {
     }
   }
 
-  /** Gives the slot back: nobody waits. Never throws. */
+  /** Gives the slot back: no caller waits. Never throws. */
   #acknowledge(request: ServerRequest): void {
     if (this.#isClosed) return;
     try {
@@ -329,7 +329,7 @@ export class Host {
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
   }
 
-  /** Undefined: it has been sent, or nobody waits for it. */
+  /** Undefined: it has been sent, or no caller waits for it. */
   #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): unknown {
     if (this.#isClosed) return undefined;
     const writes = this.#endpoint.writes("receiver");

@@ -177,7 +177,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
         return step.settleAsComplete();
       case "failed":
         if (this.#isComplete) return step.settleAsComplete();
-        // Nobody knows how far the other side has come.
+        // How far the other side has come is not known.
         if (!this.#hasEnded) this.#place?.peer.drop(this.#place.id);
         this.#end();
         return rejectAs(step.promise, step.reject, value);

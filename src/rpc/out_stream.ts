@@ -40,7 +40,7 @@ export class OutStream {
     this.#context = call ? new StreamContext(call, this.#abort!.signal) : null;
   }
 
-  /** Nobody has asked for anything yet, and it can be sent from its beginning. */
+  /** The receiver has not asked for anything yet, and it can be sent from its beginning. */
   get isFresh(): boolean {
     return this.#source === null && !this.#hasEnded;
   }
@@ -120,7 +120,7 @@ export class OutStream {
     void this.#return();
   }
 
-  /** Never rejects: there is nobody to hear of an error. */
+  /** Never rejects: no caller is left to hear of an error. */
   async #return(): Promise<void> {
     try {
       await this.#inContext(() => this.#take(Step.return, true, undefined));

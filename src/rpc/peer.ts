@@ -210,7 +210,7 @@ export class Peer {
     }
   }
 
-  /** A stream that was attached has ended, or nobody knows it any more. */
+  /** A stream that was attached has ended, or the program has forgotten it. */
   detach(): void {
     this.#release();
   }

@@ -282,7 +282,7 @@ export class Service implements AsyncDisposable {
 
   /**
    * A call that is too long for the channel. It takes a place when all of it is there: until then it
-   * is up to the sender, which may be stopped, and nobody waits for that. Never rejects.
+   * is up to the sender, which may be stopped, and no other call waits for that. Never rejects.
    */
   async #fetch(request: ServerRequest, announcement: Announcement): Promise<void> {
     const visit = this.#gate.enterLobby();
@@ -399,7 +399,7 @@ export class Service implements AsyncDisposable {
     record?.end(error ?? new Error("The method threw nothing"));
   }
 
-  /** Undefined: it has been sent, or nobody waits for it. */
+  /** Undefined: it has been sent, or no caller waits for it. */
   #reply(
     request: ServerRequest,
     context: RequestContext,

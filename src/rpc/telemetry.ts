@@ -65,7 +65,7 @@ function api(): Api | undefined {
   return (globalThis as { [apiKey]?: Api })[apiKey];
 }
 
-/** Whether somebody records spans. Never throws. */
+/** Whether a tracer records spans. Never throws. */
 export function hasTelemetry(): boolean {
   try {
     return api()?.trace !== undefined;
@@ -149,7 +149,7 @@ class RemoteSpan implements ApiSpan {
 }
 
 /**
- * Begins the span of a call that this process makes; undefined: nobody records, or the tracer fails.
+ * Begins the span of a call that this process makes; undefined: no tracer records, or the tracer fails.
  * Never throws.
  */
 export function startClientSpan(
@@ -161,7 +161,7 @@ export function startClientSpan(
 }
 
 /**
- * Begins the span of a call that this process works on; undefined: nobody records, or the tracer fails.
+ * Begins the span of a call that this process works on; undefined: no tracer records, or the tracer fails.
  * Never throws.
  */
 export function startServiceSpan(

@@ -56,7 +56,7 @@ export interface EncodeHooks {
   addStream?(kind: StreamKind, stream: object): number;
 }
 
-/** Values that have been encoded, to be sent later, and perhaps more than once. Nobody else changes them. */
+/** Values that have been encoded, to be sent later, and perhaps more than once. No other code changes them. */
 export interface EncodedValues {
   readonly tree: Uint8Array;
   readonly blobs: readonly Bytes[];
