@@ -178,6 +178,7 @@ pub const list = [_]Named{
     .{ .name = "index-used-again", .text = "slots=1 cells=2 client:clear +client:request server:serve_close" },
     .{ .name = "successor", .text = "slots=1 cells=2 deaths=1 mortal=0 client:nothing client:sweep client:sweep +client:post" },
     .{ .name = "canceller-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request client:cancel,clear server:serve" },
+    .{ .name = "server-dies-in-what-it-begins-once", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
     // Longer ones.
     .{ .name = "rings-fail-and-deaths", .text = "slots=1 cells=2 failures=3 deaths=2 deliveries=2 client:request,request server:serve waker:0 waker:1", .is_long = true },

@@ -348,4 +348,13 @@ export const mutants: readonly Mutant[] = [
     why: "a server of a file that others have removed serves no client, and does not know",
     configuration: "slots=1 cells=2 client:discard,lose_file,request server:serve",
   },
+  {
+    name: "begun-once-and-handed-on",
+    file: "slots.zig",
+    text: "(flags & 0xff) | 1 << 8",
+    replacement: "(flags & 0xff) | 2 << 8",
+    why: "a call that may not run twice is given to a second server",
+    configuration:
+      "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last",
+  },
 ];

@@ -37,6 +37,7 @@ extern fn tandem_cancel(f64, u32, u32, u32, u32) i32;
 extern fn tandem_allocate(f64, u32, *abi.Control) i32;
 extern fn tandem_publish(f64, u32, u32, u32, u32, u32, f64) i32;
 extern fn tandem_receive(f64, f64, *abi.Control) i32;
+extern fn tandem_last_delivery(f64, u32, u32, u32) void;
 extern fn tandem_reply(f64, u32, u32, u32, [*]const u8, u32, u32) i32;
 extern fn tandem_watch_call(f64, u32, u32, u32) i32;
 extern fn tandem_poll(f64, [*]u32, u32) i32;
@@ -84,6 +85,8 @@ pub const Action = enum {
     /// The user may close it at any time.
     serve_close,
     serve_block,
+    /// Begins only what no other server may begin after it.
+    serve_last,
     /// A foreign event loop with a notify descriptor.
     serve_notify,
     /// Whatever is in flight.
@@ -104,7 +107,7 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| switch (action) {
             .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_notify, .close => {},
+            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_last, .serve_notify, .close => {},
         };
         return count;
     }
@@ -301,7 +304,7 @@ fn act(action: Action) void {
         },
         .lose_file => _ = memory.ask(.{ .kind = .lose_file }),
         .nothing => {},
-        .serve, .serve_close => serve(action == .serve_close),
+        .serve, .serve_close, .serve_last => serve(action == .serve_close),
         .serve_block => serve_block(),
         .serve_notify => serve_notify(),
         .close => close(),
@@ -790,6 +793,7 @@ noinline fn serve_one(may_close: bool) bool {
     if (status < 0) say(.{ .wrong = "a server could not receive" });
     if (status != 1) return false;
     const first = begin_request(&control);
+    if (plans[current].has(.serve_last)) begin_for_good(&control, first);
     // The handler is asynchronous.
     while (may_close) {
         const woken_by = wait(.{ .turn = true, .close = true });
@@ -876,6 +880,12 @@ noinline fn begin_request(control: *const abi.Control) u64 {
         say(.{ .received = .{ .call = call, .allowed = max_deliveries } });
     }
     return first;
+}
+
+noinline fn begin_for_good(control: *const abi.Control, first: u64) void {
+    begin(.reply);
+    tandem_last_delivery(address(), control.slot, control.generation_low, control.generation_high);
+    say(.{ .begun_for_good = call_of(first) });
 }
 
 noinline fn answer_request(control: *const abi.Control, first: u64) void {

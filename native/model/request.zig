@@ -117,6 +117,8 @@ pub const Remark = union(enum) {
     posted: u8,
     /// A server was handed a request.
     received: struct { call: u8, allowed: u8 },
+    /// No other server may get the call from now on.
+    begun_for_good: u8,
     replied,
     /// It gives up what it has.
     leaving,

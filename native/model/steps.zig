@@ -378,6 +378,7 @@ fn hear(process: usize, remark: rq.Remark) void {
             }
             set(state.process(process, .holding), @as(u64, request.call) + 1);
         },
+        .begun_for_good => |call| set(state.call(call, .handed_out), std.math.maxInt(u8)),
         .replied => set(state.process(process, .holding), 0),
         .leaving => {
             set(state.process(process, .holding), 0);
