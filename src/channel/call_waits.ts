@@ -341,19 +341,24 @@ export class CallWaits implements Waits {
           readAnswer(this.#channel, waiter.call, waiter.reader);
           continue;
         }
-        waiter.resolve!(this.#take(waiter)!);
+        const answer = this.#take(waiter);
+        if (!answer) throw this.#disagreement(waiter);
+        waiter.resolve!(answer);
       } catch (error) {
         waiter.reject(error);
       }
     }
   }
 
-  /** The answer for a promise; @throws what it is to be rejected with */
+  /** The call was reported as ended, and then it had no answer: another process wrote over its slot. */
+  #disagreement({ call, how }: Waiter): TandemError {
+    if (how & ownsCall) this.#end(call, cancelRelease);
+    return callFailure(-Status.corrupt, "get an answer");
+  }
+
+  /** The answer for a promise, or null: there is none; @throws what it is to be rejected with */
   #take({ call, how, into }: Waiter): Bytes | null {
-    if (how & wantsReadiness) {
-      checkReady(this.#channel, call, 0);
-      return nothing;
-    }
+    if (how & wantsReadiness) return checkReady(this.#channel, call, 0) ? nothing : null;
     const ownsIt = (how & ownsCall) !== 0;
     if (into) return takeAnswer(this.#channel, call, 0, into, ownsIt);
     checkOpen(this.#channel, "call");
@@ -407,7 +412,7 @@ function readAnswer(
   }
   if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
     const answer = answerFailed(channel, place, status, scratch, false, true);
-    if (answer === null) throw callFailure(-Status.cancelled, "get an answer");
+    if (answer === null) throw callFailure(-Status.corrupt, "get an answer");
     return reader.read(answer, true);
   }
   try {
