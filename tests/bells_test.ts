@@ -1,7 +1,7 @@
 /**
  * A ring that fails must not mean endless sleep: participants that cannot ring each other through the
- * file system, bells that are removed, processes without descriptors. In each test somebody is asleep
- * when it is needed, and nothing but a ring can wake it in time; there are no deadlines.
+ * file system, bells that are removed, processes without descriptors. In each test a participant sleeps
+ * when another one needs it, and only a ring can wake it; there are no deadlines.
  */
 import { assert, assertEquals } from "@std/assert";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -142,7 +142,7 @@ async function meet(
   const options = { ...allPermissions, through: handing };
   const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
   await server.expect("ready");
-  // Nobody else is there who could wake one of them.
+  // No third participant is left that could wake one of them.
   made?.close();
   const greeting = await server.message<{ runtime: Runtime }>();
   assertEquals(greeting.runtime, other);

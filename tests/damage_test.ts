@@ -87,7 +87,7 @@ test("a request of impossible length fails alone: integers", async () => {
 test("a request of impossible length fails alone: typed service", async () => {
   const target = newTarget();
   const api = { double: (value: number) => value * 2 };
-  // Its calls wait in the queue as long as nobody serves.
+  // Its calls wait in the queue until a service starts.
   using keeper = Client.open(target, { create: { slots: 8 } });
   using remote = connect<typeof api>(target);
   const calls = [1, 2, 3].map((value) => doomed(remote.double(value)));

@@ -58,7 +58,7 @@ export function later(milliseconds: number, callback: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** Keeps the process alive until what is returned is called. */
+/** Keeps the process alive until the caller calls the returned function. */
 export function keepAlive(): () => void {
   const timer = setInterval(() => {}, timerMax);
   return () => clearInterval(timer);

@@ -106,7 +106,7 @@ export class Peer {
     if (!this.#isDead && this.#client.servers === 0) this.close();
   }
 
-  /** Keeps the connection, and with it the lease, until what is returned is called; twice is fine. */
+  /** Keeps the connection and its lease until the caller calls the returned function, once or more often. */
   hold(): () => void {
     this.#keepLease();
     this.#uses += 1;

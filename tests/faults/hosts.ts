@@ -60,7 +60,7 @@ try {
   console.log(
     `hosts: ${tally.done} calls went well in the clients that were left, ${tally.hit} were hit by ` +
       `${tally.kills} kills and ${tally.stops} stops; none wrong, nothing left behind; private ` +
-      `channels were scribbled over ${tally.scribbles} times, and nobody crashed or hung`,
+      `channels were scribbled over ${tally.scribbles} times, and no process crashed or hung`,
   );
 } catch (error) {
   console.error(`FAILED with seed ${seed}: ${(error as Error).stack}`);
@@ -97,7 +97,7 @@ async function start(runtime: Runtime, role: Role): Promise<void> {
   if (said !== "ready") throw new Error(`${actor.title} says ${said}`);
 }
 
-/** Nobody ends but those who are killed. */
+/** A process ends only when this program kills it. */
 function checkAlive(): void {
   for (const { end, title } of actors) if (end !== null) throw new Error(`${title} ${end}`);
 }
@@ -119,8 +119,8 @@ async function stop(actor: Actor): Promise<void> {
 }
 
 /**
- * Another process writes garbage into the private channels while they are used. What comes of the
- * calls is nobody's promise; nobody may crash, and all end in good order.
+ * Another process writes garbage into the private channels while they are used. The calls may fail or
+ * give anything; no process may crash, and all end in good order.
  */
 async function runScribbled(seconds: number): Promise<void> {
   for (const runtime of runtimes) await start(runtime, "service");
@@ -150,7 +150,7 @@ async function runScribbled(seconds: number): Promise<void> {
   if (left.length > 0) throw new Error(`left behind by a scribbled host: ${left}`);
 }
 
-/** Nobody is killed any more: all end in good order. */
+/** The kills are over: all processes end in good order. */
 async function rest(): Promise<void> {
   const services = actors.filter(({ role }) => role === "service");
   for (const client of actors.filter(({ role }) => role === "client")) {

@@ -440,7 +440,7 @@ export class Decoder {
     const { buffer, byteOffset } = isAligned ? bytes : bytes.slice();
     const length = byteLength / itemBytes;
     const numbers = new view(buffer, byteOffset, length);
-    // Not more than eight times what is there is set aside.
+    // The array takes at most eight times the bytes that have arrived.
     const values = new Array<number>(length);
     for (let index = 0; index < length; index++) values[index] = numbers[index]!;
     return values;

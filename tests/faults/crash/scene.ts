@@ -199,7 +199,7 @@ export class Scene {
     return actor;
   }
 
-  /** As somebody who tidies up: nobody can be rung by path from now on. */
+  /** As a user does who tidies up: no participant can ring another one by path from now on. */
   removeBells(): void {
     rmSync(`${this.#filePath}.bells`, { recursive: true });
   }

@@ -3,7 +3,7 @@
  *
  *     actor.ts service TARGET
  *     actor.ts client TARGET SEED
- *     actor.ts witness TARGET SEED      a client whose answers nobody vouches for
+ *     actor.ts witness TARGET SEED      a client whose answers may be wrong
  *
  * A client calls without a pause, eight calls at once, and judges each answer. Both end in good order
  * when SIGTERM comes, a client after saying how many calls went well and how many were hit by a fault;
