@@ -2,28 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Client, connect, type Remote, serve, Server, withOptions } from "../mod.ts";
 import type { Checks } from "./fixtures/typed_checks.ts";
-import {
-  assertRejectsCode,
-  type Child,
-  doomed,
-  eventually,
-  newTarget,
-  type Runtime,
-  runtimes,
-  spawn,
-  test,
-} from "./harness.ts";
-import { collect, rejection } from "./rpc_helper.ts";
-
-async function startChecks(
-  runtime: Runtime,
-  target: string,
-  options: object = {},
-): Promise<Child> {
-  const service = await spawn(runtime, "typed_checks.ts", [target, JSON.stringify(options)]);
-  await service.expect("ready");
-  return service;
-}
+import { assertRejectsCode, doomed, eventually, newTarget, runtimes, test } from "./harness.ts";
+import { collect, OneAndTwo, rejection, startChecks } from "./rpc_helper.ts";
 
 /** Values that their owner changes as soon as they are given away, and what they were. */
 function changing(): { values: unknown[]; change: () => void; expected: unknown[] } {
@@ -111,19 +91,11 @@ for (const runtime of runtimes) {
           return ++reads;
         },
       };
-      let ended = false;
-      const numbers = async function* (): AsyncGenerator<number> {
-        try {
-          yield 1;
-          yield 2;
-        } finally {
-          ended = true;
-        }
-      };
+      const numbers = new OneAndTwo();
       const [changed, counted, collected] = [
         withOptions(remote, { idempotent }).echo(...values),
         withOptions(remote, { idempotent }).echo(counting as unknown),
-        withOptions(remote, { idempotent }).collect(numbers()),
+        withOptions(remote, { idempotent }).collect(numbers.read()),
       ];
       change();
       const next = await startChecks(runtime, target);
@@ -131,7 +103,7 @@ for (const runtime of runtimes) {
       assertEquals(await counted, [{ number: 1 }]);
       assertEquals(reads, 1);
       assertEquals(await collected, [1, 2]);
-      await eventually(() => ended);
+      await eventually(() => numbers.hasEnded);
       assertEquals(await remote.pid(), next.pid);
     }
   });
@@ -162,21 +134,13 @@ for (const runtime of runtimes) {
     let holder = await startChecks(runtime, target, { maxDeliveries: 3, idempotent: true });
     using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
     for (let round = 0; round < 2; round++) {
-      let ended = false;
-      const numbers = async function* (): AsyncGenerator<number> {
-        try {
-          yield 1;
-          yield 2;
-        } finally {
-          ended = true;
-        }
-      };
-      const call = doomed(remote.holdFirst(numbers()));
+      const numbers = new OneAndTwo();
+      const call = doomed(remote.holdFirst(numbers.read()));
       await holder.expect("holding 1");
       const next = await startChecks(runtime, target, { idempotent: true });
       await holder.killed();
       await assertRejectsCode(call, "SERVER_DIED");
-      await eventually(() => ended, "the stream ends with its call");
+      await eventually(() => numbers.hasEnded, "the stream ends with its call");
       holder = next;
     }
   });

@@ -10,15 +10,14 @@ import {
   spawn,
   test,
 } from "./harness.ts";
-import { startService } from "./rpc_helper.ts";
+import { startChecks, startService } from "./rpc_helper.ts";
 
 for (const runtime of runtimes) {
   for (const client of runtimes) {
     for (const what of ["typed", "streams", "absent", "retry"]) {
       test(`${runtime} serves ${client}: forgotten promises of a closed remote: ${what}`, async () => {
         const target = newTarget();
-        const service = await spawn(runtime, "typed_checks.ts", [target]);
-        await service.expect("ready");
+        await startChecks(runtime, target);
         const closing = await spawn(client, "closing.ts", [target, what]);
         await closing.expect("closed");
         await closing.ended();
@@ -38,8 +37,7 @@ for (const runtime of runtimes) {
 
   test(`${runtime}: a forgotten call that fails by itself is reported`, async () => {
     const target = newTarget();
-    const service = await spawn("bun", "typed_checks.ts", [target]);
-    await service.expect("ready");
+    await startChecks("bun", target);
     const failing = await spawn(runtime, "closing.ts", [target, "failing"]);
     await failing.closed;
     assert(failing.stderr.includes("UNKNOWN_METHOD") || failing.stderr.includes("not offered"));

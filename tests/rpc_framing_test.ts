@@ -10,17 +10,8 @@ import {
   withOptions,
 } from "../mod.ts";
 import { type Checks, isPattern, pattern } from "./fixtures/typed_checks.ts";
-import {
-  assertRejectsCode,
-  type Child,
-  newTarget,
-  type Runtime,
-  runtimes,
-  sleep,
-  spawn,
-  test,
-} from "./harness.ts";
-import { collect } from "./rpc_helper.ts";
+import { assertRejectsCode, newTarget, runtimes, sleep, spawn, test } from "./harness.ts";
+import { collect, startChecks } from "./rpc_helper.ts";
 
 const mebibyte = 2 ** 20;
 
@@ -95,17 +86,12 @@ function numbersFrom(seed: number): (below: number) => number {
 
 const borders = [-1, 0, 1, 7, 8, 9, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 4_095];
 
-async function startChecks(runtime: Runtime, target: string): Promise<Child> {
-  const options = { maxRequestBytes: 65_536, maxResponseBytes: 65_536 };
-  const service = await spawn(runtime, "typed_checks.ts", [target, JSON.stringify(options)]);
-  await service.expect("ready");
-  return service;
-}
+const largeSlots = { maxRequestBytes: 65_536, maxResponseBytes: 65_536 };
 
 for (const runtime of runtimes) {
   test(`${runtime} serves: calls that end at any moment run with their bytes or not at all`, async () => {
     const target = newTarget();
-    const service = await startChecks(runtime, target);
+    const service = await startChecks(runtime, target, largeSlots);
     using remote = connect<Checks>(target, { timeout: 30_000 });
     const random = numbersFrom(20261129);
     const outcomes: Record<string, number> = {};
@@ -148,7 +134,7 @@ for (const runtime of runtimes) {
   for (const client of runtimes) {
     test(`${runtime} serves ${client}: a client that is killed while it sends`, async () => {
       const target = newTarget();
-      const service = await startChecks(runtime, target);
+      const service = await startChecks(runtime, target, largeSlots);
       using remote = connect<Checks>(target, { timeout: 30_000 });
       const random = numbersFrom(7);
       for (let round = 0; round < 5; round++) {

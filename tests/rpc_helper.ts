@@ -13,14 +13,46 @@ export interface Typed extends Disposable {
 }
 
 /** Starts fixtures/typed.ts. */
-export async function startService(
+export function startService(
   runtime: Runtime,
   target: string,
   options: ServiceOptions = {},
 ): Promise<Child> {
-  const service = await spawn(runtime, "typed.ts", [target, JSON.stringify(options)]);
+  return start(runtime, "typed.ts", target, options);
+}
+
+/** Starts fixtures/typed_checks.ts. */
+export function startChecks(
+  runtime: Runtime,
+  target: string,
+  options: ServiceOptions = {},
+): Promise<Child> {
+  return start(runtime, "typed_checks.ts", target, options);
+}
+
+async function start(
+  runtime: Runtime,
+  fixture: string,
+  target: string,
+  options: ServiceOptions,
+): Promise<Child> {
+  const service = await spawn(runtime, fixture, [target, JSON.stringify(options)]);
   await service.expect("ready");
   return service;
+}
+
+/** A stream of 1 and 2, and whether it has ended: it was read to its end, or its reader has stopped. */
+export class OneAndTwo {
+  hasEnded = false;
+
+  async *read(): AsyncGenerator<number> {
+    try {
+      yield 1;
+      yield 2;
+    } finally {
+      this.hasEnded = true;
+    }
+  }
 }
 
 /** A service on that runtime, and a connection to it from here. */

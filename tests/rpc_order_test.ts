@@ -2,13 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { callContext, connect, serve } from "../mod.ts";
 import type { Checks } from "./fixtures/typed_checks.ts";
-import { eventually, newTarget, runtimes, spawn, test } from "./harness.ts";
+import { eventually, newTarget, runtimes, test } from "./harness.ts";
+import { startChecks } from "./rpc_helper.ts";
 
 for (const runtime of runtimes) {
   test(`${runtime} serves: who leaves during a step stops the other side`, async () => {
     const target = newTarget();
-    const service = await spawn(runtime, "typed_checks.ts", [target]);
-    await service.expect("ready");
+    const service = await startChecks(runtime, target);
     using remote = connect<Checks>(target, { timeout: 30_000 });
     for (let round = 0; round < 2; round++) {
       const stream = remote.patient();
@@ -38,8 +38,7 @@ for (const runtime of runtimes) {
 
   test(`${runtime} serves: a method that leaves during a step ends what it was lent`, async () => {
     const target = newTarget();
-    const service = await spawn(runtime, "typed_checks.ts", [target]);
-    await service.expect("ready");
+    const service = await startChecks(runtime, target);
     using remote = connect<Checks>(target, { timeout: 30_000 });
     // An iterator whose pending step nothing but `return` ends, and not even that.
     let returned = 0;

@@ -2,26 +2,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { connect, type ConnectOptions, serve, type ServiceOptions } from "../mod.ts";
 import type { Checks } from "./fixtures/typed_checks.ts";
-import {
-  assertRejectsCode,
-  type Child,
-  doomed,
-  newTarget,
-  type Runtime,
-  runtimes,
-  spawn,
-  test,
-} from "./harness.ts";
-
-async function startChecks(
-  runtime: Runtime,
-  target: string,
-  options: ServiceOptions,
-): Promise<Child> {
-  const service = await spawn(runtime, "typed_checks.ts", [target, JSON.stringify(options)]);
-  await service.expect("ready");
-  return service;
-}
+import { assertRejectsCode, doomed, newTarget, runtimes, test } from "./harness.ts";
+import { startChecks } from "./rpc_helper.ts";
 
 interface Case {
   readonly what: string;
