@@ -278,13 +278,26 @@ for (const { server, client, title } of pairs) {
   });
 }
 
+/** The channels of a crowd: `target` with a number behind it. */
+function smallServers(target: string, count: number): Server[] {
+  const sizes = { slots: 1, maxRequestBytes: 16, maxResponseBytes: 16 };
+  return Array.from({ length: count }, (_, index) => Server.create(target + index, sizes));
+}
+
+/** Answers one call in each channel, when its client sleeps and the bells are gone. */
+async function answerWithoutBells(servers: readonly Server[], target: string): Promise<void> {
+  for (const [index, server] of servers.entries()) {
+    const request = present(await server.receive());
+    await eventually(() => server.stats().waitingClients === 1, "it sleeps");
+    rmSync(bellsOf(target + index), { recursive: true });
+    request.reply("y");
+  }
+}
+
 test("a hundred and fifty event loops of one process are all served", async () => {
   const count = 150;
   const target = newTarget();
-  const sizes = { slots: 1, maxRequestBytes: 16, maxResponseBytes: 16 };
-  const servers = Array.from({ length: count }, (_, index) => {
-    return Server.create(target + index, sizes);
-  });
+  const servers = smallServers(target, count);
   const crowd = JSON.stringify({ how: "open", target } satisfies Spec);
   const child = await spawn(
     other,
@@ -294,12 +307,7 @@ test("a hundred and fifty event loops of one process are all served", async () =
   );
   await child.expect("ready");
   // A thread of the child's looks after 127 of them, and a second one after the others.
-  for (const [index, server] of servers.entries()) {
-    const request = present(await server.receive());
-    await eventually(() => server.stats().waitingClients === 1, "it sleeps");
-    rmSync(bellsOf(target + index), { recursive: true });
-    request.reply("y");
-  }
+  await answerWithoutBells(servers, target);
   await child.expect(`${count} answers, 2 wakers`);
   await child.ended();
   for (const server of servers) server.close();
@@ -337,20 +345,12 @@ for (const where of runtimes) {
   test(`${where}: on an older kernel each event loop has a waker, which others use after it`, async () => {
     const [rounds, count] = [4, 20];
     const target = newTarget();
-    const sizes = { slots: 1, maxRequestBytes: 16, maxResponseBytes: 16 };
-    const servers = Array.from({ length: rounds * count }, (_, index) => {
-      return Server.create(target + index, sizes);
-    });
+    const servers = smallServers(target, rounds * count);
     const crowd = JSON.stringify({ how: "open", target } satisfies Spec);
     const args = ["crowd", crowd, String(rounds), String(count)];
     const child = await spawn(where, "party.ts", args, onOlderKernel);
     await child.expect("ready");
-    for (const [index, server] of servers.entries()) {
-      const request = present(await server.receive());
-      await eventually(() => server.stats().waitingClients === 1, "it sleeps");
-      rmSync(bellsOf(target + index), { recursive: true });
-      request.reply("y");
-    }
+    await answerWithoutBells(servers, target);
     const [answers, wakers] = (await child.line()).match(/\d+/g)!.map(Number);
     assertEquals(answers, rounds * count);
     // A thread that has not seen yet that its handle is gone is not used again.
