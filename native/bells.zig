@@ -244,6 +244,10 @@ pub const Bells = struct {
         bells.follow_replacement();
         const folder = bells.other_folder(index) orelse return;
         defer bells.close_other(folder);
+        bells.remove_files(folder, index, epoch);
+    }
+
+    fn remove_files(bells: *const Bells, folder: i32, index: u32, epoch: u64) void {
         var buffer: names.Name = undefined;
         _ = bells.file_name(&buffer, names.private_letter, index, epoch);
         removal.remove_files(folder, &buffer);
@@ -255,9 +259,11 @@ pub const Bells = struct {
         if (bells.own >= 0) removal.remove_from(bells.own, .{ .dead_but_of = bells.channel_id });
     }
 
-    /// Removes this participant's own files.
+    /// Removes this participant's own files. Which user's folder they lie in is known here, whatever the
+    /// shared entry says.
     pub fn close(bells: *Bells) void {
-        if (bells.has_files) bells.forget(bells.index, bells.epoch) else bells.follow_replacement();
+        bells.follow_replacement();
+        if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.index, bells.epoch);
         if (bells.life >= 0) sys.close(bells.life);
         bells.life = -1;
         for (&bells.cache) |*cached| {

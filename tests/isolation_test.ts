@@ -34,6 +34,7 @@ import {
   test,
   text,
 } from "./harness.ts";
+import { firstUserOffset, write32 } from "./scribble.ts";
 import { asOtherUser, noRoot, otherUser, otherUserCan, works } from "./privileges.ts";
 
 const noUsers = noRoot ?? (works([...asOtherUser, "true"]) ? null : "setpriv is refused");
@@ -103,6 +104,17 @@ test("it goes with its last participant where no other user can", async () => {
   const target = newTarget();
   await answers(target);
   assertEquals(readdirSync(folder()), [target.slice(folder().length + 1)]);
+});
+
+test("a participant removes its bells, whatever its shared entry says of its user", async () => {
+  const target = newTarget();
+  const server = Server.create(target);
+  const received = server.receive();
+  await eventually(() => bellsOf(target).length === 2, "the server has a bell and a life socket");
+  write32(target, firstUserOffset, uid + 1);
+  server.close();
+  await assertRejectsCode(received, "CLOSED");
+  assert(!existsSync(`${target}.bells`), "the folder is gone");
 });
 
 test("participants of another user cannot touch what a user's bells are", async () => {

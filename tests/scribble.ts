@@ -9,6 +9,9 @@ const participantsOffset = 4096;
 const ringOffset = participantsOffset + 1024 * 256;
 const slotBytes = 256;
 
+/** The first participant's hint of which user it is. */
+export const firstUserOffset = participantsOffset + 24;
+
 /** Position of the ring that is taken from next. */
 export const headOffset = 128;
 
