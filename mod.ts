@@ -35,11 +35,11 @@ export { Call } from "./src/channel/call.ts";
 export { Client } from "./src/channel/client.ts";
 export { Draft } from "./src/channel/draft.ts";
 export { ChannelHandle } from "./src/channel/handle.ts";
-export { IntCall } from "./src/channel/int_call.ts";
-export { IntClient } from "./src/channel/int_client.ts";
-export { IntServerRequest } from "./src/channel/int_request.ts";
-export { type IntResult, IntServer } from "./src/channel/int_server.ts";
-export type { IntValue } from "./src/channel/int_value.ts";
+export { IntCall } from "./src/int/call.ts";
+export { IntClient } from "./src/int/client.ts";
+export { IntServerRequest } from "./src/int/request.ts";
+export { type IntResult, IntServer } from "./src/int/server.ts";
+export type { IntValue } from "./src/int/value.ts";
 export type {
   ChannelOptions,
   GetOptions,
@@ -60,7 +60,7 @@ export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/serve.ts";
 export { Server } from "./src/channel/server.ts";
 export type { Stats } from "./src/channel/stats.ts";
-export type { ErrorClass } from "./src/rpc/codec/error_classes.ts";
+export type { ErrorClass } from "./src/codec/error_classes.ts";
 export { type CallContext, callContext } from "./src/rpc/context.ts";
 export type { CallRecord } from "./src/rpc/hooks.ts";
 export type {

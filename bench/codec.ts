@@ -11,7 +11,7 @@
  */
 import { decode as decodeCbor2, encode as encodeCbor2 } from "cbor2";
 import { Packr } from "msgpackr/pack";
-import { ErrorClasses } from "../src/rpc/codec/error_classes.ts";
+import { ErrorClasses } from "../src/codec/error_classes.ts";
 import {
   copyMessage,
   endReading,

@@ -4,9 +4,9 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { DecodeHooks } from "../src/rpc/codec/decoder.ts";
-import { Encoder } from "../src/rpc/codec/encoder.ts";
-import { ErrorClasses } from "../src/rpc/codec/error_classes.ts";
+import type { DecodeHooks } from "../src/codec/decoder.ts";
+import { Encoder } from "../src/codec/encoder.ts";
+import { ErrorClasses } from "../src/codec/error_classes.ts";
 import {
   copyMessage,
   endReading,

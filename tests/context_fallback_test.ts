@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
-import { captureContext } from "../src/channel/runtime.ts";
+import { captureContext } from "../src/runtime/context.ts";
 import { runtime, test } from "./harness.ts";
 
 if (runtime === "deno") {

@@ -14,11 +14,9 @@ const repository = fileURLToPath(new URL("..", import.meta.url));
 
 const sources: readonly string[] = [
   "mod.ts",
-  "src/errors.ts",
-  ...["src/channel", "src/rpc"].flatMap((folder) =>
-    readdirSync(join(repository, folder)).filter((name) => name.endsWith(".ts")).sort()
-      .map((name) => `${folder}/${name}`)
-  ),
+  ...readdirSync(join(repository, "src"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts")).sort()
+    .map((name) => `src/${name}`),
 ];
 
 /** What the examples import, by the name that they give it. */

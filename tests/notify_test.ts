@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { rmSync } from "node:fs";
 import { Client, Server } from "../mod.ts";
-import { backend } from "../src/ffi/load.ts";
+import { backend } from "../src/runtime/current.ts";
 import { newTarget, runtimes, spawn, test } from "./harness.ts";
 
 interface CLibrary {

@@ -1,7 +1,7 @@
 /** What a handler throws, as its client gets it. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Call, Client, RemoteError, Server, TandemError } from "../mod.ts";
-import { encodeError } from "../src/channel/remote.ts";
+import { encodeError } from "../src/channel/error_wire.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,

@@ -3,9 +3,9 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std
 import fc from "fast-check";
 import { decode as decodeCbor } from "cbor2";
 import { connect, TandemError } from "../mod.ts";
-import { corrupt, Decoder, noBlobs } from "../src/rpc/codec/decoder.ts";
-import { Encoder } from "../src/rpc/codec/encoder.ts";
-import { blobBytesMin } from "../src/rpc/codec/tags.ts";
+import { corrupt, Decoder, noBlobs } from "../src/codec/decoder.ts";
+import { Encoder } from "../src/codec/encoder.ts";
+import { blobBytesMin } from "../src/codec/tags.ts";
 import { BlobList, wireVersion } from "../src/rpc/message.ts";
 import { assertSame, decode, encode, hooks, roundTrip } from "./codec_helper.ts";
 import type { Api } from "./fixtures/typed.ts";

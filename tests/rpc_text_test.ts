@@ -1,10 +1,10 @@
 /** Long strings: they travel beside the values, as byte arrays do, and count like those. */
 import { assert, assertEquals } from "@std/assert";
 import { connect, raw, serve } from "../mod.ts";
-import { textBlobBytesMin } from "../src/rpc/codec/tags.ts";
-import { type Blobs, type BlobUse, Decoder } from "../src/rpc/codec/decoder.ts";
+import { textBlobBytesMin } from "../src/codec/tags.ts";
+import { type Blobs, type BlobUse, Decoder } from "../src/codec/decoder.ts";
 import { endReading, readInPlace, readMessage } from "../src/rpc/message.ts";
-import { Encoder } from "../src/rpc/codec/encoder.ts";
+import { Encoder } from "../src/codec/encoder.ts";
 import { decode, encode, hooks, roundTrip } from "./codec_helper.ts";
 import { assertRejectsCode, newTarget, runtimes, test } from "./harness.ts";
 import { startService } from "./rpc_helper.ts";

@@ -10,7 +10,7 @@ const ringOffset = participantsOffset + 1024 * 256;
 const slotBytes = 256;
 
 /** The first participant's hint of which user it is. */
-export const firstUserOffset = participantsOffset + 24;
+export const firstUserOffset: number = participantsOffset + 24;
 
 /** Position of the ring that is taken from next. */
 export const headOffset = 128;

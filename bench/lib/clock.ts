@@ -7,8 +7,8 @@
  *
  * @module
  */
-import type { Table } from "../../src/ffi/backend.ts";
-import { backend } from "../../src/ffi/load.ts";
+import type { Table } from "../../src/runtime/backend.ts";
+import { backend } from "../../src/runtime/current.ts";
 
 interface CLibrary {
   clock_gettime(clock: number, time: BigInt64Array): number;

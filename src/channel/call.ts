@@ -7,15 +7,14 @@ import { cancelKeepAnswer, cancelRelease, Control, Status } from "../ffi/layout.
 import { type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
 import { type CallPlace, endsCall, wantsReadiness } from "./waiter.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
-import { forUsers } from "./closing.ts";
+import { forUsers } from "../base/closing.ts";
 import { callFailure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
+import { deadlineAfter, timeoutOf } from "../base/checks.ts";
 import {
   checkInto,
-  deadlineAfter,
   type GetOptions,
   type GetSyncOptions,
-  timeoutOf,
   type WaitOptions,
   type WaitSyncOptions,
 } from "./options.ts";

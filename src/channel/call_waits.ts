@@ -13,12 +13,12 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
-import { endedByClosing, rejectAs } from "./closing.ts";
+import { endedByClosing, rejectAs } from "../base/closing.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
 import { FreshArrays } from "./fresh.ts";
-import { onAbort, reasonOf } from "./on_abort.ts";
-import { decodeError } from "./remote.ts";
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { decodeError } from "./error_wire.ts";
 import { SlotTable } from "./slot_table.ts";
 import {
   type AnswerReader,

@@ -4,7 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { Backend, Watch } from "../ffi/backend.ts";
+import type { Backend, Watch } from "../runtime/backend.ts";
 import {
   Control,
   controlBytes,
@@ -16,11 +16,13 @@ import {
   openRoleServer,
   pathBytesMax,
 } from "../ffi/layout.ts";
-import { backend, native } from "../ffi/load.ts";
+import { backend } from "../runtime/current.ts";
+import { native } from "../ffi/load.ts";
 import type { Native } from "../ffi/symbols.ts";
 import { type ControlBlock, openFailure } from "./failure.ts";
 import { type HandedOut, Memory } from "./memory.ts";
-import { type ChannelOptions, checkWhole, describe, encodeOptions } from "./options.ts";
+import { checkWhole, describe } from "../base/checks.ts";
+import { type ChannelOptions, encodeOptions } from "./options.ts";
 
 /** How a channel is opened. */
 export const How: Readonly<

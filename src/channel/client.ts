@@ -26,26 +26,24 @@ import {
   openChannelFromFd,
   partsOf,
 } from "./channel.ts";
-import { forUsers, same } from "./closing.ts";
+import { forUsers, same } from "../base/closing.ts";
 import { connectTo } from "./connect.ts";
 import { Draft, type DraftSender } from "./draft.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import { FreshArrays } from "./fresh.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
+import { checkWhole, deadlineAfter, timeoutOf } from "../base/checks.ts";
 import {
   type ChannelOptions,
   checkInto,
-  checkWhole,
-  deadlineAfter,
   type RequestOptions,
   type RequestSyncOptions,
   type SendOptions,
   type SendSyncOptions,
-  timeoutOf,
   type WaitOptions,
 } from "./options.ts";
-import { now } from "./runtime.ts";
+import { now } from "../runtime/timers.ts";
 import { copyEncoded, encode, encoded, type Payload } from "./payload.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

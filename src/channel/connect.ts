@@ -4,9 +4,10 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { laterForSure, now } from "../ffi/timers.ts";
-import { onAbort } from "./on_abort.ts";
-import { deadlineAfter, timeoutOf, type WaitOptions } from "./options.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
+import { onAbort } from "../base/abort.ts";
+import { deadlineAfter, timeoutOf } from "../base/checks.ts";
+import type { WaitOptions } from "./options.ts";
 
 /** How often to look, in milliseconds: soon at first, and not often for long. */
 const intervals: readonly number[] = [1, 2, 5, 10, 20, 50];

@@ -6,7 +6,8 @@
 import { TandemError } from "../errors.ts";
 import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
-import { type ChannelOptions, checkWhole } from "./options.ts";
+import { checkWhole } from "../base/checks.ts";
+import type { ChannelOptions } from "./options.ts";
 import { readStats, type Stats } from "./stats.ts";
 
 /**

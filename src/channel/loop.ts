@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Watch } from "../ffi/backend.ts";
-import { later, laterForSure, now, queueMicrotask, timerMax } from "../ffi/timers.ts";
+import type { Watch } from "../runtime/backend.ts";
+import { later, laterForSure, now, queueMicrotask, timerMax } from "../runtime/timers.ts";
 import {
   armed,
   armedLarge,
@@ -17,7 +17,7 @@ import {
   watchIncomplete,
 } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
-import { report } from "./guard.ts";
+import { report } from "../base/guard.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {

@@ -10,7 +10,7 @@ import {
   responseInlineOffset,
   slotBytes,
 } from "../ffi/layout.ts";
-import type { Backend } from "../ffi/backend.ts";
+import type { Backend } from "../runtime/backend.ts";
 import { SlotTable } from "./slot_table.ts";
 
 /** Where things lie, as the native side said when the channel was opened. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { bytesOfBuffer, bytesOfView, isAnyBuffer } from "./brands.ts";
-import { describe } from "./options.ts";
+import { bytesOfBuffer, bytesOfView, isAnyBuffer } from "../base/brands.ts";
+import { describe } from "../base/checks.ts";
 
 /**
  * What can be sent: bytes in any form, which are copied, or a string, which is sent as UTF-8 and known

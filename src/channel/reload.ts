@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { backend } from "../ffi/load.ts";
+import { backend } from "../runtime/current.ts";
 
 /** What can be replaced. */
 export interface Replaceable {

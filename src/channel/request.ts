@@ -16,9 +16,9 @@ import {
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
 import { callFailure } from "./failure.ts";
-import { checkWhole } from "./options.ts";
+import { checkWhole } from "../base/checks.ts";
 import { decodeText, encode, encoded, type Payload } from "./payload.ts";
-import { encodeError } from "./remote.ts";
+import { encodeError } from "./error_wire.ts";
 import type { SlotTable } from "./slot_table.ts";
 
 /** What a server gives its requests. */

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { keepAlive } from "../ffi/timers.ts";
+import { keepAlive } from "../runtime/timers.ts";
 import { isPayload, type Payload } from "./payload.ts";
 import type { ServerRequest } from "./request.ts";
-import { describe } from "./options.ts";
+import { describe } from "../base/checks.ts";
 
 /**
  * What a handler may return: the answer. `null`, `undefined` and a boolean stand for an empty answer,

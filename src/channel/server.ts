@@ -4,7 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { Damage, pause, pauseSync } from "./damage.ts";
+import { Damage, pause, pauseSync } from "../base/damage.ts";
 import {
   type Channel,
   checkOpen,
@@ -16,25 +16,23 @@ import {
   unlinkChannel,
 } from "./channel.ts";
 import { callFailure } from "./failure.ts";
-import { isThenable } from "./guard.ts";
+import { isThenable } from "../base/guard.ts";
 import { ChannelHandle } from "./handle.ts";
 import { Loop } from "./loop.ts";
-import {
-  type ChannelOptions,
-  checkTimeout,
-  checkWhole,
-  deadlineAfter,
-  type ServeOptions,
-  type ServeSyncOptions,
-  timeoutOf,
-  type WaitOptions,
-  type WaitSyncOptions,
+import { checkTimeout, checkWhole, deadlineAfter, timeoutOf } from "../base/checks.ts";
+import type {
+  ChannelOptions,
+  ServeOptions,
+  ServeSyncOptions,
+  WaitOptions,
+  WaitSyncOptions,
 } from "./options.ts";
-import { onAbort } from "./on_abort.ts";
+import { onAbort } from "../base/abort.ts";
 import type { Payload } from "./payload.ts";
 import { type RequestHome, ServerRequest } from "./request.ts";
 import { opened } from "./reload.ts";
-import { captureContext, later, now } from "./runtime.ts";
+import { later, now } from "../runtime/timers.ts";
+import { captureContext } from "../runtime/context.ts";
 import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
 import { type Consumer, ServerWaits } from "./server_waits.ts";
 import { SlotTable } from "./slot_table.ts";

@@ -5,9 +5,9 @@
  */
 import { armRequests } from "../ffi/layout.ts";
 import { closedError } from "./channel.ts";
-import { endedByClosing, rejectAs } from "./closing.ts";
+import { endedByClosing, rejectAs } from "../base/closing.ts";
 import type { Waits } from "./loop.ts";
-import { onAbort, reasonOf } from "./on_abort.ts";
+import { onAbort, reasonOf } from "../base/abort.ts";
 import type { ServerRequest } from "./request.ts";
 
 /** Gets requests as they come, one at a time, as long as there is room. */

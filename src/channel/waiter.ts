@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { rejectAs } from "./closing.ts";
+import { rejectAs } from "../base/closing.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 

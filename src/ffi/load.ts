@@ -1,28 +1,17 @@
 /**
- * Finds the backend of this runtime and the native library, once per thread, at first use.
+ * Finds the native library, once per thread, at first use.
  *
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { Arch, Backend } from "./backend.ts";
-import { bun } from "./bun.ts";
-import { deno } from "./deno.ts";
+import type { Arch, Backend } from "../runtime/backend.ts";
+import { backend } from "../runtime/current.ts";
 import { embedded, soname } from "./embedded.js";
 import { abiVersion } from "./layout.ts";
-import { Place } from "./place.ts";
+import { Place } from "./library_file.ts";
 import { type Native, symbols } from "./symbols.ts";
 
-let current: Backend | undefined;
 let library: Native | undefined;
-
-/**
- * The backend of this runtime.
- *
- * @throws {TandemError} `UNSUPPORTED` in other runtimes than Deno and Bun
- */
-export function backend(): Backend {
-  return current ??= chooseBackend();
-}
 
 /**
  * The native library: `TANDEM_LIBRARY` if that is set, else what `zig build` made in this checkout,
@@ -48,12 +37,6 @@ function begin(native: Native): Native {
   Object.defineProperty(process, begun, { value: true });
   native.tandem_begin();
   return native;
-}
-
-function chooseBackend(): Backend {
-  if ("Bun" in globalThis) return bun;
-  if ("Deno" in globalThis) return deno;
-  throw new TandemError("UNSUPPORTED", "@tandem/ipc runs in Deno and in Bun; this is neither");
 }
 
 function load(backend: Backend): Native {

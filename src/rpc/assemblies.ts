@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { laterForSure, now } from "../channel/runtime.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
 
 /** Between two looks at who makes progress, while something waits. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { forUsers, same } from "../channel/closing.ts";
+import { forUsers, same } from "../base/closing.ts";
 import { InStream } from "./in_stream.ts";
 
 type Stream = AsyncGenerator<unknown, unknown, unknown>;

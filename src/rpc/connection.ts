@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { onAbort, reasonOf } from "../channel/on_abort.ts";
-import { endedByClosing, rejectAs } from "../channel/closing.ts";
-import { laterForSure, now, timerMax } from "../channel/runtime.ts";
-import { codeOf, isTandemError } from "../channel/guard.ts";
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { endedByClosing, rejectAs } from "../base/closing.ts";
+import { laterForSure, now, timerMax } from "../runtime/timers.ts";
+import { codeOf, isTandemError } from "../base/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { Client } from "../channel/client.ts";
-import { checkTimeout, deadlineAfter, type SendOptions, timeoutOf } from "../channel/options.ts";
+import { checkTimeout, deadlineAfter, timeoutOf } from "../base/checks.ts";
+import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import { CallPromise } from "./call_promise.ts";
-import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
-import { ErrorClasses } from "./codec/error_classes.ts";
+import { corrupt } from "../codec/decoder.ts";
+import type { Encoder } from "../codec/encoder.ts";
+import { ErrorClasses } from "../codec/error_classes.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
 import { Endpoint, type Writes } from "./endpoint.ts";

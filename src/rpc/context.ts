@@ -4,7 +4,7 @@
  * @module
  */
 import type { ServerRequest } from "../channel/request.ts";
-import { type ContextVariable, contextVariable } from "../channel/runtime.ts";
+import { type ContextVariable, contextVariable } from "../runtime/context.ts";
 
 /** The call that a method works on. See {@linkcode callContext}. */
 export interface CallContext {

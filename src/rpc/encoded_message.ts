@@ -8,9 +8,9 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { EncodedValues, Encoder } from "./codec/encoder.ts";
-import type { StreamKind } from "./codec/stream_kinds.ts";
-import type { ErrorClasses } from "./codec/error_classes.ts";
+import type { EncodedValues, Encoder } from "../codec/encoder.ts";
+import type { StreamKind } from "../codec/stream_kinds.ts";
+import type { ErrorClasses } from "../codec/error_classes.ts";
 import { headerBytes, messageBytes, type MessageHooks, withMessage } from "./message.ts";
 import { checkLength, type Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";

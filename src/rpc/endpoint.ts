@@ -9,14 +9,14 @@
  * @module
  */
 import type { ChannelHandle } from "../channel/handle.ts";
-import { codeOf } from "../channel/guard.ts";
+import { codeOf } from "../base/guard.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
 import type { TandemError } from "../errors.ts";
-import { corrupt, type DecodeHooks } from "./codec/decoder.ts";
-import type { EncodedValues, Encoder } from "./codec/encoder.ts";
-import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
-import type { ErrorClasses } from "./codec/error_classes.ts";
+import { corrupt, type DecodeHooks } from "../codec/decoder.ts";
+import type { EncodedValues, Encoder } from "../codec/encoder.ts";
+import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
+import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
 import { EncodedMessage } from "./encoded_message.ts";
 import { Host } from "./host.ts";

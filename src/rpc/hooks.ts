@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isThenable, report } from "../channel/guard.ts";
+import { isThenable, report } from "../base/guard.ts";
 
 /** A call that has ended, as `onCall` is told of it. */
 export interface CallRecord {

@@ -8,15 +8,15 @@
  *
  * @module
  */
-import { isTandemError, textOf } from "../channel/guard.ts";
+import { isTandemError, textOf } from "../base/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import type { Server } from "../channel/server.ts";
 import { type PrivateChannel, servePrivate } from "../channel/private.ts";
 import type { ChannelHandle } from "../channel/handle.ts";
-import { now } from "../channel/runtime.ts";
+import { now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
-import { corrupt } from "./codec/decoder.ts";
-import { type Encoder, UserCodeError } from "./codec/encoder.ts";
+import { corrupt } from "../codec/decoder.ts";
+import { type Encoder, UserCodeError } from "../codec/encoder.ts";
 import type { Claim, Endpoint } from "./endpoint.ts";
 import {
   doneMessage,

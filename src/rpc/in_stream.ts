@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { rejectAs } from "../channel/closing.ts";
-import { isThenable } from "../channel/guard.ts";
+import { rejectAs } from "../base/closing.ts";
+import { isThenable } from "../base/guard.ts";
 import type { Peer } from "./peer.ts";
 import { Step } from "./out_stream.ts";
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { describe } from "../channel/options.ts";
+import { describe } from "../base/checks.ts";
 
 /** A method that a client may call. */
 export interface Offered {

@@ -9,10 +9,10 @@
  *
  * @module
  */
-import type { Blobs, BlobUse, DecodeHooks } from "./codec/decoder.ts";
-import { corrupt, Decoder, noBlobs } from "./codec/decoder.ts";
-import { type EncodeHooks, Encoder } from "./codec/encoder.ts";
-import { treeTooLarge } from "./codec/tree_budget.ts";
+import type { Blobs, BlobUse, DecodeHooks } from "../codec/decoder.ts";
+import { corrupt, Decoder, noBlobs } from "../codec/decoder.ts";
+import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
+import { treeTooLarge } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -4,10 +4,10 @@
  * @module
  */
 import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
-import { checkTimeout, checkWhole, describe } from "../channel/options.ts";
+import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
-import type { ErrorClass } from "./codec/error_classes.ts";
-import { treeBytesDefault } from "./codec/tree_budget.ts";
+import type { ErrorClass } from "../codec/error_classes.ts";
+import { treeBytesDefault } from "../codec/tree_budget.ts";
 import type { CallRecord } from "./hooks.ts";
 
 /** Options that both sides of a connection have. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { readableKind, type StreamKind } from "./codec/stream_kinds.ts";
-import { captureContext, type ContextRunner } from "../channel/runtime.ts";
+import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
+import { captureContext, type ContextRunner } from "../runtime/context.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
 import { TandemError } from "../errors.ts";
 

@@ -3,18 +3,18 @@
  *
  * @module
  */
-import { onAbort, reasonOf } from "../channel/on_abort.ts";
-import { codeOf } from "../channel/guard.ts";
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { codeOf } from "../base/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import type { Client } from "../channel/client.ts";
 import type { SendOptions } from "../channel/options.ts";
-import { later, now } from "../channel/runtime.ts";
+import { later, now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
-import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
-import { blobBytesMin } from "./codec/tags.ts";
-import { treeTooLarge } from "./codec/tree_budget.ts";
+import { corrupt } from "../codec/decoder.ts";
+import type { Encoder } from "../codec/encoder.ts";
+import { blobBytesMin } from "../codec/tags.ts";
+import { treeTooLarge } from "../codec/tree_budget.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { InStream, StepOutcome, StreamTerms } from "./in_stream.ts";
 import {

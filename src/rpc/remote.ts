@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { describe } from "../channel/options.ts";
+import { describe } from "../base/checks.ts";
 import { Connection } from "./connection.ts";
 import { bareName, canBeOffered } from "./interface.ts";
 import { type CallOptions, checkCallOptions, type ConnectOptions } from "./options.ts";

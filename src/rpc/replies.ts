@@ -3,14 +3,14 @@
  *
  * @module
  */
-import { codeOf, textOf } from "../channel/guard.ts";
+import { codeOf, textOf } from "../base/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
 import { failWith } from "../channel/serve.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
-import type { Decoder, Thrown } from "./codec/decoder.ts";
-import { corrupt } from "./codec/decoder.ts";
-import type { Encoder } from "./codec/encoder.ts";
-import type { ErrorClasses } from "./codec/error_classes.ts";
+import type { Decoder, Thrown } from "../codec/decoder.ts";
+import { corrupt } from "../codec/decoder.ts";
+import type { Encoder } from "../codec/encoder.ts";
+import type { ErrorClasses } from "../codec/error_classes.ts";
 import { copyMessage, Kind, messageBytes, type MessageHooks, withMessage } from "./message.ts";
 
 /** Sends a sealed message as the answer. False: nobody waits for it any more. */

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { onAbort } from "../channel/on_abort.ts";
-import { codeOf } from "../channel/guard.ts";
-import { laterForSure, now } from "../channel/runtime.ts";
+import { onAbort } from "../base/abort.ts";
+import { codeOf } from "../base/guard.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
 import type { RetryOptions } from "./options.ts";
 
 /** What may go away by itself; a method that has thrown would throw again. */

@@ -8,7 +8,7 @@ import type { Client } from "../channel/client.ts";
 import type { Draft } from "../channel/draft.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
-import type { Encoder } from "./codec/encoder.ts";
+import type { Encoder } from "../codec/encoder.ts";
 import { copyMessage, messageBytes } from "./message.ts";
 
 /**

@@ -3,18 +3,19 @@
  *
  * @module
  */
-import { codeOf, isTandemError, isThenable, textOf } from "../channel/guard.ts";
+import { codeOf, isTandemError, isThenable, textOf } from "../base/guard.ts";
 import type { ServerRequest } from "../channel/request.ts";
-import { captureContext, later, laterForSure, now, timerMax } from "../channel/runtime.ts";
+import { later, laterForSure, now, timerMax } from "../runtime/timers.ts";
+import { captureContext } from "../runtime/context.ts";
 import { Gate, type Place } from "../channel/serve.ts";
 import { replacedGrace, Server } from "../channel/server.ts";
 import type { Stats } from "../channel/stats.ts";
-import { onAbort } from "../channel/on_abort.ts";
-import { checkTimeout, checkWhole } from "../channel/options.ts";
+import { onAbort } from "../base/abort.ts";
+import { checkTimeout, checkWhole } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
-import { corrupt } from "./codec/decoder.ts";
-import { type Encoder, UserCodeError } from "./codec/encoder.ts";
-import { ErrorClasses } from "./codec/error_classes.ts";
+import { corrupt } from "../codec/decoder.ts";
+import { type Encoder, UserCodeError } from "../codec/encoder.ts";
+import { ErrorClasses } from "../codec/error_classes.ts";
 import { prepareContexts, RequestContext, runInContext } from "./context.ts";
 import { Endpoint } from "./endpoint.ts";
 import { type CallRecord, tell } from "./hooks.ts";

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { report } from "../channel/guard.ts";
+import { report } from "../base/guard.ts";
 
 /** A span of this call. */
 export interface Span {

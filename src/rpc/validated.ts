@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isThenable } from "../channel/guard.ts";
+import { isThenable } from "../base/guard.ts";
 import { TandemError } from "../errors.ts";
 import { isRaw, markRaw } from "./interface.ts";
 

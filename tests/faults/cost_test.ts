@@ -6,10 +6,10 @@
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import process from "node:process";
 import { connect, serve, TandemError } from "../../mod.ts";
-import { chunkEntries, Effort } from "../../src/rpc/codec/effort.ts";
-import { Encoder } from "../../src/rpc/codec/encoder.ts";
-import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
-import { treeBytesDefault } from "../../src/rpc/codec/tree_budget.ts";
+import { chunkEntries, Effort } from "../../src/codec/effort.ts";
+import { Encoder } from "../../src/codec/encoder.ts";
+import { ErrorClasses } from "../../src/codec/error_classes.ts";
+import { treeBytesDefault } from "../../src/codec/tree_budget.ts";
 import { endReading, Kind, readMessage, wireVersion } from "../../src/rpc/message.ts";
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
 import { Random } from "./hostile/random.ts";

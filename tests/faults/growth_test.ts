@@ -1,8 +1,8 @@
 /** Values of any shape take time in proportion to their size, to write and to read. */
 import { assert } from "@std/assert";
 import { shapes } from "../../bench/lib/shapes.ts";
-import { Encoder } from "../../src/rpc/codec/encoder.ts";
-import { ErrorClasses } from "../../src/rpc/codec/error_classes.ts";
+import { Encoder } from "../../src/codec/encoder.ts";
+import { ErrorClasses } from "../../src/codec/error_classes.ts";
 import {
   copyMessage,
   endReading,

@@ -9,7 +9,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { backend } from "../../src/ffi/load.ts";
+import { backend } from "../../src/runtime/current.ts";
 import { type Child, eventually, processState, type Runtime, spawn } from "../harness.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));

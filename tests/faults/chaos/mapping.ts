@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Table } from "../../../src/ffi/backend.ts";
-import { backend } from "../../../src/ffi/load.ts";
+import type { Table } from "../../../src/runtime/backend.ts";
+import { backend } from "../../../src/runtime/current.ts";
 
 const symbols = {
   open: { parameters: ["buffer", "i32"], result: "i32", cold: true },

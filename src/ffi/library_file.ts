@@ -4,7 +4,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { Backend, Table } from "./backend.ts";
+import type { Backend, Table } from "../runtime/backend.ts";
 
 const symbols = {
   memfd_create: { parameters: ["buffer", "u32"], result: "i32", cold: true },

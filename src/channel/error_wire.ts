@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { isErrorLike } from "./brands.ts";
+import { isErrorLike } from "../base/brands.ts";
 import { RemoteError, type RemoteErrorDetails } from "../errors.ts";
 
 const encoder = new TextEncoder();

@@ -5,7 +5,7 @@
  */
 // Not of `node:util`, which takes both runtimes several milliseconds to load.
 import * as types from "node:util/types";
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../errors.ts";
 import {
   byteLengthOf,
   bytesOfBuffer,
@@ -16,8 +16,8 @@ import {
   isProxy,
   isRevoked,
   typedArrayName,
-} from "../../channel/brands.ts";
-import { describe } from "../../channel/options.ts";
+} from "../base/brands.ts";
+import { describe } from "../base/checks.ts";
 import {
   countHoles,
   hasOnlyItems,
@@ -29,7 +29,7 @@ import {
 import { bytesOfBigint } from "./bigints.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
-import { isThenable } from "../../channel/guard.ts";
+import { isThenable } from "../base/guard.ts";
 import { detachedHint, hints, isA } from "./refusals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";

@@ -3,23 +3,29 @@
  *
  * @module
  */
-import { isThenable } from "./guard.ts";
+import { isThenable } from "../base/guard.ts";
 import { openKindInt } from "../ffi/layout.ts";
-import { type Channel, How, openChannel, openChannelFromFd, unlinkChannel } from "./channel.ts";
-import { ChannelHandle } from "./handle.ts";
-import { IntServerRequest } from "./int_request.ts";
-import { forUsers } from "./closing.ts";
-import { encodeInt, type IntValue } from "./int_value.ts";
+import {
+  type Channel,
+  How,
+  openChannel,
+  openChannelFromFd,
+  unlinkChannel,
+} from "../channel/channel.ts";
+import { ChannelHandle } from "../channel/handle.ts";
+import { IntServerRequest } from "./request.ts";
+import { forUsers } from "../base/closing.ts";
+import { encodeInt, type IntValue } from "./value.ts";
 import type {
   IntChannelOptions,
   ServeOptions,
   ServeSyncOptions,
   WaitOptions,
   WaitSyncOptions,
-} from "./options.ts";
-import type { ServerRequest } from "./request.ts";
-import type { Result } from "./serve.ts";
-import { Server } from "./server.ts";
+} from "../channel/options.ts";
+import type { ServerRequest } from "../channel/request.ts";
+import type { Result } from "../channel/serve.ts";
+import { Server } from "../channel/server.ts";
 
 /**
  * What a handler of integers may return: the answer. `null`, `undefined` and a boolean stand for 0, or,

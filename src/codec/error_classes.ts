@@ -4,7 +4,7 @@
  * @module
  */
 
-import { isDomException } from "../../channel/brands.ts";
+import { isDomException } from "../base/brands.ts";
 
 /** A class of errors. */
 // deno-lint-ignore no-explicit-any -- whatever its constructor takes: it is never called

@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../errors.ts";
 import { blobBytesMin } from "./tags.ts";
 
 /** The default of `maxTreeBytes`. */

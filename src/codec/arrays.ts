@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { backend } from "../../ffi/load.ts";
+import { backend } from "../runtime/current.ts";
 
 /** Arrays from this length on are looked at as a whole; shorter ones gain nothing. */
 export const longArrayMin = 64;

@@ -9,8 +9,8 @@
  *
  * @module
  */
-import { now } from "../../channel/runtime.ts";
-import { TandemError } from "../../errors.ts";
+import { now } from "../runtime/timers.ts";
+import { TandemError } from "../errors.ts";
 
 /** Collections up to this size are not watched: even if all keys collide, each costs little. */
 export const unwatchedMax = 256;

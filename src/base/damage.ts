@@ -5,7 +5,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { laterForSure, now } from "../ffi/timers.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
 
 /** How long looks may fail without a request in between, in milliseconds. */
 const damageMax = 1_000;

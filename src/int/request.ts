@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { decodeInt, encodeInt, type IntValue } from "./int_value.ts";
-import type { ServerRequest } from "./request.ts";
+import { decodeInt, encodeInt, type IntValue } from "./value.ts";
+import type { ServerRequest } from "../channel/request.ts";
 
 /**
  * A request of an integer in a server's hands: {@linkcode ServerRequest} with a `bigint` for bytes.

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { Call } from "./call.ts";
-import { forUsers } from "./closing.ts";
-import { decodeInt, intBytes } from "./int_value.ts";
-import type { WaitOptions, WaitSyncOptions } from "./options.ts";
+import type { Call } from "../channel/call.ts";
+import { forUsers } from "../base/closing.ts";
+import { decodeInt, intBytes } from "./value.ts";
+import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
 
 /**
  * One request of an integer in flight: {@linkcode Call} with a `bigint` for an answer.

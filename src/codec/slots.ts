@@ -6,7 +6,7 @@
  */
 // Not of `node:util`, which takes both runtimes several milliseconds to load.
 import * as types from "node:util/types";
-import { getterOf } from "../../channel/brands.ts";
+import { getterOf } from "../base/brands.ts";
 
 /** The value in a box such as `Object(1)`. */
 export function unboxed(value: object): unknown {

@@ -1,13 +1,12 @@
 /**
- * What the typed layer needs of the runtime.
+ * The asynchronous context: what follows a call through everything that it awaits.
  *
  * @module
  */
-import type { ContextRunner, ContextVariable } from "../ffi/backend.ts";
-import { backend } from "../ffi/load.ts";
+import type { ContextRunner, ContextVariable } from "./backend.ts";
+import { backend } from "./current.ts";
 
 export type { ContextRunner, ContextVariable };
-export { later, laterForSure, now, timerMax } from "../ffi/timers.ts";
 
 /**
  * Captures the asynchronous context of the caller. Returns what runs a function in that context, and

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { queueMicrotask } from "../ffi/timers.ts";
+import { queueMicrotask } from "../runtime/timers.ts";
 import { report } from "./guard.ts";
 
 /** One wait that is told of an abort; null: it is told no more. */

@@ -4,14 +4,19 @@
  * @module
  */
 import { openKindInt } from "../ffi/layout.ts";
-import { type Channel, How, openChannel, openChannelFromFd } from "./channel.ts";
-import { Client } from "./client.ts";
-import { forUsers } from "./closing.ts";
-import { connectTo } from "./connect.ts";
-import { ChannelHandle } from "./handle.ts";
-import { IntCall } from "./int_call.ts";
-import { decodeInt, encodeInt, intBytes, type IntValue } from "./int_value.ts";
-import type { IntChannelOptions, SendOptions, SendSyncOptions, WaitOptions } from "./options.ts";
+import { type Channel, How, openChannel, openChannelFromFd } from "../channel/channel.ts";
+import { Client } from "../channel/client.ts";
+import { forUsers } from "../base/closing.ts";
+import { connectTo } from "../channel/connect.ts";
+import { ChannelHandle } from "../channel/handle.ts";
+import { IntCall } from "./call.ts";
+import { decodeInt, encodeInt, intBytes, type IntValue } from "./value.ts";
+import type {
+  IntChannelOptions,
+  SendOptions,
+  SendSyncOptions,
+  WaitOptions,
+} from "../channel/options.ts";
 
 /**
  * Asks with one signed 64-bit value and gets one back: {@linkcode Client} without payloads.

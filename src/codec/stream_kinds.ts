@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { getterOf } from "../../channel/brands.ts";
+import { getterOf } from "../base/brands.ts";
 
 /** What a stream is to be on the other side. */
 export type StreamKind = 0 | 1;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { describe } from "./options.ts";
+import { describe } from "../base/checks.ts";
 
 /**
  * A signed 64-bit value, from -2^63 to 2^63 - 1; a number must be a safe integer. What comes back is

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "../errors.ts";
 import { bigintOfBytes } from "./bigints.ts";
 import { chunkEntries, Effort, unwatchedMax } from "./effort.ts";
 import type { ErrorClasses } from "./error_classes.ts";
