@@ -22,6 +22,7 @@ const sourceLayers: readonly string[] = [
   "src/channel",
   "src/int",
   "src/codec",
+  "src/transport",
   "src/rpc",
   "mod.ts",
 ];

@@ -1,70 +1,32 @@
 /**
- * A client of a typed service: its channel, opened when it is needed, and the calls on it.
+ * The calling end of typed calls: from a method and its arguments to a message, and to its answer.
  *
  * @module
  */
-import { onAbort, reasonOf } from "../base/abort.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
-import { laterForSure, now, timerMax } from "../runtime/timers.ts";
-import { codeOf, isTandemError } from "../base/guard.ts";
-import type { AnswerReader } from "../channel/waiter.ts";
-import { Client } from "../channel/client.ts";
-import { checkTimeout, deadlineAfter, timeoutOf } from "../base/checks.ts";
-import type { SendOptions } from "../channel/options.ts";
-import { TandemError } from "../errors.ts";
-import { CallPromise } from "./call_promise.ts";
-import { corrupt } from "../codec/decoder.ts";
+import { reasonOf } from "../base/abort.ts";
+import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
-import { ErrorClasses } from "../codec/error_classes.ts";
+import { now } from "../runtime/timers.ts";
+import { transportOf } from "../transport/targets.ts";
+import type { RequestTerms } from "../transport/transport.ts";
+import { CallPromise } from "./call_promise.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
-import { Endpoint, type Writes } from "./endpoint.ts";
 import { tell } from "./hooks.ts";
-import { nobodyWaits } from "./host.ts";
-import { InStream, type StreamTerms } from "./in_stream.ts";
+import { type Line, LineKeeper } from "./line.ts";
 import {
-  endReading,
   hasExtras,
-  hasHost,
   isRepeatable as isRepeatableFlag,
   Kind,
-  type Reading,
-  readMessage,
-  readParcel,
+  type OutgoingMessage,
   withMessage,
 } from "./message.ts";
-import { type CallOptions, checkEndOptions, type ConnectOptions, type Limits } from "./options.ts";
-import { readAnnouncement } from "./peer.ts";
-import { readRefusal, thrownError } from "./replies.ts";
+import type { CallTerms, ConnectionTerms } from "./options.ts";
+import { PendingCall } from "./pending_call.ts";
+import { nobodyWaits } from "./replies.ts";
 import { isRepeatable, retried } from "./retry.ts";
-import { sendMessage } from "./sending.ts";
 import { hasTelemetry, type Span, startClientSpan } from "./telemetry.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** A channel that is open, and what belongs to it. */
-interface Line {
-  readonly client: Client;
-  readonly endpoint: Endpoint;
-}
-
-/** What a connection has open. It does not keep the connection alive. */
-interface Held {
-  line: Line | null;
-}
-
-/** Connections that the program has forgotten: no remote, no call, no stream is left. */
-const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }) => {
-  line?.endpoint.close();
-  line?.client.close();
-});
-
-/** A channel that calls wait for. */
-interface Opening {
-  readonly line: Promise<Line>;
-  readonly stop: AbortController;
-  waiting: number;
-}
 
 /** What a call carries beside its arguments. */
 interface Extras {
@@ -84,25 +46,19 @@ const capture = (resolve: Resolve, reject: Reject): void => {
 };
 
 export class Connection {
-  readonly #target: string;
-  readonly #options: ConnectOptions;
-  readonly #errorClasses: ErrorClasses;
-  readonly #limits: Limits;
-  readonly #held: Held = { line: null };
-  #opening: Opening | null = null;
-  readonly #closing: AbortController = new AbortController();
+  readonly #terms: ConnectionTerms;
+  readonly #lines: LineKeeper;
 
-  constructor(target: string, options: ConnectOptions) {
-    this.#target = target;
-    this.#options = options;
-    this.#limits = checkEndOptions(options);
-    this.#errorClasses = new ErrorClasses(options.errors);
-    forgotten.register(this, this.#held);
+  /** @throws {TandemError} `UNSUPPORTED` for a target of a transport that is not there */
+  constructor(target: string, terms: ConnectionTerms) {
+    const transport = transportOf(target, "connect to");
+    this.#terms = terms;
+    this.#lines = new LineKeeper(target, transport, terms.errorClasses, terms.limits);
   }
 
-  /** Calls a method. What is wrong with the options or the arguments rejects. */
-  call(method: string, args: readonly unknown[], options: CallOptions): CallPromise<unknown> {
-    const needsMore = this.#options.onCall !== undefined || options.idempotent !== undefined ||
+  /** Calls a method. Arguments that cannot be sent make the promise reject. */
+  call(method: string, args: readonly unknown[], terms: CallTerms): CallPromise<unknown> {
+    const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
     const promise = new CallPromise<unknown>(capture);
     const resolve = made.resolve!;
@@ -111,15 +67,15 @@ export class Connection {
     made.resolve = null;
     made.reject = null;
     if (needsMore) {
-      this.#callWithMore(method, args, options).then(
+      this.#callWithMore(method, args, terms).then(
         (result) => promise.settle(resolve, result),
         (error) => rejectAs(promise, reject, error),
       );
       return promise;
     }
     try {
-      const timeout = this.#timeoutOf(options);
-      const call = new PendingCall(this, method, args, options, timeout, undefined);
+      const timeout = timeoutHere(terms);
+      const call = new PendingCall(this.#lines, method, args, terms, timeout, undefined);
       call.promise = promise;
       call.resolve = resolve;
       call.reject = reject;
@@ -134,21 +90,22 @@ export class Connection {
   async #callWithMore(
     method: string,
     args: readonly unknown[],
-    options: CallOptions,
+    terms: CallTerms,
   ): Promise<unknown> {
-    const { onCall } = this.#options;
-    const wasOpen = !this.#closing.signal.aborted;
+    const { onCall } = this.#terms;
+    const { closing } = this.#lines;
+    const wasOpen = !closing.aborted;
     const startedAt = now();
-    const deadline = deadlineAfter(timeoutOf(options));
-    const span = startClientSpan(this.#target, method, options.traceparent);
+    const deadline = startedAt + terms.timeout;
+    const span = startClientSpan(this.#lines.target, method, terms.traceparent);
     let attempts = 0;
     let message: EncodedMessage | null = null;
     const attempt = () => {
       attempts += 1;
       const left = deadline - now();
-      const terms = deadline === Infinity ? options : { ...options, timeout: Math.max(0, left) };
+      const rest = deadline === Infinity ? terms : { ...terms, timeout: Math.max(0, left) };
       return new Promise<unknown>((resolve, reject) => {
-        const call = new PendingCall(this, method, args, terms, this.#timeoutOf(terms), span);
+        const call = new PendingCall(this.#lines, method, args, rest, timeoutHere(rest), span);
         call.resolve = resolve;
         call.reject = reject;
         call.message = message;
@@ -162,56 +119,47 @@ export class Connection {
     };
     try {
       let result: unknown;
-      if (isRepeatable(method, options.idempotent)) {
-        options.signal?.throwIfAborted();
-        // For all attempts: by the second one the arguments may be others.
-        message = this.#encode(method, args, options, span);
+      if (isRepeatable(method, terms.idempotent)) {
+        terms.signal?.throwIfAborted();
+        // Once for all attempts, because the caller may change its arguments meanwhile.
+        message = this.#encode(method, args, terms, span);
         const { streams } = message;
         // Streams that the first attempt has begun or ended cannot be sent again.
         const mayRepeat = () => streams.every(({ isFresh }) => isFresh);
-        const stops = [this.#closing.signal, ...(options.signal ? [options.signal] : [])];
-        result = await retried(attempt, mayRepeat, options.retry ?? {}, deadline, stops);
+        const stops = terms.signal ? [closing, terms.signal] : [closing];
+        result = await retried(attempt, mayRepeat, terms.retry, deadline, stops);
       } else result = await attempt();
       end("ok", undefined);
       return result;
     } catch (error) {
       message?.drop(nobodyWaits());
-      end(outcomeOf(error, options.signal), error);
-      const isClosed = isTandemError(error) && error.code === "CLOSED";
-      throw wasOpen && isClosed && this.#closing.signal.aborted ? endedByClosing(error) : error;
+      end(outcomeOf(error, terms.signal), error);
+      const isClosed = codeOf(error) === "CLOSED" && closing.aborted;
+      throw wasOpen && isClosed ? endedByClosing(error as Error) : error;
     }
   }
 
   /** Sends the call, at once where that is possible; otherwise its arguments are encoded at once. */
   #start(call: PendingCall): void {
-    call.options.signal?.throwIfAborted();
-    const line = this.#openLine();
+    call.terms.signal?.throwIfAborted();
+    const line = this.#lines.openNow();
     if (line) return this.#send(line, call, call.timeout);
-    const { method, args, options, span } = call;
-    call.message ??= this.#encode(method, args, options, span);
+    const { method, args, terms, span } = call;
+    call.message ??= this.#encode(method, args, terms, span);
     this.#sendLater(call);
-  }
-
-  /** Milliseconds, the rest of the deadline of the call that is being worked on included. */
-  #timeoutOf({ timeout, inheritDeadline }: CallOptions): number {
-    const own = timeout === undefined ? Infinity : checkTimeout(timeout, "timeout");
-    const milliseconds = Number.isNaN(own) ? Infinity : own;
-    if (inheritDeadline === false) return milliseconds;
-    const context = callContext();
-    return context ? Math.max(0, Math.min(milliseconds, context.timeRemaining)) : milliseconds;
   }
 
   /** For a channel that is not there yet, or for more than one attempt. */
   #encode(
     method: string,
     args: readonly unknown[],
-    options: CallOptions,
+    terms: CallTerms,
     span: Span | undefined,
   ): EncodedMessage {
-    const extras = this.#extras(options, span);
-    const flags = callFlags(method, options, extras);
+    const extras = this.#extras(terms, span);
+    const flags = callFlags(method, terms, extras);
     const write = (encoder: Encoder) => writeCall(encoder, method, args, extras);
-    return encodeMessage(this.#errorClasses, this.#limits, Kind.call, flags, write);
+    return encodeMessage(this.#terms.errorClasses, this.#terms.limits, Kind.call, flags, write);
   }
 
   #send(line: Line, call: PendingCall, timeout: number): void {
@@ -225,43 +173,36 @@ export class Connection {
         throw error;
       }
       call.message = message;
-      this.#hangUp(line);
+      this.#lines.hangUp(line);
       this.#sendLater(call);
     }
   }
 
-  #write({ client, endpoint }: Line, call: PendingCall, timeout: number): void {
-    const { method, args, options, span, message } = call;
-    const extras = message ? null : this.#extras(options, span);
-    const flags = message ? message.flags : callFlags(method, options, extras);
+  #write({ requester, endpoint }: Line, call: PendingCall, timeout: number): void {
+    const { method, args, terms, span, message } = call;
+    const extras = message ? null : this.#extras(terms, span);
+    const flags = message ? message.flags : callFlags(method, terms, extras);
     const writes = endpoint.writes("call");
     call.begin(endpoint, writes);
-    withMessage(
-      writes,
-      Kind.call,
-      flags,
-      client.maxRequestBytes,
-      (encoder) => {
-        if (message) writes.resume(encoder, message);
-        else writeCall(encoder, method, args, extras);
-      },
-      (encoder) => {
-        // What was lent cannot be lent to another service.
-        const terms = sendOptions(timeout, options, writes.hasStreams);
-        try {
-          sendMessage(client, encoder, terms, call, false);
-        } catch (error) {
-          writes.failed(encoder, flags, error);
-          throw error;
-        }
-      },
-    );
-    // Sent, it is told by `writes` what becomes of its streams.
+    const write = (encoder: Encoder) => {
+      if (message) writes.resume(encoder, message);
+      else writeCall(encoder, method, args, extras);
+    };
+    const send = (outgoing: OutgoingMessage) => {
+      try {
+        requester.request(outgoing, requestTerms(timeout, terms, writes.hasStreams), call);
+      } catch (error) {
+        writes.failed(outgoing.encoder, flags, error);
+        throw error;
+      }
+    };
+    withMessage(writes, Kind.call, flags, requester.maxRequestBytes, write, send);
+    // From now on `writes` ends the streams of the call.
     call.message = null;
   }
 
-  #extras({ traceparent }: CallOptions, span: Span | undefined): Extras | null {
-    const { version } = this.#options;
+  #extras({ traceparent }: CallTerms, span: Span | undefined): Extras | null {
+    const { version } = this.#terms;
     if (version === undefined && traceparent === undefined && !span) return null;
     return {
       version,
@@ -270,115 +211,25 @@ export class Connection {
     };
   }
 
-  /** Null: there is no channel yet. */
-  #openLine(): Line | null {
-    // Closed, it has none.
-    if (this.#held.line) return this.#held.line;
-    if (this.#closing.signal.aborted) throw this.#closed();
-    try {
-      return this.#take(Client.open(this.#target));
-    } catch (error) {
-      if (error instanceof TandemError && error.code === "NOT_FOUND") return null;
-      throw error;
-    }
-  }
-
-  #take(client: Client): Line {
-    client.watchServersOnly();
-    const endpoint = new Endpoint(client, this.#errorClasses, this.#limits, "generator");
-    return this.#held.line = { client, endpoint };
-  }
-
-  #hangUp(line: Line): void {
-    if (this.#held.line !== line) return;
-    this.#held.line = null;
-    line.endpoint.close();
-    line.client.close();
-  }
-
-  /** As soon as there is a channel. */
+  /** Sends the call when there is a target. */
   #sendLater(call: PendingCall): void {
-    const { deadline, options } = call;
-    this.#whenOpen(deadline, options.signal).then((line) => {
+    const { deadline, terms } = call;
+    this.#lines.whenOpen(deadline, terms.signal).then((line) => {
       this.#send(line, call, Math.max(0, deadline - now()));
     }).catch((error) => call.fail(error));
   }
 
-  /** All calls wait for one opening, each as long as it may. */
-  async #whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
-    if (this.#closing.signal.aborted) throw endedByClosing(this.#closed());
-    if (this.#held.line) return this.#held.line;
-    const opening = this.#opening ??= this.#open();
-    opening.waiting += 1;
-    const over = Promise.withResolvers<never>();
-    // Longer than a timer can count is for ever here.
-    const left = Math.min(Math.max(0, deadline - now()), timerMax);
-    const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
-    const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
-    try {
-      return await Promise.race([opening.line, over.promise]);
-    } finally {
-      stopTimer();
-      stopListening?.();
-      opening.waiting -= 1;
-      // Nobody wants it any more, and looking for it would keep the process.
-      if (opening.waiting === 0) opening.stop.abort();
-      if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
-    }
-  }
-
-  #open(): Opening {
-    const stop = new AbortController();
-    const { signal: closing } = this.#closing;
-    const line = Client.connect(this.#target, { signal: AbortSignal.any([stop.signal, closing]) })
-      .then((client) => {
-        if (!closing.aborted && !this.#held.line) return this.#take(client);
-        client.close();
-        if (this.#held.line) return this.#held.line;
-        throw endedByClosing(this.#closed());
-      }, (error) => {
-        throw closing.aborted ? endedByClosing(this.#closed()) : error;
-      });
-    // All that still wait are told.
-    line.catch(() => {});
-    return { line, stop, waiting: 0 };
-  }
-
-  #nobodyThere(): TandemError {
-    return new TandemError(
-      "TIMEOUT",
-      `Cannot call a method of ${JSON.stringify(this.#target)}: nobody made the channel in time; ` +
-        "is its service running, with the same TANDEM_DIR and user?",
-    );
-  }
-
-  #closed(): TandemError {
-    return new TandemError(
-      "CLOSED",
-      `Cannot call a method of ${JSON.stringify(this.#target)}: the connection is closed; ` +
-        "make another one",
-    );
-  }
-
-  /** What ended a call, in words that fit: the channel may be closed where the connection is not. */
-  explain(error: unknown): unknown {
-    const isClosed = isTandemError(error) && error.code === "CLOSED";
-    if (!isClosed || this.#closing.signal.aborted) return error;
-    return new TandemError(
-      "CANCELLED",
-      `The call of a method of ${
-        JSON.stringify(this.#target)
-      } was ended: its channel was removed ` +
-        "and made anew; make the call again",
-    );
-  }
-
-  /** Calls in flight are cancelled, and streams end. Twice is fine. */
+  /** Cancels calls in flight, and ends streams. Twice is fine. */
   close(): void {
-    if (this.#closing.signal.aborted) return;
-    this.#closing.abort();
-    if (this.#held.line) this.#hangUp(this.#held.line);
+    this.#lines.close();
   }
+}
+
+/** Milliseconds for a call, which ends with the call that this code works on. */
+function timeoutHere({ timeout, inheritsDeadline }: CallTerms): number {
+  if (!inheritsDeadline) return timeout;
+  const context = callContext();
+  return context ? Math.max(0, Math.min(timeout, context.timeRemaining)) : timeout;
 }
 
 function writeCall(
@@ -395,23 +246,23 @@ function writeCall(
 }
 
 /** Whether the call may be handed on is said where it is known; the service may know better. */
-function callFlags(method: string, { idempotent }: CallOptions, extras: Extras | null): number {
+function callFlags(method: string, { idempotent }: CallTerms, extras: Extras | null): number {
   const flags = extras ? hasExtras : 0;
   return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;
 }
 
-function sendOptions(
+/** @param isOnce streams that came with the call cannot be given to a second service */
+function requestTerms(
   timeout: number,
-  options: CallOptions,
+  { signal, maxDeliveries }: CallTerms,
   isOnce: boolean,
-): SendOptions | undefined {
-  const { signal } = options;
-  const maxDeliveries = isOnce ? 1 : options.maxDeliveries;
-  if (timeout === Infinity && !signal && maxDeliveries === undefined) return undefined;
+): RequestTerms | undefined {
+  const deliveries = isOnce ? 1 : maxDeliveries;
+  if (timeout === Infinity && !signal && deliveries === undefined) return undefined;
   return {
     timeout,
     ...(signal && { signal }),
-    ...(maxDeliveries !== undefined && { maxDeliveries }),
+    ...(deliveries !== undefined && { maxDeliveries: deliveries }),
   };
 }
 
@@ -420,141 +271,4 @@ function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
   if (signal?.aborted && error === reasonOf(signal)) return "ABORTED";
   // An error of a registered class was thrown by the method as well.
   return codeOf(error) ?? "REMOTE";
-}
-
-const nothing = (): void => {};
-
-/** A call that waits for its answer. */
-class PendingCall implements AnswerReader {
-  /** Which must not be collected meanwhile. */
-  readonly owner: Connection;
-  readonly method: string;
-  readonly args: readonly unknown[];
-  readonly options: CallOptions;
-  readonly span: Span | undefined;
-  readonly timeout: number;
-  readonly startedAt: number;
-  endpoint: Endpoint | null;
-  writes: Writes | null;
-  /** Its arguments, where they had to be encoded before it was sent. */
-  message: EncodedMessage | null;
-  /** What the caller has; null where something else waits for the outcome. */
-  promise: CallPromise<unknown> | null;
-  resolve: Resolve;
-  reject: Reject;
-
-  constructor(
-    owner: Connection,
-    method: string,
-    args: readonly unknown[],
-    options: CallOptions,
-    timeout: number,
-    span: Span | undefined,
-  ) {
-    this.owner = owner;
-    this.method = method;
-    this.args = args;
-    this.options = options;
-    this.span = span;
-    this.timeout = timeout;
-    this.startedAt = timeout === Infinity ? 0 : now();
-    this.endpoint = null;
-    this.writes = null;
-    this.message = null;
-    this.promise = null;
-    this.resolve = nothing;
-    this.reject = nothing;
-  }
-
-  get deadline(): number {
-    return this.startedAt + this.timeout;
-  }
-
-  /** It is about to be sent. */
-  begin(endpoint: Endpoint, writes: Writes): void {
-    this.endpoint = endpoint;
-    this.writes = writes;
-  }
-
-  /** What was sent with it goes with it. */
-  drop(): void {
-    this.writes?.drop(nobodyWaits());
-    this.writes = null;
-    this.message?.drop(nobodyWaits());
-    this.message = null;
-  }
-
-  read(bytes: Bytes, isPrivate: boolean): void {
-    this.#settle(bytes, isPrivate, null);
-  }
-
-  fail(error: unknown): void {
-    this.drop();
-    rejectAs(this.promise, this.reject, this.owner.explain(error));
-  }
-
-  /** @param blobs of a parcel: its byte strings, which came one by one */
-  #settle(message: Bytes, isPrivate: boolean, blobs: readonly Bytes[] | null): void {
-    const { reads } = this.endpoint!;
-    try {
-      const reading = blobs
-        ? readParcel(reads, message, blobs)
-        : readMessage(reads, message, isPrivate);
-      if (reading.kind === Kind.parcel) return this.#fetch(reading);
-      const result = this.#result(reading);
-      this.#finish(result);
-      if (this.promise) this.promise.settle(this.resolve, result);
-      else this.resolve(result);
-    } catch (error) {
-      this.fail(error);
-    } finally {
-      reads.forget();
-      endReading();
-    }
-  }
-
-  /** Streams that were sent end with the call, or with the stream that it has answered with. */
-  #finish(result: unknown): void {
-    this.message = null;
-    if (this.writes === null || this.writes.isPlain) return;
-    if (!(result instanceof InStream)) return this.drop();
-    const writes = this.writes;
-    result.onEnd = () => writes.drop(nobodyWaits());
-    this.writes = null;
-  }
-
-  #result(reading: Reading): unknown {
-    const { kind, flags, decoder } = reading;
-    const { reads } = this.endpoint!;
-    const { timeout, signal } = this.options;
-    const terms: StreamTerms | undefined = flags & hasHost
-      ? { timeout, signal, owner: this.owner }
-      : undefined;
-    switch (kind) {
-      case Kind.value: {
-        const value = decoder.value();
-        reads.finish(reading, terms);
-        return value;
-      }
-      case Kind.thrown: {
-        const thrown = decoder.thrown();
-        reads.finish(reading, terms);
-        throw thrownError(thrown, reads.errorClasses);
-      }
-      case Kind.refused:
-        throw readRefusal(decoder);
-    }
-    throw corrupt(`an answer has kind ${kind}`);
-  }
-
-  #fetch(reading: Reading): void {
-    const endpoint = this.endpoint!;
-    const announcement = readAnnouncement(reading);
-    const left = this.deadline - now();
-    const options = sendOptions(Math.max(0, left), this.options, false) ?? {};
-    endpoint.fetch(announcement, options).then(
-      ({ tree, blobs }) => this.#settle(tree, true, blobs),
-      (error) => this.fail(error),
-    );
-  }
 }

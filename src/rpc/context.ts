@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { ServerRequest } from "../channel/request.ts";
 import { type ContextVariable, contextVariable } from "../runtime/context.ts";
+import type { Delivery } from "../transport/transport.ts";
 
 /** The call that a method works on. See {@linkcode callContext}. */
 export interface CallContext {
@@ -28,32 +28,32 @@ export interface CallContext {
 /** Of a call. */
 export class RequestContext implements CallContext {
   readonly method: string;
-  readonly #request: ServerRequest;
+  readonly #delivery: Delivery;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 
   constructor(
     method: string,
-    request: ServerRequest,
+    delivery: Delivery,
     traceparent: string | undefined,
     tracestate: string | undefined,
   ) {
     this.method = method;
-    this.#request = request;
+    this.#delivery = delivery;
     this.traceparent = traceparent;
     this.tracestate = tracestate;
   }
 
   get signal(): AbortSignal {
-    return this.#request.signal;
+    return this.#delivery.signal;
   }
 
   get timeRemaining(): number {
-    return this.#request.isAnswered ? Infinity : this.#request.timeRemaining;
+    return this.#delivery.isAnswered ? Infinity : this.#delivery.timeRemaining;
   }
 
   get deliveries(): number {
-    return this.#request.deliveries;
+    return this.#delivery.deliveries;
   }
 }
 

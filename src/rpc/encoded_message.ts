@@ -11,7 +11,13 @@ import { TandemError } from "../errors.ts";
 import type { EncodedValues, Encoder } from "../codec/encoder.ts";
 import type { StreamKind } from "../codec/stream_kinds.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
-import { headerBytes, messageBytes, type MessageHooks, withMessage } from "./message.ts";
+import {
+  headerBytes,
+  messageBytes,
+  type MessageHooks,
+  type OutgoingMessage,
+  withMessage,
+} from "./message.ts";
 import { checkLength, type Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
 
@@ -69,7 +75,7 @@ export function encodeMessage(
 ): EncodedMessage {
   const hooks = new Detached(errorClasses, limits);
   try {
-    const take = (encoder: Encoder) => encoder.take(headerBytes, encoder.length);
+    const take = ({ encoder }: OutgoingMessage) => encoder.take(headerBytes, encoder.length);
     const values = withMessage(hooks, kind, flags, Infinity, write, take);
     return new EncodedMessage(flags, values, hooks.streams);
   } catch (error) {

@@ -1,37 +1,30 @@
 /**
- * A channel that one process alone serves, for what it has sent that does not fit into a message:
- * streams, item by item, and long messages, part by part. It lies beside the bells of the process, so
- * that it goes with them when the process is killed.
+ * The serving end of a private path: other processes fetch from it what does not fit into a message,
+ * streams item by item and long messages part by part.
  *
- * Who fetches something holds a lease: a request that is never answered, and whose signal aborts when
- * its sender dies or closes. What was claimed under a lease ends with it.
+ * Each reader holds a lease: a request that the host never answers, and whose signal aborts when the
+ * reader dies or closes. Everything that was claimed under a lease ends with it.
  *
  * @module
  */
-import { isTandemError, textOf } from "../base/guard.ts";
-import type { ServerRequest } from "../channel/request.ts";
-import type { Server } from "../channel/server.ts";
-import { type PrivateChannel, servePrivate } from "../channel/private.ts";
-import type { ChannelHandle } from "../channel/handle.ts";
-import { now } from "../runtime/timers.ts";
-import { TandemError } from "../errors.ts";
 import { corrupt } from "../codec/decoder.ts";
-import { type Encoder, UserCodeError } from "../codec/encoder.ts";
-import type { Claim, Endpoint } from "./endpoint.ts";
+import { TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
+import type { Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
 import {
   doneMessage,
-  endReading,
   headerBytes,
   hostResponseBytes,
   Kind,
   partBytes,
   type Reading,
   readMessage,
-  withMessage,
   writePortion,
 } from "./message.ts";
 import type { OutStream } from "./out_stream.ts";
-import { refuse, replyMessage } from "./replies.ts";
+import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
+import type { Side } from "./side.ts";
+import type { Claim, Shelf } from "./writes.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -56,31 +49,30 @@ interface Entry {
   lease: number | null;
 }
 
-export class Host {
-  /** What others find it by. */
+export class Host implements Shelf {
   readonly name: string;
-  readonly #endpoint: Endpoint;
-  readonly #channel: PrivateChannel;
-  readonly #server: Server;
+  readonly #side: Side;
+  readonly #path: PrivateReceiver;
+  readonly #receiver: Receiver;
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Set<number>> = new Map();
   #isLost = false;
   #lookedAt = -Infinity;
   #isClosed = false;
 
-  /** @param number how many hosts this participant of the main channel has had before */
-  constructor(endpoint: Endpoint, main: ChannelHandle, number: number) {
-    this.#endpoint = endpoint;
+  /** @param count how many hosts this end of the target has had before */
+  constructor(side: Side, main: End, count: number) {
+    this.#side = side;
     const options = {
       slots: hostSlots,
       maxRequestBytes: hostRequestBytes,
       maxResponseBytes: hostResponseBytes,
     };
-    this.#channel = servePrivate(main, options, number);
-    this.name = this.#channel.name;
-    this.#server = this.#channel.server;
-    // Who fetches keeps himself alive; this process has reasons of its own.
-    this.#server.unref();
+    this.#path = main.servePrivate(options, count);
+    this.name = this.#path.name;
+    this.#receiver = this.#path.receiver;
+    // Streams that are only offered do not keep this process alive.
+    this.#receiver.unref();
     void this.#run();
   }
 
@@ -90,8 +82,8 @@ export class Host {
     const time = now();
     if (time - this.#lookedAt < lookInterval) return false;
     this.#lookedAt = time;
-    // Where others do not find its server, they take this process for dead.
-    if (this.#server.stats().servers === 0) this.#lose();
+    // Readers that do not find the receiver take this process for dead.
+    if (this.#receiver.stats().servers === 0) this.#lose();
     return this.#isLost;
   }
 
@@ -109,7 +101,7 @@ export class Host {
 
   #add(entry: Entry): number {
     this.#dropUnclaimed();
-    const id = this.#endpoint.nextEntry();
+    const id = this.#side.nextEntry();
     this.#entries.set(id, entry);
     return id;
   }
@@ -153,7 +145,7 @@ export class Host {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.drop([...this.#entries.keys()], reason);
-    this.#channel.remove();
+    this.#path.remove();
   }
 
   #dropUnclaimed(): void {
@@ -170,38 +162,36 @@ export class Host {
   /** Never rejects. */
   async #run(): Promise<void> {
     try {
-      await this.#server.consume({ hasRoom: true, take: (request) => this.#handle(request) });
-      // Closed, which is how it ends.
+      // Resolves when the host is closed.
+      await this.#receiver.consume((delivery) => this.#handle(delivery));
     } catch {
       this.#lose();
     }
   }
 
-  /** Never throws: what ends this wait ends the host. */
-  #handle(request: ServerRequest): void {
+  /** Never throws: an error here would end the wait for requests, and the host with it. */
+  #handle(delivery: Delivery): void {
+    const { isPrivate } = this.#receiver;
     try {
-      const { reads } = this.#endpoint;
-      const reading = readMessage(reads, request.bytes, false);
-      try {
-        this.#dispatch(request, reading);
-      } finally {
-        reads.forget();
-        endReading();
-      }
+      readMessage(this.#side.reads, delivery.bytes, isPrivate, this.#dispatch, delivery);
     } catch (error) {
-      this.#refuse(request, error);
+      refuse(this.#reply(delivery), error);
     }
   }
 
-  #dispatch(request: ServerRequest, reading: Reading): void {
+  #reply(delivery: Delivery): Reply {
+    return { delivery, side: this.#side, max: hostResponseBytes };
+  }
+
+  readonly #dispatch = (reading: Reading, delivery: Delivery): void => {
     const { decoder, kind } = reading;
     switch (kind) {
       case Kind.lease:
-        return this.#hold(request, decoder.unsigned());
+        return this.#hold(delivery, decoder.unsigned());
       case Kind.claim: {
         const lease = decoder.unsigned();
         for (const id of decoder.list()) this.#claim(id as number, lease);
-        return void request.reply(doneMessage());
+        return void delivery.reply(doneMessage());
       }
       case Kind.drop: {
         const id = decoder.unsigned();
@@ -210,7 +200,7 @@ export class Host {
         if (entry?.stream || entry?.claim === "receiver") {
           this.drop([id], new TandemError("CANCELLED", "The receiver does not want the stream"));
         }
-        return void request.reply(doneMessage());
+        return void delivery.reply(doneMessage());
       }
       case Kind.part: {
         const [lease, id, index, offset] = [
@@ -221,19 +211,19 @@ export class Host {
         ];
         const part = this.#claim(id, lease).parts?.[index];
         if (!part) throw corrupt("there is no such part");
-        return replyPortion(request, part.subarray(offset, offset + partBytes));
+        return replyPortion(delivery, part.subarray(offset, offset + partBytes));
       }
       case Kind.pull: {
         const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];
         const value = decoder.list();
-        this.#endpoint.reads.finish(reading, undefined);
+        this.#side.reads.finish(reading, undefined);
         const { stream } = this.#claim(id, lease);
         if (!stream) throw corrupt("it is no stream");
-        return void this.#step(request, id, stream, step, value);
+        return void this.#step(delivery, id, stream, step, value);
       }
     }
     throw corrupt(`a host takes no message of kind ${kind}`);
-  }
+  };
 
   #claim(id: number, lease: number): Entry {
     const entry = this.#entries.get(id);
@@ -254,15 +244,15 @@ export class Host {
     return entry;
   }
 
-  #hold(request: ServerRequest, lease: number): void {
+  #hold(delivery: Delivery, lease: number): void {
     if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
     this.#leases.set(lease, new Set());
-    const { signal } = request;
+    const { signal } = delivery;
     const end = () => {
       const claimed = this.#leases.get(lease);
       this.#leases.delete(lease);
       if (claimed) this.#endClaims(claimed, signal.reason);
-      this.#acknowledge(request);
+      this.#acknowledge(delivery);
     };
     if (signal.aborted) end();
     else signal.addEventListener("abort", end);
@@ -278,92 +268,48 @@ export class Host {
   }
 
   /** Gives the slot back: no caller waits. Never throws. */
-  #acknowledge(request: ServerRequest): void {
+  #acknowledge(delivery: Delivery): void {
     if (this.#isClosed) return;
     try {
-      request.reply(doneMessage());
+      delivery.reply(doneMessage());
     } catch (error) {
-      this.#refuse(request, error);
+      refuse(this.#reply(delivery), error);
     }
   }
 
   /** Never rejects. */
   async #step(
-    request: ServerRequest,
+    delivery: Delivery,
     id: number,
     stream: OutStream,
     step: number,
     value: readonly unknown[],
   ): Promise<void> {
+    const reply = this.#reply(delivery);
     try {
-      const result = await stream.step(step, value.length > 0, value[0]);
-      if (result.done) this.#forget(id);
-      const kind = result.done ? Kind.returned : Kind.yielded;
-      const item = result.value;
-      const failed = this.#reply(request, kind, (encoder) => encoder.result(item));
-      if (failed === undefined) return;
-      // A getter of an item that throws is as good as the generator.
-      if (failed instanceof UserCodeError) this.#throw(request, failed.thrown);
-      else this.#refuse(request, failed);
+      const { done, value: item } = await stream.step(step, value.length > 0, value[0]);
+      if (done) this.#forget(id);
+      if (this.#isClosed) return;
+      const failure = replyResult(reply, done ? Kind.returned : Kind.yielded, item);
+      if (failure?.wasThrown) replyThrown(reply, failure.error);
+      else if (failure) refuse(reply, failure.error);
     } catch (error) {
       this.#forget(id);
-      this.#throw(request, error);
+      if (!this.#isClosed) replyThrown(reply, error);
     }
   }
 
-  /** Never throws. */
-  #throw(request: ServerRequest, error: unknown): void {
-    let failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
-    if (failed !== undefined && !isTandemError(failed)) {
-      // What was thrown cannot be looked at; that is all there is to tell.
-      const shown = new Error(textOf(error));
-      failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(shown));
-    }
-    if (failed !== undefined) this.#refuse(request, failed);
-  }
-
-  /** It has ended by itself. */
+  /** Forgets a stream that has ended by itself. */
   #forget(id: number): void {
     const entry = this.#entries.get(id);
     this.#entries.delete(id);
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
   }
-
-  /** Undefined: it has been sent, or no caller waits for it. */
-  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): unknown {
-    if (this.#isClosed) return undefined;
-    const writes = this.#endpoint.writes("receiver");
-    try {
-      const isHeard = withMessage(
-        writes,
-        kind,
-        0,
-        hostResponseBytes,
-        write,
-        (encoder) => replyMessage(request, encoder),
-      );
-      if (!isHeard) writes.drop(nobodyWaits());
-      return undefined;
-    } catch (error) {
-      writes.drop(nobodyWaits());
-      return error ?? new Error("Nothing was thrown");
-    }
-  }
-
-  #refuse(request: ServerRequest, error: unknown): void {
-    if (this.#isClosed || request.isAnswered) return;
-    refuse(request, this.#endpoint, error, hostResponseBytes);
-  }
 }
 
 /** Part of a long message, copied once, into the answer. */
-function replyPortion(request: ServerRequest, part: Bytes): void {
-  const answer = request.allocate(headerBytes + part.byteLength);
+function replyPortion(delivery: Delivery, part: Bytes): void {
+  const answer = delivery.allocate(headerBytes + part.byteLength);
   writePortion(part, answer);
-  request.reply(answer);
-}
-
-/** For what an answer refers to that nobody has got. */
-export function nobodyWaits(): TandemError {
-  return new TandemError("CANCELLED", "The caller does not wait for the answer any more");
+  delivery.reply(answer);
 }

@@ -5,7 +5,6 @@
  */
 import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
-import type { Peer } from "./peer.ts";
 import { Step } from "./out_stream.ts";
 
 /** How long an item may take, and what ends the stream. */
@@ -18,16 +17,42 @@ export interface StreamTerms {
 
 type Result = IteratorResult<unknown, unknown>;
 
-interface Place {
-  readonly peer: Peer;
+/** The process that sends a stream, as the stream sees it. */
+export interface Source {
+  /** Keeps the connection until the caller calls the returned function. */
+  hold(): () => void;
+  /** Takes a step of the stream `id`. Never throws. */
+  step(
+    id: number,
+    step: number,
+    hasValue: boolean,
+    value: unknown,
+    terms: StreamTerms | undefined,
+    outcome: StepOutcome,
+  ): void;
+  /** The reader does not want the stream `id` any longer. */
+  drop(id: number): void;
+  /** A stream that was attached has ended, or the program has forgotten it. */
+  detach(): void;
+}
+
+/** A stream that has arrived in a message, and its number at its host. */
+export interface Attached {
+  readonly id: number;
+  readonly stream: InStream;
+}
+
+/** Where a stream comes from. */
+interface Origin {
+  readonly source: Source;
   readonly id: number;
   readonly terms: StreamTerms | undefined;
 }
 
-/** Streams that nobody knows any more are ended over there. */
-const forgotten = new FinalizationRegistry<Place>(({ peer, id }) => {
-  peer.drop(id);
-  peer.detach();
+/** A stream that the program has forgotten ends at its host. */
+const forgotten = new FinalizationRegistry<Origin>(({ source, id }) => {
+  source.drop(id);
+  source.detach();
 });
 
 /** What the other side makes of a step. */
@@ -47,7 +72,7 @@ export interface StepOutcome {
  * is made before it is wanted. Steps are sent, and answered, in the order in which they are asked for.
  */
 export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
-  #place: Place | null = null;
+  #origin: Origin | null = null;
   /** No further step is sent. */
   #hasEnded = false;
   /** The other side has ended by itself: steps behind its last one find a generator that is complete. */
@@ -59,11 +84,11 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
   /** Told when nothing more will come. */
   onEnd: (() => void) | null = null;
 
-  /** Says where it is, before anybody else knows the stream. */
-  attach(peer: Peer, id: number, terms: StreamTerms | undefined): void {
-    const place = { peer, id, terms };
-    this.#place = place;
-    forgotten.register(this, place, this);
+  /** Says where the stream comes from, before the program gets it. */
+  attach(source: Source, id: number, terms: StreamTerms | undefined): void {
+    const origin = { source, id, terms };
+    this.#origin = origin;
+    forgotten.register(this, origin, this);
   }
 
   next(...value: [] | [unknown]): Promise<Result> {
@@ -137,19 +162,19 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
   }
 
   #send(step: StepUnderWay): void {
-    const place = this.#place;
-    if (this.#hasEnded || !place) {
+    const origin = this.#origin;
+    if (this.#hasEnded || !origin) {
       step.outcome = { how: "complete", value: undefined };
       return this.settle();
     }
-    const { peer, id, terms } = place;
+    const { source, id, terms } = origin;
     try {
       // Another step may end the stream while this one is under way.
-      step.release = peer.hold();
+      step.release = source.hold();
     } catch (error) {
       return step.failed(error);
     }
-    peer.step(id, step.kind, step.hasValue, step.value, terms, step);
+    source.step(id, step.kind, step.hasValue, step.value, terms, step);
   }
 
   /** Hands out what has come, in the order of the steps. */
@@ -178,7 +203,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
       case "failed":
         if (this.#isComplete) return step.settleAsComplete();
         // How far the other side has come is not known.
-        if (!this.#hasEnded) this.#place?.peer.drop(this.#place.id);
+        if (!this.#hasEnded) this.#origin?.source.drop(this.#origin.id);
         this.#end();
         return rejectAs(step.promise, step.reject, value);
     }
@@ -193,7 +218,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     forgotten.unregister(this);
-    this.#place?.peer.detach();
+    this.#origin?.source.detach();
     this.onEnd?.();
     this.onEnd = null;
   }

@@ -14,6 +14,7 @@ import { corrupt, Decoder, noBlobs } from "../codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
+import type { Message } from "../transport/transport.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -24,6 +25,13 @@ export const headerBytes = 8;
 export const partBytes: number = 2 ** 20;
 /** The longest answer of a host: a part with its header. */
 export const hostResponseBytes: number = headerBytes + partBytes;
+
+/** A message that came in parts. */
+export interface Parcel {
+  readonly tree: Bytes;
+  /** Its byte strings. */
+  readonly blobs: readonly Bytes[];
+}
 
 /** What a message is. */
 export const Kind = {
@@ -70,11 +78,37 @@ export interface MessageHooks extends EncodeHooks {
   seal(encoder: Encoder, kind: number, flags: number, max: number): void;
 }
 
-const free: Encoder[] = [];
+/** A message that is being written, and then sent. */
+export class OutgoingMessage implements Message {
+  readonly encoder: Encoder = new Encoder();
+
+  get byteLength(): number {
+    return messageBytes(this.encoder);
+  }
+
+  get whole(): Bytes | null {
+    const { blobs, written } = this.encoder;
+    return blobs.length === 0 ? written : null;
+  }
+
+  copyTo(target: Uint8Array): void {
+    const { encoder } = this;
+    target.set(encoder.written);
+    let at = encoder.length;
+    for (const blob of encoder.blobs) {
+      target.fill(0, at, aligned(at));
+      at = aligned(at);
+      target.set(blob, at);
+      at += blob.byteLength;
+    }
+  }
+}
+
+const free: OutgoingMessage[] = [];
 
 /**
- * Encodes a message with `write` and hands it to `send` while it is there. Each has an encoder of its
- * own: what is encoded may run code of users, who make calls meanwhile.
+ * Encodes a message with `write` and hands it to `send` while it is there. Each message has an encoder
+ * of its own, because encoding may run code of users, which may make further calls.
  */
 export function withMessage<T>(
   hooks: MessageHooks,
@@ -82,17 +116,18 @@ export function withMessage<T>(
   flags: number,
   max: number,
   write: (encoder: Encoder) => void,
-  send: (encoder: Encoder) => T,
+  send: (message: OutgoingMessage) => T,
 ): T {
-  const encoder = free.pop() ?? new Encoder();
+  const message = free.pop() ?? new OutgoingMessage();
+  const { encoder } = message;
   encoder.begin(hooks, headerBytes);
   try {
     write(encoder);
     hooks.seal(encoder, kind, flags, max);
-    return send(encoder);
+    return send(message);
   } finally {
     encoder.end();
-    free.push(encoder);
+    free.push(message);
   }
 }
 
@@ -137,18 +172,6 @@ export function messageBytes({ length, blobs }: Encoder): number {
   return total;
 }
 
-/** Writes a sealed message with its byte strings to where it is sent from. */
-export function copyMessage(encoder: Encoder, target: Uint8Array): void {
-  target.set(encoder.written);
-  let at = encoder.length;
-  for (const blob of encoder.blobs) {
-    target.fill(0, at, aligned(at));
-    at = aligned(at);
-    target.set(blob, at);
-    at += blob.byteLength;
-  }
-}
-
 /** Takes the byte strings of a message out of it, one after the other. */
 class BlobsBehind implements Blobs {
   readonly #message: Bytes;
@@ -191,7 +214,13 @@ export class BlobList implements Blobs {
 const decoder = new Decoder();
 let scratch: Bytes = new Uint8Array(4096);
 
-/** A message that is being read. There is one at a time: nothing that reads runs code of users. */
+/** What a message that is being read needs of what is around it. */
+export interface ReadHooks extends DecodeHooks {
+  /** The reading has ended, perhaps early. */
+  forget(): void;
+}
+
+/** A message that is being read. There is one at a time: reading runs no code of users. */
 export interface Reading {
   readonly kind: number;
   readonly flags: number;
@@ -212,16 +241,43 @@ export function readInPlace({ blobs }: Reading): void {
 }
 
 /**
- * Begins to read a message.
+ * Reads a message with `use`, which is given `argument` as well.
  *
  * @param isPrivate no other process can write to `message` while it is read
  * @throws {TandemError} `CORRUPT`; `TOO_LARGE`; `INCOMPATIBLE` when another version of the package sent it
  */
-export function readMessage(
-  hooks: DecodeHooks,
+export function readMessage<A, R>(
+  hooks: ReadHooks,
   message: Bytes,
   isPrivate: boolean,
-): Reading {
+  use: (reading: Reading, argument: A) => R,
+  argument: A,
+): R {
+  try {
+    return use(beginReading(hooks, message, isPrivate), argument);
+  } finally {
+    endReading(hooks);
+  }
+}
+
+/** As {@linkcode readMessage}, of a message whose byte strings came one by one. */
+export function readParcel<A, R>(
+  hooks: ReadHooks,
+  { tree, blobs }: Parcel,
+  use: (reading: Reading, argument: A) => R,
+  argument: A,
+): R {
+  try {
+    beginReading(hooks, tree, true);
+    reading.blobs = new BlobList(blobs);
+    decoder.begin(hooks, tree, headerBytes, tree.byteLength, reading.blobs);
+    return use(reading, argument);
+  } finally {
+    endReading(hooks);
+  }
+}
+
+function beginReading(hooks: DecodeHooks, message: Bytes, isPrivate: boolean): Reading {
   const { byteLength } = message;
   if (byteLength < headerBytes) throw corrupt(`${byteLength} bytes are no message`);
   const treeEnd = treeEndOf(message);
@@ -251,16 +307,9 @@ export function readMessage(
   return reading;
 }
 
-/** As {@linkcode readMessage}, of a message whose byte strings came one by one. */
-export function readParcel(hooks: DecodeHooks, tree: Bytes, blobs: readonly Bytes[]): Reading {
-  readMessage(hooks, tree, true);
-  reading.blobs = new BlobList(blobs);
-  decoder.begin(hooks, tree, headerBytes, tree.byteLength, reading.blobs);
-  return reading;
-}
-
-/** Forgets what was read. A large scratch is not kept. */
-export function endReading(): void {
+/** A large scratch is not kept. */
+function endReading(hooks: ReadHooks): void {
+  hooks.forget();
   decoder.forget();
   reading.blobs = noBlobs;
   if (scratch.byteLength > 256 * 1024) scratch = new Uint8Array(4096);

@@ -6,9 +6,9 @@
 import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
-import type { ErrorClass } from "../codec/error_classes.ts";
+import { type ErrorClass, ErrorClasses } from "../codec/error_classes.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
-import type { CallRecord } from "./hooks.ts";
+import type { CallHook, CallRecord } from "./hooks.ts";
 
 /** Options that both sides of a connection have. */
 export interface EndOptions {
@@ -155,47 +155,95 @@ export function checkLength({ maxMessageBytes }: Limits, length: number, verb: s
   );
 }
 
-/** @throws {RangeError} {TypeError} for what cannot be */
-export function checkEndOptions(options: EndOptions): Limits {
+/** The methods that may run twice; `true`: all of them. */
+export type Idempotent = boolean | readonly string[] | undefined;
+
+/** What both ends of typed calls need of their options. */
+export interface EndTerms {
+  readonly limits: Limits;
+  readonly errorClasses: ErrorClasses;
+  readonly version: string | undefined;
+  readonly onCall: CallHook | undefined;
+}
+
+/** Options of a service, checked, and read once. */
+export interface ServiceTerms extends EndTerms {
+  readonly channel: ChannelOptions;
+  readonly concurrency: number | undefined;
+  readonly idempotent: Idempotent;
+}
+
+/** Options of a connection, checked, and read once. */
+export type ConnectionTerms = EndTerms;
+
+/** Options of calls, checked, and read once. */
+export interface CallTerms {
+  /** Milliseconds; Infinity: no limit. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+  readonly maxDeliveries: number | undefined;
+  readonly idempotent: Idempotent;
+  readonly retry: RetryOptions;
+  readonly inheritsDeadline: boolean;
+  readonly traceparent: string | undefined;
+}
+
+/** @throws {RangeError} {TypeError} for an option that cannot be */
+export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
+  const end = parseEndOptions(options);
+  const { concurrency } = options;
+  if (concurrency !== undefined) checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
+  const idempotent = parseIdempotent(options.idempotent);
+  return { ...end, channel: channelOptions(options), concurrency, idempotent };
+}
+
+/** @throws {RangeError} {TypeError} for an option that cannot be */
+export function parseEndOptions(options: EndOptions): EndTerms {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
   const { maxMessageBytes = messageBytesMax, maxTreeBytes = treeBytesDefault } = options;
-  const { version, onCall } = options;
+  const { version, onCall, errors } = options;
   if (version !== undefined && typeof version !== "string") {
     throw new TypeError(`Cannot use ${describe(version)} as version: give a string`);
   }
   if (onCall !== undefined && typeof onCall !== "function") {
     throw new TypeError(`Cannot use ${describe(onCall)} as onCall: give a function`);
   }
-  return {
+  const limits = {
     maxMessageBytes: checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax),
     maxTreeBytes: checkWhole(maxTreeBytes, "maxTreeBytes", treeBytesMin, messageBytesMax),
   };
+  return { limits, errorClasses: new ErrorClasses(errors), version, onCall };
 }
 
-/** @throws {TypeError} for what is neither a boolean nor a list of names */
-export function checkIdempotent(idempotent: unknown): void {
-  if (idempotent === undefined || typeof idempotent === "boolean") return;
-  if (Array.isArray(idempotent) && idempotent.every((name) => typeof name === "string")) return;
+/** @throws {TypeError} unless it is a boolean or a list of names */
+function parseIdempotent(idempotent: unknown): Idempotent {
+  if (idempotent === undefined || typeof idempotent === "boolean") return idempotent;
+  if (Array.isArray(idempotent) && idempotent.every((name) => typeof name === "string")) {
+    return [...idempotent];
+  }
   throw new TypeError(
     `Cannot use ${describe(idempotent)} as idempotent: give true, or an array of method names`,
   );
 }
 
-/** @throws {RangeError} {TypeError} for what cannot be */
-export function checkCallOptions(options: CallOptions): void {
-  const { timeout, retry, maxDeliveries } = options;
-  checkIdempotent(options.idempotent);
-  if (timeout !== undefined) checkTimeout(timeout, "timeout");
+/** @throws {RangeError} {TypeError} for an option that cannot be */
+export function parseCallOptions(options: CallOptions): CallTerms {
+  const { timeout = Infinity, signal, retry = {}, maxDeliveries, traceparent } = options;
+  const idempotent = parseIdempotent(options.idempotent);
+  checkTimeout(timeout, "timeout");
   if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
-  if (retry?.attempts !== undefined) checkWhole(retry.attempts, "retry.attempts", 1, 1000);
-  if (retry?.delay !== undefined) checkTimeout(retry.delay, "retry.delay");
-  if (retry?.maxDelay !== undefined) checkTimeout(retry.maxDelay, "retry.maxDelay");
+  const { attempts, delay, maxDelay } = retry;
+  if (attempts !== undefined) checkWhole(attempts, "retry.attempts", 1, 1000);
+  if (delay !== undefined) checkTimeout(delay, "retry.delay");
+  if (maxDelay !== undefined) checkTimeout(maxDelay, "retry.maxDelay");
+  const inheritsDeadline = options.inheritDeadline !== false;
+  return { timeout, signal, maxDeliveries, idempotent, retry, inheritsDeadline, traceparent };
 }
 
-/** Those of `options` that a channel has. */
-export function channelOptions(options: ServiceOptions): ChannelOptions {
+/** The options that a channel has. */
+function channelOptions(options: ServiceOptions): ChannelOptions {
   const { slots, maxRequestBytes, maxResponseBytes, maxDeliveries, mode } = options;
   return {
     ...(slots !== undefined && { slots }),

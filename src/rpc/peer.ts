@@ -1,53 +1,20 @@
 /**
- * Another process that hosts streams and long messages for this one.
+ * The reading end of a private path: another process that hosts streams and long messages for this one.
  *
  * @module
  */
-import { onAbort, reasonOf } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
-import type { AnswerReader } from "../channel/waiter.ts";
-import type { Client } from "../channel/client.ts";
-import type { SendOptions } from "../channel/options.ts";
-import { later, now } from "../runtime/timers.ts";
-import { TandemError } from "../errors.ts";
-import { assemblies, type Assembly } from "./assemblies.ts";
-import { corrupt } from "../codec/decoder.ts";
 import type { Encoder } from "../codec/encoder.ts";
-import { blobBytesMin } from "../codec/tags.ts";
-import { treeTooLarge } from "../codec/tree_budget.ts";
-import type { Endpoint } from "./endpoint.ts";
-import type { InStream, StepOutcome, StreamTerms } from "./in_stream.ts";
-import {
-  endReading,
-  headerBytes,
-  Kind,
-  messageBytes,
-  partBytes,
-  type Reading,
-  readMessage,
-  readParcel,
-  withMessage,
-} from "./message.ts";
-import { checkLength } from "./options.ts";
-import { readRefusal, thrownError } from "./replies.ts";
-import { sendMessage } from "./sending.ts";
+import { TandemError } from "../errors.ts";
+import { later, now } from "../runtime/timers.ts";
+import type { AnswerReader, Requester, RequestTerms } from "../transport/transport.ts";
+import type { Attached, Source, StepOutcome, StreamTerms } from "./in_stream.ts";
+import { Kind, type OutgoingMessage, type Parcel, withMessage } from "./message.ts";
+import { fetchParcel } from "./parcel_fetch.ts";
+import type { Announcement } from "./parcels.ts";
+import type { FetchTerms, Side } from "./side.ts";
+import { limitsOf, StepReader } from "./step_reader.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** A long message. */
-export interface Parcel {
-  readonly tree: Bytes;
-  readonly blobs: readonly Bytes[];
-}
-
-/** What ends the fetching of a long message. */
-interface Terms {
-  readonly deadline: number;
-  readonly assembly: Assembly;
-}
-
-/** Memory for what is said to come is taken in such steps, each twice the one before. */
-const growthBytes = 2 ** 22;
 /** How long the lease is kept when nothing is read any more, in milliseconds: it holds a slot of the host. */
 const leaseMilliseconds = 200;
 /**
@@ -60,12 +27,9 @@ const idleMilliseconds = 30_000;
  * processes: where none becomes free, others wait for items that do not come, for ever perhaps.
  */
 const roomMilliseconds = 10_000;
-/** Parts that are asked for at once. */
-const lanes = 4;
-
-export class Peer {
-  readonly #endpoint: Endpoint;
-  readonly #client: Client;
+export class Peer implements Source {
+  readonly side: Side;
+  readonly #requester: Requester;
   /** Number of the lease, and what gives it up; null: there is none. */
   #lease = 0;
   #leaseEnd: AbortController | null = null;
@@ -77,21 +41,20 @@ export class Peer {
   #cancelIdle: (() => void) | null = null;
 
   /**
-   * @param open opens the channel that the process hosts
-   * @param onEnd told when the process is gone, or the channel closed
-   * @throws {TandemError} `SERVER_DIED` when the process is gone already
+   * @param open opens the path to the host
+   * @param onEnd told when the host is gone, or the path closed
+   * @throws {TandemError} `SERVER_DIED` when the host is gone already
    */
-  constructor(endpoint: Endpoint, open: () => Client, onEnd: () => void) {
-    this.#endpoint = endpoint;
+  constructor(side: Side, open: () => Requester, onEnd: () => void) {
+    this.side = side;
     this.#onEnd = onEnd;
     try {
-      this.#client = open();
+      this.#requester = open();
     } catch (error) {
       if (codeOf(error) === "NOT_FOUND") throw hostDied();
       throw error;
     }
-    this.#client.watchServersOnly();
-    this.#client.onDeath(() => this.#look());
+    this.#requester.onLoss(() => this.#look());
     try {
       this.#keepLease();
     } catch (error) {
@@ -103,7 +66,7 @@ export class Peer {
 
   /** Whether the host is still there. */
   #look(): void {
-    if (!this.#isDead && this.#client.servers === 0) this.close();
+    if (!this.#isDead && this.#requester.receivers === 0) this.close();
   }
 
   /** Keeps the connection and its lease until the caller calls the returned function, once or more often. */
@@ -152,7 +115,8 @@ export class Peer {
     };
     const { signal } = leaseEnd;
     const write = (encoder: Encoder) => encoder.value(this.#lease);
-    this.#send(Kind.lease, write, { signal }, { read: end, fail: end }, true);
+    const terms = { signal, isBackground: true };
+    this.#send(Kind.lease, write, terms, { read: end, fail: end });
     this.#leaseEnd = leaseEnd;
     // It may have gone just before, and a lease that no server has taken does not end.
     this.#look();
@@ -168,7 +132,7 @@ export class Peer {
 
   /** Streams that have arrived in a message. */
   attach(
-    streams: readonly { readonly id: number; readonly stream: InStream }[],
+    streams: readonly Attached[],
     terms: StreamTerms | undefined,
   ): void {
     this.#keepLease();
@@ -190,7 +154,7 @@ export class Peer {
     terms: StreamTerms | undefined,
     outcome: StepOutcome,
   ): void {
-    const reader = new StepReader(this.#endpoint, this, terms, outcome);
+    const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
     let isWritten = false;
     const write = (encoder: Encoder) => {
       encoder.value(this.#lease);
@@ -199,10 +163,8 @@ export class Peer {
       encoder.list("value", hasValue ? [value] : []);
       isWritten = true;
     };
-    const { timeout, signal } = terms ?? {};
-    const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
     try {
-      this.#send(Kind.pull, write, options, reader, false, roomMilliseconds);
+      this.#send(Kind.pull, write, { ...limitsOf(terms), roomTimeout: roomMilliseconds }, reader);
     } catch (error) {
       const isTooLarge = codeOf(error) === "TOO_LARGE";
       if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
@@ -220,139 +182,36 @@ export class Peer {
     this.#post(Kind.drop, (encoder) => encoder.unsigned(id));
   }
 
-  /**
-   * Fetches a long message, of which `reading` has read the announcement.
-   *
-   * @param options `timeout` is for all of it, not for each part
-   * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `BUSY` when its sender is
-   * silent while others need the memory
-   */
-  async fetch(
-    { id, count, treeBytes, totalBytes }: Announcement,
-    { timeout = Infinity, signal }: SendOptions,
-  ): Promise<Parcel> {
-    const { limits } = this.#endpoint;
-    checkLength(limits, totalBytes, "take");
-    if (treeBytes > limits.maxTreeBytes) throw treeTooLarge("take", limits.maxTreeBytes);
-    // Each byte array takes six bytes of the tree, and is not worth a place of its own if it is short.
-    if (count * 6 > treeBytes || count * blobBytesMin > totalBytes) {
-      throw corrupt("a long message has impossible parts");
-    }
-    const assembly = assemblies.begin();
-    const terms: Terms = {
-      deadline: now() + timeout,
-      assembly,
-    };
-    if (signal?.aborted) assembly.end(reasonOf(signal));
-    const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
-    let left = totalBytes;
-    const take = async (index: number, length: number) => {
-      left -= length;
-      if (left < 0) throw corrupt("a long message is longer than it said");
-      return await this.#fetchPart(id, index, length, terms);
-    };
-    try {
-      const lengths = await this.#fetchPart(id, 0, count * 4, terms);
-      const view = new DataView(lengths.buffer);
-      const tree = await take(1, treeBytes);
-      const blobs: Bytes[] = [];
-      for (let index = 0; index < count; index++) {
-        blobs.push(await take(index + 2, view.getUint32(index * 4, true)));
-      }
-      return { tree, blobs };
-    } finally {
-      stopListening?.();
-      // Ends what is still asked for when a part has failed.
-      assembly.end();
-      this.drop(id);
-    }
+  /** Fetches a long message. See {@linkcode Side.fetch}. */
+  fetch(announcement: Announcement, terms: FetchTerms): Promise<Parcel> {
+    return fetchParcel(this, announcement, terms);
   }
 
-  /** Fetches one of the byte strings of a long message, several parts of it at once. */
-  async #fetchPart(id: number, index: number, length: number, terms: Terms): Promise<Bytes> {
-    let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
-    let next = 0;
-    const lane = async () => {
-      while (next < length) {
-        const offset = next;
-        next += partBytes;
-        await terms.assembly.ask(terms.deadline);
-        await this.#fetchRange(id, index, offset, terms, (part) => {
-          if (part.byteLength !== Math.min(partBytes, length - offset)) {
-            throw corrupt("a part of a long message has another length");
-          }
-          const end = offset + part.byteLength;
-          if (end > bytes.byteLength) {
-            // Not at once as much as it says: it may never come.
-            const grown = Math.min(length, Math.max(bytes.byteLength * 2, end));
-            bytes = new Uint8Array(bytes.buffer.transfer(grown));
-          }
-          bytes.set(part, offset);
-        });
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(lanes, Math.ceil(length / partBytes)) }, lane));
-    return bytes;
-  }
-
-  #fetchRange(
+  /** Asks for a part of a parcel's byte string `index`, from `offset` on. Never throws. */
+  askForPart(
     id: number,
     index: number,
     offset: number,
-    { deadline, assembly }: Terms,
-    take: (part: Bytes) => void,
-  ): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const reader: AnswerReader = {
-        read: (answer, isPrivate) => {
-          try {
-            const part = this.#portionOf(answer, isPrivate);
-            assembly.arrived(part.byteLength);
-            take(part);
-            resolve();
-          } catch (error) {
-            reject(error);
-          }
-        },
-        fail: (error) => reject(this.explain(error)),
-      };
-      const write = (encoder: Encoder) => {
-        encoder.value(this.#lease);
-        encoder.unsigned(id);
-        encoder.unsigned(index);
-        encoder.unsigned(offset);
-      };
-      const timeout = Math.max(0, deadline - now());
-      const { signal } = assembly;
-      try {
-        this.#send(Kind.part, write, { timeout, signal }, reader, false);
-      } catch (error) {
-        // The host may have gone, and its channel with it.
-        return reject(this.explain(error));
-      }
-      assembly.asked();
-    });
-  }
-
-  /** The bytes that an answer carries; @throws the refusal that it is instead */
-  #portionOf(answer: Bytes, isPrivate: boolean): Bytes {
-    const { reads } = this.#endpoint;
+    terms: RequestTerms,
+    reader: AnswerReader,
+  ): void {
+    const write = (encoder: Encoder) => {
+      encoder.value(this.#lease);
+      encoder.unsigned(id);
+      encoder.unsigned(index);
+      encoder.unsigned(offset);
+    };
     try {
-      const { kind, decoder } = readMessage(reads, answer, isPrivate);
-      if (kind === Kind.refused) throw readRefusal(decoder);
-      if (kind !== Kind.portion) throw corrupt(`a part of a long message has kind ${kind}`);
-      decoder.finish();
-      return answer.subarray(headerBytes);
-    } finally {
-      reads.forget();
-      endReading();
+      this.#send(Kind.part, write, terms, reader);
+    } catch (error) {
+      reader.fail(error);
     }
   }
 
   /** What ended a request to the host, in words that fit. */
   explain(error: unknown): unknown {
     const code = codeOf(error);
-    if (code === "CLOSED" && this.#isDead && !this.#endpoint.isClosed) return hostDied();
+    if (code === "CLOSED" && this.#isDead && !this.side.isClosed) return hostDied();
     return code === "SERVER_DIED" || code === "NOT_FOUND" ? hostDied() : error;
   }
 
@@ -361,24 +220,22 @@ export class Peer {
     this.#isDead = true;
     this.#cancelIdle?.();
     this.#cancelIdle = null;
-    this.#client.close();
+    this.#requester.close();
     this.#onEnd();
   }
 
   #send(
     kind: number,
     write: (encoder: Encoder) => void,
-    options: SendOptions | undefined,
+    terms: RequestTerms,
     reader: AnswerReader,
-    isBackground: boolean,
-    roomTimeout: number = Infinity,
   ): void {
-    if (this.#isDead) throw this.#endpoint.isClosed ? closed() : hostDied();
-    const writes = this.#endpoint.writes("receiver");
-    const send = (encoder: Encoder) => {
-      const length = messageBytes(encoder);
-      if (length > this.#client.maxRequestBytes) throw this.#tooLong(length);
-      sendMessage(this.#client, encoder, options, reader, isBackground, roomTimeout);
+    if (this.#isDead) throw this.side.isClosed ? closed() : hostDied();
+    const writes = this.side.writes("receiver");
+    const send = (message: OutgoingMessage) => {
+      const { byteLength } = message;
+      if (byteLength > this.#requester.maxRequestBytes) throw this.#tooLong(byteLength);
+      this.#requester.request(message, terms, reader);
     };
     try {
       withMessage(writes, kind, 0, Infinity, write, send);
@@ -392,7 +249,7 @@ export class Peer {
     return new TandemError(
       "TOO_LARGE",
       `Cannot give a stream a value of ${length} bytes: the longest is ` +
-        `${this.#client.maxRequestBytes}; send longer ones as arguments of a call, or in a stream`,
+        `${this.#requester.maxRequestBytes}; send longer ones as arguments of a call, or in a stream`,
     );
   }
 
@@ -401,107 +258,10 @@ export class Peer {
     if (this.#isDead) return;
     const reader: AnswerReader = { read: () => {}, fail: () => {} };
     try {
-      this.#send(kind, write, undefined, reader, true);
+      this.#send(kind, write, { isBackground: true }, reader);
     } catch {
       // The host is gone, and everything with it.
     }
-  }
-}
-
-/** What is said of a long message in its place. */
-export interface Announcement {
-  readonly id: number;
-  readonly count: number;
-  readonly treeBytes: number;
-  readonly totalBytes: number;
-  readonly host: string;
-}
-
-/** Reads what a message of kind `parcel` says. */
-export function readAnnouncement({ decoder }: Reading): Announcement {
-  const announcement = {
-    id: decoder.unsigned(),
-    count: decoder.unsigned(),
-    treeBytes: decoder.unsigned(),
-    totalBytes: decoder.unsigned(),
-    host: decoder.text(),
-  };
-  decoder.finish();
-  return announcement;
-}
-
-/** Reads the answer to a step. */
-class StepReader implements AnswerReader {
-  readonly #endpoint: Endpoint;
-  readonly #peer: Peer;
-  readonly #terms: StreamTerms | undefined;
-  readonly #outcome: StepOutcome;
-
-  constructor(
-    endpoint: Endpoint,
-    peer: Peer,
-    terms: StreamTerms | undefined,
-    outcome: StepOutcome,
-  ) {
-    this.#endpoint = endpoint;
-    this.#peer = peer;
-    this.#terms = terms;
-    this.#outcome = outcome;
-  }
-
-  read(bytes: Bytes, isPrivate: boolean): void {
-    this.#settle(() => readMessage(this.#endpoint.reads, bytes, isPrivate));
-  }
-
-  fail(error: unknown): void {
-    this.#outcome.failed(this.#peer.explain(error));
-  }
-
-  #settle(open: () => Reading): void {
-    let tell: () => void;
-    const { reads } = this.#endpoint;
-    try {
-      const reading = open();
-      if (reading.kind === Kind.parcel) return this.#fetch(readAnnouncement(reading));
-      tell = this.#read(reading);
-    } catch (error) {
-      tell = () => this.#outcome.failed(error);
-    } finally {
-      reads.forget();
-      endReading();
-    }
-    tell();
-  }
-
-  /** Returns what tells of the answer. */
-  #read(reading: Reading): () => void {
-    const { kind, decoder } = reading;
-    const { reads } = this.#endpoint;
-    switch (kind) {
-      case Kind.yielded:
-      case Kind.returned: {
-        const value = decoder.value();
-        reads.finish(reading, this.#terms);
-        return () => this.#outcome.returned({ done: kind === Kind.returned, value });
-      }
-      case Kind.thrown: {
-        const thrown = decoder.thrown();
-        reads.finish(reading, this.#terms);
-        return () => this.#outcome.threw(thrownError(thrown, reads.errorClasses));
-      }
-      case Kind.refused:
-        throw readRefusal(decoder);
-    }
-    throw corrupt(`an item has kind ${kind}`);
-  }
-
-  #fetch(announcement: Announcement): void {
-    const { timeout, signal } = this.#terms ?? {};
-    const options = { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
-    this.#endpoint.fetch(announcement, options).then(
-      ({ tree, blobs }) => this.#settle(() => readParcel(this.#endpoint.reads, tree, blobs)),
-      (error) => this.#outcome.failed(error),
-    );
   }
 }
 

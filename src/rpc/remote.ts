@@ -6,7 +6,12 @@
 import { describe } from "../base/checks.ts";
 import { Connection } from "./connection.ts";
 import { bareName, canBeOffered } from "./interface.ts";
-import { type CallOptions, checkCallOptions, type ConnectOptions } from "./options.ts";
+import {
+  type CallOptions,
+  type ConnectOptions,
+  parseCallOptions,
+  parseEndOptions,
+} from "./options.ts";
 import type { Remote } from "./types.ts";
 
 /** What is behind a remote. */
@@ -49,13 +54,14 @@ function looksOf(target: string): PropertyDescriptorMap & Record<PropertyKey, { 
 
 /** Makes the object that users see. */
 function makeRemote({ target, connection, options }: Behind, dispose: () => void): object {
+  const terms = parseCallOptions(options);
   const methods: Map<string | symbol, RemoteFunction> = new Map();
   methods.set(Symbol.dispose, dispose);
   // deno-lint-ignore require-await -- as the interface wants it
   methods.set(Symbol.asyncDispose, async () => dispose());
   const looks = looksOf(target);
   const method = (name: string): RemoteFunction => {
-    const call: RemoteFunction = (...args) => connection.call(name, args, options);
+    const call: RemoteFunction = (...args) => connection.call(name, args, terms);
     methods.set(name, call);
     return call;
   };
@@ -70,7 +76,7 @@ function makeRemote({ target, connection, options }: Behind, dispose: () => void
     },
     has: (_, name) =>
       methods.has(name) || name in looks || (typeof name === "string" && canBeOffered(name)),
-    apply: (_, __, args: unknown[]) => connection.call(bareName, args, options),
+    apply: (_, __, args: unknown[]) => connection.call(bareName, args, terms),
     ownKeys: () => [],
     getOwnPropertyDescriptor: () => undefined,
     set: () => false,
@@ -130,11 +136,7 @@ export function connect<Api extends object>(
   target: string,
   options: ConnectOptions = {},
 ): Remote<Api> {
-  if (typeof target !== "string") {
-    throw new TypeError(`Cannot connect to ${describe(target)}: give a name or a path`);
-  }
-  const connection = new Connection(target, options);
-  checkCallOptions(options);
+  const connection = new Connection(target, parseEndOptions(options));
   return makeRemote({ target, connection, options }, () => connection.close()) as Remote<Api>;
 }
 
@@ -173,7 +175,6 @@ export function withOptions<R extends Disposable>(remote: R, options: CallOption
       `Cannot give options to ${describe(remote)}: give what connect() has returned`,
     );
   }
-  checkCallOptions(options);
   const merged = { ...found.options, ...options };
   return makeRemote({ ...found, options: merged }, () => {}) as unknown as R;
 }

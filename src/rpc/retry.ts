@@ -6,16 +6,13 @@
 import { onAbort } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
 import { laterForSure, now } from "../runtime/timers.ts";
-import type { RetryOptions } from "./options.ts";
+import type { Idempotent, RetryOptions } from "./options.ts";
 
 /** What may go away by itself; a method that has thrown would throw again. */
 const passing: ReadonlySet<string> = new Set(["SERVER_DIED", "BUSY", "CANCELLED", "NOT_FOUND"]);
 
 /** Whether a method's calls may be repeated. */
-export function isRepeatable(
-  method: string,
-  idempotent: boolean | readonly string[] | undefined,
-): boolean {
+export function isRepeatable(method: string, idempotent: Idempotent): boolean {
   return typeof idempotent === "object" ? idempotent.includes(method) : idempotent === true;
 }
 

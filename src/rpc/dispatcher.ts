@@ -1,0 +1,243 @@
+/**
+ * From a message to a method, and from its result to an answer.
+ *
+ * @module
+ */
+import { onAbort } from "../base/abort.ts";
+import { codeOf, isThenable } from "../base/guard.ts";
+import type { Gate, Place } from "../channel/serve.ts";
+import { corrupt } from "../codec/decoder.ts";
+import { TandemError } from "../errors.ts";
+import type { Delivery, Receiver } from "../transport/transport.ts";
+import { RequestContext, runInContext } from "./context.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { CallHook } from "./hooks.ts";
+import type { Offered } from "./interface.ts";
+import { LentTerms } from "./lent_terms.ts";
+import {
+  hasExtras,
+  hasHost,
+  isRepeatable as isRepeatableFlag,
+  Kind,
+  type Reading,
+  readInPlace,
+  readMessage,
+  readParcel,
+} from "./message.ts";
+import { type Announcement, readAnnouncement } from "./parcels.ts";
+import type { Idempotent } from "./options.ts";
+import { Recorder } from "./recorder.ts";
+import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
+import { isRepeatable } from "./retry.ts";
+import { hasTelemetry } from "./telemetry.ts";
+
+/** What a service offers, and how. */
+export interface Offer {
+  readonly methods: ReadonlyMap<string, Offered>;
+  readonly version: string | undefined;
+  readonly onCall: CallHook | undefined;
+  readonly idempotent: Idempotent;
+}
+
+/** A call that was read. */
+interface Called {
+  readonly method: Offered;
+  readonly args: unknown[];
+  readonly context: RequestContext;
+  /** Another service may run the call again if this one dies. */
+  readonly isRepeatable: boolean;
+}
+
+export class Dispatcher {
+  readonly #receiver: Receiver;
+  readonly #endpoint: Endpoint;
+  readonly #offer: Offer;
+  readonly #gate: Gate;
+  /** Calls that are being fetched. */
+  readonly #fetches: Set<AbortController> = new Set();
+
+  constructor(receiver: Receiver, endpoint: Endpoint, offer: Offer, gate: Gate) {
+    this.#receiver = receiver;
+    this.#endpoint = endpoint;
+    this.#offer = offer;
+    this.#gate = gate;
+  }
+
+  /** Handles a request. Never throws. */
+  dispatch(delivery: Delivery): void {
+    const { reads } = this.#endpoint;
+    try {
+      const { isPrivate } = this.#receiver;
+      const called = readMessage(reads, delivery.bytes, isPrivate, this.#open, delivery);
+      if ("host" in called) void this.#fetch(delivery, called);
+      else this.#call(delivery, called, null);
+    } catch (error) {
+      this.#refuse(delivery, error);
+    }
+  }
+
+  /** Stops fetching. Another service gets those calls, or their callers are told. */
+  giveUpFetches(): void {
+    for (const fetching of this.#fetches) fetching.abort(givenUp);
+  }
+
+  readonly #open = (reading: Reading, delivery: Delivery): Called | Announcement =>
+    reading.kind === Kind.parcel ? readAnnouncement(reading) : this.#read(reading, delivery);
+
+  /** @throws {TandemError} for a message that calls no method of the service */
+  readonly #read = (reading: Reading, delivery: Delivery): Called => {
+    const { kind, flags, decoder } = reading;
+    if (kind !== Kind.call) throw corrupt(`a service takes no message of kind ${kind}`);
+    const [version, traceparent, tracestate] = flags & hasExtras
+      ? decoder.list().map(textOrNone)
+      : [];
+    this.#checkVersion(version);
+    const name = decoder.text();
+    const method = this.#offer.methods.get(name) ?? this.#unknownMethod(name);
+    if (method.isRaw) readInPlace(reading);
+    const args = decoder.list();
+    const context = new RequestContext(name, delivery, traceparent, tracestate);
+    const terms = flags & hasHost ? new LentTerms(delivery) : undefined;
+    this.#endpoint.reads.finish(reading, terms);
+    const isDeclared = (flags & isRepeatableFlag) !== 0;
+    const isRepeatableHere = isDeclared || isRepeatable(name, this.#offer.idempotent);
+    return { method, args, context, isRepeatable: isRepeatableHere };
+  };
+
+  #checkVersion(found: string | undefined): void {
+    const { version } = this.#offer;
+    if (found === undefined || version === undefined || found === version) return;
+    throw new TandemError(
+      "MISMATCH",
+      `Cannot call a method: the caller has version ${JSON.stringify(found)} of the interface, ` +
+        `this service has ${JSON.stringify(version)}; let both sides run the same version`,
+    );
+  }
+
+  #unknownMethod(name: string): never {
+    const names = [...this.#offer.methods.keys()].filter((name) => name !== "");
+    const offered = names.length === 0
+      ? "the service is a bare function"
+      : `there are ${names.join(", ")}`;
+    throw new TandemError(
+      "UNKNOWN_METHOD",
+      `Cannot call ${name === "" ? "the service itself" : JSON.stringify(name)}: ` +
+        `it is not offered; ${offered}`,
+    );
+  }
+
+  /**
+   * Fetches a call that is too long for a slot. The call takes a place when all of it has arrived: its
+   * sender may be stopped before, and no other call waits for that. Never rejects.
+   */
+  async #fetch(delivery: Delivery, announcement: Announcement): Promise<void> {
+    const visit = this.#gate.enterLobby();
+    const fetching = new AbortController();
+    this.#fetches.add(fetching);
+    let stopListening: (() => void) | null = null;
+    let place: Place | null = null;
+    try {
+      const { signal: ended, timeRemaining: timeout } = delivery;
+      const stop = () => fetching.abort(ended.reason);
+      if (ended.aborted) stop();
+      else stopListening = onAbort(ended, stop);
+      const { signal } = fetching;
+      const parcel = await this.#endpoint.fetch(announcement, { timeout, signal });
+      place = await this.#gate.admission();
+      signal.throwIfAborted();
+      const called = readParcel(this.#endpoint.reads, parcel, this.#read, delivery);
+      this.#call(delivery, called, place);
+    } catch (error) {
+      place?.leave();
+      // A call that was given up is left to another service.
+      if (error !== givenUp) this.#refuse(delivery, error);
+    } finally {
+      stopListening?.();
+      this.#fetches.delete(fetching);
+      visit.leave();
+    }
+  }
+
+  /** @param place the place that the call has already; null: the call takes one if it needs one */
+  #call(
+    delivery: Delivery,
+    { method, args, context, isRepeatable }: Called,
+    place: Place | null,
+  ): void {
+    // A second service would do the work of a call that has begun once more.
+    if (!isRepeatable) delivery.lastDelivery();
+    const { onCall } = this.#offer;
+    const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;
+    const body = (): unknown => Reflect.apply(method.call, method.self, args);
+    const start = (): unknown => runInContext(context, body);
+    let result: unknown;
+    try {
+      result = record ? record.run(start) : start();
+      if (isThenable(result)) {
+        return void this.#finish(delivery, context, result, record, place ?? this.#gate.enter());
+      }
+    } catch (error) {
+      this.#answerThrown(delivery, context, error, record);
+      return place?.leave();
+    }
+    this.#answer(delivery, context, result, record);
+    place?.leave();
+  }
+
+  /** Waits for the promise that a method has returned. Never rejects. */
+  async #finish(
+    delivery: Delivery,
+    context: RequestContext,
+    result: PromiseLike<unknown>,
+    record: Recorder | undefined,
+    place: Place,
+  ): Promise<void> {
+    try {
+      const value = await result;
+      this.#answer(delivery, context, value, record);
+    } catch (error) {
+      this.#answerThrown(delivery, context, error, record);
+    } finally {
+      place.leave();
+    }
+  }
+
+  #answer(
+    delivery: Delivery,
+    context: RequestContext,
+    result: unknown,
+    record: Recorder | undefined,
+  ): void {
+    const failure = replyResult(this.#reply(delivery, context), Kind.value, result);
+    if (failure?.wasThrown) return this.#answerThrown(delivery, context, failure.error, record);
+    if (failure) this.#refuse(delivery, failure.error);
+    record?.end(failure?.error);
+  }
+
+  #answerThrown(
+    delivery: Delivery,
+    context: RequestContext,
+    error: unknown,
+    record: Recorder | undefined,
+  ): void {
+    // A schema that refuses arguments is no failure of the method.
+    if (codeOf(error) === "INVALID_ARGUMENTS") this.#refuse(delivery, error);
+    else replyThrown(this.#reply(delivery, context), error);
+    record?.end(error ?? new Error("The method threw nothing"));
+  }
+
+  #refuse(delivery: Delivery, error: unknown): void {
+    refuse(this.#reply(delivery, undefined), error);
+  }
+
+  #reply(delivery: Delivery, call: RequestContext | undefined): Reply {
+    return { delivery, side: this.#endpoint, max: this.#receiver.maxResponseBytes, call };
+  }
+}
+
+/** Why a call is not fetched any further. */
+const givenUp = new TandemError("CANCELLED", "The service is closed");
+
+function textOrNone(value: unknown): string | undefined {
+  return typeof value === "string" ? value : undefined;
+}

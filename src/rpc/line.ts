@@ -1,0 +1,166 @@
+/**
+ * The open target of a connection, opened when it is needed and again after it was removed.
+ *
+ * @module
+ */
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { endedByClosing } from "../base/closing.ts";
+import { codeOf } from "../base/guard.ts";
+import type { ErrorClasses } from "../codec/error_classes.ts";
+import { TandemError } from "../errors.ts";
+import { laterForSure, now, timerMax } from "../runtime/timers.ts";
+import type { Requester, Transport } from "../transport/transport.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { Limits } from "./options.ts";
+
+/** A target that is open. */
+export interface Line {
+  readonly requester: Requester;
+  readonly endpoint: Endpoint;
+}
+
+/** What has to be closed. It does not keep its connection alive. */
+interface Held {
+  line: Line | null;
+}
+
+/** Lines of connections that the program has forgotten: no remote, call or stream is left. */
+const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }) => {
+  if (line) closeLine(line);
+});
+
+function closeLine({ endpoint, requester }: Line): void {
+  endpoint.close();
+  requester.close();
+}
+
+/** A target that calls wait for. */
+interface Opening {
+  readonly line: Promise<Line>;
+  readonly stop: AbortController;
+  waiting: number;
+}
+
+export class LineKeeper {
+  readonly target: string;
+  readonly errorClasses: ErrorClasses;
+  readonly limits: Limits;
+  readonly #transport: Transport;
+  readonly #held: Held = { line: null };
+  readonly #closing: AbortController = new AbortController();
+  #opening: Opening | null = null;
+
+  constructor(target: string, transport: Transport, errorClasses: ErrorClasses, limits: Limits) {
+    this.target = target;
+    this.errorClasses = errorClasses;
+    this.limits = limits;
+    this.#transport = transport;
+    forgotten.register(this, this.#held);
+  }
+
+  /** Aborts when the connection is closed. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * The open line, opened now if it can be; null: there is no such target yet.
+   *
+   * @throws {TandemError} `CLOSED`, and what opening throws
+   */
+  openNow(): Line | null {
+    if (this.#held.line) return this.#held.line;
+    if (this.closing.aborted) throw this.#closed();
+    try {
+      return this.#keep(this.#transport.open(this.target));
+    } catch (error) {
+      if (codeOf(error) === "NOT_FOUND") return null;
+      throw error;
+    }
+  }
+
+  #keep(requester: Requester): Line {
+    const endpoint = new Endpoint(requester, this.errorClasses, this.limits, "generator");
+    return this.#held.line = { requester, endpoint };
+  }
+
+  /** Waits for the target. All calls wait for one opening, each as long as it may. */
+  async whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
+    if (this.closing.aborted) throw endedByClosing(this.#closed());
+    if (this.#held.line) return this.#held.line;
+    const opening = this.#opening ??= this.#open();
+    opening.waiting += 1;
+    const over = Promise.withResolvers<never>();
+    // A timer cannot count any further, and waiting that long is waiting for ever.
+    const left = Math.min(Math.max(0, deadline - now()), timerMax);
+    const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
+    const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
+    try {
+      return await Promise.race([opening.line, over.promise]);
+    } finally {
+      stopTimer();
+      stopListening?.();
+      opening.waiting -= 1;
+      // Looking for a target that no call wants would keep the process alive.
+      if (opening.waiting === 0) opening.stop.abort();
+      if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
+    }
+  }
+
+  #open(): Opening {
+    const stop = new AbortController();
+    const { closing } = this;
+    const signal = AbortSignal.any([stop.signal, closing]);
+    const line = this.#transport.connect(this.target, signal).then((requester) => {
+      if (!closing.aborted && !this.#held.line) return this.#keep(requester);
+      requester.close();
+      if (this.#held.line) return this.#held.line;
+      throw endedByClosing(this.#closed());
+    }, (error) => {
+      throw closing.aborted ? endedByClosing(this.#closed()) : error;
+    });
+    // The calls that still wait are told through the race above.
+    line.catch(() => {});
+    return { line, stop, waiting: 0 };
+  }
+
+  /** Closes a line whose target is gone. The next call opens another one. */
+  hangUp(line: Line): void {
+    if (this.#held.line !== line) return;
+    this.#held.line = null;
+    closeLine(line);
+  }
+
+  /** Cancels calls in flight, and ends streams. Twice is fine. */
+  close(): void {
+    if (this.closing.aborted) return;
+    this.#closing.abort();
+    if (this.#held.line) this.hangUp(this.#held.line);
+  }
+
+  #nobodyThere(): TandemError {
+    return new TandemError(
+      "TIMEOUT",
+      `Cannot call a method of ${JSON.stringify(this.target)}: nobody made the channel in time; ` +
+        "is its service running, with the same TANDEM_DIR and user?",
+    );
+  }
+
+  #closed(): TandemError {
+    return new TandemError(
+      "CLOSED",
+      `Cannot call a method of ${JSON.stringify(this.target)}: the connection is closed; ` +
+        "make another one",
+    );
+  }
+
+  /** What an error of the line means for a call: the line may be closed while the connection is not. */
+  explain(error: unknown): unknown {
+    if (codeOf(error) !== "CLOSED" || this.closing.aborted) return error;
+    return new TandemError(
+      "CANCELLED",
+      `The call of a method of ${JSON.stringify(this.target)} was ended: its channel was removed ` +
+        "and made anew; make the call again",
+    );
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * Fetching long messages, part by part.
+ *
+ * @module
+ */
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { corrupt } from "../codec/decoder.ts";
+import { blobBytesMin } from "../codec/tags.ts";
+import { treeTooLarge } from "../codec/tree_budget.ts";
+import { now } from "../runtime/timers.ts";
+import type { AnswerReader, RequestTerms } from "../transport/transport.ts";
+import { assemblies, type Assembly } from "./assemblies.ts";
+import { headerBytes, Kind, type Parcel, partBytes, type Reading, readMessage } from "./message.ts";
+import { checkLength } from "./options.ts";
+import type { Announcement } from "./parcels.ts";
+import { readRefusal } from "./replies.ts";
+import type { FetchTerms, Side } from "./side.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The first memory for a byte string that was announced; it doubles as the parts arrive. */
+const growthBytes = 2 ** 22;
+/** Parts that are asked for at once. */
+const lanes = 4;
+
+/** The host of a long message, as its fetcher sees it. */
+export interface PartSource {
+  readonly side: Side;
+  /** Asks for a part of a parcel's byte string `index`, from `offset` on. Never throws. */
+  askForPart(
+    id: number,
+    index: number,
+    offset: number,
+    terms: RequestTerms,
+    reader: AnswerReader,
+  ): void;
+  /** The parcel is not needed any longer. */
+  drop(id: number): void;
+  /** What an error of the private path means here. */
+  explain(error: unknown): unknown;
+}
+
+/**
+ * Fetches a long message.
+ *
+ * @param terms `timeout` is for all of it, not for each part
+ * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `BUSY` when its sender is
+ * silent while others need the memory; `SERVER_DIED`
+ */
+export async function fetchParcel(
+  source: PartSource,
+  { id, count, treeBytes, totalBytes }: Announcement,
+  { timeout = Infinity, signal }: FetchTerms,
+): Promise<Parcel> {
+  const { limits } = source.side;
+  checkLength(limits, totalBytes, "take");
+  if (treeBytes > limits.maxTreeBytes) throw treeTooLarge("take", limits.maxTreeBytes);
+  // A byte array takes six bytes of the tree, and short ones lie within the tree.
+  if (count * 6 > treeBytes || count * blobBytesMin > totalBytes) {
+    throw corrupt("a long message has impossible parts");
+  }
+  const assembly = assemblies.begin();
+  const fetch = new ParcelFetch(source, id, now() + timeout, assembly);
+  if (signal?.aborted) assembly.end(reasonOf(signal));
+  const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
+  let left = totalBytes;
+  const take = async (index: number, length: number) => {
+    left -= length;
+    if (left < 0) throw corrupt("a long message is longer than it said");
+    return await fetch.byteString(index, length);
+  };
+  try {
+    const lengths = await fetch.byteString(0, count * 4);
+    const view = new DataView(lengths.buffer);
+    const tree = await take(1, treeBytes);
+    const blobs: Bytes[] = [];
+    for (let index = 0; index < count; index++) {
+      blobs.push(await take(index + 2, view.getUint32(index * 4, true)));
+    }
+    return { tree, blobs };
+  } finally {
+    stopListening?.();
+    // Ends the requests that are still open when a part has failed.
+    assembly.end();
+    source.drop(id);
+  }
+}
+
+class ParcelFetch {
+  readonly #source: PartSource;
+  readonly #id: number;
+  readonly #deadline: number;
+  readonly #assembly: Assembly;
+
+  constructor(source: PartSource, id: number, deadline: number, assembly: Assembly) {
+    this.#source = source;
+    this.#id = id;
+    this.#deadline = deadline;
+    this.#assembly = assembly;
+  }
+
+  /** Fetches one byte string, several parts of it at once. */
+  async byteString(index: number, length: number): Promise<Bytes> {
+    let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
+    let next = 0;
+    const take = (part: Bytes, offset: number) => {
+      if (part.byteLength !== Math.min(partBytes, length - offset)) {
+        throw corrupt("a part of a long message has another length");
+      }
+      const end = offset + part.byteLength;
+      if (end > bytes.byteLength) {
+        // The memory grows with what arrives: the rest may never come.
+        const grown = Math.min(length, Math.max(bytes.byteLength * 2, end));
+        bytes = new Uint8Array(bytes.buffer.transfer(grown));
+      }
+      bytes.set(part, offset);
+    };
+    const lane = async () => {
+      while (next < length) {
+        const offset = next;
+        next += partBytes;
+        await this.#assembly.ask(this.#deadline);
+        await this.#part(index, offset, (part) => take(part, offset));
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(lanes, Math.ceil(length / partBytes)) }, lane));
+    return bytes;
+  }
+
+  #part(index: number, offset: number, take: (part: Bytes) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { signal } = this.#assembly;
+      let hasFailed = false;
+      const reader: AnswerReader = {
+        read: (answer, isPrivate) => {
+          try {
+            const part = readPortion(this.#source.side, answer, isPrivate);
+            this.#assembly.arrived(part.byteLength);
+            take(part);
+            resolve();
+          } catch (error) {
+            reject(error);
+          }
+        },
+        fail: (error) => {
+          hasFailed = true;
+          reject(this.#source.explain(error));
+        },
+      };
+      const timeout = Math.max(0, this.#deadline - now());
+      this.#source.askForPart(this.#id, index, offset, { timeout, signal }, reader);
+      // The host may have gone at once.
+      if (!hasFailed) this.#assembly.asked();
+    });
+  }
+}
+
+/** The bytes that an answer carries; @throws the refusal that it is instead */
+function readPortion(side: Side, answer: Bytes, isPrivate: boolean): Bytes {
+  readMessage(side.reads, answer, isPrivate, checkPortion, undefined);
+  return answer.subarray(headerBytes);
+}
+
+function checkPortion({ kind, decoder }: Reading): void {
+  if (kind === Kind.refused) throw readRefusal(decoder);
+  if (kind !== Kind.portion) throw corrupt(`a part of a long message has kind ${kind}`);
+  decoder.finish();
+}

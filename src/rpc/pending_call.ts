@@ -1,0 +1,167 @@
+/**
+ * A call that waits for its answer.
+ *
+ * @module
+ */
+import { rejectAs } from "../base/closing.ts";
+import { corrupt } from "../codec/decoder.ts";
+import { now } from "../runtime/timers.ts";
+import type { AnswerReader } from "../transport/transport.ts";
+import type { CallPromise } from "./call_promise.ts";
+import type { EncodedMessage } from "./encoded_message.ts";
+import type { Endpoint } from "./endpoint.ts";
+import { InStream, type StreamTerms } from "./in_stream.ts";
+import type { LineKeeper } from "./line.ts";
+import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
+import type { CallTerms } from "./options.ts";
+import { type Announcement, readAnnouncement } from "./parcels.ts";
+import { nobodyWaits, readRefusal, thrownError } from "./replies.ts";
+import type { Span } from "./telemetry.ts";
+import type { Writes } from "./writes.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+type Resolve = (value: unknown) => void;
+type Reject = (error: unknown) => void;
+
+const nothing = (): void => {};
+
+/** A call that waits for its answer. */
+export class PendingCall implements AnswerReader {
+  /** The line must not be collected while the call waits. */
+  readonly lines: LineKeeper;
+  readonly method: string;
+  readonly args: readonly unknown[];
+  readonly terms: CallTerms;
+  readonly span: Span | undefined;
+  readonly timeout: number;
+  readonly startedAt: number;
+  endpoint: Endpoint | null;
+  writes: Writes | null;
+  /** Its arguments, where they had to be encoded before it was sent. */
+  message: EncodedMessage | null;
+  /** What the caller has; null where something else waits for the outcome. */
+  promise: CallPromise<unknown> | null;
+  resolve: Resolve;
+  reject: Reject;
+
+  constructor(
+    lines: LineKeeper,
+    method: string,
+    args: readonly unknown[],
+    terms: CallTerms,
+    timeout: number,
+    span: Span | undefined,
+  ) {
+    this.lines = lines;
+    this.method = method;
+    this.args = args;
+    this.terms = terms;
+    this.span = span;
+    this.timeout = timeout;
+    this.startedAt = timeout === Infinity ? 0 : now();
+    this.endpoint = null;
+    this.writes = null;
+    this.message = null;
+    this.promise = null;
+    this.resolve = nothing;
+    this.reject = nothing;
+  }
+
+  get deadline(): number {
+    return this.startedAt + this.timeout;
+  }
+
+  /** It is about to be sent. */
+  begin(endpoint: Endpoint, writes: Writes): void {
+    this.endpoint = endpoint;
+    this.writes = writes;
+  }
+
+  /** What was sent with it goes with it. */
+  drop(): void {
+    this.writes?.drop(nobodyWaits());
+    this.writes = null;
+    this.message?.drop(nobodyWaits());
+    this.message = null;
+  }
+
+  read(bytes: Bytes, isPrivate: boolean): void {
+    try {
+      const { reads } = this.endpoint!;
+      const outcome = readMessage(reads, bytes, isPrivate, readOutcome, this);
+      if (outcome instanceof ParcelOutcome) return this.#fetch(outcome.announcement);
+      this.#resolve(outcome);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    this.drop();
+    rejectAs(this.promise, this.reject, this.lines.explain(error));
+  }
+
+  #resolve(result: unknown): void {
+    this.#finish(result);
+    if (this.promise) this.promise.settle(this.resolve, result);
+    else this.resolve(result);
+  }
+
+  /** Streams that were sent end with the call, or with the stream that it has answered with. */
+  #finish(result: unknown): void {
+    this.message = null;
+    if (this.writes === null || this.writes.isPlain) return;
+    if (!(result instanceof InStream)) return this.drop();
+    const writes = this.writes;
+    result.onEnd = () => writes.drop(nobodyWaits());
+    this.writes = null;
+  }
+
+  #fetch(announcement: Announcement): void {
+    const endpoint = this.endpoint!;
+    const { signal } = this.terms;
+    const timeout = Math.max(0, this.deadline - now());
+    endpoint.fetch(announcement, { timeout, ...(signal && { signal }) }).then((parcel) => {
+      this.#resolve(readParcel(endpoint.reads, parcel, readResult, this));
+    }).catch((error) => this.fail(error));
+  }
+}
+
+/** The answer is a long message, which has to be fetched. */
+class ParcelOutcome {
+  readonly announcement: Announcement;
+
+  constructor(announcement: Announcement) {
+    this.announcement = announcement;
+  }
+}
+
+function readOutcome(reading: Reading, call: PendingCall): unknown {
+  if (reading.kind === Kind.parcel) return new ParcelOutcome(readAnnouncement(reading));
+  return readResult(reading, call);
+}
+
+/** The result of a call; @throws what the method threw, or why it was not called */
+function readResult(reading: Reading, call: PendingCall): unknown {
+  const { kind, flags, decoder } = reading;
+  const { reads } = call.endpoint!;
+  const { timeout, signal } = call.terms;
+  const terms: StreamTerms | undefined = flags & hasHost
+    ? { timeout, signal, owner: call.lines }
+    : undefined;
+  switch (kind) {
+    case Kind.value: {
+      const value = decoder.value();
+      reads.finish(reading, terms);
+      return value;
+    }
+    case Kind.thrown: {
+      const thrown = decoder.thrown();
+      reads.finish(reading, terms);
+      throw thrownError(thrown, reads.errorClasses);
+    }
+    case Kind.refused:
+      throw readRefusal(decoder);
+  }
+  throw corrupt(`an answer has kind ${kind}`);
+}

@@ -1,0 +1,96 @@
+/**
+ * The answer to a step of a stream.
+ *
+ * @module
+ */
+import { corrupt } from "../codec/decoder.ts";
+import type { AnswerReader } from "../transport/transport.ts";
+import type { StepOutcome, StreamTerms } from "./in_stream.ts";
+import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
+import { type Announcement, readAnnouncement } from "./parcels.ts";
+import { readRefusal, thrownError } from "./replies.ts";
+import type { FetchTerms, Side } from "./side.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** Reads the answer to a step. */
+export class StepReader implements AnswerReader {
+  readonly #side: Side;
+  readonly #terms: StreamTerms | undefined;
+  readonly #outcome: StepOutcome;
+  readonly #explain: (error: unknown) => unknown;
+
+  /** @param explain says what an error of the private path means for the reader of a stream */
+  constructor(
+    side: Side,
+    terms: StreamTerms | undefined,
+    outcome: StepOutcome,
+    explain: (error: unknown) => unknown,
+  ) {
+    this.#side = side;
+    this.#terms = terms;
+    this.#outcome = outcome;
+    this.#explain = explain;
+  }
+
+  read(bytes: Bytes, isPrivate: boolean): void {
+    this.#settle(() => readMessage(this.#side.reads, bytes, isPrivate, this.#open, undefined));
+  }
+
+  fail(error: unknown): void {
+    this.#outcome.failed(this.#explain(error));
+  }
+
+  /** Tells the stream after the reading, because that may read further messages. */
+  #settle(read: () => () => void): void {
+    let settle: () => void;
+    try {
+      settle = read();
+    } catch (error) {
+      settle = () => this.#outcome.failed(error);
+    }
+    settle();
+  }
+
+  readonly #open = (reading: Reading): () => void => {
+    if (reading.kind !== Kind.parcel) return this.#read(reading);
+    const announcement = readAnnouncement(reading);
+    return () => this.#fetch(announcement);
+  };
+
+  /** Returns what settles the step. */
+  #read(reading: Reading): () => void {
+    const { kind, decoder } = reading;
+    const { reads } = this.#side;
+    switch (kind) {
+      case Kind.yielded:
+      case Kind.returned: {
+        const value = decoder.value();
+        reads.finish(reading, this.#terms);
+        return () => this.#outcome.returned({ done: kind === Kind.returned, value });
+      }
+      case Kind.thrown: {
+        const thrown = decoder.thrown();
+        reads.finish(reading, this.#terms);
+        return () => this.#outcome.threw(thrownError(thrown, reads.errorClasses));
+      }
+      case Kind.refused:
+        throw readRefusal(decoder);
+    }
+    throw corrupt(`an item has kind ${kind}`);
+  }
+
+  #fetch(announcement: Announcement): void {
+    const { reads } = this.#side;
+    this.#side.fetch(announcement, limitsOf(this.#terms)).then(
+      (parcel) => this.#settle(() => readParcel(reads, parcel, this.#open, undefined)),
+      (error) => this.#outcome.failed(error),
+    );
+  }
+}
+
+/** What of a stream's terms a single request has. */
+export function limitsOf(terms: StreamTerms | undefined): FetchTerms {
+  const { timeout, signal } = terms ?? {};
+  return { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
+}

@@ -1,0 +1,93 @@
+/**
+ * The inside of one thread as a transport, for tests of code that serves or takes a remote. It needs
+ * no native code and no permission.
+ *
+ * Messages are encoded and copied as on the way to another process, so values, errors, limits and
+ * deadlines behave the same.
+ *
+ * @module
+ */
+import { onAbort, reasonOf } from "../base/abort.ts";
+import type { ChannelOptions } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import { keepAlive } from "../runtime/timers.ts";
+import { MemoryReceiver, MemoryRequester } from "./memory_ends.ts";
+import { MemoryHub } from "./memory_hub.ts";
+import { checkSizes } from "./memory_sizes.ts";
+import type { Receiver, Requester, Transport } from "./transport.ts";
+
+const hubs: Map<string, MemoryHub> = new Map();
+/** Connections that wait for a target to be served. */
+const waiting: Map<string, Set<() => void>> = new Map();
+
+/** As of a channel. */
+const namePattern = /^memory:[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** @throws {TypeError} for a name that cannot be */
+function checkName(target: string): void {
+  if (namePattern.test(target)) return;
+  throw new TypeError(
+    `Cannot use ${JSON.stringify(target)} as a target: a name begins with a letter or digit and ` +
+      "has up to 64 letters, digits, dots, underscores and hyphens",
+  );
+}
+
+function serve(target: string, options: ChannelOptions): Receiver {
+  checkName(target);
+  const hub = hubFor(target, options);
+  const receiver = new MemoryReceiver(hub, () => forget(hub));
+  for (const wake of waiting.get(target) ?? []) wake();
+  return receiver;
+}
+
+function hubFor(target: string, options: ChannelOptions): MemoryHub {
+  const found = hubs.get(target);
+  if (found) {
+    checkSizes(target, found.sizes, options);
+    return found;
+  }
+  // A target goes with its last end.
+  const hub = new MemoryHub(target, options, () => void forget(hub));
+  hubs.set(target, hub);
+  return hub;
+}
+
+function forget(hub: MemoryHub): boolean {
+  return hubs.get(hub.target) === hub && hubs.delete(hub.target);
+}
+
+function open(target: string): Requester {
+  checkName(target);
+  const hub = hubs.get(target);
+  if (hub) return new MemoryRequester(hub);
+  throw new TandemError(
+    "NOT_FOUND",
+    `Cannot open ${JSON.stringify(target)}: nothing in this thread serves it; call serve() first`,
+  );
+}
+
+async function connect(target: string, signal: AbortSignal): Promise<Requester> {
+  checkName(target);
+  // The target may be gone again when this goes on.
+  while (!hubs.has(target)) await served(target, signal);
+  return open(target);
+}
+
+/** Resolves when something serves the target. */
+async function served(target: string, signal: AbortSignal): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const release = keepAlive();
+  const stopListening = onAbort(signal, () => reject(reasonOf(signal)));
+  const wakes = waiting.get(target) ?? new Set();
+  waiting.set(target, wakes.add(resolve));
+  try {
+    await promise;
+  } finally {
+    wakes.delete(resolve);
+    if (wakes.size === 0) waiting.delete(target);
+    stopListening();
+    release();
+  }
+}
+
+export const memory: Transport = { serve, open, connect };

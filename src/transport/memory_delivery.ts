@@ -1,0 +1,112 @@
+/**
+ * A request of the memory transport in the hands of a receiver.
+ *
+ * @module
+ */
+import { textOf } from "../base/guard.ts";
+import { RemoteError, TandemError } from "../errors.ts";
+import type { MemoryCall } from "./memory_call.ts";
+import type { MemoryHub } from "./memory_hub.ts";
+import type { Bytes, Delivery } from "./transport.ts";
+
+export class MemoryDelivery implements Delivery {
+  readonly deliveries: number;
+  readonly #hub: MemoryHub;
+  readonly #call: MemoryCall;
+  /** Forgets the delivery once it is answered; false: the receiver is closed. */
+  readonly #release: (delivery: MemoryDelivery) => boolean;
+  #abort: AbortController | null = null;
+  #allocated: Bytes | null = null;
+  #isAnswered = false;
+
+  constructor(
+    hub: MemoryHub,
+    call: MemoryCall,
+    release: (delivery: MemoryDelivery) => boolean,
+  ) {
+    this.#hub = hub;
+    this.#call = call;
+    this.#release = release;
+    this.deliveries = call.deliveries;
+    call.onSenderLost = (reason) => this.#abort?.abort(reason);
+  }
+
+  /** @ignore For the receiver. */
+  get call(): MemoryCall {
+    return this.#call;
+  }
+
+  get bytes(): Bytes {
+    return this.#call.request;
+  }
+
+  get timeRemaining(): number {
+    return this.#call.timeRemaining;
+  }
+
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort) return this.#abort.signal;
+    this.#abort = new AbortController();
+    const { lostBecause } = this.#call;
+    if (lostBecause && !this.#isAnswered) this.#abort.abort(lostBecause);
+    return this.#abort.signal;
+  }
+
+  allocate(byteLength: number): Bytes {
+    this.#checkLength(byteLength);
+    if (this.#isAnswered) throw closed("allocate a response: the request is answered already");
+    return this.#allocated = new Uint8Array(byteLength);
+  }
+
+  reply(answer: Bytes): boolean {
+    if (this.#isAnswered) return false;
+    this.#checkLength(answer.byteLength);
+    this.#finish("reply");
+    return this.#hub.answer(this.#call, answer === this.#allocated ? answer : answer.slice());
+  }
+
+  fail(error: unknown): boolean {
+    if (this.#isAnswered) return false;
+    this.#finish("fail a request");
+    const remote = new RemoteError({ name: "Error", message: textOf(error) });
+    return this.#hub.refuse(this.#call, remote);
+  }
+
+  lastDelivery(): void {
+    this.#call.maxDeliveries = this.deliveries;
+  }
+
+  /** The receiver closes, and no sender gets an answer from here. */
+  abandon(): void {
+    this.#abort?.abort(
+      new TandemError(
+        "CANCELLED",
+        "The service was closed: nobody gets an answer from it any more",
+      ),
+    );
+  }
+
+  #finish(tried: string): void {
+    if (!this.#release(this)) throw closed(`${tried}: the service is closed`);
+    this.#isAnswered = true;
+    this.#call.onSenderLost = null;
+  }
+
+  #checkLength(length: number): void {
+    const { maxResponseBytes } = this.#hub.sizes;
+    if (length <= maxResponseBytes) return;
+    throw new TandemError(
+      "TOO_LARGE",
+      `Cannot reply with ${length} bytes: the target takes ${maxResponseBytes}; reply with fewer, ` +
+        "or serve it with a larger maxResponseBytes",
+    );
+  }
+}
+
+function closed(tried: string): TandemError {
+  return new TandemError("CLOSED", `Cannot ${tried}`);
+}

@@ -1,0 +1,225 @@
+/**
+ * The two ends of a target of the memory transport.
+ *
+ * @module
+ */
+import { onAbort } from "../base/abort.ts";
+import type { ChannelOptions } from "../channel/options.ts";
+import type { Gate } from "../channel/serve.ts";
+import type { Stats } from "../channel/stats.ts";
+import { TandemError } from "../errors.ts";
+import { keepAlive } from "../runtime/timers.ts";
+import type { MemoryCall } from "./memory_call.ts";
+import { MemoryDelivery } from "./memory_delivery.ts";
+import { MemoryHub, removedError, type Sender, type Taker } from "./memory_hub.ts";
+import type {
+  AnswerReader,
+  Delivery,
+  Message,
+  PrivateReceiver,
+  Receiver,
+  Requester,
+  RequestTerms,
+} from "./transport.ts";
+
+export class MemoryRequester implements Requester, Sender {
+  readonly maxRequestBytes: number;
+  readonly #hub: MemoryHub;
+  #onLoss: () => void = () => {};
+  #isOpen = true;
+
+  constructor(hub: MemoryHub) {
+    this.#hub = hub;
+    this.maxRequestBytes = hub.sizes.maxRequestBytes;
+    hub.addSender(this);
+  }
+
+  get receivers(): number {
+    return this.#hub.takers;
+  }
+
+  request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {
+    if (!this.#isOpen) throw new TandemError("CLOSED", "Cannot send a request: it is closed here");
+    this.#hub.send(this, message, terms ?? {}, reader);
+  }
+
+  onLoss(listener: () => void): void {
+    this.#onLoss = listener;
+  }
+
+  takerLost(): void {
+    this.#onLoss();
+  }
+
+  servePrivate(options: ChannelOptions): PrivateReceiver {
+    return servePrivatePath(this.#hub, options);
+  }
+
+  connectPrivate(name: string): Requester {
+    return connectPrivatePath(this.#hub, name);
+  }
+
+  close(): void {
+    this.#isOpen = false;
+    this.#hub.removeSender(this);
+  }
+}
+
+/** A pending {@linkcode MemoryReceiver.consume} or turn of {@linkcode MemoryReceiver.serve}. */
+interface Consumer {
+  readonly hasRoom: boolean;
+  take(delivery: Delivery): void;
+  end(error?: TandemError): void;
+}
+
+export class MemoryReceiver implements Receiver, Taker {
+  readonly isPrivate = true;
+  readonly path: string;
+  readonly slots: number;
+  readonly maxResponseBytes: number;
+  onReplaced: (() => void) | null = null;
+  readonly #hub: MemoryHub;
+  readonly #held: Set<MemoryDelivery> = new Set();
+  #consumer: Consumer | null = null;
+  #isReferenced = true;
+  #isOpen = true;
+  /** This receiver has removed the target on purpose. */
+  #hasUnlinked = false;
+  readonly #onUnlink: () => boolean;
+
+  /** @param onUnlink removes the target's name; false: it is gone already */
+  constructor(hub: MemoryHub, onUnlink: () => boolean) {
+    this.#hub = hub;
+    this.#onUnlink = onUnlink;
+    this.path = hub.target;
+    this.slots = hub.sizes.slots;
+    this.maxResponseBytes = hub.sizes.maxResponseBytes;
+    hub.addTaker(this);
+  }
+
+  get hasRoom(): boolean {
+    return this.#consumer?.hasRoom ?? false;
+  }
+
+  take(call: MemoryCall): void {
+    const delivery = new MemoryDelivery(this.#hub, call, (answered) => {
+      this.#held.delete(answered);
+      return this.#isOpen;
+    });
+    this.#held.add(delivery);
+    this.#consumer!.take(delivery);
+  }
+
+  targetRemoved(): void {
+    this.#consumer?.end(removedError("receive a request"));
+  }
+
+  unref(): void {
+    this.#isReferenced = false;
+  }
+
+  async serve(
+    gate: Gate,
+    take: (delivery: Delivery) => void,
+    signal: AbortSignal,
+  ): Promise<void> {
+    while (!signal.aborted && this.#isOpen) {
+      if (gate.isFull) await gate.change();
+      else await this.#consume(() => !gate.isFull, take, signal);
+    }
+    while (!gate.isEmpty && this.#isOpen) await gate.change();
+  }
+
+  consume(take: (delivery: Delivery) => void): Promise<void> {
+    return this.#consume(() => true, take, undefined);
+  }
+
+  /** Resolves when there is no room, when `signal` aborts, and when this receiver is closed. */
+  async #consume(
+    hasRoom: () => boolean,
+    take: (delivery: Delivery) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    if (this.#hub.isRemoved && !this.#hasUnlinked) throw removedError("receive a request");
+    const ended = Promise.withResolvers<void>();
+    const consumer: Consumer = {
+      get hasRoom() {
+        return hasRoom();
+      },
+      take: (delivery) => {
+        try {
+          take(delivery);
+        } catch (error) {
+          // One request fails, and not the wait for all others.
+          if (!delivery.isAnswered) delivery.fail(error);
+        }
+        if (!hasRoom()) consumer.end();
+      },
+      end: (error) => {
+        if (this.#consumer === consumer) this.#consumer = null;
+        if (error) ended.reject(error);
+        else ended.resolve();
+      },
+    };
+    const stopListening = signal && onAbort(signal, () => consumer.end());
+    const release = this.#isReferenced ? keepAlive() : null;
+    this.#consumer = consumer;
+    this.#hub.schedule();
+    try {
+      await ended.promise;
+    } finally {
+      release?.();
+      stopListening?.();
+    }
+  }
+
+  stats(): Stats {
+    return this.#hub.stats();
+  }
+
+  unlink(): boolean {
+    this.#hasUnlinked = true;
+    const isRemoved = this.#onUnlink();
+    this.#hub.remove(this);
+    return isRemoved;
+  }
+
+  servePrivate(options: ChannelOptions): PrivateReceiver {
+    return servePrivatePath(this.#hub, options);
+  }
+
+  connectPrivate(name: string): Requester {
+    return connectPrivatePath(this.#hub, name);
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#consumer?.end();
+    const held = [...this.#held];
+    this.#held.clear();
+    this.#hub.removeTaker(this, held.map(({ call }) => call));
+    // Last: it runs code of users.
+    for (const delivery of held) delivery.abandon();
+  }
+}
+
+function servePrivatePath(main: MemoryHub, options: ChannelOptions): PrivateReceiver {
+  const name = crypto.randomUUID();
+  const forget = () => main.privatePaths.delete(name);
+  const hub = new MemoryHub(`${main.target}/${name}`, options, forget);
+  main.privatePaths.set(name, hub);
+  const receiver = new MemoryReceiver(hub, forget);
+  const remove = () => {
+    forget();
+    hub.remove(null);
+    receiver.close();
+  };
+  return { receiver, name, remove };
+}
+
+function connectPrivatePath(main: MemoryHub, name: string): Requester {
+  const hub = main.privatePaths.get(name);
+  if (!hub) throw removedError("open the private path of another end");
+  return new MemoryRequester(hub);
+}

@@ -1,0 +1,323 @@
+/**
+ * One target of the memory transport: its queue, its slots and its ends.
+ *
+ * It keeps the promises of a channel. A request goes to one receiver, in the order of the queue; it
+ * waits while there is none; when a receiver closes, another one gets its requests, or their senders
+ * are told. Nothing runs inside the caller: requests, answers and losses arrive in a later turn of the
+ * event loop, as they do from another process.
+ *
+ * @module
+ */
+import { deadlineAfter } from "../base/checks.ts";
+import { endedByClosing } from "../base/closing.ts";
+import type { ChannelOptions } from "../channel/options.ts";
+import type { Stats } from "../channel/stats.ts";
+import { TandemError } from "../errors.ts";
+import { keepAlive, setImmediate } from "../runtime/timers.ts";
+import { cancelled, MemoryCall } from "./memory_call.ts";
+import { MemoryRoom, noRoom } from "./memory_room.ts";
+import { type Sizes, sizesFrom } from "./memory_sizes.ts";
+import type { AnswerReader, Bytes, Message, RequestTerms } from "./transport.ts";
+
+/** An end that takes requests, as its hub sees it. */
+export interface Taker {
+  readonly hasRoom: boolean;
+  take(call: MemoryCall): void;
+  /** Another end has removed the target. */
+  targetRemoved(): void;
+}
+
+/** An end that sends requests, as its hub sees it. */
+export interface Sender {
+  /** There are fewer takers than before. */
+  takerLost(): void;
+}
+
+export class MemoryHub {
+  readonly target: string;
+  readonly sizes: Sizes;
+  /** The private paths of this target's ends, by name. */
+  readonly privatePaths: Map<string, MemoryHub> = new Map();
+  readonly #onUnused: () => void;
+  readonly #takers: Set<Taker> = new Set();
+  readonly #senders: Set<Sender> = new Set();
+  readonly #calls: Map<MemoryCall, Sender> = new Map();
+  readonly #room: MemoryRoom = new MemoryRoom();
+  #queue: MemoryCall[] = [];
+  /** Calls in flight, and those that a taker holds although their senders have left. */
+  #slotsTaken = 0;
+  #isRemoved = false;
+  /** What happens in the next turn of the event loop; null: nothing is planned. */
+  #turn: (() => void)[] | null = null;
+  #pending = 0;
+  #release: (() => void) | null = null;
+  readonly #counts = {
+    requests: 0,
+    replies: 0,
+    failures: 0,
+    cancelled: 0,
+    timeouts: 0,
+    redelivered: 0,
+    busy: 0,
+  };
+
+  /**
+   * @param onUnused told when the last end has left
+   * @throws {TypeError} {RangeError} for a size that cannot be
+   */
+  constructor(target: string, options: ChannelOptions, onUnused: () => void) {
+    this.target = target;
+    this.sizes = sizesFrom(options);
+    this.#onUnused = onUnused;
+  }
+
+  get takers(): number {
+    return this.#takers.size;
+  }
+
+  get isRemoved(): boolean {
+    return this.#isRemoved;
+  }
+
+  addTaker(taker: Taker): void {
+    this.#takers.add(taker);
+  }
+
+  /** A taker closes. `held`: the calls that it has not answered. */
+  removeTaker(taker: Taker, held: Iterable<MemoryCall>): void {
+    if (!this.#takers.delete(taker)) return;
+    const handedOn: MemoryCall[] = [];
+    for (const call of held) {
+      call.onSenderLost = null;
+      if (call.isOpen && call.deliveries < call.maxDeliveries) handedOn.push(call);
+      else this.#lose(call);
+    }
+    this.#counts.redelivered += handedOn.length;
+    this.#queue.unshift(...handedOn);
+    this.#later(() => {
+      for (const sender of [...this.#senders]) sender.takerLost();
+    });
+    this.#leave();
+  }
+
+  #lose(call: MemoryCall): void {
+    this.#freeSlot();
+    if (!call.isOpen) return;
+    this.#counts.failures += 1;
+    this.#later(() => call.fail(serverDied()));
+  }
+
+  addSender(sender: Sender): void {
+    this.#senders.add(sender);
+  }
+
+  /** A sender closes, which ends its calls. */
+  removeSender(sender: Sender): void {
+    if (!this.#senders.delete(sender)) return;
+    const error = endedByClosing(
+      new TandemError("CLOSED", "Cannot finish a request: the connection is closed"),
+    );
+    this.#room.failAll(sender, error);
+    for (const [call, owner] of [...this.#calls]) {
+      if (owner === sender) call.abandon(cancelled(), error);
+    }
+    this.#leave();
+  }
+
+  #leave(): void {
+    if (this.#takers.size === 0 && this.#senders.size === 0) this.#onUnused();
+  }
+
+  /** Sends a request, or lets it wait for a slot. See {@linkcode Requester.request}. */
+  send(sender: Sender, message: Message, terms: RequestTerms, reader: AnswerReader): void {
+    if (this.#isRemoved) throw removedError("send a request");
+    const { timeout = Infinity, roomTimeout = Infinity, signal } = terms;
+    signal?.throwIfAborted();
+    this.#checkLength(message.byteLength);
+    const deadline = deadlineAfter(timeout);
+    const request: Bytes = new Uint8Array(message.byteLength);
+    message.copyTo(request);
+    const enter = () => this.#enter(sender, request, terms, deadline, reader);
+    if (this.#slotsTaken < this.sizes.slots && this.#room.size === 0) return enter();
+    this.#counts.busy += 1;
+    if (timeout === 0) throw noRoom();
+    this.#keepProcess(1);
+    this.#room.add({
+      sender,
+      deadline: Math.min(deadline, deadlineAfter(roomTimeout)),
+      signal,
+      enter: () => {
+        this.#keepProcess(-1);
+        try {
+          enter();
+        } catch (error) {
+          reader.fail(error);
+        }
+      },
+      fail: (error) => {
+        this.#keepProcess(-1);
+        reader.fail(error);
+      },
+    });
+  }
+
+  #checkLength(length: number): void {
+    const { maxRequestBytes } = this.sizes;
+    if (length <= maxRequestBytes) return;
+    throw new TandemError(
+      "TOO_LARGE",
+      `Cannot send a request of ${length} bytes: the target takes ${maxRequestBytes}; serve it ` +
+        "with a larger maxRequestBytes",
+    );
+  }
+
+  #enter(
+    sender: Sender,
+    request: Bytes,
+    terms: RequestTerms,
+    deadline: number,
+    reader: AnswerReader,
+  ): void {
+    const { maxDeliveries = this.sizes.maxDeliveries } = terms;
+    const onEnd = (call: MemoryCall) => this.#ended(call);
+    const call = new MemoryCall(request, terms, deadline, maxDeliveries, reader, onEnd);
+    this.#slotsTaken += 1;
+    this.#counts.requests += 1;
+    this.#calls.set(call, sender);
+    if (!call.isBackground) this.#keepProcess(1);
+    this.#queue.push(call);
+    this.schedule();
+  }
+
+  /** A call has ended for its sender. */
+  #ended(call: MemoryCall): void {
+    if (call.lostBecause?.code === "TIMEOUT") this.#counts.timeouts += 1;
+    else if (call.lostBecause) this.#counts.cancelled += 1;
+    if (this.#calls.delete(call) && !call.isBackground) this.#keepProcess(-1);
+    // A taker that holds the call keeps its slot until it answers.
+    const at = this.#queue.indexOf(call);
+    if (at < 0) return;
+    this.#queue.splice(at, 1);
+    this.#freeSlot();
+  }
+
+  /** A taker answers. False: the sender does not wait any longer. */
+  answer(call: MemoryCall, answer: Bytes): boolean {
+    this.#freeSlot();
+    if (!call.answer(answer)) return false;
+    this.#counts.replies += 1;
+    this.#later(() => call.deliver());
+    return true;
+  }
+
+  /** A taker fails a call. False: the sender does not wait any longer. */
+  refuse(call: MemoryCall, error: unknown): boolean {
+    this.#freeSlot();
+    if (!call.isOpen) return false;
+    this.#counts.failures += 1;
+    this.#later(() => call.fail(error));
+    return true;
+  }
+
+  #freeSlot(): void {
+    this.#slotsTaken -= 1;
+    if (this.#slotsTaken < this.sizes.slots) this.#room.admit();
+  }
+
+  /** There may be a request, and a taker for it. */
+  schedule(): void {
+    if (this.#queue.length > 0) this.#later(() => this.#deliverQueue());
+  }
+
+  #later(action: () => void): void {
+    if (this.#turn) return void this.#turn.push(action);
+    const turn = this.#turn = [action];
+    setImmediate(() => {
+      this.#turn = null;
+      for (const act of turn) act();
+    });
+  }
+
+  /** Requests that come meanwhile wait for the next turn, so that the event loop goes on. */
+  #deliverQueue(): void {
+    for (let left = this.#queue.length; left > 0 && this.#queue.length > 0; left--) {
+      const taker = this.#nextTaker();
+      if (!taker) return;
+      const call = this.#queue.shift()!;
+      call.deliveries += 1;
+      taker.take(call);
+    }
+  }
+
+  /** Takers have turns. */
+  #nextTaker(): Taker | null {
+    for (const taker of this.#takers) {
+      if (!taker.hasRoom) continue;
+      this.#takers.delete(taker);
+      this.#takers.add(taker);
+      return taker;
+    }
+    return null;
+  }
+
+  /** Ends the target for all its ends, except the taker `own`, which removes it on purpose. */
+  remove(own: Taker | null): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
+    this.#later(() => {
+      this.#room.failAll(null, removedError("send a request"));
+      for (const call of [...this.#calls.keys()]) call.abandon(cancelled(), callRemoved());
+      for (const taker of [...this.#takers]) if (taker !== own) taker.targetRemoved();
+    });
+  }
+
+  /** The process stays alive while a call in the foreground waits. */
+  #keepProcess(difference: 1 | -1): void {
+    this.#pending += difference;
+    if (this.#pending > 0) this.#release ??= keepAlive();
+    else {
+      this.#release?.();
+      this.#release = null;
+    }
+  }
+
+  stats(): Stats {
+    return {
+      slots: this.sizes.slots,
+      inFlight: this.#slotsTaken,
+      queued: this.#queue.length,
+      clients: this.#senders.size,
+      servers: this.#takers.size,
+      ...this.#counts,
+      serverDeaths: 0,
+      clientDeaths: 0,
+      reclaimed: 0,
+      wakeups: 0,
+      waitingServers: 0,
+      waitingClients: 0,
+      committedBytes: 0,
+      mappedBytes: 0,
+      unreachable: 0,
+    };
+  }
+}
+
+/** For an end of a target that another end has removed. */
+export function removedError(tried: string): TandemError {
+  return new TandemError("NOT_FOUND", `Cannot ${tried}: the target was unlinked; open it again`);
+}
+
+function callRemoved(): TandemError {
+  return new TandemError(
+    "CANCELLED",
+    "Cannot get an answer: the call was cancelled, since its target was unlinked; call again",
+  );
+}
+
+function serverDied(): TandemError {
+  return new TandemError(
+    "SERVER_DIED",
+    "Cannot get an answer: the service that held the request was closed, and no delivery is left; " +
+      "allow more with maxDeliveries",
+  );
+}

@@ -1,0 +1,55 @@
+/**
+ * The sizes of a target of the memory transport. They mean what they mean for a channel, so that code
+ * under test meets the same limits.
+ *
+ * @module
+ */
+import { checkWhole, describe } from "../base/checks.ts";
+import type { ChannelOptions } from "../channel/options.ts";
+import { TandemError } from "../errors.ts";
+import { deliveriesMax, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
+
+export interface Sizes {
+  readonly slots: number;
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  readonly maxDeliveries: number;
+}
+
+const limits: Readonly<Record<keyof Sizes, readonly [min: number, max: number, usual: number]>> = {
+  slots: [1, slotsMax, 256],
+  maxRequestBytes: [0, payloadBytesMax, 2 ** 20],
+  maxResponseBytes: [0, payloadBytesMax, 2 ** 20],
+  maxDeliveries: [1, deliveriesMax, 1],
+};
+
+const names = Object.keys(limits) as (keyof Sizes)[];
+
+/** @throws {TypeError} {RangeError} for a size that cannot be */
+export function sizesFrom(options: ChannelOptions): Sizes {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
+  }
+  if (options.mode !== undefined) checkWhole(options.mode, "mode", 0, 0o777);
+  const entries = names.map((name) => {
+    const [min, max, usual] = limits[name];
+    const value = options[name];
+    return [name, value === undefined ? usual : checkWhole(value, name, min, max)];
+  });
+  return Object.fromEntries(entries) as Sizes;
+}
+
+/** @throws {TandemError} `MISMATCH` when an option is given that differs from what is there */
+export function checkSizes(target: string, found: Sizes, options: ChannelOptions): void {
+  for (const name of names) {
+    const wanted = options[name];
+    if (wanted === undefined || wanted === found[name]) continue;
+    throw new TandemError(
+      "MISMATCH",
+      `Cannot serve ${JSON.stringify(target)}: the target there has ${name} ${
+        found[name]
+      }, asked ` +
+        `for was ${wanted}; leave the option out to take it as it is, or unlink the target first`,
+    );
+  }
+}

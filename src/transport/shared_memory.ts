@@ -1,0 +1,156 @@
+/**
+ * Shared memory as a transport: a target is a channel.
+ *
+ * @module
+ */
+import { codeOf } from "../base/guard.ts";
+import { Client } from "../channel/client.ts";
+import type { Draft } from "../channel/draft.ts";
+import type { ChannelHandle } from "../channel/handle.ts";
+import type { ChannelOptions } from "../channel/options.ts";
+import { connectPrivate, servePrivate } from "../channel/private.ts";
+import type { Gate } from "../channel/serve.ts";
+import { Server } from "../channel/server.ts";
+import type { Stats } from "../channel/stats.ts";
+import type {
+  AnswerReader,
+  Bytes,
+  Delivery,
+  Message,
+  PrivateReceiver,
+  Receiver,
+  Requester,
+  RequestTerms,
+  Transport,
+} from "./transport.ts";
+
+class ChannelRequester implements Requester {
+  readonly maxRequestBytes: number;
+  readonly #client: Client;
+
+  constructor(client: Client) {
+    this.#client = client;
+    this.maxRequestBytes = client.maxRequestBytes;
+    // Services wait in event loops, so they notice themselves what dead clients leave behind.
+    client.watchServersOnly();
+  }
+
+  get receivers(): number {
+    return this.#client.servers;
+  }
+
+  request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {
+    const client = this.#client;
+    const { isBackground = false, roomTimeout = Infinity } = terms ?? {};
+    const { whole } = message;
+    if (whole) return client.requestReading(whole, terms, reader, isBackground, roomTimeout);
+    // Requests that wait for a slot come first: a later one may depend on an earlier one.
+    const draft = client.hasRoomWaiters ? null : tryAllocate(client, message.byteLength);
+    if (draft) {
+      message.copyTo(draft.bytes);
+      return draft.requestReading(terms, reader);
+    }
+    // The request has to wait for a slot, and its byte arrays may change meanwhile.
+    const copy: Bytes = new Uint8Array(message.byteLength);
+    message.copyTo(copy);
+    client.requestReading(copy, terms, reader, isBackground, roomTimeout);
+  }
+
+  onLoss(listener: () => void): void {
+    this.#client.onDeath(listener);
+  }
+
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    return servePrivatePath(this.#client, options, count);
+  }
+
+  connectPrivate(name: string): Requester {
+    return new ChannelRequester(connectPrivate(this.#client, name));
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+function tryAllocate(client: Client, byteLength: number): Draft | null {
+  try {
+    return client.allocate(byteLength);
+  } catch (error) {
+    if (codeOf(error) === "BUSY") return null;
+    throw error;
+  }
+}
+
+class ChannelReceiver implements Receiver {
+  readonly isPrivate = false;
+  readonly slots: number;
+  readonly maxResponseBytes: number;
+  readonly #server: Server;
+
+  constructor(server: Server) {
+    this.#server = server;
+    this.slots = server.slots;
+    this.maxResponseBytes = server.maxResponseBytes;
+  }
+
+  get path(): string {
+    return this.#server.path ?? "";
+  }
+
+  get onReplaced(): (() => void) | null {
+    return this.#server.onReplaced;
+  }
+
+  set onReplaced(listener: (() => void) | null) {
+    this.#server.onReplaced = listener;
+  }
+
+  unref(): void {
+    this.#server.unref();
+  }
+
+  serve(gate: Gate, take: (delivery: Delivery) => void, signal: AbortSignal): Promise<void> {
+    return this.#server.serveThrough(gate, take, signal);
+  }
+
+  consume(take: (delivery: Delivery) => void): Promise<void> {
+    return this.#server.consume({ hasRoom: true, take });
+  }
+
+  stats(): Stats {
+    return this.#server.stats();
+  }
+
+  unlink(): boolean {
+    return this.#server.unlink();
+  }
+
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    return servePrivatePath(this.#server, options, count);
+  }
+
+  connectPrivate(name: string): Requester {
+    return new ChannelRequester(connectPrivate(this.#server, name));
+  }
+
+  close(): void {
+    this.#server.close();
+  }
+}
+
+function servePrivatePath(
+  main: ChannelHandle,
+  options: ChannelOptions,
+  count: number,
+): PrivateReceiver {
+  const { server, name, remove } = servePrivate(main, options, count);
+  return { receiver: new ChannelReceiver(server), name, remove };
+}
+
+/** Channels in shared memory. */
+export const sharedMemory: Transport = {
+  serve: (target, options) => new ChannelReceiver(Server.open(target, options)),
+  open: (target) => new ChannelRequester(Client.open(target)),
+  connect: async (target, signal) => new ChannelRequester(await Client.connect(target, { signal })),
+};
