@@ -1,7 +1,7 @@
 /** Another process changes bytes while this one's runtime reads them: no crash. */
 import { assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
-import { newTarget, runtimes, spawn, test } from "../harness.ts";
+import { newTarget, runtimes, spawn, test } from "../support/harness.ts";
 import { size, tried } from "./size.ts";
 
 const times = size(20_000, 400_000);

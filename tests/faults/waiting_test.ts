@@ -24,7 +24,7 @@ import {
   startServer,
   test,
   text,
-} from "../harness.ts";
+} from "../support/harness.ts";
 import { size, tried } from "./size.ts";
 import { does, standsStill, startStopping, stopsAt } from "./test_library.ts";
 
