@@ -1,7 +1,8 @@
 /** One abort signal for very many waits. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
-import { Client, connect, serve, Server, withOptions } from "../../mod.ts";
+import { Client, connect, serve, withOptions } from "../../mod.ts";
 import { eventually, newTarget, test } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 /** Counts what a signal has as listeners, which cost the runtimes a search each time. */
 class CountedSignal {
@@ -78,8 +79,8 @@ test("an abort ends all calls of a signal, in the order in which they were made"
 });
 
 test("raw waits of every kind with one signal: one listener, and none afterwards", async () => {
-  using server = Server.create(newTarget(), { slots: 8 });
-  using client = Client.open(server.path!);
+  using pair = openPair({ slots: 8 });
+  const { server, client } = pair;
   const counted = new CountedSignal();
   const { signal } = counted;
   const receiving = Array.from({ length: 50 }, () => server.receive({ signal, timeout: 5 }));

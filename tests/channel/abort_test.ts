@@ -14,17 +14,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
-
-function open(options = {}): { server: Server; client: Client; [Symbol.dispose](): void } {
-  const target = newTarget();
-  const server = Server.create(target, options);
-  const client = Client.open(target);
-  const dispose = () => {
-    client.close();
-    server.close();
-  };
-  return { server, client, [Symbol.dispose]: dispose };
-}
+import { openPair } from "../support/open_pair.ts";
 
 /** What a promise rejects with, whatever it is. */
 async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
@@ -38,8 +28,8 @@ async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
 }
 
 test("a signal that is aborted already: nothing happens but the rejection", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const reason = { any: "value" };
   const signal = AbortSignal.abort(reason);
   using call = present(client.trySend("x"));
@@ -53,8 +43,8 @@ test("a signal that is aborted already: nothing happens but the rejection", asyn
 });
 
 test("abort without a reason rejects with an AbortError", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   const controller = new AbortController();
   const receiving = server.receive({ signal: controller.signal });
   controller.abort();
@@ -62,15 +52,15 @@ test("abort without a reason rejects with an AbortError", async () => {
 });
 
 test("AbortSignal.timeout works as a signal", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   const error = await rejection(server.receive({ signal: AbortSignal.timeout(10) }));
   assertEquals((error as Error).name, "TimeoutError");
 });
 
 test("abort of a request that nobody has taken: it leaves the queue", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const controller = new AbortController();
   const answer = client.request("x", { signal: controller.signal });
   assertEquals(server.stats().queued, 1);
@@ -81,8 +71,8 @@ test("abort of a request that nobody has taken: it leaves the queue", async () =
 });
 
 test("abort of a request that a server holds: the server learns of it", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const controller = new AbortController();
   const answer = client.request("x", { signal: controller.signal });
   const request = present(await server.receive());
@@ -97,8 +87,8 @@ test("abort of a request that a server holds: the server learns of it", async ()
 });
 
 test("abort while a request waits for a slot: it is never sent", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const first = present(client.trySend("first"));
   const controller = new AbortController();
   const { signal } = controller;
@@ -115,8 +105,8 @@ test("abort while a request waits for a slot: it is never sent", async () => {
 });
 
 test("abort of a wait leaves the call open", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   const controller = new AbortController();
   const { signal } = controller;
@@ -131,8 +121,8 @@ test("abort of a wait leaves the call open", async () => {
 });
 
 test("an aborted receive has taken nothing", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const controller = new AbortController();
   const first = server.receive({ signal: controller.signal });
   const second = server.receive();
@@ -143,8 +133,8 @@ test("an aborted receive has taken nothing", async () => {
 });
 
 test("an abort after the end changes nothing", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const controller = new AbortController();
   const { signal } = controller;
   const receiving = server.receive({ signal });
@@ -160,8 +150,8 @@ test("an abort after the end changes nothing", async () => {
 });
 
 test("a signal used for many calls collects no listeners", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const counted = countListeners(new AbortController().signal);
   const serving = server.serve((request) => request.bytes);
   for (let round = 0; round < 20; round++) {
@@ -202,8 +192,8 @@ function countListeners(signal: AbortSignal): { signal: AbortSignal; listeners: 
 }
 
 test("request.signal aborts when the call is cancelled", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   const request = present(server.tryReceive());
   const { signal } = request;
@@ -214,8 +204,8 @@ test("request.signal aborts when the call is cancelled", async () => {
 });
 
 test("request.signal aborts when the client's time is over", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x", { timeout: 20 }));
   const request = present(server.tryReceive());
   const { signal } = request;
@@ -243,8 +233,8 @@ test("request.signal aborts when the client closes, and when it dies", async () 
 });
 
 test("request.signal of an answered request does not abort", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   const request = present(server.tryReceive());
   const { signal } = request;

@@ -13,6 +13,7 @@ import {
 } from "../../mod.ts";
 import { assertRefused, assertRefusedLater } from "../support/bad_input_assert.ts";
 import { doomed, folder, newTarget, present, test, text } from "../support/harness.ts";
+import { openAnonymousPair, openPair } from "../support/open_pair.ts";
 
 /** What is no whole number from 1 up, whatever the upper limit. */
 const notWhole = [0, -1, 1.5, 2 ** 53, NaN, Infinity, -Infinity];
@@ -20,11 +21,6 @@ const notWhole = [0, -1, 1.5, 2 ** 53, NaN, Infinity, -Infinity];
 const notNumbers = ["8", 8n, null, {}, [8], true, Symbol("8")] as unknown as number[];
 
 /** A server and a client of a channel of their own. */
-function pair(options: ChannelOptions = {}): [Server, Client] {
-  const server = Server.anonymous({ slots: 4, ...options });
-  return [server, Client.fromFd(server.fd)];
-}
-
 test("sizes and numbers of slots that cannot be", () => {
   const target = newTarget();
   const limits: Record<string, [min: number, max: number]> = {
@@ -55,9 +51,8 @@ test("sizes and numbers of slots that cannot be", () => {
 
 test("the most and the fewest slots work", async () => {
   for (const slots of [1, 65_536]) {
-    const [server, client] = pair({ slots, maxRequestBytes: 200, maxResponseBytes: 200 });
-    using _server = server;
-    using _client = client;
+    using pair = openAnonymousPair({ slots, maxRequestBytes: 200, maxResponseBytes: 200 });
+    const { server, client } = pair;
     const answer = client.request("x".repeat(200));
     const request = present(await server.receive());
     request.reply(request.bytes);
@@ -74,9 +69,8 @@ test("sizes that are too large together", () => {
 });
 
 test("a request that is too large: nothing is sent", async () => {
-  const [server, client] = pair({ maxRequestBytes: 100 });
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4, maxRequestBytes: 100 });
+  const { server, client } = pair;
   const parts = ["101 bytes", "takes 100", "maxRequestBytes"];
   for (const payload of ["x".repeat(101), new Uint8Array(101), new ArrayBuffer(101)]) {
     assertRefused(() => client.requestSync(payload), "TOO_LARGE", ...parts);
@@ -97,9 +91,8 @@ test("a request that is too large: nothing is sent", async () => {
 });
 
 test("an answer that is too large: the request stays open for a shorter one", () => {
-  const [server, client] = pair({ maxResponseBytes: 50 });
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4, maxResponseBytes: 50 });
+  const { server, client } = pair;
   using call = client.sendSync("?");
   const request = present(server.tryReceive());
   const parts = ["51 bytes", "takes 50", "maxResponseBytes"];
@@ -114,9 +107,8 @@ test("an answer that is too large: the request stays open for a shorter one", ()
 });
 
 test("lengths of memory to fill that cannot be", () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   using call = client.sendSync("?");
   const request = present(server.tryReceive());
   for (const length of [-1, 1.5, 2 ** 53, NaN, Infinity]) {
@@ -133,9 +125,8 @@ test("lengths of memory to fill that cannot be", () => {
 });
 
 test("counts, deliveries and time-outs that cannot be", async () => {
-  const [server, client] = pair({ maxDeliveries: 2 });
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4, maxDeliveries: 2 });
+  const { server, client } = pair;
   for (const max of notWhole) {
     const parts = [`${max}`, "whole number"];
     assertRefused(() => server.tryReceiveMany(max), RangeError, "max", ...parts);
@@ -169,9 +160,8 @@ test("counts, deliveries and time-outs that cannot be", async () => {
 });
 
 test("what is no payload", async () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   for (const value of [undefined, null, 5, 5n, true, {}, ["a"], new Date(), Symbol("s"), () => 1]) {
     const payload = value as unknown as Payload;
     assertRefused(() => client.requestSync(payload), TypeError, "send", "give a string");
@@ -187,9 +177,8 @@ test("what is no payload", async () => {
 });
 
 test("payloads that were transferred away", async () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const bytes = new Uint8Array(5);
   bytes.buffer.transfer();
   // Sent as no bytes, it would be lost without a word.
@@ -205,9 +194,8 @@ test("payloads that were transferred away", async () => {
 });
 
 test("places for answers that are none", async () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const wrong = ["abc", 5, null, {}, [], new ArrayBuffer(9), new DataView(new ArrayBuffer(9))];
   for (const value of wrong) {
     const options = { into: value as unknown as Uint8Array<ArrayBuffer>, timeout: 1000 };
@@ -250,9 +238,8 @@ test("integers that are none", async () => {
 });
 
 test("what is no id", () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   for (const value of [5, "5", null, undefined]) {
     const id = value as unknown as bigint;
     assertRefused(() => client.cancel(id), TypeError, "id", "bigint");
@@ -269,7 +256,8 @@ test("what is no id", () => {
 });
 
 test("a closed handle, and what was got from it", async () => {
-  const [server, client] = pair();
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const call = client.sendSync("taken");
   const request = present(server.tryReceive());
   const draft = client.allocate(3);
@@ -372,7 +360,8 @@ test("a closed handle of integers", async () => {
 });
 
 test("promises of a handle that is closed meanwhile", async () => {
-  const [server, client] = pair();
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const receiving = doomed(server.receive());
   const serving = server.serve(() => "");
   const asking = doomed(client.request("x"));
@@ -386,9 +375,8 @@ test("promises of a handle that is closed meanwhile", async () => {
 });
 
 test("a used request", () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const uses: ((request: ServerRequest) => boolean)[] = [
     (request) => request.reply("first"),
     (request) => request.fail("first"),
@@ -411,9 +399,8 @@ test("a used request", () => {
 });
 
 test("a used call", async () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const taken = client.sendSync("x");
   server.tryReceive()?.reply("y");
   assertEquals(text(taken.getSync()), "y");
@@ -440,9 +427,8 @@ test("a used call", async () => {
 });
 
 test("a used draft", async () => {
-  const [server, client] = pair();
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const uses: ((draft: Draft) => void)[] = [
     (draft) => draft.send().release(),
     (draft) => draft.post(),
@@ -463,9 +449,8 @@ test("a used draft", async () => {
 });
 
 test("a draft whose options are wrong stays as it is", async () => {
-  const [server, client] = pair({ slots: 1 });
-  using _server = server;
-  using _client = client;
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
   using draft = client.allocate(3);
   const into = "abc" as unknown as Uint8Array<ArrayBuffer>;
   assertRefused(() => draft.send({ timeout: -1 }), RangeError, "timeout");
@@ -484,9 +469,8 @@ test("a draft whose options are wrong stays as it is", async () => {
 });
 
 test("a channel that was unlinked", async () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client } = pair;
   using call = client.sendSync("x");
   assertEquals(server.unlink(), true);
   assertRefused(() => call.getSync(), "CANCELLED", "cancelled or cleared");

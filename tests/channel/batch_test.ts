@@ -1,14 +1,15 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { Client, Server, type ServerRequest } from "../../mod.ts";
+import { Server, type ServerRequest } from "../../mod.ts";
 import { newTarget, runtimes, startClient, test } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 
 function texts(requests: ServerRequest[]): string[] {
   return requests.map((request) => request.text());
 }
 
 test("tryReceiveMany takes what is there, or as many as asked for", () => {
-  using server = Server.anonymous({ slots: 8 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 8 });
+  const { server, client } = pair;
   assertEquals(server.tryReceiveMany(), []);
   const calls = ["a", "b", "c", "d"].map((text) => client.sendSync(text));
   assertEquals(texts(server.tryReceiveMany(2)), ["a", "b"]);
@@ -18,8 +19,8 @@ test("tryReceiveMany takes what is there, or as many as asked for", () => {
 });
 
 test("receiveManySync waits for the first only", () => {
-  using server = Server.anonymous({ slots: 8 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 8 });
+  const { server, client } = pair;
   assertEquals(server.receiveManySync(3, { timeout: 5 }), []);
   const calls = ["a", "b", "c", "d"].map((text) => client.sendSync(text));
   assertEquals(texts(server.receiveManySync(3)), ["a", "b", "c"]);
@@ -28,8 +29,8 @@ test("receiveManySync waits for the first only", () => {
 });
 
 test("receiveMany waits for the first only, and in turn", async () => {
-  using server = Server.anonymous({ slots: 8 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 8 });
+  const { server, client } = pair;
   assertEquals(await server.receiveMany(3, { timeout: 5 }), []);
   const first = server.receiveMany(2);
   const second = server.receiveMany(2);

@@ -1,6 +1,6 @@
 /** Slots that calls hold which no code waits for. */
 import { assert, assertEquals } from "@std/assert";
-import { type Call, Client, IntClient, IntServer, Server } from "../../mod.ts";
+import { type Call, Client, IntClient, IntServer } from "../../mod.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -8,12 +8,13 @@ import {
   present,
   test,
 } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 
 const untaken = (count: number, slots: number) => `${count} of the ${slots} slots`;
 
 test("BUSY says how many slots are held by calls of the handle that no code waits for", async () => {
-  using server = Server.anonymous({ slots: 4 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const calls: Call[] = [];
   for (let count = 0; count < 4; count++) calls.push(await client.send("forgotten"));
   const all = [untaken(4, 4), "get()", "release()"];
@@ -39,8 +40,8 @@ test("BUSY says how many slots are held by calls of the handle that no code wait
 });
 
 test("BUSY of a handle that has taken all its answers blames no call of its own", async () => {
-  using server = Server.anonymous({ slots: 2 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 2 });
+  const { server, client } = pair;
   using other = Client.fromFd(server.fd);
   const held = [await other.send("a"), await other.send("b")];
   const error = await assertRejectsCode(client.send("x", { timeout: 5 }), "BUSY");
@@ -63,8 +64,8 @@ test("BUSY of integers says so as well", async () => {
 });
 
 test("256 sends that were forgotten: the next says so in time", async () => {
-  using server = Server.anonymous({ slots: 256 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 256 });
+  const { client } = pair;
   const calls: Call[] = [];
   for (let count = 0; count < 256; count++) calls.push(await client.send("x"));
   await assertRejectsCode(client.send("x", { timeout: 5 }), "BUSY", untaken(256, 256));

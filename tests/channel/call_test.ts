@@ -14,18 +14,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
-
-/** A channel of this process's own. */
-function open(options = {}): { server: Server; client: Client; [Symbol.dispose](): void } {
-  const target = newTarget();
-  const server = Server.create(target, options);
-  const client = Client.open(target);
-  const dispose = () => {
-    client.close();
-    server.close();
-  };
-  return { server, client, [Symbol.dispose]: dispose };
-}
+import { openPair } from "../support/open_pair.ts";
 
 /** Sends without waiting, which has to succeed. */
 function send(client: Client, payload: Payload): Call {
@@ -38,8 +27,8 @@ function take(server: Server): ServerRequest {
 }
 
 test("the try forms never wait", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   assertEquals(server.tryReceive(), null);
   const call = send(client, "ping");
   assertEquals(call.tryGet(), null);
@@ -68,8 +57,8 @@ test("the blocking forms: a server in another process", async () => {
 });
 
 test("the blocking forms find at once what is there already", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = client.sendSync("ping");
   const request = present(server.receiveSync());
   request.reply(request.bytes);
@@ -78,8 +67,8 @@ test("the blocking forms find at once what is there already", () => {
 });
 
 test("the promise forms", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const receiving = server.receive();
   const answer = client.request("ping");
   const request = present(await receiving);
@@ -97,8 +86,8 @@ test("the promise forms", async () => {
 });
 
 test("the event loop goes on while promises wait", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   let ticks = 0;
   const timer = setInterval(() => ticks++, 1);
   const answer = client.request("when five milliseconds have passed");
@@ -109,8 +98,8 @@ test("the event loop goes on while promises wait", async () => {
 });
 
 test("every kind of payload arrives as its bytes, both ways", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const words = new Uint16Array([1, 2, 3, 4]).subarray(1, 3);
   const shared = new SharedArrayBuffer(3);
   new Uint8Array(shared).set([7, 8, 9]);
@@ -135,8 +124,8 @@ test("every kind of payload arrives as its bytes, both ways", async () => {
 });
 
 test("strings are sent as UTF-8 and marked as text", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const strings = ["", "plain", "Grüße 👋🏽 \u0000 ende", "é".repeat(40_000), "\uFEFFwith a mark"];
   for (const string of strings) {
     const answer = client.request(string);
@@ -150,8 +139,8 @@ test("strings are sent as UTF-8 and marked as text", async () => {
 });
 
 test("json() reads the request as JSON", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const value = { a: [1, "zwei", null], b: { c: true } };
   using _a = send(client, JSON.stringify(value));
   assertEquals(take(server).json(), value);
@@ -160,15 +149,15 @@ test("json() reads the request as JSON", () => {
 });
 
 test("a lone surrogate becomes a replacement character", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _call = send(client, "a\uD800b");
   assertEquals(take(server).text(), "a\uFFFDb");
 });
 
 test("what is no payload is a TypeError and sends nothing", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   for (const value of [undefined, null, 5, 5n, true, {}, [1, 2], new Date()]) {
     const payload = value as unknown as Payload;
     assertThrows(() => client.trySend(payload), TypeError);
@@ -182,8 +171,8 @@ test("what is no payload is a TypeError and sends nothing", async () => {
 });
 
 test("a payload is taken as it is at the moment of the call", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const payload = bytes("before");
   const first = send(client, payload);
   // This one has to wait for the slot.
@@ -198,8 +187,8 @@ test("a payload is taken as it is at the moment of the call", async () => {
 });
 
 test("lengths around every border of the memory layout", async () => {
-  using channel = open({ maxRequestBytes: 70_000, maxResponseBytes: 70_000 });
-  const { server, client } = channel;
+  using pair = openPair({ maxRequestBytes: 70_000, maxResponseBytes: 70_000 });
+  const { server, client } = pair;
   const borders = [95, 96, 97, 119, 120, 121, 4095, 4096, 4097, 65_535, 65_536, 65_537, 70_000];
   for (const length of borders) {
     const call = send(client, pattern(length, 5));
@@ -211,8 +200,8 @@ test("lengths around every border of the memory layout", async () => {
 });
 
 test("a megabyte there and back, in every slot", async () => {
-  using channel = open({ slots: 4 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 4 });
+  const { server, client } = pair;
   const size = 1 << 20;
   for (let round = 0; round < 2; round++) {
     const answers = [0, 1, 2, 3].map((seed) => client.request(pattern(size, seed)));
@@ -228,8 +217,8 @@ test("a megabyte there and back, in every slot", async () => {
 });
 
 test("requests are taken in the order in which they were queued, by whatever form", async () => {
-  using channel = open({ slots: 64 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 64 });
+  const { server, client } = pair;
   for (let round = 0; round < 3; round++) {
     const sent = Array.from({ length: 60 }, (_, index) => send(client, `${index}`));
     const order: string[] = [];
@@ -247,8 +236,8 @@ test("requests are taken in the order in which they were queued, by whatever for
 });
 
 test("pending receives get requests in the order of the calls", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const receiving = [0, 1, 2, 3].map(() => server.receive());
   const sent = ["a", "b", "c", "d"].map((payload) => send(client, payload));
   const texts = (await Promise.all(receiving)).map((request) => present(request).text());
@@ -257,8 +246,8 @@ test("pending receives get requests in the order of the calls", async () => {
 });
 
 test("nothing is taken ahead of need", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const receiving = server.receive();
   const calls = ["a", "b", "c"].map((payload) => send(client, payload));
   present(await receiving).reply();
@@ -269,8 +258,8 @@ test("nothing is taken ahead of need", async () => {
 });
 
 test("answers given out of order reach the calls that asked", async () => {
-  using channel = open({ slots: 100 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 100 });
+  const { server, client } = pair;
   const answers = Array.from({ length: 100 }, (_, index) => client.request(`${index}`));
   const requests: ServerRequest[] = [];
   while (requests.length < 100) requests.push(present(await server.receive()));
@@ -281,8 +270,8 @@ test("answers given out of order reach the calls that asked", async () => {
 });
 
 test("several servers on one channel: each request goes to exactly one", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using other = Server.open(present(server.path));
   const seen: bigint[] = [];
   const work = async (server: Server) => {
@@ -302,8 +291,8 @@ test("several servers on one channel: each request goes to exactly one", async (
 });
 
 test("several clients: each gets its own answers", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   const serving = server.serve((request) => `for ${request.text()}`);
   const clients = Array.from({ length: 10 }, () => Client.open(present(server.path)));
   await Promise.all(clients.map(async (client, index) => {
@@ -317,8 +306,8 @@ test("several clients: each gets its own answers", async () => {
 });
 
 test("ids never come back, not even in one slot", () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const ids = new Set<bigint>();
   for (let round = 0; round < 500; round++) {
     const call = send(client, "x");
@@ -335,8 +324,8 @@ test("ids never come back, not even in one slot", () => {
 });
 
 test("a stale request cannot answer the next call in its slot", () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const first = send(client, "first");
   const stale = take(server);
   stale.reply("one");
@@ -351,8 +340,8 @@ test("a stale request cannot answer the next call in its slot", () => {
 });
 
 test("a request is answered once", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   const request = take(server);
   assertEquals(request.reply("first"), true);
@@ -362,8 +351,8 @@ test("a request is answered once", () => {
 });
 
 test("an answer is taken once", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   take(server).reply("y");
   assertEquals(text(await call.get()), "y");
@@ -378,8 +367,8 @@ test("an answer is taken once", async () => {
 });
 
 test("reply and fail by id", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const [first, second] = [send(client, "1"), send(client, "2")];
   const ids = [take(server).id, take(server).id] as const;
   assertEquals(server.reply(ids[0], "by id"), true);
@@ -393,8 +382,8 @@ test("reply and fail by id", () => {
 });
 
 test("only the server that holds a request may answer it", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using other = Server.open(present(server.path));
   const call = send(client, "x");
   const request = take(server);
@@ -405,16 +394,16 @@ test("only the server that holds a request may answer it", () => {
 });
 
 test("an empty answer", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   take(server).reply();
   assertEquals(await call.get(), new Uint8Array(0));
 });
 
 test("an answer is a copy of its own", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const answers: Uint8Array[] = [];
   for (const length of [10, 5000]) {
     for (const seed of [1, 2]) {
@@ -470,8 +459,8 @@ test("after answers of one length, what is none fails as it would have at first"
 });
 
 test("view() shows the answer in place until release()", () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   for (const length of [0, 20, 5000]) {
     const call = send(client, "x");
     assertEquals(call.view(), null);
@@ -485,8 +474,8 @@ test("view() shows the answer in place until release()", () => {
 });
 
 test("release of an open call cancels it; using does it too", () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   send(client, "unseen").release();
   {
     using _call = send(client, "unseen, too");
@@ -502,8 +491,8 @@ test("release of an open call cancels it; using does it too", () => {
 });
 
 test("get writes the answer into an array that is given", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const into = new Uint8Array(10);
   for (
     const get of [
@@ -523,8 +512,8 @@ test("get writes the answer into an array that is given", async () => {
 });
 
 test("an answer that does not fit is TOO_LARGE, and the call stays open", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   take(server).reply("eleven bytes".slice(0, 11));
   const into = new Uint8Array(10);
@@ -553,8 +542,8 @@ test("request and requestSync write into an array, too", async () => {
 });
 
 test("cancel before a server takes the request: it is never handed out", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const [first, second, third] = [send(client, "1"), send(client, "2"), send(client, "3")];
   assertEquals(second.cancel(), true);
   assertEquals(second.cancel(), false);
@@ -567,8 +556,8 @@ test("cancel before a server takes the request: it is never handed out", () => {
 });
 
 test("cancel while a server holds the request", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const call = send(client, "x".repeat(5000));
   const answer = call.get();
   const request = take(server);
@@ -585,8 +574,8 @@ test("cancel while a server holds the request", async () => {
 });
 
 test("cancel after the answer: too late, and the answer can be had", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   take(server).reply("y");
   assertEquals(call.cancel(), false);
@@ -594,8 +583,8 @@ test("cancel after the answer: too late, and the answer can be had", () => {
 });
 
 test("any process may cancel a call by its id", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using stranger = Client.open(present(server.path));
   const answer = client.request("x");
   const request = present(await server.receive());
@@ -607,8 +596,8 @@ test("any process may cancel a call by its id", async () => {
 });
 
 test("clear fails every call in flight with CANCELLED and says how many", async () => {
-  using channel = open({ slots: 4 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 4 });
+  const { server, client } = pair;
   const answers = ["a", "b", "c"].map((payload) => doomed(client.request(payload)));
   const held = present(await server.receive());
   assertEquals(server.clear(), 3);
@@ -623,8 +612,8 @@ test("clear fails every call in flight with CANCELLED and says how many", async 
 });
 
 test("all slots taken: trySend is null, and a freed slot serves the next", async () => {
-  using channel = open({ slots: 2 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 2 });
+  const { server, client } = pair;
   const [first, second] = [send(client, "1"), send(client, "2")];
   assertEquals(client.trySend("3"), null);
   const third = client.send("3");
@@ -646,8 +635,8 @@ test("all slots taken: trySend is null, and a freed slot serves the next", async
 });
 
 test("one slot, many promises: all are answered in turn", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const serving = server.serve((request) => request.bytes);
   const answers = Array.from({ length: 100 }, (_, index) => client.request(`${index}`));
   assertEquals((await Promise.all(answers)).map(text), answers.map((_, index) => `${index}`));
@@ -656,8 +645,8 @@ test("one slot, many promises: all are answered in turn", async () => {
 });
 
 test("several waits for one call all end", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "x");
   const waiting = [call.ready(), call.ready()];
   take(server).reply("y");
@@ -667,8 +656,8 @@ test("several waits for one call all end", async () => {
 });
 
 test("the request says what it is", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _call = send(client, "x");
   const request = take(server);
   assertEquals(request.deliveries, 1);
@@ -680,8 +669,8 @@ test("the request says what it is", () => {
 });
 
 test("a reply may be the request's own bytes, or a part of them", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   for (const length of [50, 5000]) {
     const [whole, part] = [send(client, pattern(length, 1)), send(client, pattern(length, 2))];
     const first = take(server);
@@ -694,8 +683,8 @@ test("a reply may be the request's own bytes, or a part of them", () => {
 });
 
 test("an answer passed on to another request", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = send(client, "first");
   take(server).reply(pattern(6000, 3));
   const second = send(client, present(call.view()));
@@ -705,8 +694,8 @@ test("an answer passed on to another request", () => {
 });
 
 test("payloads over the channel's limits are TOO_LARGE, and nothing is sent", async () => {
-  using channel = open({ maxRequestBytes: 100, maxResponseBytes: 50 });
-  const { server, client } = channel;
+  using pair = openPair({ maxRequestBytes: 100, maxResponseBytes: 50 });
+  const { server, client } = pair;
   const tooLong = "x".repeat(101);
   assertThrowsCode(() => client.trySend(tooLong), "TOO_LARGE", "101", "100");
   assertThrowsCode(() => client.sendSync(tooLong), "TOO_LARGE");
@@ -726,8 +715,8 @@ test("payloads over the channel's limits are TOO_LARGE, and nothing is sent", as
 });
 
 test("a channel without room for payloads", async () => {
-  using channel = open({ maxRequestBytes: 0, maxResponseBytes: 0 });
-  const { server, client } = channel;
+  using pair = openPair({ maxRequestBytes: 0, maxResponseBytes: 0 });
+  const { server, client } = pair;
   assertThrowsCode(() => client.trySend("x"), "TOO_LARGE");
   const answer = client.request("");
   const request = present(await server.receive());
@@ -740,8 +729,8 @@ test("a channel without room for payloads", async () => {
 });
 
 test("maxDeliveries of a call is at most the channel's", () => {
-  using channel = open({ maxDeliveries: 3 });
-  const { client } = channel;
+  using pair = openPair({ maxDeliveries: 3 });
+  const { client } = pair;
   for (const maxDeliveries of [0, 4, 1.5, NaN, -1]) {
     assertThrows(() => client.trySend("x", { maxDeliveries }), RangeError);
   }
@@ -749,8 +738,8 @@ test("maxDeliveries of a call is at most the channel's", () => {
 });
 
 test("a client knows the servers that are there", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   assertEquals(client.servers, 1);
   const other = Server.open(present(server.path));
   assertEquals(client.servers, 2);

@@ -15,26 +15,11 @@ import {
   test,
   text,
 } from "../support/harness.ts";
-
-function open(options = {}): {
-  server: Server;
-  client: Client;
-  target: string;
-  [Symbol.dispose](): void;
-} {
-  const target = newTarget();
-  const server = Server.create(target, options);
-  const client = Client.open(target);
-  const dispose = () => {
-    client.close();
-    server.close();
-  };
-  return { server, client, target, [Symbol.dispose]: dispose };
-}
+import { openPair } from "../support/open_pair.ts";
 
 test("a client is closed just when a waiting request has got its slot", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const first = client.request("first");
   const second = doomed(client.request("second"));
   // One look of the event loop finds the answer, and gives the slot that it was in to the second.
@@ -73,8 +58,8 @@ test("`using` closes", async () => {
 });
 
 test("a closed server throws CLOSED", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _call = present(client.trySend("x"));
   const { id } = present(server.tryReceive());
   server.close();
@@ -95,8 +80,8 @@ test("a closed server throws CLOSED", async () => {
 });
 
 test("a closed client throws CLOSED", async () => {
-  using channel = open();
-  const { client } = channel;
+  using pair = openPair();
+  const { client } = pair;
   const call = present(client.trySend("x"));
   client.close();
   const uses: (() => unknown)[] = [
@@ -124,8 +109,8 @@ test("a closed client throws CLOSED", async () => {
 });
 
 test("requests of a closed server throw CLOSED or are empty", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const requests: ServerRequest[] = [];
   for (const length of [10, 50_000]) {
     present(client.trySend(pattern(length, 1)));
@@ -147,8 +132,8 @@ test("requests of a closed server throw CLOSED or are empty", () => {
 });
 
 test("closing a client detaches the views of its answers", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const views: Uint8Array[] = [];
   for (const length of [10, 50_000]) {
     const call = present(client.trySend("x"));
@@ -161,8 +146,8 @@ test("closing a client detaches the views of its answers", () => {
 });
 
 test("close rejects the pending promises of a server", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   const receiving = [server.receive(), server.receive({ timeout: 3_600_000 })];
   const controller = new AbortController();
   receiving.push(server.receive({ signal: controller.signal }));
@@ -172,8 +157,8 @@ test("close rejects the pending promises of a server", async () => {
 });
 
 test("close rejects the pending promises of a client and cancels its calls", async () => {
-  using channel = open({ slots: 4 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 4 });
+  const { server, client } = pair;
   const [queued, held] = [client.request("queued"), client.request("held")];
   const call = await client.send("sent");
   const waits = [call.get(), call.ready(), queued, held];
@@ -193,8 +178,8 @@ test("close rejects the pending promises of a client and cancels its calls", asy
 });
 
 test("closing inside a promise's callback and inside an abort is fine", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const closed = server.receive().then(() => server.close());
   const answer = doomed(client.request("x"));
   await closed;
@@ -210,8 +195,8 @@ test("closing inside a promise's callback and inside an abort is fine", async ()
 });
 
 test("a server that closes while it holds a request: SERVER_DIED", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const answer = client.request("x");
   const call = present(client.trySend("y"));
   present(server.tryReceive());
@@ -223,8 +208,8 @@ test("a server that closes while it holds a request: SERVER_DIED", async () => {
 });
 
 test("a server that closes hands what it holds to another", async () => {
-  using channel = open({ maxDeliveries: 3 });
-  const { server, client, target } = channel;
+  using pair = openPair({ maxDeliveries: 3 });
+  const { server, client, target } = pair;
   const answer = client.request("x");
   assertEquals(present(await server.receive()).deliveries, 1);
   using second = Server.open(target);
@@ -242,8 +227,8 @@ test("a server that closes hands what it holds to another", async () => {
 });
 
 test("what is queued waits for the next server", async () => {
-  using channel = open();
-  const { server, client, target } = channel;
+  using pair = openPair();
+  const { server, client, target } = pair;
   const answer = client.request("x");
   server.close();
   using other = Server.open(target);
@@ -254,8 +239,8 @@ test("what is queued waits for the next server", async () => {
 });
 
 test("an answer that was given outlives its server", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   present(server.tryReceive()).reply(pattern(5000, 1));
   server.close();
@@ -263,8 +248,8 @@ test("an answer that was given outlives its server", async () => {
 });
 
 test("other handles of the process go on", async () => {
-  using channel = open();
-  const { server, client, target } = channel;
+  using pair = openPair();
+  const { server, client, target } = pair;
   using other = Client.open(target);
   const serving = server.serve((request) => request.bytes);
   const answer = other.request("x");

@@ -1,19 +1,10 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { Client, Server } from "../../mod.ts";
+import { Server } from "../../mod.ts";
 import { assertRejectsCode, assertThrowsCode, test } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 
-function open(slots = 2): { server: Server; client: Client; [Symbol.dispose](): void } {
-  const server = Server.anonymous({ slots, maxRequestBytes: 100_000, maxResponseBytes: 100_000 });
-  const client = Client.fromFd(server.fd);
-  return {
-    server,
-    client,
-    [Symbol.dispose]() {
-      client.close();
-      server.close();
-    },
-  };
-}
+/** The payloads below reach both maximum lengths. */
+const sizes = { maxRequestBytes: 100_000, maxResponseBytes: 100_000 };
 
 /** Both sides of the border between payloads in the slot's head and in its area. */
 const lengths: readonly number[] = [0, 1, 96, 97, 120, 121, 4096, 100_000];
@@ -24,8 +15,8 @@ function fill(bytes: Uint8Array): Uint8Array {
 }
 
 test("a draft is filled in place and sent, in every form", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { server, client } = pair;
   for (const length of lengths) {
     const expected = fill(new Uint8Array(length));
 
@@ -58,8 +49,8 @@ test("a draft is filled in place and sent, in every form", async () => {
 });
 
 test("requestSync of a draft", async () => {
-  using channel = open();
-  const { client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { client } = pair;
   using worker = Server.fromFd(client.fd);
   // Answered before it is asked for: nobody else could while this thread is blocked.
   const draft = client.allocate(3);
@@ -71,8 +62,8 @@ test("requestSync of a draft", async () => {
 });
 
 test("a draft is used once", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { server, client } = pair;
   const uses = ["send", "post", "request", "requestSync", "discard"] as const;
   for (const first of uses) {
     const draft = client.allocate(1);
@@ -90,8 +81,8 @@ test("a draft is used once", async () => {
 });
 
 test("a draft holds a slot until it is discarded, and is not pending", () => {
-  using channel = open(1);
-  const { server, client } = channel;
+  using pair = openAnonymousPair({ slots: 1, ...sizes });
+  const { server, client } = pair;
   {
     using _draft = client.allocate(1);
     assertEquals(client.pending, 0);
@@ -105,8 +96,8 @@ test("a draft holds a slot until it is discarded, and is not pending", () => {
 });
 
 test("sizes of drafts", () => {
-  using channel = open();
-  const { client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { client } = pair;
   assertThrowsCode(() => client.allocate(100_001), "TOO_LARGE");
   for (const size of [-1, 1.5, NaN, Infinity, 2 ** 53]) {
     assertThrows(() => client.allocate(size), RangeError);
@@ -117,8 +108,8 @@ test("sizes of drafts", () => {
 });
 
 test("a response is filled in place, whole or in part", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { server, client } = pair;
   for (const length of lengths) {
     for (const used of [length, length >> 1]) {
       using call = client.sendSync("x");
@@ -133,8 +124,8 @@ test("a response is filled in place, whole or in part", () => {
 });
 
 test("sizes of responses that are filled in place", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { server, client } = pair;
   using call = client.sendSync("x");
   const request = server.tryReceive()!;
   assertThrowsCode(() => request.allocate(100_001), "TOO_LARGE");
@@ -145,14 +136,14 @@ test("sizes of responses that are filled in place", () => {
 });
 
 test("closing detaches every view", async () => {
-  const channel = open();
-  const { server, client } = channel;
+  const pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { server, client } = pair;
   const draft = client.allocate(97);
   using call = client.sendSync("x".repeat(200));
   const request = server.tryReceive()!;
   const [bytes, response] = [request.bytes, request.allocate(200)];
   assertEquals([draft.bytes.length, bytes.length, response.length], [97, 200, 200]);
-  channel[Symbol.dispose]();
+  pair[Symbol.dispose]();
   assertEquals([draft.bytes.length, bytes.length, response.length], [0, 0, 0]);
   // Harmless, as with every detached array.
   response[0] = 1;
@@ -163,12 +154,12 @@ test("closing detaches every view", async () => {
 });
 
 test("a view whose buffer was transferred away is harmless after close", () => {
-  const channel = open();
-  const { client } = channel;
+  const pair = openAnonymousPair({ slots: 2, ...sizes });
+  const { client } = pair;
   const { bytes } = client.allocate(97);
   bytes[0] = 7;
   const taken = new Uint8Array(bytes.buffer.transfer());
-  channel[Symbol.dispose]();
+  pair[Symbol.dispose]();
   // It may see anything, and it must not crash.
   taken[taken.length - 1] = 1;
   assertEquals(taken.at(-1), 1);

@@ -17,6 +17,7 @@ import {
   startServer,
   test,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 const memoryLimit = 8 * 1024 * 1024;
 
@@ -144,9 +145,8 @@ for (const { server, client, title } of pairs) {
 }
 
 test("cancelled and timed-out calls leave no slot taken", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 8 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 8 });
+  const { server, client } = pair;
   for (let round = 0; round < 5000; round++) {
     const call = client.trySend("x");
     assert(call, `no slot in round ${round}`);

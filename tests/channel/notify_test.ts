@@ -3,6 +3,7 @@ import { rmSync } from "node:fs";
 import { Client, Server } from "../../mod.ts";
 import { backend } from "../../src/runtime/current.ts";
 import { newTarget, runtimes, spawn, test } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 
 interface CLibrary {
   poll(descriptors: Int32Array, count: bigint, timeout: number): number;
@@ -62,8 +63,8 @@ for (const runtime of runtimes) {
 }
 
 test("notifyFd is readable at once when there is something already", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   using _call = client.sendSync("x");
   assertEquals(poll(server.notifyFd, 0), true);
   assertEquals(server.notifyFd, server.notifyFd, "always the same one");
@@ -83,8 +84,8 @@ test("every server that asked is told, and none that did not", () => {
 });
 
 test("promises go on beside a notify descriptor", async () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   assertEquals([poll(server.notifyFd, 0), poll(client.notifyFd, 0)], [false, false]);
   const serving = server.serve((request) => request.text().toUpperCase());
   for (const word of ["a", "b", "c"]) {
@@ -100,8 +101,8 @@ test("an eventfd of relatives", () => {
   // Without the flag: draining must not block.
   const answers = c.eventfd(0, 0);
   try {
-    using server = Server.anonymous();
-    using client = Client.fromFd(server.fd);
+    using pair = openAnonymousPair();
+    const { server, client } = pair;
     server.adoptNotifyFd(requests);
     client.adoptPeerNotifyFd(requests);
     client.adoptNotifyFd(answers);
@@ -149,8 +150,8 @@ for (const runtime of runtimes) {
 }
 
 test("an eventfd that the other side has not adopted is rung all the same", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   const fd = c.eventfd(0, 0);
   server.adoptNotifyFd(fd);
   for (let round = 0; round < 3; round++) {

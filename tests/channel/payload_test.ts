@@ -3,6 +3,7 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { createContext, runInContext } from "node:vm";
 import { Client, type Payload, RemoteError, Server } from "../../mod.ts";
 import { bytes, present, test, text } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 import { rejection } from "../support/rpc_helper.ts";
 
 const realm = createContext({});
@@ -18,8 +19,8 @@ const ofAnotherRealm = [
 ];
 
 test("bytes of another realm are a payload, both ways", async () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   for (const source of ofAnotherRealm) {
     const payload = there(source) as Payload;
     const answer = client.request(payload);
@@ -79,8 +80,8 @@ test("an answer is written into an array of another realm", async () => {
 });
 
 test("what has only the prototype of bytes, or lost them, is a TypeError by name", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   const buffer = new ArrayBuffer(8, { maxByteLength: 8 });
   const short = new Uint8Array(buffer, 4);
   buffer.resize(2);
@@ -125,8 +126,8 @@ test("what has only the prototype of bytes, or lost them, is a TypeError by name
 });
 
 test("a long value in an error message is cut", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { client } = pair;
   class Long {
     static get name(): string {
       return "n".repeat(2 ** 20);

@@ -35,10 +35,11 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openAnonymousPair, openPair } from "../support/open_pair.ts";
 
 test("four calls in flight are answered in any order (t/01_basic)", () => {
-  using server = Server.anonymous({ slots: 4 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
   const calls = ["a", "b", "c", "d"].map((payload) => present(client.trySend(payload)));
   const requests = server.tryReceiveMany();
   assertEquals(requests.map(({ id }) => id), calls.map(({ id }) => id));
@@ -107,9 +108,8 @@ for (const name of runtimes) {
 
   test(`${name}: a cancel from another process ends a wait (xt/cancel_waiting)`, async () => {
     for (const form of ["sync", "promise", "try"] as const) {
-      const target = newTarget();
-      using server = Server.create(target, { slots: 1 });
-      using other = Client.open(target);
+      using pair = openPair({ slots: 1 });
+      const { server, client: other, target } = pair;
       const caller = await startClient(name, target, form);
       caller.send({ op: "request", payload: "x" });
       const request = present(await server.receive());
@@ -136,9 +136,8 @@ for (const name of runtimes) {
   });
 
   test(`${name}: killed while it sends 4000 bytes, three times (xt/crash_recovery, P6, P8)`, async () => {
-    const target = newTarget();
-    using server = Server.create(target, { slots: 8 });
-    using client = Client.open(target);
+    using pair = openPair({ slots: 8 });
+    const { server, client, target } = pair;
     const serving = server.serve((request) => request.oneWay ? null : request.bytes);
     for (let cycle = 0; cycle < 3; cycle++) {
       const victim = await spawn(name, "predecessor.ts", [target, "flood"]);
@@ -163,9 +162,8 @@ for (const name of runtimes) {
   });
 
   test(`${name}: stopped while it sends, it holds up nobody (P8b)`, async () => {
-    const target = newTarget();
-    using server = Server.create(target, { slots: 64 });
-    using client = Client.open(target);
+    using pair = openPair({ slots: 64 });
+    const { server, client, target } = pair;
     // What the stopped one sent is among it.
     const serving = server.serve((request) => request.oneWay ? null : request.bytes);
     const flooder = await spawn(name, "predecessor.ts", [target, "flood"]);
@@ -287,8 +285,8 @@ for (const name of runtimes) {
 }
 
 test("several waits for a call whose slot is used again: each is told at once (P3b, P14)", async () => {
-  using server = Server.anonymous({ slots: 1 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
   const stale = client.sendSync("first");
   present(server.tryReceive()).reply("1");
   stale.getSync();
@@ -305,9 +303,8 @@ test("several waits for a call whose slot is used again: each is told at once (P
 });
 
 test("a waiter with an old call takes no wake-up from the slot's next one (P14)", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 1 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 1 });
+  const { server, client, target } = pair;
   for (const form of ["sync", "promise"] as const) {
     const [old, next] = [
       await startClient(runtime, target, form),
@@ -359,8 +356,8 @@ test("late answers never get in the way of the slot's next call (P32, xt/concurr
 });
 
 test("cancelled requests take no place in the queue and are never handed out (P44)", () => {
-  using server = Server.anonymous({ slots: 2 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 2 });
+  const { server, client } = pair;
   for (const call of ["a", "b"].map((payload) => present(client.trySend(payload)))) call.cancel();
   const calls = ["c", "d"].map((payload) => present(client.trySend(payload)));
   assertEquals(server.tryReceiveMany().map((request) => request.text()), ["c", "d"]);
@@ -368,8 +365,8 @@ test("cancelled requests take no place in the queue and are never handed out (P4
 });
 
 test("any number of requests is cancelled behind one that waits (P44)", () => {
-  using server = Server.anonymous({ slots: 3 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 3 });
+  const { server, client } = pair;
   const first = present(client.trySend("first"));
   for (let count = 0; count < 10_000; count++) present(client.trySend("x")).cancel();
   const second = present(client.trySend("second"));
@@ -396,8 +393,8 @@ test("a handle that is closed gives its slots back (P45)", () => {
 });
 
 test("a batch of nothing is refused, and one of everything is everything (P46, P47)", async () => {
-  using server = Server.anonymous({ slots: 8 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 8 });
+  const { server, client } = pair;
   for (let count = 0; count < 5; count++) client.post(`${count}`);
   assertThrows(() => server.tryReceiveMany(0), RangeError);
   assertThrows(() => server.receiveManySync(0), RangeError);
@@ -452,8 +449,8 @@ function replaceProcessIds(path: string, from: number, to: number): void {
 }
 
 test("messages of changing sizes take no more memory than the longest need (xt/arena_fragmentation)", () => {
-  using server = Server.anonymous({ slots: 5 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 5 });
+  const { server, client } = pair;
   const round = (lengths: number[]) => {
     const calls = lengths.map((length) => present(client.trySend(pattern(length, length))));
     for (const request of server.tryReceiveMany()) request.reply(request.bytes);

@@ -1,6 +1,6 @@
 /** What a handler throws, as its client gets it. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
-import { type Call, Client, RemoteError, Server, TandemError } from "../../mod.ts";
+import { type Call, RemoteError, TandemError } from "../../mod.ts";
 import { encodeError } from "../../src/channel/error_wire.ts";
 import {
   assertRejectsCode,
@@ -12,12 +12,12 @@ import {
   startServer,
   test,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 /** What the client gets when a server fails its request with `error`. */
 function failure(error: unknown, maxResponseBytes?: number): RemoteError {
-  const target = newTarget();
-  using server = Server.create(target, maxResponseBytes === undefined ? {} : { maxResponseBytes });
-  using client = Client.open(target);
+  using pair = openPair(maxResponseBytes === undefined ? {} : { maxResponseBytes });
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   assertEquals(present(server.tryReceive()).fail(error), true);
   return caught(call);
@@ -155,9 +155,8 @@ test("errors longer than their place are cut, never lost", () => {
 });
 
 test("an error is no answer: view, ready and get throw it", async () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client } = pair;
   const uses: ((call: Call) => unknown)[] = [
     (call) => call.tryGet(),
     (call) => call.getSync(),
@@ -180,9 +179,8 @@ test("an error is no answer: view, ready and get throw it", async () => {
 });
 
 test("an error frees its slot", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 1 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const serving = server.serve(() => {
     throw new Error("always");
   });

@@ -7,23 +7,12 @@ import {
   bytes,
   doomed,
   eventually,
-  newTarget,
   pattern,
   present,
   test,
   text,
 } from "../support/harness.ts";
-
-function open(options = {}): { server: Server; client: Client; [Symbol.dispose](): void } {
-  const target = newTarget();
-  const server = Server.create(target, options);
-  const client = Client.open(target);
-  const dispose = () => {
-    client.close();
-    server.close();
-  };
-  return { server, client, [Symbol.dispose]: dispose };
-}
+import { openPair } from "../support/open_pair.ts";
 
 /** A promise and what settles it. */
 function gate(): { readonly promise: Promise<void>; open(): void } {
@@ -32,8 +21,8 @@ function gate(): { readonly promise: Promise<void>; open(): void } {
 }
 
 test("a handler's result is the answer", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const results: [Result | Promise<Result>, Uint8Array][] = [
     ["text", bytes("text")],
     [pattern(5000, 1), pattern(5000, 1)],
@@ -52,8 +41,8 @@ test("a handler's result is the answer", async () => {
 });
 
 test("a handler may answer by itself and return anything", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const values: unknown[] = [undefined, true, false, "not this", new Date(), { a: 1 }, 5n];
   let next = 0;
   const serving = server.serve((request) => {
@@ -69,8 +58,8 @@ test("a handler may answer by itself and return anything", async () => {
 });
 
 test("a handler may fail by itself", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const serving = server.serve((request) => request.fail(new RangeError("no")));
   await assertRejectsCode(client.request("x"), "REMOTE", "RangeError: no");
   server.close();
@@ -78,8 +67,8 @@ test("a handler may fail by itself", async () => {
 });
 
 test("a handler that throws or rejects fails its call and nothing else", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const serving = server.serve((request) => {
     if (request.text() === "throw") throw new TypeError("thrown");
     if (request.text() === "reject") return Promise.reject(new TypeError("rejected"));
@@ -97,8 +86,8 @@ test("a handler that throws or rejects fails its call and nothing else", async (
 });
 
 test("a result that cannot be sent fails the call", async () => {
-  using channel = open({ maxResponseBytes: 10 });
-  const { server, client } = channel;
+  using pair = openPair({ maxResponseBytes: 10 });
+  const { server, client } = pair;
   const results: unknown[] = [5, { a: 1 }, [1], new Date(), 5n, Symbol("x"), "eleven char"];
   let next = 0;
   const serving = server.serve(() => results[next++] as Result);
@@ -111,8 +100,8 @@ test("a result that cannot be sent fails the call", async () => {
 });
 
 test("a handler that throws after it has answered changes nothing", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const serving = server.serve((request) => {
     request.reply("answered");
     throw new Error("too late");
@@ -124,8 +113,8 @@ test("a handler that throws after it has answered changes nothing", async () => 
 });
 
 test("concurrency bounds the handlers in progress", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   for (const concurrency of [1, 3]) {
     let running = 0;
     let most = 0;
@@ -146,8 +135,8 @@ test("concurrency bounds the handlers in progress", async () => {
 });
 
 test("what is beyond the concurrency stays in the queue, for other servers", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const release = gate();
   const serving = server.serve(() => release.promise.then(() => "first"), { concurrency: 1 });
   const answers = [client.request("1"), client.request("2")];
@@ -164,8 +153,8 @@ test("what is beyond the concurrency stays in the queue, for other servers", asy
 });
 
 test("the default concurrency is the number of slots", async () => {
-  using channel = open({ slots: 5 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 5 });
+  const { server, client } = pair;
   const release = gate();
   let running = 0;
   const serving = server.serve(async () => {
@@ -181,8 +170,8 @@ test("the default concurrency is the number of slots", async () => {
 });
 
 test("abort ends serving once the handlers in progress have ended, and leaves the server open", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const release = gate();
   const controller = new AbortController();
   let hasEnded = false;
@@ -205,16 +194,16 @@ test("abort ends serving once the handlers in progress have ended, and leaves th
 });
 
 test("a signal that is aborted already: nothing is served", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _call = present(client.trySend("x"));
   await server.serve(() => "never", { signal: AbortSignal.abort() });
   assertEquals(present(server.tryReceive()).text(), "x");
 });
 
 test("close ends serving at once; handlers in progress find the server closed", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const release = gate();
   const found: unknown[] = [];
   const serving = server.serve(async (request) => {
@@ -238,8 +227,8 @@ test("close ends serving at once; handlers in progress find the server closed", 
 });
 
 test("a handler may close the server", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const serving = server.serve((request) => {
     request.reply("last");
     server.close();
@@ -249,10 +238,9 @@ test("a handler may close the server", async () => {
 });
 
 test("`await using` lets the handlers in progress end; `using` does not", async () => {
-  using channel = open({ maxDeliveries: 2 });
-  const { client } = channel;
-  const target = present(client.path);
-  channel.server.close();
+  using pair = openPair({ maxDeliveries: 2 });
+  const { server: first, client, target } = pair;
+  first.close();
   const release = gate();
   const answers: Promise<Uint8Array>[] = [];
   const draining = (async () => {
@@ -280,8 +268,8 @@ test("`await using` lets the handlers in progress end; `using` does not", async 
 });
 
 test("several serves on one handle share the requests", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const stop = new AbortController();
   const first = server.serve(() => "served", { signal: stop.signal });
   const second = server.serve(() => "served");
@@ -294,16 +282,16 @@ test("several serves on one handle share the requests", async () => {
 });
 
 test("serve refuses a concurrency that is none", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   for (const concurrency of [0, -1, 1.5, NaN]) {
     await assertRejects(() => server.serve(() => {}, { concurrency }), RangeError);
   }
 });
 
 test("serveSync answers what is there and counts it", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const calls = Array.from({ length: 5 }, (_, index) => present(client.trySend(`${index}`)));
   const served = server.serveSync((request) => {
     if (request.text() === "3") throw new RangeError("not three");
@@ -320,8 +308,8 @@ test("serveSync answers what is there and counts it", async () => {
 });
 
 test("serveSync ends when its handler closes the server", () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const [first, second] = [present(client.trySend("1")), present(client.trySend("2"))];
   const served = server.serveSync((request) => {
     request.reply("bye");
@@ -333,8 +321,8 @@ test("serveSync ends when its handler closes the server", () => {
 });
 
 test("for await gives the requests in their order and ends when the server is closed", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const answers = ["a", "b", "c"].map((payload) => client.request(payload));
   const seen: string[] = [];
   for await (const request of server) {
@@ -347,8 +335,8 @@ test("for await gives the requests in their order and ends when the server is cl
 });
 
 test("for await ends when the server is closed while it waits", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   const iterating = (async () => {
     for await (const _ of server) throw new Error("nobody sent anything");
   })();
@@ -357,8 +345,8 @@ test("for await ends when the server is closed while it waits", async () => {
 });
 
 test("break leaves the server open, and the next request in the queue", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const calls = ["a", "b", "c"].map((payload) => present(client.trySend(payload)));
   for await (const request of server) {
     request.reply();
@@ -375,8 +363,8 @@ test("break leaves the server open, and the next request in the queue", async ()
 });
 
 test("two iterations of one server share the requests", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const seen: string[] = [];
   const iterate = async () => {
     for await (const request of server) {
@@ -393,8 +381,8 @@ test("two iterations of one server share the requests", async () => {
 });
 
 test("the event loop goes on while a flood is served", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   let ticks = 0;
   const timer = setInterval(() => ticks++, 1);
   const serving = server.serve((request) => request.bytes);
@@ -408,8 +396,8 @@ test("the event loop goes on while a flood is served", async () => {
 });
 
 test("a request that is kept after its answer is harmless", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const kept: ServerRequest[] = [];
   const serving = server.serve((request) => {
     kept.push(request);
@@ -432,8 +420,8 @@ test("a request that is kept after its answer is harmless", async () => {
 });
 
 test("what is no function is a TypeError or fails calls, never the server", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _call = present(client.trySend("x"));
   const handler = 5 as unknown as () => void;
   try {

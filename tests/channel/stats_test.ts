@@ -13,6 +13,7 @@ import {
   startServer,
   test,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 /** Every number that is there, in the contract's order. */
 const names: readonly (keyof Stats)[] = [
@@ -62,16 +63,14 @@ test("a new channel", () => {
 });
 
 test("server and client see the same numbers", () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client } = pair;
   assertEquals(server.stats(), client.stats());
 });
 
 test("what is in flight", () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 3 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 3 });
+  const { server, client } = pair;
   const state = () => [...pick(client, "inFlight", "queued"), client.pending];
   const calls = ["a", "b", "c"].map((payload) => present(client.trySend(payload)));
   assertEquals(state(), [3, 3, 3]);
@@ -92,9 +91,8 @@ test("what is in flight", () => {
 });
 
 test("what has happened is counted", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 2 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 2 });
+  const { server, client } = pair;
   for (let round = 0; round < 3; round++) {
     const call = present(client.trySend("x"));
     present(server.tryReceive()).reply();
@@ -138,9 +136,8 @@ test("counts outlive the handles that made them", () => {
 });
 
 test("who waits", async () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client, target } = pair;
   assertEquals(pick(client, "waitingServers", "waitingClients"), [0, 0]);
   const receiving = server.receive();
   await eventually(() => client.stats().waitingServers === 1);
@@ -183,9 +180,8 @@ test("deaths are counted once, with what became of the requests", async () => {
 });
 
 test("memory is committed for what messages need, and mapped for the worst case", () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 16 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 16 });
+  const { server, client } = pair;
   const { mappedBytes, committedBytes } = client.stats();
   assert(mappedBytes >= 16 * 2 * 1024 * 1024, `${mappedBytes}`);
   assert(committedBytes < 1024 * 1024, `${committedBytes}`);

@@ -1,6 +1,6 @@
 /** Deadlines of calls, limits of waits. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { Client, Server } from "../../mod.ts";
+import { Client } from "../../mod.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -13,6 +13,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 /** Runs `body` and asserts that it took that long at least. There is no maximum in a test. */
 async function takes(milliseconds: number, body: () => unknown): Promise<void> {
@@ -23,28 +24,17 @@ async function takes(milliseconds: number, body: () => unknown): Promise<void> {
   assert(elapsed >= milliseconds - 1, `${elapsed} ms, ${milliseconds} were given`);
 }
 
-function open(options = {}): { server: Server; client: Client; [Symbol.dispose](): void } {
-  const target = newTarget();
-  const server = Server.create(target, options);
-  const client = Client.open(target);
-  const dispose = () => {
-    client.close();
-    server.close();
-  };
-  return { server, client, [Symbol.dispose]: dispose };
-}
-
 test("receive gives up with null, and not before", async () => {
-  using channel = open();
-  const { server } = channel;
+  using pair = openPair();
+  const { server } = pair;
   await takes(30, () => assertEquals(server.receiveSync({ timeout: 30 }), null));
   await takes(30, async () => assertEquals(await server.receive({ timeout: 30 }), null));
   await takes(0.5, () => assertEquals(server.receiveSync({ timeout: 0.5 }), null));
 });
 
 test("a receive that timed out has taken nothing", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const first = server.receive({ timeout: 10 });
   const second = server.receive();
   assertEquals(await first, null);
@@ -53,8 +43,8 @@ test("a receive that timed out has taken nothing", async () => {
 });
 
 test("a time-out of 0 tries once", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   assertEquals(server.receiveSync({ timeout: 0 }), null);
   assertEquals(await server.receive({ timeout: 0 }), null);
   const call = present(client.trySend("x"));
@@ -73,8 +63,8 @@ test("a time-out of 0 tries once", async () => {
 });
 
 test("a request that nobody takes: TIMEOUT, and it is never handed out", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   await takes(30, () => {
     assertThrowsCode(() => client.requestSync("sync", { timeout: 30 }), "TIMEOUT");
   });
@@ -86,8 +76,8 @@ test("a request that nobody takes: TIMEOUT, and it is never handed out", async (
 });
 
 test("a request that a server holds when the time is over", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const answer = client.request("x", { timeout: 60 });
   const request = present(await server.receive());
   assert(request.timeRemaining > 0 && request.timeRemaining <= 60, `${request.timeRemaining}`);
@@ -102,8 +92,8 @@ test("a request that a server holds when the time is over", async () => {
 });
 
 test("a sent call whose time is over ends in every way of asking", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const ways: [string, (call: ReturnType<Client["sendSync"]>) => unknown][] = [
     ["get", (call) => call.get()],
     ["ready", (call) => call.ready()],
@@ -121,8 +111,8 @@ test("a sent call whose time is over ends in every way of asking", async () => {
 });
 
 test("tryGet tells that the time of the call is over", async () => {
-  using channel = open();
-  const { client } = channel;
+  using pair = openPair();
+  const { client } = pair;
   const call = present(client.trySend("x", { timeout: 5 }));
   let code = "";
   await eventually(() => {
@@ -137,8 +127,8 @@ test("tryGet tells that the time of the call is over", async () => {
 });
 
 test("a request whose time is over is not handed out, though its client does not look", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using _late = present(client.trySend("late", { timeout: 5 }));
   using _next = present(client.trySend("next"));
   await sleep(20);
@@ -147,8 +137,8 @@ test("a request whose time is over is not handed out, though its client does not
 });
 
 test("the time-out of a wait leaves the call open", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const call = present(client.trySend("x"));
   await takes(20, () => assertThrowsCode(() => call.getSync({ timeout: 20 }), "TIMEOUT"));
   await takes(20, () => assertThrowsCode(() => call.readySync({ timeout: 20 }), "TIMEOUT"));
@@ -162,8 +152,8 @@ test("the time-out of a wait leaves the call open", async () => {
 });
 
 test("no slot in time: BUSY, and not before", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   using _call = present(client.trySend("in the way"));
   for (const form of ["sendSync", "requestSync"] as const) {
     await takes(30, () => assertThrowsCode(() => client[form]("x", { timeout: 30 }), "BUSY"));
@@ -177,8 +167,8 @@ test("no slot in time: BUSY, and not before", async () => {
 });
 
 test("one deadline for the slot and for the call", async () => {
-  using channel = open({ slots: 1 });
-  const { server, client } = channel;
+  using pair = openPair({ slots: 1 });
+  const { server, client } = pair;
   const first = present(client.trySend("first"));
   const begin = performance.now();
   const second = client.request("second", { timeout: 200 });
@@ -205,8 +195,8 @@ test("an answer in time is an answer, however long the time-out", async () => {
 });
 
 test("many deadlines at once end in their order", async () => {
-  using channel = open();
-  const { client } = channel;
+  using pair = openPair();
+  const { client } = pair;
   const order: number[] = [];
   const timeouts = [90, 30, 60, 10];
   await Promise.all(timeouts.map(async (timeout) => {
@@ -217,8 +207,8 @@ test("many deadlines at once end in their order", async () => {
 });
 
 test("time-outs that are none", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   using call = present(client.trySend("x"));
   for (const timeout of [-1, -0.001, NaN, -Infinity]) {
     const options = { timeout };
@@ -245,8 +235,8 @@ test("time-outs that are none", async () => {
 });
 
 test("a promise wait that has ended leaves no timer and no request behind", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openPair();
+  const { server, client } = pair;
   const serving = server.serve((request) => request.bytes);
   // If each left its deadline behind, the test's sanitizers or its end would show it.
   await Promise.all(Array.from({ length: 50 }, () => client.request("x", { timeout: 3_600_000 })));

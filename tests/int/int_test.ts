@@ -15,6 +15,7 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
+import { openIntPair } from "../support/open_pair.ts";
 
 /** The corners of the range, and what a double or 32 bits would get wrong. */
 const values: readonly bigint[] = [
@@ -29,27 +30,14 @@ const values: readonly bigint[] = [
   -(2n ** 63n),
 ];
 
-function open(slots = 4): { server: IntServer; client: IntClient; [Symbol.dispose](): void } {
-  const server = IntServer.anonymous({ slots });
-  const client = IntClient.fromFd(server.fd);
-  return {
-    server,
-    client,
-    [Symbol.dispose]() {
-      client.close();
-      server.close();
-    },
-  };
-}
-
 function received(request: IntServerRequest | null): IntServerRequest {
   assert(request, "no request");
   return request;
 }
 
 test("integers of the whole range, in every form", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openIntPair({ slots: 4 });
+  const { server, client } = pair;
   for (const value of values) {
     const tried = client.trySend(value)!;
     assertEquals(tried.tryGet(), null);
@@ -89,8 +77,8 @@ test("serve and requests", async () => {
 });
 
 test("what is no 64-bit integer is refused before anything is sent", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openIntPair({ slots: 4 });
+  const { server, client } = pair;
   for (const value of [2n ** 63n, -(2n ** 63n) - 1n]) {
     assertThrows(() => client.trySend(value), RangeError, "64 bits");
   }
@@ -115,8 +103,8 @@ test("a channel is for integers or for bytes", () => {
 });
 
 test("posts, batches, cancel by id, replies by id, clear", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openIntPair({ slots: 4 });
+  const { server, client } = pair;
   assertEquals(client.post(1n), true);
   using second = client.sendSync(2n);
   using third = client.sendSync(3n);
@@ -133,8 +121,8 @@ test("posts, batches, cancel by id, replies by id, clear", async () => {
 });
 
 test("iteration ends when the server is closed", async () => {
-  using channel = open();
-  const { server, client } = channel;
+  using pair = openIntPair({ slots: 4 });
+  const { server, client } = pair;
   const seen: bigint[] = [];
   const answers = Promise.all([1n, 2n].map((value) => client.request(value)));
   for await (const request of server) {

@@ -1,6 +1,6 @@
 /** What random operations, and thinking about what they leave out, have brought to light. */
 import { assertEquals, assertThrows } from "@std/assert";
-import { Client, type Draft, Server } from "../../mod.ts";
+import type { Draft } from "../../mod.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -10,10 +10,11 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 
 test("a look at a call that has ended leaves its slot's next call alone", async () => {
-  using server = Server.anonymous({ slots: 1 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
   for (const look of ["get", "ready"] as const) {
     const old = client.sendSync("old");
     old.cancel();
@@ -25,8 +26,8 @@ test("a look at a call that has ended leaves its slot's next call alone", async 
 });
 
 test("a blocking send that finds no slot leaves the promises of its handle awake", async () => {
-  using server = Server.anonymous({ slots: 1 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
   const answer = client.request("x");
   const request = present(server.tryReceive());
   // The event loop sleeps until its bell rings.
@@ -37,8 +38,8 @@ test("a blocking send that finds no slot leaves the promises of its handle awake
 });
 
 test("a draft that is not sent for its options' sake holds no slot", async () => {
-  using server = Server.anonymous({ slots: 1 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 1 });
+  const { client } = pair;
   const attempts: ((draft: Draft) => unknown)[] = [
     (draft) => assertThrows(() => draft.send({ timeout: -1 }), RangeError),
     (draft) => assertThrows(() => draft.send({ maxDeliveries: 99 }), RangeError),
@@ -58,8 +59,8 @@ test("a draft that is not sent for its options' sake holds no slot", async () =>
 });
 
 test("a time-out of 0 finds what is there, however often it is asked", async () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   for (let count = 0; count < 200; count++) client.post("x");
   for (let count = 0; count < 100; count++) {
     present(await server.receive({ timeout: 0 })).reply();
@@ -68,8 +69,8 @@ test("a time-out of 0 finds what is there, however often it is asked", async () 
 });
 
 test("options that send something themselves change nothing about what is sent", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   const options = {
     get timeout() {
       present(client.trySend("inner"));
@@ -87,8 +88,8 @@ test("options that send something themselves change nothing about what is sent",
 });
 
 test("a promise whose call was ended by others is told, though its slot is used again at once", async () => {
-  using server = Server.anonymous({ slots: 1 });
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
   const again: (() => unknown)[] = [
     () => present(client.trySend("again")).cancel(),
     () => client.sendSync("again").cancel(),

@@ -9,6 +9,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 import { exchange, headOffset, requestLengthOffset, write32 } from "../support/scribble.ts";
 
 /** Queues requests, and makes the length of the second nonsense. */
@@ -41,9 +42,8 @@ test("a request of impossible length fails alone: serve", async () => {
 
 test("a request of impossible length fails alone: receive, iteration, many", async () => {
   for (const form of ["receive", "iterate", "many", "try", "sync", "manySync"] as const) {
-    const target = newTarget();
-    using server = Server.create(target, { slots: 8 });
-    using client = Client.open(target);
+    using pair = openPair({ slots: 8 });
+    const { server, client, target } = pair;
     const calls = queue(target, client);
     let served = 0;
     const answer = (request: { text(): string; reply(payload: string): boolean } | null) => {
@@ -69,9 +69,8 @@ test("a request of impossible length fails alone: receive, iteration, many", asy
 });
 
 test("a request of impossible length fails alone: serveSync", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 8 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 8 });
+  const { server, client, target } = pair;
   const calls = queue(target, client);
   assertEquals(server.serveSync((request) => upper(request.text()), { idleTimeout: 20 }), 2);
   await check(calls);
@@ -127,9 +126,8 @@ test("a ring that is damaged for a moment ends no serving", async () => {
 });
 
 test("a ring that stays damaged is an error of serving, and not of the next process", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 8 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 8 });
+  const { server, client, target } = pair;
   const serving = doomed(server.serve(() => "?"));
   exchange(target, headOffset, 0x1234_5678_9abc_def0n);
   const call = doomed(client.request("?"));

@@ -19,6 +19,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openAnonymousPair, openPair } from "../support/open_pair.ts";
 
 /** How the channel goes. */
 const ends: Readonly<Record<string, (target: string) => void>> = {
@@ -37,9 +38,8 @@ function stir(handle: Client | Server): void {
 
 for (const [end, remove] of Object.entries(ends)) {
   test(`a channel ${end}: pending and later receives end with NOT_FOUND`, async () => {
-    const target = newTarget();
-    using server = Server.create(target);
-    using client = Client.open(target);
+    using pair = openPair();
+    const { server, client, target } = pair;
     const one = doomed(server.receive());
     const many = doomed(server.receiveMany(4));
     await eventually(() => client.stats().waitingServers === 1, "it sleeps");
@@ -77,9 +77,8 @@ for (const [end, remove] of Object.entries(ends)) {
   });
 
   test(`a channel ${end}: calls in flight end CANCELLED, later ones NOT_FOUND`, async () => {
-    const target = newTarget();
-    using server = Server.create(target, { slots: 2 });
-    using client = Client.open(target);
+    using pair = openPair({ slots: 2 });
+    const { server, client, target } = pair;
     const held = doomed(client.request("held"));
     const request = present(await server.receive());
     const queued = doomed(client.request("queued"));
@@ -198,9 +197,8 @@ test("a server of integers is told as well", async () => {
 });
 
 test("what is not removed: another name, a new name, no name at all", async () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client, target } = pair;
   const moved = `${target}.moved`;
   renameSync(target, moved);
   linkSync(moved, `${target}.second`);
@@ -210,8 +208,8 @@ test("what is not removed: another name, a new name, no name at all", async () =
   assertEquals(text(await answer), "y");
   assertEquals(existsSync(target), false);
 
-  using nameless = Server.anonymous();
-  using asking = Client.fromFd(nameless.fd);
+  using anonymous = openAnonymousPair();
+  const { server: nameless, client: asking } = anonymous;
   const second = asking.request("x");
   present(await nameless.receive()).reply("y");
   assertEquals(text(await second), "y");

@@ -16,6 +16,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 test("unlink removes the file and says whether there was one", () => {
   const target = newTarget();
@@ -37,9 +38,8 @@ test("unlink of the handle's own channel", () => {
 });
 
 test("a draft of a channel that is unlinked cannot be sent", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 4 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 4 });
+  const { server, client } = pair;
   const drafts = Array.from({ length: 4 }, () => client.allocate(5));
   server.unlink();
   const [request, requestSync, send, post] = drafts.map(present);
@@ -74,9 +74,8 @@ test("unlink removes what an interrupted create left", () => {
 });
 
 test("calls in flight end CANCELLED, further ones NOT_FOUND", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 4 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 4 });
+  const { server, client, target } = pair;
   const [held, queued] = [doomed(client.request("held")), doomed(client.request("queued"))];
   const sent = present(client.trySend("sent"));
   const request = present(await server.receive());
@@ -98,9 +97,8 @@ test("calls in flight end CANCELLED, further ones NOT_FOUND", async () => {
 });
 
 test("a channel that is made anew is another one", async () => {
-  const target = newTarget();
-  using old = Server.create(target, { slots: 3 });
-  using stale = Client.open(target);
+  using pair = openPair({ slots: 3 });
+  const { server: old, client: stale, target } = pair;
   Server.unlink(target);
   using server = Server.create(target, { slots: 7 });
   using client = Client.open(target);

@@ -2,23 +2,15 @@
 import { assert, assertEquals } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
 import process from "node:process";
-import {
-  callContext,
-  Client,
-  connect,
-  type Remote,
-  serve,
-  Server,
-  withOptions,
-} from "../../mod.ts";
+import { callContext, connect, type Remote, serve, withOptions } from "../../mod.ts";
 import { eventually, newTarget, sleep, test, text } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 const user = new AsyncLocalStorage<string>();
 
 test("what a handler enters is not seen by the next one: raw server", async () => {
-  const target = newTarget();
-  using server = Server.create(target);
-  using client = Client.open(target);
+  using pair = openPair();
+  const { server, client } = pair;
   // Each handler starts from the context of `serve`.
   const serving = user.run("base", () =>
     server.serve((request) => {

@@ -15,6 +15,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 async function start(runtime: Runtime, target: string, what: string): Promise<Child> {
   const child = await spawn(runtime, "exit.ts", [target, what]);
@@ -73,9 +74,8 @@ for (const name of runtimes) {
   });
 
   test(`${name}: a promise for a slot keeps the process alive`, async () => {
-    const target = newTarget();
-    using server = Server.create(target, { slots: 1 });
-    using client = Client.open(target);
+    using pair = openPair({ slots: 1 });
+    const { server, client, target } = pair;
     const call = present(client.trySend("in the way"));
     const child = await start(name, target, "request");
     await settled(child);

@@ -16,6 +16,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 
 /** Starts a process whose main thread has no handle, and a Worker in it. */
 async function startHost(runtime: Runtime, target: string, role: string): Promise<Child> {
@@ -84,9 +85,8 @@ for (const name of runtimes) {
   }
 
   test(`${name}: the request of a terminated Worker goes to another server`, async () => {
-    const target = newTarget();
-    using server = Server.create(target, { maxDeliveries: 2 });
-    using client = Client.open(target);
+    using pair = openPair({ maxDeliveries: 2 });
+    const { server, client, target } = pair;
     const host = await startHost(name, target, "hold");
     const answer = client.request("x");
     await host.expect("holding 1");
