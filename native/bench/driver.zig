@@ -143,7 +143,7 @@ pub fn end_with_parent(signal: std.os.linux.SIG) void {
 }
 
 test "buckets are those of the other side" {
-    // The same values are in tests/bench_test.ts.
+    // The same values are in tests/package/bench_test.ts.
     const known = [_][2]u64{
         .{ 0, 0 },     .{ 63, 63 },     .{ 64, 64 },         .{ 127, 127 },            .{ 128, 128 },
         .{ 130, 129 }, .{ 1_000, 317 }, .{ 1_000_000, 954 }, .{ (1 << 32) - 1, 1727 }, .{ 1_000_000_000_000, 1727 },

@@ -14,7 +14,7 @@ import { endReading, Kind, readMessage, wireVersion } from "../../src/rpc/messag
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
 import { Random } from "./hostile/random.ts";
 import { size, tried } from "./size.ts";
-import { assertRejectsCode, newTarget, runtime, test } from "../harness.ts";
+import { assertRejectsCode, newTarget, runtime, test } from "../support/harness.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 

@@ -19,7 +19,7 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { pairs, startWatchdog } from "../processes.ts";
+import { pairs, startWatchdog } from "../support/processes.ts";
 import { checkActor } from "./crash/actor.ts";
 import { calling } from "./crash/operations/calling.ts";
 import { opening } from "./crash/operations/opening.ts";

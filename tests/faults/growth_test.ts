@@ -11,7 +11,7 @@ import {
   readMessage,
   sealMessage,
 } from "../../src/rpc/message.ts";
-import { test } from "../harness.ts";
+import { test } from "../support/harness.ts";
 import { tried } from "./size.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;

@@ -15,7 +15,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { Client, connect, Server } from "../../mod.ts";
-import { privateChannelsOf } from "../fixtures/bells.ts";
+import { privateChannelsOf } from "../support/bells.ts";
 import type { Api } from "./hosts/api.ts";
 import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 

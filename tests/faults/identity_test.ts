@@ -25,7 +25,7 @@ import {
   spawn,
   test,
   text,
-} from "../harness.ts";
+} from "../support/harness.ts";
 import { hasNamespaces, killInside, PidNamespace, programOf } from "./pid_namespace.ts";
 import { size, tried } from "./size.ts";
 

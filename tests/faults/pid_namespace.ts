@@ -7,7 +7,7 @@ import { assert } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import { type Child, startProgram } from "../harness.ts";
+import { type Child, startProgram } from "../support/harness.ts";
 
 /** Root may; others may where the kernel lets them have a namespace of users. */
 const privileges: readonly (readonly string[])[] = [[], ["--user", "--map-root-user"]];

@@ -1,7 +1,8 @@
 /** Another process changes bytes while this one's runtime reads them: no crash. */
 import { assertEquals } from "@std/assert";
-import { Client, Server } from "../../mod.ts";
-import { newTarget, runtimes, spawn, test } from "../harness.ts";
+import { Server } from "../../mod.ts";
+import { newTarget, runtimes, spawn, test } from "../support/harness.ts";
+import { openAnonymousPair } from "../support/open_pair.ts";
 import { size, tried } from "./size.ts";
 
 const times = size(20_000, 400_000);
@@ -52,8 +53,8 @@ for (const runtime of runtimes) {
 }
 
 test("a copy of a request is private and stays", () => {
-  using server = Server.anonymous();
-  using client = Client.fromFd(server.fd);
+  using pair = openAnonymousPair();
+  const { server, client } = pair;
   using draft = client.allocate(3);
   const { bytes } = draft;
   bytes.set([1, 2, 3]);

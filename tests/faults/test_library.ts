@@ -10,7 +10,7 @@ import { existsSync } from "node:fs";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { backend } from "../../src/runtime/current.ts";
-import { type Child, eventually, processState, type Runtime, spawn } from "../harness.ts";
+import { type Child, eventually, processState, type Runtime, spawn } from "../support/harness.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 

@@ -24,7 +24,8 @@ import {
   startServer,
   test,
   text,
-} from "../harness.ts";
+} from "../support/harness.ts";
+import { openPair } from "../support/open_pair.ts";
 import { size, tried } from "./size.ts";
 import { does, standsStill, startStopping, stopsAt } from "./test_library.ts";
 
@@ -212,9 +213,8 @@ for (const { server, client, title } of pairs) {
 
   for (const command of ["request", "requestSync"]) {
     test(`${title}: a ${command} that was rung for a free slot is stopped`, async () => {
-      const target = newTarget();
-      using own = Server.create(target, { slots: 1 });
-      using filling = Client.open(target);
+      using pair = openPair({ slots: 1 });
+      const { server: own, client: filling, target } = pair;
       const names = ["first", "second", "third"];
       const waiting: Child[] = [];
       for (const name of names) {
@@ -290,9 +290,8 @@ function fillRing(path: string): void {
 }
 
 test("a promise waits beside a free slot for room in the ring, for which nobody rings", async () => {
-  const target = newTarget();
-  using server = Server.create(target, { slots: 2 });
-  using client = Client.open(target);
+  using pair = openPair({ slots: 2 });
+  const { server, client, target } = pair;
   const first = client.request("first");
   fillRing(target);
   const second = client.request("second");

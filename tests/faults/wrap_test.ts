@@ -19,7 +19,7 @@ import {
   startServer,
   test,
   text,
-} from "../harness.ts";
+} from "../support/harness.ts";
 import { size, tried } from "./size.ts";
 import { type Age, makeOld } from "./test_library.ts";
 

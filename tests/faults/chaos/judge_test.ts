@@ -1,6 +1,6 @@
 /** The rules by which a run is judged: each of them finds what it is for. */
 import { assertEquals } from "@std/assert";
-import { test } from "../../harness.ts";
+import { test } from "../../support/harness.ts";
 import type { CallRecord, HandedRecord } from "./books.ts";
 import { Content } from "./content.ts";
 import { type Clear, Judge } from "./judge.ts";

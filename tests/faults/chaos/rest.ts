@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { type Call, type Client, Server } from "../../../mod.ts";
-import { bellsOf } from "../../fixtures/bells.ts";
+import { bellsOf } from "../../support/bells.ts";
 
 /** What is wrong with a channel that only `watcher` has open; and removes the channel. */
 export function inspectRest(watcher: Client, target: string): string[] {

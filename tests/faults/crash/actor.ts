@@ -7,7 +7,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Child } from "../../processes.ts";
+import { Child } from "../../support/processes.ts";
 
 const path = fileURLToPath(new URL("../../../zig-out/bin/tandem-crash", import.meta.url));
 

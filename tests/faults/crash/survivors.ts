@@ -7,7 +7,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { ChannelOptions, SendOptions } from "../../../mod.ts";
-import { Child, eventually, type Runtime, runtimePath } from "../../processes.ts";
+import { Child, eventually, type Runtime, runtimePath } from "../../support/processes.ts";
 import type { ClientCommand, Outcome } from "./client.ts";
 import type { Handled, ServerCommand } from "./server.ts";
 

@@ -1,0 +1,504 @@
+/** Arguments that are none, payloads that are too large, and handles that are used up. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { readdirSync } from "node:fs";
+import {
+  type ChannelOptions,
+  Client,
+  type Draft,
+  IntClient,
+  IntServer,
+  type Payload,
+  Server,
+  type ServerRequest,
+} from "../../mod.ts";
+import { assertRefused, assertRefusedLater } from "../support/bad_input_assert.ts";
+import { doomed, folder, newTarget, present, test, text } from "../support/harness.ts";
+import { openAnonymousPair, openPair } from "../support/open_pair.ts";
+
+/** What is no whole number from 1 up, whatever the upper limit. */
+const notWhole = [0, -1, 1.5, 2 ** 53, NaN, Infinity, -Infinity];
+
+const notNumbers = ["8", 8n, null, {}, [8], true, Symbol("8")] as unknown as number[];
+
+/** A server and a client of a channel of their own. */
+test("sizes and numbers of slots that cannot be", () => {
+  const target = newTarget();
+  const limits: Record<string, [min: number, max: number]> = {
+    slots: [1, 65_536],
+    maxRequestBytes: [0, 2 ** 30],
+    maxResponseBytes: [0, 2 ** 30],
+    maxDeliveries: [1, 31],
+    mode: [0, 0o777],
+  };
+  for (const [name, [min, max]] of Object.entries(limits)) {
+    const wrong = notWhole.filter((value) => value !== min);
+    for (const value of [...wrong, min - 1, max + 1]) {
+      const options = { [name]: value };
+      const parts = [`${value}`, name, `${min} to ${max}`];
+      assertRefused(() => Server.open(target, options), RangeError, ...parts);
+      assertRefused(() => Server.create(target, options), RangeError, ...parts);
+      assertRefused(() => Server.anonymous(options), RangeError, ...parts);
+      assertRefused(() => Client.open(target, { create: options }), RangeError, ...parts);
+    }
+    for (const value of notNumbers) {
+      assertRefused(() => Server.open(target, { [name]: value }), TypeError, name, "give a number");
+    }
+  }
+  assertRefused(() => IntServer.open(target, { slots: 0 }), RangeError, "slots", "1 to 65536");
+  assertRefused(() => IntServer.open(target, { slots: 65_537 }), RangeError, "65537", "slots");
+  assertEquals(readdirSync(folder()), [], "nothing was made");
+});
+
+test("the most and the fewest slots work", async () => {
+  for (const slots of [1, 65_536]) {
+    using pair = openAnonymousPair({ slots, maxRequestBytes: 200, maxResponseBytes: 200 });
+    const { server, client } = pair;
+    const answer = client.request("x".repeat(200));
+    const request = present(await server.receive());
+    request.reply(request.bytes);
+    assertEquals((await answer).byteLength, 200);
+  }
+});
+
+test("sizes that are too large together", () => {
+  const target = newTarget();
+  const options = { slots: 65_536, maxRequestBytes: 2 ** 30, maxResponseBytes: 2 ** 30 };
+  assertRefused(() => Server.open(target, options), "TOO_LARGE", target, "together", "fewer slots");
+  assertRefused(() => Server.anonymous(options), "TOO_LARGE", "together", "fewer slots");
+  assertEquals(readdirSync(folder()), [], "nothing was made");
+});
+
+test("a request that is too large: nothing is sent", async () => {
+  using pair = openAnonymousPair({ slots: 4, maxRequestBytes: 100 });
+  const { server, client } = pair;
+  const parts = ["101 bytes", "takes 100", "maxRequestBytes"];
+  for (const payload of ["x".repeat(101), new Uint8Array(101), new ArrayBuffer(101)]) {
+    assertRefused(() => client.requestSync(payload), "TOO_LARGE", ...parts);
+    await assertRefusedLater(client.request(payload), "TOO_LARGE", ...parts);
+    await assertRefusedLater(client.send(payload), "TOO_LARGE", ...parts);
+    assertRefused(() => client.sendSync(payload), "TOO_LARGE", ...parts);
+    assertRefused(() => client.trySend(payload), "TOO_LARGE", ...parts);
+    assertRefused(() => client.post(payload), "TOO_LARGE", ...parts);
+  }
+  assertRefused(() => client.allocate(101), "TOO_LARGE", ...parts);
+  assertRefused(() => client.allocate(2 ** 40), "TOO_LARGE", `${2 ** 40} bytes`);
+  // It is bytes that count, not characters.
+  assertRefused(() => client.trySend("ä".repeat(51)), "TOO_LARGE", "102 bytes");
+  assertEquals([server.stats().requests, client.pending], [0, 0]);
+  using call = client.sendSync("x".repeat(100));
+  assertEquals(server.tryReceive()?.bytes.byteLength, 100);
+  call.release();
+});
+
+test("an answer that is too large: the request stays open for a shorter one", () => {
+  using pair = openAnonymousPair({ slots: 4, maxResponseBytes: 50 });
+  const { server, client } = pair;
+  using call = client.sendSync("?");
+  const request = present(server.tryReceive());
+  const parts = ["51 bytes", "takes 50", "maxResponseBytes"];
+  assertRefused(() => request.reply("x".repeat(51)), "TOO_LARGE", ...parts);
+  assertRefused(() => request.allocate(51), "TOO_LARGE", ...parts);
+  assertRefused(() => server.reply(request.id, "x".repeat(51)), "TOO_LARGE", ...parts);
+  assertEquals(request.reply("x".repeat(50)), true);
+  const into = new Uint8Array(49);
+  assertRefused(() => call.getSync({ into }), "TOO_LARGE", "50 bytes", "49 bytes", "longer");
+  assertRefused(() => call.tryGet({ into }), "TOO_LARGE", "50 bytes", "49 bytes");
+  assertEquals(call.getSync().byteLength, 50);
+});
+
+test("lengths of memory to fill that cannot be", () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  using call = client.sendSync("?");
+  const request = present(server.tryReceive());
+  for (const length of [-1, 1.5, 2 ** 53, NaN, Infinity]) {
+    const parts = [`${length}`, "byteLength", "whole number"];
+    assertRefused(() => client.allocate(length), RangeError, ...parts);
+    assertRefused(() => request.allocate(length), RangeError, ...parts);
+  }
+  for (const length of notNumbers) {
+    assertRefused(() => client.allocate(length), TypeError, "byteLength", "give a number");
+    assertRefused(() => request.allocate(length), TypeError, "byteLength", "give a number");
+  }
+  assertEquals(server.stats().inFlight, 1);
+  call.release();
+});
+
+test("counts, deliveries and time-outs that cannot be", async () => {
+  using pair = openAnonymousPair({ slots: 4, maxDeliveries: 2 });
+  const { server, client } = pair;
+  for (const max of notWhole) {
+    const parts = [`${max}`, "whole number"];
+    assertRefused(() => server.tryReceiveMany(max), RangeError, "max", ...parts);
+    assertRefused(() => server.receiveManySync(max), RangeError, "max", ...parts);
+    await assertRefusedLater(server.receiveMany(max), RangeError, "max", ...parts);
+    const serving = server.serve(() => "", { concurrency: max });
+    await assertRefusedLater(serving, RangeError, "concurrency", ...parts);
+  }
+  for (const maxDeliveries of [...notWhole, 3]) {
+    const parts = [`${maxDeliveries}`, "maxDeliveries", "1 to 2"];
+    assertRefused(() => client.trySend("", { maxDeliveries }), RangeError, ...parts);
+    assertRefused(() => client.requestSync("", { maxDeliveries }), RangeError, ...parts);
+    await assertRefusedLater(client.request("", { maxDeliveries }), RangeError, ...parts);
+  }
+  for (const timeout of [-1, -0.5, NaN, -Infinity]) {
+    const parts = [`${timeout}`, "milliseconds"];
+    assertRefused(() => client.requestSync("", { timeout }), RangeError, "timeout", ...parts);
+    assertRefused(() => client.trySend("", { timeout }), RangeError, "timeout", ...parts);
+    await assertRefusedLater(client.request("", { timeout }), RangeError, "timeout", ...parts);
+    assertRefused(() => server.receiveSync({ timeout }), RangeError, "timeout", ...parts);
+    await assertRefusedLater(server.receive({ timeout }), RangeError, "timeout", ...parts);
+    await assertRefusedLater(Client.connect("x", { timeout }), RangeError, "timeout", ...parts);
+    const idle = { idleTimeout: timeout };
+    assertRefused(() => server.serveSync(() => "", idle), RangeError, "idleTimeout", ...parts);
+  }
+  for (const timeout of notNumbers) {
+    assertRefused(() => client.requestSync("", { timeout }), TypeError, "timeout", "number");
+    await assertRefusedLater(server.receive({ timeout }), TypeError, "timeout", "number");
+  }
+  assertEquals([server.stats().requests, client.pending], [0, 0]);
+});
+
+test("what is no payload", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  for (const value of [undefined, null, 5, 5n, true, {}, ["a"], new Date(), Symbol("s"), () => 1]) {
+    const payload = value as unknown as Payload;
+    assertRefused(() => client.requestSync(payload), TypeError, "send", "give a string");
+    await assertRefusedLater(client.request(payload), TypeError, "send", "give a string");
+    assertRefused(() => client.post(payload), TypeError, "send", "give a string");
+  }
+  assertEquals(server.stats().requests, 0);
+  using call = client.sendSync("?");
+  const request = present(server.tryReceive());
+  assertRefused(() => request.reply(5 as unknown as Payload), TypeError, "5", "give a string");
+  assertEquals(request.reply("5"), true);
+  assertEquals(text(call.getSync()), "5");
+});
+
+test("payloads that were transferred away", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const bytes = new Uint8Array(5);
+  bytes.buffer.transfer();
+  // Sent as no bytes, it would be lost without a word.
+  assertRefused(() => client.sendSync(bytes), TypeError, "detached", "Uint8Array");
+  assertRefused(() => client.post(bytes), TypeError, "detached");
+  await assertRefusedLater(client.request(bytes), TypeError, "detached");
+  assertEquals(server.stats().requests, 0);
+  using call = client.sendSync("");
+  const request = server.tryReceive()!;
+  assertRefused(() => request.reply(bytes), TypeError, "detached");
+  assertEquals(request.reply("y"), true);
+  assertEquals(call.getSync().byteLength, 1);
+});
+
+test("places for answers that are none", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const wrong = ["abc", 5, null, {}, [], new ArrayBuffer(9), new DataView(new ArrayBuffer(9))];
+  for (const value of wrong) {
+    const options = { into: value as unknown as Uint8Array<ArrayBuffer>, timeout: 1000 };
+    assertRefused(() => client.requestSync("", options), TypeError, "into", "Uint8Array");
+    await assertRefusedLater(client.request("", options), TypeError, "into", "Uint8Array");
+  }
+  assertEquals(server.stats().requests, 0);
+  using call = client.sendSync("?");
+  server.tryReceive()?.reply("!");
+  for (const value of wrong) {
+    const into = value as unknown as Uint8Array<ArrayBuffer>;
+    assertRefused(() => call.tryGet({ into }), TypeError, "into", "Uint8Array");
+    assertRefused(() => call.getSync({ into }), TypeError, "into", "Uint8Array");
+    await assertRefusedLater(call.get({ into }), TypeError, "into", "Uint8Array");
+  }
+  assertEquals(text(call.getSync()), "!");
+});
+
+test("options that are no object", () => {
+  const target = newTarget();
+  for (const value of [null, 5, "slots"]) {
+    const options = value as unknown as ChannelOptions;
+    assertRefused(() => Server.open(target, options), TypeError, "options", "give an object");
+  }
+  assertEquals(readdirSync(folder()), [], "nothing was made");
+});
+
+test("integers that are none", async () => {
+  using server = IntServer.anonymous({ slots: 4 });
+  using client = IntClient.fromFd(server.fd);
+  for (const value of [2n ** 63n, -(2n ** 63n) - 1n]) {
+    assertRefused(() => client.requestSync(value), RangeError, `${value}`, "64 bits");
+    await assertRefusedLater(client.request(value), RangeError, `${value}`, "64 bits");
+  }
+  for (const value of [1.5, NaN, 2 ** 53, Infinity, "5", null, undefined, {}]) {
+    const wrong = value as unknown as number;
+    assertRefused(() => client.trySend(wrong), TypeError, "bigint", "safe integer");
+  }
+  assertEquals(server.stats().requests, 0);
+});
+
+test("what is no id", () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  for (const value of [5, "5", null, undefined]) {
+    const id = value as unknown as bigint;
+    assertRefused(() => client.cancel(id), TypeError, "id", "bigint");
+    assertRefused(() => server.reply(id), TypeError, "id", "bigint");
+    assertRefused(() => server.fail(id, "x"), TypeError, "id", "bigint");
+  }
+  for (const id of [-1n, 0n, 1n << 62n, 1n << 200n, 0xffffn]) {
+    assertEquals([client.cancel(id), server.reply(id), server.fail(id, "x")], [
+      false,
+      false,
+      false,
+    ]);
+  }
+});
+
+test("a closed handle, and what was got from it", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const call = client.sendSync("taken");
+  const request = present(server.tryReceive());
+  const draft = client.allocate(3);
+  const open = Client.fromFd(server.fd);
+  client.close();
+  server.close();
+  open.close();
+
+  const closedClient = ["client", "closed"];
+  for (
+    const use of [
+      () => client.requestSync("x"),
+      () => client.sendSync("x"),
+      () => client.trySend("x"),
+      () => client.post("x"),
+      () => client.allocate(1),
+      () => client.cancel(call.id),
+      () => client.pending,
+      () => client.servers,
+      () => client.stats(),
+      () => client.fd,
+      () => client.notifyFd,
+      () => client.notify(),
+    ]
+  ) assertRefused(use, "CLOSED", ...closedClient);
+  for (const use of [client.request("x"), client.send("x")]) {
+    await assertRefusedLater(use, "CLOSED", ...closedClient);
+  }
+
+  const closedServer = ["server", "closed"];
+  for (
+    const use of [
+      () => server.tryReceive(),
+      () => server.receiveSync(),
+      () => server.tryReceiveMany(),
+      () => server.receiveManySync(2),
+      () => server.serveSync(() => ""),
+      () => server.reply(request.id),
+      () => server.fail(request.id, "x"),
+      () => server.clear(),
+      () => server.stats(),
+      () => server.fd,
+      () => server.drainNotify(),
+    ]
+  ) assertRefused(use, "CLOSED", ...closedServer);
+  for (const use of [server.receive(), server.receiveMany(2), server.serve(() => "")]) {
+    await assertRefusedLater(use, "CLOSED", ...closedServer);
+  }
+  assertEquals(await Array.fromAsync(server), []);
+
+  for (
+    const use of [
+      () => request.bytes,
+      () => request.text(),
+      () => request.json(),
+      () => request.reply("x"),
+      () => request.fail("x"),
+      () => request.allocate(1),
+    ]
+  ) assertRefused(use, "CLOSED", "request", "closed");
+  for (
+    const use of [
+      () => call.tryGet(),
+      () => call.getSync(),
+      () => call.readySync(),
+      () => call.view(),
+      () => call.cancel(),
+    ]
+  ) assertRefused(use, "CLOSED", "call", "closed");
+  for (const use of [call.get(), call.ready()]) {
+    await assertRefusedLater(use, "CLOSED", "call", "closed");
+  }
+  for (const use of [() => draft.send(), () => draft.post(), () => draft.requestSync()]) {
+    assertRefused(use, "CLOSED", "draft", "closed");
+  }
+  await assertRefusedLater(draft.request(), "CLOSED", "draft", "closed");
+
+  // What frees things is always fine, and so is what is known without the channel.
+  for (const used of [client, server, open, call, draft]) used[Symbol.dispose]();
+  call.release();
+  draft.discard();
+  assertEquals([draft.bytes.byteLength, request.id, request.deliveries], [0, call.id, 1]);
+});
+
+test("a closed handle of integers", async () => {
+  const server = IntServer.anonymous({ slots: 4 });
+  const client = IntClient.fromFd(server.fd);
+  const call = client.sendSync(1);
+  const request = present(server.tryReceive());
+  client.close();
+  server.close();
+  assertRefused(() => client.requestSync(1), "CLOSED", "client", "closed");
+  await assertRefusedLater(client.request(1), "CLOSED", "client", "closed");
+  assertRefused(() => server.tryReceive(), "CLOSED", "server", "closed");
+  await assertRefusedLater(server.receive(), "CLOSED", "server", "closed");
+  assertRefused(() => request.reply(1), "CLOSED", "request", "closed");
+  assertRefused(() => call.getSync(), "CLOSED", "call", "closed");
+  await assertRefusedLater(call.get(), "CLOSED", "call", "closed");
+  assertEquals(request.value, 1n);
+});
+
+test("promises of a handle that is closed meanwhile", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const receiving = doomed(server.receive());
+  const serving = server.serve(() => "");
+  const asking = doomed(client.request("x"));
+  const waiting = doomed(present(client.trySend("x")).get());
+  client.close();
+  server.close();
+  await assertRefusedLater(receiving, "CLOSED", "server");
+  await assertRefusedLater(asking, "CLOSED");
+  await assertRefusedLater(waiting, "CLOSED");
+  await serving;
+});
+
+test("a used request", () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const uses: ((request: ServerRequest) => boolean)[] = [
+    (request) => request.reply("first"),
+    (request) => request.fail("first"),
+    (request) => server.reply(request.id, "first"),
+    (request) => server.fail(request.id, "first"),
+  ];
+  for (const use of uses) {
+    using call = client.sendSync("x");
+    const request = present(server.tryReceive());
+    assertEquals(use(request), true);
+    for (const again of uses) assertEquals(again(request), false);
+    assertRefused(() => request.allocate(1), "CLOSED", "answered already", ";");
+    assert(!request.cancelled);
+    // It is not the next call's.
+    call.release();
+    using next = client.sendSync("y");
+    for (const again of uses) assertEquals(again(request), false);
+    assertEquals(next.tryGet(), null);
+  }
+});
+
+test("a used call", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const taken = client.sendSync("x");
+  server.tryReceive()?.reply("y");
+  assertEquals(text(taken.getSync()), "y");
+  const cancelled = client.sendSync("x");
+  assertEquals(cancelled.cancel(), true);
+  const released = client.sendSync("x");
+  released.release();
+  for (const call of [taken, cancelled, released]) {
+    for (
+      const use of [
+        () => call.tryGet(),
+        () => call.getSync(),
+        () => call.readySync(),
+        () => call.view(),
+      ]
+    ) assertRefused(use, "CANCELLED", "cancelled or cleared", "taken already");
+    for (const use of [call.get(), call.ready()]) {
+      await assertRefusedLater(use, "CANCELLED", "taken already");
+    }
+    assertEquals(call.cancel(), false);
+    call.release();
+  }
+  assertEquals(server.stats().inFlight, 0);
+});
+
+test("a used draft", async () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const uses: ((draft: Draft) => void)[] = [
+    (draft) => draft.send().release(),
+    (draft) => draft.post(),
+    (draft) => draft.discard(),
+    (draft) => void doomed(draft.request({ timeout: 1 })),
+  ];
+  for (const use of uses) {
+    const draft = client.allocate(3);
+    use(draft);
+    const { requests } = server.stats();
+    assertRefused(() => draft.send(), "CLOSED", "sent or discarded", "another");
+    assertRefused(() => draft.post(), "CLOSED", "sent or discarded", "another");
+    assertRefused(() => draft.requestSync(), "CLOSED", "sent or discarded", "another");
+    await assertRefusedLater(draft.request(), "CLOSED", "sent or discarded", "another");
+    draft.discard();
+    assertEquals(server.stats().requests, requests, "nothing more was sent");
+  }
+});
+
+test("a draft whose options are wrong stays as it is", async () => {
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
+  using draft = client.allocate(3);
+  const into = "abc" as unknown as Uint8Array<ArrayBuffer>;
+  assertRefused(() => draft.send({ timeout: -1 }), RangeError, "timeout");
+  assertRefused(() => draft.send({ maxDeliveries: 2 }), RangeError, "maxDeliveries");
+  assertRefused(() => draft.requestSync({ timeout: NaN }), RangeError, "timeout");
+  assertRefused(() => draft.requestSync({ into }), TypeError, "into", "Uint8Array");
+  await assertRefusedLater(draft.request({ timeout: -1 }), RangeError, "timeout");
+  await assertRefusedLater(draft.request({ into }), TypeError, "into", "Uint8Array");
+  const reason = new Error("changed my mind");
+  const aborted = draft.request({ signal: AbortSignal.abort(reason) });
+  assertEquals(await assertRejects(() => aborted), reason);
+  assertEquals(server.stats().requests, 0);
+  using call = draft.send();
+  assertEquals(server.tryReceive()?.reply("x"), true);
+  assertEquals(text(call.getSync()), "x");
+});
+
+test("a channel that was unlinked", async () => {
+  using pair = openPair();
+  const { server, client } = pair;
+  using call = client.sendSync("x");
+  assertEquals(server.unlink(), true);
+  assertRefused(() => call.getSync(), "CANCELLED", "cancelled or cleared");
+  for (const use of [() => client.requestSync("x"), () => client.trySend("x")]) {
+    assertRefused(use, "NOT_FOUND", "unlinked", "open it again");
+  }
+  await assertRefusedLater(client.request("x"), "NOT_FOUND", "unlinked", "open it again");
+  using anonymous = Server.anonymous();
+  assertRefused(() => anonymous.unlink(), "NOT_FOUND", "anonymous", "last handle");
+});
+
+test("the 1,025th handle", () => {
+  const target = newTarget();
+  using server = Server.create(target);
+  const clients: Client[] = [];
+  try {
+    for (let count = 1; count < 1024; count++) clients.push(Client.open(target));
+    for (const open of [Client.open, Server.open]) {
+      assertRefused(() => open(target), "BUSY", target, "1024 handles", "close one");
+    }
+    assertRefused(() => Client.fromFd(server.fd), "BUSY", "1024 handles", "close one");
+    // The others are none the worse for it.
+    using call = clients[500]!.sendSync("x");
+    assertEquals(server.tryReceive()?.reply("y"), true);
+    assertEquals(text(call.getSync()), "y");
+    clients.pop()!.close();
+    Client.open(target).close();
+  } finally {
+    for (const client of clients) client.close();
+  }
+});

@@ -1,0 +1,517 @@
+/** What was tested of the predecessor, where no other test covers it; the table is in README.md. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Call, Client, Server } from "../../mod.ts";
+import {
+  assertRejectsCode,
+  assertThrowsCode,
+  doomed,
+  eventually,
+  folder,
+  newTarget,
+  pattern,
+  present,
+  runtime,
+  runtimePath,
+  runtimes,
+  settled,
+  spawn,
+  startClient,
+  startServer,
+  test,
+  text,
+} from "../support/harness.ts";
+import { openAnonymousPair, openPair } from "../support/open_pair.ts";
+
+test("four calls in flight are answered in any order (t/01_basic)", () => {
+  using pair = openAnonymousPair({ slots: 4 });
+  const { server, client } = pair;
+  const calls = ["a", "b", "c", "d"].map((payload) => present(client.trySend(payload)));
+  const requests = server.tryReceiveMany();
+  assertEquals(requests.map(({ id }) => id), calls.map(({ id }) => id));
+  for (const request of requests.toReversed()) request.reply(request.text().toUpperCase());
+  assertEquals(calls.map((call) => text(call.getSync())), ["A", "B", "C", "D"]);
+});
+
+test("100 calls of four clients each, every answer matches (t/02_fork, xt/lifecycle)", async () => {
+  const target = newTarget();
+  await startServer("bun", target, "serve", { slots: 8 });
+  const clients = await Promise.all(
+    (["promise", "sync", "try", "promise"] as const).map((form, index) =>
+      startClient(runtimes[index % 2]!, target, form)
+    ),
+  );
+  const answers = clients.map((client) => client.ask({ op: "burst", count: 100 }));
+  assertEquals(await Promise.all(answers), clients.map(() => ({ count: 100 })));
+});
+
+for (const name of runtimes) {
+  test(`${name}: every tenth call is cancelled under load, no answer is wrong (t/03_stress, xt/stress)`, async () => {
+    const target = newTarget();
+    const servers = [
+      await startServer(name, target, "serve", { slots: 32 }),
+      await startServer(name, target, "sync"),
+    ];
+    assert(servers.length === 2);
+    using client = Client.open(target);
+    let wrong = 0;
+    let answered = 0;
+    const work = async (worker: number) => {
+      for (let round = 0; round < 500; round++) {
+        const payload = pattern(1 + (worker * 500 + round) * 7 % 5000, worker * 1000 + round);
+        const call = await client.send(payload);
+        if (round % 10 === 0 && call.cancel()) {
+          await assertRejectsCode(call.get(), "CANCELLED");
+          continue;
+        }
+        const answer = await call.get();
+        answered += 1;
+        if (answer.length !== payload.length || answer.some((byte, at) => byte !== payload[at])) {
+          wrong += 1;
+        }
+      }
+    };
+    await Promise.all([1, 2, 3, 4].map(work));
+    assertEquals(wrong, 0);
+    assert(answered >= 4 * 450, `${answered}`);
+    await eventually(() => client.stats().inFlight === 0);
+  });
+
+  test(`${name}: of cancel and reply exactly one wins (xt/concurrent_cancel)`, async () => {
+    const target = newTarget();
+    await startServer(name, target, "serve", { slots: 4 });
+    using client = Client.open(target);
+    for (let round = 0; round < 500; round++) {
+      const call = client.sendSync("x");
+      // From at once to later than the answer.
+      const until = performance.now() + round % 25 / 100;
+      while (performance.now() < until);
+      if (call.cancel()) assertThrowsCode(() => call.getSync(), "CANCELLED");
+      else assertEquals(text(call.getSync()), "x");
+    }
+    await eventually(() => client.stats().inFlight === 0);
+  });
+
+  test(`${name}: a cancel from another process ends a wait (xt/cancel_waiting)`, async () => {
+    for (const form of ["sync", "promise", "try"] as const) {
+      using pair = openPair({ slots: 1 });
+      const { server, client: other, target } = pair;
+      const caller = await startClient(name, target, form);
+      caller.send({ op: "request", payload: "x" });
+      const request = present(await server.receive());
+      // One that tries again and again never rests.
+      if (form !== "try") await settled(caller);
+      assertEquals(other.cancel(request.id), true);
+      assertEquals((await caller.message<{ code: string }>()).code, "CANCELLED");
+      assertEquals(request.reply("late"), false);
+    }
+  });
+
+  test(`${name}: clear ends the waits of four processes (xt/concurrent_cancel, P49)`, async () => {
+    const target = newTarget();
+    using server = Server.create(target, { slots: 8 });
+    const callers = await Promise.all(
+      (["sync", "promise", "sync", "try"] as const).map((form) => startClient(name, target, form)),
+    );
+    for (const caller of callers) caller.send({ op: "request", payload: "x" });
+    await eventually(() => server.stats().queued === callers.length);
+    assertEquals(server.clear(), callers.length);
+    for (const caller of callers) {
+      assertEquals((await caller.message<{ code: string }>()).code, "CANCELLED");
+    }
+  });
+
+  test(`${name}: killed while it sends 4000 bytes, three times (xt/crash_recovery, P6, P8)`, async () => {
+    using pair = openPair({ slots: 8 });
+    const { server, client, target } = pair;
+    const serving = server.serve((request) => request.oneWay ? null : request.bytes);
+    for (let cycle = 0; cycle < 3; cycle++) {
+      const victim = await spawn(name, "predecessor.ts", [target, "flood"]);
+      await victim.expect("flooding");
+      const { requests } = client.stats();
+      await eventually(() => client.stats().requests > requests + 100);
+      await victim.killed();
+      for (let round = 0; round < 20; round++) {
+        const payload = pattern(4000, round);
+        assertEquals(await client.request(payload), payload);
+      }
+    }
+    await eventually(() => client.stats().clientDeaths === 3);
+    server.close();
+    await serving;
+    // Every single slot can be had.
+    const calls: (Call | null)[] = [];
+    await eventually(() => {
+      for (let call = client.trySend("x"); call; call = client.trySend("x")) calls.push(call);
+      return calls.length === 8;
+    });
+  });
+
+  test(`${name}: stopped while it sends, it holds up nobody (P8b)`, async () => {
+    using pair = openPair({ slots: 64 });
+    const { server, client, target } = pair;
+    // What the stopped one sent is among it.
+    const serving = server.serve((request) => request.oneWay ? null : request.bytes);
+    const flooder = await spawn(name, "predecessor.ts", [target, "flood"]);
+    await flooder.expect("flooding");
+    for (let round = 0; round < 10; round++) {
+      flooder.kill("SIGSTOP");
+      const answer = await client.request(`${round}`, { timeout: 30_000 }).catch((error) => {
+        // It may have all the slots: then that is what is said.
+        assertEquals(error.code, "BUSY");
+        return null;
+      });
+      if (answer) assertEquals(text(answer), `${round}`);
+      assertEquals(client.stats().clientDeaths, 0);
+      flooder.kill("SIGCONT");
+    }
+    server.close();
+    await serving;
+  });
+
+  test(`${name}: killed half-way through its answer (P2)`, async () => {
+    const target = newTarget();
+    using client = Client.open(target, { create: { slots: 1, maxDeliveries: 2 } });
+    const first = await spawn(name, "predecessor.ts", [target, "half-reply"]);
+    await first.expect("ready");
+    const answer = client.request("x");
+    await first.expect("half");
+    await first.killed();
+    await startServer(name, target, "sync");
+    assertEquals(text(await answer), "x", "nothing of the half answer");
+    // The one slot is free again.
+    assertEquals(client.stats().inFlight, 0);
+  });
+
+  test(`${name}: a handler for a signal runs while a promise waits (P13)`, async () => {
+    const child = await spawn(name, "predecessor.ts", [newTarget(), "handler"]);
+    await child.expect("ready");
+    await settled(child);
+    child.kill("SIGTERM");
+    await child.expect("handled");
+    await child.expect("CLOSED");
+    await child.ended();
+  });
+
+  test(`${name}: the killed do not stay in the number of those who wait (P13b)`, async () => {
+    const target = newTarget();
+    using client = Client.open(target, { create: { slots: 1 } });
+    for (const form of ["sync", "promise"] as const) {
+      const server = await startServer(name, target, form);
+      const caller = await startClient(name, target, form);
+      await eventually(() => client.stats().waitingServers === 1);
+      await server.killed();
+      caller.send({ op: "request", payload: "x" });
+      await eventually(() => client.stats().waitingClients === 1);
+      await caller.killed();
+      // Somebody needs the slot, and looks who is there.
+      (await client.send("x")).release();
+      const { waitingServers, waitingClients } = client.stats();
+      assertEquals([waitingServers, waitingClients], [0, 0]);
+    }
+  });
+
+  test(`${name}: handles that are closed while they look at their arguments (xt/destroy_during_call)`, async () => {
+    const child = await spawn(name, "predecessor.ts", [newTarget(), "close-inside"]);
+    const said: string[] = [];
+    for (let line = await child.line(); line !== "end"; line = await child.line()) said.push(line);
+    await child.ended();
+    for (let index = 0; index < said.length; index += 2) {
+      assertEquals(said[index + 1], "CLOSED", said[index]);
+    }
+    assertEquals(said.length / 2, 11);
+  });
+
+  test(`${name}: a full file system is an error and no signal (P25b)`, () => {
+    const target = newTarget();
+    const mount = join(folder(), "small");
+    mkdirSync(mount);
+    // In a namespace of its own, where anybody may mount.
+    const script = `mount -t tmpfs -o size=700k none ${mount} 2> /dev/null || exit 77; exec "$@"`;
+    const flags = name === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
+    const fixture = fileURLToPath(new URL("../fixtures/predecessor.ts", import.meta.url));
+    const channel = join(mount, basename(target));
+    const command = [runtimePath(name), ...flags, fixture, channel, "fill-disk"];
+    const { status, stdout, stderr } = spawnSync(
+      "unshare",
+      ["--map-root-user", "--mount", "sh", "-c", script, "sh", ...command],
+      { encoding: "utf8" },
+    );
+    if (status !== 0 && (status === 77 || stderr.startsWith("unshare:"))) {
+      console.log("not tested: this machine lets nobody mount");
+      return;
+    }
+    assertEquals(status, 0, stderr);
+    assertEquals(JSON.parse(stdout.trim().split("\n").at(-1)!), {
+      code: "NO_SPACE",
+      replyCode: "NO_SPACE",
+      isSome: true,
+      whole: true,
+      answer: "short",
+    });
+  });
+
+  test(`${name}: the memory of a channel is sealed and not inherited (xt/memfd_seal, xt/cloexec_exec)`, async () => {
+    using server = Server.anonymous({ slots: 2, name: "predecessor" });
+    const path = `/proc/self/fd/${server.fd}`;
+    const { size } = statSync(path);
+    for (const length of [0, size - 1, size + 1]) {
+      assertThrows(() => truncateSync(path, length));
+    }
+    assertEquals(statSync(path).size, size);
+    using named = Server.create(newTarget());
+    const child = await spawn(name, "open.ts", [newTarget(), "open"]);
+    await child.line();
+    const descriptors = `/proc/${child.pid}/fd`;
+    const links = readdirSync(descriptors).map((fd) => readlinkSync(`${descriptors}/${fd}`));
+    for (const inherited of ["memfd:predecessor", present(named.path)]) {
+      assertEquals(links.filter((link) => link.includes(inherited)), []);
+    }
+  });
+}
+
+test("several waits for a call whose slot is used again: each is told at once (P3b, P14)", async () => {
+  using pair = openAnonymousPair({ slots: 1 });
+  const { server, client } = pair;
+  const stale = client.sendSync("first");
+  present(server.tryReceive()).reply("1");
+  stale.getSync();
+  // For ever, were it to wait.
+  assertThrowsCode(() => stale.getSync(), "CANCELLED");
+  assertThrowsCode(() => stale.readySync(), "CANCELLED");
+  const answer = client.request("second");
+  await assertRejectsCode(stale.get(), "CANCELLED");
+  await assertRejectsCode(stale.ready(), "CANCELLED");
+  assertEquals(stale.cancel(), false);
+  stale.release();
+  present(server.tryReceive()).reply("2");
+  assertEquals(text(await answer), "2");
+});
+
+test("a waiter with an old call takes no wake-up from the slot's next one (P14)", async () => {
+  using pair = openPair({ slots: 1 });
+  const { server, client, target } = pair;
+  for (const form of ["sync", "promise"] as const) {
+    const [old, next] = [
+      await startClient(runtime, target, form),
+      await startClient(runtime, target, form),
+    ];
+    old.send({ op: "request", payload: "old" });
+    const first = present(await server.receive());
+    await settled(old);
+    assertEquals(client.cancel(first.id), true);
+    first.reply("too late");
+    next.send({ op: "request", payload: "next" });
+    const second = present(await server.receive());
+    await settled(next);
+    second.reply("its own");
+    assertEquals(await next.message(), { text: "its own" });
+    assertEquals((await old.message<{ code: string }>()).code, "CANCELLED");
+  }
+});
+
+test("late answers never get in the way of the slot's next call (P32, xt/concurrent_cancel)", () => {
+  using first = Server.anonymous({ slots: 1 });
+  using second = Server.fromFd(first.fd);
+  using client = Client.fromFd(first.fd);
+  const ids = new Set<bigint>();
+  for (let round = 0; round < 2000; round++) {
+    const late = present(client.trySend("late"));
+    const stale = present(first.tryReceive());
+    assertEquals(late.cancel(), true);
+    assertEquals(stale.reply("late"), false);
+    const call = present(client.trySend("x"));
+    const request = present(second.tryReceive());
+    for (const attempt of [() => stale.reply("wrong"), () => first.reply(stale.id, "wrong")]) {
+      assertEquals(attempt(), false);
+    }
+    // Neither a server that does not hold it nor one with an old id.
+    assertEquals([first.reply(request.id, "wrong"), second.reply(stale.id, "wrong")], [
+      false,
+      false,
+    ]);
+    if (round % 3 === 0) {
+      assertEquals([call.cancel(), request.reply("late")], [true, false]);
+    } else {
+      assertEquals(request.reply(`${round}`), true);
+      assertEquals(text(call.getSync()), `${round}`);
+    }
+    ids.add(late.id).add(call.id);
+  }
+  assertEquals(ids.size, 4000);
+});
+
+test("cancelled requests take no place in the queue and are never handed out (P44)", () => {
+  using pair = openAnonymousPair({ slots: 2 });
+  const { server, client } = pair;
+  for (const call of ["a", "b"].map((payload) => present(client.trySend(payload)))) call.cancel();
+  const calls = ["c", "d"].map((payload) => present(client.trySend(payload)));
+  assertEquals(server.tryReceiveMany().map((request) => request.text()), ["c", "d"]);
+  for (const call of calls) call.release();
+});
+
+test("any number of requests is cancelled behind one that waits (P44)", () => {
+  using pair = openAnonymousPair({ slots: 3 });
+  const { server, client } = pair;
+  const first = present(client.trySend("first"));
+  for (let count = 0; count < 10_000; count++) present(client.trySend("x")).cancel();
+  const second = present(client.trySend("second"));
+  for (let count = 0; count < 10_000; count++) present(client.trySend("x")).cancel();
+  const third = present(client.trySend("third"));
+  assertEquals(server.tryReceiveMany().map((request) => request.text()), [
+    "first",
+    "second",
+    "third",
+  ]);
+  for (const call of [first, second, third]) call.release();
+});
+
+test("a handle that is closed gives its slots back (P45)", () => {
+  using server = Server.anonymous({ slots: 1 });
+  for (let round = 0; round < 3; round++) {
+    const client = Client.fromFd(server.fd);
+    present(client.trySend("x"));
+    client.close();
+  }
+  using client = Client.fromFd(server.fd);
+  using _call = present(client.trySend("y"));
+  assertEquals(present(server.tryReceive()).text(), "y");
+});
+
+test("a batch of nothing is refused, and one of everything is everything (P46, P47)", async () => {
+  using pair = openAnonymousPair({ slots: 8 });
+  const { server, client } = pair;
+  for (let count = 0; count < 5; count++) client.post(`${count}`);
+  assertThrows(() => server.tryReceiveMany(0), RangeError);
+  assertThrows(() => server.receiveManySync(0), RangeError);
+  await server.receiveMany(0).then(
+    () => assert(false),
+    (error) => assert(error instanceof RangeError),
+  );
+  assertEquals(server.stats().queued, 5);
+  assertEquals(server.tryReceiveMany(2 ** 32).length, 5);
+});
+
+test("who is alive is not asked of process ids (P5)", async () => {
+  const target = newTarget();
+  using client = Client.open(target, { create: { slots: 2, maxDeliveries: 2 } });
+  const fills = await startClient(runtime, target, "promise");
+  assertEquals(await fills.ask({ op: "fill", payload: "hold" }), { count: 2 });
+  const holds = await startServer(runtime, target, "promise");
+  await holds.expect("holding 1");
+  await holds.expect("holding 1");
+
+  // As if its id had come to be nobody's, or of another namespace: it is alive all the same.
+  replaceProcessIds(target, holds.pid, 0x3fffffff);
+  using other = Server.open(target);
+  assertEquals(await other.receive({ timeout: 200 }), null);
+  // As if it were that of a process that lives for ever: it is dead all the same.
+  replaceProcessIds(target, 0x3fffffff, 1);
+  await holds.killed();
+  const requests = [present(await other.receive()), present(await other.receive())];
+  assertEquals(requests.map(({ deliveries }) => deliveries), [2, 2]);
+  for (const request of requests) request.reply();
+  replaceProcessIds(target, fills.pid, 1);
+  await fills.killed();
+  await eventually(() => client.trySend("x"));
+});
+
+/** In the participants' entries, where they stand for display. */
+function replaceProcessIds(path: string, from: number, to: number): void {
+  const [tableOffset, entryBytes, idOffset, entries] = [4096, 256, 16, 16];
+  const file = openSync(path, "r+");
+  let replaced = 0;
+  for (let index = 0; index < entries; index++) {
+    const id = new Uint32Array(1);
+    const offset = tableOffset + index * entryBytes + idOffset;
+    readSync(file, new Uint8Array(id.buffer), 0, 4, offset);
+    if (id[0] !== from) continue;
+    id[0] = to;
+    writeSync(file, new Uint8Array(id.buffer), 0, 4, offset);
+    replaced += 1;
+  }
+  closeSync(file);
+  assert(replaced > 0, `no entry has the id ${from}`);
+}
+
+test("messages of changing sizes take no more memory than the longest need (xt/arena_fragmentation)", () => {
+  using pair = openAnonymousPair({ slots: 5 });
+  const { server, client } = pair;
+  const round = (lengths: number[]) => {
+    const calls = lengths.map((length) => present(client.trySend(pattern(length, length))));
+    for (const request of server.tryReceiveMany()) request.reply(request.bytes);
+    calls.forEach((call, index) =>
+      assertEquals(call.getSync(), pattern(lengths[index]!, lengths[index]!))
+    );
+  };
+  round([5000, 5000, 5000, 5000, 5000]);
+  const { committedBytes } = client.stats();
+  for (let count = 0; count < 1000; count++) {
+    round([1, 2, 3, 4, 5].map((place) => 1 + Math.imul(count * 5 + place, 0x9e3779b1) >>> 20));
+  }
+  assertEquals(client.stats().committedBytes, committedBytes);
+});
+
+test("a restarted server gets what was queued, and nothing of what it answered (t/07_recover)", async () => {
+  const target = newTarget();
+  using client = Client.open(target, { create: {} });
+  for (const name of runtimes) {
+    const server = await startServer(name, target, "serve");
+    assertEquals(text(await client.request("answered")), "answered");
+    await server.killed();
+    const waiting = client.request("pid");
+    const { inFlight, queued } = client.stats();
+    assertEquals([inFlight, queued], [1, 1]);
+    const next = await startServer(name, target, "sync");
+    assertEquals(text(await waiting), `${next.pid}`);
+    await next.killed();
+  }
+});
+
+test("what fd is no channel is refused (xt/fd_validation)", () => {
+  const path = newTarget();
+  writeFileSync(path, new Uint8Array(100_000).fill(1));
+  for (const name of ["/dev/null", path]) {
+    const fd = openSync(name, "r+");
+    assertThrowsCode(() => Server.fromFd(fd), "CORRUPT");
+    assertThrowsCode(() => Client.fromFd(fd), "CORRUPT");
+    closeSync(fd);
+  }
+  assertThrows(() => Client.fromFd(-1), RangeError);
+});
+
+test("30 requests of three clients, three servers, and nothing is left (xt/graceful_shutdown)", async () => {
+  const target = newTarget();
+  const servers = await Promise.all(
+    (["serve", "sync", "promise"] as const).map((form, index) =>
+      startServer(runtimes[index % 2]!, target, form)
+    ),
+  );
+  using client = Client.open(target);
+  const answers = Array.from({ length: 30 }, (_, index) => client.request(`${index}`));
+  assertEquals((await Promise.all(answers)).map(text), answers.map((_, index) => `${index}`));
+  for (const _ of servers) {
+    // Asked before: it may have ended before its answer is seen here.
+    const running = servers.filter(({ isRunning }) => isRunning);
+    assertEquals(text(await client.request("stop")), "stopping");
+    await Promise.any(running.map((server) => server.ended()));
+  }
+  const { inFlight, queued, waitingServers } = client.stats();
+  assertEquals([inFlight, queued, waitingServers, client.servers], [0, 0, 0, 0]);
+  const late = doomed(client.request("nobody is there", { timeout: 50 }));
+  await assertRejectsCode(late, "TIMEOUT");
+});

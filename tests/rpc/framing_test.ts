@@ -1,0 +1,152 @@
+/** What hosts answer: data, ends and refusals are never taken for one another. */
+import { assert, assertEquals } from "@std/assert";
+import {
+  connect,
+  type ErrorCode,
+  type Payload,
+  serve,
+  ServerRequest,
+  TandemError,
+  withOptions,
+} from "../../mod.ts";
+import { type Checks, isPattern, pattern } from "../fixtures/typed_checks.ts";
+import { assertRejectsCode, newTarget, runtimes, sleep, spawn, test } from "../support/harness.ts";
+import { collect, startChecks } from "../support/rpc_helper.ts";
+
+const mebibyte = 2 ** 20;
+
+/** Lets `isRefused` say which answers of this process's hosts find no room. */
+function refuseAnswers(isRefused: (byteLength: number) => boolean, code: ErrorCode): Disposable {
+  const { prototype } = ServerRequest;
+  const { allocate, reply } = prototype;
+  const refuse = (byteLength: number) => {
+    if (isRefused(byteLength)) throw new TandemError(code, "as the test wants it");
+  };
+  prototype.allocate = function (byteLength: number) {
+    // Without the header.
+    refuse(byteLength - 8);
+    return allocate.call(this, byteLength);
+  };
+  prototype.reply = function (payload?: Payload) {
+    // Neither refusals nor what lies in place already.
+    if (payload instanceof Uint8Array && payload[1] !== 5 && payload[1] !== 13) {
+      refuse(payload.byteLength);
+    }
+    return reply.call(this, payload);
+  };
+  return { [Symbol.dispose]: () => void Object.assign(prototype, { allocate, reply }) };
+}
+
+const api = {
+  length: (bytes: Uint8Array): number => bytes.byteLength,
+  big: (byteLength: number): Uint8Array => new Uint8Array(byteLength).fill(7),
+  async *items(byteLength: number): AsyncGenerator<Uint8Array> {
+    yield new Uint8Array(byteLength);
+  },
+};
+
+for (const code of ["NO_SPACE", "CANCELLED", "TOO_LARGE", "BUSY"] as const) {
+  test(`a part that is refused keeps its code: ${code}`, async () => {
+    const target = newTarget();
+    await using service = serve(target, api, { maxRequestBytes: 4_096, maxResponseBytes: 4_096 });
+    using remote = connect<typeof api>(target);
+    const long = new Uint8Array(3 * mebibyte);
+    using refusing = refuseAnswers((byteLength) => byteLength === mebibyte, code);
+    await assertRejectsCode(remote.length(long), code, "as the test wants it");
+    await assertRejectsCode(remote.big(long.byteLength), code, "as the test wants it");
+    await assertRejectsCode(collect(remote.items(long.byteLength)), code, "as the test wants it");
+    assertEquals(await remote.length(new Uint8Array(10)), 10);
+    void [service, refusing];
+  });
+}
+
+test("a refusal is no part, however long it is", async () => {
+  const target = newTarget();
+  await using service = serve(target, api, { maxRequestBytes: 4_096, maxResponseBytes: 4_096 });
+  using remote = connect<typeof api>(target);
+  for (let rest = 1; rest < 200; rest++) {
+    using refusing = refuseAnswers((byteLength) => byteLength === rest, "NO_SPACE");
+    const length = mebibyte + rest;
+    await assertRejectsCode(remote.length(new Uint8Array(length)), "NO_SPACE");
+    await assertRejectsCode(remote.big(length), "NO_SPACE");
+    void refusing;
+  }
+  assertEquals(await remote.length(new Uint8Array(mebibyte + 121)), mebibyte + 121);
+  void service;
+});
+
+/** Numbers that are the same in each run. */
+function numbersFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = Math.imul(state ^ (state >>> 15), 0x2c1b3c6d) + 0x9e3779b9 | 0;
+    return ((state >>> 3) % below + below) % below;
+  };
+}
+
+const borders = [-1, 0, 1, 7, 8, 9, 119, 120, 121, 122, 123, 124, 125, 126, 127, 128, 4_095];
+
+const largeSlots = { maxRequestBytes: 65_536, maxResponseBytes: 65_536 };
+
+for (const runtime of runtimes) {
+  test(`${runtime} serves: calls that end at any moment run with their bytes or not at all`, async () => {
+    const target = newTarget();
+    const service = await startChecks(runtime, target, largeSlots);
+    using remote = connect<Checks>(target, { timeout: 30_000 });
+    const random = numbersFrom(20261129);
+    const outcomes: Record<string, number> = {};
+    for (let round = 0; round < 250; round++) {
+      // Half of them where the last part is as long as the refusal of a call that is over.
+      const rest = random(2) === 0 ? 121 : borders[random(borders.length)]!;
+      const length = (1 + random(4)) * mebibyte + rest;
+      const seed = random(1000);
+      const controller = new AbortController();
+      const ending = random(3);
+      const delay = random(600) / 100;
+      const options = ending === 1 ? { timeout: delay } : { signal: controller.signal };
+      const limited = withOptions(remote, options);
+      const isSent = random(2) === 0;
+      const call = isSent
+        ? limited.check(pattern(length, seed), length, seed)
+        : limited.make(length, seed);
+      if (ending === 0) void sleep(delay).then(() => controller.abort(new Error("enough")));
+      let outcome = "ok";
+      try {
+        const result = await call;
+        if (isSent) assertEquals(result, length);
+        else assert(isPattern(result as Uint8Array, length, seed), "the result as it was sent");
+      } catch (error) {
+        const { code, message } = error as Error & { code?: string };
+        outcome = code ?? message;
+      }
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+    }
+    // Nothing else, such as bytes that make no sense.
+    for (const outcome of Object.keys(outcomes)) {
+      assert(["ok", "enough", "TIMEOUT", "BUSY"].includes(outcome), JSON.stringify(outcomes));
+    }
+    assert(outcomes["ok"]! > 0, JSON.stringify(outcomes));
+    assertEquals(await remote.wrong(), 0);
+    service.send("stop");
+    await service.expect("stopped");
+  });
+
+  for (const client of runtimes) {
+    test(`${runtime} serves ${client}: a client that is killed while it sends`, async () => {
+      const target = newTarget();
+      const service = await startChecks(runtime, target, largeSlots);
+      using remote = connect<Checks>(target, { timeout: 30_000 });
+      const random = numbersFrom(7);
+      for (let round = 0; round < 5; round++) {
+        const child = await spawn(client, "typed_checks.ts", ["client", target]);
+        await child.expect("sending");
+        await sleep(random(30));
+        await child.killed();
+      }
+      assertEquals(await remote.wrong(), 0);
+      assert(await remote.runs() >= 5);
+      service.send("stop");
+      await service.expect("stopped");
+    });
+  }
+}

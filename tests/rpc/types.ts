@@ -1,0 +1,127 @@
+/**
+ * What interfaces look like from far away. Nothing here is run: `deno check` and `tsc` are the test,
+ * and a type that is too wide or too narrow fails them both.
+ */
+import { connect, type Remote, serve, validated, withOptions } from "../../mod.ts";
+
+/** True when both types are the same, and not only alike. */
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
+  : false;
+
+function expectType<_T extends true>(): void {}
+
+export class Machine {
+  protected hidden = 1;
+  readonly label = "no method";
+  #secret(): number {
+    return this.hidden;
+  }
+  run(): number {
+    return this.#secret();
+  }
+  protected repair(): void {}
+}
+
+interface Api {
+  sync(a: number, b?: string): Date;
+  promised(): Promise<Map<string, number>>;
+  nothing(): void;
+  // deno-lint-ignore no-explicit-any -- it is what the test is about
+  whatever(): any;
+  unknown(): unknown;
+  never(): never;
+  union(): string | Promise<number>;
+  optional?(a: string): boolean;
+  generator(): Generator<number, string, boolean>;
+  asyncGenerator(): AsyncGenerator<number, string, boolean>;
+  iterable(): AsyncIterable<Date>;
+  stream(): ReadableStream<Uint8Array>;
+  promisedStream(): Promise<ReadableStream<string>>;
+  promisedGenerator(): Promise<AsyncGenerator<number, void, unknown>>;
+  overloaded(a: string): string;
+  overloaded(a: number): number;
+  rest(first: string, ...rest: number[]): number;
+  bytes(a: Uint8Array): Uint8Array<ArrayBuffer>;
+  readonly constant: number;
+  toString(): string;
+  then(): void;
+}
+
+declare const api: Remote<Api>;
+
+expectType<Same<typeof api.sync, (a: number, b?: string) => Promise<Date>>>();
+expectType<Same<typeof api.promised, () => Promise<Map<string, number>>>>();
+expectType<Same<typeof api.nothing, () => Promise<void>>>();
+// deno-lint-ignore no-explicit-any -- as above
+expectType<Same<typeof api.whatever, () => Promise<any>>>();
+expectType<Same<typeof api.unknown, () => Promise<unknown>>>();
+expectType<Same<typeof api.never, () => Promise<never>>>();
+expectType<Same<typeof api.union, () => Promise<string | number>>>();
+expectType<Same<typeof api.generator, () => AsyncGenerator<number, string, boolean>>>();
+expectType<Same<typeof api.asyncGenerator, () => AsyncGenerator<number, string, boolean>>>();
+expectType<Same<typeof api.iterable, () => AsyncIterableIterator<Date>>>();
+expectType<Same<typeof api.stream, () => AsyncIterableIterator<Uint8Array>>>();
+expectType<Same<typeof api.promisedStream, () => Promise<AsyncIterableIterator<string>>>>();
+expectType<
+  Same<typeof api.promisedGenerator, () => Promise<AsyncGenerator<number, void, unknown>>>
+>();
+expectType<Same<typeof api.overloaded, (a: number) => Promise<number>>>();
+expectType<Same<typeof api.rest, (first: string, ...rest: number[]) => Promise<number>>>();
+expectType<Same<typeof api.bytes, (a: Uint8Array) => Promise<Uint8Array<ArrayBuffer>>>>();
+
+/** The names that a remote has. */
+type Names<R> = Exclude<keyof R, symbol>;
+
+expectType<Same<Names<Remote<Machine>>, "run">>();
+expectType<
+  Same<
+    Names<Remote<Api>>,
+    | "sync"
+    | "promised"
+    | "nothing"
+    | "whatever"
+    | "unknown"
+    | "never"
+    | "union"
+    | "optional"
+    | "generator"
+    | "asyncGenerator"
+    | "iterable"
+    | "stream"
+    | "promisedStream"
+    | "promisedGenerator"
+    | "overloaded"
+    | "rest"
+    | "bytes"
+  >
+>();
+
+declare const bare: Remote<(a: string) => Promise<number>>;
+expectType<Same<ReturnType<typeof bare>, Promise<number>>>();
+
+// deno-lint-ignore no-explicit-any -- as above
+declare const loose: Remote<{ call: any }>;
+loose[Symbol.dispose]();
+
+/** Never called. */
+export async function uses(): Promise<void> {
+  const object = { add: (a: number, b: number) => a + b };
+  await using service = serve("types", object, { concurrency: 1, slots: 4 });
+  using remote = connect<typeof object>("types", { timeout: 1 });
+  const sum: number = await remote.add(1, 2);
+  const other: typeof remote = withOptions(remote, { timeout: 5 });
+  // @ts-expect-error: a number is wanted
+  await remote.add("1", 2);
+  // @ts-expect-error: there is no such method
+  await remote.subtract(1, 2);
+  // @ts-expect-error: no such option
+  withOptions(remote, { timeOut: 5 });
+  // @ts-expect-error: not every object is a remote
+  withOptions({}, {});
+  // @ts-expect-error: a schema is wanted
+  validated({}, () => {});
+  for await (const item of api.stream()) expectType<Same<typeof item, Uint8Array>>();
+  const { value } = await api.asyncGenerator().next(true);
+  expectType<Same<typeof value, string | number>>();
+  void [service, sum, other];
+}

@@ -1,0 +1,138 @@
+/** Programs whose code is replaced while they run: what the code before has opened goes. */
+import { assertEquals } from "@std/assert";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Client, connect } from "../../mod.ts";
+import {
+  type Child,
+  eventually,
+  folder,
+  newTarget,
+  type Runtime,
+  runtimePath,
+  startProgram,
+  test,
+} from "../support/harness.ts";
+import { rejection } from "../support/rpc_helper.ts";
+
+interface Api {
+  version(): number;
+  hang(): Promise<void>;
+}
+
+const library = new URL("../../mod.ts", import.meta.url).href;
+
+/** A program that serves, each time that it is saved. */
+const typed = (version: number, target: string): string =>
+  `import { connect, serve } from ${JSON.stringify(library)};
+const target = ${JSON.stringify(target)};
+serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { slots: 8 });
+// On purpose, and with other options.
+serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { concurrency: 2 });
+const remote = connect(target, { timeout: 30_000 });
+console.log("own", await remote.version());
+`;
+
+const raw = (version: number, target: string): string =>
+  `import { Client, Server } from ${JSON.stringify(library)};
+const target = ${JSON.stringify(target)};
+const server = Server.open(target);
+void (async () => {
+  for await (const request of server) request.reply("${version}");
+})();
+const other = Server.open(target);
+void other.serve((request) => "${version}");
+const client = Client.open(target);
+console.log("own", new TextDecoder().decode(await client.request("x")));
+`;
+
+/** Ways to run a program so that it is replaced when it is saved. */
+const modes: readonly (readonly [Runtime, string])[] = [
+  ["deno", "--watch-hmr"],
+  ["deno", "--watch"],
+  ["bun", "--hot"],
+  ["bun", "--watch"],
+];
+const saves = 15;
+
+/** A program that is saved, and said to be another version. */
+class Program {
+  readonly #path: string = join(folder(), `program-${Math.random().toString(36).slice(2)}.ts`);
+  readonly #text: (version: number, target: string) => string;
+  readonly #target: string;
+  readonly child: Child;
+
+  constructor(runtime: Runtime, flag: string, text: typeof typed, target: string) {
+    this.#text = text;
+    this.#target = target;
+    this.write(0);
+    const flags = runtime === "deno" ? ["run", "-A", "--quiet", flag] : [flag];
+    const command = [runtimePath(runtime), ...flags, "--no-clear-screen", this.#path];
+    this.child = startProgram(`${runtime} ${flag}`, command, { NO_COLOR: "1" });
+  }
+
+  /** Resolves when that version runs. */
+  async save(version: number): Promise<void> {
+    if (version > 0) this.write(version);
+    // Again: Deno may miss a save that comes right after the start.
+    const again = setInterval(() => this.write(version), 1_500);
+    try {
+      // A save may be seen as two.
+      while (await this.child.line() !== `own ${version}`);
+    } finally {
+      clearInterval(again);
+    }
+  }
+
+  /** In place: not every runtime watches a file that was renamed over the one it knows. */
+  write(version: number): void {
+    writeFileSync(this.#path, this.#text(version, this.#target));
+  }
+}
+
+for (const [name, flag] of modes) {
+  test(`${name} ${flag}: after ${saves} saves the newest services answer, and no call hangs`, async () => {
+    const target = newTarget();
+    const program = new Program(name, flag, typed, target);
+    await program.save(0);
+    using client = Client.open(target);
+    using remote = connect<Api>(target, { timeout: 50_000 });
+    const old = rejection(remote.hang());
+    assertEquals(await remote.version(), 0);
+    for (let version = 1; version <= saves; version++) {
+      await program.save(version);
+      await eventually(() => client.servers === 2, `two services, after save ${version}`);
+      for (let round = 0; round < 4; round++) assertEquals(await remote.version(), version);
+    }
+    // It was made before the first save.
+    assertEquals((await old as Error & { code?: string }).code, "SERVER_DIED");
+  });
+
+  test(`${name} ${flag}: raw servers are replaced as well`, async () => {
+    const target = newTarget();
+    const program = new Program(name, flag, raw, target);
+    await program.save(0);
+    using client = Client.open(target);
+    for (let version = 1; version <= 4; version++) {
+      await program.save(version);
+      await eventually(() => client.servers === 2, `two servers, after save ${version}`);
+      const answers = await Promise.all([1, 2, 3, 4].map(() => client.request("x")));
+      for (const answer of answers) assertEquals(new TextDecoder().decode(answer), `${version}`);
+    }
+  });
+}
+
+test("bun --hot: what a program keeps on the global object goes on", async () => {
+  const target = newTarget();
+  const text = (version: number, target: string): string =>
+    `import { connect, serve } from ${JSON.stringify(library)};
+const target = ${JSON.stringify(target)};
+globalThis.service ??= serve(target, { version: () => ${version} });
+globalThis.remote ??= connect(target, { timeout: 30_000 });
+if (await globalThis.remote.version() === 0) console.log("own", ${version});
+`;
+  const program = new Program("bun", "--hot", text, target);
+  for (let version = 0; version < 3; version++) {
+    await program.save(version);
+  }
+});

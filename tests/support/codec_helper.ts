@@ -1,0 +1,132 @@
+/**
+ * Values there and back, without a channel, and how to compare them.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { DecodeHooks } from "../../src/codec/decoder.ts";
+import { Encoder } from "../../src/codec/encoder.ts";
+import { ErrorClasses } from "../../src/codec/error_classes.ts";
+import {
+  copyMessage,
+  endReading,
+  Kind,
+  messageBytes,
+  readMessage,
+  sealMessage,
+} from "../../src/rpc/message.ts";
+
+export const hooks: DecodeHooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 24 };
+
+export function encode(value: unknown): Uint8Array<ArrayBuffer> {
+  const encoder = new Encoder();
+  encoder.begin(hooks, 8);
+  encoder.value(value);
+  encoder.checkTree();
+  sealMessage(encoder, Kind.value);
+  const message = new Uint8Array(messageBytes(encoder));
+  copyMessage(encoder, message);
+  return message;
+}
+
+export function decode(message: Uint8Array<ArrayBuffer>, isPrivate = false): unknown {
+  try {
+    const { decoder } = readMessage(hooks, message, isPrivate);
+    const value = decoder.value();
+    decoder.finish();
+    return value;
+  } finally {
+    endReading();
+  }
+}
+
+export const roundTrip = (value: unknown): unknown => decode(encode(value));
+
+/** The same to the last detail, whatever runtime it comes from; cycles are followed once. */
+export function assertSame(
+  found: unknown,
+  wanted: unknown,
+  seen: Map<unknown, unknown> = new Map(),
+): void {
+  if (typeof wanted !== "object" || wanted === null) {
+    assert(Object.is(found, wanted), `${String(found)} is not ${String(wanted)}`);
+    return;
+  }
+  assert(typeof found === "object" && found !== null, "no object");
+  if (seen.has(wanted)) {
+    // Shared and circular references are shared in the same way.
+    assert(found === seen.get(wanted), "another object than before");
+    return;
+  }
+  seen.set(wanted, found);
+  const prototypes = [found, wanted].map((value) => Object.getPrototypeOf(value)?.constructor.name);
+  assertEquals(prototypes[0], prototypes[1]);
+  if (wanted instanceof Date) assert(Object.is((found as Date).getTime(), wanted.getTime()));
+  if (wanted instanceof RegExp) assertEquals(String(found), String(wanted));
+  if (wanted instanceof Number || wanted instanceof String || wanted instanceof Boolean) {
+    assert(Object.is((found as typeof wanted).valueOf(), wanted.valueOf()));
+  }
+  if (wanted instanceof ArrayBuffer) {
+    assertSameBytes(new Uint8Array(found as ArrayBuffer), new Uint8Array(wanted));
+    return;
+  }
+  if (ArrayBuffer.isView(wanted)) {
+    const bytes = (view: ArrayBufferView) =>
+      new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    assertSameBytes(bytes(found as ArrayBufferView), bytes(wanted));
+    return;
+  }
+  if (wanted instanceof Map) {
+    assertSame([...(found as Map<unknown, unknown>)], [...wanted], new NoIdentity(seen));
+    return;
+  }
+  if (wanted instanceof Set) {
+    assertSame([...(found as Set<unknown>)], [...wanted], new NoIdentity(seen));
+    return;
+  }
+  if (wanted instanceof Error) {
+    assertEquals((found as Error).name, wanted.name);
+    assertEquals((found as Error).message, wanted.message);
+    assertEquals(Object.hasOwn(found, "cause"), Object.hasOwn(wanted, "cause"));
+    assertSame((found as Error).cause, wanted.cause, seen);
+    return;
+  }
+  if (Array.isArray(wanted)) assertEquals((found as unknown[]).length, wanted.length);
+  const keys = Object.keys(wanted);
+  assertEquals(Object.keys(found).length, keys.length);
+  for (const key of keys) {
+    assert(Object.hasOwn(found, key), key);
+    assertSame(Reflect.get(found, key), Reflect.get(wanted, key), seen);
+  }
+}
+
+/** The assertion library would look at each byte as at a property. */
+function assertSameBytes(found: Uint8Array, wanted: Uint8Array): void {
+  assertEquals(found.length, wanted.length);
+  for (let index = 0; index < wanted.length; index++) {
+    if (found[index] !== wanted[index]) assertEquals([index, found[index]], [index, wanted[index]]);
+  }
+}
+
+/** Lists that the comparison itself makes have no identity, what is in them has. */
+class NoIdentity extends Map<unknown, unknown> {
+  readonly #seen: Map<unknown, unknown>;
+
+  constructor(seen: Map<unknown, unknown>) {
+    super();
+    this.#seen = seen;
+  }
+
+  override has(key: unknown): boolean {
+    return this.#seen?.has(key) ?? false;
+  }
+
+  override get(key: unknown): unknown {
+    return this.#seen.get(key);
+  }
+
+  override set(key: unknown, value: unknown): this {
+    this.#seen?.set(key, value);
+    return this;
+  }
+}

@@ -1,0 +1,340 @@
+/**
+ * What the tests share, so that each runs unchanged under `deno test` and under `bun test`: how a
+ * test is registered, watched and cleaned up after, and how it starts other processes.
+ *
+ * Tests wait for conditions and never assert a maximum time. Whatever a test started is gone when
+ * it ends: processes, files, descriptors.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
+import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../../mod.ts";
+import { Child, type Runtime, runtime, runtimePath, startWatchdog } from "./processes.ts";
+
+export {
+  Child,
+  eventually,
+  type Exit,
+  type Pair,
+  pairs,
+  type ProcessState,
+  processState,
+  type Runtime,
+  runtime,
+  runtimePath,
+  runtimes,
+  settled,
+  sleep,
+} from "./processes.ts";
+
+const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
+
+checkRuntime();
+
+/** How long a test may take before it counts as hanging. */
+const patience = 60_000;
+
+// Memory where there is any: channels are made for it.
+const parent = process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
+const watchdog = startWatchdog();
+
+// It stays loaded, which is no leak of the test that happens to be the first.
+loadLibrary();
+
+/** The test that runs. Both runners run one after the other. */
+let current: Scope | undefined;
+
+/** What one test owns. */
+class Scope {
+  readonly folder: string = mkdtempSync(join(parent, "tandem-test-"));
+  readonly children: Child[] = [];
+  channels = 0;
+
+  killChildren(): void {
+    for (const child of this.children) child.kill("SIGKILL");
+  }
+
+  async end(): Promise<void> {
+    this.killChildren();
+    await Promise.all(this.children.map((child) => child.closed));
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+interface BunTest {
+  readonly test: {
+    (name: string, body: () => Promise<void>, timeout: number): void;
+    skip(name: string, body: () => void): void;
+  };
+}
+
+interface DenoTest {
+  readonly test: {
+    (definition: {
+      name: string;
+      fn: () => Promise<void>;
+      sanitizeOps: boolean;
+      sanitizeResources: boolean;
+      sanitizeExit: boolean;
+    }): void;
+    ignore(name: string, body: () => void): void;
+  };
+}
+
+// A name that is computed, so that Deno does not look for the module.
+const bunTest = runtime === "bun" ? await import(["bun", "test"].join(":")) as BunTest : undefined;
+const { Deno: denoTest } = globalThis as unknown as { Deno: DenoTest };
+
+/** What a test may ask of the harness. */
+export interface TestOptions {
+  /** Milliseconds before it counts as hanging. */
+  readonly timeout?: number;
+  /** Why it cannot run here; null: it can. */
+  readonly skip?: string | null;
+}
+
+/** Registers a test. */
+export function test(
+  name: string,
+  body: () => void | Promise<void>,
+  { timeout = patience, skip = null }: TestOptions = {},
+): void {
+  if (skip !== null) return skipTest(`${name} (skipped: ${skip})`);
+  const fn = () => runTest(name, body, timeout);
+  // The runner's own limit only as a last resort: it would leave processes behind.
+  if (bunTest) bunTest.test(name, fn, timeout + 60_000);
+  else denoTest.test({ name, fn, sanitizeOps: true, sanitizeResources: true, sanitizeExit: true });
+}
+
+function skipTest(name: string): void {
+  if (bunTest) bunTest.test.skip(name, () => {});
+  else denoTest.test.ignore(name, () => {});
+}
+
+async function runTest(
+  name: string,
+  body: () => void | Promise<void>,
+  timeout: number,
+): Promise<void> {
+  const scope = new Scope();
+  current = scope;
+  // Written out before the test may block this thread.
+  await watchdog.tell(`folder ${scope.folder}`);
+  await watchdog.tell(`start ${timeout / 1000 + 20} ${name}`);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const hang = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      const diary = scope.children.map((child) => child.describe());
+      scope.killChildren();
+      reject(new Error([`"${name}" hangs`, ...diary].join("\n")));
+    }, timeout);
+  });
+  try {
+    await Promise.race([body(), hang]);
+  } finally {
+    clearTimeout(timer);
+    await scope.end();
+    current = undefined;
+    await watchdog.tell("end");
+  }
+}
+
+function scope(): Scope {
+  assert(current, "only while a test runs");
+  return current;
+}
+
+/** A folder of this test's own. */
+export function folder(): string {
+  return scope().folder;
+}
+
+/** The path of a channel, or of any other file, that does not exist yet. */
+export function newTarget(): string {
+  const { folder, channels } = scope();
+  scope().channels = channels + 1;
+  return join(folder, `channel-${channels}.tandem`);
+}
+
+/** How a process is started. */
+export interface SpawnOptions {
+  /** What Deno lets it do, and other flags of `deno run`; default: exactly what the core needs. */
+  readonly denoPermissions?: readonly string[];
+  /** Added to the environment; `undefined` removes. `TANDEM_DIR` is the test's folder. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * A command that starts the program, `nsenter` for example. The {@linkcode Child} is that command's
+   * process, and the program's own id is what it knows itself by.
+   */
+  readonly through?: readonly string[];
+}
+
+/**
+ * Starts a program of `fixtures/` in a process of its own and waits until it has said which runtime
+ * it runs on.
+ */
+export async function spawn(
+  runtime: Runtime,
+  fixture: string,
+  args: readonly string[] = [],
+  { denoPermissions = ["--allow-ffi"], env = {}, through = [] }: SpawnOptions = {},
+): Promise<Child> {
+  const command = [...through, ...fixtureCommand(runtime, fixture, args, denoPermissions)];
+  const title = `${runtime} ${[fixture, ...args].join(" ")}`;
+  const variables = { TANDEM_DIR: folder(), NO_COLOR: "1", ...env };
+  const child = startProgram(title, command, variables);
+  const greeting = await child.message<{ runtime: Runtime; pid: number }>();
+  // A wrapper script or the wrong binary would make every test that kills or pairs worthless.
+  const pid = through.length > 0 ? greeting.pid : child.pid;
+  assertEquals(greeting, { runtime, pid });
+  child.ownPid = pid;
+  return child;
+}
+
+/** What runs a program of `fixtures/`, for who starts it by himself. */
+export function fixtureCommand(
+  runtime: Runtime,
+  fixture: string,
+  args: readonly string[] = [],
+  denoPermissions: readonly string[] = ["--allow-ffi"],
+): [string, ...string[]] {
+  const flags = runtime === "deno" ? ["run", "--quiet", ...denoPermissions] : ["run"];
+  return [runtimePath(runtime), ...flags, join(fixtures, fixture), ...args];
+}
+
+/** Starts any program, which is gone when the test ends. */
+export function startProgram(
+  title: string,
+  [path, ...args]: readonly string[],
+  env: Readonly<Record<string, string | undefined>> = {},
+): Child {
+  const child = new Child(title, present(path), args, env);
+  scope().children.push(child);
+  return child;
+}
+
+/** How a server takes requests; see fixtures/server.ts. */
+export type ServerForm = "try" | "sync" | "promise" | "iterate" | "serve" | "serveSync";
+
+/** How a client calls; see fixtures/client.ts. */
+export type ClientForm = "sync" | "promise" | "try";
+
+/** Starts fixtures/server.ts and waits until its handle is open. */
+export async function startServer(
+  runtime: Runtime,
+  target: string,
+  form: ServerForm,
+  options: ChannelOptions = {},
+): Promise<Child> {
+  const server = await spawn(runtime, "server.ts", [target, form, JSON.stringify(options)]);
+  await server.expect("ready");
+  return server;
+}
+
+/** Starts fixtures/client.ts and waits until its handle is open. */
+export async function startClient(
+  runtime: Runtime,
+  target: string,
+  form: ClientForm,
+): Promise<Child> {
+  const client = await spawn(runtime, "client.ts", [target, form]);
+  await client.expect("ready");
+  return client;
+}
+
+/** A promise that may reject before anybody is there to hear it, which is no error of the test. */
+export function doomed<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {});
+  return promise;
+}
+
+/** Asserts that `promise` rejects with a `TandemError` of that code. */
+export async function assertRejectsCode(
+  promise: PromiseLike<unknown>,
+  code: ErrorCode,
+  ...messageIncludes: readonly string[]
+): Promise<TandemError> {
+  let result: unknown;
+  try {
+    result = await promise;
+  } catch (error) {
+    return checkError(error, code, messageIncludes);
+  }
+  throw new Error(`expected ${code}, but the promise resolved to ${String(result)}`);
+}
+
+/** Asserts that `body` throws a `TandemError` of that code. */
+export function assertThrowsCode(
+  body: () => unknown,
+  code: ErrorCode,
+  ...messageIncludes: readonly string[]
+): TandemError {
+  let result: unknown;
+  try {
+    result = body();
+  } catch (error) {
+    return checkError(error, code, messageIncludes);
+  }
+  throw new Error(`expected ${code}, but the call returned ${String(result)}`);
+}
+
+function checkError(
+  error: unknown,
+  code: ErrorCode,
+  messageIncludes: readonly string[],
+): TandemError {
+  assertInstanceOf(error, TandemError, `expected ${code}, got ${String(error)}`);
+  assertEquals(error.code, code, `expected ${code}, got ${error.code}: ${error.message}`);
+  assert(error.message.length > 0, "an error without a message");
+  for (const part of messageIncludes) {
+    assert(error.message.includes(part), `"${error.message}" does not mention "${part}"`);
+  }
+  return error;
+}
+
+/** A value that is there; `null` fails the test. */
+export function present<T>(value: T | null | undefined): T {
+  assert(value !== null && value !== undefined, "there is nothing");
+  return value;
+}
+
+/** What a text is as bytes. */
+export function bytes(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text);
+}
+
+/** What bytes are as text. */
+export function text(bytes: Uint8Array): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+}
+
+/** Bytes that differ from place to place and from seed to seed. */
+export function pattern(byteLength: number, seed: number): Uint8Array<ArrayBuffer> {
+  const result = new Uint8Array(byteLength);
+  for (let index = 0; index < byteLength; index++) {
+    result[index] = Math.imul(index ^ (seed << 8), 0x9e3779b1) >>> 24;
+  }
+  return result;
+}
+
+/** A job must not silently test the wrong runtime. */
+function checkRuntime(): void {
+  const versions: Readonly<Record<string, string | undefined>> = process.versions;
+  const found = versions.bun ? "bun" : versions.deno ? "deno" : "neither";
+  assertEquals(found, runtime);
+  const wanted = process.env.TANDEM_TEST_RUNTIME;
+  if (wanted) assertEquals(runtime, wanted, "TANDEM_TEST_RUNTIME names another runtime");
+}
+
+function loadLibrary(): void {
+  try {
+    Server.unlink(join(parent, "no-such-channel.tandem"));
+  } catch {
+    // The tests will tell.
+  }
+}
