@@ -12,15 +12,7 @@
 import { decode as decodeCbor2, encode as encodeCbor2 } from "cbor2";
 import { Packr } from "msgpackr/pack";
 import { ErrorClasses } from "../src/codec/error_classes.ts";
-import {
-  copyMessage,
-  endReading,
-  Kind,
-  messageBytes,
-  readMessage,
-  sealMessage,
-  withMessage,
-} from "../src/rpc/message.ts";
+import { Kind, readMessage, sealMessage, withMessage } from "../src/rpc/message.ts";
 import { judge, parseOptions } from "./lib/options.ts";
 import { jsonOf, shapes } from "./lib/shapes.ts";
 import { fixed, summarize } from "./lib/stats.ts";
@@ -34,22 +26,21 @@ const hooks = {
   errorClasses: new ErrorClasses(),
   maxTreeBytes: 2 ** 30,
   seal: (encoder: Parameters<typeof sealMessage>[0], kind: number) => sealMessage(encoder, kind),
+  forget: () => {},
 };
 
 /** Hands out its own buffer, as the others do with theirs. */
 const ours: Codec = {
   encode: (value) =>
-    withMessage(hooks, Kind.value, 0, Infinity, (encoder) => encoder.value(value), (encoder) => {
-      if (encoder.blobs.length === 0) return encoder.written;
-      const bytes = new Uint8Array(messageBytes(encoder));
-      copyMessage(encoder, bytes);
+    withMessage(hooks, Kind.value, 0, Infinity, (encoder) => encoder.value(value), (message) => {
+      if (message.whole) return message.whole;
+      const bytes = new Uint8Array(message.byteLength);
+      message.copyTo(bytes);
       return bytes;
     }),
   decode: (bytes) => {
-    const { decoder } = readMessage(hooks, bytes as Uint8Array<ArrayBuffer>, true);
-    const value = decoder.value();
-    endReading();
-    return value;
+    const message = bytes as Uint8Array<ArrayBuffer>;
+    return readMessage(hooks, message, true, ({ decoder }) => decoder.value(), undefined);
   },
 };
 

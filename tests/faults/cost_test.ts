@@ -10,7 +10,7 @@ import { chunkEntries, Effort } from "../../src/codec/effort.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import { ErrorClasses } from "../../src/codec/error_classes.ts";
 import { treeBytesDefault } from "../../src/codec/tree_budget.ts";
-import { endReading, Kind, readMessage, wireVersion } from "../../src/rpc/message.ts";
+import { Kind, readMessage, wireVersion } from "../../src/rpc/message.ts";
 import { collidingBigints, collidingDoubles } from "./collisions.ts";
 import { Random } from "./hostile/random.ts";
 import { size, tried } from "./size.ts";
@@ -19,6 +19,7 @@ import { assertRejectsCode, newTarget, runtime, test } from "../support/harness.
 type Bytes = Uint8Array<ArrayBuffer>;
 
 const hooks = {
+  forget() {},
   errorClasses: new ErrorClasses(),
   maxTreeBytes: treeBytesDefault,
   openStream: () => ({}),
@@ -109,11 +110,10 @@ function decode(message: Bytes, maxTreeBytes = treeBytesDefault): Outcome {
   const begun = performance.now();
   let error: unknown = null;
   try {
-    readMessage({ ...hooks, maxTreeBytes }, message, false).decoder.value();
+    const using = { ...hooks, maxTreeBytes };
+    readMessage(using, message, false, ({ decoder }) => decoder.value(), undefined);
   } catch (caught) {
     error = caught;
-  } finally {
-    endReading();
   }
   const milliseconds = performance.now() - begun;
   if (error === null) return { milliseconds, error };

@@ -1,36 +1,20 @@
 /** Values of any shape take time in proportion to their size, to write and to read. */
 import { assert } from "@std/assert";
 import { shapes } from "../../bench/lib/shapes.ts";
-import { Encoder } from "../../src/codec/encoder.ts";
-import { ErrorClasses } from "../../src/codec/error_classes.ts";
-import {
-  copyMessage,
-  endReading,
-  Kind,
-  messageBytes,
-  readMessage,
-  sealMessage,
-} from "../../src/rpc/message.ts";
+import { decode as decodeWith, encode as encodeWith, hooks } from "../support/codec_helper.ts";
 import { test } from "../support/harness.ts";
 import { tried } from "./size.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-const hooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 30 };
+const vast = { ...hooks, maxTreeBytes: 2 ** 30 };
 
 function encode(value: unknown): Bytes {
-  const encoder = new Encoder();
-  encoder.begin(hooks, 8);
-  encoder.value(value);
-  sealMessage(encoder, Kind.value);
-  const message = new Uint8Array(messageBytes(encoder));
-  copyMessage(encoder, message);
-  return message;
+  return encodeWith(value, vast);
 }
 
 function decode(message: Bytes): void {
-  readMessage(hooks, message, true).decoder.value();
-  endReading();
+  decodeWith(message, true, vast);
 }
 
 /** The quickest of several, since others have the processor at times. */

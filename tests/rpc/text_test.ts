@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect, raw, serve } from "../../mod.ts";
 import { textBlobBytesMin } from "../../src/codec/tags.ts";
 import { type Blobs, type BlobUse, Decoder } from "../../src/codec/decoder.ts";
-import { endReading, readInPlace, readMessage } from "../../src/rpc/message.ts";
+import { readInPlace, readMessage } from "../../src/rpc/message.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import { decode, encode, hooks, roundTrip } from "../support/codec_helper.ts";
 import { assertRejectsCode, newTarget, runtimes, test } from "../support/harness.ts";
@@ -75,11 +75,11 @@ test("the runtime's decoder never reads what another process can write to", () =
   assertEquals(uses, ["keep", "read natively", "read here"]);
   // And a message copies for it, also where byte arrays are seen in place.
   const message = encode(["x".repeat(textBlobBytesMin), new Uint8Array(2_000)]);
-  const reading = readMessage(hooks, message, true);
-  readInPlace(reading);
-  assert(reading.blobs.next(textBlobBytesMin, "read natively").buffer !== message.buffer);
-  assert(reading.blobs.next(2_000, "keep").buffer === message.buffer);
-  endReading();
+  readMessage(hooks, message, true, (reading) => {
+    readInPlace(reading);
+    assert(reading.blobs.next(textBlobBytesMin, "read natively").buffer !== message.buffer);
+    assert(reading.blobs.next(2_000, "keep").buffer === message.buffer);
+  }, undefined);
 });
 
 for (const runtime of runtimes) {

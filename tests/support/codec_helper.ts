@@ -4,40 +4,46 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { DecodeHooks } from "../../src/codec/decoder.ts";
-import { Encoder } from "../../src/codec/encoder.ts";
 import { ErrorClasses } from "../../src/codec/error_classes.ts";
 import {
-  copyMessage,
-  endReading,
   Kind,
-  messageBytes,
+  type MessageHooks,
+  type ReadHooks,
   readMessage,
   sealMessage,
+  withMessage,
 } from "../../src/rpc/message.ts";
 
-export const hooks: DecodeHooks = { errorClasses: new ErrorClasses(), maxTreeBytes: 2 ** 24 };
+/** Without streams, and without a limit for messages. */
+export const hooks: MessageHooks & ReadHooks = {
+  errorClasses: new ErrorClasses(),
+  maxTreeBytes: 2 ** 24,
+  seal(encoder, kind, flags) {
+    encoder.checkTree();
+    sealMessage(encoder, kind, flags);
+  },
+  forget() {},
+};
 
-export function encode(value: unknown): Uint8Array<ArrayBuffer> {
-  const encoder = new Encoder();
-  encoder.begin(hooks, 8);
-  encoder.value(value);
-  encoder.checkTree();
-  sealMessage(encoder, Kind.value);
-  const message = new Uint8Array(messageBytes(encoder));
-  copyMessage(encoder, message);
-  return message;
+export function encode(value: unknown, using: MessageHooks = hooks): Uint8Array<ArrayBuffer> {
+  const write = (encoder: { value(value: unknown): void }) => encoder.value(value);
+  return withMessage(using, Kind.value, 0, Infinity, write, (message) => {
+    const bytes = new Uint8Array(message.byteLength);
+    message.copyTo(bytes);
+    return bytes;
+  });
 }
 
-export function decode(message: Uint8Array<ArrayBuffer>, isPrivate = false): unknown {
-  try {
-    const { decoder } = readMessage(hooks, message, isPrivate);
+export function decode(
+  message: Uint8Array<ArrayBuffer>,
+  isPrivate = false,
+  using: ReadHooks = hooks,
+): unknown {
+  return readMessage(using, message, isPrivate, ({ decoder }) => {
     const value = decoder.value();
     decoder.finish();
     return value;
-  } finally {
-    endReading();
-  }
+  }, undefined);
 }
 
 export const roundTrip = (value: unknown): unknown => decode(encode(value));
