@@ -27,7 +27,7 @@ async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   throw new Error(`resolved to ${String(result)}`);
 }
 
-test("a signal that is aborted already: nothing happens but the rejection", async () => {
+test("a signal that is already aborted: the call rejects and does nothing else", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const reason = { any: "value" };
@@ -58,7 +58,7 @@ test("AbortSignal.timeout works as a signal", async () => {
   assertEquals((error as Error).name, "TimeoutError");
 });
 
-test("abort of a request that nobody has taken: it leaves the queue", async () => {
+test("abort of a queued request: it leaves the queue", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const controller = new AbortController();
@@ -203,7 +203,7 @@ test("request.signal aborts when the call is cancelled", async () => {
   assertEquals((signal.reason as TandemError).code, "CANCELLED");
 });
 
-test("request.signal aborts when the client's time is over", async () => {
+test("request.signal aborts when the call's deadline passes", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const call = present(client.trySend("x", { timeout: 20 }));
@@ -248,7 +248,7 @@ test("request.signal of an answered request does not abort", async () => {
 });
 
 for (const name of runtimes) {
-  test(`a handler in ${name} hears of an abort while its loop is busy with newcomers`, async () => {
+  test(`a handler in ${name} learns of an abort while new requests keep its loop busy`, async () => {
     const target = newTarget();
     const server = await spawn(name, "abortable.ts", [target]);
     await server.expect("ready");
@@ -267,7 +267,7 @@ for (const name of runtimes) {
   });
 }
 
-test("a handler hears of the client's abort from another process", async () => {
+test("a handler learns of an abort by a client in another process", async () => {
   const target = newTarget();
   const server = await spawn(runtime, "abortable.ts", [target]);
   await server.expect("ready");

@@ -21,7 +21,7 @@ const notWhole = [0, -1, 1.5, 2 ** 53, NaN, Infinity, -Infinity];
 const notNumbers = ["8", 8n, null, {}, [8], true, Symbol("8")] as unknown as number[];
 
 /** A server and a client of a channel of their own. */
-test("sizes and numbers of slots that cannot be", () => {
+test("channel options: sizes and slot counts out of range are refused", () => {
   const target = newTarget();
   const limits: Record<string, [min: number, max: number]> = {
     slots: [1, 65_536],
@@ -49,7 +49,7 @@ test("sizes and numbers of slots that cannot be", () => {
   assertEquals(readdirSync(folder()), [], "nothing was made");
 });
 
-test("the most and the fewest slots work", async () => {
+test("slots: the fewest and the most work", async () => {
   for (const slots of [1, 65_536]) {
     using pair = openAnonymousPair({ slots, maxRequestBytes: 200, maxResponseBytes: 200 });
     const { server, client } = pair;
@@ -60,7 +60,7 @@ test("the most and the fewest slots work", async () => {
   }
 });
 
-test("sizes that are too large together", () => {
+test("channel options: sizes that are too large together are TOO_LARGE", () => {
   const target = newTarget();
   const options = { slots: 65_536, maxRequestBytes: 2 ** 30, maxResponseBytes: 2 ** 30 };
   assertRefused(() => Server.open(target, options), "TOO_LARGE", target, "together", "fewer slots");
@@ -68,7 +68,7 @@ test("sizes that are too large together", () => {
   assertEquals(readdirSync(folder()), [], "nothing was made");
 });
 
-test("a request that is too large: nothing is sent", async () => {
+test("a request over maxRequestBytes: TOO_LARGE, and nothing is sent", async () => {
   using pair = openAnonymousPair({ slots: 4, maxRequestBytes: 100 });
   const { server, client } = pair;
   const parts = ["101 bytes", "takes 100", "maxRequestBytes"];
@@ -90,7 +90,7 @@ test("a request that is too large: nothing is sent", async () => {
   call.release();
 });
 
-test("an answer that is too large: the request stays open for a shorter one", () => {
+test("an answer over maxResponseBytes: TOO_LARGE, and the request stays open for a shorter one", () => {
   using pair = openAnonymousPair({ slots: 4, maxResponseBytes: 50 });
   const { server, client } = pair;
   using call = client.sendSync("?");
@@ -106,7 +106,7 @@ test("an answer that is too large: the request stays open for a shorter one", ()
   assertEquals(call.getSync().byteLength, 50);
 });
 
-test("lengths of memory to fill that cannot be", () => {
+test("allocate: refuses a length that is no whole number", () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   using call = client.sendSync("?");
@@ -124,7 +124,7 @@ test("lengths of memory to fill that cannot be", () => {
   call.release();
 });
 
-test("counts, deliveries and time-outs that cannot be", async () => {
+test("counts, deliveries and time-outs: refused when out of range", async () => {
   using pair = openAnonymousPair({ slots: 4, maxDeliveries: 2 });
   const { server, client } = pair;
   for (const max of notWhole) {
@@ -159,7 +159,7 @@ test("counts, deliveries and time-outs that cannot be", async () => {
   assertEquals([server.stats().requests, client.pending], [0, 0]);
 });
 
-test("what is no payload", async () => {
+test("a payload of another type: a TypeError, and nothing is sent", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   for (const value of [undefined, null, 5, 5n, true, {}, ["a"], new Date(), Symbol("s"), () => 1]) {
@@ -176,7 +176,7 @@ test("what is no payload", async () => {
   assertEquals(text(call.getSync()), "5");
 });
 
-test("payloads that were transferred away", async () => {
+test("a payload whose buffer was transferred: a TypeError, and nothing is sent", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const bytes = new Uint8Array(5);
@@ -193,7 +193,7 @@ test("payloads that were transferred away", async () => {
   assertEquals(call.getSync().byteLength, 1);
 });
 
-test("places for answers that are none", async () => {
+test("the option into: a TypeError unless it takes bytes, and the call stays open", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const wrong = ["abc", 5, null, {}, [], new ArrayBuffer(9), new DataView(new ArrayBuffer(9))];
@@ -214,7 +214,7 @@ test("places for answers that are none", async () => {
   assertEquals(text(call.getSync()), "!");
 });
 
-test("options that are no object", () => {
+test("channel options: a TypeError unless they are an object", () => {
   const target = newTarget();
   for (const value of [null, 5, "slots"]) {
     const options = value as unknown as ChannelOptions;
@@ -223,7 +223,7 @@ test("options that are no object", () => {
   assertEquals(readdirSync(folder()), [], "nothing was made");
 });
 
-test("integers that are none", async () => {
+test("an integer request: refused unless it is a 64-bit integer", async () => {
   using server = IntServer.anonymous({ slots: 4 });
   using client = IntClient.fromFd(server.fd);
   for (const value of [2n ** 63n, -(2n ** 63n) - 1n]) {
@@ -237,7 +237,7 @@ test("integers that are none", async () => {
   assertEquals(server.stats().requests, 0);
 });
 
-test("what is no id", () => {
+test("an id: a TypeError unless it is a bigint, and false when no call has it", () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   for (const value of [5, "5", null, undefined]) {
@@ -255,7 +255,7 @@ test("what is no id", () => {
   }
 });
 
-test("a closed handle, and what was got from it", async () => {
+test("a closed handle: it throws CLOSED, and so do its calls, requests and drafts", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const call = client.sendSync("taken");
@@ -342,7 +342,7 @@ test("a closed handle, and what was got from it", async () => {
   assertEquals([draft.bytes.byteLength, request.id, request.deliveries], [0, call.id, 1]);
 });
 
-test("a closed handle of integers", async () => {
+test("a closed integer handle: it throws CLOSED, and so do its calls and requests", async () => {
   const server = IntServer.anonymous({ slots: 4 });
   const client = IntClient.fromFd(server.fd);
   const call = client.sendSync(1);
@@ -359,7 +359,7 @@ test("a closed handle of integers", async () => {
   assertEquals(request.value, 1n);
 });
 
-test("promises of a handle that is closed meanwhile", async () => {
+test("close: pending promises reject with CLOSED", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const receiving = doomed(server.receive());
@@ -374,7 +374,7 @@ test("promises of a handle that is closed meanwhile", async () => {
   await serving;
 });
 
-test("a used request", () => {
+test("an answered request: further answers are false, also for the slot's next call", () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const uses: ((request: ServerRequest) => boolean)[] = [
@@ -398,7 +398,7 @@ test("a used request", () => {
   }
 });
 
-test("a used call", async () => {
+test("a call that has ended: every way to its answer is CANCELLED", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const taken = client.sendSync("x");
@@ -426,7 +426,7 @@ test("a used call", async () => {
   assertEquals(server.stats().inFlight, 0);
 });
 
-test("a used draft", async () => {
+test("a draft that was sent or discarded: every further use is CLOSED", async () => {
   using pair = openAnonymousPair({ slots: 4 });
   const { server, client } = pair;
   const uses: ((draft: Draft) => void)[] = [
@@ -448,7 +448,7 @@ test("a used draft", async () => {
   }
 });
 
-test("a draft whose options are wrong stays as it is", async () => {
+test("a draft: a send with wrong options leaves it open", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { server, client } = pair;
   using draft = client.allocate(3);
@@ -468,7 +468,7 @@ test("a draft whose options are wrong stays as it is", async () => {
   assertEquals(text(call.getSync()), "x");
 });
 
-test("a channel that was unlinked", async () => {
+test("an unlinked channel: a call in flight is CANCELLED, new ones are NOT_FOUND", async () => {
   using pair = openPair();
   const { server, client } = pair;
   using call = client.sendSync("x");
@@ -482,7 +482,7 @@ test("a channel that was unlinked", async () => {
   assertRefused(() => anonymous.unlink(), "NOT_FOUND", "anonymous", "last handle");
 });
 
-test("the 1,025th handle", () => {
+test("the 1,025th handle on a channel: BUSY, and the others go on", () => {
   const target = newTarget();
   using server = Server.create(target);
   const clients: Client[] = [];

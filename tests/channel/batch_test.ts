@@ -40,7 +40,7 @@ test("receiveMany waits for the first only, and in turn", async () => {
   for (const call of calls) call.release();
 });
 
-test("sizes of batches", async () => {
+test("a batch size: a RangeError unless it is a whole number from 1", async () => {
   using server = Server.anonymous();
   for (const max of [0, -1, 1.5, NaN]) {
     assertThrows(() => server.tryReceiveMany(max), RangeError);

@@ -43,7 +43,7 @@ test("the try forms never wait", () => {
   assertEquals(client.pending, 0);
 });
 
-test("the blocking forms: a server in another process", async () => {
+test("the blocking forms: a server in another process answers each", async () => {
   const target = newTarget();
   await startServer("deno", target, "serve");
   using client = Client.open(target);
@@ -66,7 +66,7 @@ test("the blocking forms find at once what is there already", () => {
   assertEquals(text(call.getSync()), "ping");
 });
 
-test("the promise forms", async () => {
+test("the promise forms: request and answer arrive, and `pending` counts the call", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const receiving = server.receive();
@@ -155,7 +155,7 @@ test("a lone surrogate becomes a replacement character", () => {
   assertEquals(take(server).text(), "a\uFFFDb");
 });
 
-test("what is no payload is a TypeError and sends nothing", async () => {
+test("a payload of another type is a TypeError and sends nothing", async () => {
   using pair = openPair();
   const { server, client } = pair;
   for (const value of [undefined, null, 5, 5n, true, {}, [1, 2], new Date()]) {
@@ -186,7 +186,7 @@ test("a payload is taken as it is at the moment of the call", async () => {
   }
 });
 
-test("lengths around every border of the memory layout", async () => {
+test("payloads with lengths around every border of the memory layout arrive as sent", async () => {
   using pair = openPair({ maxRequestBytes: 70_000, maxResponseBytes: 70_000 });
   const { server, client } = pair;
   const borders = [95, 96, 97, 119, 120, 121, 4095, 4096, 4097, 65_535, 65_536, 65_537, 70_000];
@@ -216,7 +216,7 @@ test("a megabyte there and back, in every slot", async () => {
   }
 });
 
-test("requests are taken in the order in which they were queued, by whatever form", async () => {
+test("requests are taken in the order in which they were queued, by every form", async () => {
   using pair = openPair({ slots: 64 });
   const { server, client } = pair;
   for (let round = 0; round < 3; round++) {
@@ -366,7 +366,7 @@ test("an answer is taken once", async () => {
   call.release();
 });
 
-test("reply and fail by id", () => {
+test("reply and fail by id: settle the call that has the id, once", () => {
   using pair = openPair();
   const { server, client } = pair;
   const [first, second] = [send(client, "1"), send(client, "2")];
@@ -393,7 +393,7 @@ test("only the server that holds a request may answer it", () => {
   assertEquals(text(call.getSync()), "mine");
 });
 
-test("an empty answer", async () => {
+test("an answer without a payload: arrives as no bytes", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const call = send(client, "x");
@@ -436,7 +436,7 @@ test("answers of one length after another, and of others between: each has its o
   }
 });
 
-test("after answers of one length, what is none fails as it would have at first", async () => {
+test("after answers of one length: a call that fails does so as it would have at first", async () => {
   const target = newTarget();
   const server = await startServer("bun", target, "sync");
   using client = Client.open(target);
@@ -555,7 +555,7 @@ test("cancel before a server takes the request: it is never handed out", () => {
   for (const call of [first, third]) call.release();
 });
 
-test("cancel while a server holds the request", async () => {
+test("cancel while a server holds the request: the slot stays the server's until it replies", async () => {
   using pair = openPair({ slots: 1 });
   const { server, client } = pair;
   const call = send(client, "x".repeat(5000));
@@ -655,7 +655,7 @@ test("several waits for one call all end", async () => {
   call.release();
 });
 
-test("the request says what it is", () => {
+test("a new request: its properties describe the call", () => {
   using pair = openPair();
   const { server, client } = pair;
   using _call = send(client, "x");
@@ -682,7 +682,7 @@ test("a reply may be the request's own bytes, or a part of them", () => {
   }
 });
 
-test("an answer passed on to another request", () => {
+test("the view of an answer: can be sent as another request", () => {
   using pair = openPair();
   const { server, client } = pair;
   const call = send(client, "first");
@@ -714,7 +714,7 @@ test("payloads over the channel's limits are TOO_LARGE, and nothing is sent", as
   assertEquals(text(call.getSync()), "y".repeat(50));
 });
 
-test("a channel without room for payloads", async () => {
+test("a channel without room for payloads: empty messages and errors still go", async () => {
   using pair = openPair({ maxRequestBytes: 0, maxResponseBytes: 0 });
   const { server, client } = pair;
   assertThrowsCode(() => client.trySend("x"), "TOO_LARGE");
@@ -737,7 +737,7 @@ test("maxDeliveries of a call is at most the channel's", () => {
   using _call = present(client.trySend("x", { maxDeliveries: 3 }));
 });
 
-test("a client knows the servers that are there", () => {
+test("client.servers: the number of open servers", () => {
   using pair = openPair();
   const { server, client } = pair;
   assertEquals(client.servers, 1);

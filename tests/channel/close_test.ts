@@ -17,7 +17,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-test("a client is closed just when a waiting request has got its slot", async () => {
+test("close of a client just when a waiting request gets its slot: the request rejects with CLOSED", async () => {
   using pair = openPair({ slots: 1 });
   const { server, client } = pair;
   const first = client.request("first");
@@ -42,7 +42,7 @@ test("close twice is fine, in every way of closing", async () => {
   await server[Symbol.asyncDispose]();
 });
 
-test("`using` closes", async () => {
+test("`using` closes servers and clients", async () => {
   const target = newTarget();
   using watcher = Client.open(target, { create: {} });
   {
@@ -247,7 +247,7 @@ test("an answer that was given outlives its server", async () => {
   assertEquals(await call.get(), pattern(5000, 1));
 });
 
-test("other handles of the process go on", async () => {
+test("close: other handles of the process go on", async () => {
   using pair = openPair();
   const { server, client, target } = pair;
   using other = Client.open(target);
@@ -261,7 +261,7 @@ test("other handles of the process go on", async () => {
 });
 
 for (const name of runtimes) {
-  test(`a server in ${name} that closes with requests in hand, and its clients elsewhere`, async () => {
+  test(`a server in ${name} that closes with requests in hand: its clients elsewhere get SERVER_DIED`, async () => {
     const target = newTarget();
     const server = await startServer(name, target, "serve");
     const calling = await startClient(name, target, "sync");
@@ -277,7 +277,7 @@ for (const name of runtimes) {
     assertEquals(client.stats().inFlight, 0);
   });
 
-  test(`a client in ${name} that closes: its server hears of it`, async () => {
+  test(`a client in ${name} that closes: its server learns of it`, async () => {
     const target = newTarget();
     using server = Server.create(target, { slots: 4 });
     const client = await startClient(name, target, "promise");

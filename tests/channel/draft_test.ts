@@ -48,7 +48,7 @@ test("a draft is filled in place and sent, in every form", async () => {
   assertEquals([client.pending, client.stats().inFlight], [0, 0]);
 });
 
-test("requestSync of a draft", async () => {
+test("a draft's request past its deadline: TIMEOUT, and it leaves the queue", async () => {
   using pair = openAnonymousPair({ slots: 2, ...sizes });
   const { client } = pair;
   using worker = Server.fromFd(client.fd);
@@ -95,7 +95,7 @@ test("a draft holds a slot until it is discarded, and is not pending", () => {
   assert(call);
 });
 
-test("sizes of drafts", () => {
+test("the size of a draft: up to the channel's limit, and a whole number", () => {
   using pair = openAnonymousPair({ slots: 2, ...sizes });
   const { client } = pair;
   assertThrowsCode(() => client.allocate(100_001), "TOO_LARGE");
@@ -123,7 +123,7 @@ test("a response is filled in place, whole or in part", () => {
   }
 });
 
-test("sizes of responses that are filled in place", () => {
+test("the size of a response filled in place: up to the channel's limit, and a whole number", () => {
   using pair = openAnonymousPair({ slots: 2, ...sizes });
   const { server, client } = pair;
   using call = client.sendSync("x");

@@ -154,7 +154,7 @@ test("no more than 1,024 handles on a channel: one more is BUSY and says so", ()
   }
 });
 
-test("what the system refuses is PERMISSION", async () => {
+test("a path that the system refuses is PERMISSION", async () => {
   // Nothing is refused to root: then somebody else has to try.
   const target = makeChannel();
   chmodSync(target, 0o444);
@@ -172,7 +172,7 @@ test("what the system refuses is PERMISSION", async () => {
   }
 });
 
-test("what appears at the path meanwhile is looked at anew each time", () => {
+test("open: looks at the file anew each time", () => {
   const target = newTarget();
   writeFileSync(target, "notes");
   assertThrowsCode(() => Server.open(target), "CORRUPT");

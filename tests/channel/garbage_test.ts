@@ -67,7 +67,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: a request may be kept longer than its server is known`, async () => {
+  test(`${name}: a request keeps its server, which the program has forgotten`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: {} });
     const answer = client.request("x".repeat(5000));

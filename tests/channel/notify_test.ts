@@ -95,7 +95,7 @@ test("promises go on beside a notify descriptor", async () => {
   await serving;
 });
 
-test("an eventfd of relatives", () => {
+test("an adopted eventfd: each side rings the other's, and drains its own", () => {
   const nonblocking = 0o4000;
   const requests = c.eventfd(0, nonblocking);
   // Without the flag: draining must not block.

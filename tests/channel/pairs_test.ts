@@ -17,7 +17,7 @@ const clientForms: readonly ClientForm[] = ["try", "sync", "promise"];
 
 for (const { server, client, title } of pairs) {
   for (const serverForm of serverForms) {
-    test(`${title}: ${serverForm} server, clients of all forms`, async () => {
+    test(`${title}: a ${serverForm} server answers clients of all forms`, async () => {
       const target = newTarget();
       const serving = await startServer(server, target, serverForm, { slots: 16 });
       const clients = await Promise.all(
@@ -47,7 +47,7 @@ for (const { server, client, title } of pairs) {
     });
   }
 
-  test(`${title}: serveSync ends when nothing comes`, async () => {
+  test(`${title}: serveSync ends after its idle time-out`, async () => {
     const target = newTarget();
     using _maker = Server.create(target);
     // Under way before the server is, which does not wait for long.

@@ -52,7 +52,7 @@ test("a handler may return bytes of another realm, and fail with its errors", as
   await serving;
 });
 
-test("a handler may throw what resists: a revoked Proxy, an error behind a Proxy", async () => {
+test("a handler may throw a revoked Proxy, or an error behind a Proxy", async () => {
   await using server = Server.anonymous();
   const { proxy, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -79,7 +79,7 @@ test("an answer is written into an array of another realm", async () => {
   await serving;
 });
 
-test("what has only the prototype of bytes, or lost them, is a TypeError by name", () => {
+test("an object that has only the prototype of bytes, or lost its bytes, is a TypeError by name", () => {
   using pair = openAnonymousPair();
   const { server, client } = pair;
   const buffer = new ArrayBuffer(8, { maxByteLength: 8 });

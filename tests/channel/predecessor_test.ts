@@ -135,7 +135,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: killed while it sends 4000 bytes, three times (xt/crash_recovery, P6, P8)`, async () => {
+  test(`${name}: a client killed while it sends 4000 bytes, three times: others go on (xt/crash_recovery, P6, P8)`, async () => {
     using pair = openPair({ slots: 8 });
     const { server, client, target } = pair;
     const serving = server.serve((request) => request.oneWay ? null : request.bytes);
@@ -161,7 +161,7 @@ for (const name of runtimes) {
     });
   });
 
-  test(`${name}: stopped while it sends, it holds up nobody (P8b)`, async () => {
+  test(`${name}: a client stopped while it sends holds up no other (P8b)`, async () => {
     using pair = openPair({ slots: 64 });
     const { server, client, target } = pair;
     // What the stopped one sent is among it.
@@ -183,7 +183,7 @@ for (const name of runtimes) {
     await serving;
   });
 
-  test(`${name}: killed half-way through its answer (P2)`, async () => {
+  test(`${name}: a server killed half-way through its answer: the request is handed on (P2)`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: { slots: 1, maxDeliveries: 2 } });
     const first = await spawn(name, "predecessor.ts", [target, "half-reply"]);
@@ -207,7 +207,7 @@ for (const name of runtimes) {
     await child.ended();
   });
 
-  test(`${name}: the killed do not stay in the number of those who wait (P13b)`, async () => {
+  test(`${name}: killed sleepers do not stay in the numbers of waiting handles (P13b)`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: { slots: 1 } });
     for (const form of ["sync", "promise"] as const) {
@@ -225,7 +225,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: handles that are closed while they look at their arguments (xt/destroy_during_call)`, async () => {
+  test(`${name}: a handle closed while it reads its arguments: CLOSED, and no crash (xt/destroy_during_call)`, async () => {
     const child = await spawn(name, "predecessor.ts", [newTarget(), "close-inside"]);
     const said: string[] = [];
     for (let line = await child.line(); line !== "end"; line = await child.line()) said.push(line);
@@ -364,7 +364,7 @@ test("cancelled requests take no place in the queue and are never handed out (P4
   for (const call of calls) call.release();
 });
 
-test("any number of requests is cancelled behind one that waits (P44)", () => {
+test("any number of requests can be cancelled behind one that waits (P44)", () => {
   using pair = openAnonymousPair({ slots: 3 });
   const { server, client } = pair;
   const first = present(client.trySend("first"));
@@ -406,7 +406,7 @@ test("a batch of nothing is refused, and one of everything is everything (P46, P
   assertEquals(server.tryReceiveMany(2 ** 32).length, 5);
 });
 
-test("who is alive is not asked of process ids (P5)", async () => {
+test("liveness does not depend on process ids (P5)", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: { slots: 2, maxDeliveries: 2 } });
   const fills = await startClient(runtime, target, "promise");
@@ -482,7 +482,7 @@ test("a restarted server gets what was queued, and nothing of what it answered (
   }
 });
 
-test("what fd is no channel is refused (xt/fd_validation)", () => {
+test("a descriptor that is no channel is refused (xt/fd_validation)", () => {
   const path = newTarget();
   writeFileSync(path, new Uint8Array(100_000).fill(1));
   for (const name of ["/dev/null", path]) {

@@ -84,7 +84,7 @@ test("the cause arrives, and the cause's cause", () => {
   assertEquals(failure(new Error("outer")).cause, undefined);
 });
 
-test("what is thrown need not be an error", () => {
+test("a handler may throw a value that is no error", () => {
   const thrown: [unknown, string][] = [
     ["a text", "a text"],
     [undefined, "undefined"],
@@ -101,7 +101,7 @@ test("what is thrown need not be an error", () => {
   }
 });
 
-test("errors that resist are told all the same", () => {
+test("errors with hostile properties still arrive", () => {
   const hostile = new Error("hostile");
   Object.defineProperty(hostile, "trap", {
     enumerable: true,
@@ -134,7 +134,7 @@ test("errors that resist are told all the same", () => {
   assert(failure(thrower).remoteMessage.length > 0);
 });
 
-test("errors longer than their place are cut, never lost", () => {
+test("errors longer than their space are cut, never lost", () => {
   for (const maxResponseBytes of [0, 100, 1024, 5000]) {
     const plain = failure(new RangeError(`begins here ${"x".repeat(100_000)}`), maxResponseBytes);
     assertEquals(plain.remoteName, "RangeError");
@@ -191,7 +191,7 @@ test("an error frees its slot", async () => {
 });
 
 for (const { server, client, title } of pairs) {
-  test(`${title}: a handler throws`, async () => {
+  test(`${title}: the error of a handler reaches clients of all forms`, async () => {
     for (const form of ["serve", "sync"] as const) {
       const target = newTarget();
       const serving = await startServer(server, target, form);
@@ -208,7 +208,7 @@ for (const { server, client, title } of pairs) {
   });
 }
 
-test("an error is cut to any place, whatever it is made of", () => {
+test("an error is cut to any length, whatever its characters", () => {
   for (const name of ["E", "\u{1f5ff}".repeat(100), "\0".repeat(100)]) {
     for (const message of ["", "x", "\u{1f5ff}".repeat(100)]) {
       const error = Object.assign(new Error(message), { name });

@@ -134,7 +134,7 @@ test("concurrency bounds the handlers in progress", async () => {
   }
 });
 
-test("what is beyond the concurrency stays in the queue, for other servers", async () => {
+test("requests beyond the concurrency stay in the queue, for other servers", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const release = gate();
@@ -281,7 +281,7 @@ test("several serves on one handle share the requests", async () => {
   await second;
 });
 
-test("serve refuses a concurrency that is none", async () => {
+test("serve refuses a concurrency that is no whole number from 1", async () => {
   using pair = openPair();
   const { server } = pair;
   for (const concurrency of [0, -1, 1.5, NaN]) {
@@ -419,7 +419,7 @@ test("a request that is kept after its answer is harmless", async () => {
   }
 });
 
-test("what is no function is a TypeError or fails calls, never the server", async () => {
+test("a handler that is no function is a TypeError, or fails calls and not the server", async () => {
   using pair = openPair();
   const { server, client } = pair;
   using _call = present(client.trySend("x"));
@@ -434,7 +434,7 @@ test("what is no function is a TypeError or fails calls, never the server", asyn
   }, TypeError);
 });
 
-test("close ends serving also while all handlers that may be are in progress", async () => {
+test("close ends serving while as many handlers as allowed are in progress", async () => {
   const server = Server.anonymous();
   using client = Client.fromFd(server.fd);
   let started = 0;

@@ -46,7 +46,7 @@ function pick(handle: Server | Client, ...picked: (keyof Stats)[]): number[] {
   return picked.map((name) => stats[name]);
 }
 
-test("a new channel", () => {
+test("a new channel: its sizes, one server, and zeros", () => {
   const target = newTarget();
   using server = Server.create(target, { slots: 8, maxRequestBytes: 1000, maxResponseBytes: 1000 });
   const stats = server.stats();
@@ -68,7 +68,7 @@ test("server and client see the same numbers", () => {
   assertEquals(server.stats(), client.stats());
 });
 
-test("what is in flight", () => {
+test("inFlight, queued and pending: follow each call", () => {
   using pair = openPair({ slots: 3 });
   const { server, client } = pair;
   const state = () => [...pick(client, "inFlight", "queued"), client.pending];
@@ -90,7 +90,7 @@ test("what is in flight", () => {
   assertEquals(state(), [0, 0, 0]);
 });
 
-test("what has happened is counted", async () => {
+test("the counters: replies, failures, cancellations, time-outs and refusals", async () => {
   using pair = openPair({ slots: 2 });
   const { server, client } = pair;
   for (let round = 0; round < 3; round++) {
@@ -135,7 +135,7 @@ test("counts outlive the handles that made them", () => {
   assertEquals(pick(watcher, "requests", "replies", "servers", "clients"), [5, 5, 0, 1]);
 });
 
-test("who waits", async () => {
+test("waitingServers and waitingClients: count the handles that sleep", async () => {
   using pair = openPair();
   const { server, client, target } = pair;
   assertEquals(pick(client, "waitingServers", "waitingClients"), [0, 0]);

@@ -62,7 +62,7 @@ test("a time-out of 0 tries once", async () => {
   assertEquals(text(call.getSync({ timeout: 0 })), "there");
 });
 
-test("a request that nobody takes: TIMEOUT, and it is never handed out", async () => {
+test("a request that no server takes: TIMEOUT, and it is never handed out", async () => {
   using pair = openPair();
   const { server, client } = pair;
   await takes(30, () => {
@@ -75,7 +75,7 @@ test("a request that nobody takes: TIMEOUT, and it is never handed out", async (
   assertEquals(server.stats().timeouts, 2);
 });
 
-test("a request that a server holds when the time is over", async () => {
+test("a deadline that passes while a server holds the request: TIMEOUT, and the slot stays the server's", async () => {
   using pair = openPair({ slots: 1 });
   const { server, client } = pair;
   const answer = client.request("x", { timeout: 60 });
@@ -91,7 +91,7 @@ test("a request that a server holds when the time is over", async () => {
   using _next = present(client.trySend("y"));
 });
 
-test("a sent call whose time is over ends in every way of asking", async () => {
+test("a sent call past its deadline: TIMEOUT in every form of waiting", async () => {
   using pair = openPair();
   const { server, client } = pair;
   const ways: [string, (call: ReturnType<Client["sendSync"]>) => unknown][] = [
@@ -110,7 +110,7 @@ test("a sent call whose time is over ends in every way of asking", async () => {
   }
 });
 
-test("tryGet tells that the time of the call is over", async () => {
+test("tryGet of a call past its deadline: TIMEOUT", async () => {
   using pair = openPair();
   const { client } = pair;
   const call = present(client.trySend("x", { timeout: 5 }));
@@ -126,7 +126,7 @@ test("tryGet tells that the time of the call is over", async () => {
   assertEquals(code, "TIMEOUT");
 });
 
-test("a request whose time is over is not handed out, though its client does not look", async () => {
+test("a request past its deadline is not handed out, even if its client does not look", async () => {
   using pair = openPair();
   const { server, client } = pair;
   using _late = present(client.trySend("late", { timeout: 5 }));
@@ -206,7 +206,7 @@ test("many deadlines at once end in their order", async () => {
   assertEquals(order, [10, 30, 60, 90]);
 });
 
-test("time-outs that are none", async () => {
+test("a time-out: a RangeError if negative or NaN, a TypeError if no number", async () => {
   using pair = openPair();
   const { server, client } = pair;
   using call = present(client.trySend("x"));

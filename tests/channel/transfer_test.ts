@@ -66,7 +66,7 @@ for (const [way, take] of Object.entries(ways)) {
   });
 }
 
-test("what was transferred stays readable when its handle is closed", () => {
+test("a transferred view stays readable when its handle is closed", () => {
   const server = Server.anonymous({ slots: 4 });
   const client = Client.fromFd(server.fd);
   const kept: ArrayBuffer[] = [];
@@ -81,7 +81,7 @@ test("what was transferred stays readable when its handle is closed", () => {
   assert(sum >= 0, "or the process would have ended");
 });
 
-test("raw methods may enqueue what they get", async () => {
+test("a raw method may enqueue the bytes that it gets", async () => {
   const target = newTarget();
   const streams: ReadableStream<Uint8Array>[] = [];
   const api = {

@@ -130,7 +130,7 @@ test("every kind of value comes back as it was", () => {
   assertEquals(({} as Record<string, unknown>)["polluted"], undefined);
 });
 
-test("objects of classes arrive as what they hold", () => {
+test("objects of classes arrive as plain objects with their properties", () => {
   class Point {
     readonly x = 1;
     #hidden = 2;
@@ -173,7 +173,7 @@ test("errors keep class, name, stack, cause and properties", () => {
   assertEquals([aborted.name, aborted.code, aborted.message], ["AbortError", 20, "stopped"]);
 });
 
-test("what is sent is CBOR that others read", () => {
+test("an encoded message: CBOR that another library reads", () => {
   const values = [
     [1, 2.5, -3, "text", true, null],
     { a: { b: ["x".repeat(100), "ä".repeat(100)] } },
@@ -298,7 +298,7 @@ const refused = fc.constantFrom<() => unknown>(
   () => Math,
 ).map((make) => make());
 
-test("whatever it is, it comes back as structuredClone would have it", () => {
+test("random values: come back as structuredClone would return them", () => {
   fc.assert(
     fc.property(fc.oneof(anything, longArrays, disguised, fc.array(disguised)), (value) => {
       const wanted = structuredClone(value);
@@ -308,7 +308,7 @@ test("whatever it is, it comes back as structuredClone would have it", () => {
   );
 });
 
-test("wherever it is, what structuredClone refuses is refused", () => {
+test("a value that structuredClone refuses: refused wherever it stands", () => {
   const around = fc.constantFrom<(value: unknown, beside: unknown) => unknown>(
     (value) => value,
     (value, beside) => [beside, value],
@@ -330,7 +330,7 @@ test("wherever it is, what structuredClone refuses is refused", () => {
 });
 
 for (const runtime of runtimes) {
-  test(`whatever it is, ${runtime} sends it back as it was`, async () => {
+  test(`random values: ${runtime} sends them back as they were`, async () => {
     const target = newTarget();
     await startService(runtime, target);
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -363,7 +363,7 @@ const header = (tree: readonly number[]) => {
   return Uint8Array.from([wireVersion, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
 };
 
-test("bytes that promise more than there is are refused before anything is set aside", () => {
+test("bytes that promise more than there is: refused before memory is set aside", () => {
   const heads = [
     [0x9a, 0x7f, 0xff, 0xff, 0xff], // an array
     [0xba, 0x7f, 0xff, 0xff, 0xff], // a map

@@ -182,7 +182,7 @@ for (const { server, client, title } of pairs) {
 }
 
 for (const name of runtimes) {
-  test(`${name}: a program that knows nothing of this has the descriptors of a dead parent`, async () => {
+  test(`${name}: a foreign program holds the descriptors of a dead parent, and the death is noticed`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const sleep = JSON.stringify(["/bin/sleep", "300"]);
@@ -240,7 +240,7 @@ async function leave(racers: readonly Child[]): Promise<void> {
 }
 
 for (const { server, client, title } of pairs) {
-  test(`${title.replace("serves", "and")}: two servers start at once`, async () => {
+  test(`${title.replace("serves", "and")}: two servers that start at once share one channel`, async () => {
     const racers = [
       await spawn(server, "identity.ts", ["race"]),
       await spawn(client, "identity.ts", ["race"]),

@@ -289,7 +289,7 @@ function fillRing(path: string): void {
   }
 }
 
-test("a promise waits beside a free slot for room in the ring, for which nobody rings", async () => {
+test("a promise that waits beside a free slot for room in the ring is woken, though no bell rings for it", async () => {
   using pair = openPair({ slots: 2 });
   const { server, client, target } = pair;
   const first = client.request("first");
@@ -337,7 +337,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: a newcomer is stopped, then killed, before it has told anybody`, async () => {
+  test(`${name}: a newcomer is stopped, then killed, before it has told any other`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const serving = await startSleeper(name, target, "serve");
@@ -373,7 +373,7 @@ for (const name of runtimes) {
     assertEquals(successor.tryReceive(), null);
   });
 
-  test(`${name}: who waits sleeps as deep as one that listens to a socket`, async () => {
+  test(`${name}: a waiting process sleeps as deeply as one that listens to a socket`, async () => {
     const target = newTarget();
     using server = Server.create(target);
     using _own = Server.create(`${target}.own`);

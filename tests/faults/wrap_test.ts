@@ -92,7 +92,7 @@ for (const [pair, { server, client, title }] of pairs.entries()) {
   const borders = Object.entries(ages).filter((_, index) =>
     index % size(pairs.length, 1) === pair % size(pairs.length, 1)
   );
-  test(`${title}: numbers come to every border`, async () => {
+  test(`${title}: calls and deaths go on when numbers cross every border`, async () => {
     for (const [border, age] of borders) {
       const target = makeChannel(age, 2);
       using own = Client.open(target);
@@ -201,7 +201,7 @@ for (const [border, age] of Object.entries(ages)) {
   });
 }
 
-test("the last ids of a channel, and what comes after them", async () => {
+test("after the last id of a channel: BUSY, and no id comes back", async () => {
   const target = makeChannel({ generation: lastGeneration - 2n }, 2);
   using server = Server.open(target);
   using client = Client.open(target);

@@ -35,7 +35,7 @@ function received(request: IntServerRequest | null): IntServerRequest {
   return request;
 }
 
-test("integers of the whole range, in every form", async () => {
+test("integers of the whole range: arrive in every form", async () => {
   using pair = openIntPair({ slots: 4 });
   const { server, client } = pair;
   for (const value of values) {
@@ -60,7 +60,7 @@ test("integers of the whole range, in every form", async () => {
   }
 });
 
-test("serve and requests", async () => {
+test("serve: a handler answers with an integer, nothing or an error", async () => {
   const server = IntServer.anonymous({ slots: 4 });
   using client = IntClient.fromFd(server.fd);
   const serving = server.serve(async ({ value }) => {
@@ -76,7 +76,7 @@ test("serve and requests", async () => {
   await serving;
 });
 
-test("what is no 64-bit integer is refused before anything is sent", async () => {
+test("a value that is no 64-bit integer is refused before anything is sent", async () => {
   using pair = openIntPair({ slots: 4 });
   const { server, client } = pair;
   for (const value of [2n ** 63n, -(2n ** 63n) - 1n]) {
@@ -102,7 +102,7 @@ test("a channel is for integers or for bytes", () => {
   assertThrowsCode(() => IntServer.open(bytes), "MISMATCH");
 });
 
-test("posts, batches, cancel by id, replies by id, clear", async () => {
+test("posts, batches, cancel and reply by id, clear: as with bytes", async () => {
   using pair = openIntPair({ slots: 4 });
   const { server, client } = pair;
   assertEquals(client.post(1n), true);
@@ -134,7 +134,7 @@ test("iteration ends when the server is closed", async () => {
 });
 
 for (const { server, client, title } of pairs) {
-  test(`${title}: integers`, async () => {
+  test(`${title}: integers of the whole range arrive`, async () => {
     const target = newTarget();
     const serving = await spawn(server, "int.ts", ["server", target]);
     await serving.expect("ready");

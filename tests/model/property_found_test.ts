@@ -37,7 +37,7 @@ test("a blocking send that finds no slot leaves the promises of its handle awake
   assertEquals(text(await answer), "answered");
 });
 
-test("a draft that is not sent for its options' sake holds no slot", async () => {
+test("a draft whose send was refused for its options holds no slot", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { client } = pair;
   const attempts: ((draft: Draft) => unknown)[] = [
@@ -58,7 +58,7 @@ test("a draft that is not sent for its options' sake holds no slot", async () =>
   }
 });
 
-test("a time-out of 0 finds what is there, however often it is asked", async () => {
+test("a time-out of 0 finds a queued request each time", async () => {
   using pair = openAnonymousPair();
   const { server, client } = pair;
   for (let count = 0; count < 200; count++) client.post("x");
@@ -87,7 +87,7 @@ test("options that send something themselves change nothing about what is sent",
   ]);
 });
 
-test("a promise whose call was ended by others is told, though its slot is used again at once", async () => {
+test("a promise whose call another handle ended rejects, though its slot is used again at once", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { server, client } = pair;
   const again: (() => unknown)[] = [

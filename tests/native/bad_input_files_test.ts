@@ -40,7 +40,7 @@ function refused(target: string, code: ErrorCode, ...parts: readonly string[]): 
   assertRefused(() => IntServer.open(target), code, target, ...parts);
 }
 
-test("a missing channel", async () => {
+test("a missing channel: NOT_FOUND, and TIMEOUT of connect", async () => {
   const target = newTarget();
   const advice = ["no channel", "start its server", "Client.connect()", "create"];
   assertRefused(() => Client.open(target), "NOT_FOUND", target, ...advice);
@@ -51,7 +51,7 @@ test("a missing channel", async () => {
   assert(!existsSync(target));
 });
 
-test("a missing folder, and a file where a folder should be", () => {
+test("a missing folder, or a file in its place: NOT_FOUND", () => {
   const nowhere = join(folder(), "nowhere", "x.tandem");
   for (const open of [Client.open, Server.open, Server.create, IntServer.open]) {
     assertRefused(() => open(nowhere), "NOT_FOUND", nowhere, "directory");
@@ -64,7 +64,7 @@ test("a missing folder, and a file where a folder should be", () => {
   }
 });
 
-test("a channel of the other kind", () => {
+test("a channel of the other kind: MISMATCH names the classes for it", () => {
   const bytes = makeChannel();
   const ints = newTarget();
   IntServer.create(ints).close();
@@ -78,7 +78,7 @@ test("a channel of the other kind", () => {
   assertRefused(() => IntClient.fromFd(server.fd), "MISMATCH", "for bytes");
 });
 
-test("a channel of another geometry", () => {
+test("a channel of other sizes: MISMATCH names both values", () => {
   const sizes = { slots: 7, maxRequestBytes: 1001, maxResponseBytes: 2003, maxDeliveries: 3 };
   const target = makeChannel(sizes);
   // In use: otherwise it would be made anew.
@@ -91,14 +91,14 @@ test("a channel of another geometry", () => {
   }
 });
 
-test("a channel that exists, where a new one is wanted", () => {
+test("create where a channel exists: EXISTS", () => {
   const target = makeChannel();
   for (const create of [Server.create, IntServer.create]) {
     assertRefused(() => create(target), "EXISTS", target, "already", "open()");
   }
 });
 
-test("a channel of another layout version", () => {
+test("a channel of another layout version: INCOMPATIBLE names both versions", () => {
   const target = makeChannel();
   const content = readFileSync(target).subarray(0, 4096);
   const size = statSync(target).size;
@@ -113,7 +113,7 @@ test("a channel of another layout version", () => {
   assertEquals(Server.unlink(target), true);
 });
 
-test("a truncated file", () => {
+test("a truncated file: CORRUPT, with both lengths", () => {
   const { size } = statSync(makeChannel());
   for (const length of [size - 1, size - 4096, size >> 1, 4096, 1000]) {
     const target = makeChannel();
@@ -127,14 +127,14 @@ test("a truncated file", () => {
   }
 });
 
-test("a file that has grown", () => {
+test("a file that has grown: CORRUPT, with both lengths", () => {
   const target = makeChannel();
   const { size } = statSync(target);
   truncateSync(target, size + 1);
   refused(target, "CORRUPT", `${size + 1} bytes`, `${size}`, "added", "remove it");
 });
 
-test("a header that makes no sense", () => {
+test("a header that makes no sense: CORRUPT", () => {
   const target = makeChannel();
   const content = readFileSync(target).subarray(0, 4096);
   const size = statSync(target).size;
@@ -148,7 +148,7 @@ test("a header that makes no sense", () => {
   }
 });
 
-test("what was never a channel stays as it is", () => {
+test("a file that was never a channel: CORRUPT, and it stays as it is", () => {
   const contents: Record<string, Uint8Array> = {
     random: crypto.getRandomValues(new Uint8Array(50_000)),
     text: new TextEncoder().encode("these are somebody's notes\n".repeat(500)),
@@ -167,7 +167,7 @@ test("what was never a channel stays as it is", () => {
   }
 });
 
-test("an empty file, and what else an interrupted create leaves", () => {
+test("the leftovers of an interrupted create: CORRUPT to clients, and a server creates over them", () => {
   const { size } = statSync(makeChannel());
   for (const length of [0, 1, 4096, 100_000, size]) {
     const target = newTarget();
@@ -183,7 +183,7 @@ test("an empty file, and what else an interrupted create leaves", () => {
   }
 });
 
-test("a directory", () => {
+test("a directory: CORRUPT", () => {
   for (const target of [folder(), `${folder()}/`, `${folder()}/.`, "/"]) {
     refused(target, "CORRUPT", "directory", "give");
     assertRefused(() => Server.create(target), "CORRUPT", target, "directory");
@@ -191,7 +191,7 @@ test("a directory", () => {
   }
 });
 
-test("a symbolic link, to a channel or to nothing", () => {
+test("a symbolic link: CORRUPT, and nothing is created behind it", () => {
   const channel = makeChannel();
   const link = newTarget();
   symlinkSync(channel, link);
@@ -209,7 +209,7 @@ test("a symbolic link, to a channel or to nothing", () => {
   Client.open(channel).close();
 });
 
-test("a FIFO, a socket's kind of file and devices: nobody waits for the other end", () => {
+test("a FIFO or a device: CORRUPT, without waiting for its other end", () => {
   const fifo = newTarget();
   execFileSync("mkfifo", [fifo]);
   for (const target of [fifo, "/dev/null", "/dev/zero"]) {
@@ -220,7 +220,7 @@ test("a FIFO, a socket's kind of file and devices: nobody waits for the other en
   assert(statSync(fifo).isFIFO());
 });
 
-test("a descriptor that is no channel", () => {
+test("a descriptor that is no channel: CORRUPT", () => {
   const file = newTarget();
   writeFileSync(file, "x".repeat(10_000));
   const short = newTarget();
@@ -247,7 +247,7 @@ test("a descriptor that is no channel", () => {
   }
 });
 
-test("what cannot be a descriptor", () => {
+test("a descriptor: a RangeError or TypeError unless it can be one", () => {
   for (const fd of [-1, 1.5, NaN, Infinity, 2 ** 31, 2 ** 53]) {
     for (const open of [Client.fromFd, Server.fromFd, IntClient.fromFd, IntServer.fromFd]) {
       assertRefused(() => open(fd), RangeError, `${fd}`, "fd", "whole number");
@@ -258,7 +258,7 @@ test("what cannot be a descriptor", () => {
   }
 });
 
-test("names with NUL, dots, slashes and more", () => {
+test("names and paths that break the rules: a TypeError", () => {
   const names = [
     "",
     ".",
@@ -302,7 +302,7 @@ test("names with NUL, dots, slashes and more", () => {
   assert(existsSync(join(folder(), "a", "b..c")));
 });
 
-test("targets that are no text", () => {
+test("a target that is no string: a TypeError", () => {
   for (const value of [undefined, null, 5, 5n, {}, ["a"], new URL("file:///tmp/x")]) {
     const target = value as unknown as string;
     for (const open of [Client.open, Server.open, Server.create, Server.unlink, IntServer.open]) {

@@ -111,7 +111,7 @@ function values(outcomes: readonly Outcome[]): unknown[] {
 }
 
 testSteps(
-  "another user's channel",
+  "another user's channel: PERMISSION, and it stays",
   { skip: noOtherUser, command: () => asOtherUser },
   () => {
     chmodSync(folder(), 0o711);
@@ -128,7 +128,7 @@ testSteps(
 );
 
 testSteps(
-  "another user's channel that everybody may use",
+  "another user's channel that all may use: calls are answered",
   { skip: noOtherUser, command: () => asOtherUser },
   () => {
     chmodSync(folder(), 0o711);
@@ -140,7 +140,7 @@ testSteps(
 );
 
 testSteps(
-  "another user's directory in TANDEM_DIR",
+  "another user's directory in TANDEM_DIR: PERMISSION names both users",
   { skip: noOtherUser, command: () => asOtherUser },
   () => {
     chmodSync(folder(), 0o711);
@@ -155,7 +155,7 @@ testSteps(
 );
 
 testSteps(
-  "root in another user's directory",
+  "root in another user's directory: PERMISSION names that user",
   { skip: noOtherUser, env: () => ({ TANDEM_DIR: join(folder(), "others") }) },
   () => {
     othersFolder();
@@ -172,7 +172,7 @@ testSteps(
 const squatted = `/dev/shm/tandem-${otherUser}`;
 
 testSteps(
-  "somebody else was first to make the user's directory",
+  "a user's directory that another user has created: PERMISSION names both",
   {
     skip: noOtherUser,
     command: () => asOtherUser,
@@ -192,7 +192,7 @@ testSteps(
 
 for (const mode of [0o770, 0o702, 0o1777]) {
   testSteps(
-    `a directory that others can write to (${mode.toString(8)})`,
+    `a directory that others can write to (${mode.toString(8)}): PERMISSION`,
     { env: () => ({ TANDEM_DIR: join(folder(), "open") }) },
     () => {
       mkdirSync(join(folder(), "open"));
@@ -208,7 +208,7 @@ for (const mode of [0o770, 0o702, 0o1777]) {
 }
 
 testSteps(
-  "a TANDEM_DIR that is a file",
+  "a TANDEM_DIR that is a file: PERMISSION",
   { env: () => ({ TANDEM_DIR: join(folder(), "file") }) },
   () => {
     writeFileSync(join(folder(), "file"), "notes");
@@ -222,7 +222,7 @@ testSteps(
 );
 
 testSteps(
-  "a TANDEM_DIR whose parent is missing",
+  "a TANDEM_DIR whose parent is missing: NOT_FOUND",
   { env: () => ({ TANDEM_DIR: join(folder(), "nowhere", "below") }) },
   () => [["open", "x"], ["attach", "x"]],
   ([open, attach]) => {
@@ -232,7 +232,7 @@ testSteps(
 );
 
 testSteps(
-  "no permission to write",
+  "a folder or a channel that the user may not write to: PERMISSION",
   { skip: noOtherUser, command: () => asOtherUser },
   () => {
     const locked = othersFolder(0o500);
@@ -251,7 +251,7 @@ testSteps(
 );
 
 testSteps(
-  "another user's interrupted create",
+  "another user's interrupted create: PERMISSION to servers, CORRUPT to clients",
   { skip: noOtherUser, command: () => asOtherUser },
   () => {
     chmodSync(folder(), 0o777);
@@ -269,7 +269,7 @@ testSteps(
 );
 
 testSteps(
-  "a full file system has no room for a channel",
+  "a full file system: a new channel is NO_SPACE",
   {
     skip: noMount,
     command: () => withMount("tmpfs", "size=16k", mountPoint()),
@@ -285,7 +285,7 @@ testSteps(
 );
 
 testSteps(
-  "a file system without room for one more file",
+  "a file system without room for one more file: NO_SPACE",
   {
     skip: noMount,
     command: () => withMount("tmpfs", "nr_inodes=1", mountPoint()),
@@ -299,7 +299,7 @@ testSteps(
 );
 
 testSteps(
-  "a full file system has no room for a message: nothing is sent, short ones still go",
+  "a full file system: long messages are NO_SPACE, and short ones still go",
   {
     skip: noMount,
     command: () => withMount("tmpfs", "size=400k", mountPoint()),
@@ -333,7 +333,7 @@ testSteps(
 );
 
 testSteps(
-  "a read-only file system",
+  "a read-only file system: PERMISSION",
   {
     skip: noMount,
     command: () => withMount("tmpfs", "ro", mountPoint()),
@@ -347,7 +347,7 @@ testSteps(
 );
 
 testSteps(
-  "a file system that cannot set memory aside",
+  "a file system that cannot set memory aside: UNSUPPORTED",
   {
     skip: noMount,
     command: () => withMount("ramfs", "size=16k", mountPoint()),
@@ -361,7 +361,7 @@ testSteps(
 );
 
 testSteps(
-  "a kernel that is too old",
+  "a kernel that is too old: UNSUPPORTED",
   { skip: noOldKernel, command: () => ["setarch", "--uname-2.6"] },
   () => [["open", "x"], ["create", newTarget()], ["attach", newTarget()], ["anonymous"]],
   (outcomes) => {
@@ -373,7 +373,7 @@ testSteps(
 );
 
 testSteps(
-  "too many open files",
+  "too many open files: NO_SPACE",
   { skip: noLimits, command: () => ["prlimit", "--nofile=60"] },
   () => [["open", "x"], ["attachMany", "x"], ["create", newTarget()], ["unlink", "x"]],
   ([open, many, create, unlink]) => {
@@ -385,7 +385,7 @@ testSteps(
 );
 
 testSteps(
-  "a limit on the length of files",
+  "a limit on the length of files: NO_SPACE",
   // Less than a channel, and more than Deno's own databases, which it may write to at its end.
   { skip: noLimits, command: () => ["prlimit", `--fsize=${2 ** 26}`] },
   () => [["open", "x"], ["anonymous"], ["attach", "x"]],
@@ -398,7 +398,7 @@ testSteps(
 
 for (const flags of [[], ["--deny-ffi"], ["--allow-ffi=/nowhere"], ["--allow-all", "--deny-ffi"]]) {
   testSteps(
-    `no permission of the runtime's (${flags.join(" ") || "no flag"})`,
+    `Deno's permissions without FFI (${flags.join(" ") || "no flag"}): PERMISSION`,
     { only: "deno", denoPermissions: ["--no-prompt", ...flags] },
     () => [["open", "x"], ["attach", "x"], ["anonymous"], ["unlink", "x"], ["open", "x"]],
     (outcomes) => {

@@ -197,7 +197,7 @@ const misfortunes: Readonly<Record<string, (target: string) => void>> = {
 
 for (const where of runtimes) {
   for (const [title, befall] of Object.entries(misfortunes)) {
-    test(`${where}: a server sleeps and ${title}`, async () => {
+    test(`${where}: a server sleeps, ${title}, and requests still wake it`, async () => {
       const target = newTarget();
       using own = Client.open(target, { create: {} });
       await sleeping(where, target, own);
@@ -210,7 +210,7 @@ for (const where of runtimes) {
       rmSync(bellsOf(target), { recursive: true, force: true });
     });
 
-    test(`${where}: a client sleeps and ${title}`, async () => {
+    test(`${where}: a client sleeps, ${title}, and its answer still wakes it`, async () => {
       const target = newTarget();
       using own = Server.create(target);
       const client = await spawn(where, "client.ts", [target, "promise"]);
@@ -227,7 +227,7 @@ for (const where of runtimes) {
     });
   }
 
-  test(`${where}: two servers sleep, the bells are removed, and one of them is stopped`, async () => {
+  test(`${where}: two servers sleep without bells, one is stopped, and the other answers`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const first = await sleeping(where, target, own);
@@ -238,24 +238,28 @@ for (const where of runtimes) {
   });
 }
 
-test("a folder that its user may not search any more", async () => {
-  await withOpenFolder(async (open) => {
-    const env = environmentOf(otherUser, open);
-    const target = join(open, "own", "channel.tandem");
-    const client = party("client", other, { how: "open", target });
-    const spec: Spec = { how: "create", target, client, locks: true };
-    const options = { ...allPermissions, through: asOtherUser, env };
-    const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
-    await server.expect("ready");
-    assertEquals((await server.message<{ runtime: Runtime }>()).runtime, other);
-    const { answered } = await server.message<Report>();
-    assertEquals(answered, 8);
-    await server.ended();
-  });
-}, { skip: noOtherUser });
+test(
+  "a folder that its user may no longer search: client and server still wake each other",
+  async () => {
+    await withOpenFolder(async (open) => {
+      const env = environmentOf(otherUser, open);
+      const target = join(open, "own", "channel.tandem");
+      const client = party("client", other, { how: "open", target });
+      const spec: Spec = { how: "create", target, client, locks: true };
+      const options = { ...allPermissions, through: asOtherUser, env };
+      const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
+      await server.expect("ready");
+      assertEquals((await server.message<{ runtime: Runtime }>()).runtime, other);
+      const { answered } = await server.message<Report>();
+      assertEquals(answered, 8);
+      await server.ended();
+    });
+  },
+  { skip: noOtherUser },
+);
 
 for (const { server, client, title } of pairs) {
-  test(`${title}: whoever replies has no descriptor left`, async () => {
+  test(`${title}: a server without a free descriptor wakes its clients`, async () => {
     const target = newTarget();
     const spec: Spec = { how: "create", target, starves: true };
     const child = await spawn(server, "party.ts", ["server", JSON.stringify(spec)], {
@@ -314,11 +318,15 @@ test("a hundred and fifty event loops of one process are all served", async () =
 });
 
 for (const where of runtimes) {
-  test(`${where}: a process becomes another user while its waker sleeps`, async () => {
-    const child = await spawn(where, "setuid.ts", ["12345"], allPermissions);
-    await child.expect("12345");
-    await child.ended();
-  }, { skip: noRoot });
+  test(
+    `${where}: a process that becomes another user while its waker sleeps still wakes`,
+    async () => {
+      const child = await spawn(where, "setuid.ts", ["12345"], allPermissions);
+      await child.expect("12345");
+      await child.ended();
+    },
+    { skip: noRoot },
+  );
 }
 
 /** A process whose kernel is older than Linux 5.16, as far as it can tell. */
@@ -328,7 +336,7 @@ const onOlderKernel = {
 };
 
 for (const where of runtimes) {
-  test(`${where}: on an older kernel a server sleeps and the bells are removed`, async () => {
+  test(`${where}: on an older kernel a server sleeps, the bells are removed, and requests still wake it`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const server = await spawn(where, "server.ts", [target, "serve"], onOlderKernel);

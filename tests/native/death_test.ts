@@ -180,7 +180,7 @@ for (const { server, client, title } of pairs) {
 }
 
 for (const name of runtimes) {
-  test(`a client of ${name} is killed: who needs a slot finds one, in every form`, async () => {
+  test(`a client of ${name} is killed: every form of send finds a slot`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: { slots: 2 } });
     using server = Server.open(target);
@@ -200,7 +200,7 @@ for (const name of runtimes) {
     assertEquals(client.stats().clientDeaths, needs.length);
   });
 
-  test(`a client of ${name} is killed: who only tries finds its slots, too`, async () => {
+  test(`a client of ${name} is killed: the try forms find its slots, too`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: { slots: 2 } });
     const victim = await startClient(name, target, "promise");
@@ -209,7 +209,7 @@ for (const name of runtimes) {
     await eventually(() => client.trySend("x"), "trySend finds a slot");
   });
 
-  test(`a server of ${name} is killed while its client never waits: tryGet tells`, async () => {
+  test(`a server of ${name} is killed while its client never waits: tryGet throws SERVER_DIED`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: { maxDeliveries: 2 } });
     const call = present(client.trySend("hold", { maxDeliveries: 1 }));

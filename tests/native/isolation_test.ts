@@ -100,7 +100,7 @@ test(
   { skip: noUsers },
 );
 
-test("it goes with its last participant where no other user can", async () => {
+test("the folder of the doorbells goes with the last participant where no other user can take its name", async () => {
   const target = newTarget();
   await answers(target);
   assertEquals(readdirSync(folder()), [target.slice(folder().length + 1)]);
@@ -117,44 +117,52 @@ test("a participant removes its bells, whatever its shared entry says of its use
   assert(!existsSync(`${target}.bells`), "the folder is gone");
 });
 
-test("participants of another user cannot touch what a user's bells are", async () => {
-  const target = join(sharedFolder(), "everybody.tandem");
-  using server = Server.create(target, { mode: 0o666 });
-  const received = server.receive();
-  const own = `${target}.bells/u${uid}`;
-  await eventually(() => bellsOf(target).length === 2, "it sleeps, and has a bell and a life");
-  assertEquals([mode(`${target}.bells`), mode(own)], [0o1777, 0o711]);
-  for (const path of bellsOf(target)) {
-    assertEquals(mode(path), 0o666);
-    assert(!otherUserCan('rm "$1"', path), "removed");
-    assert(!otherUserCan('mv "$1" "$1.away"', path), "moved");
-    assert(!otherUserCan('chmod 0 "$1"', path), "changed");
-  }
-  assert(!otherUserCan('ln -s /etc/passwd "$1/x"', own), "put something there");
-  assert(!otherUserCan('mv "$1" "$1.away"', own), "moved the folder");
-  assert(!otherUserCan('rm -r "$1"', own), "removed the folder");
-  // But they can ring.
-  const asOther = { through: asOtherUser, env: { TANDEM_DIR: undefined } };
-  for (const each of runtimes) {
-    const client = await spawn(each, "client.ts", [target, "promise"], asOther);
-    await client.expect("ready");
-    client.end();
-  }
-  using client = Client.open(target);
-  client.post("x");
-  assertEquals((await received)!.text(), "x");
-}, { skip: noUsers });
+test(
+  "participants of another user cannot change or remove a user's bells, but can ring them",
+  async () => {
+    const target = join(sharedFolder(), "everybody.tandem");
+    using server = Server.create(target, { mode: 0o666 });
+    const received = server.receive();
+    const own = `${target}.bells/u${uid}`;
+    await eventually(() => bellsOf(target).length === 2, "it sleeps, and has a bell and a life");
+    assertEquals([mode(`${target}.bells`), mode(own)], [0o1777, 0o711]);
+    for (const path of bellsOf(target)) {
+      assertEquals(mode(path), 0o666);
+      assert(!otherUserCan('rm "$1"', path), "removed");
+      assert(!otherUserCan('mv "$1" "$1.away"', path), "moved");
+      assert(!otherUserCan('chmod 0 "$1"', path), "changed");
+    }
+    assert(!otherUserCan('ln -s /etc/passwd "$1/x"', own), "put something there");
+    assert(!otherUserCan('mv "$1" "$1.away"', own), "moved the folder");
+    assert(!otherUserCan('rm -r "$1"', own), "removed the folder");
+    // But they can ring.
+    const asOther = { through: asOtherUser, env: { TANDEM_DIR: undefined } };
+    for (const each of runtimes) {
+      const client = await spawn(each, "client.ts", [target, "promise"], asOther);
+      await client.expect("ready");
+      client.end();
+    }
+    using client = Client.open(target);
+    client.post("x");
+    assertEquals((await received)!.text(), "x");
+  },
+  { skip: noUsers },
+);
 
-test("another participant has made a user's folder first", async () => {
-  const target = join(sharedFolder(), "squatted.tandem");
-  Server.create(target, { mode: 0o666 }).close();
-  const own = `${target}.bells/u${uid}`;
-  rmSync(own, { recursive: true, force: true });
-  assert(otherUserCan('mkdir -m 777 "$1" && ln -s /etc/passwd "$1/b0-2-1"', own));
-  await answers(target);
-  assertEquals(readdirSync(own), ["b0-2-1"], "nothing was put there");
-  Server.unlink(target);
-}, { skip: noUsers });
+test(
+  "a user's folder that another participant has created is not used, and calls are answered",
+  async () => {
+    const target = join(sharedFolder(), "squatted.tandem");
+    Server.create(target, { mode: 0o666 }).close();
+    const own = `${target}.bells/u${uid}`;
+    rmSync(own, { recursive: true, force: true });
+    assert(otherUserCan('mkdir -m 777 "$1" && ln -s /etc/passwd "$1/b0-2-1"', own));
+    await answers(target);
+    assertEquals(readdirSync(own), ["b0-2-1"], "nothing was put there");
+    Server.unlink(target);
+  },
+  { skip: noUsers },
+);
 
 test(
   "a folder that others may write to beyond the channel's mode is refused, and its owner mends it",
@@ -189,29 +197,33 @@ test("a file that is linked among the bells is not written to", async () => {
   assertEquals([mode(precious), statSync(precious).size], [0o600, "untouched".length]);
 });
 
-test("streams of two users in one channel", async () => {
-  const target = join(sharedFolder(), "streams.tandem");
-  const api = {
-    async *double(numbers: AsyncIterable<number>): AsyncGenerator<number> {
-      for await (const number of numbers) yield 2 * number;
-    },
-  };
-  await using service = serve(target, api, { mode: 0o666 });
-  using remote = connect<typeof api>(target);
-  const doubled = remote.double((async function* () {
-    yield 1;
-    yield 2;
-  })());
-  assertEquals((await doubled.next()).value, 2);
-  const channels = privateChannelsOf(target);
-  assertEquals(channels.length, 2);
-  for (const path of channels) {
-    assert(path.startsWith(`${target}.bells/u${uid}/`));
-    assert(!otherUserCan('rm "$1" || mv "$1" "$1.away"', path));
-  }
-  assertEquals((await doubled.next()).value, 4);
-  service.unlink();
-}, { skip: noUsers });
+test(
+  "private channels of streams lie in the user's own folder, which other users cannot change",
+  async () => {
+    const target = join(sharedFolder(), "streams.tandem");
+    const api = {
+      async *double(numbers: AsyncIterable<number>): AsyncGenerator<number> {
+        for await (const number of numbers) yield 2 * number;
+      },
+    };
+    await using service = serve(target, api, { mode: 0o666 });
+    using remote = connect<typeof api>(target);
+    const doubled = remote.double((async function* () {
+      yield 1;
+      yield 2;
+    })());
+    assertEquals((await doubled.next()).value, 2);
+    const channels = privateChannelsOf(target);
+    assertEquals(channels.length, 2);
+    for (const path of channels) {
+      assert(path.startsWith(`${target}.bells/u${uid}/`));
+      assert(!otherUserCan('rm "$1" || mv "$1" "$1.away"', path));
+    }
+    assertEquals((await doubled.next()).value, 4);
+    service.unlink();
+  },
+  { skip: noUsers },
+);
 
 test("an anonymous channel's bells are not put into another user's folder", async () => {
   chmodSync(folder(), 0o711);
@@ -244,7 +256,7 @@ test("unlink leaves a folder alone whose file is no channel", () => {
   assertEquals(bellsOf(album).length, 3);
 });
 
-test("folders within folders within folders are no reason to go deep", () => {
+test("unlink does not descend into folders within folders", () => {
   const target = newTarget();
   Server.create(target).close();
   let deep = `${target}.bells/u${uid}`;
@@ -298,7 +310,7 @@ sys.stdin.read()
   { skip: noUsers },
 );
 
-test("unlink removes the bells of the living as well", async () => {
+test("unlink removes the bells of living participants as well", async () => {
   const target = newTarget();
   using server = Server.open(target);
   const child = await startServer(runtime, target, "promise");
@@ -367,7 +379,7 @@ test("a process whose environment cannot be read is told so, and can use paths",
   }
 }, { skip: noUsers });
 
-test("views that other threads read when the handle is closed", async () => {
+test("closing a handle whose views other threads read is no crash", async () => {
   for (const each of runtimes) {
     const child = await spawn(each, "stale_views.ts", ["6"]);
     await child.expect("done");

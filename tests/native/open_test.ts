@@ -53,7 +53,7 @@ test("create makes a channel with the default sizes", () => {
   assert(server.fd > 2, `fd ${server.fd}`);
 });
 
-test("create takes sizes, and everybody who attaches sees them", () => {
+test("create takes sizes, and every handle that attaches sees them", () => {
   const target = newTarget();
   const sizes = { slots: 3, maxRequestBytes: 100, maxResponseBytes: 70_000, maxDeliveries: 5 };
   using server = Server.create(target, sizes);
@@ -252,13 +252,13 @@ test("connect ends by abort with the signal's reason", async () => {
   assertEquals(await assertRejects(() => already), reason);
 });
 
-test("connect does not wait for what is no channel", async () => {
+test("connect does not wait for a file that is no channel", async () => {
   const target = newTarget();
   writeFileSync(target, "something else");
   await assertRejectsCode(Client.connect(target), "CORRUPT");
 });
 
-test("what an interrupted create left is made anew by those who create", () => {
+test("the leftovers of an interrupted create are made anew by every form that creates", () => {
   for (const left of [new Uint8Array(0), new Uint8Array(100_000)]) {
     const target = newTarget();
     writeFileSync(target, left);
@@ -269,14 +269,14 @@ test("what an interrupted create left is made anew by those who create", () => {
   }
 });
 
-test("create takes the place of what an interrupted create left", () => {
+test("create takes the place of the leftovers of an interrupted create", () => {
   const target = newTarget();
   writeFileSync(target, "");
   using server = Server.create(target);
   assertEquals(server.slots, 256);
 });
 
-test("what is no channel is CORRUPT and stays as it is", () => {
+test("a file that is no channel is CORRUPT and stays as it is", () => {
   const cases: Record<string, Uint8Array> = {
     text: new TextEncoder().encode("these are somebody's notes\n"),
     "one byte": new Uint8Array([1]),
@@ -423,7 +423,7 @@ test("wrong arguments are TypeError and RangeError", () => {
   assertEquals(readdirSync(folder()), [], "nothing was made");
 });
 
-test("names that are none", async () => {
+test("names that break the rules are a TypeError, and paths are taken as they are", async () => {
   const names = ["", ".", "..", ".hidden", "-x", "_x", "a b", "ä", "a\0b", "x".repeat(65), "a:b"];
   for (const name of names) {
     for (

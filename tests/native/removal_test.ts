@@ -112,7 +112,7 @@ for (const [end, remove] of Object.entries(ends)) {
     for (
       const form of ["try", "sync", "promise", "iterate", "serve", "serveSync"] as ServerForm[]
     ) {
-      test(`a channel ${end}: a ${runtime} server is told in ${form}`, async () => {
+      test(`a channel ${end}: a ${runtime} server learns of it in ${form}`, async () => {
         const target = newTarget();
         const server = await startServer(runtime, target, form);
         using client = Client.open(target);
@@ -128,7 +128,7 @@ for (const [end, remove] of Object.entries(ends)) {
     }
 
     for (const form of ["sync", "promise", "try"] as const) {
-      test(`a channel ${end}: a ${runtime} client is told in ${form}`, async () => {
+      test(`a channel ${end}: a ${runtime} client learns of it in ${form}`, async () => {
         const target = newTarget();
         using server = Server.create(target);
         const client = await startClient(runtime, target, form);
@@ -178,7 +178,7 @@ test("a service that unlinks its channel itself finishes when it is closed", asy
   await other.close();
 });
 
-test("unlink where others did so before: false, and the handle goes on", async () => {
+test("unlink after another process has done so: false, and the handle goes on", async () => {
   const target = newTarget();
   using server = Server.create(target);
   Server.unlink(target);
@@ -187,7 +187,7 @@ test("unlink where others did so before: false, and the handle goes on", async (
   assertEquals(await server.receive({ timeout: 1 }), null);
 });
 
-test("a server of integers is told as well", async () => {
+test("an integer server learns of its channel's removal", async () => {
   const target = newTarget();
   using server = IntServer.create(target);
   const receiving = doomed(server.receive());
@@ -196,7 +196,7 @@ test("a server of integers is told as well", async () => {
   assertThrowsCode(() => server.tryReceive(), "NOT_FOUND");
 });
 
-test("what is not removed: another name, a new name, no name at all", async () => {
+test("a channel with a new name, another name or no name goes on", async () => {
   using pair = openPair();
   const { server, client, target } = pair;
   const moved = `${target}.moved`;

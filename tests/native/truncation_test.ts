@@ -12,7 +12,7 @@ const forms = ["receiveSync", "requestSync", "getSync", "sendSync", "request"] a
 
 for (const name of runtimes) {
   for (const form of forms) {
-    test(`${name}: a file that is cut short while ${form} sleeps`, async () => {
+    test(`${name}: a file that is cut short while ${form} sleeps: CORRUPT`, async () => {
       // In the moment in which it looks around it would be killed: then once more.
       for (let attempt = 0; attempt < 3; attempt++) {
         const said = await cutShort(name, form);

@@ -29,7 +29,7 @@ test("unlink removes the file and says whether there was one", () => {
   assertEquals(Server.unlink(join(folder(), "no", "folder.tandem")), false);
 });
 
-test("unlink of the handle's own channel", () => {
+test("unlink of the handle's own channel: removes the file, and is false the second time", () => {
   const target = newTarget();
   using server = Server.create(target);
   assertEquals(server.unlink(), true);
@@ -66,7 +66,7 @@ test("unlink refuses what is not a channel and leaves it", () => {
   assertEquals(existsSync(channel), true);
 });
 
-test("unlink removes what an interrupted create left", () => {
+test("unlink removes the leftovers of an interrupted create", () => {
   const target = newTarget();
   writeFileSync(target, new Uint8Array(8192));
   assertEquals(Server.unlink(target), true);
@@ -111,7 +111,7 @@ test("a channel that is made anew is another one", async () => {
 });
 
 for (const name of runtimes) {
-  test(`clients in other processes of ${name} are told, asleep as they are`, async () => {
+  test(`sleeping clients in other processes of ${name} learn of it`, async () => {
     const target = newTarget();
     const server = await startServer(name, target, "serve");
     const clients = [];

@@ -58,7 +58,7 @@ for (const source of sources) {
   const examples = examplesOf(source);
   if (examples.length === 0) continue;
   for (const runtime of runtimes) {
-    test(`${runtime}: the examples of ${source}`, async () => {
+    test(`${runtime}: the examples of ${source} run`, async () => {
       const children: Child[] = [];
       try {
         for (const { line, code } of examples) {
@@ -95,7 +95,7 @@ test("every class that is exported has an example", () => {
 });
 
 for (const runtime of runtimes) {
-  test(`${runtime}: the typed service and its user in the README`, async () => {
+  test(`${runtime}: the typed service and its client in the README run`, async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
     const children = ["service.ts", "user.ts"].map((name) => {
       const [, code] = new RegExp(`\`\`\`ts\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;
@@ -111,7 +111,7 @@ for (const runtime of runtimes) {
     }
   });
 
-  test(`${runtime}: the server and the client of the README`, async () => {
+  test(`${runtime}: the server and the client of the README run`, async () => {
     const readme = readFileSync(join(repository, "README.md"), "utf8");
     const code = (name: string) => {
       const [, block] = new RegExp(`\`\`\`ts\\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;

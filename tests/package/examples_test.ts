@@ -80,7 +80,7 @@ test("every example is tested and in the index", () => {
 });
 
 for (const [name, example] of Object.entries(table)) {
-  test(`${name}: what there is, and what its README says`, () => {
+  test(`${name}: its files are there, and its README runs them`, () => {
     for (const file of ["README.md", "server.ts", "client.ts"]) {
       assert(existsSync(join(examples, name, file)), `there is no ${file}`);
     }

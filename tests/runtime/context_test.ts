@@ -8,7 +8,7 @@ import { openPair } from "../support/open_pair.ts";
 
 const user = new AsyncLocalStorage<string>();
 
-test("what a handler enters is not seen by the next one: raw server", async () => {
+test("a context that a handler enters is not seen by the next one: raw server", async () => {
   using pair = openPair();
   const { server, client } = pair;
   // Each handler starts from the context of `serve`.
@@ -31,7 +31,7 @@ test("what a handler enters is not seen by the next one: raw server", async () =
   await serving;
 });
 
-test("what a method enters is not seen by the next one: typed service", async () => {
+test("a context that a method enters is not seen by the next one: typed service", async () => {
   const target = newTarget();
   const enter = (name: string) => {
     const seen = user.getStore();
@@ -73,7 +73,7 @@ test("what a method enters is not seen by the next one: typed service", async ()
   await service.close();
 });
 
-test("what a method leaves running has its context", async () => {
+test("code that a method leaves running keeps its context", async () => {
   const target = newTarget();
   const seen: (string | undefined)[] = [];
   const look = () => seen.push(callContext()?.method);

@@ -25,7 +25,7 @@ async function start(runtime: Runtime, target: string, what: string): Promise<Ch
 
 for (const name of runtimes) {
   for (const what of ["open", "used", "timed-out", "aborted", "held", "call", "closed"]) {
-    test(`${name}: an open handle that nobody waits on lets the process end (${what})`, async () => {
+    test(`${name}: an open handle without a pending promise lets the process end (${what})`, async () => {
       const target = newTarget();
       using _maker = Server.create(target);
       const child = await start(name, target, what);

@@ -7,7 +7,7 @@ import { folder, runtimes, spawn, test, text } from "../support/harness.ts";
 /** What the program could do, by step. */
 type Steps = Readonly<Record<string, string>>;
 
-test("Deno with exactly --allow-ffi: everything works, nobody is asked", async () => {
+test("Deno with exactly --allow-ffi: everything works without a prompt", async () => {
   const child = await spawn("deno", "permission.ts", [], { denoPermissions: ["--allow-ffi"] });
   const steps = await child.message<Steps>();
   // TANDEM_DIR counts although this process may not read its environment.
@@ -56,7 +56,7 @@ test("Deno does not need the permission before something is opened", async () =>
   assertEquals((await child.message<Steps>())["code"], "PERMISSION");
 });
 
-test("Bun does the same and knows no permissions", async () => {
+test("Bun: everything works without a flag", async () => {
   const child = await spawn("bun", "permission.ts");
   const steps = await child.message<Steps>();
   assertEquals(steps["open"], join(folder(), "permission.tandem"));

@@ -158,7 +158,7 @@ for (const name of runtimes) {
   });
 }
 
-test("a Worker and the main thread of the test itself", async () => {
+test("a Worker of the test itself answers its main thread", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: {} });
   const worker = new Worker(new URL("../fixtures/worker.ts", import.meta.url), { type: "module" });

@@ -67,7 +67,7 @@ function judge(
 const { answered, remote, serverDied, timeout, cancelled, posted, busy } = Outcome;
 const { replied, repliedInVain, failed, returned, replying, none, closed } = HandedOutcome;
 
-test("judge: what may be", () => {
+test("the judge: accepts each permitted history of a call", () => {
   const died = handed(1, none, "killed");
   const second = call(answered, { server: 11, delivery: 2 });
   const oneWay = { flags: ServerFlag.oneWay };
@@ -86,7 +86,7 @@ test("judge: what may be", () => {
   assertEquals(judge(call(busy), []), [null, []]);
 });
 
-test("judge: what may not be", () => {
+test("the judge: refuses each forbidden history of a call", () => {
   const failure = (record: CallRecord, handings: HandedRecord[], clears?: Clear[]) =>
     judge(record, handings, clears)[0] !== null;
   const twice = [handed(1, closed), handed(1, replied)];
@@ -122,7 +122,7 @@ test("judge: what may not be", () => {
   assertEquals(wrong.filter((arguments_) => !failure(...arguments_)), []);
 });
 
-test("judge: a posted request that is in no ledger has used up all its deliveries unseen", () => {
+test("the judge: a posted request that is in no ledger has used up all its deliveries unseen", () => {
   assertEquals(judge(call(posted), []), [null, [1, 2]]);
   const oneWay = { flags: ServerFlag.oneWay };
   assertEquals(judge(call(posted), [handed(1, closed, "finished", oneWay)]), [null, [2]]);
