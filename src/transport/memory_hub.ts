@@ -97,6 +97,7 @@ export class MemoryHub {
     this.#later(() => {
       for (const sender of [...this.#senders]) sender.takerLost();
     });
+    this.schedule();
     this.#leave();
   }
 

@@ -39,8 +39,12 @@ export function sizesFrom(options: ChannelOptions): Sizes {
   return Object.fromEntries(entries) as Sizes;
 }
 
-/** @throws {TandemError} `MISMATCH` when an option is given that differs from what is there */
+/**
+ * @throws {TandemError} `MISMATCH` when an option is given that differs from what is there
+ * @throws {TypeError} {RangeError} for a size that cannot be
+ */
 export function checkSizes(target: string, found: Sizes, options: ChannelOptions): void {
+  sizesFrom(options);
   for (const name of names) {
     const wanted = options[name];
     if (wanted === undefined || wanted === found[name]) continue;

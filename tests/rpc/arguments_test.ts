@@ -11,6 +11,7 @@ import {
   test,
 } from "../support/harness.ts";
 import { collect, OneAndTwo, rejection, startChecks } from "../support/rpc_helper.ts";
+import { sites, transports } from "../support/sites.ts";
 
 /** Values that their owner changes as soon as they are given away, and what they were. */
 function changing(): { values: unknown[]; change: () => void; expected: unknown[] } {
@@ -49,14 +50,14 @@ function changing(): { values: unknown[]; change: () => void; expected: unknown[
   return { values, change, expected: make() };
 }
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: what is changed before there is a channel is not sent`, async () => {
-    const target = newTarget();
+for (const site of sites) {
+  test(`${site.title}: what is changed before there is a channel is not sent`, async () => {
+    const target = site.newTarget();
     using remote = connect<Checks>(target, { timeout: 30_000 });
     const { values, change, expected } = changing();
     const call = remote.echo(...values);
     change();
-    const service = await startChecks(runtime, target);
+    const service = await site.start("typed_checks.ts", target, {});
     assertEquals(await call, expected);
     // And while the channel is there.
     const again = changing();
@@ -66,6 +67,31 @@ for (const runtime of runtimes) {
     void service;
   });
 
+  test(`${site.title}: a stream waits for its channel, unread`, async () => {
+    const target = site.newTarget();
+    using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
+    let began = false;
+    async function* numbers(): AsyncGenerator<number> {
+      began = true;
+      yield 1;
+      yield 2;
+    }
+    const readable = new ReadableStream<number>({
+      start(controller) {
+        controller.enqueue(3);
+        controller.close();
+      },
+    });
+    const calls = [remote.collect(numbers()), remote.collect(readable)];
+    const nested = withOptions(remote, { idempotent: false }).collect(numbers());
+    assertEquals(began, false);
+    await site.start("typed_checks.ts", target, {});
+    assertEquals(await Promise.all(calls), [[1, 2], [3]]);
+    assertEquals(await nested, [1, 2]);
+  });
+}
+
+for (const runtime of runtimes) {
   test(`${runtime} serves: what is changed while a call waits for a slot is not sent`, async () => {
     const target = newTarget();
     const service = await startChecks(runtime, target, { slots: 1 });
@@ -151,96 +177,79 @@ for (const runtime of runtimes) {
       holder = next;
     }
   });
+}
 
-  test(`${runtime} serves: a stream waits for its channel, unread`, async () => {
-    const target = newTarget();
-    using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
-    let began = false;
-    async function* numbers(): AsyncGenerator<number> {
-      began = true;
-      yield 1;
-      yield 2;
+for (const transport of transports) {
+  test(`${transport.title}: what cannot be sent is refused at once, also while no service is up`, async () => {
+    const target = transport.newTarget();
+    for (const idempotent of [false, true]) {
+      using remote = connect<Checks>(target, { idempotent, maxMessageBytes: 100_000 });
+      await assertRejectsCode(remote.echo(() => {}), "NOT_SERIALIZABLE", "arguments[0]");
+      await assertRejectsCode(
+        remote.echo(1, { list: [Symbol("x")] } as unknown as number),
+        "NOT_SERIALIZABLE",
+        "arguments[1].list[0]",
+      );
+      await assertRejectsCode(remote.echo(new Uint8Array(100_001)), "TOO_LARGE", "maxMessageBytes");
+      const failing = {
+        get property() {
+          throw new RangeError("of the getter");
+        },
+      };
+      await rejection(remote.echo(failing as unknown));
+      // What came with it is over.
+      let returned = false;
+      const stream = {
+        [Symbol.asyncIterator]: () => ({
+          next: () => Promise.resolve({ done: true, value: 0 }),
+          return: () => {
+            returned = true;
+            return Promise.resolve({ done: true, value: 0 });
+          },
+        }),
+      };
+      await assertRejectsCode(
+        remote.echo(stream as unknown, (() => {}) as unknown),
+        "NOT_SERIALIZABLE",
+      );
+      await eventually(() => returned, "the stream is ended");
     }
-    const readable = new ReadableStream<number>({
-      start(controller) {
-        controller.enqueue(3);
-        controller.close();
-      },
-    });
-    const calls = [remote.collect(numbers()), remote.collect(readable)];
-    const nested = withOptions(remote, { idempotent: false }).collect(numbers());
-    assertEquals(began, false);
-    await startChecks(runtime, target);
-    assertEquals(await Promise.all(calls), [[1, 2], [3]]);
-    assertEquals(await nested, [1, 2]);
   });
 }
 
-test("what cannot be sent is refused at once, also while no service is up", async () => {
-  const target = newTarget();
-  for (const idempotent of [false, true]) {
-    using remote = connect<Checks>(target, { idempotent, maxMessageBytes: 100_000 });
-    await assertRejectsCode(remote.echo(() => {}), "NOT_SERIALIZABLE", "arguments[0]");
-    await assertRejectsCode(
-      remote.echo(1, { list: [Symbol("x")] } as unknown as number),
-      "NOT_SERIALIZABLE",
-      "arguments[1].list[0]",
-    );
-    await assertRejectsCode(remote.echo(new Uint8Array(100_001)), "TOO_LARGE", "maxMessageBytes");
-    const failing = {
-      get property() {
-        throw new RangeError("of the getter");
+for (const transport of transports) {
+  test(`${transport.title}: a stream of a call that was never sent ends with the call`, async () => {
+    using remote = connect<Checks>(transport.newTarget(), { timeout: 10 });
+    async function* numbers(): AsyncGenerator<number> {
+      yield 1;
+    }
+    const stream = numbers();
+    await assertRejectsCode(remote.collect(stream), "TIMEOUT");
+    assertEquals(await stream.next(), { done: true, value: undefined });
+  });
+}
+
+for (const transport of transports) {
+  test(`${transport.title}: values that are given to a stream are what they were`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      async *heard(): AsyncGenerator<unknown, void, unknown> {
+        let value: unknown = "ready";
+        for (;;) value = yield value;
       },
     };
-    await rejection(remote.echo(failing as unknown));
-    // What came with it is over.
-    let returned = false;
-    const stream = {
-      [Symbol.asyncIterator]: () => ({
-        next: () => Promise.resolve({ done: true, value: 0 }),
-        return: () => {
-          returned = true;
-          return Promise.resolve({ done: true, value: 0 });
-        },
-      }),
-    };
-    await assertRejectsCode(
-      remote.echo(stream as unknown, (() => {}) as unknown),
-      "NOT_SERIALIZABLE",
-    );
-    await eventually(() => returned, "the stream is ended");
-  }
-});
-
-test("a stream of a call that was never sent ends with the call", async () => {
-  using remote = connect<Checks>(newTarget(), { timeout: 10 });
-  async function* numbers(): AsyncGenerator<number> {
-    yield 1;
-  }
-  const stream = numbers();
-  await assertRejectsCode(remote.collect(stream), "TIMEOUT");
-  assertEquals(await stream.next(), { done: true, value: undefined });
-});
-
-test("values that are given to a stream are what they were", async () => {
-  const target = newTarget();
-  const api = {
-    async *heard(): AsyncGenerator<unknown, void, unknown> {
-      let value: unknown = "ready";
-      for (;;) value = yield value;
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target);
-  const stream = remote.heard();
-  await stream.next();
-  const list = [1];
-  const step = stream.next(list);
-  list.push(2);
-  assertEquals(await step, { done: false, value: [1] });
-  await stream.return();
-  void service;
-});
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target);
+    const stream = remote.heard();
+    await stream.next();
+    const list = [1];
+    const step = stream.next(list);
+    list.push(2);
+    assertEquals(await step, { done: false, value: [1] });
+    await stream.return();
+    void service;
+  });
+}
 
 for (
   const [what, given] of Object.entries({

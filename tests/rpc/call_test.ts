@@ -8,7 +8,6 @@ import {
   type ConnectOptions,
   RemoteError,
   serve,
-  Server,
   withOptions,
 } from "../../mod.ts";
 import { Kind, wireVersion } from "../../src/rpc/message.ts";
@@ -28,11 +27,12 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { rejection, startService, typed } from "../support/rpc_helper.ts";
+import { rejection, startService, typed, typedAt } from "../support/rpc_helper.ts";
+import { sites, transports } from "../support/sites.ts";
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: sync and async methods, inherited ones too`, async () => {
-    using there = await typed(runtime);
+for (const site of sites) {
+  test(`${site.title}: sync and async methods, inherited ones too`, async () => {
+    using there = await typedAt(site);
     const { remote, service } = there;
     assertEquals(await remote.add(1, 2), 3);
     assertEquals(await remote.addLater(1, 2), 3);
@@ -41,8 +41,8 @@ for (const runtime of runtimes) {
     assertEquals([await remote.count(), await remote.count()], [1, 2]);
   });
 
-  test(`${runtime} serves: many calls at once, each with its own answer`, async () => {
-    using there = await typed(runtime, { slots: 16, concurrency: 3 });
+  test(`${site.title}: many calls at once, each with its own answer`, async () => {
+    using there = await typedAt(site, { slots: 16, concurrency: 3 });
     const calls = Array.from(
       { length: 500 },
       (_, index) => index % 2 ? there.remote.add(index, 1) : there.remote.addLater(index, 1),
@@ -50,6 +50,179 @@ for (const runtime of runtimes) {
     assertEquals(await Promise.all(calls), calls.map((_, index) => index + 1));
   });
 
+  test(`${site.title}: errors keep what they are`, async () => {
+    using there = await typedAt(site);
+    const error = await rejection<RemoteError>(there.remote.fail("range"));
+    assertInstanceOf(error, RemoteError);
+    assertEquals(error.code, "REMOTE");
+    assertEquals([error.remoteName, error.remoteMessage], ["RangeError", "as it was asked to"]);
+    assert(error.remoteStack.includes("typed.ts"), error.remoteStack);
+    assertEquals(error.remoteProperties, { when: new Date(7), big: 2n ** 70n });
+    assertInstanceOf(error.cause, TypeError);
+    assertEquals([error.cause.message, error.cause.cause], ["underneath", { why: [1n] }]);
+  });
+
+  test(`${site.title}: what is thrown may be anything`, async () => {
+    using there = await typedAt(site);
+    const text = await rejection<RemoteError>(there.remote.fail("text"));
+    assertEquals([text.remoteMessage, text.cause], ["only text", "only text"]);
+    const nothing = await rejection<RemoteError>(there.remote.fail("undefined"));
+    assertEquals([nothing.remoteMessage, nothing.cause], ["undefined", undefined]);
+  });
+
+  test(`${site.title}: registered classes of errors are instances here`, async () => {
+    using there = await typedAt(site);
+    const error = await rejection<CustomError>(there.remote.fail("custom"));
+    assertInstanceOf(error, CustomError);
+    assert(error.hasMethods());
+    assertEquals([error.name, error.message], ["CustomError", "of its own"]);
+    assertInstanceOf(error.cause, TypeError);
+    assert(error.stack?.includes("typed.ts"));
+    // As a value, too.
+    const [value] = await there.remote.echo(new CustomError("here"));
+    assertInstanceOf(value, CustomError);
+    assert(value.hasMethods());
+  });
+
+  test(`${site.title}: a class that only one side knows is a RemoteError`, async () => {
+    using there = await typedAt(site, {}, { errors: [] });
+    const error = await rejection<RemoteError>(there.remote.fail("custom"));
+    assertInstanceOf(error, RemoteError);
+    assertEquals(error.remoteName, "CustomError");
+    assertEquals(error.remoteProperties, { details: new Map([["one", 1]]) });
+  });
+
+  test(`${site.title}: what cannot be sent is said where it is`, async () => {
+    using there = await typedAt(site);
+    const { remote } = there;
+    const wrong: [unknown, string][] = [
+      [() => {}, "arguments[0]: it is a function"],
+      [{ a: [{ b: Symbol("s") }] }, "arguments[0].a[0].b: it is a symbol"],
+      [new Map([["key", new WeakMap()]]), "it is a WeakMap"],
+      [new URL("http://localhost"), "it is a URL"],
+      [Promise.resolve(), "it is a Promise"],
+      [new SharedArrayBuffer(8), "it is a SharedArrayBuffer"],
+    ];
+    for (const [value, message] of wrong) {
+      await assertRejectsCode(remote.echo(value), "NOT_SERIALIZABLE", message);
+    }
+    await assertRejectsCode(remote.unsendable(), "NOT_SERIALIZABLE", "it is a function");
+    const nested: unknown[] = [];
+    let inner = nested;
+    for (let depth = 0; depth < 2000; depth++) inner.push(inner = []);
+    await assertRejectsCode(remote.echo(nested), "NOT_SERIALIZABLE", "deeper");
+    // And the connection goes on.
+    assertEquals(await remote.add(1, 1), 2);
+  });
+
+  test(`${site.title}: a getter that throws, or that makes a call itself`, async () => {
+    using there = await typedAt(site);
+    const { remote } = there;
+    const error = await rejection(remote.echo({
+      get trouble() {
+        throw new RangeError("mine");
+      },
+    }));
+    assertInstanceOf(error, RangeError);
+    let inner: Promise<number> | undefined;
+    const outer = remote.echo({
+      before: "x",
+      get value() {
+        inner = remote.add(20, 22);
+        return 7;
+      },
+      after: "y",
+    });
+    assertEquals(await outer, [{ before: "x", value: 7, after: "y" }]);
+    assertEquals(await inner, 42);
+  });
+
+  test(`${site.title}: long bytes, one beside the other and as views`, async () => {
+    using there = await typedAt(site);
+    const long = pattern(100_000, 1);
+    const floats = new Float64Array(5_000).map((_, index) => index / 3).subarray(10, 4_000);
+    const sent = [long, { inside: [floats, "text", long.subarray(5, 50_000)] }, long];
+    const back = await there.remote.echo(...sent);
+    assertEquals(back, sent);
+    // The same value is the same on the other side, and so it is here.
+    assert(back[0] === back[2]);
+    assert(await there.remote.same(long, long));
+    assertEquals(await there.remote.same(long, long.slice()), false);
+    // Of a view only what it shows has come.
+    const { inside } = back[1] as { inside: [Float64Array, string, Uint8Array] };
+    assertEquals(inside[0].buffer.byteLength, floats.byteLength);
+  });
+
+  test(`${site.title}: a raw method sees the bytes where they lie`, async () => {
+    using there = await typedAt(site);
+    assertEquals(await there.remote.rawSum(new Uint8Array(100_000).fill(3)), [true, 300_000]);
+    assertEquals(await there.remote.rawSum(new Uint8Array(10).fill(3)), [false, 30]);
+  });
+
+  test(`${site.title}: other versions of the interface`, async () => {
+    const target = site.newTarget();
+    await site.start("typed.ts", target, { version: "2" });
+    const call = (options: ConnectOptions) => {
+      const remote = connect<Api>(target, options);
+      return remote.add(1, 2).finally(() => remote[Symbol.dispose]());
+    };
+    assertEquals(await call({ version: "2" }), 3);
+    assertEquals(await call({}), 3);
+    await assertRejectsCode(call({ version: "1" }), "MISMATCH", '"1"', '"2"');
+  });
+
+  test(`${site.title}: time-outs, aborts, and what the method sees of them`, async () => {
+    using there = await typedAt(site);
+    const { remote, service } = there;
+    // Long enough for the service to take it, however busy the machine is.
+    await assertRejectsCode(withOptions(remote, { timeout: 3_000 }).hold(), "TIMEOUT");
+    await service.expect("holding 1");
+    await service.expect("aborted TIMEOUT");
+    const controller = new AbortController();
+    const held = doomed(withOptions(remote, { signal: controller.signal }).hold());
+    await service.expect("holding 1");
+    const reason = new Error("changed my mind");
+    controller.abort(reason);
+    assertEquals(await rejection(held), reason);
+    await service.expect("aborted CANCELLED");
+    assertEquals(
+      await rejection(withOptions(remote, { signal: controller.signal }).add(1, 2)),
+      reason,
+    );
+    const left = await withOptions(remote, { timeout: 20_000 }).timeRemaining();
+    assert(left > 0 && left <= 20_000, `${left}`);
+    assertEquals(await withOptions(remote, { timeout: Infinity }).timeRemaining(), Infinity);
+  });
+
+  test(`${site.title}: closing the connection cancels its calls`, async () => {
+    using there = await typedAt(site);
+    const held = doomed(there.remote.hold());
+    await there.service.expect("holding 1");
+    there.remote[Symbol.dispose]();
+    await assertRejectsCode(held, "CLOSED");
+    await there.service.expect("aborted CANCELLED");
+    await assertRejectsCode(there.remote.add(1, 2), "CLOSED");
+  });
+
+  test(`${site.title}: a call waits for its channel, and finds it when it is made anew`, async () => {
+    const target = site.newTarget();
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    const early = remote.pid();
+    await sleep(20);
+    const first = await site.start("typed.ts", target, {});
+    assertEquals(await early, first.pid);
+    assertEquals(await remote.pid(), first.pid);
+    first.send("unlink");
+    await first.expect("unlinked");
+    const second = await site.start("typed.ts", target, {});
+    assertEquals(await remote.pid(), second.pid);
+    second.send("unlink");
+    await second.expect("unlinked");
+    await assertRejectsCode(withOptions(remote, { timeout: 50 }).pid(), "TIMEOUT");
+  });
+}
+
+for (const runtime of runtimes) {
   test(`${runtime} serves: nothing that was not offered can be called`, async () => {
     using there = await typed(runtime);
     const { service, target } = there;
@@ -124,160 +297,6 @@ for (const runtime of runtimes) {
     assertEquals(await remote.add(1, 2), 3);
   });
 
-  test(`${runtime} serves: errors keep what they are`, async () => {
-    using there = await typed(runtime);
-    const error = await rejection<RemoteError>(there.remote.fail("range"));
-    assertInstanceOf(error, RemoteError);
-    assertEquals(error.code, "REMOTE");
-    assertEquals([error.remoteName, error.remoteMessage], ["RangeError", "as it was asked to"]);
-    assert(error.remoteStack.includes("typed.ts"), error.remoteStack);
-    assertEquals(error.remoteProperties, { when: new Date(7), big: 2n ** 70n });
-    assertInstanceOf(error.cause, TypeError);
-    assertEquals([error.cause.message, error.cause.cause], ["underneath", { why: [1n] }]);
-  });
-
-  test(`${runtime} serves: what is thrown may be anything`, async () => {
-    using there = await typed(runtime);
-    const text = await rejection<RemoteError>(there.remote.fail("text"));
-    assertEquals([text.remoteMessage, text.cause], ["only text", "only text"]);
-    const nothing = await rejection<RemoteError>(there.remote.fail("undefined"));
-    assertEquals([nothing.remoteMessage, nothing.cause], ["undefined", undefined]);
-  });
-
-  test(`${runtime} serves: registered classes of errors are instances here`, async () => {
-    using there = await typed(runtime);
-    const error = await rejection<CustomError>(there.remote.fail("custom"));
-    assertInstanceOf(error, CustomError);
-    assert(error.hasMethods());
-    assertEquals([error.name, error.message], ["CustomError", "of its own"]);
-    assertInstanceOf(error.cause, TypeError);
-    assert(error.stack?.includes("typed.ts"));
-    // As a value, too.
-    const [value] = await there.remote.echo(new CustomError("here"));
-    assertInstanceOf(value, CustomError);
-    assert(value.hasMethods());
-  });
-
-  test(`${runtime} serves: a class that only one side knows is a RemoteError`, async () => {
-    using there = await typed(runtime, {}, { errors: [] });
-    const error = await rejection<RemoteError>(there.remote.fail("custom"));
-    assertInstanceOf(error, RemoteError);
-    assertEquals(error.remoteName, "CustomError");
-    assertEquals(error.remoteProperties, { details: new Map([["one", 1]]) });
-  });
-
-  test(`${runtime} serves: what cannot be sent is said where it is`, async () => {
-    using there = await typed(runtime);
-    const { remote } = there;
-    const wrong: [unknown, string][] = [
-      [() => {}, "arguments[0]: it is a function"],
-      [{ a: [{ b: Symbol("s") }] }, "arguments[0].a[0].b: it is a symbol"],
-      [new Map([["key", new WeakMap()]]), "it is a WeakMap"],
-      [new URL("http://localhost"), "it is a URL"],
-      [Promise.resolve(), "it is a Promise"],
-      [new SharedArrayBuffer(8), "it is a SharedArrayBuffer"],
-    ];
-    for (const [value, message] of wrong) {
-      await assertRejectsCode(remote.echo(value), "NOT_SERIALIZABLE", message);
-    }
-    await assertRejectsCode(remote.unsendable(), "NOT_SERIALIZABLE", "it is a function");
-    const nested: unknown[] = [];
-    let inner = nested;
-    for (let depth = 0; depth < 2000; depth++) inner.push(inner = []);
-    await assertRejectsCode(remote.echo(nested), "NOT_SERIALIZABLE", "deeper");
-    // And the connection goes on.
-    assertEquals(await remote.add(1, 1), 2);
-  });
-
-  test(`${runtime} serves: a getter that throws, or that makes a call itself`, async () => {
-    using there = await typed(runtime);
-    const { remote } = there;
-    const error = await rejection(remote.echo({
-      get trouble() {
-        throw new RangeError("mine");
-      },
-    }));
-    assertInstanceOf(error, RangeError);
-    let inner: Promise<number> | undefined;
-    const outer = remote.echo({
-      before: "x",
-      get value() {
-        inner = remote.add(20, 22);
-        return 7;
-      },
-      after: "y",
-    });
-    assertEquals(await outer, [{ before: "x", value: 7, after: "y" }]);
-    assertEquals(await inner, 42);
-  });
-
-  test(`${runtime} serves: long bytes, one beside the other and as views`, async () => {
-    using there = await typed(runtime);
-    const long = pattern(100_000, 1);
-    const floats = new Float64Array(5_000).map((_, index) => index / 3).subarray(10, 4_000);
-    const sent = [long, { inside: [floats, "text", long.subarray(5, 50_000)] }, long];
-    const back = await there.remote.echo(...sent);
-    assertEquals(back, sent);
-    // The same value is the same on the other side, and so it is here.
-    assert(back[0] === back[2]);
-    assert(await there.remote.same(long, long));
-    assertEquals(await there.remote.same(long, long.slice()), false);
-    // Of a view only what it shows has come.
-    const { inside } = back[1] as { inside: [Float64Array, string, Uint8Array] };
-    assertEquals(inside[0].buffer.byteLength, floats.byteLength);
-  });
-
-  test(`${runtime} serves: a raw method sees the bytes where they lie`, async () => {
-    using there = await typed(runtime);
-    assertEquals(await there.remote.rawSum(new Uint8Array(100_000).fill(3)), [true, 300_000]);
-    assertEquals(await there.remote.rawSum(new Uint8Array(10).fill(3)), [false, 30]);
-  });
-
-  test(`${runtime} serves: other versions of the interface`, async () => {
-    const target = newTarget();
-    await startService(runtime, target, { version: "2" });
-    const call = (options: ConnectOptions) => {
-      const remote = connect<Api>(target, options);
-      return remote.add(1, 2).finally(() => remote[Symbol.dispose]());
-    };
-    assertEquals(await call({ version: "2" }), 3);
-    assertEquals(await call({}), 3);
-    await assertRejectsCode(call({ version: "1" }), "MISMATCH", '"1"', '"2"');
-  });
-
-  test(`${runtime} serves: time-outs, aborts, and what the method sees of them`, async () => {
-    using there = await typed(runtime);
-    const { remote, service } = there;
-    // Long enough for the service to take it, however busy the machine is.
-    await assertRejectsCode(withOptions(remote, { timeout: 3_000 }).hold(), "TIMEOUT");
-    await service.expect("holding 1");
-    await service.expect("aborted TIMEOUT");
-    const controller = new AbortController();
-    const held = doomed(withOptions(remote, { signal: controller.signal }).hold());
-    await service.expect("holding 1");
-    const reason = new Error("changed my mind");
-    controller.abort(reason);
-    assertEquals(await rejection(held), reason);
-    await service.expect("aborted CANCELLED");
-    assertEquals(
-      await rejection(withOptions(remote, { signal: controller.signal }).add(1, 2)),
-      reason,
-    );
-    const left = await withOptions(remote, { timeout: 20_000 }).timeRemaining();
-    assert(left > 0 && left <= 20_000, `${left}`);
-    assertEquals(await withOptions(remote, { timeout: Infinity }).timeRemaining(), Infinity);
-  });
-
-  test(`${runtime} serves: closing the connection cancels its calls`, async () => {
-    using there = await typed(runtime);
-    const held = doomed(there.remote.hold());
-    await there.service.expect("holding 1");
-    there.remote[Symbol.dispose]();
-    await assertRejectsCode(held, "CLOSED");
-    await there.service.expect("aborted CANCELLED");
-    await assertRejectsCode(there.remote.add(1, 2), "CLOSED");
-  });
-
   test(`${runtime} serves: closing the service lets its calls end`, async () => {
     using there = await typed(runtime);
     const later = there.remote.addLater(1, 2);
@@ -286,21 +305,6 @@ for (const runtime of runtimes) {
     assertEquals(await later, 3);
     await there.service.expect("stopped");
     await there.service.ended();
-  });
-
-  test(`${runtime} serves: a call waits for its channel, and finds it when it is made anew`, async () => {
-    const target = newTarget();
-    using remote = connect<Api>(target, { timeout: 30_000 });
-    const early = remote.pid();
-    await sleep(20);
-    const first = await startService(runtime, target);
-    assertEquals(await early, first.pid);
-    assertEquals(await remote.pid(), first.pid);
-    Server.unlink(target);
-    const second = await startService(runtime, target);
-    assertEquals(await remote.pid(), second.pid);
-    Server.unlink(target);
-    await assertRejectsCode(withOptions(remote, { timeout: 50 }).pid(), "TIMEOUT");
   });
 
   test(`${runtime} serves: calls of idempotent methods are made again`, async () => {
@@ -348,45 +352,51 @@ for (const runtime of runtimes) {
   });
 }
 
-test("a bare function is an interface of its own", async () => {
-  const target = newTarget();
-  await using service = serve(target, (name: string) => `Hello, ${name}!`);
-  using greet = connect<(name: string) => string>(target);
-  assertEquals(await greet("you"), "Hello, you!");
-  using other = connect<Api>(target);
-  await assertRejectsCode(other.add(1, 2), "UNKNOWN_METHOD", "bare function");
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: a bare function is an interface of its own`, async () => {
+    const target = transport.newTarget();
+    await using service = serve(target, (name: string) => `Hello, ${name}!`);
+    using greet = connect<(name: string) => string>(target);
+    assertEquals(await greet("you"), "Hello, you!");
+    using other = connect<Api>(target);
+    await assertRejectsCode(other.add(1, 2), "UNKNOWN_METHOD", "bare function");
+    void service;
+  });
+}
 
-test("a remote looks like no promise, and like no object with its own things", async () => {
-  using remote = connect<Api>(newTarget());
-  const loose = remote as unknown as Record<string | symbol, unknown>;
-  for (const name of ["then", "constructor", "__proto__", "toJSON"]) {
-    assertEquals(loose[name], undefined, name);
-  }
-  assertEquals(loose[Symbol.iterator], undefined);
-  assertEquals(Object.keys(loose), []);
-  assert(remote.add === remote.add);
-  // So it can be awaited, and returned by an async function.
-  const same = await (async () => await remote)();
-  assert(same === remote);
-  assertThrows(() => {
-    "use strict";
-    loose["add"] = 1;
-  }, TypeError);
-});
+for (const transport of transports) {
+  test(`${transport.title}: a remote looks like no promise, and like no object with its own things`, async () => {
+    using remote = connect<Api>(transport.newTarget());
+    const loose = remote as unknown as Record<string | symbol, unknown>;
+    for (const name of ["then", "constructor", "__proto__", "toJSON"]) {
+      assertEquals(loose[name], undefined, name);
+    }
+    assertEquals(loose[Symbol.iterator], undefined);
+    assertEquals(Object.keys(loose), []);
+    assert(remote.add === remote.add);
+    // So it can be awaited, and returned by an async function.
+    const same = await (async () => await remote)();
+    assert(same === remote);
+    assertThrows(() => {
+      "use strict";
+      loose["add"] = 1;
+    }, TypeError);
+  });
+}
 
-test("a method called `name` or `length` is a method", async () => {
-  const target = newTarget();
-  const api = { name: () => "n", length: () => 7, call: () => "c", bind: () => "b" };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target);
-  assertEquals(
-    [await remote.name(), await remote.length(), await remote.call(), await remote.bind()],
-    ["n", 7, "c", "b"],
-  );
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: a method called \`name\` or \`length\` is a method`, async () => {
+    const target = transport.newTarget();
+    const api = { name: () => "n", length: () => 7, call: () => "c", bind: () => "b" };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target);
+    assertEquals(
+      [await remote.name(), await remote.length(), await remote.call(), await remote.bind()],
+      ["n", 7, "c", "b"],
+    );
+    void service;
+  });
+}
 
 test("what has no methods cannot be served, and wrong options are refused", () => {
   const target = newTarget();
@@ -426,52 +436,56 @@ test("calls that wait for a channel wait each in their own way", async () => {
   assertEquals(service.stats().clients, 1);
 });
 
-test("no more calls at once than allowed", async () => {
-  const target = newTarget();
-  let [now, most] = [0, 0];
-  const api = {
-    async work() {
-      most = Math.max(most, ++now);
-      await sleep(1);
-      now -= 1;
-    },
-  };
-  await using service = serve(target, api, { concurrency: 3 });
-  using remote = connect<typeof api>(target);
-  await Promise.all(Array.from({ length: 50 }, () => remote.work()));
-  assertEquals(most, 3);
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: no more calls at once than allowed`, async () => {
+    const target = transport.newTarget();
+    let [now, most] = [0, 0];
+    const api = {
+      async work() {
+        most = Math.max(most, ++now);
+        await sleep(1);
+        now -= 1;
+      },
+    };
+    await using service = serve(target, api, { concurrency: 3 });
+    using remote = connect<typeof api>(target);
+    await Promise.all(Array.from({ length: 50 }, () => remote.work()));
+    assertEquals(most, 3);
+    void service;
+  });
+}
 
-test("calls made by a method end with the call that it works on", async () => {
-  const [inner, outer] = [newTarget(), newTarget()];
-  const api = { left: () => callContext()!.timeRemaining };
-  await using innerService = serve(inner, api);
-  using remote = connect<typeof api>(inner);
-  const middle = {
-    async inherited() {
-      await sleep(1);
-      return await remote.left();
-    },
-    async own() {
-      await sleep(1);
-      return await withOptions(remote, { inheritDeadline: false }).left();
-    },
-    async shorter() {
-      return await withOptions(remote, { timeout: 1_000 }).left();
-    },
-  };
-  await using outerService = serve(outer, middle);
-  using caller = connect<typeof middle>(outer, { timeout: 20_000 });
-  const left = await caller.inherited();
-  assert(left > 0 && left <= 20_000, `${left}`);
-  assertEquals(await caller.own(), Infinity);
-  assert(await caller.shorter() <= 1_000);
-  // Outside of a method nothing is inherited.
-  assertEquals(callContext(), undefined);
-  assertEquals(await remote.left(), Infinity);
-  void [innerService, outerService];
-});
+for (const transport of transports) {
+  test(`${transport.title}: calls made by a method end with the call that it works on`, async () => {
+    const [inner, outer] = [transport.newTarget(), transport.newTarget()];
+    const api = { left: () => callContext()!.timeRemaining };
+    await using innerService = serve(inner, api);
+    using remote = connect<typeof api>(inner);
+    const middle = {
+      async inherited() {
+        await sleep(1);
+        return await remote.left();
+      },
+      async own() {
+        await sleep(1);
+        return await withOptions(remote, { inheritDeadline: false }).left();
+      },
+      async shorter() {
+        return await withOptions(remote, { timeout: 1_000 }).left();
+      },
+    };
+    await using outerService = serve(outer, middle);
+    using caller = connect<typeof middle>(outer, { timeout: 20_000 });
+    const left = await caller.inherited();
+    assert(left > 0 && left <= 20_000, `${left}`);
+    assertEquals(await caller.own(), Infinity);
+    assert(await caller.shorter() <= 1_000);
+    // Outside of a method nothing is inherited.
+    assertEquals(callContext(), undefined);
+    assertEquals(await remote.left(), Infinity);
+    void [innerService, outerService];
+  });
+}
 
 for (const runtime of runtimes) {
   test(`${runtime}: a method that suddenly returns a promise has its context in there`, async () => {

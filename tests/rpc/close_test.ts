@@ -3,6 +3,7 @@ import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { callContext, Client, connect, serve, Server, TandemError } from "../../mod.ts";
 import { assertRejectsCode, eventually, newTarget, runtimes, test } from "../support/harness.ts";
 import { rejection, startService } from "../support/rpc_helper.ts";
+import { transports } from "../support/sites.ts";
 
 class Api {
   aborted: string[] = [];
@@ -37,90 +38,102 @@ class Api {
   }
 }
 
-test("close({ timeout }): what hangs ends SERVER_DIED, and its signal aborts", async () => {
-  const target = newTarget();
-  const api = new Api();
-  const service = serve(target, api);
-  using remote = connect<Api>(target, { timeout: 30_000 });
-  const hanging = [1, 2, 3].map(() => assertRejectsCode(remote.hang(), "SERVER_DIED"));
-  assertEquals(await remote.ping(), "pong");
-  await service.close({ timeout: 20 });
-  await service.finished;
-  await Promise.all(hanging);
-  assertEquals(api.aborted, ["CANCELLED", "CANCELLED", "CANCELLED"]);
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }): what hangs ends SERVER_DIED, and its signal aborts`, async () => {
+    const target = transport.newTarget();
+    const api = new Api();
+    const service = serve(target, api);
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    const hanging = [1, 2, 3].map(() => assertRejectsCode(remote.hang(), "SERVER_DIED"));
+    assertEquals(await remote.ping(), "pong");
+    await service.close({ timeout: 20 });
+    await service.finished;
+    await Promise.all(hanging);
+    assertEquals(api.aborted, ["CANCELLED", "CANCELLED", "CANCELLED"]);
+  });
+}
 
-test("close({ timeout }): what ends in time is answered", async () => {
-  const target = newTarget();
-  const service = serve(target, new Api());
-  using remote = connect<Api>(target, { timeout: 30_000 });
-  const soon = remote.soon();
-  assertEquals(await remote.ping(), "pong");
-  await service.close({ timeout: 30_000 });
-  assertEquals(await soon, "done");
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }): what ends in time is answered`, async () => {
+    const target = transport.newTarget();
+    const service = serve(target, new Api());
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    const soon = remote.soon();
+    assertEquals(await remote.ping(), "pong");
+    await service.close({ timeout: 30_000 });
+    assertEquals(await soon, "done");
+  });
+}
 
-test("close({ timeout }) after close(): the shorter one counts, and all are told", async () => {
-  const target = newTarget();
-  const api = new Api();
-  const service = serve(target, api);
-  using remote = connect<Api>(target, { timeout: 30_000 });
-  const hanging = assertRejectsCode(remote.hang(), "SERVER_DIED");
-  assertEquals(await remote.ping(), "pong");
-  const patient = service.close();
-  const never = service.close({ timeout: Infinity });
-  await service.close({ timeout: 0 });
-  await Promise.all([patient, never, hanging, service.finished]);
-  await service.close({ timeout: 5 });
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }) after close(): the shorter one counts, and all are told`, async () => {
+    const target = transport.newTarget();
+    const api = new Api();
+    const service = serve(target, api);
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    const hanging = assertRejectsCode(remote.hang(), "SERVER_DIED");
+    assertEquals(await remote.ping(), "pong");
+    const patient = service.close();
+    const never = service.close({ timeout: Infinity });
+    await service.close({ timeout: 0 });
+    await Promise.all([patient, never, hanging, service.finished]);
+    await service.close({ timeout: 5 });
+  });
+}
 
-test("close({ timeout }): streams end, in either direction", async () => {
-  const target = newTarget();
-  const api = new Api();
-  const service = serve(target, api);
-  using remote = connect<Api>(target, { timeout: 30_000 });
-  const items = remote.items();
-  await items.next();
-  const hanging = assertRejectsCode(remote.hang(), "SERVER_DIED");
-  assertEquals(await remote.ping(), "pong");
-  await service.close({ timeout: 10 });
-  await hanging;
-  assertInstanceOf(await rejection(items.next()), TandemError);
-  await eventually(() => api.ended === 1);
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }): streams end, in either direction`, async () => {
+    const target = transport.newTarget();
+    const api = new Api();
+    const service = serve(target, api);
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    const items = remote.items();
+    await items.next();
+    const hanging = assertRejectsCode(remote.hang(), "SERVER_DIED");
+    assertEquals(await remote.ping(), "pong");
+    await service.close({ timeout: 10 });
+    await hanging;
+    assertInstanceOf(await rejection(items.next()), TandemError);
+    await eventually(() => api.ended === 1);
+  });
+}
 
-test("close({ timeout }): wrong ones are refused, and the service stays", async () => {
-  const target = newTarget();
-  const service = serve(target, new Api());
-  using remote = connect<Api>(target, { timeout: 30_000 });
-  await assertRejects(() => service.close({ timeout: -1 }), RangeError);
-  await assertRejects(() => service.close({ timeout: NaN }), RangeError);
-  await assertRejects(() => service.close({ timeout: "1" as unknown as number }), TypeError);
-  assertEquals(await remote.ping(), "pong");
-  await service.close();
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }): wrong ones are refused, and the service stays`, async () => {
+    const target = transport.newTarget();
+    const service = serve(target, new Api());
+    using remote = connect<Api>(target, { timeout: 30_000 });
+    await assertRejects(() => service.close({ timeout: -1 }), RangeError);
+    await assertRejects(() => service.close({ timeout: NaN }), RangeError);
+    await assertRejects(() => service.close({ timeout: "1" as unknown as number }), TypeError);
+    assertEquals(await remote.ping(), "pong");
+    await service.close();
+  });
+}
 
-test("close({ timeout }): a handler that ends later is no error, and is not heard", async () => {
-  const target = newTarget();
-  let finish = (): void => {};
-  let isOver = false;
-  const api = {
-    late: async () => {
-      await new Promise<void>((resolve) => finish = resolve);
-      isOver = true;
-      return "late";
-    },
-    ping: () => "pong",
-  };
-  const service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  const late = assertRejectsCode(remote.late(), "SERVER_DIED");
-  assertEquals(await remote.ping(), "pong");
-  await service.close({ timeout: 0 });
-  await late;
-  finish();
-  await eventually(() => isOver);
-});
+for (const transport of transports) {
+  test(`${transport.title}: close({ timeout }): a handler that ends later is no error, and is not heard`, async () => {
+    const target = transport.newTarget();
+    let finish = (): void => {};
+    let isOver = false;
+    const api = {
+      late: async () => {
+        await new Promise<void>((resolve) => finish = resolve);
+        isOver = true;
+        return "late";
+      },
+      ping: () => "pong",
+    };
+    const service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const late = assertRejectsCode(remote.late(), "SERVER_DIED");
+    assertEquals(await remote.ping(), "pong");
+    await service.close({ timeout: 0 });
+    await late;
+    finish();
+    await eventually(() => isOver);
+  });
+}
 
 for (const name of runtimes) {
   test(`${name}: another service goes on with what may run again`, async () => {

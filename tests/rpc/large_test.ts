@@ -6,20 +6,20 @@ import {
   assertRejectsCode,
   doomed,
   eventually,
-  newTarget,
   pattern,
   processState,
   runtimes,
   test,
 } from "../support/harness.ts";
 import { privateChannelsOf } from "../support/bells.ts";
-import { typed } from "../support/rpc_helper.ts";
+import { typed, typedAt } from "../support/rpc_helper.ts";
+import { sites, transports } from "../support/sites.ts";
 
 const mebibyte = 2 ** 20;
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: arguments and results that are longer than a slot`, async () => {
-    using there = await typed(runtime, { maxRequestBytes: 10_000, maxResponseBytes: 10_000 });
+for (const site of sites) {
+  test(`${site.title}: arguments and results that are longer than a slot`, async () => {
+    using there = await typedAt(site, { maxRequestBytes: 10_000, maxResponseBytes: 10_000 });
     const { remote } = there;
     for (const length of [9_000, 9_984, 10_000, 10_001, 3 * mebibyte + 1]) {
       const bytes = pattern(length, length);
@@ -38,8 +38,8 @@ for (const runtime of runtimes) {
     assertEquals(await remote.echo(list as unknown, parts), [list, parts]);
   });
 
-  test(`${runtime} serves: several long messages at once`, async () => {
-    using there = await typed(runtime, { maxRequestBytes: 4_096, maxResponseBytes: 4_096 });
+  test(`${site.title}: several long messages at once`, async () => {
+    using there = await typedAt(site, { maxRequestBytes: 4_096, maxResponseBytes: 4_096 });
     const lengths = Array.from({ length: 12 }, (_, index) => 1_500_000 + index);
     const calls = lengths.map((length) => there.remote.big(length));
     const sent = lengths.map((length) => there.remote.length(new Uint8Array(length)));
@@ -47,23 +47,8 @@ for (const runtime of runtimes) {
     assertEquals(await Promise.all(sent), lengths);
   });
 
-  test(`${runtime} serves: a hundred megabytes`, async () => {
-    using there = await typed(runtime);
-    const length = 100 * mebibyte;
-    const bytes = await there.remote.big(length);
-    assertEquals([bytes.length, bytes[0], bytes[length - 1]], [length, 7, 7]);
-    assertEquals(await there.remote.length(bytes), length);
-    // It has gone through shared memory a megabyte at a time.
-    const hosted = privateChannelsOf(there.target);
-    assert(hosted.length > 0);
-    for (const path of hosted) {
-      const { blocks } = statSync(path);
-      assert(blocks * 512 < 16 * mebibyte, `${path} takes ${blocks * 512} bytes`);
-    }
-  });
-
-  test(`${runtime} serves: a limit is a limit, on either side`, async () => {
-    using there = await typed(runtime, { maxMessageBytes: 2 * mebibyte });
+  test(`${site.title}: a limit is a limit, on either side`, async () => {
+    using there = await typedAt(site, { maxMessageBytes: 2 * mebibyte });
     const { remote, target } = there;
     assertEquals((await remote.big(mebibyte)).length, mebibyte);
     await assertRejectsCode(remote.big(3 * mebibyte), "TOO_LARGE", "maxMessageBytes");
@@ -82,6 +67,23 @@ for (const runtime of runtimes) {
     // And everything goes on.
     assertEquals(await remote.add(1, 2), 3);
   });
+}
+
+for (const runtime of runtimes) {
+  test(`${runtime} serves: a hundred megabytes`, async () => {
+    using there = await typed(runtime);
+    const length = 100 * mebibyte;
+    const bytes = await there.remote.big(length);
+    assertEquals([bytes.length, bytes[0], bytes[length - 1]], [length, 7, 7]);
+    assertEquals(await there.remote.length(bytes), length);
+    // It has gone through shared memory a megabyte at a time.
+    const hosted = privateChannelsOf(there.target);
+    assert(hosted.length > 0);
+    for (const path of hosted) {
+      const { blocks } = statSync(path);
+      assert(blocks * 512 < 16 * mebibyte, `${path} takes ${blocks * 512} bytes`);
+    }
+  });
 
   test(`${runtime} serves: a service that is killed while it takes a long message`, async () => {
     using there = await typed(runtime);
@@ -95,23 +97,25 @@ for (const runtime of runtimes) {
   });
 }
 
-test("what is sent is what it was when it was sent", async () => {
-  const target = newTarget();
-  const api = {
-    last: (bytes: Uint8Array) => bytes.at(-1),
-    reused: () => {
-      reused.fill(1);
-      queueMicrotask(() => reused.fill(2));
-      return reused;
-    },
-  };
-  const reused = new Uint8Array(3 * mebibyte);
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target);
-  const bytes = new Uint8Array(3 * mebibyte).fill(1);
-  const call = remote.last(bytes);
-  bytes.fill(2);
-  assertEquals(await call, 1);
-  assertEquals((await remote.reused()).at(-1), 1);
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: what is sent is what it was when it was sent`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      last: (bytes: Uint8Array) => bytes.at(-1),
+      reused: () => {
+        reused.fill(1);
+        queueMicrotask(() => reused.fill(2));
+        return reused;
+      },
+    };
+    const reused = new Uint8Array(3 * mebibyte);
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target);
+    const bytes = new Uint8Array(3 * mebibyte).fill(1);
+    const call = remote.last(bytes);
+    bytes.fill(2);
+    assertEquals(await call, 1);
+    assertEquals((await remote.reused()).at(-1), 1);
+    void service;
+  });
+}

@@ -4,6 +4,7 @@ import { format, inspect, types } from "node:util";
 import { connect, serve } from "../../mod.ts";
 import { newTarget, sleep, test } from "../support/harness.ts";
 import { assertRejectsCode } from "../support/harness.ts";
+import { transports } from "../support/sites.ts";
 
 interface Loose extends Disposable {
   [name: PropertyKey]: unknown;
@@ -102,31 +103,39 @@ for (const [name, look] of Object.entries(looks)) {
   });
 }
 
-test("a remote says what it is", async () => {
-  const target = newTarget();
-  using remote = connect<() => void>(target);
-  const text = `[Remote ${target}]`;
-  assertEquals([`${remote}`, String(remote), remote.toString(), inspect(remote)], [
-    text,
-    text,
-    text,
-    text,
-  ]);
-  assertEquals(JSON.stringify({ remote, list: [remote] }), '{"list":[null]}');
-  assertEquals(Object.prototype.toString.call(remote), "[object Remote]");
-  assert(Number.isNaN(Number(remote)));
-  assertThrows(() => structuredClone(remote), DOMException);
-  assert(await remote === remote);
-});
+for (const transport of transports) {
+  test(`${transport.title}: a remote says what it is`, async () => {
+    const target = transport.newTarget();
+    using remote = connect<() => void>(target);
+    const text = `[Remote ${target}]`;
+    assertEquals([`${remote}`, String(remote), remote.toString(), inspect(remote)], [
+      text,
+      text,
+      text,
+      text,
+    ]);
+    assertEquals(JSON.stringify({ remote, list: [remote] }), '{"list":[null]}');
+    assertEquals(Object.prototype.toString.call(remote), "[object Remote]");
+    assert(Number.isNaN(Number(remote)));
+    assertThrows(() => structuredClone(remote), DOMException);
+    assert(await remote === remote);
+  });
+}
 
-test("what is called by everybody is not offered, nor can it be called", async () => {
-  const target = newTarget();
-  const api = { ping: () => "pong", toJSON: () => "no", inspect: () => "no" };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  assertEquals(await remote.ping(), "pong");
-  assertThrows(() => serve(newTarget(), { toJSON: () => "no" }), TypeError, "Cannot serve");
-  const loose = remote as unknown as Record<string, () => Promise<unknown>>;
-  await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "there are ping");
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: what is called by everybody is not offered, nor can it be called`, async () => {
+    const target = transport.newTarget();
+    const api = { ping: () => "pong", toJSON: () => "no", inspect: () => "no" };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    assertEquals(await remote.ping(), "pong");
+    assertThrows(
+      () => serve(transport.newTarget(), { toJSON: () => "no" }),
+      TypeError,
+      "Cannot serve",
+    );
+    const loose = remote as unknown as Record<string, () => Promise<unknown>>;
+    await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "there are ping");
+    void service;
+  });
+}

@@ -2,13 +2,13 @@
 import { assert, assertEquals } from "@std/assert";
 import { callContext, connect, serve } from "../../mod.ts";
 import type { Checks } from "../fixtures/typed_checks.ts";
-import { eventually, newTarget, runtimes, test } from "../support/harness.ts";
-import { startChecks } from "../support/rpc_helper.ts";
+import { eventually, test } from "../support/harness.ts";
+import { sites, transports } from "../support/sites.ts";
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: who leaves during a step stops the other side`, async () => {
-    const target = newTarget();
-    const service = await startChecks(runtime, target);
+for (const site of sites) {
+  test(`${site.title}: who leaves during a step stops the other side`, async () => {
+    const target = site.newTarget();
+    const service = await site.start("typed_checks.ts", target, {});
     using remote = connect<Checks>(target, { timeout: 30_000 });
     for (let round = 0; round < 2; round++) {
       const stream = remote.patient();
@@ -36,9 +36,9 @@ for (const runtime of runtimes) {
     for (let line = ""; line !== "stopped"; line = await service.line());
   });
 
-  test(`${runtime} serves: a method that leaves during a step ends what it was lent`, async () => {
-    const target = newTarget();
-    const service = await startChecks(runtime, target);
+  test(`${site.title}: a method that leaves during a step ends what it was lent`, async () => {
+    const target = site.newTarget();
+    const service = await site.start("typed_checks.ts", target, {});
     using remote = connect<Checks>(target, { timeout: 30_000 });
     // An iterator whose pending step nothing but `return` ends, and not even that.
     let returned = 0;
@@ -176,125 +176,133 @@ async function play(
   return [await Promise.all(outcomes), settled];
 }
 
-test("any sequence of steps ends as with a local generator", async () => {
-  const target = newTarget();
-  const api = {
-    ...sources,
-    async *relay(
-      items: AsyncGenerator<unknown, unknown, unknown>,
-    ): AsyncGenerator<unknown, unknown, unknown> {
-      return yield* items;
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  const random = numbersFrom(14);
-  const names = Object.keys(sources) as (keyof typeof sources)[];
-  for (let round = 0; round < 400; round++) {
-    const name = names[random(names.length)]!;
-    const commands = makeCommands(random);
-    const what = `${name} ${JSON.stringify(commands)}`;
-    const expected = await play(sources[name](), commands);
-    assertEquals(await play(remote[name](), commands), expected, what);
-    // From a stream that the call has resolved to.
-    const stream = await (remote[name]() as unknown as Promise<ReturnType<typeof remote.plain>>);
-    assertEquals(await play(stream, commands), expected, `resolved: ${what}`);
-  }
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: any sequence of steps ends as with a local generator`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      ...sources,
+      async *relay(
+        items: AsyncGenerator<unknown, unknown, unknown>,
+      ): AsyncGenerator<unknown, unknown, unknown> {
+        return yield* items;
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const random = numbersFrom(14);
+    const names = Object.keys(sources) as (keyof typeof sources)[];
+    for (let round = 0; round < 400; round++) {
+      const name = names[random(names.length)]!;
+      const commands = makeCommands(random);
+      const what = `${name} ${JSON.stringify(commands)}`;
+      const expected = await play(sources[name](), commands);
+      assertEquals(await play(remote[name](), commands), expected, what);
+      // From a stream that the call has resolved to.
+      const stream = await (remote[name]() as unknown as Promise<ReturnType<typeof remote.plain>>);
+      assertEquals(await play(stream, commands), expected, `resolved: ${what}`);
+    }
+    void service;
+  });
+}
 
-test("items that are asked for beyond the end are the end", async () => {
-  const target = newTarget();
-  const api = {
-    *numbers(): Generator<number, string> {
-      yield 1;
-      return "end";
-    },
-    *promises(): Generator<unknown> {
-      yield new Promise((resolve) => setTimeout(() => resolve("slow"), 5));
-      yield "quick";
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  for (let round = 0; round < 20; round++) {
-    const stream = remote.numbers();
-    const steps = Array.from({ length: 5 }, () => stream.next());
-    assertEquals<unknown>(await Promise.all(steps), [
-      { done: false, value: 1 },
-      { done: true, value: "end" },
-      { done: true, value: undefined },
-      { done: true, value: undefined },
+for (const transport of transports) {
+  test(`${transport.title}: items that are asked for beyond the end are the end`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      *numbers(): Generator<number, string> {
+        yield 1;
+        return "end";
+      },
+      *promises(): Generator<unknown> {
+        yield new Promise((resolve) => setTimeout(() => resolve("slow"), 5));
+        yield "quick";
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    for (let round = 0; round < 20; round++) {
+      const stream = remote.numbers();
+      const steps = Array.from({ length: 5 }, () => stream.next());
+      assertEquals<unknown>(await Promise.all(steps), [
+        { done: false, value: 1 },
+        { done: true, value: "end" },
+        { done: true, value: undefined },
+        { done: true, value: undefined },
+        { done: true, value: undefined },
+      ]);
+    }
+    const slow = remote.promises();
+    const [first, left] = [slow.next(), slow.return(undefined)];
+    assertEquals<unknown>([await first, await left], [
+      { done: false, value: "slow" },
       { done: true, value: undefined },
     ]);
-  }
-  const slow = remote.promises();
-  const [first, left] = [slow.next(), slow.return(undefined)];
-  assertEquals<unknown>([await first, await left], [
-    { done: false, value: "slow" },
-    { done: true, value: undefined },
-  ]);
-  void service;
-});
+    void service;
+  });
+}
 
-test("long values that are given to a stream do not overtake short ones, or each other", async () => {
-  const target = newTarget();
-  const heard: number[] = [];
-  const api = {
-    async *listen(): AsyncGenerator<number, void, Uint8Array | number> {
-      for (let count = 0;; count++) {
-        const value = yield count;
-        heard.push(typeof value === "number" ? value : value.byteLength);
-      }
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  const stream = await (remote.listen() as unknown as Promise<ReturnType<typeof remote.listen>>);
-  await stream.next(0);
-  const given: (Uint8Array | number)[] = Array.from(
-    { length: 60 },
-    (_, index) => index % 3 === 0 ? new Uint8Array(2_000 + index) : index,
-  );
-  await Promise.all(given.map((value) => stream.next(value)));
-  assertEquals(heard, given.map((value) => typeof value === "number" ? value : value.byteLength));
-  // What is too long for a step is refused, and the stream goes on.
-  let code = "";
-  try {
-    await stream.next(new Uint8Array(2_000_000));
-  } catch (error) {
-    code = (error as { code: string }).code;
-  }
-  assertEquals(code, "TOO_LARGE");
-  assertEquals((await stream.next(1)).done, false);
-  await stream.return();
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: long values that are given to a stream do not overtake short ones, or each other`, async () => {
+    const target = transport.newTarget();
+    const heard: number[] = [];
+    const api = {
+      async *listen(): AsyncGenerator<number, void, Uint8Array | number> {
+        for (let count = 0;; count++) {
+          const value = yield count;
+          heard.push(typeof value === "number" ? value : value.byteLength);
+        }
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const stream = await (remote.listen() as unknown as Promise<ReturnType<typeof remote.listen>>);
+    await stream.next(0);
+    const given: (Uint8Array | number)[] = Array.from(
+      { length: 60 },
+      (_, index) => index % 3 === 0 ? new Uint8Array(2_000 + index) : index,
+    );
+    await Promise.all(given.map((value) => stream.next(value)));
+    assertEquals(heard, given.map((value) => typeof value === "number" ? value : value.byteLength));
+    // What is too long for a step is refused, and the stream goes on.
+    let code = "";
+    try {
+      await stream.next(new Uint8Array(2_000_000));
+    } catch (error) {
+      code = (error as { code: string }).code;
+    }
+    assertEquals(code, "TOO_LARGE");
+    assertEquals((await stream.next(1)).done, false);
+    await stream.return();
+    void service;
+  });
+}
 
-test("who leaves aborts the signal of a generator once", async () => {
-  const target = newTarget();
-  let aborts = 0;
-  const signals: AbortSignal[] = [];
-  const api = {
-    async *numbers(): AsyncGenerator<number> {
-      const { signal } = callContext()!;
-      signals.push(signal);
-      signal.addEventListener("abort", () => aborts += 1);
-      for (let number = 0;; number++) yield number;
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  for await (const number of remote.numbers()) if (number === 2) break;
-  await eventually(() => aborts === 1);
-  assert(signals[0]!.aborted);
-  const thrown = remote.numbers();
-  await thrown.next();
-  try {
-    await thrown.throw(new Error("into it"));
-  } catch {
-    // As it should.
-  }
-  assertEquals(aborts, 1);
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: who leaves aborts the signal of a generator once`, async () => {
+    const target = transport.newTarget();
+    let aborts = 0;
+    const signals: AbortSignal[] = [];
+    const api = {
+      async *numbers(): AsyncGenerator<number> {
+        const { signal } = callContext()!;
+        signals.push(signal);
+        signal.addEventListener("abort", () => aborts += 1);
+        for (let number = 0;; number++) yield number;
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    for await (const number of remote.numbers()) if (number === 2) break;
+    await eventually(() => aborts === 1);
+    assert(signals[0]!.aborted);
+    const thrown = remote.numbers();
+    await thrown.next();
+    try {
+      await thrown.throw(new Error("into it"));
+    } catch {
+      // As it should.
+    }
+    assertEquals(aborts, 1);
+    void service;
+  });
+}

@@ -13,11 +13,12 @@ import {
   test,
 } from "../support/harness.ts";
 import { bellsOf, privateChannelsOf } from "../support/bells.ts";
-import { collect, rejection, typed } from "../support/rpc_helper.ts";
+import { collect, rejection, typed, typedAt } from "../support/rpc_helper.ts";
+import { sites, transports } from "../support/sites.ts";
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: a generator begins with its first item, and ends with the loop`, async () => {
-    using there = await typed(runtime);
+for (const site of sites) {
+  test(`${site.title}: a generator begins with its first item, and ends with the loop`, async () => {
+    using there = await typedAt(site);
     const { remote, service } = there;
     const stream = remote.naturals();
     // An answer that comes later shows that nothing was written before.
@@ -30,8 +31,8 @@ for (const runtime of runtimes) {
     assertEquals(await stream.next(), { done: true, value: undefined });
   });
 
-  test(`${runtime} serves: next, return and throw have values`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: next, return and throw have values`, async () => {
+    using there = await typedAt(site);
     const stream = there.remote.dialogue();
     assertEquals(await stream.next(), { done: false, value: "first" });
     assertEquals(await stream.next("a"), { done: false, value: "heard a" });
@@ -52,8 +53,8 @@ for (const runtime of runtimes) {
     await there.service.expect("stopped");
   });
 
-  test(`${runtime} serves: an error in a stream ends it`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: an error in a stream ends it`, async () => {
+    using there = await typedAt(site);
     const stream = there.remote.failing();
     const error = await rejection<RemoteError>(stream.next());
     assertInstanceOf(error, RemoteError);
@@ -61,23 +62,23 @@ for (const runtime of runtimes) {
     assertEquals(await stream.next(), { done: true, value: undefined });
   });
 
-  test(`${runtime} serves: a ReadableStream, to its end and cancelled`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: a ReadableStream, to its end and cancelled`, async () => {
+    using there = await typedAt(site);
     assertEquals(await collect(there.remote.readable(5)), [0, 1, 2, 3, 4]);
     for await (const number of there.remote.readable(100)) if (number === 2) break;
     await there.service.expect("readable cancelled");
   });
 
-  test(`${runtime} serves: several steps at once come in their order`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: several steps at once come in their order`, async () => {
+    using there = await typedAt(site);
     const stream = there.remote.naturals();
     const steps = Array.from({ length: 20 }, () => stream.next());
     assertEquals((await Promise.all(steps)).map(({ value }) => value), [...steps.keys()]);
     await stream.return();
   });
 
-  test(`${runtime} serves: many streams at once`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: many streams at once`, async () => {
+    using there = await typedAt(site);
     const streams = Array.from(
       { length: 50 },
       (_, index) => collect(there.remote.pieces(2_000 + index, 5)),
@@ -92,8 +93,8 @@ for (const runtime of runtimes) {
     }
   });
 
-  test(`${runtime} serves: items that are longer than a slot`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: items that are longer than a slot`, async () => {
+    using there = await typedAt(site);
     const pieces = await collect(there.remote.pieces(3_000_000, 3));
     assertEquals(pieces.map((piece) => [piece.length, piece[0], piece.at(-1)]), [
       [3_000_000, 0, 0],
@@ -102,8 +103,8 @@ for (const runtime of runtimes) {
     ]);
   });
 
-  test(`${runtime} serves: streams as arguments, of every kind`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: streams as arguments, of every kind`, async () => {
+    using there = await typedAt(site);
     const { remote } = there;
     async function* later() {
       yield 1;
@@ -125,8 +126,8 @@ for (const runtime of runtimes) {
     assertEquals(await remote.join(texts), "abc");
   });
 
-  test(`${runtime} serves: a stream that was lent ends where the method stops, or with the call`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: a stream that was lent ends where the method stops, or with the call`, async () => {
+    using there = await typedAt(site);
     let [made, ended] = [0, 0];
     async function* lent() {
       try {
@@ -144,8 +145,8 @@ for (const runtime of runtimes) {
     assertEquals(await unread.next(), { done: true, value: undefined });
   });
 
-  test(`${runtime} serves: an error in a stream that was lent reaches the method`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: an error in a stream that was lent reaches the method`, async () => {
+    using there = await typedAt(site);
     // deno-lint-ignore require-yield -- the point is that it fails before
     async function* failing(): AsyncGenerator<number> {
       throw new RangeError("from the caller");
@@ -154,8 +155,8 @@ for (const runtime of runtimes) {
     assert(error.message.includes("from the caller"), error.message);
   });
 
-  test(`${runtime} serves: a stream out of a stream`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: a stream out of a stream`, async () => {
+    using there = await typedAt(site);
     let ended = false;
     async function* numbers() {
       try {
@@ -173,15 +174,15 @@ for (const runtime of runtimes) {
     await eventually(() => ended, "the stream that was lent ends");
   });
 
-  test(`${runtime} serves: a method that returns no stream cannot be iterated`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: a method that returns no stream cannot be iterated`, async () => {
+    using there = await typedAt(site);
     const call = there.remote.add(1, 2) as unknown as AsyncGenerator;
     assertInstanceOf(await rejection(call.next()), TypeError);
     assertEquals(await (call as unknown as Promise<number>), 3);
   });
 
-  test(`${runtime} serves: a signal ends a stream`, async () => {
-    using there = await typed(runtime);
+  test(`${site.title}: a signal ends a stream`, async () => {
+    using there = await typedAt(site);
     const controller = new AbortController();
     const stream = withOptions(there.remote, { signal: controller.signal }).naturals();
     await stream.next();
@@ -192,8 +193,8 @@ for (const runtime of runtimes) {
     await there.service.expect("generator ends");
   });
 
-  test(`${runtime} serves: an item that cannot be sent ends the stream with a code`, async () => {
-    const target = newTarget();
+  test(`${site.title}: an item that cannot be sent ends the stream with a code`, async () => {
+    const target = site.newTarget();
     const api = {
       async *odd(): AsyncGenerator<unknown> {
         yield 1;
@@ -205,9 +206,23 @@ for (const runtime of runtimes) {
     const stream = remote.odd();
     await stream.next();
     await assertRejectsCode(stream.next(), "NOT_SERIALIZABLE", "function");
-    void [service, runtime];
+    void service;
   });
 
+  test(`${site.title}: a closed service ends its streams with a code`, async () => {
+    using there = await typedAt(site);
+    const stream = there.remote.naturals();
+    await stream.next();
+    await there.service.expect("generator begins");
+    there.service.send("stop");
+    await there.service.expect("generator ends");
+    await there.service.expect("stopped");
+    const error = await rejection(stream.next()) as Error & { code: string };
+    assert(["SERVER_DIED", "CANCELLED"].includes(error.code), error.code);
+  });
+}
+
+for (const runtime of runtimes) {
   test(`${runtime} serves: a service that is killed ends its streams with a code`, async () => {
     using there = await typed(runtime);
     const { remote, service, target } = there;
@@ -240,18 +255,6 @@ for (const runtime of runtimes) {
     );
     await there.service.killed();
     await assertRejectsCode(step, "SERVER_DIED");
-  });
-
-  test(`${runtime} serves: a closed service ends its streams with a code`, async () => {
-    using there = await typed(runtime);
-    const stream = there.remote.naturals();
-    await stream.next();
-    await there.service.expect("generator begins");
-    there.service.send("stop");
-    await there.service.expect("generator ends");
-    await there.service.expect("stopped");
-    const error = await rejection(stream.next()) as Error & { code: string };
-    assert(["SERVER_DIED", "CANCELLED"].includes(error.code), error.code);
   });
 
   for (const client of runtimes) {
@@ -290,87 +293,93 @@ for (const runtime of runtimes) {
   }
 }
 
-test("streams of a closed connection end over there", async () => {
-  const target = newTarget();
-  let ended = 0;
-  const api = {
-    async *numbers() {
-      try {
-        for (let number = 0;; number++) yield number;
-      } finally {
-        ended += 1;
+for (const transport of transports) {
+  test(`${transport.title}: streams of a closed connection end over there`, async () => {
+    const target = transport.newTarget();
+    let ended = 0;
+    const api = {
+      async *numbers() {
+        try {
+          for (let number = 0;; number++) yield number;
+        } finally {
+          ended += 1;
+        }
+      },
+    };
+    await using service = serve(target, api);
+    const remote = connect<typeof api>(target);
+    const stream = remote.numbers();
+    await stream.next();
+    remote[Symbol.dispose]();
+    await eventually(() => ended === 1, "the generator ends");
+    await assertRejectsCode(stream.next(), "CLOSED");
+    void service;
+  });
+}
+
+for (const transport of transports) {
+  test(`${transport.title}: a slow reader slows the writer down`, async () => {
+    const target = transport.newTarget();
+    let made = 0;
+    const api = {
+      async *numbers() {
+        for (;;) yield made++;
+      },
+      readable: () =>
+        new ReadableStream<number>({
+          pull(controller) {
+            controller.enqueue(made++);
+          },
+        }, { highWaterMark: 0 }),
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target);
+    for (const name of ["numbers", "readable"] as const) {
+      made = 0;
+      const stream = remote[name]();
+      for (let read = 0; read < 10; read++) {
+        await stream.next();
+        // As many as were asked for.
+        assertEquals(made, read + 1, name);
       }
-    },
-  };
-  await using service = serve(target, api);
-  const remote = connect<typeof api>(target);
-  const stream = remote.numbers();
-  await stream.next();
-  remote[Symbol.dispose]();
-  await eventually(() => ended === 1, "the generator ends");
-  await assertRejectsCode(stream.next(), "CLOSED");
-  void service;
-});
-
-test("a slow reader slows the writer down", async () => {
-  const target = newTarget();
-  let made = 0;
-  const api = {
-    async *numbers() {
-      for (;;) yield made++;
-    },
-    readable: () =>
-      new ReadableStream<number>({
-        pull(controller) {
-          controller.enqueue(made++);
-        },
-      }, { highWaterMark: 0 }),
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target);
-  for (const name of ["numbers", "readable"] as const) {
-    made = 0;
-    const stream = remote[name]();
-    for (let read = 0; read < 10; read++) {
-      await stream.next();
-      // As many as were asked for.
-      assertEquals(made, read + 1, name);
+      await stream.return?.();
     }
-    await stream.return?.();
-  }
-  void service;
-});
+    void service;
+  });
+}
 
-test("streams inside of values, and streams of streams", async () => {
-  const target = newTarget();
-  async function* count(to: number): AsyncGenerator<number> {
-    for (let number = 0; number < to; number++) yield number;
-  }
-  const api = {
-    both: (to: number): unknown => ({ title: "numbers", low: count(to), high: [count(to * 2)] }),
-    async *nested(to: number): AsyncGenerator<AsyncGenerator<number>> {
-      for (let number = 1; number <= to; number++) yield count(number);
-    },
-    async total(parts: { readonly all: readonly AsyncIterable<number>[] }): Promise<number> {
-      let total = 0;
-      for (const part of parts.all) for await (const number of part) total += number;
-      return total;
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target);
-  type Both = { title: string; low: AsyncGenerator<number>; high: AsyncGenerator<number>[] };
-  const { title, low, high } = await remote.both(2) as Both;
-  assertEquals([title, await collect(high[0]!), await collect(low)], ["numbers", [0, 1, 2, 3], [
-    0,
-    1,
-  ]]);
-  const lengths: number[] = [];
-  for await (const inner of remote.nested(3)) lengths.push((await collect(inner)).length);
-  assertEquals(lengths, [1, 2, 3]);
-  assertEquals(await remote.total({ all: [count(3), count(4)] }), 3 + 6);
-  void service;
-});
+for (const transport of transports) {
+  test(`${transport.title}: streams inside of values, and streams of streams`, async () => {
+    const target = transport.newTarget();
+    async function* count(to: number): AsyncGenerator<number> {
+      for (let number = 0; number < to; number++) yield number;
+    }
+    const api = {
+      both: (to: number): unknown => ({ title: "numbers", low: count(to), high: [count(to * 2)] }),
+      async *nested(to: number): AsyncGenerator<AsyncGenerator<number>> {
+        for (let number = 1; number <= to; number++) yield count(number);
+      },
+      async total(parts: { readonly all: readonly AsyncIterable<number>[] }): Promise<number> {
+        let total = 0;
+        for (const part of parts.all) for await (const number of part) total += number;
+        return total;
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target);
+    type Both = { title: string; low: AsyncGenerator<number>; high: AsyncGenerator<number>[] };
+    const { title, low, high } = await remote.both(2) as Both;
+    assertEquals([title, await collect(high[0]!), await collect(low)], ["numbers", [0, 1, 2, 3], [
+      0,
+      1,
+    ]]);
+    const lengths: number[] = [];
+    for await (const inner of remote.nested(3)) lengths.push((await collect(inner)).length);
+    assertEquals(lengths, [1, 2, 3]);
+    assertEquals(await remote.total({ all: [count(3), count(4)] }), 3 + 6);
+    void service;
+  });
+}
 
 test("a process that has read streams leaves nothing behind", async () => {
   const target = newTarget();

@@ -6,9 +6,9 @@ import { type Blobs, type BlobUse, Decoder } from "../../src/codec/decoder.ts";
 import { readInPlace, readMessage } from "../../src/rpc/message.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import { decode, encode, hooks, roundTrip } from "../support/codec_helper.ts";
-import { assertRejectsCode, newTarget, runtimes, test } from "../support/harness.ts";
-import { startService } from "../support/rpc_helper.ts";
+import { assertRejectsCode, test } from "../support/harness.ts";
 import type { Api } from "../fixtures/typed.ts";
+import { sites, transports } from "../support/sites.ts";
 
 /** What the values of a message cost, and how many byte strings follow them. */
 function cost(value: unknown): [number, number] {
@@ -82,10 +82,10 @@ test("the runtime's decoder never reads what another process can write to", () =
   }, undefined);
 });
 
-for (const runtime of runtimes) {
-  test(`${runtime} serves: strings of many lengths, both ways`, async () => {
-    const target = newTarget();
-    await startService(runtime, target);
+for (const site of sites) {
+  test(`${site.title}: strings of many lengths, both ways`, async () => {
+    const target = site.newTarget();
+    await site.start("typed.ts", target, {});
     using remote = connect<Api>(target, { timeout: 60_000 });
     // More than maxTreeBytes; in parts; in one slot.
     for (const length of [20 * 2 ** 20, 2 ** 20, 2 ** 17, textBlobBytesMin, 1_000]) {
@@ -97,31 +97,35 @@ for (const runtime of runtimes) {
   });
 }
 
-test("a method that takes bytes where they lie gets strings all the same", async () => {
-  const target = newTarget();
-  const api = {
-    lengths: raw((bytes: Uint8Array, text: string) => [
-      bytes.byteLength,
-      text.length,
-      text.charCodeAt(text.length - 1),
-    ]),
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  assertEquals(await remote.lengths(new Uint8Array(5_000), "ä".repeat(100_000)), [
-    5_000,
-    100_000,
-    0xe4,
-  ]);
-  service.unlink();
-});
+for (const transport of transports) {
+  test(`${transport.title}: a method that takes bytes where they lie gets strings all the same`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      lengths: raw((bytes: Uint8Array, text: string) => [
+        bytes.byteLength,
+        text.length,
+        text.charCodeAt(text.length - 1),
+      ]),
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    assertEquals(await remote.lengths(new Uint8Array(5_000), "ä".repeat(100_000)), [
+      5_000,
+      100_000,
+      0xe4,
+    ]);
+    service.unlink();
+  });
+}
 
-test("a limit for messages holds for long strings, too", async () => {
-  const target = newTarget();
-  const api = { length: (text: string) => text.length };
-  await using service = serve(target, api, { maxMessageBytes: 2 ** 21 });
-  using remote = connect<typeof api>(target, { timeout: 30_000, maxMessageBytes: 2 ** 21 });
-  await assertRejectsCode(remote.length("x".repeat(2 ** 22)), "TOO_LARGE", "maxMessageBytes");
-  assertEquals(await remote.length("x".repeat(2 ** 20)), 2 ** 20);
-  service.unlink();
-});
+for (const transport of transports) {
+  test(`${transport.title}: a limit for messages holds for long strings, too`, async () => {
+    const target = transport.newTarget();
+    const api = { length: (text: string) => text.length };
+    await using service = serve(target, api, { maxMessageBytes: 2 ** 21 });
+    using remote = connect<typeof api>(target, { timeout: 30_000, maxMessageBytes: 2 ** 21 });
+    await assertRejectsCode(remote.length("x".repeat(2 ** 22)), "TOO_LARGE", "maxMessageBytes");
+    assertEquals(await remote.length("x".repeat(2 ** 20)), 2 ** 20);
+    service.unlink();
+  });
+}

@@ -15,6 +15,7 @@ import {
 } from "../support/harness.ts";
 import { collect, rejection, startService } from "../support/rpc_helper.ts";
 import type { Api } from "../fixtures/typed.ts";
+import { transports } from "../support/sites.ts";
 
 const realm = createContext({});
 /** Runs a text in another realm, whose classes are not those of this one. */
@@ -453,61 +454,67 @@ const troubles: [string, (thrown: unknown) => unknown][] = [
     )],
 ];
 
-test("what user code throws while a result is read reaches the caller as REMOTE", async () => {
-  const target = newTarget();
-  const outcomes: string[] = [];
-  const api = {
-    now: (index: number) => troubles[index]![1](new RangeError("mine")),
-    later: async (index: number) => {
-      await Promise.resolve();
-      return troubles[index]![1](new RangeError("mine"));
-    },
-    *items(index: number) {
-      yield 1;
-      yield troubles[index]![1](new RangeError("mine"));
-    },
-    other: (index: number) =>
-      troubles[0]![1]([undefined, "a text", new TandemError("CLOSED", "mine")][index]),
-    fine: () => 1,
-  };
-  await using service = serve(target, api, {
-    onCall: ({ outcome }) => void outcomes.push(outcome),
-  });
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  for (const [index, [name]] of troubles.entries()) {
-    for (const promise of [remote.now(index), remote.later(index), collect(remote.items(index))]) {
-      const error = await rejection<RemoteError>(promise);
-      assertInstanceOf(error, RemoteError, name);
-      assertEquals([error.code, error.remoteName, error.remoteMessage], [
-        "REMOTE",
-        "RangeError",
-        "mine",
-      ]);
+for (const transport of transports) {
+  test(`${transport.title}: what user code throws while a result is read reaches the caller as REMOTE`, async () => {
+    const target = transport.newTarget();
+    const outcomes: string[] = [];
+    const api = {
+      now: (index: number) => troubles[index]![1](new RangeError("mine")),
+      later: async (index: number) => {
+        await Promise.resolve();
+        return troubles[index]![1](new RangeError("mine"));
+      },
+      *items(index: number) {
+        yield 1;
+        yield troubles[index]![1](new RangeError("mine"));
+      },
+      other: (index: number) =>
+        troubles[0]![1]([undefined, "a text", new TandemError("CLOSED", "mine")][index]),
+      fine: () => 1,
+    };
+    await using service = serve(target, api, {
+      onCall: ({ outcome }) => void outcomes.push(outcome),
+    });
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    for (const [index, [name]] of troubles.entries()) {
+      for (
+        const promise of [remote.now(index), remote.later(index), collect(remote.items(index))]
+      ) {
+        const error = await rejection<RemoteError>(promise);
+        assertInstanceOf(error, RemoteError, name);
+        assertEquals([error.code, error.remoteName, error.remoteMessage], [
+          "REMOTE",
+          "RangeError",
+          "mine",
+        ]);
+      }
     }
-  }
-  assertEquals((await rejection<RemoteError>(remote.other(0))).code, "REMOTE");
-  const texts = await rejection<RemoteError>(remote.other(1));
-  assertEquals([texts.code, texts.remoteMessage], ["REMOTE", "a text"]);
-  // Not taken for one of its own.
-  const closed = await rejection<RemoteError>(remote.other(2));
-  assertEquals([closed.code, closed.remoteName], ["REMOTE", "TandemError"]);
-  assertEquals(await remote.fine(), 1);
-  assertEquals(outcomes.filter((outcome) => outcome === "CORRUPT"), []);
-  service.unlink();
-});
+    assertEquals((await rejection<RemoteError>(remote.other(0))).code, "REMOTE");
+    const texts = await rejection<RemoteError>(remote.other(1));
+    assertEquals([texts.code, texts.remoteMessage], ["REMOTE", "a text"]);
+    // Not taken for one of its own.
+    const closed = await rejection<RemoteError>(remote.other(2));
+    assertEquals([closed.code, closed.remoteName], ["REMOTE", "TandemError"]);
+    assertEquals(await remote.fine(), 1);
+    assertEquals(outcomes.filter((outcome) => outcome === "CORRUPT"), []);
+    service.unlink();
+  });
+}
 
-test("what user code throws while an argument is read is thrown as it is", async () => {
-  const target = newTarget();
-  const api = { take: (_value: unknown) => 1 };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  for (const [name, make] of troubles) {
-    const thrown = new RangeError("mine");
-    assert(await rejection(remote.take(make(thrown))) === thrown, name);
-  }
-  assertEquals(await remote.take({}), 1);
-  service.unlink();
-});
+for (const transport of transports) {
+  test(`${transport.title}: what user code throws while an argument is read is thrown as it is`, async () => {
+    const target = transport.newTarget();
+    const api = { take: (_value: unknown) => 1 };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    for (const [name, make] of troubles) {
+      const thrown = new RangeError("mine");
+      assert(await rejection(remote.take(make(thrown))) === thrown, name);
+    }
+    assertEquals(await remote.take({}), 1);
+    service.unlink();
+  });
+}
 
 for (const runtime of runtimes) {
   test(`${runtime} serves: refusals and failures of results, by their codes`, async () => {
@@ -529,38 +536,40 @@ for (const runtime of runtimes) {
   });
 }
 
-test("errors that are thrown are told, of whatever realm, class or Proxy they are", async () => {
-  const target = newTarget();
-  // As classes were written before there was `class`.
-  function Old(this: Error, message: string): void {
-    this.message = message;
-  }
-  Old.prototype = Object.create(Error.prototype, { name: { value: "Old" } });
-  const made = new (Old as unknown as new (message: string) => Error)("of old");
-  const errors: Record<string, unknown> = {
-    realm: there("new RangeError('of a realm')"),
-    proxied: new Proxy(new RangeError("behind a Proxy"), {}),
-    old: made,
-    dom: new DOMException("of the Web", "AbortError"),
-  };
-  const api = {
-    fail: (name: string) => {
-      throw errors[name];
-    },
-  };
-  await using service = serve(target, api);
-  using remote = connect<typeof api>(target, { timeout: 30_000 });
-  const told = async (name: string) => {
-    const error = await rejection<RemoteError>(remote.fail(name));
-    assertInstanceOf(error, RemoteError, name);
-    return [error.remoteName, error.remoteMessage];
-  };
-  assertEquals(await told("realm"), ["RangeError", "of a realm"]);
-  assertEquals(await told("proxied"), ["RangeError", "behind a Proxy"]);
-  assertEquals(await told("old"), ["Old", "of old"]);
-  assertEquals(await told("dom"), ["AbortError", "of the Web"]);
-  service.unlink();
-});
+for (const transport of transports) {
+  test(`${transport.title}: errors that are thrown are told, of whatever realm, class or Proxy they are`, async () => {
+    const target = transport.newTarget();
+    // As classes were written before there was `class`.
+    function Old(this: Error, message: string): void {
+      this.message = message;
+    }
+    Old.prototype = Object.create(Error.prototype, { name: { value: "Old" } });
+    const made = new (Old as unknown as new (message: string) => Error)("of old");
+    const errors: Record<string, unknown> = {
+      realm: there("new RangeError('of a realm')"),
+      proxied: new Proxy(new RangeError("behind a Proxy"), {}),
+      old: made,
+      dom: new DOMException("of the Web", "AbortError"),
+    };
+    const api = {
+      fail: (name: string) => {
+        throw errors[name];
+      },
+    };
+    await using service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const told = async (name: string) => {
+      const error = await rejection<RemoteError>(remote.fail(name));
+      assertInstanceOf(error, RemoteError, name);
+      return [error.remoteName, error.remoteMessage];
+    };
+    assertEquals(await told("realm"), ["RangeError", "of a realm"]);
+    assertEquals(await told("proxied"), ["RangeError", "behind a Proxy"]);
+    assertEquals(await told("old"), ["Old", "of old"]);
+    assertEquals(await told("dom"), ["AbortError", "of the Web"]);
+    service.unlink();
+  });
+}
 
 test("an error keeps all its properties that can be sent, however many there are", () => {
   const error = Object.assign(new Error("wide"), { line: 3, column: 4 });

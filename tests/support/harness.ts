@@ -34,35 +34,50 @@ export {
 
 const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
 
-checkRuntime();
+/**
+ * Deno lets this process neither start others nor read its environment. The conformance suite runs so over
+ * `memory:`, to show that this transport needs no permission.
+ */
+export const isBare: boolean = !mayRun();
+
+if (!isBare) checkRuntime();
 
 /** How long a test may take before it counts as hanging. */
 const patience = 60_000;
 
-// Memory where there is any: channels are made for it.
-const parent = process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
-const watchdog = startWatchdog();
+const watchdog = isBare ? null : startWatchdog();
 
-// It stays loaded, which is no leak of the test that happens to be the first.
-loadLibrary();
+// The library stays loaded, which is no leak of the first test that uses it.
+if (!isBare) loadLibrary();
 
 /** The test that runs. Both runners run one after the other. */
 let current: Scope | undefined;
 
 /** What one test owns. */
 class Scope {
-  readonly folder: string = mkdtempSync(join(parent, "tandem-test-"));
+  #folder: string | null = null;
   readonly children: Child[] = [];
+  readonly endings: (() => Promise<void>)[] = [];
   channels = 0;
+
+  /** Made when it is needed, because a bare run may not write files. */
+  get folder(): string {
+    if (this.#folder === null) {
+      this.#folder = mkdtempSync(join(parentFolder(), "tandem-test-"));
+      watchdog?.note(`folder ${this.#folder}`);
+    }
+    return this.#folder;
+  }
 
   killChildren(): void {
     for (const child of this.children) child.kill("SIGKILL");
   }
 
   async end(): Promise<void> {
+    await Promise.all(this.endings.map((end) => end()));
     this.killChildren();
     await Promise.all(this.children.map((child) => child.closed));
-    rmSync(this.folder, { recursive: true, force: true });
+    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
   }
 }
 
@@ -89,6 +104,10 @@ interface DenoTest {
 // A name that is computed, so that Deno does not look for the module.
 const bunTest = runtime === "bun" ? await import(["bun", "test"].join(":")) as BunTest : undefined;
 const { Deno: denoTest } = globalThis as unknown as { Deno: DenoTest };
+
+interface DenoPermissions {
+  readonly permissions: { querySync(descriptor: { name: "run" }): { readonly state: string } };
+}
 
 /** What a test may ask of the harness. */
 export interface TestOptions {
@@ -124,8 +143,7 @@ async function runTest(
   const scope = new Scope();
   current = scope;
   // Written out before the test may block this thread.
-  await watchdog.tell(`folder ${scope.folder}`);
-  await watchdog.tell(`start ${timeout / 1000 + 20} ${name}`);
+  await watchdog?.tell(`start ${timeout / 1000 + 20} ${name}`);
   let timer: ReturnType<typeof setTimeout> | undefined;
   const hang = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -140,13 +158,18 @@ async function runTest(
     clearTimeout(timer);
     await scope.end();
     current = undefined;
-    await watchdog.tell("end");
+    await watchdog?.tell("end");
   }
 }
 
 function scope(): Scope {
   assert(current, "only while a test runs");
   return current;
+}
+
+/** Runs `end` when the test has ended, however it ends. */
+export function atEnd(end: () => Promise<void>): void {
+  scope().endings.push(end);
 }
 
 /** A folder of this test's own. */
@@ -331,9 +354,20 @@ function checkRuntime(): void {
   if (wanted) assertEquals(runtime, wanted, "TANDEM_TEST_RUNTIME names another runtime");
 }
 
+function mayRun(): boolean {
+  if (runtime !== "deno") return true;
+  const { Deno } = globalThis as unknown as { readonly Deno: DenoPermissions };
+  return Deno.permissions.querySync({ name: "run" }).state === "granted";
+}
+
+/** In memory where there is any, because channels are made for it. */
+function parentFolder(): string {
+  return process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
+}
+
 function loadLibrary(): void {
   try {
-    Server.unlink(join(parent, "no-such-channel.tandem"));
+    Server.unlink(join(parentFolder(), "no-such-channel.tandem"));
   } catch {
     // The tests will tell.
   }

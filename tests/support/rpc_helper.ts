@@ -3,42 +3,37 @@ import { assert } from "@std/assert";
 import { connect, type ConnectOptions, type Remote, type ServiceOptions } from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
-import { type Child, newTarget, type Runtime, spawn } from "./harness.ts";
+import type { Child, Runtime } from "./harness.ts";
+import { type Hosted, processSite, type Site } from "./sites.ts";
 
-/** A service in another process, and a connection to it from here. */
+/** A service, and a connection to it from here. */
 export interface Typed extends Disposable {
-  readonly service: Child;
+  readonly service: Hosted;
   readonly target: string;
   readonly remote: Remote<Api>;
 }
 
-/** Starts fixtures/typed.ts. */
+/** As {@linkcode Typed}, of a service in a process of its own. */
+export interface TypedProcess extends Typed {
+  readonly service: Child;
+}
+
+/** Starts fixtures/typed.ts in a process. */
 export function startService(
   runtime: Runtime,
   target: string,
   options: ServiceOptions = {},
 ): Promise<Child> {
-  return start(runtime, "typed.ts", target, options);
+  return processSite(runtime).start("typed.ts", target, options);
 }
 
-/** Starts fixtures/typed_checks.ts. */
+/** Starts fixtures/typed_checks.ts in a process. */
 export function startChecks(
   runtime: Runtime,
   target: string,
   options: ServiceOptions = {},
 ): Promise<Child> {
-  return start(runtime, "typed_checks.ts", target, options);
-}
-
-async function start(
-  runtime: Runtime,
-  fixture: string,
-  target: string,
-  options: ServiceOptions,
-): Promise<Child> {
-  const service = await spawn(runtime, fixture, [target, JSON.stringify(options)]);
-  await service.expect("ready");
-  return service;
+  return processSite(runtime).start("typed_checks.ts", target, options);
 }
 
 /** A stream of 1 and 2, and whether it has ended: it was read to its end, or its reader has stopped. */
@@ -55,16 +50,25 @@ export class OneAndTwo {
   }
 }
 
-/** A service on that runtime, and a connection to it from here. */
-export async function typed(
-  runtime: Runtime,
+/** A service at that site, and a connection to it from here. */
+export async function typedAt(
+  site: Site,
   serviceOptions: ServiceOptions = {},
   options: ConnectOptions = {},
 ): Promise<Typed> {
-  const target = newTarget();
-  const service = await startService(runtime, target, serviceOptions);
+  const target = site.newTarget();
+  const service = await site.start("typed.ts", target, serviceOptions);
   const remote = connect<Api>(target, { timeout: 30_000, errors: [CustomError], ...options });
   return { service, target, remote, [Symbol.dispose]: () => remote[Symbol.dispose]() };
+}
+
+/** A service in a process of that runtime, and a connection to it from here. */
+export function typed(
+  runtime: Runtime,
+  serviceOptions: ServiceOptions = {},
+  options: ConnectOptions = {},
+): Promise<TypedProcess> {
+  return typedAt(processSite(runtime), serviceOptions, options) as Promise<TypedProcess>;
 }
 
 /** The error that a promise rejects with. */
