@@ -1,4 +1,4 @@
-/** Objects that nobody knows any more: what they held comes back, what is waited for stays. */
+/** Objects that the program has forgotten: what they held comes back, unless a promise waits for it. */
 import { assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
 import {
@@ -46,7 +46,7 @@ for (const name of runtimes) {
       const target = newTarget();
       using server = Server.create(target);
       const child = await start(name, target, what);
-      // As often as it takes for everything that could be collected to be collected.
+      // Often enough to collect all garbage.
       for (let count = 0; count < 10; count++) await child.expect("collected");
       const request = present(await server.receive());
       assertEquals([request.cancelled, request.reply("x")], [false, true]);

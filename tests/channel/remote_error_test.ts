@@ -1,4 +1,4 @@
-/** What a handler throws, as its client gets it. */
+/** Errors of handlers, as their clients get them. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Call, RemoteError, TandemError } from "../../mod.ts";
 import { encodeError } from "../../src/channel/error_wire.ts";
@@ -14,7 +14,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** What the client gets when a server fails its request with `error`. */
+/** The client's error when a server fails its request with `error`. */
 function failure(error: unknown, maxResponseBytes?: number): RemoteError {
   using pair = openPair(maxResponseBytes === undefined ? {} : { maxResponseBytes });
   const { server, client } = pair;

@@ -15,7 +15,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** Every number that is there, in the contract's order. */
+/** Every number, in the contract's order. */
 const names: readonly (keyof Stats)[] = [
   "slots",
   "inFlight",
@@ -84,7 +84,7 @@ test("inFlight, queued and pending: follow each call", () => {
   assertEquals(state(), [1, 1, 1]);
   const last = present(server.tryReceive());
   calls[2]!.cancel();
-  // Its server holds it still.
+  // Its server still holds it.
   assertEquals(state(), [1, 0, 0]);
   last.reply();
   assertEquals(state(), [0, 0, 0]);

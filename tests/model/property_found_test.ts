@@ -1,4 +1,4 @@
-/** What random operations, and thinking about what they leave out, have brought to light. */
+/** Faults found by random operations, and by thinking about their gaps. */
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Draft } from "../../mod.ts";
 import {

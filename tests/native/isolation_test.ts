@@ -1,6 +1,6 @@
 /**
- * What other users can do to a channel whose folder they can write to, and what they cannot; time and
- * place of processes. (What one participant can do to another: `faults/`.)
+ * What other users can and cannot do to a channel whose folder they can write to; time and
+ * place of processes. (Attacks by participants: `faults/`.)
  */
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
@@ -135,7 +135,7 @@ test(
     assert(!otherUserCan('ln -s /etc/passwd "$1/x"', own), "put something there");
     assert(!otherUserCan('mv "$1" "$1.away"', own), "moved the folder");
     assert(!otherUserCan('rm -r "$1"', own), "removed the folder");
-    // But they can ring.
+    // They can ring.
     const asOther = { through: asOtherUser, env: { TANDEM_DIR: undefined } };
     for (const each of runtimes) {
       const client = await spawn(each, "client.ts", [target, "promise"], asOther);
@@ -280,7 +280,7 @@ test(
     using client = Client.open(target, { create: { mode: 0o644 } });
     const server = await startServer(runtime, target, "serve");
     assertEquals(text(await client.request("x")), "x");
-    // Every byte of the file that is not locked, those of later participants too, from both ends.
+    // Every byte of the file that is not locked, including those of later participants, from both ends.
     const script = `
 import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
@@ -442,7 +442,7 @@ async function onFileSystem(
   }
 }
 
-/** Takes all room that is left. */
+/** Takes the rest of the space. */
 function fill(at: string): void {
   spawnSync("sh", ["-c", 'cat /dev/zero > "$1/filler" 2> /dev/null; sync -f "$1"', "sh", at]);
 }

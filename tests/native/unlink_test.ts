@@ -1,4 +1,4 @@
-/** Taking a channel away. */
+/** Removing a channel. */
 import { assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

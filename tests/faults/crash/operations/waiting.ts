@@ -10,7 +10,7 @@ import { comeAndFind } from "./opening.ts";
 
 const bells = ["fifo", "datagram"] as const;
 
-/** All leave, and come again: to a new channel where the path leads to none, and with new bells. */
+/** All leave and come back: with new bells, and to a new channel where the path has none. */
 async function comeAnew(scene: Scene): Promise<void> {
   await scene.settle();
   await scene.reopen();
