@@ -190,7 +190,7 @@ test("closing inside a promise's callback and inside an abort is fine", async ()
   controller.abort("stop");
   // Either may have come first.
   await other.then(() => {
-    throw new Error("there is nobody to answer");
+    throw new Error("there was no request to answer");
   }, () => {});
 });
 
@@ -207,7 +207,7 @@ test("a server that closes while it holds a request: SERVER_DIED", async () => {
   assertEquals(client.pending, 0);
 });
 
-test("a server that closes hands what it holds to another", async () => {
+test("a server that closes hands its requests to another", async () => {
   using pair = openPair({ maxDeliveries: 3 });
   const { server, client, target } = pair;
   const answer = client.request("x");
@@ -226,7 +226,7 @@ test("a server that closes hands what it holds to another", async () => {
   assertEquals(client.stats().redelivered, 2);
 });
 
-test("what is queued waits for the next server", async () => {
+test("a queued request waits for the next server", async () => {
   using pair = openPair();
   const { server, client, target } = pair;
   const answer = client.request("x");

@@ -42,7 +42,7 @@ for (const name of runtimes) {
   });
 
   for (const what of ["get", "ready", "request", "connect"]) {
-    test(`${name}: a promise keeps what it waits for (${what})`, async () => {
+    test(`${name}: a promise keeps the object that it waits for (${what})`, async () => {
       const target = newTarget();
       using server = Server.create(target);
       const child = await start(name, target, what);

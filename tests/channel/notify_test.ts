@@ -70,7 +70,7 @@ test("notifyFd is readable at once when there is something already", () => {
   assertEquals(server.notifyFd, server.notifyFd, "always the same one");
 });
 
-test("every server that asked is told, and none that did not", () => {
+test("notifyFd becomes readable for every server that asked for it", () => {
   using first = Server.anonymous();
   using second = Server.fromFd(first.fd);
   using client = Client.fromFd(first.fd);

@@ -65,13 +65,13 @@ for (const { server, client, title } of pairs) {
     const calling = await startClient(client, target, "promise");
     assertEquals(await calling.ask({ op: "request", payload: "stop" }), { text: "stopping" });
     await first.ended();
-    calling.send({ op: "request", payload: "anybody?" });
+    calling.send({ op: "request", payload: "ping" });
     // Its answer shows that the previous request was sent.
     calling.send({ op: "stats" });
     const { queued, servers } = await calling.message<{ queued: number; servers: number }>();
     assertEquals({ queued, servers }, { queued: 1, servers: 0 });
     const second = await startServer(server, target, "sync");
-    assertEquals(await calling.message(), { text: "anybody?" });
+    assertEquals(await calling.message(), { text: "ping" });
     assertEquals(await calling.ask({ op: "request", payload: "pid" }), { text: `${second.pid}` });
   });
 }

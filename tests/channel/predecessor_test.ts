@@ -252,7 +252,7 @@ for (const name of runtimes) {
       { encoding: "utf8" },
     );
     if (status !== 0 && (status === 77 || stderr.startsWith("unshare:"))) {
-      console.log("not tested: this machine lets nobody mount");
+      console.log("not tested: this machine does not allow mounts");
       return;
     }
     assertEquals(status, 0, stderr);
@@ -284,7 +284,7 @@ for (const name of runtimes) {
   });
 }
 
-test("several waits for a call whose slot is used again: each is told at once (P3b, P14)", async () => {
+test("several waits for a call whose slot is used again: each ends at once (P3b, P14)", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { server, client } = pair;
   const stale = client.sendSync("first");
@@ -466,7 +466,7 @@ test("messages of changing sizes take no more memory than the longest need (xt/a
   assertEquals(client.stats().committedBytes, committedBytes);
 });
 
-test("a restarted server gets what was queued, and nothing of what it answered (t/07_recover)", async () => {
+test("a restarted server gets the queued requests, and none that it answered (t/07_recover)", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: {} });
   for (const name of runtimes) {
@@ -512,6 +512,6 @@ test("30 requests of three clients, three servers, and nothing is left (xt/grace
   }
   const { inFlight, queued, waitingServers } = client.stats();
   assertEquals([inFlight, queued, waitingServers, client.servers], [0, 0, 0, 0]);
-  const late = doomed(client.request("nobody is there", { timeout: 50 }));
+  const late = doomed(client.request("no server is there", { timeout: 50 }));
   await assertRejectsCode(late, "TIMEOUT");
 });

@@ -208,7 +208,7 @@ for (const { server, client, title } of pairs) {
   });
 }
 
-test("an error is cut to any length, whatever its characters", () => {
+test("an error is cut to any length, with any characters", () => {
   for (const name of ["E", "\u{1f5ff}".repeat(100), "\0".repeat(100)]) {
     for (const message of ["", "x", "\u{1f5ff}".repeat(100)]) {
       const error = Object.assign(new Error(message), { name });

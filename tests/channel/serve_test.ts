@@ -338,7 +338,7 @@ test("for await ends when the server is closed while it waits", async () => {
   using pair = openPair();
   const { server } = pair;
   const iterating = (async () => {
-    for await (const _ of server) throw new Error("nobody sent anything");
+    for await (const _ of server) throw new Error("no request was sent");
   })();
   setTimeout(() => server.close(), 5);
   await iterating;

@@ -152,7 +152,7 @@ test("waitingServers and waitingClients: count the handles that sleep", async ()
   await eventually(() => client.stats().waitingClients === 0);
 });
 
-test("deaths are counted once, with what became of the requests", async () => {
+test("deaths are counted once, and so are the fates of their requests", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: { maxDeliveries: 2 } });
   const server = await startServer(runtime, target, "sync");
@@ -179,7 +179,7 @@ test("deaths are counted once, with what became of the requests", async () => {
   assertEquals([clientDeaths, reclaimed, clients], [1, client.slots, 1]);
 });
 
-test("memory is committed for what messages need, and mapped for the worst case", () => {
+test("memory is committed as messages need it, and mapped for the worst case", () => {
   using pair = openPair({ slots: 16 });
   const { server, client } = pair;
   const { mappedBytes, committedBytes } = client.stats();

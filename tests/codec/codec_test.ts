@@ -215,7 +215,7 @@ const anything = fc.anything({
   maxDepth: 4,
 });
 
-test("a receiver counts what the sender has counted", () => {
+test("a receiver counts the same cost as the sender", () => {
   const encoder = new Encoder();
   const errors = fc.string().map((message) =>
     Object.assign(new AggregateError([new RangeError(message)], message), {

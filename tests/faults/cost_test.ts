@@ -199,7 +199,7 @@ function objectsOf(what: string): number {
   return { "errors": 8, "exceptions": 8, "streams": 64 }[what] ?? 1;
 }
 
-test("values count what they take in memory", () => {
+test("values count as much as they take in memory", () => {
   const budget = 2 ** 18;
   for (const [what, write] of Object.entries(amplified)) {
     const bytesEach = repeated(1_000, write).byteLength / 1_000;
@@ -316,7 +316,7 @@ const expressions: Readonly<Record<string, readonly [source: string, flags: stri
   "no expression": ["a".repeat(60_000) + "(", ""],
 };
 
-test("regular expressions take little time, alone and many of them", () => {
+test("regular expressions take little time, one and many of them", () => {
   const perByte = baseline();
   for (const [what, [source, flags]] of Object.entries(expressions)) {
     for (const parts of [1, 100]) {

@@ -39,7 +39,7 @@ const operations: readonly Operation[] = [
   ...waiting,
 ];
 
-const everybody: Cast = {
+const everyRuntime: Cast = {
   title: "servers and clients of both runtimes",
   servers: ["deno", "bun"],
   clients: ["deno", "bun"],
@@ -47,7 +47,7 @@ const everybody: Cast = {
 };
 
 const casts: readonly Cast[] = [
-  everybody,
+  everyRuntime,
   ...pairs.map(({ server, client, title }): Cast => ({
     title,
     servers: [server],
@@ -55,8 +55,8 @@ const casts: readonly Cast[] = [
     bystanders: [],
   })),
   {
-    ...everybody,
-    title: `${everybody.title}, beside others that are stopped`,
+    ...everyRuntime,
+    title: `${everyRuntime.title}, beside others that are stopped`,
     bystanders: ["deno", "bun"],
   },
 ];
@@ -143,7 +143,7 @@ async function run(): Promise<void> {
   const began = performance.now();
   let points = 0;
   let failures = 0;
-  for (const cast of full ? casts : [everybody]) {
+  for (const cast of full ? casts : [everyRuntime]) {
     const result = await tryAll(cast, chosen, point, places);
     points += result.points;
     failures += result.failures;

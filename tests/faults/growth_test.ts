@@ -54,7 +54,7 @@ const slack = 10;
 /** Short times measure nothing. */
 const floor = 0.5;
 
-test("twice the size takes twice the time, whatever the shape", () => {
+test("twice the size takes twice the time, for every shape", () => {
   const found: string[] = [];
   for (const [name, make] of Object.entries(shapes)) {
     const [less, more] = [make(small), make(small * times)];

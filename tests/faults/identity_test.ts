@@ -257,7 +257,7 @@ for (const { server, client, title } of pairs) {
   });
 }
 
-test("8 processes race to create a channel: there is one, and all who have it are on it", async () => {
+test("8 processes race to create a channel: all that open it are on the same one", async () => {
   const racers = await startRacers(8);
   const rounds = size(10, 100);
   for (let round = 0; round < rounds; round++) {

@@ -22,7 +22,7 @@ const usable: readonly string[] | null = privileges.find((flags) => {
 
 /** Whether {@linkcode PidNamespace.open} works on this machine. Prints why not. */
 export function hasNamespaces(): boolean {
-  if (!usable) console.warn("NOT TRIED: this system lets nobody make namespaces of process ids");
+  if (!usable) console.warn("NOT TRIED: this system does not allow namespaces of process ids");
   return usable !== null;
 }
 

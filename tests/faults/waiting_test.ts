@@ -63,7 +63,7 @@ for (const { server, client, title } of pairs) {
       const { wakeups } = own.stats();
       await stopsAt(ringer, "published", "request first");
       await standsStill(ringer);
-      assertEquals(own.stats().wakeups, wakeups, "nobody was rung");
+      assertEquals(own.stats().wakeups, wakeups, "no bell rang");
       // The next client rings, and the server takes both requests. A blocked server looks by itself.
       if (form === "serve") assertEquals(text(await own.request("second")), "second");
       await eventually(() => own.stats().replies === (form === "serve" ? 2 : 1), "it is taken");
@@ -171,7 +171,7 @@ for (const { server, client, title } of pairs) {
     }
   });
 
-  test(`${title}: a server is stopped with what it took still in the ring`, async () => {
+  test(`${title}: a server is stopped while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
       const target = newTarget();
       using own = Client.open(target, { create: { maxDeliveries: 2 } });
@@ -190,7 +190,7 @@ for (const { server, client, title } of pairs) {
     }
   });
 
-  test(`${title}: a server is killed with what it took still in the ring`, async () => {
+  test(`${title}: a server is killed while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
       const target = newTarget();
       using own = Client.open(target, { create: { maxDeliveries: 2 } });
@@ -337,7 +337,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: a newcomer is stopped, then killed, before it has told any other`, async () => {
+  test(`${name}: a newcomer is stopped, then killed, before it has announced itself`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const serving = await startSleeper(name, target, "serve");

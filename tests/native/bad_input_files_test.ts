@@ -151,7 +151,7 @@ test("a header that makes no sense: CORRUPT", () => {
 test("a file that was never a channel: CORRUPT, and it stays as it is", () => {
   const contents: Record<string, Uint8Array> = {
     random: crypto.getRandomValues(new Uint8Array(50_000)),
-    text: new TextEncoder().encode("these are somebody's notes\n".repeat(500)),
+    text: new TextEncoder().encode("these are a user's notes\n".repeat(500)),
     short: new TextEncoder().encode("notes"),
     byte: Uint8Array.of(1),
     "zeros and a byte": new Uint8Array(50_000).fill(1, 49_999),

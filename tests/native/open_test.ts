@@ -78,14 +78,14 @@ test("create works again once a channel is unlinked", () => {
   Server.create(target).close();
 });
 
-test("open makes a channel where there is none", () => {
+test("open makes a channel if there is none", () => {
   const target = newTarget();
   using server = Server.open(target, { slots: 2 });
   assertEquals(server.slots, 2);
   assertEquals(modeOf(target), 0o600);
 });
 
-test("mode is exact, whatever the umask", () => {
+test("mode is exact, for any umask", () => {
   const umask = process.umask(0o077);
   try {
     for (const mode of [0o600, 0o640, 0o660, 0o666]) {
@@ -278,7 +278,7 @@ test("create takes the place of the leftovers of an interrupted create", () => {
 
 test("a file that is no channel is CORRUPT and stays as it is", () => {
   const cases: Record<string, Uint8Array> = {
-    text: new TextEncoder().encode("these are somebody's notes\n"),
+    text: new TextEncoder().encode("these are a user's notes\n"),
     "one byte": new Uint8Array([1]),
     random: crypto.getRandomValues(new Uint8Array(50_000)),
     // All zero but for one byte far behind.

@@ -75,7 +75,7 @@ test("a frame that is larger than every buffer comes back whole", async () => {
   assertEquals(await client.call(payload), payload);
 });
 
-test("entries run beside what they are compared with, and their ratio is that of neighbours", async () => {
+test("entries run beside their comparison, and the ratio is between neighbours", async () => {
   const order: string[] = [];
   let machine = 1;
   const entry = (name: string, calls: number, against: readonly Entry[] = []): Entry => ({
@@ -103,7 +103,7 @@ test("entries run beside what they are compared with, and their ratio is that of
   assertEquals(seriesOf(results, alone).ratios(reference).count, 0);
 });
 
-test("calls are counted, and what is not an echo is an error", async () => {
+test("calls are counted, and an answer that is no echo is an error", async () => {
   let count = 0;
   const blocking = callBlocking(() => void count++, { bytes: 1, ms: 2, timeEvery: 4 });
   assertEquals(blocking.calls, count);

@@ -46,7 +46,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: handlers in progress keep the process alive, whatever they wait for`, async () => {
+  test(`${name}: handlers in progress keep the process alive, for any kind of wait`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: {} });
     const child = await start(name, target, "busy");

@@ -122,7 +122,7 @@ for (const [name, flag] of modes) {
   });
 }
 
-test("bun --hot: what a program keeps on the global object goes on", async () => {
+test("bun --hot: a service and a remote on the global object go on", async () => {
   const target = newTarget();
   const text = (version: number, target: string): string =>
     `import { connect, serve } from ${JSON.stringify(library)};

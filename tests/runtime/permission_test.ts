@@ -37,7 +37,7 @@ test("Deno with exactly --allow-ffi: a server and a client in two processes", as
 });
 
 for (const flags of [[], ["--deny-ffi"], ["--allow-ffi=/nowhere"], ["--allow-all", "--deny-ffi"]]) {
-  test(`Deno with ${flags.join(" ") || "no permission"}: PERMISSION, and what to do`, async () => {
+  test(`Deno with ${flags.join(" ") || "no permission"}: PERMISSION, with advice`, async () => {
     const child = await spawn("deno", "open.ts", ["thumbs", "open"], {
       denoPermissions: ["--no-prompt", ...flags],
     });

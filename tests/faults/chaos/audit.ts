@@ -179,12 +179,12 @@ class Auditor {
       if (isUnreadable(stranger)) continue;
       ids.add(stranger.id);
       if (stranger.call) {
-        this.#fail(`${stranger.server.title} was handed a request that nobody made`);
+        this.#fail(`${stranger.server.title} was handed a request that no client made`);
       }
     }
     if (ids.size > this.#excusedShort) {
       this.#fail(
-        `${ids.size} short requests are nobody's; killed clients explain ${this.#excusedShort}`,
+        `${ids.size} short requests belong to no call; killed clients explain ${this.#excusedShort}`,
       );
     }
   }

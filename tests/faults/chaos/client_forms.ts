@@ -66,11 +66,11 @@ function intoOf({ stage }: Means): Bytes {
   return stage.random.chance(0.1) ? into.subarray(0, stage.random.between(0, 200)) : into;
 }
 
-const nobody = new Int32Array(new SharedArrayBuffer(4));
+const unused = new Int32Array(new SharedArrayBuffer(4));
 
 /** Yields the processor. */
 function pause(): void {
-  Atomics.wait(nobody, 0, 0, 1);
+  Atomics.wait(unused, 0, 0, 1);
 }
 
 function sendSync(means: Means, attempt: Attempt): Call {

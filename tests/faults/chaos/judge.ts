@@ -144,7 +144,7 @@ export class Judge {
       case Outcome.cancelled:
         if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
         if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
-        return this.#isCleared(call, handings) ? null : "cancelled by nobody";
+        return this.#isCleared(call, handings) ? null : "cancelled without a cause";
       case Outcome.aborted:
       case Outcome.closed:
       case Outcome.released:

@@ -68,11 +68,11 @@ export class Scene {
 
   static async create(cast: Cast, parent: string): Promise<Scene> {
     const scene = new Scene(cast, mkdtempSync(join(parent, "tandem-crash-")));
-    await Promise.all(scene.#everybody.map((survivor) => survivor.greeting()));
+    await Promise.all(scene.#survivors.map((survivor) => survivor.greeting()));
     return scene;
   }
 
-  get #everybody(): readonly (SurvivingServer | SurvivingClient)[] {
+  get #survivors(): readonly (SurvivingServer | SurvivingClient)[] {
     return [...this.#active, ...this.#bystandingServers, ...this.#bystandingClients];
   }
 
@@ -114,7 +114,7 @@ export class Scene {
 
   /** The survivors open the channel, and the first of them creates it unless it is there. */
   async open(): Promise<void> {
-    for (const survivor of this.#everybody) await survivor.open(this.#target, options);
+    for (const survivor of this.#survivors) await survivor.open(this.#target, options);
     await this.serve();
     await Promise.all(this.#bystandingServers.map((server) => server.tell("serve")));
     this.#watcher = Client.open(this.#filePath);
@@ -122,8 +122,8 @@ export class Scene {
   }
 
   async #leave(): Promise<void> {
-    for (const survivor of this.#everybody) survivor.resume();
-    await Promise.all(this.#everybody.map((survivor) => survivor.close()));
+    for (const survivor of this.#survivors) survivor.resume();
+    await Promise.all(this.#survivors.map((survivor) => survivor.close()));
     this.#watcher?.close();
     this.#watcher = null;
   }
@@ -299,7 +299,7 @@ export class Scene {
     while (!this.#isStopped) {
       if (this.isOpen) await this.asleep();
       this.#isStopped = true;
-      await Promise.all(this.#everybody.map((survivor) => survivor.stop()));
+      await Promise.all(this.#survivors.map((survivor) => survivor.stop()));
       // A survivor may have been awake just then: a blocked one wakes for a moment every 50 ms.
       if (this.#watcher && !this.#sleep.isSo(this.#watcher.stats())) this.resume();
     }
@@ -316,7 +316,7 @@ export class Scene {
   /** The survivors go on, except the bystanders of an open channel. */
   resume(): void {
     this.#isStopped = false;
-    for (const survivor of this.isOpen ? this.#active : this.#everybody) survivor.resume();
+    for (const survivor of this.isOpen ? this.#active : this.#survivors) survivor.resume();
   }
 
   /**
@@ -435,14 +435,14 @@ export class Scene {
     this.#watcher?.close();
     await Promise.all([
       ...this.#actors.map((actor) => actor.kill()),
-      ...this.#everybody.map((survivor) => survivor.end()),
+      ...this.#survivors.map((survivor) => survivor.end()),
     ]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** For a failure: the output of all processes. */
   describe(): string {
-    return this.#everybody.map((survivor) => survivor.process.describe()).join("\n");
+    return this.#survivors.map((survivor) => survivor.process.describe()).join("\n");
   }
 }
 

@@ -66,7 +66,7 @@ async function withinLimit<T>(promise: Promise<T>): Promise<T> {
   const limit = 90_000;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("somebody hangs")), limit);
+    timer = setTimeout(() => reject(new Error("a survivor hangs")), limit);
   });
   try {
     return await Promise.race([promise, late]);

@@ -151,7 +151,7 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
-  "the file system is full and somebody joins or unlinks": {
+  "the file system is full and a participant joins or unlinks": {
     size: "2m",
     async run(stage) {
       const [server, client] = await pair(stage);
@@ -173,7 +173,7 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
-  "the file system is full and somebody scribbles over how much is in use": {
+  "the file system is full and the amount in use is scribbled over": {
     size: "1m",
     async run(stage) {
       const [server, client] = await pair(stage, { slots: 300 });

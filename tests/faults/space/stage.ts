@@ -111,7 +111,7 @@ export class Stage {
       ["-t", "tmpfs", "-o", `mode=700,size=${size}`, "tmpfs", place],
       { encoding: "utf8" },
     );
-    if (status !== 0) throw new Skipped(`this machine lets nobody mount: ${stderr}`);
+    if (status !== 0) throw new Skipped(`this machine does not allow mounts: ${stderr}`);
     this.#mounts.push(place);
   }
 

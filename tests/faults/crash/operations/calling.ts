@@ -67,7 +67,7 @@ export const calling: readonly Operation[] = [
     steps: [["get 0 0 -", length]],
   }]),
   {
-    name: "send in a slot that nobody has used",
+    name: "send in an unused slot",
     channel: "fresh",
     prepare: alone,
     steps: [["send 0 0 5000 2 -", ...sent], ["send 0 1 12 2 -", ...sent]],

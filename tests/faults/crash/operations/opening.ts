@@ -98,7 +98,7 @@ export const opening: readonly Operation[] = [
     steps: [[`open 0 ${role} attach TARGET`, 0]],
     after: comeAndFind,
   }, {
-    name: `join as a ${role}, in an entry that nobody has used`,
+    name: `join as a ${role}, in an unused entry`,
     channel: "fresh",
     async prepare(scene) {
       return await Promise.resolve(scene.actor());
@@ -174,7 +174,7 @@ export const opening: readonly Operation[] = [
     steps: [["close 0", 0]],
   },
   {
-    name: "unlink a channel that nobody is on",
+    name: "unlink a channel without participants",
     channel: "absent",
     async prepare(scene) {
       const maker = scene.actor();

@@ -127,7 +127,7 @@ export const repairing: readonly Operation[] = [
     posted,
   })),
   {
-    name: "repair one whom the kernel has hung up on",
+    name: "repair a participant whose connection the kernel has closed",
     prepare: async (scene) => {
       const victim = await repairer(scene);
       const corpse = await scene.joined("client");
