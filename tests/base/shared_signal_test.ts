@@ -1,10 +1,10 @@
-/** One abort signal for very many waits. */
+/** One abort signal for many waits. */
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { Client, connect, serve, withOptions } from "../../mod.ts";
 import { eventually, newTarget, test } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** Counts what a signal has as listeners, which cost the runtimes a search each time. */
+/** Counts the listeners of a signal. The runtimes search all of them for each change. */
 class CountedSignal {
   readonly #controller = new AbortController();
   readonly signal: AbortSignal = this.#controller.signal;
@@ -135,7 +135,7 @@ test("time for calls with one signal grows as their number does", async () => {
     return performance.now() - began;
   };
   await take(4_000);
-  // The best of some: the machine has other work. Quadratic, it would be 16 and more.
+  // The best of several, because the machine is busy. Quadratic growth would give 16 or more.
   const ratios: number[] = [];
   while (ratios.length < 5 && !ratios.some((ratio) => ratio < 8)) {
     const few = await take(5_000);

@@ -1,4 +1,4 @@
-/** Abort signals: those that callers give, and the one that a request has. */
+/** Abort signals: the ones that callers give, and the signal of a request. */
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std/assert";
 import { Client, Server, TandemError } from "../../mod.ts";
 import {
@@ -16,7 +16,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** What a promise rejects with, whatever it is. */
+/** The reason with which a promise rejects. */
 async function rejection(promise: PromiseLike<unknown>): Promise<unknown> {
   let result: unknown;
   try {
@@ -172,7 +172,7 @@ test("a signal used for many calls collects no listeners", async () => {
   assertEquals(counted.listeners, 0);
 });
 
-/** A signal that knows how many listeners it has. */
+/** A signal that counts its listeners. */
 function countListeners(signal: AbortSignal): { signal: AbortSignal; listeners: number } {
   const counted = { signal, listeners: 0 };
   const { addEventListener, removeEventListener } = signal;
@@ -240,7 +240,7 @@ test("request.signal of an answered request does not abort", async () => {
   const { signal } = request;
   request.reply("y");
   assertEquals(text(call.getSync()), "y");
-  // The next call goes through the same loop: had there been something to tell, it would be told.
+  // The next call goes through the same loop, which would have reported an abort before.
   const answer = client.request("z");
   present(await server.receive()).reply();
   await answer;
@@ -257,7 +257,7 @@ for (const name of runtimes) {
       const controller = new AbortController();
       const answer = doomed(client.request("x", { signal: controller.signal }));
       await server.expect("working");
-      // Before it can lie down it has to set up its watch over each of these.
+      // Before it can sleep, it has to watch each of these.
       const newcomers = Array.from({ length: 10 }, () => Client.open(target));
       controller.abort("stop");
       assertEquals(await rejection(answer), "stop");

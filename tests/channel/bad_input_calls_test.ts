@@ -1,4 +1,4 @@
-/** Arguments that are none, payloads that are too large, and handles that are used up. */
+/** Invalid arguments, payloads that are too large, and handles that are closed or spent. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { readdirSync } from "node:fs";
 import {
@@ -15,12 +15,11 @@ import { assertRefused, assertRefusedLater } from "../support/bad_input_assert.t
 import { doomed, folder, newTarget, present, test, text } from "../support/harness.ts";
 import { openAnonymousPair, openPair } from "../support/open_pair.ts";
 
-/** What is no whole number from 1 up, whatever the upper limit. */
+/** Values that are no whole number from 1 up, for any upper limit. */
 const notWhole = [0, -1, 1.5, 2 ** 53, NaN, Infinity, -Infinity];
 
 const notNumbers = ["8", 8n, null, {}, [8], true, Symbol("8")] as unknown as number[];
 
-/** A server and a client of a channel of their own. */
 test("channel options: sizes and slot counts out of range are refused", () => {
   const target = newTarget();
   const limits: Record<string, [min: number, max: number]> = {
@@ -82,7 +81,7 @@ test("a request over maxRequestBytes: TOO_LARGE, and nothing is sent", async () 
   }
   assertRefused(() => client.allocate(101), "TOO_LARGE", ...parts);
   assertRefused(() => client.allocate(2 ** 40), "TOO_LARGE", `${2 ** 40} bytes`);
-  // It is bytes that count, not characters.
+  // The limit counts bytes, not characters.
   assertRefused(() => client.trySend("ä".repeat(51)), "TOO_LARGE", "102 bytes");
   assertEquals([server.stats().requests, client.pending], [0, 0]);
   using call = client.sendSync("x".repeat(100));
@@ -181,7 +180,7 @@ test("a payload whose buffer was transferred: a TypeError, and nothing is sent",
   const { server, client } = pair;
   const bytes = new Uint8Array(5);
   bytes.buffer.transfer();
-  // Sent as no bytes, it would be lost without a word.
+  // Sent as no bytes, the payload would be lost silently.
   assertRefused(() => client.sendSync(bytes), TypeError, "detached", "Uint8Array");
   assertRefused(() => client.post(bytes), TypeError, "detached");
   await assertRefusedLater(client.request(bytes), TypeError, "detached");
@@ -335,7 +334,7 @@ test("a closed handle: it throws CLOSED, and so do its calls, requests and draft
   }
   await assertRefusedLater(draft.request(), "CLOSED", "draft", "closed");
 
-  // What frees things is always fine, and so is what is known without the channel.
+  // Calls that free things always work, and so do properties that need no channel.
   for (const used of [client, server, open, call, draft]) used[Symbol.dispose]();
   call.release();
   draft.discard();
@@ -390,7 +389,7 @@ test("an answered request: further answers are false, also for the slot's next c
     for (const again of uses) assertEquals(again(request), false);
     assertRefused(() => request.allocate(1), "CLOSED", "answered already", ";");
     assert(!request.cancelled);
-    // It is not the next call's.
+    // It does not belong to the next call.
     call.release();
     using next = client.sendSync("y");
     for (const again of uses) assertEquals(again(request), false);
@@ -492,7 +491,7 @@ test("the 1,025th handle on a channel: BUSY, and the others go on", () => {
       assertRefused(() => open(target), "BUSY", target, "1024 handles", "close one");
     }
     assertRefused(() => Client.fromFd(server.fd), "BUSY", "1024 handles", "close one");
-    // The others are none the worse for it.
+    // The other handles go on.
     using call = clients[500]!.sendSync("x");
     assertEquals(server.tryReceive()?.reply("y"), true);
     assertEquals(text(call.getSync()), "y");

@@ -1,4 +1,4 @@
-/** Slots that calls hold which no code waits for. */
+/** Slots held by calls that no code waits for. */
 import { assert, assertEquals } from "@std/assert";
 import { type Call, Client, IntClient, IntServer } from "../../mod.ts";
 import {
@@ -25,10 +25,10 @@ test("BUSY says how many slots are held by calls of the handle that no code wait
   assertThrowsCode(() => client.sendSync("x", { timeout: 5 }), "BUSY", ...all);
   assertThrowsCode(() => client.requestSync("x", { timeout: 5 }), "BUSY", ...all);
   assertThrowsCode(() => client.allocate(1), "BUSY", ...all);
-  // Answered, they hold their slots all the same.
+  // The answered calls still hold their slots.
   for (const request of server.tryReceiveMany()) request.reply("answer");
   await assertRejectsCode(client.send("x", { timeout: 5 }), "BUSY", ...all);
-  // One that is waited for is none of them.
+  // A call that a promise waits for does not count.
   await calls.pop()!.get();
   const waited = client.request("waited for", { timeout: 30_000 });
   await assertRejectsCode(client.send("x", { timeout: 5 }), "BUSY", untaken(3, 4));

@@ -16,12 +16,12 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** Sends without waiting, which has to succeed. */
+/** Sends without waiting, and has to succeed. */
 function send(client: Client, payload: Payload): Call {
   return present(client.trySend(payload));
 }
 
-/** Takes a request, which has to be there. */
+/** Takes a request, which has to be queued. */
 function take(server: Server): ServerRequest {
   return present(server.tryReceive());
 }
@@ -175,7 +175,7 @@ test("a payload is taken as it is at the moment of the call", async () => {
   const { server, client } = pair;
   const payload = bytes("before");
   const first = send(client, payload);
-  // This one has to wait for the slot.
+  // This call has to wait for the slot.
   const second = client.send(payload);
   payload.fill(0);
   for (const call of [Promise.resolve(first), second]) {
@@ -228,7 +228,7 @@ test("requests are taken in the order in which they were queued, by every form",
     }
     assertEquals(order, sent.map((_, index) => `${index}`));
     for (const call of sent) call.release();
-    // Held by the server: the slots come back with its answers, of which nobody knows.
+    // The server holds them: the slots come back with its answers, although no call takes these.
     assertEquals(server.stats().inFlight, 60);
     server.clear();
     break;
@@ -316,7 +316,7 @@ test("ids never come back, not even in one slot", () => {
     ids.add(call.id);
     request.reply();
     call.getSync();
-    // The stale id touches nothing.
+    // The stale id changes nothing.
     assertEquals(request.reply("late"), false);
     assertEquals(client.cancel(call.id), false);
   }
@@ -537,7 +537,7 @@ test("request and requestSync write into an array, too", async () => {
   assertEquals([...shared], [0x61, 0x68, 0, 0, 0, 0]);
   assertThrowsCode(() => client.requestSync("too long", { into }), "TOO_LARGE");
   await assertRejectsCode(client.request("too long", { into }), "TOO_LARGE");
-  // Whatever became of these two, nothing is left of them.
+  // However these two ended, they hold no slot.
   await eventually(() => client.stats().inFlight === 0);
 });
 
@@ -565,10 +565,10 @@ test("cancel while a server holds the request: the slot stays the server's until
   assertEquals(call.cancel(), true);
   await assertRejectsCode(answer, "CANCELLED");
   assertEquals(request.cancelled, true);
-  // The slot is the server's until it is done: its bytes stay true.
+  // The server keeps the slot until it replies, so the bytes stay as they are.
   assertEquals(client.trySend("y".repeat(5000)), null);
   assertEquals(request.text(), "x".repeat(5000));
-  assertEquals(request.reply("nobody hears"), false);
+  assertEquals(request.reply("too late"), false);
   using next = send(client, "z");
   assertNotEquals(next.id, call.id);
 });
@@ -620,7 +620,7 @@ test("all slots taken: trySend is null, and a freed slot serves the next", async
   const fourth = client.request("4");
   assertEquals(client.pending, 2);
   take(server).reply("one");
-  // Answered is not free: the answer is still in there.
+  // The slot of an answered call is not free: it holds the answer.
   assertEquals(client.trySend("5"), null);
   assertEquals(text(first.getSync()), "one");
   // First come, first served.

@@ -1,4 +1,4 @@
-/** Closing handles: what ends with them, and what does not crash afterwards. */
+/** Closing handles: pending work ends with them, and later use does not crash. */
 import { assertEquals } from "@std/assert";
 import { type Call, Client, Server, type ServerRequest } from "../../mod.ts";
 import {
@@ -22,7 +22,7 @@ test("close of a client just when a waiting request gets its slot: the request r
   const { server, client } = pair;
   const first = client.request("first");
   const second = doomed(client.request("second"));
-  // One look of the event loop finds the answer, and gives the slot that it was in to the second.
+  // One look of the event loop finds the answer, and gives its slot to the second call.
   const closing = first.then(() => client.close());
   present(server.tryReceive()).reply();
   await closing;
@@ -126,7 +126,7 @@ test("requests of a closed server throw CLOSED or are empty", () => {
     assertThrowsCode(() => request.reply("x"), "CLOSED");
     assertThrowsCode(() => request.fail(new Error()), "CLOSED");
     assertThrowsCode(() => request.allocate(5), "CLOSED");
-    // These have nothing to complain about, and must not crash.
+    // These must neither throw nor crash.
     void [request.deliveries, request.cancelled, request.oneWay, request.timeRemaining];
   }
 });
@@ -162,7 +162,7 @@ test("close rejects the pending promises of a client and cancels its calls", asy
   const [queued, held] = [client.request("queued"), client.request("held")];
   const call = await client.send("sent");
   const waits = [call.get(), call.ready(), queued, held];
-  // In the order of the queue: the second stays there.
+  // In the order of the queue: the second request stays there.
   const first = present(server.tryReceive());
   assertEquals(first.text(), "queued");
   const last = present(client.trySend("last"));
@@ -188,9 +188,9 @@ test("closing inside a promise's callback and inside an abort is fine", async ()
   const other = client.request("y", { signal: controller.signal });
   controller.signal.addEventListener("abort", () => client.close());
   controller.abort("stop");
-  // Whichever of the two came first.
+  // Either may have come first.
   await other.then(() => {
-    throw new Error("there is nobody to answer");
+    throw new Error("there was no request to answer");
   }, () => {});
 });
 
@@ -207,7 +207,7 @@ test("a server that closes while it holds a request: SERVER_DIED", async () => {
   assertEquals(client.pending, 0);
 });
 
-test("a server that closes hands what it holds to another", async () => {
+test("a server that closes hands its requests to another", async () => {
   using pair = openPair({ maxDeliveries: 3 });
   const { server, client, target } = pair;
   const answer = client.request("x");
@@ -217,7 +217,7 @@ test("a server that closes hands what it holds to another", async () => {
   server.close();
   assertEquals(present(await receiving).deliveries, 2);
   using third = Server.open(target);
-  // Nobody is there to take it at the moment when it is handed on.
+  // No server is there at the moment when it is handed on.
   second.close();
   const request = present(third.tryReceive());
   assertEquals([request.deliveries, request.text()], [3, "x"]);
@@ -226,7 +226,7 @@ test("a server that closes hands what it holds to another", async () => {
   assertEquals(client.stats().redelivered, 2);
 });
 
-test("what is queued waits for the next server", async () => {
+test("a queued request waits for the next server", async () => {
   using pair = openPair();
   const { server, client, target } = pair;
   const answer = client.request("x");

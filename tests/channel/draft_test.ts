@@ -52,7 +52,7 @@ test("a draft's request past its deadline: TIMEOUT, and it leaves the queue", as
   using pair = openAnonymousPair({ slots: 2, ...sizes });
   const { client } = pair;
   using worker = Server.fromFd(client.fd);
-  // Answered before it is asked for: nobody else could while this thread is blocked.
+  // No server can answer while this thread is blocked.
   const draft = client.allocate(3);
   assertThrowsCode(() => draft.requestSync({ timeout: 5 }), "TIMEOUT");
   assertEquals(worker.tryReceive(), null, "cancelled with its deadline");
@@ -116,7 +116,7 @@ test("a response is filled in place, whole or in part", () => {
       const request = server.tryReceive()!;
       const response = fill(request.allocate(length)) as Uint8Array<ArrayBuffer>;
       const expected = response.slice(length - used);
-      // The end of it: what is not at the front is moved there.
+      // The response is the end of the buffer, so the library moves it to the front.
       assertEquals(request.reply(response.subarray(length - used)), true);
       assertEquals(call.getSync(), expected, `${used} of ${length}`);
     }
@@ -160,7 +160,7 @@ test("a view whose buffer was transferred away is harmless after close", () => {
   bytes[0] = 7;
   const taken = new Uint8Array(bytes.buffer.transfer());
   pair[Symbol.dispose]();
-  // It may see anything, and it must not crash.
+  // The bytes are unspecified, but access must not crash.
   taken[taken.length - 1] = 1;
   assertEquals(taken.at(-1), 1);
 });

@@ -1,4 +1,4 @@
-/** Codes and messages, and channels whose files are not what they should be. */
+/** Codes and messages, and files that are no valid channels. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import {
   chmodSync,
@@ -25,7 +25,7 @@ import {
   test,
 } from "../support/harness.ts";
 
-/** A channel's file and nobody on it. */
+/** A channel's file without a participant. */
 function makeChannel(options = {}): string {
   const target = newTarget();
   Server.create(target, options).close();
@@ -117,7 +117,7 @@ test("another layout version is INCOMPATIBLE and names both", () => {
   for (const open of [() => Server.open(target), () => Client.open(target)]) {
     assertThrowsCode(open, "INCOMPATIBLE", "77", `${version}`);
   }
-  // It can be taken away all the same.
+  // It can still be removed.
   assertEquals(Server.unlink(target), true);
 });
 
@@ -155,7 +155,7 @@ test("no more than 1,024 handles on a channel: one more is BUSY and says so", ()
 });
 
 test("a path that the system refuses is PERMISSION", async () => {
-  // Nothing is refused to root: then somebody else has to try.
+  // The system refuses nothing to root, so another user has to try.
   const target = makeChannel();
   chmodSync(target, 0o444);
   if (process.geteuid?.() !== 0) {

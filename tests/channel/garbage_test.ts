@@ -1,4 +1,4 @@
-/** Objects that nobody knows any more: what they held comes back, what is waited for stays. */
+/** Objects that the program has forgotten: what they held comes back, unless a promise waits for it. */
 import { assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
 import {
@@ -42,11 +42,11 @@ for (const name of runtimes) {
   });
 
   for (const what of ["get", "ready", "request", "connect"]) {
-    test(`${name}: a promise keeps what it waits for (${what})`, async () => {
+    test(`${name}: a promise keeps the object that it waits for (${what})`, async () => {
       const target = newTarget();
       using server = Server.create(target);
       const child = await start(name, target, what);
-      // As often as it takes for everything that could be collected to be collected.
+      // Often enough to collect all garbage.
       for (let count = 0; count < 10; count++) await child.expect("collected");
       const request = present(await server.receive());
       assertEquals([request.cancelled, request.reply("x")], [false, true]);

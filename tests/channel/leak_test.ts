@@ -21,7 +21,7 @@ import { openPair } from "../support/open_pair.ts";
 
 const memoryLimit = 8 * 1024 * 1024;
 
-/** A process that collects garbage when it is told to. */
+/** A process that collects garbage on command. */
 async function startChurn(runtime: Runtime, args: readonly string[]): Promise<Child> {
   const child = await spawn(runtime, "churn.ts", args, {
     denoPermissions: ["--allow-ffi", "--v8-flags=--expose-gc"],
@@ -38,12 +38,12 @@ async function run(child: Child, count: number): Promise<void> {
 interface Belongings {
   readonly descriptors: number;
   readonly mappings: number;
-  /** Of these, how many are a channel's. */
+  /** The number of mappings of channels. */
   readonly channelMappings: number;
   readonly residentBytes: number;
 }
 
-/** What a process has, once it has collected its garbage. */
+/** The resources of a process after a garbage collection. */
 async function belongings(child: Child): Promise<Belongings> {
   child.send("collect");
   await child.expect("collected");
@@ -55,8 +55,8 @@ async function belongings(child: Child): Promise<Belongings> {
 /** Asserts that descriptors and mappings are where they were. */
 function assertSame(after: Belongings, before: Belongings): void {
   assertEquals(after.channelMappings, before.channelMappings);
-  // What the runtimes open and map for themselves comes and goes: a thread, a part of the heap. What
-  // each of thousands left behind would be thousands.
+  // The runtimes open and map things for themselves: a thread, a part of the heap. A leak of each
+  // call or handle would add thousands.
   const descriptors = after.descriptors - before.descriptors;
   assert(descriptors <= 4, `${before.descriptors} → ${after.descriptors} descriptors`);
   assert(after.mappings < before.mappings + 300, `${before.mappings} → ${after.mappings} mappings`);
@@ -72,7 +72,7 @@ async function memoryStays(
   round: () => Promise<Belongings>,
 ): Promise<void> {
   const seen = [before];
-  // V8 takes up to 80 MB for young objects at once, and keeps them.
+  // V8 takes up to 80 MB for young objects at once, and keeps that memory.
   const mostOfAll = 16 * memoryLimit;
   for (let rounds = 0; rounds < 4; rounds++) {
     const { residentBytes } = await round();
@@ -137,7 +137,7 @@ for (const { server, client, title } of pairs) {
       const servingAfter = processState(serving.pid);
       const descriptors = servingAfter.descriptors - servingBefore.descriptors;
       assert(descriptors <= 4, `${descriptors} more descriptors in the server`);
-      // That one cannot be told to collect its garbage: only a leak of each call would be so much.
+      // That process does not collect garbage on command, but only a leak of each call would be so large.
       const grown = servingAfter.residentBytes - servingBefore.residentBytes;
       assert(grown < 16 * memoryLimit, `${grown} bytes more in the server`);
     }, { timeout: 120_000 });

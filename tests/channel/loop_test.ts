@@ -1,4 +1,4 @@
-/** The event loop's side of a handle, with a native side that always has something. */
+/** The event loop's side of a handle, with a native side that always has work. */
 import { assert, assertEquals } from "@std/assert";
 import type { Channel } from "../../src/channel/channel.ts";
 import { Loop, type Waits } from "../../src/channel/loop.ts";
@@ -10,7 +10,7 @@ interface Global {
 
 const { setImmediate } = globalThis as unknown as Global;
 
-/** As many promises as are asked for, each of which is settled by the next look. */
+/** A number of promises, each of which the next look settles. */
 class Echo implements Waits {
   outstanding = 0;
   readonly wanted: number = 0;
@@ -56,7 +56,7 @@ for (const count of [1, 2, 64]) {
     let hasTurned = false;
     const waits = new Echo(() => {
       settled += 1;
-      // The next call, as long as the turn does not come: a loop that starves would go on for ever.
+      // Calls again until the turn comes. With a starving loop this would go on for ever.
       if (hasTurned || settled > 1_000_000) return;
       waits.outstanding += 1;
       loop.start(Infinity);
@@ -72,7 +72,7 @@ for (const count of [1, 2, 64]) {
     loop.start(Infinity);
     await turned;
     assert(settled <= 1_000, `${settled} calls were answered before the loop had a turn`);
-    // Let what was under way end.
+    // Lets the calls under way end.
     while (waits.outstanding > 0) await new Promise<void>((resolve) => setImmediate(resolve));
     assertEquals(waits.isPending, false);
   });

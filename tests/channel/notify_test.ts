@@ -17,7 +17,7 @@ const c = backend().bind<CLibrary>("libc.so.6", {
   close: { parameters: ["i32"], result: "i32", cold: true },
 });
 
-/** Blocks the thread until `fd` is readable; false: it was not within so many milliseconds. */
+/** Blocks the thread until `fd` is readable; false: it was not within that time. */
 function poll(fd: number, timeout: number): boolean {
   const pollIn = 1;
   return c.poll(new Int32Array([fd, pollIn]), 1n, timeout) === 1;
@@ -70,7 +70,7 @@ test("notifyFd is readable at once when there is something already", () => {
   assertEquals(server.notifyFd, server.notifyFd, "always the same one");
 });
 
-test("every server that asked is told, and none that did not", () => {
+test("notifyFd becomes readable for every server that asked for it", () => {
   using first = Server.anonymous();
   using second = Server.fromFd(first.fd);
   using client = Client.fromFd(first.fd);
@@ -126,7 +126,7 @@ test("an adopted eventfd: each side rings the other's, and drains its own", () =
     server.notify();
     assertEquals([poll(requests, 0), poll(answers, 0)], [false, true]);
   } finally {
-    // The handles had copies of their own.
+    // The handles had their own copies.
     assertEquals([c.close(requests), c.close(answers)], [0, 0]);
   }
 });

@@ -23,13 +23,13 @@ for (const { server, client, title } of pairs) {
       const clients = await Promise.all(
         clientForms.map((form) => startClient(client, target, form)),
       );
-      // All at once: each answer has to reach the one that asked.
+      // All at once: each answer has to reach its own caller.
       const answers = clients.map((child) => child.ask({ op: "burst", count: 200 }));
       assertEquals(await Promise.all(answers), clientForms.map(() => ({ count: 200 })));
       const [last] = clients;
       assertEquals(await last?.ask({ op: "request", payload: "stop" }), { text: "stopping" });
       for (const child of clients) child.end();
-      // Nothing is left that keeps any of them.
+      // Nothing keeps any of them alive.
       await Promise.all([serving, ...clients].map((child) => child.ended()));
       await serving.expect(`served ${200 * clients.length + 1}`);
     });
@@ -50,7 +50,7 @@ for (const { server, client, title } of pairs) {
   test(`${title}: serveSync ends after its idle time-out`, async () => {
     const target = newTarget();
     using _maker = Server.create(target);
-    // Under way before the server is, which does not wait for long.
+    // Sent before the server starts, because it does not wait for long.
     const calling = await startClient(client, target, "sync");
     calling.send({ op: "burst", count: 50 });
     const serving = await startServer(server, target, "serveSync");
@@ -65,13 +65,13 @@ for (const { server, client, title } of pairs) {
     const calling = await startClient(client, target, "promise");
     assertEquals(await calling.ask({ op: "request", payload: "stop" }), { text: "stopping" });
     await first.ended();
-    calling.send({ op: "request", payload: "anybody?" });
-    // Its answer shows that the request before was sent.
+    calling.send({ op: "request", payload: "ping" });
+    // Its answer shows that the previous request was sent.
     calling.send({ op: "stats" });
     const { queued, servers } = await calling.message<{ queued: number; servers: number }>();
     assertEquals({ queued, servers }, { queued: 1, servers: 0 });
     const second = await startServer(server, target, "sync");
-    assertEquals(await calling.message(), { text: "anybody?" });
+    assertEquals(await calling.message(), { text: "ping" });
     assertEquals(await calling.ask({ op: "request", payload: "pid" }), { text: `${second.pid}` });
   });
 }
@@ -90,7 +90,7 @@ test("several servers of both runtimes share the requests of several clients", a
   ]);
   const answers = await Promise.all(clients.map((child) => child.ask({ op: "burst", count: 500 })));
   assertEquals(answers, [{ count: 500 }, { count: 500 }]);
-  // One after the other, since the one that stops answers first and then closes.
+  // In sequence, because the server that stops answers first and then closes.
   for (let left = servers.length - 1; left >= 0; left--) {
     assertEquals(await clients[0]?.ask({ op: "request", payload: "stop" }), { text: "stopping" });
     await eventually(() => servers.filter((child) => child.isRunning).length === left);

@@ -1,4 +1,4 @@
-/** Raw payloads and places for answers: known by their slots, and refused by name when they are gone. */
+/** Raw payloads and `into`: recognized by internal slots, and refused by name when detached. */
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import { createContext, runInContext } from "node:vm";
 import { Client, type Payload, RemoteError, Server } from "../../mod.ts";

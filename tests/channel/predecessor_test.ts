@@ -1,4 +1,4 @@
-/** What was tested of the predecessor, where no other test covers it; the table is in README.md. */
+/** Tests of the predecessor that no other test covers; the table is in README.md. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import {
@@ -97,7 +97,7 @@ for (const name of runtimes) {
     using client = Client.open(target);
     for (let round = 0; round < 500; round++) {
       const call = client.sendSync("x");
-      // From at once to later than the answer.
+      // From immediately to later than the answer.
       const until = performance.now() + round % 25 / 100;
       while (performance.now() < until);
       if (call.cancel()) assertThrowsCode(() => call.getSync(), "CANCELLED");
@@ -113,7 +113,7 @@ for (const name of runtimes) {
       const caller = await startClient(name, target, form);
       caller.send({ op: "request", payload: "x" });
       const request = present(await server.receive());
-      // One that tries again and again never rests.
+      // A client that tries again and again never sleeps.
       if (form !== "try") await settled(caller);
       assertEquals(other.cancel(request.id), true);
       assertEquals((await caller.message<{ code: string }>()).code, "CANCELLED");
@@ -164,14 +164,14 @@ for (const name of runtimes) {
   test(`${name}: a client stopped while it sends holds up no other (P8b)`, async () => {
     using pair = openPair({ slots: 64 });
     const { server, client, target } = pair;
-    // What the stopped one sent is among it.
+    // This includes the requests of the stopped client.
     const serving = server.serve((request) => request.oneWay ? null : request.bytes);
     const flooder = await spawn(name, "predecessor.ts", [target, "flood"]);
     await flooder.expect("flooding");
     for (let round = 0; round < 10; round++) {
       flooder.kill("SIGSTOP");
       const answer = await client.request(`${round}`, { timeout: 30_000 }).catch((error) => {
-        // It may have all the slots: then that is what is said.
+        // The stopped client may hold all the slots: then the error says so.
         assertEquals(error.code, "BUSY");
         return null;
       });
@@ -218,7 +218,7 @@ for (const name of runtimes) {
       caller.send({ op: "request", payload: "x" });
       await eventually(() => client.stats().waitingClients === 1);
       await caller.killed();
-      // Somebody needs the slot, and looks who is there.
+      // A client that needs the slot looks for dead participants.
       (await client.send("x")).release();
       const { waitingServers, waitingClients } = client.stats();
       assertEquals([waitingServers, waitingClients], [0, 0]);
@@ -240,7 +240,7 @@ for (const name of runtimes) {
     const target = newTarget();
     const mount = join(folder(), "small");
     mkdirSync(mount);
-    // In a namespace of its own, where anybody may mount.
+    // In its own namespace, where any user may mount.
     const script = `mount -t tmpfs -o size=700k none ${mount} 2> /dev/null || exit 77; exec "$@"`;
     const flags = name === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
     const fixture = fileURLToPath(new URL("../fixtures/predecessor.ts", import.meta.url));
@@ -252,7 +252,7 @@ for (const name of runtimes) {
       { encoding: "utf8" },
     );
     if (status !== 0 && (status === 77 || stderr.startsWith("unshare:"))) {
-      console.log("not tested: this machine lets nobody mount");
+      console.log("not tested: this machine does not allow mounts");
       return;
     }
     assertEquals(status, 0, stderr);
@@ -284,13 +284,13 @@ for (const name of runtimes) {
   });
 }
 
-test("several waits for a call whose slot is used again: each is told at once (P3b, P14)", async () => {
+test("several waits for a call whose slot is used again: each ends at once (P3b, P14)", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { server, client } = pair;
   const stale = client.sendSync("first");
   present(server.tryReceive()).reply("1");
   stale.getSync();
-  // For ever, were it to wait.
+  // A wait would last for ever.
   assertThrowsCode(() => stale.getSync(), "CANCELLED");
   assertThrowsCode(() => stale.readySync(), "CANCELLED");
   const answer = client.request("second");
@@ -339,7 +339,7 @@ test("late answers never get in the way of the slot's next call (P32, xt/concurr
     for (const attempt of [() => stale.reply("wrong"), () => first.reply(stale.id, "wrong")]) {
       assertEquals(attempt(), false);
     }
-    // Neither a server that does not hold it nor one with an old id.
+    // Neither a server that does not hold it nor a reply with an old id.
     assertEquals([first.reply(request.id, "wrong"), second.reply(stale.id, "wrong")], [
       false,
       false,
@@ -415,11 +415,11 @@ test("liveness does not depend on process ids (P5)", async () => {
   await holds.expect("holding 1");
   await holds.expect("holding 1");
 
-  // As if its id had come to be nobody's, or of another namespace: it is alive all the same.
+  // As if the id belonged to no process, or to another namespace: the server is still alive.
   replaceProcessIds(target, holds.pid, 0x3fffffff);
   using other = Server.open(target);
   assertEquals(await other.receive({ timeout: 200 }), null);
-  // As if it were that of a process that lives for ever: it is dead all the same.
+  // As if the id belonged to a process that lives for ever: the server is still dead.
   replaceProcessIds(target, 0x3fffffff, 1);
   await holds.killed();
   const requests = [present(await other.receive()), present(await other.receive())];
@@ -430,7 +430,7 @@ test("liveness does not depend on process ids (P5)", async () => {
   await eventually(() => client.trySend("x"));
 });
 
-/** In the participants' entries, where they stand for display. */
+/** In the participants' entries, which keep them for display. */
 function replaceProcessIds(path: string, from: number, to: number): void {
   const [tableOffset, entryBytes, idOffset, entries] = [4096, 256, 16, 16];
   const file = openSync(path, "r+");
@@ -466,7 +466,7 @@ test("messages of changing sizes take no more memory than the longest need (xt/a
   assertEquals(client.stats().committedBytes, committedBytes);
 });
 
-test("a restarted server gets what was queued, and nothing of what it answered (t/07_recover)", async () => {
+test("a restarted server gets the queued requests, and none that it answered (t/07_recover)", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: {} });
   for (const name of runtimes) {
@@ -505,13 +505,13 @@ test("30 requests of three clients, three servers, and nothing is left (xt/grace
   const answers = Array.from({ length: 30 }, (_, index) => client.request(`${index}`));
   assertEquals((await Promise.all(answers)).map(text), answers.map((_, index) => `${index}`));
   for (const _ of servers) {
-    // Asked before: it may have ended before its answer is seen here.
+    // Registered before: the process may end before this one sees its answer.
     const running = servers.filter(({ isRunning }) => isRunning);
     assertEquals(text(await client.request("stop")), "stopping");
     await Promise.any(running.map((server) => server.ended()));
   }
   const { inFlight, queued, waitingServers } = client.stats();
   assertEquals([inFlight, queued, waitingServers, client.servers], [0, 0, 0, 0]);
-  const late = doomed(client.request("nobody is there", { timeout: 50 }));
+  const late = doomed(client.request("no server is there", { timeout: 50 }));
   await assertRejectsCode(late, "TIMEOUT");
 });

@@ -1,4 +1,4 @@
-/** What a handler throws, as its client gets it. */
+/** Errors of handlers, as their clients get them. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import { type Call, RemoteError, TandemError } from "../../mod.ts";
 import { encodeError } from "../../src/channel/error_wire.ts";
@@ -14,7 +14,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** What the client gets when a server fails its request with `error`. */
+/** The client's error when a server fails its request with `error`. */
 function failure(error: unknown, maxResponseBytes?: number): RemoteError {
   using pair = openPair(maxResponseBytes === undefined ? {} : { maxResponseBytes });
   const { server, client } = pair;
@@ -208,7 +208,7 @@ for (const { server, client, title } of pairs) {
   });
 }
 
-test("an error is cut to any length, whatever its characters", () => {
+test("an error is cut to any length, with any characters", () => {
   for (const name of ["E", "\u{1f5ff}".repeat(100), "\0".repeat(100)]) {
     for (const message of ["", "x", "\u{1f5ff}".repeat(100)]) {
       const error = Object.assign(new Error(message), { name });

@@ -14,7 +14,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** A promise and what settles it. */
+/** A promise and the function that settles it. */
 function gate(): { readonly promise: Promise<void>; open(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { promise, open: resolve };
@@ -183,7 +183,7 @@ test("abort ends serving once the handlers in progress have ended, and leaves th
   await eventually(() => server.stats().queued === 0);
   controller.abort(new Error("the reason is not thrown"));
   const second = client.request("2");
-  // Whole turns, in which it would take the second one or end.
+  // Whole turns, in which it would take the second request or end.
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setTimeout(resolve, 1));
   assertEquals([hasEnded, server.stats().queued], [false, 1]);
   release.open();
@@ -250,7 +250,7 @@ test("`await using` lets the handlers in progress end; `using` does not", async 
     await eventually(() => server.stats().queued === 0);
   })();
   await eventually(() => answers.length === 1);
-  // It is on its way out by now, or waits still to see that the request was taken.
+  // The server is closing by now, or still waits until the request is taken.
   release.open();
   await draining;
   assertEquals(text(await answers[0]!), "drained");
@@ -338,7 +338,7 @@ test("for await ends when the server is closed while it waits", async () => {
   using pair = openPair();
   const { server } = pair;
   const iterating = (async () => {
-    for await (const _ of server) throw new Error("nobody sent anything");
+    for await (const _ of server) throw new Error("no request was sent");
   })();
   setTimeout(() => server.close(), 5);
   await iterating;
@@ -406,7 +406,7 @@ test("a request that is kept after its answer is harmless", async () => {
   await client.request("1".repeat(5000));
   await client.request("2".repeat(5000));
   for (const request of kept) {
-    // What it reads is undefined; that it does not crash is not.
+    // The bytes are unspecified, but the read must not crash.
     request.text();
     request.bytes.fill(0);
     assertEquals(request.reply("again"), false);

@@ -15,7 +15,7 @@ import {
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
 
-/** Every number that is there, in the contract's order. */
+/** Every number, in the contract's order. */
 const names: readonly (keyof Stats)[] = [
   "slots",
   "inFlight",
@@ -84,7 +84,7 @@ test("inFlight, queued and pending: follow each call", () => {
   assertEquals(state(), [1, 1, 1]);
   const last = present(server.tryReceive());
   calls[2]!.cancel();
-  // Its server holds it still.
+  // Its server still holds it.
   assertEquals(state(), [1, 0, 0]);
   last.reply();
   assertEquals(state(), [0, 0, 0]);
@@ -152,7 +152,7 @@ test("waitingServers and waitingClients: count the handles that sleep", async ()
   await eventually(() => client.stats().waitingClients === 0);
 });
 
-test("deaths are counted once, with what became of the requests", async () => {
+test("deaths are counted once, and so are the fates of their requests", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: { maxDeliveries: 2 } });
   const server = await startServer(runtime, target, "sync");
@@ -179,7 +179,7 @@ test("deaths are counted once, with what became of the requests", async () => {
   assertEquals([clientDeaths, reclaimed, clients], [1, client.slots, 1]);
 });
 
-test("memory is committed for what messages need, and mapped for the worst case", () => {
+test("memory is committed as messages need it, and mapped for the worst case", () => {
   using pair = openPair({ slots: 16 });
   const { server, client } = pair;
   const { mappedBytes, committedBytes } = client.stats();

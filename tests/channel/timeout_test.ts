@@ -84,7 +84,7 @@ test("a deadline that passes while a server holds the request: TIMEOUT, and the 
   await assertRejectsCode(answer, "TIMEOUT");
   assertEquals(request.timeRemaining, 0);
   assertEquals(request.cancelled, true);
-  // The slot is the server's until it is done.
+  // The server keeps the slot until it replies.
   assertEquals(client.trySend("y"), null);
   assertEquals(request.text(), "x");
   assertEquals(request.reply("too late"), false);
@@ -238,7 +238,7 @@ test("a promise wait that has ended leaves no timer and no request behind", asyn
   using pair = openPair();
   const { server, client } = pair;
   const serving = server.serve((request) => request.bytes);
-  // If each left its deadline behind, the test's sanitizers or its end would show it.
+  // A deadline left behind would show in the test's sanitizers or delay its end.
   await Promise.all(Array.from({ length: 50 }, () => client.request("x", { timeout: 3_600_000 })));
   assertEquals(client.pending, 0);
   server.close();

@@ -1,9 +1,9 @@
-/** Views of shared memory whose buffer a user transfers: the next message is mapped anew. */
+/** Views of shared memory whose buffer a user transfers: the next message gets a new mapping. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, connect, raw, serve, Server, type ServerRequest } from "../../mod.ts";
 import { newTarget, pattern, present, test } from "../support/harness.ts";
 
-/** Ways in which a buffer is taken away from its views. */
+/** Ways to detach a buffer from its views. */
 const ways: Readonly<Record<string, (bytes: Uint8Array<ArrayBuffer>) => unknown>> = {
   "a byte stream": (bytes) =>
     new ReadableStream({ type: "bytes", start: (controller) => controller.enqueue(bytes) }),
@@ -20,7 +20,7 @@ const ways: Readonly<Record<string, (bytes: Uint8Array<ArrayBuffer>) => unknown>
 
 const lengths = [12, 40, 1_000, 60_000];
 
-/** A request from here with that payload, in a server's hands. */
+/** A request with that payload that a server holds. */
 function ask(server: Server, client: Client, bytes: Uint8Array): [ServerRequest, () => Uint8Array] {
   const call = client.sendSync(bytes);
   return [present(server.tryReceive()), () => call.getSync()];
@@ -40,7 +40,7 @@ for (const [way, take] of Object.entries(ways)) {
         assertEquals(taken.byteLength, 0, "the view is gone");
         assertEquals(request.bytes, sent, "and there is another");
         assertEquals(request.copy(), sent);
-        // Others in the same window.
+        // Other requests in the same window.
         const [other, otherAnswer] = ask(server, client, pattern(length, round + 1));
         assertEquals(other.bytes, pattern(length, round + 1));
         const response = request.allocate(length);

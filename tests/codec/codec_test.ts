@@ -93,7 +93,7 @@ test("every kind of value comes back as it was", () => {
     [1, , 3, undefined],
     [, ,],
     Object.assign([1, 2], { extra: true, "-1": 0 }),
-    // What has no prototype gets the usual one, as structuredClone does it.
+    // An object without a prototype gets the usual one, as with structuredClone.
     structuredClone("a-b".match(/(?<first>\w)-/)),
     sparse,
     {},
@@ -125,7 +125,7 @@ test("every kind of value comes back as it was", () => {
     }
     assertSame(found, value);
   }
-  // All of them together, among which one is referred to again.
+  // All of them together, with a second reference to one.
   assertSame(roundTrip([values, values]), [values, values]);
   assertEquals(({} as Record<string, unknown>)["polluted"], undefined);
 });
@@ -192,7 +192,7 @@ test("an encoded message: CBOR that another library reads", () => {
     const message = encode(value);
     assertEquals(decodeCbor(message.slice(8)), value, String(value));
   }
-  // A tag that the other one does not know, around what it knows.
+  // A tag that the other library does not know, around a value that it knows.
   const { tag, contents } = decodeCbor(encode(new Map([[1, "one"]])).slice(8)) as {
     tag: number;
     contents: unknown;
@@ -200,7 +200,7 @@ test("an encoded message: CBOR that another library reads", () => {
   assertEquals([Number(tag), contents], [259, new Map([[1, "one"]])]);
 });
 
-/** Everything that can be sent, as fast-check makes it. */
+/** Random values of every kind that can be sent. */
 const anything = fc.anything({
   withBigInt: true,
   withBoxedValues: true,
@@ -215,7 +215,7 @@ const anything = fc.anything({
   maxDepth: 4,
 });
 
-test("a receiver counts what the sender has counted", () => {
+test("a receiver counts the same cost as the sender", () => {
   const encoder = new Encoder();
   const errors = fc.string().map((message) =>
     Object.assign(new AggregateError([new RangeError(message)], message), {
@@ -249,7 +249,7 @@ test("a receiver counts what the sender has counted", () => {
           } catch (error) {
             code = (error as TandemError).code;
           }
-          // Of a tree without objects the message's reader looks at the length.
+          // For a tree without objects the message's reader checks the length.
           assertEquals(code, maxTreeBytes === treeCost || objects === 0 ? "none" : "TOO_LARGE");
         }
       },
@@ -277,13 +277,13 @@ const longArrays = fc.tuple(
   return more ? Object.assign(array, more) : array;
 });
 
-/** What it is does not show in its prototype. */
+/** Values whose kind does not show in their prototype. */
 const disguised = fc.tuple(anything, fc.constantFrom(null, Object.prototype, Map.prototype, {}))
   .map(([value, prototype]) =>
     typeof value === "object" && value !== null ? Object.setPrototypeOf(value, prototype) : value
   );
 
-/** What structuredClone refuses, or makes empty objects of in one of the runtimes. */
+/** Values that structuredClone refuses, or turns into empty objects in one of the runtimes. */
 const refused = fc.constantFrom<() => unknown>(
   () => () => {},
   () => Symbol("s"),
@@ -378,20 +378,20 @@ test("bytes that promise more than there is: refused before memory is set aside"
     [0x5f, 0xff],
     [0xd8, 0x1d, 0x00], // refers to nothing
     [0x81, 0xd8, 0x1d, 0x05],
-    [0xd9, 0xfa, 0x08, 0x82, 0, 0], // a stream where none can be
+    [0xd9, 0xfa, 0x08, 0x82, 0, 0], // a stream where a stream cannot be
     [0xd9, 0xfa, 0x09, 0x1a, 0x3f, 0xff, 0xff, 0xff], // a text behind the tree
-    [0xd9, 0xfa, 0x09, 0x19, 0xff, 0xff], // one that is too short for that
+    [0xd9, 0xfa, 0x09, 0x19, 0xff, 0xff], // too short for that
     [0xd9, 0xfa, 0x09, 0x41, 0x41],
     [0xd9, 0xfa, 0x0a, 0xd8, 0x48, 0x5a, 0x3f, 0xff, 0xff, 0xff], // numbers
     [0xd9, 0xfa, 0x0a, 0xd8, 0x56, 0xd9, 0xfa, 0x07, 0x1a, 0x3f, 0xff, 0xff, 0xff],
     [0xd9, 0xfa, 0x0a, 0xd8, 0x56, 0x41, 0], // half a number
     [0xd9, 0xfa, 0x0a, 0xd8, 0x55, 0x44, 0, 0, 0, 0], // of another type
-    [0xd9, 0xfa, 0x0a, 0x41, 0], // of none
+    [0xd9, 0xfa, 0x0a, 0x41, 0], // without a kind
     [0xd9, 0xfa, 0x0a, 0x81, 0],
     [0xd9, 0xfa, 0x0b, 0x9a, 0x7f, 0xff, 0xff, 0xff], // holes
     [0xd9, 0xfa, 0x0b, 0x82, 0xe0],
     [0xd9, 0xfa, 0x0b, 0xa0],
-    [0xe0], // a hole by itself
+    [0xe0], // a hole outside of an array
     [0x81, 0xe0],
     [0xd9, 0xfa, 0x0b, 0x81, 0x81, 0xe0],
   ];
@@ -410,7 +410,7 @@ test("a sparse array of four thousand million items costs no memory", () => {
 
 test("a byte string behind the tree is handed out once", () => {
   const message = encode([pattern(2_000, 1)]);
-  // The same tag once more, as if there were two.
+  // The same tag again, as if there were two.
   const tree = [...message.subarray(8, message[4]! | message[5]! << 8)];
   const doubled = [0x82, ...tree.slice(1), ...tree.slice(1)];
   const length = 8 + doubled.length;
@@ -453,7 +453,7 @@ test("hostile bytes end in an error with a code", () => {
     ),
     { numRuns: 10_000 },
   );
-  // Otherwise nothing was tried.
+  // Otherwise the test has tried nothing.
   assert(whole > 20 && broken > 20, `${whole} whole, ${broken} broken`);
 });
 

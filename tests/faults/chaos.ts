@@ -1,13 +1,13 @@
 /**
  * Processes of both runtimes, in main threads and in Workers, call each other in every form while they
- * are killed, stopped and replaced at random. What each means to do and what came of it is in its
- * ledger, and is judged afterwards: no call is lost, none is answered wrongly, none is handed out more
- * often than it allows, and the channel is at rest in the end.
+ * are killed, stopped and replaced at random. Each writes its intents and their outcomes into its
+ * ledger. The judge checks all ledgers afterwards: no call is lost, none is answered wrongly, none is
+ * delivered more often than it allows, and the channel is at rest in the end.
  *
  *     bun tests/faults/chaos.ts [--full] [--seed N] [--calls N] [--kills N]
  *
- * The seed decides who plays what and which fault comes after how many calls; how the processes then
- * interleave is the machine's.
+ * The seed decides the roles, and which fault comes after how many calls. The interleaving of the
+ * processes depends on the machine.
  *
  * @module
  */
@@ -150,7 +150,7 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
     const remark = name === "none" ? "  (their client was killed)" : "";
     console.log(`  ${String(count).padStart(9)} ${name}${remark}`);
   }
-  console.log(`${handedOut} handings-out, ${redelivered} of them again after a death`);
+  console.log(`${handedOut} deliveries, ${redelivered} of them after a death`);
   console.log(
     `${deeds.kills} processes killed, ${deeds.stops} stopped, ${deeds.terminations} Workers ended, ` +
       `${closes} handles closed in mid-call, ${deeds.joins} joined, ${deeds.leaves} left`,
@@ -164,7 +164,7 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
   );
 }
 
-/** Ends the processes and removes the folder should this one be killed. */
+/** Ends the processes and removes the folder if this process is killed. */
 function startGuard(folder: string): {
   note(pid: number, isThere: boolean): void;
   end(): void;
@@ -172,7 +172,7 @@ function startGuard(folder: string): {
   const program = fileURLToPath(new URL("../fixtures/watchdog.ts", import.meta.url));
   const child = spawn(process.execPath, ["run", program, String(process.pid)], {
     stdio: ["pipe", "ignore", "inherit"],
-    // Whatever ends this process's group leaves it alone.
+    // In its own group: signals to this process's group do not reach it.
     detached: true,
   });
   child.stdin.on("error", () => {});

@@ -23,7 +23,7 @@ function inverse(factor: bigint): bigint {
 
 const [over65, over21, overShift] = [inverse(65n), inverse(21n), inverse((1n << 18n) - 1n)];
 
-/** The word that V8's `ComputeLongHash` makes `hash` of: each of its steps can be undone. */
+/** The word that V8's `ComputeLongHash` hashes to `hash`: each of its steps can be undone. */
 function beforeLongHash(hash: bigint): bigint {
   let x = undoShiftRight(hash, 22n);
   // x + (x << 6)
@@ -50,7 +50,7 @@ export function collidingDoubles(count: number): number[] {
   return found;
 }
 
-/** V8 hashes the lowest 64 bits of a bigint alone. */
+/** V8 hashes only the lowest 64 bits of a bigint. */
 export function collidingBigints(count: number): bigint[] {
   return Array.from({ length: count }, (_, index) => BigInt(index + 1) << 64n);
 }

@@ -1,7 +1,7 @@
 /**
- * A message costs its receiver time and memory in proportion to its bytes, whatever is in it.
+ * A message costs its receiver time and memory in proportion to its bytes, for any content.
  *
- * Time is compared with what an array of small numbers of as many bytes takes in the same run.
+ * Time is compared with an array of small numbers with as many bytes in the same run.
  */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
 import process from "node:process";
@@ -92,7 +92,7 @@ class Tree {
   }
 }
 
-/** An array of so many items, each written by `write`. */
+/** An array of that many items, each written by `write`. */
 function repeated(count: number, write: (tree: Tree, index: number) => void): Bytes {
   const tree = new Tree().head(4, count);
   for (let index = 0; index < count; index++) write(tree, index);
@@ -105,7 +105,7 @@ interface Outcome {
   readonly error: TandemError | null;
 }
 
-/** Decodes a message; whatever is wrong with it is told by a code. */
+/** Decodes a message. Every fault in it has to be an error with a code. */
 function decode(message: Bytes, maxTreeBytes = treeBytesDefault): Outcome {
   const begun = performance.now();
   let error: unknown = null;
@@ -122,14 +122,14 @@ function decode(message: Bytes, maxTreeBytes = treeBytesDefault): Outcome {
   return { milliseconds, error };
 }
 
-/** How long an array of small numbers takes, for each byte; the quickest of several. */
+/** The time of an array of small numbers per byte; the quickest of several. */
 function baseline(): number {
   const message = repeated(2 ** 20, (tree) => tree.bytes(7));
   const times = Array.from({ length: 5 }, () => decode(message).milliseconds);
   return Math.min(...times) / message.byteLength;
 }
 
-/** A thing that takes little time may take any multiple of it: a collection of garbage, for one. */
+/** A short run may take any multiple of its usual time, for example because of a garbage collection. */
 const floorMilliseconds = 1_000;
 /** Times the baseline. An honest error, the costliest value for its bytes, takes 60 times. */
 const factorMax = 400;
@@ -193,13 +193,13 @@ const plain: ReadonlySet<string> = new Set([
   "code units",
 ]);
 
-/** As how many objects a value counts. */
+/** The number of objects that a value counts as. */
 function objectsOf(what: string): number {
   if (plain.has(what)) return 0;
   return { "errors": 8, "exceptions": 8, "streams": 64 }[what] ?? 1;
 }
 
-test("values count what they take in memory", () => {
+test("values count as much as they take in memory", () => {
   const budget = 2 ** 18;
   for (const [what, write] of Object.entries(amplified)) {
     const bytesEach = repeated(1_000, write).byteLength / 1_000;
@@ -219,7 +219,7 @@ test("a message of the default budget takes memory that a process has", () => {
     const { error } = decode(message);
     const taken = process.memoryUsage().rss - before;
     assertEquals(error, null, what);
-    // With garbage that was not collected.
+    // Including uncollected garbage.
     assert(taken < 64 * treeBytesDefault, `${what}: ${taken} bytes for ${message.byteLength}`);
   }
 });
@@ -227,7 +227,7 @@ test("a message of the default budget takes memory that a process has", () => {
 test("values take time in proportion to their bytes", () => {
   const perByte = baseline();
   for (const [what, write] of Object.entries(amplified)) {
-    // As many as there can be, about.
+    // About as many as possible.
     const count = what === "streams" || what === "errors" || what === "exceptions" ? 1e4 : 5e5;
     assertCheap(what, repeated(count, write), perByte);
   }
@@ -258,7 +258,7 @@ test("keys that collide do not block the receiver", () => {
       assertStringIncludes(error!.message, "collide");
     }
   }
-  // Many collections, none of which is large.
+  // Many small collections.
   const keys = collidingDoubles(2_000);
   const many = new Tree().head(4, 200);
   for (let index = 0; index < 200; index++) {
@@ -280,7 +280,7 @@ test("a million honest keys pass", () => {
 
 test("the guard counts time, not stops, and measures a slow machine", () => {
   const million = Math.ceil(1e6 / chunkEntries);
-  // Stopped for a minute, once and again: honest.
+  // Stopped for a minute, twice: honest.
   const stopped = new Effort();
   for (let chunk = 0; chunk < million; chunk++) {
     const begun = stopped.begin();
@@ -297,7 +297,7 @@ test("the guard counts time, not stops, and measures a slow machine", () => {
   }
   assertInstanceOf(error, TandemError);
   assert(chunks >= 30 && chunks < million, `${chunks} chunks`);
-  // The next message begins anew.
+  // The next message starts from zero.
   slow.reset();
   for (let chunk = 0; chunk < million; chunk++) slow.end(slow.begin(), chunkEntries);
 });
@@ -316,11 +316,11 @@ const expressions: Readonly<Record<string, readonly [source: string, flags: stri
   "no expression": ["a".repeat(60_000) + "(", ""],
 };
 
-test("regular expressions take little time, alone and many of them", () => {
+test("regular expressions take little time, one and many of them", () => {
   const perByte = baseline();
   for (const [what, [source, flags]] of Object.entries(expressions)) {
     for (const parts of [1, 100]) {
-      // The same in pieces of which each is harmless.
+      // The same in pieces, each of which is harmless.
       const length = Math.floor(source.length / parts);
       const message = repeated(parts, (tree, index) => {
         const piece = parts === 1 ? source : source.slice(index * length, (index + 1) * length);
@@ -370,14 +370,14 @@ test("a budget for values holds on both sides, and is an option", async () => {
   const advice = ["maxTreeBytes", "stream", "both sides"];
   const numbers = (count: number) => new Array<number>(count).fill(1);
   const objects = (count: number) => Array.from({ length: count }, () => ({}));
-  // The sender's own, then the receiver's.
+  // The sender's budget, then the receiver's.
   await assertRejectsCode(small.take(numbers(2 ** 16)), "TOO_LARGE", "send", ...advice);
   await assertRejectsCode(large.take(numbers(2 ** 16)), "TOO_LARGE", "take", ...advice);
   // Objects count more than their bytes.
   await assertRejectsCode(small.take(objects(4_000)), "TOO_LARGE", "send", ...advice);
   await assertRejectsCode(large.take(objects(4_000)), "TOO_LARGE", "take", ...advice);
   assertEquals(await small.take(objects(3_000)), 3_000);
-  // In parts, where only the announcement is looked at.
+  // In parts, where only the announcement counts.
   using huge = connect<typeof api>(target, { maxTreeBytes: 2 ** 24 });
   await assertRejectsCode(huge.take(numbers(2 ** 21)), "TOO_LARGE", "take", ...advice);
   // Answers.
@@ -391,7 +391,7 @@ test("a budget for values holds on both sides, and is an option", async () => {
   const fractions = new Array<number>(2 ** 14).fill(0.5);
   await assertRejectsCode(small.take(fractions), "TOO_LARGE", "send", ...advice);
   await assertRejectsCode(large.take(fractions), "TOO_LARGE", "take", ...advice);
-  // Nothing of it is left in the way.
+  // Nothing of it is left behind.
   assertEquals(await small.take(numbers(3)), 3);
   service.unlink();
 });
@@ -412,7 +412,7 @@ test("an encoder stops before it has written much more than it may", () => {
   }
 });
 
-/** Makes messages up from the grammar, most of which are right as far as they go. */
+/** Generates messages from the grammar, most of which are valid up to their end. */
 class Grammar {
   readonly #random: Random;
   readonly #tree = new Tree();
@@ -430,7 +430,7 @@ class Grammar {
     return this.#tree.message;
   }
 
-  /** Of items, seldom one that cannot be. */
+  /** A number of items, seldom an impossible one. */
   #count(): number {
     const random = this.#random;
     if (random.oneIn(400)) return random.pick([2 ** 20, 2 ** 31, 2 ** 32 - 1]);
@@ -438,7 +438,7 @@ class Grammar {
     return random.pick([0, 1, 1, 2, 3, 10, random.below(300), random.below(this.#left / 4 | 0)]);
   }
 
-  /** A collection, whose count is written before its items, and all of them are there. */
+  /** A collection: its count, then all of its items. */
   #collection(major: number, write: (index: number) => void): void {
     const count = this.#count();
     this.#tree.head(major, count);
@@ -446,7 +446,7 @@ class Grammar {
     this.#depth += 1;
     for (let index = 0; index < count; index++) {
       if (this.#tree.length > this.#left) {
-        // Nearly all that is left over is short.
+        // Most of the remaining items are short.
         if (major === 5) this.#tree.text(String(index));
         this.#tree.bytes(0);
       } else write(index);
@@ -598,7 +598,7 @@ test("messages of the grammar cost in proportion to their bytes, or are refused"
     const message = new Grammar(random, random.pick([100, 5_000, 200_000])).message();
     const { error } = assertCheap(`seed ${seed}`, message, perByte);
     const after = process.memoryUsage().rss;
-    // What garbage was left by others is not collected at once.
+    // Garbage of other tests may not be collected yet.
     const allowed = 2 ** 29 + 600 * message.byteLength;
     assert(after - before < allowed, `seed ${seed}: ${after - before} bytes of memory`);
     before = Math.min(before, after);

@@ -1,17 +1,17 @@
 /**
- * Kills a process at every store to shared memory that it makes, and at every system call that leaves
- * something behind, in every operation and every role, and looks how others go on.
+ * Kills a process at every store to shared memory, and at every system call that leaves
+ * something behind, in every operation and every role, and checks how others go on.
  *
  *     bun tests/faults/crash.ts [--full] [--only TEXT [--point N]] [--places] [--list]
  *
- * `zig build crash` has to have been run. The victim is native/crash.zig, the library with points of death
- * in it; who goes on are servers and clients of both runtimes.
+ * Run `zig build crash` before. The victim is native/crash.zig, the library with points of death
+ * in it; servers and clients of both runtimes survive it.
  *
- * `--only` takes the operations with that text in their names, `--point` one of their points alone;
- * `--places` shows before what each victim died, `--list` the names of all operations.
+ * `--only` takes the operations with that text in their names, `--point` only one of their points;
+ * `--places` shows where each victim died, `--list` the names of all operations.
  *
- * Without `--full` all four of them are on the channel at every point. With it every point is tried with
- * each pair of runtimes alone as well, and with bystanders who are stopped.
+ * Without `--full` all four are on the channel at every point. With it every point is tried with
+ * each single pair of runtimes as well, and with stopped bystanders.
  *
  * @module
  */
@@ -39,7 +39,7 @@ const operations: readonly Operation[] = [
   ...waiting,
 ];
 
-const everybody: Cast = {
+const everyRuntime: Cast = {
   title: "servers and clients of both runtimes",
   servers: ["deno", "bun"],
   clients: ["deno", "bun"],
@@ -47,7 +47,7 @@ const everybody: Cast = {
 };
 
 const casts: readonly Cast[] = [
-  everybody,
+  everyRuntime,
   ...pairs.map(({ server, client, title }): Cast => ({
     title,
     servers: [server],
@@ -55,8 +55,8 @@ const casts: readonly Cast[] = [
     bystanders: [],
   })),
   {
-    ...everybody,
-    title: `${everybody.title}, beside others that are stopped`,
+    ...everyRuntime,
+    title: `${everyRuntime.title}, beside others that are stopped`,
     bystanders: ["deno", "bun"],
   },
 ];
@@ -90,7 +90,7 @@ function readArguments(): Arguments {
   return { full, list, places, only, point };
 }
 
-/** What came of one cast. */
+/** The result of one cast. */
 interface Result {
   readonly points: number;
   readonly failures: number;
@@ -116,7 +116,7 @@ async function tryAll(
       failures += 1;
       console.log(`FAILED  ${error instanceof Error ? error.message : error}`);
       console.log(scene.describe());
-      // Whatever is wrong with it must not be held against the next operation.
+      // Its faults must not spoil the next operation.
       await scene.end();
       scene = await startScene(cast);
     }
@@ -143,7 +143,7 @@ async function run(): Promise<void> {
   const began = performance.now();
   let points = 0;
   let failures = 0;
-  for (const cast of full ? casts : [everybody]) {
+  for (const cast of full ? casts : [everyRuntime]) {
     const result = await tryAll(cast, chosen, point, places);
     points += result.points;
     failures += result.failures;

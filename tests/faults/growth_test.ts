@@ -17,7 +17,7 @@ function decode(message: Bytes): void {
   decodeWith(message, true, vast);
 }
 
-/** The quickest of several, since others have the processor at times. */
+/** The quickest of several, because other processes use the processor. */
 function best(body: () => void, runs: number): number {
   let quickest = Infinity;
   for (let run = 0; run < runs; run++) {
@@ -31,14 +31,14 @@ function best(body: () => void, runs: number): number {
 const small = 20_000;
 const times = 16;
 /**
- * Several times what is in proportion: large amounts of memory are collected more often, which takes V8 six
- * times as long. What is squared takes 16 times.
+ * Several times the proportion: large amounts of memory are collected more often, which takes V8 six
+ * times as long. Quadratic growth takes 16 times as long.
  */
 const slack = 10;
-/** Short times are no measure of anything. */
+/** Short times measure nothing. */
 const floor = 0.5;
 
-test("twice the size takes twice the time, whatever the shape", () => {
+test("twice the size takes twice the time, for every shape", () => {
   const found: string[] = [];
   for (const [name, make] of Object.entries(shapes)) {
     const [less, more] = [make(small), make(small * times)];
@@ -62,7 +62,7 @@ test("an array of a million numbers takes about as long as its clone", () => {
     const message = encode(numbers);
     const clone = best(() => void structuredClone(numbers), 5);
     const ours = best(() => void encode(numbers), 5) + best(() => decode(message), 5);
-    // Keys asked for one by one would take hundreds of times as long; a copy of memory is hard to meet.
+    // Reading keys one by one would take hundreds of times as long; a plain copy of memory is hard to match.
     assert(ours <= 25 * clone, `${name}: ${ours} ms, structuredClone ${clone} ms`);
   }
 });

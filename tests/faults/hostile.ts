@@ -1,8 +1,8 @@
 /**
  * Processes of both runtimes work in channels while another one scribbles over the memory. Each of
- * their operations has to return or to throw an error with a code, in its time; none may crash or hang;
- * and once the channel has been replaced everything works again. What the answers are while somebody
- * scribbles is nobody's promise.
+ * their operations has to return or to throw an error with a code, in time; none may crash or hang;
+ * and once the channel has been replaced everything works again. The answers in between may be
+ * anything.
  *
  *     bun tests/faults/hostile.ts [--full] [--seed N]
  *
@@ -18,12 +18,12 @@ import type { Account } from "./hostile/ledger.ts";
 import { Random } from "./hostile/random.ts";
 import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
-/** What an operation may take beyond its time-out on a machine that has other things to do. */
+/** The time that an operation may take beyond its time-out on a busy machine. */
 const hangAfter = 30_000;
 
 const victimForms = ["sync-client", "sync-server", "promises"] as const;
 
-/** Nanoseconds between two changes, about; 0: as many as can be. */
+/** About the nanoseconds between two changes; 0: without a pause. */
 const pauses = [0, 1_000, 100_000, 1_000_000, 5_000_000];
 
 const calmCalls = 40;
@@ -103,7 +103,7 @@ async function run(): Promise<void> {
 async function scribbledRound(round: number): Promise<void> {
   const target = join(folder, `round-${round}.tandem`);
   const isInt = round % 4 === 3;
-  // A quarter of the rounds changes what texts say, under the decoders that read them.
+  // A quarter of the rounds changes texts while decoders read them.
   if (isInt) IntServer.create(target, { slots: random.pick([1, 4, 16]) }).close();
   else Server.create(target, sizes(random)).close();
   const pause = pauses[round % pauses.length]!;

@@ -1,7 +1,7 @@
 /**
  * Typed services and their clients, in both runtimes, are killed and stopped while they exchange
- * streams and long messages, eight calls at once each. Every answer is judged; nothing may reject
- * unheard; and in the end each service serves, streams, and ends on SIGTERM, and no file is left.
+ * streams and long messages, eight calls at once each. Every answer is judged; no rejection may stay
+ * unhandled; and in the end each service serves, streams, and ends on SIGTERM, and no file is left.
  *
  *     bun tests/faults/hosts.ts [--full] [--seconds N] [--seed N]
  *
@@ -19,7 +19,7 @@ import { privateChannelsOf } from "../support/bells.ts";
 import type { Api } from "./hosts/api.ts";
 import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
-/** How long to wait for what has to come on a machine that has other things to do. */
+/** How long to wait for an expected event on a busy machine. */
 const patience = 60_000;
 
 type Role = "service" | "client" | "witness";
@@ -205,7 +205,7 @@ async function until(condition: () => boolean, what: string): Promise<void> {
   }
 }
 
-/** Where those are that are left, as far as the kernel knows. */
+/** The state of all processes, according to the kernel. */
 function stacks(): string {
   return spawnSync("ps", ["-o", "pid,stat,wchan,args"], { encoding: "utf8" }).stdout;
 }

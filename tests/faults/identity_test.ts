@@ -1,10 +1,10 @@
 /**
- * Who somebody is, where process ids, descriptors and names could be mistaken for it.
+ * The identity of participants, where process ids, descriptors and names could be mistaken for it.
  *
- * Elsewhere: process ids in the table that are somebody else's (predecessor: "who is alive is not asked
- * of process ids …"), entries of the table that are used again (native/protocol_test.zig: "a late
- * participant at the index of a dead one …"), children that open a handle of their own and end as they
- * should (inherit).
+ * Elsewhere: process ids of other processes in the table (predecessor: "liveness does not depend
+ * on process ids …"), entries of the table that are used again (native/protocol_test.zig: "a late
+ * participant at the index of a dead one …"), children that open their own handle and end in good
+ * order (inherit).
  */
 import { assert, assertEquals } from "@std/assert";
 import { writeFileSync } from "node:fs";
@@ -58,7 +58,7 @@ for (const { server, client, title } of pairs) {
       const target = newTarget();
       using own = Client.open(target, { create: { maxDeliveries: 2 } });
       const victim = await startInside(inside, server, "server.ts", [target, "promise"]);
-      // Nobody waits, so nobody repairs before the new one is there.
+      // No participant waits, so none repairs before the new one is there.
       using call = present(own.trySend("hold-once"));
       await victim.expect("holding 1");
       await killInside(victim);
@@ -72,7 +72,7 @@ for (const { server, client, title } of pairs) {
         redelivered: 1,
       });
 
-      // And the new one is not taken for the dead: what it holds stays with it.
+      // The library does not take the new one for the dead: it keeps its request.
       const held = await own.send("hold");
       await heir.expect("holding 1");
       using other = Server.open(target);
@@ -121,7 +121,7 @@ for (const { server, client, title } of pairs) {
     assertEquals(await calling.ask({ op: "burst", count: 50 }), { count: 50 });
     assertEquals(await calling.ask({ op: "request", payload: "pid" }), { text: `${somePid}` });
 
-    // The one dies with a request of the other in hand, which is told.
+    // One dies with a request of the other in hand, and the other learns of it.
     calling.send({ op: "request", payload: "hold" });
     await serving.expect("holding 1");
     await killInside(serving);
@@ -134,12 +134,12 @@ for (const { server, client, title } of pairs) {
       clientDeaths: 0,
     });
 
-    // And the other way round: the caller dies, the server goes on.
+    // The reverse: the caller dies, and the server goes on.
     const heir = await startInside(namespaces[0], server, "server.ts", [target, "promise"]);
     assertEquals(await calling.ask({ op: "fill", payload: "hold" }), { count: 4 });
     for (let slot = 0; slot < 4; slot++) await heir.expect("holding 1");
     await killInside(calling);
-    // Whoever needs a slot looks.
+    // A client that needs a slot looks for the dead.
     const isRepaired = () => watcher.trySend("x") === null && watcher.stats().clientDeaths === 1;
     await eventually(isRepaired, "the caller is known to be dead");
     assertEquals(watcher.servers, 1, "and the server is not");
@@ -155,7 +155,7 @@ for (const { server, client, title } of pairs) {
       denoPermissions: ["--allow-all"],
     });
     await parent.expect("ready");
-    // With an end, so that whatever is wrong, nobody is left behind.
+    // With a time-out, so that a failure leaves no process behind.
     const answer = doomed(own.request("x", { timeout: 30_000 }));
     assertEquals(await parent.ask("hold"), "holding");
     assertEquals(await parent.ask("fill"), 3);
@@ -164,7 +164,7 @@ for (const { server, client, title } of pairs) {
       await parent.expect("ready");
       assertEquals(own.servers, 2);
       await parent.killed();
-      // The child has the descriptors still. It gets the request, and nothing stays of the parent's
+      // The child still has the descriptors. It gets the request, and nothing stays of the parent's
       // client either.
       assertEquals(text(await answer), `2 ${heirPid}`);
       await eventually(() => own.stats().clientDeaths === 1);
@@ -190,7 +190,7 @@ for (const name of runtimes) {
       denoPermissions: ["--allow-all"],
     });
     await parent.expect("ready");
-    // With an end, so that whatever is wrong, nobody is left behind.
+    // With a time-out, so that a failure leaves no process behind.
     const answer = doomed(own.request("x", { timeout: 30_000 }));
     assertEquals(await parent.ask("hold"), "holding");
     const sleeperPid = await parent.ask<number>("start");
@@ -212,7 +212,7 @@ async function startRacers(count: number): Promise<Child[]> {
   );
 }
 
-/** Lets all open the channel at the same moment, and returns what came of it. */
+/** Lets all open the channel at the same moment, and returns the results. */
 async function race(
   racers: readonly Child[],
   target: string,
@@ -223,7 +223,7 @@ async function race(
   return await Promise.all(racers.map((racer) => racer.message<Raced>()));
 }
 
-/** All that are there are on one and the same channel: as many requests reach as many servers. */
+/** All processes are on the same channel: each request reaches another server. */
 async function checkTogether(target: string, raced: readonly Raced[]): Promise<void> {
   using own = Client.open(target);
   const servers = raced.filter(({ opened }) => opened === "open" || opened === "create").length;
@@ -257,14 +257,14 @@ for (const { server, client, title } of pairs) {
   });
 }
 
-test("8 processes race to create a channel: there is one, and all who have it are on it", async () => {
+test("8 processes race to create a channel: all that open it are on the same one", async () => {
   const racers = await startRacers(8);
   const rounds = size(10, 100);
   for (let round = 0; round < rounds; round++) {
     const target = newTarget();
-    // Now and then over what an interrupted create has left.
+    // Sometimes over the leftovers of an interrupted create.
     if (round % 3 === 2) writeFileSync(target, new Uint8Array(round % 2 * 5000));
-    // All only open; all insist on creating it; and all sorts.
+    // All open; all create; and a mixture.
     const how = ([
       () => "open",
       () => "create",
@@ -273,7 +273,7 @@ test("8 processes race to create a channel: there is one, and all who have it ar
     const raced = await race(racers, target, how);
     const created = raced.filter(({ opened }) => opened === "create").length;
     const wanted = racers.filter((_, index) => how(index) === "create").length;
-    // Who insists has it to himself at first or is told; nobody else has anything to complain of.
+    // `create` makes the channel or reports EXISTS; the other forms succeed.
     assert(created <= 1, `${created} have created it`);
     assertEquals(raced.filter(({ code }) => code === "EXISTS").length, wanted - created);
     assertEquals(raced.filter(({ opened }) => opened).length, 8 - wanted + created);

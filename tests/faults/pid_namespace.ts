@@ -1,5 +1,5 @@
 /**
- * Processes in a namespace of process ids of its own, with ids that the test chooses.
+ * Processes in a separate namespace of process ids, with ids that the test chooses.
  *
  * @module
  */
@@ -9,26 +9,26 @@ import { readFileSync } from "node:fs";
 import process from "node:process";
 import { type Child, startProgram } from "../support/harness.ts";
 
-/** Root may; others may where the kernel lets them have a namespace of users. */
+/** Root may; other users may if the kernel allows them a user namespace. */
 const privileges: readonly (readonly string[])[] = [[], ["--user", "--map-root-user"]];
 
 const namespaceFlags = ["--pid", "--fork", "--kill-child", "--mount-proc"];
 
-/** How namespaces are made here; `null`: not at all. */
+/** The flags that make namespaces here; `null`: none work. */
 const usable: readonly string[] | null = privileges.find((flags) => {
   const script = "echo 99 > /proc/sys/kernel/ns_last_pid";
   return spawnSync("unshare", [...flags, ...namespaceFlags, "sh", "-c", script]).status === 0;
 }) ?? null;
 
-/** Whether {@linkcode PidNamespace.open} can do what it is for; says so where it cannot. */
+/** Whether {@linkcode PidNamespace.open} works on this machine. Prints why not. */
 export function hasNamespaces(): boolean {
-  if (!usable) console.warn("NOT TRIED: this system lets nobody make namespaces of process ids");
+  if (!usable) console.warn("NOT TRIED: this system does not allow namespaces of process ids");
   return usable !== null;
 }
 
 /** A namespace of process ids. It ends with the test, and so does every process in it. */
 export class PidNamespace {
-  /** The namespace's first process, as it is known outside. */
+  /** The id of the namespace's first process outside of it. */
   readonly #first: number;
 
   private constructor(first: number) {
@@ -37,7 +37,7 @@ export class PidNamespace {
 
   static async open(): Promise<PidNamespace> {
     assert(usable);
-    // It ends when nobody holds the other end of its stdin, whatever becomes of this process.
+    // It ends when the other end of its stdin closes, even if this process dies.
     const script = "echo ready; exec cat";
     const command = ["unshare", ...usable, ...namespaceFlags, "sh", "-c", script];
     const holder = startProgram("a namespace of process ids", command);
@@ -49,7 +49,7 @@ export class PidNamespace {
 
   /** `through` of a program that has this process id in the namespace. */
   through(pid: number): readonly string[] {
-    // The next process that is started gets the next free id, and nobody else starts any here.
+    // The next process gets the next free id, and no other process starts any here.
     const script = `echo ${pid - 1} > /proc/sys/kernel/ns_last_pid && exec 3<&0 || exit
       "$@" <&3 3<&- &
       exec 3<&-
@@ -66,7 +66,7 @@ export async function killInside(child: Child): Promise<void> {
   await child.exited;
 }
 
-/** The process id by which a program that was started `through` others is known outside. */
+/** The id outside of the namespace of a program that was started `through` others. */
 export function programOf(child: Child): number {
   let [pid, children] = [child.pid, childrenOf(child.pid)];
   while (children[0] !== undefined) [pid, children] = [children[0], childrenOf(children[0])];

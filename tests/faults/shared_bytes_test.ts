@@ -14,7 +14,7 @@ interface Results {
 
 for (const runtime of runtimes) {
   for (const form of ["text", "json", "typed"]) {
-    // The short one is copied to memory that is used again and again, the long one to its own.
+    // The short one is copied to reused memory, the long one to its own.
     for (const length of [9_000, 60_000]) {
       test(
         `${runtime}: a request that changes while it is read as ${form}, ${length} bytes`,
@@ -61,7 +61,7 @@ test("a copy of a request is private and stays", () => {
   using call = draft.send();
   const request = server.tryReceive()!;
   const copy = request.copy();
-  // The sender can still write to what it has sent.
+  // The sender can still write to the request that it has sent.
   bytes.set([4, 5, 6]);
   assertEquals([[...request.bytes], [...copy]], [[4, 5, 6], [1, 2, 3]]);
   request.reply();

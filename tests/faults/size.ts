@@ -1,17 +1,17 @@
 /**
- * How much the tests of faults try: a bounded part by default, all of it when the environment has
+ * The extent of the tests of faults: a bounded part by default, all of it if the environment has
  * `TANDEM_PROOF=full`.
  *
  * @module
  */
 import process from "node:process";
 
-/** `bounded` or, when all is asked for, `full`. */
+/** `bounded`, or `full` in a full proof. */
 export function size(bounded: number, full: number): number {
   return process.env.TANDEM_PROOF === "full" ? full : bounded;
 }
 
-/** Tells what was tried, for the summary of a proof. */
+/** Prints the extent of a test, for the summary of a proof. */
 export function tried(count: number, what: string): void {
   console.log(`tried: ${count} ${what}`);
 }

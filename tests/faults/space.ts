@@ -1,12 +1,12 @@
 /**
- * Space runs out: of the file system, at create, at send, at reply; of a /dev/shm of 64 MiB; of a
- * process's address space; and of a memory cgroup, which kills. Each time it is `NO_SPACE`, nothing is
- * lost, and everything goes on when there is space again; who is killed for memory has died like any
+ * Space runs out: in the file system, at create, at send, at reply; in a /dev/shm of 64 MiB; in a
+ * process's address space; and in a memory cgroup, which kills. Each time it is `NO_SPACE`, nothing is
+ * lost, and everything goes on when there is space again. A process killed for memory has died like any
  * other. In every ordered pair of runtimes.
  *
  *     bun tests/faults/space.ts [--full]
  *
- * It runs in a mount namespace of its own. What a machine does not allow is said and counted.
+ * It runs in its own mount namespace. Cases that the machine does not allow are printed and counted.
  *
  * @module
  */
@@ -28,7 +28,7 @@ if (process.env[inside] === undefined) {
   runInNamespace();
 } else await runCases();
 
-/** Itself, where mounts are nobody else's. */
+/** Runs this program again in its own mount namespace. */
 function runInNamespace(): void {
   const flags = process.geteuid?.() === 0 ? ["--mount"] : ["--map-root-user", "--mount"];
   const command = [process.execPath, fileURLToPath(import.meta.url), ...process.argv.slice(2)];

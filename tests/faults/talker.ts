@@ -16,10 +16,10 @@ export function tool(name: string): string {
   return join(repository, ".tools/bin", name);
 }
 
-/** What scribbles, and the fuzzer of which it is a part. */
+/** The fuzzer, which contains the scribbler. */
 export const fuzzer: string = join(repository, "zig-out/bin/tandem-fuzz");
 
-/** Builds it. */
+/** Builds the library. */
 export function buildFuzzer(): void {
   const { status, stderr } = spawnSync(tool("zig"), ["build", "fuzz"], {
     cwd: repository,
@@ -32,7 +32,7 @@ export type Runtime = "deno" | "bun";
 
 export const runtimes: readonly Runtime[] = ["deno", "bun"];
 
-/** What starts a program of this repository in a runtime. */
+/** The command that starts a program of this repository in a runtime. */
 export function programCommand(runtime: Runtime, path: string): readonly [string, ...string[]] {
   const flags = runtime === "deno" ? ["run", "--quiet", "--allow-all"] : ["run"];
   return [tool(runtime), ...flags, join(repository, path)];
@@ -91,7 +91,7 @@ export class Talker {
     this.process.stdin!.write(`${line}\n`);
   }
 
-  /** The next line; `watch` is asked twice a second whether to wait any longer, and throws if not. */
+  /** The next line. Calls `watch` twice a second, which throws to end the wait. */
   async line(watch: () => void): Promise<string> {
     for (;;) {
       const line = this.#lines.shift();

@@ -1,6 +1,6 @@
 /**
- * The library that is made for tests (native/test_library.zig): built when it is first needed, which is
- * where the tests that load it begin.
+ * The library for tests (native/test_library.zig): built when it is first needed, which is
+ * when the tests that load it begin.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { type Child, eventually, processState, type Runtime, spawn } from "../su
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
-/** Where the library is. Zig knows whether it is up to date. */
+/** The path of the library. Zig rebuilds it if necessary. */
 export const testLibrary: string = build();
 
 function build(): string {
@@ -29,7 +29,7 @@ function build(): string {
   return `${repository}zig-out/lib/${backend().arch}/libtandem-test.so`;
 }
 
-/** Starts fixtures/stopping.ts, with a handle that is open already where it is told to have one. */
+/** Starts fixtures/stopping.ts, with a handle that is already open if the caller asks for one. */
 export async function startStopping(
   runtime: Runtime,
   target: string,
@@ -43,13 +43,13 @@ export async function startStopping(
   return child;
 }
 
-/** Tells it something, and waits until that is done. */
+/** Sends a command, and waits until it is done. */
 export async function does(child: Child, command: string, answer: string): Promise<void> {
   child.send(command);
   await child.expect(answer);
 }
 
-/** Tells it something in the middle of which it stops. It stands still, or has yet to come there. */
+/** Sends a command in the middle of which the process stops. It may not have stopped yet. */
 export async function stopsAt(child: Child, point: string, command: string): Promise<void> {
   await does(child, `arm ${point}`, "armed");
   child.send(command);
@@ -60,7 +60,7 @@ export async function standsStill(child: Child): Promise<void> {
   await eventually(() => processState(child.pid).state === "T", `${child.describe()} stands still`);
 }
 
-/** What a channel's numbers are; see native/ageing.zig. */
+/** The numbers of an old channel; see native/ageing.zig. */
 export interface Age {
   readonly generation?: bigint;
   readonly position?: bigint;
@@ -76,7 +76,7 @@ const library = backend().bind<{
   tandem_age: { parameters: ["buffer", "u32", "buffer"], result: "i32", cold: true },
 });
 
-/** Makes a channel that nobody has opened an old one. */
+/** Ages a channel that no process has open. */
 export function makeOld(
   path: string,
   { generation = 0n, position = 0n, epoch = 0n, waitNumber = 0n, notifyNumber = 0n, joins = 0n }:

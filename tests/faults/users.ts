@@ -121,7 +121,7 @@ async function attack(seconds: number): Promise<void> {
   );
 }
 
-/** What the library does by name in a folder that others can write to. */
+/** The operations that the library does by name in a folder that others can write to. */
 function trace(): void {
   const here = join(root, "traced");
   mkdirSync(here);

@@ -1,5 +1,5 @@
 /**
- * Wake-ups that are lost, stolen or late. A process is stopped or killed at the very step in question:
+ * Wake-ups that are lost, stolen or late. A process is stopped or killed at the exact step in question:
  * fixtures/stopping.ts runs a library that stops there.
  *
  * Elsewhere: waiters that are killed asleep (death: "… killed asleep, waiting for a slot", "… killed
@@ -34,7 +34,7 @@ const bothForms = ["serve", "sync"] as const;
 type Form = typeof bothForms[number];
 type Receive = "receive" | "receiveSync";
 
-/** Those that are tried in a pair of runtimes: each form in each runtime, or all of them in all. */
+/** The forms to try in a pair of runtimes: each form in each runtime, or all of them in all. */
 function formsOf(server: Runtime, client: Runtime): readonly Form[] {
   return size(0, 1) ? bothForms : [server === client ? "serve" : "sync"];
 }
@@ -43,7 +43,7 @@ function receivesOf(server: Runtime, client: Runtime): readonly Receive[] {
   return formsOf(server, client).map((form) => form === "serve" ? "receive" : "receiveSync");
 }
 
-/** A server that has nothing to do, asleep. */
+/** An idle server, asleep. */
 async function startSleeper(runtime: Runtime, target: string, form: Form): Promise<Child> {
   const server = await startServer(runtime, target, form);
   await settled(server);
@@ -63,8 +63,8 @@ for (const { server, client, title } of pairs) {
       const { wakeups } = own.stats();
       await stopsAt(ringer, "published", "request first");
       await standsStill(ringer);
-      assertEquals(own.stats().wakeups, wakeups, "nobody was rung");
-      // Whoever comes next rings, and all that is there is taken; who blocks looks by himself.
+      assertEquals(own.stats().wakeups, wakeups, "no bell rang");
+      // The next client rings, and the server takes both requests. A blocked server looks by itself.
       if (form === "serve") assertEquals(text(await own.request("second")), "second");
       await eventually(() => own.stats().replies === (form === "serve" ? 2 : 1), "it is taken");
       ringer.kill("SIGCONT");
@@ -82,12 +82,12 @@ for (const { server, client, title } of pairs) {
         await stopsAt(ringer, "published", `${command} x`);
         await standsStill(ringer);
         await ringer.killed();
-        // Nothing but the death itself can wake the server. What was posted outlives its sender.
+        // Only the death can wake the server. A posted request outlives its sender.
         if (command === "post") await eventually(() => own.stats().replies === 1, "it is served");
         await eventually(() => own.stats().clientDeaths === 1, "the death is noticed");
         const { replies, inFlight } = own.stats();
         assertEquals(inFlight, 0);
-        // A request is of no use to anybody; who blocks may have taken it before.
+        // The request of a dead client is dropped, but a blocked server may have taken it before.
         if (command === "request" && form === "serve") assertEquals(replies, 0);
         assertEquals(text(await own.request("y")), "y");
       }
@@ -103,7 +103,7 @@ for (const { server, client, title } of pairs) {
       await stopsAt(ringer, "rung", "request first");
       await eventually(() => own.stats().replies === 1, "the server was rung");
       await standsStill(ringer);
-      // It sleeps again, and the mark of its last sleep, which comes now, must not hide this one.
+      // It sleeps again, and the late mark of its last sleep must not hide this one.
       await settled(serving);
       ringer.kill("SIGCONT");
       await ringer.expect("first");
@@ -124,7 +124,7 @@ for (const { server, client, title } of pairs) {
         const first = await startSleeper(server, target, form);
         await startSleeper(client, target, form);
         await first.stopped();
-        // Who rang would look for another one soon, if it could.
+        // The ringing client would soon look for another server, if it could.
         await stopsAt(ringer, "rung", "post x");
         await standsStill(ringer);
         if (form === "serve") assertEquals(own.stats().replies, 0);
@@ -160,7 +160,7 @@ for (const { server, client, title } of pairs) {
       const other = await startServer(server, target, "serve");
       for (let round = 0; round < 3; round++) {
         await settled(other);
-        // It is the stopped one that is rung first.
+        // The stopped one is rung first.
         assertEquals(text(await own.request("x")), "x");
       }
       await other.killed();
@@ -171,7 +171,7 @@ for (const { server, client, title } of pairs) {
     }
   });
 
-  test(`${title}: a server is stopped with what it took still in the ring`, async () => {
+  test(`${title}: a server is stopped while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
       const target = newTarget();
       using own = Client.open(target, { create: { maxDeliveries: 2 } });
@@ -180,7 +180,7 @@ for (const { server, client, title } of pairs) {
       const first = own.request("first");
       await standsStill(taker);
       await startServer(client, target, "serve");
-      // It holds up nobody, and what it has stays with it.
+      // It blocks no other server, and keeps its request.
       for (let round = 0; round < 5; round++) assertEquals(text(await own.request("x")), "x");
       assertEquals(text(own.requestSync("x")), "x");
       assertEquals(own.stats().serverDeaths, 0);
@@ -190,7 +190,7 @@ for (const { server, client, title } of pairs) {
     }
   });
 
-  test(`${title}: a server is killed with what it took still in the ring`, async () => {
+  test(`${title}: a server is killed while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
       const target = newTarget();
       using own = Client.open(target, { create: { maxDeliveries: 2 } });
@@ -247,7 +247,7 @@ for (const { server, client, title } of pairs) {
     using _maker = Client.open(target, { create: {} });
     const responder = await startStopping(server, target, "server");
     const caller = await startStopping(client, target, "client");
-    // Who blocks looks by himself.
+    // A blocked server looks by itself.
     await stopsAt(responder, "answered", "receive");
     await does(caller, "requestSync x", "x 1");
     await standsStill(responder);
@@ -263,7 +263,7 @@ for (const { server, client, title } of pairs) {
     await caller.expect("y 1");
     await responder.expect("y 1");
 
-    // If it dies there it has answered all the same.
+    // If it dies there, it has still answered.
     caller.send("request z");
     await settled(caller);
     await stopsAt(responder, "answered", "receive");
@@ -330,14 +330,14 @@ for (const name of runtimes) {
       await standsStill(client);
       server.unlink();
       client.kill("SIGCONT");
-      // Whoever came in time ended the calls that were there; nobody will come for this one.
+      // The calls of that moment were ended; no participant will end this one.
       await client.expect("NOT_FOUND");
       assertEquals(server.stats().inFlight, 0);
       assertEquals(server.tryReceive(), null);
     }
   });
 
-  test(`${name}: a newcomer is stopped, then killed, before it has told any other`, async () => {
+  test(`${name}: a newcomer is stopped, then killed, before it has announced itself`, async () => {
     const target = newTarget();
     using own = Client.open(target, { create: {} });
     const serving = await startSleeper(name, target, "serve");
@@ -361,7 +361,7 @@ for (const name of runtimes) {
     const other = await startSleeper(name, target, "serve");
     await dead.killed();
     await eventually(() => own.stats().serverDeaths === 1);
-    // At the index of the dead one, whose bit says still that a server sleeps there.
+    // At the index of the dead one, whose bit still says that a server sleeps there.
     using successor = Server.open(target);
     for (let round = 0; round < 5; round++) {
       await settled(other);
@@ -392,8 +392,8 @@ for (const name of runtimes) {
     for (const child of all) await settled(child);
     // Bun collects garbage once a second until it finds nothing for half a minute.
     await sleep(size(0, 45_000));
-    // A timer or a loop that hides in there shows in every window; what else the machine does, and a
-    // runtime's collection of garbage, only in some. So the best window of each counts.
+    // A hidden timer or loop shows in every window; other work of the machine, and a
+    // runtime's garbage collection, only in some. So the best window of each counts.
     const seconds = 4;
     const best = all.map(() => Infinity);
     const isEnough = () =>
@@ -412,7 +412,7 @@ for (const name of runtimes) {
       `a slot ${asRoom}, receiveSync and requestSync ${others.join(", ")}`;
     tried(windows, `windows of ${seconds} s with idle processes of ${name}; ${figures}`);
     assert(isEnough(), figures);
-    // And they were waiting.
+    // They were waiting.
     held.reply("y");
     present(one.tryReceive()).reply("y");
     using client = Client.open(`${target}.empty`);
@@ -445,7 +445,7 @@ function switchesOf(pid: number): Map<string, number> {
   return switches;
 }
 
-/** Of the threads that are there now; one that ended is a runtime's own that had nothing to do. */
+/** Counts only the current threads; a thread that has ended was an idle one of the runtime. */
 function switchesSince(before: Map<string, number>, after: Map<string, number>): number {
   let sum = 0;
   for (const [thread, count] of after) sum += count - (before.get(thread) ?? 0);

@@ -1,6 +1,6 @@
 /**
- * Numbers that come to a border, as both runtimes see them: ids as a bigint and as two words, sequences
- * of calls, deaths. A channel is made old before anybody opens it (native/ageing.zig).
+ * Numbers that cross a border, as both runtimes see them: ids as a bigint and as two words, sequences
+ * of calls, deaths. native/ageing.zig ages a channel before it is opened.
  *
  * Elsewhere: each field by itself across each of its borders, and at its end (native/wrap_test.zig).
  */
@@ -41,7 +41,7 @@ const ages: Readonly<Record<string, Required<Age>>> = {
   "2^32": sameFor(2n ** 32n),
   "2^53": {
     ...sameFor(2n ** 53n),
-    // Where the high word's sign would be, were it one of 14 bits.
+    // At the sign of the high word, if that had 14 bits.
     generation: below(2n ** 45n),
     epoch: below(2n ** 49n),
   },
@@ -51,9 +51,9 @@ const ages: Readonly<Record<string, Required<Age>>> = {
     epoch: below(2n ** 33n),
   },
   "their own": {
-    // What an entry of the ring keeps of it.
+    // The part that an entry of the ring keeps.
     generation: below(2n ** 14n),
-    // Where the laps begin anew.
+    // Where the laps start again from zero.
     position: below(2n ** 40n),
     epoch: below(2n ** 48n),
     waitNumber: below(2n ** 62n),
@@ -75,7 +75,7 @@ function sameFor(border: bigint): Required<Age> {
   };
 }
 
-/** A channel that nobody has open. */
+/** A channel that no process has open. */
 function makeChannel(age: Age, slots: number): string {
   const target = newTarget();
   Server.create(target, { slots, maxDeliveries: 2 }).close();
@@ -126,7 +126,7 @@ async function liveWithServer(
   const first = await startServer(server, target, form);
   const calling: Child = await startClient(client, target, form === "sync" ? "sync" : "promise");
   assertEquals(await calling.ask({ op: "burst", count: 20 }), { count: 20 }, border);
-  // Asleep in between, each time.
+  // Asleep in between.
   for (let round = 0; round < 2; round++) {
     await Promise.all([settled(first), settled(calling)]);
     assertEquals(await calling.ask({ op: "request", payload: "x" }), { text: "x" }, border);
@@ -138,7 +138,7 @@ async function liveWithServer(
   await first.killed();
   assertEquals(await calling.message(), { text: "delivery 2" }, border);
   await second.killed();
-  // The client dies with requests that nobody has taken, and its slots come back.
+  // The client dies with requests that no server has taken, and its slots come back.
   assertEquals(await calling.ask({ op: "fill", payload: "x" }), { count: 2 });
   await calling.killed();
   await eventually(() => {
@@ -168,7 +168,7 @@ for (const [border, age] of Object.entries(ages)) {
     };
     const stale: bigint[] = [];
     for (let round = 0; round < 3; round++) {
-      // Answered by id, which is what a server saw.
+      // Answered by id, as a server sees it.
       const answered = send();
       const request = present(server.tryReceive());
       assertEquals(request.id, answered.id);
@@ -216,7 +216,7 @@ test("after the last id of a channel: BUSY, and no id comes back", async () => {
   }
   assertEquals(new Set(ids).size, 4);
   assertEquals(ids.filter((id) => generationOf(id) === lastGeneration).length, 2);
-  // No id comes back: every slot is as good as taken.
+  // No id comes back: every slot counts as taken.
   assertEquals(client.trySend("x"), null);
   assertThrowsCode(() => client.sendSync("x", { timeout: 20 }), "BUSY");
   assertThrowsCode(() => client.allocate(1), "BUSY");

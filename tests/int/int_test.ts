@@ -17,7 +17,7 @@ import {
 } from "../support/harness.ts";
 import { openIntPair } from "../support/open_pair.ts";
 
-/** The corners of the range, and what a double or 32 bits would get wrong. */
+/** The corners of the range, and values that a double or 32 bits would get wrong. */
 const values: readonly bigint[] = [
   0n,
   1n,

@@ -1,11 +1,11 @@
 /**
- * Runs a property for a while, and says how to run it again where it fails.
+ * Runs a property for a while, and prints how to repeat a failure.
  *
  * | variable | meaning |
  * | --- | --- |
  * | `TANDEM_PROPERTY_SECONDS` | how long each property is tried; default 3 |
- * | `TANDEM_PROPERTY_SEED` | as a failure printed it; alone, it is found and made small anew |
- * | `TANDEM_PROPERTY_PATH`, `TANDEM_PROPERTY_REPLAY` | as printed with it: what it was made small to |
+ * | `TANDEM_PROPERTY_SEED` | as a failure printed it; without a path, the failure is found and shrunk again |
+ * | `TANDEM_PROPERTY_PATH`, `TANDEM_PROPERTY_REPLAY` | as printed with it: the shrunk failure |
  *
  * @module
  */
@@ -17,23 +17,23 @@ const seconds = Number(env["TANDEM_PROPERTY_SECONDS"] ?? 3);
 const givenSeed = env["TANDEM_PROPERTY_SEED"];
 const path = env["TANDEM_PROPERTY_PATH"];
 
-/** How long a failure is made smaller, in seconds. */
+/** The time for shrinking a failure, in seconds. */
 const shrinkSeconds = 90;
 
-/** Where in a list of commands to begin, as a failure printed it. */
+/** The start in a list of commands, as a failure printed it. */
 export const replayPath: string | undefined = env["TANDEM_PROPERTY_REPLAY"];
 
-/** How long a test may take that tries one property: a failure has to be made small, too. */
+/** The time-out of a test of one property, including the shrinking of a failure. */
 export const patience: number = (2 * shrinkSeconds + seconds) * 1000;
 
-/** Tries a property with random values until the time is over. Throws what failed, made small. */
+/** Tries a property with random values until the time is over. Throws the shrunk failure. */
 export async function check<T extends [unknown, ...unknown[]]>(
   property: fc.IAsyncProperty<T>,
 ): Promise<void> {
   const end = performance.now() + seconds * 1000;
   let seed = Number(givenSeed ?? Math.floor(Math.random() * 2 ** 31));
   do {
-    // In small lots. The limit of the library would take a run that hangs for one that was late.
+    // In small batches, because fast-check's limit cannot tell a hanging run from a late one.
     const details = await fc.check(property, {
       seed,
       numRuns: 50,
@@ -49,7 +49,7 @@ export async function check<T extends [unknown, ...unknown[]]>(
 function failureOf<T>(details: fc.RunDetails<T>): Error {
   const { seed, counterexamplePath } = details;
   const report = String(fc.defaultReportMessage(details));
-  // A path into a list of commands is of use only together with which of them were run.
+  // A path into a list of commands needs the record of the commands that ran.
   const replayPath = /replayPath="([^"]+)"/.exec(report)?.[1];
   const again = [
     `TANDEM_PROPERTY_SEED=${seed}`,

@@ -1,5 +1,5 @@
 /**
- * The commands that fast-check makes up: each picks at random what it is done to, and is left out
+ * The commands that fast-check generates: each picks its objects at random, and is left out
  * where there is nothing to pick.
  *
  * @module
@@ -9,10 +9,10 @@ import type { Message, Model, OpenHandle } from "./model.ts";
 import type { Recorder } from "./session.ts";
 import type { Content, Form, Operation, Sizes } from "./operations.ts";
 
-/** What is random about a command. What it means depends on what is there when it runs. */
+/** The random numbers of a command. Their meaning depends on the objects there when it runs. */
 interface Dice {
   readonly kind: Kind;
-  /** Which handle, call, draft or request: what is still of use comes first. */
+  /** Picks a handle, call, draft or request: open ones come first. */
   readonly pick: number;
   readonly other: number;
   readonly length: number;
@@ -93,7 +93,7 @@ const plans = {
   allocate: (model: Model, dice: Dice): Operation | null => {
     const client = pickHandle(model.clients, dice.pick);
     if (!client) return null;
-    // What is filled in place is never known to be text.
+    // Messages filled in place are never marked as text.
     const content = { ...contentOf(model, dice), isText: false };
     return { op: "allocate", client, draft: `d${model.serial}`, content };
   },
@@ -214,7 +214,7 @@ const plans = {
   receiveLater: (model: Model, { pick, variant }: Dice): Operation | null => {
     const server = pickOpen(model.servers, pick);
     if (!server) return null;
-    // Which of several handles is quicker is nobody's business.
+    // Several handles may finish in any order.
     const others = [...model.waits.values()].some((wait) =>
       wait.kind === "receive" && wait.handle !== server
     );
@@ -251,7 +251,7 @@ const plans = {
 
   look: (model: Model, { pick }: Dice): Operation | null => {
     const request = pickRequest(model, pick);
-    // What was answered has no content any more.
+    // An answered request has no content any more.
     if (!request || model.requests.get(request)!.isAnswered) return null;
     return { op: "look", request };
   },
@@ -264,7 +264,7 @@ const plans = {
 
 type Kind = keyof typeof plans;
 
-/** How often each is made up. */
+/** The weight of each command. */
 const weights: Readonly<Record<Kind, number>> = {
   openClient: 2,
   closeClient: 1,
@@ -298,7 +298,7 @@ const weights: Readonly<Record<Kind, number>> = {
   clear: 1,
 };
 
-/** The sizes of a channel, small enough for every limit to be met. */
+/** The sizes of a channel, small enough to reach every limit. */
 export const sizes: fc.Arbitrary<Sizes> = fc.record({
   slots: fc.integer({ min: 1, max: 4 }),
   maxRequestBytes: fc.constantFrom(5000, 120, 96, 3, 0),
@@ -306,7 +306,7 @@ export const sizes: fc.Arbitrary<Sizes> = fc.record({
   maxDeliveries: fc.integer({ min: 1, max: 3 }),
 });
 
-// Around the lengths at which payloads move from beside a slot's word to its areas, and beyond all.
+// Lengths around the borders between a slot's head and its areas, and beyond all limits.
 const lengths = [0, 1, 3, 12, 95, 96, 97, 119, 120, 120, 121, 1000, 4096, 5000, 5001];
 
 /** Lists of commands. */
@@ -375,7 +375,7 @@ function timeoutOf(model: Model, call: string, { variant, form }: Dice): { timeo
   return ends && variant % 2 ? forEver(form) : { timeout: 0 };
 }
 
-/** A thread that is blocked for ever could not say so. */
+/** A thread that blocks for ever could not report it. */
 function forEver(form: Form): { timeout?: number } {
   return form === "sync" ? { timeout: 5000 } : {};
 }
@@ -405,7 +405,7 @@ function pickOf<T>(list: readonly T[], pick: number): T | undefined {
   return list.length === 0 ? undefined : list[pick % list.length];
 }
 
-/** Of what is still of use, and some that is not. */
+/** Open objects, and some that are spent. */
 function pickLively<T>(
   map: ReadonlyMap<string, T>,
   pick: number,
@@ -418,7 +418,7 @@ function pickLively<T>(
 }
 
 function pickHandle(handles: ReadonlyMap<string, OpenHandle>, pick: number): string | undefined {
-  // Three times as often one that is open.
+  // An open one three times as often.
   return pick < 5 ? pickOpen(handles, pick) : pickLively(handles, pick, ({ isOpen }) => !isOpen);
 }
 

@@ -18,7 +18,7 @@ export function bytesOf({ length, seed, isText }: Content): Uint8Array<ArrayBuff
   return bytes;
 }
 
-/** What is given to `send` and `reply`. */
+/** The payload for `send` and `reply`. */
 export function payloadOf(content: Content): Uint8Array<ArrayBuffer> | string {
   const bytes = bytesOf(content);
   return content.isText ? new TextDecoder().decode(bytes) : bytes;

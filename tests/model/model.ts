@@ -1,7 +1,7 @@
 /**
- * What a channel should do, written down without shared memory, slots' words or rings: a list of
- * messages, each in one of five states, and a queue. It is told every operation and its outcome,
- * and throws when the outcome is not what the contract says.
+ * The required behaviour of a channel, written down without shared memory, slot words or rings: a list of
+ * messages, each in one of five states, and a queue. The model gets every operation and its outcome,
+ * and throws when the outcome breaks the contract.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type {
 } from "./operations.ts";
 import { isOfClient } from "./operations.ts";
 
-/** What a client gets. */
+/** A client's result. */
 type Answer =
   | { readonly bytes: string; readonly length: number }
   | { readonly error: string; readonly message?: string };
@@ -30,19 +30,19 @@ export interface Message {
   readonly client: string;
   readonly content: Content;
   readonly oneWay: boolean;
-  /** Its deadline was over when it was sent. */
+  /** Its deadline had passed when it was sent. */
   readonly isLate: boolean;
   readonly maxDeliveries: number;
-  /** `abandoned`: its server works on it, and nobody waits. */
+  /** `abandoned`: its server works on it, and no client waits. */
   state: "queued" | "held" | "abandoned" | "ready" | "gone";
-  /** Where the client was not told it, as soon as a server knows it. */
+  /** Known once a server has it, if the client does not know it. */
   id: string | null;
   server: string | null;
   deliveries: number;
   answer: Answer | null;
 }
 
-/** A request in a server's hands. */
+/** A request that a server holds. */
 export interface HeldRequest {
   readonly name: string;
   readonly server: string;
@@ -77,7 +77,7 @@ export interface OpenHandle {
   isOpen: boolean;
 }
 
-/** A channel as it should be. */
+/** The required state of a channel. */
 export class Model {
   readonly sizes: Sizes;
   readonly clients: Map<string, OpenHandle> = new Map();
@@ -88,13 +88,13 @@ export class Model {
   /** In the order in which they were made. */
   readonly waits: Map<string, Wait> = new Map();
   readonly messages: Message[] = [];
-  /** Every id that was seen: none may come twice. */
+  /** Every id so far: none may come twice. */
   readonly ids: Map<string, Message> = new Map();
-  /** One up with each operation: new things are named by it. */
+  /** Incremented by each operation, and part of the names of new objects. */
   serial = 0;
-  /** The oldest first. What is handed on at one moment has no order among itself. */
+  /** The oldest first. Requests handed on at the same moment have no order among them. */
   #queue: Message[][] = [];
-  /** What the last operation has handed on, while what follows from that operation goes on, too. */
+  /** The requests that the last operation and its consequences have handed on. */
   #handedOn: Message[] | null = null;
   #requestCount = 0;
   #replyCount = 0;
@@ -114,12 +114,12 @@ export class Model {
     return this.messages.filter(({ state }) => state !== "gone");
   }
 
-  /** Whether a server would be given something. */
+  /** Whether a server would get a request. */
   get hasRequest(): boolean {
     return this.#queue.flat().some(({ isLate }) => !isLate);
   }
 
-  /** What has to happen next without anybody's doing anything; null for nothing. */
+  /** The next event that has to follow without an operation; null: none. */
   get nextEvent(): Operation | null {
     for (const wait of this.waits.values()) {
       if (wait.kind !== "receive" && this.#isDue(wait)) return { op: "nextClientEvent" };
@@ -142,7 +142,7 @@ export class Model {
     }
   }
 
-  /** Compares what came of an operation with what should have, and remembers what has changed. */
+  /** Compares the outcome of an operation with the required one, and updates the state. */
   observe(operation: Operation, outcome: Outcome): void {
     this.serial += 1;
     if (operation.op !== "nextClientEvent" && operation.op !== "nextServerEvent") {
@@ -243,7 +243,7 @@ export class Model {
       case "cancelById": {
         if (!this.#isOpen(operation.client)) return expectError(outcome, "CLOSED");
         const message = this.ids.get(operation.id);
-        // A posted request is nobody's to cancel.
+        // No handle can cancel a posted request.
         return expectValue(outcome, message && !message.oneWay ? this.#cancel(message) : false);
       }
       case "awaitCall": {
@@ -256,7 +256,7 @@ export class Model {
         const wait = found(this.waits, operation.wait);
         this.waits.delete(wait.name);
         expectValue(outcome, abortOf(wait, outcome));
-        // A request that was aborted is not asked any more; of a call only the wait has ended.
+        // An aborted request has ended; of a call only the wait has ended.
         if (wait.kind === "answer") this.#cancel(wait.message!);
         return;
       }
@@ -335,7 +335,7 @@ export class Model {
 
   // ---- clients -----------------------------------------------------------------------------
 
-  /** What is wrong whatever the channel's state is. */
+  /** Refusals that do not depend on the channel's state. */
   #refuses(client: string, { length }: Content, outcome: Outcome): boolean {
     const code = !this.#isOpen(client)
       ? "CLOSED"
@@ -381,7 +381,7 @@ export class Model {
       answer: null,
     };
     this.messages.push(message);
-    // Who waits for a slot may be quicker than a server that leaves and frees slot after slot.
+    // A client that waits for a slot may be quicker than a server that leaves and frees slot after slot.
     if (this.#handedOn) this.#handedOn.push(message);
     else this.#queue.push([message]);
     this.#requestCount += 1;
@@ -409,7 +409,7 @@ export class Model {
     return this.#queueNew(draft.client, draft.content, options);
   }
 
-  /** The answer of a call that has one; "none": not yet; null: an error that was looked for. */
+  /** The answer of a call; "none": not yet; null: an expected error. */
   #answerOf(call: string, outcome: Outcome): Answer | "none" | null {
     const message = found(this.calls, call);
     if (!this.#isOpen(message.client)) return expectError(outcome, "CLOSED"), null;
@@ -439,7 +439,7 @@ export class Model {
     found(this.calls, call).state = "gone";
   }
 
-  /** Ends what is not answered. */
+  /** Ends a message that has no answer yet. */
   #cancel(message: Message): boolean {
     if (message.state !== "queued" && message.state !== "held") return false;
     if (message.state === "queued") this.#unqueue(message);
@@ -515,12 +515,12 @@ export class Model {
     if (message.state !== "ready") return expectError(outcome, "CANCELLED");
     if (wait.kind === "ready") return expectReady(outcome, message.answer!);
     message.state = "gone";
-    // Nobody else could get the answer of a request that was made with a place for it.
+    // No other wait could get the answer of a request that has its own `into`.
     if (!fits(message.answer!, wait.into)) return expectError(outcome, "TOO_LARGE");
     expectAnswer(outcome, message.answer!);
   }
 
-  /** Those of one handle get what they wait for in the order in which they asked. */
+  /** The waits of one handle end in the order in which they began. */
   #expectFirst({ name, kind, handle }: Wait): void {
     const age = (name: string) => Number(name.slice(1));
     for (const other of this.waits.values()) {
@@ -546,7 +546,7 @@ export class Model {
     assertEquals(this.#queue.length, 0, "a request is in the queue and was not handed out");
   }
 
-  /** Requests whose time is over are not handed out; their clients are told. */
+  /** Requests past their deadline are not delivered, and their clients get TIMEOUT. */
   #skipLate(): void {
     for (let group = this.#queue[0]; group?.[0]?.isLate; group = this.#queue[0]) {
       const [message] = group;
@@ -589,7 +589,7 @@ export class Model {
     const { message, isAnswered } = request;
     const { length } = content;
     if (!isAnswered && length > this.sizes.maxResponseBytes) {
-      // Where nobody waits for the answer, it does not matter that it is too long.
+      // If no client waits for the answer, it may be too long.
       const matters = message.state === "held" && !message.oneWay;
       if (matters || "error" in outcome) return expectError(outcome, "TOO_LARGE");
     }
@@ -612,7 +612,7 @@ export class Model {
   }
 
   #clear(outcome: Outcome): void {
-    // Who was answered already keeps the answer.
+    // An answered call keeps its answer.
     const ended = this.inFlight.filter(({ state }) => state === "queued" || state === "held");
     for (const message of ended) {
       message.state = message.state === "held" ? "abandoned" : "gone";
@@ -736,7 +736,7 @@ function fits(answer: Answer, into: number | undefined): boolean {
   return into === undefined || !("bytes" in answer) || answer.length <= into;
 }
 
-/** What an abort has to come to. */
+/** The required outcome of an abort. */
 function abortOf({ name }: Wait, outcome: Outcome): Event {
   const { outcome: found } = eventIn(outcome);
   return {

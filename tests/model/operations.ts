@@ -1,14 +1,14 @@
 /**
- * What the property tests do to a channel, as plain data: the same operations run in this process
- * or are told to another one over its stdin, and their outcomes come back as plain data, too.
+ * The operations of the property tests, as plain data: the same operations run in this process
+ * or go to another one over its stdin, and their outcomes come back as plain data, too.
  *
- * Things are named by who makes them: `c1` a client, `s1` a server, `k1` a call, `d1` a draft, `w1` a
- * promise that is left pending. Requests are named by the actor that receives them.
+ * The session names each object: `c1` a client, `s1` a server, `k1` a call, `d1` a draft, `w1` a
+ * promise that is left pending. The actor that receives a request names it.
  *
  * @module
  */
 
-/** The content of a message. Its bytes follow from it, so that only this has to be remembered. */
+/** The content of a message. It determines the bytes, so the model remembers only the content. */
 export interface Content {
   readonly length: number;
   /** Differs from message to message. */
@@ -16,7 +16,7 @@ export interface Content {
   readonly isText: boolean;
 }
 
-/** How an operation is called where it has the three forms. */
+/** The form of an operation that has three forms. */
 export type Form = "try" | "sync" | "promise";
 
 /** Operations of clients. */
@@ -49,7 +49,7 @@ export type ClientOperation =
     readonly wait: string;
     readonly into?: number;
   }
-  /** A request with a time-out of 0: nobody can answer it in time. */
+  /** A request with a time-out of 0: no server can answer it in time. */
   | {
     readonly op: "askInVain";
     readonly client: string;
@@ -87,7 +87,7 @@ export type ClientOperation =
   | { readonly op: "view"; readonly call: string }
   | { readonly op: "release"; readonly call: string }
   | { readonly op: "cancel"; readonly call: string }
-  /** By its id, by any client: `id` is of a call that was made at some time. */
+  /** By its id, by any client: `id` belongs to some earlier call. */
   | { readonly op: "cancelById"; readonly client: string; readonly id: string }
   /** A `get` or `ready` that is left pending. */
   | {
@@ -108,7 +108,7 @@ export type ServerOperation =
     readonly op: "receive";
     readonly server: string;
     readonly form: Form;
-    /** More than one by `receiveMany` and its like; absent: by `receive`. */
+    /** For `receiveMany` and similar; absent: by `receive`. */
     readonly max?: number;
     readonly timeout?: number;
   }
@@ -127,7 +127,7 @@ export type ServerOperation =
     readonly how: "reply" | "allocate" | "echo";
   }
   | { readonly op: "fail"; readonly request: string; readonly message: string }
-  /** By its id, by a handle that may not be the one that holds it. */
+  /** By its id, by a handle that may not hold the request. */
   | {
     readonly op: "replyById";
     readonly server: string;
@@ -147,7 +147,7 @@ export type ServerOperation =
 
 export type Operation = ClientOperation | ServerOperation;
 
-/** What came of an operation. */
+/** The outcome of an operation. */
 export type Outcome =
   | { readonly value: unknown }
   /** The code of a `TandemError`, else the name of the error. */
@@ -159,7 +159,7 @@ export interface Event {
   readonly outcome: Outcome;
 }
 
-/** A request that a server was given. */
+/** A request that a server got. */
 export interface Received {
   readonly request: string;
   readonly id: string;
@@ -170,7 +170,7 @@ export interface Received {
   readonly cancelled: boolean;
 }
 
-/** What can be seen of a channel from outside. */
+/** The state of a channel as seen from outside. */
 export interface Counts {
   readonly inFlight: number;
   readonly queued: number;
@@ -179,7 +179,7 @@ export interface Counts {
   readonly requests: number;
   readonly replies: number;
   readonly redelivered: number;
-  /** Of the handle that was asked. */
+  /** Of the observing handle. */
   readonly pending: number;
   readonly serversOpen: number;
 }
@@ -192,7 +192,7 @@ export interface Sizes {
   readonly maxDeliveries: number;
 }
 
-/** Whoever does operations: this process, or one or two others. */
+/** Carries out operations, in this process or in one or two others. */
 export interface Actor {
   perform(operation: Operation): Promise<Outcome>;
 }
@@ -222,7 +222,7 @@ const clientOperations: ReadonlySet<string> = new Set<ClientOperation["op"]>([
   "nextClientEvent",
 ]);
 
-/** Which of two processes has to do it. */
+/** The process that runs it, of two. */
 export function isOfClient(operation: Operation): operation is ClientOperation {
   return clientOperations.has(operation.op);
 }

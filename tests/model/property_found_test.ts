@@ -1,4 +1,4 @@
-/** What random operations, and thinking about what they leave out, have brought to light. */
+/** Faults found by random operations, and by thinking about their gaps. */
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Draft } from "../../mod.ts";
 import {
@@ -12,7 +12,7 @@ import {
 } from "../support/harness.ts";
 import { openAnonymousPair } from "../support/open_pair.ts";
 
-test("a look at a call that has ended leaves its slot's next call alone", async () => {
+test("a look at a call that has ended does not change its slot's next call", async () => {
   using pair = openAnonymousPair({ slots: 1 });
   const { server, client } = pair;
   for (const look of ["get", "ready"] as const) {
@@ -68,7 +68,7 @@ test("a time-out of 0 finds a queued request each time", async () => {
   }
 });
 
-test("options that send something themselves change nothing about what is sent", () => {
+test("getters of options that send messages do not change the message", () => {
   using pair = openAnonymousPair();
   const { server, client } = pair;
   const options = {

@@ -7,7 +7,7 @@ import { commands, sizes } from "./commands.ts";
 import { type Actor, isOfClient, type Operation, type Outcome } from "./operations.ts";
 import { runSession } from "./session.ts";
 
-/** Has one process do what clients do, and another what servers do. */
+/** Sends the clients' operations to one process, and the servers' to another. */
 class Pair implements Actor {
   readonly #server: Child;
   readonly #client: Child;
@@ -17,7 +17,7 @@ class Pair implements Actor {
     this.#client = client;
   }
 
-  /** Both close what they have, and open things at `target` from now on. */
+  /** Both close their handles, and use `target` from now on. */
   async begin(target: string): Promise<void> {
     for (const child of [this.#client, this.#server]) await child.ask({ target });
   }

@@ -1,5 +1,5 @@
 /**
- * Does operations to a real channel.
+ * Runs operations on a real channel.
  *
  * @module
  */
@@ -27,10 +27,10 @@ import type {
 } from "./operations.ts";
 import { isOfClient } from "./operations.ts";
 
-/** How long a promise may stay pending that has to settle, before it counts as hanging. */
+/** The time after which a promise that has to settle counts as hanging. */
 const patience = 5_000;
 
-/** Holds whatever operations made. */
+/** Holds the objects that operations have made. */
 export class RealActor implements Actor {
   readonly #target: string;
   readonly #clients: Map<string, Client> = new Map();
@@ -52,7 +52,7 @@ export class RealActor implements Actor {
     );
   }
 
-  /** Closes what is open. */
+  /** Closes all handles. */
   close(): void {
     for (const client of this.#clients.values()) client.close();
     for (const server of this.#servers.values()) server.close();
@@ -265,7 +265,7 @@ export class RealActor implements Actor {
   }
 }
 
-/** What aborts reject with. */
+/** The reason of aborts. */
 class Reason extends Error {
   override name = "Reason";
 }
@@ -359,8 +359,8 @@ class Events {
   }
 
   /**
-   * Puts those that have settled into the order in which they were made: how many microtasks one
-   * kind of promise takes longer than another is nobody's business.
+   * Sorts settled promises by the order in which they were made: the number of microtasks that one
+   * kind of promise takes longer than another does not matter.
    */
   async settle(): Promise<void> {
     await this.#some();
@@ -369,7 +369,7 @@ class Events {
     this.#settled.sort((one, other) => age(one) - age(other));
   }
 
-  /** The next that has settled and was not told yet. */
+  /** The next settled promise that was not reported yet. */
   async next(): Promise<Event> {
     await this.#some();
     return this.#settled.shift()!;

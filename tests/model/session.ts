@@ -1,5 +1,5 @@
 /**
- * One run of the commands, from a channel that is new to one at rest.
+ * One run of the commands, from a new channel to a channel at rest.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { digest, digestOf } from "./content.ts";
 import { Model } from "./model.ts";
 import type { Actor, Operation, Sizes } from "./operations.ts";
 
-/** Does operations, lets the model look at what came of them, and keeps a record. */
+/** Does operations, lets the model check their outcomes, and keeps a record. */
 export class Recorder {
   readonly #actor: Actor;
   readonly #record: string[] = [];
@@ -19,7 +19,7 @@ export class Recorder {
     this.#actor = actor;
   }
 
-  /** Does one, and whatever follows from it by itself: the next one finds a channel at rest. */
+  /** Does one operation and awaits its consequences: the next one finds a channel at rest. */
   async perform(model: Model, operation: Operation): Promise<void> {
     await this.#performOne(model, operation);
     for (let next = model.nextEvent; next; next = model.nextEvent) {
@@ -39,7 +39,7 @@ export class Recorder {
   }
 }
 
-/** Does the commands, and looks at what is left. */
+/** Does the commands, and checks the leftovers. */
 export async function runSession(
   target: string,
   sizes: Sizes,
@@ -48,7 +48,7 @@ export async function runSession(
 ): Promise<void> {
   const model = new Model(sizes);
   const recorder = new Recorder(actor);
-  // The maker's handle is closed, so that whoever counts handles counts the actors' only.
+  // The creator's handle is closed, so that counts of handles cover only the actors'.
   Server.create(target, { ...sizes }).close();
   try {
     await recorder.perform(model, { op: "openClient", client: "c0" });
@@ -71,7 +71,7 @@ async function leave(model: Model, recorder: Recorder): Promise<void> {
   }
 }
 
-/** What was posted outlives its senders, and nothing else is left. */
+/** Only posted requests outlive their senders. */
 function lookAtRest(target: string, model: Model): void {
   using client = Client.open(target);
   using server = Server.open(target);

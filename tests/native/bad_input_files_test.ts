@@ -1,4 +1,4 @@
-/** Files, names and descriptors that are no channel, or not the one that was meant. */
+/** Files, names and descriptors that are no channel, or the wrong one. */
 import { assert, assertEquals } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import {
@@ -24,14 +24,14 @@ import {
 import { assertRefused, assertRefusedLater } from "../support/bad_input_assert.ts";
 import { folder, newTarget, test } from "../support/harness.ts";
 
-/** A channel's file, with nobody on it. */
+/** A channel's file without a participant. */
 function makeChannel(options: ChannelOptions = {}): string {
   const target = newTarget();
   Server.create(target, { slots: 4, ...options }).close();
   return target;
 }
 
-/** Everything that opens what is there, and refuses it in the same way. */
+/** Every form of opening refuses the file in the same way. */
 function refused(target: string, code: ErrorCode, ...parts: readonly string[]): void {
   assertRefused(() => Client.open(target), code, target, ...parts);
   assertRefused(() => Server.open(target), code, target, ...parts);
@@ -81,7 +81,7 @@ test("a channel of the other kind: MISMATCH names the classes for it", () => {
 test("a channel of other sizes: MISMATCH names both values", () => {
   const sizes = { slots: 7, maxRequestBytes: 1001, maxResponseBytes: 2003, maxDeliveries: 3 };
   const target = makeChannel(sizes);
-  // In use: otherwise it would be made anew.
+  // In use: otherwise it would be replaced.
   using _server = Server.open(target);
   for (const [name, value] of Object.entries(sizes)) {
     const other = { [name]: value + 1 };
@@ -138,7 +138,7 @@ test("a header that makes no sense: CORRUPT", () => {
   const target = makeChannel();
   const content = readFileSync(target).subarray(0, 4096);
   const size = statSync(target).size;
-  // The first is the kind, which nobody knows a ninth of.
+  // The first is the kind, which has no such value.
   for (const offset of [12, 16, 20, 24, 28]) {
     const other = Uint8Array.from(content);
     other.fill(0xff, offset, offset + 4);
@@ -151,7 +151,7 @@ test("a header that makes no sense: CORRUPT", () => {
 test("a file that was never a channel: CORRUPT, and it stays as it is", () => {
   const contents: Record<string, Uint8Array> = {
     random: crypto.getRandomValues(new Uint8Array(50_000)),
-    text: new TextEncoder().encode("these are somebody's notes\n".repeat(500)),
+    text: new TextEncoder().encode("these are a user's notes\n".repeat(500)),
     short: new TextEncoder().encode("notes"),
     byte: Uint8Array.of(1),
     "zeros and a byte": new Uint8Array(50_000).fill(1, 49_999),
@@ -161,7 +161,7 @@ test("a file that was never a channel: CORRUPT, and it stays as it is", () => {
     writeFileSync(target, content);
     refused(target, "CORRUPT", "no channel", "yourself");
     assertRefused(() => Server.unlink(target), "CORRUPT", target, "no channel", "yourself");
-    // Nobody is told that a channel is there.
+    // The message does not claim that a channel is there.
     assertRefused(() => Server.create(target), "CORRUPT", target, "no channel", "yourself");
     assertEquals(new Uint8Array(readFileSync(target)), content, name);
   }
@@ -294,7 +294,7 @@ test("names and paths that break the rules: a TypeError", () => {
       assertRefused(() => open(path), TypeError, "too long", "shorter");
     }
   }
-  // A path is taken as it is; dots in it mean what they mean to the system.
+  // A path is taken as it is; the system resolves dots in it.
   mkdirSync(join(folder(), "a"));
   const roundabout = `${folder()}/a/../a/./b..c`;
   using server = Server.open(roundabout);

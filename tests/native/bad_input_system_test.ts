@@ -1,6 +1,6 @@
 /**
- * What the system refuses: other users' files, full and odd file systems, old kernels, limits. Each
- * case runs in a process of its own, in both runtimes, which has to end by itself in an orderly way.
+ * Refusals by the system: other users' files, full and odd file systems, old kernels, limits. Each
+ * case runs in a separate process, in both runtimes, which has to end by itself in an orderly way.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
@@ -41,17 +41,17 @@ const noLimits = works(["prlimit", "--nofile=60", "true"]) ? null : "prlimit is 
 interface Case {
   /** Why it cannot run here. */
   readonly skip?: string | null;
-  /** What starts the process. */
+  /** The command that starts the process. */
   readonly command?: () => readonly string[];
   /** Default: the test's folder. */
   readonly env?: () => Readonly<Record<string, string | undefined>>;
   readonly denoPermissions?: readonly string[];
   readonly only?: Runtime;
-  /** What has to be removed, whatever happens. */
+  /** Removes leftovers, also after a failure. */
   readonly end?: () => void;
 }
 
-/** Runs steps in a process of each runtime and hands what came of them to `check`. */
+/** Runs steps in a process of each runtime and hands their outcomes to `check`. */
 function testSteps(
   name: string,
   options: Case,
@@ -89,7 +89,7 @@ async function run(runtime: Runtime, steps: readonly Step[], options: Case): Pro
   }
 }
 
-/** Makes a folder of the other user's, in one that it can reach. */
+/** Makes a folder that belongs to the other user, in a folder that it can reach. */
 function othersFolder(mode = 0o700): string {
   chmodSync(folder(), 0o711);
   const directory = join(folder(), "others");
@@ -168,7 +168,7 @@ testSteps(
   },
 );
 
-// Where a login shell, cron and services look. It is nobody's but this test's.
+// The default folder of that user, which only this test uses.
 const squatted = `/dev/shm/tandem-${otherUser}`;
 
 testSteps(

@@ -36,10 +36,10 @@ const noOtherUser = noRoot ??
 const noMount = noRoot ??
   (works(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"]) ? null : "mounting is refused");
 
-/** In which ways the two get at the channel. */
+/** The ways in which the two open the channel. */
 const ways = ["path", "fromFd", "anonymous"] as const;
 type Way = typeof ways[number];
-/** Whether the server has made the channel and starts the client, or both come to one that is there. */
+/** Whether the server creates the channel and starts the client, or both open an existing one. */
 const origins = ["created", "attached"] as const;
 type Origin = typeof origins[number];
 const environments = ["the same environment", "TANDEM_DIR", "uid", "mount namespace"] as const;
@@ -52,7 +52,7 @@ interface Place {
   readonly path: string;
 }
 
-/** Runs `body` with a folder that other users can reach, which that of the test may not be. */
+/** Runs `body` with a folder that other users can reach, unlike perhaps the test's folder. */
 async function withOpenFolder(body: (open: string) => Promise<void>): Promise<void> {
   const open = mkdtempSync("/dev/shm/tandem-bells-");
   try {
@@ -63,7 +63,7 @@ async function withOpenFolder(body: (open: string) => Promise<void>): Promise<vo
   }
 }
 
-/** What another user's processes need of their own. */
+/** The environment that another user's processes need. */
 function environmentOf(user: number, open: string): Readonly<Record<string, string>> {
   const own = join(open, "own");
   mkdirSync(own, { mode: 0o700 });
@@ -71,7 +71,7 @@ function environmentOf(user: number, open: string): Readonly<Record<string, stri
   return { TANDEM_DIR: own, HOME: own, DENO_DIR: own };
 }
 
-/** Where the client runs. */
+/** The environment of the client. */
 function placeOf(environment: Environment, way: Way, target: string, open: string): Place {
   const path = target;
   switch (environment) {
@@ -89,7 +89,7 @@ function placeOf(environment: Environment, way: Way, target: string, open: strin
       mkdirSync(inside, { mode: 0o700 });
       const file = join(inside, "channel.tandem");
       writeFileSync(file, "");
-      // A container gets the one file, or nothing but a descriptor.
+      // A container gets only the file, or only a descriptor.
       const script = way === "path"
         ? 'mount --bind "$1" "$2" && shift 3 && exec "$@"'
         : 'mount -t tmpfs none "$3" && shift 3 && exec "$@"';
@@ -100,7 +100,7 @@ function placeOf(environment: Environment, way: Way, target: string, open: strin
   }
 }
 
-/** A path in a folder of its own, which a container may not see. */
+/** A path in a separate folder, which a container may not see. */
 function hiddenTarget(open: string): string {
   const hidden = join(open, "hidden");
   mkdirSync(hidden, { mode: 0o755 });
@@ -111,7 +111,7 @@ function party(role: "server" | "client", where: Runtime, spec: Spec): string[] 
   return fixtureCommand(where, "party.ts", [role, JSON.stringify(spec)], ["-A"]);
 }
 
-/** A server that is handed a channel of this process as descriptor 3. */
+/** A server that inherits a channel of this process as descriptor 3. */
 function handedOver(fd: number): readonly string[] {
   const script = `exec 3<>/proc/${process.pid}/fd/${fd}; exec "$@"`;
   return ["sh", "-c", script, "sh"];
@@ -142,7 +142,7 @@ async function meet(
   const options = { ...allPermissions, through: handing };
   const server = await spawn(runtime, "party.ts", ["server", JSON.stringify(spec)], options);
   await server.expect("ready");
-  // No third participant is left that could wake one of them.
+  // No third participant could wake one of them.
   made?.close();
   const greeting = await server.message<{ runtime: Runtime }>();
   assertEquals(greeting.runtime, other);
@@ -173,7 +173,7 @@ for (const way of ways) {
   }
 }
 
-/** A server child that sleeps, and how many sleep with it. */
+/** Starts a server child and waits until it and `count` others sleep. */
 async function sleeping(where: Runtime, target: string, own: Client, count = 1): Promise<Child> {
   const server = await startServer(where, target, "serve");
   await eventually(() => own.stats().waitingServers === count, "the server sleeps");
@@ -182,7 +182,7 @@ async function sleeping(where: Runtime, target: string, own: Client, count = 1):
 
 const bellsOf = (target: string): string => `${target}.bells`;
 
-/** What befalls the bells while everybody sleeps. */
+/** The misfortunes of bells while all participants sleep. */
 const misfortunes: Readonly<Record<string, (target: string) => void>> = {
   "the bells are removed": (target) => rmSync(bellsOf(target), { recursive: true }),
   "the bells are removed and the folder is a file": (target) => {
@@ -267,7 +267,7 @@ for (const { server, client, title } of pairs) {
       through: ["prlimit", "--nofile=80"],
     });
     await child.expect("ready");
-    // One after the other: none of their bells was ever rung before.
+    // In sequence: none of their bells was rung before.
     for (let round = 0; round < 3; round++) {
       const asking = await spawn(client, "party.ts", [
         "client",
@@ -310,7 +310,7 @@ test("a hundred and fifty event loops of one process are all served", async () =
     allPermissions,
   );
   await child.expect("ready");
-  // A thread of the child's looks after 127 of them, and a second one after the others.
+  // One thread of the child watches 127 of them, and a second one the others.
   await answerWithoutBells(servers, target);
   await child.expect(`${count} answers, 2 wakers`);
   await child.ended();
@@ -329,7 +329,7 @@ for (const where of runtimes) {
   );
 }
 
-/** A process whose kernel is older than Linux 5.16, as far as it can tell. */
+/** A process whose kernel appears to be older than Linux 5.16. */
 const onOlderKernel = {
   ...allPermissions,
   env: { TANDEM_LIBRARY: testLibrary, TANDEM_WITHOUT_FUTEX_WAITV: "1" },
@@ -361,7 +361,7 @@ for (const where of runtimes) {
     await answerWithoutBells(servers, target);
     const [answers, wakers] = (await child.line()).match(/\d+/g)!.map(Number);
     assertEquals(answers, rounds * count);
-    // A thread that has not seen yet that its handle is gone is not used again.
+    // A thread that has not yet noticed the end of its handle is not used again.
     assert(wakers! >= count && wakers! < rounds * count, `${wakers} wakers`);
     await child.ended();
     for (const server of servers) server.close();

@@ -1,4 +1,4 @@
-/** Requests and rings that were scribbled over: what a server does about them, and goes on. */
+/** Damaged requests and rings: a server reports them and goes on. */
 import { assertEquals } from "@std/assert";
 import { Client, connect, IntClient, IntServer, serve, Server } from "../../mod.ts";
 import {

@@ -38,7 +38,7 @@ function only<T extends Told>({ code, text }: T): Told {
   return { ...(code === undefined ? {} : { code }), ...(text === undefined ? {} : { text }) };
 }
 
-/** A server that has the request of `client` in hand. */
+/** A server that holds the request of `client`. */
 async function holder(
   client: Child,
   runtime: Runtime,
@@ -60,7 +60,7 @@ for (const { server, client, title } of pairs) {
       const calling = await startClient(client, target, clientForm);
       for (const serverForm of serverForms) {
         const serving = await holder(calling, server, target, serverForm);
-        // Asleep: nothing but the death itself can wake it.
+        // Asleep: only the death can wake it.
         await settled(calling);
         await serving.killed();
         assertEquals(only(await calling.message<Told>()), { code: "SERVER_DIED" }, serverForm);
@@ -70,7 +70,7 @@ for (const { server, client, title } of pairs) {
         { serverDeaths, inFlight, servers, failures },
         { serverDeaths: 3, inFlight: 0, servers: 0, failures: 3 },
       );
-      // The channel is as good as new.
+      // The channel is as when it was new.
       await startServer(server, target, "serve");
       assertEquals(await calling.ask({ op: "request", payload: "x" }), { text: "x" });
     });
@@ -82,7 +82,7 @@ for (const { server, client, title } of pairs) {
         const calling = await startClient(client, target, clientForm);
         calling.send({ op: "request", payload: "hold-once" });
         await first.expect("holding 1");
-        // The other runtime takes over: the request's bytes are in the slot.
+        // The other runtime takes over, because the slot holds the request's bytes.
         const second = await startServer(client, target, serverForm);
         await settled(second);
         await first.killed();
@@ -148,7 +148,7 @@ for (const { server, client, title } of pairs) {
       }
       const { requests, replies, inFlight, failures } = watcher.stats();
       assertEquals({ requests, inFlight }, { requests: count * rounds, inFlight: 0 });
-      // What a server died over was either counted as a failure or answered before.
+      // A request whose server died either failed or was answered before.
       assert(failures <= errors && replies + failures >= count * rounds - 1, `${replies}`);
       serving.kill("SIGKILL");
     }
@@ -167,7 +167,7 @@ for (const { server, client, title } of pairs) {
       await eventually(() => watcher.stats().queued === 1, "one request of the living");
       await startServer(server, target, "serve");
       assertEquals(await sleeper.message(), { text: "of the living" });
-      // The answer is there a moment before it is counted.
+      // The channel counts an answer a moment after the client sees it.
       await eventually(() => watcher.stats().replies > 0);
       const { inFlight, clientDeaths, clients, replies } = watcher.stats();
       assertEquals(
@@ -258,7 +258,7 @@ for (const name of runtimes) {
       await victim.killed();
       await eventually(() => signal.aborted);
       assertEquals(request.cancelled, true);
-      // The slot is its server's until it is done.
+      // Its server keeps the slot until it replies.
       assertEquals(request.text(), payload);
       assertEquals(server.stats().inFlight, 1);
       assertEquals(request.reply("x"), false);
@@ -277,7 +277,7 @@ for (const name of runtimes) {
       await settled(victim);
       await victim.killed();
     }
-    // Its place in the line must not swallow the wake-up that the next one needs.
+    // Its entry in the queue of waiters must not swallow the wake-up that the next one needs.
     const waiting = client.request("of the living");
     first.release();
     const request = present(await server.receive());
@@ -296,7 +296,7 @@ for (const name of runtimes) {
       ];
       await Promise.all([settled(idle), settled(working)]);
       await idle.killed();
-      // The dead one may still stand in the line of those who wait for a request.
+      // The dead one may still be in the queue of servers that wait for a request.
       for (let round = 0; round < 20; round++) {
         assertEquals(text(await client.request("pid")), String(working.pid));
       }

@@ -1,6 +1,6 @@
 /**
- * What other users can do to a channel whose folder they can write to, and what they cannot; time and
- * place of processes. (What one participant can do to another: `faults/`.)
+ * What other users can and cannot do to a channel whose folder they can write to; time and
+ * place of processes. (Attacks by participants: `faults/`.)
  */
 import { assert, assertEquals } from "@std/assert";
 import { spawnSync } from "node:child_process";
@@ -106,7 +106,7 @@ test("the folder of the doorbells goes with the last participant where no other 
   assertEquals(readdirSync(folder()), [target.slice(folder().length + 1)]);
 });
 
-test("a participant removes its bells, whatever its shared entry says of its user", async () => {
+test("a participant removes its bells, even if its shared entry names another user", async () => {
   const target = newTarget();
   const server = Server.create(target);
   const received = server.receive();
@@ -135,7 +135,7 @@ test(
     assert(!otherUserCan('ln -s /etc/passwd "$1/x"', own), "put something there");
     assert(!otherUserCan('mv "$1" "$1.away"', own), "moved the folder");
     assert(!otherUserCan('rm -r "$1"', own), "removed the folder");
-    // But they can ring.
+    // They can ring.
     const asOther = { through: asOtherUser, env: { TANDEM_DIR: undefined } };
     for (const each of runtimes) {
       const client = await spawn(each, "client.ts", [target, "promise"], asOther);
@@ -244,7 +244,7 @@ test("an anonymous channel's bells are not put into another user's folder", asyn
   }
 }, { skip: noUsers });
 
-test("unlink leaves a folder alone whose file is no channel", () => {
+test("unlink does not touch the folder of a file that is no channel", () => {
   const album = join(folder(), "album");
   writeFileSync(album, "pictures");
   mkdirSync(`${album}.bells/u${uid}`, { recursive: true });
@@ -280,7 +280,7 @@ test(
     using client = Client.open(target, { create: { mode: 0o644 } });
     const server = await startServer(runtime, target, "serve");
     assertEquals(text(await client.request("x")), "x");
-    // Every byte of the file that is not locked, those of later participants too, from both ends.
+    // Every byte of the file that is not locked, including those of later participants, from both ends.
     const script = `
 import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
@@ -363,21 +363,25 @@ for (const offset of ["1000000", "-3"]) {
   }, { skip: noTimeNamespace });
 }
 
-test("a process whose environment cannot be read is told so, and can use paths", async () => {
-  chmodSync(folder(), 0o711);
-  const target = join(sharedFolder(), "by-path.tandem");
-  for (const each of runtimes) {
-    const child = await spawn(each, "other_user.ts", [target, String(otherUser)], {
-      denoPermissions: ["-A"],
-    });
-    const outcome = await child.message<
-      { byName: { code: string; message: string }; byPath: string }
-    >();
-    assertEquals(outcome.byName.code, "PERMISSION");
-    assert(outcome.byName.message.includes("TANDEM_DIR"), outcome.byName.message);
-    assertEquals(outcome.byPath, target);
-  }
-}, { skip: noUsers });
+test(
+  "a process whose environment cannot be read gets an error that says so, and can use paths",
+  async () => {
+    chmodSync(folder(), 0o711);
+    const target = join(sharedFolder(), "by-path.tandem");
+    for (const each of runtimes) {
+      const child = await spawn(each, "other_user.ts", [target, String(otherUser)], {
+        denoPermissions: ["-A"],
+      });
+      const outcome = await child.message<
+        { byName: { code: string; message: string }; byPath: string }
+      >();
+      assertEquals(outcome.byName.code, "PERMISSION");
+      assert(outcome.byName.message.includes("TANDEM_DIR"), outcome.byName.message);
+      assertEquals(outcome.byPath, target);
+    }
+  },
+  { skip: noUsers },
+);
 
 test("closing a handle whose views other threads read is no crash", async () => {
   for (const each of runtimes) {
@@ -388,7 +392,7 @@ test("closing a handle whose views other threads read is no crash", async () => 
   }
 });
 
-test("a relative path stays what it was when the working directory changes", async () => {
+test("a relative path keeps its meaning when the working directory changes", async () => {
   const target = newTarget();
   const before = process.cwd();
   try {
@@ -442,14 +446,14 @@ async function onFileSystem(
   }
 }
 
-/** Takes all room that is left. */
+/** Takes the rest of the space. */
 function fill(at: string): void {
   spawnSync("sh", ["-c", 'cat /dev/zero > "$1/filler" 2> /dev/null; sync -f "$1"', "sh", at]);
 }
 
 for (const [type, bytes] of [["btrfs", 2 ** 28], ["xfs", 3.2e8]] as const) {
   test(
-    `${type}: what was set aside can be written again when the file system is full`,
+    `${type}: committed memory can be written again when the file system is full`,
     () =>
       onFileSystem(type, bytes, async (at) => {
         const target = join(at, "channel.tandem");

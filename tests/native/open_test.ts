@@ -1,4 +1,4 @@
-/** Making, finding and attaching to channels. */
+/** Creating, finding and attaching to channels. */
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import {
   chmodSync,
@@ -33,7 +33,7 @@ function modeOf(path: string): number {
   return statSync(path).mode & 0o777;
 }
 
-/** What a handle says about its channel. */
+/** The sizes that a handle reports. */
 function geometryOf(handle: Server | Client): Required<Omit<ChannelOptions, "mode">> {
   const { slots, maxRequestBytes, maxResponseBytes, maxDeliveries } = handle;
   return { slots, maxRequestBytes, maxResponseBytes, maxDeliveries };
@@ -78,14 +78,14 @@ test("create works again once a channel is unlinked", () => {
   Server.create(target).close();
 });
 
-test("open makes a channel where there is none", () => {
+test("open makes a channel if there is none", () => {
   const target = newTarget();
   using server = Server.open(target, { slots: 2 });
   assertEquals(server.slots, 2);
   assertEquals(modeOf(target), 0o600);
 });
 
-test("mode is exact, whatever the umask", () => {
+test("mode is exact, for any umask", () => {
   const umask = process.umask(0o077);
   try {
     for (const mode of [0o600, 0o640, 0o660, 0o666]) {
@@ -107,13 +107,13 @@ test("a channel that is not in use is made anew where other options are asked fo
       ? Client.open(target, { create: { maxRequestBytes } })
       : Server.open(target, { maxRequestBytes });
     assertEquals([handle.maxRequestBytes, handle.slots], [maxRequestBytes, 256]);
-    // Omitted options are taken as they are.
+    // Omitted options are not compared.
     using other = Server.open(target, { slots: 256 });
     assertEquals(other.maxRequestBytes, maxRequestBytes);
   }
   assert(statSync(target).ino !== before);
   assertEquals(readdirSync(folder()).length, 1);
-  // Without the option `create` there is nothing to make it with.
+  // Without the option `create` a client cannot make the channel.
   using client = Client.open(target);
   assertEquals(client.maxRequestBytes, 50);
 });
@@ -209,7 +209,7 @@ test("connect resolves at once when there is a channel", async () => {
 test("connect waits for a channel to be made", async () => {
   const target = newTarget();
   const connecting = Client.connect(target, { timeout: 30_000 });
-  // In no hurry, so that it has looked and found nothing.
+  // Later, so that it has looked and found nothing.
   await sleep(60);
   using server = Server.create(target);
   using client = await connecting;
@@ -278,7 +278,7 @@ test("create takes the place of the leftovers of an interrupted create", () => {
 
 test("a file that is no channel is CORRUPT and stays as it is", () => {
   const cases: Record<string, Uint8Array> = {
-    text: new TextEncoder().encode("these are somebody's notes\n"),
+    text: new TextEncoder().encode("these are a user's notes\n"),
     "one byte": new Uint8Array([1]),
     random: crypto.getRandomValues(new Uint8Array(50_000)),
     // All zero but for one byte far behind.
@@ -304,7 +304,7 @@ test("a symbolic link, a folder and a device are refused", () => {
     const error = assertThrows(() => Server.open(target), TandemError);
     assert(["CORRUPT", "EXISTS"].includes(error.code), `${target}: ${error.code}`);
   }
-  // One that leads nowhere must not make a file elsewhere.
+  // A dangling link must not create a file elsewhere.
   const dangling = newTarget();
   const elsewhere = newTarget();
   symlinkSync(elsewhere, dangling);
@@ -326,7 +326,7 @@ test("names lie in TANDEM_DIR, which is made private", async () => {
 });
 
 test("without TANDEM_DIR names lie in /dev/shm, in a folder of the user's own", async () => {
-  // A name that nobody else can have.
+  // A unique name.
   const name = `test-${process.pid}-${Date.now().toString(36)}`;
   const directory = `/dev/shm/tandem-${process.geteuid?.()}`;
   const wasThere = existsSync(directory);
@@ -356,12 +356,12 @@ test("a TANDEM_DIR that others can write to is refused", async () => {
       });
       const { code, message } = await child.message<{ code: string; message: string }>();
       assertEquals(code, "PERMISSION");
-      // The way out, also for users who share a folder on purpose.
+      // The way out, also for users that share a folder on purpose.
       for (const part of ["TANDEM_DIR", "between users", "a path", "mode", "0o660"]) {
         assert(message.includes(part), message);
       }
     }
-    // Which works: a path in that very folder.
+    // The advice works: a path in that folder.
     using server = Server.open(join(directory, "shared.tandem"), { mode: 0o660 });
     assertEquals(statSync(server.path!).mode & 0o777, 0o660);
     server.unlink();
@@ -439,7 +439,7 @@ test("names that break the rules are a TypeError, and paths are taken as they ar
     }
     await assertRejects(() => Client.connect(name), TypeError);
   }
-  // A path may have anything but a NUL, and has an end.
+  // A path may contain any character except NUL, and has a maximum length.
   assertThrows(() => Server.open(`${folder()}/a\0b`), TypeError);
   assertThrows(() => Server.open(`${folder()}/${"x/".repeat(3000)}`), TypeError);
   const target = join(folder(), "ä b:c");

@@ -1,6 +1,6 @@
 /**
- * A channel that was unlinked, and one whose file others have removed, as a cleaner of temporary files
- * or a logout does: everybody on it is told, asleep or not, clients and servers.
+ * A channel that was unlinked, and one whose file another program has removed, as a cleaner of temporary files
+ * or a logout does: all its clients and servers learn of it, asleep or not.
  */
 import { assert, assertEquals } from "@std/assert";
 import { existsSync, linkSync, renameSync, rmSync, unlinkSync } from "node:fs";
@@ -21,7 +21,7 @@ import {
 } from "../support/harness.ts";
 import { openAnonymousPair, openPair } from "../support/open_pair.ts";
 
-/** How the channel goes. */
+/** How the channel is removed. */
 const ends: Readonly<Record<string, (target: string) => void>> = {
   "is unlinked": (target) => assert(Server.unlink(target)),
   "loses its file": (target) => unlinkSync(target),
@@ -31,7 +31,7 @@ const ends: Readonly<Record<string, (target: string) => void>> = {
   },
 };
 
-/** A file that is gone is noticed by whoever next sleeps, cannot ring another, or asks for numbers. */
+/** The next participant to sleep, to fail to ring or to ask for numbers notices that a file is gone. */
 function stir(handle: Client | Server): void {
   handle.stats();
 }
@@ -138,7 +138,7 @@ for (const [end, remove] of Object.entries(ends)) {
           await eventually(() => server.stats().waitingClients === 1, "it sleeps");
         }
         remove(target);
-        // Asleep in a promise, it is told by the first that notices.
+        // Asleep in a promise, it learns of it from the first that notices.
         const receiving = doomed(server.receive());
         assertEquals((await client.message<{ code: string }>()).code, "CANCELLED");
         await assertRejectsCode(receiving, "NOT_FOUND");
@@ -215,7 +215,7 @@ test("a channel with a new name, another name or no name goes on", async () => {
   assertEquals(text(await second), "y");
   assertEquals(nameless.receiveSync({ timeout: 20 }), null);
 
-  // One that had lost its name before it was opened.
+  // A channel that had lost its name before it was opened.
   unlinkSync(`${target}.second`);
   using late = Server.fromFd(server.fd);
   assertEquals(late.receiveSync({ timeout: 20 }), null);

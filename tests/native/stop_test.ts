@@ -1,4 +1,4 @@
-/** Processes that are stopped (SIGSTOP) are not dead, and hold nobody up but those they hold. */
+/** Stopped processes (SIGSTOP) are not dead, and block only the callers whose requests they hold. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
 import {
@@ -30,7 +30,7 @@ for (const name of runtimes) {
       const target = newTarget();
       const server = await startServer(name, target, form, { maxDeliveries: 3 });
       using client = Client.open(target);
-      // Another one, which must not be given the request: nobody has died.
+      // Another server, which must not get the request: no server has died.
       using other = Server.open(target);
       const call = await client.send("hold");
       await server.expect("holding 1");
@@ -66,7 +66,7 @@ for (const name of runtimes) {
     assertEquals(text(client.requestSync("after")), "after");
     assertEquals(client.stats().serverDeaths, 0);
     assertEquals(await client.request("stop").then(text), "stopping");
-    // The one that timed out was never handed out.
+    // The request that timed out was never delivered.
     await server.expect("served 4");
   });
 
@@ -79,7 +79,7 @@ for (const name of runtimes) {
       for (const server of [stopped, working]) await settled(server);
       await stop(stopped);
       for (let round = 0; round < 5; round++) {
-        // It may be the stopped one that is rung first, each time.
+        // The stopped one may be rung first each time.
         assertEquals(text(await client.request("pid")), String(working.pid));
         await settled(working);
       }
@@ -101,7 +101,7 @@ for (const name of runtimes) {
       await settled(client);
       await stop(client);
       assertEquals(request.reply("y"), true);
-      // It holds one slot, and nobody takes that away, however much the other is needed.
+      // It holds one slot, and keeps it even if others need slots.
       using other = Client.open(target);
       using _call = present(other.trySend("in the second slot"));
       assertThrowsCode(() => other.sendSync("no slot", { timeout: 200 }), "BUSY");

@@ -1,19 +1,19 @@
 /**
- * A file that is cut short while processes sleep in its channel. Who touches the memory at that very
- * moment is killed by the kernel (SIGBUS), which a library cannot prevent; who sleeps has an error.
+ * A file that is cut short while processes sleep in its channel. The kernel kills a process that touches
+ * the memory at that moment (SIGBUS), which a library cannot prevent; a sleeping process gets an error.
  */
 import { assertEquals } from "@std/assert";
 import { truncateSync } from "node:fs";
 import { Server } from "../../mod.ts";
 import { newTarget, type Runtime, runtimes, settled, spawn, test } from "../support/harness.ts";
 
-/** Nobody wakes a promise when a file becomes shorter, but its time is over some day. */
+/** A shorter file wakes no promise, so the promise form has a time-out. */
 const forms = ["receiveSync", "requestSync", "getSync", "sendSync", "request"] as const;
 
 for (const name of runtimes) {
   for (const form of forms) {
     test(`${name}: a file that is cut short while ${form} sleeps: CORRUPT`, async () => {
-      // In the moment in which it looks around it would be killed: then once more.
+      // The kernel kills it if it looks at that moment: then tries again.
       for (let attempt = 0; attempt < 3; attempt++) {
         const said = await cutShort(name, form);
         if (said === null) continue;
@@ -26,7 +26,7 @@ for (const name of runtimes) {
   }
 }
 
-/** What a sleeper says then; null: it was awake just then. */
+/** A sleeper's output; null: it was awake at that moment. */
 async function cutShort(name: Runtime, form: string): Promise<string[] | null> {
   const target = newTarget();
   Server.create(target, { slots: 1 }).close();

@@ -1,4 +1,4 @@
-/** Taking a channel away. */
+/** Removing a channel. */
 import { assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -50,11 +50,11 @@ test("a draft of a channel that is unlinked cannot be sent", async () => {
   assertEquals([server.stats().inFlight, server.tryReceive()], [0, null]);
 });
 
-test("unlink refuses what is not a channel and leaves it", () => {
+test("unlink refuses a file that is no channel, and leaves it", () => {
   const target = newTarget();
-  writeFileSync(target, "somebody's notes");
+  writeFileSync(target, "a user's notes");
   assertThrowsCode(() => Server.unlink(target), "CORRUPT", target);
-  assertEquals(readFileSync(target, "utf8"), "somebody's notes");
+  assertEquals(readFileSync(target, "utf8"), "a user's notes");
   assertThrowsCode(() => Server.unlink(folder()), "CORRUPT");
   assertThrowsCode(() => Server.unlink("/dev/null"), "CORRUPT");
 

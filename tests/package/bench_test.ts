@@ -1,5 +1,5 @@
 /**
- * The benchmarks' own arithmetic and their baseline: a figure is worth what these are worth.
+ * The benchmarks' own arithmetic and their baseline, on which every figure depends.
  *
  * @module
  */
@@ -45,7 +45,7 @@ test("frames come back whole and in order, however the stream is cut", async () 
   await fc.assert(fc.asyncProperty(payloads, cuts, async (payloads, cuts) => {
     let writes = 0;
     let turn = 0;
-    /** Hands bytes over in pieces, and is done in a later turn, as a socket may be. */
+    /** Passes bytes on in pieces, and ends in a later turn, as a socket may. */
     const deliver = (to: () => End): Write => (bytes, done) => {
       writes += 1;
       for (let offset = 0; offset < bytes.byteLength;) {
@@ -75,7 +75,7 @@ test("a frame that is larger than every buffer comes back whole", async () => {
   assertEquals(await client.call(payload), payload);
 });
 
-test("entries run beside what they are compared with, and their ratio is that of neighbours", async () => {
+test("entries run beside their comparison, and the ratio is between neighbours", async () => {
   const order: string[] = [];
   let machine = 1;
   const entry = (name: string, calls: number, against: readonly Entry[] = []): Entry => ({
@@ -90,7 +90,7 @@ test("entries run beside what they are compared with, and their ratio is that of
   const half = entry("half", 50, [reference]);
   const quarter = entry("quarter", 25, [reference]);
   const alone = entry("alone", 1);
-  // The machine is another one from one group of neighbours to the next.
+  // The machine's speed differs between groups of neighbours.
   const changing: Entry = { ...alone, run: (ms) => (machine *= 2, alone.run(ms)) };
   const results = await alternate([half, quarter, changing], { rounds: 3, sliceMs: 10 });
 
@@ -103,7 +103,7 @@ test("entries run beside what they are compared with, and their ratio is that of
   assertEquals(seriesOf(results, alone).ratios(reference).count, 0);
 });
 
-test("calls are counted, and what is not an echo is an error", async () => {
+test("calls are counted, and an answer that is no echo is an error", async () => {
   let count = 0;
   const blocking = callBlocking(() => void count++, { bytes: 1, ms: 2, timeEvery: 4 });
   assertEquals(blocking.calls, count);

@@ -1,7 +1,7 @@
 /**
- * Every example of the reference documentation and of the README, copied into a file of its own and
- * run in both runtimes, in Deno with `--allow-ffi` alone. That they type-check is tested by
- * `deno test --doc`.
+ * Every example of the reference documentation and of the README, copied into its own file and
+ * run in both runtimes, in Deno with only `--allow-ffi`. `deno test --doc` checks their
+ * types.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -19,7 +19,7 @@ const sources: readonly string[] = [
     .map((name) => `src/${name}`),
 ];
 
-/** What the examples import, by the name that they give it. */
+/** The modules that the examples import, by name. */
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@std/assert": "tests/support/std_assert.js",
@@ -41,7 +41,7 @@ function examplesOf(source: string): Example[] {
   }));
 }
 
-/** Starts a program whose text is given, and nothing else of this repository in reach. */
+/** Starts a program from its text, outside of this repository. */
 function start(runtime: Runtime, name: string, code: string): Child {
   const path = join(folder(), name);
   const here = Object.entries(imports).reduce(

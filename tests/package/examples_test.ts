@@ -1,6 +1,6 @@
 /**
- * Runs every example as its README says, and compares what it prints with what the README promises:
- * `…` there stands for anything. The servers run on this runtime, the clients on both.
+ * Runs every example as its README says, and compares its output with the README:
+ * `…` there matches anything. The servers run on this runtime, the clients on both.
  */
 import { assert, assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -64,7 +64,7 @@ interface Command {
 interface Readme {
   /** The commands on each runtime. */
   readonly commands: Readonly<Record<Runtime, readonly Command[]>>;
-  /** What each program prints; one that is not there prints nothing. */
+  /** The output of each program; a missing one prints nothing. */
   readonly outputs: ReadonlyMap<string, readonly string[]>;
 }
 
@@ -152,13 +152,13 @@ async function check(command: Command, child: Child, expected: readonly string[]
   assertEquals(child.stderr, "", command.line);
 }
 
-/** Everything that it prints, until it has ended. */
+/** All of its output, once it has ended. */
 async function linesOf(child: Child): Promise<string[]> {
   const lines: string[] = [];
   try {
     for (;;) lines.push(await child.line());
   } catch {
-    return lines; // That was the last one.
+    return lines; // The output has ended.
   }
 }
 
@@ -179,7 +179,7 @@ function readReadme(name: string): Readme {
     return found;
   };
   const commands = { deno: all("deno"), bun: all("bun") };
-  // Blocks that mix the runtimes are mixed from the same commands, which are run.
+  // Blocks that mix the runtimes consist of the same commands, which the tests run.
   const lines = new Set([...commands.deno, ...commands.bun].map(({ line }) => line));
   for (const { line } of blocks.flat()) assert(lines.has(line), `${name}/README.md: ${line}`);
   const outputs = new Map<string, readonly string[]>();
@@ -214,7 +214,7 @@ function processesOf(folder: string): string[] {
     try {
       return readFileSync(`/proc/${pid}/environ`, "utf8").includes(`TANDEM_DIR=${folder}\0`);
     } catch {
-      return false; // It has ended, or is none of ours.
+      return false; // It has ended, or belongs to another user.
     }
   });
 }

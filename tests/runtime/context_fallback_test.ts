@@ -1,6 +1,6 @@
 /**
- * The tests of contexts, where the parts of Deno are missing that the package prefers: a later version
- * may have others. Then it uses `AsyncLocalStorage`, as it does in Bun.
+ * The tests of contexts without the functions of Deno that the package prefers: a later version
+ * may lack them. Then the package uses `AsyncLocalStorage`, as in Bun.
  */
 import { assertEquals } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
@@ -20,7 +20,7 @@ if (runtime === "deno") {
     snapshots += 1;
     return snapshot.call(AsyncLocalStorage) as ReturnType<typeof snapshot>;
   };
-  // They are registered by being imported.
+  // The import registers them.
   await import("./context_test.ts");
   test("the tests above have used the fallback", () => {
     assertEquals(snapshots > 100, true, `${snapshots} contexts were captured by it`);

@@ -1,4 +1,4 @@
-/** Contexts of calls: each handler sees its own, whatever others do meanwhile. */
+/** Contexts of calls: each handler sees only its own. */
 import { assert, assertEquals } from "@std/assert";
 import { AsyncLocalStorage } from "node:async_hooks";
 import process from "node:process";
@@ -17,7 +17,7 @@ test("a context that a handler enters is not seen by the next one: raw server", 
       const seen = user.getStore() ?? "nothing";
       const name = request.text();
       user.enterWith(name);
-      // So that the server's event loop is started from here.
+      // So that the server's event loop starts from here.
       request.signal.addEventListener("abort", () => {});
       if (name.startsWith("s")) return seen;
       return sleep(1).then(() => `${seen} ${user.getStore()}`);
@@ -85,7 +85,7 @@ test("code that a method leaves running keeps its context", async () => {
   };
   await using service = serve(target, api);
   using remote = connect<typeof api>(target);
-  // Often: nothing is learnt from what a method has done before.
+  // Often, so that no shortcut learnt from earlier calls applies.
   for (let round = 0; round < 300; round++) await remote.micro();
   seen.length = 0;
   for (const name of ["timer", "micro", "promise", "immediate"] as const) await remote[name]();
@@ -95,12 +95,12 @@ test("code that a method leaves running keeps its context", async () => {
   void service;
 });
 
-/** Steps of a made-up method. */
+/** Steps of a random method. */
 type Step =
   | { readonly do: "look" | "enter" | "timer" | "turn" | "microtask" }
   | { readonly do: "call"; readonly inner: Program };
 
-/** A made-up call. */
+/** A random call. */
 interface Program {
   readonly tag: string;
   readonly shape: "sync" | "async" | "generator";
@@ -143,14 +143,14 @@ test("random programs see exactly their own context, deadline and signal", async
   const faults: string[] = [];
   let pending = 0;
 
-  /** Asserts that this is the call of that program, whoever else runs. */
+  /** Asserts that this is the call of that program, while others run. */
   function look(program: Program, signal: AbortSignal | undefined, entered: string): void {
     const context = callContext();
     const note = (what: string) => faults.push(`${program.shape} ${program.tag}: ${what}`);
     if (context?.method !== program.shape) return void note(`is in ${context?.method}`);
     const isBody = program.shape === "generator";
     const left = context.timeRemaining;
-    // A deadline of its own, unless an outer call has less time.
+    // Its own deadline, unless an outer call has less time.
     if (isBody ? left !== Infinity : !(left <= program.timeout)) note(`has ${left} ms left`);
     if (signal && context.signal !== signal) note("has another signal");
     if (user.getStore() !== entered) note(`sees ${user.getStore()}, not ${entered}`);

@@ -1,4 +1,4 @@
-/** What keeps a process alive, and what an idle one does not do. */
+/** Pending promises keep a process alive, and an idle process does nothing. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
 import {
@@ -38,7 +38,7 @@ for (const name of runtimes) {
       const target = newTarget();
       using client = Client.open(target, { create: {} });
       const child = await start(name, target, what);
-      // Time enough to end, if it were to.
+      // Enough time to end, if it did.
       await settled(child);
       assert(child.isRunning, child.describe());
       assertEquals(text(await client.request("x")), what);
@@ -46,7 +46,7 @@ for (const name of runtimes) {
     }
   });
 
-  test(`${name}: handlers in progress keep the process alive, whatever they wait for`, async () => {
+  test(`${name}: handlers in progress keep the process alive, for any kind of wait`, async () => {
     const target = newTarget();
     using client = Client.open(target, { create: {} });
     const child = await start(name, target, "busy");
@@ -120,8 +120,8 @@ for (const name of runtimes) {
     const idle = await start(name, target, "idle");
     const held = present(await server.receive());
     await Promise.all([settled(plain), settled(idle)]);
-    // A timer or a loop that hides in there would show in every window; what else the machine does,
-    // and a runtime's own collection of garbage, only in some.
+    // A hidden timer or loop would show in every window; other work of the machine,
+    // and a runtime's garbage collection, only in some.
     let found = "";
     for (let window = 0; window < 10; window++) {
       const before = [processState(plain.pid), processState(idle.pid)];
@@ -131,7 +131,7 @@ for (const name of runtimes) {
       const cpu = after.map((state, index) =>
         state.cpuMilliseconds - before[index]!.cpuMilliseconds
       );
-      // The slowest timer that could hide in there would be 20 sleeps, and each tick of the
+      // The slowest timer that could hide would be 20 sleeps, and each tick of the
       // processor's clock is 10 ms.
       if (sleeps[1]! <= sleeps[0]! + 10 && cpu[1]! <= cpu[0]! + 10) {
         found = "";
@@ -140,7 +140,7 @@ for (const name of runtimes) {
       found = `${sleeps[1]} sleeps, ${sleeps[0]} without; ${cpu[1]} ms of CPU, ${cpu[0]} without`;
     }
     assertEquals(found, "");
-    // And it is awake at once.
+    // It wakes at once.
     held.reply("z");
     await idle.expect("answered");
     using client = Client.open(target);
@@ -158,7 +158,7 @@ for (const name of runtimes) {
     await eventually(() => server.stats().waitingServers === 20);
     await Promise.all([settled(plain), settled(many)]);
     const [without, with20] = [processState(plain.pid).threads, processState(many.pid).threads];
-    // Runtimes start and end threads of their own as they like.
+    // Runtimes start and end their own threads at any time.
     assert(with20 < without + 10, `${with20} threads, ${without} without`);
   });
 }

@@ -1,4 +1,4 @@
-/** Tests of users replace timers and clocks and move them by hand; calls go on all the same. */
+/** Users' tests replace timers and clocks and move them by hand; calls still go on. */
 import { assert, assertEquals } from "@std/assert";
 import FakeTimers from "@sinonjs/fake-timers";
 import { readdirSync, readFileSync } from "node:fs";
@@ -13,7 +13,7 @@ interface BunTest {
   readonly jest: { useFakeTimers(): void; useRealTimers(): void };
 }
 
-/** What takes the place of timers, and puts it back. */
+/** Replaces the timers, and restores them. */
 interface Fake {
   readonly name: string;
   install(): () => void;
@@ -29,7 +29,7 @@ const names = [
   "queueMicrotask",
 ] as const;
 
-/** Whatever uses the global functions is told. */
+/** Throws when code uses the global functions. */
 const throwing: Fake = {
   name: "functions that throw",
   install() {
@@ -60,7 +60,7 @@ const fakes: Fake[] = [throwing, sinon];
 
 if (runtime === "bun") {
   const { jest } = await import(["bun", "test"].join(":")) as BunTest;
-  // They replace no function: the clock itself stands still.
+  // They replace no function: the clock stands still.
   fakes.push({
     name: "bun:test",
     install() {

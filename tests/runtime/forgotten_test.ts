@@ -1,4 +1,4 @@
-/** Handles that nobody knows any more are closed. */
+/** Handles that the program has forgotten are closed. */
 import { assertEquals } from "@std/assert";
 import { Server } from "../../mod.ts";
 import { eventually, newTarget, processState, runtimes, spawn, test } from "../support/harness.ts";
@@ -31,7 +31,7 @@ for (const runtime of runtimes) {
       async function rounds(count: number): Promise<void> {
         child.send(`make ${kind} ${count}`);
         await child.expect("made");
-        // Some may be on the stack still, or where a conservative collector takes them for known.
+        // Some may still be on the stack, or where a conservative collector takes them for references.
         await eventually(async () => (await child.ask<Left>("collect")).participants <= 4, kind);
       }
     });
@@ -80,7 +80,7 @@ for (const runtime of runtimes) {
     for (let round = 0; round < 5; round++) {
       const { participants, texts } = await child.ask<Left>("collect");
       assertEquals(texts, ["seen", "seen", "seen"]);
-      // The watcher, those that receive, and the servers whose memory is looked at.
+      // The watcher, the servers that receive, and the servers whose memory a view shows.
       assertEquals(participants >= 1 + 5 + 3, true, `${participants} participants`);
     }
   });

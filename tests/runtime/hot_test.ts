@@ -1,4 +1,4 @@
-/** Programs whose code is replaced while they run: what the code before has opened goes. */
+/** Programs whose code is replaced while they run: the handles of the old code close. */
 import { assertEquals } from "@std/assert";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -27,7 +27,7 @@ const typed = (version: number, target: string): string =>
   `import { connect, serve } from ${JSON.stringify(library)};
 const target = ${JSON.stringify(target)};
 serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { slots: 8 });
-// On purpose, and with other options.
+// On purpose, with other options.
 serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { concurrency: 2 });
 const remote = connect(target, { timeout: 30_000 });
 console.log("own", await remote.version());
@@ -55,7 +55,7 @@ const modes: readonly (readonly [Runtime, string])[] = [
 ];
 const saves = 15;
 
-/** A program that is saved, and said to be another version. */
+/** A program that is saved as a new version. */
 class Program {
   readonly #path: string = join(folder(), `program-${Math.random().toString(36).slice(2)}.ts`);
   readonly #text: (version: number, target: string) => string;
@@ -74,7 +74,7 @@ class Program {
   /** Resolves when that version runs. */
   async save(version: number): Promise<void> {
     if (version > 0) this.write(version);
-    // Again: Deno may miss a save that comes right after the start.
+    // Again: Deno may miss a save right after the start.
     const again = setInterval(() => this.write(version), 1_500);
     try {
       // A save may be seen as two.
@@ -84,7 +84,7 @@ class Program {
     }
   }
 
-  /** In place: not every runtime watches a file that was renamed over the one it knows. */
+  /** In place: not every runtime watches a file that was renamed over the old one. */
   write(version: number): void {
     writeFileSync(this.#path, this.#text(version, this.#target));
   }
@@ -104,7 +104,7 @@ for (const [name, flag] of modes) {
       await eventually(() => client.servers === 2, `two services, after save ${version}`);
       for (let round = 0; round < 4; round++) assertEquals(await remote.version(), version);
     }
-    // It was made before the first save.
+    // It was created before the first save.
     assertEquals((await old as Error & { code?: string }).code, "SERVER_DIED");
   });
 
@@ -122,7 +122,7 @@ for (const [name, flag] of modes) {
   });
 }
 
-test("bun --hot: what a program keeps on the global object goes on", async () => {
+test("bun --hot: a service and a remote on the global object go on", async () => {
   const target = newTarget();
   const text = (version: number, target: string): string =>
     `import { connect, serve } from ${JSON.stringify(library)};

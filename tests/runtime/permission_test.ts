@@ -1,10 +1,10 @@
-/** What Deno lets the package do: `--allow-ffi` is all that it needs. */
+/** Deno's permissions: the package needs only `--allow-ffi`. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { Client } from "../../mod.ts";
 import { folder, runtimes, spawn, test, text } from "../support/harness.ts";
 
-/** What the program could do, by step. */
+/** The outcome of each step. */
 type Steps = Readonly<Record<string, string>>;
 
 test("Deno with exactly --allow-ffi: everything works without a prompt", async () => {
@@ -37,7 +37,7 @@ test("Deno with exactly --allow-ffi: a server and a client in two processes", as
 });
 
 for (const flags of [[], ["--deny-ffi"], ["--allow-ffi=/nowhere"], ["--allow-all", "--deny-ffi"]]) {
-  test(`Deno with ${flags.join(" ") || "no permission"}: PERMISSION, and what to do`, async () => {
+  test(`Deno with ${flags.join(" ") || "no permission"}: PERMISSION, with advice`, async () => {
     const child = await spawn("deno", "open.ts", ["thumbs", "open"], {
       denoPermissions: ["--no-prompt", ...flags],
     });

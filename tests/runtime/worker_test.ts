@@ -28,7 +28,7 @@ async function startHost(runtime: Runtime, target: string, role: string): Promis
   return host;
 }
 
-/** The process has to be there still, and well. */
+/** The process still has to be alive and healthy. */
 async function assertAlive(host: Child): Promise<void> {
   host.send("ping");
   await host.expect("pong");
@@ -58,7 +58,7 @@ for (const name of runtimes) {
     await host.expect("called 50");
     using client = Client.open(target);
     assertEquals(client.servers, 2);
-    // The clients' Worker has closed its handle and is there still.
+    // The clients' Worker has closed its handle and still runs.
     assertEquals(client.stats().clients, 1);
   });
 
@@ -121,7 +121,7 @@ for (const name of runtimes) {
     const waiting = client.send("mine");
     host.send("terminate");
     const call = await waiting;
-    // It leaves slot by slot, and the table of participants at the end.
+    // It frees slot by slot, and its entry in the participant table at the end.
     await eventually(() => client.stats().clients === 1);
     using server = Server.open(target);
     const request = present(server.tryReceive());

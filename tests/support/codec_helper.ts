@@ -48,7 +48,7 @@ export function decode(
 
 export const roundTrip = (value: unknown): unknown => decode(encode(value));
 
-/** The same to the last detail, whatever runtime it comes from; cycles are followed once. */
+/** Equal to the last detail, from either runtime; follows cycles once. */
 export function assertSame(
   found: unknown,
   wanted: unknown,
@@ -106,7 +106,7 @@ export function assertSame(
   }
 }
 
-/** The assertion library would look at each byte as at a property. */
+/** The assertion library would compare each byte as a property. */
 function assertSameBytes(found: Uint8Array, wanted: Uint8Array): void {
   assertEquals(found.length, wanted.length);
   for (let index = 0; index < wanted.length; index++) {
@@ -114,7 +114,7 @@ function assertSameBytes(found: Uint8Array, wanted: Uint8Array): void {
   }
 }
 
-/** Lists that the comparison itself makes have no identity, what is in them has. */
+/** Lists that the comparison makes have no identity, but their items have. */
 class NoIdentity extends Map<unknown, unknown> {
   readonly #seen: Map<unknown, unknown>;
 

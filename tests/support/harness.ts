@@ -1,8 +1,8 @@
 /**
- * What the tests share, so that each runs unchanged under `deno test` and under `bun test`: how a
- * test is registered, watched and cleaned up after, and how it starts other processes.
+ * The code that tests share, so that each runs unchanged under `deno test` and under `bun test`. It registers,
+ * watches and cleans up after tests, and starts other processes.
  *
- * Tests wait for conditions and never assert a maximum time. Whatever a test started is gone when
+ * Tests wait for conditions and never assert a maximum time. Everything that a test started is gone when
  * it ends: processes, files, descriptors.
  *
  * @module
@@ -50,10 +50,10 @@ const watchdog = isBare ? null : startWatchdog();
 // The library stays loaded, which is no leak of the first test that uses it.
 if (!isBare) loadLibrary();
 
-/** The test that runs. Both runners run one after the other. */
+/** The test that runs. Both runners run one test at a time. */
 let current: Scope | undefined;
 
-/** What one test owns. */
+/** The resources of one test. */
 class Scope {
   #folder: string | null = null;
   readonly children: Child[] = [];
@@ -101,7 +101,7 @@ interface DenoTest {
   };
 }
 
-// A name that is computed, so that Deno does not look for the module.
+// A computed name, so that Deno does not look for the module.
 const bunTest = runtime === "bun" ? await import(["bun", "test"].join(":")) as BunTest : undefined;
 const { Deno: denoTest } = globalThis as unknown as { Deno: DenoTest };
 
@@ -186,20 +186,20 @@ export function newTarget(): string {
 
 /** How a process is started. */
 export interface SpawnOptions {
-  /** What Deno lets it do, and other flags of `deno run`; default: exactly what the core needs. */
+  /** Deno's permissions, and other flags of `deno run`; default: exactly what the core needs. */
   readonly denoPermissions?: readonly string[];
   /** Added to the environment; `undefined` removes. `TANDEM_DIR` is the test's folder. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /**
    * A command that starts the program, `nsenter` for example. The {@linkcode Child} is that command's
-   * process, and the program's own id is what it knows itself by.
+   * process; the program reports its own process id.
    */
   readonly through?: readonly string[];
 }
 
 /**
- * Starts a program of `fixtures/` in a process of its own and waits until it has said which runtime
- * it runs on.
+ * Starts a program of `fixtures/` in a separate process and waits until it has reported its
+ * runtime.
  */
 export async function spawn(
   runtime: Runtime,
@@ -212,14 +212,14 @@ export async function spawn(
   const variables = { TANDEM_DIR: folder(), NO_COLOR: "1", ...env };
   const child = startProgram(title, command, variables);
   const greeting = await child.message<{ runtime: Runtime; pid: number }>();
-  // A wrapper script or the wrong binary would make every test that kills or pairs worthless.
+  // A wrapper script or a wrong binary would make tests of kills and pairs worthless.
   const pid = through.length > 0 ? greeting.pid : child.pid;
   assertEquals(greeting, { runtime, pid });
   child.ownPid = pid;
   return child;
 }
 
-/** What runs a program of `fixtures/`, for who starts it by himself. */
+/** The command that runs a program of `fixtures/`, for tests that start it themselves. */
 export function fixtureCommand(
   runtime: Runtime,
   fixture: string,
@@ -230,7 +230,7 @@ export function fixtureCommand(
   return [runtimePath(runtime), ...flags, join(fixtures, fixture), ...args];
 }
 
-/** Starts any program, which is gone when the test ends. */
+/** Starts any program, which the harness kills when the test ends. */
 export function startProgram(
   title: string,
   [path, ...args]: readonly string[],
@@ -270,7 +270,7 @@ export async function startClient(
   return client;
 }
 
-/** A promise that may reject before anybody is there to hear it, which is no error of the test. */
+/** A promise that may reject before the test awaits it, which is no error of the test. */
 export function doomed<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
@@ -320,23 +320,23 @@ function checkError(
   return error;
 }
 
-/** A value that is there; `null` fails the test. */
+/** A value that is not null or undefined; otherwise the test fails. */
 export function present<T>(value: T | null | undefined): T {
   assert(value !== null && value !== undefined, "there is nothing");
   return value;
 }
 
-/** What a text is as bytes. */
+/** A text as bytes. */
 export function bytes(text: string): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(text);
 }
 
-/** What bytes are as text. */
+/** Bytes as text. */
 export function text(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
 }
 
-/** Bytes that differ from place to place and from seed to seed. */
+/** Bytes that differ from position to position and from seed to seed. */
 export function pattern(byteLength: number, seed: number): Uint8Array<ArrayBuffer> {
   const result = new Uint8Array(byteLength);
   for (let index = 0; index < byteLength; index++) {
@@ -369,6 +369,6 @@ function loadLibrary(): void {
   try {
     Server.unlink(join(parentFolder(), "no-such-channel.tandem"));
   } catch {
-    // The tests will tell.
+    // The tests will report it.
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Where things lie in a channel's file, for tests that write there what no participant would.
+ * Offsets in a channel's file, for tests that write values that no participant would.
  *
  * @module
  */
@@ -9,10 +9,10 @@ const participantsOffset = 4096;
 const ringOffset = participantsOffset + 1024 * 256;
 const slotBytes = 256;
 
-/** The first participant's hint of which user it is. */
+/** The first participant's hint of its user. */
 export const firstUserOffset: number = participantsOffset + 24;
 
-/** Position of the ring that is taken from next. */
+/** The position of the ring that servers take from next. */
 export const headOffset = 128;
 
 /** Of a slot's head; `cells`: of the ring, 4,096 up to as many slots. */
@@ -24,7 +24,7 @@ export function requestLengthOffset(slot: number, cells = 4096): number {
   return slotOffset(slot, cells) + 24;
 }
 
-/** Writes 64 bits, and returns what was there. */
+/** Writes 64 bits, and returns the old value. */
 export function exchange(path: string, offset: number, value: bigint): bigint {
   const fd = openSync(path, "r+");
   try {

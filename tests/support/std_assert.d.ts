@@ -11,7 +11,7 @@ export type Falsy = false | 0 | 0n | "" | null | undefined;
 /** The array of a `for` loop, a string or a typed array. */
 export type ArrayLikeArg<T> = ArrayLike<T> & object;
 
-/** What every failed assertion throws. */
+/** The error of every failed assertion. */
 export class AssertionError extends Error {
   constructor(message: string, options?: ErrorOptions);
 }

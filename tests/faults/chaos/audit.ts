@@ -1,5 +1,5 @@
 /**
- * Judges a run by its ledgers alone: no call is lost, none has a wrong end, none was handed out more
+ * Judges a run by its ledgers: no call is lost, none has a wrong end, none was delivered more
  * often than it allows.
  *
  * @module
@@ -18,9 +18,9 @@ import { clearWords, Head, Outcome, State } from "./ledger.ts";
 import { describeCall } from "./story.ts";
 import type { Player } from "./troupe.ts";
 
-/** What came of a run. */
+/** The result of a run. */
 export interface Verdict {
-  /** Each with the story of the call that it happened to. */
+  /** Each with the story of its call. */
   readonly failures: readonly string[];
   /** Calls by the name of their outcome; `none`: excused, their client was killed. */
   readonly outcomes: ReadonlyMap<string, number>;
@@ -29,14 +29,14 @@ export interface Verdict {
   readonly redelivered: number;
   readonly closes: number;
   readonly clears: number;
-  /** Calls that they ended, and how many of these have no other explanation. */
+  /** Calls that they ended, and the number of these without another explanation. */
   readonly clearedMax: number;
   readonly cleared: number;
-  /** Deliveries of which no ledger tells: their server was killed before it could write. */
+  /** Deliveries without a record: their server was killed before it could write. */
   readonly unseen: number;
-  /** How many the servers that were killed may have taken without writing. */
+  /** The number that killed servers may have taken without a record. */
   readonly unseenMax: number;
-  /** Milliseconds that the longest call took. */
+  /** The longest call, in milliseconds. */
   readonly longest: number;
 }
 
@@ -65,10 +65,10 @@ class Auditor {
   /** Short calls of killed clients that may not have written down their ids. */
   #excusedShort = 0;
   #unseen = 0;
-  /** Of these, the second and later ones. */
+  /** The second and later ones of these. */
   readonly #unseenAgain: (CallName & { readonly again: number })[] = [];
   #redelivered = 0;
-  /** Calls that nothing but a `clear` explains. */
+  /** Calls that only a `clear` explains. */
   #cleared = 0;
   #longest = 0;
 
@@ -95,7 +95,7 @@ class Auditor {
     if (this.#cleared > clearedMax) {
       this.#fail(`${this.#cleared} calls were cleared; all clears together ended ${clearedMax}`);
     }
-    // What is explained by deliveries that the channel has not counted is lost.
+    // A request explained by deliveries that the channel has not counted is lost.
     const counted = redelivered - this.#redelivered;
     const again = this.#unseenAgain.reduce((sum, call) => sum + call.again, 0);
     if (again > counted) {
@@ -135,7 +135,7 @@ class Auditor {
     let excused = 0;
     for (let number = 0; number < count; number++) {
       const call = readCall(book, number);
-      // Killed between beginning and filling in the record: nothing was done yet.
+      // Killed between beginning and filling in the record: the call was not sent.
       if (call.state === State.none && number < count - 1) this.#fail("a gap in the ledger", call);
       if (call.state === State.none) continue;
       const name = outcomeNames[call.outcome]!;
@@ -154,7 +154,7 @@ class Auditor {
     }
   }
 
-  /** A killed client excuses what was open at its death and nothing more. */
+  /** The death of a client excuses the calls that were open then, and no others. */
   #judgeOpen(player: Player, call: CallRecord, isLast: boolean): void {
     if (player.fate !== "killed") this.#fail("a call without an end: lost", call);
     else if (player.part.mode === "sync" && !isLast) this.#fail("lost before the last call", call);
@@ -172,19 +172,19 @@ class Auditor {
     if (again > 0) this.#unseenAgain.push({ ...call, again });
   }
 
-  /** A request that is nobody's was made by a client that could not write its id down any more. */
+  /** A request without a call comes from a client that died before it could write down the id. */
   #judgeStrangers(): void {
     const ids = new Set<number>();
     for (const stranger of this.#books.strangers) {
       if (isUnreadable(stranger)) continue;
       ids.add(stranger.id);
       if (stranger.call) {
-        this.#fail(`${stranger.server.title} was handed a request that nobody made`);
+        this.#fail(`${stranger.server.title} was handed a request that no client made`);
       }
     }
     if (ids.size > this.#excusedShort) {
       this.#fail(
-        `${ids.size} short requests are nobody's; killed clients explain ${this.#excusedShort}`,
+        `${ids.size} short requests belong to no call; killed clients explain ${this.#excusedShort}`,
       );
     }
   }
@@ -215,14 +215,14 @@ function clearsOf({ ledger }: Book): Clear[] {
   const found: Clear[] = [];
   for (let at = 0; at < clears.length; at += clearWords) {
     const [begin, end, ended] = clears.subarray(at, at + clearWords) as unknown as number[];
-    // One that did not come to its end may have ended any number of calls all the same.
+    // A `clear` that did not return may still have ended any number of calls.
     const isComplete = end !== 0;
     found.push(isComplete ? [begin!, end!, ended!] : [begin!, Infinity, Infinity]);
   }
   return found;
 }
 
-/** What a server may have taken and not yet written down when it was killed. */
+/** The requests that a server may have taken and not yet written down when it was killed. */
 function takingOf({ player, ledger }: Book): number {
   return player.fate === "killed" ? ledger.head.get(Head.taking) : 0;
 }

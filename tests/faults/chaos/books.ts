@@ -1,5 +1,5 @@
 /**
- * The ledgers of a run, read when all players are gone: every call with all its handings-out.
+ * The ledgers of a run, read when all players are gone: every call with all its deliveries.
  *
  * @module
  */
@@ -16,12 +16,12 @@ import {
 } from "./ledger.ts";
 import type { Player } from "./troupe.ts";
 
-/** A player and what it wrote. */
+/** A player and its ledger. */
 export interface Book {
   readonly player: Player;
   readonly ledger: Ledger;
   readonly count: number;
-  /** Of a server: where its records begin among those of all servers. */
+  /** Of a server: the index of its first record among the records of all servers. */
   readonly offset: number;
 }
 
@@ -30,7 +30,7 @@ export interface CallName {
   readonly number: number;
 }
 
-/** One call as its client tells it. */
+/** One call, as its client recorded it. */
 export interface CallRecord extends CallName {
   readonly state: number;
   readonly form: number;
@@ -47,7 +47,7 @@ export interface CallRecord extends CallName {
   readonly delivery: number;
 }
 
-/** One handing-out as its server tells it. */
+/** One delivery, as its server recorded it. */
 export interface HandedRecord {
   readonly server: Player;
   readonly record: number;
@@ -59,7 +59,7 @@ export interface HandedRecord {
   readonly outcome: number;
   readonly start: number;
   readonly end: number;
-  /** Null: the request did not say, or nobody could look. */
+  /** Null: the request did not say, or the server could not look. */
   readonly call: CallName | null;
 }
 
@@ -69,11 +69,11 @@ const none = 0xffffffff;
 export class Books {
   readonly clients: Map<number, Book> = new Map();
   readonly servers: Book[] = [];
-  /** Handings-out in all servers' ledgers. */
+  /** Deliveries in all servers' ledgers. */
   readonly handedCount: number;
-  /** Handings-out that nobody's call is known to belong to. */
+  /** Deliveries that belong to no known call. */
   readonly strangers: HandedRecord[] = [];
-  /** By call, its last handing-out that was found; by handing-out, the one found before. */
+  /** By call, its last delivery so far; by delivery, the one before. */
   readonly #last: Map<number, Uint32Array> = new Map();
   readonly #before: Uint32Array;
 
@@ -94,11 +94,11 @@ export class Books {
     this.#link();
   }
 
-  /** Every handing-out of the run that was written down. */
+  /** Every recorded delivery of the run. */
   *handings(): Generator<[index: number, record: HandedRecord]> {
     for (const book of this.servers) {
       for (let record = 0; record < book.count; record++) {
-        // Its server was killed between beginning and filling in the record: nothing came of it.
+        // Its server was killed between beginning and filling in the record: the delivery had no effect.
         if (book.ledger.get(record, ServerField.state) === State.none) continue;
         yield [book.offset + record, readHanded(book, record)];
       }
@@ -110,7 +110,7 @@ export class Books {
     return book && number < book.count ? readCall(book, number) : null;
   }
 
-  /** The handings-out of a call, in the order of their deliveries. */
+  /** The deliveries of a call, in order. */
   handingsOf({ client, number }: CallName): HandedRecord[] {
     const found: HandedRecord[] = [];
     let index = this.#last.get(client)?.[number] ?? none;
@@ -140,7 +140,7 @@ export class Books {
     }
   }
 
-  /** The calls of handings-out that say nothing but an id. */
+  /** The calls of deliveries that say nothing but an id. */
   #nameByIds(): Map<number, CallName> {
     const wanted = new Set<number>();
     for (const [, { call, id }] of this.handings()) if (!call) wanted.add(id);
@@ -162,7 +162,7 @@ export class Books {
 /** Reads one ledger. */
 export function readBook(player: Player, offset: number): Book {
   const count = player.head.get(Head.begun);
-  // Only as far as the player came: the rest of the file is a hole.
+  // Only the part that the player has written: the rest of the file is a hole.
   const bytes = new Uint8Array(headBytes + count * recordWords * 4);
   const file = openSync(player.part.ledger, "r");
   for (let at = 0; at < bytes.length;) at += readSync(file, bytes, at, bytes.length - at, at);
@@ -217,7 +217,7 @@ export function readHanded(book: Book, record: number): HandedRecord {
   };
 }
 
-/** Whether nobody could look at the request's bytes. */
+/** Whether the server could not look at the request's bytes. */
 export function isUnreadable({ flags }: HandedRecord): boolean {
   return (flags & ServerFlag.unreadable) !== 0;
 }

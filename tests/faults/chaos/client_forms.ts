@@ -11,20 +11,20 @@ import { sleep, type Stage } from "./player.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** What a form has at hand. */
+/** The means that a form can use. */
 export interface Means {
   readonly stage: Stage;
   readonly client: Client;
   readonly log: ClientLog;
 }
 
-/** What a form needs of its intent. */
+/** The part of its intent that a form needs. */
 export interface Traits {
-  /** The id of the call is known before it is answered, so that the request may be of any length. */
+  /** The client knows the id before the answer, so that the request may have any length. */
   readonly knowsId?: true;
   /** `ClientFlag`s. */
   readonly flags?: number;
-  /** Its waits have time-outs, so that the call itself has none: one could not tell them apart. */
+  /** Its waits have time-outs. The call itself has none, because the two would look alike. */
   readonly timesItself?: true;
   /** It waits without need, or does not wait for the answer. */
   readonly dawdles?: true;
@@ -39,10 +39,10 @@ export interface PromiseForm extends Traits {
 }
 
 const scratch: Bytes = new Uint8Array(payloadBytesMax);
-/** Of blocking calls, which use it one after another. */
+/** Of blocking calls, which use it in turn. */
 const into: Bytes = new Uint8Array(payloadBytesMax);
 
-/** The request's bytes, in a place that is used again for the next call. */
+/** The request's bytes, in a buffer that the next call uses again. */
 function requestOf({ stage }: Means, { number, length }: Attempt): Bytes {
   const bytes = scratch.subarray(0, length);
   stage.content.fillRequest(bytes, { client: stage.part.id, number });
@@ -56,21 +56,21 @@ function optionsOf({ timeout, maxDeliveries }: Attempt): {
   return { maxDeliveries, ...(timeout !== undefined && { timeout }) };
 }
 
-/** A wait that gives up now and then; the call stays open. */
+/** A wait that sometimes gives up; the call stays open. */
 function isGivenUp(error: unknown): boolean {
   return error instanceof TandemError && error.code === "TIMEOUT";
 }
 
-/** An array for the answer, too short now and then. */
+/** An array for the answer, sometimes too short. */
 function intoOf({ stage }: Means): Bytes {
   return stage.random.chance(0.1) ? into.subarray(0, stage.random.between(0, 200)) : into;
 }
 
-const nobody = new Int32Array(new SharedArrayBuffer(4));
+const unused = new Int32Array(new SharedArrayBuffer(4));
 
-/** Leaves the processor to others. */
+/** Yields the processor. */
 function pause(): void {
-  Atomics.wait(nobody, 0, 0, 1);
+  Atomics.wait(unused, 0, 0, 1);
 }
 
 function sendSync(means: Means, attempt: Attempt): Call {
@@ -85,7 +85,7 @@ function allocate(means: Means, { number, length }: Attempt): ReturnType<Client[
   return draft;
 }
 
-/** Ends an open call from this side; the answer may have come in the last moment. */
+/** Ends an open call from this side. The answer may have come at the last moment. */
 function cancel({ log }: Means, attempt: Attempt, call: Call): void {
   if (call.cancel()) log.end(attempt, Outcome.cancelled);
   else log.answer(attempt, call.getSync());
@@ -153,7 +153,7 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      // A view throws what the handler threw, and leaves the slot to the call.
+      // A view throws the handler's error, and the call keeps the slot.
       using call = sendSync(means, attempt);
       for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
       cancel(means, attempt, call);
@@ -164,7 +164,7 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      // A view throws what the handler threw, and leaves the slot to the call.
+      // A view throws the handler's error, and the call keeps the slot.
       using call = sendSync(means, attempt);
       for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
       call.release();
@@ -234,7 +234,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
   requestInto: {
     flags: ClientFlag.smallInto,
     async run(means, attempt) {
-      // Of its own: other calls are open at the same time.
+      // Its own buffer: other calls are open at the same time.
       const into = new Uint8Array(means.stage.random.chance(0.1) ? 60 : 20_000);
       const options = { ...optionsOf(attempt), into };
       const request = requestOf(means, attempt);
@@ -272,7 +272,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
     async run(means, attempt) {
       const signal = abortSoon(means);
       const request = requestOf(means, attempt);
-      // The abort ends the wait for a slot, and later on only that for the answer.
+      // The abort ends the wait for a slot, and later only the wait for the answer.
       const call = await means.client.send(request, { ...optionsOf(attempt), signal });
       means.log.identify(attempt, call.id);
       const answer = await call.get({ signal }).catch((error) => {
@@ -350,7 +350,7 @@ export const promiseForms: Readonly<Record<string, PromiseForm>> = {
   },
 };
 
-/** What a form can do with a request that is too short to say whose it is. */
+/** The forms for a request that is too short to name its call. */
 export function lengthMin({ knowsId }: Traits): number {
   return knowsId ? 0 : requestHeadBytes;
 }

@@ -1,5 +1,5 @@
 /**
- * A client's side of its ledger: what it means to do, and what came of it.
+ * A client's side of its ledger: its intents and their outcomes.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { RemoteError, TandemError } from "../../../mod.ts";
 import { ClientField, ClientFlag, Head, Outcome, State } from "./ledger.ts";
 import { partsOf, type Stage } from "./player.ts";
 
-/** What a call is going to be. */
+/** The plan of a call. */
 export interface Intent {
   readonly form: number;
   readonly length: number;
@@ -26,11 +26,11 @@ export interface Attempt extends Intent {
 
 /** A handle, from opening to closing. */
 export interface Session {
-  /** Its player closes it: what is under way ends with `CLOSED`. */
+  /** Its player closes it: pending calls end with `CLOSED`. */
   isClosing: boolean;
 }
 
-/** What an abort's reason is. */
+/** The reason of an abort. */
 export const aborted: unique symbol = Symbol("aborted");
 
 /** Writes a client's ledger. */
@@ -92,7 +92,7 @@ export class ClientLog {
     this.#wrong(attempt, `${what}: ${JSON.stringify(head)}, ${bytes.length} bytes`);
   }
 
-  /** Ends the call with what it threw. */
+  /** Ends the call with its error. */
   fail(attempt: Attempt, error: unknown): void {
     if (error instanceof RemoteError) {
       const what = this.#judge(attempt, error.remoteProperties as unknown as Identity);
@@ -129,7 +129,7 @@ export class ClientLog {
     }
   }
 
-  /** Writes down whose answer it is. Null: it is this call's. */
+  /** Writes down the call that an answer belongs to. Null: it is this call's. */
   #judge(attempt: Attempt, head: Identity): string | null {
     const { ledger, part } = this.#stage;
     const { number } = attempt;
@@ -144,7 +144,7 @@ export class ClientLog {
     ) {
       return "an answer to another call's id";
     }
-    // Of a request that is too short to say whose it is the server does not know it.
+    // The server cannot name the call of a request that is too short to say so.
     if (head.client === 0) return null;
     if (head.client !== part.id || head.number !== number) return "an answer to another call";
     return null;
@@ -167,7 +167,7 @@ export class ClientLog {
   }
 }
 
-/** What is in an answer, and in the properties of an error. */
+/** The content of an answer, and of an error's properties. */
 interface Identity {
   readonly client: number;
   readonly number: number;

@@ -1,5 +1,5 @@
 /**
- * A client: calls in all forms, and closes its handle in the middle of them now and then.
+ * A client: calls in all forms, and sometimes closes its handle in the middle of them.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { payloadBytesMax } from "./content.ts";
 import { ClientFlag, Head, Outcome, Phase } from "./ledger.ts";
 import { sleep, type Stage } from "./player.ts";
 
-/** Calls through one handle, in the mean. */
+/** The mean number of calls through one handle. */
 const callsPerHandle = 3_000;
 const maxDeliveriesMax = 3;
 
@@ -49,7 +49,7 @@ class ClientPlayer {
 
   #chooseForms(): void {
     const { part, isBrisk } = this.#stage;
-    // While it blocks for ever for a slot, its other calls' answers could hold all of them.
+    // While it blocks for a slot, the answers of its other calls could hold all of them for ever.
     const mayBlockForEver = part.mode === "sync";
     this.#blockingNames = namesOf(blockingForms).filter((name) =>
       (mayBlockForEver || !blockingForms[name]!.timesItself) &&
@@ -83,7 +83,7 @@ class ClientPlayer {
         call.finally(() => open.delete(call));
       }
       while (open.size >= part.outstandingMax) await Promise.race(open);
-      // The conductor's wishes and the other calls come in between.
+      // The conductor's commands and the other calls have their turn in between.
       if (random.chance(0.01)) await sleep(0);
     }
     // In mid-call or when all have ended.
@@ -131,7 +131,7 @@ class ClientPlayer {
     const { random, part } = this.#stage;
     const flags = form.flags ?? 0;
     const posts = (flags & ClientFlag.posts) !== 0;
-    // As in `#chooseForms`: it must not wait for ever for what it has itself.
+    // As in `#chooseForms`: the player must not wait for ever for a slot that it holds itself.
     const limit = part.mode === "mixed" && name in blockingForms ? 200 : undefined;
     const timeout = posts || form.timesItself ? undefined : this.#timeout() ?? limit;
     return {
@@ -165,7 +165,7 @@ class ClientPlayer {
     ])();
   }
 
-  /** Closes with a call in flight, which is what a blocking client can do in mid-call. */
+  /** Closes with a call in flight, which is how a blocking client can close in mid-call. */
   #closeSync({ client }: Means, session: Session): void {
     if (!this.#stage.shouldFinish && this.#stage.random.chance(0.7)) {
       const form: Traits = blockingForms.sendSync!;

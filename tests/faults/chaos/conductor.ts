@@ -1,6 +1,6 @@
 /**
- * Runs the players: starts them, does to them what the schedule says, replaces who is gone, and sees
- * that everybody comes forward.
+ * Runs the players: starts them, injects the faults of the schedule, replaces players that are gone,
+ * and checks that every player makes progress.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import type { Random } from "./random.ts";
 import type { Due, Fault } from "./schedule.ts";
 import type { Cast, Casting, Player, Seat } from "./troupe.ts";
 
-/** What was done to the players. */
+/** The faults that the players suffered. */
 export interface Deeds {
   kills: number;
   stops: number;
@@ -21,29 +21,29 @@ export interface Deeds {
   leaves: number;
 }
 
-/** A call that is open for longer hangs: nobody is stopped or holds a request for so long. */
+/** A call that is open for longer hangs: no player is stopped or holds a request for so long. */
 const patience = 30_000;
-/** Guests beside those who have a seat. */
+/** Guests beside the players that have a seat. */
 const guestsMax = 3;
 
-/** What the watchdog has to say. */
+/** The watchdog's complaint. */
 export class Hang extends Error {}
 
 export class Conductor {
   readonly deeds: Deeds = { kills: 0, stops: 0, terminations: 0, joins: 0, leaves: 0 };
   readonly #casting: Casting;
   readonly #random: Random;
-  /** A handle of the conductor's own, for its numbers. */
+  /** The conductor's own handle, for its numbers. */
   readonly #watcher: Client;
   readonly #epoch: number;
   readonly #casts: Set<Cast> = new Set();
   readonly #guests: Set<Cast> = new Set();
   readonly #onProcess: (pid: number, isThere: boolean) => void;
-  /** When each player was last seen to come forward. */
+  /** When each player was last seen to make progress. */
   readonly #lastBeats: Map<Player, { beats: number; at: number }> = new Map();
   #finishedCalls = 0;
   #killsDue = 0;
-  /** Who is gone now is not replaced any more. */
+  /** Players that are gone are no longer replaced. */
   #isFinishing = false;
 
   constructor(
@@ -60,7 +60,7 @@ export class Conductor {
     this.#onProcess = onProcess;
   }
 
-  /** Starts everybody, and lets them play until `calls` are done and every fault has come. */
+  /** Starts all players, and lets them play until `calls` are done and every fault has come. */
   async play(
     seats: readonly Seat[],
     schedule: readonly Due[],
@@ -83,11 +83,11 @@ export class Conductor {
     }
   }
 
-  /** Lets the clients come to an end, then the servers once nothing is in flight, then all processes. */
+  /** Ends the clients, then the servers once nothing is in flight, then all processes. */
   async finish(): Promise<void> {
     for (const cast of this.#casts) if (cast.isStopped) cast.goOn();
     await this.#until("clients finish", () => {
-      // Those of Workers that were terminated, too: Deno lets them run on until they no longer block.
+      // Also of terminated Workers: Deno lets them run on until they no longer block.
       for (const { head, part } of this.#casting.players) {
         if (part.role === "client") head.set(Head.finish, 1);
       }
@@ -104,7 +104,7 @@ export class Conductor {
     this.#replace();
   }
 
-  /** Whether everybody who should be there is. */
+  /** Whether every expected player is there. */
   #isComplete(): boolean {
     return [...this.#casts].every((cast) =>
       !cast.isDismissed && cast.players.every(({ phase }) => phase !== Phase.starting)
@@ -124,7 +124,7 @@ export class Conductor {
     await Promise.all([...this.#casts].map((cast) => cast.exited));
   }
 
-  /** What can be said about those who are there, while they are. */
+  /** A description of the players that are there. */
   dump(): string[] {
     const lines = [`the channel: ${JSON.stringify(this.#watcher.stats())}`];
     for (const cast of this.#casts) {
@@ -151,7 +151,7 @@ export class Conductor {
   }
 
   #do(fault: Fault): void {
-    // Whoever is still on the way in may be hit as well, but mostly those who play.
+    // Faults may hit players that are still joining, but mostly hit players that play.
     const alive = [...this.#casts].filter((cast) => !cast.isDismissed && !cast.hasExited);
     const playing = alive.filter((cast) =>
       this.#random.chance(0.1) || cast.players.some(({ phase }) => phase === Phase.running)
@@ -202,7 +202,7 @@ export class Conductor {
     this.deeds.joins += 1;
   }
 
-  /** One of them; if all are dead already, whoever comes next is due. */
+  /** Kills one of them, or the next one to come if all are dead. */
   #kill(candidates: Cast[]): void {
     if (candidates.length === 0) {
       this.#killsDue += 1;
@@ -213,7 +213,7 @@ export class Conductor {
     this.deeds.kills += 1;
   }
 
-  /** Puts somebody new where somebody is gone. */
+  /** Replaces players that are gone. */
   #replace(): void {
     for (const cast of [...this.#casts]) {
       if (cast.exitFailure !== null) throw new Error(`${cast.title} ${cast.exitFailure}`);
@@ -263,7 +263,7 @@ export class Conductor {
     }
   }
 
-  /** Nobody may wait for ever. */
+  /** No player may wait for ever. */
   #watch(): void {
     const now = Date.now();
     for (const cast of this.#casts) {

@@ -1,5 +1,5 @@
 /**
- * What is in requests and answers: who they are from and to, and a pattern by which every byte can
+ * The content of requests and answers: their sender and receiver, and a pattern by which every byte can
  * be checked. The pattern is a piece of one long random text that all players have, so that making
  * and checking it cost no more than copying.
  *
@@ -10,20 +10,20 @@ import { mix, Random } from "./random.ts";
 
 export const payloadBytesMax: number = 400 * 1024;
 
-/** Of a request: client, number, length. Shorter ones are known by the id of their call alone. */
+/** Of a request: client, number, length. Only the id of the call identifies a shorter one. */
 export const requestHeadBytes = 12;
 /** Of an answer: client, number, generation, slot, server, delivery, length. Or it is empty. */
 export const answerHeadBytes = 28;
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Whose request it is. */
+/** The call that a request belongs to. */
 export interface RequestHead {
   readonly client: number;
   readonly number: number;
 }
 
-/** Which handing-out an answer is of. */
+/** The delivery that an answer belongs to. */
 export interface AnswerHead extends RequestHead {
   readonly generation: number;
   readonly slot: number;
@@ -31,7 +31,7 @@ export interface AnswerHead extends RequestHead {
   readonly delivery: number;
 }
 
-/** Makes and checks what is sent. */
+/** Makes and checks messages. */
 export class Content {
   readonly #text: Bytes;
 
@@ -56,7 +56,7 @@ export class Content {
     return { client: readWord(bytes, 0), number: readWord(bytes, 1) };
   }
 
-  /** Whether every byte of a request is what its client sent. */
+  /** Whether every byte of a request is as its client sent it. */
   isRequest(bytes: Uint8Array, { client, number }: RequestHead): boolean {
     if (bytes.length < requestHeadBytes) {
       return areEqual(bytes, this.#pattern(bytes.length, client, number));
@@ -72,7 +72,7 @@ export class Content {
     writeWords(bytes, [client, number, generation, slot, server, delivery, bytes.length]);
   }
 
-  /** What an answer says about itself; null: its bytes are not those of any answer. */
+  /** The header of an answer; null: the bytes are no answer. */
   answerHead(bytes: Uint8Array): AnswerHead | null {
     if (bytes.length < answerHeadBytes || readWord(bytes, 6) !== bytes.length) return null;
     const head = {
@@ -104,7 +104,7 @@ function answerKey(head: AnswerHead): number[] {
   return [head.generation, head.slot, head.server, head.delivery];
 }
 
-/** Of the few bytes of a request that is too short to say whose it is. */
+/** Of the few bytes of a request that is too short to name its call. */
 export function hashOf(bytes: Uint8Array): number {
   return mix(bytes.length, ...bytes);
 }

@@ -1,5 +1,5 @@
 /**
- * The rules for one call: what its client and the servers say about it has to fit together.
+ * The rules for one call: the records of its client and of the servers have to fit together.
  *
  * @module
  */
@@ -8,20 +8,20 @@ import { isUnreadable } from "./books.ts";
 import { type Content, hashOf } from "./content.ts";
 import { ClientFlag, HandedOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
 
-/** When somebody cleared the channel, and how many calls that ended. */
+/** When a server cleared the channel, and how many calls that ended. */
 export type Clear = readonly [begin: number, end: number, ended: number];
 
 /**
- * How long a posted request may have been in flight after it was last heard of, in milliseconds: it
- * waits its turn like any other, and nobody is stopped for so long.
+ * How long a posted request may be in flight after its last record, in milliseconds: it
+ * waits its turn like any other, and no player is stopped for so long.
  */
 const postedMax = 10_000;
 
-/** What one call comes to. */
+/** The verdict on one call. */
 export interface Judgement {
-  /** Null: all is as it should be. */
+  /** Null: no fault. */
   readonly failure: string | null;
-  /** Deliveries that must have been, and that no ledger tells of. */
+  /** Deliveries that must have happened without a record. */
   readonly unseen: readonly number[];
   /** It was not answered, and only a `clear` explains it. */
   readonly isCleared: boolean;
@@ -35,7 +35,7 @@ const underWay: readonly number[] = [
   HandedOutcome.replying,
   HandedOutcome.failing,
 ];
-/** What a server that was killed may have come to or not. */
+/** Outcomes that a killed server may or may not have reached. */
 const unfinished: readonly number[] = [
   ...underWay,
   HandedOutcome.returned,
@@ -52,7 +52,7 @@ const failuresOf: readonly number[] = [
   HandedOutcome.thrown,
 ];
 
-/** Whether the server may have let go of it without an answer: killed, or its handle closed. */
+/** Whether the server may have released it without an answer: killed, or its handle closed. */
 function mayBeLetGo({ server, outcome }: HandedRecord): boolean {
   if (outcome === HandedOutcome.closed) return true;
   return server.fate === "killed" && unfinished.includes(outcome);
@@ -68,7 +68,7 @@ function isOver(last: HandedRecord | undefined): boolean {
   return mayHaveAnswered(last) || !mayBeLetGo(last);
 }
 
-/** Judges one call that its client has begun; whether it may be without an outcome is not asked. */
+/** Judges one call that its client has begun. A missing outcome is not judged here. */
 export class Judge {
   readonly #content: Content;
   readonly #clears: readonly Clear[];
@@ -84,7 +84,7 @@ export class Judge {
     return { failure, unseen: isCleared ? [] : this.#unseen(call, handings), isCleared };
   }
 
-  /** What each server was given. */
+  /** The deliveries to each server. */
   #judgeHandings(call: CallRecord, handings: readonly HandedRecord[]): string | null {
     for (const [index, handed] of handings.entries()) {
       const { delivery, outcome, server } = handed;
@@ -119,7 +119,7 @@ export class Judge {
     return hashOf(bytes) === handed.hash ? null : "a server saw wrong bytes";
   }
 
-  /** What the client says came of it. */
+  /** The outcome that the client recorded. */
   #judgeOutcome(call: CallRecord, handings: readonly HandedRecord[]): string | null {
     const last = handings.at(-1);
     const name = nameOf(Outcome, call.outcome);
@@ -144,7 +144,7 @@ export class Judge {
       case Outcome.cancelled:
         if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
         if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
-        return this.#isCleared(call, handings) ? null : "cancelled by nobody";
+        return this.#isCleared(call, handings) ? null : "cancelled without a cause";
       case Outcome.aborted:
       case Outcome.closed:
       case Outcome.released:
@@ -169,11 +169,11 @@ export class Judge {
     return all.filter((delivery) => !seen.has(delivery));
   }
 
-  /** How many deliveries there must have been. */
+  /** The number of deliveries that must have happened. */
   #deliveries(call: CallRecord, handings: readonly HandedRecord[]): number {
     const last = handings.at(-1);
     if (call.outcome === Outcome.serverDied) return call.maxDeliveries;
-    // One that was let go goes to somebody else until no delivery is left.
+    // A returned request goes to other servers until no delivery is left.
     if (call.outcome === Outcome.posted && !isOver(last)) return call.maxDeliveries;
     return last?.delivery ?? 0;
   }

@@ -1,4 +1,4 @@
-/** The rules by which a run is judged: each of them finds what it is for. */
+/** The rules by which a run is judged: each of them finds its kind of fault. */
 import { assertEquals } from "@std/assert";
 import { test } from "../../support/harness.ts";
 import type { CallRecord, HandedRecord } from "./books.ts";
@@ -54,7 +54,7 @@ function handed(
 
 const content = new Content(1);
 
-/** Its failure and its unseen deliveries. */
+/** The call's failure and its unseen deliveries. */
 function judge(
   record: CallRecord,
   handings: HandedRecord[],

@@ -1,25 +1,25 @@
 /**
- * The ledger of one player: a file that it maps, so that what it wrote is there when it is killed.
- * Calls and handings-out are records of a fixed size, in the order in which they began: what is meant
- * is written before it is done, what came of it afterwards.
+ * The ledger of one player: a file that it maps, so that its records survive its death.
+ * Calls and deliveries are records of a fixed size, in the order in which they began. A player writes
+ * an intent before it acts, and the outcome afterwards.
  *
  * @module
  */
 import { mapFile } from "./mapping.ts";
 
-/** Records that a ledger has room for; a player whose ledger is full leaves. */
+/** The number of records in a ledger. A player whose ledger is full leaves. */
 export const recordsMax = 200_000;
 
 /** 32-bit words of the header, which conductor and player share while the player lives. */
 export const Head = {
   phase: 0,
-  /** 1: the conductor wants the player to come to an end. */
+  /** 1: the conductor wants the player to end. */
   finish: 1,
   /** Records begun. */
   begun: 2,
   /** Of a client: records that have an outcome. */
   ended: 3,
-  /** One up whenever the player is not waiting; of what it is doing, the conductor sees the rest. */
+  /** Incremented whenever the player is not waiting; the other words show what it is doing. */
   beats: 4,
   /** Of a client: when its oldest open call began. 0: none is open. */
   oldestStart: 5,
@@ -70,10 +70,10 @@ export const ClientField = {
   delivery: 11,
 } as const;
 
-/** Words of a server's record, one for each time that a request was handed out. */
+/** Words of a server's record, one record for each delivery. */
 export const ServerField = {
   state: 0,
-  /** 0: the request is too short to say whose it is. */
+  /** 0: the request is too short to name its call. */
   client: 1,
   number: 2,
   delivery: 3,
@@ -81,7 +81,7 @@ export const ServerField = {
   slot: 5,
   flags: 6,
   length: 7,
-  /** Of the content, where the request is too short to be judged at once. */
+  /** Of the content, if the request is too short to be judged at once. */
   hash: 8,
   outcome: 9,
   start: 10,
@@ -90,7 +90,7 @@ export const ServerField = {
 
 export const State = { none: 0, begun: 1, ended: 2 } as const;
 
-/** What a client had up its sleeve when it began a call. */
+/** A client's plans when it began a call. */
 export const ClientFlag = {
   posts: 1,
   hasTimeout: 2,
@@ -102,7 +102,7 @@ export const ClientFlag = {
 
 export const ServerFlag = {
   oneWay: 1,
-  /** The request's bytes were not what its client sent. */
+  /** The request's bytes were not as its client sent them. */
   wrongBytes: 2,
   /** The handle was closed before the bytes could be looked at. */
   unreadable: 4,
@@ -124,16 +124,16 @@ export const Outcome = {
   tooLong: 11,
   posted: 12,
   discarded: 13,
-  /** An answer that is not the one. */
+  /** A wrong answer. */
   wrong: 14,
-  /** An error that should not be. */
+  /** An unexpected error. */
   unexpected: 15,
 } as const;
 
-/** How a handing-out ended for its server. */
+/** How a delivery ended for its server. */
 export const HandedOutcome = {
   none: 0,
-  /** Written before the reply, so that a server that dies has said that it might have answered. */
+  /** Written before the reply: a server that dies after this may have answered. */
   replying: 1,
   replied: 2,
   /** `reply` returned false. */
@@ -144,9 +144,9 @@ export const HandedOutcome = {
   /** The handler returned or threw, and `serve` does the rest. */
   returned: 7,
   thrown: 8,
-  /** Its handle was closed while it was held. */
+  /** Its handle was closed while the server held it. */
   closed: 9,
-  /** An error that should not be. */
+  /** An unexpected error. */
   unexpected: 10,
 } as const;
 
@@ -181,13 +181,13 @@ export class LedgerHead {
     this.words[field] = this.words[field]! + amount;
   }
 
-  /** What the player has to say about something that should not have happened. */
+  /** The player's message about an unexpected event. */
   get note(): string {
     const bytes = new Uint8Array(this.#buffer, noteOffset, this.get(Head.noteLength));
     return new TextDecoder().decode(bytes.slice());
   }
 
-  /** Only the first note is kept: the others follow from it. */
+  /** Keeps only the first note: the others follow from it. */
   set note(text: string) {
     if (this.get(Head.noteLength) > 0) return;
     const bytes = new TextEncoder().encode(text).subarray(0, clearsOffset - noteOffset);
@@ -195,7 +195,7 @@ export class LedgerHead {
     this.set(Head.noteLength, bytes.length);
   }
 
-  /** The log of clears; of one that did not end, the end is 0. */
+  /** The log of clears; without an end, the end is 0. */
   get clears(): Uint32Array {
     const count = Math.min(this.get(Head.clears), clearsMax);
     return new Uint32Array(this.#buffer, clearsOffset, clearWords * count);
@@ -228,11 +228,11 @@ export class Ledger {
   }
 
   get isFull(): boolean {
-    // What is open still may need records of its own.
+    // Open calls may still need records.
     return this.head.get(Head.begun) >= recordsMax - 1_000;
   }
 
-  /** Begins a record and says which one it is. */
+  /** Begins a record and returns its index. */
   begin(): number {
     const record = this.head.get(Head.begun);
     this.head.set(Head.begun, record + 1);

@@ -1,5 +1,5 @@
 /**
- * Files as memory: what is stored there survives the death of the process that stored it.
+ * Files as memory: a store survives the death of the process that made it.
  *
  * @module
  */
@@ -37,7 +37,7 @@ const shared = 1; // MAP_SHARED
 
 let library: CLibrary | undefined;
 
-/** The first `byteLength` bytes of a file, shared with everybody who maps it. Stays mapped. */
+/** The first `byteLength` bytes of a file, shared with every process that maps it. Stays mapped. */
 export function mapFile(path: string, byteLength: number): ArrayBuffer {
   library ??= backend().bind<CLibrary>("libc.so.6", symbols);
   const fd = library.open(new TextEncoder().encode(`${path}\0`), readWrite | closeOnExec);

@@ -1,5 +1,5 @@
 /**
- * What every player is told, and what clients and servers have in common.
+ * The part that every player gets, and the code that clients and servers share.
  *
  * @module
  */
@@ -16,16 +16,16 @@ export type Role = "client" | "server";
  */
 export type Mode = "sync" | "promise" | "mixed";
 
-/** What a player is told by the conductor. */
+/** The part that the conductor gives to a player. */
 export interface Part {
-  /** Of this player alone, in all processes and for the whole run. */
+  /** Unique to this player, in all processes and for the whole run. */
   readonly id: number;
   readonly role: Role;
   readonly mode: Mode;
   readonly seed: number;
   readonly target: string;
   readonly ledger: string;
-  /** When the run began, of `Date.now()`: what times in the ledgers count from. */
+  /** When the run began, by `Date.now()`: times in the ledgers count from it. */
   readonly epoch: number;
   /** Of a client: how many calls may be open at once. */
   readonly outstandingMax: number;
@@ -37,7 +37,7 @@ export class Stage {
   readonly ledger: Ledger;
   readonly random: Random;
   readonly content: Content;
-  /** Of the present handle: short messages without delay, so that much happens between two faults. */
+  /** Of the current handle: short messages without delay, so that much happens between two faults. */
   isBrisk = false;
 
   constructor(part: Part) {
@@ -65,7 +65,7 @@ export class Stage {
     return this.ledger.head.get(Head.finish) !== 0 || this.ledger.isFull;
   }
 
-  /** Something happened that must not: the audit shows the note. */
+  /** Reports an event that must not happen: the audit shows the note. */
   note(text: string): void {
     this.ledger.head.note = text;
   }
@@ -93,7 +93,7 @@ export async function play(part: Part): Promise<void> {
   }
 }
 
-/** Resolves after so many milliseconds. */
+/** Resolves after that many milliseconds. */
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

@@ -31,14 +31,14 @@ export class Random {
     return from[this.between(0, from.length - 1)]!;
   }
 
-  /** One of them, as often as its weight says. */
+  /** Picks one of them by weight. */
   weighted<T>(from: readonly (readonly [T, number])[]): T {
     let left = this.between(1, from.reduce((sum, [, weight]) => sum + weight, 0));
     for (const [value, weight] of from) if ((left -= weight) <= 0) return value;
     throw new Error("unreachable");
   }
 
-  /** Mostly near `from`: the logarithm is what is even. */
+  /** Mostly near `from`: the logarithm is distributed evenly. */
   skewed(from: number, to: number): number {
     const share = (this.#generator.next() >>> 0) / 2 ** 32;
     return Math.floor(from * (to / from) ** share);

@@ -1,5 +1,5 @@
 /**
- * Whether a channel is at rest: nothing of those who were killed is left in it or beside it.
+ * Whether a channel is at rest: killed players have left nothing in it or beside it.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import { existsSync } from "node:fs";
 import { type Call, type Client, Server } from "../../../mod.ts";
 import { bellsOf } from "../../support/bells.ts";
 
-/** What is wrong with a channel that only `watcher` has open; and removes the channel. */
+/** The faults of a channel that only `watcher` has open. Removes the channel. */
 export function inspectRest(watcher: Client, target: string): string[] {
   const wrong: string[] = [];
-  // A newcomer looks for the dead, so that whoever was killed last is repaired as well.
+  // A newcomer looks for the dead, and so repairs the last victims as well.
   using server = Server.open(target);
   const { inFlight, clients, servers, slots } = watcher.stats();
   const check = (isRight: boolean, what: string) => void (isRight || wrong.push(what));
@@ -32,7 +32,7 @@ export function inspectRest(watcher: Client, target: string): string[] {
   for (const call of calls) check(call.tryGet()?.length === 1, "a last answer is missing");
   check(watcher.stats().inFlight === 0, "the last calls did not end");
 
-  // The two handles here have a socket each that tells of their lives.
+  // The two handles here have one socket each for the death watch.
   const bells = bellsOf(target);
   check(bells.length === 2, `there are ${bells.length} bells of 2 handles: ${bells.join(" ")}`);
   server.close();

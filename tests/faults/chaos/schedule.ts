@@ -1,5 +1,5 @@
 /**
- * Which fault comes when: drawn from the seed, counted in calls, so that a slow machine sees the same
+ * The schedule of faults: drawn from the seed and counted in calls, so that a slow machine sees the same
  * ones as a quick one.
  *
  * @module
@@ -7,7 +7,7 @@
 import type { Random } from "./random.ts";
 
 export type Fault =
-  /** SIGKILL of so many processes at once. */
+  /** SIGKILL of that many processes at once. */
   | { readonly kind: "kill"; readonly count: number }
   | { readonly kind: "stop"; readonly milliseconds: number }
   | { readonly kind: "terminate" }
@@ -19,7 +19,7 @@ export interface Due {
   readonly fault: Fault;
 }
 
-/** For each kill, so many of the others. */
+/** The number of other faults for each kill. */
 const shares = { stop: 1.5, terminate: 0.5, join: 0.25, leave: 0.25 };
 
 /** Faults in the order of the calls at which they are due; the kills together are `kills`. */

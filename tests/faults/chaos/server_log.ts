@@ -1,5 +1,5 @@
 /**
- * A server's side of its ledger: each handing-out is written down before it is worked on.
+ * A server's side of its ledger: it writes down each delivery before it works on it.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
 import { HandedOutcome, Head, ServerField, ServerFlag, State } from "./ledger.ts";
 import { partsOf, type Stage } from "./player.ts";
 
-/** A request in this server's hands, and its record. */
+/** A request that this server holds, and its record. */
 export interface Handed {
   readonly server: Server;
   readonly request: ServerRequest;
@@ -37,12 +37,12 @@ export class ServerLog {
     return this.#held.size;
   }
 
-  /** From now on so many requests may be taken that are not in the ledger yet. */
+  /** From now on that many requests may be taken and not yet be in the ledger. */
   expect(count: number): void {
     this.#stage.ledger.head.add(Head.taking, count);
   }
 
-  /** Writes down what was handed out; the counterpart of {@linkcode expect}. */
+  /** Writes down a delivery; the counterpart of {@linkcode expect}. */
   take(server: Server, requests: readonly ServerRequest[], expected: number): Handed[] {
     this.#stage.beat();
     const handed = requests.map((request) => this.#begin(server, request));
@@ -80,7 +80,7 @@ export class ServerLog {
     return handed;
   }
 
-  /** Whether the request is what its client sent, as it has to be until it is answered. */
+  /** Whether the request still is as its client sent it, as it has to be until the answer. */
   check({ request, record, head }: Handed): void {
     const bytes = readable(request);
     if (!head || !bytes || this.#stage.content.isRequest(bytes, head)) return;
@@ -97,7 +97,7 @@ export class ServerLog {
     return this.#stage.ledger.get(record, ServerField.state) === State.ended;
   }
 
-  /** What is about to be done. */
+  /** Writes down the next step. */
   intend({ record }: Handed, outcome: number): void {
     this.#stage.ledger.set(record, ServerField.outcome, outcome);
   }
@@ -111,13 +111,13 @@ export class ServerLog {
     ledger.set(record, ServerField.state, State.ended);
   }
 
-  /** Before the handle is closed: what is held goes to others. */
+  /** Before the handle closes: its requests go to other servers. */
   closing(): void {
     if (this.#held.size > 0) this.#stage.ledger.head.add(Head.closes);
     for (const handed of this.#held) this.end(handed, HandedOutcome.closed);
   }
 
-  /** Replies or fails in one of the ways; what is closed meanwhile has its end already. */
+  /** Replies or fails in one of the ways. A request closed meanwhile already has its end. */
   answer(handed: Handed): void {
     if (this.isEnded(handed)) return;
     this.check(handed);
@@ -155,7 +155,7 @@ export class ServerLog {
 
   #replyInPlace(handed: Handed): boolean {
     const { request } = handed;
-    // What nobody waits for has no place for an answer.
+    // A posted request has no space for an answer.
     const bytes = request.allocate(this.#answerLength());
     this.#stage.content.fillAnswer(bytes, this.#headOf(handed));
     return request.reply(bytes);
@@ -168,7 +168,7 @@ export class ServerLog {
     return bytes;
   }
 
-  /** An error by which the client knows whose it is. */
+  /** An error that names its call. */
   errorOf(handed: Handed): Error {
     return Object.assign(new Error("as told by the seed"), this.#headOf(handed));
   }
@@ -197,7 +197,7 @@ const scratch = new Uint8Array(payloadBytesMax);
 function readable(request: ServerRequest): Uint8Array<ArrayBuffer> | null {
   try {
     const { bytes } = request;
-    // A view that was taken before the handle was closed is empty now; so may the request be.
+    // Closing the handle has detached earlier views, and perhaps the request.
     return bytes.buffer.byteLength === 0 ? null : bytes;
   } catch (error) {
     if (error instanceof TandemError && error.code === "CLOSED") return null;

@@ -1,6 +1,6 @@
 /**
- * A server: takes requests in all forms, answers them in and out of turn, and closes its handle with
- * some in hand now and then.
+ * A server: takes requests in all forms, answers them in and out of turn, and sometimes closes its handle
+ * while it holds some.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { HandedOutcome, Phase } from "./ledger.ts";
 import { sleep, type Stage } from "./player.ts";
 import { type Handed, ServerLog } from "./server_log.ts";
 
-/** Turns of one handle, in the mean; each takes and answers some requests. */
+/** The mean number of turns of one handle; each takes and answers some requests. */
 const turnsPerHandle = 2_000;
 const heldMax = 6;
 /** How often a handle clears the channel before it does something else. */
@@ -54,7 +54,7 @@ class BlockingServer {
   play(): void {
     let turns = this.#stage.random.skewed(10, 2 * turnsPerHandle);
     while (turns-- > 0 && this.#isOpen && !this.#stage.shouldFinish) this.#turn();
-    // With requests in hand, or after all are answered.
+    // While it holds requests, or after all are answered.
     if (this.#stage.shouldFinish || this.#stage.random.chance(0.3)) {
       while (this.#held.length > 0) this.#answerOne();
     }
@@ -71,7 +71,7 @@ class BlockingServer {
     const { random } = this.#stage;
     const room = heldMax - this.#held.length;
     if (room === 0) return this.#answerOne();
-    // Who holds something must not sleep on it for long.
+    // A server that holds a request must not sleep on it for long.
     const timeout = this.#held.length > 0 ? random.pick([0, 0.1, 1]) : random.pick([1, 20, 300]);
     this.#stage.beat();
     switch (random.between(0, 4)) {
@@ -111,7 +111,7 @@ class BlockingServer {
     this.#server.serveSync((request) => {
       const [handed] = this.#log.take(this.#server, [request], 1);
       served += 1;
-      // Others may be in hand, and while requests keep coming serving does not end by itself.
+      // Others may be in progress, and serving does not end while requests keep coming.
       if (served > 20) this.#answerOne();
       if (served > 200) this.#close();
       this.#log.expect(1);
@@ -154,7 +154,7 @@ class PromiseServer {
     return this.#turns <= 0 || this.#stage.shouldFinish;
   }
 
-  /** In the middle of whatever waits, which is how it ends. */
+  /** Closes in the middle of any wait, which ends by that. */
   #close(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
@@ -257,7 +257,7 @@ class PromiseServer {
     return this.#stage.random.chance(this.#stage.isBrisk ? 0.98 : 0.5);
   }
 
-  /** Mostly short, sometimes until the client has lost patience. */
+  /** Mostly short, sometimes until the client gives up. */
   async #delay(handed: Handed): Promise<void> {
     const { random } = this.#stage;
     const delay = sleep(random.chance(0.9) ? random.between(0, 3) : random.between(10, 80));
@@ -267,7 +267,7 @@ class PromiseServer {
   }
 }
 
-/** Answers in one of the ways that a handler has. */
+/** Answers in one of a handler's ways. */
 function answerByHandler(
   stage: Stage,
   log: ServerLog,
@@ -283,7 +283,7 @@ function answerByHandler(
     log.end(handed, HandedOutcome.thrown);
     throw error;
   }
-  // A copy: others may be made before this one is sent.
+  // A copy: the buffer may be used again before this one is sent.
   const answer = log.answerOf(handed).slice();
   log.end(handed, HandedOutcome.returned);
   return answer;

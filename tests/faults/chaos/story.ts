@@ -1,5 +1,5 @@
 /**
- * What all ledgers say about one call, for whoever has to find out what went wrong.
+ * All records about one call, for the analysis of a failure.
  *
  * @module
  */
@@ -42,7 +42,7 @@ function describeEnd(call: CallRecord): string {
     `delivery ${call.delivery}`;
 }
 
-/** What a player that is still there has written last, and what it has open. */
+/** The last records of a living player, and its open ones. */
 export function tailOf(player: Player): string[] {
   const book = readBook(player, 0);
   const lines: string[] = [];

@@ -1,5 +1,5 @@
 /**
- * The processes: who sits where, how they are started, stopped and killed.
+ * The processes: which players they run, and how they are started, stopped and killed.
  *
  * @module
  */
@@ -14,15 +14,15 @@ import type { Random } from "./random.ts";
 
 export type Runtime = "deno" | "bun";
 
-/** A process that is always there: when it ends another one takes its place. */
+/** A process that is always there: when it ends, another one replaces it. */
 export interface Seat {
   readonly runtime: Runtime;
-  /** In the main thread, or each in a Worker of its own. */
+  /** In the main thread, or each in its own Worker. */
   readonly place: "main" | "workers";
   readonly roles: readonly Role[];
 }
 
-/** How a player came to its end. */
+/** How a player ended. */
 export type Fate = "playing" | "finished" | "killed";
 
 /** One player as the conductor sees it. */
@@ -30,7 +30,7 @@ export class Player {
   readonly part: Part;
   readonly seat: Seat;
   readonly head: LedgerHead;
-  /** Set before the deed: whoever was killed is not asked for more than that. */
+  /** Set before the kill, so that the judge expects nothing more of the player. */
   wasKilled = false;
 
   constructor(part: Part, seat: Seat) {
@@ -71,11 +71,11 @@ export class Cast {
   readonly players: Player[];
   readonly pid: number;
   readonly exited: Promise<void>;
-  /** Whether it should be there: its end is none of ours. */
+  /** Whether it should be there, because no fault has ended it. */
   isDismissed = false;
   isStopped = false;
   hasExited = false;
-  /** How it ended, where that is a failure. */
+  /** How it ended, if that is a failure. */
   exitFailure: string | null = null;
   readonly #process: ChildProcess;
   #stderr = "";
@@ -94,7 +94,7 @@ export class Cast {
     });
     if (this.#process.pid === undefined) throw new Error(`cannot start ${seat.runtime}`);
     this.pid = this.#process.pid;
-    // Who was killed does not read what is still on its way.
+    // A killed process does not read lines that are still on their way.
     this.#process.stdin!.on("error", () => {});
     this.#process.stderr!.setEncoding("utf8").on("data", (text: string) => this.#stderr += text);
     this.exited = new Promise((resolve) => {
@@ -115,7 +115,7 @@ export class Cast {
     this.#tell({ start: player.part });
   }
 
-  /** Ends one Worker, whatever it is doing. */
+  /** Ends one Worker in the middle of its work. */
   terminate(player: Player): void {
     player.wasKilled = true;
     this.#tell({ terminate: player.part.id });
@@ -159,7 +159,7 @@ export class Cast {
     try {
       process.kill(this.pid, signal);
     } catch {
-      // It has ended, and the news is on its way.
+      // It has ended, and the event is on its way.
     }
   }
 }
@@ -174,7 +174,7 @@ export class Casting {
   readonly #common: Pick<Part, "seed" | "target" | "epoch">;
   readonly #folder: string;
   readonly #random: Random;
-  /** Everybody who ever played. */
+  /** All players that ever played. */
   readonly players: Player[] = [];
 
   constructor(common: Pick<Part, "seed" | "target" | "epoch">, folder: string, random: Random) {

@@ -1,5 +1,5 @@
 /**
- * The process that dies: the library built with points of death, told what to do by lines. See
+ * The process that dies: the library built with points of death, driven by lines of text. See
  * native/crash/actor.zig for the commands.
  *
  * @module
@@ -21,18 +21,18 @@ export type End =
   | { readonly died: true; readonly before: string }
   | { readonly died: false; readonly points: number; readonly results: readonly number[] };
 
-/** One such process. */
+/** The victim's process. */
 export class Actor {
   readonly process: Child;
   readonly #target: string;
 
-  /** @param target what `TARGET` stands for in its commands */
+  /** @param target replaces `TARGET` in its commands */
   constructor(env: Readonly<Record<string, string>>, target: string) {
     this.#target = target;
     this.process = new Child("tandem-crash", path, [], env);
   }
 
-  /** Has a command carried out, as part of what is prepared, and returns what the library gave back. */
+  /** Runs a command of the preparation, and returns the library's result. */
   async prepare(command: string): Promise<number> {
     const line = this.#resolve(command);
     const answer = await this.process.ask<unknown>(line).catch((error) => {
@@ -42,13 +42,13 @@ export class Actor {
     return answer;
   }
 
-  /** As {@linkcode prepare}, for commands whose result has to be one of `wanted`. */
+  /** Like {@linkcode prepare}, for commands whose result has to be one of `wanted`. */
   async expect(command: string, ...wanted: readonly number[]): Promise<void> {
     const result = await this.prepare(command);
     assert(wanted.includes(result), `"${command}" gave ${result}, not ${wanted.join(" or ")}`);
   }
 
-  /** Starts a command that blocks; nothing further can be asked. */
+  /** Starts a command that blocks. The victim takes no further command. */
   begin(command: string): void {
     this.process.send(this.#resolve(command));
   }
@@ -57,9 +57,9 @@ export class Actor {
     return command.replace("TARGET", this.#target);
   }
 
-  /** Carries out `commands` and dies at the `point`-th of their points, if there are so many. */
+  /** Runs `commands` and dies at the `point`-th of their points, if there are that many. */
   async dieAt(point: number, commands: readonly string[]): Promise<End> {
-    // All at once: nobody waits between them.
+    // All at once, without waiting between them.
     this.process.send(
       [`arm ${point}`, ...commands.map((command) => this.#resolve(command)), "disarm"].join("\n"),
     );
@@ -72,7 +72,7 @@ export class Actor {
       return { died: true, before: await this.#checkDeath(point) };
     }
     this.process.end();
-    // Without closing anything: a death, too, but for the kernel's signal.
+    // Without closing anything: like a death, but without the kernel's signal.
     await this.process.ended();
     return { died: false, points: results.at(-1)!, results: results.slice(1, -1) };
   }

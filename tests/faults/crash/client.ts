@@ -1,5 +1,5 @@
 /**
- * A client that goes on while others die. It does what it is told on stdin, one JSON value a line,
+ * A client that goes on while others die. It reads commands from stdin, one JSON value a line,
  * and answers each with one.
  *
  * @module
@@ -14,16 +14,16 @@ import {
 } from "../../../mod.ts";
 import { greet, onLine, tell, told } from "../../fixtures/lib.ts";
 
-/** What it is told. */
+/** A command. */
 export interface ClientCommand {
   /**
    * - `open`, `close`
-   * - `start`: sends a request whose end is asked for later with `outcome`; tells its id as soon as it
+   * - `start`: sends a request whose end `outcome` asks for later; writes its id as soon as it
    *   is sent, or at once if it `waits` for a slot or is `blocking`
    * - `cancel`: of a request that was started
    * - `post`: sends one that is not answered
-   * - `check`: requests of several sizes in several forms; tells how many were answered rightly
-   * - `slots`: takes all free slots, tells how many there were and gives them back
+   * - `check`: requests of several sizes in several forms; writes how many were answered correctly
+   * - `slots`: takes all free slots, writes how many there were and gives them back
    */
   readonly op:
     | "open"
@@ -44,7 +44,7 @@ export interface ClientCommand {
   readonly blocking?: boolean;
 }
 
-/** How a request ended: with the answer that was asked for, another one, or an error. */
+/** How a request ended: with the right answer, another one, or an error. */
 export type Outcome = "answered" | "wrong" | string;
 
 const sizes = [12, 5000];

@@ -1,33 +1,33 @@
 /**
- * What a table of operations consists of.
+ * The parts of a table of operations.
  *
  * @module
  */
 import type { Actor } from "./actor.ts";
 import type { Scene } from "./scene.ts";
 
-/** Something that a process can be killed in. */
+/** An operation in which a process can be killed. */
 export interface Operation {
   readonly name: string;
   /**
-   * What the channel is like before:
+   * The state of the channel before:
    *
-   * - `kept`: the living are on it, and others have died on it before (the default)
-   * - `fresh`: the living are on it, and nobody else ever was
+   * - `kept`: survivors are on it, and others have died on it before (the default)
+   * - `fresh`: survivors are on it, and no other participant ever was
    * - `absent`: there is none
    */
   readonly channel?: "kept" | "fresh" | "absent";
-  /** The living take part; otherwise they are stopped in their sleep while the victim works. */
+  /** The survivors take part; otherwise they are stopped in their sleep while the victim works. */
   readonly isJoint?: boolean;
   /** Sets the stage and returns the victim. */
   prepare(scene: Scene): Promise<Actor>;
-  /** Commands of the victim in which it is killed, and what each gives if it is not. */
+  /** Commands in which the victim is killed, and the result of each if it is not. */
   readonly steps: readonly (readonly [command: string, ...results: readonly number[]])[];
-  /** What is done before the living are asked whether all is well; default: they go on. */
+  /** The steps before the survivors are checked; default: they go on. */
   after?(scene: Scene): Promise<void>;
   /**
-   * Posted requests that servers are handed in the end. One that the victim posts is handed out from
-   * some point on, one that it holds until some point: exactly one point, since what is done is done.
+   * Posted requests that servers get in the end. A request that the victim posts is delivered from
+   * some point on, a request that it holds until some point: exactly one point, because a step is never undone.
    */
   readonly posted?: number | "from some point" | "until some point";
 }
@@ -35,5 +35,5 @@ export interface Operation {
 /** Statuses of the library that operations end with. */
 export const status = { timeout: -1, busy: -2 } as const;
 
-/** Sent, and somebody was rung for it or not. */
+/** Sent, with or without a ring. */
 export const sent: readonly number[] = [1, 2];

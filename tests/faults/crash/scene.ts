@@ -1,5 +1,5 @@
 /**
- * One channel with the living on it, and what has to be true of both when somebody has died.
+ * One channel with its survivors, and the conditions that hold for both after a death.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export const options = {
   maxDeliveries: 3,
 } as const;
 
-/** The same, as the actor wants them. */
+/** The same, in the actor's form. */
 export const sizes: string = `${options.slots} ${options.maxRequestBytes} ${options.maxDeliveries}`;
 
 /** A request whose end is checked. */
@@ -51,7 +51,7 @@ export class Scene {
   #watcher: Client | null = null;
   #started: Started[] = [];
   #blocked: Promise<void>[] = [];
-  /** Requests were posted to get somebody going, and it is not known how many were needed. */
+  /** The scene posted requests to wake a participant, and an unknown number of them was needed. */
   #hasSurplus = false;
   #isServing = false;
   #isStopped = false;
@@ -68,11 +68,11 @@ export class Scene {
 
   static async create(cast: Cast, parent: string): Promise<Scene> {
     const scene = new Scene(cast, mkdtempSync(join(parent, "tandem-crash-")));
-    await Promise.all(scene.#everybody.map((survivor) => survivor.greeting()));
+    await Promise.all(scene.#survivors.map((survivor) => survivor.greeting()));
     return scene;
   }
 
-  get #everybody(): readonly (SurvivingServer | SurvivingClient)[] {
+  get #survivors(): readonly (SurvivingServer | SurvivingClient)[] {
     return [...this.#active, ...this.#bystandingServers, ...this.#bystandingClients];
   }
 
@@ -80,7 +80,7 @@ export class Scene {
     return [...this.servers, ...this.clients];
   }
 
-  /** Where channels with a name lie. */
+  /** The folder of channels with a name. */
   get home(): string {
     return join(this.folder, "home");
   }
@@ -89,7 +89,7 @@ export class Scene {
     return this.#target;
   }
 
-  /** One of the clients; a small cast has fewer than a scene would like. */
+  /** One of the clients; a small cast may have fewer than a scene names. */
   client(index: number): SurvivingClient {
     return this.clients[index % this.clients.length]!;
   }
@@ -100,21 +100,21 @@ export class Scene {
 
   // ---- the channel ----
 
-  /** The path of the next channel, which nobody has made yet. */
+  /** The path of the next channel, which does not exist yet. */
   newTarget(): string {
     this.#channels += 1;
     this.#target = join(this.folder, `channel-${this.#channels}.tandem`);
     return this.#target;
   }
 
-  /** The next channel is the one of this name. */
+  /** The next channel gets this name. */
   useName(name: string): void {
     this.#target = name;
   }
 
-  /** The living come to the channel, the first of them making it unless it is there. */
+  /** The survivors open the channel, and the first of them creates it unless it is there. */
   async open(): Promise<void> {
-    for (const survivor of this.#everybody) await survivor.open(this.#target, options);
+    for (const survivor of this.#survivors) await survivor.open(this.#target, options);
     await this.serve();
     await Promise.all(this.#bystandingServers.map((server) => server.tell("serve")));
     this.#watcher = Client.open(this.#filePath);
@@ -122,25 +122,25 @@ export class Scene {
   }
 
   async #leave(): Promise<void> {
-    for (const survivor of this.#everybody) survivor.resume();
-    await Promise.all(this.#everybody.map((survivor) => survivor.close()));
+    for (const survivor of this.#survivors) survivor.resume();
+    await Promise.all(this.#survivors.map((survivor) => survivor.close()));
     this.#watcher?.close();
     this.#watcher = null;
   }
 
-  /** The living leave and come back. */
+  /** The survivors leave and come back. */
   async reopen(): Promise<void> {
     await this.#leave();
     await this.open();
   }
 
-  /** Somebody comes to the channel, and looks for the dead as every newcomer does. */
+  /** A newcomer opens the channel, and looks for the dead. */
   newcomer(): void {
     this.#watcher?.close();
     this.#watcher = Client.open(this.#filePath);
   }
 
-  /** The living leave; nothing may stay but the channel's file, and without that nothing. */
+  /** The survivors leave; only the channel's file may stay. */
   async close(): Promise<void> {
     await this.#leave();
     assertEquals(this.#files(), [this.#fileName], "files beside the channel when all have left");
@@ -171,7 +171,7 @@ export class Scene {
     assertEquals(readdirSync(this.home), []);
   }
 
-  /** As if nobody had ever used a name. */
+  /** As if no participant had ever used a name. */
   forgetHome(): void {
     rmSync(this.home, { recursive: true, force: true });
   }
@@ -182,24 +182,24 @@ export class Scene {
 
   // ---- staging ----
 
-  /** Another process of the victim's kind. */
+  /** Another process like the victim. */
   actor(): Actor {
     const actor = new Actor(this.#env, this.#target);
     this.#actors.push(actor);
     return actor;
   }
 
-  /** An actor with a handle on the channel, under the number 0. */
+  /** An actor whose handle 0 is on the channel. */
   async joined(role: "client" | "server"): Promise<Actor> {
     const actor = this.actor();
     await actor.expect(`open 0 ${role} attach TARGET`, 0);
-    // Clears what one who died in its sleep may have left to the next owner of its entry: every victim
-    // starts from the same.
+    // Clears what a death during sleep may have left to the next owner of the entry: every victim
+    // starts from the same state.
     await actor.expect("get-up 0", 0);
     return actor;
   }
 
-  /** As a user does who tidies up: no participant can ring another one by path from now on. */
+  /** As when a user tidies up: from now on no participant can ring another one by path. */
   removeBells(): void {
     rmSync(`${this.#filePath}.bells`, { recursive: true });
   }
@@ -221,7 +221,7 @@ export class Scene {
     await this.#tellServers("serve");
   }
 
-  /** Servers answer what they hold. */
+  /** Servers answer the requests that they hold. */
   async finish(): Promise<void> {
     await this.#tellServers("finish");
   }
@@ -230,7 +230,7 @@ export class Scene {
     await Promise.all(this.servers.map((server) => server.tell(op)));
   }
 
-  /** A request of a survivor's that has to end in one of these ways. */
+  /** A request of a survivor, with its permitted ends. */
   async start(
     index: number,
     payload: number | string,
@@ -247,7 +247,7 @@ export class Scene {
     return { id, cancel };
   }
 
-  /** As {@linkcode start}, for which there is no slot yet. */
+  /** Like {@linkcode start}, for a request that has to wait for a slot. */
   async startWaiting(
     index: number,
     payload: number,
@@ -257,7 +257,7 @@ export class Scene {
     await client.startWaiting(this.#note(client, allowed).key, payload);
   }
 
-  /** As {@linkcode start}, of a client that blocks in it and hears nothing else. */
+  /** Like {@linkcode start}, for a client that blocks in the call and takes no other command. */
   async startBlocking(
     index: number,
     payload: number,
@@ -279,7 +279,7 @@ export class Scene {
     this.#blocked.push(server.take());
   }
 
-  /** Waits until the channel's numbers are so. */
+  /** Waits until the channel has these numbers. */
   async until(wanted: Partial<Stats>): Promise<void> {
     await this.#untilNumbers((stats) => isSo(stats, wanted), JSON.stringify(wanted));
   }
@@ -294,18 +294,18 @@ export class Scene {
     );
   }
 
-  /** Stops everybody in their sleep: what the victim does then, it does alone. */
+  /** Stops all survivors in their sleep, so that only the victim acts. */
   async stopAll(): Promise<void> {
     while (!this.#isStopped) {
       if (this.isOpen) await this.asleep();
       this.#isStopped = true;
-      await Promise.all(this.#everybody.map((survivor) => survivor.stop()));
-      // Somebody may have been awake just then, as who blocks is for a moment every 50 ms.
+      await Promise.all(this.#survivors.map((survivor) => survivor.stop()));
+      // A survivor may have been awake just then: a blocked one wakes for a moment every 50 ms.
       if (this.#watcher && !this.#sleep.isSo(this.#watcher.stats())) this.resume();
     }
   }
 
-  /** The bystanders stand where they are from now on. */
+  /** Stops the bystanders. */
   async #stopBystanders(): Promise<void> {
     const bystanders = [...this.#bystandingServers, ...this.#bystandingClients];
     if (bystanders.length === 0) return;
@@ -313,14 +313,14 @@ export class Scene {
     await Promise.all(bystanders.map((survivor) => survivor.stop()));
   }
 
-  /** The living go on, but for the bystanders of an open channel. */
+  /** The survivors go on, except the bystanders of an open channel. */
   resume(): void {
     this.#isStopped = false;
-    for (const survivor of this.isOpen ? this.#active : this.#everybody) survivor.resume();
+    for (const survivor of this.isOpen ? this.#active : this.#survivors) survivor.resume();
   }
 
   /**
-   * Waits until everybody sleeps who waits for something. A bystander sleeps, or was rung and has not
+   * Waits until every waiting survivor sleeps. A bystander sleeps, or was rung and has not
    * noticed.
    */
   async asleep(): Promise<void> {
@@ -328,7 +328,7 @@ export class Scene {
     await this.#untilNumbers(isSo, what);
   }
 
-  /** What the channel's numbers are then. */
+  /** The channel's numbers then. */
   get #sleep(): { readonly what: string; isSo(stats: Stats): boolean } {
     const servers = this.#blocked.length + (this.#isServing ? this.servers.length : 0);
     const most = servers + this.#bystandingServers.length;
@@ -343,7 +343,7 @@ export class Scene {
 
   // ---- after a death ----
 
-  /** All that the living had begun has to end as it should. */
+  /** All requests that survivors had begun have to end as expected. */
   async settle(): Promise<void> {
     for (const actor of this.#actors) await actor.kill();
     this.#actors = [];
@@ -354,7 +354,7 @@ export class Scene {
     await this.#checkStarted();
   }
 
-  /** Who waits for a request in a blocking form gets the next one, if it has not had one yet. */
+  /** Posts a request for each server that blocks for one and has not had it yet. */
   async #checkBlocked(): Promise<void> {
     if (this.#blocked.length === 0) return;
     const blocked = Promise.all(this.#blocked);
@@ -381,8 +381,8 @@ export class Scene {
   }
 
   /**
-   * What has to be true whoever died wherever. Returns how many posted requests were handed out; null:
-   * that is not known.
+   * The conditions that hold after every death. Returns the number of posted requests that were delivered; null:
+   * unknown.
    */
   async verify(): Promise<number | null> {
     const { servers, clients } = this;
@@ -408,7 +408,7 @@ export class Scene {
     return isKnown ? before.filter(({ oneWay }) => oneWay).length : null;
   }
 
-  /** Everything that servers were handed, none of it twice by one who lives. */
+  /** Every request that the surviving servers got, each of them once. */
   async #handled(): Promise<readonly { readonly oneWay: boolean }[]> {
     const lists = await Promise.all(this.servers.map((server) => server.handled()));
     const handled = lists.flat();
@@ -420,7 +420,7 @@ export class Scene {
     return handled;
   }
 
-  /** Beside the channel lie the bells of the living, and nothing of the dead. */
+  /** Only the bells of living participants lie beside the channel. */
   async #checkBells(living: number): Promise<void> {
     await eventually(() => {
       const owners = new Set(bellsOf(this.#filePath).map((path) => basename(path).slice(1)));
@@ -435,14 +435,14 @@ export class Scene {
     this.#watcher?.close();
     await Promise.all([
       ...this.#actors.map((actor) => actor.kill()),
-      ...this.#everybody.map((survivor) => survivor.end()),
+      ...this.#survivors.map((survivor) => survivor.end()),
     ]);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** For a failure: what everybody has said. */
+  /** For a failure: the output of all processes. */
   describe(): string {
-    return this.#everybody.map((survivor) => survivor.process.describe()).join("\n");
+    return this.#survivors.map((survivor) => survivor.process.describe()).join("\n");
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * A server that goes on while others die. It does what it is told on stdin, one JSON value a line, and
+ * A server that goes on while others die. It reads commands from stdin, one JSON value a line, and
  * answers each with one.
  *
  * @module
@@ -7,14 +7,14 @@
 import { type ChannelOptions, Server, type ServerRequest } from "../../../mod.ts";
 import { greet, onLine, tell, told } from "../../fixtures/lib.ts";
 
-/** What it is told. */
+/** A command. */
 export interface ServerCommand {
   /**
    * - `open`, `close`
    * - `serve`: takes requests from now on; `rest`: takes none
    * - `take`: blocks the thread until there is one request, and answers it
-   * - `finish`: lets the requests go that it holds
-   * - `handled`: tells what it was handed since it was last asked
+   * - `finish`: answers the requests that it holds
+   * - `handled`: writes the requests that it got since the last `handled`
    * - `anonymous`: makes a channel without a name and closes it
    */
   readonly op: "open" | "close" | "serve" | "rest" | "take" | "finish" | "handled" | "anonymous";
@@ -22,7 +22,7 @@ export interface ServerCommand {
   readonly options?: ChannelOptions;
 }
 
-/** A request that it was handed. */
+/** A request that it got. */
 export interface Handled {
   readonly id: string;
   readonly deliveries: number;
@@ -34,7 +34,7 @@ let serving: AbortController | undefined;
 let gate = Promise.withResolvers<void>();
 let handled: Handled[] = [];
 
-/** Echoes; a text that begins with "hold" only when it is let go. */
+/** Echoes; a text that begins with "hold" only after `finish`. */
 function handle(request: ServerRequest): Uint8Array | string | Promise<string> {
   const { id, deliveries, oneWay } = request;
   handled.push({ id: String(id), deliveries, oneWay });
@@ -63,7 +63,7 @@ function obey({ op, target = "", options = {} }: ServerCommand): unknown {
       if (serving) return {};
       serving = new AbortController();
       opened().serve(handle, { signal: serving.signal }).catch((error) => {
-        // Of an unlinked channel: it will be told to come to another.
+        // The channel was unlinked: a command will name another one.
         if (error.code !== "NOT_FOUND") tell(told(error));
       });
       return {};

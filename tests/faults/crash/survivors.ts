@@ -11,12 +11,12 @@ import { Child, eventually, type Runtime, runtimePath } from "../../support/proc
 import type { ClientCommand, Outcome } from "./client.ts";
 import type { Handled, ServerCommand } from "./server.ts";
 
-/** Who is on the channel beside the victim. */
+/** The participants beside the victim. */
 export interface Cast {
   readonly title: string;
   readonly servers: readonly Runtime[];
   readonly clients: readonly Runtime[];
-  /** As many servers and clients more, who are stopped as long as the channel is open. */
+  /** That many more servers and clients, which are stopped as long as the channel is open. */
   readonly bystanders: readonly Runtime[];
 }
 
@@ -48,7 +48,7 @@ abstract class Survivor<Command> {
     return answer;
   }
 
-  /** Stops it where it is, and returns when it is stopped. */
+  /** Stops it, and returns when it is stopped. */
   async stop(): Promise<void> {
     if (this.#isStopped) return;
     this.#isStopped = true;
@@ -122,7 +122,7 @@ export class SurvivingClient extends Survivor<ClientCommand> {
     return BigInt(id);
   }
 
-  /** A request for which there is no slot yet. */
+  /** A request that has to wait for a slot. */
   async startWaiting(key: string, payload: number | string): Promise<void> {
     await this.ask({ op: "start", key, payload, waits: true });
   }

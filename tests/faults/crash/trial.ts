@@ -8,18 +8,18 @@ import type { End } from "./actor.ts";
 import type { Operation } from "./operation.ts";
 import type { Scene } from "./scene.ts";
 
-/** What was tried. */
+/** The operation and its cast. */
 export interface Tried {
   readonly points: number;
-  /** Before what each victim died. */
+  /** The store or system call before which each victim died. */
   readonly places: readonly string[];
 }
 
-/** Where the living take part the points of a run are not quite those of the next: so many runs in a row
+/** Where the survivors take part, the points differ a little between runs: this many runs in a row
  * have to end without a death. */
 const jointSurvivals = 3;
 
-/** More means that the operation does not come to an end. */
+/** With more points the operation does not end. */
 const pointsMax = 2000;
 
 /**
@@ -46,7 +46,7 @@ export async function tryOperation(
         survivals = 0;
       } else {
         survivals += 1;
-        // As many as there were deaths: none was missed.
+        // As many as there were deaths: the channel missed none.
         if (!operation.isJoint && only === undefined) {
           assertEquals(end.points, point - 1, `points, after ${places.join(", ")}`);
         }
@@ -61,12 +61,12 @@ export async function tryOperation(
   return { points: places.length, places };
 }
 
-/** Whoever does not answer by then hangs. */
+/** A survivor that does not answer within it hangs. */
 async function withinLimit<T>(promise: Promise<T>): Promise<T> {
   const limit = 90_000;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error("somebody hangs")), limit);
+    timer = setTimeout(() => reject(new Error("a survivor hangs")), limit);
   });
   try {
     return await Promise.race([promise, late]);
@@ -125,7 +125,7 @@ class Posts {
     this.#wanted = posted;
   }
 
-  /** @param isComplete the victim came to the end of what it did */
+  /** @param isComplete the victim completed its operation */
   check(found: number | null, isComplete: boolean): void {
     if (found === null) return;
     const wanted = this.#wanted ?? 0;

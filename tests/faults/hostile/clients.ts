@@ -11,7 +11,7 @@ import type { Random } from "./random.ts";
 /** Of the calls that a lane keeps open. */
 const keptMax = 6;
 
-/** What a program does with bytes that it was given: it reads all of them. */
+/** Reads all of the bytes, as a program would. */
 export function readAll(bytes: Uint8Array | null): number {
   let sum = 0;
   for (const byte of bytes ?? []) sum += byte;
@@ -26,7 +26,7 @@ export function signalOf(random: Random): { signal?: AbortSignal } {
   return { signal: controller.signal };
 }
 
-/** Calls that were sent and are not over, as far as this process knows. */
+/** Calls that this process has sent and not yet seen end. */
 class Kept {
   readonly calls: Call[] = [];
   readonly #random: Random;
@@ -46,7 +46,7 @@ class Kept {
   }
 }
 
-/** Neither form waits longer than the other. */
+/** No form waits longer than another. */
 function common(client: Client, { random }: Lane, kept: Kept): Step[] {
   return [
     ["post", 0, () => client.post(bytesOf(random))],
@@ -72,7 +72,7 @@ function fill(client: Client, random: Random): Draft {
   return draft;
 }
 
-/** The blocking forms, and those that never wait. */
+/** The blocking forms, and the forms that never wait. */
 export function syncClient(lane: Lane): Promise<void> {
   const { random } = lane;
   return work(lane, Client, (client) => {
@@ -126,7 +126,7 @@ export function promiseClient(lane: Lane): Promise<void> {
   });
 }
 
-/** Several at once, of which each ends by itself. */
+/** Several at once, each of which ends by itself. */
 async function several(
   client: Client,
   random: Random,

@@ -1,5 +1,5 @@
 /**
- * Clients and servers of integers, which are the same slots.
+ * Integer clients and servers, which use the same slots.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * What a process is doing at this moment, in a file, so that it can be read from outside while the
+ * The current operations of a process, in a file that can be read from outside while the
  * process hangs: a record of fixed length for each lane of work.
  *
  * @module
@@ -14,7 +14,7 @@ export interface Entry {
   readonly lane: number;
   /** The operation in progress. */
   readonly operation: string;
-  /** When it began, of `Date.now()`. */
+  /** When it began, by `Date.now()`. */
   readonly since: number;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What every lane of work has, and how it goes: open a handle, do things with it, close it, again.
+ * The loop of every lane of work: open a handle, do things with it, close it, again.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Random } from "./random.ts";
 
 export interface Lane {
-  /** Of its record in the journal. */
+  /** The index of its record in the journal. */
   readonly number: number;
   readonly target: string;
   readonly random: Random;
@@ -17,10 +17,10 @@ export interface Lane {
   readonly goesOn: () => boolean;
 }
 
-/** Does one thing; the time-out says how long it may wait. */
+/** Does one thing. The time-out says how long it may wait. */
 export type Step = readonly [name: string, timeout: number, body: () => unknown];
 
-/** Handles and what lane authors need of them. */
+/** The part of a handle that lanes need. */
 interface Closeable {
   close(): void;
 }
@@ -32,14 +32,14 @@ interface Kind<Handle> {
   fromFd(fd: number): Handle;
 }
 
-/** The longest wait of an operation; half of them wait for less, a third not at all. */
+/** The longest wait of an operation; half of them wait less, a third not at all. */
 const timeoutMax = 20;
 
 export function timeoutOf(random: Random): number {
   return random.oneIn(3) ? 0 : random.below(timeoutMax);
 }
 
-/** Around the lengths at which payloads lie somewhere else. */
+/** Lengths around the borders of the memory layout. */
 export function lengthOf(random: Random): number {
   return random.pick([0, 1, 8, 95, 96, 97, 119, 120, 121, 1000, 4096, 5000, 8192, 8193]);
 }
@@ -48,7 +48,7 @@ export function bytesOf(random: Random): Uint8Array<ArrayBuffer> {
   return new Uint8Array(lengthOf(random)).fill(random.below(256));
 }
 
-/** Works until the round is over. `steps` makes what one handle can do. */
+/** Works until the round is over. `steps` lists the operations of one handle. */
 export async function work<Handle extends Closeable>(
   lane: Lane,
   kind: Kind<Handle>,
@@ -76,7 +76,7 @@ function open<Handle>({ target, random }: Lane, kind: Kind<Handle>): Handle {
   try {
     fd = openSync(target, "r+");
   } catch {
-    // A channel that was marked as removed is unlinked by who opens it next.
+    // The next process to open a channel that is marked as removed unlinks it.
     return kind.open(target);
   }
   try {

@@ -1,5 +1,5 @@
 /**
- * What came of each operation, and what must never come of one.
+ * The outcome of each operation, and the outcomes that must never occur.
  *
  * @module
  */
@@ -37,7 +37,7 @@ export interface Account {
   longest: { operation: string; milliseconds: number };
 }
 
-/** No process tells more than this. */
+/** The most that one process reports. */
 const faultsMax = 20;
 
 export class Ledger {
@@ -53,10 +53,10 @@ export class Ledger {
   }
 
   /**
-   * Does one thing and writes down what came of it.
+   * Does one thing and writes down its outcome.
    *
    * @param timeout milliseconds that it may wait
-   * @returns what `body` returns; null when it threw
+   * @returns the result of `body`; null when it threw
    */
   async step<T>(
     lane: number,

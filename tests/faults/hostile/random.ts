@@ -1,5 +1,5 @@
 /**
- * Random numbers that come again with their seed.
+ * Random numbers that a seed reproduces.
  *
  * @module
  */
@@ -21,7 +21,7 @@ export class Random {
     return Math.floor(((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32 * end);
   }
 
-  /** One of so many times. */
+  /** True once in that many times. */
   oneIn(count: number): boolean {
     return this.below(count) === 0;
   }

@@ -87,7 +87,7 @@ function common(server: Server, { random }: Lane, kept: Kept): Step[] {
   ];
 }
 
-/** The blocking forms, and those that never wait. */
+/** The blocking forms, and the forms that never wait. */
 export function syncServer(lane: Lane): Promise<void> {
   const { random } = lane;
   return work(lane, Server, (server) => {
@@ -105,7 +105,7 @@ export function syncServer(lane: Lane): Promise<void> {
   });
 }
 
-/** It ends after a few requests, or when none comes. */
+/** Ends after a few requests, or when no request comes. */
 function serveSync(server: Server, random: Random, idleTimeout: number): void {
   let left = 5;
   server.serveSync((request) => {

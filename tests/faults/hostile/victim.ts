@@ -1,12 +1,12 @@
 /**
- * A process that works in channels which somebody scribbles over.
+ * A process that works in channels while another process scribbles over them.
  *
  *     victim.ts JOURNAL FORM
  *
  * Commands on stdin, each answered by one line of JSON:
  *
  *     scribbled TARGET SEED KIND    works in that channel until TARGET.stop is there; answers its account
- *     calm TARGET COUNT             makes so many calls, which all have to be answered truly; answers how many were
+ *     calm TARGET COUNT             makes that many calls, all of which need the right answer; answers how many got it
  *
  * @module
  */
@@ -23,7 +23,7 @@ import { promiseServer, syncServer } from "./servers.ts";
 
 type Work = (lane: Lane) => Promise<void>;
 
-/** What the lanes of a process do; all that block the thread have a process of their own. */
+/** The work of a process's lanes. Each lane that blocks the thread has its own process. */
 const forms: Readonly<Record<string, readonly Work[]>> = {
   "sync-client": [syncClient],
   "sync-server": [syncServer],

@@ -6,8 +6,8 @@
  *     actor.ts witness TARGET SEED      a client whose answers may be wrong
  *
  * A client calls without a pause, eight calls at once, and judges each answer. Both end in good order
- * when SIGTERM comes, a client after saying how many calls went well and how many were hit by a fault;
- * what is wrong, and every rejection that nobody handles, is said at once and ends the process.
+ * on SIGTERM, a client after it has written how many calls succeeded and how many a fault hit. A wrong
+ * answer or an unhandled rejection is written at once and ends the process.
  *
  * @module
  */
@@ -69,7 +69,7 @@ async function runClient(seed: number, timeout: number): Promise<void> {
   tell(counts);
 }
 
-/** One call; what was wrong about it, or null. */
+/** Makes one call. Returns its fault, or null. */
 async function call(
   remote: Remote<Api>,
   kind: number,
@@ -106,13 +106,13 @@ async function call(
       for await (const doubled of remote.double(upTo(1_000))) {
         if (doubled !== next * 2) return `${doubled} is not the double of ${next}`;
         next += 1;
-        // Left in its middle.
+        // Leaves the stream in its middle.
         if (next > number % 10) break;
       }
       return null;
     }
     default: {
-      // Forgotten in its middle.
+      // Forgets the stream in its middle.
       const stream = remote.pieces(10, number, 3);
       const { value } = await stream.next();
       return isPattern(value as Uint8Array, 10, number) ? null : "first piece";

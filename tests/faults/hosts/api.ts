@@ -1,5 +1,5 @@
 /**
- * What the services of `hosts.ts` offer: every kind of call whose sending takes more than one message.
+ * The methods of the services of `hosts.ts`: every kind of call that takes more than one message.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { callContext, raw } from "../../../mod.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
-/** Bytes that say how many they are and differ from place to place. */
+/** Bytes that contain their number and differ from position to position. */
 export function pattern(byteLength: number, seed: number): Bytes {
   const bytes = new Uint8Array(byteLength);
   for (let index = 0; index < byteLength; index++) bytes[index] = Math.imul(index, 31) + seed;
@@ -52,7 +52,7 @@ export const api = {
 
 export type Api = typeof api;
 
-/** What a call may end with whose peers are killed and stopped. */
+/** The codes of calls whose peers are killed and stopped. */
 const faultCodes: ReadonlySet<string> = new Set(["SERVER_DIED", "CANCELLED", "TIMEOUT", "BUSY"]);
 
 /** Whether an error is one that deaths and stops may bring about. */
@@ -62,8 +62,8 @@ export function isFault(error: unknown): boolean {
     remoteName?: string;
     remoteProperties?: { code?: string };
   };
-  // What a method reads may end as well: what was lent to it, by a client that is killed, or to the
-  // service that had the call before and was killed.
+  // A stream lent to the method may end as well: its client was killed, or it was lent to the
+  // previous service of the call, which was killed.
   const isOfMethod = remoteName === "TandemError";
   const told = isOfMethod ? remoteProperties?.code : code;
   return told !== undefined && faultCodes.has(told);

@@ -1,5 +1,5 @@
 /**
- * A client or a server that does what it is told, one thing a line, and tells what came of it.
+ * A client or a server that takes one command a line and writes its outcome.
  *
  * Each line of stdin is JSON, a {@linkcode Step}; the answer is one line, a {@linkcode Outcome}.
  *
@@ -19,13 +19,13 @@ import {
 } from "../../../mod.ts";
 import { greet, onLine, tell, type Told, told } from "../../fixtures/lib.ts";
 
-/** What to do, and its arguments. */
+/** A command and its arguments. */
 export type Step = readonly [what: keyof typeof operations, ...args: readonly unknown[]];
 
-/** What came of it. */
+/** Its outcome. */
 export type Outcome = { readonly value: unknown } | { readonly error: Told };
 
-/** Long enough for whatever is waited for here. */
+/** Long enough for every wait here. */
 const timeout = 60_000;
 
 let server: Server | undefined;
@@ -37,7 +37,7 @@ let request: ServerRequest | null = null;
 let serving: Promise<void> | undefined;
 const eaten: Uint8Array[] = [];
 
-/** Bytes that say how many they are and differ from place to place. */
+/** Bytes that contain their number and differ from position to position. */
 function pattern(byteLength: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(byteLength).map((_, index) => (index * 7 + byteLength) & 255);
 }
@@ -47,13 +47,13 @@ function isWhole(bytes: Uint8Array): boolean {
   return bytes.every((byte, index) => byte === ((index * 7 + byteLength) & 255));
 }
 
-/** The length of an answer, for those that are as they should be. */
+/** The length of an answer whose bytes are right. */
 function wholeLength(bytes: Uint8Array): number {
   if (!isWhole(bytes)) throw new Error(`${bytes.byteLength} bytes, and not those that were sent`);
   return bytes.byteLength;
 }
 
-/** Serves until the server is closed, also where what it finds makes no sense. */
+/** Serves until the server closes, and goes on after corrupt requests. */
 async function serveOn(
   server: Server,
   handler: (request: ServerRequest) => Uint8Array,
@@ -137,7 +137,7 @@ const operations = {
   sendDraft(): number {
     return calls.push(draft!.send({ timeout }));
   },
-  /** A call from first to last; whoever serves echoes. */
+  /** A whole call; the server echoes. */
   async request(form: "sync" | "promise", byteLength: number): Promise<number> {
     const payload = pattern(byteLength);
     return wholeLength(
@@ -167,7 +167,7 @@ const operations = {
   fail(messageLength: number): boolean {
     return request!.fail(new RangeError("x".repeat(messageLength)));
   },
-  /** Answers from now on with that many bytes; 0: with what was sent. */
+  /** Answers from now on with that many bytes; 0: with the request. */
   serve(byteLength: number): void {
     serving = serveOn(server!, ({ bytes }) => byteLength ? pattern(byteLength) : bytes);
   },
@@ -184,7 +184,7 @@ const operations = {
     });
   },
 
-  /** Does what looks at the tables and at payloads, whatever comes of it. */
+  /** Looks at the tables and at payloads, and ignores the results. */
   async lookAround(count: number): Promise<number> {
     let errors = 0;
     for (let index = 0; index < count; index++) {

@@ -1,5 +1,5 @@
 /**
- * What runs out of space, and what has to come of it.
+ * The cases of exhausted space, and their required outcomes.
  *
  * @module
  */
@@ -14,7 +14,7 @@ interface Case {
 
 const long = 100_000;
 const longer = 800_000;
-/** Does not fit into a message. */
+/** Too long for a message. */
 const longest = 3_000_000;
 const short = 50;
 
@@ -59,17 +59,17 @@ export const cases: Readonly<Record<string, Case>> = {
       const client = await stage.client();
       await client.does("connect", stage.target);
       assertEquals(await client.does("add"), 3);
-      // Its private channel cannot be made.
+      // The private channel cannot be created.
       stage.fill();
       await client.isRefused("stream", long);
       assertEquals(await client.does("add"), 3);
       stage.free();
       assertEquals(await client.does("stream", short, longer, short), short);
       stage.fill();
-      // An item has no place, and the refusal has one.
+      // There is no space for an item, but there is for its refusal.
       await client.isRefused("item");
       assertEquals(await client.does("add"), 3);
-      // Streams whose items are short go on.
+      // Streams with short items go on.
       assertEquals(await client.does("stream", short, short), short);
       assertEquals(await client.does("item"), short);
       await client.isRefused("echo", longest);
@@ -87,7 +87,7 @@ export const cases: Readonly<Record<string, Case>> = {
     size: "4m",
     async run(stage) {
       const [server, client] = await pair(stage);
-      // What is there already stays whole.
+      // Existing messages stay whole.
       await client.does("send", "sync", long);
       await client.does("allocate", long);
       stage.fill();
@@ -128,7 +128,7 @@ export const cases: Readonly<Record<string, Case>> = {
       await server.isRefused("replyInPlace", long);
       await server.does("reply", short);
       assertEquals(await client.does("get"), short);
-      // Errors are cut to what there is room for.
+      // Errors are cut to the space that there is.
       await server.does("receive");
       await server.does("fail", 5000);
       client.start("get");
@@ -142,7 +142,7 @@ export const cases: Readonly<Record<string, Case>> = {
         assertEquals(await client.does("get"), long);
         stage.fill();
       }
-      // A handler whose answer has no room fails that call, and serving goes on.
+      // An answer without space fails its call, and serving goes on.
       await server.does("serve", 2 * long);
       client.start("request", "promise", short);
       await client.fails("REMOTE");
@@ -151,7 +151,7 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
-  "the file system is full and somebody joins or unlinks": {
+  "the file system is full and a participant joins or unlinks": {
     size: "2m",
     async run(stage) {
       const [server, client] = await pair(stage);
@@ -173,14 +173,14 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
-  "the file system is full and somebody scribbles over how much is in use": {
+  "the file system is full and the amount in use is scribbled over": {
     size: "1m",
     async run(stage) {
       const [server, client] = await pair(stage, { slots: 300 });
       await server.does("serve", 0);
       await echo(client, short);
       stage.fill();
-      // What has no memory is not even looked at: on a full file system that would be SIGBUS.
+      // The library does not touch memory that is not committed: on a full file system that would be SIGBUS.
       const fields = [
         "header.participants_used",
         "header.slots_used",
@@ -210,7 +210,7 @@ export const cases: Readonly<Record<string, Case>> = {
     size: "1m",
     async run(stage) {
       stage.mountAt("64m", "/dev/shm");
-      // An empty TANDEM_DIR is none.
+      // An empty TANDEM_DIR counts as unset.
       const env = { TANDEM_DIR: "" };
       const server = await stage.server(env);
       const client = await stage.client(env);
@@ -221,7 +221,7 @@ export const cases: Readonly<Record<string, Case>> = {
       while (await accepts(client, stage, megabyte)) posted += 1;
       assert(posted >= 50 && posted < 64, `${posted} requests of 1 MiB`);
       assertEquals(await server.does("drain"), Array(posted).fill(megabyte));
-      // The slots that have memory are used again.
+      // Slots with committed memory are used again.
       for (let count = 0; count < posted; count++) await client.does("post", megabyte);
       await client.isRefused("post", megabyte);
       assertEquals(await server.does("drain"), Array(posted).fill(megabyte));
@@ -240,7 +240,7 @@ export const cases: Readonly<Record<string, Case>> = {
       const large = `${stage.target.slice(0, -".tandem".length)}-large.tandem`;
       const other = await stage.server();
       await other.does("create", large);
-      // Half a gigabyte of addresses, and so much is not allowed.
+      // Half a gigabyte of addresses, which the limit does not allow.
       stage.limitAddresses(client, 200 << 20);
       await client.isRefused("openMany", large, 1);
       await echo(client, long);
@@ -318,7 +318,7 @@ async function killForMemory(stage: Stage, actor: Actor): Promise<void> {
   assert(stage.timesAtLimit() > 0, "it was killed for something else");
 }
 
-/** Another server takes the place of the one that died. */
+/** Replaces the server that died. */
 async function goesOn(stage: Stage, client: Actor): Promise<void> {
   const next = await stage.server();
   await next.does("openServer", stage.target);

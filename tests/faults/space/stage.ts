@@ -1,5 +1,5 @@
 /**
- * Where a case plays: a small file system, and the processes that work on it.
+ * The stage of a case: a small file system, and the processes that work on it.
  *
  * @module
  */
@@ -22,7 +22,7 @@ import type { ErrorCode } from "../../../mod.ts";
 import { fuzzer, programCommand, type Runtime, Talker } from "../talker.ts";
 import type { Outcome, Step } from "./actor.ts";
 
-/** This machine does not allow what is to be tested. */
+/** This machine does not allow the case. */
 export class Skipped extends Error {}
 
 /** One process. */
@@ -38,13 +38,13 @@ export class Actor extends Talker {
     return this.process.pid!;
   }
 
-  /** Does something that has to succeed. */
+  /** Runs a command that has to succeed. */
   async does(...step: Step): Promise<unknown> {
     this.start(...step);
     return await this.succeeds();
   }
 
-  /** Begins with something whose end is waited for later, or never comes. */
+  /** Starts a command whose outcome is read later or never. */
   start(...step: Step): void {
     this.send(JSON.stringify(step));
   }
@@ -62,7 +62,7 @@ export class Actor extends Talker {
     assertEquals(outcome.error.code, code, outcome.error.message);
   }
 
-  /** Does something for which there is no space. */
+  /** Runs a command that has to fail for lack of space. */
   async isRefused(...step: Step): Promise<void> {
     this.start(...step);
     await this.fails("NO_SPACE");
@@ -74,12 +74,12 @@ export class Actor extends Talker {
   }
 }
 
-/** Of one case, on this machine with its other work. */
+/** The time-out of one case, on a busy machine. */
 const patience = 90_000;
 
 export class Stage {
   readonly target: string;
-  /** How often there was no space. */
+  /** The number of NO_SPACE errors. */
   refusals = 0;
   readonly #folder: string;
   readonly #runtimes: { readonly server: Runtime; readonly client: Runtime };
@@ -111,11 +111,11 @@ export class Stage {
       ["-t", "tmpfs", "-o", `mode=700,size=${size}`, "tmpfs", place],
       { encoding: "utf8" },
     );
-    if (status !== 0) throw new Skipped(`this machine lets nobody mount: ${stderr}`);
+    if (status !== 0) throw new Skipped(`this machine does not allow mounts: ${stderr}`);
     this.#mounts.push(place);
   }
 
-  /** Takes all space that is left. */
+  /** Takes the rest of the space. */
   fill(): void {
     const fd = openSync(this.#filler, "w");
     const page = new Uint8Array(4096);
@@ -133,7 +133,7 @@ export class Stage {
     rmSync(this.#filler);
   }
 
-  /** Has somebody scribble over one field of the channel while `body` runs. */
+  /** Scribbles over one field of the channel while `body` runs. */
   async scribble(field: string, body: () => Promise<void>): Promise<void> {
     const scribbler = new Talker("scribbler", [fuzzer, "--scribble", this.target, "--only", field]);
     try {
@@ -170,18 +170,18 @@ export class Stage {
     return actor;
   }
 
-  /** Lets a process have that much more address space than it has now; null: as much as it wants. */
+  /** Limits a process to that much more address space than it has now; null: no limit. */
   limitAddresses(actor: Actor, more: number | null): void {
     const status = readFileSync(`/proc/${actor.pid}/status`, "utf8");
     const has = Number(/^VmSize:\s+(\d+) kB/m.exec(status)![1]) * 1024;
     const limit = more === null ? "unlimited" : String(has + more);
-    // The soft limit alone, which can be raised again.
+    // Only the soft limit, which can be raised again.
     const command = [`--pid=${actor.pid}`, `--as=${limit}:`];
     const done = spawnSync("prlimit", command, { encoding: "utf8" });
     if (done.status !== 0) throw new Skipped(`no limit can be set: ${done.stderr ?? done.error}`);
   }
 
-  /** Puts a process into a cgroup of its own that may have so much memory. */
+  /** Puts a process into its own cgroup with that much memory. */
   confine(actor: Actor, bytes: number): void {
     const lines = readFileSync("/proc/self/cgroup", "utf8").trim().split("\n");
     const first = lines.find((line) => line.split(":")[1] === "memory");

@@ -1,10 +1,10 @@
 /**
- * A user who may write to the folder of a channel, and to the folder of its doorbells, and does whatever
- * can be done there by name: as quickly as it can, while others open, use and remove channels.
+ * A user that may write to the folder of a channel, and to the folder of its doorbells, and does everything
+ * that can be done there by name: as quickly as it can, while others open, use and remove channels.
  *
  *     attacker.ts UID SHARED PRECIOUS SEED CHANNEL…
  *
- * Started by root, it becomes that user first. It stops at the end of stdin, and says how often each of
+ * Started by root, it becomes that user first. It stops at the end of stdin, and writes how often each of
  * its moves succeeded.
  *
  * @module
@@ -41,7 +41,7 @@ process.setgroups!([]);
 process.setgid!(Number(uid));
 process.setuid!(Number(uid));
 
-/** Where things are that others will look for. */
+/** Names that others will look up. */
 function anyPath(): string {
   const channel = `${shared}/${random.pick(channels)}`;
   const user = random.pick(["u0", `u${uid}`]);
@@ -58,7 +58,7 @@ function anyPath(): string {
   }
 }
 
-/** Names of bells as they were seen, or may be. */
+/** Names of bells, seen or possible. */
 let names = ["b0-1-1", "l0-1-1", "n0-1-1", "p0-1-1"];
 
 function learnNames(): void {
@@ -67,7 +67,7 @@ function learnNames(): void {
       const seen = readdirSync(`${shared}/${channel}.bells/u${uid}`);
       if (seen.length > 0) names = [...seen, "p0-1-1"].slice(0, 50);
     } catch {
-      // It is not there.
+      // It does not exist.
     }
   }
 }
@@ -96,12 +96,12 @@ const moves: Readonly<Record<string, () => void>> = {
   },
 };
 
-/** Removes what this user has put there. */
+/** Removes the entries that this user has put there. */
 function giveBack(path: string): void {
   try {
     if (lstatSync(path).uid === Number(uid)) rmSync(path, { recursive: true });
   } catch {
-    // It is not there.
+    // It does not exist.
   }
 }
 

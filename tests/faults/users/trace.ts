@@ -1,17 +1,17 @@
 /**
- * Reads what `strace -f -y` says of a process that works in a folder that others can write to: every name
+ * Reads the output of `strace -f -y` for a process that works in a folder that others can write to: every name
  * there has to be looked up once, in a folder that is open, without following links.
  *
  * @module
  */
 
-/** A call that says a path, as strace writes it. */
+/** A system call with a path, as strace writes it. */
 const call = /\b(\w+)\((.*)\)\s+= (-?\d+|\?)/;
 
 /** Calls that take a folder's descriptor and a name, and never follow a link at the end of it. */
 const byName = new Set(["mkdirat", "mknodat", "unlinkat"]);
 
-/** What is wrong with a line of the trace; null: nothing. */
+/** The fault of a line of the trace; null: none. */
 export function fault(line: string, shared: string): string | null {
   const found = call.exec(line);
   if (!found) return null;
@@ -23,7 +23,7 @@ export function fault(line: string, shared: string): string | null {
   const paths = [...args.matchAll(/"((?:[^"\\]|\\.)*)"/g)].map(([, path]) => path!);
   const whole = paths.find((path) => path.startsWith(shared));
   if (whole !== undefined) {
-    // The folder itself is the user's to name; that is how its descriptor is had.
+    // The user names the folder itself, and the library opens it by that name.
     const isFolder = whole === shared && name === "openat" && args.includes("O_PATH");
     return isFolder ? null : `names ${whole} by its path`;
   }
@@ -47,6 +47,6 @@ export function fault(line: string, shared: string): string | null {
       return args.includes("AT_EMPTY_PATH") ? null : "looks a name up once more";
   }
   if (byName.has(name)) return null;
-  // What takes a descriptor alone.
+  // Calls that take only a descriptor.
   return paths.length === 0 ? null : `is a call that is not known: ${name}`;
 }

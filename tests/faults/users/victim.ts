@@ -1,6 +1,6 @@
 /**
- * Opens, uses, closes and removes channels in a folder where another user is at work. Every operation has
- * to be right, or to end with an error that has a code.
+ * Opens, uses, closes and removes channels in a folder that another user attacks. Every operation has
+ * to succeed, or to end with an error that has a code.
  *
  *     victim.ts SHARED SECONDS CHANNEL…
  *
@@ -37,7 +37,7 @@ async function raw(target: string, mode: number): Promise<void> {
       const text = `${process.pid} ${round}`;
       const answer = await client.request(text, { timeout: 20_000 });
       check(new TextDecoder().decode(answer) === text, "an echo");
-      // So that both sides sleep now and then.
+      // So that both sides sleep sometimes.
       if (round % 2) await new Promise((resolve) => setTimeout(resolve, 2));
     }
   } finally {
@@ -69,7 +69,7 @@ async function attempt(name: string, body: () => unknown): Promise<void> {
   }
   const key = `${name} ${outcome}`;
   counts[key] = (counts[key] ?? 0) + 1;
-  // Its name is taken: later, perhaps.
+  // Its name is taken: perhaps later.
   if (outcome !== "ok") await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
@@ -79,7 +79,7 @@ const end = performance.now() + Number(seconds) * 1000;
 for (let round = 0; performance.now() < end && faults.length === 0; round++) {
   const index = round % channels.length;
   const target = `${shared}/${channels[index]}`;
-  // The first ones are for everybody, the last is private.
+  // The first ones are for all users, the last is private.
   const mode = index === channels.length - 1 ? 0o600 : 0o666;
   if (index % 2 === 0) await attempt("raw", () => raw(target, mode));
   else await attempt("typed", () => typed(target, mode));

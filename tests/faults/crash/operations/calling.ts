@@ -1,5 +1,5 @@
 /**
- * What clients do.
+ * The operations of clients.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { type Operation, sent, status } from "../operation.ts";
 import { options, type Scene } from "../scene.ts";
 import { callCommand } from "./opening.ts";
 
-/** A client; the servers sleep and are stopped, so that nobody takes what it sends. */
+/** A client; the servers sleep and are stopped, so that none takes its requests. */
 async function alone(scene: Scene): Promise<Actor> {
   const victim = await scene.joined("client");
   await scene.asleep();
@@ -36,7 +36,7 @@ async function held(scene: Scene): Promise<Actor> {
   return victim;
 }
 
-/** A client that has all slots, as drafts. */
+/** A client that holds all slots, as drafts. */
 export async function greedy(scene: Scene): Promise<Actor> {
   const victim = await scene.joined("client");
   for (let call = 0; call < options.slots; call++) {
@@ -67,7 +67,7 @@ export const calling: readonly Operation[] = [
     steps: [["get 0 0 -", length]],
   }]),
   {
-    name: "send in a slot that nobody has used",
+    name: "send in an unused slot",
     channel: "fresh",
     prepare: alone,
     steps: [["send 0 0 5000 2 -", ...sent], ["send 0 1 12 2 -", ...sent]],
@@ -101,7 +101,7 @@ export const calling: readonly Operation[] = [
     prepare: async (scene) => {
       const owner = await greedy(scene);
       const victim = await scene.joined("client");
-      // At some time while the victim waits.
+      // At some moment while the victim waits.
       owner.begin("sleep 15\ncancel 0 0 draft");
       return victim;
     },

@@ -1,5 +1,5 @@
 /**
- * Making channels, coming to them, leaving and removing them.
+ * Creating, opening, closing and removing channels.
  *
  * @module
  */
@@ -7,21 +7,21 @@ import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { type Operation, sent } from "../operation.ts";
 import { type Scene, sizes } from "../scene.ts";
 
-/** The living come when the creator is dead, and whoever of them is first makes the channel if it must. */
+/** The survivors come when the creator is dead, and the first of them creates the channel if necessary. */
 async function arrive(scene: Scene): Promise<void> {
   await scene.open();
 }
 
 /**
- * Who dies when it has joined and has not told of itself yet is watched by nobody and owns nothing but
- * its entry and, perhaps, its files. The next one to come finds it.
+ * No death watch covers a participant that dies after it joined and before it announced itself. It owns only
+ * its entry and perhaps its files. The next newcomer finds it.
  */
 export function comeAndFind(scene: Scene): Promise<void> {
   scene.newcomer();
   return Promise.resolve();
 }
 
-/** What an interrupted create of something else leaves. */
+/** The leftovers of an interrupted create with other options. */
 function leaveZeros(path: string, bytes: number): void {
   const fd = openSync(path, "w", 0o600);
   if (bytes > 0) writeSync(fd, new Uint8Array(4096));
@@ -78,7 +78,7 @@ export const opening: readonly Operation[] = [
     },
     steps: [[`open 0 server anonymous nameless ${sizes}`, 0]],
     async after(scene) {
-      // The next one finds what was left, in either runtime.
+      // The next one finds the leftovers, in either runtime.
       await Promise.all(scene.servers.map((server) => server.tell("anonymous")));
       scene.checkHome();
       await scene.open();
@@ -91,14 +91,14 @@ export const opening: readonly Operation[] = [
       // Its entry is free again.
       await victim.expect("open 1 client attach TARGET", 0);
       await victim.expect("close 1", 0);
-      // Those whom that has woken: how many there are to be rung is the same each time.
+      // Waits until the woken ones sleep again, so that each run rings the same number.
       await scene.asleep();
       return victim;
     },
     steps: [[`open 0 ${role} attach TARGET`, 0]],
     after: comeAndFind,
   }, {
-    name: `join as a ${role}, in an entry that nobody has used`,
+    name: `join as a ${role}, in an unused entry`,
     channel: "fresh",
     async prepare(scene) {
       return await Promise.resolve(scene.actor());
@@ -119,7 +119,7 @@ export const opening: readonly Operation[] = [
     },
     steps: [["open 0 client attach TARGET", 0]],
     async after(scene) {
-      // Now all of the crowd are dead, and each of the living finds room for another handle.
+      // Now the whole crowd is dead, and each survivor finds room for another handle.
       await scene.settle();
       await scene.reopen();
     },
@@ -174,7 +174,7 @@ export const opening: readonly Operation[] = [
     steps: [["close 0", 0]],
   },
   {
-    name: "unlink a channel that nobody is on",
+    name: "unlink a channel without participants",
     channel: "absent",
     async prepare(scene) {
       const maker = scene.actor();
@@ -203,7 +203,7 @@ export const opening: readonly Operation[] = [
   },
 ];
 
-/** Makes a call of somebody else's known to an actor. */
+/** Gives an actor the id of another client's call. */
 export function callCommand(call: number, id: bigint): string {
   const slot = id & 0xffffn;
   const low = (id >> 16n) & 0xffffffffn;

@@ -1,5 +1,5 @@
 /**
- * What is done for the dead, by somebody who dies over it.
+ * Repairs for the dead, by a participant that dies in the middle of them.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { type Operation, sent } from "../operation.ts";
 import type { Scene } from "../scene.ts";
 import { callCommand, comeAndFind } from "./opening.ts";
 
-/** The victim, who will repair: it came before anybody died. The living are stopped when somebody does. */
+/** The victim, which will repair: it joined before any death. The survivors are stopped at the death. */
 async function repairer(scene: Scene): Promise<Actor> {
   return await scene.joined("client");
 }
 
-/** Somebody dies, and nobody but the victim can see it. */
+/** A participant dies, and only the victim can see it. */
 async function die(scene: Scene, corpse: Actor): Promise<void> {
   await scene.stopAll();
   await corpse.kill();
@@ -56,7 +56,7 @@ async function deadServer(scene: Scene): Promise<void> {
   await left.cancel();
   await scene.asleep();
   await scene.stopAll();
-  // A posted request lives on without its sender; its end is the corpse's.
+  // A posted request outlives its sender; the dead server still holds it.
   await die(scene, corpse);
 }
 
@@ -102,7 +102,7 @@ interface Death {
   readonly of: string;
   readonly stage: (scene: Scene) => Promise<void>;
   readonly posted?: number;
-  /** What a look for the dead gives: 1 if somebody was repaired. */
+  /** The result of a look for the dead: 1 if there was a repair. */
   readonly swept?: number;
 }
 
@@ -127,7 +127,7 @@ export const repairing: readonly Operation[] = [
     posted,
   })),
   {
-    name: "repair one whom the kernel has hung up on",
+    name: "repair a participant whose connection the kernel has closed",
     prepare: async (scene) => {
       const victim = await repairer(scene);
       const corpse = await scene.joined("client");

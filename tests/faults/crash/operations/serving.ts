@@ -1,5 +1,5 @@
 /**
- * What servers do.
+ * The operations of servers.
  *
  * @module
  */
@@ -15,7 +15,7 @@ async function alone(scene: Scene): Promise<Actor> {
   return await scene.joined("server");
 }
 
-/** It holds a request of a client's that sleeps until it is answered. */
+/** It holds a request of a client that sleeps until the answer. */
 async function holding(
   scene: Scene,
   payload: number | string,
@@ -29,7 +29,7 @@ async function holding(
   return victim;
 }
 
-/** It holds a posted request, sent by somebody who is gone, and there are so many deliveries. */
+/** It holds a posted request of a client that is gone, with that many deliveries. */
 async function holdingPosted(scene: Scene, deliveries: number): Promise<Actor> {
   const victim = await alone(scene);
   const sender = await scene.joined("client");
@@ -39,7 +39,7 @@ async function holdingPosted(scene: Scene, deliveries: number): Promise<Actor> {
   return victim;
 }
 
-/** It holds a request that its client has given up. */
+/** It holds a request that its client has cancelled. */
 async function holdingAbandoned(scene: Scene): Promise<Actor> {
   const victim = await alone(scene);
   const call = await scene.start(0, 12, { maxDeliveries: 2 }, "CANCELLED");
@@ -212,7 +212,7 @@ export const serving: readonly Operation[] = [
     name: "reply to a request whose time is over",
     prepare: async (scene) => {
       const victim = await alone(scene);
-      // Who does not look at its watch.
+      // It does not look at its death watch.
       const sender = await scene.joined("client");
       await sender.expect("send 0 0 12 2 30", ...sent);
       await victim.expect("receive 0 0 -", 1);

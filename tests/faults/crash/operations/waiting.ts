@@ -10,7 +10,7 @@ import { comeAndFind } from "./opening.ts";
 
 const bells = ["fifo", "datagram"] as const;
 
-/** All leave, and come again: to a new channel where the path leads to none, and with new bells. */
+/** All leave and come back: with new bells, and to a new channel where the path has none. */
 async function comeAnew(scene: Scene): Promise<void> {
   await scene.settle();
   await scene.reopen();
@@ -127,7 +127,7 @@ export const waiting: readonly Operation[] = [
     posted: "from some point",
   },
   {
-    name: "post where the bells of those who sleep are gone",
+    name: "post where the bells of the sleepers are gone",
     channel: "fresh",
     prepare: async (scene) => {
       const victim = await scene.joined("client");
@@ -225,7 +225,7 @@ export const waiting: readonly Operation[] = [
     steps: [["send 0 0 12 2 - one-way", ...sent]],
   },
   {
-    name: "come where somebody sleeps in a blocking wait",
+    name: "join where a participant sleeps in a blocking wait",
     prepare: async (scene) => {
       await scene.rest();
       const victim = scene.actor();
