@@ -8,7 +8,7 @@ import { endedByClosing, rejectAs } from "../base/closing.ts";
 import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 import { codeOf, isTandemError } from "../base/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
-import { Client } from "../channel/client.ts";
+import { ClientCore } from "../channel/client_core.ts";
 import { checkTimeout, deadlineAfter, timeoutOf } from "../base/checks.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
@@ -44,7 +44,7 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A channel that is open, and what belongs to it. */
 interface Line {
-  readonly client: Client;
+  readonly client: ClientCore;
   readonly endpoint: Endpoint;
 }
 
@@ -276,14 +276,14 @@ export class Connection {
     if (this.#held.line) return this.#held.line;
     if (this.#closing.signal.aborted) throw this.#closed();
     try {
-      return this.#take(Client.open(this.#target));
+      return this.#take(ClientCore.open(this.#target));
     } catch (error) {
       if (error instanceof TandemError && error.code === "NOT_FOUND") return null;
       throw error;
     }
   }
 
-  #take(client: Client): Line {
+  #take(client: ClientCore): Line {
     client.watchServersOnly();
     const endpoint = new Endpoint(client, this.#errorClasses, this.#limits, "generator");
     return this.#held.line = { client, endpoint };
@@ -330,7 +330,9 @@ export class Connection {
   #open(): Opening {
     const stop = new AbortController();
     const { signal: closing } = this.#closing;
-    const line = Client.connect(this.#target, { signal: AbortSignal.any([stop.signal, closing]) })
+    const line = ClientCore.connect(this.#target, {
+      signal: AbortSignal.any([stop.signal, closing]),
+    })
       .then((client) => {
         if (!closing.aborted && !this.#held.line) return this.#take(client);
         client.close();

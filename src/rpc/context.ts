@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ServerRequest } from "../channel/request.ts";
+import type { RequestCore } from "../channel/request_core.ts";
 import { type ContextVariable, contextVariable } from "../runtime/context.ts";
 
 /** The call that a method works on. See {@linkcode callContext}. */
@@ -28,13 +28,13 @@ export interface CallContext {
 /** Of a call. */
 export class RequestContext implements CallContext {
   readonly method: string;
-  readonly #request: ServerRequest;
+  readonly #request: RequestCore;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 
   constructor(
     method: string,
-    request: ServerRequest,
+    request: RequestCore,
     traceparent: string | undefined,
     tracestate: string | undefined,
   ) {

@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { ChannelHandle } from "../channel/handle.ts";
+import type { HandleCore } from "../channel/handle_core.ts";
 import { codeOf } from "../base/guard.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { connectPrivate } from "../channel/private.ts";
@@ -43,7 +43,7 @@ export class Endpoint {
   readonly errorClasses: ErrorClasses;
   /** Of messages that are sent or taken. */
   readonly limits: Limits;
-  readonly #main: ChannelHandle;
+  readonly #main: HandleCore;
   #host: Host | null = null;
   #hostCount = 0;
   #lastEntry = 0;
@@ -56,7 +56,7 @@ export class Endpoint {
    * @param readableAs how streams that are ReadableStreams over there arrive
    */
   constructor(
-    main: ChannelHandle,
+    main: HandleCore,
     errorClasses: ErrorClasses,
     limits: Limits,
     readableAs: "readable" | "generator",

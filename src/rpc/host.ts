@@ -9,10 +9,10 @@
  * @module
  */
 import { isTandemError, textOf } from "../base/guard.ts";
-import type { ServerRequest } from "../channel/request.ts";
-import type { Server } from "../channel/server.ts";
+import type { RequestCore } from "../channel/request_core.ts";
+import type { ServerCore } from "../channel/server_core.ts";
 import { type PrivateChannel, servePrivate } from "../channel/private.ts";
-import type { ChannelHandle } from "../channel/handle.ts";
+import type { HandleCore } from "../channel/handle_core.ts";
 import { now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
 import { corrupt } from "../codec/decoder.ts";
@@ -61,7 +61,7 @@ export class Host {
   readonly name: string;
   readonly #endpoint: Endpoint;
   readonly #channel: PrivateChannel;
-  readonly #server: Server;
+  readonly #server: ServerCore;
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Set<number>> = new Map();
   #isLost = false;
@@ -69,7 +69,7 @@ export class Host {
   #isClosed = false;
 
   /** @param number how many hosts this participant of the main channel has had before */
-  constructor(endpoint: Endpoint, main: ChannelHandle, number: number) {
+  constructor(endpoint: Endpoint, main: HandleCore, number: number) {
     this.#endpoint = endpoint;
     const options = {
       slots: hostSlots,
@@ -178,7 +178,7 @@ export class Host {
   }
 
   /** Never throws: what ends this wait ends the host. */
-  #handle(request: ServerRequest): void {
+  #handle(request: RequestCore): void {
     try {
       const { reads } = this.#endpoint;
       const reading = readMessage(reads, request.bytes, false);
@@ -193,7 +193,7 @@ export class Host {
     }
   }
 
-  #dispatch(request: ServerRequest, reading: Reading): void {
+  #dispatch(request: RequestCore, reading: Reading): void {
     const { decoder, kind } = reading;
     switch (kind) {
       case Kind.lease:
@@ -254,7 +254,7 @@ export class Host {
     return entry;
   }
 
-  #hold(request: ServerRequest, lease: number): void {
+  #hold(request: RequestCore, lease: number): void {
     if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
     this.#leases.set(lease, new Set());
     const { signal } = request;
@@ -278,7 +278,7 @@ export class Host {
   }
 
   /** Gives the slot back: no caller waits. Never throws. */
-  #acknowledge(request: ServerRequest): void {
+  #acknowledge(request: RequestCore): void {
     if (this.#isClosed) return;
     try {
       request.reply(doneMessage());
@@ -289,7 +289,7 @@ export class Host {
 
   /** Never rejects. */
   async #step(
-    request: ServerRequest,
+    request: RequestCore,
     id: number,
     stream: OutStream,
     step: number,
@@ -312,7 +312,7 @@ export class Host {
   }
 
   /** Never throws. */
-  #throw(request: ServerRequest, error: unknown): void {
+  #throw(request: RequestCore, error: unknown): void {
     let failed = this.#reply(request, Kind.thrown, (encoder) => encoder.thrown(error));
     if (failed !== undefined && !isTandemError(failed)) {
       // What was thrown cannot be looked at; that is all there is to tell.
@@ -330,7 +330,7 @@ export class Host {
   }
 
   /** Undefined: it has been sent, or no caller waits for it. */
-  #reply(request: ServerRequest, kind: number, write: (encoder: Encoder) => void): unknown {
+  #reply(request: RequestCore, kind: number, write: (encoder: Encoder) => void): unknown {
     if (this.#isClosed) return undefined;
     const writes = this.#endpoint.writes("receiver");
     try {
@@ -350,14 +350,14 @@ export class Host {
     }
   }
 
-  #refuse(request: ServerRequest, error: unknown): void {
+  #refuse(request: RequestCore, error: unknown): void {
     if (this.#isClosed || request.isAnswered) return;
     refuse(request, this.#endpoint, error, hostResponseBytes);
   }
 }
 
 /** Part of a long message, copied once, into the answer. */
-function replyPortion(request: ServerRequest, part: Bytes): void {
+function replyPortion(request: RequestCore, part: Bytes): void {
   const answer = request.allocate(headerBytes + part.byteLength);
   writePortion(part, answer);
   request.reply(answer);

@@ -6,7 +6,7 @@
 import { onAbort, reasonOf } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
-import type { Client } from "../channel/client.ts";
+import type { ClientCore } from "../channel/client_core.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { later, now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
@@ -65,7 +65,7 @@ const lanes = 4;
 
 export class Peer {
   readonly #endpoint: Endpoint;
-  readonly #client: Client;
+  readonly #client: ClientCore;
   /** Number of the lease, and what gives it up; null: there is none. */
   #lease = 0;
   #leaseEnd: AbortController | null = null;
@@ -81,7 +81,7 @@ export class Peer {
    * @param onEnd told when the process is gone, or the channel closed
    * @throws {TandemError} `SERVER_DIED` when the process is gone already
    */
-  constructor(endpoint: Endpoint, open: () => Client, onEnd: () => void) {
+  constructor(endpoint: Endpoint, open: () => ClientCore, onEnd: () => void) {
     this.#endpoint = endpoint;
     this.#onEnd = onEnd;
     try {

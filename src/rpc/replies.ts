@@ -4,8 +4,8 @@
  * @module
  */
 import { codeOf, textOf } from "../base/guard.ts";
-import type { ServerRequest } from "../channel/request.ts";
-import { failWith } from "../channel/serve.ts";
+import { failWith } from "../channel/answering.ts";
+import type { RequestCore } from "../channel/request_core.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
 import type { Decoder, Thrown } from "../codec/decoder.ts";
 import { corrupt } from "../codec/decoder.ts";
@@ -14,7 +14,7 @@ import type { ErrorClasses } from "../codec/error_classes.ts";
 import { copyMessage, Kind, messageBytes, type MessageHooks, withMessage } from "./message.ts";
 
 /** Sends a sealed message as the answer. False: nobody waits for it any more. */
-export function replyMessage(request: ServerRequest, encoder: Encoder): boolean {
+export function replyMessage(request: RequestCore, encoder: Encoder): boolean {
   if (encoder.blobs.length === 0) return request.reply(encoder.written);
   const answer = request.allocate(messageBytes(encoder));
   copyMessage(encoder, answer);
@@ -70,7 +70,7 @@ function writeShortRefusal(encoder: Encoder, error: unknown): void {
  * @param max the longest answer
  */
 export function refuse(
-  request: ServerRequest,
+  request: RequestCore,
   endpoint: { writes(claim: "receiver"): MessageHooks },
   error: unknown,
   max: number,

@@ -4,8 +4,8 @@
  * @module
  */
 import type { AnswerReader } from "../channel/waiter.ts";
-import type { Client } from "../channel/client.ts";
-import type { Draft } from "../channel/draft.ts";
+import type { ClientCore } from "../channel/client_core.ts";
+import type { DraftCore } from "../channel/draft_core.ts";
 import type { SendOptions } from "../channel/options.ts";
 import { TandemError } from "../errors.ts";
 import type { Encoder } from "../codec/encoder.ts";
@@ -18,7 +18,7 @@ import { copyMessage, messageBytes } from "./message.ts";
  * @throws {TandemError} what `request` throws before it waits
  */
 export function sendMessage(
-  client: Client,
+  client: ClientCore,
   encoder: Encoder,
   options: SendOptions | undefined,
   reader: AnswerReader,
@@ -41,7 +41,7 @@ export function sendMessage(
   client.requestReading(message, options, reader, isBackground, roomTimeout);
 }
 
-function tryAllocate(client: Client, length: number): Draft | null {
+function tryAllocate(client: ClientCore, length: number): DraftCore | null {
   try {
     return client.allocate(length);
   } catch (error) {

@@ -4,11 +4,12 @@
  * @module
  */
 import { codeOf, isTandemError, isThenable, textOf } from "../base/guard.ts";
-import type { ServerRequest } from "../channel/request.ts";
+import { replacedGrace } from "../channel/reload.ts";
+import type { RequestCore } from "../channel/request_core.ts";
 import { later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import { captureContext } from "../runtime/context.ts";
-import { Gate, type Place } from "../channel/serve.ts";
-import { replacedGrace, Server } from "../channel/server.ts";
+import { type Admission, Gate } from "../base/gate.ts";
+import { ServerCore } from "../channel/server_core.ts";
 import type { Stats } from "../channel/stats.ts";
 import { onAbort } from "../base/abort.ts";
 import { checkTimeout, checkWhole } from "../base/checks.ts";
@@ -91,7 +92,7 @@ export class Service implements AsyncDisposable {
    * damaged, and with `NOT_FOUND` when others have unlinked it or removed its file: serve it again then.
    */
   readonly finished: Promise<void>;
-  readonly #server: Server;
+  readonly #server: ServerCore;
   readonly #endpoint: Endpoint;
   readonly #methods: ReadonlyMap<string, Offered>;
   readonly #version: string | undefined;
@@ -104,7 +105,7 @@ export class Service implements AsyncDisposable {
 
   /** @ignore Made by {@linkcode serve}. */
   constructor(
-    server: Server,
+    server: ServerCore,
     methods: ReadonlyMap<string, Offered>,
     options: ServiceOptions,
     limits: Limits,
@@ -204,8 +205,8 @@ export class Service implements AsyncDisposable {
   async #run(): Promise<void> {
     // Each call starts from the context of `serve`, whatever the one before it has changed.
     const run = captureContext();
-    const handle = (request: ServerRequest) => this.#handle(request);
-    const take = (request: ServerRequest) => run(handle, request);
+    const handle = (request: RequestCore) => this.#handle(request);
+    const take = (request: RequestCore) => run(handle, request);
     try {
       await this.#server.serveThrough(this.#gate, take, this.#stopping.signal);
     } finally {
@@ -214,7 +215,7 @@ export class Service implements AsyncDisposable {
   }
 
   /** Never throws. */
-  #handle(request: ServerRequest): void {
+  #handle(request: RequestCore): void {
     const { reads } = this.#endpoint;
     try {
       let called: Called;
@@ -235,7 +236,7 @@ export class Service implements AsyncDisposable {
   }
 
   /** @throws {TandemError} for what cannot be called */
-  #read(request: ServerRequest, reading: Reading): Called {
+  #read(request: RequestCore, reading: Reading): Called {
     const { kind, flags, decoder } = reading;
     if (kind !== Kind.call) throw corrupt(`a service takes no message of kind ${kind}`);
     const [version, traceparent, tracestate] = flags & hasExtras
@@ -285,12 +286,12 @@ export class Service implements AsyncDisposable {
    * A call that is too long for the channel. It takes a place when all of it is there: until then it
    * is up to the sender, which may be stopped, and no other call waits for that. Never rejects.
    */
-  async #fetch(request: ServerRequest, announcement: Announcement): Promise<void> {
+  async #fetch(request: RequestCore, announcement: Announcement): Promise<void> {
     const visit = this.#gate.enterLobby();
     const fetching = new AbortController();
     this.#fetches.add(fetching);
     let stopListening: (() => void) | null = null;
-    let place: Place | null = null;
+    let place: Admission | null = null;
     try {
       const { signal: ended, timeRemaining: timeout } = request;
       const stop = () => fetching.abort(ended.reason);
@@ -312,7 +313,7 @@ export class Service implements AsyncDisposable {
     }
   }
 
-  #readFetched(request: ServerRequest, { tree, blobs }: Parcel): Called {
+  #readFetched(request: RequestCore, { tree, blobs }: Parcel): Called {
     const { reads } = this.#endpoint;
     try {
       return this.#read(request, readParcel(reads, tree, blobs));
@@ -324,9 +325,9 @@ export class Service implements AsyncDisposable {
 
   /** @param place that it has already, and which is left when it ends; null: it takes one if it needs one */
   #call(
-    request: ServerRequest,
+    request: RequestCore,
     { method, args, context, isRepeatable }: Called,
-    place: Place | null,
+    place: Admission | null,
   ): void {
     // What has been begun twice may have been done twice.
     if (!isRepeatable) request.lastDelivery();
@@ -350,11 +351,11 @@ export class Service implements AsyncDisposable {
 
   /** Waits for what a method has promised. Never rejects. */
   async #finish(
-    request: ServerRequest,
+    request: RequestCore,
     context: RequestContext,
     result: PromiseLike<unknown>,
     record: Recorder | undefined,
-    place: Place,
+    place: Admission,
   ): Promise<void> {
     try {
       const value = await result;
@@ -367,7 +368,7 @@ export class Service implements AsyncDisposable {
   }
 
   #answer(
-    request: ServerRequest,
+    request: RequestCore,
     context: RequestContext,
     result: unknown,
     record: Recorder | undefined,
@@ -380,7 +381,7 @@ export class Service implements AsyncDisposable {
   }
 
   #throw(
-    request: ServerRequest,
+    request: RequestCore,
     context: RequestContext,
     error: unknown,
     record: Recorder | undefined,
@@ -402,7 +403,7 @@ export class Service implements AsyncDisposable {
 
   /** Undefined: it has been sent, or no caller waits for it. */
   #reply(
-    request: ServerRequest,
+    request: RequestCore,
     context: RequestContext,
     kind: number,
     write: (encoder: Encoder) => void,
@@ -427,7 +428,7 @@ export class Service implements AsyncDisposable {
   }
 
   /** Never throws. */
-  #refuse(request: ServerRequest, error: unknown): void {
+  #refuse(request: RequestCore, error: unknown): void {
     if (this.#endpoint.isClosed || request.isAnswered) return;
     refuse(request, this.#endpoint, error, this.#server.maxResponseBytes);
   }
@@ -438,10 +439,10 @@ const givenUp = new TandemError("CANCELLED", "The service is closed");
 
 /** Of streams that came with a call: they end with it, also where the caller is stopped. */
 class LentTerms implements StreamTerms {
-  readonly #request: ServerRequest;
+  readonly #request: RequestCore;
   #ending: AbortController | null = null;
 
-  constructor(request: ServerRequest) {
+  constructor(request: RequestCore) {
     this.#request = request;
   }
 
@@ -550,6 +551,6 @@ export function serve<Api extends object>(
   if (concurrency !== undefined) {
     checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
   }
-  const server = Server.open(target, channelOptions(options));
+  const server = ServerCore.open(target, channelOptions(options));
   return new Service(server, methods, options, limits, errorClasses);
 }
