@@ -57,7 +57,7 @@ export type {
 } from "./src/channel/options.ts";
 export type { Payload } from "./src/channel/payload.ts";
 export { ServerRequest } from "./src/channel/request.ts";
-export type { Result } from "./src/channel/serve.ts";
+export type { Result } from "./src/channel/result.ts";
 export { Server } from "./src/channel/server.ts";
 export type { Stats } from "./src/channel/stats.ts";
 export type { ErrorClass } from "./src/codec/error_classes.ts";

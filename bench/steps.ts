@@ -9,7 +9,7 @@
  */
 import process from "node:process";
 import { Client, Server } from "../mod.ts";
-import { type Channel, closeChannel, How, openChannel } from "../src/channel/channel.ts";
+import { type Channel, closeChannel, openChannel, OpenMode } from "../src/channel/channel.ts";
 import { AnswerKind, Control, sendDeliveriesShift } from "../src/ffi/layout.ts";
 import { tell } from "./lib/child.ts";
 import { parseOptions } from "./lib/options.ts";
@@ -100,8 +100,8 @@ function runtimeSteps(): Steps {
 }
 
 function nativeSteps(target: string): Steps {
-  const server = openChannel("server", target, How["openOrCreate"]);
-  const client = openChannel("client", target, How["attach"]);
+  const server = openChannel("server", target, OpenMode["openOrCreate"]);
+  const client = openChannel("client", target, OpenMode["attach"]);
   const watch = new Stopwatch();
   const payload = new Uint8Array(bytes).fill(1);
   const places = Array.from({ length: batch }, () => new Uint32Array(3));

@@ -16,7 +16,7 @@ export function endedByClosing<E extends object>(error: E): E {
   return error;
 }
 
-/** For {@linkcode forUsers}: the result as it is. */
+/** For {@linkcode mapResult}: the result as it is. */
 export function same<T>(result: T): T {
   return result;
 }
@@ -34,7 +34,7 @@ export function rejectAs(
 }
 
 /** A promise for users: of what `map` makes of the result of `inner`, which is no promise. */
-export function forUsers<T, R>(inner: Promise<T>, map: (result: T) => R): Promise<R> {
+export function mapResult<T, R>(inner: Promise<T>, map: (result: T) => R): Promise<R> {
   const { promise, resolve, reject } = Promise.withResolvers<R>();
   inner.then((result) => {
     try {

@@ -3,40 +3,12 @@
  *
  * @module
  */
-import { cancelKeepAnswer, cancelRelease, Control, Status } from "../ffi/layout.ts";
-import { type CallWaits, checkReady, takeAnswer } from "./call_waits.ts";
-import { type CallPlace, endsCall, wantsReadiness } from "./waiter.ts";
-import { type Channel, checkOpen, idOf } from "./channel.ts";
-import { forUsers } from "../base/closing.ts";
-import { callFailure } from "./failure.ts";
-import type { Loop } from "./loop.ts";
-import { deadlineAfter, timeoutOf } from "../base/checks.ts";
-import {
-  checkInto,
-  type GetOptions,
-  type GetSyncOptions,
-  type WaitOptions,
-  type WaitSyncOptions,
-} from "./options.ts";
-
-/** What a client gives its calls. */
-export interface CallHome {
-  readonly channel: Channel;
-  readonly waits: CallWaits;
-  readonly loop: Loop;
-}
-
-function timeoutError(): Error {
-  return callFailure(-Status.timeout, "get an answer");
-}
-
-/** Calls that nobody knows any more give their slots back. */
-const forgotten = new FinalizationRegistry<{ home: CallHome; place: CallPlace }>(
-  ({ home: { channel }, place: { slot, low, high } }) => {
-    if (!channel.isOpen) return;
-    channel.native.tandem_cancel(channel.address, slot, low, high, cancelRelease);
-  },
-);
+import { timeoutOf } from "../base/checks.ts";
+import { mapResult } from "../base/closing.ts";
+import { notConstructible } from "../base/maker.ts";
+import { CallCore } from "./call_core.ts";
+import { checkInto, syncWaitSettings, waitSettings } from "./call_settings.ts";
+import type { GetOptions, GetSyncOptions, WaitOptions, WaitSyncOptions } from "./options.ts";
 
 /**
  * One request in flight. Made by the client's `send`, `sendSync` and `trySend`. It holds a slot of
@@ -58,23 +30,18 @@ const forgotten = new FinalizationRegistry<{ home: CallHome; place: CallPlace }>
  * ```
  */
 export class Call implements Disposable {
-  readonly #home: CallHome;
-  readonly #place: CallPlace;
-  /** When the call's own time is over, of `performance.now()`. */
-  readonly #deadline: number;
+  readonly #core: CallCore;
 
-  /** @ignore Made by clients. */
-  constructor(home: CallHome, place: CallPlace, deadline: number) {
-    this.#home = home;
-    this.#place = place;
-    this.#deadline = deadline;
-    forgotten.register(this, { home, place }, this);
+  private constructor(core: CallCore) {
+    if (!(core instanceof CallCore)) {
+      throw notConstructible("Call", "client.send(), client.sendSync() or client.trySend()");
+    }
+    this.#core = core;
   }
 
   /** Unique in the channel's life. Any process may cancel by it. */
   get id(): bigint {
-    const { slot, low, high } = this.#place;
-    return idOf(slot, low, high);
+    return this.#core.id;
   }
 
   /**
@@ -85,8 +52,7 @@ export class Call implements Disposable {
    * @throws {TandemError} what {@linkcode get} throws
    */
   tryGet(options?: { readonly into?: Uint8Array }): Uint8Array<ArrayBuffer> | null {
-    checkOpen(this.#home.channel, "call");
-    return takeAnswer(this.#home.channel, this.#place, 0, checkInto(options?.into), false);
+    return this.#core.tryGet(checkInto(options?.into));
   }
 
   /**
@@ -102,17 +68,8 @@ export class Call implements Disposable {
    * @throws {RangeError} for a negative or NaN `timeout`
    */
   getSync(options?: GetSyncOptions): Uint8Array<ArrayBuffer> {
-    const { channel, loop } = this.#home;
-    checkOpen(channel, "call");
-    const timeout = timeoutOf(options);
-    try {
-      const answer = takeAnswer(channel, this.#place, timeout, checkInto(options?.into), false);
-      // With a time-out of 0 there may be none.
-      if (answer === null) throw timeoutError();
-      return answer;
-    } finally {
-      loop.restore();
-    }
+    const { timeout, into } = syncWaitSettings(options);
+    return this.#core.getSync(timeout, into);
   }
 
   /**
@@ -139,7 +96,12 @@ export class Call implements Disposable {
    * @throws {TandemError} as {@linkcode getSync}; the reason of the signal
    */
   get(options?: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
-    return this.#wait("answer", options, options?.into);
+    // Not async: the promise is the one that the client knows.
+    try {
+      return this.#core.get("answer", waitSettings(options));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -150,13 +112,7 @@ export class Call implements Disposable {
    * @throws {TandemError} as {@linkcode getSync}
    */
   readySync(options?: WaitSyncOptions): void {
-    const { channel, loop } = this.#home;
-    checkOpen(channel, "call");
-    try {
-      if (!checkReady(channel, this.#place, timeoutOf(options))) throw timeoutError();
-    } finally {
-      loop.restore();
-    }
+    this.#core.readySync(timeoutOf(options));
   }
 
   /**
@@ -167,7 +123,11 @@ export class Call implements Disposable {
    * @throws {TandemError} as {@linkcode get}
    */
   ready(options?: WaitOptions): Promise<void> {
-    return forUsers(this.#wait("readiness", options, undefined), () => {});
+    try {
+      return mapResult(this.#core.get("readiness", waitSettings(options)), () => {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -198,16 +158,12 @@ export class Call implements Disposable {
    * @throws {TandemError} what {@linkcode get} throws
    */
   view(): Uint8Array<ArrayBuffer> | null {
-    const { channel } = this.#home;
-    checkOpen(channel, "call");
-    if (!checkReady(channel, this.#place, 0)) return null;
-    return channel.memory.response(this.#place.slot, channel.words[Control.length]!);
+    return this.#core.view();
   }
 
   /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
   release(): void {
-    this.#end(cancelRelease);
-    forgotten.unregister(this);
+    this.#core.release();
   }
 
   /**
@@ -217,69 +173,7 @@ export class Call implements Disposable {
    * @throws {TandemError} `CLOSED` when the client is closed
    */
   cancel(): boolean {
-    checkOpen(this.#home.channel, "call");
-    return this.#end(cancelKeepAnswer);
-  }
-
-  #end(how: number): boolean {
-    const { channel, waits, loop } = this.#home;
-    if (!channel.isOpen) return false;
-    const { slot, low, high } = this.#place;
-    const isCancelled = channel.native.tandem_cancel(channel.address, slot, low, high, how) === 1;
-    if (isCancelled || how === cancelRelease) {
-      waits.settleOwn(this.#place);
-      loop.settle();
-    }
-    return isCancelled;
-  }
-
-  #wait(
-    want: "answer" | "readiness",
-    options: WaitOptions | undefined,
-    target: Uint8Array | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    // Not async: the promise is the one that the client knows.
-    try {
-      return this.#tryWait(want, options, target);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #tryWait(
-    want: "answer" | "readiness",
-    options: WaitOptions | undefined,
-    target: Uint8Array | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    const { channel, waits, loop } = this.#home;
-    checkOpen(channel, "call");
-    const timeout = timeoutOf(options);
-    const into = checkInto(target);
-    options?.signal?.throwIfAborted();
-    // Again: what reads options may close the handle.
-    checkOpen(channel, "call");
-    const { slot, low, high } = this.#place;
-    const isWaiting = channel.native.tandem_watch_call(channel.address, slot, low, high) === 1;
-    // What has ended will not be reported; its slot may have another call by now.
-    if (!isWaiting) return Promise.resolve(this.#now(want, into));
-    const deadline = Math.min(deadlineAfter(timeout), this.#deadline);
-    const how = (deadline === this.#deadline ? endsCall : 0) |
-      (want === "readiness" ? wantsReadiness : 0);
-    const promise = waits.add(this.#place, how, deadline, into, options?.signal, this);
-    loop.start(deadline);
-    return promise;
-  }
-
-  #now(
-    want: "answer" | "readiness",
-    into: Uint8Array<ArrayBuffer> | undefined,
-  ): Uint8Array<ArrayBuffer> {
-    const { channel } = this.#home;
-    const answer = want === "answer"
-      ? takeAnswer(channel, this.#place, 0, into, false)
-      : checkReady(channel, this.#place, 0) && new Uint8Array(0);
-    if (!answer) throw callFailure(-Status.cancelled, "get an answer");
-    return answer;
+    return this.#core.cancel();
   }
 
   /** Does what {@linkcode release} does. */

@@ -3,27 +3,19 @@
  *
  * @module
  */
-import { type RemoteError, TandemError } from "../errors.ts";
-import {
-  AnswerKind,
-  armRoom,
-  cancelRelease,
-  cancelTimedOut,
-  Control,
-  Status,
-} from "../ffi/layout.ts";
-import { type Channel, checkOpen, closedError } from "./channel.ts";
+import type { TandemError } from "../errors.ts";
+import { armRoom, cancelRelease, cancelTimedOut, Status } from "../ffi/layout.ts";
+import { checkReady, readAnswer, takeAnswer } from "./answers.ts";
+import { type Channel, closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import type { Waits } from "./loop.ts";
-import { FreshArrays } from "./fresh.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
-import { decodeError } from "./error_wire.ts";
 import { SlotTable } from "./slot_table.ts";
 import {
   type AnswerReader,
   type Bytes,
-  type CallPlace,
+  type CallRef,
   endsCall,
   isBackground,
   isSameCall,
@@ -40,11 +32,7 @@ interface RoomWaiter {
   reject(error: unknown): void;
 }
 
-/** Short answers are copied here by the native side, in the same call that frees the slot. */
-const scratch: Bytes = new Uint8Array(4096);
 const nothing: Bytes = new Uint8Array(0);
-/** The front of {@linkcode scratch}; answers of one length come often after one another. */
-let scratchView: Bytes = nothing;
 
 type Resolve = (answer: Bytes) => void;
 type Reject = (error: unknown) => void;
@@ -68,7 +56,6 @@ export class CallWaits implements Waits {
   /** Of these, how many the process does not stay alive for: so it is for all who wait for a call. */
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
-  readonly #fresh: FreshArrays = new FreshArrays();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
@@ -156,13 +143,13 @@ export class CallWaits implements Waits {
       const following: Waiter | null = waiter.next;
       if (waiter.deadline > now) {
         next = Math.min(next, waiter.deadline);
-      } else if (waiter.how & endsCall && !this.#end(waiter.call, cancelTimedOut)) {
+      } else if (waiter.flags & endsCall && !this.#end(waiter.call, cancelTimedOut)) {
         // Answered in the last moment.
         this.#settle(this.#calls.get(waiter.call.slot)!);
         return Infinity;
       } else {
         this.#drop(waiter);
-        const tried = waiter.how & endsCall ? "finish a request" : "get an answer";
+        const tried = waiter.flags & endsCall ? "finish a request" : "get an answer";
         waiter.reject(callFailure(-Status.timeout, tried));
       }
       waiter = following;
@@ -170,27 +157,27 @@ export class CallWaits implements Waits {
     return next;
   }
 
-  #end({ slot, low, high }: CallPlace, how: number): boolean {
+  #end({ slot, low, high }: CallRef, mode: number): boolean {
     const { native, address } = this.#channel;
-    return native.tandem_cancel(address, slot, low, high, how) === 1;
+    return native.tandem_cancel(address, slot, low, high, mode) === 1;
   }
 
   /**
    * Adds a promise for a call that the native side watches.
    *
-   * @param how bits: {@linkcode ownsCall} and so on
+   * @param flags {@linkcode ownsCall} and so on
    * @param keep must not be collected meanwhile
    */
   add(
-    call: CallPlace,
-    how: number,
+    call: CallRef,
+    flags: number,
     deadline: number,
     into: Bytes | undefined,
     signal: AbortSignal | undefined,
     keep?: unknown,
   ): Promise<Bytes> {
     const promise = new Promise<Bytes>(capture);
-    const waiter = new Waiter(call, how, deadline, into, null, made.resolve, made.reject);
+    const waiter = new Waiter(call, flags, deadline, into, null, made.resolve, made.reject);
     // Or the last promise would stay, and its answer with it.
     made.resolve = null;
     made.reject = null;
@@ -202,13 +189,13 @@ export class CallWaits implements Waits {
 
   /** As {@linkcode add}, for who reads the answer where it lies. */
   addReader(
-    call: CallPlace,
-    how: number,
+    call: CallRef,
+    flags: number,
     deadline: number,
     signal: AbortSignal | undefined,
     reader: AnswerReader,
   ): void {
-    this.#add(new Waiter(call, how, deadline, undefined, reader, null, null), signal);
+    this.#add(new Waiter(call, flags, deadline, undefined, reader, null, null), signal);
   }
 
   #add(waiter: Waiter, signal: AbortSignal | undefined): void {
@@ -234,11 +221,11 @@ export class CallWaits implements Waits {
 
   #count(waiter: Waiter, difference: 1 | -1): void {
     this.#callCount += difference;
-    if (waiter.how & isBackground) this.#backgroundCount += difference;
+    if (waiter.flags & isBackground) this.#backgroundCount += difference;
   }
 
   #abort(waiter: Waiter, signal: AbortSignal): void {
-    if (waiter.how & ownsCall) this.#end(waiter.call, cancelRelease);
+    if (waiter.flags & ownsCall) this.#end(waiter.call, cancelRelease);
     this.#drop(waiter);
     waiter.reject(reasonOf(signal));
     this.onSettled();
@@ -298,9 +285,9 @@ export class CallWaits implements Waits {
    * This handle has a new call in a slot: what was waited for there has been ended by others, and the
    * native side will not report it any more.
    */
-  displace(place: CallPlace): void {
-    const first = this.#calls.get(place.slot);
-    if (!first || isSameCall(first.call, place)) return;
+  displace(ref: CallRef): void {
+    const first = this.#calls.get(ref.slot);
+    if (!first || isSameCall(first.call, ref)) return;
     const { native, address } = this.#channel;
     const { slot, low, high } = first.call;
     const isWaiting = native.tandem_watch_call(address, slot, low, high) === 1;
@@ -308,9 +295,9 @@ export class CallWaits implements Waits {
   }
 
   /** The call was ended by this very handle, which the native side does not report. */
-  settleOwn(place: CallPlace): void {
-    const first = this.#calls.get(place.slot);
-    if (first && isSameCall(first.call, place)) this.#settle(first);
+  settleOwn(ref: CallRef): void {
+    const first = this.#calls.get(ref.slot);
+    if (first && isSameCall(first.call, ref)) this.#settle(first);
   }
 
   close(): void {
@@ -351,129 +338,14 @@ export class CallWaits implements Waits {
   }
 
   /** The call was reported as ended, and then it had no answer: another process wrote over its slot. */
-  #disagreement({ call, how }: Waiter): TandemError {
-    if (how & ownsCall) this.#end(call, cancelRelease);
+  #disagreement({ call, flags }: Waiter): TandemError {
+    if (flags & ownsCall) this.#end(call, cancelRelease);
     return callFailure(-Status.corrupt, "get an answer");
   }
 
   /** The answer for a promise, or null: there is none; @throws what it is to be rejected with */
-  #take({ call, how, into }: Waiter): Bytes | null {
-    if (how & wantsReadiness) return checkReady(this.#channel, call, 0) ? nothing : null;
-    const ownsIt = (how & ownsCall) !== 0;
-    if (into) return takeAnswer(this.#channel, call, 0, into, ownsIt);
-    checkOpen(this.#channel, "call");
-    const { native, address, words } = this.#channel;
-    const { slot, low, high } = call;
-    const target = this.#fresh.next();
-    const status = native.tandem_get(address, slot, low, high, 0, target, target.byteLength, words);
-    if (status >= 0) return this.#fresh.answerIn(target, status);
-    const answer = answerFailed(this.#channel, call, status, target, false, ownsIt);
-    if (answer) this.#fresh.note(answer.byteLength);
-    return answer;
+  #take({ call, flags, into }: Waiter): Bytes | null {
+    if (flags & wantsReadiness) return checkReady(this.#channel, call, 0) ? nothing : null;
+    return takeAnswer(this.#channel, call, 0, into, (flags & ownsCall) !== 0);
   }
-}
-
-/**
- * Waits for an answer, copies it out and frees the slot.
- *
- * @param timeout milliseconds; NaN for ever; with 0 the result may be null: not answered yet
- * @param ownsCall nobody else can get the answer: if it does not fit it is thrown away
- */
-export function takeAnswer(
-  channel: Channel,
-  { slot, low, high }: CallPlace,
-  timeout: number,
-  into: Bytes | undefined,
-  ownsCall: boolean,
-): Bytes | null {
-  checkOpen(channel, "call");
-  const { native, address, words } = channel;
-  const target = into ?? scratch;
-  const length = target.byteLength;
-  const status = native.tandem_get(address, slot, low, high, timeout, target, length, words);
-  if (status >= 0) return answerIn(target, status, into !== undefined);
-  return answerFailed(channel, { slot, low, high }, status, target, into !== undefined, ownsCall);
-}
-
-/** Hands an answer out where it lies, and frees the slot. */
-function readAnswer(
-  channel: Channel,
-  place: CallPlace,
-  reader: AnswerReader,
-): void {
-  checkOpen(channel, "call");
-  const { native, address, words } = channel;
-  const { slot, low, high } = place;
-  const length = scratch.byteLength;
-  const status = native.tandem_get(address, slot, low, high, 0, scratch, length, words);
-  if (status >= 0) {
-    if (scratchView.byteLength !== status) scratchView = scratch.subarray(0, status);
-    return reader.read(scratchView, true);
-  }
-  if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
-    const answer = answerFailed(channel, place, status, scratch, false, true);
-    if (answer === null) throw callFailure(-Status.corrupt, "get an answer");
-    return reader.read(answer, true);
-  }
-  try {
-    reader.read(channel.memory.response(slot, words[Control.length]!), false);
-  } finally {
-    // What reads it may close the handle.
-    if (channel.isOpen) native.tandem_cancel(address, slot, low, high, cancelRelease);
-  }
-}
-
-/** What came back instead of an answer that is in its place already. */
-export function answerFailed(
-  channel: Channel,
-  place: CallPlace,
-  status: number,
-  target: Bytes,
-  isInto: boolean,
-  ownsCall: boolean,
-): Bytes | null {
-  const { native, address, words } = channel;
-  if (status === -Status.notYet) return null;
-  if (status === -Status.remote) {
-    throw decodeError(target.subarray(0, words[Control.length]!));
-  }
-  if (status !== -Status.longer) throw callFailure(status, "get an answer");
-  const length = words[Control.length]!;
-  const { slot, low, high } = place;
-  if (isInto && words[Control.flags] !== AnswerKind.remoteError) {
-    if (ownsCall) native.tandem_cancel(address, slot, low, high, cancelRelease);
-    throw new TandemError(
-      "TOO_LARGE",
-      `Cannot get an answer of ${length} bytes into ${target.byteLength} bytes: ` +
-        "give a longer array" + (ownsCall ? "" : "; the call stays open"),
-    );
-  }
-  const bytes = new Uint8Array(length);
-  const second = native.tandem_get(address, slot, low, high, 0, bytes, length, words);
-  if (second >= 0) return bytes;
-  if (second === -Status.remote) throw decodeError(bytes);
-  throw callFailure(second, "get an answer");
-}
-
-/** The answer that the native side has written to the front of `target`. */
-export function answerIn(target: Bytes, length: number, isInto: boolean): Bytes {
-  if (!isInto) return target.slice(0, length);
-  return length === target.byteLength ? target : target.subarray(0, length);
-}
-
-/** @returns false: not answered yet; @throws what `get` would */
-export function checkReady(channel: Channel, place: CallPlace, timeout: number): boolean {
-  checkOpen(channel, "call");
-  const { native, address, words, memory } = channel;
-  const { slot, low, high } = place;
-  const status = native.tandem_ready(address, slot, low, high, timeout, words);
-  if (status >= 0) return true;
-  if (status === -Status.notYet) return false;
-  if (status === -Status.remote) throw errorInPlace(memory.response(slot, words[Control.length]!));
-  throw callFailure(status, "wait for an answer");
-}
-
-function errorInPlace(bytes: Bytes): RemoteError {
-  // A copy: what lies in shared memory may change while it is read.
-  return decodeError(bytes.slice());
 }

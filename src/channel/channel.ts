@@ -20,12 +20,13 @@ import { backend } from "../runtime/current.ts";
 import { native } from "../ffi/load.ts";
 import type { Native } from "../ffi/symbols.ts";
 import { type ControlBlock, openFailure } from "./failure.ts";
-import { type HandedOut, Memory } from "./memory.ts";
+import { type Geometry, type HandedOut, Memory } from "./memory.ts";
 import { checkWhole, describe } from "../base/checks.ts";
-import { type ChannelOptions, encodeOptions } from "./options.ts";
+import { encodeOptions } from "./open_options.ts";
+import type { ChannelOptions } from "./options.ts";
 
-/** How a channel is opened. */
-export const How: Readonly<
+/** What opening a channel does. */
+export const OpenMode: Readonly<
   Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd", number>
 > = {
   attach: 0,
@@ -108,7 +109,7 @@ export function newControl(): ControlBlock {
 export function openChannel(
   role: "server" | "client",
   target: string,
-  how: number,
+  mode: number,
   options: ChannelOptions = {},
   fd: number = NaN,
   main: number = NaN,
@@ -118,12 +119,12 @@ export function openChannel(
   const library = native();
   const control = newControl();
   const path = new Uint8Array(pathBytesMax);
-  const operation = how | (role === "server" ? openRoleServer : 0);
+  const operation = mode | (role === "server" ? openRoleServer : 0);
   const { words, numbers } = control;
   const status = library.tandem_open(bytes, bytes.byteLength, operation, encoded, words, path);
-  if (status < 0) throw openFailure(status, triedToOpen(role, target, how, fd), control);
+  if (status < 0) throw openFailure(status, triedToOpen(role, target, mode, fd), control);
   const pathLength = words[Control.pathLength]!;
-  const place = {
+  const geometry: Geometry = {
     base: numbers[Control.base]!,
     slots: words[Control.slots]!,
     denseBytes: numbers[Control.denseBytes]!,
@@ -132,7 +133,7 @@ export function openChannel(
     responseOffset: numbers[Control.responseOffset]!,
   };
   const views: HandedOut = { exist: false };
-  const memory = new Memory(backend(), place, views);
+  const memory = new Memory(backend(), geometry, views);
   const channel: Channel = {
     backend: backend(),
     native: library,
@@ -141,7 +142,7 @@ export function openChannel(
     address: numbers[Control.handle]!,
     memory,
     path: pathLength > 0 ? new TextDecoder().decode(path.subarray(0, pathLength)) : null,
-    slots: place.slots,
+    slots: geometry.slots,
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,
     maxDeliveries: words[Control.maxDeliveries]!,
@@ -156,7 +157,7 @@ export function openChannel(
 
 /** Opens the channel behind a descriptor; `kind` is 0 or `openKindInt`. */
 export function openChannelFromFd(role: "server" | "client", fd: number, kind = 0): Channel {
-  return openChannel(role, "", How.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
+  return openChannel(role, "", OpenMode.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
 }
 
 /** Opens a channel that one participant of `main` serves alone, as that participant or as another. */
@@ -166,15 +167,15 @@ export function openPrivateChannel(
   name: string,
   options: ChannelOptions,
 ): Channel {
-  const how = openPrivate | (role === "server" ? openCreateNew : 0);
-  return openChannel(role, name, how, options, NaN, main.address);
+  const mode = openPrivate | (role === "server" ? openCreateNew : 0);
+  return openChannel(role, name, mode, options, NaN, main.address);
 }
 
-function triedToOpen(role: string, target: string, how: number, fd: number): string {
-  if (how & openFromFd) return `open a ${role} on file descriptor ${fd}`;
-  if (how & openAnonymous) return "make an anonymous channel";
-  if (how & openPrivate) return "open the private channel of a process";
-  const verb = how & openCreateNew ? "create" : "open";
+function triedToOpen(role: string, target: string, mode: number, fd: number): string {
+  if (mode & openFromFd) return `open a ${role} on file descriptor ${fd}`;
+  if (mode & openAnonymous) return "make an anonymous channel";
+  if (mode & openPrivate) return "open the private channel of a process";
+  const verb = mode & openCreateNew ? "create" : "open";
   return `${verb} channel ${JSON.stringify(target)}`;
 }
 

@@ -3,49 +3,13 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
-import { cancelDraft } from "../ffi/layout.ts";
-import type { AnswerReader, CallPlace } from "./waiter.ts";
-import type { Call, CallHome } from "./call.ts";
-import { checkOpen } from "./channel.ts";
-import type {
-  RequestOptions,
-  RequestSyncOptions,
-  SendOptions,
-  SendSyncOptions,
-} from "./options.ts";
+import { type Maker, notConstructible } from "../base/maker.ts";
+import { Call } from "./call.ts";
+import type { CallCore } from "./call_core.ts";
+import { DraftCore } from "./draft_core.ts";
+import type { RequestOptions, RequestSyncOptions, SendSyncOptions } from "./options.ts";
 
-/** What a client does with a draft that is ready. */
-export interface DraftSender {
-  /** Throws for wrong options, before the draft is used up by them. */
-  check(options: RequestOptions | undefined): void;
-  send(place: CallPlace, length: number, options: SendSyncOptions | undefined): Call;
-  post(place: CallPlace, length: number): void;
-  request(
-    place: CallPlace,
-    length: number,
-    options: RequestOptions | undefined,
-  ): Promise<Uint8Array<ArrayBuffer>>;
-  requestReading(
-    place: CallPlace,
-    length: number,
-    options: SendOptions | undefined,
-    reader: AnswerReader,
-  ): void;
-  requestSync(
-    place: CallPlace,
-    length: number,
-    options: RequestSyncOptions | undefined,
-  ): Uint8Array<ArrayBuffer>;
-}
-
-/** Drafts that nobody knows any more give their slots back. */
-const forgotten = new FinalizationRegistry<{ home: CallHome; place: CallPlace }>(
-  ({ home: { channel }, place: { slot, low, high } }) => {
-    if (!channel.isOpen) return;
-    channel.native.tandem_cancel(channel.address, slot, low, high, cancelDraft);
-  },
-);
+const CallMaker = Call as unknown as Maker<CallCore, Call>;
 
 /**
  * A request that is filled in shared memory and sent without a copy. It holds a slot, and is used
@@ -67,26 +31,11 @@ const forgotten = new FinalizationRegistry<{ home: CallHome; place: CallPlace }>
  * ```
  */
 export class Draft implements Disposable {
-  readonly #home: CallHome;
-  readonly #sender: DraftSender;
-  readonly #place: CallPlace;
-  readonly #length: number;
-  #bytes: Uint8Array<ArrayBuffer>;
-  #isUsed = false;
+  readonly #core: DraftCore;
 
-  /** @ignore Made by clients. */
-  constructor(
-    home: CallHome,
-    sender: DraftSender,
-    place: CallPlace,
-    bytes: Uint8Array<ArrayBuffer>,
-  ) {
-    this.#home = home;
-    this.#sender = sender;
-    this.#place = place;
-    this.#bytes = bytes;
-    this.#length = bytes.byteLength;
-    forgotten.register(this, { home, place }, this);
+  private constructor(core: DraftCore) {
+    if (!(core instanceof DraftCore)) throw notConstructible("Draft", "client.allocate()");
+    this.#core = core;
   }
 
   /**
@@ -99,12 +48,7 @@ export class Draft implements Disposable {
    * Pass `bytes.slice()`, or what you filled it from.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const { channel } = this.#home;
-    // Its buffer was transferred.
-    if (this.#bytes.byteLength !== this.#length && !this.#isUsed && channel.isOpen) {
-      this.#bytes = channel.memory.request(this.#place.slot, this.#length);
-    }
-    return this.#bytes;
+    return this.#core.bytes;
   }
 
   /**
@@ -116,8 +60,7 @@ export class Draft implements Disposable {
    * the channel was unlinked
    */
   send(options?: SendSyncOptions): Call {
-    this.#sender.check(options);
-    return this.#sender.send(this.#use(), this.#length, options);
+    return new CallMaker(this.#core.send(this.#core.syncSettings(options)));
   }
 
   /**
@@ -126,7 +69,7 @@ export class Draft implements Disposable {
    * @throws {TandemError} as {@linkcode send}
    */
   post(): void {
-    this.#sender.post(this.#use(), this.#length);
+    this.#core.post();
   }
 
   /**
@@ -155,21 +98,10 @@ export class Draft implements Disposable {
   request(options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
     // Not async: the promise is the one that the client knows.
     try {
-      this.#sender.check(options);
-      return this.#sender.request(this.#use(), this.#length, options);
+      return this.#core.request(this.#core.settings(options));
     } catch (error) {
       return Promise.reject(error);
     }
-  }
-
-  /**
-   * As {@linkcode request}; `reader` gets the answer where it lies.
-   *
-   * @ignore For the typed layer.
-   */
-  requestReading(options: SendOptions | undefined, reader: AnswerReader): void {
-    this.#sender.check(options);
-    this.#sender.requestReading(this.#use(), this.#length, options, reader);
   }
 
   /**
@@ -180,32 +112,12 @@ export class Draft implements Disposable {
    * @throws {TandemError} as {@linkcode send}, and as {@linkcode Client.requestSync}
    */
   requestSync(options?: RequestSyncOptions): Uint8Array<ArrayBuffer> {
-    this.#sender.check(options);
-    return this.#sender.requestSync(this.#use(), this.#length, options);
+    return this.#core.requestSync(this.#core.syncSettings(options));
   }
 
   /** Gives the slot back. Twice is fine. */
   discard(): void {
-    if (this.#isUsed) return;
-    this.#isUsed = true;
-    forgotten.unregister(this);
-    const { channel } = this.#home;
-    if (!channel.isOpen) return;
-    const { slot, low, high } = this.#place;
-    channel.native.tandem_cancel(channel.address, slot, low, high, cancelDraft);
-  }
-
-  #use(): CallPlace {
-    checkOpen(this.#home.channel, "draft");
-    if (this.#isUsed) {
-      throw new TandemError(
-        "CLOSED",
-        "Cannot use this draft: it was sent or discarded; allocate another one",
-      );
-    }
-    this.#isUsed = true;
-    forgotten.unregister(this);
-    return this.#place;
+    this.#core.discard();
   }
 
   /** Does what {@linkcode discard} does. */

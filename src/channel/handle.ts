@@ -3,12 +3,9 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
-import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
-import { openFailure } from "./failure.ts";
-import { checkWhole } from "../base/checks.ts";
-import type { ChannelOptions } from "./options.ts";
-import { readStats, type Stats } from "./stats.ts";
+import { notConstructible } from "../base/maker.ts";
+import { HandleCore } from "./handle_core.ts";
+import type { Stats } from "./stats.ts";
 
 /**
  * An open end of a channel: what {@linkcode Server} and {@linkcode Client} and their like for integers
@@ -28,18 +25,22 @@ import { readStats, type Stats } from "./stats.ts";
  * ```
  */
 export abstract class ChannelHandle implements Disposable {
-  readonly #channel: Channel;
-  readonly #what: string;
+  readonly #core: HandleCore;
 
-  /** @ignore Made by the static methods of its subclasses. */
-  constructor(channel: Channel, what: string) {
-    this.#channel = channel;
-    this.#what = what;
+  /** @ignore Only the static methods of the subclasses make handles. */
+  protected constructor(core: never) {
+    if (!((core as unknown) instanceof HandleCore)) {
+      throw notConstructible(
+        new.target.name,
+        `the static methods, such as ${new.target.name}.open()`,
+      );
+    }
+    this.#core = core;
   }
 
   /** The path of the channel's file; null for an anonymous channel. */
   get path(): string | null {
-    return this.#channel.path;
+    return this.#core.path;
   }
 
   /**
@@ -51,31 +52,27 @@ export abstract class ChannelHandle implements Disposable {
    * mode of the channel's file has come to keep its owner out
    */
   get fd(): number {
-    checkOpen(this.#channel, this.#what);
-    const { native, address, words } = this.#channel;
-    const fd = native.tandem_fd(address, words);
-    if (fd >= 0) return fd;
-    throw openFailure(fd, "get a descriptor of the channel", this.#channel);
+    return this.#core.fd;
   }
 
   /** Calls that can be in flight at once, of all clients together. */
   get slots(): number {
-    return this.#channel.slots;
+    return this.#core.slots;
   }
 
   /** The longest request in bytes. */
   get maxRequestBytes(): number {
-    return this.#channel.maxRequestBytes;
+    return this.#core.maxRequestBytes;
   }
 
   /** The longest response in bytes. */
   get maxResponseBytes(): number {
-    return this.#channel.maxResponseBytes;
+    return this.#core.maxResponseBytes;
   }
 
   /** How many servers may be handed one request, at most and by default. */
   get maxDeliveries(): number {
-    return this.#channel.maxDeliveries;
+    return this.#core.maxDeliveries;
   }
 
   /**
@@ -96,8 +93,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {TandemError} `CLOSED`
    */
   stats(): Stats {
-    checkOpen(this.#channel, this.#what);
-    return readStats(this.#channel);
+    return this.#core.stats();
   }
 
   /**
@@ -119,14 +115,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {TandemError} `CLOSED`; `PERMISSION` when the folder for bells cannot be written
    */
   get notifyFd(): number {
-    checkOpen(this.#channel, this.#what);
-    const fd = this.#channel.native.tandem_notify_fd(this.#channel.address);
-    if (fd >= 0) return fd;
-    throw new TandemError(
-      "PERMISSION",
-      "Cannot make a notify descriptor: the folder for bells beside the channel cannot be written; " +
-        "check its owner and mode",
-    );
+    return this.#core.notifyFd;
   }
 
   /**
@@ -135,8 +124,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {TandemError} `CLOSED`
    */
   drainNotify(): void {
-    checkOpen(this.#channel, this.#what);
-    this.#channel.native.tandem_drain_notify(this.#channel.address);
+    this.#core.drainNotify();
   }
 
   /**
@@ -148,7 +136,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {RangeError} for what cannot be a descriptor
    */
   adoptNotifyFd(fd: number): void {
-    this.#adopt(fd, 0);
+    this.#core.adoptNotifyFd(fd, 0);
   }
 
   /**
@@ -159,7 +147,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {RangeError} for what cannot be a descriptor
    */
   adoptPeerNotifyFd(fd: number): void {
-    this.#adopt(fd, 1);
+    this.#core.adoptNotifyFd(fd, 1);
   }
 
   /**
@@ -168,43 +156,7 @@ export abstract class ChannelHandle implements Disposable {
    * @throws {TandemError} `CLOSED`
    */
   notify(): void {
-    checkOpen(this.#channel, this.#what);
-    this.#channel.native.tandem_notify(this.#channel.address);
-  }
-
-  /**
-   * Opens a private channel: a server that of this handle's own participant, a client that of another.
-   *
-   * @ignore For `private.ts`.
-   */
-  openPrivate(role: "server" | "client", name: string, options: ChannelOptions): Channel {
-    checkOpen(this.#channel, this.#what);
-    return openPrivateChannel(role, this.#channel, name, options);
-  }
-
-  /**
-   * Removes the private channel of this handle's participant.
-   *
-   * @ignore For `private.ts`.
-   */
-  forgetPrivate(): void {
-    if (this.#channel.isOpen) this.#channel.native.tandem_forget_private(this.#channel.address);
-  }
-
-  /**
-   * Ends the channel for all its participants: calls in flight end, and further ones are refused.
-   *
-   * @ignore For `private.ts`.
-   */
-  endChannel(): void {
-    if (this.#channel.isOpen) this.#channel.native.tandem_remove(this.#channel.address);
-  }
-
-  #adopt(fd: number, peer: number): void {
-    checkOpen(this.#channel, this.#what);
-    checkWhole(fd, "fd", 0, 2 ** 31 - 1);
-    if (this.#channel.native.tandem_adopt_notify(this.#channel.address, fd, peer) === 0) return;
-    throw new TandemError("CORRUPT", `Cannot adopt file descriptor ${fd}: it is not open`);
+    this.#core.notify();
   }
 
   /**

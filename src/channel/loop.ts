@@ -1,29 +1,31 @@
 /**
- * The promise forms: looking at shared memory between turns of the event loop while there is
- * traffic, and sleeping until the doorbell rings while there is none.
+ * The promise forms: the event loop's side of one handle. While there is traffic, it looks at shared
+ * memory between turns of the event loop; while there is none, it sleeps until its bell rings.
+ * `pacing.ts` decides which.
  *
  * @module
  */
-import type { Watch } from "../runtime/backend.ts";
-import { later, laterForSure, now, queueMicrotask, timerMax } from "../runtime/timers.ts";
+import { report } from "../base/guard.ts";
 import {
   armed,
   armedLarge,
   armedUnsure,
   armNewcomer,
-  Control,
   lingerCrowded,
   lingerWork,
-  watchIncomplete,
 } from "../ffi/layout.ts";
+import type { Watch } from "../runtime/backend.ts";
+import { later, laterForSure, now, queueMicrotask, timerMax } from "../runtime/timers.ts";
 import type { Channel } from "./channel.ts";
-import { report } from "../base/guard.ts";
+import { DeathWatch } from "./death_watch.ts";
+import { type Next, Pacing } from "./pacing.ts";
+import { openWatch, weakly } from "./watching.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {
   /** Settles what can be settled, and says how much that was. */
   poll(): number;
-  /** How much is waited for, as far as it is known. */
+  /** How many results are waited for, as far as this handle knows. */
   readonly outstanding: number;
   /** Whether a promise is pending, so that the process has to stay alive. */
   readonly isPending: boolean;
@@ -39,111 +41,59 @@ export interface Waits {
 
 type State = "idle" | "polling" | "asleep";
 
-/**
- * How long to go on looking after the last hit, in milliseconds. It grows while waiting for the next
- * one pays and shrinks to nothing while it does not: with a call a millisecond, a poller would keep
- * the processor from the very process that it waits for.
- */
-const budgetMax = 0.2;
-const budgetStart = 0.05;
-const budgetMin = 0.005;
-/** Where the budget has come to nothing, one sleep of so many tries again whether looking pays. */
-const probeEvery = 16;
-
-/**
- * The next look comes in the same turn of the event loop, which is long compared with a call, unless
- * so much has been settled since the loop's timers and sockets had their turn.
- */
-const hitsPerTurn = 128;
-/** Or such a time has passed, in milliseconds: a turn of Deno's takes 0.02 by itself. */
-const turnMax = 0.2;
-/** As long as waits are short, one of so many looks at the clock, which takes a tenth of a call. */
-const waitsPerClockMax = 4;
-/**
- * With more than this at once looks have to come less often: each of them takes cache lines away from
- * who is writing answers, and many answers share the price of a turn.
- */
-const fewAtOnce = 4;
-/** Microtasks that whoever was answered has for what comes next, before it is waited for. */
+/** Microtasks in which the program can react to an answer before the next look. */
 const microtasksBetweenLooks = 2;
-
-/** Retries of a death that is not certain yet, in milliseconds after the hang-up. */
-const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
-/** Where somebody cannot be watched, or nobody rings, how often to look; in milliseconds. */
+/** How often to look where rings or deaths cannot be reported, in milliseconds. */
 const slice = 25;
-/** How long after a huge message its memory may be idle, in milliseconds; the native side knows better. */
+/** How long after a huge message its memory may be idle, in milliseconds; the native side decides. */
 const trimAfter = 1050;
-/** After a ring, how long to wait before another sleeper is looked for. */
+/** After a ring, how long to wait before another sleeper is woken, in milliseconds. */
 const nudges: readonly number[] = [5, 10, 20, 50];
+/** How many newcomers may appear while a loop tries to fall asleep. */
+const newcomersMax = 1000;
 
 /**
- * Those with something pending. The others are known to the runtime by weak references alone, so that a
- * handle that was forgotten can be collected.
+ * Loops with something pending. The runtime knows the others by weak references alone, so that a
+ * handle that the program has forgotten can be collected.
  */
 const busyLoops: Set<Loop> = new Set();
-
-/**
- * What the runtime calls. It is made here, where there is no `this` in reach that it could keep.
- */
-function weakly(loop: WeakRef<Loop>, body: (loop: Loop) => void): () => void {
-  return () => {
-    const found = loop.deref();
-    if (found) body(found);
-  };
-}
 
 /** The event loop's side of one handle. */
 export class Loop {
   readonly #self: WeakRef<Loop> = new WeakRef<Loop>(this);
   readonly #channel: Channel;
   readonly #waits: Waits;
+  readonly #pacing: Pacing = new Pacing();
+  readonly #deaths: DeathWatch;
   #state: State = "idle";
   #bell: Watch | null = null;
   #isBellReferenced = false;
   #hasLostBell = false;
-  /** By participant: connections that hang up when it dies. */
-  readonly #watches: Map<number, Watch> = new Map();
   /** A look in a turn of its own, and one after some microtasks. */
   readonly #tick: () => void;
   readonly #microtask: () => void;
-
-  #budget = budgetStart;
-  #sleeps = 0;
-  /** Looks in a row that found nothing, and when to stop looking. */
-  #misses = 0;
-  #lookUntil = 0;
-  /** How much may be settled still before the event loop has to have a turn. */
-  #hitsLeft = 0;
   #microtasksLeft = 0;
-  /** When the first look of this turn found nothing; 0: none has. */
-  #turnBegan = 0;
-  /** Waits since the last look at the clock, and how many there are to be until the next. */
-  #waitsUnchecked = 0;
-  #waitsPerClock = 1;
-  #lastClock = 0;
 
-  /** Ends the wait for {@linkcode #timerAt}. The process does not stay alive for that, but for what
-   * is pending. */
+  /** Ends the wait for {@linkcode #timerAt}. This timer does not keep the process alive. */
   #cancelTimer: (() => void) | null = null;
   #timerAt = Infinity;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
-  /** Somebody could not be watched because the runtime refused. */
-  #isBlind = false;
   #cancelNudge: (() => void) | null = null;
   #cancelTrim: (() => void) | null = null;
-  /** By watch: the next look at a death that is not certain yet. */
-  readonly #cancelRetries: Map<Watch, () => void> = new Map();
+  /** A participant may have died that this handle did not watch yet. */
+  #mayHaveMissedDeath = false;
 
-  /** Somebody may have died whom nobody watched yet. */
-  #mayHaveMissed = false;
-
-  /** Told when another participant may have died or left. */
+  /** Runs when another participant may have died or left. */
   onDeath: (() => void) | null = null;
 
   constructor(channel: Channel, waits: Waits) {
     this.#channel = channel;
     this.#waits = waits;
+    this.#deaths = new DeathWatch(channel, () => {
+      if (this.#state === "asleep") this.#lookAgain();
+      this.onDeath?.();
+    });
     this.#tick = () => this.#lookInNewTurn();
     this.#microtask = () => {
       this.#microtasksLeft -= 1;
@@ -157,15 +107,12 @@ export class Loop {
     busyLoops.add(this);
     if (deadline < this.#timerAt) this.#setTimer(deadline);
     if (this.#state === "polling") return;
-    // Asleep, it would be woken as well; awake, it answers sooner. The budget says what pays.
-    if (this.#state === "asleep" && this.#budget === 0 && this.#waits.wanted === 0) {
+    if (this.#state === "asleep" && this.#pacing.prefersSleep && this.#waits.wanted === 0) {
       this.#reference();
       return;
     }
     this.#wakeUp();
-    // Not at once: calls that are made together are waited for together.
-    if (this.#hitsLeft > 0) this.#lookSoon();
-    else this.#nextTurn();
+    this.#continue(this.#pacing.first);
   }
 
   /** A blocking call has used the handle's wait word meanwhile. */
@@ -173,12 +120,12 @@ export class Loop {
     if (this.#state === "asleep") this.#lookAgain();
   }
 
-  /** A wait was ended from outside: let the process go if it was the last. */
+  /** A wait was ended from outside: if it was the last, the process may end. */
   settle(): void {
     if (!this.#waits.isPending) this.#rest();
   }
 
-  /** Somebody was rung for a request of this handle, and may be stopped before it looks. */
+  /** A sleeper was rung for a request of this handle. It may be stopped before it looks. */
   nudge(): void {
     if (this.#cancelNudge) return;
     const { native, address } = this.#channel;
@@ -202,9 +149,7 @@ export class Loop {
     this.#bell = null;
     for (const watch of this.#channel.watches) watch.close();
     this.#channel.watches.clear();
-    this.#watches.clear();
-    for (const cancel of this.#cancelRetries.values()) cancel();
-    this.#cancelRetries.clear();
+    this.#deaths.close();
     this.#cancelNudge?.();
     this.#cancelNudge = null;
     this.#cancelTrim?.();
@@ -217,13 +162,19 @@ export class Loop {
     this.#state = "polling";
     this.#cancelSlice?.();
     this.#cancelSlice = null;
-    this.#misses = 0;
+    this.#pacing.wake();
   }
 
   /** Ends a sleep. */
   #lookAgain(): void {
     this.#wakeUp();
     this.#nextTurn();
+  }
+
+  #continue(next: Next): void {
+    if (next === "microtask") this.#lookSoon();
+    else if (next === "turn") this.#nextTurn();
+    else this.#lieDown();
   }
 
   #nextTurn(): void {
@@ -236,12 +187,11 @@ export class Loop {
   }
 
   #lookInNewTurn(): void {
-    this.#hitsLeft = hitsPerTurn;
-    this.#turnBegan = 0;
+    this.#pacing.beginTurn();
     this.#look();
   }
 
-  /** All that the handle gets, it gets through this: what goes wrong with one of them ends none of the others. */
+  /** The only way to a result for all waits of the handle: an error of one must not end the others. */
   #look(): void {
     try {
       this.#lookOnce();
@@ -253,76 +203,38 @@ export class Loop {
 
   #lookOnce(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
-    const hits = this.#waits.poll() || this.#pollLater();
+    const hits = this.#waits.poll() || this.#linger();
     if (!this.#channel.isOpen) return;
     // Also when nothing else is pending: the next call may follow at once, and the next, for ever.
-    this.#hitsLeft -= hits;
+    this.#pacing.count(hits);
     if (!this.#waits.isWaiting) {
       this.#state = "idle";
       this.#rest();
-      return;
+    } else if (hits > 0) {
+      this.#continue(this.#pacing.afterHits(hits, this.#waits.outstanding));
+    } else {
+      this.#continue(this.#pacing.afterMiss(now()));
     }
-    if (hits === 0) {
-      if (this.#isEnough()) this.#lieDown();
-      else this.#nextTurn();
-      return;
-    }
-    // What was there at once is no merit of waiting for it.
-    if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
-    this.#misses = 0;
-    const areFew = hits === 1 && this.#waits.outstanding <= fewAtOnce;
-    if (areFew && this.#hitsLeft > 0) this.#lookSoon();
-    else this.#nextTurn();
   }
 
   /** After a look that found nothing: stays a little while, and looks again if that brought something. */
-  #pollLater(): number {
-    if (!this.#channel.isOpen || !this.#waits.isWaiting) return 0;
-    this.#misses += 1;
-    if (this.#budget === 0) return 0;
-    if (this.#misses === 1) {
-      this.#lookUntil = Infinity;
-      this.#checkTurn();
-    }
+  #linger(): number {
+    if (!this.#channel.isOpen || !this.#waits.isWaiting || !this.#pacing.miss(now())) return 0;
     const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
-    if (found === lingerCrowded) this.#lookUntil = 0;
+    if (found === lingerCrowded) this.#pacing.yield();
     return found === lingerWork ? this.#waits.poll() : 0;
-  }
-
-  /** Before a wait: whether the event loop has to have its turn after it. */
-  #checkTurn(): void {
-    this.#waitsUnchecked += 1;
-    if (this.#turnBegan > 0 && this.#waitsUnchecked < this.#waitsPerClock) return;
-    const time = now();
-    if (this.#turnBegan === 0) {
-      this.#turnBegan = time;
-    } else {
-      if (time - this.#turnBegan > turnMax) this.#hitsLeft = 0;
-      const areQuick = time - this.#lastClock < turnMax / 4;
-      this.#waitsPerClock = areQuick ? Math.min(waitsPerClockMax, this.#waitsPerClock + 1) : 1;
-    }
-    this.#lastClock = time;
-    this.#waitsUnchecked = 0;
-  }
-
-  /** After a look that found nothing: whether it was the last. */
-  #isEnough(): boolean {
-    if (this.#budget === 0) return true;
-    const time = now();
-    if (this.#lookUntil === Infinity) this.#lookUntil = time + this.#budget;
-    return time >= this.#lookUntil;
   }
 
   #lieDown(): void {
     const { native, address } = this.#channel;
     this.#makeBell();
-    for (let newcomers = 0; newcomers < 1000; newcomers++) {
+    for (let newcomers = 0; newcomers < newcomersMax; newcomers++) {
       const result = native.tandem_arm(address, this.#waits.wanted);
       const isArmed = result === armed || result === armedLarge || result === armedUnsure;
       if (isArmed && !this.#waits.hasMissed()) {
         if (result === armedLarge) this.#trimLater();
         this.#fallAsleep(result === armedUnsure);
-        this.#tellOfDeaths();
+        this.#reportMissedDeath();
         return;
       }
       if (isArmed) {
@@ -330,30 +242,27 @@ export class Loop {
         break;
       }
       if (result !== armNewcomer) break;
-      this.#watchEverybody();
+      this.#needsSlices = !this.#deaths.watchAll() || this.#bell === null;
       // A newcomer that is gone already will not hang up.
-      this.#mayHaveMissed = true;
+      this.#mayHaveMissedDeath = true;
     }
     this.#nextTurn();
   }
 
-  #tellOfDeaths(): void {
-    if (!this.#mayHaveMissed) return;
-    this.#mayHaveMissed = false;
+  #reportMissedDeath(): void {
+    if (!this.#mayHaveMissedDeath) return;
+    this.#mayHaveMissedDeath = false;
     this.onDeath?.();
   }
 
   #fallAsleep(isUnsure: boolean): void {
     this.#state = "asleep";
     this.#reference();
-    this.#sleeps += 1;
-    // A budget that was used up without a hit was too long.
-    this.#budget = this.#budget < budgetMin ? 0 : this.#budget * 0.7;
-    if (this.#budget === 0 && this.#sleeps % probeEvery === 0) this.#budget = budgetStart;
+    this.#pacing.sleep();
     if (this.#needsSlices || isUnsure) this.#setSlice();
   }
 
-  /** Once a second, and only until what a burst of huge messages took has been given back. */
+  /** Once a second, and only until the memory of a burst of huge messages has been given back. */
   #trimLater(): void {
     if (this.#cancelTrim) return;
     const { native, address } = this.#channel;
@@ -368,11 +277,12 @@ export class Loop {
     const { native, address, backend } = this.#channel;
     const fd = native.tandem_bell(address, backend.bellKind);
     if (fd < 0) {
-      // Nobody can ring here: look in slices of time instead.
+      // No process can ring here: look in slices of time instead.
       this.#needsSlices = true;
       return;
     }
-    this.#bell = this.#tryWatch(
+    this.#bell = openWatch(
+      this.#channel,
       fd,
       weakly(this.#self, Loop.#whenRung),
       weakly(this.#self, Loop.#whenBellLost),
@@ -384,37 +294,13 @@ export class Loop {
   static readonly #whenRung = (loop: Loop): void => loop.#rung();
   static readonly #whenBellLost = (loop: Loop): void => loop.#loseBell();
 
-  /** Told of a hang-up; in a place of its own, where there is no `this` to be kept. */
-  static #whenHungUp(participant: number, hungUp: { watch: Watch | null }): (loop: Loop) => void {
-    return (loop) => {
-      if (hungUp.watch) loop.#hungUp(participant, hungUp.watch, 0);
-    };
-  }
-
-  static readonly #ignore = (): void => {};
-
-  /** The runtime has given up on the descriptor, or somebody has closed it. */
+  /** The runtime has given up on the descriptor, or other code has closed it. */
   #loseBell(): void {
-    this.#forget(this.#bell);
+    if (this.#bell) this.#channel.watches.delete(this.#bell);
     this.#bell = null;
     this.#hasLostBell = true;
     this.#needsSlices = true;
     if (this.#state === "asleep") this.#lookAgain();
-  }
-
-  /** Null: the runtime cannot, out of descriptors for instance. */
-  #tryWatch(fd: number, onReadable: () => void, onHangup: () => void): Watch | null {
-    try {
-      const watch = this.#channel.backend.watch(fd, onReadable, onHangup);
-      this.#channel.watches.add(watch);
-      return watch;
-    } catch {
-      return null;
-    }
-  }
-
-  #forget(watch: Watch | null | undefined): void {
-    if (watch) this.#channel.watches.delete(watch);
   }
 
   #rung(): void {
@@ -454,7 +340,7 @@ export class Loop {
   #setTimer(deadline: number): void {
     this.#cancelTimer?.();
     this.#timerAt = deadline;
-    // Longer than a timer can count: look again then.
+    // For a deadline beyond what a timer can count, the timer is set again.
     const delay = Math.min(Math.max(0, deadline - now()), timerMax);
     this.#cancelTimer = later(delay, () => this.#expire());
   }
@@ -471,8 +357,8 @@ export class Loop {
   #setSlice(): void {
     if (this.#cancelSlice) return;
     // Without a bell, this is what keeps the process alive for its pending promises.
-    const keepAlive = this.#bell === null && this.#waits.isPending;
-    const after = keepAlive ? laterForSure : later;
+    const keepsAlive = this.#bell === null && this.#waits.isPending;
+    const after = keepsAlive ? laterForSure : later;
     this.#cancelSlice = after(slice, () => {
       this.#cancelSlice = null;
       if (!this.#channel.isOpen || this.#state !== "asleep") return;
@@ -480,45 +366,5 @@ export class Loop {
       this.#lookAgain();
       this.onDeath?.();
     });
-  }
-
-  #watchEverybody(): void {
-    const { native, address, words } = this.#channel;
-    for (;;) {
-      const fd = native.tandem_watch_next(address, words);
-      if (fd < 0) {
-        this.#needsSlices = fd === watchIncomplete || this.#bell === null || this.#isBlind;
-        return;
-      }
-      const participant = words[Control.slot]!;
-      const last = this.#watches.get(participant);
-      last?.close();
-      this.#forget(last);
-      const hungUp: { watch: Watch | null } = { watch: null };
-      const whenHungUp = Loop.#whenHungUp(participant, hungUp);
-      const watch = this.#tryWatch(fd, Loop.#ignore, weakly(this.#self, whenHungUp));
-      hungUp.watch = watch;
-      if (watch) this.#watches.set(participant, watch);
-      else this.#isBlind = true;
-    }
-  }
-
-  /** The kernel closes a dying process's descriptors one by one: the lock may go a moment later. */
-  #hungUp(participant: number, watch: Watch, retry: number): void {
-    this.#cancelRetries.delete(watch);
-    if (!this.#channel.isOpen || this.#watches.get(participant) !== watch) return;
-    const { native, address } = this.#channel;
-    const delay = hangupRetries[retry];
-    const isSettled =
-      native.tandem_hung_up(address, participant, delay === undefined ? 1 : 0) === 1;
-    if (!isSettled && delay !== undefined) {
-      const again = () => this.#hungUp(participant, watch, retry + 1);
-      this.#cancelRetries.set(watch, later(delay, again));
-      return;
-    }
-    this.#watches.delete(participant);
-    this.#forget(watch);
-    if (this.#state === "asleep") this.#lookAgain();
-    this.onDeath?.();
   }
 }

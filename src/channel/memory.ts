@@ -14,7 +14,7 @@ import type { Backend } from "../runtime/backend.ts";
 import { SlotTable } from "./slot_table.ts";
 
 /** Where things lie, as the native side said when the channel was opened. */
-export interface Place {
+export interface Geometry {
   readonly base: number;
   readonly slots: number;
   readonly denseBytes: number;
@@ -53,7 +53,7 @@ function isGone(buffer: ArrayBuffer | null | undefined): buffer is null | undefi
 /** Hands out views, and makes all of them read as detached at the end. */
 export class Memory {
   readonly #backend: Backend;
-  readonly #place: Place;
+  readonly #geometry: Geometry;
   readonly #windowSlots: number;
   readonly #handedOut: HandedOut;
   /** What must not be collected as long as there are views. */
@@ -64,11 +64,11 @@ export class Memory {
   readonly #requests: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
   readonly #responses: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
 
-  constructor(backend: Backend, place: Place, handedOut: HandedOut) {
+  constructor(backend: Backend, geometry: Geometry, handedOut: HandedOut) {
     this.#backend = backend;
     this.#handedOut = handedOut;
-    this.#place = place;
-    this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / place.areaStride));
+    this.#geometry = geometry;
+    this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / geometry.areaStride));
   }
 
   /** The place of a request of `length` bytes: beside the slot's word if it is short. */
@@ -89,7 +89,7 @@ export class Memory {
     if (known !== undefined && known.byteLength === length && length > 0) return known;
     const view = length <= responseInlineBytes
       ? this.#inline(slot, responseInlineOffset, length)
-      : this.#area(slot, this.#place.responseOffset, length);
+      : this.#area(slot, this.#geometry.responseOffset, length);
     this.#responses.set(slot, view);
     return view;
   }
@@ -113,14 +113,14 @@ export class Memory {
   }
 
   #inline(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    const { base, denseBytes, slotsOffset } = this.#place;
+    const { base, denseBytes, slotsOffset } = this.#geometry;
     let dense = this.#dense;
     if (isGone(dense)) dense = this.#dense = this.#map(base, denseBytes);
     return new Uint8Array(dense, slotsOffset + slot * slotBytes + offset, length);
   }
 
   #area(slot: number, offset: number, length: number): Uint8Array<ArrayBuffer> {
-    const { areaStride } = this.#place;
+    const { areaStride } = this.#geometry;
     const index = Math.floor(slot / this.#windowSlots);
     let window = this.#windows[index];
     if (isGone(window)) window = this.#windows[index] = this.#window(index);
@@ -129,7 +129,7 @@ export class Memory {
   }
 
   #window(index: number): ArrayBuffer {
-    const { base, denseBytes, areaStride, slots } = this.#place;
+    const { base, denseBytes, areaStride, slots } = this.#geometry;
     const first = index * this.#windowSlots;
     const count = Math.min(this.#windowSlots, slots - first);
     return this.#map(base + denseBytes + first * areaStride, count * areaStride);

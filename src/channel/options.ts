@@ -1,11 +1,8 @@
 /**
- * Options of channels and waits, and the checks that they are what they should be.
+ * Options of channels and waits.
  *
  * @module
  */
-import { bytesOfView, typedArrayName } from "../base/brands.ts";
-import { checkWhole, describe } from "../base/checks.ts";
-import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
 
 /**
  * The sizes of a channel. They are fixed when it is made; on a channel that exists they have to agree
@@ -128,41 +125,4 @@ export interface ServeSyncOptions {
    * @default {Infinity}
    */
   idleTimeout?: number;
-}
-
-/** @throws {TypeError} for what is no place for an answer */
-export function checkInto(into: Uint8Array | undefined): Uint8Array<ArrayBuffer> | undefined {
-  if (into === undefined) return undefined;
-  if (ArrayBuffer.isView(into)) {
-    // The native side writes to the memory of any.
-    if (into instanceof Uint8Array && into.byteLength > 0) return into as Uint8Array<ArrayBuffer>;
-    // Of another realm; without bytes it may be that there are none any more.
-    const view = typedArrayName(into) === "Uint8Array" ? bytesOfView(into) : null;
-    if (view) return into instanceof Uint8Array ? into as Uint8Array<ArrayBuffer> : view;
-  }
-  throw new TypeError(
-    `Cannot write an answer into ${describe(into)}: give a Uint8Array, or leave the option out`,
-  );
-}
-
-/** What the native side reads: NaN where an option was not given. */
-export function encodeOptions(options: ChannelOptions, fd: number, main: number): Float64Array {
-  if (typeof options !== "object" || options === null) {
-    throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
-  }
-  const whole = (name: keyof ChannelOptions, min: number, max: number): number => {
-    const value = options[name];
-    return value === undefined ? NaN : checkWhole(value, name, min, max);
-  };
-  const encoded = new Float64Array(optionsCount);
-  encoded.set([
-    whole("slots", 1, slotsMax),
-    whole("maxRequestBytes", 0, payloadBytesMax),
-    whole("maxResponseBytes", 0, payloadBytesMax),
-    whole("maxDeliveries", 1, deliveriesMax),
-    whole("mode", 0, 0o777),
-    fd,
-    main,
-  ]);
-  return encoded;
 }

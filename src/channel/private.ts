@@ -4,17 +4,17 @@
  *
  * @module
  */
-import { Client } from "./client.ts";
-import type { ChannelHandle } from "./handle.ts";
+import { ClientCore } from "./client_core.ts";
+import type { HandleCore } from "./handle_core.ts";
 import type { ChannelOptions } from "./options.ts";
-import { Server } from "./server.ts";
+import { ServerCore } from "./server_core.ts";
 
 /** Behind the name of a channel whose participant has had others before. */
 const number = /\.\d{1,9}$/;
 
 /** A private channel, and the name by which the other participants find it. */
 export interface PrivateChannel {
-  readonly server: Server;
+  readonly server: ServerCore;
   readonly name: string;
   /** Ends it for all its participants, and removes it. Twice is fine. */
   remove(): void;
@@ -29,11 +29,11 @@ export interface PrivateChannel {
  * @throws {TandemError} `PERMISSION` when this participant has no folder of its own
  */
 export function servePrivate(
-  main: ChannelHandle,
+  main: HandleCore,
   options: ChannelOptions,
   number: number = 0,
 ): PrivateChannel {
-  const server = new Server(main.openPrivate("server", "", options));
+  const server = new ServerCore(main.openPrivate("server", "", options));
   const remove = () => {
     server.endChannel();
     server.close();
@@ -48,6 +48,6 @@ export function servePrivate(
  * @throws {TandemError} `CORRUPT` for an impossible name, and for a channel that another user has put
  * there; `NOT_FOUND` when that participant is gone
  */
-export function connectPrivate(main: ChannelHandle, name: string): Client {
-  return new Client(main.openPrivate("client", name.replace(number, ""), {}));
+export function connectPrivate(main: HandleCore, name: string): ClientCore {
+  return new ClientCore(main.openPrivate("client", name.replace(number, ""), {}));
 }

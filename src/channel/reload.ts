@@ -11,6 +11,9 @@
  */
 import { backend } from "../runtime/current.ts";
 
+/** How long handlers of code that was replaced may take to end, in milliseconds. */
+export const replacedGrace = 1_000;
+
 /** What can be replaced. */
 export interface Replaceable {
   /** Ends what is served, and leaves the channel. */

@@ -3,32 +3,10 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
-import {
-  AnswerKind,
-  Control,
-  errorBytesMin,
-  Held,
-  requestOneWay,
-  requestText,
-  responseInlineBytes,
-  Status,
-} from "../ffi/layout.ts";
-import { type Channel, checkOpen, idOf } from "./channel.ts";
-import { callFailure } from "./failure.ts";
-import { checkWhole } from "../base/checks.ts";
-import { decodeText, encode, encoded, type Payload } from "./payload.ts";
-import { encodeError } from "./error_wire.ts";
-import type { SlotTable } from "./slot_table.ts";
-
-/** What a server gives its requests. */
-export interface RequestHome {
-  readonly channel: Channel;
-  /** By slot: the requests that this handle holds, and has not answered, or was the last to hold. */
-  readonly held: SlotTable<ServerRequest>;
-  /** Told of a request whose signal somebody uses. */
-  watch(request: ServerRequest): void;
-}
+import { notConstructible } from "../base/maker.ts";
+import type { Payload } from "./payload.ts";
+import { RequestCore } from "./request_core.ts";
+import { decodeText } from "./encoding.ts";
 
 /**
  * A request in a server's hands, until it replies or fails.
@@ -50,33 +28,21 @@ export interface RequestHome {
  * ```
  */
 export class ServerRequest {
-  readonly #home: RequestHome;
-  readonly #slot: number;
-  readonly #low: number;
-  readonly #high: number;
-  readonly #length: number;
-  readonly #flags: number;
-  readonly #deliveries: number;
-  #bytes: Uint8Array<ArrayBuffer> | null = null;
-  #isAnswered = false;
-  #abort: AbortController | null = null;
+  readonly #core: RequestCore;
 
-  /** @ignore Made by servers from what was just received. */
-  constructor(home: RequestHome) {
-    const { words } = home.channel;
-    this.#home = home;
-    this.#slot = words[Control.slot]!;
-    this.#low = words[Control.generationLow]!;
-    this.#high = words[Control.generationHigh]!;
-    this.#length = words[Control.length]!;
-    this.#flags = words[Control.flags]!;
-    this.#deliveries = words[Control.deliveries]!;
-    home.held.set(this.#slot, this);
+  private constructor(core: RequestCore) {
+    if (!(core instanceof RequestCore)) {
+      throw notConstructible(
+        "ServerRequest",
+        "server.receive() or another method that takes requests",
+      );
+    }
+    this.#core = core;
   }
 
   /** Unique in the channel's life; the client's call has the same. */
   get id(): bigint {
-    return idOf(this.#slot, this.#low, this.#high);
+    return this.#core.id;
   }
 
   /**
@@ -95,12 +61,7 @@ export class ServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   get bytes(): Uint8Array<ArrayBuffer> {
-    const { channel } = this.#home;
-    const known = this.#bytes;
-    // Shorter: its buffer was transferred, or the channel is closed.
-    if (known !== null && (known.byteLength === this.#length || !channel.isOpen)) return known;
-    checkOpen(channel, "request");
-    return this.#bytes = channel.memory.request(this.#slot, this.#length);
+    return this.#core.bytes;
   }
 
   /**
@@ -124,12 +85,12 @@ export class ServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   copy(): Uint8Array<ArrayBuffer> {
-    return this.bytes.slice();
+    return this.#core.bytes.slice();
   }
 
   /** Whether the client sent a string. */
   get isText(): boolean {
-    return (this.#flags & requestText) !== 0;
+    return this.#core.isText;
   }
 
   /**
@@ -138,7 +99,7 @@ export class ServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   text(): string {
-    return decodeText(this.bytes);
+    return decodeText(this.#core.bytes);
   }
 
   /**
@@ -153,28 +114,22 @@ export class ServerRequest {
 
   /** 1 the first time that it is handed to a server, one more after each death of one. */
   get deliveries(): number {
-    return this.#deliveries;
+    return this.#core.deliveries;
   }
 
   /** Whether it was posted: an answer goes nowhere. */
   get oneWay(): boolean {
-    return (this.#flags & requestOneWay) !== 0;
+    return this.#core.oneWay;
   }
 
   /** Whether nobody waits for the answer any more. */
   get cancelled(): boolean {
-    if (this.#isAnswered || !this.#home.channel.isOpen) return false;
-    const state = this.#state();
-    if (state === Held.abandoned || state === Held.lost) return true;
-    // Its client's time may be over without its having looked.
-    return state === Held.held && this.#home.channel.numbers[Control.timeRemaining]! <= 0;
+    return this.#core.cancelled;
   }
 
   /** Milliseconds left of the client's deadline; Infinity if it has none. */
   get timeRemaining(): number {
-    if (!this.#home.channel.isOpen) return 0;
-    this.#state();
-    return this.#home.channel.numbers[Control.timeRemaining]!;
+    return this.#core.timeRemaining;
   }
 
   /**
@@ -198,11 +153,7 @@ export class ServerRequest {
    * ```
    */
   get signal(): AbortSignal {
-    if (!this.#abort) {
-      this.#abort = new AbortController();
-      if (!this.checkAbort() && !this.#isAnswered) this.#home.watch(this);
-    }
-    return this.#abort.signal;
+    return this.#core.signal;
   }
 
   /**
@@ -233,19 +184,7 @@ export class ServerRequest {
    * @throws {RangeError} for what cannot be a length
    */
   allocate(byteLength: number): Uint8Array<ArrayBuffer> {
-    const { channel } = this.#home;
-    checkOpen(channel, "request");
-    checkWhole(byteLength, "byteLength", 0, Number.MAX_SAFE_INTEGER);
-    if (byteLength > channel.maxResponseBytes) throw this.#tooLarge(byteLength);
-    if (this.#isAnswered) {
-      throw new TandemError(
-        "CLOSED",
-        "Cannot allocate a response: the request is answered already; allocate before you reply",
-      );
-    }
-    const status = channel.native.tandem_reserve(channel.address, this.#slot, byteLength);
-    if (status < 0) throw callFailure(status, `allocate a response of ${byteLength} bytes`);
-    return channel.memory.response(this.#slot, byteLength);
+    return this.#core.allocate(byteLength);
   }
 
   /**
@@ -258,12 +197,7 @@ export class ServerRequest {
    * @throws {TypeError} for what is no payload
    */
   reply(payload: Payload = ""): boolean {
-    const { channel } = this.#home;
-    checkOpen(channel, "request");
-    if (this.#isAnswered) return false;
-    encode(payload);
-    const kind = encoded.isText ? AnswerKind.text : AnswerKind.bytes;
-    return this.#answer(encoded.bytes, encoded.length, kind);
+    return this.#core.reply(payload);
   }
 
   /**
@@ -290,93 +224,6 @@ export class ServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   fail(error: unknown): boolean {
-    const { channel } = this.#home;
-    checkOpen(channel, "request");
-    if (this.#isAnswered) return false;
-    try {
-      return this.#fail(error, Math.max(channel.maxResponseBytes, errorBytesMin));
-    } catch (failure) {
-      if (!(failure instanceof TandemError) || failure.code !== "NO_SPACE") throw failure;
-      // There is always room in the slot's head: better a cut error than a client that waits.
-      return this.#fail(error, responseInlineBytes);
-    }
-  }
-
-  #fail(error: unknown, limit: number): boolean {
-    const bytes = encodeError(error, limit);
-    return this.#answer(bytes, bytes.byteLength, AnswerKind.remoteError);
-  }
-
-  /**
-   * From now on it is not handed on to another server when this one dies or closes: what has been begun
-   * must not be begun twice.
-   *
-   * @ignore For the typed layer.
-   */
-  lastDelivery(): void {
-    const { channel } = this.#home;
-    // With one delivery there is no other anyway.
-    if (channel.maxDeliveries === 1 || this.#isAnswered || !channel.isOpen) return;
-    channel.native.tandem_last_delivery(channel.address, this.#slot, this.#low, this.#high);
-  }
-
-  /** Whether this handle has answered it. @ignore */
-  get isAnswered(): boolean {
-    return this.#isAnswered;
-  }
-
-  /** Aborts the signal if the client has gone. True: it has. @ignore */
-  checkAbort(): boolean {
-    if (this.#isAnswered || !this.cancelled) return false;
-    const isLate = this.timeRemaining <= 0;
-    this.#abort?.abort(
-      isLate
-        ? new TandemError("TIMEOUT", "The client's deadline ran out: nobody waits for the answer")
-        : new TandemError("CANCELLED", "The client cancelled the call or is gone"),
-    );
-    return true;
-  }
-
-  /** The server leaves the channel, and no client gets an answer from here. @ignore */
-  abandon(): void {
-    if (this.#isAnswered || !this.#abort) return;
-    this.#abort.abort(
-      new TandemError(
-        "CANCELLED",
-        "The server was closed: no client gets an answer from it any more",
-      ),
-    );
-  }
-
-  #state(): number {
-    const { native, address, words } = this.#home.channel;
-    return native.tandem_held(address, this.#slot, this.#low, this.#high, words);
-  }
-
-  #answer(bytes: Uint8Array, length: number, kind: number): boolean {
-    const { native, address } = this.#home.channel;
-    // Again: what reads a payload may close the handle.
-    checkOpen(this.#home.channel, "request");
-    const status = native.tandem_reply(
-      address,
-      this.#slot,
-      this.#low,
-      this.#high,
-      bytes,
-      length,
-      kind,
-    );
-    if (status === -Status.tooLarge) throw this.#tooLarge(length);
-    if (status < 0) throw callFailure(status, "reply");
-    this.#isAnswered = true;
-    return status === 1;
-  }
-
-  #tooLarge(length: number): TandemError {
-    return new TandemError(
-      "TOO_LARGE",
-      `Cannot reply with ${length} bytes: the channel takes ${this.#home.channel.maxResponseBytes}; ` +
-        "reply with fewer, or make it with a larger maxResponseBytes",
-    );
+    return this.#core.fail(error);
   }
 }

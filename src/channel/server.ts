@@ -3,23 +3,11 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
-import { Damage, pause, pauseSync } from "../base/damage.ts";
-import {
-  type Channel,
-  checkOpen,
-  closeChannel,
-  How,
-  openChannel,
-  openChannelFromFd,
-  partsOf,
-  unlinkChannel,
-} from "./channel.ts";
-import { callFailure } from "./failure.ts";
-import { isThenable } from "../base/guard.ts";
+import { checkTimeout, checkWhole, timeoutOf } from "../base/checks.ts";
+import type { Maker } from "../base/maker.ts";
+import { waitSettings } from "./call_settings.ts";
+import { unlinkChannel } from "./channel.ts";
 import { ChannelHandle } from "./handle.ts";
-import { Loop } from "./loop.ts";
-import { checkTimeout, checkWhole, deadlineAfter, timeoutOf } from "../base/checks.ts";
 import type {
   ChannelOptions,
   ServeOptions,
@@ -27,30 +15,17 @@ import type {
   WaitOptions,
   WaitSyncOptions,
 } from "./options.ts";
-import { onAbort } from "../base/abort.ts";
 import type { Payload } from "./payload.ts";
-import { type RequestHome, ServerRequest } from "./request.ts";
-import { opened } from "./reload.ts";
-import { later, now } from "../runtime/timers.ts";
-import { captureContext } from "../runtime/context.ts";
-import { answerWith, failWith, Gate, type Place, type Result } from "./serve.ts";
-import { type Consumer, ServerWaits } from "./server_waits.ts";
-import { SlotTable } from "./slot_table.ts";
+import { ServerRequest } from "./request.ts";
+import type { RequestCore } from "./request_core.ts";
+import type { Result } from "./result.ts";
+import { ServerCore } from "./server_core.ts";
 
-/** Requests that are taken without a turn of the event loop in between, so that it goes on. */
-const takenInARowMax = 64;
-
-/** How long handlers of code that was replaced may take to end, in milliseconds. */
-export const replacedGrace = 1_000;
-
-/** A `serve` that runs. */
-interface Serving {
-  /** No further request is taken. */
-  stop(): void;
-  /** Lets it see that the server is closed. */
-  wake(): void;
-  readonly ended: Promise<void>;
-}
+const RequestMaker = ServerRequest as unknown as Maker<RequestCore, ServerRequest>;
+const makeRequest = (core: RequestCore): ServerRequest => new RequestMaker(core);
+const makeFirst = ([core]: RequestCore[]): ServerRequest | null =>
+  core ? new RequestMaker(core) : null;
+const makeAll = (cores: RequestCore[]): ServerRequest[] => cores.map(makeRequest);
 
 /**
  * Takes requests of a channel and answers them. Any number of servers may be open on one channel, in
@@ -71,46 +46,11 @@ interface Serving {
  * ```
  */
 export class Server extends ChannelHandle implements AsyncIterable<ServerRequest>, AsyncDisposable {
-  readonly #channel: Channel;
-  readonly #waits: ServerWaits;
-  readonly #loop: Loop;
-  readonly #home: RequestHome;
-  readonly #held: SlotTable<ServerRequest> = new SlotTable();
-  #takenInARow = 0;
-  #unregister: (() => void) | null = null;
-  /** Settles when the running `serve`s have ended their handlers. */
-  readonly #serving: Set<Serving> = new Set();
+  readonly #core: ServerCore;
 
-  /** @ignore Made by {@linkcode open}, {@linkcode create} and their like. */
-  constructor(channel: Channel) {
-    super(channel, "server");
-    this.#channel = channel;
-    this.#waits = new ServerWaits((max) => this.#take(max), () => this.#receive(0));
-    this.#loop = new Loop(channel, this.#waits);
-    this.#waits.onSettled = () => this.#loop.settle();
-    this.#home = {
-      channel,
-      held: this.#held,
-      watch: (request) => {
-        const deadline = now() + request.timeRemaining;
-        this.#waits.watch(request, deadline);
-        this.#loop.start(deadline);
-      },
-    };
-    if (channel.path !== null) {
-      this.#unregister = opened(channel.path, this);
-    }
-  }
-
-  /** Set by the typed layer, which ends in its own way. @ignore */
-  onReplaced: (() => void) | null = null;
-
-  /** Newer code serves in its place: lets the handlers in progress end, for a moment. @ignore */
-  replace(): void {
-    if (this.onReplaced) return this.onReplaced();
-    const cancel = later(replacedGrace, () => this.close());
-    // Never rejects: it only waits for handlers, and closes.
-    void this[Symbol.asyncDispose]().then(cancel);
+  private constructor(core: ServerCore) {
+    super(core as never);
+    this.#core = core;
   }
 
   /**
@@ -140,7 +80,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for a size that cannot be
    */
   static open(target: string, options?: ChannelOptions): Server {
-    return new Server(openChannel("server", target, How.openOrCreate, options));
+    return new Server(ServerCore.open(target, options));
   }
 
   /**
@@ -162,7 +102,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `EXISTS` when there is one, and as {@linkcode open}
    */
   static create(target: string, options?: ChannelOptions): Server {
-    return new Server(openChannel("server", target, How.createNew, options));
+    return new Server(ServerCore.create(target, options));
   }
 
   /**
@@ -185,8 +125,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for a size that cannot be
    */
   static anonymous(options: ChannelOptions & { readonly name?: string } = {}): Server {
-    const { name = "tandem", ...sizes } = options;
-    return new Server(openChannel("server", name, How.anonymous, sizes));
+    return new Server(ServerCore.anonymous(options));
   }
 
   /**
@@ -196,7 +135,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `CORRUPT` when it is no channel, and as {@linkcode open}
    */
   static fromFd(fd: number): Server {
-    return new Server(openChannelFromFd("server", fd));
+    return new Server(ServerCore.fromFd(fd));
   }
 
   /**
@@ -231,8 +170,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `CLOSED`; `NOT_FOUND` when the channel was unlinked
    */
   tryReceive(): ServerRequest | null {
-    checkOpen(this.#channel, "server");
-    return this.#receive(0);
+    const request = this.#core.tryReceive();
+    return request && new RequestMaker(request);
   }
 
   /**
@@ -245,13 +184,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for a negative or NaN `timeout`
    */
   receiveSync(options?: WaitSyncOptions): ServerRequest | null {
-    checkOpen(this.#channel, "server");
-    const timeout = timeoutOf(options);
-    try {
-      return this.#receive(timeout);
-    } finally {
-      this.#loop.restore();
-    }
+    const request = this.#core.receiveSync(timeoutOf(options));
+    return request && new RequestMaker(request);
   }
 
   /**
@@ -280,7 +214,11 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * or is unlinked; the reason of the signal
    */
   receive(options?: WaitOptions): Promise<ServerRequest | null> {
-    return this.#wait(() => 1, options, firstOrNull);
+    try {
+      return this.#core.receive(1, waitSettings(options), makeFirst);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -304,8 +242,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for what is no number of requests
    */
   tryReceiveMany(max: number = this.slots): ServerRequest[] {
-    checkOpen(this.#channel, "server");
-    return this.#take(checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER));
+    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
   }
 
   /**
@@ -318,9 +255,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for what is no number of requests or no time-out
    */
   receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
-    checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
-    const first = this.receiveSync(options);
-    return first ? this.#take(max, [first]) : [];
+    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
   }
 
   /**
@@ -334,8 +269,11 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} for what is no number of requests or no time-out
    */
   receiveMany(max: number, options?: WaitOptions): Promise<ServerRequest[]> {
-    const checked = () => checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
-    return this.#wait(checked, options, (requests) => requests);
+    try {
+      return this.#core.receive(checkMax(max), waitSettings(options), makeAll);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -374,52 +312,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     handler: (request: ServerRequest) => Result | Promise<Result>,
     options: ServeOptions = {},
   ): Promise<void> {
-    checkOpen(this.#channel, "server");
     const { concurrency = this.slots, signal } = options;
-    const gate = new Gate(checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER));
-    const stopping = new AbortController();
-    const stop = () => stopping.abort();
-    const stopListening = signal && onAbort(signal, stop);
-    if (signal?.aborted) stop();
-    const ended = Promise.withResolvers<void>();
-    const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
-    this.#serving.add(serving);
-    try {
-      // Each handler starts from the context of this call, whatever the one before it has changed.
-      const run = captureContext();
-      const handle = (request: ServerRequest) => this.#handle(request, handler, gate);
-      const take = (request: ServerRequest) => run(handle, request);
-      await this.serveThrough(gate, take, stopping.signal);
-    } finally {
-      stopListening?.();
-      this.#serving.delete(serving);
-      ended.resolve();
-    }
-  }
-
-  #handle(
-    request: ServerRequest,
-    handler: (request: ServerRequest) => Result | Promise<Result>,
-    gate: Gate,
-  ): void {
-    try {
-      const result = handler(request);
-      if (isThenable(result)) void this.#finish(request, result, gate.enter());
-      else answerWith(request, result);
-    } catch (error) {
-      failWith(request, error);
-    }
-  }
-
-  /** Never rejects. */
-  async #finish(request: ServerRequest, result: PromiseLike<Result>, place: Place): Promise<void> {
-    try {
-      answerWith(request, await result);
-    } catch (error) {
-      failWith(request, error);
-    } finally {
-      place.leave();
-    }
+    checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
+    await this.#core.serve((core) => handler(new RequestMaker(core)), concurrency, signal);
   }
 
   /**
@@ -451,30 +346,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
     handler: (request: ServerRequest) => Result,
     options: ServeSyncOptions = {},
   ): number {
-    checkOpen(this.#channel, "server");
     const { idleTimeout = Infinity } = options;
     const timeout = checkTimeout(idleTimeout, "idleTimeout");
-    let served = 0;
-    const damage = new Damage();
-    while (this.#channel.isOpen) {
-      let request: ServerRequest | null;
-      try {
-        request = this.#receive(timeout);
-      } catch (error) {
-        pauseSync(damage.pauseAfter(error));
-        continue;
-      }
-      if (!request) break;
-      damage.isOver();
-      served += 1;
-      try {
-        answerWith(request, handler(request));
-      } catch (error) {
-        failWith(request, error);
-      }
-    }
-    if (this.#channel.isOpen) this.#loop.restore();
-    return served;
+    return this.#core.serveSync((core) => handler(new RequestMaker(core)), timeout);
   }
 
   /**
@@ -499,7 +373,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} as {@linkcode ServerRequest.reply}
    */
   reply(id: bigint, payload: Payload = ""): boolean {
-    return this.#heldRequest(id)?.reply(payload) ?? false;
+    return this.#core.heldRequest(id)?.reply(payload) ?? false;
   }
 
   /**
@@ -511,7 +385,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `CLOSED`
    */
   fail(id: bigint, error: unknown): boolean {
-    return this.#heldRequest(id)?.fail(error) ?? false;
+    return this.#core.heldRequest(id)?.fail(error) ?? false;
   }
 
   /**
@@ -533,8 +407,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `CLOSED`
    */
   clear(): number {
-    checkOpen(this.#channel, "server");
-    return this.#channel.native.tandem_clear(this.#channel.address);
+    return this.#core.clear();
   }
 
   /**
@@ -545,17 +418,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
    */
   unlink(): boolean {
-    const { path } = this.#channel;
-    if (path === null) {
-      throw new TandemError(
-        "NOT_FOUND",
-        "Cannot unlink an anonymous channel: it has no name; close it, and it goes with its last handle",
-      );
-    }
-    const isRemoved = unlinkChannel(path);
-    // A handle that removes a channel on purpose is not told of it.
-    if (this.#channel.isOpen) this.#channel.native.tandem_expect_removal(this.#channel.address);
-    return isRemoved;
+    return this.#core.unlink();
   }
 
   /**
@@ -564,16 +427,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * end first. Twice is fine.
    */
   override close(): void {
-    if (!this.#channel.isOpen) return;
-    this.#unregister?.();
-    this.#loop.close();
-    const held = [...this.#held.values()];
-    this.#held.clear();
-    closeChannel(this.#channel);
-    this.#waits.close();
-    for (const serving of this.#serving) serving.wake();
-    // Last: it runs code of users.
-    for (const request of held) request?.abandon();
+    this.#core.close();
   }
 
   /**
@@ -598,168 +452,16 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(texts, ["a", "b", "end"]);
    * ```
    */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<ServerRequest> {
-    const damage = new Damage();
-    while (this.#channel.isOpen) {
-      let request: ServerRequest | null;
-      try {
-        request = await this.receive();
-        damage.isOver();
-      } catch (error) {
-        if (!this.#channel.isOpen) return;
-        await pause(damage.pauseAfter(error));
-        continue;
-      }
-      if (request) yield request;
-    }
+  [Symbol.asyncIterator](): AsyncIterableIterator<ServerRequest> {
+    return this.#core.requests(makeRequest);
   }
 
   /** Lets the handlers in progress end, then closes. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    const serving = [...this.#serving];
-    for (const { stop } of serving) stop();
-    await Promise.all(serving.map(({ ended }) => ended));
-    this.close();
-  }
-
-  /**
-   * Hands requests to `consumer` the moment that they are seen, without a promise for each. Resolves
-   * when it has no room, when `signal` aborts, and when the server is closed.
-   *
-   * @ignore For the typed layer.
-   */
-  // deno-lint-ignore require-await -- so that a closed server rejects
-  async consume(consumer: Consumer, signal?: AbortSignal): Promise<void> {
-    checkOpen(this.#channel, "server");
-    const consumed = this.#waits.consume(consumer, signal);
-    this.#loop.start(Infinity);
-    return consumed;
-  }
-
-  /**
-   * Hands requests to `take` as long as `gate` has room, until `signal` aborts or the server is closed;
-   * resolves when what has entered by then has left again.
-   *
-   * @ignore For the typed layer.
-   */
-  async serveThrough(
-    gate: Gate,
-    take: (request: ServerRequest) => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const damage = new Damage();
-    const consumer: Consumer = {
-      get hasRoom() {
-        return !gate.isFull;
-      },
-      take: (request) => {
-        damage.isOver();
-        try {
-          take(request);
-        } catch (error) {
-          // One request, and not the wait for all others.
-          failWith(request, error);
-        }
-      },
-    };
-    while (!signal.aborted && this.#channel.isOpen) {
-      if (gate.isFull) {
-        await gate.change();
-        continue;
-      }
-      try {
-        await this.consume(consumer, signal);
-      } catch (error) {
-        await pause(damage.pauseAfter(error));
-      }
-    }
-    while (!gate.isEmpty && this.#channel.isOpen) await gate.change();
-  }
-
-  /**
-   * From now on a pending `receive` or `serve` does not keep the process alive.
-   *
-   * @ignore For the typed layer.
-   */
-  unref(): void {
-    checkOpen(this.#channel, "server");
-    this.#waits.isReferenced = false;
-    this.#loop.settle();
-  }
-
-  #heldRequest(id: bigint): ServerRequest | null {
-    checkOpen(this.#channel, "server");
-    const request = this.#held.get(partsOf(id)?.slot ?? -1);
-    return request?.id === id ? request : null;
-  }
-
-  #receive(timeout: number): ServerRequest | null {
-    checkOpen(this.#channel, "server");
-    const { native, address, words } = this.#channel;
-    const status = native.tandem_receive(address, timeout, words);
-    if (status === 1) return new ServerRequest(this.#home);
-    if (status < 0) throw callFailure(status, "receive a request");
-    return null;
-  }
-
-  /** Up to `max` requests, `requests` included. */
-  #take(max: number, requests: ServerRequest[] = []): ServerRequest[] {
-    while (requests.length < max) {
-      let request: ServerRequest | null;
-      try {
-        request = this.#receive(0);
-      } catch (error) {
-        // What was taken before goes to its handler; if something is wrong still, the next call says so.
-        if (requests.length === 0) throw error;
-        break;
-      }
-      if (!request) break;
-      requests.push(request);
-    }
-    return requests;
-  }
-
-  /** Not async: the promise is the one that `close` rejects. */
-  #wait<T>(
-    max: () => number,
-    options: WaitOptions | undefined,
-    pick: (requests: ServerRequest[]) => T,
-  ): Promise<T> {
-    try {
-      return this.#tryWait(max(), options, pick);
-    } catch (error) {
-      return Promise.reject(error);
-    }
-  }
-
-  #tryWait<T>(
-    max: number,
-    options: WaitOptions | undefined,
-    pick: (requests: ServerRequest[]) => T,
-  ): Promise<T> {
-    checkOpen(this.#channel, "server");
-    const timeout = timeoutOf(options);
-    options?.signal?.throwIfAborted();
-    // Who waits already comes first, and the event loop's other work comes in between.
-    const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
-    if (!this.#waits.hasTakers && mayTake) {
-      const requests = this.#take(max);
-      if (requests.length > 0) {
-        this.#takenInARow += 1;
-        return Promise.resolve(pick(requests));
-      }
-    }
-    this.#takenInARow = 0;
-    if (timeout === 0) return Promise.resolve(pick([]));
-    const deadline = deadlineAfter(timeout);
-    const signal = options?.signal;
-    checkOpen(this.#channel, "server");
-    const promise = this.#waits.add(max, deadline, signal, pick);
-    this.#loop.start(deadline);
-    return promise;
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#core.drain();
   }
 }
 
-function firstOrNull(requests: readonly ServerRequest[]): ServerRequest | null {
-  return requests[0] ?? null;
+function checkMax(max: number): number {
+  return checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
 }

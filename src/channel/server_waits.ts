@@ -8,13 +8,13 @@ import { closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
 import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
-import type { ServerRequest } from "./request.ts";
+import type { RequestCore } from "./request_core.ts";
 
 /** Gets requests as they come, one at a time, as long as there is room. */
 export interface Consumer {
   /** Whether it takes another. */
   readonly hasRoom: boolean;
-  take(request: ServerRequest): void;
+  take(request: RequestCore): void;
 }
 
 /** Somebody who waits for requests. */
@@ -47,12 +47,12 @@ const consumedAtOnce = 64;
 
 /** The pending promises of one server. */
 export class ServerWaits implements Waits {
-  readonly #takeMany: (max: number) => ServerRequest[];
-  readonly #takeOne: () => ServerRequest | null;
+  readonly #takeMany: (max: number) => RequestCore[];
+  readonly #takeOne: () => RequestCore | null;
   /** In the order of the calls, which is the order in which they get requests. */
   readonly #takers: Set<Taker> = new Set();
   /** With the deadlines of their clients. */
-  readonly #watched: Map<ServerRequest, number> = new Map();
+  readonly #watched: Map<RequestCore, number> = new Map();
   /** One of them has gone, and it is not known which. */
   #looksAtAll = false;
 
@@ -60,7 +60,7 @@ export class ServerWaits implements Waits {
    * @param takeMany what the ring has, up to a number
    * @param takeOne the oldest of the ring
    */
-  constructor(takeMany: (max: number) => ServerRequest[], takeOne: () => ServerRequest | null) {
+  constructor(takeMany: (max: number) => RequestCore[], takeOne: () => RequestCore | null) {
     this.#takeMany = takeMany;
     this.#takeOne = takeOne;
   }
@@ -155,7 +155,7 @@ export class ServerWaits implements Waits {
     max: number,
     deadline: number,
     signal: AbortSignal | undefined,
-    pick: (requests: ServerRequest[]) => T,
+    pick: (requests: RequestCore[]) => T,
   ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const receiver: Taker = {
@@ -232,7 +232,7 @@ export class ServerWaits implements Waits {
   }
 
   /** A handler listens for this request's abort. */
-  watch(request: ServerRequest, deadline: number): void {
+  watch(request: RequestCore, deadline: number): void {
     this.#watched.set(request, deadline);
   }
 

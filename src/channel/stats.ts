@@ -3,9 +3,6 @@
  *
  * @module
  */
-import { StatField } from "../ffi/layout.ts";
-import type { Channel } from "./channel.ts";
-
 /**
  * Numbers about a channel, of all its processes together, taken without stopping anyone: they may be
  * of moments that differ a little. Counts run from the making of the channel. See
@@ -59,13 +56,4 @@ export interface Stats {
    * their deaths are looked for in slices of time.
    */
   readonly unreachable: number;
-}
-
-/** Reads the numbers of an open channel. */
-export function readStats(channel: Channel): Stats {
-  const names = Object.keys(StatField) as (keyof Stats)[];
-  const numbers = new Float64Array(names.length);
-  channel.native.tandem_stats(channel.address, numbers);
-  const entries = names.map((name) => [name, numbers[StatField[name]]!]);
-  return Object.fromEntries(entries) as Stats;
 }

@@ -8,8 +8,8 @@ import { rejectAs } from "../base/closing.ts";
 
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A call of the channel. */
-export interface CallPlace {
+/** A call of the channel: its slot, and the generation that tells it from the slot's other calls. */
+export interface CallRef {
   readonly slot: number;
   readonly low: number;
   readonly high: number;
@@ -33,9 +33,9 @@ export const wantsReadiness = 8;
 
 /** Waits for a call in a slot. */
 export class Waiter {
-  readonly call: CallPlace;
-  /** Bits: {@linkcode ownsCall} and so on. */
-  readonly how: number;
+  readonly call: CallRef;
+  /** {@linkcode ownsCall} and so on. */
+  readonly flags: number;
   /** Of `performance.now()`. */
   readonly deadline: number;
   readonly into: Bytes | undefined;
@@ -53,8 +53,8 @@ export class Waiter {
 
   // All fields are assigned here and none where it is declared: Bun makes the object in one go then.
   constructor(
-    call: CallPlace,
-    how: number,
+    call: CallRef,
+    flags: number,
     deadline: number,
     into: Bytes | undefined,
     reader: AnswerReader | null,
@@ -62,7 +62,7 @@ export class Waiter {
     reject: ((error: unknown) => void) | null,
   ) {
     this.call = call;
-    this.how = how;
+    this.flags = flags;
     this.deadline = deadline;
     this.into = into;
     this.reader = reader;
@@ -80,6 +80,6 @@ export class Waiter {
   }
 }
 
-export function isSameCall(a: CallPlace, b: CallPlace): boolean {
+export function isSameCall(a: CallRef, b: CallRef): boolean {
   return a.slot === b.slot && a.low === b.low && a.high === b.high;
 }

@@ -35,7 +35,7 @@ const loadNow = 2; // RTLD_NOW
 const ifResident = 4; // RTLD_NOLOAD
 
 /** Puts libraries where `dlopen` finds them. */
-export class Place {
+export class LibraryFiles {
   readonly #backend: Backend;
   readonly #cName: string;
   readonly #c: CLibrary;

@@ -8,7 +8,7 @@ import type { Arch, Backend } from "../runtime/backend.ts";
 import { backend } from "../runtime/current.ts";
 import { embedded, soname } from "./embedded.js";
 import { abiVersion } from "./layout.ts";
-import { Place } from "./library_file.ts";
+import { LibraryFiles } from "./library_file.ts";
 import { type Native, symbols } from "./symbols.ts";
 
 let library: Native | undefined;
@@ -51,10 +51,10 @@ function load(backend: Backend): Native {
     if (!backend.mayLoad()) throw new TandemError("PERMISSION", needsPermission);
     const override = backend.environment("TANDEM_LIBRARY");
     if (override) return open(backend, override);
-    const place = new Place(backend);
+    const files = new LibraryFiles(backend);
     const local = localPath(arch);
-    if (local !== null && place.exists(local)) return open(backend, local);
-    return loadEmbedded(backend, place, arch);
+    if (local !== null && files.exists(local)) return open(backend, local);
+    return loadEmbedded(backend, files, arch);
   } catch (error) {
     throw explain(error);
   }
@@ -73,9 +73,9 @@ function localPath(arch: Arch): string | null {
   return `${root}/zig-out/lib/${arch}/libtandem.so`;
 }
 
-function loadEmbedded(backend: Backend, place: Place, arch: Arch): Native {
+function loadEmbedded(backend: Backend, files: LibraryFiles, arch: Arch): Native {
   // One copy for all threads: each copy stays for the life of the process.
-  if (place.isResident(soname)) return open(backend, soname);
+  if (files.isResident(soname)) return open(backend, soname);
   const text = embedded[arch];
   if (!text) {
     throw new TandemError(
@@ -83,7 +83,7 @@ function loadEmbedded(backend: Backend, place: Place, arch: Arch): Native {
       `this package contains no native library for ${arch}; in a checkout, run \`zig build\``,
     );
   }
-  return place.with(decodeBase64(text), (path) => open(backend, path));
+  return files.with(decodeBase64(text), (path) => open(backend, path));
 }
 
 function open(backend: Backend, path: string): Native {

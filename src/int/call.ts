@@ -3,9 +3,12 @@
  *
  * @module
  */
-import type { Call } from "../channel/call.ts";
-import { forUsers } from "../base/closing.ts";
-import { decodeInt, intBytes } from "./value.ts";
+import { timeoutOf } from "../base/checks.ts";
+import { mapResult } from "../base/closing.ts";
+import { notConstructible } from "../base/maker.ts";
+import { CallCore } from "../channel/call_core.ts";
+import { waitSettings } from "../channel/call_settings.ts";
+import { decodeInt, intBytes } from "./int64.ts";
 import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
 
 /**
@@ -26,16 +29,18 @@ import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
  * ```
  */
 export class IntCall implements Disposable {
-  readonly #call: Call;
+  readonly #core: CallCore;
 
-  /** @ignore Made by clients. */
-  constructor(call: Call) {
-    this.#call = call;
+  private constructor(core: CallCore) {
+    if (!(core instanceof CallCore)) {
+      throw notConstructible("IntCall", "client.send(), client.sendSync() or client.trySend()");
+    }
+    this.#core = core;
   }
 
   /** Unique in the channel's life. Any process may cancel by it. */
   get id(): bigint {
-    return this.#call.id;
+    return this.#core.id;
   }
 
   /**
@@ -45,7 +50,7 @@ export class IntCall implements Disposable {
    * @throws {TandemError} as {@linkcode Call.tryGet}
    */
   tryGet(): bigint | null {
-    const bytes = this.#call.tryGet({ into: intBytes });
+    const bytes = this.#core.tryGet(intBytes);
     return bytes && decodeInt(bytes);
   }
 
@@ -55,7 +60,7 @@ export class IntCall implements Disposable {
    * @throws {TandemError} as {@linkcode Call.getSync}
    */
   getSync(options?: WaitSyncOptions): bigint {
-    return decodeInt(this.#call.getSync({ ...options, into: intBytes }));
+    return decodeInt(this.#core.getSync(timeoutOf(options), intBytes));
   }
 
   /**
@@ -64,7 +69,11 @@ export class IntCall implements Disposable {
    * @throws {TandemError} as {@linkcode Call.get}
    */
   get(options?: WaitOptions): Promise<bigint> {
-    return forUsers(this.#call.get(options), decodeInt);
+    try {
+      return mapResult(this.#core.get("answer", waitSettings(options)), decodeInt);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -73,7 +82,7 @@ export class IntCall implements Disposable {
    * @throws {TandemError} as {@linkcode Call.readySync}
    */
   readySync(options?: WaitSyncOptions): void {
-    this.#call.readySync(options);
+    this.#core.readySync(timeoutOf(options));
   }
 
   /**
@@ -82,12 +91,16 @@ export class IntCall implements Disposable {
    * @throws {TandemError} as {@linkcode Call.ready}
    */
   ready(options?: WaitOptions): Promise<void> {
-    return this.#call.ready(options);
+    try {
+      return mapResult(this.#core.get("readiness", waitSettings(options)), () => {});
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
   release(): void {
-    this.#call.release();
+    this.#core.release();
   }
 
   /**
@@ -96,7 +109,7 @@ export class IntCall implements Disposable {
    * @returns true: the answer had not arrived and never will
    */
   cancel(): boolean {
-    return this.#call.cancel();
+    return this.#core.cancel();
   }
 
   /** Does what {@linkcode release} does. */

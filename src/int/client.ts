@@ -3,20 +3,25 @@
  *
  * @module
  */
-import { openKindInt } from "../ffi/layout.ts";
-import { type Channel, How, openChannel, openChannelFromFd } from "../channel/channel.ts";
-import { Client } from "../channel/client.ts";
-import { forUsers } from "../base/closing.ts";
+import { mapResult } from "../base/closing.ts";
+import type { Maker } from "../base/maker.ts";
+import type { CallCore } from "../channel/call_core.ts";
+import { ClientCore } from "../channel/client_core.ts";
 import { connectTo } from "../channel/connect.ts";
 import { ChannelHandle } from "../channel/handle.ts";
-import { IntCall } from "./call.ts";
-import { decodeInt, encodeInt, intBytes, type IntValue } from "./value.ts";
 import type {
   IntChannelOptions,
   SendOptions,
   SendSyncOptions,
   WaitOptions,
 } from "../channel/options.ts";
+import { openKindInt } from "../ffi/layout.ts";
+import { IntCall } from "./call.ts";
+import { decodeInt, encodeInt, intBytes } from "./int64.ts";
+import type { IntValue } from "./value.ts";
+
+const CallMaker = IntCall as unknown as Maker<CallCore, IntCall>;
+const makeCall = (core: CallCore): IntCall => new CallMaker(core);
 
 /**
  * Asks with one signed 64-bit value and gets one back: {@linkcode Client} without payloads.
@@ -36,12 +41,11 @@ import type {
  * ```
  */
 export class IntClient extends ChannelHandle {
-  readonly #client: Client;
+  readonly #core: ClientCore;
 
-  /** @ignore Made by {@linkcode open}, {@linkcode connect} and {@linkcode fromFd}. */
-  constructor(channel: Channel) {
-    super(channel, "client");
-    this.#client = new Client(channel);
+  private constructor(core: ClientCore) {
+    super(core as never);
+    this.#core = core;
   }
 
   /**
@@ -50,9 +54,7 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.open}; `MISMATCH` when it is a channel for bytes
    */
   static open(target: string, options: { readonly create?: IntChannelOptions } = {}): IntClient {
-    const { create } = options;
-    const how = (create ? How.openOrCreate : How.attach) | openKindInt;
-    return new IntClient(openChannel("client", target, how, create));
+    return new IntClient(ClientCore.open(target, options.create, openKindInt));
   }
 
   /**
@@ -70,7 +72,7 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.fromFd}
    */
   static fromFd(fd: number): IntClient {
-    return new IntClient(openChannelFromFd("client", fd, openKindInt));
+    return new IntClient(ClientCore.fromFd(fd, openKindInt));
   }
 
   /**
@@ -79,7 +81,7 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} `CLOSED`
    */
   get pending(): number {
-    return this.#client.pending;
+    return this.#core.pending;
   }
 
   /**
@@ -88,7 +90,7 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} `CLOSED`
    */
   get servers(): number {
-    return this.#client.servers;
+    return this.#core.servers;
   }
 
   /**
@@ -100,7 +102,8 @@ export class IntClient extends ChannelHandle {
    */
   request(value: IntValue, options?: SendOptions): Promise<bigint> {
     try {
-      return forUsers(this.#client.request(encodeInt(value), options), decodeInt);
+      const settings = this.#core.settings(options);
+      return mapResult(this.#core.request(encodeInt(value), settings), decodeInt);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -113,10 +116,9 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.requestSync}
    */
   requestSync(value: IntValue, options?: SendSyncOptions): bigint {
-    const bytes = encodeInt(value);
-    const into = intBytes;
-    const all = options === undefined ? intoIntBytes : { ...options, into };
-    return decodeInt(this.#client.requestSync(bytes, all));
+    const settings = this.#core.syncSettings(options);
+    const into = { ...settings, into: intBytes };
+    return decodeInt(this.#core.requestSync(encodeInt(value), into));
   }
 
   /**
@@ -126,8 +128,9 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.trySend}
    */
   trySend(value: IntValue, options?: SendSyncOptions): IntCall | null {
-    const call = this.#client.trySend(encodeInt(value), options);
-    return call && new IntCall(call);
+    const settings = this.#core.syncSettings(options);
+    const call = this.#core.trySend(encodeInt(value), settings);
+    return call && new CallMaker(call);
   }
 
   /**
@@ -136,7 +139,8 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.sendSync}
    */
   sendSync(value: IntValue, options?: SendSyncOptions): IntCall {
-    return new IntCall(this.#client.sendSync(encodeInt(value), options));
+    const settings = this.#core.syncSettings(options);
+    return new CallMaker(this.#core.sendSync(encodeInt(value), settings));
   }
 
   /**
@@ -146,8 +150,8 @@ export class IntClient extends ChannelHandle {
    */
   send(value: IntValue, options?: SendOptions): Promise<IntCall> {
     try {
-      const sent = this.#client.send(encodeInt(value), options);
-      return forUsers(sent, (call) => new IntCall(call));
+      const settings = this.#core.settings(options);
+      return this.#core.send(encodeInt(value), settings, makeCall);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -160,7 +164,7 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.post}
    */
   post(value: IntValue): boolean {
-    return this.#client.post(encodeInt(value));
+    return this.#core.post(encodeInt(value));
   }
 
   /**
@@ -170,13 +174,11 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} `CLOSED`
    */
   cancel(id: bigint): boolean {
-    return this.#client.cancel(id);
+    return this.#core.cancel(id);
   }
 
   /** Cancels this handle's calls in flight and leaves the channel. Twice is fine. */
   override close(): void {
-    this.#client.close();
+    this.#core.close();
   }
 }
-
-const intoIntBytes: { readonly into: Uint8Array<ArrayBuffer> } = { into: intBytes };

@@ -3,8 +3,10 @@
  *
  * @module
  */
-import { decodeInt, encodeInt, type IntValue } from "./value.ts";
-import type { ServerRequest } from "../channel/request.ts";
+import { notConstructible } from "../base/maker.ts";
+import { RequestCore } from "../channel/request_core.ts";
+import { decodeInt, encodeInt } from "./int64.ts";
+import type { IntValue } from "./value.ts";
 
 /**
  * A request of an integer in a server's hands: {@linkcode ServerRequest} with a `bigint` for bytes.
@@ -25,19 +27,22 @@ import type { ServerRequest } from "../channel/request.ts";
  * ```
  */
 export class IntServerRequest {
-  readonly #request: ServerRequest;
+  readonly #core: RequestCore;
   readonly #value: bigint;
 
-  /** @ignore Made by servers. */
-  constructor(request: ServerRequest) {
-    this.#request = request;
+  private constructor(core: RequestCore) {
+    if (!(core instanceof RequestCore)) {
+      const instead = "server.receive() or another method that takes requests";
+      throw notConstructible("IntServerRequest", instead);
+    }
+    this.#core = core;
     // Taken at once: the slot may have another value once this is answered.
-    this.#value = decodeInt(request.bytes);
+    this.#value = decodeInt(core.bytes);
   }
 
   /** Unique in the channel's life; the client's call has the same. */
   get id(): bigint {
-    return this.#request.id;
+    return this.#core.id;
   }
 
   /** What the client sent. */
@@ -47,27 +52,27 @@ export class IntServerRequest {
 
   /** 1 the first time that it is handed to a server, one more after each death of one. */
   get deliveries(): number {
-    return this.#request.deliveries;
+    return this.#core.deliveries;
   }
 
   /** Whether it was posted: an answer goes nowhere. */
   get oneWay(): boolean {
-    return this.#request.oneWay;
+    return this.#core.oneWay;
   }
 
   /** Whether nobody waits for the answer any more. */
   get cancelled(): boolean {
-    return this.#request.cancelled;
+    return this.#core.cancelled;
   }
 
   /** Milliseconds left of the client's deadline; Infinity if it has none. */
   get timeRemaining(): number {
-    return this.#request.timeRemaining;
+    return this.#core.timeRemaining;
   }
 
   /** Aborts when the client cancels, times out or dies. Its reason is a {@linkcode TandemError}. */
   get signal(): AbortSignal {
-    return this.#request.signal;
+    return this.#core.signal;
   }
 
   /**
@@ -79,7 +84,7 @@ export class IntServerRequest {
    * @throws {RangeError} for what has more than 64 bits
    */
   reply(value: IntValue = 0n): boolean {
-    return this.#request.reply(encodeInt(value));
+    return this.#core.reply(encodeInt(value));
   }
 
   /**
@@ -89,6 +94,6 @@ export class IntServerRequest {
    * @throws {TandemError} `CLOSED`
    */
   fail(error: unknown): boolean {
-    return this.#request.fail(error);
+    return this.#core.fail(error);
   }
 }

@@ -3,19 +3,12 @@
  *
  * @module
  */
+import { checkTimeout, checkWhole, timeoutOf } from "../base/checks.ts";
 import { isThenable } from "../base/guard.ts";
-import { openKindInt } from "../ffi/layout.ts";
-import {
-  type Channel,
-  How,
-  openChannel,
-  openChannelFromFd,
-  unlinkChannel,
-} from "../channel/channel.ts";
+import type { Maker } from "../base/maker.ts";
+import { waitSettings } from "../channel/call_settings.ts";
+import { unlinkChannel } from "../channel/channel.ts";
 import { ChannelHandle } from "../channel/handle.ts";
-import { IntServerRequest } from "./request.ts";
-import { forUsers } from "../base/closing.ts";
-import { encodeInt, type IntValue } from "./value.ts";
 import type {
   IntChannelOptions,
   ServeOptions,
@@ -23,9 +16,19 @@ import type {
   WaitOptions,
   WaitSyncOptions,
 } from "../channel/options.ts";
-import type { ServerRequest } from "../channel/request.ts";
-import type { Result } from "../channel/serve.ts";
-import { Server } from "../channel/server.ts";
+import type { RequestCore } from "../channel/request_core.ts";
+import type { Result } from "../channel/result.ts";
+import { ServerCore } from "../channel/server_core.ts";
+import { openKindInt } from "../ffi/layout.ts";
+import { encodeInt } from "./int64.ts";
+import { IntServerRequest } from "./request.ts";
+import type { IntValue } from "./value.ts";
+
+const RequestMaker = IntServerRequest as unknown as Maker<RequestCore, IntServerRequest>;
+const makeRequest = (core: RequestCore): IntServerRequest => new RequestMaker(core);
+const makeFirst = ([core]: RequestCore[]): IntServerRequest | null =>
+  core ? new RequestMaker(core) : null;
+const makeAll = (cores: RequestCore[]): IntServerRequest[] => cores.map(makeRequest);
 
 /**
  * What a handler of integers may return: the answer. `null`, `undefined` and a boolean stand for 0, or,
@@ -53,12 +56,11 @@ export type IntResult = IntValue | boolean | null | void;
  */
 export class IntServer extends ChannelHandle
   implements AsyncIterable<IntServerRequest>, AsyncDisposable {
-  readonly #server: Server;
+  readonly #core: ServerCore;
 
-  /** @ignore Made by {@linkcode open}, {@linkcode create} and their like. */
-  constructor(channel: Channel) {
-    super(channel, "server");
-    this.#server = new Server(channel);
+  private constructor(core: ServerCore) {
+    super(core as never);
+    this.#core = core;
   }
 
   /**
@@ -67,7 +69,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.open}; `MISMATCH` when it is a channel for bytes
    */
   static open(target: string, options?: IntChannelOptions): IntServer {
-    return new IntServer(openChannel("server", target, How.openOrCreate | openKindInt, options));
+    return new IntServer(ServerCore.open(target, options, openKindInt));
   }
 
   /**
@@ -76,7 +78,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} `EXISTS` when there is one, and as {@linkcode open}
    */
   static create(target: string, options?: IntChannelOptions): IntServer {
-    return new IntServer(openChannel("server", target, How.createNew | openKindInt, options));
+    return new IntServer(ServerCore.create(target, options, openKindInt));
   }
 
   /**
@@ -85,8 +87,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.anonymous}
    */
   static anonymous(options: IntChannelOptions & { readonly name?: string } = {}): IntServer {
-    const { name = "tandem", ...sizes } = options;
-    return new IntServer(openChannel("server", name, How.anonymous | openKindInt, sizes));
+    return new IntServer(ServerCore.anonymous(options, openKindInt));
   }
 
   /**
@@ -95,7 +96,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.fromFd}
    */
   static fromFd(fd: number): IntServer {
-    return new IntServer(openChannelFromFd("server", fd, openKindInt));
+    return new IntServer(ServerCore.fromFd(fd, openKindInt));
   }
 
   /**
@@ -115,7 +116,8 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} `CLOSED`
    */
   tryReceive(): IntServerRequest | null {
-    return wrap(this.#server.tryReceive());
+    const request = this.#core.tryReceive();
+    return request && new RequestMaker(request);
   }
 
   /**
@@ -125,7 +127,8 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.receiveSync}
    */
   receiveSync(options?: WaitSyncOptions): IntServerRequest | null {
-    return wrap(this.#server.receiveSync(options));
+    const request = this.#core.receiveSync(timeoutOf(options));
+    return request && new RequestMaker(request);
   }
 
   /**
@@ -135,7 +138,11 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.receive}; the reason of the signal
    */
   receive(options?: WaitOptions): Promise<IntServerRequest | null> {
-    return forUsers(this.#server.receive(options), wrap);
+    try {
+      return this.#core.receive(1, waitSettings(options), makeFirst);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -144,7 +151,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.tryReceiveMany}
    */
   tryReceiveMany(max: number = this.slots): IntServerRequest[] {
-    return this.#server.tryReceiveMany(max).map(wrapOne);
+    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
   }
 
   /**
@@ -153,7 +160,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.receiveManySync}
    */
   receiveManySync(max: number, options?: WaitSyncOptions): IntServerRequest[] {
-    return this.#server.receiveManySync(max, options).map(wrapOne);
+    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
   }
 
   /**
@@ -162,8 +169,11 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.receiveMany}
    */
   receiveMany(max: number, options?: WaitOptions): Promise<IntServerRequest[]> {
-    const received = this.#server.receiveMany(max, options);
-    return forUsers(received, (requests) => requests.map(wrapOne));
+    try {
+      return this.#core.receive(checkMax(max), waitSettings(options), makeAll);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /**
@@ -186,16 +196,19 @@ export class IntServer extends ChannelHandle
    * @returns as {@linkcode Server.serve}
    * @throws {TandemError} as {@linkcode Server.serve}
    */
-  serve(
+  async serve(
     handler: (request: IntServerRequest) => IntResult | Promise<IntResult>,
-    options?: ServeOptions,
+    options: ServeOptions = {},
   ): Promise<void> {
-    return this.#server.serve((request) => {
-      const result = handler(wrapOne(request));
+    const { concurrency = this.slots, signal } = options;
+    checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
+    const answer = (core: RequestCore): Result | Promise<Result> => {
+      const result = handler(new RequestMaker(core));
       if (!isThenable(result)) return payloadOf(result);
-      // A copy: what it is encoded in may be used again before it is sent.
-      return Promise.resolve(result).then((value) => copyOf(payloadOf(value as IntResult)));
-    }, options);
+      // A copy: other values may be encoded in the same bytes before it is sent.
+      return Promise.resolve(result).then((value) => payloadOf(value as IntResult).slice());
+    };
+    await this.#core.serve(answer, concurrency, signal);
   }
 
   /**
@@ -205,9 +218,11 @@ export class IntServer extends ChannelHandle
    */
   serveSync(
     handler: (request: IntServerRequest) => IntResult,
-    options?: ServeSyncOptions,
+    options: ServeSyncOptions = {},
   ): number {
-    return this.#server.serveSync((request) => payloadOf(handler(wrapOne(request))), options);
+    const { idleTimeout = Infinity } = options;
+    const timeout = checkTimeout(idleTimeout, "idleTimeout");
+    return this.#core.serveSync((core) => payloadOf(handler(new RequestMaker(core))), timeout);
   }
 
   /**
@@ -219,7 +234,7 @@ export class IntServer extends ChannelHandle
    * @throws {RangeError} for what has more than 64 bits
    */
   reply(id: bigint, value: IntValue = 0n): boolean {
-    return this.#server.reply(id, encodeInt(value));
+    return this.#core.heldRequest(id)?.reply(encodeInt(value)) ?? false;
   }
 
   /**
@@ -228,7 +243,7 @@ export class IntServer extends ChannelHandle
    * @returns false: as {@linkcode IntServerRequest.reply}, or this handle does not hold it
    */
   fail(id: bigint, error: unknown): boolean {
-    return this.#server.fail(id, error);
+    return this.#core.heldRequest(id)?.fail(error) ?? false;
   }
 
   /**
@@ -238,7 +253,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} `CLOSED`
    */
   clear(): number {
-    return this.#server.clear();
+    return this.#core.clear();
   }
 
   /**
@@ -248,38 +263,30 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
    */
   unlink(): boolean {
-    return this.#server.unlink();
+    return this.#core.unlink();
   }
 
   /** Leaves the channel, as {@linkcode Server.close} does. */
   override close(): void {
-    this.#server.close();
+    this.#core.close();
   }
 
   /** The requests as they come, until the server is closed. `break` leaves it open. */
-  async *[Symbol.asyncIterator](): AsyncIterableIterator<IntServerRequest> {
-    for await (const request of this.#server) yield wrapOne(request);
+  [Symbol.asyncIterator](): AsyncIterableIterator<IntServerRequest> {
+    return this.#core.requests(makeRequest);
   }
 
   /** Lets the handlers in progress end, then closes. */
   [Symbol.asyncDispose](): Promise<void> {
-    return this.#server[Symbol.asyncDispose]();
+    return this.#core.drain();
   }
 }
 
-function wrap(request: ServerRequest | null): IntServerRequest | null {
-  return request && new IntServerRequest(request);
+function checkMax(max: number): number {
+  return checkWhole(max, "max", 1, Number.MAX_SAFE_INTEGER);
 }
 
-function wrapOne(request: ServerRequest): IntServerRequest {
-  return new IntServerRequest(request);
-}
-
-function payloadOf(result: IntResult): Result {
+function payloadOf(result: IntResult): Uint8Array<ArrayBuffer> {
   const isNothing = result === undefined || result === null || typeof result === "boolean";
   return encodeInt(isNothing ? 0n : result);
-}
-
-function copyOf(payload: Result): Result {
-  return payload instanceof Uint8Array ? payload.slice() : payload;
 }

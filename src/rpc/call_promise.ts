@@ -4,7 +4,7 @@
  * @module
  */
 
-import { forUsers, same } from "../base/closing.ts";
+import { mapResult, same } from "../base/closing.ts";
 import { InStream } from "./in_stream.ts";
 
 type Stream = AsyncGenerator<unknown, unknown, unknown>;
@@ -46,7 +46,7 @@ export class CallPromise<T> extends Promise<T> implements Stream {
       this.waiting! -= 1;
       return step(streamOf(result));
     });
-    return forUsers(taken, same);
+    return mapResult(taken, same);
   }
 
   [Symbol.asyncIterator](): this {

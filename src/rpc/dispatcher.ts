@@ -5,7 +5,7 @@
  */
 import { onAbort } from "../base/abort.ts";
 import { codeOf, isThenable } from "../base/guard.ts";
-import type { Gate, Place } from "../channel/serve.ts";
+import type { Admission, Gate } from "../base/gate.ts";
 import { corrupt } from "../codec/decoder.ts";
 import { TandemError } from "../errors.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
@@ -127,15 +127,15 @@ export class Dispatcher {
   }
 
   /**
-   * Fetches a call that is too long for a slot. The call takes a place when all of it has arrived: its
-   * sender may be stopped before, and no other call waits for that. Never rejects.
+   * Fetches a call that is too long for a slot. The gate admits the call when all of it has arrived:
+   * its sender may be stopped before, and no other call waits for that. Never rejects.
    */
   async #fetch(delivery: Delivery, announcement: Announcement): Promise<void> {
     const visit = this.#gate.enterLobby();
     const fetching = new AbortController();
     this.#fetches.add(fetching);
     let stopListening: (() => void) | null = null;
-    let place: Place | null = null;
+    let admission: Admission | null = null;
     try {
       const { signal: ended, timeRemaining: timeout } = delivery;
       const stop = () => fetching.abort(ended.reason);
@@ -143,12 +143,12 @@ export class Dispatcher {
       else stopListening = onAbort(ended, stop);
       const { signal } = fetching;
       const parcel = await this.#endpoint.fetch(announcement, { timeout, signal });
-      place = await this.#gate.admission();
+      admission = await this.#gate.admission();
       signal.throwIfAborted();
       const called = readParcel(this.#endpoint.reads, parcel, this.#read, delivery);
-      this.#call(delivery, called, place);
+      this.#call(delivery, called, admission);
     } catch (error) {
-      place?.leave();
+      admission?.leave();
       // A call that was given up is left to another service.
       if (error !== givenUp) this.#refuse(delivery, error);
     } finally {
@@ -158,11 +158,11 @@ export class Dispatcher {
     }
   }
 
-  /** @param place the place that the call has already; null: the call takes one if it needs one */
+  /** @param admission null: the call asks for admission if it needs one */
   #call(
     delivery: Delivery,
     { method, args, context, isRepeatable }: Called,
-    place: Place | null,
+    admission: Admission | null,
   ): void {
     // A second service would do the work of a call that has begun once more.
     if (!isRepeatable) delivery.lastDelivery();
@@ -174,14 +174,20 @@ export class Dispatcher {
     try {
       result = record ? record.run(start) : start();
       if (isThenable(result)) {
-        return void this.#finish(delivery, context, result, record, place ?? this.#gate.enter());
+        return void this.#finish(
+          delivery,
+          context,
+          result,
+          record,
+          admission ?? this.#gate.enter(),
+        );
       }
     } catch (error) {
       this.#answerThrown(delivery, context, error, record);
-      return place?.leave();
+      return admission?.leave();
     }
     this.#answer(delivery, context, result, record);
-    place?.leave();
+    admission?.leave();
   }
 
   /** Waits for the promise that a method has returned. Never rejects. */
@@ -190,7 +196,7 @@ export class Dispatcher {
     context: RequestContext,
     result: PromiseLike<unknown>,
     record: Recorder | undefined,
-    place: Place,
+    admission: Admission,
   ): Promise<void> {
     try {
       const value = await result;
@@ -198,7 +204,7 @@ export class Dispatcher {
     } catch (error) {
       this.#answerThrown(delivery, context, error, record);
     } finally {
-      place.leave();
+      admission.leave();
     }
   }
 

@@ -4,8 +4,7 @@
  * @module
  */
 import { checkTimeout } from "../base/checks.ts";
-import { Gate } from "../channel/serve.ts";
-import { replacedGrace } from "../channel/server.ts";
+import { Gate } from "../base/gate.ts";
 import type { Stats } from "../channel/stats.ts";
 import { captureContext } from "../runtime/context.ts";
 import { laterForSure, timerMax } from "../runtime/timers.ts";
@@ -65,7 +64,7 @@ export class Service implements AsyncDisposable {
     this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits, "readable");
     this.#dispatcher = new Dispatcher(receiver, this.#endpoint, { methods, ...terms }, this.#gate);
     prepareContexts();
-    receiver.onReplaced = () => void this.close({ timeout: replacedGrace });
+    receiver.onReplaced((timeout) => void this.close({ timeout }));
     this.finished = this.#run();
     // A program that does not ask for the result gets no unhandled rejection.
     this.finished.catch(() => {});

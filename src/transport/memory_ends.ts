@@ -5,7 +5,7 @@
  */
 import { onAbort } from "../base/abort.ts";
 import type { ChannelOptions } from "../channel/options.ts";
-import type { Gate } from "../channel/serve.ts";
+import type { Gate } from "../base/gate.ts";
 import type { Stats } from "../channel/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive } from "../runtime/timers.ts";
@@ -77,7 +77,6 @@ export class MemoryReceiver implements Receiver, Taker {
   readonly path: string;
   readonly slots: number;
   readonly maxResponseBytes: number;
-  onReplaced: (() => void) | null = null;
   readonly #hub: MemoryHub;
   readonly #held: Set<MemoryDelivery> = new Set();
   #consumer: Consumer | null = null;
@@ -113,6 +112,9 @@ export class MemoryReceiver implements Receiver, Taker {
   targetRemoved(): void {
     this.#consumer?.end(removedError("receive a request"));
   }
+
+  /** Newer code has a memory of its own, so it never takes the place of a receiver. */
+  onReplaced(): void {}
 
   unref(): void {
     this.#isReferenced = false;

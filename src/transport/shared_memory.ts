@@ -4,13 +4,14 @@
  * @module
  */
 import { codeOf } from "../base/guard.ts";
-import { Client } from "../channel/client.ts";
-import type { Draft } from "../channel/draft.ts";
-import type { ChannelHandle } from "../channel/handle.ts";
+import type { Gate } from "../base/gate.ts";
+import { ClientCore } from "../channel/client_core.ts";
+import type { DraftCore } from "../channel/draft_core.ts";
+import type { HandleCore } from "../channel/handle_core.ts";
 import type { ChannelOptions } from "../channel/options.ts";
 import { connectPrivate, servePrivate } from "../channel/private.ts";
-import type { Gate } from "../channel/serve.ts";
-import { Server } from "../channel/server.ts";
+import { replacedGrace } from "../channel/reload.ts";
+import { ServerCore } from "../channel/server_core.ts";
 import type { Stats } from "../channel/stats.ts";
 import type {
   AnswerReader,
@@ -26,9 +27,9 @@ import type {
 
 class ChannelRequester implements Requester {
   readonly maxRequestBytes: number;
-  readonly #client: Client;
+  readonly #client: ClientCore;
 
-  constructor(client: Client) {
+  constructor(client: ClientCore) {
     this.#client = client;
     this.maxRequestBytes = client.maxRequestBytes;
     // Services wait in event loops, so they notice themselves what dead clients leave behind.
@@ -73,7 +74,7 @@ class ChannelRequester implements Requester {
   }
 }
 
-function tryAllocate(client: Client, byteLength: number): Draft | null {
+function tryAllocate(client: ClientCore, byteLength: number): DraftCore | null {
   try {
     return client.allocate(byteLength);
   } catch (error) {
@@ -86,9 +87,9 @@ class ChannelReceiver implements Receiver {
   readonly isPrivate = false;
   readonly slots: number;
   readonly maxResponseBytes: number;
-  readonly #server: Server;
+  readonly #server: ServerCore;
 
-  constructor(server: Server) {
+  constructor(server: ServerCore) {
     this.#server = server;
     this.slots = server.slots;
     this.maxResponseBytes = server.maxResponseBytes;
@@ -98,12 +99,8 @@ class ChannelReceiver implements Receiver {
     return this.#server.path ?? "";
   }
 
-  get onReplaced(): (() => void) | null {
-    return this.#server.onReplaced;
-  }
-
-  set onReplaced(listener: (() => void) | null) {
-    this.#server.onReplaced = listener;
+  onReplaced(listener: (graceMilliseconds: number) => void): void {
+    this.#server.onReplaced = () => listener(replacedGrace);
   }
 
   unref(): void {
@@ -140,7 +137,7 @@ class ChannelReceiver implements Receiver {
 }
 
 function servePrivatePath(
-  main: ChannelHandle,
+  main: HandleCore,
   options: ChannelOptions,
   count: number,
 ): PrivateReceiver {
@@ -150,7 +147,8 @@ function servePrivatePath(
 
 /** Channels in shared memory. */
 export const sharedMemory: Transport = {
-  serve: (target, options) => new ChannelReceiver(Server.open(target, options)),
-  open: (target) => new ChannelRequester(Client.open(target)),
-  connect: async (target, signal) => new ChannelRequester(await Client.connect(target, { signal })),
+  serve: (target, options) => new ChannelReceiver(ServerCore.open(target, options)),
+  open: (target) => new ChannelRequester(ClientCore.open(target)),
+  connect: async (target, signal) =>
+    new ChannelRequester(await ClientCore.connect(target, { signal })),
 };

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Gate } from "../channel/serve.ts";
+import type { Gate } from "../base/gate.ts";
 import type { ChannelOptions } from "../channel/options.ts";
 import type { Stats } from "../channel/stats.ts";
 
@@ -126,8 +126,8 @@ export interface Receiver extends End {
   readonly slots: number;
   /** The longest answer in bytes. */
   readonly maxResponseBytes: number;
-  /** Runs when newer code in this process serves the target. */
-  onReplaced: (() => void) | null;
+  /** Runs `listener` when newer code in this process serves the target: calls have so long to end. */
+  onReplaced(listener: (graceMilliseconds: number) => void): void;
   /** A pending {@linkcode consume} or {@linkcode serve} does not keep the process alive. */
   unref(): void;
   /**

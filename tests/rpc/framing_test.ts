@@ -5,10 +5,10 @@ import {
   type ErrorCode,
   type Payload,
   serve,
-  ServerRequest,
   TandemError,
   withOptions,
 } from "../../mod.ts";
+import { RequestCore } from "../../src/channel/request_core.ts";
 import { type Checks, isPattern, pattern } from "../fixtures/typed_checks.ts";
 import { assertRejectsCode, newTarget, runtimes, sleep, spawn, test } from "../support/harness.ts";
 import { collect, startChecks } from "../support/rpc_helper.ts";
@@ -17,7 +17,7 @@ const mebibyte = 2 ** 20;
 
 /** Lets `isRefused` say which answers of this process's hosts find no room. */
 function refuseAnswers(isRefused: (byteLength: number) => boolean, code: ErrorCode): Disposable {
-  const { prototype } = ServerRequest;
+  const { prototype } = RequestCore;
   const { allocate, reply } = prototype;
   const refuse = (byteLength: number) => {
     if (isRefused(byteLength)) throw new TandemError(code, "as the test wants it");

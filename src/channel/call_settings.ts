@@ -1,0 +1,104 @@
+/**
+ * Options of calls and waits, checked once and copied into plain records: reading them runs code of
+ * users, which may answer differently the next time, and may close the handle.
+ *
+ * @module
+ */
+import { bytesOfView, typedArrayName } from "../base/brands.ts";
+import { checkWhole, deadlineAfter, describe, timeoutOf } from "../base/checks.ts";
+import { sendDeliveriesShift } from "../ffi/layout.ts";
+import type { GetOptions, GetSyncOptions, RequestOptions, RequestSyncOptions } from "./options.ts";
+import type { Bytes } from "./waiter.ts";
+
+/** How long to wait for an answer, and where it goes. */
+export interface WaitSettings {
+  /** As the native side takes it, in milliseconds; NaN: for ever. */
+  readonly timeout: number;
+  /** When the time-out is over, of `performance.now()`. */
+  readonly deadline: number;
+  /** Undefined also in the blocking forms, which no signal can end. */
+  readonly signal: AbortSignal | undefined;
+  readonly into: Bytes | undefined;
+}
+
+/** How a request is sent and waited for. */
+export interface CallSettings extends WaitSettings {
+  /** How many deliveries the call allows, as flags for the native side. */
+  readonly deliveries: number;
+}
+
+const withoutLimit: WaitSettings = {
+  timeout: NaN,
+  deadline: Infinity,
+  signal: undefined,
+  into: undefined,
+};
+
+/** The settings of a call without options. */
+export function defaultSettings(maxDeliveries: number): CallSettings {
+  return { ...withoutLimit, deliveries: maxDeliveries << sendDeliveriesShift };
+}
+
+/**
+ * @throws the reason of a signal that has aborted already; @throws {RangeError} for a wrong time-out, and
+ * for more deliveries than `maxDeliveries`; @throws {TypeError} for an `into` that is no Uint8Array
+ */
+export function callSettings(options: RequestOptions, maxDeliveries: number): CallSettings {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  return checkedCall(options, signal, maxDeliveries);
+}
+
+/** As {@linkcode callSettings}, of a blocking form. */
+export function syncCallSettings(options: RequestSyncOptions, maxDeliveries: number): CallSettings {
+  return checkedCall(options, undefined, maxDeliveries);
+}
+
+function checkedCall(
+  options: RequestSyncOptions,
+  signal: AbortSignal | undefined,
+  maxDeliveries: number,
+): CallSettings {
+  const timeout = timeoutOf(options);
+  const wanted = options.maxDeliveries;
+  const count = wanted === undefined
+    ? maxDeliveries
+    : checkWhole(wanted, "maxDeliveries", 1, maxDeliveries);
+  const into = checkInto(options.into);
+  const deadline = deadlineAfter(timeout);
+  return { timeout, deadline, signal, into, deliveries: count << sendDeliveriesShift };
+}
+
+/** As {@linkcode callSettings}, of a wait. */
+export function waitSettings(options: GetOptions | undefined): WaitSettings {
+  if (options === undefined) return withoutLimit;
+  const { signal } = options;
+  signal?.throwIfAborted();
+  return checkedWait(options, signal);
+}
+
+/** As {@linkcode waitSettings}, of a blocking form. */
+export function syncWaitSettings(options: GetSyncOptions | undefined): WaitSettings {
+  return options === undefined ? withoutLimit : checkedWait(options, undefined);
+}
+
+function checkedWait(options: GetSyncOptions, signal: AbortSignal | undefined): WaitSettings {
+  const timeout = timeoutOf(options);
+  const into = checkInto(options.into);
+  return { timeout, deadline: deadlineAfter(timeout), signal, into };
+}
+
+/** @throws {TypeError} for what is no place for an answer */
+export function checkInto(into: Uint8Array | undefined): Bytes | undefined {
+  if (into === undefined) return undefined;
+  if (ArrayBuffer.isView(into)) {
+    // The native side writes to the memory of any.
+    if (into instanceof Uint8Array && into.byteLength > 0) return into as Bytes;
+    // An array of another realm, or one without bytes, which may have lost its buffer.
+    const view = typedArrayName(into) === "Uint8Array" ? bytesOfView(into) : null;
+    if (view) return into instanceof Uint8Array ? into as Bytes : view;
+  }
+  throw new TypeError(
+    `Cannot write an answer into ${describe(into)}: give a Uint8Array, or leave the option out`,
+  );
+}

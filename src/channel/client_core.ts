@@ -1,0 +1,401 @@
+/**
+ * The work of a {@linkcode Client}.
+ *
+ * @module
+ */
+import { checkWhole, deadlineAfter } from "../base/checks.ts";
+import { mapResult, same } from "../base/closing.ts";
+import { TandemError } from "../errors.ts";
+import {
+  cancelKeepAnswer,
+  Control,
+  sendBlock,
+  sendOneWay,
+  sendText,
+  sendWatched,
+  Status,
+} from "../ffi/layout.ts";
+import { now } from "../runtime/timers.ts";
+import { answerFailed, answerIn, scratch } from "./answers.ts";
+import { CallCore, type CallHome } from "./call_core.ts";
+import {
+  type CallSettings,
+  callSettings,
+  defaultSettings,
+  syncCallSettings,
+} from "./call_settings.ts";
+import { CallWaits } from "./call_waits.ts";
+import {
+  type Channel,
+  checkOpen,
+  closeChannel,
+  openChannel,
+  openChannelFromFd,
+  OpenMode,
+  partsOf,
+} from "./channel.ts";
+import { connectTo } from "./connect.ts";
+import { DraftCore, type DraftSender } from "./draft_core.ts";
+import { Encoded } from "./encoding.ts";
+import { busyFailure, callFailure } from "./failure.ts";
+import { HandleCore } from "./handle_core.ts";
+import { Loop } from "./loop.ts";
+import type {
+  ChannelOptions,
+  RequestOptions,
+  RequestSyncOptions,
+  SendOptions,
+  WaitOptions,
+} from "./options.ts";
+import type { Payload } from "./payload.ts";
+import {
+  type AnswerReader,
+  type Bytes,
+  type CallRef,
+  endsCall,
+  isBackground,
+  ownsCall,
+} from "./waiter.ts";
+
+export class ClientCore extends HandleCore implements DraftSender {
+  readonly #waits: CallWaits;
+  readonly #loop: Loop;
+  readonly #home: CallHome;
+  readonly #encoded: Encoded = new Encoded();
+  /** Of calls without options. */
+  readonly #defaults: CallSettings;
+
+  constructor(channel: Channel) {
+    super(channel, "client");
+    this.#waits = new CallWaits(channel);
+    this.#loop = new Loop(channel, this.#waits);
+    this.#waits.onSettled = () => this.#loop.settle();
+    this.#home = { channel, waits: this.#waits, loop: this.#loop };
+    this.#defaults = defaultSettings(channel.maxDeliveries);
+  }
+
+  /**
+   * @param create sizes of a channel to be made when there is none; undefined: it has to be there
+   * @param kind 0, or `openKindInt`
+   */
+  static open(target: string, create?: ChannelOptions, kind: number = 0): ClientCore {
+    const mode = create ? OpenMode.openOrCreate : OpenMode.attach;
+    return new ClientCore(openChannel("client", target, mode | kind, create));
+  }
+
+  /** Waits for a channel to be made. */
+  static connect(target: string, options: WaitOptions): Promise<ClientCore> {
+    return connectTo(target, options, () => ClientCore.open(target));
+  }
+
+  static fromFd(fd: number, kind: number = 0): ClientCore {
+    return new ClientCore(openChannelFromFd("client", fd, kind));
+  }
+
+  /** This handle's calls in flight, drafts not counted. */
+  get pending(): number {
+    checkOpen(this.channel, "client");
+    return this.channel.native.tandem_pending(this.channel.address);
+  }
+
+  /** Server handles that are open on the channel. */
+  get servers(): number {
+    checkOpen(this.channel, "client");
+    return this.channel.native.tandem_servers(this.channel.address);
+  }
+
+  /** Checks the options of a call. */
+  settings(options: RequestOptions | undefined): CallSettings {
+    return options === undefined
+      ? this.#defaults
+      : callSettings(options, this.channel.maxDeliveries);
+  }
+
+  /** As {@linkcode settings}, of a blocking form. */
+  syncSettings(options: RequestSyncOptions | undefined): CallSettings {
+    return options === undefined
+      ? this.#defaults
+      : syncCallSettings(options, this.channel.maxDeliveries);
+  }
+
+  request(payload: Payload, settings: CallSettings): Promise<Bytes> {
+    const { deadline, signal, into } = settings;
+    const flags = this.#encode(payload, settings) | sendWatched;
+    if (this.#trySend(flags, settings.timeout)) {
+      return this.#answer(this.#lastCall(), into, deadline, signal);
+    }
+    if (settings.timeout === 0) throw this.#busy("send a request");
+    const room = this.#whenRoom(flags, deadline, signal);
+    return mapResult(room.then((call) => this.#answer(call, into, deadline, signal)), same);
+  }
+
+  /**
+   * As {@linkcode request}; `reader` gets the answer where it lies, before this handle does anything
+   * else. With `isInBackground` the process does not stay alive for it. `roomTimeout`: how long it
+   * waits for a slot at most, in milliseconds.
+   */
+  requestReading(
+    payload: Payload,
+    options: SendOptions | undefined,
+    reader: AnswerReader,
+    isInBackground: boolean = false,
+    roomTimeout: number = Infinity,
+  ): void {
+    checkOpen(this.channel, "client");
+    const settings = this.settings(options);
+    const { timeout, deadline, signal } = settings;
+    const flags = this.#encode(payload, settings) | sendWatched;
+    // In their order: a later message may depend on an earlier one.
+    if (!this.#waits.hasRoomWaiters && this.#trySend(flags, timeout)) {
+      return this.#read(this.#lastCall(), deadline, signal, isInBackground, reader);
+    }
+    if (timeout === 0) throw this.#busy("send a request");
+    this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
+      (call) => this.#read(call, deadline, signal, isInBackground, reader),
+    ).catch((error) => reader.fail(error));
+  }
+
+  /** Whether requests of this handle wait for a slot, and come before others. */
+  get hasRoomWaiters(): boolean {
+    return this.#waits.hasRoomWaiters;
+  }
+
+  /**
+   * From now on the event loop is connected to the channel's servers alone, and not to up to 64 others:
+   * for channels whose servers wait in event loops, and so notice what clients leave when they die.
+   */
+  watchServersOnly(): void {
+    checkOpen(this.channel, "client");
+    this.channel.native.tandem_watch_servers_only(this.channel.address);
+  }
+
+  /**
+   * Runs `listener` when there may be fewer participants than before, as long as a request of this
+   * handle waits: a request that no server has taken yet does not end with the last server.
+   */
+  onDeath(listener: () => void): void {
+    this.#loop.onDeath = listener;
+  }
+
+  requestSync(payload: Payload, settings: CallSettings): Bytes {
+    const flags = this.#encode(payload, settings);
+    const { native, address, words } = this.channel;
+    const { bytes, length } = this.#encoded;
+    const { timeout, into } = settings;
+    const target = into ?? scratch;
+    const room = target.byteLength;
+    const status = native.tandem_request(
+      address,
+      bytes,
+      length,
+      flags,
+      timeout,
+      target,
+      room,
+      words,
+    );
+    this.#loop.restore();
+    if (this.#waits.isWaiting) this.#lastCall();
+    if (status >= 0) return answerIn(target, status, into !== undefined);
+    const isAnswered = status === -Status.longer || status === -Status.remote;
+    if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status === -Status.busy) throw this.#busy("finish a request");
+    if (!isAnswered) throw callFailure(status, "finish a request");
+    const isInto = into !== undefined;
+    return answerFailed(this.channel, this.#lastCall(), status, target, isInto, true)!;
+  }
+
+  /** Null: no slot is free. */
+  trySend(payload: Payload, settings: CallSettings): CallCore | null {
+    const flags = this.#encode(payload, settings);
+    if (!this.#trySend(flags, settings.timeout)) return null;
+    return new CallCore(this.#home, this.#lastCall(), settings.deadline);
+  }
+
+  /** Blocks the thread while no slot is free. */
+  sendSync(payload: Payload, settings: CallSettings): CallCore {
+    const flags = this.#encode(payload, settings) | sendBlock;
+    try {
+      this.#trySend(flags, settings.timeout);
+      return new CallCore(this.#home, this.#lastCall(), settings.deadline);
+    } finally {
+      this.#loop.restore();
+    }
+  }
+
+  /** Resolves to what `make` makes of the call, as soon as a slot is free. */
+  send<T>(payload: Payload, settings: CallSettings, make: (call: CallCore) => T): Promise<T> {
+    const { timeout, deadline, signal } = settings;
+    const flags = this.#encode(payload, settings);
+    const makeCall = (ref: CallRef): T => make(new CallCore(this.#home, ref, deadline));
+    if (this.#trySend(flags, timeout)) return Promise.resolve(makeCall(this.#lastCall()));
+    if (timeout === 0) throw this.#busy("send a request");
+    return mapResult(this.#whenRoom(flags, deadline, signal), makeCall);
+  }
+
+  /** False: no slot is free. */
+  post(payload: Payload): boolean {
+    return this.#trySend(this.#encode(payload, this.#defaults) | sendOneWay, NaN);
+  }
+
+  allocate(byteLength: number): DraftCore {
+    checkOpen(this.channel, "client");
+    checkWhole(byteLength, "byteLength", 0, Number.MAX_SAFE_INTEGER);
+    const { native, address, words, maxRequestBytes } = this.channel;
+    const tried = `allocate a request of ${byteLength} bytes`;
+    if (byteLength > maxRequestBytes) throw this.#tooLarge(byteLength);
+    const status = native.tandem_allocate(address, byteLength, words);
+    if (status === 0) throw this.#busy(tried);
+    if (status < 0) throw callFailure(status, tried);
+    return new DraftCore(this, this.#lastCall(), byteLength);
+  }
+
+  /** True: the call, of whichever process, gets no answer any more. */
+  cancel(id: bigint): boolean {
+    checkOpen(this.channel, "client");
+    const ref = partsOf(id);
+    if (!ref) return false;
+    const { native, address } = this.channel;
+    const { slot, low, high } = ref;
+    const isCancelled = native.tandem_cancel(address, slot, low, high, cancelKeepAnswer) === 1;
+    if (isCancelled) {
+      this.#waits.settleOwn(ref);
+      this.#loop.settle();
+    }
+    return isCancelled;
+  }
+
+  /** Cancels this handle's calls in flight and leaves the channel. Twice is fine. */
+  close(): void {
+    if (!this.channel.isOpen) return;
+    this.#loop.close();
+    closeChannel(this.channel);
+    this.#waits.close();
+  }
+
+  sendDraft(ref: CallRef, length: number, settings: CallSettings): CallCore {
+    this.#publish(ref, length, settings, 0);
+    return new CallCore(this.#home, ref, settings.deadline);
+  }
+
+  postDraft(ref: CallRef, length: number): void {
+    this.#publish(ref, length, this.#defaults, sendOneWay);
+  }
+
+  requestDraft(ref: CallRef, length: number, settings: CallSettings): Promise<Bytes> {
+    this.#publish(ref, length, settings, sendWatched);
+    return this.#answer(ref, settings.into, settings.deadline, settings.signal);
+  }
+
+  readDraft(ref: CallRef, length: number, settings: CallSettings, reader: AnswerReader): void {
+    this.#publish(ref, length, settings, sendWatched);
+    this.#read(ref, settings.deadline, settings.signal, false, reader);
+  }
+
+  #publish(
+    { slot, low, high }: CallRef,
+    length: number,
+    settings: CallSettings,
+    flags: number,
+  ): void {
+    const { native, address } = this.channel;
+    const { deliveries, timeout } = settings;
+    const all = flags | deliveries;
+    const status = native.tandem_publish(address, slot, low, high, length, all, timeout);
+    if (status === 0) throw callFailure(-Status.busy, "send a draft");
+    if (status < 0) throw callFailure(status, "send a draft");
+    if (status === 2) this.#loop.nudge();
+  }
+
+  /** Encodes a payload. Returns the flags of its call. */
+  #encode(payload: Payload, settings: CallSettings): number {
+    // After the options were read, which may have closed the handle.
+    checkOpen(this.channel, "client");
+    this.#encoded.encode(payload);
+    return settings.deliveries | (this.#encoded.isText ? sendText : 0);
+  }
+
+  /** Sends the encoded payload. False: no slot is free. */
+  #trySend(flags: number, timeout: number): boolean {
+    return this.#trySendBytes(this.#encoded.bytes, this.#encoded.length, flags, timeout);
+  }
+
+  #trySendBytes(bytes: Uint8Array, length: number, flags: number, timeout: number): boolean {
+    const { native, address, words } = this.channel;
+    const status = native.tandem_send(address, bytes, length, flags, timeout, words);
+    if (status === 0) return false;
+    if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status === -Status.busy) throw this.#busy("send a request");
+    if (status < 0) throw callFailure(status, "send a request");
+    if (status === 2) this.#loop.nudge();
+    return true;
+  }
+
+  /** The call that the native side has just made. Waits for a call that it displaces are told. */
+  #lastCall(): CallRef {
+    const { words } = this.channel;
+    const ref: CallRef = {
+      slot: words[Control.slot]!,
+      low: words[Control.generationLow]!,
+      high: words[Control.generationHigh]!,
+    };
+    if (this.#waits.isWaiting) this.#waits.displace(ref);
+    return ref;
+  }
+
+  #busy(tried: string): TandemError {
+    return busyFailure(tried, this.channel, this.#waits.outstanding);
+  }
+
+  #tooLarge(length: number): TandemError {
+    return new TandemError(
+      "TOO_LARGE",
+      `Cannot send a request of ${length} bytes: the channel takes ${this.maxRequestBytes}; ` +
+        "make it with a larger maxRequestBytes",
+    );
+  }
+
+  #answer(
+    ref: CallRef,
+    into: Bytes | undefined,
+    deadline: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Bytes> {
+    // A handle that was closed since there was a slot has no loop to look for the answer.
+    checkOpen(this.channel, "client");
+    const promise = this.#waits.add(ref, ownsCall | endsCall, deadline, into, signal);
+    this.#loop.start(deadline);
+    return promise;
+  }
+
+  #read(
+    ref: CallRef,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    isInBackground: boolean,
+    reader: AnswerReader,
+  ): void {
+    checkOpen(this.channel, "client");
+    const flags = ownsCall | endsCall | (isInBackground ? isBackground : 0);
+    this.#waits.addReader(ref, flags, deadline, signal, reader);
+    this.#loop.start(deadline);
+  }
+
+  /** Sends a copy of the encoded payload as soon as a slot is free. */
+  #whenRoom(
+    flags: number,
+    deadline: number,
+    signal: AbortSignal | undefined,
+    roomDeadline: number = deadline,
+  ): Promise<CallRef> {
+    const bytes = this.#encoded.copy();
+    const waitsUntil = Math.min(deadline, roomDeadline);
+    const promise = this.#waits.addRoom(waitsUntil, signal, () => {
+      checkOpen(this.channel, "client");
+      const left = deadline === Infinity ? NaN : Math.max(0, deadline - now());
+      return this.#trySendBytes(bytes, bytes.byteLength, flags, left) ? this.#lastCall() : null;
+    });
+    this.#loop.start(waitsUntil);
+    return promise;
+  }
+}

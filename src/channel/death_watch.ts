@@ -1,0 +1,86 @@
+/**
+ * The death watch of one handle: connections to the other participants that hang up when those die.
+ *
+ * @module
+ */
+import { Control, watchIncomplete } from "../ffi/layout.ts";
+import type { Watch } from "../runtime/backend.ts";
+import { later } from "../runtime/timers.ts";
+import type { Channel } from "./channel.ts";
+import { openWatch, weakly } from "./watching.ts";
+
+/** When to look again at a death that is not certain yet, in milliseconds after the look before. */
+const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
+
+const ignore = (): void => {};
+
+/** A function of the module, so that the runtime's callback keeps no death watch alive. */
+function whenHungUp(participant: number, hungUp: { watch: Watch | null }) {
+  return (watching: DeathWatch): void => {
+    if (hungUp.watch) watching.hungUp(participant, hungUp.watch, 0);
+  };
+}
+
+export class DeathWatch {
+  readonly #self: WeakRef<DeathWatch> = new WeakRef<DeathWatch>(this);
+  readonly #channel: Channel;
+  readonly #onDeath: () => void;
+  readonly #watches: Map<number, Watch> = new Map();
+  readonly #cancelRetries: Map<Watch, () => void> = new Map();
+  /** The runtime has refused to watch a participant. */
+  #isBlind = false;
+
+  /** @param onDeath told of each participant that has died or left */
+  constructor(channel: Channel, onDeath: () => void) {
+    this.#channel = channel;
+    this.#onDeath = onDeath;
+  }
+
+  /** Connects to each participant that is not watched yet. False: some deaths will go unreported. */
+  watchAll(): boolean {
+    const { native, address, words } = this.#channel;
+    for (;;) {
+      const fd = native.tandem_watch_next(address, words);
+      if (fd < 0) return fd !== watchIncomplete && !this.#isBlind;
+      this.#watch(words[Control.slot]!, fd);
+    }
+  }
+
+  #watch(participant: number, fd: number): void {
+    const last = this.#watches.get(participant);
+    if (last) {
+      last.close();
+      this.#channel.watches.delete(last);
+    }
+    const hungUp: { watch: Watch | null } = { watch: null };
+    const onHangup = weakly(this.#self, whenHungUp(participant, hungUp));
+    hungUp.watch = openWatch(this.#channel, fd, ignore, onHangup);
+    if (hungUp.watch) this.#watches.set(participant, hungUp.watch);
+    else this.#isBlind = true;
+  }
+
+  /** The kernel closes a dying process's descriptors one by one: its lock may go a moment later. */
+  hungUp(participant: number, watch: Watch, retry: number): void {
+    this.#cancelRetries.delete(watch);
+    if (!this.#channel.isOpen || this.#watches.get(participant) !== watch) return;
+    const { native, address } = this.#channel;
+    const delay = hangupRetries[retry];
+    const givesUp = delay === undefined ? 1 : 0;
+    const isSettled = native.tandem_hung_up(address, participant, givesUp) === 1;
+    if (!isSettled && delay !== undefined) {
+      const again = () => this.hungUp(participant, watch, retry + 1);
+      this.#cancelRetries.set(watch, later(delay, again));
+      return;
+    }
+    this.#watches.delete(participant);
+    this.#channel.watches.delete(watch);
+    this.#onDeath();
+  }
+
+  /** Before the channel closes, which closes the connections. */
+  close(): void {
+    this.#watches.clear();
+    for (const cancel of this.#cancelRetries.values()) cancel();
+    this.#cancelRetries.clear();
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * Payloads as bytes, and bytes as text.
+ *
+ * @module
+ */
+import { bytesOfBuffer, bytesOfView, isAnyBuffer } from "../base/brands.ts";
+import { describe } from "../base/checks.ts";
+import type { Payload } from "./payload.ts";
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Short strings are encoded and decoded here instead of in a new array each time. */
+const scratch: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);
+/** The front of it that was decoded last. */
+let decodable: Uint8Array<ArrayBuffer> = scratch;
+/** Up to so many bytes a loop copies faster than `set`. */
+const loopBytesMax = 32;
+/** UTF-8 takes at most three bytes for a unit of UTF-16. */
+const scratchUnits: number = scratch.byteLength / 3 | 0;
+
+/**
+ * A payload as the native side takes it. Each handle has one object for all its payloads; its content
+ * is valid until the next payload of any handle is encoded.
+ */
+export class Encoded {
+  bytes: Uint8Array;
+  length: number;
+  isText: boolean;
+
+  constructor() {
+    this.bytes = scratch;
+    this.length = 0;
+    this.isText = false;
+  }
+
+  /** @throws {TypeError} for what is no payload, or has lost its buffer */
+  encode(payload: Payload): void {
+    if (typeof payload === "string") return this.#encodeText(payload);
+    const bytes = bytesOf(payload);
+    this.bytes = bytes;
+    this.length = bytes.byteLength;
+    this.isText = false;
+  }
+
+  #encodeText(text: string): void {
+    this.isText = true;
+    if (text.length <= scratchUnits) {
+      this.bytes = scratch;
+      this.length = encoder.encodeInto(text, scratch).written;
+    } else {
+      this.bytes = encoder.encode(text);
+      this.length = this.bytes.byteLength;
+    }
+  }
+
+  /** A copy of the bytes, for a payload that has to wait for a slot. */
+  copy(): Uint8Array {
+    return this.bytes.slice(0, this.length);
+  }
+}
+
+function bytesOf(payload: ArrayBufferView | ArrayBufferLike): Uint8Array {
+  const isView = ArrayBuffer.isView(payload);
+  // A view without bytes may have lost its buffer.
+  if (isView && payload instanceof Uint8Array && payload.byteLength > 0) return payload;
+  if (!isView && !isAnyBuffer(payload)) {
+    throw new TypeError(
+      `Cannot send ${describe(payload)}: give a string, an ArrayBuffer or a view of one`,
+    );
+  }
+  const bytes = isView ? bytesOfView(payload) : bytesOfBuffer(payload);
+  if (bytes) return bytes;
+  throw new TypeError(
+    `Cannot send ${
+      describe(payload)
+    }: its buffer is detached, or too short for it; send it before ` +
+      "it is transferred, or send a copy",
+  );
+}
+
+/** Whether a handler's result can be sent as it is. */
+export function isPayload(value: unknown): value is Payload {
+  return typeof value === "string" || ArrayBuffer.isView(value) || isAnyBuffer(value);
+}
+
+/**
+ * The text of bytes from shared memory.
+ *
+ * The decoder gets a copy. It measures the text first and converts it second, so bytes that another
+ * process changes in between would make it write beyond its memory.
+ */
+export function decodeText(bytes: Uint8Array): string {
+  const { byteLength } = bytes;
+  if (byteLength > scratch.byteLength) return decoder.decode(bytes.slice());
+  if (byteLength > loopBytesMax) scratch.set(bytes);
+  else for (let index = 0; index < byteLength; index++) scratch[index] = bytes[index]!;
+  if (decodable.byteLength !== byteLength) decodable = scratch.subarray(0, byteLength);
+  return decoder.decode(decodable);
+}

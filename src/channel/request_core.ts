@@ -1,0 +1,222 @@
+/**
+ * The work of a {@linkcode ServerRequest}.
+ *
+ * @module
+ */
+import { checkWhole } from "../base/checks.ts";
+import { TandemError } from "../errors.ts";
+import {
+  AnswerKind,
+  Control,
+  errorBytesMin,
+  Held,
+  requestOneWay,
+  requestText,
+  responseInlineBytes,
+  Status,
+} from "../ffi/layout.ts";
+import { type Channel, checkOpen, idOf } from "./channel.ts";
+import type { Encoded } from "./encoding.ts";
+import { encodeError } from "./error_wire.ts";
+import { callFailure } from "./failure.ts";
+import type { Payload } from "./payload.ts";
+import type { SlotTable } from "./slot_table.ts";
+import type { Bytes } from "./waiter.ts";
+
+/** What a server gives its requests. */
+export interface RequestHome {
+  readonly channel: Channel;
+  readonly encoded: Encoded;
+  /** By slot: the last request that this handle has held there. */
+  readonly held: SlotTable<RequestCore>;
+  /** Told of a request whose signal the handler uses. */
+  watch(request: RequestCore): void;
+}
+
+/** A request in a server's hands. */
+export class RequestCore {
+  readonly #home: RequestHome;
+  readonly #slot: number;
+  readonly #low: number;
+  readonly #high: number;
+  readonly #length: number;
+  readonly #flags: number;
+  /** 1 the first time that it is handed to a server, one more after each death of one. */
+  readonly deliveries: number;
+  /** Whether this handle has answered it. */
+  isAnswered: boolean;
+  #bytes: Bytes | null;
+  #abort: AbortController | null;
+
+  /** Of what the native side has just received. */
+  constructor(home: RequestHome) {
+    const { words } = home.channel;
+    this.#home = home;
+    this.#slot = words[Control.slot]!;
+    this.#low = words[Control.generationLow]!;
+    this.#high = words[Control.generationHigh]!;
+    this.#length = words[Control.length]!;
+    this.#flags = words[Control.flags]!;
+    this.deliveries = words[Control.deliveries]!;
+    this.isAnswered = false;
+    this.#bytes = null;
+    this.#abort = null;
+    home.held.set(this.#slot, this);
+  }
+
+  get id(): bigint {
+    return idOf(this.#slot, this.#low, this.#high);
+  }
+
+  get isText(): boolean {
+    return (this.#flags & requestText) !== 0;
+  }
+
+  get oneWay(): boolean {
+    return (this.#flags & requestOneWay) !== 0;
+  }
+
+  /** The request in shared memory, valid until reply, fail or close. */
+  get bytes(): Bytes {
+    const { channel } = this.#home;
+    const known = this.#bytes;
+    // Shorter: its buffer was transferred, or the channel is closed.
+    if (known !== null && (known.byteLength === this.#length || !channel.isOpen)) return known;
+    checkOpen(channel, "request");
+    return this.#bytes = channel.memory.request(this.#slot, this.#length);
+  }
+
+  /** Whether no client waits for the answer any more. */
+  get cancelled(): boolean {
+    if (this.isAnswered || !this.#home.channel.isOpen) return false;
+    const state = this.#state();
+    if (state === Held.abandoned || state === Held.lost) return true;
+    // The client's time may be over before the client has looked.
+    return state === Held.held && this.#home.channel.numbers[Control.timeRemaining]! <= 0;
+  }
+
+  /** Milliseconds left of the client's deadline; Infinity if it has none. */
+  get timeRemaining(): number {
+    if (!this.#home.channel.isOpen) return 0;
+    this.#state();
+    return this.#home.channel.numbers[Control.timeRemaining]!;
+  }
+
+  /** Aborts when the client cancels, times out or dies, and when the server closes. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (!this.checkAbort() && !this.isAnswered) this.#home.watch(this);
+    }
+    return this.#abort.signal;
+  }
+
+  /** Response memory to fill in place. */
+  allocate(byteLength: number): Bytes {
+    const { channel } = this.#home;
+    checkOpen(channel, "request");
+    checkWhole(byteLength, "byteLength", 0, Number.MAX_SAFE_INTEGER);
+    if (byteLength > channel.maxResponseBytes) throw this.#tooLarge(byteLength);
+    if (this.isAnswered) {
+      throw new TandemError(
+        "CLOSED",
+        "Cannot allocate a response: the request is answered already; allocate before you reply",
+      );
+    }
+    const status = channel.native.tandem_reserve(channel.address, this.#slot, byteLength);
+    if (status < 0) throw callFailure(status, `allocate a response of ${byteLength} bytes`);
+    return channel.memory.response(this.#slot, byteLength);
+  }
+
+  /** True: the client gets the answer. */
+  reply(payload: Payload): boolean {
+    const { channel, encoded } = this.#home;
+    checkOpen(channel, "request");
+    if (this.isAnswered) return false;
+    encoded.encode(payload);
+    const kind = encoded.isText ? AnswerKind.text : AnswerKind.bytes;
+    return this.#answer(encoded.bytes, encoded.length, kind);
+  }
+
+  /** True: the client gets the error. */
+  fail(error: unknown): boolean {
+    const { channel } = this.#home;
+    checkOpen(channel, "request");
+    if (this.isAnswered) return false;
+    try {
+      return this.#fail(error, Math.max(channel.maxResponseBytes, errorBytesMin));
+    } catch (failure) {
+      if (!(failure instanceof TandemError) || failure.code !== "NO_SPACE") throw failure;
+      // The slot's head always has room: better a cut error than a client that waits.
+      return this.#fail(error, responseInlineBytes);
+    }
+  }
+
+  #fail(error: unknown, limit: number): boolean {
+    const bytes = encodeError(error, limit);
+    return this.#answer(bytes, bytes.byteLength, AnswerKind.remoteError);
+  }
+
+  /**
+   * From now on the request is not handed to another server when this one dies or closes: what has
+   * begun must not begin twice.
+   */
+  lastDelivery(): void {
+    const { channel } = this.#home;
+    // With one delivery there is no other anyway.
+    if (channel.maxDeliveries === 1 || this.isAnswered || !channel.isOpen) return;
+    channel.native.tandem_last_delivery(channel.address, this.#slot, this.#low, this.#high);
+  }
+
+  /** Aborts the signal if the client has gone. True: it has. */
+  checkAbort(): boolean {
+    if (this.isAnswered || !this.cancelled) return false;
+    const isLate = this.timeRemaining <= 0;
+    this.#abort?.abort(
+      isLate
+        ? new TandemError("TIMEOUT", "The client's deadline ran out, so it takes no answer")
+        : new TandemError("CANCELLED", "The client cancelled the call or is gone"),
+    );
+    return true;
+  }
+
+  /** The server leaves the channel, and no client gets an answer from here. */
+  abandon(): void {
+    if (this.isAnswered || !this.#abort) return;
+    this.#abort.abort(
+      new TandemError("CANCELLED", "The server was closed, so no client gets its answer"),
+    );
+  }
+
+  #state(): number {
+    const { native, address, words } = this.#home.channel;
+    return native.tandem_held(address, this.#slot, this.#low, this.#high, words);
+  }
+
+  #answer(bytes: Uint8Array, length: number, kind: number): boolean {
+    const { native, address } = this.#home.channel;
+    // Again: code of the user that runs while a payload is read may close the handle.
+    checkOpen(this.#home.channel, "request");
+    const status = native.tandem_reply(
+      address,
+      this.#slot,
+      this.#low,
+      this.#high,
+      bytes,
+      length,
+      kind,
+    );
+    if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status < 0) throw callFailure(status, "reply");
+    this.isAnswered = true;
+    return status === 1;
+  }
+
+  #tooLarge(length: number): TandemError {
+    return new TandemError(
+      "TOO_LARGE",
+      `Cannot reply with ${length} bytes: the channel takes ${this.#home.channel.maxResponseBytes}; ` +
+        "reply with fewer, or make it with a larger maxResponseBytes",
+    );
+  }
+}

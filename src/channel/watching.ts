@@ -1,0 +1,34 @@
+/**
+ * Descriptors of a channel in the runtime's event loop.
+ *
+ * @module
+ */
+import type { Watch } from "../runtime/backend.ts";
+import type { Channel } from "./channel.ts";
+
+/**
+ * A callback for the runtime that does not keep `owner` alive. It is made here, where no `this` is in
+ * reach that its closure could keep.
+ */
+export function weakly<T extends object>(owner: WeakRef<T>, body: (owner: T) => void): () => void {
+  return () => {
+    const found = owner.deref();
+    if (found) body(found);
+  };
+}
+
+/** Gives a descriptor to the event loop. Null: the runtime cannot take it, for want of descriptors for example. */
+export function openWatch(
+  channel: Channel,
+  fd: number,
+  onReadable: () => void,
+  onHangup: () => void,
+): Watch | null {
+  try {
+    const watch = channel.backend.watch(fd, onReadable, onHangup);
+    channel.watches.add(watch);
+    return watch;
+  } catch {
+    return null;
+  }
+}
