@@ -27,7 +27,7 @@ function refuseAnswers(isRefused: (byteLength: number) => boolean, code: ErrorCo
     refuse(byteLength - 8);
     return allocate.call(this, byteLength);
   };
-  prototype.reply = function (payload?: Payload) {
+  prototype.reply = function (payload: Payload) {
     // Neither refusals nor what lies in place already.
     if (payload instanceof Uint8Array && payload[1] !== 5 && payload[1] !== 13) {
       refuse(payload.byteLength);
