@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { commandFor, type Runtime } from "../bench/lib/runtimes.ts";
+import type { ChildProcess } from "node:child_process";
+import { startProcess } from "../src/runtime/processes.ts";
+import { hostCommand, type Runtime } from "../bench/lib/runtimes.ts";
 
 /** One of them. */
 export class DemoProcess {
@@ -22,9 +23,9 @@ export class DemoProcess {
     args: readonly string[],
     permissions: readonly string[],
   ) {
-    const command = commandFor(runtime, module, args, permissions);
+    const command = hostCommand(runtime, module, args, permissions);
     // Its input is never written to; that it closes is the sign to end.
-    const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "inherit"] });
+    const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.name = name;
     this.runtime = runtime;
     this.#process = child;

@@ -4,10 +4,11 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { type Command, commandFor, type Host } from "./runtimes.ts";
+import { type Command, startProcess } from "../../src/runtime/processes.ts";
+import { type Host, hostCommand } from "./runtimes.ts";
 
 const running = new Set<Child>();
 process.on("exit", () => running.forEach((child) => child.kill()));
@@ -22,11 +23,10 @@ export class Child implements AsyncDisposable {
 
   /** Starts a program that is no module. */
   constructor(name: string, command: Command) {
-    const { program, args } = command;
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.#process = child;
     this.#name = name;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
     this.ended = new Promise<void>((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", () => resolve());
@@ -35,13 +35,13 @@ export class Child implements AsyncDisposable {
     // Whoever waits for its lines learns of it.
     this.ended.catch(() => {});
     // It may have been killed.
-    child.stdin.on("error", () => {});
+    child.stdin!.on("error", () => {});
   }
 
   /** Starts a module. */
   static of(host: Host, module: URL, args: readonly string[] = []): Child {
     const name = [host, ...module.pathname.split("/").slice(-2), ...args].join(" ");
-    return new Child(name, commandFor(host, module, args, ["--allow-all"]));
+    return new Child(name, hostCommand(host, module, args));
   }
 
   get pid(): number {

@@ -16,7 +16,7 @@ import {
   significant,
 } from "../lib/outcome.ts";
 import { Child } from "../lib/parent.ts";
-import { commandFor, type Runtime, runtimes } from "../lib/runtimes.ts";
+import { hostCommand, type Runtime, runtimes } from "../lib/runtimes.ts";
 import { Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
 import type { Opened } from "../programs/opening.ts";
@@ -69,7 +69,7 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
   const commands = runtimes.flatMap((runtime) =>
     programs.map((name) => {
       const module = name === "importing_built" ? pathToFileURL(importingBuilt) : programUrl(name);
-      const { program, args } = commandFor(runtime, module, [], ["--allow-all"]);
+      const { program, args } = hostCommand(runtime, module, []);
       return [program, ...args];
     })
   );
