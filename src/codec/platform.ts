@@ -63,7 +63,7 @@ const objectText = Object.prototype.toString;
  * Whether an object with the prototype of plain ones is at most a collection or a buffer. Most are
  * nothing but plain, and each question to the runtime takes its time.
  */
-export function seemsPlain(value: object): boolean {
+export function hasObjectTag(value: object): boolean {
   return objectText.call(value) === "[object Object]";
 }
 
