@@ -295,7 +295,7 @@ export class Encoder extends Writer {
   #refuseProxy(value: object): never {
     // The traps are code of the user. Their own error says more than the refusal.
     if (!this.#isLenient && !isRevoked(value)) runTraps(value);
-    throw this.#refusal("it is a Proxy", "send a copy of what the Proxy stands for");
+    throw this.#refusal("it is a Proxy", "send a copy of its target");
   }
 
   #checkSlots(value: object): false {
