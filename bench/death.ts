@@ -82,7 +82,7 @@ async function measure(
       // The dead ones' places are taken by one runtime and the other in turn.
       while (servers.size < 2) {
         const child = await start(runtimes[(kill + servers.size) % 2]!, "server", target, form);
-        const holding = child.hear<Holding>();
+        const holding = child.receive<Holding>();
         holding.catch(() => {}); // ended without ever having held a request
         servers.set(child.pid, { child, holding });
       }
@@ -104,7 +104,7 @@ async function start(
     target.name,
     form,
   ]);
-  await child.hear();
+  await child.receive();
   return child;
 }
 
@@ -114,12 +114,12 @@ async function killOne(
   servers: Map<number, Victim>,
   outcome: Outcome,
 ): Promise<number> {
-  client.tell("call");
+  client.send("call");
   const { holder } = await Promise.race(Array.from(servers.values(), ({ holding }) => holding));
   await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 50));
   const killedAt = machineNow();
   process.kill(holder, "SIGKILL");
-  const ended = await client.hear<Ended>();
+  const ended = await client.receive<Ended>();
   if (ended.outcome !== outcome) throw new Error(`The call ended in ${ended.outcome}`);
   await servers.get(holder)?.child.ended;
   servers.delete(holder);

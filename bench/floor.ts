@@ -13,9 +13,9 @@ import {
   entryOf,
   type Pair,
   pairs,
+  promiseLoad,
   startChannel,
   startUnix,
-  together,
 } from "./lib/pairs.ts";
 import type { Runtime } from "./lib/runtimes.ts";
 import { alternate, type Entry, seriesOf } from "./lib/slices.ts";
@@ -63,7 +63,7 @@ async function measure(pair: Pair, rounds: number): Promise<Measured> {
   const into = entryOf("into", channel, { ...load, form: "into" });
   const plain = entryOf("plain", channel, { ...load, form: "fresh" });
   const unix = await startUnix(stage, pair, "unix_own");
-  const socket = entryOf("socket", unix, together(bytes, 1));
+  const socket = entryOf("socket", unix, promiseLoad(bytes, 1));
   const results = await alternate([into, plain, socket], { rounds, sliceMs });
   const rates = (entry: Entry): Summary => seriesOf(results, entry).rates;
   return { into: rates(into), plain: rates(plain), socket: rates(socket) };

@@ -127,7 +127,7 @@ async function startAll(runtime: Runtime, stack: AsyncDisposableStack): Promise<
   for (const wait of waits) {
     const module = new URL("idle/waiter.ts", import.meta.url);
     const child = stack.use(Child.of(runtime, module, [wait, targets[wait]]));
-    await child.hear();
+    await child.receive();
     if (wait === "Unix socket") connectTo(path, stack);
     waiting.push({ runtime, wait, pid: child.pid });
   }

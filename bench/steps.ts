@@ -11,7 +11,7 @@ import process from "node:process";
 import { Client, Server } from "../mod.ts";
 import { type Channel, closeChannel, How, openChannel } from "../src/channel/channel.ts";
 import { AnswerKind, Control, sendDeliveriesShift } from "../src/ffi/layout.ts";
-import { tell } from "./lib/child.ts";
+import { report } from "./lib/child.ts";
 import { parseOptions } from "./lib/options.ts";
 import { Child } from "./lib/parent.ts";
 import { runtimes } from "./lib/runtimes.ts";
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       target.name,
       `${count}`,
     ]);
-    for (const [step, ns] of Object.entries(await child.hear<Steps>())) {
+    for (const [step, ns] of Object.entries(await child.receive<Steps>())) {
       (rows[step] ??= {})[runtime] = fixed(ns, 0);
     }
   }
@@ -172,5 +172,5 @@ function librarySteps(target: string): Steps {
   return watch.steps;
 }
 
-if (process.argv[2] === "measure") tell(measure(process.argv[3]!, Number(process.argv[4])));
+if (process.argv[2] === "measure") report(measure(process.argv[3]!, Number(process.argv[4])));
 else await main();

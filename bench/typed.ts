@@ -147,10 +147,10 @@ async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {
   using typed = new Target("typed");
   const names = [raw.name, typed.name];
   await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
-  await server.hear();
+  await server.receive();
   const args = [...names, `${slices}`, `${sliceMs}`];
   await using client = Child.of(runtime, new URL("typed/client.ts", import.meta.url), args);
-  return await client.hear<Slices>();
+  return await client.receive<Slices>();
 }
 
 interface Stream {
@@ -168,20 +168,20 @@ async function measureStream(runtime: Runtime): Promise<Stream> {
   using typed = new Target("typed");
   const names = [raw.name, typed.name];
   await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
-  const path = await server.hear<string>();
+  const path = await server.receive<string>();
   const args = [typed.name, `${pieceBytes}`, `${streamBytes}`];
   await using client = Child.of(runtime, new URL("typed/stream_client.ts", import.meta.url), args);
   // It has read a little, so that what every process needs is there on both sides.
-  await client.hear();
+  await client.receive();
   const before = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
   let most = before;
   const watch = setInterval(() => {
     const now = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
     most = most.map((value, index) => Math.max(value, now[index]!));
   }, 20);
-  client.tell("go");
+  client.send("go");
   try {
-    const { seconds, bytes } = await client.hear<Streamed>();
+    const { seconds, bytes } = await client.receive<Streamed>();
     const [grownClient, grownServer, committed] = most.map((value, index) =>
       value - before[index]!
     );

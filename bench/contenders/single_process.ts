@@ -23,17 +23,12 @@ export const contender: Contender = {
 };
 
 function echo(bytes: number): BlockingCall {
-  const server = Server.anonymous();
-  const client = Client.fromFd(server.fd);
-  const payload = new Uint8Array(bytes);
-  let count = 0;
-  return () => {
-    payload[0] = ++count;
+  return changing(bytes, (client, server, payload) => {
     const call = client.trySend(payload);
     const request = server.tryReceive();
     request?.reply(request.bytes);
     checkAnswer(call?.tryGet(), payload);
-  };
+  });
 }
 
 function echoInt(): BlockingCall {
@@ -50,15 +45,25 @@ function echoInt(): BlockingCall {
 }
 
 function echoBatch(bytes: number): BlockingCall {
+  return changing(bytes, (client, server, payload) => {
+    const calls = Array.from({ length: batchSize }, () => client.trySend(payload));
+    for (const request of server.tryReceiveMany(batchSize)) request.reply(request.bytes);
+    for (const call of calls) checkAnswer(call?.tryGet(), payload);
+  });
+}
+
+/** Runs `echo` with a payload that differs from one call to the next. */
+function changing(
+  bytes: number,
+  echo: (client: Client, server: Server, payload: Uint8Array<ArrayBuffer>) => void,
+): BlockingCall {
   const server = Server.anonymous();
   const client = Client.fromFd(server.fd);
   const payload = new Uint8Array(bytes);
   let count = 0;
   return () => {
     payload[0] = ++count;
-    const calls = Array.from({ length: batchSize }, () => client.trySend(payload));
-    for (const request of server.tryReceiveMany(batchSize)) request.reply(request.bytes);
-    for (const call of calls) checkAnswer(call?.tryGet(), payload);
+    echo(client, server, payload);
   };
 }
 

@@ -36,7 +36,7 @@ export function callBlocking(call: BlockingCall, { ms, timeEvery }: Load): Measu
  * the time is over. Those that are under way then are waited for and count: so neither the first
  * answers, which come late, nor the last are lost to anybody.
  */
-export async function callTogether(call: PromiseCall, load: Load): Promise<Measured> {
+export async function callConcurrently(call: PromiseCall, load: Load): Promise<Measured> {
   const { bytes, ms, outstanding = 1, timeEvery } = load;
   const histogram = new Histogram();
   const timer = load.withTimer ? new LateTimer() : null;

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 /**
  * Says something to the parent. It is on its way when this returns, also if the thread then blocks.
  */
-export function tell(message: unknown): void {
+export function report(message: unknown): void {
   console.log(JSON.stringify(message));
 }
 

@@ -26,7 +26,7 @@ export const pairs: readonly Pair[] = runtimes.flatMap((client) =>
 export const samePairs: readonly Pair[] = pairs.filter(({ client, server }) => client === server);
 
 /** All, or in the short form those that stay in one runtime. */
-export function pairsFor({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
+export function comparedPairs({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
   return isShort ? samePairs : pairs;
 }
 
@@ -57,8 +57,49 @@ export async function startUnix(
   return await stage.call(client, contender, address, [child]);
 }
 
-/** Of blocking calls, one in so many is timed. */
+/** A channel, and a Unix socket of the same runtimes that takes turns with it. */
+export interface Rivals {
+  readonly pair: Pair;
+  readonly entry: Entry;
+  readonly unix: Entry;
+}
+
+/** Starts a channel and a Unix socket for each pair; `makeEntry` says what their clients do. */
+export async function startBesideSockets(
+  stage: Stage,
+  pairs: readonly Pair[],
+  makeEntry: (name: string, caller: Caller) => Entry | Promise<Entry>,
+): Promise<Rivals[]> {
+  const rivals: Rivals[] = [];
+  for (const pair of pairs) {
+    const socket = await startUnix(stage, pair, "unix_own");
+    const channel = await startChannel(stage, pair, "channel_promise");
+    const unix = await makeEntry(`${pair.name}, Unix socket`, socket);
+    const entry = { ...await makeEntry(pair.name, channel), against: [unix] };
+    rivals.push({ pair, entry, unix });
+  }
+  return rivals;
+}
+
+/** One blocking call in this many is timed. */
 export const blockingTimeEvery = 32;
+
+/** What a contender and its load are, by the name of the form. */
+export type Forms = Readonly<Record<string, { contender: string; load: Omit<Load, "ms"> }>>;
+
+/** Calls of 12 bytes: blocking ones, and promises of which so many are outstanding. */
+export function callForms(outstanding: number): Forms {
+  return {
+    blocking: {
+      contender: "channel_blocking",
+      load: { bytes: 12, form: "into", timeEvery: blockingTimeEvery },
+    },
+    [`promise, ${outstanding} outstanding`]: {
+      contender: "channel_promise",
+      load: promiseLoad(12, outstanding),
+    },
+  };
+}
 
 /** An entry whose client does the same in each slice. */
 export function entryOf(
@@ -71,7 +112,7 @@ export function entryOf(
 }
 
 /** The load of a promise client that keeps so many calls outstanding. */
-export function together(bytes: number, outstanding: number): Omit<Load, "ms"> {
+export function promiseLoad(bytes: number, outstanding: number): Omit<Load, "ms"> {
   // With one call at a time the clock of one call's end is that of the next one's beginning.
   return { bytes, outstanding, timeEvery: outstanding === 1 ? 1 : 16 };
 }

@@ -50,14 +50,14 @@ export class Child implements AsyncDisposable {
   }
 
   /** What it says next. */
-  async hear<Message>(): Promise<Message> {
+  async receive<Message>(): Promise<Message> {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`${this.#name} ended early`);
     return JSON.parse(value) as Message;
   }
 
   /** Says something to it. */
-  tell(message: unknown): void {
+  send(message: unknown): void {
     this.#process.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 

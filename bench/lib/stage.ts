@@ -26,18 +26,18 @@ export class Caller {
   }
 
   async run(load: Load): Promise<Measured> {
-    this.child.tell(load);
-    return await this.child.hear<Measured>();
+    this.child.send(load);
+    return await this.child.receive<Measured>();
   }
 
   /** As {@linkcode run}, with a timer of 1 ms in the event loop of each side. */
   async runWithTimers(load: Load): Promise<Measured> {
-    for (const server of this.servers) server.tell("start timer" satisfies TimerMessage);
+    for (const server of this.servers) server.send("start timer" satisfies TimerMessage);
     const measured = await this.run({ ...load, withTimer: true });
     const lateness = new Histogram();
     for (const server of this.servers) {
-      server.tell("stop timer" satisfies TimerMessage);
-      lateness.merge(await server.hear<Buckets>());
+      server.send("stop timer" satisfies TimerMessage);
+      lateness.merge(await server.receive<Buckets>());
     }
     return { ...measured, serverLateness: lateness.buckets() };
   }
@@ -101,7 +101,7 @@ export class Stage implements AsyncDisposable {
   /** Starts a server of a contender. */
   async serve(host: Host, contender: string, address: string): Promise<Served> {
     const child = this.use(Child.of(host, program("server"), [contender, address]));
-    return { child, address: (await child.hear<{ address: string }>()).address };
+    return { child, address: (await child.receive<{ address: string }>()).address };
   }
 
   /** Starts a client of a contender, or one of several. */
@@ -112,7 +112,7 @@ export class Stage implements AsyncDisposable {
     servers: readonly Child[] = [],
   ): Promise<Caller> {
     const child = this.use(Child.of(host, program("client"), [contender, address]));
-    await child.hear();
+    await child.receive();
     return new Caller(child, servers);
   }
 
@@ -120,7 +120,7 @@ export class Stage implements AsyncDisposable {
   async native(...args: readonly string[]): Promise<Caller> {
     const name = ["tandem-bench", ...args].join(" ");
     const child = this.use(new Child(name, { program: nativeProgram, args }));
-    await child.hear();
+    await child.receive();
     return new Caller(child);
   }
 

@@ -6,8 +6,8 @@
  */
 import process from "node:process";
 import { contenderNamed } from "../contenders/contender.ts";
-import { type BlockingCall, callBlocking, callPaced, callTogether } from "../lib/calling.ts";
-import { listen, tell } from "../lib/child.ts";
+import { type BlockingCall, callBlocking, callConcurrently, callPaced } from "../lib/calling.ts";
+import { listen, report } from "../lib/child.ts";
 import type { Load, Measured } from "../lib/load.ts";
 
 const [name = "", address = ""] = process.argv.slice(2);
@@ -16,19 +16,19 @@ const { blocking, call } = await contender.connect(address);
 const blockingCalls = new Map<string, BlockingCall>();
 
 listen<Load>((load) => {
-  run(load).then(tell, (error) => {
+  run(load).then(report, (error) => {
     // The conductor sees that this process has ended, and shows what it said.
     console.error(`${name}: ${(error as Error).stack ?? error}`);
     process.exit(1);
   });
 });
-tell("ready");
+report("ready");
 
 // deno-lint-ignore require-await -- so that whatever is thrown rejects
 async function run(load: Load): Promise<Measured> {
   if (load.form !== undefined) return callBlocking(blockingCall(load.form, load.bytes), load);
   if (!call) throw new Error("This contender only blocks");
-  return load.pauseMs === undefined ? callTogether(call, load) : callPaced(call, load);
+  return load.pauseMs === undefined ? callConcurrently(call, load) : callPaced(call, load);
 }
 
 function blockingCall(form: string, bytes: number): BlockingCall {

@@ -5,7 +5,7 @@
  * @module
  */
 import process from "node:process";
-import { tell } from "../lib/child.ts";
+import { report } from "../lib/child.ts";
 import { Client, Server } from "../../mod.ts";
 
 /** Milliseconds, of the first time in the process and of the following ones. */
@@ -31,4 +31,4 @@ for (let turn = 0; turn < 20; turn++) {
   server.unlink();
   server.close();
 }
-tell({ opens, attaches } satisfies Opened);
+report({ opens, attaches } satisfies Opened);

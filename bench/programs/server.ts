@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { contenderNamed } from "../contenders/contender.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import { LateTimer } from "../lib/late_timer.ts";
 import type { TimerMessage } from "../lib/load.ts";
 
@@ -18,7 +18,7 @@ listen<TimerMessage>((message) => {
     timer = new LateTimer();
   } else {
     timer?.stop();
-    tell(timer?.buckets() ?? []);
+    report(timer?.buckets() ?? []);
   }
 });
-await contender.serve(address, (reached) => tell({ address: reached }));
+await contender.serve(address, (reached) => report({ address: reached }));

@@ -15,7 +15,7 @@ import {
   ratioText,
   type Scenario,
 } from "../lib/outcome.ts";
-import { entryOf, samePairs, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { entryOf, promiseLoad, samePairs, startChannel, startUnix } from "../lib/pairs.ts";
 import { type Host, type Runtime, runtimes } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -62,7 +62,7 @@ async function run(context: Context): Promise<Outcome> {
   const rows: Record<string, string>[] = [];
   const plots: Plot[] = [];
   for (const { bytes, outstanding } of cases(context)) {
-    const load = together(bytes, outstanding);
+    const load = promiseLoad(bytes, outstanding);
     const own = new Map(
       Array.from(channels, ([key, { name, caller }]) => [key, entryOf(name, caller, load)]),
     );

@@ -13,19 +13,11 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { blockingTimeEvery, entryOf, samePairs, startChannel, together } from "../lib/pairs.ts";
+import { callForms, entryOf, samePairs, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
 const idleCount = 62;
-
-const forms = {
-  blocking: {
-    contender: "channel_blocking",
-    load: { bytes: 12, form: "into", timeEvery: blockingTimeEvery },
-  },
-  "promise, 64 outstanding": { contender: "channel_promise", load: together(12, 64) },
-};
 
 export const scenario: Scenario = {
   name: "attached",
@@ -40,7 +32,7 @@ export const scenario: Scenario = {
 async function run(context: Context): Promise<Outcome> {
   const rows: Record<string, string>[] = [];
   const bars: Bar[] = [];
-  for (const [form, { contender, load }] of Object.entries(forms)) {
+  for (const [form, { contender, load }] of Object.entries(callForms(64))) {
     await using stage = new Stage();
     const entries: { name: string; crowded: Entry; alone: Entry }[] = [];
     for (const pair of samePairs) {

@@ -20,7 +20,7 @@ import {
   type Scenario,
   significant,
 } from "../lib/outcome.ts";
-import { entryOf, startChannel, together } from "../lib/pairs.ts";
+import { entryOf, promiseLoad, startChannel } from "../lib/pairs.ts";
 import type { Runtime } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -192,7 +192,7 @@ async function runPromise(counts: readonly number[], pace: Context): Promise<Out
     const [client, server = client] = runtimes as [Runtime, Runtime?];
     const name = `${mix}, 1 client with 64, 1 server`;
     const caller = await startChannel(stage, { client, server, name }, contender);
-    const single = entryOf(name, caller, together(12, 64));
+    const single = entryOf(name, caller, promiseLoad(12, 64));
     const group = await startGroup(stage, runtimes, contender, Math.max(...counts));
     groups.push({ mix, group, single });
   }
@@ -202,7 +202,7 @@ async function runPromise(counts: readonly number[], pace: Context): Promise<Out
   for (const count of counts) {
     const entries = groups.map(({ mix, group, single }) => {
       const name = `${mix}, ${count} clients with 16`;
-      const load = { ...together(12, 16) };
+      const load = { ...promiseLoad(12, 16) };
       const entry: Entry = {
         name,
         run: (ms) => group.run(name, count, { ...load, ms }),

@@ -58,7 +58,7 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     rows.push({ state, "KiB of real memory": whole(kibi) });
     return kibi;
   };
-  const callTogether = (count: number, bytes: number): void => {
+  const callConcurrently = (count: number, bytes: number): void => {
     const payload = new Uint8Array(bytes);
     const calls = Array.from({ length: count }, () => client.trySend(payload));
     for (const request of server.tryReceiveMany(count)) request.reply(request.bytes);
@@ -67,15 +67,15 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     }
   };
   note("a server and a client are attached");
-  callTogether(1, 12);
+  callConcurrently(1, 12);
   const idle = note("after a call of 12 bytes");
-  callTogether(64, 12);
+  callConcurrently(64, 12);
   note("after 64 such calls at once");
-  callTogether(client.slots, 12);
+  callConcurrently(client.slots, 12);
   note(`after all ${client.slots} slots were used at once`);
-  callTogether(1, 1024 * 1024);
+  callConcurrently(1, 1024 * 1024);
   note("after a call of 1 MiB");
-  callTogether(8, 1024 * 1024);
+  callConcurrently(8, 1024 * 1024);
   note("after 8 such calls at once");
   const bar: Bar = {
     what: "idle channel of default size, after a call, KiB of real memory",

@@ -13,7 +13,7 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { entryOf, pairsFor, startChannel } from "../lib/pairs.ts";
+import { comparedPairs, entryOf, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -33,7 +33,7 @@ async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const load = { bytes: 1024 * 1024, timeEvery: 1 };
   const entries: { entry: Entry; memcpy: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
+  for (const pair of comparedPairs(context)) {
     const caller = await startChannel(stage, pair, "channel_in_place");
     const memcpy = entryOf(`${pair.name}, memcpy`, caller, { ...load, form: "memcpy" });
     const form = { ...load, form: "in place" };

@@ -19,10 +19,10 @@ import {
   blockingTimeEvery,
   entryOf,
   pairs,
+  promiseLoad,
   samePairs,
   startChannel,
   startUnix,
-  together,
 } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -72,7 +72,7 @@ async function run(context: Context): Promise<Outcome> {
     const compared = [...entries];
     if (!context.isShort) {
       for (const [name, caller] of sockets) {
-        entries.push(entryOf(name, caller, together(bytes, 1)));
+        entries.push(entryOf(name, caller, promiseLoad(bytes, 1)));
       }
     }
     const results = await alternate(entries, context);

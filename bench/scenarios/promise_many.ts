@@ -19,10 +19,10 @@ import {
   entryOf,
   type Pair,
   pairs,
+  promiseLoad,
   samePairs,
   startChannel,
   startUnix,
-  together,
 } from "../lib/pairs.ts";
 import { runtimes } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Results, type Series, seriesOf } from "../lib/slices.ts";
@@ -86,7 +86,7 @@ async function run(context: Context): Promise<Outcome> {
   const met: Bar[] = [];
   let atBar: Results = new Map();
   for (const outstanding of levels) {
-    const load = together(12, outstanding);
+    const load = promiseLoad(12, outstanding);
     const entries = callers
       .filter(({ pair }) => outstanding === barAt || samePairs.includes(pair))
       .map(({ pair, channel, into, sockets }) => {

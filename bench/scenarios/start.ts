@@ -128,7 +128,7 @@ async function openTimes(stage: Stage, processes: number): Promise<Outcome> {
   for (let count = 0; count < processes; count++) {
     for (const runtime of runtimes) {
       await using child = Child.of(runtime, module, [stage.path("tandem")]);
-      times.get(runtime)!.push(await child.hear<Opened>());
+      times.get(runtime)!.push(await child.receive<Opened>());
     }
   }
   const rows: Record<string, string>[] = [];

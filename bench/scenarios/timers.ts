@@ -12,7 +12,7 @@ import {
   type Scenario,
   significant,
 } from "../lib/outcome.ts";
-import { type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { comparedPairs, promiseLoad, startBesideSockets } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 
@@ -32,14 +32,8 @@ export const scenario: Scenario = {
 
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
-  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
-    const socket = await startUnix(stage, pair, "unix_own");
-    const channel = await startChannel(stage, pair, "channel_promise");
-    const unix = timed(`${pair.name}, Unix socket`, socket);
-    entries.push({ pair, entry: { ...timed(pair.name, channel), against: [unix] }, unix });
-  }
-  // A slice has to have some turns of the timer in it.
+  const entries = await startBesideSockets(stage, comparedPairs(context), timed);
+  // A slice must contain some turns of the timer.
   const sliceMs = Math.max(context.sliceMs, 16);
   const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
   const rows = [...results.values()].flatMap((series) =>
@@ -74,5 +68,5 @@ async function run(context: Context): Promise<Outcome> {
 }
 
 function timed(name: string, caller: Caller): Entry {
-  return { name, run: (ms) => caller.runWithTimers({ ...together(12, 64), ms }) };
+  return { name, run: (ms) => caller.runWithTimers({ ...promiseLoad(12, 64), ms }) };
 }

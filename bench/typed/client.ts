@@ -6,7 +6,7 @@
  */
 import process from "node:process";
 import { Client, connect } from "../../mod.ts";
-import { tell } from "../lib/child.ts";
+import { report } from "../lib/child.ts";
 import type { Slices } from "../typed.ts";
 import type { Api } from "./api.ts";
 import { connectIpc, connectWorker } from "./contenders.ts";
@@ -49,7 +49,7 @@ for (let slice = -3; slice < Number(count); slice++) {
     if (!Number.isNaN(result)) slices[name as keyof Slices].push(result);
   }
 }
-tell(slices);
+report(slices);
 process.exit();
 
 /** Calls a second. */

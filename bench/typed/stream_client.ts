@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import { connect } from "../../mod.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import type { Streamed } from "../typed.ts";
 import type { Api } from "./api.ts";
 
@@ -13,9 +13,9 @@ const [target = "", pieceBytes = "", total = ""] = process.argv.slice(2);
 using remote = connect<Api>(target);
 
 await read(64 * Number(pieceBytes));
-tell("ready");
+report("ready");
 listen(async () => {
-  tell(await read(Number(total)));
+  report(await read(Number(total)));
   process.exit();
 });
 await new Promise(() => {});
