@@ -1,7 +1,6 @@
 /**
- * The floor: what one call costs when nothing else happens. 12 bytes, one client, one server, one
- * call at a time, both blocking; for each pair of runtimes, beside a Unix socket of the same
- * runtimes.
+ * Measures the floor: the cost of a call when nothing else happens. One client and one server make one
+ * blocking call of 12 bytes at a time, for each pair of runtimes, beside a Unix socket of the same runtimes.
  *
  *     bun bench/floor.ts [--check] [--slices N]
  *
@@ -22,7 +21,7 @@ import { alternate, type Entry, seriesOf } from "./lib/slices.ts";
 import { Stage } from "./lib/stage.ts";
 import { fixed, type Summary, whole } from "./lib/stats.ts";
 
-/** Calls a second. */
+/** Calls a second of each form. */
 interface Measured {
   readonly into: Summary;
   readonly plain: Summary;

@@ -1,7 +1,7 @@
 /**
- * Where the time of a call goes: each step of a 12-byte call in nanoseconds, in both runtimes. Client
- * and server are handles of one thread, so that nothing is waited for: what a call between two
- * processes takes beyond these is the way from one processor to the other and back.
+ * Measures each step of a 12-byte call in nanoseconds, in both runtimes. Client and server are handles of
+ * one thread, so that nothing waits. A call between two processes takes longer by the way from one
+ * processor to the other and back.
  *
  *     bun bench/steps.ts [--slices N]
  *
@@ -18,13 +18,13 @@ import { runtimes } from "./lib/runtimes.ts";
 import { fixed, summarize } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 
-/** Calls that are under way together: so many fit into the nearest cache. */
+/** Calls in progress at the same time. This many fit into the nearest cache. */
 const batch = 16;
 const bytes = 12;
-/** Batches between two entries of a slice. */
+/** Batches of each step in a slice. */
 const batches = 2_000;
 
-/** So that no compiler finds that nobody needs what is measured. */
+/** Keeps compilers from removing results that nothing reads. */
 let sink: unknown;
 
 /** Nanoseconds by step. */
@@ -60,7 +60,7 @@ function measure(target: string, slices: number): Steps {
   return Object.fromEntries(Array.from(times, ([step, all]) => [step, summarize(all).min]));
 }
 
-/** Adds up, over all batches, how long each part of a batch takes. */
+/** Adds up the time of each part of a batch, over all batches. */
 class Stopwatch {
   readonly #steps: Steps = {};
   #last = performance.now();
@@ -75,7 +75,7 @@ class Stopwatch {
     this.#last = performance.now();
   }
 
-  /** Of one call. */
+  /** The times for one call. */
   get steps(): Steps {
     const calls = batch * batches;
     return Object.fromEntries(

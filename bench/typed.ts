@@ -1,7 +1,7 @@
 /**
- * What types cost: a typed call of two numbers beside the raw channel call of the same two
- * processes; 64 calls outstanding beside the messages of the runtime's own child processes and
- * Workers; and a generator that sends a gigabyte.
+ * Measures typed calls: a call of two numbers beside the raw channel call of the same two processes; 64
+ * calls outstanding beside the runtime's own child processes and Workers; and a generator that sends a
+ * gigabyte.
  *
  *     bun bench/typed.ts [--check] [--slices N]
  *
@@ -14,18 +14,18 @@ import { type Runtime, runtimes } from "./lib/runtimes.ts";
 import { fixed, summarize, whole } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 
-/** What client.ts reports of one slice: calls a second. */
+/** The calls a second of each slice, as client.ts reports them. */
 export interface Slices {
   readonly raw: number[];
   readonly typed: number[];
   readonly typed64: number[];
   readonly raw64: number[];
   readonly worker64: number[];
-  /** Of Bun alone, which has it. */
+  /** Only in Bun. */
   readonly ipc64: number[];
 }
 
-/** What client.ts says when the stream has ended. */
+/** The report of stream_client.ts at the end of the stream. */
 export interface Streamed {
   readonly seconds: number;
   readonly bytes: number;
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   judge(bars, options);
 }
 
-/** Neighbours in time are compared with each other. */
+/** Compares slices that follow one another. */
 function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
   const microseconds = (perSecond: number) => 1e6 / perSecond;
   const differences = slices.typed.map((typed, index) =>
@@ -137,7 +137,7 @@ function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
   };
 }
 
-/** The median of what lies side by side. */
+/** The median ratio of slices that follow one another. */
 function ratio(own: readonly number[], others: readonly number[]): number {
   return summarize(own.map((rate, slice) => rate / others[slice]!)).median;
 }
@@ -154,12 +154,12 @@ async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {
 }
 
 interface Stream {
-  /** In GB a second. */
+  /** GB a second. */
   readonly rate: number;
-  /** Bytes that each side's private memory grew by at most. */
+  /** The most bytes by which each side's private memory grew. */
   readonly client: number;
   readonly server: number;
-  /** Bytes that the shared memory grew by at most. */
+  /** The most bytes by which the shared memory grew. */
   readonly committed: number;
 }
 
@@ -171,7 +171,7 @@ async function measureStream(runtime: Runtime): Promise<Stream> {
   const path = await server.receive<string>();
   const args = [typed.name, `${pieceBytes}`, `${streamBytes}`];
   await using client = Child.of(runtime, new URL("typed/stream_client.ts", import.meta.url), args);
-  // It has read a little, so that what every process needs is there on both sides.
+  // The client has read a little, so that both processes have the memory that they always need.
   await client.receive();
   const before = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
   let most = before;
@@ -196,13 +196,13 @@ async function measureStream(runtime: Runtime): Promise<Stream> {
   }
 }
 
-/** Memory of a process that it shares with nobody, and that has no file. */
+/** The anonymous memory of a process. */
 function privateBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }
 
-/** Real memory of a channel and of the private channels beside it. */
+/** The real memory of a channel and of its private channels. */
 function committedBytes(path: string): number {
   const folder = `${path}.bells`;
   const files = [path, ...readdirSync(folder).map((name) => `${folder}/${name}`)];

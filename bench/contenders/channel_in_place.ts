@@ -1,6 +1,6 @@
 /**
- * Large payloads in place: the request is written into the channel's memory, read there by the
- * server, which writes its answer there as well, and the client reads that without a copy.
+ * Large payloads in place. The client writes the request into the memory of the channel, the server reads
+ * it there and writes its answer there, and the client reads the answer without a copy.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { idleTimeout } from "./channel_blocking.ts";
 import type { Contender } from "./contender.ts";
 
 /**
- * The forms: an echo in place; and, to compare with, what it cannot do without, one memcpy each way,
- * in the client's own memory.
+ * `in place` is the echo. `memcpy` is its reference: the two copies that it cannot avoid, in the memory of
+ * the client.
  */
 export const contender: Contender = {
   serve(address, ready) {
@@ -42,7 +42,7 @@ function echo(client: Client, bytes: number): BlockingCall {
     if (
       view?.byteLength !== bytes || view[0] !== source[0] || view[bytes - 1] !== source[bytes - 1]
     ) {
-      throw new Error("Not an echo");
+      throw new Error("not an echo");
     }
   };
 }
@@ -56,6 +56,6 @@ function copies(bytes: number): BlockingCall {
     source[0] = ++count;
     there.set(source);
     back.set(there);
-    if (back[0] !== source[0]) throw new Error("Not a copy");
+    if (back[0] !== source[0]) throw new Error("not a copy");
   };
 }

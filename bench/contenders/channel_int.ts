@@ -1,5 +1,5 @@
 /**
- * The library's integers, blocking.
+ * The integer channels of the library, blocking.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export const contender: Contender = {
     let count = 0n;
     const call = (): void => {
       count += 1n;
-      if (client.requestSync(count) !== count) throw new Error("Not an echo");
+      if (client.requestSync(count) !== count) throw new Error("not an echo");
     };
     return { blocking: () => call };
   },

@@ -1,5 +1,5 @@
 /**
- * Both ends in one thread, nothing waits: what a call costs without another process. The forms are
+ * Both ends in one thread, so that nothing waits: the cost of a call without another process. The forms are
  * those of the predecessor's table: bytes, integers, and bytes in batches of 100.
  *
  * @module
@@ -8,7 +8,7 @@ import type { BlockingCall } from "../lib/calling.ts";
 import { Client, IntClient, IntServer, Server } from "../../mod.ts";
 import type { Contender } from "./contender.ts";
 
-/** Calls in one batch; a batch counts as so many calls. */
+/** Calls in a batch. A batch counts as so many calls. */
 export const batchSize = 100;
 
 export const contender: Contender = {
@@ -40,7 +40,7 @@ function echoInt(): BlockingCall {
     const call = client.trySend(count);
     const request = server.tryReceive();
     request?.reply(request.value);
-    if (call?.tryGet() !== count) throw new Error("Not an echo");
+    if (call?.tryGet() !== count) throw new Error("not an echo");
   };
 }
 
@@ -69,6 +69,6 @@ function changing(
 
 function checkAnswer(answer: Uint8Array | null | undefined, payload: Uint8Array): void {
   if (answer?.byteLength !== payload.byteLength || answer[0] !== payload[0]) {
-    throw new Error("Not an echo");
+    throw new Error("not an echo");
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Makes a call whenever it is told to, and says when and how it ended.
+ * Makes a call at each message of the parent, and reports when and how it ended.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Takes a request and keeps it; answers one that another server had before it.
+ * Takes a request and keeps it. Answers a request that another server had before.
  *
  * @module
  */
@@ -13,8 +13,8 @@ const server = Server.open(target);
 report("ready");
 
 if (form === "blocking") {
-  // A blocked thread does not hear that the parent is gone. Without a request it stays, for as long as
-  // the other server gets them all.
+  // A blocked thread does not notice that the parent is gone. Without a timeout it could wait for ever,
+  // because the other server may take all requests.
   const parent = process.ppid;
   const timeout = 10_000;
   while (process.ppid === parent) {

@@ -1,5 +1,5 @@
 /**
- * A process that waits in one of the ways that the benchmark compares.
+ * Waits in one of the ways that the benchmark compares.
  *
  * @module
  */
@@ -25,7 +25,7 @@ switch (wait) {
     break;
   }
   case "client, request()": {
-    // The server takes it and does not answer.
+    // The server takes the request and does not answer.
     const client = Client.open(target);
     void client.request("hold");
     report("ready");
@@ -40,7 +40,7 @@ switch (wait) {
   case "receiveSync()": {
     const server = Server.open(target);
     report("ready");
-    // A blocked thread does not hear that the parent is gone.
+    // A blocked thread does not notice that the parent is gone.
     server.receiveSync({ timeout: 60_000 });
     break;
   }

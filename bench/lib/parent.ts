@@ -1,6 +1,6 @@
 /**
- * The side of a benchmark that starts the other processes and hears from them: a JSON value a line,
- * both ways. The other side is child.ts.
+ * Starts the other processes of a benchmark and exchanges messages with them, each a line of JSON. The
+ * other side is child.ts.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { type Host, hostCommand } from "./runtimes.ts";
 const running = new Set<Child>();
 process.on("exit", () => running.forEach((child) => child.kill()));
 
-/** A process that a benchmark started. What it prints on its standard error is shown. */
+/** A process of a benchmark. Its standard error goes to that of this process. */
 export class Child implements AsyncDisposable {
-  /** Its exit. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<void>;
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #name: string;
 
-  /** Starts a program that is no module. */
+  /** Starts a program. */
   constructor(name: string, command: Command) {
     const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.#process = child;
@@ -32,9 +32,9 @@ export class Child implements AsyncDisposable {
       child.once("exit", () => resolve());
     }).finally(() => running.delete(this));
     running.add(this);
-    // Whoever waits for its lines learns of it.
+    // The error also ends the lines.
     this.ended.catch(() => {});
-    // It may have been killed.
+    // The process may have been killed.
     child.stdin!.on("error", () => {});
   }
 
@@ -45,26 +45,23 @@ export class Child implements AsyncDisposable {
   }
 
   get pid(): number {
-    if (this.#process.pid === undefined) throw new Error(`${this.#name} could not be started`);
+    if (this.#process.pid === undefined) throw new Error(`${this.#name} did not start`);
     return this.#process.pid;
   }
 
-  /** What it says next. */
+  /** The next message of the process. */
   async receive<Message>(): Promise<Message> {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`${this.#name} ended early`);
     return JSON.parse(value) as Message;
   }
 
-  /** Says something to it. */
+  /** Sends a message to the process. */
   send(message: unknown): void {
     this.#process.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
-  /**
-   * Ends it at once, the hard way: nothing here has state to save, and a blocked thread hears
-   * nothing.
-   */
+  /** Ends the process with SIGKILL: it has no state to save, and a blocked thread reads no message. */
   kill(): void {
     this.#process.kill("SIGKILL");
   }

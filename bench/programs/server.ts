@@ -1,5 +1,7 @@
 /**
- * Echoes through one contender. Arguments: the contender's name, the address.
+ * Echoes through one contender.
+ *
+ *     server.ts CONTENDER ADDRESS
  *
  * @module
  */
@@ -11,7 +13,7 @@ import type { TimerMessage } from "../lib/load.ts";
 
 const [name = "", address = ""] = process.argv.slice(2);
 const contender = await contenderNamed(name);
-if (!contender.serve) throw new Error(`The client of ${name} starts its other side itself`);
+if (!contender.serve) throw new Error(`the client of ${name} starts its server itself`);
 let timer: LateTimer | undefined;
 listen<TimerMessage>((message) => {
   if (message === "start timer") {

@@ -1,5 +1,5 @@
 /**
- * What users would pick instead.
+ * Compares the channel with its alternatives.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export const scenario: Scenario = {
   title: "What users would pick instead",
   about:
     "Promise echo, both sides in the same runtime, with one call outstanding and with 64. Ratios " +
-    "are to the channel of the same runtime; those of Node, which has none, to Bun's.",
+    "are to the channel of the same runtime; those of Node, which has no channel, are to Bun's.",
   run,
 };
 
@@ -99,7 +99,7 @@ function cases({ isShort }: Context): readonly { bytes: number; outstanding: num
   ];
 }
 
-/** Those that `scripts/setup --bench` installs. The result says what is missing. */
+/** Adds the contenders that `scripts/setup --bench` installs. Returns notes on missing ones. */
 async function addInstalled(stage: Stage, rivals: Rival[]): Promise<string[]> {
   if (!existsSync(installedPath("node_modules"))) {
     return [

@@ -1,5 +1,5 @@
 /**
- * Whether a channel that many processes have open is dearer.
+ * Measures whether calls are slower on a channel that many processes have open.
  *
  * @module
  */
@@ -23,9 +23,9 @@ export const scenario: Scenario = {
   name: "attached",
   title: "Few processes and many",
   about:
-    `12 bytes, one client and one server, on a channel of their own and on one that ${idleCount} ` +
-    "other processes have open, half of them as clients and half as servers, and do nothing. These " +
-    "are native, to save memory: to the others they are the same. Compared is the time for one call.",
+    `12 bytes, one client and one server, on a channel of their own and on a channel that ${idleCount} ` +
+    "idle processes have open as well, half of them as clients and half as servers. The idle processes are " +
+    "native, to save memory; for the others they make no difference. The ratio is of the time for one call.",
   run,
 };
 

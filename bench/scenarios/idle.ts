@@ -1,5 +1,5 @@
 /**
- * What a channel costs while nothing happens.
+ * Measures the cost of a channel while nothing happens.
  *
  * @module
  */
@@ -22,8 +22,8 @@ export const scenario: Scenario = {
   name: "idle",
   title: "An idle channel",
   about:
-    "Real memory of a channel of default size, as the file system counts it; and what processes " +
-    "that wait use, above one that serves a silent Unix socket (`bench/idle.ts`).",
+    "The real memory of a channel of default size, as the file system counts it; and the processor time of " +
+    "waiting processes, above a process that serves a silent Unix socket (`bench/idle.ts`).",
   run,
 };
 
@@ -42,7 +42,7 @@ async function run(context: Context): Promise<Outcome> {
   });
   const used = Object.entries(rows).map(([name, row]) => ({ "": name, ...row }));
   return {
-    tables: [memory.table, { title: "Processes that wait", rows: used }],
+    tables: [memory.table, { title: "Waiting processes", rows: used }],
     bars: [memory.bar, ...cpu],
   };
 }
@@ -63,7 +63,7 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     const calls = Array.from({ length: count }, () => client.trySend(payload));
     for (const request of server.tryReceiveMany(count)) request.reply(request.bytes);
     for (const call of calls) {
-      if (call?.tryGet()?.byteLength !== bytes) throw new Error("Not an echo");
+      if (call?.tryGet()?.byteLength !== bytes) throw new Error("not an echo");
     }
   };
   note("a server and a client are attached");

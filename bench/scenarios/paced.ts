@@ -1,5 +1,5 @@
 /**
- * A promise call now and then: what waiting well is worth.
+ * Measures one promise call a millisecond, between which the event loops sleep.
  *
  * @module
  */
@@ -26,10 +26,9 @@ export const scenario: Scenario = {
   name: "paced",
   title: "Promise echo, one call a millisecond",
   about:
-    "One call of 12 bytes, then a timer of 1 ms, then the next. Both event loops fall asleep in " +
-    "between. Each contender has called back to back for half a second before, so that its code is " +
-    "compiled. `CPU` is what all threads of the client's and of the server's process have used, as " +
-    "the scheduler counts it, for one call.",
+    "One call of 12 bytes, then a timer of 1 ms, then the next call. Both event loops sleep in between. Each " +
+    "contender makes calls back to back for half a second before, so that its code is compiled. `CPU` is " +
+    "the processor time for one call of all threads of both processes, as the scheduler counts it.",
   run,
 };
 

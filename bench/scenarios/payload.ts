@@ -1,5 +1,5 @@
 /**
- * Blocking calls of growing payloads, copied in and out.
+ * Measures blocking calls of growing payloads, which are copied in and out.
  *
  * @module
  */
@@ -37,8 +37,8 @@ export const scenario: Scenario = {
   name: "payload",
   title: "Blocking echo of growing payloads",
   about:
-    "As `blocking`, with `into`. The Unix socket's calls are promises, one outstanding: it has " +
-    "no blocking form in these runtimes.",
+    "As `blocking`, with `into`. The calls through the Unix socket are promises, one outstanding, because " +
+    "sockets have no blocking form in these runtimes.",
   run,
 };
 

@@ -1,5 +1,5 @@
 /**
- * One promise call after another.
+ * Measures one promise call after another.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export const scenario: Scenario = {
   title: "Promise echo, one outstanding, back to back",
   about:
     "`await client.request(payload)` in a loop, 12 bytes, beside a Unix socket of the same two " +
-    "runtimes. The bar on the median latency is about the best slice.",
+    "runtimes. The bar on the median latency is for the best slice.",
   run,
 };
 

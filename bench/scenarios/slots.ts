@@ -1,5 +1,5 @@
 /**
- * Whether a channel with many slots is dearer.
+ * Measures whether calls are slower on a channel with many slots.
  *
  * @module
  */
@@ -27,8 +27,8 @@ export const scenario: Scenario = {
   name: "slots",
   title: "Few slots and many",
   about:
-    "12 bytes. All slots of each channel have been used before, as after a burst, so that whatever " +
-    "looks through used slots has to look through all of them. Compared is the time for one call.",
+    "12 bytes. All slots of each channel were used before, as after a burst, so that a search through the " +
+    "used slots meets all of them. The ratio is of the time for one call.",
   run,
 };
 

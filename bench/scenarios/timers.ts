@@ -1,5 +1,5 @@
 /**
- * Whether timers of a busy event loop are on time.
+ * Measures whether the timers of a busy event loop are on time.
  *
  * @module
  */
@@ -24,9 +24,9 @@ export const scenario: Scenario = {
   name: "timers",
   title: "Timers beside 64 outstanding calls",
   about:
-    "A client has 64 promise calls outstanding, and both event loops, the client's and the server's, " +
-    "have an interval of 1 ms as well. `late` is by how much more than 1 ms two of its turns were " +
-    "apart, over all slices; beside it the same with a Unix socket in place of the channel.",
+    "A client has 64 promise calls outstanding, and the event loops of client and server also have an " +
+    "interval of 1 ms. `late` is how much more than 1 ms two turns of the interval were apart, over all " +
+    "slices. Beside it is the same with a Unix socket instead of the channel.",
   run,
 };
 

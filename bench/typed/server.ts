@@ -1,5 +1,5 @@
 /**
- * Serves both channels: the raw one adds two numbers that lie in twelve bytes.
+ * Serves both channels. A raw request of twelve bytes contains the two numbers.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Reads a stream of bytes, a little of it at once, and all of it when it is told to.
+ * Reads a little of a stream of bytes at first, and all of it at a message of the parent.
  *
  * @module
  */
@@ -24,7 +24,9 @@ async function read(total: number): Promise<Streamed> {
   const begin = performance.now();
   let bytes = 0;
   for await (const piece of remote.pieces(Number(pieceBytes), total)) {
-    if (piece[0] !== 1 || piece.at(-1) !== 1) throw new Error("Not what was sent");
+    if (piece[0] !== 1 || piece.at(-1) !== 1) {
+      throw new Error("the bytes differ from those that were sent");
+    }
     bytes += piece.byteLength;
   }
   return { seconds: (performance.now() - begin) / 1e3, bytes };
