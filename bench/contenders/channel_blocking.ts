@@ -28,7 +28,7 @@ function callOf(client: Client, form: string, bytes: number): BlockingCall {
   const into = new Uint8Array(bytes);
   let count = 0;
   const check = (answer: Uint8Array): void => {
-    if (answer.byteLength !== bytes || answer[0] !== payload[0]) throw new Error("not an echo");
+    if (answer.byteLength !== bytes || answer[0] !== payload[0]) throw new Error("Not an echo");
   };
   switch (form) {
     case "into":

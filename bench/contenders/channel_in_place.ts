@@ -42,7 +42,7 @@ function echo(client: Client, bytes: number): BlockingCall {
     if (
       view?.byteLength !== bytes || view[0] !== source[0] || view[bytes - 1] !== source[bytes - 1]
     ) {
-      throw new Error("not an echo");
+      throw new Error("Not an echo");
     }
   };
 }
@@ -56,6 +56,6 @@ function copies(bytes: number): BlockingCall {
     source[0] = ++count;
     there.set(source);
     back.set(there);
-    if (back[0] !== source[0]) throw new Error("not a copy");
+    if (back[0] !== source[0]) throw new Error("Not a copy");
   };
 }

@@ -18,7 +18,7 @@ export const contender: Contender = {
     let count = 0n;
     const call = (): void => {
       count += 1n;
-      if (client.requestSync(count) !== count) throw new Error("not an echo");
+      if (client.requestSync(count) !== count) throw new Error("Not an echo");
     };
     return { blocking: () => call };
   },

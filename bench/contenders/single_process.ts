@@ -40,7 +40,7 @@ function echoInt(): BlockingCall {
     const call = client.trySend(count);
     const request = server.tryReceive();
     request?.reply(request.value);
-    if (call?.tryGet() !== count) throw new Error("not an echo");
+    if (call?.tryGet() !== count) throw new Error("Not an echo");
   };
 }
 
@@ -69,6 +69,6 @@ function changing(
 
 function checkAnswer(answer: Uint8Array | null | undefined, payload: Uint8Array): void {
   if (answer?.byteLength !== payload.byteLength || answer[0] !== payload[0]) {
-    throw new Error("not an echo");
+    throw new Error("Not an echo");
   }
 }

@@ -97,5 +97,5 @@ export function checkEcho(answer: Uint8Array, payload: Uint8Array): void {
     answer.byteLength === payload.byteLength && answer[0] === payload[0] &&
     answer[last] === payload[last]
   ) return;
-  throw new Error(`not an echo: ${answer.byteLength} bytes for ${payload.byteLength}`);
+  throw new Error(`Not an echo: ${answer.byteLength} bytes for ${payload.byteLength}`);
 }

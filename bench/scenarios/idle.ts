@@ -63,7 +63,7 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     const calls = Array.from({ length: count }, () => client.trySend(payload));
     for (const request of server.tryReceiveMany(count)) request.reply(request.bytes);
     for (const call of calls) {
-      if (call?.tryGet()?.byteLength !== bytes) throw new Error("not an echo");
+      if (call?.tryGet()?.byteLength !== bytes) throw new Error("Not an echo");
     }
   };
   note("a server and a client are attached");
