@@ -1,8 +1,8 @@
 /**
- * How values become bytes: the codec of typed calls beside the libraries that come closest to
- * `structuredClone`, in the runtime that runs this file. First what each of them loses on the way,
- * then how long it takes; every slice measures all of them, so that the machine treats them alike. Last,
- * values of many shapes and sizes beside `structuredClone` and JSON.
+ * Compares the codec of typed calls with the libraries that come closest to `structuredClone`, in the
+ * runtime that runs this file: first the values that each of them loses, then the time that each takes.
+ * Every slice measures all of them, so that changes of the machine affect all. Last, it compares values of
+ * many shapes and sizes with `structuredClone` and JSON.
  *
  *     bun bench/codec.ts [--check] [--slices N]
  *     deno run -A bench/codec.ts
@@ -29,7 +29,7 @@ const hooks = {
   forget: () => {},
 };
 
-/** Hands out its own buffer, as the others do with theirs. */
+/** Returns a view of its own buffer, as the others do. */
 const ours: Codec = {
   encode: (value) =>
     withMessage(hooks, Kind.value, 0, Infinity, (encoder) => encoder.value(value), (message) => {
@@ -60,7 +60,7 @@ const codecs: Readonly<Record<string, Codec>> = {
 interface Trial {
   readonly what: string;
   readonly value: unknown;
-  // deno-lint-ignore no-explicit-any -- whatever comes out of a codec is looked into
+  // deno-lint-ignore no-explicit-any -- a codec may return anything
   isKept(found: any): boolean;
 }
 
@@ -68,7 +68,7 @@ const cycle: Record<string, unknown> = {};
 cycle["self"] = cycle;
 const shared = {};
 
-/** What `structuredClone` keeps. */
+/** Values that `structuredClone` keeps. */
 const trials: readonly Trial[] = [
   { what: "-0", value: -0, isKept: (found) => Object.is(found, -0) },
   {
@@ -146,7 +146,7 @@ const loads: Readonly<Record<string, unknown>> = {
 };
 
 const shapeSizes: readonly number[] = [10_000, 100_000];
-/** Of the shapes that have a bar. */
+/** The size of shapes with a bar. */
 const million = 1_000_000;
 const withMillion: ReadonlySet<string> = new Set(["whole numbers", "fractions"]);
 
@@ -167,7 +167,7 @@ for (const [load, value] of Object.entries(loads)) {
       const bytes = codec.encode(value).slice();
       const encode = timeOf(() => codec.encode(value));
       const decode = timeOf(() => codec.decode(bytes));
-      // The first are for the compilers.
+      // The first slices are for the compilers.
       if (slice < 0) continue;
       times[name] ??= { encode: [], decode: [] };
       times[name].encode.push(encode);
@@ -195,7 +195,7 @@ for (const [load, value] of Object.entries(loads)) {
 }
 console.log("shapes: times of structuredClone, and of JSON where it can carry them");
 const byShape: Record<string, unknown> = {};
-/** Of a million numbers, in times of `structuredClone`. */
+/** The time for a million numbers, divided by the time of `structuredClone`. */
 let numbersRatio = 0;
 for (const [name, make] of Object.entries(shapes)) {
   const row: Record<string, string> = {};
@@ -233,12 +233,12 @@ judge([{
   met: overhead <= 2,
 }], options);
 
-/** Some shapes cannot be cloned: an error with functions is one. */
+/** Some shapes cannot be cloned, such as an error with functions. */
 function cloned(value: unknown): void {
   try {
     structuredClone(value);
   } catch {
-    // Then its time says little.
+    // Its time is not comparable then.
   }
 }
 

@@ -1,18 +1,17 @@
 /**
- * How long a client waits for a server that is dead: from the SIGKILL to the error, or to the
- * answer of the server that got the request next.
+ * Measures how long a client waits for a dead server: from the SIGKILL to the error, or to the answer of
+ * the next server.
  *
  *     bun bench/death.ts [--check] [--kills N]
  *
- * Two servers are open on the channel. The one that takes the request keeps it and is killed; with
- * one delivery the client gets SERVER_DIED, with two the other server answers. A blocking client
- * has blocking servers, a client that waits for promises has servers that do.
+ * Two servers have the channel open. One takes the request, keeps it and is killed. With one delivery the
+ * client gets SERVER_DIED; with two, the other server answers. A blocking client has blocking servers, and
+ * a client that waits for promises has servers that wait for promises.
  *
- * This process kills, the client sees the call end: both ask CLOCK_MONOTONIC through the C library
- * (lib/clock.ts), which is one clock for the whole machine. The time is taken right before `kill`,
- * so what the kernel needs to end the process is part of the figure. The client has been waiting
- * for a random time by then, longer than its waits take to reach their full length, so that the
- * kill falls anywhere between two looks and not always right after one.
+ * This process takes the time right before the kill, and the client takes it when the call ends. Both read
+ * CLOCK_MONOTONIC (lib/clock.ts), which is the same for the whole machine. The figure includes the time
+ * that the kernel takes to end the process. Before the kill the client waits for a random time, longer
+ * than its waits take to reach their full length, so that the kill falls anywhere between two looks.
  *
  * @module
  */
@@ -26,7 +25,7 @@ import { fixed, summarize } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 import { Server } from "../mod.ts";
 
-/** A server, and that it has taken a request, which it says once. */
+/** A server, and its message that it has taken a request. */
 interface Victim {
   readonly child: Child;
   readonly holding: Promise<Holding>;
@@ -79,11 +78,11 @@ async function measure(
   try {
     const latencies: number[] = [];
     for (let kill = 0; kill < kills; kill++) {
-      // The dead ones' places are taken by one runtime and the other in turn.
+      // Servers of the two runtimes replace the dead ones in turn.
       while (servers.size < 2) {
         const child = await start(runtimes[(kill + servers.size) % 2]!, "server", target, form);
-        const holding = child.hear<Holding>();
-        holding.catch(() => {}); // ended without ever having held a request
+        const holding = child.receive<Holding>();
+        holding.catch(() => {}); // it may end without a request
         servers.set(child.pid, { child, holding });
       }
       latencies.push(await killOne(client, servers, outcome));
@@ -104,22 +103,22 @@ async function start(
     target.name,
     form,
   ]);
-  await child.hear();
+  await child.receive();
   return child;
 }
 
-/** One call whose server is killed: how long until the call ends. */
+/** Kills the server of one call. Returns the time until the call ends. */
 async function killOne(
   client: Child,
   servers: Map<number, Victim>,
   outcome: Outcome,
 ): Promise<number> {
-  client.tell("call");
+  client.send("call");
   const { holder } = await Promise.race(Array.from(servers.values(), ({ holding }) => holding));
   await new Promise((resolve) => setTimeout(resolve, 100 + Math.random() * 50));
   const killedAt = machineNow();
   process.kill(holder, "SIGKILL");
-  const ended = await client.hear<Ended>();
+  const ended = await client.receive<Ended>();
   if (ended.outcome !== outcome) throw new Error(`The call ended in ${ended.outcome}`);
   await servers.get(holder)?.child.ended;
   servers.delete(holder);

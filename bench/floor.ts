@@ -1,7 +1,6 @@
 /**
- * The floor: what one call costs when nothing else happens. 12 bytes, one client, one server, one
- * call at a time, both blocking; for each pair of runtimes, beside a Unix socket of the same
- * runtimes.
+ * Measures the floor: the cost of a call when nothing else happens. One client and one server make one
+ * blocking call of 12 bytes at a time, for each pair of runtimes, beside a Unix socket of the same runtimes.
  *
  *     bun bench/floor.ts [--check] [--slices N]
  *
@@ -13,16 +12,16 @@ import {
   entryOf,
   type Pair,
   pairs,
+  promiseLoad,
   startChannel,
   startUnix,
-  together,
 } from "./lib/pairs.ts";
 import type { Runtime } from "./lib/runtimes.ts";
 import { alternate, type Entry, seriesOf } from "./lib/slices.ts";
 import { Stage } from "./lib/stage.ts";
 import { fixed, type Summary, whole } from "./lib/stats.ts";
 
-/** Calls a second. */
+/** Calls a second of each form. */
 interface Measured {
   readonly into: Summary;
   readonly plain: Summary;
@@ -63,7 +62,7 @@ async function measure(pair: Pair, rounds: number): Promise<Measured> {
   const into = entryOf("into", channel, { ...load, form: "into" });
   const plain = entryOf("plain", channel, { ...load, form: "fresh" });
   const unix = await startUnix(stage, pair, "unix_own");
-  const socket = entryOf("socket", unix, together(bytes, 1));
+  const socket = entryOf("socket", unix, promiseLoad(bytes, 1));
   const results = await alternate([into, plain, socket], { rounds, sliceMs });
   const rates = (entry: Entry): Summary => seriesOf(results, entry).rates;
   return { into: rates(into), plain: rates(plain), socket: rates(socket) };

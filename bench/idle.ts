@@ -1,7 +1,7 @@
 /**
- * What waiting costs when nothing happens: processor time and wake-ups of processes that wait on a
- * channel, beside one that serves a Unix socket of the same runtime, with a client that is
- * connected and silent. All wait at the same time.
+ * Measures the cost of waiting when nothing happens: the processor time and the wake-ups of processes that
+ * wait on a channel, beside a process of the same runtime that serves a Unix socket with a silent client.
+ * All wait at the same time.
  *
  *     bun bench/idle.ts [--check] [--seconds N]
  *
@@ -27,7 +27,7 @@ export type Wait =
   | "receiveSync()"
   | "Unix socket";
 
-/** What is measured in each runtime; the last is what the others are compared with. */
+/** The ways of waiting. All are compared with the last one. */
 const waits: readonly Wait[] = [
   "receive()",
   "hold, receive()",
@@ -37,7 +37,7 @@ const waits: readonly Wait[] = [
   "Unix socket",
 ];
 
-/** How much more than the socket's process a process may use and still count as idle. */
+/** How much more than the socket's process an idle process may use. */
 export const marginMsPerSecond: number = 1;
 const marginWakeupsPerSecond = 2;
 
@@ -49,9 +49,9 @@ interface Waiting {
 
 if (import.meta.main) await main();
 
-/** What a process that waits has used beyond the one with the socket. */
+/** How much more than the socket's process a waiting process has used. */
 export interface Excess {
-  /** Runtime and wait. */
+  /** The runtime and the way of waiting. */
   readonly name: string;
   readonly runtime: Runtime;
   /** Milliseconds of processor time a second. */
@@ -59,7 +59,7 @@ export interface Excess {
   readonly wakeupsPerSecond: number;
 }
 
-/** What was used, for the reader, and what of it is held to a bar. */
+/** The figures for the report, and those with a bar. */
 export interface Idleness {
   readonly rows: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly excesses: readonly Excess[];
@@ -73,12 +73,12 @@ async function main(): Promise<void> {
   judge(excesses.map(barOf), options);
 }
 
-/** What all processes use in so many seconds of waiting, by runtime and wait. */
+/** Measures what all processes use in so many seconds of waiting. */
 export async function measureIdle(seconds: number): Promise<Idleness> {
   await using stack = new AsyncDisposableStack();
   const waiting: Waiting[] = [];
   for (const runtime of runtimes) waiting.push(...await startAll(runtime, stack));
-  // What starting leaves to be done (compilers, collectors) is not waiting.
+  // Compilers and collectors still work after the start.
   await sleep(3_000);
   const watches = waiting.map(({ pid }) => watchUsage(pid));
   await sleep(seconds * 1e3);
@@ -95,7 +95,7 @@ export async function measureIdle(seconds: number): Promise<Idleness> {
       "wake-ups": `${usage.wakeups}`,
       "of all threads": `${usage.allWakeups}`,
     };
-    // A blocking wait looks at the holder in slices and the socket is what it is compared with.
+    // A blocking wait looks for deaths in slices; the socket is the reference.
     if (wait === "receiveSync()" || wait === "Unix socket") return;
     const socket = waiting.findIndex((other) =>
       other.runtime === runtime && other.wait === "Unix socket"
@@ -106,7 +106,7 @@ export async function measureIdle(seconds: number): Promise<Idleness> {
 }
 
 /**
- * The processes of one runtime, on channels of their own: two, as a call in hand occupies a server.
+ * Starts the processes of one runtime. Servers with and without a call use different channels.
  */
 async function startAll(runtime: Runtime, stack: AsyncDisposableStack): Promise<Waiting[]> {
   const quiet = stack.use(new Target("idle"));
@@ -127,14 +127,14 @@ async function startAll(runtime: Runtime, stack: AsyncDisposableStack): Promise<
   for (const wait of waits) {
     const module = new URL("idle/waiter.ts", import.meta.url);
     const child = stack.use(Child.of(runtime, module, [wait, targets[wait]]));
-    await child.hear();
+    await child.receive();
     if (wait === "Unix socket") connectTo(path, stack);
     waiting.push({ runtime, wait, pid: child.pid });
   }
   return waiting;
 }
 
-/** The socket has a client that says nothing, as the channel has. */
+/** Connects a silent client to the socket. The channel has one, too. */
 function connectTo(path: string, stack: AsyncDisposableStack): void {
   const connection = createConnection(path);
   stack.defer(() => void connection.destroy());

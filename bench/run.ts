@@ -3,10 +3,10 @@
  *
  *     bun bench/run.ts [--short] [--only SCENARIO,…] [--out DIR] [--check] [--rounds N]
  *
- * `--short` takes two minutes, the whole a quarter of an hour, on an idle machine. `--rounds`: slices
- * of each contender; with fewer than 40 the figures mean little, and one says whether everything
- * runs. `--check`: exit code 1 when a bar is missed or could not be measured. What is measured runs
- * in processes of its own, in both runtimes, whichever this one is.
+ * On an idle machine the full form takes a quarter of an hour, `--short` two minutes. `--rounds` sets the
+ * slices of each contender: with fewer than 40 the figures mean little, and 1 tests that everything runs.
+ * `--check` exits with code 1 when a bar is missed or could not be measured. The contenders run in processes
+ * of their own, in both runtimes.
  *
  * @module
  */
@@ -34,18 +34,18 @@ const defaultRounds = 40;
 
 const usage = `usage: bun bench/run.ts [options]
 
-  --short            two minutes instead of a quarter of an hour
+  --short            takes two minutes instead of a quarter of an hour
   --only NAME,…      some of: ${scenarios.map(({ name }) => name).join(", ")}
   --rounds N         slices of each contender; default: ${defaultRounds}
-  --out DIR          where the report goes; default: bench/out
-  --check            exit code 1 when a bar is missed or could not be measured
-  -h, --help         this text`;
+  --out DIR          the folder of the report; default: bench/out
+  --check            exits with code 1 when a bar is missed or could not be measured
+  -h, --help         shows this text`;
 
 await main(readOptions());
 
 async function main(options: Options): Promise<void> {
-  if (!existsSync(nativeProgram)) fail("the native side is missing: run `zig build bench`");
-  // Interrupted, the process ends by `exit`, so that what cleans up then is run.
+  if (!existsSync(nativeProgram)) fail("the native programs are missing: run `zig build bench`");
+  // On a signal the process ends by `exit`, so that its exit handlers clean up.
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
 
@@ -59,7 +59,7 @@ async function main(options: Options): Promise<void> {
   const how =
     `${isShort ? "Short form" : "Full form"}: ${rounds} slices of ${context.sliceMs} ms ` +
     `(some scenarios say more), ${seconds} s in all. ` +
-    "Figures of one run may be compared with each other, not with those of another.";
+    "Compare figures of one run with each other, not with those of another run.";
   await writeReport(folder, { machine, how, sections });
   console.log(`\n${join(folder, reportName)}`);
   if (sections.some(({ failure }) => failure !== undefined)) process.exitCode = 1;
@@ -80,7 +80,7 @@ async function attempt(scenario: Scenario, context: Context): Promise<Section> {
   try {
     return { scenario, outcome: await scenario.run(context) };
   } catch (error) {
-    // The others are worth having all the same.
+    // The other scenarios are still useful.
     return { scenario, outcome: null, failure: (error as Error).stack ?? `${error}` };
   }
 }

@@ -1,7 +1,7 @@
 /**
- * Where the time of a call goes: each step of a 12-byte call in nanoseconds, in both runtimes. Client
- * and server are handles of one thread, so that nothing is waited for: what a call between two
- * processes takes beyond these is the way from one processor to the other and back.
+ * Measures each step of a 12-byte call in nanoseconds, in both runtimes. Client and server are handles of
+ * one thread, so that nothing waits. A call between two processes takes longer by the way from one
+ * processor to the other and back.
  *
  *     bun bench/steps.ts [--slices N]
  *
@@ -11,20 +11,20 @@ import process from "node:process";
 import { Client, Server } from "../mod.ts";
 import { type Channel, closeChannel, openChannel, OpenMode } from "../src/channel/channel.ts";
 import { AnswerKind, Control, sendDeliveriesShift } from "../src/ffi/layout.ts";
-import { tell } from "./lib/child.ts";
+import { report } from "./lib/child.ts";
 import { parseOptions } from "./lib/options.ts";
 import { Child } from "./lib/parent.ts";
 import { runtimes } from "./lib/runtimes.ts";
 import { fixed, summarize } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 
-/** Calls that are under way together: so many fit into the nearest cache. */
+/** Calls in progress at the same time. This many fit into the nearest cache. */
 const batch = 16;
 const bytes = 12;
-/** Batches between two entries of a slice. */
+/** Batches of each step in a slice. */
 const batches = 2_000;
 
-/** So that no compiler finds that nobody needs what is measured. */
+/** Keeps compilers from removing results that nothing reads. */
 let sink: unknown;
 
 /** Nanoseconds by step. */
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       target.name,
       `${count}`,
     ]);
-    for (const [step, ns] of Object.entries(await child.hear<Steps>())) {
+    for (const [step, ns] of Object.entries(await child.receive<Steps>())) {
       (rows[step] ??= {})[runtime] = fixed(ns, 0);
     }
   }
@@ -60,7 +60,7 @@ function measure(target: string, slices: number): Steps {
   return Object.fromEntries(Array.from(times, ([step, all]) => [step, summarize(all).min]));
 }
 
-/** Adds up, over all batches, how long each part of a batch takes. */
+/** Adds up the time of each part of a batch, over all batches. */
 class Stopwatch {
   readonly #steps: Steps = {};
   #last = performance.now();
@@ -75,7 +75,7 @@ class Stopwatch {
     this.#last = performance.now();
   }
 
-  /** Of one call. */
+  /** The times for one call. */
   get steps(): Steps {
     const calls = batch * batches;
     return Object.fromEntries(
@@ -172,5 +172,5 @@ function librarySteps(target: string): Steps {
   return watch.steps;
 }
 
-if (process.argv[2] === "measure") tell(measure(process.argv[3]!, Number(process.argv[4])));
+if (process.argv[2] === "measure") report(measure(process.argv[3]!, Number(process.argv[4])));
 else await main();

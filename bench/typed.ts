@@ -1,7 +1,7 @@
 /**
- * What types cost: a typed call of two numbers beside the raw channel call of the same two
- * processes; 64 calls outstanding beside the messages of the runtime's own child processes and
- * Workers; and a generator that sends a gigabyte.
+ * Measures typed calls: a call of two numbers beside the raw channel call of the same two processes; 64
+ * calls outstanding beside the runtime's own child processes and Workers; and a generator that sends a
+ * gigabyte.
  *
  *     bun bench/typed.ts [--check] [--slices N]
  *
@@ -14,18 +14,18 @@ import { type Runtime, runtimes } from "./lib/runtimes.ts";
 import { fixed, summarize, whole } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 
-/** What client.ts reports of one slice: calls a second. */
+/** The calls a second of each slice, as client.ts reports them. */
 export interface Slices {
   readonly raw: number[];
   readonly typed: number[];
   readonly typed64: number[];
   readonly raw64: number[];
   readonly worker64: number[];
-  /** Of Bun alone, which has it. */
+  /** Only in Bun. */
   readonly ipc64: number[];
 }
 
-/** What client.ts says when the stream has ended. */
+/** The report of stream_client.ts at the end of the stream. */
 export interface Streamed {
   readonly seconds: number;
   readonly bytes: number;
@@ -114,7 +114,7 @@ async function main(): Promise<void> {
   judge(bars, options);
 }
 
-/** Neighbours in time are compared with each other. */
+/** Compares slices that follow one another. */
 function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
   const microseconds = (perSecond: number) => 1e6 / perSecond;
   const differences = slices.typed.map((typed, index) =>
@@ -137,7 +137,7 @@ function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
   };
 }
 
-/** The median of what lies side by side. */
+/** The median ratio of slices that follow one another. */
 function ratio(own: readonly number[], others: readonly number[]): number {
   return summarize(own.map((rate, slice) => rate / others[slice]!)).median;
 }
@@ -147,19 +147,19 @@ async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {
   using typed = new Target("typed");
   const names = [raw.name, typed.name];
   await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
-  await server.hear();
+  await server.receive();
   const args = [...names, `${slices}`, `${sliceMs}`];
   await using client = Child.of(runtime, new URL("typed/client.ts", import.meta.url), args);
-  return await client.hear<Slices>();
+  return await client.receive<Slices>();
 }
 
 interface Stream {
-  /** In GB a second. */
+  /** GB a second. */
   readonly rate: number;
-  /** Bytes that each side's private memory grew by at most. */
+  /** The most bytes by which each side's private memory grew. */
   readonly client: number;
   readonly server: number;
-  /** Bytes that the shared memory grew by at most. */
+  /** The most bytes by which the shared memory grew. */
   readonly committed: number;
 }
 
@@ -168,20 +168,20 @@ async function measureStream(runtime: Runtime): Promise<Stream> {
   using typed = new Target("typed");
   const names = [raw.name, typed.name];
   await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
-  const path = await server.hear<string>();
+  const path = await server.receive<string>();
   const args = [typed.name, `${pieceBytes}`, `${streamBytes}`];
   await using client = Child.of(runtime, new URL("typed/stream_client.ts", import.meta.url), args);
-  // It has read a little, so that what every process needs is there on both sides.
-  await client.hear();
+  // The client has read a little, so that both processes have the memory that they always need.
+  await client.receive();
   const before = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
   let most = before;
   const watch = setInterval(() => {
     const now = [privateBytes(client.pid), privateBytes(server.pid), committedBytes(path)];
     most = most.map((value, index) => Math.max(value, now[index]!));
   }, 20);
-  client.tell("go");
+  client.send("go");
   try {
-    const { seconds, bytes } = await client.hear<Streamed>();
+    const { seconds, bytes } = await client.receive<Streamed>();
     const [grownClient, grownServer, committed] = most.map((value, index) =>
       value - before[index]!
     );
@@ -196,13 +196,13 @@ async function measureStream(runtime: Runtime): Promise<Stream> {
   }
 }
 
-/** Memory of a process that it shares with nobody, and that has no file. */
+/** The anonymous memory of a process. */
 function privateBytes(pid: number): number {
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   return Number(/^RssAnon:\s+(\d+) kB/m.exec(status)?.[1]) * 1024;
 }
 
-/** Real memory of a channel and of the private channels beside it. */
+/** The real memory of a channel and of its private channels. */
 function committedBytes(path: string): number {
   const folder = `${path}.bells`;
   const files = [path, ...readdirSync(folder).map((name) => `${folder}/${name}`)];

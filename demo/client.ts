@@ -1,11 +1,11 @@
 /**
- * A client of the demo, for either runtime. In Deno it needs `--allow-ffi`, and `--allow-read` for
- * the tree.
+ * A client of the demo, for either runtime. In Deno it needs `--allow-ffi`, and `--allow-read` for the
+ * tree.
  *
  *     client.ts TARGET WORK_TARGET LANES
  *
- * Several lanes ask the main process, which serves the work target, for files; each sends one file
- * at a time, so that the servers always find the next request waiting.
+ * Several lanes ask the main process, which serves the work target, for files. Each lane sends one file at a
+ * time, and the lanes together always keep requests waiting.
  *
  * @module
  */
@@ -24,23 +24,23 @@ import {
   type Job,
   type Report,
 } from "./messages.ts";
-import { whenOver } from "./orphan.ts";
+import { onEnd } from "./end.ts";
 
-const overCodes: ReadonlySet<ErrorCode> = new Set(["CANCELLED", "NOT_FOUND", "CLOSED"]);
+const endCodes: ReadonlySet<ErrorCode> = new Set(["CANCELLED", "NOT_FOUND", "CLOSED"]);
 
 const [target = "", workTarget = "", lanes = ""] = process.argv.slice(2);
 const client = Client.open(target);
 const work = Client.open(workTarget);
-whenOver(() => {
-  // Nobody else does it when the main process was killed.
+onEnd(() => {
+  // No other process does this if the main process was killed.
   Server.unlink(workTarget);
   close();
 });
 try {
   await Promise.all(Array.from({ length: Number(lanes) }, runLane));
 } catch (error) {
-  // When the run is broken off the channels go.
-  if (!(error instanceof TandemError && overCodes.has(error.code))) throw error;
+  // The main process removes the channels when it stops the run.
+  if (!(error instanceof TandemError && endCodes.has(error.code))) throw error;
 }
 close();
 process.exit();
@@ -72,13 +72,13 @@ async function runLane(): Promise<void> {
   }
 }
 
-/** Sends one file and checks the answer. */
+/** Sends a file and checks the answer. */
 async function send({ path, isSample }: Job, into: Uint8Array<ArrayBuffer>): Promise<Checked> {
   using file = openFile(path);
-  // The file is read straight into the request.
+  // The client reads the file directly into the request.
   using draft = client.allocate(file.bytes);
   readAll(file.fd, draft.bytes);
-  // Hashing and zlib get a copy: another process could change the shared bytes under them.
+  // Hashing and zlib get a copy, because another process could change the shared bytes meanwhile.
   const bytes = draft.bytes.slice();
   const sha256 = createHash("sha256").update(bytes).digest();
   const gzipBytes = isSample ? gzipSync(bytes).byteLength : undefined;
@@ -101,14 +101,14 @@ function openFile(path: string): Disposable & { readonly fd: number; readonly by
 function readAll(fd: number, bytes: Uint8Array): void {
   for (let offset = 0; offset < bytes.byteLength;) {
     const read = readSync(fd, bytes, offset, bytes.byteLength - offset, null);
-    if (read === 0) throw new Error("the file got shorter while it was read");
+    if (read === 0) throw new Error("the file became shorter while the client read it");
     offset += read;
   }
 }
 
 /**
- * Every size is compared with what gzip can do at all; that of a sample with this process's own,
- * from which it may differ a little, as the two runtimes have different versions of zlib.
+ * Checks that gzip can produce this size. The size of a sample must be close to the client's own, but may
+ * differ a little, because the runtimes have different versions of zlib.
  */
 function checkSize(answer: Answer, bytes: number, expected: number | undefined): void {
   const [low, high] = expected === undefined

@@ -1,10 +1,10 @@
 /**
- * The demo: a Deno process and a Bun process serve one channel; clients of both runtimes send them
- * every file of a tree and check the answers. Half-way one server is killed, and no file is lost.
+ * The demo: a Deno process and a Bun process serve one channel. Clients of both runtimes send them every
+ * file of a tree and check the answers. Halfway the demo kills one server, and no file is lost.
  *
  *     scripts/demo [--help]
  *
- * This process starts the others and hands out the work, over a second channel of the same kind.
+ * This process starts the others and gives them their work over a second channel.
  *
  * @module
  */
@@ -22,7 +22,7 @@ async function main(): Promise<void> {
   const all = listFiles(options.tree, options.limit);
   const files = all.filter(({ bytes }) => bytes <= requestBytesMax);
   if (files.length < all.length) {
-    console.log(`${all.length - files.length} files are left out: over 1 GiB`);
+    console.log(`${all.length - files.length} files are larger than 1 GiB and left out`);
   }
   if (files.length === 0) {
     console.log(`There are no files in ${options.tree}`);
@@ -35,7 +35,7 @@ async function main(): Promise<void> {
   for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) {
     process.once(signal, () => {
       process.exitCode = code;
-      run.stop(`ended by ${signal}`);
+      run.stop(`stopped by ${signal}`);
     });
   }
   try {

@@ -1,24 +1,24 @@
 /**
- * What the processes of the demo say to each other: the answers of the servers, in binary, and what
- * the clients and the main process exchange, in JSON.
+ * The messages of the demo: the binary answers of the servers, and the JSON messages between the clients and
+ * the main process.
  *
  * @module
  */
 
-/** What a server finds out about a file. */
+/** The result of a server for a file. */
 export interface Answer {
   readonly sha256: Uint8Array;
   readonly gzipBytes: number;
-  /** The server's number. */
+  /** The number of the server. */
   readonly server: number;
 }
 
 const sha256Bytes = 32;
 
-/** How long an encoded answer is. */
+/** The length of an encoded answer. */
 export const answerBytes: number = sha256Bytes + 8 + 4;
 
-/** The bytes of an answer. */
+/** Encodes an answer. */
 export function encodeAnswer(answer: Answer): Uint8Array {
   const bytes = new Uint8Array(answerBytes);
   const view = new DataView(bytes.buffer);
@@ -28,7 +28,7 @@ export function encodeAnswer(answer: Answer): Uint8Array {
   return bytes;
 }
 
-/** The answer in those bytes. */
+/** Decodes an answer. */
 export function decodeAnswer(bytes: Uint8Array): Answer {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return {
@@ -38,32 +38,32 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
   };
 }
 
-/** A file that was sent, answered and checked. */
+/** A file whose answer the client has checked. */
 export interface Checked {
   readonly server: number;
   readonly bytes: number;
   readonly gzipBytes: number;
   /** Whether the client compressed the file itself to compare the size. */
   readonly isSample: boolean;
-  /** From the sending of the request to the answer, waiting in the queue included. */
+  /** The time from the request to the answer, including the time in the queue. */
   readonly latencyMs: number;
 }
 
-/** A file that was not. */
+/** A file without a good answer. */
 export interface Failed {
   readonly path: string;
   readonly reason: string;
-  /** It could not be read: it was never sent. */
+  /** Whether the client could not read the file, and did not send it. */
   readonly isUnread: boolean;
 }
 
-/** A client to the main process: what became of the files it was given. */
+/** From a client to the main process: the results for its files. */
 export interface Report {
   readonly checked: readonly Checked[];
   readonly failed: readonly Failed[];
 }
 
-/** The main process to a client: what to send next; nothing: that was all. */
+/** From the main process to a client: the next files to send; empty at the end. */
 export type Batch = readonly Job[];
 
 /** A file to send. */

@@ -1,5 +1,5 @@
 /**
- * The demo's command line.
+ * The command line of the demo.
  *
  * @module
  */
@@ -9,32 +9,32 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-/** What was asked for. */
+/** The options of the command line. */
 export interface Options {
-  /** Every file below is sent. */
+  /** The folder whose files the clients send. */
   readonly tree: string;
-  /** Client processes, of the two runtimes in turn. */
+  /** The number of client processes, in the two runtimes in turn. */
   readonly clients: number;
-  /** Files to send at most. */
+  /** The most files to send. */
   readonly limit: number;
-  /** Whether a server is killed half-way. */
+  /** Whether the demo kills a server halfway. */
   readonly kill: boolean;
 }
 
 const help = `Usage: scripts/demo [options]
 
 A Deno process and a Bun process serve one channel. Clients of both runtimes send them every file of
-a tree; each answer is the file's SHA-256 and gzip size. The clients check every SHA-256, and the
-size by compressing one file in fifty themselves. Half-way one server is killed with SIGKILL.
+a tree. Each answer is the SHA-256 and the gzip size of the file. The clients check every SHA-256, and
+compress one file in fifty to check its size. Halfway the demo kills one server with SIGKILL.
 
-  --tree DIR     the files to send (default: this checkout, with its tools and node_modules)
-  --clients N    client processes (default: 2)
-  --limit N      send N files at most
-  --no-kill      let both servers live
-  --help         show this
+  --tree DIR     sends the files in DIR (default: this checkout with its tools and node_modules)
+  --clients N    starts N client processes (default: 2)
+  --limit N      sends N files at most
+  --no-kill      kills no server
+  --help         shows this text
 `;
 
-/** Reads the command line. Does not return when there is nothing more to do. */
+/** Reads the command line. Ends the process after `--help` and after errors. */
 export function readOptions(): Options {
   try {
     const { values } = parseArgs({
@@ -67,5 +67,5 @@ export function readOptions(): Options {
 function count(name: string, text: string, max: number): number {
   const value = Number(text);
   if (Number.isInteger(value) && value >= 1 && value <= max) return value;
-  throw new Error(`--${name} must be a whole number above 0: current value is "${text}"`);
+  throw new Error(`--${name} must be a whole number above 0, but is "${text}"`);
 }

@@ -3,15 +3,16 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { commandFor, type Runtime } from "../bench/lib/runtimes.ts";
+import type { ChildProcess } from "node:child_process";
+import { startProcess } from "../src/runtime/processes.ts";
+import { hostCommand, type Runtime } from "../bench/lib/runtimes.ts";
 
-/** One of them. */
+/** A process of the demo. */
 export class DemoProcess {
-  /** What it is called in the output. */
+  /** Its name in the output. */
   readonly name: string;
   readonly runtime: Runtime;
-  /** How it ended, as `"code 1"` or `"signal SIGKILL"`; `null`: as it should. */
+  /** Resolves to `"code 1"` or `"signal SIGKILL"`, for example; `null` after code 0. */
   readonly ended: Promise<string | null>;
   readonly #process: ChildProcess;
 
@@ -22,9 +23,9 @@ export class DemoProcess {
     args: readonly string[],
     permissions: readonly string[],
   ) {
-    const command = commandFor(runtime, module, args, permissions);
-    // Its input is never written to; that it closes is the sign to end.
-    const child = spawn(command.program, command.args, { stdio: ["pipe", "pipe", "inherit"] });
+    const command = hostCommand(runtime, module, args, permissions);
+    // The demo writes nothing to the standard input. Closing it makes the process end.
+    const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.name = name;
     this.runtime = runtime;
     this.#process = child;
@@ -40,17 +41,17 @@ export class DemoProcess {
     return this.#process.pid;
   }
 
-  /** Calls `listener` whenever it prints something. */
+  /** Calls `listener` when the process prints something. */
   onOutput(listener: () => void): void {
     this.#process.stdout?.on("data", listener);
   }
 
-  /** Ends it with SIGKILL. */
+  /** Ends the process with SIGKILL. */
   kill(): void {
     this.#process.kill("SIGKILL");
   }
 
-  /** Lets it end by itself, and ends it if it does not. */
+  /** Lets the process end by itself, and kills it after `graceMs`. */
   async stop(graceMs: number): Promise<void> {
     this.#process.stdin?.end();
     const timer = setTimeout(() => this.kill(), graceMs);

@@ -1,28 +1,28 @@
 /**
- * What is seen while the demo runs: a bar on a terminal, plain lines elsewhere.
+ * Shows the progress of the demo: a bar on a terminal, lines elsewhere.
  *
  * @module
  */
 import { MultiBar, Presets } from "cli-progress";
 import process from "node:process";
 
-/** Shows how far the demo is. */
+/** Shows the progress. */
 export interface Progress {
-  /** That many files are done. */
+  /** Shows how many files are done. */
   update(files: number): void;
-  /** Something happened. */
+  /** Shows an event. */
   note(text: string): void;
-  /** There is no more to show. Twice is fine. */
+  /** Ends the display. May be called twice. */
   end(): void;
 }
 
-/** A bar where a person watches, else a line every ten per cent. */
+/** Shows a bar on a terminal, else a line at every ten per cent. */
 export function showProgress(total: number): Progress {
   return process.stdout.isTTY ? new Bar(total) : new Lines(total);
 }
 
 class Bar implements Progress {
-  // It can print lines above itself, which a single bar of that library cannot.
+  // Only a `MultiBar` can print lines above itself.
   readonly #bars = new MultiBar(
     { format: "{bar} {percentage} %  {value} of {total} files  {duration_formatted}" },
     Presets.shades_classic,

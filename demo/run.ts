@@ -1,5 +1,5 @@
 /**
- * One run of the demo: the processes, the work and the death.
+ * Runs the demo: starts the processes, hands out the files and kills a server.
  *
  * @module
  */
@@ -11,70 +11,70 @@ import type { Options } from "./options.ts";
 import { DemoProcess } from "./processes.ts";
 import { type Progress, showProgress } from "./progress.ts";
 import { Tally } from "./tally.ts";
-import { largestHalfWay, requestBytesMax, type TreeFile } from "./tree.ts";
+import { largestHalfway, requestBytesMax, type TreeFile } from "./tree.ts";
 
-/** Requests that a client has in flight at once. */
+/** The requests that a client has in flight at the same time. */
 const lanesPerClient = 4;
-/** Files that a lane is given at once. */
+/** The most files in a batch. */
 const batchFiles = 8;
-/** One file in so many is compressed by its client too, unless it is large. */
+/** The client also compresses one file in this many, unless it is large. */
 const sampleEvery = 50;
 const sampleBytesMax = 1_000_000;
-/** A server that has a file like this is busy for a tenth of a second. */
+/** A file of this size keeps a server busy for a tenth of a second. */
 const busyBytesMax = 4_000_000;
-/** How much a file may grow until it is sent. */
+/** How much a file may grow until the client sends it. */
 const growthBytes = 1 << 20;
-/** How long a process may take to end by itself: it may be in the middle of a large file. */
+/** How long a process may take to end: it may be working on a large file. */
 const graceMs = 2_000;
 
-/** Starts everything; {@linkcode finished} says how it went. */
+/** Starts the demo. */
 export class Run {
-  /** Rejects when the run was broken off. */
+  /** Resolves when all files are done. Rejects when a process fails or `stop` is called. */
   readonly finished: Promise<void>;
   readonly tally: Tally = new Tally();
   readonly #options: Options;
   readonly #files: readonly TreeFile[];
   readonly #progress: Progress;
-  /** With a file as large as this a server is busy for a while, and says so when it starts. */
+  /** With a file of this size a server reports that it is busy. */
   readonly #busyBytes: number;
   readonly #target: string;
   readonly #workTarget: string;
-  /** Makes the channel, and sends nothing. */
+  /** Creates the channel and reads its statistics. */
   readonly #channel: Client;
   readonly #work: Server;
   readonly #servers: DemoProcess[] = [];
   readonly #clients: DemoProcess[] = [];
-  readonly #broken = Promise.withResolvers<never>();
+  readonly #stopped = Promise.withResolvers<never>();
   #victim: DemoProcess | null = null;
   #handedOut = 0;
   #begin = 0;
 
   constructor(options: Options, files: readonly TreeFile[]) {
     this.#options = options;
-    this.#files = largestHalfWay(files);
+    this.#files = largestHalfway(files);
     this.#target = `demo-${process.pid}-${crypto.randomUUID().slice(0, 8)}`;
     this.#workTarget = `${this.#target}-work`;
     const largest = files.reduce((max, { bytes }) => Math.max(max, bytes), 0);
     this.#busyBytes = Math.min(largest, busyBytesMax);
     this.#channel = Client.open(this.#target, {
       create: {
-        // One for each lane, and some more: a process that gives memory back holds a slot for a moment.
+        // One for each lane, and more: a process that gives memory back holds a slot for a moment.
         slots: 2 * options.clients * lanesPerClient,
-        // Address space; memory is used only for what is in flight.
+        // This is address space. Only requests in flight use memory.
         maxRequestBytes: Math.min(largest + growthBytes, requestBytesMax),
         maxResponseBytes: answerBytes,
-        // When the first server dies with a request in hand, another one gets it.
+        // If a server dies while it holds a request, another server gets it.
         maxDeliveries: 2,
       },
     });
     this.#work = Server.create(this.#workTarget);
     this.#progress = showProgress(files.length);
-    this.finished = Promise.race([this.#start(), this.#broken.promise]);
+    this.finished = Promise.race([this.#start(), this.#stopped.promise]);
   }
 
-  /** Breaks the run off. */
+  /** Stops the run. */
   stop(reason: string): void {
-    this.#broken.reject(new Error(reason));
+    this.#stopped.reject(new Error(reason));
   }
 
   /** Prints the summary of a run that has finished. */
@@ -98,13 +98,13 @@ export class Run {
   }
 
   async #start(): Promise<void> {
-    this.#work.serve((request) => JSON.stringify(this.#handOut(request.json() as Report)))
-      .catch((error: Error) => this.#broken.reject(error));
+    this.#work.serve((request) => JSON.stringify(this.#nextBatch(request.json() as Report)))
+      .catch((error: Error) => this.#stopped.reject(error));
     for (const runtime of runtimes) this.#startServer(`${runtime} server`, runtime);
     for (let number = 0; number < this.#options.clients; number++) this.#startClient(number);
     await Promise.all(this.#clients.map(async ({ name, ended }) => {
-      const how = await ended;
-      if (how !== null) throw new Error(`the ${name} ended with ${how}`);
+      const failure = await ended;
+      if (failure !== null) throw new Error(`the ${name} ended with ${failure}`);
     }));
     this.#progress.end();
   }
@@ -115,8 +115,8 @@ export class Run {
     const server = new DemoProcess(name, runtime, module, args, ["--allow-ffi"]);
     this.#servers.push(server);
     server.onOutput(() => this.#killIfDue(server));
-    server.ended.then((how) => {
-      if (server !== this.#victim) this.stop(`the ${name} ended with ${how ?? "code 0"}`);
+    server.ended.then((failure) => {
+      if (server !== this.#victim) this.stop(`the ${name} ended with ${failure ?? "code 0"}`);
     });
   }
 
@@ -130,15 +130,15 @@ export class Run {
     );
   }
 
-  /** Takes what a lane has done and says what it does next. */
-  #handOut(report: Report): Batch {
+  /** Takes the results of a lane, and returns its next files. */
+  #nextBatch(report: Report): Batch {
     this.#begin ||= performance.now();
     this.tally.add(report);
     this.#progress.update(this.tally.settled);
-    // Should no server have said that it is busy.
+    // Perhaps no server has reported that it is busy.
     if (this.tally.settled * 4 >= this.#files.length * 3) this.#killIfDue(this.#servers[0]!);
     const left = this.#files.length - this.#handedOut;
-    // Less towards the end, so that all lanes have something to do until then.
+    // Smaller batches towards the end keep all lanes busy.
     const lanes = this.#options.clients * lanesPerClient;
     const end = this.#handedOut + Math.min(batchFiles, Math.ceil(left / lanes / 2));
     const begin = this.#handedOut;
@@ -149,7 +149,7 @@ export class Run {
     }));
   }
 
-  /** Half-way, at a moment when the server that is to die has something to lose. */
+  /** Kills a server that holds a request, once half the files are handed out. */
   #killIfDue(victim: DemoProcess): void {
     if (!this.#options.kill || this.#victim !== null) return;
     if (this.#handedOut * 2 >= this.#files.length) this.#kill(victim);

@@ -1,6 +1,6 @@
 /**
- * A server of the demo, for either runtime. In Deno it needs `--allow-ffi` and nothing else: the
- * files come to it in the requests.
+ * A server of the demo, for either runtime. In Deno it needs only `--allow-ffi`, because the requests contain
+ * the files.
  *
  *     server.ts TARGET NUMBER BUSY_BYTES
  *
@@ -11,20 +11,20 @@ import process from "node:process";
 import { gzipSync } from "node:zlib";
 import { Server, TandemError } from "../mod.ts";
 import { encodeAnswer } from "./messages.ts";
-import { whenOver } from "./orphan.ts";
+import { onEnd } from "./end.ts";
 
 const [target = "", number = "", busyBytes = ""] = process.argv.slice(2);
 const server = Server.open(target);
-whenOver(() => {
-  // Nobody else does it when the main process was killed.
+onEnd(() => {
+  // No other process does this if the main process was killed.
   server.unlink();
   server.close();
 });
 
 const serving = server.serve((request) => {
-  // Hashing and zlib get a copy: another process could change the shared bytes under them.
+  // Hashing and zlib get a copy, because another process could change the shared bytes meanwhile.
   const bytes = request.copy();
-  // A moment at which the main process may kill a server that has something to lose.
+  // The main process may kill this server now, while it holds a request.
   if (bytes.byteLength >= Number(busyBytes)) console.log("busy");
   return encodeAnswer({
     sha256: createHash("sha256").update(bytes).digest(),
@@ -35,7 +35,7 @@ const serving = server.serve((request) => {
 try {
   await serving;
 } catch (error) {
-  // The other server, or the main process, has removed the channel: the work is over.
+  // The other server or the main process removes the channel at the end.
   if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
 }
 process.exit();

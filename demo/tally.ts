@@ -1,5 +1,5 @@
 /**
- * What has been done, and the summary of it.
+ * Adds up the results and prints a summary.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { fixed, summarize, whole } from "../bench/lib/stats.ts";
 import type { Stats } from "../mod.ts";
 import type { Failed, Report } from "./messages.ts";
 
-/** Adds up what the clients report. */
+/** Adds up the reports of the clients. */
 export class Tally {
   readonly unread: Failed[] = [];
   readonly failed: Failed[] = [];
@@ -19,7 +19,7 @@ export class Tally {
   /** By the number of the server. */
   readonly #byServer = new Map<number, { calls: number; bytes: number }>();
 
-  /** Files that need no more work, whatever became of them. */
+  /** The number of files that are done, with or without success. */
   get settled(): number {
     return this.#files + this.unread.length + this.failed.length;
   }
@@ -39,23 +39,23 @@ export class Tally {
     }
   }
 
-  /** Prints what was done; `servers` are their names, by number. */
+  /** Prints the summary; `servers` has the name of each server by number. */
   print(seconds: number, servers: readonly string[], stats: Stats): void {
     const { median, p99 } = summarize(this.#latenciesMs);
     const lines: [string, string][] = [
       [
         "files",
-        `${whole(this.#files)}, the SHA-256 of each checked, gzip done again for ${this.#samples}`,
+        `${whole(this.#files)}, each SHA-256 checked, the gzip size of ${this.#samples} checked`,
       ],
       ["bytes", `${megabytes(this.#bytes)}, compressed ${megabytes(this.#gzipBytes)}`],
       ["time", `${fixed(seconds, 1)} s: ${whole(this.#files / seconds)} calls a second`],
       [
         "latency",
-        `median ${fixed(median)} ms, p99 ${fixed(p99)} ms, waiting in the queue included`,
+        `median ${fixed(median)} ms, p99 ${fixed(p99)} ms, including the time in the queue`,
       ],
       [
         "deaths",
-        `${stats.serverDeaths}, requests in hand that went to another server: ${stats.redelivered}`,
+        `${stats.serverDeaths}; requests that another server took over: ${stats.redelivered}`,
       ],
     ];
     console.log();

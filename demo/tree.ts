@@ -1,5 +1,5 @@
 /**
- * The files of a tree.
+ * Lists the files of a tree.
  *
  * @module
  */
@@ -12,26 +12,26 @@ export interface TreeFile {
   readonly bytes: number;
 }
 
-/** The longest file that fits into a request. */
+/** The size of the largest file that fits into a request. */
 export const requestBytesMax: number = 1 << 30;
 
-/** The regular files below a directory, in the order of their names; links are not followed. */
+/** Lists the regular files below a directory by name. Does not follow links. */
 export function listFiles(directory: string, limit: number): TreeFile[] {
   const files: TreeFile[] = [];
   const visit = (directory: string): void => {
     for (const entry of readdirSync(directory, { withFileTypes: true }).sort(byName)) {
       if (files.length >= limit) return;
       const path = join(directory, entry.name);
-      if (entry.isDirectory()) ifThere(() => visit(path));
-      else if (entry.isFile()) ifThere(() => files.push({ path, bytes: lstatSync(path).size }));
+      if (entry.isDirectory()) ifPresent(() => visit(path));
+      else if (entry.isFile()) ifPresent(() => files.push({ path, bytes: lstatSync(path).size }));
     }
   };
   visit(directory);
   return files;
 }
 
-/** Moves the largest file to the middle, so that a server is busy with it for a while there. */
-export function largestHalfWay(files: readonly TreeFile[]): TreeFile[] {
+/** Moves the largest file to the middle, where it keeps a server busy for a while. */
+export function largestHalfway(files: readonly TreeFile[]): TreeFile[] {
   const largest = files.reduce((a, b) => a.bytes >= b.bytes ? a : b);
   const others = files.filter((file) => file !== largest);
   return others.toSpliced(others.length >> 1, 0, largest);
@@ -41,8 +41,8 @@ function byName(a: { readonly name: string }, b: { readonly name: string }): num
   return a.name < b.name ? -1 : 1;
 }
 
-/** Somebody may be working in the tree. */
-function ifThere(action: () => void): void {
+/** Ignores files that disappear meanwhile. */
+function ifPresent(action: () => void): void {
   try {
     action();
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Checks the built libraries: that they export what `src/ffi/symbols.ts` lists, need nothing that a
- * process may lack, stay loaded, and are small. Prints what is wrong.
+ * Checks that the built libraries export the functions in `src/ffi/symbols.ts`, need nothing that a process
+ * may lack, stay loaded, and are small. Prints the problems.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import process from "node:process";
 import { symbols } from "../src/ffi/symbols.ts";
 
 const bytesMax = 120 * 1024;
-// What the compiler calls by itself; every libc has these, and libc is in every process.
+// Functions that the compiler calls by itself. Every process has a libc with them.
 const fromLibc = new Set(["memcpy", "memmove", "memset", "memcmp", "bcmp"]);
 
 // ELF: section types, tags of the dynamic section, their flags, and bindings of symbols.
@@ -30,7 +30,7 @@ interface Section {
   entryBytes: number;
 }
 
-/** The parts of an ELF file that are looked at. */
+/** The parts of an ELF file that the checks need. */
 class Elf {
   readonly machine: number;
   readonly sections: Section[] = [];

@@ -1,12 +1,12 @@
 /**
- * Checks that versions which are written in several places are the same in all of them. Prints them.
+ * Checks that versions in several files are the same. Prints them.
  *
  * @module
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
-// What is the same, and where: a file and the text around it.
+// The files that contain each version, and the text around it.
 const versions: Record<string, [path: string, pattern: RegExp][]> = {
   "the package": [
     ["package.json", /^ {2}"version": "(.*?)"/m],

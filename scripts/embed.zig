@@ -1,5 +1,5 @@
-//! Prints src/ffi/embedded.js: the libraries as text, so that they travel inside the package's modules.
-//! JavaScript, because Deno takes twice as long for as much TypeScript.
+//! Prints src/ffi/embedded.js, which contains the libraries as text: a module is part of the package wherever
+//! it is loaded from. It is JavaScript, because Deno takes twice as long to load TypeScript of this size.
 //! Arguments: the library's SONAME, then pairs of an architecture and the library's path.
 
 const std = @import("std");

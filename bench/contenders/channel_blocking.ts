@@ -1,5 +1,5 @@
 /**
- * The library's blocking forms.
+ * The blocking forms of the library.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import type { BlockingCall } from "../lib/calling.ts";
 import { Client, Server } from "../../mod.ts";
 import type { Contender } from "./contender.ts";
 
-/** A blocked thread does not hear that the parent is gone; pauses between slices are far shorter. */
+/** A blocked thread does not notice that the parent is gone. Pauses between slices are far shorter. */
 export const idleTimeout = 60_000;
 
-/** The client's forms: the answer into memory that is there, or into an array of its own. */
+/** `into` writes the answers into one array; `fresh` makes an array for each answer. */
 export const contender: Contender = {
   serve(address, ready) {
     using server = Server.open(address);

@@ -1,6 +1,6 @@
 /**
- * Large payloads in place: the request is written into the channel's memory, read there by the
- * server, which writes its answer there as well, and the client reads that without a copy.
+ * Large payloads in place. The client writes the request into the memory of the channel, the server reads
+ * it there and writes its answer there, and the client reads the answer without a copy.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import { idleTimeout } from "./channel_blocking.ts";
 import type { Contender } from "./contender.ts";
 
 /**
- * The forms: an echo in place; and, to compare with, what it cannot do without, one memcpy each way,
- * in the client's own memory.
+ * `in place` is the echo. `memcpy` is its reference: the two copies that it cannot avoid, in the memory of
+ * the client.
  */
 export const contender: Contender = {
   serve(address, ready) {

@@ -1,5 +1,5 @@
 /**
- * The library's integers, blocking.
+ * The integer channels of the library, blocking.
  *
  * @module
  */

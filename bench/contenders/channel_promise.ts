@@ -1,5 +1,5 @@
 /**
- * The library's promise forms.
+ * The promise forms of the library.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The library's promise forms, each answer written into an array that its loop keeps.
+ * The promise forms of the library, with one array for the answers of each loop.
  *
  * @module
  */
@@ -11,7 +11,7 @@ export const contender: Contender = {
   ...fresh,
   connect(address) {
     const client = Client.open(address);
-    // Every loop fills its payload with a number of its own.
+    // The first byte of a payload is the number of its loop.
     const options: { into: Uint8Array<ArrayBuffer> }[] = [];
     return {
       call: (payload) => {

@@ -1,6 +1,6 @@
 /**
- * The strong baseline over a stream: frames of four bytes of length and the payload, and whatever is
- * to be written in one microtask checkpoint written at once, on both sides.
+ * A strong baseline over a stream. A frame is a length of four bytes and the payload. Both sides write all
+ * frames of one microtask checkpoint at once.
  *
  * @module
  */
@@ -10,15 +10,15 @@ import type { Connection } from "./contender.ts";
 const headerBytes = 4;
 
 /**
- * Writes all of `bytes`, which are valid until `done` is called, and calls it then; the next write
- * waits for that.
+ * Writes all of `bytes`, then calls `done`. The bytes are valid until then, and the next write follows
+ * then.
  */
 export type Write = (bytes: Uint8Array, done: () => void) => void;
 
 /** Collects frames and writes them together. */
 class Outbox {
   readonly #write: Write;
-  /** Filled, and emptied by a write that is under way: they change places. */
+  /** The buffer to fill. It changes places with the one that a write empties. */
   #filling = new Uint8Array(64 * 1024);
   #other = new Uint8Array(64 * 1024);
   #used = 0;
@@ -62,7 +62,7 @@ class Outbox {
 /** Cuts a stream into frames. */
 class Inbox {
   readonly #onFrame: (payload: Uint8Array) => void;
-  /** The beginning of a frame whose end has not come yet. */
+  /** The beginning of an incomplete frame. */
   #partial = new Uint8Array(64 * 1024);
   #held = 0;
 
@@ -70,7 +70,7 @@ class Inbox {
     this.#onFrame = onFrame;
   }
 
-  /** Frames that lie in `chunk` as a whole are handed out in place. */
+  /** Passes on frames that `chunk` contains completely in place. */
   push(chunk: Uint8Array): void {
     let offset = 0;
     while (offset < chunk.byteLength) {
@@ -123,18 +123,18 @@ function readLength(source: Uint8Array, offset: number): number {
     source[offset + 3]! << 24;
 }
 
-/** One end of a stream: what comes is pushed into it. */
+/** The receiver of the chunks of a stream. */
 export interface End {
   push(chunk: Uint8Array): void;
 }
 
-/** The server's end: every frame goes back. */
+/** The server's end. It sends each frame back. */
 export function echoFrames(write: Write): End {
   const outbox = new Outbox(write);
   return new Inbox((payload) => outbox.add(payload));
 }
 
-/** The client's end. Answers come in the order of the calls, so that no id is needed. */
+/** The client's end. It needs no ids, because answers come in the order of the calls. */
 export function callFrames(write: Write): End & Required<Pick<Connection, "call">> {
   const outbox = new Outbox(write);
   const waiting = new Queue<(answer: Uint8Array) => void>();
@@ -146,7 +146,7 @@ export function callFrames(write: Write): End & Required<Pick<Connection, "call"
   return { push: (chunk) => inbox.push(chunk), call };
 }
 
-/** First in, first out; `shift` of a long array would move the others. */
+/** A first-in-first-out queue. `shift` of a long array would move the other items. */
 export class Queue<Item> {
   #items: Item[] = [];
   #first = 0;
@@ -160,7 +160,7 @@ export class Queue<Item> {
   }
 
   take(): Item {
-    if (this.isEmpty) throw new Error("An answer that nobody has asked for");
+    if (this.isEmpty) throw new Error("an answer without a call");
     const item = this.#items[this.#first]!;
     this.#first += 1;
     if (this.#first > 1024) {

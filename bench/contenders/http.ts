@@ -1,5 +1,5 @@
 /**
- * HTTP over TCP: `Bun.serve` or `Deno.serve`, and `fetch`, with connections that stay open.
+ * HTTP over TCP: `Bun.serve` or `Deno.serve`, and `fetch`, over connections that stay open.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Request and reply through a NATS server on this machine. The address is that of the server.
+ * Request and reply through a NATS server on this machine. The address is that of the NATS server.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The packages that only contenders need. They are installed apart from the development
- * dependencies, by `scripts/setup --bench`.
+ * The packages that only contenders need. `scripts/setup --bench` installs them apart from the development
+ * dependencies.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { fileURLToPath } from "node:url";
 
 const folder = new URL("../../.tools/bench/contenders/", import.meta.url);
 
-/** Where a file of theirs is. */
+/** The path of a file of these packages. */
 export function installedPath(path: string): string {
   return fileURLToPath(new URL(path, folder));
 }

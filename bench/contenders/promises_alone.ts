@@ -1,6 +1,6 @@
 /**
- * What no way of calling can be cheaper than, where each call is a promise: nothing is sent to
- * anybody, and the payload comes back in the next batch of microtasks.
+ * The lower limit for calls that are promises: sends nothing, and returns the payload in the next batch of
+ * microtasks.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Both ends in one thread, nothing waits: what a call costs without another process. The forms are
+ * Both ends in one thread, so that nothing waits: the cost of a call without another process. The forms are
  * those of the predecessor's table: bytes, integers, and bytes in batches of 100.
  *
  * @module
@@ -8,7 +8,7 @@ import type { BlockingCall } from "../lib/calling.ts";
 import { Client, IntClient, IntServer, Server } from "../../mod.ts";
 import type { Contender } from "./contender.ts";
 
-/** Calls in one batch; a batch counts as so many calls. */
+/** Calls in a batch. A batch counts as so many calls. */
 export const batchSize = 100;
 
 export const contender: Contender = {
@@ -23,17 +23,12 @@ export const contender: Contender = {
 };
 
 function echo(bytes: number): BlockingCall {
-  const server = Server.anonymous();
-  const client = Client.fromFd(server.fd);
-  const payload = new Uint8Array(bytes);
-  let count = 0;
-  return () => {
-    payload[0] = ++count;
+  return changing(bytes, (client, server, payload) => {
     const call = client.trySend(payload);
     const request = server.tryReceive();
     request?.reply(request.bytes);
     checkAnswer(call?.tryGet(), payload);
-  };
+  });
 }
 
 function echoInt(): BlockingCall {
@@ -50,15 +45,25 @@ function echoInt(): BlockingCall {
 }
 
 function echoBatch(bytes: number): BlockingCall {
+  return changing(bytes, (client, server, payload) => {
+    const calls = Array.from({ length: batchSize }, () => client.trySend(payload));
+    for (const request of server.tryReceiveMany(batchSize)) request.reply(request.bytes);
+    for (const call of calls) checkAnswer(call?.tryGet(), payload);
+  });
+}
+
+/** Runs `echo` with a payload that differs from one call to the next. */
+function changing(
+  bytes: number,
+  echo: (client: Client, server: Server, payload: Uint8Array<ArrayBuffer>) => void,
+): BlockingCall {
   const server = Server.anonymous();
   const client = Client.fromFd(server.fd);
   const payload = new Uint8Array(bytes);
   let count = 0;
   return () => {
     payload[0] = ++count;
-    const calls = Array.from({ length: batchSize }, () => client.trySend(payload));
-    for (const request of server.tryReceiveMany(batchSize)) request.reply(request.bytes);
-    for (const call of calls) checkAnswer(call?.tryGet(), payload);
+    echo(client, server, payload);
   };
 }
 

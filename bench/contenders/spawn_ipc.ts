@@ -1,6 +1,6 @@
 /**
- * The channel that `Bun.spawn` opens to a child process. The address is how messages are written:
- * `advanced` copies structures, `json` sends text.
+ * The channel that `Bun.spawn` opens to a child process. The address is the serialization: `advanced` copies
+ * structures, `json` sends text.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A Unix socket through `node:net`, which all runtimes have.
+ * A Unix socket through `node:net`, which every runtime has.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export const contender: Contender = {
     const server = createServer((socket) => {
       const end = echoFrames(writeTo(socket));
       socket.on("data", (chunk: Uint8Array) => end.push(chunk));
-      socket.on("error", () => {}); // its client was killed
+      socket.on("error", () => {}); // the client was killed
     });
     server.listen(path, () => ready(path));
   },
@@ -28,7 +28,7 @@ export const contender: Contender = {
   },
 };
 
-/** The socket queues what the kernel does not take yet, so it gets bytes of its own. */
+/** The socket keeps bytes that the kernel does not take yet, so it gets a copy. */
 function writeTo(socket: Socket): Write {
   return (bytes, done) => {
     socket.write(bytes.slice());

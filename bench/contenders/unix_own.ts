@@ -41,7 +41,7 @@ interface DenoGlobal {
 
 const { Bun, Deno } = globalThis as unknown as { Bun: BunGlobal; Deno: DenoGlobal };
 
-/** What Bun has to write still once there is room, and what comes. */
+/** The handlers of a socket: for received bytes, and for room to write. */
 interface BunEnd {
   end: End;
   drain: () => void;
@@ -84,7 +84,7 @@ async function connectInBun(path: string): Promise<Connection> {
   return frames;
 }
 
-/** Writes what the kernel takes, and the rest when it says that there is room. */
+/** Writes as much as the kernel takes, and the rest when there is room. */
 function bunWriter(socket: () => BunSocket<BunEnd>): { write: Write; drain: () => void } {
   let rest: Uint8Array = new Uint8Array(0);
   let whenDone: (() => void) | null = null;
@@ -128,7 +128,7 @@ function denoWrite(connection: DenoConnection): Write {
 
 async function read(connection: DenoConnection, end: End): Promise<void> {
   for (;;) {
-    // A new one each time, as answers are handed out in place.
+    // A new buffer each time, because callers get their answers in place.
     const buffer = new Uint8Array(64 * 1024);
     const length = await connection.read(buffer);
     if (length === null) return;

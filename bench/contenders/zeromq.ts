@@ -1,6 +1,6 @@
 /**
- * ZeroMQ between a DEALER and a ROUTER over a Unix socket. Its package works in Node only: in Bun it
- * ends the process, in Deno answers do not arrive.
+ * ZeroMQ between a DEALER and a ROUTER over a Unix socket. The package works only in Node: in Bun it ends
+ * the process, in Deno the answers do not arrive.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
- * Makes a call whenever it is told to, and says when and how it ended.
+ * Makes a call at each message of the parent, and reports when and how it ended.
  *
  * @module
  */
 import process from "node:process";
 import { Client, TandemError } from "../../mod.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import { machineNow } from "../lib/clock.ts";
 import type { Ended, Form, Outcome } from "./messages.ts";
 
@@ -15,7 +15,7 @@ const payload = new Uint8Array(12);
 const timeout = 5_000;
 
 listen(() => void call());
-tell("ready");
+report("ready");
 
 async function call(): Promise<void> {
   let outcome: Outcome = "redelivery";
@@ -26,5 +26,5 @@ async function call(): Promise<void> {
     if (!(error instanceof TandemError && error.code === "SERVER_DIED")) throw error;
     outcome = "error";
   }
-  tell({ at: machineNow(), outcome } satisfies Ended);
+  report({ at: machineNow(), outcome } satisfies Ended);
 }

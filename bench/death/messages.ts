@@ -1,24 +1,24 @@
 /**
- * What the processes of this benchmark say to each other.
+ * The messages between the processes of this benchmark.
  *
  * @module
  */
 
-/** How a process waits: its thread blocked, or its event loop free. */
+/** Whether a process waits with a blocked thread or a free event loop. */
 export type Form = "blocking" | "promise";
 
-/** What becomes of the request of a server that died. */
+/** The outcome of a request whose server died. */
 export type Outcome = "error" | "redelivery";
 
-/** A server to the parent. */
+/** From a server to the parent. */
 export interface Holding {
-  /** The server's process: it has taken the request and will not answer. */
+  /** The process id of the server that has taken the request and does not answer. */
   readonly holder: number;
 }
 
-/** The client to the parent. */
+/** From the client to the parent. */
 export interface Ended {
-  /** When the call ended, by the machine's clock. */
+  /** The end of the call on the machine's clock. */
   readonly at: number;
   readonly outcome: Outcome;
 }

@@ -1,20 +1,20 @@
 /**
- * Takes a request and keeps it; answers one that another server had before it.
+ * Takes a request and keeps it. Answers a request that another server had before.
  *
  * @module
  */
 import process from "node:process";
 import { Server, type ServerRequest } from "../../mod.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import type { Form, Holding } from "./messages.ts";
 
 const [target = "", form] = process.argv.slice(2) as [string, Form];
 const server = Server.open(target);
-tell("ready");
+report("ready");
 
 if (form === "blocking") {
-  // A blocked thread does not hear that the parent is gone. Without a request it stays, for as long as
-  // the other server gets them all.
+  // A blocked thread does not notice that the parent is gone. Without a timeout it could wait for ever,
+  // because the other server may take all requests.
   const parent = process.ppid;
   const timeout = 10_000;
   while (process.ppid === parent) {
@@ -28,5 +28,5 @@ if (form === "blocking") {
 
 function take(request: ServerRequest): void {
   if (request.deliveries > 1) request.reply(request.bytes);
-  else tell({ holder: process.pid } satisfies Holding);
+  else report({ holder: process.pid } satisfies Holding);
 }

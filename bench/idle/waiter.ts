@@ -1,11 +1,11 @@
 /**
- * A process that waits in one of the ways that the benchmark compares.
+ * Waits in one of the ways that the benchmark compares.
  *
  * @module
  */
 import process from "node:process";
 import { Client, Server } from "../../mod.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import { contender as unixSocket } from "../contenders/unix_own.ts";
 import type { Wait } from "../idle.ts";
 
@@ -16,35 +16,35 @@ switch (wait) {
   case "receive()": {
     const server = Server.open(target);
     void server.receive();
-    tell("ready");
+    report("ready");
     break;
   }
   case "client, open": {
     const client = Client.open(target);
-    tell(client.servers);
+    report(client.servers);
     break;
   }
   case "client, request()": {
-    // The server takes it and does not answer.
+    // The server takes the request and does not answer.
     const client = Client.open(target);
     void client.request("hold");
-    tell("ready");
+    report("ready");
     break;
   }
   case "hold, receive()": {
     const server = Server.open(target);
     void server.receive().then(() => server.receive());
-    tell("ready");
+    report("ready");
     break;
   }
   case "receiveSync()": {
     const server = Server.open(target);
-    tell("ready");
-    // A blocked thread does not hear that the parent is gone.
+    report("ready");
+    // A blocked thread does not notice that the parent is gone.
     server.receiveSync({ timeout: 60_000 });
     break;
   }
   case "Unix socket":
     await unixSocket.serve?.(target, () => {});
-    tell("ready");
+    report("ready");
 }

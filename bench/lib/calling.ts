@@ -1,5 +1,5 @@
 /**
- * Calls for the length of one slice: what happens inside a client.
+ * Makes the calls of one slice inside a client.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import { Histogram } from "./histogram.ts";
 import { LateTimer } from "./late_timer.ts";
 import type { Load, Measured } from "./load.ts";
 
-/** One blocking call with all that belongs to it; throws if the answer is not an echo. */
+/** Makes one blocking call. Throws if the answer is not an echo. */
 export type BlockingCall = () => void;
 
-/** One call that leaves the event loop free. */
+/** Makes one call that leaves the event loop free. */
 export type PromiseCall = (payload: Uint8Array<ArrayBuffer>) => Promise<Uint8Array>;
 
-/** Calls again and again, one call at a time, the thread blocked. */
+/** Makes one blocking call after another. */
 export function callBlocking(call: BlockingCall, { ms, timeEvery }: Load): Measured {
   const histogram = new Histogram();
   const begin = performance.now();
@@ -32,18 +32,17 @@ export function callBlocking(call: BlockingCall, { ms, timeEvery }: Load): Measu
 }
 
 /**
- * Keeps a number of calls outstanding; each is followed by the next as soon as it is answered, until
- * the time is over. Those that are under way then are waited for and count: so neither the first
- * answers, which come late, nor the last are lost to anybody.
+ * Keeps a number of calls outstanding until the time is over: each answer starts the next call. The calls
+ * in progress at the end count, and the time ends with the last of them.
  */
-export async function callTogether(call: PromiseCall, load: Load): Promise<Measured> {
+export async function callConcurrently(call: PromiseCall, load: Load): Promise<Measured> {
   const { bytes, ms, outstanding = 1, timeEvery } = load;
   const histogram = new Histogram();
   const timer = load.withTimer ? new LateTimer() : null;
   const begin = performance.now();
   let calls = 0;
   let isOver = false;
-  // Where calls are slow, none may be timed for long.
+  // With slow calls, no timed call may end in time.
   const ending = setTimeout(() => isOver = true, ms);
   const callInTurn = async (index: number): Promise<void> => {
     const payload = new Uint8Array(bytes).fill(index);
@@ -71,7 +70,7 @@ export async function callTogether(call: PromiseCall, load: Load): Promise<Measu
   return { calls, ms: elapsed, latency: histogram.buckets(), ...lateness };
 }
 
-/** One call at a time with a pause after each. */
+/** Makes one call at a time, with a pause before each. */
 export async function callPaced(call: PromiseCall, load: Load): Promise<Measured> {
   const { bytes, ms, pauseMs } = load;
   const histogram = new Histogram();
@@ -91,7 +90,7 @@ export async function callPaced(call: PromiseCall, load: Load): Promise<Measured
   return { calls, ms: elapsed, latency: histogram.buckets() };
 }
 
-/** An answer that is somebody else's differs in its bytes, one of another length anyway. */
+/** Checks the length, and the bytes that show an answer to another call. */
 export function checkEcho(answer: Uint8Array, payload: Uint8Array): void {
   const last = payload.byteLength - 1;
   if (

@@ -1,5 +1,5 @@
 /**
- * The side of a benchmark that is started by parent.ts.
+ * Used by the processes that parent.ts starts.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import process from "node:process";
 import { createInterface } from "node:readline";
 
 /**
- * Says something to the parent. It is on its way when this returns, also if the thread then blocks.
+ * Sends a message to the parent before it returns, so that the thread may block afterwards.
  */
-export function tell(message: unknown): void {
+export function report(message: unknown): void {
   console.log(JSON.stringify(message));
 }
 
-/** Calls `handle` with all that the parent says; ends the process when the parent is gone. */
+/** Calls `handle` with each message of the parent. Ends the process when the parent is gone. */
 export function listen<Message>(handle: (message: Message) => void): void {
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => handle(JSON.parse(line) as Message));

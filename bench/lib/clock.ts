@@ -1,9 +1,9 @@
 /**
- * A clock that means the same in every process of the machine.
+ * A clock that is the same in every process of the machine.
  *
- * What the runtimes offer does not: `performance.now()` and `process.hrtime()` count from the start
+ * The clocks of the runtimes are not: `performance.now()` and `process.hrtime()` count from the start
  * of the process in Deno and in Bun, and `performance.timeOrigin` is taken from the wall clock,
- * which may be set. So the C library is asked for CLOCK_MONOTONIC, which the kernel keeps for all.
+ * which may be set. So this asks the C library for CLOCK_MONOTONIC, which the kernel keeps for all.
  *
  * @module
  */
@@ -22,7 +22,7 @@ const monotonic = 1; // CLOCK_MONOTONIC
 const time = new BigInt64Array(2);
 const c = backend().bind<CLibrary>("libc.so.6", table);
 
-/** Milliseconds since some moment that is the same for all processes. */
+/** Milliseconds since a moment that is the same for all processes. */
 export function machineNow(): number {
   c.clock_gettime(monotonic, time);
   return Number(time[0]) * 1e3 + Number(time[1]) / 1e6;

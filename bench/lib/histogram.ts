@@ -1,6 +1,6 @@
 /**
- * How often which time was seen. Logarithmic buckets, 64 for each doubling, so that a quantile is off
- * by 0.8 % at most, whatever the range; native/bench/driver.zig has the same ones.
+ * Counts times in logarithmic buckets, 64 for each doubling, so that a quantile is off by 0.8 % at most.
+ * native/bench/driver.zig has the same buckets.
  *
  * @module
  */
@@ -10,10 +10,10 @@ const stepBits = 6;
 const maxNs = 2 ** 32 - 1;
 const bucketCount = 27 * steps;
 
-/** The buckets that are not empty: index and count. */
+/** The index and the count of each bucket that is not empty. */
 export type Buckets = readonly (readonly [bucket: number, count: number])[];
 
-/** Times up to four seconds; whatever is longer counts as that. */
+/** Counts times up to four seconds. Longer times count as four seconds. */
 export class Histogram {
   readonly #counts: Uint32Array = new Uint32Array(bucketCount);
   #total = 0;
@@ -27,7 +27,7 @@ export class Histogram {
     this.#total += 1;
   }
 
-  /** Adds what another histogram has seen. */
+  /** Adds the counts of another histogram. */
   merge(buckets: Buckets): this {
     for (const [bucket, count] of buckets) {
       this.#counts[bucket]! += count;
@@ -40,7 +40,7 @@ export class Histogram {
     return Array.from(this.#counts.entries()).filter(([, count]) => count > 0);
   }
 
-  /** Nanoseconds that so large a part of the times does not exceed; NaN where there are none. */
+  /** A quantile in nanoseconds; NaN without times. */
   quantile(fraction: number): number {
     let rest = Math.ceil(this.#total * fraction);
     for (const [bucket, count] of this.buckets()) {

@@ -1,5 +1,5 @@
 /**
- * How long programs run, measured by hyperfine, which starts them without a shell between.
+ * Measures how long programs run, with hyperfine, which starts them without a shell.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import process from "node:process";
 
-/** Milliseconds of each run of each command. */
+/** The milliseconds of each run of each command. */
 export function timePrograms(
   commands: readonly (readonly string[])[],
   runs: number,
@@ -16,7 +16,7 @@ export function timePrograms(
   const options = ["--shell=none", "--style=none", "--warmup=1", `--runs=${runs}`];
   const lines = commands.map((words) => words.map(quoted).join(" "));
   execFileSync("hyperfine", [...options, `--export-json=${report}`, ...lines], {
-    // It warns of a busy machine; what it says when it fails is in the error.
+    // Drops warnings of a busy machine. The error contains the output if it fails.
     stdio: ["ignore", "ignore", "pipe"],
     env: { ...process.env, DENO_NO_UPDATE_CHECK: "1" },
   });
@@ -26,7 +26,7 @@ export function timePrograms(
   return results.map(({ times }) => times.map((seconds) => seconds * 1e3));
 }
 
-/** Its version, or null where it is not installed. */
+/** The version of hyperfine, or null if it is not installed. */
 export function hyperfineVersion(): string | null {
   try {
     return execFileSync("hyperfine", ["--version"], { encoding: "utf8" }).trim();

@@ -1,11 +1,11 @@
 /**
- * Whether a busy event loop runs its timers on time.
+ * Measures whether a busy event loop runs its timers on time.
  *
  * @module
  */
 import { type Buckets, Histogram } from "./histogram.ts";
 
-/** A timer of 1 ms that remembers by how much its turns were late. */
+/** A timer of 1 ms that records how late its turns are. */
 export class LateTimer {
   readonly #histogram: Histogram = new Histogram();
   readonly #timer: ReturnType<typeof setInterval>;
@@ -15,7 +15,7 @@ export class LateTimer {
     this.#timer = setInterval(() => this.#note(), 1);
   }
 
-  /** A turn that has not come yet is late as well. */
+  /** Stops the timer. A turn that is due counts as late. */
   stop(): void {
     this.#note();
     clearInterval(this.#timer);

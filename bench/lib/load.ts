@@ -1,21 +1,21 @@
 /**
- * What a client is told to do for one slice, and what it says afterwards. The clients are
+ * The messages between the conductor and a client: the load of a slice, and its result. The clients are
  * programs/client.ts and native/bench/driver.zig.
  *
  * @module
  */
 import type { Buckets } from "./histogram.ts";
 
-/** One slice. */
+/** The load of one slice. */
 export interface Load {
-  /** How long. */
+  /** The length of the slice. */
   readonly ms: number;
   readonly bytes: number;
-  /** One call in so many is timed: looking at the clock costs a part of a quick call. */
+  /** One call in this many is timed, because reading the clock takes a part of a quick call. */
   readonly timeEvery: number;
-  /** What a blocking client does, where it knows more than one thing. */
+  /** The form of a blocking client that has several. */
   readonly form?: string;
-  /** Calls that wait for their answers at the same time, promise forms only. */
+  /** Calls that wait for their answers at the same time; only promise forms. */
   readonly outstanding?: number;
   /** Milliseconds between one answer and the next call. */
   readonly pauseMs?: number;
@@ -23,20 +23,20 @@ export interface Load {
   readonly withTimer?: boolean;
 }
 
-/** What a server is told: to run a timer of 1 ms from now on, or to say how late it was. */
+/** Tells a server to start a timer of 1 ms, or to report how late it was. */
 export type TimerMessage = "start timer" | "stop timer";
 
-/** What one slice brought. */
+/** The result of one slice. */
 export interface Measured {
   readonly calls: number;
-  /** How long it took, which may be a little more than was asked for. */
+  /** The actual length, which may be a little longer than requested. */
   readonly ms: number;
-  /** Of the calls that were timed, in nanoseconds. */
+  /** Of the timed calls, in nanoseconds. */
   readonly latency: Buckets;
-  /** By how much more than 1 ms the timer's turns were apart, in nanoseconds. */
+  /** How much more than 1 ms the turns of the timer were apart, in nanoseconds. */
   readonly lateness?: Buckets;
-  /** The same of a timer in the server's event loop; where there was one. */
+  /** The same for a timer in the event loop of the server, if it has one. */
   readonly serverLateness?: Buckets;
-  /** What the processes of both sides have used of the processors; where it was watched. */
+  /** The processor time of the processes of both sides, if the conductor watched them. */
   readonly cpuMs?: number;
 }

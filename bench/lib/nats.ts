@@ -1,5 +1,5 @@
 /**
- * A NATS server for the length of a scenario.
+ * Runs a NATS server during a scenario.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Stage } from "./stage.ts";
 
-/** The program. */
+/** The path of the server. */
 export const natsServer: string = fileURLToPath(
   new URL("../../.tools/bench/bin/nats-server", import.meta.url),
 );
@@ -17,10 +17,10 @@ export const natsServer: string = fileURLToPath(
 /** Whether `scripts/setup --bench` has installed it. */
 export const hasNats: boolean = existsSync(natsServer);
 
-/** Ends the server when the conductor's end of the pipe is closed, however that happens. */
+/** Ends the server when the pipe from the conductor closes, also if the conductor is killed. */
 const guard = '"$0" "$@" & read -r _; kill $!; wait';
 
-/** Starts it on a port that is free, and says where it is. */
+/** Starts the server on a free port. Returns its address. */
 export async function startNats(stage: Stage): Promise<string> {
   const folder = stage.path("nats");
   mkdirSync(folder);
@@ -37,9 +37,9 @@ export async function startNats(stage: Stage): Promise<string> {
   while (performance.now() < deadline) {
     const [file] = readdirSync(folder);
     const text = file ? readFileSync(join(folder, file), "utf8") : "";
-    // Empty until it is written.
+    // The server creates the file before it writes the text.
     if (text.endsWith("}")) return (JSON.parse(text) as { nats: [string] }).nats[0];
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
-  throw new Error("nats-server has not started within 10 s");
+  throw new Error("nats-server did not start within 10 s");
 }

@@ -7,24 +7,24 @@ import { basename } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
 
-/** What was asked for on the command line. */
+/** The options on the command line. */
 export interface Options {
-  /** Exit code 1 when a bar is missed. */
+  /** Whether a missed bar makes the exit code 1. */
   readonly check: boolean;
-  /** How many times, or how long, depending on the benchmark. */
+  /** The number of repetitions, or of seconds, depending on the benchmark. */
   readonly count: number;
 }
 
 /**
- * Reads the command line; `counter` names the option of this benchmark that is a number.
- * Interrupted, the process will end by `exit`, so that what cleans up then is run.
+ * Reads the command line. `counter` names the option with a number. On a signal the process ends by `exit`,
+ * so that its exit handlers clean up.
  */
 export function parseOptions(counter: string, count: number): Options {
   process.once("SIGINT", () => process.exit(130));
   process.once("SIGTERM", () => process.exit(143));
   const usage =
     `usage: bun bench/${basename(process.argv[1] ?? "")} [--check] [--${counter} N]\n\n` +
-    `  --check  exit code 1 when a bar is missed\n  --${counter} N  default: ${count}`;
+    `  --check  exits with code 1 when a bar is missed\n  --${counter} N  default: ${count}`;
   const values = parseValues(counter, usage);
   if (values["help"] === true) {
     console.log(usage);
@@ -52,13 +52,13 @@ function parseValues(counter: string, usage: string): Record<string, string | bo
   }
 }
 
-/** What a benchmark promises. */
+/** A figure that a benchmark must reach. */
 export interface Bar {
   readonly what: string;
   readonly met: boolean;
 }
 
-/** Prints which bars were met; with `--check` a miss is the exit code. */
+/** Prints which bars were met. With `--check`, a missed bar sets the exit code. */
 export function judge(bars: readonly Bar[], options: Options): void {
   for (const { what, met } of bars) console.log(`${met ? "pass" : "MISS"}  ${what}`);
   if (options.check && bars.some(({ met }) => !met)) process.exitCode = 1;

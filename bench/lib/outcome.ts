@@ -1,5 +1,5 @@
 /**
- * What a scenario brings: tables, plots, and what is to be held.
+ * The results of a scenario: tables, plots and bars.
  *
  * @module
  */
@@ -9,50 +9,50 @@ import { fixed, whole } from "./stats.ts";
 
 /** One scenario of the suite. */
 export interface Scenario {
-  /** For the command line. */
+  /** Its name on the command line. */
   readonly name: string;
   readonly title: string;
-  /** What is measured and how. */
+  /** Explains the measurement. */
   readonly about: string;
   run(context: Context): Promise<Outcome>;
 }
 
-/** How a scenario is to be run. */
+/** Tells a scenario how to run. */
 export interface Context extends Pace {
-  /** Fewer points of each curve, shorter slices. */
+  /** Whether to measure fewer points of each curve, with shorter slices. */
   readonly isShort: boolean;
 }
 
-/** What it brought. */
+/** The results of a scenario. */
 export interface Outcome {
   readonly tables: readonly Table[];
   readonly plots?: readonly Plot[];
   readonly bars?: readonly Bar[];
-  /** What the reader has to know beside the figures. */
+  /** Remarks on the figures. */
   readonly notes?: readonly string[];
 }
 
-/** Rows of the same columns. */
+/** Rows with the same columns. */
 export interface Table {
   readonly title: string;
   readonly rows: readonly Readonly<Record<string, string>>[];
 }
 
-/** What a figure is held to. */
+/** A figure and the values that it must reach. */
 export interface Bar {
-  /** The scenario and what of it. */
+  /** The scenario and the figure. */
   readonly what: string;
   readonly measured: number;
-  /** Whether the figure is to be as small as possible. */
+  /** Whether smaller figures are better. */
   readonly isLimit?: boolean;
   readonly must: number;
-  /** Missing where there is none beyond what must hold. */
+  /** A better value to aim for, if there is one. */
   readonly goal?: number;
-  /** How figures are written. */
+  /** Formats the figures. */
   readonly write: (value: number) => string;
 }
 
-/** Whether a bar is met; what could not be measured is not. */
+/** Whether a figure reaches a value. NaN, for a figure that could not be measured, does not. */
 export function isMet({ measured, isLimit = false }: Bar, value: number): boolean {
   return isLimit ? measured <= value : measured >= value;
 }
@@ -60,7 +60,7 @@ export function isMet({ measured, isLimit = false }: Bar, value: number): boolea
 /** A picture. */
 export type Plot = LatencyPlot | CurvePlot | RatePlot;
 
-/** Latencies of each contender, by how many of the calls were no slower. */
+/** The latencies of each contender at each quantile. */
 export interface LatencyPlot {
   readonly kind: "latency";
   readonly name: string;
@@ -68,7 +68,7 @@ export interface LatencyPlot {
   readonly series: readonly { readonly name: string; readonly histogram: Histogram }[];
 }
 
-/** Calls a second against something. */
+/** Calls a second as a function of another number. */
 export interface CurvePlot {
   readonly kind: "curve";
   readonly name: string;
@@ -86,7 +86,7 @@ export interface Point {
   readonly q3: number;
 }
 
-/** Calls a second of contenders that have nothing else in common. */
+/** Calls a second of unlike contenders. */
 export interface RatePlot {
   readonly kind: "rates";
   readonly name: string;
@@ -94,19 +94,19 @@ export interface RatePlot {
   readonly series: readonly (Omit<Point, "x"> & { readonly name: string })[];
 }
 
-/** The columns of calls a second. */
+/** Columns for the calls a second. */
 export function rateColumns(series: Series): Record<string, string> {
   const { max, q3, median, q1 } = series.rates;
   return { best: whole(max), q3: whole(q3), median: whole(median), q1: whole(q1) };
 }
 
-/** The columns of latencies, in microseconds, over all slices. */
+/** Columns for the latencies over all slices, in microseconds. */
 export function latencyColumns({ latency }: Series): Record<string, string> {
   const at = (fraction: number) => micros(latency.quantile(fraction));
   return { "p50, µs": at(0.5), "p99, µs": at(0.99), "p99.9, µs": at(0.999) };
 }
 
-/** One column for a ratio: its median and quartiles. */
+/** The median and the quartiles of a ratio. */
 export function ratioText(
   { median, q1, q3 }: { median: number; q1: number; q3: number },
 ): string {
@@ -135,7 +135,7 @@ export function times(value: number): string {
   return `${significant(value)} ×`;
 }
 
-/** Three digits that count. */
+/** A number with three significant digits. */
 export function significant(value: number): string {
   if (value === 0 || !Number.isFinite(value)) return `${value}`;
   const digits = 2 - Math.floor(Math.log10(Math.abs(value)));

@@ -1,5 +1,5 @@
 /**
- * Who calls and who serves: every pair of runtimes, through a channel or a Unix socket.
+ * Starts a client and a server in each pair of runtimes, with a channel or a Unix socket.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { type Runtime, runtimes } from "./runtimes.ts";
 import type { Entry } from "./slices.ts";
 import type { Caller, Stage } from "./stage.ts";
 
-/** A client's runtime and a server's. */
+/** The runtimes of a client and a server. */
 export interface Pair {
   readonly client: Runtime;
   readonly server: Runtime;
@@ -17,22 +17,22 @@ export interface Pair {
   readonly name: string;
 }
 
-/** All four. */
+/** All four pairs. */
 export const pairs: readonly Pair[] = runtimes.flatMap((client) =>
   runtimes.map((server) => ({ client, server, name: `${client} → ${server}` }))
 );
 
-/** The two that stay in one runtime. */
+/** The two pairs within one runtime. */
 export const samePairs: readonly Pair[] = pairs.filter(({ client, server }) => client === server);
 
-/** All, or in the short form those that stay in one runtime. */
-export function pairsFor({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
+/** All pairs, or in the short form the pairs within one runtime. */
+export function comparedPairs({ isShort }: { readonly isShort: boolean }): readonly Pair[] {
   return isShort ? samePairs : pairs;
 }
 
 /**
- * Starts both sides of a channel; `contender` is one of `contenders/channel_*.ts`. `prepare` has the
- * channel for itself before.
+ * Starts both sides of a channel; `contender` is one of `contenders/channel_*.ts`. `prepare` runs before,
+ * while no other process has the channel open.
  */
 export async function startChannel(
   stage: Stage,
@@ -57,10 +57,51 @@ export async function startUnix(
   return await stage.call(client, contender, address, [child]);
 }
 
-/** Of blocking calls, one in so many is timed. */
+/** A channel, and a Unix socket of the same runtimes that takes turns with it. */
+export interface Rivals {
+  readonly pair: Pair;
+  readonly entry: Entry;
+  readonly unix: Entry;
+}
+
+/** Starts a channel and a Unix socket for each pair; `makeEntry` says what their clients do. */
+export async function startBesideSockets(
+  stage: Stage,
+  pairs: readonly Pair[],
+  makeEntry: (name: string, caller: Caller) => Entry | Promise<Entry>,
+): Promise<Rivals[]> {
+  const rivals: Rivals[] = [];
+  for (const pair of pairs) {
+    const socket = await startUnix(stage, pair, "unix_own");
+    const channel = await startChannel(stage, pair, "channel_promise");
+    const unix = await makeEntry(`${pair.name}, Unix socket`, socket);
+    const entry = { ...await makeEntry(pair.name, channel), against: [unix] };
+    rivals.push({ pair, entry, unix });
+  }
+  return rivals;
+}
+
+/** One blocking call in this many is timed. */
 export const blockingTimeEvery = 32;
 
-/** An entry whose client does the same in each slice. */
+/** What a contender and its load are, by the name of the form. */
+export type Forms = Readonly<Record<string, { contender: string; load: Omit<Load, "ms"> }>>;
+
+/** Calls of 12 bytes: blocking ones, and promises of which so many are outstanding. */
+export function callForms(outstanding: number): Forms {
+  return {
+    blocking: {
+      contender: "channel_blocking",
+      load: { bytes: 12, form: "into", timeEvery: blockingTimeEvery },
+    },
+    [`promise, ${outstanding} outstanding`]: {
+      contender: "channel_promise",
+      load: promiseLoad(12, outstanding),
+    },
+  };
+}
+
+/** An entry with the same load in each slice. */
 export function entryOf(
   name: string,
   caller: Caller,
@@ -70,8 +111,8 @@ export function entryOf(
   return { name, run: (ms) => caller.run({ ...load, ms }), against };
 }
 
-/** The load of a promise client that keeps so many calls outstanding. */
-export function together(bytes: number, outstanding: number): Omit<Load, "ms"> {
-  // With one call at a time the clock of one call's end is that of the next one's beginning.
+/** The load of a client that keeps so many promise calls outstanding. */
+export function promiseLoad(bytes: number, outstanding: number): Omit<Load, "ms"> {
+  // With one call at a time, the end of a call is the beginning of the next: one look at the clock.
   return { bytes, outstanding, timeEvery: outstanding === 1 ? 1 : 16 };
 }

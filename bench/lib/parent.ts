@@ -1,70 +1,67 @@
 /**
- * The side of a benchmark that starts the other processes and hears from them: a JSON value a line,
- * both ways. The other side is child.ts.
+ * Starts the other processes of a benchmark and exchanges messages with them, each a line of JSON. The
+ * other side is child.ts.
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { type Command, commandFor, type Host } from "./runtimes.ts";
+import { type Command, startProcess } from "../../src/runtime/processes.ts";
+import { type Host, hostCommand } from "./runtimes.ts";
 
 const running = new Set<Child>();
 process.on("exit", () => running.forEach((child) => child.kill()));
 
-/** A process that a benchmark started. What it prints on its standard error is shown. */
+/** A process of a benchmark. Its standard error goes to that of this process. */
 export class Child implements AsyncDisposable {
-  /** Its exit. */
+  /** Resolves when the process has exited. */
   readonly ended: Promise<void>;
   readonly #process: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #name: string;
 
-  /** Starts a program that is no module. */
+  /** Starts a program. */
   constructor(name: string, command: Command) {
-    const { program, args } = command;
-    const child = spawn(program, args, { stdio: ["pipe", "pipe", "inherit"] });
+    const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.#process = child;
     this.#name = name;
-    this.#lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+    this.#lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
     this.ended = new Promise<void>((resolve, reject) => {
       child.once("error", reject);
       child.once("exit", () => resolve());
     }).finally(() => running.delete(this));
     running.add(this);
-    // Whoever waits for its lines learns of it.
+    // The error also ends the lines.
     this.ended.catch(() => {});
-    // It may have been killed.
-    child.stdin.on("error", () => {});
+    // The process may have been killed.
+    child.stdin!.on("error", () => {});
   }
 
   /** Starts a module. */
   static of(host: Host, module: URL, args: readonly string[] = []): Child {
     const name = [host, ...module.pathname.split("/").slice(-2), ...args].join(" ");
-    return new Child(name, commandFor(host, module, args, ["--allow-all"]));
+    return new Child(name, hostCommand(host, module, args));
   }
 
   get pid(): number {
-    if (this.#process.pid === undefined) throw new Error(`${this.#name} could not be started`);
+    if (this.#process.pid === undefined) throw new Error(`${this.#name} did not start`);
     return this.#process.pid;
   }
 
-  /** What it says next. */
-  async hear<Message>(): Promise<Message> {
+  /** The next message of the process. */
+  async receive<Message>(): Promise<Message> {
     const { value, done } = await this.#lines.next();
     if (done) throw new Error(`${this.#name} ended early`);
     return JSON.parse(value) as Message;
   }
 
-  /** Says something to it. */
-  tell(message: unknown): void {
+  /** Sends a message to the process. */
+  send(message: unknown): void {
     this.#process.stdin?.write(`${JSON.stringify(message)}\n`);
   }
 
-  /**
-   * Ends it at once, the hard way: nothing here has state to save, and a blocked thread hears
-   * nothing.
-   */
+  /** Ends the process with SIGKILL: it has no state to save, and a blocked thread reads no message. */
   kill(): void {
     this.#process.kill("SIGKILL");
   }

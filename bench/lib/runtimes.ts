@@ -1,59 +1,46 @@
 /**
- * The two runtimes and how to start them.
+ * The runtimes of the benchmarks and how they run a module.
  *
  * @module
  */
 import { existsSync } from "node:fs";
-import process from "node:process";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { checkout, runtimePath, toolCommand } from "../../scripts/tools.ts";
+import { backend } from "../../src/runtime/current.ts";
+import type { Command, RuntimeName } from "../../src/runtime/processes.ts";
 
 /** A runtime that the package supports. */
-export type Runtime = "bun" | "deno";
+export type Runtime = RuntimeName;
 
-/** Both of them. */
+/** Every runtime, in the order of the tables. */
 export const runtimes: readonly Runtime[] = ["bun", "deno"];
 
-/** The one that this process runs on. */
-export const thisRuntime: Runtime = "Bun" in globalThis ? "bun" : "deno";
+/** The runtime of this process. */
+export const thisRuntime: Runtime = backend().name;
 
-/** What a contender can run in: Node, which only some of them need, is no runtime of the package. */
+/** What a contender can run in. The package does not support Node, which some contenders need. */
 export type Host = Runtime | "node";
 
-/** Program and arguments that run a module on a runtime. */
-export interface Command {
-  readonly program: string;
-  readonly args: readonly string[];
-}
-
-/** Bun has no permissions; in Deno the module gets `permissions` and never asks for more. */
-export function commandFor(
-  runtime: Host,
+/** The command that runs a module; Deno grants it `permissions` and never asks for more. */
+export function hostCommand(
+  host: Host,
   module: URL,
   args: readonly string[],
-  permissions: readonly string[],
+  permissions: readonly string[] = ["--allow-all"],
 ): Command {
-  const file = fileURLToPath(module);
-  const program = programOf(runtime);
-  if (runtime !== "deno") return { program, args: [file, ...args] };
-  // The types were checked before; here they would only delay the start.
-  const options = ["--quiet", "--no-check", "--no-prompt", ...permissions];
-  return { program, args: ["run", ...options, file, ...args] };
+  if (host === "node") return { program: nodePath, args: [fileURLToPath(module), ...args] };
+  // CI checks the types. Here the check would delay the start.
+  return toolCommand(host, module, args, ["--no-check", "--no-prompt", ...permissions]);
 }
 
 /** The native side of the benchmarks, made by `zig build bench`. */
-export const nativeProgram: string = fileURLToPath(
-  new URL("../../zig-out/bin/tandem-bench", import.meta.url),
-);
+export const nativeProgram: string = join(checkout, "zig-out/bin/tandem-bench");
 
-/** What `scripts/setup` installed, else what is on the PATH. */
+/** The program that `scripts/setup` installed, else the one on PATH. */
 export function programOf(host: Host): string {
-  if (host === thisRuntime) return process.execPath;
-  const installed = fileURLToPath(new URL(installedPrograms[host], import.meta.url));
-  return existsSync(installed) ? installed : host;
+  return host === "node" ? nodePath : runtimePath(host);
 }
 
-const installedPrograms: Readonly<Record<Host, string>> = {
-  bun: "../../.tools/bin/bun",
-  deno: "../../.tools/bin/deno",
-  node: "../../.tools/bench/bin/node",
-};
+const installedNode = join(checkout, ".tools/bench/bin/node");
+const nodePath = existsSync(installedNode) ? installedNode : "node";

@@ -1,10 +1,10 @@
 /**
- * Values of many shapes, each of any size: what a codec may be slow with.
+ * Values of many shapes and any size, to find those that a codec is slow with.
  *
  * @module
  */
 
-/** Makes a value of about so many parts: items, keys, characters. */
+/** Makes a value with about so many parts: items, keys or characters. */
 export type Shape = (size: number) => unknown;
 
 function list<T>(length: number, item: (index: number) => T): T[] {
@@ -74,7 +74,7 @@ export const shapes: Readonly<Record<string, Shape>> = {
     ),
 };
 
-/** Whether JSON can carry a shape at all, for a comparison. */
+/** The value as JSON; null if JSON cannot carry it. */
 export function jsonOf(value: unknown): string | null {
   try {
     const text = JSON.stringify(value);

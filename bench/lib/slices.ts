@@ -1,6 +1,6 @@
 /**
- * Contenders that take turns: all of them stay alive, each runs for a slice of time, and what is
- * compared are slices that lie side by side, so that whatever the machine does it does to both.
+ * Runs contenders in turn. All of them stay alive, and each runs for a slice of time. Only slices that
+ * follow one another are compared, so that changes of the machine affect both.
  *
  * @module
  */
@@ -8,12 +8,12 @@ import { Histogram } from "./histogram.ts";
 import type { Measured } from "./load.ts";
 import { summarize, type Summary } from "./stats.ts";
 
-/** One contender of a comparison, and what it does. */
+/** One contender of a comparison. */
 export interface Entry {
   readonly name: string;
-  /** Runs for so many milliseconds. */
+  /** Runs one slice of so many milliseconds. */
   run(ms: number): Promise<Measured>;
-  /** What it is compared with: these run right beside it. */
+  /** The references, which run right before or after it. */
   readonly against?: readonly Entry[];
 }
 
@@ -21,13 +21,13 @@ export interface Entry {
 export interface Slice extends Measured {
   /** Calls a second. */
   readonly rate: number;
-  /** The median of the calls that were timed, in nanoseconds. */
+  /** The median of the timed calls, in nanoseconds. */
   readonly p50: number;
 }
 
-/** How a comparison is run. */
+/** The number and the length of the slices. */
 export interface Pace {
-  /** How often each entry runs. */
+  /** The number of slices of each entry. */
   readonly rounds: number;
   readonly sliceMs: number;
 }
@@ -36,7 +36,7 @@ export interface Pace {
 export class Series {
   readonly name: string;
   readonly slices: Slice[] = [];
-  /** By the other's name: slices that lie side by side. */
+  /** Neighbouring slices, by the name of the other entry. */
   readonly #pairs: Map<string, (readonly [own: Slice, other: Slice])[]> = new Map();
 
   constructor(name: string) {
@@ -54,22 +54,22 @@ export class Series {
     return summarize(this.slices.map(({ rate }) => rate));
   }
 
-  /** Medians of the slices, in nanoseconds; `min` is the best slice's. */
+  /** The medians of the slices, in nanoseconds; `min` is the best slice. */
   get p50s(): Summary {
     return summarize(this.slices.map(({ p50 }) => p50).filter((p50) => !Number.isNaN(p50)));
   }
 
-  /** Of all slices together. */
+  /** The latencies of all slices together. */
   get latency(): Histogram {
     return this.slices.reduce((all, { latency }) => all.merge(latency), new Histogram());
   }
 
-  /** Of all slices together. */
+  /** The lateness of the timer in all slices together. */
   get lateness(): Histogram {
     return this.slices.reduce((all, { lateness = [] }) => all.merge(lateness), new Histogram());
   }
 
-  /** Of all slices together, in the server. */
+  /** The lateness of the timer in the server, in all slices together. */
   get serverLateness(): Histogram {
     return this.slices.reduce(
       (all, { serverLateness = [] }) => all.merge(serverLateness),
@@ -77,7 +77,7 @@ export class Series {
     );
   }
 
-  /** What was measured here for one of what was measured there, slice by slice. */
+  /** The ratios of neighbouring slices of this entry and the other one. */
   ratios(other: Entry, figure: (slice: Slice) => number = ({ rate }) => rate): Summary {
     const pairs = this.#pairs.get(other.name) ?? [];
     const ratios = pairs.map(([own, others]) => figure(own) / figure(others));
@@ -85,27 +85,27 @@ export class Series {
   }
 }
 
-/** By the entry's name. */
+/** The series of each entry, by name. */
 export type Results = ReadonlyMap<string, Series>;
 
-/** The slices of an entry that took part. */
+/** The series of an entry. */
 export function seriesOf(results: Results, { name }: Entry): Series {
   const series = results.get(name);
-  if (!series) throw new Error(`"${name}" took no part`);
+  if (!series) throw new Error(`"${name}" was not measured`);
   return series;
 }
 
-/** What compilers need to see before it counts, whatever the slices. */
+/** The length of the first slice, which is for the compilers and does not count. */
 const warmUpMs = 50;
 
-/** Runs all entries in turn, and those that they are compared with beside them. */
+/** Runs all entries in turn, each beside its references. */
 export async function alternate(entries: readonly Entry[], pace: Pace): Promise<Results> {
   const results = new Map<string, Series>();
   const groups = groupsOf(entries);
   for (let round = -1; round < pace.rounds; round++) {
     const isWarmUp = round < 0;
     for (const group of groups) {
-      // Now in this order and then in that, so that coming second is nobody's burden.
+      // The order alternates, because the second place may be slower.
       const order = round % 2 === 0 ? group : group.toReversed();
       const slices = new Map<string, Slice>();
       for (const entry of order) {
@@ -119,8 +119,8 @@ export async function alternate(entries: readonly Entry[], pace: Pace): Promise<
 }
 
 /**
- * Entries and what they are compared with, side by side; two that are compared with the same share
- * the slice between them.
+ * Groups entries with their references. Two entries with the same reference share its slice, which runs
+ * between them.
  */
 function groupsOf(entries: readonly Entry[]): readonly (readonly Entry[])[] {
   const groups: Entry[][] = [];

@@ -1,5 +1,5 @@
 /**
- * The processes and files of one scenario. All of them are gone when it ends, however it ends.
+ * The processes and files of one scenario. All of them are gone when the scenario ends, even if it fails.
  *
  * @module
  */
@@ -14,10 +14,10 @@ import { Child } from "./parent.ts";
 import { type Host, nativeProgram } from "./runtimes.ts";
 import { watchUsage } from "./usage.ts";
 
-/** A process that runs slices. */
+/** A client process that runs slices. */
 export class Caller {
   readonly child: Child;
-  /** The other side's processes, where they are this client's alone. */
+  /** The server processes, if no other client uses them. */
   readonly servers: readonly Child[];
 
   constructor(child: Child, servers: readonly Child[] = []) {
@@ -26,23 +26,23 @@ export class Caller {
   }
 
   async run(load: Load): Promise<Measured> {
-    this.child.tell(load);
-    return await this.child.hear<Measured>();
+    this.child.send(load);
+    return await this.child.receive<Measured>();
   }
 
   /** As {@linkcode run}, with a timer of 1 ms in the event loop of each side. */
   async runWithTimers(load: Load): Promise<Measured> {
-    for (const server of this.servers) server.tell("start timer" satisfies TimerMessage);
+    for (const server of this.servers) server.send("start timer" satisfies TimerMessage);
     const measured = await this.run({ ...load, withTimer: true });
     const lateness = new Histogram();
     for (const server of this.servers) {
-      server.tell("stop timer" satisfies TimerMessage);
-      lateness.merge(await server.hear<Buckets>());
+      server.send("stop timer" satisfies TimerMessage);
+      lateness.merge(await server.receive<Buckets>());
     }
     return { ...measured, serverLateness: lateness.buckets() };
   }
 
-  /** As {@linkcode run}, and what both sides have used of the processors. */
+  /** As {@linkcode run}, with the processor time of both sides. */
   async runWatched(load: Load): Promise<Measured> {
     const watches = [this.child, ...this.servers].map(({ pid }) => watchUsage(pid));
     const measured = await this.run(load);
@@ -52,23 +52,23 @@ export class Caller {
   }
 }
 
-/** A server and where it can be reached. */
+/** A server and its address. */
 export interface Served {
   readonly child: Child;
   readonly address: string;
 }
 
-/** Starts what a scenario needs. */
+/** Starts the processes of a scenario and makes its files. */
 export class Stage implements AsyncDisposable {
   readonly #stack: AsyncDisposableStack = new AsyncDisposableStack();
   readonly #folder: string;
   #files = 0;
 
   constructor() {
-    // Memory where there is any: channels are made for it.
+    // A file system in memory, if there is one: channels are designed for it.
     const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
     this.#folder = mkdtempSync(join(parent, "tandem-bench-"));
-    // Children are killed in the end, and what anonymous channels leave then lies in here as well.
+    // Killed children leave files of their anonymous channels, which belong into this folder.
     process.env.TANDEM_DIR = this.#folder;
     const remove = (): void => rmSync(this.#folder, { recursive: true, force: true });
     process.on("exit", remove);
@@ -78,33 +78,33 @@ export class Stage implements AsyncDisposable {
     });
   }
 
-  /** A path that nobody uses. */
+  /** A new path. */
   path(suffix: string): string {
     this.#files += 1;
     return join(this.#folder, `${this.#files}.${suffix}`);
   }
 
-  /** A new channel's target. */
+  /** Makes a channel. Returns its target. */
   channel(options: ChannelOptions = {}): string {
     const target = this.path("tandem");
     Server.create(target, options).close();
     return target;
   }
 
-  /** A new channel for integers. */
+  /** Makes a channel for integers. Returns its target. */
   intChannel(): string {
     const target = this.path("tandem");
     IntServer.create(target).close();
     return target;
   }
 
-  /** Starts a server of a contender. */
+  /** Starts the server of a contender. */
   async serve(host: Host, contender: string, address: string): Promise<Served> {
     const child = this.use(Child.of(host, program("server"), [contender, address]));
-    return { child, address: (await child.hear<{ address: string }>()).address };
+    return { child, address: (await child.receive<{ address: string }>()).address };
   }
 
-  /** Starts a client of a contender, or one of several. */
+  /** Starts a client of a contender. */
   async call(
     host: Host,
     contender: string,
@@ -112,7 +112,7 @@ export class Stage implements AsyncDisposable {
     servers: readonly Child[] = [],
   ): Promise<Caller> {
     const child = this.use(Child.of(host, program("client"), [contender, address]));
-    await child.hear();
+    await child.receive();
     return new Caller(child, servers);
   }
 
@@ -120,13 +120,12 @@ export class Stage implements AsyncDisposable {
   async native(...args: readonly string[]): Promise<Caller> {
     const name = ["tandem-bench", ...args].join(" ");
     const child = this.use(new Child(name, { program: nativeProgram, args }));
-    await child.hear();
+    await child.receive();
     return new Caller(child);
   }
 
   /**
-   * A channel's echo in native code on both sides; with `mode`, another of the clients of
-   * native/bench.zig.
+   * Starts native code on both sides of a channel. `mode` names a client of native/bench.zig.
    */
   async control(mode: string = "call", ...args: readonly string[]): Promise<Caller> {
     const target = this.channel();
@@ -134,7 +133,7 @@ export class Stage implements AsyncDisposable {
     return await this.native(mode, target, ...args);
   }
 
-  /** Something else that ends with the scenario. */
+  /** Disposes a resource at the end of the scenario. */
   use<Resource extends AsyncDisposable>(resource: Resource): Resource {
     return this.#stack.use(resource);
   }

@@ -1,5 +1,5 @@
 /**
- * Quantiles, and how figures are written.
+ * Quantiles, and numbers as text.
  *
  * @module
  */
@@ -18,11 +18,11 @@ export interface Summary {
 
 /** A quantile of values in ascending order, interpolated between neighbours. */
 export function quantile(sorted: ArrayLike<number>, fraction: number): number {
-  const place = (sorted.length - 1) * fraction;
-  const below = Math.floor(place);
+  const position = (sorted.length - 1) * fraction;
+  const below = Math.floor(position);
   const low = sorted[below] ?? NaN;
   const high = sorted[below + 1] ?? low;
-  return low + (high - low) * (place - below);
+  return low + (high - low) * (position - below);
 }
 
 /** The quantiles of values in any order. */

@@ -1,5 +1,5 @@
 /**
- * Channels that no other run uses.
+ * Names of channels that no other run uses.
  *
  * @module
  */
@@ -7,8 +7,7 @@ import process from "node:process";
 import { Server } from "../../mod.ts";
 
 /**
- * The name of a new channel, which is removed on disposal, whoever made it, or when the process
- * ends.
+ * The name of a new channel. Disposal, or the end of this process, removes the channel.
  */
 export class Target implements Disposable {
   readonly name: string;

@@ -1,28 +1,26 @@
 /**
- * What a process has used, from /proc.
+ * Reads from /proc the processor time and the wake-ups of a process.
  *
  * @module
  */
 import { readdirSync, readFileSync } from "node:fs";
 
-/** What all threads of a process have used in some time. */
+/** The usage of all threads of a process in a period of time. */
 export interface Usage {
-  /** User and system time in milliseconds, as /proc/PID/stat has it: in steps of 10. */
+  /** User and system time in milliseconds, from /proc/PID/stat in steps of 10. */
   readonly cpuMs: number;
-  /** The same in milliseconds from the scheduler, exact; NaN where the kernel does not say. */
+  /** The exact time in milliseconds, from the scheduler; NaN on kernels that do not report it. */
   readonly ranMs: number;
-  /**
-   * How often the first thread, which runs the JavaScript, went to sleep by itself: its wake-ups.
-   */
+  /** How often the first thread, which runs the JavaScript, went to sleep by itself. */
   readonly wakeups: number;
-  /** The same of all threads, those of the runtime's allocator, collector and pools among them. */
+  /** The same for all threads, including those of the runtime's allocator, collector and pools. */
   readonly allWakeups: number;
 }
 
-/** What a process has used since it was started. */
+/** The usage of a process since its start. */
 interface Reading {
   readonly cpuMs: number;
-  /** By thread: one that has ended takes its numbers with it. */
+  /** The threads by id. A thread that ends takes its numbers with it. */
   readonly threads: ReadonlyMap<string, Thread>;
 }
 
@@ -31,9 +29,9 @@ interface Thread {
   readonly voluntarySwitches: number;
 }
 
-const tickMs = 10; // USER_HZ is 100 on all architectures that are supported
+const tickMs = 10; // USER_HZ is 100 on all supported architectures
 
-/** Starts to watch a process; the result says what it has used since then. */
+/** Starts to watch a process. The returned function tells the usage since then. */
 export function watchUsage(pid: number): () => Usage {
   const before = read(pid);
   return () => {
@@ -56,7 +54,7 @@ function read(pid: number): Reading {
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   const [user, system] = [Number(fields[11]), Number(fields[12])];
   const threads = new Map<string, Thread>();
-  // Switches and exact times of the process itself would be those of its first thread only.
+  // The files of the process itself describe only its first thread.
   for (const id of readdirSync(`/proc/${pid}/task`)) {
     const directory = `/proc/${pid}/task/${id}`;
     threads.set(id, {
@@ -71,6 +69,6 @@ function firstNumber(directory: string, file: string, pattern: RegExp): number {
   try {
     return Number(pattern.exec(readFileSync(`${directory}/${file}`, "utf8"))?.[1] ?? NaN);
   } catch {
-    return file === "schedstat" ? NaN : 0; // not in this kernel; the thread has ended just now
+    return file === "schedstat" ? NaN : 0; // a kernel without it; a thread that has just ended
   }
 }

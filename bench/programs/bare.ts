@@ -1,5 +1,5 @@
 /**
- * Nothing: how long a runtime takes to start and to end.
+ * Does nothing, to measure how long a runtime takes to start and to end.
  *
  * @module
  */

@@ -1,13 +1,14 @@
 /**
- * Calls through one contender, slice by slice, as the conductor says. Arguments: the contender's
- * name, the address.
+ * Calls through one contender. Each message of the conductor is the load of a slice.
+ *
+ *     client.ts CONTENDER ADDRESS
  *
  * @module
  */
 import process from "node:process";
 import { contenderNamed } from "../contenders/contender.ts";
-import { type BlockingCall, callBlocking, callPaced, callTogether } from "../lib/calling.ts";
-import { listen, tell } from "../lib/child.ts";
+import { type BlockingCall, callBlocking, callConcurrently, callPaced } from "../lib/calling.ts";
+import { listen, report } from "../lib/child.ts";
 import type { Load, Measured } from "../lib/load.ts";
 
 const [name = "", address = ""] = process.argv.slice(2);
@@ -16,23 +17,23 @@ const { blocking, call } = await contender.connect(address);
 const blockingCalls = new Map<string, BlockingCall>();
 
 listen<Load>((load) => {
-  run(load).then(tell, (error) => {
-    // The conductor sees that this process has ended, and shows what it said.
+  run(load).then(report, (error) => {
+    // The conductor notices the exit and shows the message.
     console.error(`${name}: ${(error as Error).stack ?? error}`);
     process.exit(1);
   });
 });
-tell("ready");
+report("ready");
 
-// deno-lint-ignore require-await -- so that whatever is thrown rejects
+// deno-lint-ignore require-await -- errors become rejections
 async function run(load: Load): Promise<Measured> {
   if (load.form !== undefined) return callBlocking(blockingCall(load.form, load.bytes), load);
-  if (!call) throw new Error("This contender only blocks");
-  return load.pauseMs === undefined ? callTogether(call, load) : callPaced(call, load);
+  if (!call) throw new Error("this contender has no promise form");
+  return load.pauseMs === undefined ? callConcurrently(call, load) : callPaced(call, load);
 }
 
 function blockingCall(form: string, bytes: number): BlockingCall {
-  if (!blocking) throw new Error("This contender does not block");
+  if (!blocking) throw new Error("this contender has no blocking form");
   const key = `${form} ${bytes}`;
   const known = blockingCalls.get(key);
   if (known) return known;

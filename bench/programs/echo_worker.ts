@@ -1,5 +1,5 @@
 /**
- * A Worker that sends back what it gets.
+ * A Worker that sends each message back.
  *
  * @module
  */

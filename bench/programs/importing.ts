@@ -1,8 +1,8 @@
 /**
- * Imports the package and does nothing with it.
+ * Imports the package without using it.
  *
  * @module
  */
 import { Client, Server } from "../../mod.ts";
 
-if (!Client || !Server) throw new Error("The package is not there");
+if (!Client || !Server) throw new Error("the package exports nothing");

@@ -1,5 +1,5 @@
 /**
- * The other side of `Bun.spawn`'s channel: sends back what it gets.
+ * A child process of `Bun.spawn` that sends each message back.
  *
  * @module
  */

@@ -1,8 +1,8 @@
 /**
- * Imports the package and has it load its native library.
+ * Imports the package and makes it load its native library.
  *
  * @module
  */
 import { Server } from "../../mod.ts";
 
-if (Server.unlink("./no-such-channel")) throw new Error("There was a channel here");
+if (Server.unlink("./no-such-channel")) throw new Error("the channel exists");

@@ -1,14 +1,17 @@
 /**
- * Opens channels and attaches to them, and says how long that took; the library is loaded before.
- * Argument: a path that nobody uses, which gets numbers added.
+ * Opens channels, attaches to them and reports the times. It loads the library before.
+ *
+ *     opening.ts PATH
+ *
+ * It appends numbers to the path.
  *
  * @module
  */
 import process from "node:process";
-import { tell } from "../lib/child.ts";
+import { report } from "../lib/child.ts";
 import { Client, Server } from "../../mod.ts";
 
-/** Milliseconds, of the first time in the process and of the following ones. */
+/** The milliseconds of each time, the first one in the process first. */
 export interface Opened {
   readonly opens: readonly number[];
   readonly attaches: readonly number[];
@@ -17,7 +20,7 @@ export interface Opened {
 const [path = ""] = process.argv.slice(2);
 const opens: number[] = [];
 const attaches: number[] = [];
-Server.unlink(path); // there is nothing, but asking needs the library
+Server.unlink(path); // no such channel exists, but the call loads the library
 for (let turn = 0; turn < 20; turn++) {
   const target = `${path}.${turn}`;
   const begin = performance.now();
@@ -31,4 +34,4 @@ for (let turn = 0; turn < 20; turn++) {
   server.unlink();
   server.close();
 }
-tell({ opens, attaches } satisfies Opened);
+report({ opens, attaches } satisfies Opened);

@@ -1,5 +1,5 @@
 /**
- * The scenarios, in the order in which they are run.
+ * The scenarios, in the order in which they run.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { scenario as slots } from "./slots.ts";
 import { scenario as start } from "./start.ts";
 import { scenario as timers } from "./timers.ts";
 
-/** All of them. */
+/** All scenarios. */
 export const scenarios: readonly Scenario[] = [
   blocking,
   payload,

@@ -1,5 +1,5 @@
 /**
- * What users would pick instead.
+ * Compares the channel with its alternatives.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
   ratioText,
   type Scenario,
 } from "../lib/outcome.ts";
-import { entryOf, samePairs, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { entryOf, promiseLoad, samePairs, startChannel, startUnix } from "../lib/pairs.ts";
 import { type Host, type Runtime, runtimes } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -25,7 +25,7 @@ export const scenario: Scenario = {
   title: "What users would pick instead",
   about:
     "Promise echo, both sides in the same runtime, with one call outstanding and with 64. Ratios " +
-    "are to the channel of the same runtime; those of Node, which has none, to Bun's.",
+    "are to the channel of the same runtime; those of Node, which has no channel, are to Bun's.",
   run,
 };
 
@@ -62,7 +62,7 @@ async function run(context: Context): Promise<Outcome> {
   const rows: Record<string, string>[] = [];
   const plots: Plot[] = [];
   for (const { bytes, outstanding } of cases(context)) {
-    const load = together(bytes, outstanding);
+    const load = promiseLoad(bytes, outstanding);
     const own = new Map(
       Array.from(channels, ([key, { name, caller }]) => [key, entryOf(name, caller, load)]),
     );
@@ -99,7 +99,7 @@ function cases({ isShort }: Context): readonly { bytes: number; outstanding: num
   ];
 }
 
-/** Those that `scripts/setup --bench` installs. The result says what is missing. */
+/** Adds the contenders that `scripts/setup --bench` installs. Returns notes on missing ones. */
 async function addInstalled(stage: Stage, rivals: Rival[]): Promise<string[]> {
   if (!existsSync(installedPath("node_modules"))) {
     return [

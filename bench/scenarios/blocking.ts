@@ -1,5 +1,5 @@
 /**
- * One blocking call after another, 12 bytes.
+ * Measures blocking calls of 12 bytes, one after another.
  *
  * @module
  */
@@ -26,10 +26,10 @@ export const scenario: Scenario = {
   name: "blocking",
   title: "Blocking echo, 12 bytes",
   about:
-    "One client, one server, one call at a time, both blocking. `into`: the answer is written " +
-    "to memory that is there; `fresh`: each answer is an array of its own. The control is the same " +
-    "channel between two native processes; the ping-pong is two words of shared memory and the " +
-    "same way of waiting, with no channel at all.",
+    "One client, one server, one call at a time, both blocking. `into` writes the answers into one array; " +
+    "`fresh` makes an array for each answer. The control is the same channel between two native " +
+    "processes. The ping-pong is two words of shared memory and the same way of waiting, without a " +
+    "channel.",
   run,
 };
 

@@ -1,5 +1,5 @@
 /**
- * More processes than processors: several clients and two servers.
+ * Measures more processes than processors: several clients and two servers.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import {
   type Scenario,
   significant,
 } from "../lib/outcome.ts";
-import { entryOf, startChannel, together } from "../lib/pairs.ts";
+import { entryOf, promiseLoad, startChannel } from "../lib/pairs.ts";
 import type { Runtime } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -29,7 +29,7 @@ import { whole } from "../lib/stats.ts";
 const serverCount = 2;
 const barAt = 3;
 
-/** Which runtimes the processes of a group run in, by turns. */
+/** The runtimes of the processes of a group, in turn. */
 const mixes: Readonly<Record<string, readonly Runtime[]>> = {
   bun: ["bun"],
   deno: ["deno"],
@@ -40,25 +40,24 @@ export const scenario: Scenario = {
   name: "clients",
   title: "Several clients, two servers",
   about:
-    "12 bytes. Blocking clients call with `into`, and every call is timed; promise clients keep " +
-    "16 calls outstanding each and are compared with one client and one server with 64. All clients " +
-    "of a group start a slice together; the rate is that of all of them, the latency that of every " +
-    "call of any of them; fairness is what the slowest client got through over all slices of what " +
-    "the fastest did.",
+    "12 bytes. Blocking clients call with `into`, and every call is timed. Promise clients keep 16 calls " +
+    "outstanding each; their reference is one client and one server with 64. All clients of a group " +
+    "start a slice together. The rate and the latency are those of all clients together; fairness is " +
+    "the number of calls of the slowest client divided by that of the fastest, over all slices.",
   run,
 };
 
-/** Clients of one channel that has two servers. */
+/** The clients of a channel with two servers. */
 class Group {
   readonly clients: readonly Caller[];
-  /** Calls of each client over all slices, the first among them. */
+  /** The calls of each client over all slices, including the first. */
   readonly #done: Map<string, number[]> = new Map();
 
   constructor(clients: readonly Caller[]) {
     this.clients = clients;
   }
 
-  /** The first so many clients at once. */
+  /** Runs the first `count` clients at the same time. */
   async run(name: string, count: number, load: Load): Promise<Measured> {
     const measured = await Promise.all(
       this.clients.slice(0, count).map((client) => client.run(load)),
@@ -73,7 +72,7 @@ class Group {
     };
   }
 
-  /** The slowest client's calls of the fastest one's. */
+  /** The calls of the slowest client divided by those of the fastest. */
   fairness(name: string): number {
     const done = this.#done.get(name) ?? [];
     return Math.min(...done) / Math.max(...done);
@@ -99,7 +98,7 @@ async function startGroup(
 }
 
 async function run(context: Context): Promise<Outcome> {
-  // The system hands out its time in slices of some milliseconds.
+  // The scheduler of the system has slices of some milliseconds.
   const pace = { ...context, sliceMs: Math.max(context.sliceMs, 16) };
   const blocking = await runBlocking(context.isShort ? [barAt] : [1, 2, barAt, 4, 8], pace);
   const promise = await runPromise(context.isShort ? [barAt] : [1, 2, barAt, 4, 8], pace);
@@ -192,7 +191,7 @@ async function runPromise(counts: readonly number[], pace: Context): Promise<Out
     const [client, server = client] = runtimes as [Runtime, Runtime?];
     const name = `${mix}, 1 client with 64, 1 server`;
     const caller = await startChannel(stage, { client, server, name }, contender);
-    const single = entryOf(name, caller, together(12, 64));
+    const single = entryOf(name, caller, promiseLoad(12, 64));
     const group = await startGroup(stage, runtimes, contender, Math.max(...counts));
     groups.push({ mix, group, single });
   }
@@ -202,7 +201,7 @@ async function runPromise(counts: readonly number[], pace: Context): Promise<Out
   for (const count of counts) {
     const entries = groups.map(({ mix, group, single }) => {
       const name = `${mix}, ${count} clients with 16`;
-      const load = { ...together(12, 16) };
+      const load = { ...promiseLoad(12, 16) };
       const entry: Entry = {
         name,
         run: (ms) => group.run(name, count, { ...load, ms }),

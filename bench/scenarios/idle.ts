@@ -1,5 +1,5 @@
 /**
- * What a channel costs while nothing happens.
+ * Measures the cost of a channel while nothing happens.
  *
  * @module
  */
@@ -22,8 +22,8 @@ export const scenario: Scenario = {
   name: "idle",
   title: "An idle channel",
   about:
-    "Real memory of a channel of default size, as the file system counts it; and what processes " +
-    "that wait use, above one that serves a silent Unix socket (`bench/idle.ts`).",
+    "The real memory of a channel of default size, as the file system counts it; and the processor time of " +
+    "waiting processes, above a process that serves a silent Unix socket (`bench/idle.ts`).",
   run,
 };
 
@@ -42,7 +42,7 @@ async function run(context: Context): Promise<Outcome> {
   });
   const used = Object.entries(rows).map(([name, row]) => ({ "": name, ...row }));
   return {
-    tables: [memory.table, { title: "Processes that wait", rows: used }],
+    tables: [memory.table, { title: "Waiting processes", rows: used }],
     bars: [memory.bar, ...cpu],
   };
 }
@@ -58,7 +58,7 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     rows.push({ state, "KiB of real memory": whole(kibi) });
     return kibi;
   };
-  const callTogether = (count: number, bytes: number): void => {
+  const callConcurrently = (count: number, bytes: number): void => {
     const payload = new Uint8Array(bytes);
     const calls = Array.from({ length: count }, () => client.trySend(payload));
     for (const request of server.tryReceiveMany(count)) request.reply(request.bytes);
@@ -67,15 +67,15 @@ async function measureMemory(): Promise<{ table: Table; bar: Bar }> {
     }
   };
   note("a server and a client are attached");
-  callTogether(1, 12);
+  callConcurrently(1, 12);
   const idle = note("after a call of 12 bytes");
-  callTogether(64, 12);
+  callConcurrently(64, 12);
   note("after 64 such calls at once");
-  callTogether(client.slots, 12);
+  callConcurrently(client.slots, 12);
   note(`after all ${client.slots} slots were used at once`);
-  callTogether(1, 1024 * 1024);
+  callConcurrently(1, 1024 * 1024);
   note("after a call of 1 MiB");
-  callTogether(8, 1024 * 1024);
+  callConcurrently(8, 1024 * 1024);
   note("after 8 such calls at once");
   const bar: Bar = {
     what: "idle channel of default size, after a call, KiB of real memory",

@@ -1,5 +1,5 @@
 /**
- * A large payload that is never copied: written where it is read.
+ * Measures a large payload that is written where the other side reads it.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { entryOf, pairsFor, startChannel } from "../lib/pairs.ts";
+import { comparedPairs, entryOf, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -21,11 +21,11 @@ export const scenario: Scenario = {
   name: "in-place",
   title: "Blocking echo of 1 MiB in place",
   about:
-    "The client fills a draft in shared memory, the server reads it there and writes its answer " +
-    "there, the client reads that in place. Writing is one memcpy each way that nothing can save; " +
-    "two copies of the same size within the client's own memory, measured in the same process in " +
-    "turn, are what the call is compared with. `native` is the same call with native code on both " +
-    "sides: what remains of the ratio there is the way from one processor's cache to the other's.",
+    "The client fills a draft in shared memory, the server reads it there and writes its answer there, " +
+    "and the client reads the answer in place. Each side must still write the payload once. So the " +
+    "reference is two copies of the same size within the memory of the client, measured in turn in the " +
+    "same process. `native` is the same call with native code on both sides: its ratio is the cost of " +
+    "moving the bytes from the cache of one processor to that of the other.",
   run,
 };
 
@@ -33,7 +33,7 @@ async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const load = { bytes: 1024 * 1024, timeEvery: 1 };
   const entries: { entry: Entry; memcpy: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
+  for (const pair of comparedPairs(context)) {
     const caller = await startChannel(stage, pair, "channel_in_place");
     const memcpy = entryOf(`${pair.name}, memcpy`, caller, { ...load, form: "memcpy" });
     const form = { ...load, form: "in place" };
@@ -48,7 +48,7 @@ async function run(context: Context): Promise<Outcome> {
   for (const { entry, memcpy } of entries) {
     const series = seriesOf(results, entry);
     const copies = seriesOf(results, memcpy);
-    // Time for one call, not calls a second.
+    // The time for one call, not the calls a second.
     const ratios = series.ratios(memcpy, ({ rate }) => 1 / rate);
     rows.push({
       "": entry.name,

@@ -1,5 +1,5 @@
 /**
- * A promise call now and then: what waiting well is worth.
+ * Measures one promise call a millisecond, between which the event loops sleep.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
   significant,
   times,
 } from "../lib/outcome.ts";
-import { type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { comparedPairs, promiseLoad, startBesideSockets } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf, type Slice } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
@@ -26,10 +26,9 @@ export const scenario: Scenario = {
   name: "paced",
   title: "Promise echo, one call a millisecond",
   about:
-    "One call of 12 bytes, then a timer of 1 ms, then the next. Both event loops fall asleep in " +
-    "between. Each contender has called back to back for half a second before, so that its code is " +
-    "compiled. `CPU` is what all threads of the client's and of the server's process have used, as " +
-    "the scheduler counts it, for one call.",
+    "One call of 12 bytes, then a timer of 1 ms, then the next call. Both event loops sleep in between. Each " +
+    "contender makes calls back to back for half a second before, so that its code is compiled. `CPU` is " +
+    "the processor time for one call of all threads of both processes, as the scheduler counts it.",
   run,
 };
 
@@ -38,16 +37,12 @@ const p50Of = ({ p50 }: Slice): number => p50;
 
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
-  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
-    const socket = await startUnix(stage, pair, "unix_own");
-    const channel = await startChannel(stage, pair, "channel_promise");
-    // A call a millisecond would take minutes to be compiled, in both.
-    for (const caller of [socket, channel]) await caller.run({ ...together(12, 1), ms: warmUpMs });
-    const unix = watched(`${pair.name}, Unix socket`, socket);
-    entries.push({ pair, entry: { ...watched(pair.name, channel), against: [unix] }, unix });
-  }
-  // A slice has to have some calls in it.
+  const entries = await startBesideSockets(stage, comparedPairs(context), async (name, caller) => {
+    // At one call a millisecond, the compilers would take minutes.
+    await caller.run({ ...promiseLoad(12, 1), ms: warmUpMs });
+    return watched(name, caller);
+  });
+  // A slice must contain some calls.
   const sliceMs = Math.max(context.sliceMs, 16);
   const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
   const bars: Bar[] = [];

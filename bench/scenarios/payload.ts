@@ -1,5 +1,5 @@
 /**
- * Blocking calls of growing payloads, copied in and out.
+ * Measures blocking calls of growing payloads, which are copied in and out.
  *
  * @module
  */
@@ -19,10 +19,10 @@ import {
   blockingTimeEvery,
   entryOf,
   pairs,
+  promiseLoad,
   samePairs,
   startChannel,
   startUnix,
-  together,
 } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
@@ -37,8 +37,8 @@ export const scenario: Scenario = {
   name: "payload",
   title: "Blocking echo of growing payloads",
   about:
-    "As `blocking`, with `into`. The Unix socket's calls are promises, one outstanding: it has " +
-    "no blocking form in these runtimes.",
+    "As `blocking`, with `into`. The calls through the Unix socket are promises, one outstanding, because " +
+    "sockets have no blocking form in these runtimes.",
   run,
 };
 
@@ -72,7 +72,7 @@ async function run(context: Context): Promise<Outcome> {
     const compared = [...entries];
     if (!context.isShort) {
       for (const [name, caller] of sockets) {
-        entries.push(entryOf(name, caller, together(bytes, 1)));
+        entries.push(entryOf(name, caller, promiseLoad(bytes, 1)));
       }
     }
     const results = await alternate(entries, context);

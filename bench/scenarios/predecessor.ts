@@ -1,5 +1,5 @@
 /**
- * The table that the library's predecessor compares itself with.
+ * Measures the table in which the predecessor of this library compares itself.
  *
  * @module
  */
@@ -29,10 +29,10 @@ export const scenario: Scenario = {
   name: "predecessor",
   title: "The predecessor's table",
   about:
-    "Blocking echo. In one process, nothing waits: what a call costs by itself, one after another " +
-    `and in batches of ${batchSize}. Between two processes, beside what the kernel offers: those ` +
-    "rows are native programs, one write and one read each way, so that no runtime slows them down. " +
-    "Ratios are to the pair of pipes.",
+    "Blocking echo. In one process nothing waits: this is the cost of a call by itself, one after another " +
+    `and in batches of ${batchSize}. Between two processes it is compared with what the kernel offers: ` +
+    "those rows are native programs with one write and one read each way, so that no runtime slows them " +
+    "down. Ratios are to the pair of pipes.",
   run,
 };
 
@@ -68,7 +68,7 @@ async function run(context: Context): Promise<Outcome> {
         batch,
         entryOf(`${pair.name}, bytes`, channel, { ...load, form: "into" }, [pipe]),
       );
-      // An integer is eight bytes, whatever the payload of the others.
+      // An integer always has eight bytes.
       if (bytes > 12) continue;
       entries.push(
         entryOf(`${alone}, integers`, single, { ...load, form: "int" }),
@@ -82,7 +82,7 @@ async function run(context: Context): Promise<Outcome> {
   return { tables: [{ title: "Calls a second", rows }] };
 }
 
-/** A batch is timed as one call and counts as many. */
+/** A batch is timed as one call, but counts as many. */
 function inBatches(measured: Measured): Measured {
   return { ...measured, calls: measured.calls * batchSize };
 }

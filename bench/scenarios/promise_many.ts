@@ -1,5 +1,5 @@
 /**
- * Promise calls, many at a time.
+ * Measures many promise calls at a time.
  *
  * @module
  */
@@ -19,10 +19,10 @@ import {
   entryOf,
   type Pair,
   pairs,
+  promiseLoad,
   samePairs,
   startChannel,
   startUnix,
-  together,
 } from "../lib/pairs.ts";
 import { runtimes } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Results, type Series, seriesOf } from "../lib/slices.ts";
@@ -36,13 +36,12 @@ export const scenario: Scenario = {
   name: "promise-many",
   title: "Promise echo, many outstanding",
   about:
-    "So many loops of `await client.request(payload)` at the same time, 12 bytes, with `into` and " +
-    "with a fresh array for each answer, beside Unix sockets of the same two runtimes through the " +
-    "runtime's own interface and through `node:net`, which hand out views of what they have read. " +
-    "All that is to be sent in one microtask checkpoint is written to a socket at once, on both " +
-    "sides. The bar is about the quicker one of the sockets. Two limits are measured beside them: " +
-    "`native` has so many calls under way through the same channel with native code on both sides, " +
-    "and `promises alone` are the same loops where nothing is sent at all.",
+    "So many loops of `await client.request(payload)` at the same time, 12 bytes, with `into` and with a " +
+    "fresh array for each answer. Beside them are Unix sockets of the same two runtimes, through the " +
+    "runtime's own interface and through `node:net`, which return views of the bytes that they read. Both " +
+    "sides write all messages of one microtask checkpoint to a socket at once. The bar is relative to the " +
+    "quicker socket. Two limits are measured as well: `native` has so many calls in progress through the " +
+    "same channel with native code on both sides, and `promises alone` are the same loops without sending.",
   run,
 };
 
@@ -51,7 +50,7 @@ interface Named {
   readonly caller: Caller;
 }
 
-/** One pair's clients. */
+/** The clients of a pair. */
 interface Callers {
   readonly pair: Pair;
   readonly channel: Caller;
@@ -86,7 +85,7 @@ async function run(context: Context): Promise<Outcome> {
   const met: Bar[] = [];
   let atBar: Results = new Map();
   for (const outstanding of levels) {
-    const load = together(12, outstanding);
+    const load = promiseLoad(12, outstanding);
     const entries = callers
       .filter(({ pair }) => outstanding === barAt || samePairs.includes(pair))
       .map(({ pair, channel, into, sockets }) => {

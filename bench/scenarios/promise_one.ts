@@ -1,5 +1,5 @@
 /**
- * One promise call after another.
+ * Measures one promise call after another.
  *
  * @module
  */
@@ -14,8 +14,8 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { entryOf, type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
-import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
+import { comparedPairs, entryOf, promiseLoad, startBesideSockets } from "../lib/pairs.ts";
+import { alternate, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
 const bars = {
@@ -28,20 +28,18 @@ export const scenario: Scenario = {
   title: "Promise echo, one outstanding, back to back",
   about:
     "`await client.request(payload)` in a loop, 12 bytes, beside a Unix socket of the same two " +
-    "runtimes. The bar on the median latency is about the best slice.",
+    "runtimes. The bar on the median latency is for the best slice.",
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
-  const load = together(12, 1);
-  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
-    const socket = await startUnix(stage, pair, "unix_own");
-    const channel = await startChannel(stage, pair, "channel_promise");
-    const unix = entryOf(`${pair.name}, Unix socket`, socket, load);
-    entries.push({ pair, entry: entryOf(pair.name, channel, load, [unix]), unix });
-  }
+  const load = promiseLoad(12, 1);
+  const entries = await startBesideSockets(
+    stage,
+    comparedPairs(context),
+    (name, caller) => entryOf(name, caller, load),
+  );
   const results = await alternate(entries.map(({ entry }) => entry), context);
   const met: Bar[] = [];
   const rows: Record<string, string>[] = [];

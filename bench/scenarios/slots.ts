@@ -1,10 +1,9 @@
 /**
- * Whether a channel with many slots is dearer.
+ * Measures whether calls are slower on a channel with many slots.
  *
  * @module
  */
 import { Client } from "../../mod.ts";
-import type { Load } from "../lib/load.ts";
 import {
   type Bar,
   type Context,
@@ -17,28 +16,19 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { blockingTimeEvery, entryOf, samePairs, startChannel, together } from "../lib/pairs.ts";
+import { callForms, entryOf, samePairs, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
 const few = 64;
 const many = 65_536;
 
-/** The load, and the contender that bears it. */
-const forms: Readonly<Record<string, { contender: string; load: Omit<Load, "ms"> }>> = {
-  blocking: {
-    contender: "channel_blocking",
-    load: { bytes: 12, form: "into", timeEvery: blockingTimeEvery },
-  },
-  "promise, 32 outstanding": { contender: "channel_promise", load: together(12, 32) },
-};
-
 export const scenario: Scenario = {
   name: "slots",
   title: "Few slots and many",
   about:
-    "12 bytes. All slots of each channel have been used before, as after a burst, so that whatever " +
-    "looks through used slots has to look through all of them. Compared is the time for one call.",
+    "12 bytes. All slots of each channel were used before, as after a burst, so that a search through the " +
+    "used slots meets all of them. The ratio is of the time for one call.",
   run,
 };
 
@@ -47,7 +37,7 @@ async function run(context: Context): Promise<Outcome> {
   const rows: Record<string, string>[] = [];
   const curves = new Map<string, Point[]>();
   const bars: Bar[] = [];
-  for (const [form, { contender, load }] of Object.entries(forms)) {
+  for (const [form, { contender, load }] of Object.entries(callForms(32))) {
     await using stage = new Stage();
     const entries: { name: string; slots: number; entry: Entry; least: Entry }[] = [];
     for (const pair of samePairs) {

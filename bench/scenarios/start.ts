@@ -1,5 +1,5 @@
 /**
- * What has to be paid before the first call.
+ * Measures the cost before the first call.
  *
  * @module
  */
@@ -16,26 +16,26 @@ import {
   significant,
 } from "../lib/outcome.ts";
 import { Child } from "../lib/parent.ts";
-import { commandFor, type Runtime, runtimes } from "../lib/runtimes.ts";
+import { hostCommand, type Runtime, runtimes } from "../lib/runtimes.ts";
 import { Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
 import type { Opened } from "../programs/opening.ts";
 
-/** In the order in which they are run. */
+/** In the order in which they run. */
 const programs = ["bare", "importing", "importing_built", "loading"] as const;
 
-/** What users import: the sources from JSR, one file from npm. */
+/** Users import the sources from JSR, or one file from npm. */
 const imports = { importing: "sources", importing_built: "npm package" } as const;
 
 export const scenario: Scenario = {
   name: "start",
   title: "Import, open, attach",
   about:
-    "Whole processes, timed by hyperfine: an empty module; one that imports the sources, as they come " +
-    "from JSR; one that imports what the npm package holds; one that has the sources load their native " +
-    "library as well, as the first use does. They take turns in rounds of " +
-    "few runs; the difference is that to the empty module of the same round. `open` and `attach` " +
-    "are timed inside fresh processes that have loaded the library: the first time of each.",
+    "Hyperfine times whole processes: an empty module; one that imports the sources, as from JSR; one that " +
+    "imports the file of the npm package; and one that also loads the native library from the sources, as " +
+    "the first use does. They take turns in rounds of a few runs; the difference is to the empty module of " +
+    "the same round. `open` and `attach` are timed inside new processes that have loaded the library: the " +
+    "first time of each.",
   run,
 };
 
@@ -61,7 +61,7 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
   }
   const folder = stage.path("package");
   execFileSync(fileURLToPath(new URL("../../scripts/build_package", import.meta.url)), [folder]);
-  // As `importing`. The import has to be a static one: Deno keeps no compiled code of others.
+  // As `importing`. The import must be static, because Deno caches no compiled code of others.
   const importingBuilt = stage.path("ts");
   const module = readFileSync(programUrl("importing"), "utf8")
     .replace("../../mod.ts", `${folder}/mod.js`);
@@ -69,7 +69,7 @@ function startTimes(stage: Stage, rounds: number, runs: number): Outcome {
   const commands = runtimes.flatMap((runtime) =>
     programs.map((name) => {
       const module = name === "importing_built" ? pathToFileURL(importingBuilt) : programUrl(name);
-      const { program, args } = commandFor(runtime, module, [], ["--allow-all"]);
+      const { program, args } = hostCommand(runtime, module, []);
       return [program, ...args];
     })
   );
@@ -128,7 +128,7 @@ async function openTimes(stage: Stage, processes: number): Promise<Outcome> {
   for (let count = 0; count < processes; count++) {
     for (const runtime of runtimes) {
       await using child = Child.of(runtime, module, [stage.path("tandem")]);
-      times.get(runtime)!.push(await child.hear<Opened>());
+      times.get(runtime)!.push(await child.receive<Opened>());
     }
   }
   const rows: Record<string, string>[] = [];

@@ -1,5 +1,5 @@
 /**
- * Whether timers of a busy event loop are on time.
+ * Measures whether the timers of a busy event loop are on time.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import {
   type Scenario,
   significant,
 } from "../lib/outcome.ts";
-import { type Pair, pairsFor, startChannel, startUnix, together } from "../lib/pairs.ts";
+import { comparedPairs, promiseLoad, startBesideSockets } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 
@@ -24,22 +24,16 @@ export const scenario: Scenario = {
   name: "timers",
   title: "Timers beside 64 outstanding calls",
   about:
-    "A client has 64 promise calls outstanding, and both event loops, the client's and the server's, " +
-    "have an interval of 1 ms as well. `late` is by how much more than 1 ms two of its turns were " +
-    "apart, over all slices; beside it the same with a Unix socket in place of the channel.",
+    "A client has 64 promise calls outstanding, and the event loops of client and server also have an " +
+    "interval of 1 ms. `late` is how much more than 1 ms two turns of the interval were apart, over all " +
+    "slices. Beside it is the same with a Unix socket instead of the channel.",
   run,
 };
 
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
-  const entries: { pair: Pair; entry: Entry; unix: Entry }[] = [];
-  for (const pair of pairsFor(context)) {
-    const socket = await startUnix(stage, pair, "unix_own");
-    const channel = await startChannel(stage, pair, "channel_promise");
-    const unix = timed(`${pair.name}, Unix socket`, socket);
-    entries.push({ pair, entry: { ...timed(pair.name, channel), against: [unix] }, unix });
-  }
-  // A slice has to have some turns of the timer in it.
+  const entries = await startBesideSockets(stage, comparedPairs(context), timed);
+  // A slice must contain some turns of the timer.
   const sliceMs = Math.max(context.sliceMs, 16);
   const results = await alternate(entries.map(({ entry }) => entry), { ...context, sliceMs });
   const rows = [...results.values()].flatMap((series) =>
@@ -74,5 +68,5 @@ async function run(context: Context): Promise<Outcome> {
 }
 
 function timed(name: string, caller: Caller): Entry {
-  return { name, run: (ms) => caller.runWithTimers({ ...together(12, 64), ms }) };
+  return { name, run: (ms) => caller.runWithTimers({ ...promiseLoad(12, 64), ms }) };
 }

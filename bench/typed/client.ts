@@ -1,12 +1,12 @@
 /**
- * Calls both channels and, of its own runtime, a Worker and a child process, slice by slice: whatever
- * the machine does meanwhile, it does to all of them.
+ * Calls both channels, and a Worker and a child process of its own runtime, slice by slice, so that changes
+ * of the machine affect all of them.
  *
  * @module
  */
 import process from "node:process";
 import { Client, connect } from "../../mod.ts";
-import { tell } from "../lib/child.ts";
+import { report } from "../lib/child.ts";
 import type { Slices } from "../typed.ts";
 import type { Api } from "./api.ts";
 import { connectIpc, connectWorker } from "./contenders.ts";
@@ -21,7 +21,7 @@ const worker = connectWorker();
 const ipc = connectIpc();
 const { add } = remote;
 
-/** Adds two numbers somewhere else. */
+/** Adds two numbers elsewhere. */
 type Add = (a: number, b: number) => Promise<number>;
 
 const addRaw: Add = async (a, b) => {
@@ -34,7 +34,7 @@ const addRaw: Add = async (a, b) => {
 };
 
 const slices: Slices = { raw: [], typed: [], raw64: [], typed64: [], worker64: [], ipc64: [] };
-// The first rounds are for the compilers and are thrown away.
+// The first rounds are for the compilers and do not count.
 for (let slice = -3; slice < Number(count); slice++) {
   const results = {
     raw: await run(addRaw, 1),
@@ -49,7 +49,7 @@ for (let slice = -3; slice < Number(count); slice++) {
     if (!Number.isNaN(result)) slices[name as keyof Slices].push(result);
   }
 }
-tell(slices);
+report(slices);
 process.exit();
 
 /** Calls a second. */
@@ -59,10 +59,10 @@ async function run(add: Add, lanes: number): Promise<number> {
   let calls = 0;
   const lane = async () => {
     while (performance.now() < end) {
-      // A look at the clock takes a tenth of a short call.
+      // Reading the clock takes a tenth of a short call.
       for (let call = 0; call < callsPerLook; call++) {
         const a = calls++;
-        if (await add(a, 2) !== a + 2) throw new Error("Wrong sum");
+        if (await add(a, 2) !== a + 2) throw new Error("wrong sum");
       }
     }
   };

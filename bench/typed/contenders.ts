@@ -1,28 +1,28 @@
 /**
- * What a program would use without shared memory: a Worker, and in Bun a child process with the
- * channel that Bun gives it. A number for each message says which answer is whose.
+ * The alternatives without shared memory: a Worker, and in Bun a child process with Bun's own channel. A
+ * number in each message relates answers to questions.
  *
  * @module
  */
 import { fileURLToPath } from "node:url";
 
-/** Adds two numbers somewhere else. */
+/** Adds two numbers elsewhere. */
 type Add = (a: number, b: number) => Promise<number>;
 
-/** What is asked, as programs write it by hand: which call, which method, which arguments. */
+/** A call as programs write it by hand: its number, method and arguments. */
 export interface Question {
   readonly id: number;
   readonly method: string;
   readonly args: readonly [a: number, b: number];
 }
 
-/** What is answered. */
+/** The answer to a call. */
 export interface Answer {
   readonly id: number;
   readonly result: number;
 }
 
-/** Keeps apart what belongs to which question. */
+/** Resolves each call with its own answer. */
 function correlate(post: (question: Question) => void): {
   add: Add;
   take(answer: Answer): void;
@@ -65,7 +65,7 @@ interface BunGlobal {
   };
 }
 
-/** A child process with Bun's own channel; null: this is not Bun. */
+/** A child process with Bun's own channel; null in Deno. */
 export function connectIpc(): Add | null {
   const { Bun } = globalThis as unknown as BunGlobal;
   if (!Bun) return null;

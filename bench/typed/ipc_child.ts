@@ -1,5 +1,5 @@
 /**
- * A child process of Bun's that adds.
+ * A child process of Bun that adds numbers.
  *
  * @module
  */

@@ -1,11 +1,11 @@
 /**
- * Serves both channels: the raw one adds two numbers that lie in twelve bytes.
+ * Serves both channels. A raw request of twelve bytes contains the two numbers.
  *
  * @module
  */
 import process from "node:process";
 import { serve, Server } from "../../mod.ts";
-import { listen, tell } from "../lib/child.ts";
+import { listen, report } from "../lib/child.ts";
 import type { Api } from "./api.ts";
 
 const [raw = "", typed = ""] = process.argv.slice(2);
@@ -26,5 +26,5 @@ void server.serve(({ bytes }) => {
   return answer;
 });
 const service = serve(typed, api);
-tell(service.path);
+report(service.path);
 listen(() => {});

@@ -1,5 +1,5 @@
 /**
- * A Worker that adds.
+ * A Worker that adds numbers.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Sends twenty requests before it looks at the first answer.
+ * Sends twenty requests before it reads the first answer.
  *
  * @module
  */
@@ -9,12 +9,12 @@ using client = await Client.connect("example-async-pipeline", { timeout: 10_000 
 
 const calls = [];
 for (let number = 1; number <= 20; number++) {
-  // Comes back as soon as the request is sent; it waits only while all slots are taken.
+  // Returns as soon as the request is sent. It waits only while all slots are taken.
   calls.push(await client.send(`password ${number}`));
 }
 console.log(`${client.pending} calls in flight`);
 
-// Answers are kept until somebody gets them, so the order in which they are ready does not matter.
+// The channel keeps the answers until the client gets them, so their order does not matter.
 const keys: string[] = [];
 for (const call of calls) keys.push((await call.get()).toHex());
 

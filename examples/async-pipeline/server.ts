@@ -1,5 +1,5 @@
 /**
- * Works on up to eight requests at once, each of which takes a while.
+ * Works on up to eight slow requests at the same time.
  *
  * @module
  */
@@ -17,7 +17,7 @@ await server.serve(async (request) => {
   const password = request.text();
   if (password === "quit") return stop.abort();
   mostInProgress = Math.max(mostInProgress, ++inProgress);
-  // On other threads: the event loop goes on and takes the next request meanwhile.
+  // Other threads do this work. Meanwhile the event loop takes the next request.
   const key = await deriveKey(password, "salt", 20_000, 32, "sha256");
   inProgress -= 1;
   return key;

@@ -1,5 +1,5 @@
 /**
- * Little to do, much to do, and nothing.
+ * Gives the workers little to do, then much, then nothing.
  *
  * @module
  */
@@ -11,7 +11,7 @@ using client = await Client.connect("example-autoscaling", { timeout: 10_000 });
 for (let call = 0; call < 10; call++) await client.request("work");
 console.log(`one after another: ${client.servers} worker`);
 
-// Goes on until it has helped.
+// Continues until more workers have started.
 let most = 0;
 do {
   await Promise.all(Array.from({ length: 100 }, () => client.request("work")));
@@ -19,7 +19,7 @@ do {
 } while (most < 3);
 console.log(`much at once: 3 workers or more, ${most} at last`);
 
-// When nobody asks anything the additional workers go. Nothing tells when: it has to look.
+// Without requests the additional workers end. No event reports that, so this polls.
 while (client.servers > 1) await setTimeout(20);
 console.log(`nothing: ${client.servers} worker`);
 

@@ -1,6 +1,6 @@
 /**
- * Keeps one worker, and starts more, up to eight, while more requests wait than the workers there
- * are can soon do. Those end by themselves when they have nothing to do.
+ * Keeps one worker, and starts up to seven more while too many requests wait for the present workers. The
+ * additional workers end by themselves when they have nothing to do.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { Client, Server } from "@tandem/ipc";
 const workersMax = 8;
 const queuedPerWorkerMax = 5;
 
-// A channel of its own for what is said to this process, and not to any worker.
+// A second channel, for messages to this process instead of a worker.
 using control = Server.open("example-autoscaling-control");
-// To look at the other one need not serve it.
+// A client can read the statistics of the channel.
 using channel = Client.open("example-autoscaling", { create: {} });
 
 const workers = new Set<ChildProcess>();
@@ -27,7 +27,7 @@ const timer = setInterval(() => {
   if (queued > workers.size * queuedPerWorkerMax && workers.size < workersMax) start(200);
 }, 20);
 
-await control.receive(); // Whatever it says: it is over.
+await control.receive(); // Any message ends the program.
 clearInterval(timer);
 await Promise.all([...workers].map((worker) => {
   worker.stdin!.end();
@@ -38,8 +38,8 @@ for (const { path } of [control, channel]) Server.unlink(path!);
 
 function start(idleMilliseconds: number): void {
   const file = fileURLToPath(new URL("worker.ts", import.meta.url));
-  // In whichever runtime this is; Bun passes over Deno's flag. The pipe is never written to: it
-  // closes when this process ends, however it does, and then so does the worker.
+  // Runs in the runtime of this process; Bun ignores the flag for Deno. Nothing is written to the pipe: it
+  // closes when this process ends, even if it is killed, and then the worker ends.
   const worker = spawn(process.execPath, ["run", "--allow-ffi", file, String(idleMilliseconds)], {
     stdio: ["pipe", "inherit", "inherit"],
   });

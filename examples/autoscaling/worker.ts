@@ -1,5 +1,5 @@
 /**
- * Does one job after another, and ends when there has been none for so long.
+ * Does one job after another, and ends after a time without jobs.
  *
  *     worker.ts IDLE_MILLISECONDS
  *
@@ -10,15 +10,15 @@ import { setTimeout } from "node:timers/promises";
 import { Server } from "@tandem/ipc";
 
 const timeout = Number(process.argv[2]);
-// The process that started this one wants it to end, or is gone.
+// The parent process closes the pipe, or is gone.
 process.stdin.on("end", () => process.exit()).resume();
 
 using server = Server.open("example-autoscaling");
 
 for (;;) {
   const request = await server.receive({ timeout });
-  if (!request) break; // Nothing was taken either: what comes now is another worker's.
-  await setTimeout(5); // stands for the work: a question to a database, say
+  if (!request) break; // Other workers take later requests.
+  await setTimeout(5); // stands for the work, such as a query of a database
   request.reply();
 }
 

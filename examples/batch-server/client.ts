@@ -1,5 +1,5 @@
 /**
- * Makes 10,000 deposits, as many at once as the channel has room for.
+ * Makes 10,000 deposits, as many at a time as the channel has slots.
  *
  * @module
  */
@@ -9,7 +9,7 @@ using client = await Client.connect("example-batch-server", { timeout: 10_000 })
 
 let next = 1;
 const last = 10_000;
-// As many chains of requests as there are slots, so that none waits for a slot.
+// One chain of requests for each slot, so that no chain waits for a slot.
 await Promise.all(Array.from({ length: client.slots }, async () => {
   while (next <= last) await client.request(String(next++));
 }));

@@ -1,5 +1,5 @@
 /**
- * Uses the cache. Blocking calls: the quickest form, and right for a script with nothing else to do.
+ * Uses the cache with blocking calls: the fastest form, for a script with nothing else to do.
  *
  * @module
  */
@@ -19,7 +19,7 @@ console.log("visits =", ask({ op: "get", key: "visits" }));
 console.log("delete user:2 =", ask({ op: "delete", key: "user:2" }));
 console.log("keys =", JSON.stringify(ask({ op: "keys" })));
 
-// Only the newest stay.
+// The cache keeps only the newest.
 for (let index = 0; index < 200; index++) ask({ op: "set", key: `page:${index}`, value: index });
 const keys = ask({ op: "keys" }) as string[];
 console.log(`${keys.length} keys, from ${keys[0]} to ${keys.at(-1)}`);

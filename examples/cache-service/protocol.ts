@@ -1,10 +1,10 @@
 /**
- * What clients and the server of the cache say to each other, as JSON.
+ * The messages between clients and the server of the cache, in JSON.
  *
  * @module
  */
 
-/** What a client may ask for. */
+/** A request of a client. */
 export type Command =
   | { readonly op: "get"; readonly key: string }
   | { readonly op: "set"; readonly key: string; readonly value: unknown }

@@ -1,5 +1,5 @@
 /**
- * One cache for all processes of the machine. It keeps the hundred entries that were used last.
+ * A cache for all processes of the machine. It keeps the hundred most recently used entries.
  *
  * @module
  */
@@ -7,13 +7,13 @@ import { Server } from "@tandem/ipc";
 import type { Command } from "./protocol.ts";
 
 const entriesMax = 100;
-/** A Map remembers the order of insertion: the first entry is the one not used for longest. */
+/** A Map keeps the order of insertion: the first entry is the least recently used. */
 const entries = new Map<string, unknown>();
 
 const stop = new AbortController();
 await using server = Server.open("example-cache-service");
 
-// One request after another is handled to its end, so that an increment needs no lock.
+// The server finishes one request before the next, so that an increment needs no lock.
 await server.serve((request) => {
   const result = execute(request.json() as Command);
   return JSON.stringify(result ?? null);

@@ -1,10 +1,10 @@
 /**
- * What the server can do. Both sides import it, so that both are checked against it.
+ * The interface of the server. Both sides import it, so that the compiler checks both.
  *
  * @module
  */
 
-/** Names, arguments and results; they travel as JSON. */
+/** The functions. Arguments and results are sent as JSON. */
 export interface Api {
   add(a: number, b: number): number;
   divide(a: number, b: number): number;

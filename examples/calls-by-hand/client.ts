@@ -1,6 +1,6 @@
 /**
- * Calls the server's functions as if they were here: names, arguments and results are checked by the
- * compiler, and errors arrive as errors.
+ * Calls the functions of the server like local ones: the compiler checks names, arguments and results, and
+ * errors arrive as errors.
  *
  * @module
  */
@@ -20,7 +20,7 @@ async function call<Name extends keyof Api>(
 console.log("add(2, 3) =", await call("add", 2, 3));
 console.log("reverse(...) =", await call("reverse", "desserts"));
 console.log("longest(...) =", await call("longest", ["a", "three", "of"]));
-// Calls wait for their answers together.
+// Several calls can wait at the same time.
 console.log(
   "together:",
   ...await Promise.all([1, 2, 4].map((divisor) => call("divide", 8, divisor))),
@@ -33,7 +33,7 @@ try {
   console.log(`divide(1, 0) threw a ${error.remoteName}: ${error.remoteMessage}`);
 }
 try {
-  // Whoever does not use TypeScript, or has an older version of it, may ask for anything.
+  // A client without TypeScript, or with an older version of the interface, may send any name.
   await call("toString" as keyof Api, ...[] as never);
 } catch (error) {
   console.log(`toString() failed: ${(error as Error).message}`);

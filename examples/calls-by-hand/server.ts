@@ -1,5 +1,5 @@
 /**
- * Looks at the name in each request, calls the function of that name and answers with its result.
+ * Calls the function that each request names, and answers with its result.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Api } from "./api.ts";
 const api: Api = {
   add: (a, b) => a + b,
   divide(a, b) {
-    // What is thrown here is thrown by the client's call, too.
+    // The client's call throws this error, too.
     if (b === 0) throw new RangeError(`cannot divide ${a} by 0`);
     return a / b;
   },
@@ -27,7 +27,7 @@ await using server = Server.open("example-calls-by-hand");
 await server.serve((request) => {
   const [name, ...args] = request.json() as [string, ...never[]];
   if (name === "quit") return stop.abort();
-  // The name comes from another process: only own properties, or "toString" would be a method.
+  // Another process chose the name. Without this check, "toString" would be a method.
   if (!Object.hasOwn(api, name)) throw new TypeError(`there is no method "${name}"`);
   const method = api[name as keyof Api] as (...args: never[]) => unknown;
   return JSON.stringify(method(...args));

@@ -1,5 +1,5 @@
 /**
- * Three ways to give up.
+ * Cancels calls in three ways.
  *
  * @module
  */
@@ -7,20 +7,20 @@ import { Client, type TandemError } from "@tandem/ipc";
 
 using client = await Client.connect("example-cancellation", { timeout: 10_000 });
 
-// 1. A signal, as with fetch(): when the user has gone, or another answer came first.
+// 1. By a signal, as with fetch(): the user has gone, or another answer came first.
 const controller = new AbortController();
 const search = client.request("one", { signal: controller.signal });
-await client.request("hello"); // Requests are taken in their order: the server is searching now.
+await client.request("hello"); // The server takes requests in order, so it is searching now.
 controller.abort(new Error("the user has gone"));
 await search.catch((error: Error) => console.log(`one: ${error.message}`));
 
-// 2. By hand. Whoever knows its id, in any process, can do the same with `client.cancel(id)`.
+// 2. By `cancel`. Any process that knows the id of the call can use `client.cancel(id)`.
 const call = await client.send("two");
 await client.request("hello");
 console.log(`two: cancelled before there was an answer: ${call.cancel()}`);
 await call.get().catch((error: TandemError) => console.log(`two: ${error.code}`));
 
-// 3. A deadline. The server knows it, too (`request.timeRemaining`).
+// 3. By a deadline, which the server knows, too (`request.timeRemaining`).
 await client.request("three", { timeout: 500 }).catch((error: TandemError) => {
   console.log(`three: ${error.code}`);
 });

@@ -1,5 +1,5 @@
 /**
- * Searches for a very long time, and stops when nobody waits for the result any more.
+ * Searches for a very long time, and stops when no client waits for the result any more.
  *
  * @module
  */
@@ -14,8 +14,8 @@ await server.serve(async (request) => {
   if (text === "hello") return;
   if (text === "quit") return stop.abort();
   const { signal } = request;
-  // Work in pieces: in between the event loop learns that the client is gone. `text` was taken before:
-  // after the end `request.bytes` may be another request's.
+  // Between pieces of work, the event loop notices the cancellation. After that, `request.bytes` may belong
+  // to another request, so this uses `text`.
   while (!signal.aborted) await setImmediate();
   console.log(`search ${text} stopped: ${signal.reason.code}`);
 }, { signal: stop.signal });

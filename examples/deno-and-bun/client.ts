@@ -1,5 +1,5 @@
 /**
- * Asks the server, which may run on the other runtime.
+ * Calls the server, which may run on the other runtime.
  *
  * @module
  */
@@ -11,7 +11,7 @@ using client = await Client.connect("example-deno-and-bun", { timeout: 10_000 })
 const server = new TextDecoder().decode(await client.request("who"));
 console.log(`${navigator.userAgent} asks ${server}`);
 
-// A megabyte of bytes there, fewer back.
+// Sends a megabyte and gets a few kilobytes.
 const page = new TextEncoder().encode(
   "All work and no play makes Jack a dull boy.\n".repeat(20_000),
 );

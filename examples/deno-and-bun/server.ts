@@ -1,5 +1,5 @@
 /**
- * Compresses what it gets, and says on which runtime.
+ * Compresses bytes, and answers with the name of its runtime.
  *
  * @module
  */
@@ -10,8 +10,8 @@ const stop = new AbortController();
 await using server = Server.open("example-deno-and-bun");
 
 await server.serve((request) => {
-  // Whether it was a string or bytes is known on the other side, whatever that runs on.
-  // Functions of the runtime get a copy: others could change the shared bytes under them.
+  // A request knows whether it was a string or bytes. Functions of the runtime get a copy, because another
+  // process could change the shared bytes meanwhile.
   if (!request.isText) return gzipSync(request.copy());
   switch (request.text()) {
     case "who":

@@ -1,11 +1,11 @@
 /**
- * Sends four messages and prints what comes back.
+ * Sends four messages and prints the answers.
  *
  * @module
  */
 import { Client } from "@tandem/ipc";
 
-// Waits for the server to make the channel: it does not matter who is started first.
+// Waits until the server has made the channel, so that either may start first.
 using client = await Client.connect("example-echo", { timeout: 10_000 });
 
 for (const message of ["hello", "shared memory", "¿qué tal?", ""]) {
@@ -13,5 +13,5 @@ for (const message of ["hello", "shared memory", "¿qué tal?", ""]) {
   console.log(`"${message}" -> "${new TextDecoder().decode(answer)}"`);
 }
 
-// One way: there is nothing to wait for.
+// A post has no answer.
 client.post("quit");

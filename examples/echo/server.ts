@@ -1,5 +1,5 @@
 /**
- * Sends every request back, until one says "quit".
+ * Sends every request back, until one is "quit".
  *
  * @module
  */
@@ -10,10 +10,10 @@ await using server = Server.open("example-echo");
 
 await server.serve((request) => {
   if (request.text() === "quit") stop.abort();
-  // A view of the request in shared memory. It is good until the answer is there, so it may be one.
+  // A view of the request in shared memory. It is valid until the answer is written, so it can be the answer.
   return request.bytes;
 }, { signal: stop.signal });
 
 console.log(`${server.stats().replies} requests answered`);
-// The channel is a file. It outlives its processes, so that a server may come back to it.
+// The channel is a file. It outlives its processes, so that a server can be restarted.
 server.unlink();

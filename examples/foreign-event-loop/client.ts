@@ -1,5 +1,5 @@
 /**
- * Asks one thing after another, and then several at once.
+ * Sends one request after another, and then several at the same time.
  *
  * @module
  */

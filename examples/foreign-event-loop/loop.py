@@ -1,6 +1,6 @@
-"""An event loop that knows nothing of Tandem. Descriptor 3 is readable while requests wait.
+"""An event loop that does not know Tandem. Descriptor 3 is readable while requests wait.
 
-It might as well be that of a toolkit for windows, or poll(2) in a program in C.
+The loop of a GUI toolkit, or poll(2) in a program in C, would work as well.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import os
 
 
 def requests_wait():
-    # It stays readable until they are taken: not watched meanwhile, or this loop would spin.
+    # The descriptor stays readable until the server has taken them. Watching it would make this loop spin.
     loop.remove_reader(3)
     print("requests wait", flush=True)
 

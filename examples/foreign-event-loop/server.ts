@@ -1,6 +1,6 @@
 /**
- * Takes requests when the event loop of a Python program says that there are some. This process waits
- * for that program only, never for a request.
+ * Takes requests when the event loop of a Python program reports some. This process waits only for that
+ * program, never for a request.
  *
  * @module
  */
@@ -17,11 +17,11 @@ const loop = spawn("python3", [file], { stdio: ["pipe", "pipe", "inherit", serve
 let answered = 0;
 for await (const _line of createInterface({ input: loop.stdout! })) {
   for (const request of server.tryReceiveMany()) {
-    if (request.oneWay) loop.stdin!.end(); // The one thing that the client posts is the end.
+    if (request.oneWay) loop.stdin!.end(); // The client posts only the end.
     else answered += 1;
     request.reply(request.text().toUpperCase());
   }
-  // After taking: what has come meanwhile leaves the descriptor readable.
+  // If more requests have come meanwhile, the descriptor stays readable.
   server.drainNotify();
   if (loop.stdin!.writable) loop.stdin!.write("taken\n");
 }

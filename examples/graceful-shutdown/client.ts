@@ -1,5 +1,5 @@
 /**
- * Has ten jobs done, sends three more, and then SIGTERM to the server while those are under way.
+ * Sends ten jobs and waits for them, sends three more, and then sends SIGTERM to the server.
  *
  * @module
  */
@@ -18,7 +18,7 @@ process.kill(pid, "SIGTERM");
 const after = await Promise.all(rest);
 console.log(`${after.length} jobs done by a server that was told to end`);
 
-// Nobody needs the channel any more.
+// No process needs the channel any more.
 Server.unlink(target);
 
 async function ask(job: string): Promise<string> {

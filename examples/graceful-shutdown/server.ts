@@ -1,5 +1,5 @@
 /**
- * Ends on SIGTERM or SIGINT (Ctrl-C), and leaves nobody without an answer.
+ * Ends on SIGTERM or SIGINT (Ctrl-C), after it has answered all requests.
  *
  * @module
  */
@@ -14,22 +14,22 @@ const derive = promisify(scrypt) as (
   size: number,
 ) => Promise<Uint8Array>;
 const stop = new AbortController();
-// Signals are heard while the event loop runs: a server that blocks in `receiveSync` hears none.
+// Signal handlers run in the event loop: a server that blocks in `receiveSync` does not run them.
 for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => stop.abort(signal));
 
-// `await using` closes when everything in progress has ended; `using` would close at once.
+// `await using` closes when all requests in progress have ended; `using` would close at once.
 await using server = Server.open("example-graceful-shutdown");
 
-// After the signal nothing more is taken, and this resolves when the handlers in progress have ended.
+// After the signal, `serve` takes no more requests, and resolves when the running handlers have ended.
 await server.serve(work, { concurrency: 2, signal: stop.signal });
 
-// What was queued by then could be left to other servers, or to the next one: it is safe in the
-// channel. This server is the last, and does it now.
+// Queued requests are safe in the channel: other servers, or the next one, could answer them. This is the last
+// server, so it answers them now.
 for (const request of server.tryReceiveMany()) request.reply(await work(request));
 
 const { replies, queued } = server.stats();
 console.log(`${stop.signal.reason}: ${replies} requests answered, ${queued} left`);
-// It does not unlink the channel: the next server finds there what clients have sent meanwhile.
+// It does not unlink the channel, so that the next server finds requests that clients send meanwhile.
 
 async function work(request: ServerRequest): Promise<string> {
   if (request.text() === "pid") return String(process.pid);

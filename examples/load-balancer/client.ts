@@ -1,5 +1,5 @@
 /**
- * Sends 200 requests to whoever is free, and counts who answered.
+ * Sends 200 requests and counts the answers of each server.
  *
  *     client.ts SERVERS
  *
@@ -13,7 +13,7 @@ const target = "example-load-balancer";
 const [servers = "2"] = process.argv.slice(2);
 using client = await Client.connect(target, { timeout: 10_000 });
 
-// Only to have something to see: requests would wait for servers that come later.
+// Only for the counts below. Requests would also wait for servers that start later.
 while (client.servers < Number(servers)) await setTimeout(10);
 
 const answers = new Map<string, number>();
@@ -25,6 +25,6 @@ const counts = [...answers].map(([name, count]) => `${name} ${count}`).sort();
 const sum = [...answers.values()].reduce((a, b) => a + b);
 console.log(`${sum} answers: ${counts.join(", ")}`);
 
-// Who takes one of these takes nothing more, so each server gets exactly one.
+// A server that takes one of these takes no more requests, so each server gets exactly one.
 await Promise.all(Array.from({ length: client.servers }, () => client.request("quit")));
 Server.unlink(target);

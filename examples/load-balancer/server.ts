@@ -1,5 +1,5 @@
 /**
- * One of several servers. Start as many as you like, whenever you like.
+ * One of several servers. Start any number at any time.
  *
  *     server.ts NAME MILLISECONDS
  *
@@ -13,8 +13,7 @@ const [name = "a server", milliseconds = "1"] = process.argv.slice(2);
 const stop = new AbortController();
 await using server = Server.open("example-load-balancer");
 
-// With one request at a time a slow server does not keep any waiting that a quick one could do: what
-// it has not taken is everybody's.
+// A slow server takes one request at a time, so that the others remain for quick servers.
 await server.serve(async (request) => {
   if (request.text() === "quit") stop.abort();
   else await setTimeout(Number(milliseconds)); // stands for the work

@@ -1,5 +1,5 @@
 /**
- * Writes to the log and follows it, until it has seen enough.
+ * Writes to the log and follows it for six lines.
  *
  * @module
  */
@@ -14,8 +14,8 @@ let seen = 0;
 for await (const line of log.tail(3)) {
   console.log(line);
   seen += 1;
-  // These are written while the loop waits for them.
-  if (seen >= 3 && seen < 6) await log.write(`line ${18 + seen}, while somebody looks`);
+  // Writes a line while the loop follows the log.
+  if (seen >= 3 && seen < 6) await log.write(`line ${18 + seen}, while a client follows`);
   if (seen === 6) break;
 }
 console.log("that is enough");

@@ -1,5 +1,5 @@
 /**
- * Keeps a log file, and shows its end to whoever asks, for as long as he looks.
+ * Keeps a log file, and lets clients follow it.
  *
  * @module
  */
@@ -18,9 +18,9 @@ const api = {
     await appendFile(file, `${line}\n`);
   },
 
-  /** The last lines, and then every new one. */
+  /** Yields the last lines, and then every new line. */
   async *tail(lines: number): AsyncGenerator<string, void, undefined> {
-    // Aborts when the reader stops, dies or loses its connection, also while this waits.
+    // Aborts when the reader stops or dies, also while this generator waits.
     const { signal } = callContext()!;
     await using log = await open(file, "r");
     const decoder = new TextDecoder();
@@ -37,7 +37,7 @@ const api = {
       text = complete.pop()!;
       yield* isFirst ? complete.slice(-lines) : complete;
       isFirst = false;
-      // Soon at first, and not often for long.
+      // Short pauses at first, then longer ones.
       await pause(Math.min(100, 5 * 2 ** looks++), signal);
     }
   },
@@ -45,7 +45,7 @@ const api = {
   quit: (): void => stopped.resolve(),
 };
 
-/** What clients import. */
+/** The interface, for clients. */
 export type LogService = typeof api;
 
 {

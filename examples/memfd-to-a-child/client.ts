@@ -1,5 +1,5 @@
 /**
- * Started by server.ts, which gives it the channel as descriptor 3.
+ * The child of server.ts. It inherits the channel as descriptor 3.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Makes a channel without a name and hands it to a child: nobody else can find it, and there is
- * nothing to remove.
+ * Makes a channel without a name and passes it to a child. No other process can find it, and nothing has to
+ * be removed.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import { Server } from "@tandem/ipc";
 await using server = Server.anonymous({ slots: 16, name: "example" });
 
 const file = fileURLToPath(new URL("client.ts", import.meta.url));
-// The child's descriptor 3 is the channel. The command is the same for both runtimes: Bun passes
-// over Deno's flag, and in Deno the child gets no other permission.
+// The child's descriptor 3 is the channel. The command is the same for both runtimes: Bun ignores the flag for
+// Deno, and in Deno the child gets no other permission.
 const child = spawn(process.execPath, ["run", "--allow-ffi", file], {
   stdio: ["ignore", "inherit", "inherit", server.fd],
 });

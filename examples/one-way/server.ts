@@ -1,5 +1,5 @@
 /**
- * Collects the log records that wait, and ends.
+ * Collects the waiting log records, and ends.
  *
  * @module
  */
@@ -11,8 +11,8 @@ const numbers: number[] = [];
 for (let request = server.tryReceive(); request; request = server.tryReceive()) {
   const { number } = request.json() as { number: number };
   numbers.push(number);
-  // Goes nowhere, but says that the record is done with. Without it, should this process die, the
-  // record would go to another collector (with `maxDeliveries: 2`).
+  // Frees the slot; the client gets no answer. If this process died before, another collector would get the
+  // record (with `maxDeliveries: 2`).
   request.reply();
 }
 console.log(`${numbers.length} records, from ${numbers[0]} to ${numbers.at(-1)}`);

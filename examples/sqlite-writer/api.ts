@@ -1,5 +1,5 @@
 /**
- * What the database service offers.
+ * The interface of the database service.
  *
  * @module
  */
@@ -9,12 +9,12 @@ export type Value = null | number | bigint | string | Uint8Array;
 
 /** The methods. */
 export interface Database {
-  /** Runs statements without results. */
+  /** Runs a statement without results. */
   run(sql: string, ...values: Value[]): { readonly changes: number };
-  /** Runs all of them, or none. */
+  /** Runs all statements, or none. */
   transaction(statements: readonly (readonly [sql: string, ...Value[]])[]): number;
-  /** Rows, one after the other as they are read. */
+  /** Yields rows one by one, as the client reads them. */
   rows(sql: string, ...values: Value[]): Generator<Record<string, Value>, void, undefined>;
-  /** The service ends once this call is answered. */
+  /** Ends the service after the answer to this call. */
   quit(): void;
 }

@@ -10,7 +10,7 @@ using database = connect<Database>("example-sqlite-writer", { timeout: 10_000 })
 
 await database.run("create table measures (place text, value real, unique (place, value))");
 
-// Many writers at once, each a transaction of its own; no two of them meet.
+// Four transactions at the same time. The server runs one after another.
 const places = ["north", "south", "east", "west"];
 const changes = await Promise.all(places.map((place, index) =>
   database.transaction(
@@ -43,7 +43,7 @@ const [count] = await Array.fromAsync(
 );
 console.log("nowhere has", count?.["count"]);
 
-// The first rows of very many: the rest is never read.
+// Reads the first rows of a million. The server never reads the others.
 let read = 0;
 for await (const _ of database.rows("select * from measures, measures as others")) {
   if (++read === 3) break;

@@ -1,6 +1,6 @@
 /**
- * The one process that has the database open. Its calls are methods that do not wait for anything, so
- * they run one after another, and nobody ever meets a locked database.
+ * The only process that has the database open. Its methods wait for nothing, so they run one after another,
+ * and no client meets a locked database.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Database, Value } from "./api.ts";
 
 const stopped = Promise.withResolvers<void>();
-// A file would do as well; Deno then wants --allow-read and --allow-write for it.
+// With a file, Deno needs --allow-read and --allow-write.
 const database = new DatabaseSync(":memory:");
 
 const api: Database = {
@@ -31,7 +31,7 @@ const api: Database = {
   },
 
   *rows(sql, ...values) {
-    // A row is read when the client asks for it: a query of a million costs no memory.
+    // Reads a row when the client asks for it, so that a million rows take no memory.
     for (const row of database.prepare(sql).iterate(...values)) {
       yield row as Record<string, Value>;
     }

@@ -1,17 +1,17 @@
 /**
- * What the thumbnail service offers. Clients import the type alone.
+ * The interface of the thumbnail service.
  *
  * @module
  */
 
-/** A picture as it is described, and its bytes as PNG. */
+/** A picture in PNG and its size. */
 export interface Thumbnail {
   readonly width: number;
   readonly height: number;
   readonly png: Uint8Array;
 }
 
-/** Thrown for bytes that are no picture; registered on both sides, it keeps its class. */
+/** Thrown for bytes that are not a picture. Both sides register it, so that it keeps its class. */
 export class NoPictureError extends Error {
   override name = "NoPictureError";
 }
@@ -20,6 +20,6 @@ export class NoPictureError extends Error {
 export interface Thumbnails {
   /** Makes a smaller picture of a PNG. */
   shrink(png: Uint8Array, width: number): Thumbnail;
-  /** The service ends once this call is answered. */
+  /** Ends the service after the answer to this call. */
   quit(): void;
 }

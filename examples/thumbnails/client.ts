@@ -1,5 +1,5 @@
 /**
- * Has pictures made smaller, all of them at once.
+ * Shrinks a picture to four sizes at the same time.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { NoPictureError, type Thumbnails } from "./api.ts";
 using thumbnails = connect<Thumbnails>("example-thumbnails", {
   timeout: 20_000,
   errors: [NoPictureError],
-  // It is run again when the service that works on it dies.
+  // If a service dies while it works on this method, another service runs it again.
   idempotent: ["shrink"],
 });
 
@@ -38,7 +38,7 @@ try {
 
 await thumbnails.quit();
 
-/** A picture that goes from one colour to another. */
+/** Makes a picture with a gradient. */
 function paint(width: number, height: number): Uint8Array {
   const data = new Uint8Array(width * height * 3);
   for (let y = 0; y < height; y++) {

@@ -1,5 +1,5 @@
 /**
- * Makes small pictures of large ones. Start as many as there are cores.
+ * Makes small pictures from large ones. Start one server for each core.
  *
  * @module
  */
@@ -13,8 +13,8 @@ const stopped = Promise.withResolvers<void>();
 const shrinkArguments = z.tuple([z.instanceof(Uint8Array), z.number().int().min(1).max(1024)]);
 
 const api: Thumbnails = {
-  // Without `raw` the picture is a private copy. The decoder of PNG files passes parts of it to functions
-  // of the runtime, which must not read memory that others can change.
+  // Without `raw`, the picture is a private copy. The PNG decoder passes parts of it to functions of the
+  // runtime, which must not read memory that other processes can change.
   shrink: validated(shrinkArguments, shrink),
   quit: () => stopped.resolve(),
 };
@@ -23,7 +23,7 @@ await using service = serve("example-thumbnails", api, { errors: [NoPictureError
 await stopped.promise;
 service.unlink();
 
-/** Each pixel of the result is the average of those that it stands for. */
+/** Makes each pixel of the result the average of the pixels that it replaces. */
 function shrink(png: Uint8Array, width: number): Thumbnail {
   const picture = read(png);
   const scale = picture.width / width;

@@ -1,5 +1,5 @@
 /**
- * Takes 1,000 tickets at once, and then ten in a row.
+ * Takes 1,000 tickets with one call each, and then ten with one call.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { IntClient, type RemoteError } from "@tandem/ipc";
 
 using client = await IntClient.connect("example-ticket-counter", { timeout: 10_000 });
 
-// A `number` will do as long as it is a safe integer.
+// A `number` works as long as it is a safe integer.
 const tickets = await Promise.all(Array.from({ length: 1000 }, () => client.request(1)));
 console.log(`${new Set(tickets).size} different tickets`);
 

@@ -1,5 +1,5 @@
 /**
- * Hands out numbers, each of them once. The request says how many, the answer is the first of them.
+ * Hands out each number once. The request is how many, and the answer is the first number.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { IntServer } from "@tandem/ipc";
 const stop = new AbortController();
 await using server = IntServer.open("example-ticket-counter");
 
-// Beyond what a `number` can count to: values are signed integers of 64 bits.
+// A `number` cannot count further than this, but values are signed integers of 64 bits.
 let next = 2n ** 53n;
 await server.serve(({ value: count }) => {
   if (count === 0n) return stop.abort();

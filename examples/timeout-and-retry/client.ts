@@ -1,5 +1,5 @@
 /**
- * Does twelve jobs; asks again when there is no answer in time.
+ * Sends twelve jobs, and repeats a call without an answer in time.
  *
  * @module
  */
@@ -16,11 +16,11 @@ console.log(`calls left over: ${client.pending}`);
 client.post("quit");
 
 /**
- * A call that timed out is cancelled: if no server had taken it none will. But one may have done the
- * work and not told in time, so retry only what may be done twice.
+ * A call that timed out is cancelled, so no server takes it later. But a server may have done the work
+ * without answering in time, so retry only work that may be done twice.
  */
 async function requestWithRetry(job: string, attempts: number): Promise<string> {
-  // Longer each time: when the server is slow because it is busy, asking more often makes it worse.
+  // The timeout grows, because more frequent calls would make a busy server slower.
   for (let timeout = 100, attempt = 1;; timeout *= 2, attempt++) {
     try {
       return new TextDecoder().decode(await client.request(job, { timeout }));

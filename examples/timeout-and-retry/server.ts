@@ -1,6 +1,6 @@
 /**
- * A server that is stuck with every third job when it first sees it. It notices that the client has
- * given up, and stops working on what nobody waits for.
+ * Gets stuck at the first attempt of every third job. It notices that the client has cancelled the call, and
+ * stops working on it.
  *
  * @module
  */
@@ -21,7 +21,7 @@ await server.serve(async (request) => {
     // Stands for a disk or a network that does not answer.
     await once(request.signal, "abort");
     givenUp += 1;
-    return; // An answer would go nowhere.
+    return; // No client would get the answer.
   }
   return `job ${job} done`;
 }, { signal: stop.signal });

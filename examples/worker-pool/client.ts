@@ -1,5 +1,5 @@
 /**
- * Gives the pool twenty jobs at once, and one that kills a worker.
+ * Gives the pool twenty jobs at the same time, and one that kills a worker.
  *
  * @module
  */
@@ -14,7 +14,7 @@ console.log(`${counts.length} jobs done`);
 console.log(`primes below 50000: ${counts[0]}, below 1000000: ${counts.at(-1)}`);
 console.log(`the job that crashed a worker: ${crash}`);
 
-// One worker gets it and ends; its supervisor ends the others.
+// One worker gets this and ends. The supervisor ends the others.
 client.post("quit");
 
 async function ask(job: string): Promise<string> {

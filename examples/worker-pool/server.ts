@@ -1,6 +1,6 @@
 /**
- * Keeps four worker processes running on one channel. It hands out no work: whichever worker is free
- * takes the next request.
+ * Keeps four worker processes running on one channel. It hands out no work: a free worker takes the next
+ * request.
  *
  * @module
  */
@@ -20,8 +20,8 @@ Server.unlink("example-worker-pool");
 
 function start(): void {
   const file = fileURLToPath(new URL("worker.ts", import.meta.url));
-  // The runtime that this process runs on; Bun passes over Deno's flag. The pipe is never written
-  // to: that it closes, be it because this process was killed, tells the worker to end.
+  // Runs in the runtime of this process; Bun ignores the flag for Deno. Nothing is written to the pipe: it
+  // closes when this process ends, even if it is killed, and then the worker ends.
   const worker = spawn(process.execPath, ["run", "--allow-ffi", file], {
     stdio: ["pipe", "inherit", "inherit"],
   });
@@ -29,9 +29,9 @@ function start(): void {
   worker.once("exit", (code) => {
     workers.delete(worker);
     if (code === 0) {
-      // It was told to quit: so are the others.
+      // The worker got "quit", so the others end, too.
       for (const other of workers) other.stdin!.end();
-    } else if (++crashes <= 10) { // one that cannot even start is not tried for ever
+    } else if (++crashes <= 10) { // stops if workers cannot even start
       start();
     }
     if (workers.size === 0) finished.resolve();

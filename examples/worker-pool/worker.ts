@@ -1,5 +1,5 @@
 /**
- * One worker of the pool: counts prime numbers, which keeps a processor busy.
+ * A worker of the pool. It counts prime numbers, which keeps a processor busy.
  *
  * @module
  */
@@ -9,8 +9,7 @@ import { Server } from "@tandem/ipc";
 const stop = new AbortController();
 process.stdin.on("end", () => stop.abort()).resume();
 
-// Every worker opens the channel alike; the first one makes it. When a worker dies the request that
-// it held is handed to one other.
+// The first worker makes the channel. When a worker dies, one other worker gets the request that it held.
 await using server = Server.open("example-worker-pool", { maxDeliveries: 2 });
 
 await server.serve((request) => {

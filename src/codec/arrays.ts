@@ -1,14 +1,14 @@
 /**
- * What is in an array, and how it is best written.
+ * Looks into arrays, to write them in the shortest way.
  *
  * @module
  */
 import { backend } from "../runtime/current.ts";
 
-/** Arrays from this length on are looked at as a whole; shorter ones gain nothing. */
+/** From this length on, looking at an array as a whole pays off. */
 export const longArrayMin = 64;
-/** Arrays from this length on are not asked for their keys if the runtime knows a quicker way. */
-const keysMax = 2048;
+/** From this length on, asking the runtime is quicker than listing the keys. */
+const listedKeysMax = 2048;
 
 export type Numbers =
   | Int8Array<ArrayBuffer>
@@ -17,16 +17,16 @@ export type Numbers =
   | Float64Array<ArrayBuffer>;
 
 /**
- * The numbers of a long array that has nothing else, in the shortest type that holds all of them; null:
- * it has something else, or they take less room one by one.
+ * The numbers of a long array in the shortest type that holds all of them. Null: the array has other
+ * items, or the numbers are shorter one by one.
  *
- * @param maxBytes for all of the message
+ * @param maxBytes the limit of the whole message
  */
 export function numbersOf(array: readonly unknown[], maxBytes: number): Numbers | null {
   const { length } = array;
-  // Refused at one byte for each, and no memory is taken for it.
+  // Too large at one byte for each: take no memory for it.
   if (length > maxBytes) return null;
-  // Most other arrays show it here.
+  // This rules out most other arrays.
   for (const index of [0, length >> 1, length - 1]) {
     if (typeof array[index] !== "number") return null;
   }
@@ -34,10 +34,10 @@ export function numbersOf(array: readonly unknown[], maxBytes: number): Numbers 
   return numbers && hasOnlyItems(array, length) ? numbers : null;
 }
 
-/** Null: there are others. */
+/** Null: not all items are whole numbers of 32 bits. */
 function integersOf(array: readonly unknown[]): Numbers | null {
   const { length } = array;
-  // Before memory is taken for what may come to nothing.
+  // A look at the first items may save the memory.
   for (let index = 0; index < longArrayMin; index++) if (!isInteger(array[index])) return null;
   const all = new Int32Array(length);
   let bits = 0;
@@ -56,7 +56,7 @@ function isInteger(value: unknown): value is number {
   return ((value as number) | 0) === value && (value !== 0 || 1 / value > 0);
 }
 
-/** Null: not all are numbers, or hardly any is a fraction, so that they take more room than one by one. */
+/** Null: not all items are numbers, or so few are fractions that they are shorter one by one. */
 function fractionsOf(array: readonly unknown[]): Numbers | null {
   const { length } = array;
   const all = new Float64Array(length);
@@ -70,14 +70,14 @@ function fractionsOf(array: readonly unknown[]): Numbers | null {
   return integers * 8 <= length * 7 ? all : null;
 }
 
-/** How many holes an array has; -1: so many that it is best written by its keys. */
+/** The number of holes in an array. -1: it has so many that its keys and values are shorter. */
 export function countHoles(array: readonly unknown[]): number {
   const { length } = array;
   let holes = 0;
   for (let index = 0; index < length; index++) {
     if (array[index] !== undefined || Object.hasOwn(array, index)) continue;
     holes += 1;
-    // It takes no longer than what is there.
+    // The search costs no more than the items that exist.
     if (holes > index - holes + longArrayMin) return -1;
   }
   return holes;
@@ -91,8 +91,8 @@ export function isDense(value: readonly unknown[]): boolean {
   return true;
 }
 
-/** Whether an array has no further properties than its `count` items. */
+/** Whether an array has no properties other than its `count` items. */
 export function hasOnlyItems(array: readonly unknown[], count: number): boolean {
-  if (array.length >= keysMax && backend().showsOnlyItems(array)) return true;
+  if (array.length >= listedKeysMax && backend().showsOnlyItems(array)) return true;
   return Object.keys(array).length === count;
 }

@@ -1,25 +1,25 @@
 /**
- * Long bigints and their bytes, the highest first, in time that grows with their length: shifts
- * would take that squared.
+ * Converts long bigints to bytes, the highest first, and back. The time is proportional to the length;
+ * with shifts it would be proportional to its square.
  *
  * @module
  */
 const digits = new TextDecoder("latin1");
 
-/** The bytes of a number that is not negative, without zeros before them. */
+/** The bytes of a number that is not negative, without leading zeros. */
 export function bytesOfBigint(value: bigint): Uint8Array<ArrayBuffer> {
   const hex = value.toString(16);
   const isOdd = hex.length & 1;
   const bytes = new Uint8Array((hex.length + isOdd) / 2);
-  // Digits from the end on: a first one may stand alone.
+  // The first byte may have only one digit.
   for (let at = 0; at < hex.length; at++) {
-    const place = at + isOdd;
-    bytes[place >> 1]! |= digitOf(hex.charCodeAt(at)) << (place & 1 ? 0 : 4);
+    const digit = at + isOdd;
+    bytes[digit >> 1]! |= digitOf(hex.charCodeAt(at)) << (digit & 1 ? 0 : 4);
   }
   return bytes;
 }
 
-/** The number that has these bytes. */
+/** The number with these bytes. */
 export function bigintOfBytes(bytes: Uint8Array): bigint {
   const hex = new Uint8Array(3 + bytes.byteLength * 2);
   // "0x0"

@@ -1,47 +1,47 @@
 /**
  * Guards against keys that were chosen to collide. A Set or Map of n such keys takes time in
  * proportion to n², which blocks the process for minutes. Which keys collide depends on the engine's
- * hash function and cannot be seen in the keys, so the guard measures how long insertions take.
+ * hash function, so the guard measures how long insertions take.
  *
- * It is made to never refuse an honest message: only insertions are timed, in chunks; a chunk during
- * which the process was stopped counts no more than any slow one; and before a message is refused, the
- * guard measures how fast this machine is now.
+ * It never refuses an honest message: it times only insertions, in chunks; a chunk during which the
+ * process was stopped counts as one slow chunk; and before it refuses a message, it measures how fast the
+ * machine is at the moment.
  *
  * @module
  */
 import { now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
 
-/** Collections up to this size are not watched: even if all keys collide, each costs little. */
+/** Collections up to this size are not timed: even if all keys collide, they cost little. */
 export const unwatchedMax = 256;
 /**
- * Insertions between two looks at the clock: so few that not even keys that all collide make a chunk
- * take as long as `chunkTimeMax` before they are refused.
+ * Insertions between two looks at the clock. With so few, a chunk takes less than `chunkTimeMax` until
+ * the guard refuses the message, even if all keys collide.
  */
 export const chunkEntries = 64;
 
 // All times in milliseconds.
-/** A chunk that takes longer counts as this: the process was stopped, or others had the processor. */
+/** A longer chunk counts as this: the process was stopped, or other processes had the processor. */
 const chunkTimeMax = 4;
-/** For a whole message, beyond what its entries are allowed. */
+/** Allowed for a whole message, in addition to its entries. */
 const allowance = 500;
-/** For each entry, several times what it takes on a common machine. */
+/** Allowed for each entry: several times what a common machine takes. */
 const entryTime = 0.001;
-/** A machine is slow if an insertion takes longer than this part of what is allowed. */
+/** A slow machine is allowed this many times its own time for an insertion. */
 const slowness = 16;
 const entryTimeMax = 0.01;
 const referenceEntries = 1024;
-/** The quickest counts, since others may have the processor meanwhile. */
+/** The quickest run counts, because other processes may have the processor during some. */
 const referenceRuns = 5;
 
-/** The insertions of one message at a time. */
+/** Times the insertions of one message at a time. */
 export class Effort {
   #spent = 0;
   #entries = 0;
   #entryTime = entryTime;
   #isCalibrated = false;
 
-  /** For a new message. */
+  /** Begins a new message. */
   reset(): void {
     if (this.#entries === 0) return;
     this.#spent = 0;
@@ -50,13 +50,15 @@ export class Effort {
     this.#isCalibrated = false;
   }
 
-  /** Says when a chunk of insertions begins, for {@linkcode end}. */
+  /** Begins a chunk of insertions. Returns its time, for {@linkcode end}. */
   begin(): number {
     return now();
   }
 
   /**
-   * @param begun what {@linkcode begin} has returned
+   * Ends a chunk.
+   *
+   * @param begun the result of {@linkcode begin}
    * @throws {TandemError} `TOO_LARGE` when insertions take too long
    */
   end(begun: number, entries: number): void {
@@ -70,10 +72,10 @@ export class Effort {
     }
     throw new TandemError(
       "TOO_LARGE",
-      `Cannot read a message: ${this.#entries} keys of its maps, sets and objects have taken ` +
+      `Cannot read a message: ${this.#entries} keys of its maps, sets and objects took ` +
         `${
           Math.round(this.#spent)
-        } ms, since their hashes collide; send them as an array of entries`,
+        } ms, because their hashes collide; send them as an array of entries`,
     );
   }
 
@@ -82,13 +84,13 @@ export class Effort {
   }
 }
 
-/** How long an insertion takes now, of keys that do not collide. */
+/** How long this machine takes at the moment to insert a key that does not collide. */
 function referenceTime(): number {
   let quickest = Infinity;
   for (let run = 0; run < referenceRuns; run++) {
     const map = new Map<number, number>();
     const begun = now();
-    // Fractions, which take the same way through the engine as the costliest keys.
+    // Fractions take the same path through the engine as the costliest keys.
     for (let index = 0; index < referenceEntries; index++) map.set(index * 1.37, index);
     quickest = Math.min(quickest, now() - begun);
   }

@@ -1,13 +1,12 @@
 /**
- * The classes of errors that keep their class on the way.
+ * The error classes that both sides know by name.
  *
  * @module
  */
-
 import { isDomException } from "../base/brands.ts";
 
 /** A class of errors. */
-// deno-lint-ignore no-explicit-any -- whatever its constructor takes: it is never called
+// deno-lint-ignore no-explicit-any -- its constructor may take any arguments: it is never called
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
 const builtIn: readonly ErrorClass[] = [
@@ -21,13 +20,13 @@ const builtIn: readonly ErrorClass[] = [
   AggregateError,
 ];
 
-/** By name: those of the language, and those that a user has registered. */
+/** The error classes of the language and those that the user registered, by name. */
 export class ErrorClasses {
   readonly #byName: Map<string, ErrorClass> = new Map();
   readonly #names: Map<ErrorClass, string> = new Map();
   readonly #registered: Set<string> = new Set();
 
-  /** @param registered classes of the user, which both sides have to give */
+  /** @param registered classes of the user, which both sides must register */
   constructor(registered: readonly ErrorClass[] = []) {
     for (const known of [...builtIn, ...registered]) {
       const isError = typeof known === "function" &&
@@ -44,12 +43,12 @@ export class ErrorClasses {
     for (const { name } of registered) this.#registered.add(name);
   }
 
-  /** The class of that name; undefined: none is known. */
+  /** The class of that name; undefined if none is known. */
   get(name: string): ErrorClass | undefined {
     return this.#byName.get(name);
   }
 
-  /** Whether the user has registered it. */
+  /** Whether the user registered the class of that name. */
   isRegistered(name: string): boolean {
     return this.#registered.has(name);
   }
@@ -74,7 +73,7 @@ export class ErrorClasses {
 
 const builtInNames: ReadonlySet<string> = new Set(builtIn.map(({ name }) => name));
 
-/** Of a class of the language, such as that of `node:vm`: its text is that of no class of a user. */
+/** The name of a class of the language from another realm, such as one of `node:vm`, known by its text. */
 function nameInOtherRealm(owner: unknown): string | undefined {
   if (typeof owner !== "function" || !builtInNames.has(owner.name)) return undefined;
   const text = Function.prototype.toString.call(owner);

@@ -1,13 +1,13 @@
 /**
- * Errors taken apart and put together again.
+ * Takes errors apart, and makes errors from their parts.
  *
  * @module
  */
 import type { ErrorClasses } from "./error_classes.ts";
 
-/** What is sent of an error. */
+/** The parts of an error that a message carries. */
 export interface ErrorParts {
-  /** Its nearest class that is known. */
+  /** The nearest class that the sender knows. */
   readonly type: string;
   readonly name: string;
   readonly message: string;
@@ -17,10 +17,10 @@ export interface ErrorParts {
   readonly properties: readonly [string, unknown][];
 }
 
-/** Told apart from the rest, or not to be set by a message. */
+/** They are sent apart, or a message must not set them. */
 const notProperties: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
 
-/** Takes an error apart, whatever its getters do. */
+/** Takes an error apart. Never throws, whatever its getters do. */
 export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   const type = classes.nameOf(error);
   const text = (name: "name" | "message" | "stack", otherwise = "") => {
@@ -40,7 +40,7 @@ export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   }
   return {
     type,
-    // Without a prototype it has none.
+    // An error without a prototype has no name.
     name: text("name", type),
     message: text("message"),
     stack: text("stack"),
@@ -50,7 +50,7 @@ export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   };
 }
 
-/** An error of the nearest class that is known here, without its cause and properties. */
+/** Makes an error of the nearest class that the receiver knows, without its cause and properties. */
 export function makeError(
   type: string,
   name: string,
@@ -60,7 +60,7 @@ export function makeError(
 ): Error {
   if (type === "DOMException") return new DOMException(message, name);
   const known = classes.get(type) ?? Error;
-  // Its constructor is the user's own and is not run.
+  // The constructor of a user's class must not run.
   const args = known === AggregateError ? [[], message] : [message];
   const base = known === AggregateError ? AggregateError : Error;
   const error: Error = withoutStack(() => Reflect.construct(base, args, known));
@@ -69,7 +69,7 @@ export function makeError(
   return error;
 }
 
-/** As `cause`, `message` and `stack` are: own, and not enumerable. */
+/** Sets a property like `cause`, `message` and `stack`: own, and not enumerable. */
 export function setHidden(error: Error, name: string, value: unknown): void {
   Object.defineProperty(error, name, { value, writable: true, configurable: true });
 }

@@ -1,21 +1,20 @@
 /**
- * Where in a value something is, as text.
+ * Writes the position of a part of a value, for error messages.
  *
  * @module
  */
 
-/** Of a long path the first and the last steps are told. */
+/** A long path shows its first and its last steps. */
 const firstSteps = 4;
 const lastSteps = 3;
-/** Keys may be of any length; of a long one this many units are told. */
+/** A long key shows this many units. */
 const keyUnitsMax = 60;
 
-/** A key in an error message: short, whatever the key is. */
-export function keyText(key: string): string {
+function keyText(key: string): string {
   return key.length <= keyUnitsMax ? key : `${key.slice(0, keyUnitsMax)}…`;
 }
 
-/** `arguments[0].callback`, a few steps of it at most. */
+/** For example `arguments[0].callback`. */
 export function pathText(path: readonly (string | number)[]): string {
   const isLong = path.length > firstSteps + lastSteps + 1;
   const begin = isLong ? path.slice(0, firstSteps) : path;

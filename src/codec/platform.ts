@@ -1,13 +1,13 @@
 /**
- * Which objects belong to the runtime: they are more than their properties, which alone could be
- * sent. They are known by the classes among their prototypes, also those of another realm.
+ * Recognizes objects of the runtime by the classes among their prototypes, also those of another realm.
+ * They are more than their properties, so a message cannot carry them.
  *
  * @module
  */
-// Not of `node:util`, which takes both runtimes several milliseconds to load.
+// `node:util` itself takes both runtimes several milliseconds to load.
 import * as types from "node:util/types";
 
-/** Objects of these are known by their slots; one that lacks them is no more than its properties. */
+/** Objects of these classes are known by their slots. Without the slots they are only their properties. */
 const checkedClasses: ReadonlySet<string> = new Set([
   "Object",
   "Array",
@@ -38,7 +38,7 @@ const checkedClasses: ReadonlySet<string> = new Set([
   "WeakSet",
   "Function",
 ]);
-/** Objects of the language that hold classes or functions, and are no values. */
+/** Objects of the language that hold classes or functions. */
 const namespaces: ReadonlySet<string> = new Set([
   "Math",
   "JSON",
@@ -49,7 +49,7 @@ const namespaces: ReadonlySet<string> = new Set([
   "WebAssembly",
 ]);
 
-/** Those that can be told by their slots: what they are, or null. */
+/** The class of an object whose slots show that it cannot be sent, or null. */
 export function unsendableSlots(value: object): string | null {
   if (types.isPromise(value)) return "Promise";
   if (types.isWeakMap(value)) return "WeakMap";
@@ -60,16 +60,16 @@ export function unsendableSlots(value: object): string | null {
 const objectText = Object.prototype.toString;
 
 /**
- * Whether an object with the prototype of plain ones is at most a collection or a buffer. Most are
- * nothing but plain, and each question to the runtime takes its time.
+ * Whether an object with the prototype of `Object` shows no other class. Most objects do not, and
+ * each further test takes time.
  */
-export function seemsPlain(value: object): boolean {
+export function hasObjectTag(value: object): boolean {
   return objectText.call(value) === "[object Object]";
 }
 
 /**
- * Whether an object that has neither a prototype nor properties is more than that, as pointers of Deno
- * are. Its clone runs no code of the user: there is no getter.
+ * Whether an object without a prototype and properties is an object of the runtime, such as a pointer
+ * of Deno. Cloning it runs no code of the user, because it has no getter.
  */
 export function isOpaque(value: object): boolean {
   try {
@@ -80,21 +80,21 @@ export function isOpaque(value: object): boolean {
   }
 }
 
-/** The name of a namespace of the language, such as `Math`, of any realm; null: it is none. */
+/** The name of a namespace of the language, such as `Math`, of any realm; null for other objects. */
 export function namespaceName(value: object): string | null {
   const tag = Object.getOwnPropertyDescriptor(value, Symbol.toStringTag);
-  // Users can make a property of this name, but not by assignment.
+  // An assignment of the user makes a property that is writable and enumerable.
   if (!tag || tag.writable || tag.enumerable || typeof tag.value !== "string") return null;
   return namespaces.has(tag.value) ? tag.value : null;
 }
 
-/** By prototype: the name of the class of the runtime that its objects belong to. */
+/** The name of the class of the runtime that the objects of a prototype belong to. */
 const known: WeakMap<object, string | null> = new WeakMap();
 
 /** The name of the class of the runtime that an object belongs to, or null. */
 export function platformName(value: object, prototype: object): string | null {
   const name = platformClass(prototype);
-  // In Bun both have one prototype.
+  // In Bun, `File` and `Blob` have the same prototype.
   return name === "Blob" && value instanceof File ? "File" : name;
 }
 
@@ -104,7 +104,7 @@ function platformClass(prototype: object): string | null {
   let found: string | null = null;
   for (
     let next: object | null = prototype;
-    // What a Proxy says of itself is its own business.
+    // The traps of a Proxy are code of the user.
     next !== null && found === null && !types.isProxy(next);
     next = Object.getPrototypeOf(next)
   ) {
@@ -126,18 +126,18 @@ function className(prototype: object): string | null {
       /^(Big)?(Int|Uint|Float)\d+(Clamped)?Array$/.test(name);
     return isChecked ? null : tagOf(prototype) ?? name;
   }
-  // Classes of the Web may be written in JavaScript. Globals that users make are enumerable.
+  // Classes of the Web may be written in JavaScript. Globals of users are enumerable.
   const global = Object.getOwnPropertyDescriptor(globalThis, name);
   if (!global || global.enumerable) return null;
   return (globalThis as Record<string, unknown>)[name] === owner ? name : null;
 }
 
-/** An own property that is no getter; undefined: there is none. */
+/** An own property without a getter; undefined if there is none. */
 function valueOf(object: object, name: string | symbol): unknown {
   return Object.getOwnPropertyDescriptor(object, name)?.value;
 }
 
-/** Such as `Temporal.Instant`, whose class alone is called `Instant`. */
+/** For example `Temporal.Instant`, whose class is called `Instant`. */
 function tagOf(prototype: object): string | null {
   const tag = valueOf(prototype, Symbol.toStringTag);
   return typeof tag === "string" && tag !== "" ? tag : null;
@@ -149,7 +149,7 @@ function isNative(value: object): boolean {
   return /\{\s*\[native code\]\s*\}$/.test(functionText.call(value));
 }
 
-/** As of classes of the language that have no name, such as what `Intl.Segmenter` makes. */
+/** Whether a prototype is one of the language without a named class, such as the results of `Intl.Segmenter`. */
 function hasOnlyNativeMethods(prototype: object): boolean {
   if (Object.getPrototypeOf(prototype) === null) return false;
   let hasAny = false;

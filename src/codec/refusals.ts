@@ -1,13 +1,13 @@
 /**
- * What is said of values that cannot be sent.
+ * Texts for errors about values that cannot be sent.
  *
  * @module
  */
 
-/** Of a buffer that was transferred, and of its views. */
+/** The hint for a transferred buffer and its views. */
 export const detachedHint = "send it before it is transferred, or send a copy";
 
-/** What to do instead, by what was found. */
+/** What to do instead, by class. */
 export const hints: ReadonlyMap<string, string> = new Map([
   ["Promise", "await it first"],
   ["Blob", "send its bytes, await blob.bytes()"],
@@ -19,7 +19,6 @@ export const hints: ReadonlyMap<string, string> = new Map([
   ["Response", "send its status, headers and bytes, or its body, which is a stream"],
   ["WritableStream", "send a ReadableStream"],
   ["TransformStream", "send its readable side"],
-  ["list of arguments", "send an array"],
 ]);
 
 /** `it is a Promise` */

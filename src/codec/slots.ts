@@ -1,10 +1,9 @@
 /**
- * What is in objects that have internal slots, read from the slots: properties of the same names may be
- * the user's own.
+ * Reads the internal slots of objects. Properties with the same names may be code of the user.
  *
  * @module
  */
-// Not of `node:util`, which takes both runtimes several milliseconds to load.
+// `node:util` itself takes both runtimes several milliseconds to load.
 import * as types from "node:util/types";
 import { getterOf } from "../base/brands.ts";
 
@@ -17,13 +16,13 @@ export function unboxed(value: object): unknown {
   return Symbol.prototype.valueOf.call(value as unknown as symbol);
 }
 
-/** Of a regular expression of any realm. */
+/** The source of a regular expression of any realm. */
 export const regExpSource: (value: unknown) => string = getterOf<string>(
   RegExp.prototype,
   "source",
 );
 
-/** Each flag by its own getter: `flags` asks for properties, which users can define. */
+/** The getter of each flag. The getter of `flags` reads properties, which users can define. */
 const flagGetters = ([
   ["d", "hasIndices"],
   ["g", "global"],

@@ -1,11 +1,11 @@
 /**
- * What is sent as a stream.
+ * Decides which values are sent as streams.
  *
  * @module
  */
 import { getterOf } from "../base/brands.ts";
 
-/** What a stream is to be on the other side. */
+/** The form of a stream at its receiver. */
 export type StreamKind = 0 | 1;
 export const generatorKind: StreamKind = 0;
 export const readableKind: StreamKind = 1;
@@ -18,12 +18,12 @@ function isReadableStream(value: object): boolean {
     isLocked(value);
     return true;
   } catch {
-    // It has the prototype alone.
+    // It has only the prototype.
     return false;
   }
 }
 
-/** Null: it is none. */
+/** The kind of a stream; null for other values. */
 export function streamKind(value: object): StreamKind | null {
   if (value instanceof ReadableStream) return isReadableStream(value) ? readableKind : null;
   if (Symbol.asyncIterator in value) return generatorKind;

@@ -1,15 +1,15 @@
 /**
- * The tags of CBOR (RFC 8949) that values are written with. Those of other standards keep their
- * numbers, so that any CBOR tool can read a message; what has none is numbered from 64,000 on.
+ * The tags of CBOR (RFC 8949). Tags of other standards keep their numbers, so that any CBOR tool can read
+ * a message; tags of this package have numbers from 64,000 on.
  *
  * @module
  */
 
-/** What a tag says about the item that follows. */
+/** The number of each tag. A tag describes the item that follows it. */
 export const Tag = {
   bignum: 2,
   negativeBignum: 3,
-  /** A value that came before: its number, counting everything that has an identity. */
+  /** A value that came before: its number among the values with an identity. */
   reference: 29,
   // Typed arrays (RFC 8746), little-endian; a byte string without a tag is a Uint8Array.
   uint8Clamped: 68,
@@ -30,36 +30,36 @@ export const Tag = {
   date: 64000,
   arrayBuffer: 64001,
   dataView: 64002,
-  /** Code units of a string that is no well-formed Unicode, which UTF-8 cannot carry. */
+  /** The code units of a string that is not well-formed Unicode, which UTF-8 cannot carry. */
   codeUnits: 64003,
-  /** An array with holes or further properties: its length, then a map of what is there. */
+  /** An array with holes or other properties: its length, then a map of its keys and values. */
   sparse: 64004,
-  /** Class, name, message, stack; a cause, if there is one; a map of further properties. */
+  /** Class, name, message, stack; an array with the cause, or an empty one; a map of other properties. */
   error: 64005,
-  /** `Object(1)` and its like. */
+  /** The object of a primitive, such as `Object(1)`. */
   boxed: 64006,
   /** Stands for a byte string of this length, which follows the tree in the message. */
   blob: 64007,
-  /** Kind and number of a stream that is pulled from the sender. */
+  /** The kind and number of a stream, which the receiver pulls from the sender. */
   stream: 64008,
   /** A string: stands for its bytes in UTF-8, of this length, which follow the tree in the message. */
   text: 64009,
   /** An array of numbers, written as a typed array. */
   numbers: 64010,
-  /** An array, some of whose items are holes. */
+  /** An array with some holes. */
   holey: 64011,
 } as const;
 
-/** Stands for a hole among the items of a holey array: a simple value without a meaning of its own. */
+/** Stands for a hole in a holey array: a simple value without another meaning. */
 export const holeByte = 0xe0;
 
-/** How deep values may be nested; the other side's stack has to hold them. */
+/** How deep values may be nested, because the receiver's stack must hold them. */
 export const depthMax = 1000;
 
-/** Byte strings from this length on follow the tree and are copied once. */
+/** Byte strings from this length on follow the tree, and are copied once. */
 export const blobBytesMin = 1024;
 
-/** And strings from this many bytes of UTF-8 on. */
+/** Strings from this many bytes of UTF-8 on follow the tree. */
 export const textBlobBytesMin: number = 2 ** 16;
 
 interface ViewClass {
@@ -68,7 +68,7 @@ interface ViewClass {
   new (buffer: ArrayBuffer, byteOffset?: number, length?: number): ArrayBufferView<ArrayBuffer>;
 }
 
-// Younger than the oldest runtime that is supported.
+// The oldest supported runtimes do not have it.
 const { Float16Array } = globalThis as { Float16Array?: ViewClass };
 
 /** Classes of typed arrays by their tags. */

@@ -1,5 +1,5 @@
 /**
- * Short texts out of bytes: method names, keys and the like come again and again.
+ * Decodes UTF-8. Short texts are cached, because method names and keys repeat.
  *
  * @module
  */
@@ -9,11 +9,13 @@ const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 const shortBytesMax = 32;
 const cacheSize = 1024;
-/** By hash: a text that was decoded before, all of it ASCII. */
+/** The last text with each hash, only ASCII. */
 const cache: (string | undefined)[] = new Array(cacheSize).fill(undefined);
 
 /**
- * @throws {TypeError} for what is no UTF-8
+ * Decodes `length` bytes.
+ *
+ * @throws {TypeError} when they are not UTF-8
  */
 export function decodeText(bytes: Uint8Array, begin: number, length: number): string {
   if (length > shortBytesMax) return strict.decode(bytes.subarray(begin, begin + length));
@@ -26,13 +28,13 @@ export function decodeText(bytes: Uint8Array, begin: number, length: number): st
     hash = (Math.imul(hash, 31) + byte) | 0;
   }
   if (all >= 0x80) return strict.decode(bytes.subarray(begin, end));
-  const place = (hash ^ (hash >>> 10)) & (cacheSize - 1);
-  const known = cache[place];
+  const index = (hash ^ (hash >>> 10)) & (cacheSize - 1);
+  const known = cache[index];
   if (known !== undefined && known.length === length && isSame(known, bytes, begin)) return known;
-  return cache[place] = asciiText(bytes, begin, end);
+  return cache[index] = asciiText(bytes, begin, end);
 }
 
-/** Several characters at once: each string in between takes its time. */
+/** Converts several characters at once, which makes fewer strings in between. */
 function asciiText(bytes: Uint8Array, begin: number, end: number): string {
   let text = "";
   let at = begin;

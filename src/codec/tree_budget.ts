@@ -1,9 +1,9 @@
 /**
- * What the values of one message may cost. Both sides count the same way, so that a sender is told
- * before it sends what the receiver would refuse.
+ * Limits the cost of the values of a message. Both sides count the same way, so that the sender refuses
+ * what the receiver would refuse.
  *
- * Values become larger when they are decoded: an empty object is one byte in a message and a hundred
- * in memory. What has an identity therefore counts more than its bytes.
+ * Values become larger when they are decoded: an empty object takes one byte in a message and a hundred
+ * in memory. A value with an identity therefore counts more than its bytes.
  *
  * @module
  */
@@ -13,18 +13,18 @@ import { blobBytesMin } from "./tags.ts";
 /** The default of `maxTreeBytes`. */
 export const treeBytesDefault: number = 2 ** 24;
 
-/** Each object, array, date, byte string and so on counts so many bytes beside its own. */
+/** Each object, array, date, byte string and so on counts this many bytes in addition to its own. */
 export const objectBytes = 16;
-/** V8 takes 7 µs and a kilobyte for an error: it counts as so many objects. */
+/** An error counts as this many objects: V8 takes 7 µs and a kilobyte for it. */
 export const errorObjects = 8;
-/** Numbers of a long array count their bytes also where those follow the tree, as so many objects. */
+/** The numbers of a long array count as this many objects, also if their bytes follow the tree. */
 export function numberObjects(byteLength: number): number {
   return byteLength < blobBytesMin ? 1 : 1 + Math.ceil(byteLength / objectBytes);
 }
-/** A stream is an iterator, a registration and perhaps a ReadableStream. */
+/** A stream counts as this many objects: an iterator, a registration and perhaps a ReadableStream. */
 export const streamObjects = 64;
 
-/** For values that cost more than `max`; `verb` is what was tried. */
+/** Makes the error for values that cost more than `max`; `verb` names the operation. */
 export function treeTooLarge(verb: "send" | "take", max: number): TandemError {
   return new TandemError(
     "TOO_LARGE",

@@ -67,6 +67,8 @@ export interface Backend {
   /** The processor's architecture: an {@linkcode Arch} if there is a library for it. */
   readonly arch: string;
   readonly bellKind: BellKind;
+  /** The path of the runtime's binary; null in a compiled program, whose binary runs nothing else. */
+  readonly binary: string | null;
 
   /**
    * The value of an environment variable; `undefined` also where the runtime does not let this

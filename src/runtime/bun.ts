@@ -35,11 +35,15 @@ interface SocketHandler {
 }
 
 interface Global {
-  readonly Bun: { connect(options: { fd: number; socket: SocketHandler }): Promise<Socket> };
+  readonly Bun: {
+    readonly main: string;
+    connect(options: { fd: number; socket: SocketHandler }): Promise<Socket>;
+  };
   readonly process: {
     readonly platform: string;
     readonly arch: string;
     readonly execArgv: readonly string[];
+    readonly execPath: string;
     readonly env: Record<string, string | undefined>;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
@@ -116,6 +120,11 @@ export const bun: Backend = {
   get arch(): string {
     const { arch } = global.process;
     return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
+  },
+
+  get binary(): string | null {
+    // Where a compiled program has its files.
+    return global.Bun.main.startsWith("/$bunfs/") ? null : global.process.execPath;
   },
 
   environment(name: string): string | undefined {

@@ -19,7 +19,11 @@ type Pointer = object | null;
 
 // The parts of Deno that are used, declared here so that the file type-checks under every compiler.
 interface DenoGlobal {
-  readonly build: { readonly os: string; readonly arch: string };
+  readonly build: {
+    readonly os: string;
+    readonly arch: string;
+    readonly standalone?: boolean;
+  };
   readonly env: { get(name: string): string | undefined };
   readonly internal?: symbol;
   readonly permissions: {
@@ -55,6 +59,7 @@ interface AsyncContexts {
 interface Global {
   readonly Deno: DenoGlobal;
   readonly process: {
+    readonly execPath: string;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
   };
@@ -225,6 +230,10 @@ export const deno: Backend = {
 
   get arch(): string {
     return global.Deno.build.arch;
+  },
+
+  get binary(): string | null {
+    return global.Deno.build.standalone ? null : global.process.execPath;
   },
 
   environment(name: string): string | undefined {

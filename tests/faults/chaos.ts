@@ -11,13 +11,13 @@
  *
  * @module
  */
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { Client } from "../../mod.ts";
+import { toolCommand } from "../../scripts/tools.ts";
+import { startProcess } from "../../src/runtime/processes.ts";
 import { audit, type Verdict } from "./chaos/audit.ts";
 import { Conductor, type Deeds } from "./chaos/conductor.ts";
 import { Content, payloadBytesMax } from "./chaos/content.ts";
@@ -169,16 +169,16 @@ function startGuard(folder: string): {
   note(pid: number, isThere: boolean): void;
   end(): void;
 } {
-  const program = fileURLToPath(new URL("../fixtures/watchdog.ts", import.meta.url));
-  const child = spawn(process.execPath, ["run", program, String(process.pid)], {
+  const program = new URL("../fixtures/watchdog.ts", import.meta.url);
+  const { stdin } = startProcess(toolCommand("bun", program, [String(process.pid)]), {
     stdio: ["pipe", "ignore", "inherit"],
-    // In its own group: signals to this process's group do not reach it.
-    detached: true,
+    // A signal to this process's group must not end it.
+    isDetached: true,
   });
-  child.stdin.on("error", () => {});
-  child.stdin.write(`folder ${folder}\n`);
+  stdin!.on("error", () => {});
+  stdin!.write(`folder ${folder}\n`);
   return {
-    note: (pid, isThere) => void child.stdin.write(`${isThere ? "child" : "gone"} ${pid}\n`),
-    end: () => void child.stdin.end(),
+    note: (pid, isThere) => void stdin!.write(`${isThere ? "child" : "gone"} ${pid}\n`),
+    end: () => void stdin!.end(),
   };
 }

@@ -3,39 +3,32 @@
  *
  * @module
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawnSync } from "node:child_process";
 import { join } from "node:path";
-import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
-
-export const repository: string = fileURLToPath(new URL("../..", import.meta.url));
-
-/** The path of one of the pinned tools. */
-export function tool(name: string): string {
-  return join(repository, ".tools/bin", name);
-}
+import { checkout, toolCommand, toolPath } from "../../scripts/tools.ts";
+import { type RuntimeName, runtimeNames, startProcess } from "../../src/runtime/processes.ts";
 
 /** The fuzzer, which contains the scribbler. */
-export const fuzzer: string = join(repository, "zig-out/bin/tandem-fuzz");
+export const fuzzer: string = join(checkout, "zig-out/bin/tandem-fuzz");
 
 /** Builds the library. */
 export function buildFuzzer(): void {
-  const { status, stderr } = spawnSync(tool("zig"), ["build", "fuzz"], {
-    cwd: repository,
+  const { status, stderr } = spawnSync(toolPath("zig"), ["build", "fuzz"], {
+    cwd: checkout,
     encoding: "utf8",
   });
   if (status !== 0) throw new Error(`Cannot build the fuzzer:\n${stderr}`);
 }
 
-export type Runtime = "deno" | "bun";
+export type Runtime = RuntimeName;
 
-export const runtimes: readonly Runtime[] = ["deno", "bun"];
+export const runtimes: readonly Runtime[] = runtimeNames;
 
 /** The command that starts a program of this repository in a runtime. */
 export function programCommand(runtime: Runtime, path: string): readonly [string, ...string[]] {
-  const flags = runtime === "deno" ? ["run", "--quiet", "--allow-all"] : ["run"];
-  return [tool(runtime), ...flags, join(repository, path)];
+  const { program, args } = toolCommand(runtime, join(checkout, path));
+  return [program, ...args];
 }
 
 /** A child that answers each line with a line. */
@@ -57,10 +50,9 @@ export class Talker {
   ) {
     this.title = title;
     const [program, ...args] = command;
-    this.process = spawn(program!, args, {
-      cwd: repository,
-      stdio: ["pipe", "pipe", "pipe"],
-      env: { ...process.env, NO_COLOR: "1", ...env },
+    this.process = startProcess({ program: program!, args }, {
+      cwd: checkout,
+      env: { NO_COLOR: "1", ...env },
     });
     const { stdin, stdout, stderr } = this.process;
     stdin!.on("error", () => {});

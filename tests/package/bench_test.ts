@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { callFrames, echoFrames, type End, type Write } from "../../bench/contenders/frames.ts";
-import { callBlocking, callTogether } from "../../bench/lib/calling.ts";
+import { callBlocking, callConcurrently } from "../../bench/lib/calling.ts";
 import { Histogram } from "../../bench/lib/histogram.ts";
 import { type Bar, isMet } from "../../bench/lib/outcome.ts";
 import { alternate, type Entry, seriesOf } from "../../bench/lib/slices.ts";
@@ -117,14 +117,14 @@ test("calls are counted, and an answer that is no echo is an error", async () =>
     return payload.slice();
   };
   const load = { bytes: 12, ms: 5, outstanding: 7, timeEvery: 1 };
-  const together = await callTogether(call, load);
+  const together = await callConcurrently(call, load);
   assertEquals([most, inFlight], [7, 0]);
   assertEquals(new Histogram().merge(together.latency).count, together.calls);
 
   for (const wrong of [0, 11]) {
     const other = (payload: Uint8Array) =>
       Promise.resolve(payload.map((byte, index) => index === wrong ? byte + 1 : byte));
-    const failure = await callTogether(other, load).catch((error: Error) => error.message);
+    const failure = await callConcurrently(other, load).catch((error: Error) => error.message);
     assertEquals(failure, "Not an echo: 12 bytes for 12");
   }
 });

@@ -14,7 +14,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../../mod.ts";
-import { Child, type Runtime, runtime, runtimePath, startWatchdog } from "./processes.ts";
+import { toolCommand } from "../../scripts/tools.ts";
+import { Child, type Runtime, runtime, startWatchdog } from "./processes.ts";
 
 export {
   Child,
@@ -226,8 +227,8 @@ export function fixtureCommand(
   args: readonly string[] = [],
   denoPermissions: readonly string[] = ["--allow-ffi"],
 ): [string, ...string[]] {
-  const flags = runtime === "deno" ? ["run", "--quiet", ...denoPermissions] : ["run"];
-  return [runtimePath(runtime), ...flags, join(fixtures, fixture), ...args];
+  const command = toolCommand(runtime, join(fixtures, fixture), args, denoPermissions);
+  return [command.program, ...command.args];
 }
 
 /** Starts any program, which the harness kills when the test ends. */

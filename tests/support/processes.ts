@@ -4,20 +4,23 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import type { ChildProcess } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { checkout, runtimePath, toolCommand } from "../../scripts/tools.ts";
+import { backend } from "../../src/runtime/current.ts";
+import { type RuntimeName, runtimeNames, startProcess } from "../../src/runtime/processes.ts";
+
+export { runtimePath };
 
 /** The runtimes that everything is tested in. */
-export type Runtime = "deno" | "bun";
+export type Runtime = RuntimeName;
 
 /** The runtime that runs this. */
-export const runtime: Runtime = "Bun" in globalThis ? "bun" : "deno";
+export const runtime: Runtime = backend().name;
 
-export const runtimes: readonly Runtime[] = ["deno", "bun"];
+export const runtimes: readonly Runtime[] = runtimeNames;
 
 /** Who serves and who calls. */
 export interface Pair {
@@ -31,8 +34,6 @@ export interface Pair {
 export const pairs: readonly Pair[] = runtimes.flatMap((server) =>
   runtimes.map((client) => ({ server, client, title: `${server} serves ${client}` }))
 );
-
-const repository = fileURLToPath(new URL("../..", import.meta.url));
 
 let watchdog: Watchdog | undefined;
 
@@ -66,7 +67,7 @@ export class Child {
     env: Readonly<Record<string, string | undefined>>,
   ) {
     this.#title = title;
-    const child = execute(path, args, env);
+    const child = startProcess({ program: path, args }, { cwd: checkout, env });
     assert(child.pid !== undefined && child.stdout && child.stderr && child.stdin, path);
     this.#process = child;
     this.pid = child.pid;
@@ -258,45 +259,6 @@ export async function settled(child: Child): Promise<void> {
   }, "a process comes to rest");
 }
 
-/**
- * Starts a program, by way of a shell that turns into it. Left to itself Deno hands its own permissions
- * to every Deno that it starts, and the variables of its environment also where others are given.
- */
-function execute(
-  path: string,
-  args: readonly string[],
-  env: Readonly<Record<string, string | undefined>>,
-  { stderr = "pipe", hasOwnGroup = false }: {
-    readonly stderr?: "pipe" | "inherit";
-    readonly hasOwnGroup?: boolean;
-  } = {},
-): ChildProcess {
-  const removed = Object.keys(env).filter((name) => env[name] === undefined);
-  const script = [
-    ...removed.map((name) => `unset ${name}`),
-    'exec "$TANDEM_TEST_PROGRAM" "$@"',
-  ];
-  return spawnProcess("/bin/sh", ["-c", script.join("\n"), "sh", ...args], {
-    cwd: repository,
-    env: { ...process.env, ...env, TANDEM_TEST_PROGRAM: path },
-    stdio: ["pipe", stderr === "pipe" ? "pipe" : "ignore", stderr],
-    detached: hasOwnGroup,
-  });
-}
-
-/** The path of a runtime's own binary. */
-export function runtimePath(name: Runtime): string {
-  if (name === runtime) return process.execPath;
-  const candidates = {
-    deno: [".tools/bin/deno", "node_modules/deno/deno"],
-    bun: [".tools/bin/bun", "node_modules/bun/bin/bun.exe"],
-  };
-  const path = candidates[name].map((path) => join(repository, path)).find((path) =>
-    existsSync(path)
-  );
-  return path ?? name; // wherever PATH has it
-}
-
 /** Looks after this process from outside; see fixtures/watchdog.ts. */
 export interface Watchdog {
   /** Resolves when the line is on its way. */
@@ -306,12 +268,14 @@ export interface Watchdog {
 
 /** Starts the watchdog, which is told of every child from then on. */
 export function startWatchdog(): Watchdog {
-  const flags = runtime === "deno" ? ["run", "--quiet", "--no-config", "--allow-all"] : ["run"];
-  const args = [...flags, join(repository, "tests/fixtures/watchdog.ts"), String(process.pid)];
-  // It outlives the runner for a moment, which must not look as if a test had left it behind.
-  const child = execute(process.execPath, args, { TANDEM_TEST_RUN: undefined }, {
-    stderr: "inherit",
-    hasOwnGroup: true,
+  const program = new URL("fixtures/watchdog.ts", import.meta.url);
+  const flags = ["--no-config", "--allow-all"];
+  const child = startProcess(toolCommand(runtime, program, [String(process.pid)], flags), {
+    cwd: checkout,
+    // It outlives the runner for a moment, which must not look as if a test had left it behind.
+    env: { TANDEM_TEST_RUN: undefined },
+    stdio: ["pipe", "ignore", "inherit"],
+    isDetached: true,
   });
   child.unref();
   const { stdin } = child;

@@ -3,16 +3,17 @@
  *
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, ftruncateSync, openSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { closeSync, ftruncateSync, openSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { checkout, toolCommand } from "../../../scripts/tools.ts";
+import { type RuntimeName, startProcess } from "../../../src/runtime/processes.ts";
 import { Head, ledgerBytes, LedgerHead, Phase } from "./ledger.ts";
 import type { Mode, Part, Role } from "./player.ts";
 import type { Random } from "./random.ts";
 
-export type Runtime = "deno" | "bun";
+export type Runtime = RuntimeName;
 
 /** A process that is always there: when it ends, another one replaces it. */
 export interface Seat {
@@ -62,8 +63,7 @@ export class Player {
   }
 }
 
-const program = fileURLToPath(new URL("process.ts", import.meta.url));
-const repository = fileURLToPath(new URL("../../..", import.meta.url));
+const program = new URL("process.ts", import.meta.url);
 
 /** A process and its players. */
 export class Cast {
@@ -84,12 +84,10 @@ export class Cast {
     this.seat = seat;
     this.players = players;
     const text = seat.place === "main" ? JSON.stringify(players[0]!.part) : "workers";
-    const flags = seat.runtime === "deno"
-      ? ["run", "--quiet", "--no-check", "--allow-ffi", "--allow-read"]
-      : ["run"];
-    this.#process = spawn(pathOf(seat.runtime), [...flags, program, text], {
-      cwd: repository,
-      env: { ...process.env, TANDEM_DIR: folder, NO_COLOR: "1" },
+    const flags = ["--no-check", "--allow-ffi", "--allow-read"];
+    this.#process = startProcess(toolCommand(seat.runtime, program, [text], flags), {
+      cwd: checkout,
+      env: { TANDEM_DIR: folder, NO_COLOR: "1" },
       stdio: ["pipe", "ignore", "pipe"],
     });
     if (this.#process.pid === undefined) throw new Error(`cannot start ${seat.runtime}`);
@@ -162,11 +160,6 @@ export class Cast {
       // It has ended, and the event is on its way.
     }
   }
-}
-
-function pathOf(runtime: Runtime): string {
-  const path = join(repository, ".tools/bin", runtime);
-  return existsSync(path) ? path : runtime; // wherever PATH has it
 }
 
 /** Hands out parts, each player's id and ledger being its own for the whole run. */

@@ -1,0 +1,40 @@
+/**
+ * The programs that `scripts/setup` installs into this checkout.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  type Command,
+  findRuntime,
+  runtimeCommand,
+  type RuntimeName,
+} from "../src/runtime/processes.ts";
+
+/** The folder of this checkout. */
+export const checkout: string = fileURLToPath(new URL("..", import.meta.url));
+
+/** The path of an installed program. */
+export function toolPath(name: string): string {
+  return join(checkout, ".tools/bin", name);
+}
+
+/** The binary of the runtime that runs this process, else the checkout's, else the first on PATH. */
+export function runtimePath(runtime: RuntimeName): string {
+  return findRuntime(runtime, [toolPath(runtime)]);
+}
+
+/** The command that runs a file in a runtime. `denoArgs` are the permissions and other flags in Deno. */
+export function toolCommand(
+  runtime: RuntimeName,
+  file: string | URL,
+  args: readonly string[] = [],
+  denoArgs: readonly string[] = ["--allow-all"],
+): Command {
+  return runtimeCommand(runtime, file, {
+    args,
+    runtimeArgs: runtime === "deno" ? ["--quiet", ...denoArgs] : [],
+    candidates: [toolPath(runtime)],
+  });
+}
