@@ -3,19 +3,13 @@
  *
  * @module
  */
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "vega-lite";
 import type { CurvePlot, LatencyPlot, Plot, RatePlot } from "../lib/outcome.ts";
+import { svgOf } from "./svg.ts";
 
 /** The text of an SVG file. */
 export async function draw(plot: Plot): Promise<string> {
-  const spec = specOf(plot);
-  const view = new View(parse(compile(spec).spec), { renderer: "none" });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+  return await svgOf(specOf(plot));
 }
 
 function specOf(plot: Plot): TopLevelSpec {
