@@ -110,7 +110,7 @@ function panel(figures: readonly ChartFigure[], runtime: Runtime, figure: "laten
     data: { values },
     layer: [
       {
-        mark: { type: "bar", height: 13, cornerRadiusEnd: 2 } as const,
+        mark: { type: "bar", height: 13 } as const,
         encoding: {
           y,
           x,
