@@ -1,6 +1,6 @@
 /**
  * Draws the chart of the README: the latency of one call at a time and the throughput of 64 calls
- * outstanding, of Tandem and of what programs use today, measured in the same run.
+ * outstanding, of Tandem and of its alternatives, measured in the same run.
  *
  *     bun bench/chart.ts [--rounds N] [--out FILE] [--redraw]
  *

@@ -31,7 +31,7 @@ const runtimeNames: Readonly<Record<Runtime, string>> = { bun: "Bun", deno: "Den
 /** The text of the SVG file. */
 export async function drawChart(figures: readonly ChartFigure[]): Promise<string> {
   const svg = await svgOf(specOf(figures));
-  // The page describes the picture in the `alt` of its image, so the roles of its parts are dead weight.
+  // The `alt` of the page's image describes the picture; nothing reads the roles of its parts.
   return svg.replaceAll(/ (?:role|aria-[a-z]+)="[^"]*"/g, "");
 }
 
@@ -41,7 +41,7 @@ function specOf(figures: readonly ChartFigure[]): TopLevelSpec {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     background: "transparent",
     padding: { left: 4, right: 4, top: 8, bottom: 4 },
-    // Vega guesses how wide texts are when there is no canvas: their places are given.
+    // Without a canvas, vega overestimates the width of texts; so the layout ignores texts.
     bounds: "flush",
     spacing: { row: 58, column: 56 },
     config: {
@@ -94,7 +94,7 @@ function panel(figures: readonly ChartFigure[], runtime: Runtime, figure: "laten
     field: "name",
     type: "nominal",
     sort: values.map(({ name }) => name),
-    // The extent is given, since vega guesses how wide a text is when there is no canvas.
+    // For the same reason, the width of the names is fixed.
     axis: hasNames ? { labelPadding: 8, minExtent: nameWidth, maxExtent: nameWidth } : null,
   } as const;
   const x = {

@@ -23,7 +23,7 @@ function specOf(plot: Plot): TopLevelSpec {
   }
 }
 
-/** What all plots have in common; white, so that they can be read on a dark page as well. */
+/** Common to all plots. The background is white, so dark pages can show them as well. */
 const common = {
   $schema: "https://vega.github.io/schema/vega-lite/v6.json",
   background: "white",
@@ -40,7 +40,7 @@ const common = {
 
 const size = { width: 620, height: 360 } as const;
 
-/** A name has two parts: who, which the colour shows, and what, which the dashes show. */
+/** A name has two parts: the caller, shown by the colour, and the way of calling, shown by the dashes. */
 function partsOf(name: string): { who: string; what: string } {
   const [who = "", ...what] = name.split(", ");
   return { who, what: what.join(", ") };
@@ -70,7 +70,7 @@ function looks(names: readonly string[]) {
       field: "what",
       type: "nominal",
       scale: { domain: whats, range: whats.map((_, index) => dashes[index % dashes.length]!) },
-      // Nothing has to be said where there is nothing to tell apart.
+      // One way of calling needs no legend.
       legend: whats.length > 1 ? { ...legend, labelExpr: "datum.label || 'channel'" } : null,
     },
   } as const;
