@@ -1,5 +1,5 @@
 /**
- * Where figures come from: without it they mean nothing.
+ * Describes the machine: figures mean nothing without it.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import { installedPath } from "../contenders/packages.ts";
 import { natsServer } from "../lib/nats.ts";
 import { type Host, programOf } from "../lib/runtimes.ts";
 
-/** What is worth knowing of this machine, by name. */
+/** The properties of this machine, by name. */
 export function describeMachine(): Record<string, string> {
   const processors = cpus();
   return {
@@ -38,7 +38,7 @@ function numberIn(text: string): string {
   return /\d[\w.-]*/.exec(text)?.[0] ?? "not installed";
 }
 
-/** Of the packages that were installed for the benchmarks. */
+/** The versions of the packages that were installed for the benchmarks. */
 function contenderVersions(): Record<string, string> {
   const wanted = new URL("../contenders/package.json", import.meta.url);
   const { dependencies } = JSON.parse(readFileSync(wanted, "utf8")) as {

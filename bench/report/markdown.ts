@@ -1,5 +1,5 @@
 /**
- * Writes what was measured as one Markdown file with its plots beside it.
+ * Writes the results as one Markdown file with its plots beside it.
  *
  * @module
  */
@@ -8,14 +8,14 @@ import { join } from "node:path";
 import { type Bar, isMet, type Outcome, type Scenario, type Table } from "../lib/outcome.ts";
 import { draw } from "./plots.ts";
 
-/** One scenario and what it brought, or why it brought nothing. */
+/** One scenario and its outcome, or the reason why it failed. */
 export interface Section {
   readonly scenario: Scenario;
   readonly outcome: Outcome | null;
   readonly failure?: string;
 }
 
-/** Everything that a report says. */
+/** The content of a report. */
 export interface Report {
   readonly machine: Readonly<Record<string, string>>;
   /** How it was run. */
@@ -85,7 +85,7 @@ function tableOf({ rows }: Table): string {
   return tableText(rows);
 }
 
-/** The first columns are text, figures stand at the right. */
+/** The first columns are text; figures are aligned to the right. */
 function tableText(rows: readonly Readonly<Record<string, string>>[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const isFigure = (column: string): boolean =>

@@ -3,19 +3,13 @@
  *
  * @module
  */
-import { parse, View } from "vega";
-import { compile, type TopLevelSpec } from "vega-lite";
+import type { TopLevelSpec } from "vega-lite";
 import type { CurvePlot, LatencyPlot, Plot, RatePlot } from "../lib/outcome.ts";
+import { svgOf } from "./svg.ts";
 
 /** The text of an SVG file. */
 export async function draw(plot: Plot): Promise<string> {
-  const spec = specOf(plot);
-  const view = new View(parse(compile(spec).spec), { renderer: "none" });
-  try {
-    return await view.toSVG();
-  } finally {
-    view.finalize();
-  }
+  return await svgOf(specOf(plot));
 }
 
 function specOf(plot: Plot): TopLevelSpec {
@@ -29,7 +23,7 @@ function specOf(plot: Plot): TopLevelSpec {
   }
 }
 
-/** What all plots have in common; white, so that they can be read on a dark page as well. */
+/** Common to all plots. The background is white, so dark pages can show them as well. */
 const common = {
   $schema: "https://vega.github.io/schema/vega-lite/v6.json",
   background: "white",
@@ -46,7 +40,7 @@ const common = {
 
 const size = { width: 620, height: 360 } as const;
 
-/** A name has two parts: who, which the colour shows, and what, which the dashes show. */
+/** A name has two parts: the caller, shown by the colour, and the way of calling, shown by the dashes. */
 function partsOf(name: string): { who: string; what: string } {
   const [who = "", ...what] = name.split(", ");
   return { who, what: what.join(", ") };
@@ -76,7 +70,7 @@ function looks(names: readonly string[]) {
       field: "what",
       type: "nominal",
       scale: { domain: whats, range: whats.map((_, index) => dashes[index % dashes.length]!) },
-      // Nothing has to be said where there is nothing to tell apart.
+      // One way of calling needs no legend.
       legend: whats.length > 1 ? { ...legend, labelExpr: "datum.label || 'channel'" } : null,
     },
   } as const;

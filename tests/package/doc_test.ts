@@ -1,11 +1,11 @@
 /**
- * Every example of the reference documentation and of the README, copied into its own file and
- * run in both runtimes, in Deno with only `--allow-ffi`. `deno test --doc` checks their
- * types.
+ * Every example of the reference documentation and of the README, copied into a file of its own and
+ * run in both runtimes, in Deno with `--allow-ffi` alone; and the links between the documents.
+ * `deno test --doc` type-checks the examples of the reference documentation.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Child, folder, type Runtime, runtimePath, runtimes, test } from "../support/harness.ts";
@@ -41,14 +41,20 @@ function examplesOf(source: string): Example[] {
   }));
 }
 
-/** Starts a program from its text, outside of this repository. */
-function start(runtime: Runtime, name: string, code: string): Child {
+/** Writes a program that imports this repository's sources. */
+function writeProgram(name: string, code: string): string {
   const path = join(folder(), name);
   const here = Object.entries(imports).reduce(
     (code, [from, to]) => code.replaceAll(`from "${from}"`, `from "${join(repository, to)}"`),
     code,
   );
   writeFileSync(path, here);
+  return path;
+}
+
+/** Starts a program whose text is given, and nothing else of this repository in reach. */
+function start(runtime: Runtime, name: string, code: string): Child {
+  const path = writeProgram(name, code);
   const flags = runtime === "deno" ? ["run", "--quiet", "--no-prompt", "--allow-ffi"] : ["run"];
   const env = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1" };
   return new Child(`${runtime} ${name}`, runtimePath(runtime), [...flags, path], env);
@@ -94,37 +100,89 @@ test("every class that is exported has an example", () => {
   assert(count >= 11, `${count} classes were found`);
 });
 
-for (const runtime of runtimes) {
-  test(`${runtime}: the typed service and its client in the README run`, async () => {
-    const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const children = ["service.ts", "user.ts"].map((name) => {
-      const [, code] = new RegExp(`\`\`\`ts\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;
-      return start(runtime, name, code!);
-    });
-    try {
-      const user = children[1]!;
-      for (let line = 1; line <= 10; line++) assertEquals(await user.line(), `line ${line}`);
-      await user.ended();
-    } finally {
-      for (const child of children) child.kill("SIGKILL");
-      await Promise.all(children.map((child) => child.closed));
-    }
+/** The examples of the README: `name` is what the first line says, as in `// service.ts`. */
+function readmeExamples(): readonly { readonly name: string; readonly code: string }[] {
+  const readme = readFileSync(join(repository, "README.md"), "utf8");
+  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code], index) => {
+    const [, name = `readme-${index}.ts`] = /^\/\/ (\w+\.ts)\b/.exec(code!) ?? [];
+    return { name, code: code! };
   });
+}
 
-  test(`${runtime}: the server and the client of the README run`, async () => {
-    const readme = readFileSync(join(repository, "README.md"), "utf8");
-    const code = (name: string) => {
-      const [, block] = new RegExp(`\`\`\`ts\\n(// ${name}.*?)\`\`\``, "s").exec(readme)!;
-      return block!;
-    };
-    const children = ["server.ts", "client.ts"].map((name) => start(runtime, name, code(name)));
+/** What an example says that it prints: the comments behind its `console.log`, as far as it gets there. */
+function printedBy(code: string): string[] {
+  return [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)]
+    .map(([, line]) => line!)
+    .filter((line) => !line.endsWith("…"));
+}
+
+for (const runtime of runtimes) {
+  test(`${runtime}: the examples of the README print what they say`, async () => {
+    const examples = readmeExamples();
+    assert(examples.length >= 6, `${examples.length} examples were found`);
+    const children: Child[] = [];
     try {
-      const client = children[1]!;
-      assertEquals(await client.line(), "HELLO");
-      await client.ended();
+      for (const { name, code } of examples) {
+        const child = start(runtime, name, code);
+        children.push(child);
+        for (const line of printedBy(code)) assertEquals(await child.line(), line, name);
+        // The service waits for calls; the other programs end by themselves.
+        if (name !== "service.ts") await child.ended();
+        assertEquals(child.stderr, "", child.describe());
+      }
     } finally {
       for (const child of children) child.kill("SIGKILL");
       await Promise.all(children.map((child) => child.closed));
     }
   });
+}
+
+test("the examples of the README type-check", async () => {
+  if (!runtimes.includes("deno")) return;
+  const paths = readmeExamples().map(({ name, code }) => writeProgram(name, code));
+  const config = join(repository, "doc_test.json");
+  const child = new Child("deno check", runtimePath("deno"), [
+    "check",
+    "--quiet",
+    "--config",
+    config,
+    ...paths,
+  ], { ...process.env, NO_COLOR: "1" });
+  await child.ended();
+});
+
+/** Folders with documents, and whether those below them have some, too. */
+const documentFolders = { ".": false, bench: false, docs: true, examples: true, tests: true };
+
+test("links between documents lead somewhere", () => {
+  const documents = Object.entries(documentFolders).flatMap(([folder, recursive]) =>
+    readdirSync(join(repository, folder), { recursive, encoding: "utf8" })
+      .filter((name) => name.endsWith(".md"))
+      .map((name) => join(repository, folder, name))
+  );
+  let count = 0;
+  for (const document of documents) {
+    const text = readFileSync(document, "utf8").replaceAll(/^```.*?^```$/gms, "");
+    const links = [
+      ...text.matchAll(/\]\(([^)\s]+)\)/g),
+      ...text.matchAll(/\bsrc="([^"]+)"/g),
+    ];
+    for (const [, link] of links) {
+      if (/^[a-z]+:/.test(link!)) continue;
+      const [path = "", heading] = link!.split("#");
+      const target = path === "" ? document : join(dirname(document), path);
+      assert(existsSync(target), `${document} links to ${link}`);
+      if (heading) assert(headingsOf(target).includes(heading), `${document} links to ${link}`);
+      count += 1;
+    }
+  }
+  assert(count >= 50, `${count} links were found`);
+});
+
+/** The names by which the headings of a document are linked to. */
+function headingsOf(document: string): string[] {
+  const headings = readFileSync(document, "utf8").matchAll(/^#+ (.*)$/gm);
+  return [...headings].map(([, heading]) =>
+    heading!.toLowerCase().replaceAll(/[^\p{L}\p{N} _-]/gu, "").replaceAll(" ", "-")
+  );
 }
