@@ -213,7 +213,7 @@ test("the main entry loads no code that starts processes", () => {
       if (path!.startsWith(".")) visit(new URL(path!, file));
     }
   };
-  visit(new URL("../mod.ts", import.meta.url));
+  visit(new URL("../../mod.ts", import.meta.url));
   assert(seen.size > 30, "the imports are followed");
   assert([...seen].every((file) => !file.endsWith("/processes.ts")));
 });

@@ -268,7 +268,7 @@ export interface Watchdog {
 
 /** Starts the watchdog, which is told of every child from then on. */
 export function startWatchdog(): Watchdog {
-  const program = new URL("fixtures/watchdog.ts", import.meta.url);
+  const program = new URL("../fixtures/watchdog.ts", import.meta.url);
   const flags = ["--no-config", "--allow-all"];
   const child = startProcess(toolCommand(runtime, program, [String(process.pid)], flags), {
     cwd: checkout,
