@@ -6,7 +6,7 @@
 import { timeoutOf } from "../base/checks.ts";
 import { mapResult } from "../base/closing.ts";
 import { notConstructible } from "../base/maker.ts";
-import { CallCore } from "./call_core.ts";
+import { CallCore, forgottenCalls } from "./call_core.ts";
 import { checkInto, syncWaitSettings, waitSettings } from "./call_settings.ts";
 import type { GetOptions, GetSyncOptions, WaitOptions, WaitSyncOptions } from "./options.ts";
 
@@ -37,6 +37,7 @@ export class Call implements Disposable {
       throw notConstructible("Call", "client.send(), client.sendSync() or client.trySend()");
     }
     this.#core = core;
+    forgottenCalls.register(this, core, this);
   }
 
   /** Unique in the channel's life. Any process may cancel by it. */
@@ -98,7 +99,7 @@ export class Call implements Disposable {
   get(options?: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
     // Not async: the promise is the one that the client knows.
     try {
-      return this.#core.get("answer", waitSettings(options));
+      return this.#core.get("answer", waitSettings(options), this);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -124,7 +125,7 @@ export class Call implements Disposable {
    */
   ready(options?: WaitOptions): Promise<void> {
     try {
-      return mapResult(this.#core.get("readiness", waitSettings(options)), () => {});
+      return mapResult(this.#core.get("readiness", waitSettings(options), this), () => {});
     } catch (error) {
       return Promise.reject(error);
     }
@@ -163,6 +164,7 @@ export class Call implements Disposable {
 
   /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
   release(): void {
+    forgottenCalls.unregister(this);
     this.#core.release();
   }
 

@@ -7,7 +7,13 @@
 import { bytesOfView, typedArrayName } from "../base/brands.ts";
 import { checkWhole, deadlineAfter, describe, timeoutOf } from "../base/checks.ts";
 import { sendDeliveriesShift } from "../ffi/layout.ts";
-import type { GetOptions, GetSyncOptions, RequestOptions, RequestSyncOptions } from "./options.ts";
+import type {
+  GetOptions,
+  GetSyncOptions,
+  RequestOptions,
+  RequestSyncOptions,
+  SendSyncOptions,
+} from "./options.ts";
 import type { Bytes } from "./waiter.ts";
 
 /** How long to wait for an answer, and where it goes. */
@@ -60,13 +66,18 @@ function checkedCall(
   maxDeliveries: number,
 ): CallSettings {
   const timeout = timeoutOf(options);
-  const wanted = options.maxDeliveries;
+  const deliveries = deliveriesOf(options, maxDeliveries);
+  const into = checkInto(options.into);
+  return { timeout, deadline: deadlineAfter(timeout), signal, into, deliveries };
+}
+
+/** @throws {RangeError} for more deliveries than `maxDeliveries` */
+export function deliveriesOf(options: SendSyncOptions | undefined, maxDeliveries: number): number {
+  const wanted = options?.maxDeliveries;
   const count = wanted === undefined
     ? maxDeliveries
     : checkWhole(wanted, "maxDeliveries", 1, maxDeliveries);
-  const into = checkInto(options.into);
-  const deadline = deadlineAfter(timeout);
-  return { timeout, deadline, signal, into, deliveries: count << sendDeliveriesShift };
+  return count << sendDeliveriesShift;
 }
 
 /** As {@linkcode callSettings}, of a wait. */

@@ -5,10 +5,11 @@
  */
 import type { TandemError } from "../errors.ts";
 import { armRoom, cancelRelease, cancelTimedOut, Status } from "../ffi/layout.ts";
-import { checkReady, readAnswer, takeAnswer } from "./answers.ts";
-import { type Channel, closedError } from "./channel.ts";
+import { answerFailed, checkReady, readAnswer, takeAnswer } from "./answers.ts";
+import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
 import { busyFailure, callFailure } from "./failure.ts";
+import { FreshArrays } from "./fresh.ts";
 import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
 import { SlotTable } from "./slot_table.ts";
@@ -56,6 +57,7 @@ export class CallWaits implements Waits {
   /** Of these, how many the process does not stay alive for: so it is for all who wait for a call. */
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
+  readonly #fresh: FreshArrays = new FreshArrays();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
@@ -346,6 +348,16 @@ export class CallWaits implements Waits {
   /** The answer for a promise, or null: there is none; @throws what it is to be rejected with */
   #take({ call, flags, into }: Waiter): Bytes | null {
     if (flags & wantsReadiness) return checkReady(this.#channel, call, 0) ? nothing : null;
-    return takeAnswer(this.#channel, call, 0, into, (flags & ownsCall) !== 0);
+    const ownsIt = (flags & ownsCall) !== 0;
+    if (into) return takeAnswer(this.#channel, call, 0, into, ownsIt);
+    checkOpen(this.#channel, "call");
+    const { native, address, words } = this.#channel;
+    const { slot, low, high } = call;
+    const target = this.#fresh.next();
+    const status = native.tandem_get(address, slot, low, high, 0, target, target.byteLength, words);
+    if (status >= 0) return this.#fresh.answerIn(target, status);
+    const answer = answerFailed(this.#channel, call, status, target, false, ownsIt);
+    if (answer) this.#fresh.note(answer.byteLength);
+    return answer;
   }
 }

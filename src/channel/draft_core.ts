@@ -22,7 +22,7 @@ export interface DraftSender {
   readDraft(ref: CallRef, length: number, settings: CallSettings, reader: AnswerReader): void;
 }
 
-/** Drafts that the program has forgotten give their slots back. */
+/** Frees the slots of drafts that the program has forgotten. */
 const forgotten = new FinalizationRegistry<{ channel: Channel; ref: CallRef }>(
   ({ channel, ref }) => discard(channel, ref),
 );
