@@ -167,7 +167,7 @@ for (const fake of fakes) {
 
 test("no source uses the global timers and clocks, but for the one that keeps them", () => {
   const root = fileURLToPath(new URL("../src", import.meta.url));
-  const keepers = ["ffi/timers.ts", "ffi/bun_timers.ts"];
+  const keepers = ["runtime/timers.ts", "runtime/bun_timers.ts"];
   const files = readdirSync(root, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".d.ts"));
   assert(files.length > 50 && keepers.every((name) => files.includes(name)));

@@ -12,7 +12,7 @@ import { callFailure } from "./failure.ts";
 import type { Loop } from "./loop.ts";
 import { type Bytes, type CallRef, endsCall, wantsReadiness } from "./waiter.ts";
 
-/** What a client gives its calls. */
+/** The client of a call, as its calls see it. */
 export interface CallHome {
   readonly channel: Channel;
   readonly waits: CallWaits;
@@ -32,10 +32,9 @@ export class CallCore implements CallRef {
   readonly low: number;
   readonly high: number;
   readonly #home: CallHome;
-  /** When the call's own time is over, of `performance.now()`. */
+  /** When the call's own time is over, in the time of `performance.now()`. */
   readonly #deadline: number;
 
-  /** Of the call that the native side has just made. */
   constructor(home: CallHome, slot: number, low: number, high: number, deadline: number) {
     this.slot = slot;
     this.low = low;
@@ -81,7 +80,7 @@ export class CallCore implements CallRef {
   }
 
   /**
-   * The answer; where only its readiness is wanted, it stays in its place.
+   * Waits for the answer and takes it; where only its readiness is wanted, it stays in its place.
    *
    * @param keep the public object: forgotten while the wait lasts, it would free the slot
    */

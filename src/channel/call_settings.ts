@@ -1,6 +1,6 @@
 /**
- * Options of calls and waits, checked once and copied into plain records: reading them runs code of
- * users, which may answer differently the next time, and may close the handle.
+ * The options of calls and waits, checked once and copied into records. Reading options runs code of the
+ * user, which may return something else the next time and may close the handle.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import type { Bytes } from "./waiter.ts";
 export interface WaitSettings {
   /** As the native side takes it, in milliseconds; NaN: for ever. */
   readonly timeout: number;
-  /** When the time-out is over, of `performance.now()`. */
+  /** When the time-out is over, in the time of `performance.now()`. */
   readonly deadline: number;
   /** Undefined also in the blocking forms, which no signal can end. */
   readonly signal: AbortSignal | undefined;
@@ -99,7 +99,7 @@ function checkedWait(options: GetSyncOptions, signal: AbortSignal | undefined): 
   return { timeout, deadline: deadlineAfter(timeout), signal, into };
 }
 
-/** @throws {TypeError} for what is no place for an answer */
+/** @throws {TypeError} when `into` is no Uint8Array */
 export function checkInto(into: Uint8Array | undefined): Bytes | undefined {
   if (into === undefined) return undefined;
   if (ArrayBuffer.isView(into)) {

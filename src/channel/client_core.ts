@@ -69,7 +69,7 @@ export class ClientCore extends HandleCore implements DraftSender {
   /** The last `into` that an answer was shorter than, and the view of its front. */
   #lastInto: Bytes = nothing;
   #lastView: Bytes = nothing;
-  /** Of calls without options. */
+  /** The settings of calls without options. */
   readonly #defaults: CallSettings;
 
   constructor(channel: Channel) {
@@ -168,8 +168,8 @@ export class ClientCore extends HandleCore implements DraftSender {
   }
 
   /**
-   * From now on the event loop is connected to the channel's servers alone, and not to up to 64 others:
-   * for channels whose servers wait in event loops, and so notice what clients leave when they die.
+   * From now on the death watch covers only the channel's servers, and not up to 64 other participants:
+   * for channels whose servers wait in event loops, and so notice the deaths of clients themselves.
    */
   watchServersOnly(): void {
     checkOpen(this.channel, "client");
@@ -218,7 +218,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     return this.#requested(status, target, into !== undefined);
   }
 
-  /** Waits for the answer to what was just sent. Its array is made while a server works. */
+  /** Waits for the answer to the request that was just sent. Its array is made while a server works. */
   #getFresh(): Bytes {
     const { native, address, words } = this.channel;
     const slot = words[Control.slot]!;
@@ -303,7 +303,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     return new DraftCore(this, this.#lastCall(), byteLength);
   }
 
-  /** True: the call, of whichever process, gets no answer any more. */
+  /** Cancels a call of any process. True: its client gets no answer. */
   cancel(id: bigint): boolean {
     checkOpen(this.channel, "client");
     const ref = partsOf(id);
@@ -384,7 +384,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     return true;
   }
 
-  /** The call that the native side has just made. Waits for a call that it displaces are told. */
+  /** The call that the native side has just made. Waits for an earlier call in its slot end. */
   #lastCall(): CallRef {
     const { words } = this.channel;
     const ref: CallRef = {

@@ -11,7 +11,7 @@ import { type Channel, checkOpen } from "./channel.ts";
 import type { RequestOptions, RequestSyncOptions, SendOptions } from "./options.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
-/** What a client does with a draft that is filled. */
+/** The client of a draft, as its drafts see it. */
 export interface DraftSender {
   readonly channel: Channel;
   settings(options: RequestOptions | undefined): CallSettings;

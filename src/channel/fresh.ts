@@ -25,18 +25,18 @@ export class FreshArrays {
     return this.#usualLength > 0;
   }
 
-  /** What the native side is to write the next answer into. */
+  /** The array for the next answer; the native side writes into it. */
   next(): Bytes {
     return this.isLengthKnown ? new Uint8Array(this.#usualLength) : scratch;
   }
 
-  /** The answer at the front of what {@linkcode next} has given. */
+  /** The answer of `length` bytes that the native side has written to `target`. */
   answerIn(target: Bytes, length: number): Bytes {
     this.note(length);
     return target === scratch || length < target.byteLength ? target.slice(0, length) : target;
   }
 
-  /** An answer was so long. */
+  /** An answer had this length. */
   note(length: number): void {
     this.#usualLength = length === this.#lastLength && length <= usualLengthMax ? length : 0;
     this.#lastLength = length;
