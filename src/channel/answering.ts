@@ -1,5 +1,5 @@
 /**
- * How a request ends after its handler.
+ * The end of a request after its handler.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { isPayload } from "./encoding.ts";
 import type { RequestCore } from "./request_core.ts";
 import type { Result } from "./result.ts";
 
-/** Replies with what a handler returned, unless it has replied itself. */
+/** Replies with the result of a handler, unless the handler has replied itself. */
 export function answerWith(request: RequestCore, result: Result): void {
   if (request.isAnswered) return;
   try {

@@ -1,5 +1,5 @@
 /**
- * Answers: how they come out of shared memory.
+ * Taking answers out of shared memory.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import { decodeError } from "./error_wire.ts";
 import { callFailure } from "./failure.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
-/** Short answers are copied here by the native side, in the same call that frees the slot. */
+/** The native side copies short answers here, in the same call that frees the slot. */
 export const scratch: Bytes = new Uint8Array(4096);
-/** The front of {@linkcode scratch}; answers of one length come often after one another. */
+/** The front of {@linkcode scratch}; consecutive answers often have the same length. */
 let scratchView: Bytes = scratch;
 
 /**
@@ -38,7 +38,7 @@ export function takeAnswer(
   return answerFailed(channel, ref, status, target, into !== undefined, ownsCall);
 }
 
-/** Hands an answer out where it lies, and frees the slot. */
+/** Gives `reader` an answer in shared memory, and frees the slot. */
 export function readAnswer(
   channel: Channel,
   ref: CallRef,
@@ -69,7 +69,7 @@ export function readAnswer(
 /**
  * The answer where the native side did not write it to `target`; null: not answered yet.
  *
- * @throws what the call has failed with
+ * @throws the failure of the call
  */
 export function answerFailed(
   channel: Channel,
@@ -108,7 +108,7 @@ export function answerIn(target: Bytes, length: number, isInto: boolean): Bytes 
   return length === target.byteLength ? target : target.subarray(0, length);
 }
 
-/** @returns false: not answered yet; @throws what `get` would */
+/** @returns false: not answered yet; @throws the failure of the call */
 export function checkReady(channel: Channel, ref: CallRef, timeout: number): boolean {
   checkOpen(channel, "call");
   const { native, address, words, memory } = channel;

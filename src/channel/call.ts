@@ -6,14 +6,13 @@
 import { timeoutOf } from "../base/checks.ts";
 import { mapResult } from "../base/closing.ts";
 import { notConstructible } from "../base/maker.ts";
-import { CallCore } from "./call_core.ts";
+import { CallCore, forgottenCalls } from "./call_core.ts";
 import { checkInto, syncWaitSettings, waitSettings } from "./call_settings.ts";
 import type { GetOptions, GetSyncOptions, WaitOptions, WaitSyncOptions } from "./options.ts";
 
 /**
- * One request in flight. Made by the client's `send`, `sendSync` and `trySend`. It holds a slot of
- * the channel until its answer is taken or it is released; a forgotten one is released when it is
- * collected as garbage.
+ * One request in flight, made by the client's `send`, `sendSync` and `trySend`. It holds a slot of the
+ * channel until its answer is taken or it is released. Garbage collection releases a forgotten call.
  *
  * @example Ask now, look later
  * ```ts
@@ -37,33 +36,34 @@ export class Call implements Disposable {
       throw notConstructible("Call", "client.send(), client.sendSync() or client.trySend()");
     }
     this.#core = core;
+    forgottenCalls.register(this, core, this);
   }
 
-  /** Unique in the channel's life. Any process may cancel by it. */
+  /** Unique in the channel's life. Any process may use it to cancel the call. */
   get id(): bigint {
     return this.#core.id;
   }
 
   /**
-   * The answer, if it is there; the slot is free then. Never waits.
+   * Takes the answer if it is there, which frees the slot. Never waits.
    *
    * @param options `into`: where the answer is written
    * @returns the answer's bytes, a copy; null: not answered yet
-   * @throws {TandemError} what {@linkcode get} throws
+   * @throws {TandemError} as {@linkcode get}
    */
   tryGet(options?: { readonly into?: Uint8Array }): Uint8Array<ArrayBuffer> | null {
     return this.#core.tryGet(checkInto(options?.into));
   }
 
   /**
-   * Blocks the thread until the answer is there; the slot is free then. Signal handlers of the runtime
-   * do not run meanwhile.
+   * Blocks the thread until the answer is there, and takes it, which frees the slot. Signal handlers of
+   * the runtime do not run meanwhile.
    *
-   * @param options `timeout`: milliseconds for this wait alone; `into`: where the answer is written
+   * @param options `timeout`: milliseconds for this wait only; `into`: where the answer is written
    * @returns the answer's bytes, a copy
-   * @throws {TandemError} `TIMEOUT`: this wait is over and the call stays open, or the call's own time
-   * is over; `SERVER_DIED`; `CANCELLED`; `TOO_LARGE`: longer than `into`, the call stays open;
-   * `CLOSED`
+   * @throws {TandemError} `TIMEOUT`: this wait has expired and the call stays open, or the call's own
+   * deadline has expired; `SERVER_DIED`; `CANCELLED`; `TOO_LARGE`: longer than `into`, and the call stays
+   * open; `CLOSED`
    * @throws {RemoteError} when the handler failed
    * @throws {RangeError} for a negative or NaN `timeout`
    */
@@ -73,7 +73,7 @@ export class Call implements Disposable {
   }
 
   /**
-   * Waits until the answer is there; the event loop goes on, and the slot is free then.
+   * Waits for the answer and takes it, which frees the slot. The event loop keeps running.
    *
    * @example Ask several servers at once
    * ```ts
@@ -90,7 +90,7 @@ export class Call implements Disposable {
    * assertEquals(texts, ["1!", "2!", "3!"]);
    * ```
    *
-   * @param options `timeout`: milliseconds for this wait alone; `signal`: its abort ends this wait, and
+   * @param options `timeout`: milliseconds for this wait only; `signal`: its abort ends this wait, and
    * the call stays open; `into`: where the answer is written
    * @returns the answer's bytes, a copy
    * @throws {TandemError} as {@linkcode getSync}; the reason of the signal
@@ -98,17 +98,17 @@ export class Call implements Disposable {
   get(options?: GetOptions): Promise<Uint8Array<ArrayBuffer>> {
     // Not async: the promise is the one that the client knows.
     try {
-      return this.#core.get("answer", waitSettings(options));
+      return this.#core.get("answer", waitSettings(options), this);
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /**
-   * Blocks the thread until the answer is there, and leaves it in its place, for {@linkcode view} or
+   * Blocks the thread until the answer is there, and leaves it there for {@linkcode view} or
    * {@linkcode tryGet}.
    *
-   * @param options `timeout`: milliseconds for this wait alone
+   * @param options `timeout`: milliseconds for this wait only
    * @throws {TandemError} as {@linkcode getSync}
    */
   readySync(options?: WaitSyncOptions): void {
@@ -116,28 +116,28 @@ export class Call implements Disposable {
   }
 
   /**
-   * Waits until the answer is there, and leaves it in its place, for {@linkcode view} or
-   * {@linkcode tryGet}; the event loop goes on.
+   * Waits until the answer is there, and leaves it there for {@linkcode view} or {@linkcode tryGet}. The
+   * event loop keeps running.
    *
-   * @param options `timeout`: milliseconds for this wait alone; `signal`: its abort ends this wait
+   * @param options `timeout`: milliseconds for this wait only; `signal`: its abort ends this wait
    * @throws {TandemError} as {@linkcode get}
    */
   ready(options?: WaitOptions): Promise<void> {
     try {
-      return mapResult(this.#core.get("readiness", waitSettings(options)), () => {});
+      return mapResult(this.#core.get("readiness", waitSettings(options), this), () => {});
     } catch (error) {
       return Promise.reject(error);
     }
   }
 
   /**
-   * The answer in shared memory, again and again until {@linkcode release}. Nothing is copied.
+   * The answer in shared memory, without a copy; any number of times until {@linkcode release}.
    *
    * Your own code may read the view: indexing, `for of`, `DataView`, `set`, `slice`. Do not pass it to a
    * native function of the runtime, such as `TextDecoder`, `JSON`, `Blob`, `Response`, `crypto`, `zlib`
    * or `WebAssembly`. Any participant can change the bytes while such a function reads them, which may
-   * crash the process. Use {@linkcode get}, {@linkcode getSync} or {@linkcode tryGet} instead, whose
-   * bytes are a private copy, or `view().slice()`.
+   * crash the process. Use {@linkcode get}, {@linkcode getSync} or {@linkcode tryGet} instead, which
+   * return a private copy, or `view().slice()`.
    *
    * @example
    * ```ts
@@ -155,21 +155,22 @@ export class Call implements Disposable {
    * ```
    *
    * @returns a view that is valid until {@linkcode release}; null: not answered yet
-   * @throws {TandemError} what {@linkcode get} throws
+   * @throws {TandemError} as {@linkcode get}
    */
   view(): Uint8Array<ArrayBuffer> | null {
     return this.#core.view();
   }
 
-  /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
+  /** Frees the slot, and cancels the call if it is still open. Calling it twice is fine. */
   release(): void {
+    forgottenCalls.unregister(this);
     this.#core.release();
   }
 
   /**
-   * Ends the call if it is not answered yet. Its server sees that nobody waits any more.
+   * Ends the call if it is not answered yet. Its server sees that the client no longer waits.
    *
-   * @returns true: the answer had not arrived and never will; false: it is there, or was taken
+   * @returns true: the answer had not arrived and never will; false: it has arrived, or was taken
    * @throws {TandemError} `CLOSED` when the client is closed
    */
   cancel(): boolean {

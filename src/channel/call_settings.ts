@@ -1,20 +1,26 @@
 /**
- * Options of calls and waits, checked once and copied into plain records: reading them runs code of
- * users, which may answer differently the next time, and may close the handle.
+ * The options of calls and waits, checked once and copied into records. Reading options runs code of the
+ * user, which may return something else the next time and may close the handle.
  *
  * @module
  */
 import { bytesOfView, typedArrayName } from "../base/brands.ts";
 import { checkWhole, deadlineAfter, describe, timeoutOf } from "../base/checks.ts";
 import { sendDeliveriesShift } from "../ffi/layout.ts";
-import type { GetOptions, GetSyncOptions, RequestOptions, RequestSyncOptions } from "./options.ts";
+import type {
+  GetOptions,
+  GetSyncOptions,
+  RequestOptions,
+  RequestSyncOptions,
+  SendSyncOptions,
+} from "./options.ts";
 import type { Bytes } from "./waiter.ts";
 
 /** How long to wait for an answer, and where it goes. */
 export interface WaitSettings {
   /** As the native side takes it, in milliseconds; NaN: for ever. */
   readonly timeout: number;
-  /** When the time-out is over, of `performance.now()`. */
+  /** When the time-out is over, in the time of `performance.now()`. */
   readonly deadline: number;
   /** Undefined also in the blocking forms, which no signal can end. */
   readonly signal: AbortSignal | undefined;
@@ -60,13 +66,18 @@ function checkedCall(
   maxDeliveries: number,
 ): CallSettings {
   const timeout = timeoutOf(options);
-  const wanted = options.maxDeliveries;
+  const deliveries = deliveriesOf(options, maxDeliveries);
+  const into = checkInto(options.into);
+  return { timeout, deadline: deadlineAfter(timeout), signal, into, deliveries };
+}
+
+/** @throws {RangeError} for more deliveries than `maxDeliveries` */
+export function deliveriesOf(options: SendSyncOptions | undefined, maxDeliveries: number): number {
+  const wanted = options?.maxDeliveries;
   const count = wanted === undefined
     ? maxDeliveries
     : checkWhole(wanted, "maxDeliveries", 1, maxDeliveries);
-  const into = checkInto(options.into);
-  const deadline = deadlineAfter(timeout);
-  return { timeout, deadline, signal, into, deliveries: count << sendDeliveriesShift };
+  return count << sendDeliveriesShift;
 }
 
 /** As {@linkcode callSettings}, of a wait. */
@@ -88,7 +99,7 @@ function checkedWait(options: GetSyncOptions, signal: AbortSignal | undefined): 
   return { timeout, deadline: deadlineAfter(timeout), signal, into };
 }
 
-/** @throws {TypeError} for what is no place for an answer */
+/** @throws {TypeError} when `into` is no Uint8Array */
 export function checkInto(into: Uint8Array | undefined): Bytes | undefined {
   if (into === undefined) return undefined;
   if (ArrayBuffer.isView(into)) {

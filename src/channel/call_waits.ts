@@ -1,14 +1,15 @@
 /**
- * What a client's promises wait for: answers, and free slots.
+ * The waits of a client: for answers, and for free slots.
  *
  * @module
  */
 import type { TandemError } from "../errors.ts";
 import { armRoom, cancelRelease, cancelTimedOut, Status } from "../ffi/layout.ts";
-import { checkReady, readAnswer, takeAnswer } from "./answers.ts";
-import { type Channel, closedError } from "./channel.ts";
+import { answerFailed, checkReady, readAnswer, takeAnswer } from "./answers.ts";
+import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
 import { busyFailure, callFailure } from "./failure.ts";
+import { FreshArrays } from "./fresh.ts";
 import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
 import { SlotTable } from "./slot_table.ts";
@@ -27,7 +28,7 @@ import {
 interface RoomWaiter {
   readonly deadline: number;
   readonly stopListening: (() => void) | null;
-  /** Tries again. True: it has what it wanted, or has failed for good. */
+  /** Tries again. True: the wait is over, with a slot or with an error. */
   attempt(): boolean;
   reject(error: unknown): void;
 }
@@ -37,25 +38,26 @@ const nothing: Bytes = new Uint8Array(0);
 type Resolve = (answer: Bytes) => void;
 type Reject = (error: unknown) => void;
 
-/** Of the promise that is being made: an executor of its own for each would be one more object. */
+/** The functions of the promise that is being made: an executor for each would be one more object. */
 const made: { resolve: Resolve | null; reject: Reject | null } = { resolve: null, reject: null };
 const capture = (resolve: Resolve, reject: Reject): void => {
   made.resolve = resolve;
   made.reject = reject;
 };
 
-/** How many ended calls are asked for at once; the native side writes three words for each. */
+/** How many ended calls the native side reports at once, with three words for each. */
 const batch = 256;
 
 /** The pending promises of one client. */
 export class CallWaits implements Waits {
   readonly #channel: Channel;
-  /** A slot has one call at a time: here is the first that waits for it. */
+  /** A slot has one call at a time: this is the first wait for it. */
   readonly #calls: SlotTable<Waiter> = new SlotTable();
   #callCount = 0;
-  /** Of these, how many the process does not stay alive for: so it is for all who wait for a call. */
+  /** The calls that do not keep the process alive; all waits for a call agree on that. */
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
+  readonly #fresh: FreshArrays = new FreshArrays();
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
@@ -74,7 +76,7 @@ export class CallWaits implements Waits {
     return this.#room.size > 0 ? armRoom : 0;
   }
 
-  /** Another call waits for a slot already, and comes first. */
+  /** An earlier request waits for a slot, and comes first. */
   get hasRoomWaiters(): boolean {
     return this.#room.size > 0;
   }
@@ -87,7 +89,7 @@ export class CallWaits implements Waits {
     const { native, address } = this.#channel;
     const ended = this.#ended;
     let hits = 0;
-    // Settling may take a while: what ends meanwhile is the next turn's.
+    // Settling may take a while: calls that end meanwhile wait for the next turn.
     const count = this.#callCount > 0 ? native.tandem_poll(address, ended, ended.length) : 0;
     for (let index = 0; index < count * 3; index += 3) {
       const first = this.#calls.get(ended[index]!);
@@ -123,7 +125,7 @@ export class CallWaits implements Waits {
         next = Math.min(next, waiter.deadline);
         continue;
       }
-      // It may have become free in the last moment.
+      // A slot may have become free in the last moment.
       this.#room.delete(waiter);
       waiter.stopListening?.();
       if (!waiter.attempt()) {
@@ -144,7 +146,7 @@ export class CallWaits implements Waits {
       if (waiter.deadline > now) {
         next = Math.min(next, waiter.deadline);
       } else if (waiter.flags & endsCall && !this.#end(waiter.call, cancelTimedOut)) {
-        // Answered in the last moment.
+        // The answer came in the last moment.
         this.#settle(this.#calls.get(waiter.call.slot)!);
         return Infinity;
       } else {
@@ -166,7 +168,7 @@ export class CallWaits implements Waits {
    * Adds a promise for a call that the native side watches.
    *
    * @param flags {@linkcode ownsCall} and so on
-   * @param keep must not be collected meanwhile
+   * @param keep an object that must not be collected meanwhile
    */
   add(
     call: CallRef,
@@ -178,7 +180,7 @@ export class CallWaits implements Waits {
   ): Promise<Bytes> {
     const promise = new Promise<Bytes>(capture);
     const waiter = new Waiter(call, flags, deadline, into, null, made.resolve, made.reject);
-    // Or the last promise would stay, and its answer with it.
+    // Otherwise the last promise would stay alive, and its answer with it.
     made.resolve = null;
     made.reject = null;
     waiter.promise = promise;
@@ -187,7 +189,7 @@ export class CallWaits implements Waits {
     return promise;
   }
 
-  /** As {@linkcode add}, for who reads the answer where it lies. */
+  /** As {@linkcode add}, for a reader that gets the answer in shared memory. */
   addReader(
     call: CallRef,
     flags: number,
@@ -199,7 +201,7 @@ export class CallWaits implements Waits {
   }
 
   #add(waiter: Waiter, signal: AbortSignal | undefined): void {
-    // First: it runs code of users, and may throw.
+    // First: it runs code of the user, and may throw.
     if (signal) waiter.stopListening = onAbort(signal, () => this.#abort(waiter, signal));
     this.#insert(waiter);
   }
@@ -213,7 +215,7 @@ export class CallWaits implements Waits {
       last.next = waiter;
       return;
     }
-    // A call that was there before has ended, and nobody has looked since.
+    // An earlier call in this slot has ended, and the loop has not looked since.
     if (first) this.#settle(first);
     this.#calls.set(slot, waiter);
     this.#count(waiter, 1);
@@ -244,7 +246,7 @@ export class CallWaits implements Waits {
     if (before) before.next = next;
   }
 
-  /** Waits for a free slot; `attempt` is tried whenever there may be one. */
+  /** Waits for a free slot; tries `attempt` whenever there may be one. */
   addRoom<T>(
     deadline: number,
     signal: AbortSignal | undefined,
@@ -278,12 +280,12 @@ export class CallWaits implements Waits {
     return promise;
   }
 
-  /** Set by the client: a wait was ended from outside the loop. */
+  /** Set by the client: runs when a wait ends outside the loop. */
   onSettled: () => void = () => {};
 
   /**
-   * This handle has a new call in a slot: what was waited for there has been ended by others, and the
-   * native side will not report it any more.
+   * This handle has a new call in a slot. Another process has ended the earlier call there, which the
+   * native side will not report any more.
    */
   displace(ref: CallRef): void {
     const first = this.#calls.get(ref.slot);
@@ -294,7 +296,7 @@ export class CallWaits implements Waits {
     if (!isWaiting) this.#settle(first);
   }
 
-  /** The call was ended by this very handle, which the native side does not report. */
+  /** This handle has ended the call itself, which the native side does not report. */
   settleOwn(ref: CallRef): void {
     const first = this.#calls.get(ref.slot);
     if (first && isSameCall(first.call, ref)) this.#settle(first);
@@ -337,15 +339,25 @@ export class CallWaits implements Waits {
     }
   }
 
-  /** The call was reported as ended, and then it had no answer: another process wrote over its slot. */
+  /** A call that was reported as ended has no answer: another process has written over its slot. */
   #disagreement({ call, flags }: Waiter): TandemError {
     if (flags & ownsCall) this.#end(call, cancelRelease);
     return callFailure(-Status.corrupt, "get an answer");
   }
 
-  /** The answer for a promise, or null: there is none; @throws what it is to be rejected with */
+  /** The answer for a promise; null: there is none; @throws the reason to reject it with */
   #take({ call, flags, into }: Waiter): Bytes | null {
     if (flags & wantsReadiness) return checkReady(this.#channel, call, 0) ? nothing : null;
-    return takeAnswer(this.#channel, call, 0, into, (flags & ownsCall) !== 0);
+    const ownsIt = (flags & ownsCall) !== 0;
+    if (into) return takeAnswer(this.#channel, call, 0, into, ownsIt);
+    checkOpen(this.#channel, "call");
+    const { native, address, words } = this.#channel;
+    const { slot, low, high } = call;
+    const target = this.#fresh.next();
+    const status = native.tandem_get(address, slot, low, high, 0, target, target.byteLength, words);
+    if (status >= 0) return this.#fresh.answerIn(target, status);
+    const answer = answerFailed(this.#channel, call, status, target, false, ownsIt);
+    if (answer) this.#fresh.note(answer.byteLength);
+    return answer;
   }
 }

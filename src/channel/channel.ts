@@ -1,5 +1,5 @@
 /**
- * One open participant of a channel, as servers and clients have it inside.
+ * One open participant of a channel.
  *
  * @module
  */
@@ -25,7 +25,7 @@ import { checkWhole, describe } from "../base/checks.ts";
 import { encodeOptions } from "./open_options.ts";
 import type { ChannelOptions } from "./options.ts";
 
-/** What opening a channel does. */
+/** The ways to open a channel. */
 export const OpenMode: Readonly<
   Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd", number>
 > = {
@@ -36,7 +36,7 @@ export const OpenMode: Readonly<
   fromFd: openFromFd,
 };
 
-/** What every operation needs of an open channel. */
+/** An open channel, as all operations use it. */
 export interface Channel extends ControlBlock {
   readonly backend: Backend;
   readonly native: Native;
@@ -50,14 +50,14 @@ export interface Channel extends ControlBlock {
   readonly maxDeliveries: number;
   /** Mode of its file. */
   readonly mode: number;
-  /** What its event loop has open: closed with it. */
+  /** The descriptors in its event loop, which close with it. */
   readonly watches: Set<Watch>;
   isOpen: boolean;
 }
 
 const encoder = new TextEncoder();
 
-/** What has to be closed of a channel. It does not keep the channel's object alive. */
+/** The parts of a channel that have to be closed. They do not keep the channel's object alive. */
 interface Opened {
   readonly native: Native;
   readonly address: number;
@@ -66,11 +66,11 @@ interface Opened {
   readonly channel: WeakRef<Channel>;
 }
 
-/** Left in an orderly way when the process ends so: what they hold goes on at once. */
+/** An orderly end of the process leaves these channels, so that their requests go on at once. */
 const openChannels: Map<number, Opened> = new Map();
 let isExitWatched = false;
 
-/** Channels that the program has forgotten: no handle, no request or call, no view of the memory is left. */
+/** Closes channels of which the program has no handle, request, call or view of the memory any more. */
 const forgotten: FinalizationRegistry<Opened> = new FinalizationRegistry(abandon);
 
 function remember(channel: Channel, views: HandedOut): void {
@@ -81,7 +81,7 @@ function remember(channel: Channel, views: HandedOut): void {
   if (isExitWatched) return;
   isExitWatched = true;
   channel.backend.onExit(() => {
-    // The youngest first: a private channel lies in the folder of the one that it belongs to.
+    // The youngest first: a private channel lies in the folder of its main channel.
     for (const open of [...openChannels.values()].reverse()) {
       const channel = open.channel.deref();
       if (channel) closeChannel(channel);
@@ -95,11 +95,11 @@ function abandon(opened: Opened): void {
   if (openChannels.get(address) !== opened) return;
   openChannels.delete(address);
   for (const watch of watches) watch.close();
-  // A runtime's threads may still read what no object of the language refers to.
+  // Threads of the runtime may still read memory that no object refers to.
   native.tandem_close(address, views.exist ? 1 : 0);
 }
 
-/** A control block of its own for an operation without a handle. */
+/** A control block for an operation without a handle. */
 export function newControl(): ControlBlock {
   const buffer = new ArrayBuffer(controlBytes);
   return { words: new Uint32Array(buffer), numbers: new Float64Array(buffer) };
@@ -160,7 +160,7 @@ export function openChannelFromFd(role: "server" | "client", fd: number, kind = 
   return openChannel(role, "", OpenMode.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
 }
 
-/** Opens a channel that one participant of `main` serves alone, as that participant or as another. */
+/** Opens a private channel of `main`: a server as its host, a client as another participant. */
 export function openPrivateChannel(
   role: "server" | "client",
   main: Channel,
@@ -179,7 +179,7 @@ function triedToOpen(role: string, target: string, mode: number, fd: number): st
   return `${verb} channel ${JSON.stringify(target)}`;
 }
 
-/** @throws {TypeError} for what is no string */
+/** @throws {TypeError} when `target` is no string */
 function encodeTarget(target: string): Uint8Array {
   if (typeof target !== "string") {
     throw new TypeError(`Cannot use ${describe(target)} as a target: give a name or a path`);
@@ -187,7 +187,7 @@ function encodeTarget(target: string): Uint8Array {
   return encoder.encode(target);
 }
 
-/** Leaves the channel. Twice is fine. */
+/** Leaves the channel. Calling it twice is fine. */
 export function closeChannel(channel: Channel): void {
   if (!channel.isOpen) return;
   channel.isOpen = false;
@@ -217,7 +217,7 @@ export function checkOpen(channel: Channel, what: string): void {
   if (!channel.isOpen) throw closedError(what);
 }
 
-/** For everything that a closed handle is asked to do. */
+/** The error of every operation on a closed handle. */
 export function closedError(what: string): TandemError {
   const found = what === "client" || what === "server" ? "it" : "the handle that it came from";
   return new TandemError("CLOSED", `Cannot use this ${what}: ${found} is closed; open another one`);
@@ -228,7 +228,7 @@ export function idOf(slot: number, low: number, high: number): bigint {
   return (BigInt(high) << 48n) | (BigInt(low) << 16n) | BigInt(slot);
 }
 
-/** The parts of an id; null for what cannot be one. */
+/** The parts of an id; null: no call can have this id. */
 export function partsOf(id: bigint): { slot: number; low: number; high: number } | null {
   if (typeof id !== "bigint") {
     throw new TypeError(`Cannot use ${describe(id)} as an id: give the id of a call, a bigint`);

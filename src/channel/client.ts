@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { timeoutOf } from "../base/checks.ts";
 import type { Maker } from "../base/maker.ts";
 import { Call } from "./call.ts";
 import type { CallCore } from "./call_core.ts";
+import { checkInto, deliveriesOf } from "./call_settings.ts";
 import { ClientCore } from "./client_core.ts";
 import { Draft } from "./draft.ts";
 import type { DraftCore } from "./draft_core.ts";
@@ -200,7 +202,11 @@ export class Client extends ChannelHandle {
    * @throws {TandemError} as {@linkcode request}
    */
   requestSync(payload: Payload, options?: RequestSyncOptions): Uint8Array<ArrayBuffer> {
-    return this.#core.requestSync(payload, this.#core.syncSettings(options));
+    const core = this.#core;
+    const timeout = timeoutOf(options);
+    const into = checkInto(options?.into);
+    const deliveries = deliveriesOf(options, core.maxDeliveries);
+    return core.requestSync(payload, timeout, deliveries, into);
   }
 
   /**

@@ -16,7 +16,7 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { now } from "../runtime/timers.ts";
-import { answerFailed, answerIn, scratch } from "./answers.ts";
+import { answerFailed } from "./answers.ts";
 import { CallCore, type CallHome } from "./call_core.ts";
 import {
   type CallSettings,
@@ -38,6 +38,7 @@ import { connectTo } from "./connect.ts";
 import { DraftCore, type DraftSender } from "./draft_core.ts";
 import { Encoded } from "./encoding.ts";
 import { busyFailure, callFailure } from "./failure.ts";
+import { FreshArrays } from "./fresh.ts";
 import { HandleCore } from "./handle_core.ts";
 import { Loop } from "./loop.ts";
 import type {
@@ -57,12 +58,18 @@ import {
   ownsCall,
 } from "./waiter.ts";
 
+const nothing: Bytes = new Uint8Array(0);
+
 export class ClientCore extends HandleCore implements DraftSender {
   readonly #waits: CallWaits;
   readonly #loop: Loop;
   readonly #home: CallHome;
   readonly #encoded: Encoded = new Encoded();
-  /** Of calls without options. */
+  readonly #fresh: FreshArrays = new FreshArrays();
+  /** The last `into` that an answer was shorter than, and the view of its front. */
+  #lastInto: Bytes = nothing;
+  #lastView: Bytes = nothing;
+  /** The settings of calls without options. */
   readonly #defaults: CallSettings;
 
   constructor(channel: Channel) {
@@ -161,8 +168,8 @@ export class ClientCore extends HandleCore implements DraftSender {
   }
 
   /**
-   * From now on the event loop is connected to the channel's servers alone, and not to up to 64 others:
-   * for channels whose servers wait in event loops, and so notice what clients leave when they die.
+   * From now on the death watch covers only the channel's servers, and not up to 64 other participants:
+   * for channels whose servers wait in event loops, and so notice the deaths of clients themselves.
    */
   watchServersOnly(): void {
     checkOpen(this.channel, "client");
@@ -177,12 +184,26 @@ export class ClientCore extends HandleCore implements DraftSender {
     this.#loop.onDeath = listener;
   }
 
-  requestSync(payload: Payload, settings: CallSettings): Bytes {
-    const flags = this.#encode(payload, settings);
-    const { native, address, words } = this.channel;
-    const { bytes, length } = this.#encoded;
-    const { timeout, into } = settings;
-    const target = into ?? scratch;
+  /** The numbers are as the native side takes them. */
+  requestSync(
+    payload: Payload,
+    timeout: number,
+    deliveries: number,
+    into: Bytes | undefined,
+  ): Bytes {
+    const encoded = this.#encoded;
+    const { channel } = this;
+    // After the options were read, which may have closed the handle.
+    checkOpen(channel, "client");
+    encoded.encode(payload);
+    const flags = deliveries | (encoded.isText ? sendText : 0);
+    const { native, address, words } = channel;
+    const { bytes, length } = encoded;
+    if (into === undefined && this.#fresh.isLengthKnown) {
+      const sent = native.tandem_send(address, bytes, length, flags | sendBlock, timeout, words);
+      return sent < 0 ? this.#requested(sent, nothing, false) : this.#getFresh();
+    }
+    const target = into ?? this.#fresh.next();
     const room = target.byteLength;
     const status = native.tandem_request(
       address,
@@ -194,22 +215,52 @@ export class ClientCore extends HandleCore implements DraftSender {
       room,
       words,
     );
+    return this.#requested(status, target, into !== undefined);
+  }
+
+  /** Waits for the answer to the request that was just sent. Its array is made while a server works. */
+  #getFresh(): Bytes {
+    const { native, address, words } = this.channel;
+    const slot = words[Control.slot]!;
+    const low = words[Control.generationLow]!;
+    const high = words[Control.generationHigh]!;
+    const target = this.#fresh.next();
+    const room = target.byteLength;
+    const status = native.tandem_get(address, slot, low, high, NaN, target, room, words);
+    return this.#requested(status, target, false);
+  }
+
+  /** The end of a blocking request. */
+  #requested(status: number, target: Bytes, isInto: boolean): Bytes {
     this.#loop.restore();
     if (this.#waits.isWaiting) this.#lastCall();
-    if (status >= 0) return answerIn(target, status, into !== undefined);
+    if (status >= 0) {
+      return isInto ? this.#viewOf(target, status) : this.#fresh.answerIn(target, status);
+    }
     const isAnswered = status === -Status.longer || status === -Status.remote;
-    if (status === -Status.tooLarge) throw this.#tooLarge(length);
+    if (status === -Status.tooLarge) throw this.#tooLarge(this.#encoded.length);
     if (status === -Status.busy) throw this.#busy("finish a request");
     if (!isAnswered) throw callFailure(status, "finish a request");
-    const isInto = into !== undefined;
-    return answerFailed(this.channel, this.#lastCall(), status, target, isInto, true)!;
+    const answer = answerFailed(this.channel, this.#lastCall(), status, target, isInto, true)!;
+    this.#fresh.note(answer.byteLength);
+    return answer;
+  }
+
+  /** A view of the answer at the front of `into`: the same object as long as its length is the same. */
+  #viewOf(into: Bytes, length: number): Bytes {
+    if (length === into.byteLength) return into;
+    if (this.#lastInto !== into || this.#lastView.byteLength !== length) {
+      this.#lastInto = into;
+      this.#lastView = into.subarray(0, length);
+    }
+    return this.#lastView;
   }
 
   /** Null: no slot is free. */
   trySend(payload: Payload, settings: CallSettings): CallCore | null {
     const flags = this.#encode(payload, settings);
     if (!this.#trySend(flags, settings.timeout)) return null;
-    return new CallCore(this.#home, this.#lastCall(), settings.deadline);
+    return this.#makeCall(settings.deadline);
   }
 
   /** Blocks the thread while no slot is free. */
@@ -217,7 +268,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     const flags = this.#encode(payload, settings) | sendBlock;
     try {
       this.#trySend(flags, settings.timeout);
-      return new CallCore(this.#home, this.#lastCall(), settings.deadline);
+      return this.#makeCall(settings.deadline);
     } finally {
       this.#loop.restore();
     }
@@ -227,10 +278,12 @@ export class ClientCore extends HandleCore implements DraftSender {
   send<T>(payload: Payload, settings: CallSettings, make: (call: CallCore) => T): Promise<T> {
     const { timeout, deadline, signal } = settings;
     const flags = this.#encode(payload, settings);
-    const makeCall = (ref: CallRef): T => make(new CallCore(this.#home, ref, deadline));
-    if (this.#trySend(flags, timeout)) return Promise.resolve(makeCall(this.#lastCall()));
+    if (this.#trySend(flags, timeout)) return Promise.resolve(make(this.#makeCall(deadline)));
     if (timeout === 0) throw this.#busy("send a request");
-    return mapResult(this.#whenRoom(flags, deadline, signal), makeCall);
+    return mapResult(
+      this.#whenRoom(flags, deadline, signal),
+      ({ slot, low, high }) => make(new CallCore(this.#home, slot, low, high, deadline)),
+    );
   }
 
   /** False: no slot is free. */
@@ -250,7 +303,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     return new DraftCore(this, this.#lastCall(), byteLength);
   }
 
-  /** True: the call, of whichever process, gets no answer any more. */
+  /** Cancels a call of any process. True: its client gets no answer. */
   cancel(id: bigint): boolean {
     checkOpen(this.channel, "client");
     const ref = partsOf(id);
@@ -275,7 +328,7 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   sendDraft(ref: CallRef, length: number, settings: CallSettings): CallCore {
     this.#publish(ref, length, settings, 0);
-    return new CallCore(this.#home, ref, settings.deadline);
+    return new CallCore(this.#home, ref.slot, ref.low, ref.high, settings.deadline);
   }
 
   postDraft(ref: CallRef, length: number): void {
@@ -331,7 +384,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     return true;
   }
 
-  /** The call that the native side has just made. Waits for a call that it displaces are told. */
+  /** The call that the native side has just made. Waits for an earlier call in its slot end. */
   #lastCall(): CallRef {
     const { words } = this.channel;
     const ref: CallRef = {
@@ -341,6 +394,17 @@ export class ClientCore extends HandleCore implements DraftSender {
     };
     if (this.#waits.isWaiting) this.#waits.displace(ref);
     return ref;
+  }
+
+  /** As {@linkcode #lastCall}, for a call that the program waits for by itself. */
+  #makeCall(deadline: number): CallCore {
+    const { words } = this.channel;
+    const slot = words[Control.slot]!;
+    const low = words[Control.generationLow]!;
+    const high = words[Control.generationHigh]!;
+    const call = new CallCore(this.#home, slot, low, high, deadline);
+    if (this.#waits.isWaiting) this.#waits.displace(call);
+    return call;
   }
 
   #busy(tried: string): TandemError {

@@ -1,5 +1,5 @@
 /**
- * Waiting for a channel to be made.
+ * Waiting until a channel is made.
  *
  * @module
  */
@@ -9,12 +9,12 @@ import { onAbort } from "../base/abort.ts";
 import { deadlineAfter, timeoutOf } from "../base/checks.ts";
 import type { WaitOptions } from "./options.ts";
 
-/** How often to look, in milliseconds: soon at first, and not often for long. */
+/** Pauses between looks, in milliseconds: short at first, longer later. */
 const intervals: readonly number[] = [1, 2, 5, 10, 20, 50];
 
 /**
- * Tries `open` until there is a channel. A file that appears cannot be waited for with the one
- * permission that the core needs, so this looks now and then.
+ * Tries `open` until there is a channel. Watching a folder would take a permission that the core does
+ * not need otherwise, so this looks now and then.
  *
  * @throws {TandemError} `TIMEOUT`, and what `open` throws besides `NOT_FOUND`
  */
@@ -43,7 +43,9 @@ export async function connectTo<T>(
 function timedOut(target: string, timeout: number, cause: Error): TandemError {
   return new TandemError(
     "TIMEOUT",
-    `Cannot connect to channel ${JSON.stringify(target)}: nobody made it within ${timeout} ms; ` +
+    `Cannot connect to channel ${
+      JSON.stringify(target)
+    }: no process made it within ${timeout} ms; ` +
       "is its server running, with the same TANDEM_DIR and user?",
     { cause },
   );

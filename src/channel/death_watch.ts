@@ -30,7 +30,7 @@ export class DeathWatch {
   /** The runtime has refused to watch a participant. */
   #isBlind = false;
 
-  /** @param onDeath told of each participant that has died or left */
+  /** @param onDeath runs for each participant that has died or left */
   constructor(channel: Channel, onDeath: () => void) {
     this.#channel = channel;
     this.#onDeath = onDeath;

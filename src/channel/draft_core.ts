@@ -11,7 +11,7 @@ import { type Channel, checkOpen } from "./channel.ts";
 import type { RequestOptions, RequestSyncOptions, SendOptions } from "./options.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
-/** What a client does with a draft that is filled. */
+/** The client of a draft, as its drafts see it. */
 export interface DraftSender {
   readonly channel: Channel;
   settings(options: RequestOptions | undefined): CallSettings;
@@ -22,7 +22,7 @@ export interface DraftSender {
   readDraft(ref: CallRef, length: number, settings: CallSettings, reader: AnswerReader): void;
 }
 
-/** Drafts that the program has forgotten give their slots back. */
+/** Frees the slots of drafts that the program has forgotten. */
 const forgotten = new FinalizationRegistry<{ channel: Channel; ref: CallRef }>(
   ({ channel, ref }) => discard(channel, ref),
 );

@@ -12,9 +12,9 @@ const decoder = new TextDecoder();
 
 /** Short strings are encoded and decoded here instead of in a new array each time. */
 const scratch: Uint8Array<ArrayBuffer> = new Uint8Array(16 * 1024);
-/** The front of it that was decoded last. */
+/** The front of {@linkcode scratch} that was decoded last. */
 let decodable: Uint8Array<ArrayBuffer> = scratch;
-/** Up to so many bytes a loop copies faster than `set`. */
+/** Up to this many bytes, a loop copies faster than `set`. */
 const loopBytesMax = 32;
 /** UTF-8 takes at most three bytes for a unit of UTF-16. */
 const scratchUnits: number = scratch.byteLength / 3 | 0;
@@ -34,7 +34,7 @@ export class Encoded {
     this.isText = false;
   }
 
-  /** @throws {TypeError} for what is no payload, or has lost its buffer */
+  /** @throws {TypeError} when `payload` is no payload, or has lost its buffer */
   encode(payload: Payload): void {
     if (typeof payload === "string") return this.#encodeText(payload);
     const bytes = bytesOf(payload);

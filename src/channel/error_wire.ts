@@ -1,5 +1,5 @@
 /**
- * Errors of handlers on their way to the client. They are cut to their place, never lost.
+ * Errors of handlers on their way to the client. They are cut to fit, never lost.
  *
  * @module
  */
@@ -17,7 +17,7 @@ interface Wire {
   cause?: { error: Wire } | { value: unknown };
 }
 
-/** Causes of causes that are told; an error may be its own. */
+/** How many causes of causes are sent; an error may be its own cause. */
 const depthMax = 8;
 
 /** The error as bytes, `limit` of them at most. */
@@ -25,7 +25,7 @@ export function encodeError(error: unknown, limit: number): Uint8Array {
   const wire = toWire(error);
   const complete = tryEncode(wire, limit);
   if (complete) return complete;
-  // The least useful goes first: properties, causes, then the end of the stack, of the message.
+  // The least useful parts go first: properties, causes, the end of the stack, the end of the message.
   delete wire.properties;
   delete wire.cause;
   const stack = wire.stack ?? "";
@@ -72,7 +72,7 @@ function causeToWire(cause: unknown, depth: number): Wire["cause"] & object {
   return { value: value === undefined ? safeText(cause) : value };
 }
 
-/** What JSON can carry of an error's own properties; one that it cannot is left out. */
+/** An error's own properties, without the ones that JSON cannot carry. */
 function ownProperties(error: Error): Record<string, unknown> {
   const properties: Record<string, unknown> = {};
   for (const name of attempt(() => Object.keys(error)) ?? []) {
@@ -83,7 +83,7 @@ function ownProperties(error: Error): Record<string, unknown> {
   return properties;
 }
 
-/** A copy; undefined for what JSON cannot carry, such as cycles and bigints. */
+/** A copy; undefined where JSON cannot carry the value, such as a cycle or a bigint. */
 function throughJSON(value: unknown): unknown {
   return attempt(() => {
     const text = JSON.stringify(value);
@@ -91,7 +91,7 @@ function throughJSON(value: unknown): unknown {
   });
 }
 
-/** What was thrown may be anything, with getters that throw as well. */
+/** A thrown value may be anything, also an object with getters that throw. */
 function attempt<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -105,8 +105,8 @@ function safeText(value: unknown): string {
 }
 
 /**
- * The error that was sent. The bytes are another process's and may be anything, but no other process
- * may be able to change them while they are read: give a copy.
+ * The error that was sent. The bytes come from another process and may be anything. Give a copy: no other
+ * process may change them while they are read.
  */
 export function decodeError(bytes: Uint8Array): RemoteError {
   return new RemoteError(fromWire(parse(new TextDecoder().decode(bytes)), 0));

@@ -1,5 +1,5 @@
 /**
- * From the native side's status to an error that says what was tried, what was found and what to do.
+ * Turns the native side's status into an error that says what was tried, what was found and what to do.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const codes: Readonly<Record<number, ErrorCode>> = {
   [Status.noSpace]: "NO_SPACE",
   [Status.unsupported]: "UNSUPPORTED",
   [Status.remote]: "REMOTE",
-  // An error number of the system that stands for nothing above: it is in the message.
+  // Any other error number of the system: the message names it.
   [Status.system]: "UNSUPPORTED",
 };
 
@@ -31,7 +31,7 @@ export interface ControlBlock {
   readonly numbers: Float64Array;
 }
 
-/** Status of an operation on an open channel: `negative` as the native side returned it. */
+/** An operation on an open channel has failed; `negative` as the native side returned it. */
 export function callFailure(negative: number, tried: string): TandemError {
   const status = -negative;
   const code = codes[status] ?? "CORRUPT";
@@ -39,9 +39,9 @@ export function callFailure(negative: number, tried: string): TandemError {
 }
 
 /**
- * No slot has become free, said with who holds them as far as this handle knows.
+ * No slot has become free. The message says how many this handle holds for calls that no code waits for.
  *
- * @param awaited of its own calls, those for whose answers a promise waits
+ * @param awaited this handle's calls whose answers a promise waits for
  */
 export function busyFailure(
   tried: string,
@@ -59,7 +59,6 @@ export function busyFailure(
   );
 }
 
-/** What the message needs of a channel. */
 interface BusyChannel {
   readonly native: { tandem_pending(address: number): number };
   readonly address: number;
@@ -70,17 +69,17 @@ interface BusyChannel {
 const callReasons: Readonly<Record<number, string>> = {
   [Status.timeout]: "the time ran out; is a server running, and is it quick enough?",
   [Status.busy]:
-    "all slots of the channel are taken; wait longer, or make the channel with more slots",
+    "all slots of the channel are in use; wait longer, or make the channel with more slots",
   [Status.tooLarge]: "the payload is longer than the channel allows; send fewer bytes, or make " +
-    "the channel for longer payloads",
+    "the channel with larger sizes",
   [Status.serverDied]:
     "the server that held the request died, and no delivery is left; allow more with maxDeliveries",
   [Status.cancelled]: "the call was cancelled or cleared, or its answer was taken already; " +
     "send the request again for another one",
   [Status.notFound]: "the channel was unlinked; open it again",
-  [Status.corrupt]: "the shared memory makes no sense; unlink the channel and make it anew",
+  [Status.corrupt]: "the shared memory is damaged; unlink the channel and make it again",
   [Status.noSpace]:
-    "no memory is left for the message: the file system of the channel is full; free some of it",
+    "the channel's file system is full, so there is no memory for the message; free some space",
 };
 
 /** A failure to open or unlink `target`; `negative` as the native side returned it. */
@@ -99,7 +98,7 @@ export function openFailure(
   return new TandemError(codes[status] ?? "CORRUPT", `Cannot ${tried}: ${reason}`);
 }
 
-/** Of a channel with other options: who keeps it from being made anew. */
+/** The participants that keep a channel with other options from being made again. */
 function attachedText(status: number, words: Uint32Array): string {
   const count = words[Control.attached] ?? 0;
   if (status !== Status.mismatch || count === 0) return "";
@@ -122,60 +121,51 @@ function reasonOf(
   const values = { [Detail.slots]: "slots", ...sizeNames } as Record<number, string>;
   const name = values[detail];
   if (name !== undefined) {
-    return `the channel there has ${name} ${found}, asked for was ${wanted}; ` +
-      `leave the option out to take it as it is, or unlink the channel and make it anew`;
+    return `the existing channel has ${name} ${found}, but the option asks for ${wanted}; ` +
+      `leave the option out, or unlink the channel and make it again`;
   }
   switch (detail) {
     case Detail.kind:
       return `it is a channel for ${kindName(found)}, and this is a handle for ` +
-        `${kindName(wanted)}; use ${handlesFor(found)} for it, or give another name`;
+        `${kindName(wanted)}; use ${handleNames(found)} for it, or give another name`;
     case Detail.layoutVersion:
-      return `it has layout version ${found}, this version of the package needs ${wanted}; ` +
-        "let both sides run the same version, or unlink the channel and make it anew";
+      return `it has layout version ${found}, but this version of the package needs ${wanted}; ` +
+        "run the same version on both sides, or unlink the channel and make it again";
     case Detail.environment:
       return `the environment of this process cannot be read (${
         errnoName(errno)
       }), so TANDEM_DIR is ` +
-        "not known: has the process changed its user? Give the channel as a path";
-    case Detail.bellsOwner:
-      return `the folder of doorbells beside it (….bells) belongs to user ${found} and not to the ` +
-        `channel's owner, ${wanted}; find out who made it, and remove it`;
-    case Detail.bellsMode:
-      return `others than the channel's users can write to the folder of doorbells beside it ` +
-        `(….bells has mode ${found.toString(8)} and should have ${wanted.toString(8)}); ` +
-        "find out why, and chmod or remove it";
-    case Detail.bellsKind:
-      return "what should be the folder of doorbells beside it (….bells) is none; remove it";
+        "not known, perhaps because the process has changed its user; give the channel as a path";
     case Detail.noBells:
       return "this process has no folder of its own beside the channel, which streams and long " +
-        "messages need; open the channel by its path, as a user who may write beside it";
+        "messages need; open the channel by its path, as a user that may write beside it";
     case Detail.lockedOut:
       return `the operating system refused a lock on its file (${
         errnoName(errno)
       }): a process that ` +
-        "may only read the file can hold locks that keep others out (see /proc/locks); end it, and " +
-        "give the file a mode without read access for those who do not take part";
+        "can read the file may hold locks that keep others out (see /proc/locks); end it, and " +
+        "give the file a mode that lets only the channel's users read it";
     case Detail.copyOnWrite:
-      return "its file system writes changed blocks to new places, so that memory could run out in " +
-        `the middle of a call (${fileSystemName(found)}); use another one, such as /dev/shm`;
+      return "its file system writes changed blocks to new places, so space could run out in the " +
+        `middle of a call (${fileSystemName(found)}); use another one, such as /dev/shm`;
     case Detail.directoryOwner:
       return `the directory belongs to user ${found} and not to ${wanted}; ` +
         `set TANDEM_DIR to a directory of your own. ${sharedAmongUsers}`;
     case Detail.directoryMode:
-      return `others can write to the directory (mode ${found.toString(8)}); ` +
+      return `other users can write to the directory (mode ${found.toString(8)}); ` +
         `chmod it to 700, or set TANDEM_DIR to another one. ${sharedAmongUsers}`;
     case Detail.notADirectory:
-      return "what should be the directory for channels is none; remove it, or set TANDEM_DIR to " +
-        "another one";
+      return "the directory for channels is no directory; remove the file there, or set TANDEM_DIR " +
+        "to another directory";
     case Detail.makeDirectory:
       return `the directory for channels cannot be made (${errnoName(errno)}); ` +
         "set TANDEM_DIR to another one";
     case Detail.fileOwner:
-      return `an interrupted create of user ${found} is there, and this is user ${wanted}; ` +
+      return `an interrupted create of user ${found} has left a file, and this is user ${wanted}; ` +
         "remove the file, or give another name";
     case Detail.fileEmpty:
-      return "the file is empty, left by an interrupted create; open it with a Server, or with " +
-        "the option create, to make it anew";
+      return "an interrupted create has left the file empty; open it with a Server, or with the " +
+        "option create, to make the channel";
     case Detail.fileShort:
       return shortReason(found, wanted);
     case Detail.notAFile:
@@ -183,37 +173,36 @@ function reasonOf(
     case Detail.notAChannel:
       return "it is no channel; give another one, or remove the file yourself";
     case Detail.badGeometry:
-      return "its header makes no sense; remove the file and make the channel anew";
+      return "its header is damaged; remove the file and make the channel again";
     case Detail.geometryTooLarge:
-      return "the sizes together are too large; take fewer slots or shorter payloads";
+      return "the sizes together are too large; use fewer slots or shorter payloads";
     case Detail.nameInvalid:
       return "a name begins with a letter or digit and has up to 64 letters, digits, dots, " +
         "underscores and hyphens; a path has a slash in it, and neither has a NUL";
     case Detail.pathTooLong:
       return "the path is too long; give a shorter one";
     case Detail.handles:
-      return `${found} handles are open on the channel, which is as many as there can be; ` +
-        "close one first";
+      return `${found} handles are open on the channel, which is the maximum; close one first`;
     case Detail.mapMemory:
       return "its memory cannot be mapped: the address space of the process is used up or limited";
     case Detail.allocate:
       return allocateReason(errno);
     case Detail.lock:
-      return "another process is making it and does not come to an end; end that one first";
+      return "another process has been making it for too long and does not finish; end that process";
     case Detail.kernel:
       return `the kernel is Linux ${kernelName(found)}, and ${kernelName(wanted)} is the oldest ` +
-        "that it runs on; use a newer kernel";
+        "supported one; use a newer kernel";
     case Detail.memfd:
       return `the kernel refuses memory files (${errnoName(errno)}); use a channel with a name`;
   }
   return fileReason(status, errno);
 }
 
-/** Names are looked up where one user alone can put files. */
+/** Names are looked up in a folder where only one user can put files. */
 const sharedAmongUsers =
   "A name is for one user; to share a channel between users, give a path in a " +
-  'folder that they all can enter, such as "/srv/app/thumbs.tandem", and the option mode, such as ' +
-  "0o660, to the one that makes it";
+  'folder that they all can enter, such as "/srv/app/thumbs.tandem", and make the channel with the ' +
+  "option mode, such as 0o660";
 
 /** By the magic numbers of statfs(2). */
 const fileSystemNames: Readonly<Record<number, string>> = {
@@ -242,19 +231,19 @@ function kindName(kind: number): string {
   return kind === 1 ? "integers" : "bytes";
 }
 
-function handlesFor(kind: number): string {
+function handleNames(kind: number): string {
   return kind === 1 ? "IntServer and IntClient" : "Server and Client";
 }
 
 function shortReason(found: number, wanted: number): string {
   const sizes = `the file has ${found} bytes and should have ${wanted}`;
-  // Too short for a header, it may be anything.
+  // A file too short for a header may be anything.
   if (wanted < 4096) {
     return `${sizes} at least: it is no channel or was truncated; ` +
       "give another one, or remove the file yourself";
   }
-  const happened = found < wanted ? "it was truncated" : "something was added to it";
-  return `${sizes}: ${happened}; remove it and make the channel anew`;
+  const cause = found < wanted ? "it was truncated" : "bytes were added to it";
+  return `${sizes}: ${cause}; remove it and make the channel again`;
 }
 
 function allocateReason(errno: number): string {
@@ -262,13 +251,13 @@ function allocateReason(errno: number): string {
   switch (errno) {
     case 27:
       return `its file would be larger than the file system or \`ulimit -f\` allows (${name}); ` +
-        "take fewer slots or shorter payloads";
+        "use fewer slots or shorter payloads";
     case 95:
-      return `its file system cannot set memory aside (${name}); ` +
+      return `its file system cannot reserve space (${name}); ` +
         "use one that can, such as /dev/shm";
   }
-  return `no space for it: the file system is full (${name}); ` +
-    "free some of it, or make the channel elsewhere";
+  return `its file system is full (${name}); ` +
+    "free some space, or make the channel elsewhere";
 }
 
 function fileReason(status: number, errno: number): string {
@@ -276,10 +265,10 @@ function fileReason(status: number, errno: number): string {
   switch (status) {
     case Status.notFound:
       if (errno === 20) return `a part of its path is no directory (${name}); give another path`;
-      return "there is no channel, or no directory for it; start its server first, use " +
-        "Client.connect() to wait for one, or give the option create";
+      return "there is no channel, or no directory for it; start its server first, wait for it " +
+        "with Client.connect(), or give the option create";
     case Status.exists:
-      return "there is one already, or some other file; use open() to attach to a channel, or " +
+      return "a channel or another file exists already; use open() to attach to a channel, or " +
         "give another name";
     case Status.permission:
       if (errno === 30) return `the file system is read-only (${name}); give another path`;
@@ -292,7 +281,7 @@ function fileReason(status: number, errno: number): string {
     case Status.invalidTarget:
       return `a part of the path is too long (${name}); give a shorter one`;
     case Status.busy:
-      return `others make and remove it all the time (${name}); try again`;
+      return `other processes keep making and removing it (${name}); try again`;
     default:
       return `the operating system refused it (${name})`;
   }
@@ -301,7 +290,7 @@ function fileReason(status: number, errno: number): string {
 function corruptReason(errno: number): string {
   switch (errno) {
     case 2:
-      return "no file is open there; give the descriptor of a channel, such as server.fd";
+      return "the descriptor is not open; give the descriptor of a channel, such as server.fd";
     case 21:
       return "it is a directory; give the name, path or descriptor of a channel";
     case 40:
@@ -319,7 +308,7 @@ function noSpaceReason(errno: number): string {
     case 24:
       return `too many files are open (${name}); close some, or raise the limit (ulimit -n)`;
   }
-  return `the file system is full (${name}); free some of it, or give a path elsewhere`;
+  return `the file system is full (${name}); free some space, or give a path elsewhere`;
 }
 
 const errnoNames: Readonly<Record<number, string>> = {

@@ -1,5 +1,5 @@
 /**
- * What servers and clients have in common.
+ * The common part of servers and clients.
  *
  * @module
  */
@@ -8,8 +8,9 @@ import { HandleCore } from "./handle_core.ts";
 import type { Stats } from "./stats.ts";
 
 /**
- * An open end of a channel: what {@linkcode Server} and {@linkcode Client} and their like for integers
- * have in common. It belongs to its thread: a Worker opens its own. It does not keep a process alive.
+ * An open handle on a channel: the common base of {@linkcode Server}, {@linkcode Client},
+ * {@linkcode IntServer} and {@linkcode IntClient}. It belongs to its thread: a Worker opens its own. It
+ * does not keep a process alive.
  *
  * @example
  * ```ts
@@ -44,18 +45,18 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * A descriptor of the channel, to be given to another process. It belongs to this handle and is
-   * closed with it. Who has it has no part in this handle: the process may die while the other one
-   * lives, and is known to be dead.
+   * A descriptor of the channel, to give to another process. It belongs to this handle and closes with
+   * it. A process that holds the descriptor is no participant: when this process dies, the others notice
+   * it even if the descriptor is still open elsewhere.
    *
    * @throws {TandemError} `CLOSED`; `NO_SPACE` when too many files are open; `PERMISSION` when the
-   * mode of the channel's file has come to keep its owner out
+   * channel's file has a mode that keeps its owner out
    */
   get fd(): number {
     return this.#core.fd;
   }
 
-  /** Calls that can be in flight at once, of all clients together. */
+  /** The calls of all clients together that can be in flight at once. */
   get slots(): number {
     return this.#core.slots;
   }
@@ -70,7 +71,7 @@ export abstract class ChannelHandle implements Disposable {
     return this.#core.maxResponseBytes;
   }
 
-  /** How many servers may be handed one request, at most and by default. */
+  /** How many servers, in turn, may receive one request, at most and by default. */
   get maxDeliveries(): number {
     return this.#core.maxDeliveries;
   }
@@ -97,9 +98,9 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * A descriptor that becomes readable when there is something to take: for a server a request, for a
-   * client an answer; also while this thread is blocked. For other event loops and native code: poll
-   * it, then call {@linkcode drainNotify} and take what is there. It belongs to this handle.
+   * A descriptor that becomes readable when a server can take a request or a client can take an answer,
+   * also while this thread is blocked. For other event loops and native code: poll it, then call
+   * {@linkcode drainNotify} and take the requests or answers. It belongs to this handle.
    *
    * @example
    * ```ts
@@ -119,7 +120,7 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * Makes {@linkcode notifyFd} unreadable until there is something new, or something left, to take.
+   * Makes {@linkcode notifyFd} unreadable until there is something new to take, or something left.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -128,30 +129,30 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * Makes a descriptor that is shared with relatives, an eventfd for example, this handle's
-   * {@linkcode notifyFd}. It is duplicated: the caller keeps its own. Handles on the other side adopt
-   * the same with {@linkcode adoptPeerNotifyFd}.
+   * Makes a descriptor that related processes share, an eventfd for example, this handle's
+   * {@linkcode notifyFd}. The handle duplicates it: the caller keeps its own. Handles on the other side
+   * adopt the same descriptor with {@linkcode adoptPeerNotifyFd}.
    *
    * @throws {TandemError} `CORRUPT` when it is no open descriptor; `CLOSED`
-   * @throws {RangeError} for what cannot be a descriptor
+   * @throws {RangeError} when `fd` cannot be a descriptor
    */
   adoptNotifyFd(fd: number): void {
     this.#core.adoptNotifyFd(fd, 0);
   }
 
   /**
-   * Takes the descriptor that handles on the other side have adopted as theirs: it is written to
-   * when there is something for them, and by {@linkcode notify}.
+   * Takes the descriptor that handles on the other side have adopted. This handle writes to it when there
+   * is something for them, and when {@linkcode notify} is called.
    *
    * @throws {TandemError} `CORRUPT` when it is no open descriptor; `CLOSED`
-   * @throws {RangeError} for what cannot be a descriptor
+   * @throws {RangeError} when `fd` cannot be a descriptor
    */
   adoptPeerNotifyFd(fd: number): void {
     this.#core.adoptNotifyFd(fd, 1);
   }
 
   /**
-   * Makes the notify descriptors of the other side readable, whether there is something or not.
+   * Makes the notify descriptors of the other side readable, even if there is nothing to take.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -160,8 +161,8 @@ export abstract class ChannelHandle implements Disposable {
   }
 
   /**
-   * Leaves the channel: views of its memory become empty and pending promises reject with `CLOSED`.
-   * Twice is fine.
+   * Leaves the channel. Views of its memory become empty, and pending promises reject with `CLOSED`.
+   * Calling it twice is fine.
    */
   abstract close(): void;
 

@@ -23,19 +23,19 @@ import { openWatch, weakly } from "./watching.ts";
 
 /** The pending promises of one handle. */
 export interface Waits {
-  /** Settles what can be settled, and says how much that was. */
+  /** Settles the promises whose results are there. Returns how many. */
   poll(): number;
-  /** How many results are waited for, as far as this handle knows. */
+  /** How many results this handle knows that it waits for. */
   readonly outstanding: number;
   /** Whether a promise is pending, so that the process has to stay alive. */
   readonly isPending: boolean;
   /** Whether the loop has to be woken at all: by a promise, or by an abort that a handler awaits. */
   readonly isWaiting: boolean;
-  /** `arm*` flags: what the loop is to be woken for beside its own calls. */
+  /** `arm*` flags: the events that wake the loop beside answers to its own calls. */
   readonly wanted: number;
-  /** Whether there is something that the native side's last look before a sleep does not see. */
+  /** Whether there is a result that the native side's last look before a sleep does not see. */
   hasMissed(): boolean;
-  /** Settles what is over at `now`, and says when the next will be; Infinity for never. */
+  /** Settles the promises whose deadline is over at `now`. Returns the next deadline, or Infinity. */
   expire(now: number): number;
 }
 
@@ -53,8 +53,8 @@ const nudges: readonly number[] = [5, 10, 20, 50];
 const newcomersMax = 1000;
 
 /**
- * Loops with something pending. The runtime knows the others by weak references alone, so that a
- * handle that the program has forgotten can be collected.
+ * Loops with something pending. The runtime has only weak references to the others, so that a handle
+ * that the program has forgotten can be collected.
  */
 const busyLoops: Set<Loop> = new Set();
 
@@ -191,7 +191,7 @@ export class Loop {
     this.#look();
   }
 
-  /** The only way to a result for all waits of the handle: an error of one must not end the others. */
+  /** All waits of the handle depend on this: an error in one of them must not end the others. */
   #look(): void {
     try {
       this.#lookOnce();
@@ -217,7 +217,7 @@ export class Loop {
     }
   }
 
-  /** After a look that found nothing: stays a little while, and looks again if that brought something. */
+  /** After a look that found nothing: lingers, and looks again if that has found work. */
   #linger(): number {
     if (!this.#channel.isOpen || !this.#waits.isWaiting || !this.#pacing.miss(now())) return 0;
     const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
@@ -340,7 +340,7 @@ export class Loop {
   #setTimer(deadline: number): void {
     this.#cancelTimer?.();
     this.#timerAt = deadline;
-    // For a deadline beyond what a timer can count, the timer is set again.
+    // A timer that ends before a distant deadline is set again.
     const delay = Math.min(Math.max(0, deadline - now()), timerMax);
     this.#cancelTimer = later(delay, () => this.#expire());
   }
@@ -356,7 +356,7 @@ export class Loop {
 
   #setSlice(): void {
     if (this.#cancelSlice) return;
-    // Without a bell, this is what keeps the process alive for its pending promises.
+    // Without a bell, only this timer keeps the process alive for its pending promises.
     const keepsAlive = this.#bell === null && this.#waits.isPending;
     const after = keepsAlive ? laterForSure : later;
     this.#cancelSlice = after(slice, () => {

@@ -13,7 +13,7 @@ import {
 import type { Backend } from "../runtime/backend.ts";
 import { SlotTable } from "./slot_table.ts";
 
-/** Where things lie, as the native side said when the channel was opened. */
+/** The layout of a channel's memory, as the native side gave it when the channel was opened. */
 export interface Geometry {
   readonly base: number;
   readonly slots: number;
@@ -37,30 +37,30 @@ export interface HandedOut {
 }
 
 /**
- * A view keeps the memory, and with it its owner: a channel that was forgotten is closed, and
- * not as long as a part of it is looked at.
+ * A view keeps its memory, and with it the channel: a forgotten channel is closed only when the program
+ * has no view of it either.
  */
 const anchors: WeakMap<ArrayBuffer, Memory> = new WeakMap();
 
 /**
- * Whether a buffer has to be mapped: it never was, or the user has transferred it, which a byte stream
- * does with what is enqueued. All views of it, those of other messages too, are empty then.
+ * Whether a buffer has to be mapped: it never was, or the user has transferred it, as byte streams do
+ * with enqueued buffers. A transfer empties all views of the buffer, also views of other messages.
  */
 function isGone(buffer: ArrayBuffer | null | undefined): buffer is null | undefined {
   return !buffer || buffer.detached;
 }
 
-/** Hands out views, and makes all of them read as detached at the end. */
+/** Hands out views, and detaches all of them at the end. */
 export class Memory {
   readonly #backend: Backend;
   readonly #geometry: Geometry;
   readonly #windowSlots: number;
   readonly #handedOut: HandedOut;
-  /** What must not be collected as long as there are views. */
+  /** The object that must not be collected while there are views. */
   owner: object | null = null;
   #dense: ArrayBuffer | null = null;
   readonly #windows: (ArrayBuffer | undefined)[] = [];
-  /** By slot: the last view of each, to be used again for as many bytes, since making one is dear. */
+  /** The last view of each slot, to use again for the same length: making a view is expensive. */
   readonly #requests: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
   readonly #responses: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
 
@@ -71,9 +71,9 @@ export class Memory {
     this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / geometry.areaStride));
   }
 
-  /** The place of a request of `length` bytes: beside the slot's word if it is short. */
+  /** A view for a request of `length` bytes. A short one lies beside the slot word. */
   request(slot: number, length: number): Uint8Array<ArrayBuffer> {
-    // One that was detached has no bytes.
+    // A detached view has no bytes.
     const known = this.#requests.get(slot);
     if (known !== undefined && known.byteLength === length && length > 0) return known;
     const view = length <= requestInlineBytes
@@ -83,7 +83,7 @@ export class Memory {
     return view;
   }
 
-  /** The place of a response of `length` bytes. */
+  /** A view for a response of `length` bytes. */
   response(slot: number, length: number): Uint8Array<ArrayBuffer> {
     const known = this.#responses.get(slot);
     if (known !== undefined && known.byteLength === length && length > 0) return known;
@@ -95,8 +95,8 @@ export class Memory {
   }
 
   /**
-   * Detaches every view. False: there were some, so the addresses have to stay valid: a native function
-   * of the runtime may be reading one in another thread, or the user has transferred its buffer.
+   * Detaches every view. False: there were views, so the addresses have to stay valid. A native function
+   * of the runtime may be reading one in another thread, or the user may have transferred its buffer.
    */
   detach(): boolean {
     let hadNone = true;
@@ -135,7 +135,7 @@ export class Memory {
     return this.#map(base + denseBytes + first * areaStride, count * areaStride);
   }
 
-  /** The memory of a buffer that was transferred stays where it is, and may be mapped again. */
+  /** The memory of a transferred buffer stays in place and may be mapped again. */
   #map(address: number, byteLength: number): ArrayBuffer {
     const buffer = this.#backend.mapping(address, byteLength);
     anchors.set(buffer, this);

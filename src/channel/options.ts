@@ -5,8 +5,8 @@
  */
 
 /**
- * The sizes of a channel. They are fixed when it is made; on a channel that exists they have to agree
- * with what is there, else it is `MISMATCH`.
+ * The sizes of a channel. They are fixed when the channel is made. Options that differ from an existing
+ * channel's are a `MISMATCH`.
  *
  * @example
  * ```ts
@@ -21,13 +21,13 @@
  */
 export interface ChannelOptions {
   /**
-   * Calls in flight at once, of all clients together: 1 to 65,536.
+   * The calls of all clients together that can be in flight at once: 1 to 65,536.
    *
    * @default {256}
    */
   slots?: number;
   /**
-   * The longest request in bytes, up to 1 GiB. Memory is used only as far as a message needs it.
+   * The longest request in bytes, up to 1 GiB. Memory is committed only when a message needs it.
    *
    * @default {1048576}
    */
@@ -39,8 +39,8 @@ export interface ChannelOptions {
    */
   maxResponseBytes?: number;
   /**
-   * How many servers may be handed one request, one after another, when they die holding it: 1 to
-   * 31. Also the default of each call.
+   * How many servers, in turn, may receive one request if each dies while it holds the request: 1 to 31.
+   * Also the default of each call.
    *
    * @default {1}
    */
@@ -56,39 +56,39 @@ export interface ChannelOptions {
 /** The sizes of a channel of integers. */
 export type IntChannelOptions = Omit<ChannelOptions, "maxRequestBytes" | "maxResponseBytes">;
 
-/** How long to wait, where nothing but time ends the wait. */
+/** Options of a blocking wait. */
 export interface WaitSyncOptions {
   /**
-   * Milliseconds, fractions allowed; 0 tries once.
+   * The longest wait in milliseconds, fractions allowed; 0 tries once.
    *
    * @default {Infinity}
    */
   timeout?: number;
 }
 
-/** How long to wait, and what else ends it. */
+/** Options of a wait. */
 export interface WaitOptions extends WaitSyncOptions {
-  /** Its abort rejects with its reason. */
+  /** An abort ends the wait: the promise rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
-/** Options of a call that is sent without waiting for its answer, in the blocking forms. */
+/** Options of `sendSync` and `trySend`. */
 export interface SendSyncOptions extends WaitSyncOptions {
   /**
-   * How many servers may be handed this request; at most the channel's `maxDeliveries`, which is
+   * How many servers, in turn, may receive this request; at most the channel's `maxDeliveries`, which is
    * also the default.
    */
   maxDeliveries?: number;
 }
 
-/** Options of a call that is sent without waiting for its answer. */
+/** Options of `send`. */
 export interface SendOptions extends SendSyncOptions, WaitOptions {}
 
-/** Where an answer goes. */
+/** The memory for an answer. */
 export interface IntoOption {
   /**
-   * The answer is written here and a view of it is returned; nothing is allocated. `TOO_LARGE` if it
-   * does not fit. Of a `SharedArrayBuffer`, so is that view.
+   * The array for the answer, of which the call returns a view; nothing is allocated. `TOO_LARGE` if the
+   * answer does not fit. The view of an array over a `SharedArrayBuffer` is shared, too.
    */
   into?: Uint8Array;
 }
@@ -108,19 +108,19 @@ export interface GetOptions extends WaitOptions, IntoOption {}
 /** Options of `serve`. */
 export interface ServeOptions {
   /**
-   * Handlers in progress at once.
+   * The handlers that can be in progress at once.
    *
    * @default the channel's `slots`
    */
   concurrency?: number;
-  /** Its abort ends serving once the handlers in progress have ended. */
+  /** An abort ends serving once the handlers in progress have ended. */
   signal?: AbortSignal;
 }
 
 /** Options of `serveSync`. */
 export interface ServeSyncOptions {
   /**
-   * Milliseconds without a request after which serving ends.
+   * Serving ends after this many milliseconds without a request.
    *
    * @default {Infinity}
    */

@@ -1,6 +1,6 @@
 /**
- * Pacing: when an event loop polls, lingers and sleeps. It follows from what the loop's looks have
- * found and from the times that the caller gives; nothing here does I/O or starts a timer.
+ * Pacing decides when an event loop polls, lingers and sleeps. The decisions follow from the results of
+ * the loop's looks and from the times that the caller gives; this module does no I/O and starts no timer.
  *
  * @module
  */
@@ -21,7 +21,7 @@ const probeEvery = 16;
 
 /** After so many hits, the loop's timers and sockets have their turn. */
 export const hitsPerTurn = 128;
-/** Or after this time, in milliseconds: a turn of Deno's loop alone takes 0.02. */
+/** Or after this time, in milliseconds: an empty turn of Deno's loop takes 0.02. */
 export const turnMax = 0.2;
 /**
  * With more calls than this in flight, looks have to come less often: each look takes cache lines away
@@ -86,7 +86,7 @@ export class Pacing {
     this.#hitsLeft -= hits;
   }
 
-  /** What follows a look with `hits` while `outstanding` calls are in flight. */
+  /** The step after a look with `hits` while `outstanding` calls are in flight. */
   afterHits(hits: number, outstanding: number): Next {
     // An immediate hit says nothing about whether polling pays off.
     if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
@@ -95,7 +95,7 @@ export class Pacing {
     return areFew && this.#hitsLeft > 0 ? "microtask" : "turn";
   }
 
-  /** What follows a look that found nothing, lingering included. */
+  /** The step after a look that found nothing, even by lingering. */
   afterMiss(time: number): Next {
     if (this.#budget === 0) return "sleep";
     if (this.#lookUntil === Infinity) this.#lookUntil = time + this.#budget;

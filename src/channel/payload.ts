@@ -1,12 +1,12 @@
 /**
- * What users send.
+ * The payload of a message.
  *
  * @module
  */
 
 /**
- * What can be sent: bytes in any form, which are copied, or a string, which is sent as UTF-8 and known
- * as text to who gets it.
+ * The content of a request or an answer: bytes in any form, which are copied, or a string, which is sent
+ * as UTF-8 and marked as text.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
- * Private channels: a channel that one participant of another channel serves alone. It lies among that
- * participant's doorbells, and goes with them when the participant dies.
+ * Private channels. Only one participant of another channel serves a private channel. Its file lies among
+ * that participant's bells, and goes with them when the participant dies.
  *
  * @module
  */
@@ -9,23 +9,21 @@ import type { HandleCore } from "./handle_core.ts";
 import type { ChannelOptions } from "./options.ts";
 import { ServerCore } from "./server_core.ts";
 
-/** Behind the name of a channel whose participant has had others before. */
+/** The end of a name whose participant has had private channels before. */
 const number = /\.\d{1,9}$/;
 
 /** A private channel, and the name by which the other participants find it. */
 export interface PrivateChannel {
   readonly server: ServerCore;
   readonly name: string;
-  /** Ends it for all its participants, and removes it. Twice is fine. */
+  /** Ends it for all its participants, and removes it. Calling it twice is fine. */
   remove(): void;
 }
 
 /**
- * Makes the private channel of `main`'s participant, which has one at a time: one that it had before is
- * removed.
+ * Makes the private channel of `main`'s participant, which has one at a time: this removes an earlier one.
  *
- * @param number how many it has had before: they are told apart by name, although their files have the
- * same path
+ * @param number how many it has had before: their names differ, although their files have the same path
  * @throws {TandemError} `PERMISSION` when this participant has no folder of its own
  */
 export function servePrivate(
@@ -45,7 +43,7 @@ export function servePrivate(
 /**
  * Opens the private channel of another participant of `main`'s channel.
  *
- * @throws {TandemError} `CORRUPT` for an impossible name, and for a channel that another user has put
+ * @throws {TandemError} `CORRUPT` for an impossible name, and for a channel that another user has made
  * there; `NOT_FOUND` when that participant is gone
  */
 export function connectPrivate(main: HandleCore, name: string): ClientCore {

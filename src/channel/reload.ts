@@ -1,11 +1,11 @@
 /**
- * Servers of code that was replaced. `bun --hot` evaluates the modules of a program anew in the same
- * process whenever a file is saved: what the code before has opened stays open, and old code would
- * answer most calls. (Deno makes a new program in the same thread: see `begin` in `load.ts`.)
+ * Servers of replaced code. `bun --hot` evaluates the modules of a program again in the same process
+ * whenever a file is saved. The handles of the earlier code stay open, so old code would answer most
+ * calls. (Deno starts a new program in the same thread: see `begin` in `load.ts`.)
  *
- * The package is evaluated anew as well, so that each evaluation knows those before it by a registry on
- * the global object. A server replaces those of earlier evaluations on the same channel. Several
- * servers of one evaluation are there on purpose, and so are clients that a program keeps.
+ * The package is evaluated again as well, so each evaluation finds the earlier ones in a registry on the
+ * global object. A server replaces the servers of earlier evaluations on the same channel. Several servers
+ * of one evaluation are there on purpose, and so are clients that a program keeps.
  *
  * @module
  */
@@ -14,20 +14,20 @@ import { backend } from "../runtime/current.ts";
 /** How long handlers of code that was replaced may take to end, in milliseconds. */
 export const replacedGrace = 1_000;
 
-/** What can be replaced. */
+/** A server that newer code can replace. */
 export interface Replaceable {
-  /** Ends what is served, and leaves the channel. */
+  /** Ends serving, and leaves the channel. */
   replace(): void;
 }
 
 interface Entry {
-  /** The copy of the package: another one is not another evaluation. */
+  /** The copy of the package: a second copy is not another evaluation. */
   readonly copy: string;
   readonly evaluation: object;
   readonly server: WeakRef<Replaceable>;
 }
 
-/** By path. */
+/** The servers of each path. */
 type Registry = Map<string, Set<Entry>>;
 
 const key = Symbol.for("@tandem/ipc servers");
@@ -40,8 +40,8 @@ function registry(): Registry {
 }
 
 /**
- * A server is open on the channel at `path`: those of replaced code go. Returns what is to be called when
- * it is closed.
+ * A server has opened the channel at `path`: this ends the servers of replaced code. The server calls the
+ * returned function when it closes.
  */
 export function opened(path: string, server: Replaceable): () => void {
   if (!backend().replacesCode) return () => {};

@@ -65,8 +65,8 @@ export class ServerRequest {
   }
 
   /**
-   * A private copy of the request, which stays valid and which no other process can change. It may be
-   * passed to any function of the runtime.
+   * A private copy of the request. It stays valid, no other process can change it, and your code may pass
+   * it to any function of the runtime.
    *
    * @example Hash a request
    * ```ts
@@ -94,7 +94,7 @@ export class ServerRequest {
   }
 
   /**
-   * The request as text, its bytes being UTF-8. It is decoded from a private copy.
+   * The request decoded as UTF-8, from a private copy.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -105,24 +105,24 @@ export class ServerRequest {
   /**
    * The request parsed as JSON, from a private copy.
    *
-   * @throws {SyntaxError} when it is none
+   * @throws {SyntaxError} when it is no JSON
    * @throws {TandemError} `CLOSED`
    */
   json(): unknown {
     return JSON.parse(this.text());
   }
 
-  /** 1 the first time that it is handed to a server, one more after each death of one. */
+  /** 1 at the first delivery, one more after each death of a server. */
   get deliveries(): number {
     return this.#core.deliveries;
   }
 
-  /** Whether it was posted: an answer goes nowhere. */
+  /** Whether it was posted: an answer is discarded. */
   get oneWay(): boolean {
     return this.#core.oneWay;
   }
 
-  /** Whether nobody waits for the answer any more. */
+  /** Whether the client no longer waits for the answer. */
   get cancelled(): boolean {
     return this.#core.cancelled;
   }
@@ -136,7 +136,7 @@ export class ServerRequest {
    * Aborts when the client cancels, times out or dies. Its reason is a {@linkcode TandemError} with the
    * code `CANCELLED` or `TIMEOUT`.
    *
-   * @example Stop working when nobody waits any more
+   * @example Stop working when the client no longer waits
    * ```ts
    * import { Client, Server, TandemError } from "@tandem/ipc";
    * import { assertEquals } from "@std/assert";
@@ -157,9 +157,9 @@ export class ServerRequest {
   }
 
   /**
-   * Response memory, to be filled in place and handed to {@linkcode reply}, which then copies
-   * nothing. It is shared as {@linkcode bytes} is: write to it with your own code, `set` or `fill`. A
-   * native function that only writes, such as `readSync`, may fill it. Do not pass it to one that reads
+   * Response memory to fill in place and hand to {@linkcode reply}, which then copies nothing. It is
+   * shared memory like {@linkcode bytes}: write to it with your own code, `set` or `fill`. A native
+   * function that only writes, such as `readSync`, may fill it. Do not pass it to a function that reads
    * it back.
    *
    * @example
@@ -180,21 +180,22 @@ export class ServerRequest {
    *
    * @param byteLength the length of the answer in bytes
    * @throws {TandemError} `TOO_LARGE` when it is over `maxResponseBytes`; `NO_SPACE` when memory is
-   * full; `CLOSED` when it is answered already or the server is closed
-   * @throws {RangeError} for what cannot be a length
+   * full; `CLOSED` when the request is answered already or the server is closed
+   * @throws {RangeError} when `byteLength` is no length
    */
   allocate(byteLength: number): Uint8Array<ArrayBuffer> {
     return this.#core.allocate(byteLength);
   }
 
   /**
-   * Answers.
+   * Replies to the request.
    *
-   * @param payload bytes, or a string to be sent as UTF-8; nothing is an empty string
-   * @returns true: the client gets it; false: cancelled, timed out, cleared, taken for dead, or answered
-   * already
-   * @throws {TandemError} `TOO_LARGE`, `NO_SPACE`: the request stays open for a shorter answer; `CLOSED`
-   * @throws {TypeError} for what is no payload
+   * @param payload bytes, or a string to send as UTF-8; default: an empty string
+   * @returns true: the client gets the answer; false: the request was cancelled, timed out, cleared or
+   * answered already, or this server was presumed dead
+   * @throws {TandemError} `TOO_LARGE` and `NO_SPACE`, after which the request stays open for a shorter
+   * answer; `CLOSED`
+   * @throws {TypeError} when `payload` is no payload
    */
   reply(payload: Payload = ""): boolean {
     return this.#core.reply(payload);
@@ -218,8 +219,8 @@ export class ServerRequest {
    * assertEquals(error.cause, "the end is missing");
    * ```
    *
-   * @param error anything; of an `Error` the client gets name, message, stack, cause and own
-   * properties, cut if they are longer than there is room
+   * @param error anything; the client gets the name, message, stack, cause and own properties of an
+   * `Error`, cut if they do not fit
    * @returns false: as {@linkcode reply}
    * @throws {TandemError} `CLOSED`
    */

@@ -23,13 +23,13 @@ import type { Payload } from "./payload.ts";
 import type { SlotTable } from "./slot_table.ts";
 import type { Bytes } from "./waiter.ts";
 
-/** What a server gives its requests. */
+/** The server of a request, as its requests see it. */
 export interface RequestHome {
   readonly channel: Channel;
   readonly encoded: Encoded;
   /** By slot: the last request that this handle has held there. */
   readonly held: SlotTable<RequestCore>;
-  /** Told of a request whose signal the handler uses. */
+  /** Runs when the handler uses the signal of a request. */
   watch(request: RequestCore): void;
 }
 
@@ -41,14 +41,14 @@ export class RequestCore {
   readonly #high: number;
   readonly #length: number;
   readonly #flags: number;
-  /** 1 the first time that it is handed to a server, one more after each death of one. */
+  /** 1 at the first delivery, one more after each death of a server. */
   readonly deliveries: number;
   /** Whether this handle has answered it. */
   isAnswered: boolean;
   #bytes: Bytes | null;
   #abort: AbortController | null;
 
-  /** Of what the native side has just received. */
+  /** The request that the native side has just received. */
   constructor(home: RequestHome) {
     const { words } = home.channel;
     this.#home = home;
@@ -158,8 +158,8 @@ export class RequestCore {
   }
 
   /**
-   * From now on the request is not handed to another server when this one dies or closes: what has
-   * begun must not begin twice.
+   * From now on the request is not handed to another server when this one dies or closes, because its
+   * work has begun and must not begin twice.
    */
   lastDelivery(): void {
     const { channel } = this.#home;

@@ -1,12 +1,13 @@
 /**
- * What handlers return.
+ * The results of handlers.
  *
  * @module
  */
 import type { Payload } from "./payload.ts";
 
 /**
- * What a handler may return: the answer. `null`, `undefined` and a boolean stand for an empty answer, or
- * for nothing when the handler has replied itself, so `(request) => request.reply("x")` is a handler, too.
+ * The result of a handler: the answer. `null`, `undefined` and a boolean stand for an empty answer. The
+ * result does not matter if the handler has already replied, so `(request) => request.reply("x")` is a
+ * handler, too.
  */
 export type Result = Payload | boolean | null | void;

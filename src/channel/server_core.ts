@@ -36,14 +36,14 @@ import { SlotTable } from "./slot_table.ts";
 /** After so many requests that were there at once, the event loop has a turn. */
 const takenInARowMax = 64;
 
-/** Answers a request with what it returns. */
+/** Returns the answer to a request. */
 export type Handler = (request: RequestCore) => Result | Promise<Result>;
 
 /** A `serve` that runs. */
 interface Serving {
-  /** No further request is taken. */
+  /** Ends the taking of requests. */
   stop(): void;
-  /** Lets it see that the server is closed. */
+  /** Makes it notice that the server is closed. */
   wake(): void;
   readonly ended: Promise<void>;
 }
@@ -135,7 +135,7 @@ export class ServerCore extends HandleCore {
   }
 
   /**
-   * Waits for up to `max` requests. Resolves to what `pick` makes of them; of none when time is over.
+   * Waits for up to `max` requests. Resolves to `pick` of them, or of none when the time is over.
    * Not async: the promise is the one that `close` rejects.
    */
   receive<T>(
@@ -176,7 +176,7 @@ export class ServerCore extends HandleCore {
     const serving = { stop, wake: () => gate.wake(), ended: ended.promise };
     this.#serving.add(serving);
     try {
-      // Each handler starts from the context of this call, whatever the one before it has changed.
+      // Each handler starts in the context of this call, even if the handler before it has changed it.
       const run = captureContext();
       const handle = (request: RequestCore) => this.#handle(request, handler, gate);
       const take = (request: RequestCore) => run(handle, request);
@@ -239,7 +239,7 @@ export class ServerCore extends HandleCore {
     return served;
   }
 
-  /** What `make` makes of each request, until the server is closed. */
+  /** Yields `make` of each request, until the server is closed. */
   async *requests<T>(make: (request: RequestCore) => T): AsyncIterableIterator<T> {
     const damage = new Damage();
     const first = ([request]: RequestCore[]) => request ? make(request) : null;
@@ -308,7 +308,7 @@ export class ServerCore extends HandleCore {
   }
 
   /**
-   * Hands requests to `consumer` the moment that they are seen, without a promise for each. Resolves
+   * Hands requests to `consumer` as soon as this server sees them, without a promise for each. Resolves
    * when it has no room, when `signal` aborts, and when the server is closed.
    */
   // deno-lint-ignore require-await -- so that a closed server rejects
@@ -321,7 +321,7 @@ export class ServerCore extends HandleCore {
 
   /**
    * Hands requests to `take` as long as `gate` has room, until `signal` aborts or the server is closed;
-   * resolves when what has entered by then has left again.
+   * resolves when the handlers in progress have ended, too.
    */
   async serveThrough(
     gate: Gate,
@@ -380,7 +380,7 @@ export class ServerCore extends HandleCore {
       try {
         request = this.#receive(0);
       } catch (error) {
-        // The caller gets what was taken before; if something is wrong still, the next call says so.
+        // The caller gets the requests taken so far; if the failure lasts, the next call throws it.
         if (requests.length === 0) throw error;
         break;
       }

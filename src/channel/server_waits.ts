@@ -1,5 +1,5 @@
 /**
- * What a server's promises wait for: requests, and the aborts that handlers listen to.
+ * The waits of a server: for requests, and for the aborts that handlers listen to.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
 import type { RequestCore } from "./request_core.ts";
 
-/** Gets requests as they come, one at a time, as long as there is room. */
+/** Gets requests as they arrive, one at a time, as long as it has room. */
 export interface Consumer {
   /** Whether it takes another. */
   readonly hasRoom: boolean;
   take(request: RequestCore): void;
 }
 
-/** Somebody who waits for requests. */
+/** A promise that waits for requests. */
 interface Taker {
   readonly deadline: number;
   readonly stopListening: (() => void) | null;
-  /** Takes what there is, and says how much that was. */
+  /** Takes the requests that are there. Returns how many. */
   take(): number;
-  /** Nothing has come in time. */
+  /** No request has come in time. */
   expire(): void;
   /** The server was closed. */
   close(): void;
   reject(error: unknown): void;
 }
 
-/** Of the requests whose abort a handler waits for, how many are looked at each time. */
+/** How many of the requests whose abort a handler waits for are looked at each time. */
 const watchedAtOnce = 16;
 
 function* firstOf<T>(values: Iterable<T>, count: number): Generator<T> {
@@ -53,12 +53,12 @@ export class ServerWaits implements Waits {
   readonly #takers: Set<Taker> = new Set();
   /** With the deadlines of their clients. */
   readonly #watched: Map<RequestCore, number> = new Map();
-  /** One of them has gone, and it is not known which. */
+  /** The client of one of them has gone, and this handle does not know which. */
   #looksAtAll = false;
 
   /**
-   * @param takeMany what the ring has, up to a number
-   * @param takeOne the oldest of the ring
+   * @param takeMany takes the requests in the ring, up to a number
+   * @param takeOne takes the oldest request in the ring
    */
   constructor(takeMany: (max: number) => RequestCore[], takeOne: () => RequestCore | null) {
     this.#takeMany = takeMany;
@@ -72,7 +72,7 @@ export class ServerWaits implements Waits {
     return this.isReferenced && this.#takers.size > 0;
   }
 
-  /** Somebody waits already, and comes first. */
+  /** An earlier wait comes first. */
   get hasTakers(): boolean {
     return this.#takers.size > 0;
   }
@@ -85,7 +85,7 @@ export class ServerWaits implements Waits {
     return this.#takers.size > 0 ? armRequests : 0;
   }
 
-  /** How many will come is for the clients to know. */
+  /** A server does not know how many requests will come. */
   readonly outstanding: number = 0;
 
   poll(): number {
@@ -114,14 +114,14 @@ export class ServerWaits implements Waits {
     for (const [request, deadline] of next) {
       this.#watched.delete(request);
       if (request.isAnswered || request.checkAbort()) hits += 1;
-      // Behind those that were not looked at this time.
+      // Behind the requests that were not looked at this time.
       else this.#watched.set(request, deadline);
     }
     return hits;
   }
 
   hasMissed(): boolean {
-    // A client that left before the sleep was announced has rung nobody.
+    // A client that left before this server announced its sleep has not rung its bell.
     for (const request of this.#watched.keys()) {
       if (!request.cancelled) continue;
       this.#looksAtAll = true;
@@ -147,10 +147,10 @@ export class ServerWaits implements Waits {
     return next;
   }
 
-  /** Set by the server: a wait was ended from outside the loop. */
+  /** Set by the server: runs when a wait ends outside the loop. */
   onSettled: () => void = () => {};
 
-  /** Waits for requests; resolves to what `pick` makes of them, of none when the time is over. */
+  /** Waits for requests. Resolves to `pick` of them, or of none when the time is over. */
   add<T>(
     max: number,
     deadline: number,
@@ -180,7 +180,7 @@ export class ServerWaits implements Waits {
   }
 
   /**
-   * Hands requests to `consumer` the moment that they are seen. Resolves when it has no room, when
+   * Hands requests to `consumer` as soon as this server sees them. Resolves when it has no room, when
    * `signal` aborts, and when the server is closed.
    */
   consume(consumer: Consumer, signal: AbortSignal | undefined): Promise<void> {
@@ -216,7 +216,7 @@ export class ServerWaits implements Waits {
       taken += 1;
       consumer.take(request);
       if (this.#takers.size === 1) continue;
-      // The others' turn, and then again this one's.
+      // The other waits have their turn before this one's next.
       if (this.#takers.delete(taker)) this.#takers.add(taker);
       break;
     }

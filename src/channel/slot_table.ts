@@ -5,8 +5,8 @@
  */
 
 /**
- * A value for each slot that has one. An array without holes, so that a look is quick, and only as long
- * as the highest slot that was ever used, since low slots are used first.
+ * Values by slot. The array has no holes, so that access is quick. It is only as long as the highest slot
+ * that was ever used requires, since low slots are used first.
  */
 export class SlotTable<T> {
   readonly #values: (T | undefined)[] = [];
@@ -21,7 +21,7 @@ export class SlotTable<T> {
     values[slot] = value;
   }
 
-  /** Of all slots up to the highest that was used. */
+  /** The values of all slots up to the highest that was used. */
   values(): Iterable<T | undefined> {
     return this.#values;
   }

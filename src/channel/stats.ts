@@ -4,16 +4,16 @@
  * @module
  */
 /**
- * Numbers about a channel, of all its processes together, taken without stopping anyone: they may be
- * of moments that differ a little. Counts run from the making of the channel. See
- * {@linkcode ChannelHandle.stats} for an example.
+ * Numbers about a channel and all its processes. Taking them stops no process, so they may belong to
+ * slightly different moments. Counts start when the channel is made. See {@linkcode ChannelHandle.stats}
+ * for an example.
  */
 export interface Stats {
   /** Calls that can be in flight at once. */
   readonly slots: number;
   /** Calls in flight now. */
   readonly inFlight: number;
-  /** Of these, how many no server has taken yet. */
+  /** Calls in flight that no server has taken yet. */
   readonly queued: number;
   /** Client handles that are open. */
   readonly clients: number;
@@ -50,10 +50,10 @@ export interface Stats {
   /** Address space of the channel in bytes. */
   readonly mappedBytes: number;
   /**
-   * Living participants that this handle cannot ring through the file system: their bells lie in another
-   * folder, as seen from another container or with another `TANDEM_DIR`, or the last ring failed for
-   * want of a right, a file or a descriptor. They are woken through the kernel's futex instead, and
-   * their deaths are looked for in slices of time.
+   * Living participants whose bells this handle cannot ring. Their bells lie in another folder, as seen
+   * from another container or with another `TANDEM_DIR`, or the last ring failed for lack of a right, a
+   * file or a descriptor. This handle wakes them through a futex instead, and checks at intervals whether
+   * they have died.
    */
   readonly unreachable: number;
 }

@@ -1,6 +1,6 @@
 /**
- * One promise, or one reader, that waits for an answer. There is one for each call, so it is small and
- * made without anything beside it.
+ * A promise or a reader that waits for an answer. There is one for each call, so it is a single small
+ * object.
  *
  * @module
  */
@@ -15,20 +15,20 @@ export interface CallRef {
   readonly high: number;
 }
 
-/** Gets an answer that lies in memory of others: it is valid until `read` returns. */
+/** Gets an answer in shared memory. It is valid until `read` returns. */
 export interface AnswerReader {
   /** @param isPrivate whether no other process can write to `bytes` meanwhile */
   read(bytes: Bytes, isPrivate: boolean): void;
   fail(error: unknown): void;
 }
 
-/** Nobody else can get the answer: an abort ends the call. */
+/** Only this wait can get the answer: an abort ends the call. */
 export const ownsCall = 1;
-/** The deadline is the call's own and not only that of the wait. */
+/** The deadline is the call's own, and not only the wait's. */
 export const endsCall = 2;
 /** The process does not stay alive for it. */
 export const isBackground = 4;
-/** It wants to know that there is an answer, and leaves it there. */
+/** The wait ends when the answer is there, and leaves it there. */
 export const wantsReadiness = 8;
 
 /** Waits for a call in a slot. */
@@ -36,19 +36,19 @@ export class Waiter {
   readonly call: CallRef;
   /** {@linkcode ownsCall} and so on. */
   readonly flags: number;
-  /** Of `performance.now()`. */
+  /** In the time of `performance.now()`. */
   readonly deadline: number;
   readonly into: Bytes | undefined;
-  /** Of one that reads; the others have a promise. */
+  /** Null: a promise waits. */
   readonly reader: AnswerReader | null;
   readonly resolve: ((answer: Bytes) => void) | null;
   readonly rejectPromise: ((error: unknown) => void) | null;
-  /** What the user has; null where there is a reader. */
+  /** The user's promise; null where a reader waits. */
   promise: Promise<Bytes> | null;
   /** The next that waits for the same call. */
   next: Waiter | null;
   stopListening: (() => void) | null;
-  /** What must not be collected meanwhile. */
+  /** An object that must not be collected meanwhile. */
   keep: unknown;
 
   // All fields are assigned here and none where it is declared: Bun makes the object in one go then.

@@ -17,7 +17,7 @@ export function weakly<T extends object>(owner: WeakRef<T>, body: (owner: T) => 
   };
 }
 
-/** Gives a descriptor to the event loop. Null: the runtime cannot take it, for want of descriptors for example. */
+/** Gives a descriptor to the event loop. Null: the runtime refuses it. */
 export function openWatch(
   channel: Channel,
   fd: number,

@@ -6,7 +6,7 @@
 import { timeoutOf } from "../base/checks.ts";
 import { mapResult } from "../base/closing.ts";
 import { notConstructible } from "../base/maker.ts";
-import { CallCore } from "../channel/call_core.ts";
+import { CallCore, forgottenCalls } from "../channel/call_core.ts";
 import { waitSettings } from "../channel/call_settings.ts";
 import { decodeInt, intBytes } from "./int64.ts";
 import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
@@ -36,6 +36,7 @@ export class IntCall implements Disposable {
       throw notConstructible("IntCall", "client.send(), client.sendSync() or client.trySend()");
     }
     this.#core = core;
+    forgottenCalls.register(this, core, this);
   }
 
   /** Unique in the channel's life. Any process may cancel by it. */
@@ -70,7 +71,7 @@ export class IntCall implements Disposable {
    */
   get(options?: WaitOptions): Promise<bigint> {
     try {
-      return mapResult(this.#core.get("answer", waitSettings(options)), decodeInt);
+      return mapResult(this.#core.get("answer", waitSettings(options), this), decodeInt);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -92,7 +93,7 @@ export class IntCall implements Disposable {
    */
   ready(options?: WaitOptions): Promise<void> {
     try {
-      return mapResult(this.#core.get("readiness", waitSettings(options)), () => {});
+      return mapResult(this.#core.get("readiness", waitSettings(options), this), () => {});
     } catch (error) {
       return Promise.reject(error);
     }
@@ -100,6 +101,7 @@ export class IntCall implements Disposable {
 
   /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
   release(): void {
+    forgottenCalls.unregister(this);
     this.#core.release();
   }
 

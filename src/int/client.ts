@@ -116,9 +116,8 @@ export class IntClient extends ChannelHandle {
    * @throws {TandemError} as {@linkcode Client.requestSync}
    */
   requestSync(value: IntValue, options?: SendSyncOptions): bigint {
-    const settings = this.#core.syncSettings(options);
-    const into = { ...settings, into: intBytes };
-    return decodeInt(this.#core.requestSync(encodeInt(value), into));
+    const { timeout, deliveries } = this.#core.syncSettings(options);
+    return decodeInt(this.#core.requestSync(encodeInt(value), timeout, deliveries, intBytes));
   }
 
   /**

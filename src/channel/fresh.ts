@@ -1,0 +1,44 @@
+/**
+ * Arrays for answers, each of its own.
+ *
+ * @module
+ */
+import type { Bytes } from "./waiter.ts";
+
+/** Answers of unknown length go here and are copied from here. */
+const scratch: Bytes = new Uint8Array(4096);
+
+/** Longer arrays are made when their answer is there: there may be no memory for them. */
+const usualLengthMax = 2 ** 20;
+
+/**
+ * Makes an array before the answer is looked at, of the length that the last two answers had, so that
+ * the native side writes into it and nothing has to be copied. Made while a server works, it takes no
+ * time from the call: in Deno a small array takes 0.2 to 0.7 µs.
+ */
+export class FreshArrays {
+  #lastLength = 0;
+  /** 0: the last two differ, or are too long. */
+  #usualLength = 0;
+
+  get isLengthKnown(): boolean {
+    return this.#usualLength > 0;
+  }
+
+  /** The array for the next answer; the native side writes into it. */
+  next(): Bytes {
+    return this.isLengthKnown ? new Uint8Array(this.#usualLength) : scratch;
+  }
+
+  /** The answer of `length` bytes that the native side has written to `target`. */
+  answerIn(target: Bytes, length: number): Bytes {
+    this.note(length);
+    return target === scratch || length < target.byteLength ? target.slice(0, length) : target;
+  }
+
+  /** An answer had this length. */
+  note(length: number): void {
+    this.#usualLength = length === this.#lastLength && length <= usualLengthMax ? length : 0;
+    this.#lastLength = length;
+  }
+}
