@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../../mod.ts";
 import { Child, type Runtime, runtime, runtimePath, startWatchdog } from "./processes.ts";
 
+export { pattern } from "./pattern.ts";
 export {
   Child,
   eventually,
@@ -311,15 +312,6 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
 /** Bytes as text. */
 export function text(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-}
-
-/** Bytes that differ from position to position and from seed to seed. */
-export function pattern(byteLength: number, seed: number): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(byteLength);
-  for (let index = 0; index < byteLength; index++) {
-    result[index] = Math.imul(index ^ (seed << 8), 0x9e3779b1) >>> 24;
-  }
-  return result;
 }
 
 /** A job must not silently test the wrong runtime. */
