@@ -16,7 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { installedPath } from "./contenders/packages.ts";
 import { hasNats, startNats } from "./lib/nats.ts";
-import { entryOf, startUnix, together } from "./lib/pairs.ts";
+import { entryOf, promiseLoad, startUnix } from "./lib/pairs.ts";
 import { type Runtime, runtimes } from "./lib/runtimes.ts";
 import { alternate, type Entry, seriesOf } from "./lib/slices.ts";
 import { type Caller, Stage } from "./lib/stage.ts";
@@ -67,7 +67,7 @@ async function measure(rounds: number): Promise<ChartFigure[]> {
   await addNats(stage, rivals);
   const cases = rivals.map(({ name, runtime, caller }) => {
     const entry = (count: number): Entry =>
-      entryOf(`${runtime}, ${name}, ${count}`, caller, together(payloadBytes, count));
+      entryOf(`${runtime}, ${name}, ${count}`, caller, promiseLoad(payloadBytes, count));
     return { name, runtime, one: entry(1), many: entry(outstanding) };
   });
   const entries = cases.flatMap(({ one, many }) => [one, many]);

@@ -135,7 +135,7 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
   const {
     outcomes,
     calls,
-    handedOut,
+    deliveries,
     redelivered,
     closes,
     clears,
@@ -150,7 +150,7 @@ function report(verdict: Verdict, deeds: Deeds, players: number, milliseconds: n
     const remark = name === "none" ? "  (their client was killed)" : "";
     console.log(`  ${String(count).padStart(9)} ${name}${remark}`);
   }
-  console.log(`${handedOut} deliveries, ${redelivered} of them after a death`);
+  console.log(`${deliveries} deliveries, ${redelivered} of them after a death`);
   console.log(
     `${deeds.kills} processes killed, ${deeds.stops} stopped, ${deeds.terminations} Workers ended, ` +
       `${closes} handles closed in mid-call, ${deeds.joins} joined, ${deeds.leaves} left`,

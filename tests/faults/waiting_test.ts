@@ -43,6 +43,23 @@ function receivesOf(server: Runtime, client: Runtime): readonly Receive[] {
   return formsOf(server, client).map((form) => form === "serve" ? "receive" : "receiveSync");
 }
 
+/** A server that is stopped after it took a request that is still in the ring, and another server. */
+async function stopWithRequest(
+  stopped: Runtime,
+  other: Runtime,
+  receive: Receive,
+  text: string,
+): Promise<Disposable & { own: Client; taker: Child; first: Promise<Uint8Array> }> {
+  const target = newTarget();
+  const own = Client.open(target, { create: { maxDeliveries: 2 } });
+  const taker = await startStopping(stopped, target, "server");
+  await stopsAt(taker, "taken", receive);
+  const first = own.request(text);
+  await standsStill(taker);
+  await startServer(other, target, "serve");
+  return { own, taker, first, [Symbol.dispose]: () => own.close() };
+}
+
 /** An idle server, asleep. */
 async function startSleeper(runtime: Runtime, target: string, form: Form): Promise<Child> {
   const server = await startServer(runtime, target, form);
@@ -173,13 +190,8 @@ for (const { server, client, title } of pairs) {
 
   test(`${title}: a server is stopped while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
-      const target = newTarget();
-      using own = Client.open(target, { create: { maxDeliveries: 2 } });
-      const taker = await startStopping(server, target, "server");
-      await stopsAt(taker, "taken", receive);
-      const first = own.request("first");
-      await standsStill(taker);
-      await startServer(client, target, "serve");
+      using scene = await stopWithRequest(server, client, receive, "first");
+      const { own, taker, first } = scene;
       // It blocks no other server, and keeps its request.
       for (let round = 0; round < 5; round++) assertEquals(text(await own.request("x")), "x");
       assertEquals(text(own.requestSync("x")), "x");
@@ -192,13 +204,8 @@ for (const { server, client, title } of pairs) {
 
   test(`${title}: a server is killed while the request that it took is still in the ring`, async () => {
     for (const receive of receives) {
-      const target = newTarget();
-      using own = Client.open(target, { create: { maxDeliveries: 2 } });
-      const taker = await startStopping(server, target, "server");
-      await stopsAt(taker, "taken", receive);
-      const first = own.request("hold-once");
-      await standsStill(taker);
-      await startServer(client, target, "serve");
+      using scene = await stopWithRequest(server, client, receive, "hold-once");
+      const { own, taker, first } = scene;
       await taker.killed();
       assertEquals(text(await first), "delivery 2");
       const { serverDeaths, redelivered, replies, inFlight } = own.stats();

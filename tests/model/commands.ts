@@ -5,9 +5,10 @@
  * @module
  */
 import fc from "fast-check";
-import type { Message, Model, OpenHandle } from "./model.ts";
+import type { Model } from "./model.ts";
 import type { Recorder } from "./session.ts";
 import type { Content, Form, Operation, Sizes } from "./operations.ts";
+import type { Message, OpenHandle } from "./state.ts";
 
 /** The random numbers of a command. Their meaning depends on the objects there when it runs. */
 interface Dice {

@@ -19,63 +19,19 @@ import type {
   Sizes,
 } from "./operations.ts";
 import { isOfClient } from "./operations.ts";
-
-/** A client's result. */
-type Answer =
-  | { readonly bytes: string; readonly length: number }
-  | { readonly error: string; readonly message?: string };
-
-/** A request from being queued to its slot being free. */
-export interface Message {
-  readonly client: string;
-  readonly content: Content;
-  readonly oneWay: boolean;
-  /** Its deadline had passed when it was sent. */
-  readonly isLate: boolean;
-  readonly maxDeliveries: number;
-  /** `abandoned`: its server works on it, and no client waits. */
-  state: "queued" | "held" | "abandoned" | "ready" | "gone";
-  /** Known once a server has it, if the client does not know it. */
-  id: string | null;
-  server: string | null;
-  deliveries: number;
-  answer: Answer | null;
-}
-
-/** A request that a server holds. */
-export interface HeldRequest {
-  readonly name: string;
-  readonly server: string;
-  readonly message: Message;
-  isAnswered: boolean;
-}
-
-/** A draft that was allocated. */
-export interface OpenDraft {
-  readonly client: string;
-  readonly content: Content;
-  isUsed: boolean;
-}
-
-/** A promise that is pending. */
-export interface Wait {
-  readonly name: string;
-  readonly kind: "room" | "answer" | "get" | "ready" | "receive";
-  /** Of a client or of a server. */
-  readonly handle: string;
-  readonly message?: Message;
-  readonly call?: string;
-  readonly content?: Content;
-  readonly max?: number;
-  readonly into?: number | undefined;
-  /** Its handle was closed. */
-  isClosed: boolean;
-}
-
-/** A handle that was opened. */
-export interface OpenHandle {
-  isOpen: boolean;
-}
+import {
+  abortOf,
+  eventIn,
+  expectAnswer,
+  expectError,
+  expectReady,
+  expectValue,
+  fits,
+  found,
+  idIn,
+  valueIn,
+} from "./outcomes.ts";
+import type { Answer, HeldRequest, Message, OpenDraft, OpenHandle, Wait } from "./state.ts";
 
 /** The required state of a channel. */
 export class Model {
@@ -688,59 +644,4 @@ export class Model {
       serversOpen: servers,
     };
   }
-}
-
-function found<T>(map: ReadonlyMap<string, T>, name: string): T {
-  const value = map.get(name);
-  assert(value !== undefined, `nothing is known of ${name}`);
-  return value;
-}
-
-function valueIn<T>(outcome: Outcome): T {
-  assert("value" in outcome, `an error: ${JSON.stringify(outcome)}`);
-  return outcome.value as T;
-}
-
-function idIn(outcome: Outcome): string {
-  const id = valueIn<string | null>(outcome);
-  assert(typeof id === "string", "no call was made although a slot is free");
-  return id;
-}
-
-function eventIn(outcome: Outcome): Event {
-  return valueIn<Event>(outcome);
-}
-
-function expectValue(outcome: Outcome, value: unknown): void {
-  assertEquals(outcome, { value });
-}
-
-function expectError(outcome: Outcome, code: string): void {
-  const found = "error" in outcome ? outcome.error : `the value ${JSON.stringify(outcome.value)}`;
-  assertEquals(found, code, JSON.stringify(outcome));
-}
-
-function expectAnswer(outcome: Outcome, answer: Answer): void {
-  if ("bytes" in answer) return expectValue(outcome, answer.bytes);
-  expectError(outcome, answer.error);
-  const { message } = answer;
-  if (message !== undefined) assertEquals(outcome, { error: answer.error, message });
-}
-
-function expectReady(outcome: Outcome, answer: Answer): void {
-  if ("bytes" in answer) expectValue(outcome, null);
-  else expectAnswer(outcome, answer);
-}
-
-function fits(answer: Answer, into: number | undefined): boolean {
-  return into === undefined || !("bytes" in answer) || answer.length <= into;
-}
-
-/** The required outcome of an abort. */
-function abortOf({ name }: Wait, outcome: Outcome): Event {
-  const { outcome: found } = eventIn(outcome);
-  return {
-    wait: name,
-    outcome: { error: "Reason", message: "message" in found ? found.message : "" },
-  };
 }

@@ -3,7 +3,6 @@
  * place of processes. (Attacks by participants: `faults/`.)
  */
 import { assert, assertEquals } from "@std/assert";
-import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
@@ -20,6 +19,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { Client, connect, serve, Server } from "../../mod.ts";
 import { bellsOf, privateChannelsOf } from "../support/bells.ts";
+import { callAsleep } from "../support/calls.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -53,16 +53,6 @@ function mode(path: string): number {
   return statSync(path).mode & 0o7777;
 }
 
-/** A call that sleeps on both sides, so that bells are used. */
-async function answers(target: string): Promise<void> {
-  using server = Server.open(target);
-  using client = Client.open(target);
-  const answer = client.request("x");
-  await eventually(() => server.stats().waitingClients > 0, "the client sleeps");
-  (await server.receive())!.reply("y");
-  assertEquals(text(await answer), "y");
-}
-
 for (const kind of ["folder", "link to a folder", "file", "fifo"]) {
   test(`another user has put a ${kind} where the doorbells of a channel will be`, () => {
     const target = join(sharedFolder(), "early.tandem");
@@ -81,7 +71,7 @@ for (const kind of ["folder", "link to a folder", "file", "fifo"]) {
     }
     assertEquals([mode(precious), readdirSync(precious)], [0o700, []]);
     rmSync(`${target}.bells`, { recursive: true });
-    return answers(target);
+    return callAsleep(target);
   }, { skip: noUsers });
 }
 
@@ -89,11 +79,11 @@ test(
   "the folder of the doorbells stays while the channel does, where others could take its name",
   async () => {
     const target = join(sharedFolder(), "kept.tandem");
-    await answers(target);
+    await callAsleep(target);
     assertEquals(mode(`${target}.bells`), 0o1700);
     assertEquals(bellsOf(target), []);
     assert(!otherUserCan('mkdir "$1" || rmdir "$1" || mv "$1" "$1.away"', `${target}.bells`));
-    await answers(target);
+    await callAsleep(target);
     assert(Server.unlink(target));
     assert(!existsSync(`${target}.bells`));
   },
@@ -102,7 +92,7 @@ test(
 
 test("the folder of the doorbells goes with the last participant where no other user can take its name", async () => {
   const target = newTarget();
-  await answers(target);
+  await callAsleep(target);
   assertEquals(readdirSync(folder()), [target.slice(folder().length + 1)]);
 });
 
@@ -157,7 +147,7 @@ test(
     const own = `${target}.bells/u${uid}`;
     rmSync(own, { recursive: true, force: true });
     assert(otherUserCan('mkdir -m 777 "$1" && ln -s /etc/passwd "$1/b0-2-1"', own));
-    await answers(target);
+    await callAsleep(target);
     assertEquals(readdirSync(own), ["b0-2-1"], "nothing was put there");
     Server.unlink(target);
   },
@@ -172,7 +162,7 @@ test(
     chmodSync(`${target}.bells`, 0o777);
     assertThrowsCode(() => Server.open(target), "PERMISSION", "777");
     chmodSync(`${target}.bells`, 0o755);
-    await answers(target);
+    await callAsleep(target);
     assertEquals(mode(`${target}.bells`), 0o1700, "as it should be");
     Server.unlink(target);
   },
@@ -416,93 +406,3 @@ test("a relative path keeps its meaning when the working directory changes", asy
     process.chdir(before);
   }
 });
-
-const noLoop = noRoot ??
-  (["mkfs.btrfs", "mkfs.xfs", "losetup"].every((name) => works(["which", name]))
-    ? null
-    : "btrfs-progs and xfsprogs are missing");
-
-/** Runs `body` in a file system that is made for it. */
-async function onFileSystem(
-  type: string,
-  bytes: number,
-  body: (at: string) => Promise<void>,
-): Promise<void> {
-  const image = join(folder(), "image");
-  const at = join(folder(), "mounted");
-  mkdirSync(at);
-  const run = (command: string, ...args: string[]) => {
-    const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
-    assertEquals(status, 0, `${command} ${args.join(" ")}: ${stderr}`);
-  };
-  run("truncate", "-s", String(bytes), image);
-  run(`mkfs.${type}`, "-q", image);
-  run("mount", "-o", "loop", image, at);
-  try {
-    chmodSync(at, 0o700);
-    await body(at);
-  } finally {
-    run("umount", at);
-  }
-}
-
-/** Takes the rest of the space. */
-function fill(at: string): void {
-  spawnSync("sh", ["-c", 'cat /dev/zero > "$1/filler" 2> /dev/null; sync -f "$1"', "sh", at]);
-}
-
-for (const [type, bytes] of [["btrfs", 2 ** 28], ["xfs", 3.2e8]] as const) {
-  test(
-    `${type}: committed memory can be written again when the file system is full`,
-    () =>
-      onFileSystem(type, bytes, async (at) => {
-        const target = join(at, "channel.tandem");
-        const server = await startServer(runtime, target, "serve", { slots: 2 });
-        using client = Client.open(target);
-        const payload = "x".repeat(100_000);
-        for (let count = 0; count < 4; count++) await client.request(payload);
-        spawnSync("sync", ["-f", at]);
-        fill(at);
-        for (let round = 0; round < 20; round++) {
-          assertEquals(text(await client.request(payload)), payload);
-          spawnSync("sync", ["-f", at]);
-        }
-        await server.killed();
-        rmSync(join(at, "filler"));
-      }),
-    { skip: noLoop },
-  );
-}
-
-test(
-  "btrfs: a file that is copied on write is refused",
-  () =>
-    onFileSystem("btrfs", 2 ** 28, async (at) => {
-      const target = join(at, "channel.tandem");
-      Server.create(target, { slots: 2 }).close();
-      // A copy of the bytes is a file of the usual kind.
-      const copy = join(at, "copy.tandem");
-      spawnSync("cp", ["--sparse=always", "--reflink=never", target, copy]);
-      assertThrowsCode(() => Server.open(copy), "UNSUPPORTED", "btrfs");
-      await answers(target);
-    }),
-  { skip: noLoop },
-);
-
-test(
-  "xfs: blocks that a copy shares are made the channel's own",
-  () =>
-    onFileSystem("xfs", 3.2e8, async (at) => {
-      const target = join(at, "channel.tandem");
-      Server.create(target, { slots: 2 }).close();
-      spawnSync("cp", ["--reflink=always", target, join(at, "copy.tandem")]);
-      using server = Server.open(target);
-      assertEquals(server.stats().servers, 1);
-      const { stdout } = spawnSync("filefrag", ["-v", target], { encoding: "utf8" });
-      assert(stdout.includes("extent"), stdout);
-      assert(!stdout.includes("shared"), stdout);
-      server.close();
-      await answers(target);
-    }),
-  { skip: noLoop },
-);

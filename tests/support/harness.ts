@@ -17,6 +17,7 @@ import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../../
 import { toolCommand } from "../../scripts/tools.ts";
 import { Child, type Runtime, runtime, startWatchdog } from "./processes.ts";
 
+export { pattern } from "./pattern.ts";
 export {
   Child,
   eventually,
@@ -335,15 +336,6 @@ export function bytes(text: string): Uint8Array<ArrayBuffer> {
 /** Bytes as text. */
 export function text(bytes: Uint8Array): string {
   return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-}
-
-/** Bytes that differ from position to position and from seed to seed. */
-export function pattern(byteLength: number, seed: number): Uint8Array<ArrayBuffer> {
-  const result = new Uint8Array(byteLength);
-  for (let index = 0; index < byteLength; index++) {
-    result[index] = Math.imul(index ^ (seed << 8), 0x9e3779b1) >>> 24;
-  }
-  return result;
 }
 
 /** A job must not silently test the wrong runtime. */

@@ -25,7 +25,7 @@ export interface Verdict {
   /** Calls by the name of their outcome; `none`: excused, their client was killed. */
   readonly outcomes: ReadonlyMap<string, number>;
   readonly calls: number;
-  readonly handedOut: number;
+  readonly deliveries: number;
   readonly redelivered: number;
   readonly closes: number;
   readonly clears: number;
@@ -106,7 +106,7 @@ class Auditor {
       failures: this.#failures,
       outcomes: this.#outcomes,
       calls: [...this.#outcomes.values()].reduce((sum, count) => sum + count, 0),
-      handedOut: this.#books.handedCount,
+      deliveries: this.#books.deliveryCount,
       redelivered: this.#redelivered,
       closes: this.#all.reduce((sum, { ledger }) => sum + ledger.head.get(Head.closes), 0),
       clears: this.#clears.length,
@@ -162,9 +162,9 @@ class Auditor {
   }
 
   #judgeCall(call: CallRecord): void {
-    const handings = this.#books.handingsOf(call);
-    for (const { delivery } of handings) if (delivery > 1) this.#redelivered += 1;
-    const { failure, unseen, isCleared } = this.#judge.judge(call, handings);
+    const deliveries = this.#books.deliveriesOf(call);
+    for (const { delivery } of deliveries) if (delivery > 1) this.#redelivered += 1;
+    const { failure, unseen, isCleared } = this.#judge.judge(call, deliveries);
     if (isCleared) this.#cleared += 1;
     if (failure !== null) this.#fail(failure, call);
     this.#unseen += unseen.length;
@@ -198,7 +198,7 @@ class Auditor {
     for (const [client, { count }] of this.#books.clients) {
       for (let number = 0; number < count; number++) {
         const call = { client, number };
-        const id = this.#books.call(call)!.id ?? this.#books.handingsOf(call)[0]?.id;
+        const id = this.#books.call(call)!.id ?? this.#books.deliveriesOf(call)[0]?.id;
         if (id !== undefined) ids[length++] = id;
       }
     }

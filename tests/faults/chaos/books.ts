@@ -48,7 +48,7 @@ export interface CallRecord extends CallName {
 }
 
 /** One delivery, as its server recorded it. */
-export interface HandedRecord {
+export interface DeliveryRecord {
   readonly server: Player;
   readonly record: number;
   readonly delivery: number;
@@ -70,9 +70,9 @@ export class Books {
   readonly clients: Map<number, Book> = new Map();
   readonly servers: Book[] = [];
   /** Deliveries in all servers' ledgers. */
-  readonly handedCount: number;
+  readonly deliveryCount: number;
   /** Deliveries that belong to no known call. */
-  readonly strangers: HandedRecord[] = [];
+  readonly strangers: DeliveryRecord[] = [];
   /** By call, its last delivery so far; by delivery, the one before. */
   readonly #last: Map<number, Uint32Array> = new Map();
   readonly #before: Uint32Array;
@@ -89,13 +89,13 @@ export class Books {
         offset += book.count;
       }
     }
-    this.handedCount = offset;
+    this.deliveryCount = offset;
     this.#before = new Uint32Array(offset).fill(none);
     this.#link();
   }
 
   /** Every recorded delivery of the run. */
-  *handings(): Generator<[index: number, record: HandedRecord]> {
+  *deliveries(): Generator<[index: number, record: DeliveryRecord]> {
     for (const book of this.servers) {
       for (let record = 0; record < book.count; record++) {
         // Its server was killed between beginning and filling in the record: the delivery had no effect.
@@ -111,8 +111,8 @@ export class Books {
   }
 
   /** The deliveries of a call, in order. */
-  handingsOf({ client, number }: CallName): HandedRecord[] {
-    const found: HandedRecord[] = [];
+  deliveriesOf({ client, number }: CallName): DeliveryRecord[] {
+    const found: DeliveryRecord[] = [];
     let index = this.#last.get(client)?.[number] ?? none;
     for (; index !== none; index = this.#before[index]!) {
       const book = this.servers.findLast(({ offset }) => offset <= index)!;
@@ -128,7 +128,7 @@ export class Books {
 
   #link(): void {
     const named = this.#nameByIds();
-    for (const [index, handed] of this.handings()) {
+    for (const [index, handed] of this.deliveries()) {
       const name = handed.call ?? named.get(handed.id);
       if (!name || !this.#isKnown(name)) {
         this.strangers.push(handed);
@@ -143,7 +143,7 @@ export class Books {
   /** The calls of deliveries that say nothing but an id. */
   #nameByIds(): Map<number, CallName> {
     const wanted = new Set<number>();
-    for (const [, { call, id }] of this.handings()) if (!call) wanted.add(id);
+    for (const [, { call, id }] of this.deliveries()) if (!call) wanted.add(id);
     const named = new Map<number, CallName>();
     for (const [client, book] of this.clients) {
       for (let number = 0; number < book.count; number++) {
@@ -152,7 +152,7 @@ export class Books {
       }
     }
     // Another server may have seen more of the request.
-    for (const [, { call, id }] of this.handings()) {
+    for (const [, { call, id }] of this.deliveries()) {
       if (call && wanted.has(id)) named.set(id, call);
     }
     return named;
@@ -199,7 +199,7 @@ export function readCall(book: Book, number: number): CallRecord {
   };
 }
 
-export function readHanded(book: Book, record: number): HandedRecord {
+export function readHanded(book: Book, record: number): DeliveryRecord {
   const get = (field: number) => book.ledger.get(record, field);
   const client = get(ServerField.client);
   return {
@@ -218,6 +218,6 @@ export function readHanded(book: Book, record: number): HandedRecord {
 }
 
 /** Whether the server could not look at the request's bytes. */
-export function isUnreadable({ flags }: HandedRecord): boolean {
+export function isUnreadable({ flags }: DeliveryRecord): boolean {
   return (flags & ServerFlag.unreadable) !== 0;
 }

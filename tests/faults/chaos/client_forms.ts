@@ -85,6 +85,11 @@ function allocate(means: Means, { number, length }: Attempt): ReturnType<Client[
   return draft;
 }
 
+/** Looks for an answer many times. A view throws the handler's error, and the call keeps the slot. */
+function lookAt({ stage }: Means, call: Call): void {
+  for (let turns = stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
+}
+
 /** Ends an open call from this side. The answer may have come at the last moment. */
 function cancel({ log }: Means, attempt: Attempt, call: Call): void {
   if (call.cancel()) log.end(attempt, Outcome.cancelled);
@@ -153,9 +158,8 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      // A view throws the handler's error, and the call keeps the slot.
       using call = sendSync(means, attempt);
-      for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
+      lookAt(means, call);
       cancel(means, attempt, call);
     },
   },
@@ -164,9 +168,8 @@ export const blockingForms: Readonly<Record<string, BlockingForm>> = {
     knowsId: true,
     flags: ClientFlag.cancels,
     run(means, attempt) {
-      // A view throws the handler's error, and the call keeps the slot.
       using call = sendSync(means, attempt);
-      for (let turns = means.stage.random.skewed(1, 3000); turns > 0; turns--) call.view();
+      lookAt(means, call);
       call.release();
       means.log.end(attempt, Outcome.released);
     },

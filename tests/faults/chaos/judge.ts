@@ -3,10 +3,10 @@
  *
  * @module
  */
-import type { CallRecord, HandedRecord } from "./books.ts";
+import type { CallRecord, DeliveryRecord } from "./books.ts";
 import { isUnreadable } from "./books.ts";
 import { type Content, hashOf } from "./content.ts";
-import { ClientFlag, HandedOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
+import { ClientFlag, DeliveryOutcome, nameOf, Outcome, ServerFlag } from "./ledger.ts";
 
 /** When a server cleared the channel, and how many calls that ended. */
 export type Clear = readonly [begin: number, end: number, ended: number];
@@ -28,42 +28,42 @@ export interface Judgement {
 }
 
 /** `replied` and its like: the server knows that its client gets it. */
-const certain: readonly number[] = [HandedOutcome.replied, HandedOutcome.failed];
-const inVain: readonly number[] = [HandedOutcome.repliedInVain, HandedOutcome.failedInVain];
+const certain: readonly number[] = [DeliveryOutcome.replied, DeliveryOutcome.failed];
+const inVain: readonly number[] = [DeliveryOutcome.repliedInVain, DeliveryOutcome.failedInVain];
 const underWay: readonly number[] = [
-  HandedOutcome.none,
-  HandedOutcome.replying,
-  HandedOutcome.failing,
+  DeliveryOutcome.none,
+  DeliveryOutcome.replying,
+  DeliveryOutcome.failing,
 ];
 /** Outcomes that a killed server may or may not have reached. */
 const unfinished: readonly number[] = [
   ...underWay,
-  HandedOutcome.returned,
-  HandedOutcome.thrown,
+  DeliveryOutcome.returned,
+  DeliveryOutcome.thrown,
 ];
 const repliesOf: readonly number[] = [
-  HandedOutcome.replied,
-  HandedOutcome.replying,
-  HandedOutcome.returned,
+  DeliveryOutcome.replied,
+  DeliveryOutcome.replying,
+  DeliveryOutcome.returned,
 ];
 const failuresOf: readonly number[] = [
-  HandedOutcome.failed,
-  HandedOutcome.failing,
-  HandedOutcome.thrown,
+  DeliveryOutcome.failed,
+  DeliveryOutcome.failing,
+  DeliveryOutcome.thrown,
 ];
 
 /** Whether the server may have released it without an answer: killed, or its handle closed. */
-function mayBeLetGo({ server, outcome }: HandedRecord): boolean {
-  if (outcome === HandedOutcome.closed) return true;
+function mayBeLetGo({ server, outcome }: DeliveryRecord): boolean {
+  if (outcome === DeliveryOutcome.closed) return true;
   return server.fate === "killed" && unfinished.includes(outcome);
 }
 
-function mayHaveAnswered({ outcome }: HandedRecord): boolean {
+function mayHaveAnswered({ outcome }: DeliveryRecord): boolean {
   return repliesOf.includes(outcome) || failuresOf.includes(outcome);
 }
 
 /** Whether a posted request has come to its end with this server. */
-function isOver(last: HandedRecord | undefined): boolean {
+function isOver(last: DeliveryRecord | undefined): boolean {
   if (!last || inVain.includes(last.outcome)) return false;
   return mayHaveAnswered(last) || !mayBeLetGo(last);
 }
@@ -78,28 +78,28 @@ export class Judge {
     this.#clears = clears;
   }
 
-  judge(call: CallRecord, handings: readonly HandedRecord[]): Judgement {
-    const failure = this.#judgeHandings(call, handings) ?? this.#judgeOutcome(call, handings);
-    const isCleared = this.#isCleared(call, handings);
-    return { failure, unseen: isCleared ? [] : this.#unseen(call, handings), isCleared };
+  judge(call: CallRecord, deliveries: readonly DeliveryRecord[]): Judgement {
+    const failure = this.#judgeDeliveries(call, deliveries) ?? this.#judgeOutcome(call, deliveries);
+    const isCleared = this.#isCleared(call, deliveries);
+    return { failure, unseen: isCleared ? [] : this.#unseen(call, deliveries), isCleared };
   }
 
   /** The deliveries to each server. */
-  #judgeHandings(call: CallRecord, handings: readonly HandedRecord[]): string | null {
-    for (const [index, handed] of handings.entries()) {
+  #judgeDeliveries(call: CallRecord, deliveries: readonly DeliveryRecord[]): string | null {
+    for (const [index, handed] of deliveries.entries()) {
       const { delivery, outcome, server } = handed;
       if (delivery < 1 || delivery > call.maxDeliveries) {
         return `delivery ${delivery} of ${call.maxDeliveries}`;
       }
-      if (handings[index + 1]?.delivery === delivery) return `delivery ${delivery} came twice`;
+      if (deliveries[index + 1]?.delivery === delivery) return `delivery ${delivery} came twice`;
       if (call.id !== null && handed.id !== call.id) return "a server saw it by another id";
-      if (handed.id !== handings[0]!.id) return "servers saw it by different ids";
+      if (handed.id !== deliveries[0]!.id) return "servers saw it by different ids";
       const wrong = this.#judgeBytes(call, handed);
       if (wrong) return wrong;
-      if (index < handings.length - 1 && !mayBeLetGo(handed)) {
+      if (index < deliveries.length - 1 && !mayBeLetGo(handed)) {
         return `delivery ${delivery} was followed by another one, though its server was there`;
       }
-      if (outcome === HandedOutcome.unexpected) return "its server failed";
+      if (outcome === DeliveryOutcome.unexpected) return "its server failed";
       if (underWay.includes(outcome) && server.fate !== "killed") {
         return `delivery ${delivery} was forgotten by its server`;
       }
@@ -107,7 +107,7 @@ export class Judge {
     return null;
   }
 
-  #judgeBytes(call: CallRecord, handed: HandedRecord): string | null {
+  #judgeBytes(call: CallRecord, handed: DeliveryRecord): string | null {
     if (handed.flags & ServerFlag.wrongBytes) return "a server saw wrong bytes";
     if (isUnreadable(handed)) return null;
     if (handed.length !== call.length) return `a server saw ${handed.length} bytes`;
@@ -120,8 +120,8 @@ export class Judge {
   }
 
   /** The outcome that the client recorded. */
-  #judgeOutcome(call: CallRecord, handings: readonly HandedRecord[]): string | null {
-    const last = handings.at(-1);
+  #judgeOutcome(call: CallRecord, deliveries: readonly DeliveryRecord[]): string | null {
+    const last = deliveries.at(-1);
     const name = nameOf(Outcome, call.outcome);
     switch (call.outcome) {
       case Outcome.none:
@@ -144,7 +144,7 @@ export class Judge {
       case Outcome.cancelled:
         if (last && certain.includes(last.outcome)) return `${name}, and answered as well`;
         if (call.outcome === Outcome.timeout || call.flags & ClientFlag.cancels) return null;
-        return this.#isCleared(call, handings) ? null : "cancelled without a cause";
+        return this.#isCleared(call, deliveries) ? null : "cancelled without a cause";
       case Outcome.aborted:
       case Outcome.closed:
       case Outcome.released:
@@ -155,7 +155,9 @@ export class Judge {
       case Outcome.serverDied:
         return !last || mayBeLetGo(last) ? null : "its server has not died";
       case Outcome.posted:
-        if (!last || !inVain.includes(last.outcome) || this.#isCleared(call, handings)) return null;
+        if (!last || !inVain.includes(last.outcome) || this.#isCleared(call, deliveries)) {
+          return null;
+        }
         return "posted, and its server answered in vain";
       default:
         return name;
@@ -163,29 +165,32 @@ export class Judge {
   }
 
   /** Deliveries that killed servers must have had before they could write them down. */
-  #unseen(call: CallRecord, handings: readonly HandedRecord[]): number[] {
-    const seen = new Set(handings.map(({ delivery }) => delivery));
-    const all = Array.from({ length: this.#deliveries(call, handings) }, (_, index) => index + 1);
+  #unseen(call: CallRecord, deliveries: readonly DeliveryRecord[]): number[] {
+    const seen = new Set(deliveries.map(({ delivery }) => delivery));
+    const all = Array.from(
+      { length: this.#deliveryCount(call, deliveries) },
+      (_, index) => index + 1,
+    );
     return all.filter((delivery) => !seen.has(delivery));
   }
 
   /** The number of deliveries that must have happened. */
-  #deliveries(call: CallRecord, handings: readonly HandedRecord[]): number {
-    const last = handings.at(-1);
+  #deliveryCount(call: CallRecord, deliveries: readonly DeliveryRecord[]): number {
+    const last = deliveries.at(-1);
     if (call.outcome === Outcome.serverDied) return call.maxDeliveries;
     // A returned request goes to other servers until no delivery is left.
     if (call.outcome === Outcome.posted && !isOver(last)) return call.maxDeliveries;
     return last?.delivery ?? 0;
   }
 
-  #isCleared(call: CallRecord, handings: readonly HandedRecord[]): boolean {
+  #isCleared(call: CallRecord, deliveries: readonly DeliveryRecord[]): boolean {
     const { outcome, flags, start, end } = call;
-    const last = handings.at(-1);
+    const last = deliveries.at(-1);
     if (outcome === Outcome.cancelled && !(flags & ClientFlag.cancels)) {
       return this.#wasCleared(start, end);
     }
     if (outcome !== Outcome.posted || isOver(last)) return false;
-    const isUsedUp = handings.length === call.maxDeliveries && mayBeLetGo(last!);
+    const isUsedUp = deliveries.length === call.maxDeliveries && mayBeLetGo(last!);
     if (isUsedUp) return false;
     const heard = Math.max(start, last?.end ?? 0, last?.start ?? 0);
     return this.#wasCleared(start, heard + postedMax);

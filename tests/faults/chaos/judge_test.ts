@@ -1,10 +1,10 @@
 /** The rules by which a run is judged: each of them finds its kind of fault. */
 import { assertEquals } from "@std/assert";
 import { test } from "../../support/harness.ts";
-import type { CallRecord, HandedRecord } from "./books.ts";
+import type { CallRecord, DeliveryRecord } from "./books.ts";
 import { Content } from "./content.ts";
 import { type Clear, Judge } from "./judge.ts";
-import { ClientFlag, HandedOutcome, Outcome, ServerFlag, State } from "./ledger.ts";
+import { ClientFlag, DeliveryOutcome, Outcome, ServerFlag, State } from "./ledger.ts";
 import type { Fate, Player } from "./troupe.ts";
 
 const client = 1;
@@ -34,8 +34,8 @@ function handed(
   delivery: number,
   outcome: number,
   fate: Fate = "finished",
-  more: Partial<HandedRecord> = {},
-): HandedRecord {
+  more: Partial<DeliveryRecord> = {},
+): DeliveryRecord {
   return {
     server: { fate, part: { id: 9 + delivery } } as Player,
     record: 0,
@@ -57,15 +57,15 @@ const content = new Content(1);
 /** The call's failure and its unseen deliveries. */
 function judge(
   record: CallRecord,
-  handings: HandedRecord[],
+  deliveries: DeliveryRecord[],
   clears: Clear[] = [],
 ): [string | null, readonly number[]] {
-  const { failure, unseen } = new Judge(content, clears).judge(record, handings);
+  const { failure, unseen } = new Judge(content, clears).judge(record, deliveries);
   return [failure, unseen];
 }
 
 const { answered, remote, serverDied, timeout, cancelled, posted, busy } = Outcome;
-const { replied, repliedInVain, failed, returned, replying, none, closed } = HandedOutcome;
+const { replied, repliedInVain, failed, returned, replying, none, closed } = DeliveryOutcome;
 
 test("the judge: accepts each permitted history of a call", () => {
   const died = handed(1, none, "killed");
@@ -87,11 +87,11 @@ test("the judge: accepts each permitted history of a call", () => {
 });
 
 test("the judge: refuses each forbidden history of a call", () => {
-  const failure = (record: CallRecord, handings: HandedRecord[], clears?: Clear[]) =>
-    judge(record, handings, clears)[0] !== null;
+  const failure = (record: CallRecord, deliveries: DeliveryRecord[], clears?: Clear[]) =>
+    judge(record, deliveries, clears)[0] !== null;
   const twice = [handed(1, closed), handed(1, replied)];
   const third = handed(3, replied, "finished", { server: handed(1, replied).server });
-  const wrong: [CallRecord, HandedRecord[], Clear[]?][] = [
+  const wrong: [CallRecord, DeliveryRecord[], Clear[]?][] = [
     [call(answered), []],
     [call(answered, { server: 12 }), [handed(1, replied)]],
     [call(answered, { delivery: 2 }), [handed(1, replied)]],

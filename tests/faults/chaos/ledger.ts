@@ -131,7 +131,7 @@ export const Outcome = {
 } as const;
 
 /** How a delivery ended for its server. */
-export const HandedOutcome = {
+export const DeliveryOutcome = {
   none: 0,
   /** Written before the reply: a server that dies after this may have answered. */
   replying: 1,

@@ -11,11 +11,11 @@ import {
   payloadBytesMax,
   type RequestHead,
 } from "./content.ts";
-import { HandedOutcome, Head, ServerField, ServerFlag, State } from "./ledger.ts";
+import { DeliveryOutcome, Head, ServerField, ServerFlag, State } from "./ledger.ts";
 import { partsOf, type Stage } from "./player.ts";
 
 /** A request that this server holds, and its record. */
-export interface Handed {
+export interface HeldRequest {
   readonly server: Server;
   readonly request: ServerRequest;
   readonly record: number;
@@ -27,7 +27,7 @@ export interface Handed {
 /** Writes a server's ledger. */
 export class ServerLog {
   readonly #stage: Stage;
-  readonly #held: Set<Handed> = new Set();
+  readonly #held: Set<HeldRequest> = new Set();
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -43,14 +43,14 @@ export class ServerLog {
   }
 
   /** Writes down a delivery; the counterpart of {@linkcode expect}. */
-  take(server: Server, requests: readonly ServerRequest[], expected: number): Handed[] {
+  take(server: Server, requests: readonly ServerRequest[], expected: number): HeldRequest[] {
     this.#stage.beat();
     const handed = requests.map((request) => this.#begin(server, request));
     this.#stage.ledger.head.add(Head.taking, -expected);
     return handed;
   }
 
-  #begin(server: Server, request: ServerRequest): Handed {
+  #begin(server: Server, request: ServerRequest): HeldRequest {
     const { ledger, content } = this.#stage;
     const record = ledger.begin();
     const set = (field: number, value: number) => ledger.set(record, field, value);
@@ -75,13 +75,13 @@ export class ServerLog {
     set(ServerField.state, State.begun);
     const handed = { server, request, record, head, generation, slot };
     if (bytes) this.#held.add(handed);
-    else this.end(handed, HandedOutcome.closed);
+    else this.end(handed, DeliveryOutcome.closed);
     this.check(handed);
     return handed;
   }
 
   /** Whether the request still is as its client sent it, as it has to be until the answer. */
-  check({ request, record, head }: Handed): void {
+  check({ request, record, head }: HeldRequest): void {
     const bytes = readable(request);
     if (!head || !bytes || this.#stage.content.isRequest(bytes, head)) return;
     const { ledger } = this.#stage;
@@ -93,16 +93,16 @@ export class ServerLog {
     this.#stage.note(`record ${record}: a request of ${bytes.length} bytes has wrong ones`);
   }
 
-  isEnded({ record }: Handed): boolean {
+  isEnded({ record }: HeldRequest): boolean {
     return this.#stage.ledger.get(record, ServerField.state) === State.ended;
   }
 
   /** Writes down the next step. */
-  intend({ record }: Handed, outcome: number): void {
+  intend({ record }: HeldRequest, outcome: number): void {
     this.#stage.ledger.set(record, ServerField.outcome, outcome);
   }
 
-  end(handed: Handed, outcome: number): void {
+  end(handed: HeldRequest, outcome: number): void {
     const { ledger } = this.#stage;
     const { record } = handed;
     this.#held.delete(handed);
@@ -114,38 +114,38 @@ export class ServerLog {
   /** Before the handle closes: its requests go to other servers. */
   closing(): void {
     if (this.#held.size > 0) this.#stage.ledger.head.add(Head.closes);
-    for (const handed of this.#held) this.end(handed, HandedOutcome.closed);
+    for (const handed of this.#held) this.end(handed, DeliveryOutcome.closed);
   }
 
   /** Replies or fails in one of the ways. A request closed meanwhile already has its end. */
-  answer(handed: Handed): void {
+  answer(handed: HeldRequest): void {
     if (this.isEnded(handed)) return;
     this.check(handed);
     const { random } = this.#stage;
     try {
       if (random.chance(0.03)) return this.#fail(handed);
-      this.intend(handed, HandedOutcome.replying);
+      this.intend(handed, DeliveryOutcome.replying);
       const isTrue = random.chance(0.4) ? this.#replyInPlace(handed) : this.#reply(handed);
-      this.end(handed, isTrue ? HandedOutcome.replied : HandedOutcome.repliedInVain);
+      this.end(handed, isTrue ? DeliveryOutcome.replied : DeliveryOutcome.repliedInVain);
     } catch (error) {
       this.unexpected(handed, error);
     }
   }
 
-  #fail(handed: Handed): void {
-    this.intend(handed, HandedOutcome.failing);
+  #fail(handed: HeldRequest): void {
+    this.intend(handed, DeliveryOutcome.failing);
     const isTrue = handed.request.fail(this.errorOf(handed));
-    this.end(handed, isTrue ? HandedOutcome.failed : HandedOutcome.failedInVain);
+    this.end(handed, isTrue ? DeliveryOutcome.failed : DeliveryOutcome.failedInVain);
   }
 
-  unexpected(handed: Handed, error: unknown): void {
+  unexpected(handed: HeldRequest, error: unknown): void {
     if (this.isEnded(handed)) return;
     const { code } = error as TandemError;
     this.#stage.note(`record ${handed.record}: ${code ?? ""} ${(error as Error)?.stack ?? error}`);
-    this.end(handed, HandedOutcome.unexpected);
+    this.end(handed, DeliveryOutcome.unexpected);
   }
 
-  #reply(handed: Handed): boolean {
+  #reply(handed: HeldRequest): boolean {
     const { server, request } = handed;
     const answer = this.answerOf(handed);
     return this.#stage.random.chance(0.2)
@@ -153,7 +153,7 @@ export class ServerLog {
       : request.reply(answer);
   }
 
-  #replyInPlace(handed: Handed): boolean {
+  #replyInPlace(handed: HeldRequest): boolean {
     const { request } = handed;
     // A posted request has no space for an answer.
     const bytes = request.allocate(this.#answerLength());
@@ -162,18 +162,18 @@ export class ServerLog {
   }
 
   /** The bytes of an answer. */
-  answerOf(handed: Handed): Uint8Array<ArrayBuffer> {
+  answerOf(handed: HeldRequest): Uint8Array<ArrayBuffer> {
     const bytes = scratch.subarray(0, this.#answerLength());
     this.#stage.content.fillAnswer(bytes, this.#headOf(handed));
     return bytes;
   }
 
   /** An error that names its call. */
-  errorOf(handed: Handed): Error {
+  errorOf(handed: HeldRequest): Error {
     return Object.assign(new Error("as told by the seed"), this.#headOf(handed));
   }
 
-  #headOf({ head, generation, slot, request }: Handed): AnswerHead {
+  #headOf({ head, generation, slot, request }: HeldRequest): AnswerHead {
     const server = this.#stage.part.id;
     const { client, number } = head ?? { client: 0, number: 0 };
     return { client, number, generation, slot, server, delivery: request.deliveries };

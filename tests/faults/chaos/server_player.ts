@@ -5,9 +5,9 @@
  * @module
  */
 import { Server, type ServerRequest, TandemError } from "../../../mod.ts";
-import { HandedOutcome, Phase } from "./ledger.ts";
+import { DeliveryOutcome, Phase } from "./ledger.ts";
 import { sleep, type Stage } from "./player.ts";
-import { type Handed, ServerLog } from "./server_log.ts";
+import { type HeldRequest, ServerLog } from "./server_log.ts";
 
 /** The mean number of turns of one handle; each takes and answers some requests. */
 const turnsPerHandle = 2_000;
@@ -42,7 +42,7 @@ class BlockingServer {
   readonly #stage: Stage;
   readonly #log: ServerLog;
   readonly #server: Server;
-  readonly #held: Handed[] = [];
+  readonly #held: HeldRequest[] = [];
   #isOpen = true;
 
   constructor(stage: Stage, log: ServerLog, server: Server) {
@@ -245,7 +245,7 @@ class PromiseServer {
     this.#log.take(this.#server, [], 1);
   }
 
-  #work(handed: Handed): void {
+  #work(handed: HeldRequest): void {
     this.#turns -= 1;
     if (this.#isPrompt()) return this.#log.answer(handed);
     const work = this.#delay(handed).then(() => this.#log.answer(handed));
@@ -258,7 +258,7 @@ class PromiseServer {
   }
 
   /** Mostly short, sometimes until the client gives up. */
-  async #delay(handed: Handed): Promise<void> {
+  async #delay(handed: HeldRequest): Promise<void> {
     const { random } = this.#stage;
     const delay = sleep(random.chance(0.9) ? random.between(0, 3) : random.between(10, 80));
     if (this.#log.isEnded(handed) || random.chance(0.7)) return await delay;
@@ -271,7 +271,7 @@ class PromiseServer {
 function answerByHandler(
   stage: Stage,
   log: ServerLog,
-  handed: Handed,
+  handed: HeldRequest,
 ): Uint8Array<ArrayBuffer> | undefined {
   if (log.isEnded(handed) || stage.random.chance(0.4)) {
     log.answer(handed);
@@ -280,12 +280,12 @@ function answerByHandler(
   log.check(handed);
   if (stage.random.chance(0.05)) {
     const error = log.errorOf(handed);
-    log.end(handed, HandedOutcome.thrown);
+    log.end(handed, DeliveryOutcome.thrown);
     throw error;
   }
   // A copy: the buffer may be used again before this one is sent.
   const answer = log.answerOf(handed).slice();
-  log.end(handed, HandedOutcome.returned);
+  log.end(handed, DeliveryOutcome.returned);
   return answer;
 }
 

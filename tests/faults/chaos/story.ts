@@ -7,13 +7,13 @@ import {
   type Books,
   type CallName,
   type CallRecord,
-  type HandedRecord,
+  type DeliveryRecord,
   readBook,
   readCall,
   readHanded,
 } from "./books.ts";
 import { formNames } from "./client_player.ts";
-import { HandedOutcome, nameOf, Outcome, State } from "./ledger.ts";
+import { DeliveryOutcome, nameOf, Outcome, State } from "./ledger.ts";
 import type { Player } from "./troupe.ts";
 
 /** Several lines. */
@@ -24,7 +24,7 @@ export function describeCall(books: Books, name: CallName): string {
   const lines = [
     `of ${title}:`,
     describeBegin(call),
-    ...books.handingsOf(name).map(describeHanded),
+    ...books.deliveriesOf(name).map(describeDelivery),
     call.end === 0 ? `no end: ${books.clients.get(name.client)!.player.fate}` : describeEnd(call),
   ];
   return lines.map((line) => `    ${line}`).join("\n");
@@ -56,14 +56,14 @@ export function tailOf(player: Player): string[] {
       }
     } else {
       const handed = readHanded(book, record);
-      if (isRecent || handed.end === 0) lines.push(describeHanded(handed));
+      if (isRecent || handed.end === 0) lines.push(describeDelivery(handed));
     }
   }
   return lines.map((line) => `    ${line}`);
 }
 
-function describeHanded(handed: HandedRecord): string {
+function describeDelivery(handed: DeliveryRecord): string {
   const { server, record, delivery, start, end, outcome, id, flags } = handed;
   return `${start} ms: delivery ${delivery} to ${server.title}, ${server.fate}, record ${record}, ` +
-    `id ${id}, flags ${flags}; ${end || "never"}: ${nameOf(HandedOutcome, outcome)}`;
+    `id ${id}, flags ${flags}; ${end || "never"}: ${nameOf(DeliveryOutcome, outcome)}`;
 }

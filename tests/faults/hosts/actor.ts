@@ -14,7 +14,8 @@
 import process from "node:process";
 import { connect, type Remote, serve } from "../../../mod.ts";
 import { args, say, tell } from "../../fixtures/lib.ts";
-import { type Api, api, isFault, isPattern, pattern, sumOf } from "./api.ts";
+import { isPattern, pattern } from "../../support/pattern.ts";
+import { type Api, api, isFault, sumOf } from "./api.ts";
 
 const lanes = 8;
 

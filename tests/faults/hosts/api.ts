@@ -4,20 +4,9 @@
  * @module
  */
 import { callContext, raw } from "../../../mod.ts";
+import { pattern } from "../../support/pattern.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
-
-/** Bytes that contain their number and differ from position to position. */
-export function pattern(byteLength: number, seed: number): Bytes {
-  const bytes = new Uint8Array(byteLength);
-  for (let index = 0; index < byteLength; index++) bytes[index] = Math.imul(index, 31) + seed;
-  return bytes;
-}
-
-export function isPattern(bytes: Uint8Array, byteLength: number, seed: number): boolean {
-  if (bytes.byteLength !== byteLength) return false;
-  return bytes.every((byte, index) => byte === ((Math.imul(index, 31) + seed) & 255));
-}
 
 export function sumOf(bytes: Uint8Array): number {
   let sum = 0;

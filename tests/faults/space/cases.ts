@@ -33,6 +33,14 @@ async function echo(client: Actor, byteLength: number): Promise<void> {
   }
 }
 
+/** Creates the channel, which works again, and calls through it. */
+async function echoOnNew(stage: Stage, server: Actor, client: Actor): Promise<void> {
+  await server.does("create", stage.target);
+  await client.does("open", stage.target);
+  await server.does("serve", 0);
+  await echo(client, long);
+}
+
 export const cases: Readonly<Record<string, Case>> = {
   "the file system is full at create": {
     size: "2m",
@@ -44,10 +52,7 @@ export const cases: Readonly<Record<string, Case>> = {
       await client.isRefused("open", stage.target, { create: {} });
       assertEquals(stage.files(), ["filler"]);
       stage.free();
-      await server.does("create", stage.target);
-      await client.does("open", stage.target);
-      await server.does("serve", 0);
-      await echo(client, long);
+      await echoOnNew(stage, server, client);
     },
   },
 
@@ -199,10 +204,7 @@ export const cases: Readonly<Record<string, Case>> = {
       stage.free();
       for (const actor of [server, client]) await actor.does("close");
       await server.does("unlink", stage.target);
-      await server.does("create", stage.target);
-      await client.does("open", stage.target);
-      await server.does("serve", 0);
-      await echo(client, long);
+      await echoOnNew(stage, server, client);
     },
   },
 
