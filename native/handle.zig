@@ -3,10 +3,10 @@
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const layout = @import("layout.zig");
-const words = @import("words.zig");
-const sys = @import("sys.zig");
-const Bells = @import("bells.zig").Bells;
+const layout = @import("memory/layout.zig");
+const words = @import("memory/words.zig");
+const sys = @import("platform/sys.zig");
+const Bells = @import("platform/bells/bells.zig").Bells;
 
 pub const Role = enum(u32) { client = 1, server = 2 };
 
@@ -58,7 +58,7 @@ pub const Handle = struct {
     bells: Bells,
 
     /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
-    waker: ?*@import("waker_thread.zig").Place = null,
+    waker: ?*@import("waker/thread.zig").Place = null,
 
     /// The file had a name when this handle was opened. Without a link it has lost it since.
     is_named: bool = false,
@@ -107,7 +107,7 @@ pub const Handle = struct {
     /// When the forms that never wait last looked for the dead.
     swept_ns: u64 = 0,
     /// How long to spin before yielding; adapts, see `wait.zig`.
-    spin_turns: u32 = @import("wait.zig").spin_turns_max,
+    spin_turns: u32 = @import("protocol/wait.zig").spin_turns_max,
     /// How long to wait for an answer before the second look, in parts of a turn; adapts, see `wait.zig`.
     quiet_parts: u32 = 0,
     /// What this participant's entry says of its processor, and when to yield again: see `Calls.linger`.

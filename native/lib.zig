@@ -5,27 +5,27 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const channel = @import("channel.zig");
-const layout = @import("layout.zig");
-const own_bell = @import("own_bell.zig");
-const segment = @import("segment.zig");
-const slots = @import("slots.zig");
-const stats = @import("stats.zig");
-const sys = @import("sys.zig");
-const waker_thread = @import("waker_thread.zig");
-const words = @import("words.zig");
+const layout = @import("memory/layout.zig");
+const own_bell = @import("platform/bells/own_bell.zig");
+const segment = @import("memory/segment.zig");
+const slots = @import("protocol/slots.zig");
+const stats = @import("protocol/stats.zig");
+const sys = @import("platform/sys.zig");
+const waker_thread = @import("waker/thread.zig");
+const words = @import("memory/words.zig");
 const Control = abi.Control;
-const Place = @import("target.zig").Place;
+const Place = @import("platform/target.zig").Place;
 const Handle = @import("handle.zig").Handle;
-const Shared = @import("shared.zig").Chosen;
-const Calls = @import("calls.zig").CallsType(Shared);
-const Extent = @import("extent.zig").ExtentType(Shared);
-const Repair = @import("repair.zig").RepairType(Shared);
+const Shared = @import("memory/shared.zig").Chosen;
+const Calls = @import("calls/calls.zig").CallsType(Shared);
+const Extent = @import("protocol/table_bounds.zig").ExtentType(Shared);
+const Repair = @import("protocol/repair.zig").RepairType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = stats.StatsType(Shared);
-const Trim = @import("trim.zig").TrimType(Shared);
-const Wait = @import("wait.zig").WaitType(Shared);
+const Trim = @import("protocol/trim.zig").TrimType(Shared);
+const Wait = @import("protocol/wait.zig").WaitType(Shared);
 
-pub const panic = if (@import("builtin").is_test) std.debug.FullPanic(std.debug.defaultPanic) else @import("panic.zig");
+pub const panic = if (@import("builtin").is_test) std.debug.FullPanic(std.debug.defaultPanic) else @import("platform/panic.zig");
 
 comptime {
     if (@import("builtin").cpu.arch.endian() != .little) @compileError("the wait word's futex is its low half");

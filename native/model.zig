@@ -42,12 +42,12 @@
 //! counted among those that it holds.
 
 const std = @import("std");
-const configurations = @import("model/configuration.zig");
-const explorer = @import("model/explorer.zig");
-const memory = @import("model/memory.zig");
-const report = @import("model/report.zig");
-const run = @import("model/run.zig");
-const sys = @import("sys.zig");
+const configurations = @import("proof/model/configuration.zig");
+const explorer = @import("proof/model/explorer.zig");
+const memory = @import("proof/model/memory.zig");
+const report = @import("proof/model/report.zig");
+const run = @import("proof/model/run.zig");
+const sys = @import("platform/sys.zig");
 
 /// What the whole library runs on here.
 pub const SharedMemory = memory.Model;

@@ -5,13 +5,13 @@
 const std = @import("std");
 const linux = std.os.linux;
 const abi = @import("abi.zig");
-const ageing = @import("ageing.zig");
-const host = @import("host.zig");
-const layout = @import("layout.zig");
-const segment = @import("segment.zig");
-const target = @import("target.zig");
-const words = @import("words.zig");
-const Real = @import("shared.zig").Real;
+const ageing = @import("proof/ageing.zig");
+const host = @import("platform/libc.zig");
+const layout = @import("memory/layout.zig");
+const segment = @import("memory/segment.zig");
+const target = @import("platform/target.zig");
+const words = @import("memory/words.zig");
+const Real = @import("memory/shared.zig").Real;
 
 pub const panic = @import("lib.zig").panic;
 

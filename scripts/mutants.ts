@@ -1,5 +1,5 @@
 /**
- * Breaks the protocol on purpose, in one way after the other (native/model/mutants.ts), and expects the
+ * Breaks the protocol on purpose, in one way after the other (native/proof/model/mutants.ts), and expects the
  * model checker to find each.
  *
  *     bun scripts/mutants.ts [--only NAME]... [--list]
@@ -12,7 +12,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Mutant, mutants } from "../native/model/mutants.ts";
+import { type Mutant, mutants } from "../native/proof/model/mutants.ts";
 
 const root = resolve(import.meta.dirname!, "..");
 /** A mutant that takes longer needs a smaller configuration. */

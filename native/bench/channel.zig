@@ -5,12 +5,12 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const channel = @import("../channel.zig");
 const driver = @import("driver.zig");
-const slots = @import("../slots.zig");
-const words = @import("../words.zig");
+const slots = @import("../protocol/slots.zig");
+const words = @import("../memory/words.zig");
 const Handle = @import("../handle.zig").Handle;
-const Place = @import("../target.zig").Place;
-const Shared = @import("../shared.zig").Chosen;
-const Calls = @import("../calls.zig").CallsType(Shared);
+const Place = @import("../platform/target.zig").Place;
+const Shared = @import("../memory/shared.zig").Chosen;
+const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
 fn open_handle(target: []const u8, role: u32) !*Handle {

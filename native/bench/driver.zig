@@ -2,7 +2,7 @@
 //! one comparison take turns: a JSON value a line, both ways, as in bench/lib/load.ts.
 
 const std = @import("std");
-const sys = @import("../sys.zig");
+const sys = @import("../platform/sys.zig");
 
 /// The part of bench/lib/load.ts's `Load` that concerns a native client.
 const Load = struct {

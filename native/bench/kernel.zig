@@ -3,7 +3,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
+const sys = @import("../platform/sys.zig");
 const driver = @import("driver.zig");
 
 pub const Transport = enum { pipe, socketpair, broker, tcp, sysv };

@@ -3,11 +3,11 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
+const sys = @import("../platform/sys.zig");
 const driver = @import("driver.zig");
 const Handle = @import("../handle.zig").Handle;
-const Shared = @import("../shared.zig").Real;
-const Wait = @import("../wait.zig").WaitType(Shared);
+const Shared = @import("../memory/shared.zig").Real;
+const Wait = @import("../protocol/wait.zig").WaitType(Shared);
 
 const Word = extern struct {
     value: u64 = 0,
@@ -25,7 +25,7 @@ const End = struct {
 
     fn init(end: *End) void {
         end.handle = undefined;
-        end.handle.spin_turns = @import("../wait.zig").spin_turns_max;
+        end.handle.spin_turns = @import("../protocol/wait.zig").spin_turns_max;
         end.handle.patience = 1;
     }
 

@@ -11,7 +11,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
+const sys = @import("../platform/sys.zig");
 
 const Way = enum { fifo, datagram, knock, inotify, io_uring };
 const ways = std.enums.values(Way);

@@ -1,4 +1,4 @@
-// Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
+// Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
 export const abiVersion = 4;

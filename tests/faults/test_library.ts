@@ -60,7 +60,7 @@ export async function standsStill(child: Child): Promise<void> {
   await eventually(() => processState(child.pid).state === "T", `${child.describe()} stands still`);
 }
 
-/** What a channel's numbers are; see native/ageing.zig. */
+/** What a channel's numbers are; see native/proof/ageing.zig. */
 export interface Age {
   readonly generation?: bigint;
   readonly position?: bigint;

@@ -1,8 +1,8 @@
 /**
  * Numbers that come to a border, as both runtimes see them: ids as a bigint and as two words, sequences
- * of calls, deaths. A channel is made old before anybody opens it (native/ageing.zig).
+ * of calls, deaths. A channel is made old before anybody opens it (native/proof/ageing.zig).
  *
- * Elsewhere: each field by itself across each of its borders, and at its end (native/wrap_test.zig).
+ * Elsewhere: each field by itself across each of its borders, and at its end (native/proof/wrap_test.zig).
  */
 import { assert, assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";

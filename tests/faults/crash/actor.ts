@@ -1,6 +1,6 @@
 /**
  * The process that dies: the library built with points of death, told what to do by lines. See
- * native/crash/actor.zig for the commands.
+ * native/proof/crash/actor.zig for the commands.
  *
  * @module
  */

@@ -1,0 +1,323 @@
+//! The files beside a channel through which a sleeping event loop is woken, and through which the
+//! kernel tells of a death. Nothing here is in shared memory.
+//!
+//! ```
+//! thumbs.tandem                    the channel
+//! thumbs.tandem.bells/             its owner's folder, sticky, for those who may open the channel
+//! thumbs.tandem.bells/u1000/       the folder of user 1000, into which only that user may write
+//!     b<index>-<epoch>-<channel>   the doorbell of one participant: a FIFO or a datagram socket,
+//!                                  whichever its runtime can poll
+//!     l…                           a stream socket that listens and accepts nothing: a participant that
+//!                                  is connected to it is hung up on when the process dies
+//!     n…                           a pipe that makes another event loop's poll return
+//!     p…                           a channel that this participant alone serves, with `p….bells/` of
+//!                                  its own
+//! ```
+//!
+//! The channel's id is in the names because a channel that was unlinked may live on beside its successor.
+//!
+//! Other users may write into the folder, and may do so on purpose. So every folder and file is opened
+//! once, without following links, and its type and owner are checked through the descriptor; what can
+//! only be done by name is done in a folder of this user's own. The folder goes with its last participant
+//! where this user alone can write around it, and stays as long as the channel does elsewhere: removed
+//! earlier, its name would be free for others to take.
+
+const std = @import("std");
+const abi = @import("../../abi.zig");
+const file = @import("file.zig");
+const folders = @import("folder.zig");
+const layout = @import("../../memory/layout.zig");
+const names = @import("names.zig");
+const removal = @import("removal.zig");
+const sys = @import("../sys.zig");
+const Control = abi.Control;
+const Error = abi.Error;
+const Shared = @import("../../memory/shared.zig").Chosen;
+
+const cache_size = 64;
+
+pub const Bells = struct {
+    /// The folder, open to name things in it; -1: there is none for this participant.
+    top: i32 = -1,
+    /// This user's folder in it; -1 as above.
+    own: i32 = -1,
+    uid: u32 = 0,
+    /// Which folder it is, for the participant's entry.
+    device: u64 = 0,
+    inode: u64 = 0,
+    folder_name: names.FolderName = @splat(0),
+    /// Whose it has to be.
+    owner: u32 = 0,
+    /// The folder goes with its last participant.
+    goes_with_last: bool = false,
+    channel_id: u64 = 0,
+    /// Says which user a participant is.
+    map: layout.Map = undefined,
+    life: i32 = -1,
+    /// Something has been put into the folder.
+    has_files: bool = false,
+    index: u32 = 0,
+    epoch: u64 = 0,
+    /// Open ends of bells that were rung before.
+    cache: [cache_size]Cached = @splat(.{}),
+
+    const Cached = struct { index: u32 = 0, epoch: u64 = 0, fd: i32 = -1 };
+
+    /// Finds the folders, and makes those that are missing.
+    ///
+    /// `Permission`: the folder is not the channel owner's, or others may write to it who may not write
+    /// to the channel. Where there is no room or no right to make one, there is none.
+    pub fn open(bells: *Bells, home: *const folders.Home, control: *Control) Error!void {
+        bells.uid = sys.geteuid();
+        bells.close_folders();
+        const top = try folders.open_top(home, control) orelse return;
+        bells.top = top.fd;
+        bells.device = top.info.device;
+        bells.inode = top.info.inode;
+        _ = names.folder_name_of(home.name, &bells.folder_name) catch unreachable;
+        bells.owner = home.uid;
+        bells.goes_with_last = folders.is_own_folder(home.parent);
+        bells.own = folders.open_own(top.fd, bells.uid) orelse -1;
+    }
+
+    pub fn close_folders(bells: *Bells) void {
+        for ([_]*i32{ &bells.top, &bells.own }) |fd| {
+            if (fd.* >= 0) sys.close(fd.*);
+            fd.* = -1;
+        }
+    }
+
+    fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, index: u32, epoch: u64) [*:0]const u8 {
+        const parts = .{ letter, index, epoch, bells.channel_id };
+        return (std.fmt.bufPrintSentinel(buffer, "{c}{d}-{x}-{x}", parts, 0) catch unreachable).ptr;
+    }
+
+    fn own_file_name(bells: *const Bells, buffer: *names.Name, letter: u8) [*:0]const u8 {
+        return bells.file_name(buffer, letter, bells.index, bells.epoch);
+    }
+
+    /// The folder of a participant's user. It is to be closed with `close_other`.
+    fn other_folder(bells: *const Bells, index: u32) ?i32 {
+        if (bells.top < 0) return null;
+        // A hint: whatever it says, only a bell is rung, or a file of this user's own removed.
+        const uid = Shared.load(u32, &bells.map.participant(@truncate(index)).uid, .monotonic);
+        if (uid == bells.uid) return if (bells.own >= 0) bells.own else null;
+        return folders.open_user_folder(bells.top, uid);
+    }
+
+    fn close_other(bells: *const Bells, folder: i32) void {
+        if (folder != bells.own) sys.close(folder);
+    }
+
+    pub const Announced = enum { done, failed, folder_gone };
+
+    /// Makes the socket whose end tells of this participant's death. `failed`: others have to look in
+    /// slices of time. `folder_gone`: another process has removed the folder; open it again.
+    pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
+        bells.index = index;
+        bells.epoch = epoch;
+        const socket = sys.unix_socket(.stream);
+        if (!socket.ok()) return .failed;
+        const bound = bells.bind_own(socket.fd(), 'l');
+        if (bound == .done and sys.listen(socket.fd(), 4096).ok()) {
+            bells.life = socket.fd();
+            return .done;
+        }
+        sys.close(socket.fd());
+        return if (bound == .done) .failed else bound;
+    }
+
+    pub fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
+        if (bells.own < 0) return .failed;
+        var buffer: names.Name = undefined;
+        const name = bells.own_file_name(&buffer, letter);
+        for (0..2) |_| {
+            // Through /proc, since a socket's address has 108 bytes at most.
+            var address: sys.UnixAddress = .{};
+            _ = std.fmt.bufPrint(&address.path, "/proc/self/fd/{d}/{s}", .{ bells.own, std.mem.span(name) }) catch
+                unreachable;
+            switch (sys.bind(fd, &address)) {
+                .value => {
+                    bells.has_files = true;
+                    file.open_to_all(bells.own, name);
+                    return .done;
+                },
+                .errno => |errno| switch (errno) {
+                    .ADDRINUSE => _ = sys.unlinkat(bells.own, name, 0),
+                    .NOENT => return .folder_gone,
+                    else => return .failed,
+                },
+            }
+        }
+        return .failed;
+    }
+
+    /// A FIFO of this participant's, open for both; its own event loop owns that descriptor.
+    pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
+        if (bells.own < 0) return null;
+        var buffer: names.Name = undefined;
+        const name = bells.own_file_name(&buffer, letter);
+        for (0..2) |_| {
+            switch (sys.mkfifoat(bells.own, name, 0o600)) {
+                .value => {
+                    bells.has_files = true;
+                    // Both ends, so that it never reads as closed while nobody rings.
+                    const flags = sys.o_rdwr | sys.o_nonblock | sys.o_cloexec | sys.o_nofollow;
+                    const result = sys.openat(bells.own, name, flags, 0);
+                    if (!result.ok()) return null;
+                    _ = sys.fchmod(result.fd(), file.bell_mode);
+                    return result.fd();
+                },
+                .errno => |errno| if (errno == .EXIST) {
+                    _ = sys.unlinkat(bells.own, name, 0);
+                } else return null,
+            }
+        }
+        return null;
+    }
+
+    /// Rings another participant's doorbell. False: it cannot be reached this way.
+    pub fn ring(bells: *Bells, index: u32, epoch: u64, kind: u32) bool {
+        const cached = &bells.cache[index % cache_size];
+        if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
+            if (send(cached.fd, kind)) return true;
+        }
+        if (cached.fd >= 0) sys.close(cached.fd);
+        cached.* = .{};
+        const fd = bells.open_other(index, epoch, 'b', kind) orelse return false;
+        cached.* = .{ .index = index, .epoch = epoch, .fd = fd };
+        return send(fd, kind);
+    }
+
+    /// Rings another participant's notify pipe.
+    pub fn ring_notify(bells: *Bells, index: u32, epoch: u64) bool {
+        const fd = bells.open_other(index, epoch, 'n', abi.bell_fifo) orelse return false;
+        defer sys.close(fd);
+        return send(fd, abi.bell_fifo);
+    }
+
+    fn open_other(bells: *const Bells, index: u32, epoch: u64, letter: u8, kind: u32) ?i32 {
+        const folder = bells.other_folder(index) orelse return null;
+        defer bells.close_other(folder);
+        var buffer: names.Name = undefined;
+        const name = bells.file_name(&buffer, letter, index, epoch);
+        return if (kind == abi.bell_fifo) file.open_fifo(folder, name) else file.connect_to(folder, name, .datagram);
+    }
+
+    /// A bell that is full has been rung often enough.
+    fn send(fd: i32, kind: u32) bool {
+        const result = if (kind == abi.bell_fifo) sys.write(fd, &[1]u8{1}) else sys.send_byte(fd);
+        return switch (result) {
+            .value => true,
+            .errno => |errno| errno == .AGAIN,
+        };
+    }
+
+    /// A connection on which the kernel hangs up when that participant dies.
+    pub fn watch_life(bells: *Bells, index: u32, epoch: u64) ?i32 {
+        const folder = bells.other_folder(index) orelse return null;
+        defer bells.close_other(folder);
+        var buffer: names.Name = undefined;
+        return file.connect_to(folder, bells.file_name(&buffer, 'l', index, epoch), .stream);
+    }
+
+    /// The name of this participant's private channel.
+    pub fn private_name(bells: *const Bells, buffer: *names.Name) []const u8 {
+        return std.mem.span(bells.own_file_name(buffer, names.private_letter));
+    }
+
+    /// Removes this participant's private channel, of which it may make another one then.
+    pub fn forget_own_private(bells: *const Bells) void {
+        if (bells.own < 0) return;
+        var buffer: names.Name = undefined;
+        removal.remove_private(bells.own, bells.own_file_name(&buffer, names.private_letter));
+    }
+
+    /// Removes what a dead participant left. What another user's has left only that user, or root, can
+    /// remove.
+    pub fn forget(bells: *Bells, index: u32, epoch: u64) void {
+        const cached = &bells.cache[index % cache_size];
+        if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
+            sys.close(cached.fd);
+            cached.* = .{};
+        }
+        bells.follow_replacement();
+        const folder = bells.other_folder(index) orelse return;
+        defer bells.close_other(folder);
+        bells.remove_files(folder, index, epoch);
+    }
+
+    fn remove_files(bells: *const Bells, folder: i32, index: u32, epoch: u64) void {
+        var buffer: names.Name = undefined;
+        _ = bells.file_name(&buffer, names.private_letter, index, epoch);
+        removal.remove_files(folder, &buffer);
+    }
+
+    /// Removes what the dead of earlier channels at the same path have left: no participant of those is
+    /// there any more who would repair them. Of this channel's own, one may be on its way in.
+    pub fn sweep_predecessors(bells: *Bells) void {
+        if (bells.own >= 0) removal.remove_from(bells.own, .{ .dead_but_of = bells.channel_id });
+    }
+
+    /// Removes this participant's own files. Which user's folder they lie in is known here, whatever the
+    /// shared entry says.
+    pub fn close(bells: *Bells) void {
+        bells.follow_replacement();
+        if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.index, bells.epoch);
+        if (bells.life >= 0) sys.close(bells.life);
+        bells.life = -1;
+        for (&bells.cache) |*cached| {
+            if (cached.fd >= 0) sys.close(cached.fd);
+            cached.* = .{};
+        }
+        if (bells.goes_with_last and bells.top >= 0) bells.remove_empty_folders();
+        bells.close_folders();
+    }
+
+    fn remove_empty_folders(bells: *Bells) void {
+        var buffer: names.Name = undefined;
+        _ = sys.unlinkat(bells.top, names.user_folder_name(&buffer, bells.uid), sys.at_removedir);
+        const parent = bells.open_parent() orelse return;
+        defer sys.close(parent);
+        if (folders.is_own_folder(parent)) _ = sys.unlinkat(parent, &bells.folder_name, sys.at_removedir);
+    }
+
+    /// Others may have removed the folder, and newcomers have made it anew: what they leave lies there.
+    fn follow_replacement(bells: *Bells) void {
+        if (bells.top < 0) return;
+        const now = sys.stat(bells.top, "");
+        if (now != .info or now.info.links != 0) return;
+        const parent = bells.open_parent() orelse return;
+        defer sys.close(parent);
+        const top = folders.open_of_user(parent, &bells.folder_name, bells.owner) orelse return;
+        bells.close_folders();
+        bells.top = top;
+        var buffer: names.Name = undefined;
+        bells.own = folders.open_of_user(top, names.user_folder_name(&buffer, bells.uid), bells.uid) orelse -1;
+    }
+
+    /// The folder that the channel's file lies in.
+    fn open_parent(bells: *const Bells) ?i32 {
+        if (bells.top < 0) return null;
+        const parent = sys.openat(bells.top, "..", sys.o_path | sys.o_directory | sys.o_cloexec, 0);
+        return if (parent.ok()) parent.fd() else null;
+    }
+
+    /// Opens the channel's file by its name. The descriptor that made the file before it had a name does
+    /// not know that name, and neither do those to whom that descriptor is passed on. Null: there is no
+    /// such file any more.
+    pub fn open_channel(bells: *const Bells, own: *const sys.FileInfo) ?i32 {
+        const parent = bells.open_parent() orelse return null;
+        defer sys.close(parent);
+        var name = bells.folder_name;
+        const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
+        name[length - names.suffix.len] = 0;
+        const flags = sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
+        const opened = sys.openat(parent, &name, flags, 0);
+        if (!opened.ok()) return null;
+        const there = sys.stat(opened.fd(), "");
+        if (there == .info and there.info.inode == own.inode and there.info.device == own.device) return opened.fd();
+        sys.close(opened.fd());
+        return null;
+    }
+};

@@ -1,0 +1,66 @@
+//! The bell of a process's own event loop, and what its own waker rings it with. Where the folder of
+//! bells cannot be used, the bell has no name, and the waker alone rings it.
+
+const abi = @import("../../abi.zig");
+const sys = @import("../sys.zig");
+const Bells = @import("bells.zig").Bells;
+
+pub const OwnBell = struct {
+    /// The event loop polls this one, and owns it.
+    loop: i32,
+    /// The waker writes here; it has a life of its own. -1: there was no descriptor left for it.
+    waker: i32,
+    /// Others find the bell by its name.
+    is_named: bool,
+};
+
+pub fn make(bells: *Bells, kind: u32) ?OwnBell {
+    return switch (kind) {
+        abi.bell_fifo => make_fifo(bells),
+        abi.bell_datagram => make_datagram(bells),
+        else => null,
+    };
+}
+
+fn make_fifo(bells: *Bells) ?OwnBell {
+    if (bells.make_fifo('b')) |loop| return .{ .loop = loop, .waker = writer_of(loop), .is_named = true };
+    const loop = make_pipe() orelse return null;
+    return .{ .loop = loop, .waker = writer_of(loop), .is_named = false };
+}
+
+/// A descriptor under a description of its own: what the event loop does with its own, this one stays as
+/// it is.
+fn writer_of(fifo: i32) i32 {
+    const writer = sys.reopen(fifo, sys.o_wronly | sys.o_nonblock);
+    return if (writer.ok()) writer.fd() else -1;
+}
+
+/// A pipe that is read and written through one descriptor, as a FIFO can be: Deno's loop rings itself.
+pub fn make_pipe() ?i32 {
+    var ends: [2]i32 = undefined;
+    if (!sys.pipe(&ends).ok()) return null;
+    defer for (ends) |end| sys.close(end);
+    const both = sys.reopen(ends[0], sys.o_rdwr | sys.o_nonblock);
+    return if (both.ok()) both.fd() else null;
+}
+
+/// One end of a pair, which takes datagrams from the other, and by its name from any process.
+fn make_datagram(bells: *Bells) ?OwnBell {
+    var ends: [2]i32 = undefined;
+    if (!sys.unix_socket_pair(.datagram, &ends).ok()) {
+        // Perhaps one descriptor is left where two are not.
+        const lone = sys.unix_socket(.datagram);
+        if (!lone.ok()) return null;
+        if (bells.bind_own(lone.fd(), 'b') == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
+        sys.close(lone.fd());
+        return null;
+    }
+    const loop, const waker = ends;
+    if (!sys.disconnect(loop).ok()) {
+        for (ends) |end| sys.close(end);
+        return null;
+    }
+    // It is told that it was disconnected, and still is connected.
+    sys.clear_socket_error(waker);
+    return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, 'b') == .done };
+}

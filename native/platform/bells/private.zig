@@ -1,0 +1,96 @@
+//! Where private channels are: a channel that one participant of another channel serves alone lies among
+//! that participant's bells.
+
+const std = @import("std");
+const folders = @import("folder.zig");
+const names = @import("names.zig");
+const sys = @import("../sys.zig");
+const target = @import("../target.zig");
+const Control = @import("../../abi.zig").Control;
+const Error = @import("../../abi.zig").Error;
+const Handle = @import("../../handle.zig").Handle;
+
+/// `u<uid>/p<index>-<epoch>-<channel>`: what other participants are told.
+pub fn find(
+    main: *const Handle,
+    name: []const u8,
+    is_own: bool,
+    control: *Control,
+    place: *target.Place,
+) Error!void {
+    return if (is_own) own_place(main, control, place) else other_place(main, name, control, place);
+}
+
+/// Any earlier private channel of this participant is removed.
+fn own_place(main: *const Handle, control: *Control, place: *target.Place) Error!void {
+    const own = main.bells.own;
+    if (own < 0) {
+        control.fail(.no_bells, 0);
+        return error.Permission;
+    }
+    main.bells.forget_own_private();
+    var buffer: names.Name = undefined;
+    return make(own, main.bells.uid, main.bells.private_name(&buffer), control, place);
+}
+
+fn other_place(main: *const Handle, name: []const u8, control: *Control, place: *target.Place) Error!void {
+    const parts = parse(name) orelse {
+        control.fail(.name_invalid, 0);
+        return error.Corrupt;
+    };
+    if (main.bells.top < 0) {
+        control.fail(.no_bells, 0);
+        return error.Permission;
+    }
+    const folder = folders.open_user_folder(main.bells.top, parts.uid) orelse {
+        control.fail(.open_file, @backingInt(sys.Errno.NOENT));
+        return error.NotFound;
+    };
+    defer sys.close(folder);
+    return make(folder, parts.uid, parts.file, control, place);
+}
+
+fn make(folder: i32, uid: u32, file: []const u8, control: *Control, place: *target.Place) Error!void {
+    const copy = sys.duplicate(folder);
+    if (!copy.ok()) {
+        control.fail(.open_file, @backingInt(copy.errno));
+        return target.errno_error(copy.errno);
+    }
+    place.path = .init();
+    place.path.print("u{d}/", .{uid}) catch unreachable;
+    place.name_start = place.path.length;
+    place.path.append(file) catch unreachable;
+    place.folder = copy.fd();
+}
+
+const Parts = struct { uid: u32, file: []const u8 };
+
+/// The name comes from another process and becomes part of a path.
+fn parse(name: []const u8) ?Parts {
+    if (name.len < 2 or name.len >= names.name_bytes_max or name[0] != 'u') return null;
+    const slash = std.mem.indexOfScalar(u8, name, '/') orelse return null;
+    for (name[1..slash]) |digit| if (!std.ascii.isDigit(digit)) return null;
+    const uid = std.fmt.parseInt(u32, name[1..slash], 10) catch return null;
+    const file = name[slash + 1 ..];
+    if (file.len < 2 or file[0] != 'p') return null;
+    for (file[1..]) |byte| if (!std.ascii.isHex(byte) and byte != '-') return null;
+    return .{ .uid = uid, .file = file };
+}
+
+/// Whether the user in whose folder a private channel lies has made it.
+pub fn belongs(there: *const target.Place, uid: u32) bool {
+    const folder = sys.stat(there.folder, "");
+    return folder == .info and folder.info.uid == uid;
+}
+
+test "names of private channels" {
+    const parts = parse("u1000/p12-1f-abcdef").?;
+    try std.testing.expectEqual(1000, parts.uid);
+    try std.testing.expectEqualStrings("p12-1f-abcdef", parts.file);
+    const impossible = [_][]const u8{
+        "",          "u",           "u1",       "u/p1-1-1",     "u1/",      "u1/p",
+        "u1/b1-1-1", "u1/p../x",    "u1/../p1", "u1/p1-1/p1-1", "u-1/p1-1", "u4294967296/p1",
+        "1/p1-1",    "u1/p1.bells",
+    };
+    for (impossible) |name| try std.testing.expectEqual(null, parse(name));
+}

@@ -1,0 +1,246 @@
+//! From what a user names to a file's name in an open folder. A folder is opened once and checked through
+//! its descriptor: in one that others may write to, a name can stand for another file a moment later.
+//! The environment is the one that the process started with, so that no runtime permission is needed
+//! to read it.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const sys = @import("sys.zig");
+const Error = abi.Error;
+const Control = abi.Control;
+
+pub const path_bytes_max = 4096;
+
+pub const suffix = ".tandem";
+const name_bytes_max = 64;
+
+pub const Path = struct {
+    bytes: [path_bytes_max]u8,
+    length: usize,
+
+    /// A function and no default: that would be four kilobytes of zeros in the library.
+    pub fn init() Path {
+        var path: Path = undefined;
+        @memset(&path.bytes, 0);
+        path.length = 0;
+        return path;
+    }
+
+    pub fn text(path: *const Path) [*:0]const u8 {
+        return @ptrCast(&path.bytes);
+    }
+
+    pub fn slice(path: *const Path) []const u8 {
+        return path.bytes[0..path.length];
+    }
+
+    pub fn append(path: *Path, bytes: []const u8) Error!void {
+        // One byte stays for the NUL.
+        if (path.length + bytes.len >= path.bytes.len) return error.InvalidTarget;
+        @memcpy(path.bytes[path.length..][0..bytes.len], bytes);
+        path.length += bytes.len;
+    }
+
+    pub fn print(path: *Path, comptime format: []const u8, arguments: anytype) Error!void {
+        const room = path.bytes[path.length .. path.bytes.len - 1];
+        const text_ = std.fmt.bufPrint(room, format, arguments) catch return error.InvalidTarget;
+        path.length += text_.len;
+    }
+};
+
+/// A file's name in a folder that is open.
+pub const Place = struct {
+    folder: i32,
+    /// Absolute, for messages and for `client.path`.
+    path: Path,
+    /// Where in the path the name begins.
+    name_start: usize,
+
+    pub fn name(place: *const Place) [*:0]const u8 {
+        return @ptrCast(place.path.bytes[place.name_start..].ptr);
+    }
+
+    pub fn close(place: *const Place) void {
+        sys.close(place.folder);
+    }
+};
+
+/// A name lies in the default folder; what has a slash in it is a path.
+///
+/// (A place is long: one that is returned beside errors would be a constant of four kilobytes for each.)
+pub fn resolve(target: []const u8, make_folder: bool, control: *Control, place: *Place) Error!void {
+    if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
+    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, place);
+    if (!valid_name(target)) return invalid(control, .name_invalid);
+    const path = &place.path;
+    path.* = try default_folder(control);
+    place.folder = try open_own_folder(path, make_folder, control);
+    errdefer place.close();
+    path.append("/") catch return invalid(control, .path_too_long);
+    place.name_start = path.length;
+    path.append(target) catch return invalid(control, .path_too_long);
+    path.append(suffix) catch return invalid(control, .path_too_long);
+}
+
+/// Absolute from now on: the process may change its working directory.
+fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void {
+    const path = &place.path;
+    path.* = .init();
+    if (target[0] != '/') {
+        const length = sys.working_directory(path.bytes[0 .. path.bytes.len - 2]);
+        if (!length.ok()) return open_failed(control, length.errno);
+        path.length = length.value;
+        if (path.length > 1) path.append("/") catch unreachable;
+    }
+    path.append(target) catch return invalid(control, .path_too_long);
+    const slash = std.mem.lastIndexOfScalar(u8, path.slice(), '/').?;
+    var folder_path = path.*;
+    @memset(folder_path.bytes[@max(slash, 1)..], 0);
+    // The user has named this folder, and may have named a link to it.
+    const folder = sys.open(folder_path.text(), sys.o_path | sys.o_directory | sys.o_cloexec, 0);
+    if (!folder.ok()) return open_failed(control, folder.errno);
+    // A path that ends in a slash names the folder itself, which is no channel.
+    if (slash + 1 == path.length) path.append(".") catch {
+        sys.close(folder.fd());
+        return invalid(control, .path_too_long);
+    };
+    place.folder = folder.fd();
+    place.name_start = slash + 1;
+}
+
+fn open_failed(control: *Control, errno: sys.Errno) Error {
+    control.fail(.open_file, @backingInt(errno));
+    return errno_error(errno);
+}
+
+fn invalid(control: *Control, detail: abi.Detail) Error {
+    control.fail(detail, 0);
+    return error.InvalidTarget;
+}
+
+fn valid_name(name: []const u8) bool {
+    if (name.len < 1 or name.len > name_bytes_max) return false;
+    if (!std.ascii.isAlphanumeric(name[0])) return false;
+    for (name) |byte| {
+        if (!std.ascii.isAlphanumeric(byte) and byte != '.' and byte != '_' and byte != '-') return false;
+    }
+    return true;
+}
+
+pub fn default_folder(control: *Control) Error!Path {
+    var path: Path = .init();
+    if (try read_environment(&path, control)) return path;
+    path.length = 0;
+    path.print("/dev/shm/tandem-{d}", .{sys.geteuid()}) catch return invalid(control, .path_too_long);
+    return path;
+}
+
+/// Opens a folder, which is made first if asked for, and refuses one in which others could put files.
+pub fn open_own_folder(path: *const Path, make: bool, control: *Control) Error!i32 {
+    if (make) {
+        const result = sys.mkdir(path.text(), 0o700);
+        if (!result.ok() and result.errno != .EXIST) {
+            control.fail(.make_directory, @backingInt(result.errno));
+            return errno_error(result.errno);
+        }
+    }
+    const opened = sys.open(path.text(), sys.o_path | sys.o_nofollow | sys.o_cloexec, 0);
+    if (!opened.ok()) return open_failed(control, opened.errno);
+    errdefer sys.close(opened.fd());
+    const info = switch (sys.stat(opened.fd(), "")) {
+        .errno => |errno| return open_failed(control, errno),
+        .info => |info| info,
+    };
+    if (info.kind != .directory) return refuse(control, .not_a_directory, 0, 0);
+    if (info.uid != sys.geteuid()) return refuse(control, .directory_owner, info.uid, sys.geteuid());
+    if (info.mode & 0o022 != 0) return refuse(control, .directory_mode, info.mode, 0o700);
+    return opened.fd();
+}
+
+pub fn refuse(control: *Control, detail: abi.Detail, found: u64, wanted: u64) Error {
+    control.compare(detail, found, wanted);
+    return error.Permission;
+}
+
+/// The codes that the usual errno of opening and making files stand for.
+pub fn errno_error(errno: sys.Errno) Error {
+    return switch (errno) {
+        .NOENT, .NOTDIR => error.NotFound,
+        .EXIST => error.Exists,
+        .ACCES, .PERM, .ROFS => error.Permission,
+        .NOSPC, .DQUOT, .NOMEM, .FBIG, .MFILE, .NFILE => error.NoSpace,
+        .NAMETOOLONG => error.InvalidTarget,
+        // A symbolic link, a folder, a socket: there is something, and it is no channel.
+        .LOOP, .ISDIR, .NXIO => error.Corrupt,
+        .NOSYS => error.Unsupported,
+        else => error.System,
+    };
+}
+
+/// TANDEM_DIR as it was when the process started. False: it is not set. A process that cannot look, for
+/// want of descriptors or since it has changed its user, must not end up in another folder than its peers.
+fn read_environment(path: *Path, control: *Control) Error!bool {
+    const variable = "TANDEM_DIR=";
+    const opened = sys.open("/proc/self/environ", sys.o_rdonly | sys.o_cloexec, 0);
+    if (!opened.ok()) {
+        const err = errno_error(opened.errno);
+        const detail: abi.Detail = if (err == error.NoSpace) .open_file else .environment;
+        control.fail(detail, @backingInt(opened.errno));
+        return if (err == error.NotFound) error.Unsupported else err;
+    }
+    defer sys.close(opened.fd());
+    // ARG_MAX bounds the environment well below this.
+    const memory_bytes = 8 << 20;
+    const memory = sys.mmap_private(memory_bytes);
+    if (!memory.ok()) {
+        control.fail(.map_memory, @backingInt(memory.errno));
+        return error.NoSpace;
+    }
+    defer sys.munmap(memory.value, memory_bytes);
+    const buffer = @as([*]u8, @ptrFromInt(memory.value))[0..memory_bytes];
+    var length: usize = 0;
+    while (length < buffer.len) {
+        const result = sys.read(opened.fd(), buffer[length..]);
+        if (!result.ok()) {
+            control.fail(.environment, @backingInt(result.errno));
+            return errno_error(result.errno);
+        }
+        if (result.value == 0) break;
+        length += result.value;
+    }
+    var entries = std.mem.splitScalar(u8, buffer[0..length], 0);
+    while (entries.next()) |entry| {
+        if (!std.mem.startsWith(u8, entry, variable)) continue;
+        const value = std.mem.trimEnd(u8, entry[variable.len..], "/");
+        if (value.len == 0) return false;
+        path.append(value) catch return invalid(control, .path_too_long);
+        return true;
+    }
+    return false;
+}
+
+test "names" {
+    for ([_][]const u8{ "a", "thumbs", "A.b_c-9", "0" }) |name| try std.testing.expect(valid_name(name));
+    const long: [65]u8 = @splat('a');
+    try std.testing.expect(valid_name(long[0..64]));
+    for ([_][]const u8{ "", ".a", "-a", "_a", "a b", "ä", &long }) |name| try std.testing.expect(!valid_name(name));
+}
+
+test "a path is made absolute, and its folder is opened" {
+    var control: Control = .{};
+    var place: Place = undefined;
+    try resolve("./no-such-channel", false, &control, &place);
+    defer place.close();
+    try std.testing.expectEqual(@as(u8, '/'), place.path.slice()[0]);
+    try std.testing.expectEqualStrings("no-such-channel", std.mem.span(place.name()));
+    try std.testing.expect(std.mem.endsWith(u8, place.path.slice(), "/./no-such-channel"));
+    var root: Place = undefined;
+    try resolve("/proc", false, &control, &root);
+    defer root.close();
+    try std.testing.expectEqualStrings("proc", std.mem.span(root.name()));
+    var folder: Place = undefined;
+    try resolve("/proc/", false, &control, &folder);
+    defer folder.close();
+    try std.testing.expectEqualStrings(".", std.mem.span(folder.name()));
+    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control, &place));
+}

@@ -1,0 +1,142 @@
+//! Who is there. To join, a process takes the kernel's lock on one byte of the file, at an offset
+//! that no other participant ever had or will have. The kernel drops the lock when the process
+//! dies, however it dies; a stopped process keeps it. "Joined and unlocked" is death, without doubt.
+
+const std = @import("std");
+const words = @import("../memory/words.zig");
+const layout = @import("../memory/layout.zig");
+const sys = @import("../platform/sys.zig");
+const Error = @import("../abi.zig").Error;
+const ExtentType = @import("table_bounds.zig").ExtentType;
+const Handle = @import("../handle.zig").Handle;
+const Role = @import("../handle.zig").Role;
+
+pub fn ParticipantsType(comptime Shared: type) type {
+    return struct {
+        const Extent = ExtentType(Shared);
+
+        /// Enters the table. `Busy`: it is full of the living.
+        pub fn join(handle: *Handle, role: Role) Error!void {
+            for (0..2) |_| {
+                const used = used_count(handle);
+                for (0..used) |position| {
+                    if (try join_at(handle, @intCast(position), role)) return;
+                }
+                var next = used;
+                // Each turn that fails means that somebody else has taken an entry into use.
+                for (0..layout.participants_max) |_| {
+                    if (next >= layout.participants_max) break;
+                    try handle_page(handle, @intCast(next));
+                    // Before its first sleep in the one order, so that who looks for sleepers, and has
+                    // come too late for the sleeper's last look, looks as far as there.
+                    _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .seq_cst);
+                    if (try join_at(handle, @intCast(next), role)) return;
+                    next = used_count(handle);
+                }
+                free_abandoned_joins(handle);
+            }
+            return error.Busy;
+        }
+
+        fn join_at(handle: *Handle, index: words.ParticipantIndex, role: Role) Error!bool {
+            const entry = handle.map.participant(index);
+            // Acquire, here and in the compare-and-swap: its last participant's stores to the entry come
+            // before ours.
+            const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+            if (word.state != .free or word.epoch >= words.epoch_max) return false;
+            const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch + 1 };
+            if (!Shared.cas(words.ParticipantWord, &entry.word, word, joining, .acq_rel)) return false;
+            // Only now the lock: in this order one process alone ever locks that byte.
+            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) {
+                // Held by somebody, that epoch is not new: the word was scribbled over. The entry is
+                // free again when that participant is gone, and another one will do.
+                const held = Shared.byte_locked(handle.fd, lock_offset(index, joining.epoch)) orelse false;
+                return if (held) false else error.System;
+            }
+            // Handed over by the compare-and-swap to `joined`, which comes last.
+            Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
+            Shared.store(u32, &entry.bell, 0, .monotonic);
+            Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
+            Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
+            Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
+            Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);
+            Shared.store(u64, &entry.folder_inode, handle.bells.inode, .monotonic);
+            // Numbers go on, so that a ringer that was stopped marks nothing of this participant's. Its
+            // predecessor's last sleep may be marked late: that is overwritten here, or fails.
+            const notify = Shared.load(words.NotifyWord, &entry.notify, .monotonic);
+            Shared.store(words.NotifyWord, &entry.notify, .{ .number = notify.number +% 1 }, .monotonic);
+            const wait = Shared.load(words.WaitWord, &entry.wait, .monotonic);
+            Shared.store(words.WaitWord, &entry.wait, .{ .number = wait.number }, .monotonic);
+            const joined: words.ParticipantWord = .{ .state = .joined, .epoch = joining.epoch };
+            if (!Shared.cas(words.ParticipantWord, &entry.word, joining, joined, .seq_cst)) {
+                // Taken for one that died on the way in: start over.
+                Shared.unlock_byte(handle.fd, lock_offset(index, joining.epoch));
+                return false;
+            }
+            handle.index = index;
+            handle.epoch = joining.epoch;
+            return true;
+        }
+
+        /// The last step of leaving: everything of this participant is settled.
+        pub fn leave(handle: *Handle) void {
+            const entry = handle.map.participant(handle.index);
+            const joined: words.ParticipantWord = .{ .state = .joined, .epoch = handle.epoch };
+            // Hands the entry over to the next; and before the unlocking, which the kernel orders, so that
+            // who finds the byte unlocked sees that the entry is free.
+            _ = Shared.cas(words.ParticipantWord, &entry.word, joined, .{ .epoch = handle.epoch }, .acq_rel);
+            Shared.unlock_byte(handle.fd, lock_offset(handle.index, handle.epoch));
+        }
+
+        /// True: the participant now at `index` has died and is not repaired yet.
+        pub fn dead(handle: *Handle, index: words.ParticipantIndex) bool {
+            if (!Extent.has_participant(handle, index)) return false;
+            // Acquire: it locked its byte before it was `joined`, so the look at the byte comes after that.
+            const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
+            return word.state == .joined and dead_epoch(handle, index, word.epoch);
+        }
+
+        pub fn dead_epoch(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) bool {
+            // A description cannot probe a lock that it holds itself.
+            if (index == handle.index and epoch == handle.epoch) return false;
+            const locked = Shared.byte_locked(handle.fd, lock_offset(index, epoch)) orelse return false;
+            if (locked) return false;
+            // Between the two looks it may have left in an orderly way. By *kernel* this one sees it.
+            const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
+            return word.state == .joined and word.epoch == epoch;
+        }
+
+        pub const used_count = Extent.participants;
+
+        /// Who died between the two words of joining owns nothing: its entry is free again.
+        fn free_abandoned_joins(handle: *Handle) void {
+            for (0..used_count(handle)) |position| {
+                const index: words.ParticipantIndex = @intCast(position);
+                const entry = handle.map.participant(index);
+                // As in `dead`; the compare-and-swap is exact, and hands over what little there is.
+                const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+                if (word.state == .free or word.state == .joined) continue;
+                const locked = Shared.byte_locked(handle.fd, lock_offset(index, word.epoch)) orelse continue;
+                if (locked) continue;
+                _ = Shared.cas(words.ParticipantWord, &entry.word, word, .{ .epoch = word.epoch }, .acq_rel);
+            }
+        }
+
+        fn handle_page(handle: *Handle, index: words.ParticipantIndex) Error!void {
+            const offset = layout.page_bytes + @as(u64, index) * @sizeOf(layout.Participant);
+            if (!Shared.allocate(handle.fd, offset, @sizeOf(layout.Participant))) return error.NoSpace;
+        }
+    };
+}
+
+/// Beyond the end of every file, one byte for each participant that ever was.
+pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
+    const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
+    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
+}
+
+test "no two participants share a byte" {
+    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
+    try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));
+    try std.testing.expect(lock_offset(0, 0) > layout.file_bytes_max);
+}

@@ -1,0 +1,57 @@
+//! How far the tables of participants and slots are in use. The numbers stand in shared memory, where
+//! anybody can write others: what lies beyond may have no memory, and on a full file system a mere look
+//! at it would be SIGBUS. So each handle makes sure, once for each page, before it looks.
+
+const std = @import("std");
+const layout = @import("../memory/layout.zig");
+const Handle = @import("../handle.zig").Handle;
+
+/// Of both tables.
+const entry_bytes = @sizeOf(layout.Participant);
+
+comptime {
+    std.debug.assert(@sizeOf(layout.Slot) == entry_bytes);
+}
+
+pub fn ExtentType(comptime Shared: type) type {
+    return struct {
+        /// Entries of participants that were ever used and may be looked at.
+        pub fn participants(handle: *Handle) u32 {
+            const shared = Shared.load(u64, &handle.map.header().participants_used, .seq_cst);
+            const used: u32 = @intCast(@min(shared, layout.participants_max));
+            if (used <= handle.participants_known) return used;
+            const known = &handle.participants_known;
+            known.* = grown(handle, layout.page_bytes, known.*, used, layout.participants_max);
+            return @min(used, known.*);
+        }
+
+        /// Whether an index that stands in shared memory may be looked at.
+        pub inline fn has_participant(handle: *Handle, index: u32) bool {
+            return index < handle.participants_known or index < participants(handle);
+        }
+
+        /// Slots that were ever used and may be looked at.
+        pub fn slots(handle: *Handle) u32 {
+            // Of slots that somebody else takes into use at this moment nothing has to be known.
+            const shared = Shared.load(u64, &handle.map.header().slots_used, .acquire);
+            const used: u32 = @intCast(@min(shared, handle.map.geometry.slots));
+            if (used <= handle.slots_known) return used;
+            const known = &handle.slots_known;
+            const geometry = &handle.map.geometry;
+            known.* = grown(handle, geometry.slots_offset, known.*, used, geometry.slots);
+            return @min(used, known.*);
+        }
+
+        pub inline fn has_slot(handle: *Handle, index: u32) bool {
+            return index < handle.slots_known or index < slots(handle);
+        }
+
+        /// Up to where a table has memory, all of the last page included.
+        noinline fn grown(handle: *Handle, table: u64, known: u32, used: u32, all: u32) u32 {
+            const wanted = @min(std.mem.alignForward(u32, used, layout.page_bytes / entry_bytes), all);
+            const offset = table + @as(u64, known) * entry_bytes;
+            const length = @as(u64, wanted - known) * entry_bytes;
+            return if (Shared.allocate(handle.fd, offset, length)) wanted else known;
+        }
+    };
+}

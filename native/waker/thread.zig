@@ -1,0 +1,290 @@
+//! The wakers of a process: threads that sleep in the kernel until a ringer knocks for a handle of the
+//! process, and then ring that handle's bell. One thread serves 127 handles. It is made when the first
+//! event loop lies down, or the first notify descriptor is asked for, and stays: asleep it costs some
+//! pages of memory and no time.
+//!
+//! The thread looks at a handle's memory only while it holds the lock, and so does who closes a handle.
+//! In between it sleeps on addresses, which the kernel checks: a mapping that is gone ends the sleep.
+//! So closing never waits for the thread to be scheduled.
+
+const std = @import("std");
+const layout = @import("../memory/layout.zig");
+const sys = @import("../platform/sys.zig");
+const threads = @import("../platform/thread_exit.zig");
+const waker = @import("waker.zig");
+const words = @import("../memory/words.zig");
+const Handle = @import("../handle.zig").Handle;
+const Shared = @import("../memory/shared.zig").Chosen;
+const Waker = waker.WakerType(Shared);
+
+/// One of the words that a thread sleeps on is its group's own.
+const places_max = sys.futex_waiters_max - 1;
+
+/// What a thread does for one handle.
+pub const Place = struct {
+    group: *Group,
+    /// Null: no handle has this place.
+    sleeper: ?waker.Sleeper,
+    /// Where the bells are rung; -1: there is none.
+    bell: i32,
+    bell_kind: u32,
+    notify: i32,
+    /// The memory cannot be looked at any more: the file was cut short.
+    is_lost: bool,
+
+    pub fn ring_bell(place: *const Place) void {
+        // What is full has been rung often enough.
+        if (place.bell < 0) return;
+        const is_fifo = place.bell_kind == @import("../abi.zig").bell_fifo;
+        _ = if (is_fifo) sys.write(place.bell, &[1]u8{1}) else sys.send_byte(place.bell);
+    }
+
+    pub fn ring_notify(place: *const Place) void {
+        if (place.notify >= 0) _ = sys.write_counter(place.notify);
+    }
+};
+
+const Group = struct {
+    /// One up whenever a place is taken or left; the thread sleeps on this word too.
+    changes: u32,
+    /// Places that were ever taken.
+    used: u32,
+    /// Before Linux 5.16 a thread can sleep on one word only, and so serves one handle.
+    is_single: bool,
+    /// Up to which of the changes the thread has looked.
+    changes_seen: u32,
+    next: ?*Group,
+    places: [places_max]Place,
+
+    fn has_room(group: *const Group) bool {
+        const places: u32 = if (group.is_single) 1 else places_max;
+        if (group.used < places) return true;
+        // Its thread may sleep on a word of the last handle still, for which it has to look up first.
+        if (group.is_single and group.changes_seen != @atomicLoad(u32, &group.changes, .monotonic)) return false;
+        for (group.places[0..group.used]) |*place| if (place.sleeper == null) return true;
+        return false;
+    }
+
+    fn changed(group: *Group) void {
+        _ = @atomicRmw(u32, &group.changes, .Add, 1, .release);
+        sys.futex_wake_private(&group.changes);
+    }
+};
+
+/// Protects everything in this file.
+var lock: Lock = .{};
+var groups: ?*Group = null;
+/// A child that was forked, and goes on without `exec`, has none of its parent's threads.
+var process: u32 = 0;
+
+const Lock = struct {
+    /// 0: free, 1: taken, 2: a thread waits.
+    word: u32 = 0,
+
+    fn take(mutex: *Lock) void {
+        if (@cmpxchgStrong(u32, &mutex.word, 0, 1, .acquire, .monotonic) == null) return;
+        while (@atomicRmw(u32, &mutex.word, .Xchg, 2, .acquire) != 0) sys.futex_wait_private(&mutex.word, 2);
+    }
+
+    fn give(mutex: *Lock) void {
+        if (@atomicRmw(u32, &mutex.word, .Xchg, 0, .release) == 2) sys.futex_wake_private(&mutex.word);
+    }
+};
+
+/// Has a bell rung when others knock; `fd` belongs to the waker from here on.
+pub fn add_bell(handle: *Handle, fd: i32, kind: u32) void {
+    if (fd < 0) return;
+    take_lock();
+    defer lock.give();
+    const place = place_of(handle) orelse return sys.close(fd);
+    if (place.bell >= 0) sys.close(place.bell);
+    place.bell = fd;
+    place.bell_kind = kind;
+    announce(handle);
+}
+
+/// Has a notify descriptor rung when others knock.
+pub fn add_notify(handle: *Handle, fd: i32) void {
+    const copy = sys.duplicate(fd);
+    if (!copy.ok()) return;
+    take_lock();
+    defer lock.give();
+    const place = place_of(handle) orelse return sys.close(copy.fd());
+    if (place.notify >= 0) sys.close(place.notify);
+    place.notify = copy.fd();
+    announce(handle);
+}
+
+/// A ringer that knocks may rely on it. Stored before the sleep is announced that it is for.
+fn announce(handle: *Handle) void {
+    Shared.store(u32, &handle.map.participant(handle.index).waker, layout.waker_sleeps, .release);
+}
+
+/// Whether a knock reaches the event loop of this handle.
+pub fn serves(handle: *const Handle) bool {
+    const place = handle.waker orelse return false;
+    return place.bell >= 0 and !@atomicLoad(bool, &place.is_lost, .monotonic);
+}
+
+/// Before the handle's memory goes.
+pub fn remove(handle: *Handle) void {
+    const place = handle.waker orelse return;
+    handle.waker = null;
+    const is_parent = process == sys.getpid();
+    take_lock();
+    defer lock.give();
+    // The parent's places are nothing to a child, and its copies of the descriptors go with it.
+    if (!is_parent) return;
+    if (place.group.is_single) sys.futex_wake_all(Waker.futex(place.sleeper.?.entry));
+    place.sleeper = null;
+    for ([_]i32{ place.bell, place.notify }) |fd| if (fd >= 0) sys.close(fd);
+    place.group.changed();
+}
+
+fn take_lock() void {
+    const own = sys.getpid();
+    const known = @atomicLoad(u32, &process, .monotonic);
+    if (known != own) {
+        // Of several threads that come first, one says so.
+        const is_first = @cmpxchgStrong(u32, &process, known, own, .acq_rel, .monotonic) == null;
+        // A child that was forked has one thread, and the lock may have been another's of its parent.
+        if (is_first and known != 0) {
+            @atomicStore(u32, &lock.word, 0, .monotonic);
+            groups = null;
+        }
+    }
+    lock.take();
+}
+
+/// Null: there is no thread, and there can be none.
+fn place_of(handle: *Handle) ?*Place {
+    if (handle.waker) |place| return place;
+    const group = group_with_room() orelse return null;
+    const place = for (group.places[0..group.used]) |*place| {
+        if (place.sleeper == null) break place;
+    } else next: {
+        group.used += 1;
+        break :next &group.places[group.used - 1];
+    };
+    const entry = handle.map.participant(handle.index);
+    place.* = .{
+        .group = group,
+        // What was knocked for a predecessor is none of this participant's.
+        .sleeper = .{ .entry = entry, .knocks = Shared.load(u64, &entry.knocks, .seq_cst) },
+        .bell = -1,
+        .bell_kind = 0,
+        .notify = -1,
+        .is_lost = false,
+    };
+    handle.waker = place;
+    group.changed();
+    return place;
+}
+
+fn group_with_room() ?*Group {
+    var last = &groups;
+    while (last.*) |group| : (last = &group.next) if (group.has_room()) return group;
+    const memory = sys.mmap_private(@sizeOf(Group));
+    if (!memory.ok()) return null;
+    // Zeroed: nothing in it is touched before it is used.
+    const group: *Group = @ptrFromInt(memory.value);
+    group.is_single = !can_wait_for_many();
+    if (!threads.spawn(run, group)) {
+        sys.munmap(memory.value, @sizeOf(Group));
+        return null;
+    }
+    last.* = group;
+    return group;
+}
+
+/// Linux 5.16, and what confines the process may forbid it.
+fn can_wait_for_many() bool {
+    const result = sys.futex_wait_any(&.{});
+    return result == .errno and result.errno == .INVAL;
+}
+
+fn run(argument: ?*anyopaque) callconv(.c) ?*anyopaque {
+    sys.set_thread_name("tandem-waker");
+    serve(@ptrCast(@alignCast(argument)));
+}
+
+fn serve(group: *Group) noreturn {
+    var waiters: [sys.futex_waiters_max]sys.FutexWaiter = undefined;
+    var places: [sys.futex_waiters_max]u32 = undefined;
+    var count: usize = 0;
+    while (true) {
+        if (count == 0) count = look_at_all(group, &waiters, &places);
+        const woken_by = if (group.is_single) wait_for_one(waiters[0..count]) else sys.futex_wait_any(waiters[0..count]);
+        switch (woken_by) {
+            .value => |woken| {
+                if (woken == 0 or !answer_one(group, &waiters, woken, places[woken])) count = 0;
+            },
+            .errno => |errno| {
+                count = 0;
+                // Not what others bring about: out of memory, for instance. Never in a tight loop.
+                if (errno != .AGAIN and errno != .INTR and errno != .FAULT) sys.sleep_ns(10 * std.time.ns_per_ms);
+            },
+        }
+    }
+}
+
+/// The last word, or the group's own where it is the only one. A handle that takes or leaves the place wakes the
+/// thread by both. It may come too late for that, and then the memory under the word is gone or another:
+/// the sleep has an end, and until then the place is not used again.
+fn wait_for_one(waiters: []const sys.FutexWaiter) sys.Result {
+    const longest_ns = 60 * std.time.ns_per_s;
+    const last = waiters[waiters.len - 1];
+    const word: *const u32 = @ptrFromInt(last.address);
+    if (waiters.len == 1) {
+        sys.futex_wait_private(word, @truncate(last.value));
+    } else {
+        sys.futex_wait(word, @truncate(last.value), longest_ns);
+    }
+    return .{ .value = waiters.len - 1 };
+}
+
+/// Answers all knocks, and collects what to sleep on.
+fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
+    lock.take();
+    defer lock.give();
+    const changes = @atomicLoad(u32, &group.changes, .acquire);
+    group.changes_seen = changes;
+    waiters[0] = .{ .value = changes, .address = @intFromPtr(&group.changes), .flags = sys.FutexWaiter.private };
+    var count: usize = 1;
+    for (group.places[0..group.used], 0..) |*place, index| {
+        if (place.is_lost) continue;
+        const sleeper = if (place.sleeper) |*sleeper| sleeper else continue;
+        const word = Waker.futex(sleeper.entry);
+        var knocks = sleeper.knocks;
+        // A look would be SIGBUS where the file was cut short; the kernel's look is none.
+        switch (sys.futex_state(word, @truncate(knocks))) {
+            .same => {},
+            .changed => knocks = Waker.answer(sleeper, place),
+            .lost => {
+                @atomicStore(bool, &place.is_lost, true, .monotonic);
+                // Its owner finds out when it looks.
+                place.ring_bell();
+                place.ring_notify();
+                continue;
+            },
+        }
+        waiters[count] = .{
+            .value = @as(u32, @truncate(knocks)),
+            .address = @intFromPtr(word),
+            .flags = sys.FutexWaiter.shared,
+        };
+        places[count] = @intCast(index);
+        count += 1;
+    }
+    return count;
+}
+
+/// False: the places have changed meanwhile.
+fn answer_one(group: *Group, waiters: []sys.FutexWaiter, woken: usize, index: u32) bool {
+    lock.take();
+    defer lock.give();
+    if (@atomicLoad(u32, &group.changes, .acquire) != waiters[0].value) return false;
+    const place = &group.places[index];
+    waiters[woken].value = @as(u32, @truncate(Waker.answer(&place.sleeper.?, place)));
+    return true;
+}
