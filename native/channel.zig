@@ -5,7 +5,11 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
 const segment = @import("memory/segment.zig");
-const sys = @import("platform/sys.zig");
+const clock = @import("platform/sys/clock.zig");
+const files = @import("platform/sys/files.zig");
+const kernel = @import("platform/sys/kernel.zig");
+const mappings = @import("platform/sys/mappings.zig");
+const process = @import("platform/sys/process.zig");
 const target = @import("platform/target.zig");
 const threads = @import("platform/thread_exit.zig");
 const waker_thread = @import("waker/thread.zig");
@@ -31,7 +35,7 @@ const Wait = @import("protocol/wait.zig").WaitType(Shared);
 const kernel_version_min = 4_011;
 
 fn check_kernel(control: *Control) Error!void {
-    const version = sys.kernel_version();
+    const version = process.kernel_version();
     if (version == 0 or version >= kernel_version_min) return;
     control.compare(.kernel, version, kernel_version_min);
     return error.Unsupported;
@@ -47,7 +51,7 @@ pub fn open(
 ) Error!*Handle {
     place.path.length = 0;
     try check_kernel(control);
-    sys.learn_clock();
+    clock.learn();
     const wanted: segment.Options = .{
         .kind = if (operation & abi.open_kind_int != 0) .int else .bytes,
         .slots = whole(options.slots),
@@ -115,7 +119,7 @@ fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, 
     // Others must not be able to put files among the bells.
     const path = try target.default_folder(control);
     const folder = try target.open_own_folder(&path, true, control);
-    defer sys.close(folder);
+    defer files.close(folder);
     sweep_anonymous(folder);
     var memfd_name: target.Path = .init();
     // The kernel takes 249 bytes of it.
@@ -145,7 +149,7 @@ fn open_fd(
         const own = target.default_folder(&nothing) catch break :folder -1;
         break :folder target.open_own_folder(&own, true, &nothing) catch -1;
     };
-    defer if (folder >= 0) sys.close(folder);
+    defer if (folder >= 0) files.close(folder);
     return enter_anonymous(&found, role, folder, control);
 }
 
@@ -156,7 +160,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
         .parent = folder,
         .name = folder_name[0 .. folder_name.len - names.suffix.len],
         // The folder around it is this user's own, even if another has made the memory.
-        .uid = sys.geteuid(),
+        .uid = process.user(),
         .gid = found.info.gid,
         .mode = found.info.mode,
     };
@@ -179,7 +183,7 @@ fn enter(
     control: *Control,
 ) Error!*Handle {
     var own: Bells = .{
-        .uid = sys.geteuid(),
+        .uid = process.user(),
         .channel_id = found.channel_id(),
         .map = found.map,
     };
@@ -192,9 +196,9 @@ fn enter(
     handle.uid = found.info.uid;
     join(handle, role) catch |err| {
         switch (err) {
-            error.NoSpace => control.fail(.allocate, @backingInt(sys.Errno.NOSPC)),
+            error.NoSpace => control.fail(.allocate, @backingInt(kernel.Errno.NOSPC)),
             error.System => {
-                control.fail(.locked_out, @backingInt(sys.Errno.NOLCK));
+                control.fail(.locked_out, @backingInt(kernel.Errno.NOLCK));
                 return error.Permission;
             },
             else => control.compare(.handles, layout.participants_max, layout.participants_max),
@@ -230,14 +234,14 @@ fn join(handle: *Handle, role: Role) Error!void {
 /// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
 /// now; one of a file system that does not count names has not.
 fn has_name(found: *const segment.Segment, place: ?*const target.Place) bool {
-    const now = sys.stat(found.fd, "");
+    const now = files.stat(found.fd, "");
     if (now != .info or now.info.links > 0) return now == .info;
     return if (place) |there| !segment.same_file(there, &found.info) else false;
 }
 
 /// Another description of the channel's file, to be passed on.
 pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
-    const own = sys.stat(handle.fd, "");
+    const own = files.stat(handle.fd, "");
     if (own == .info) if (handle.bells.open_channel(&own.info)) |fd| return fd;
     return segment.reopen(handle.fd, control);
 }
@@ -250,9 +254,9 @@ fn whole(value: f64) ?u64 {
 /// The place of a named file that came as a descriptor, so that its bells are found where those who
 /// opened it by path put theirs. False: it has none that this process can name.
 fn find_place(found: *const segment.Segment, place: *target.Place) bool {
-    var link: sys.ProcPath = undefined;
+    var link: files.DescriptorPath = undefined;
     var path: target.Path = .init();
-    const result = sys.readlink(sys.path_of(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
+    const result = files.readlink(files.descriptor_path(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
     if (!result.ok()) return false;
     path.length = result.value;
     if (path.length == 0 or path.bytes[0] != '/') return false;
@@ -293,16 +297,16 @@ pub fn close(handle: *Handle, after: After) void {
     // From here on the memory may go.
     waker_thread.remove(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
-    for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
+    for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Before the entry is free, so that its next participant's files are not taken away.
     handle.bells.close();
     Participants.leave(handle);
-    if (handle.public_fd >= 0) sys.close(handle.public_fd);
-    sys.close(handle.fd);
+    if (handle.public_fd >= 0) files.close(handle.public_fd);
+    files.close(handle.fd);
     const address = @intFromPtr(handle.map.base);
     const bytes = handle.map.geometry.file_bytes;
     switch (after) {
-        .unmap => sys.munmap(address, bytes),
+        .unmap => mappings.unmap(address, bytes),
         .keep_views => retired.retire(address, bytes),
     }
     handle.destroy();
@@ -347,9 +351,9 @@ pub fn unlink(name: []const u8, control: *Control) Error!bool {
     }
 }
 
-fn remove_file(place: *const target.Place, info: *const sys.FileInfo, control: *Control) Error!bool {
+fn remove_file(place: *const target.Place, info: *const files.FileInfo, control: *Control) Error!bool {
     if (!segment.same_file(place, info)) return true;
-    const result = sys.unlinkat(place.folder, place.name(), 0);
+    const result = files.unlinkat(place.folder, place.name(), 0);
     if (result.ok() or result.errno == .NOENT) return true;
     control.fail(.unlink, @backingInt(result.errno));
     return target.errno_error(result.errno);

@@ -4,7 +4,7 @@
 
 const std = @import("std");
 
-/// What native/shared.zig and native/sys.zig take in place of the real ones.
+/// What native/memory/shared.zig and native/platform/sys/kernel.zig take in place of the real ones.
 pub const SharedMemory = @import("proof/crash/memory.zig").Memory;
 pub const Linux = @import("proof/crash/kernel.zig");
 

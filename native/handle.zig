@@ -5,7 +5,9 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
 const words = @import("memory/words.zig");
-const sys = @import("platform/sys.zig");
+const clock = @import("platform/sys/clock.zig");
+const files = @import("platform/sys/files.zig");
+const mappings = @import("platform/sys/mappings.zig");
 const Bells = @import("platform/bells/bells.zig").Bells;
 
 pub const Role = enum(u32) { client = 1, server = 2 };
@@ -146,7 +148,7 @@ pub const Handle = struct {
         const committed = size.add(Committed, slots);
         const large = size.add(u32, slots);
         const memory_bytes = std.mem.alignForward(u64, size.bytes, layout.page_bytes);
-        const memory = sys.mmap_private(memory_bytes);
+        const memory = mappings.map_private(memory_bytes);
         if (!memory.ok()) return error.NoSpace;
         const base: [*]align(layout.page_bytes) u8 = @ptrFromInt(memory.value);
         const handle: *Handle = @ptrCast(base);
@@ -168,12 +170,12 @@ pub const Handle = struct {
     }
 
     pub fn destroy(handle: *Handle) void {
-        sys.munmap(@intFromPtr(handle), handle.memory_bytes);
+        mappings.unmap(@intFromPtr(handle), handle.memory_bytes);
     }
 
     /// Remembers what the event loop was given.
     pub fn lend(handle: *Handle, fd: i32, participant: u32) void {
-        const file = sys.stat(fd, "");
+        const file = files.stat(fd, "");
         if (file != .info) return;
         const lent: Lent = .{
             .fd = fd,
@@ -195,9 +197,9 @@ pub const Handle = struct {
     pub fn close_lent(handle: *Handle) void {
         for (&handle.lent) |*known| {
             if (known.fd < 0) continue;
-            const file = sys.stat(known.fd, "");
+            const file = files.stat(known.fd, "");
             if (file != .info) continue;
-            if (file.info.device == known.device and file.info.inode == known.inode) sys.close(known.fd);
+            if (file.info.device == known.device and file.info.inode == known.inode) files.close(known.fd);
         }
     }
 
@@ -280,7 +282,7 @@ pub const Handle = struct {
 
     fn note_large(handle: *Handle, slot: u32) void {
         const known = &handle.committed[slot];
-        known.used_ns = sys.monotonic_ns();
+        known.used_ns = clock.monotonic_ns();
         if (known.is_large) return;
         known.is_large = true;
         handle.large[handle.large_count] = slot;
@@ -296,7 +298,7 @@ pub const Handle = struct {
 
     fn commit(handle: *Handle, offset: u64, known: u32, length: u32) abi.Error!u32 {
         const needed = std.mem.alignForward(u32, length, layout.page_bytes);
-        const result = sys.fallocate(handle.fd, offset + known, needed - known);
+        const result = files.fallocate(handle.fd, offset + known, needed - known);
         if (!result.ok()) return error.NoSpace;
         return needed;
     }
@@ -304,7 +306,7 @@ pub const Handle = struct {
     /// The head of a slot that is used for the first time may lie on a page that does not exist.
     pub fn commit_slot_head(handle: *Handle, slot: u32) abi.Error!void {
         const offset = handle.map.geometry.slots_offset + @as(u64, slot) * @sizeOf(layout.Slot);
-        if (!sys.fallocate(handle.fd, offset, @sizeOf(layout.Slot)).ok()) return error.NoSpace;
+        if (!files.fallocate(handle.fd, offset, @sizeOf(layout.Slot)).ok()) return error.NoSpace;
     }
 };
 

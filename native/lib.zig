@@ -10,7 +10,7 @@ const own_bell = @import("platform/bells/own_bell.zig");
 const segment = @import("memory/segment.zig");
 const slots = @import("protocol/slots.zig");
 const stats = @import("protocol/stats.zig");
-const sys = @import("platform/sys.zig");
+const files = @import("platform/sys/files.zig");
 const waker_thread = @import("waker/thread.zig");
 const words = @import("memory/words.zig");
 const Control = abi.Control;
@@ -473,13 +473,13 @@ export fn tandem_remove(handle: f64) void {
 /// descriptor; 1: as that of its peers.
 export fn tandem_adopt_notify(handle_address: f64, fd: u32, peer: u32) i32 {
     const handle = handle_at(handle_address);
-    const copy = sys.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));
+    const copy = files.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));
     if (!copy.ok()) return abi.Status.system.result();
     if (peer == 0) {
         waker_thread.add_notify(handle, copy.fd());
         Calls.set_notify(handle, copy.fd(), true);
     } else {
-        if (handle.peer_notify_fd >= 0) sys.close(handle.peer_notify_fd);
+        if (handle.peer_notify_fd >= 0) files.close(handle.peer_notify_fd);
         handle.peer_notify_fd = copy.fd();
     }
     return 0;

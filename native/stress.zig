@@ -29,7 +29,7 @@ pub fn main(init: std.process.Init) !void {
 
 fn parse(arguments: []const [:0]const u8) ?stress.Options {
     var seed: u64 = undefined;
-    @import("platform/sys.zig").random(std.mem.asBytes(&seed));
+    @import("platform/sys/process.zig").random(std.mem.asBytes(&seed));
     var options: stress.Options = .{ .seconds = 10, .seed = seed >> 32 };
     if (arguments.len % 2 != 0) return null;
     var index: usize = 0;

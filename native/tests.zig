@@ -16,7 +16,8 @@ test {
     _ = @import("platform/retired.zig");
     _ = @import("memory/shared.zig");
     _ = @import("proof/stress.zig");
-    _ = @import("platform/sys.zig");
+    _ = @import("platform/sys/clock.zig");
+    _ = @import("platform/sys/locks.zig");
     _ = @import("platform/target.zig");
     _ = @import("memory/words.zig");
     _ = @import("proof/wrap_test.zig");

@@ -3,7 +3,6 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../platform/sys.zig");
 const driver = @import("driver.zig");
 const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Real;

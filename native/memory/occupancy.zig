@@ -4,7 +4,8 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const layout = @import("layout.zig");
-const sys = @import("../platform/sys.zig");
+const files = @import("../platform/sys/files.zig");
+const locks = @import("../platform/sys/locks.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
 const Role = @import("../handle.zig").Role;
@@ -22,7 +23,7 @@ pub fn is_unused(fd: i32, geometry: *const layout.Geometry, control: *Control) b
 }
 
 fn read(fd: i32, buffer: []u8, offset: u64) bool {
-    const result = sys.pread(fd, buffer, offset);
+    const result = files.pread(fd, buffer, offset);
     return result.ok() and result.value == buffer.len;
 }
 
@@ -49,7 +50,7 @@ fn any(
 
 fn is_attached(look: Look, entry: *const layout.Participant) bool {
     if (entry.word.state == .free) return false;
-    const is_locked = sys.byte_locked(look.fd, lock_offset(@intCast(look.index), entry.word.epoch)) orelse true;
+    const is_locked = locks.byte_locked(look.fd, lock_offset(@intCast(look.index), entry.word.epoch)) orelse true;
     if (!is_locked) return false;
     const control = look.control;
     if (control.attached < control.attached_pids.len) {

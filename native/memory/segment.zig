@@ -4,7 +4,12 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const layout = @import("layout.zig");
-const sys = @import("../platform/sys.zig");
+const clock = @import("../platform/sys/clock.zig");
+const files = @import("../platform/sys/files.zig");
+const kernel = @import("../platform/sys/kernel.zig");
+const locks = @import("../platform/sys/locks.zig");
+const mappings = @import("../platform/sys/mappings.zig");
+const process = @import("../platform/sys/process.zig");
 const target = @import("../platform/target.zig");
 const words = @import("words.zig");
 const Error = abi.Error;
@@ -54,7 +59,7 @@ pub const How = struct { create: bool, must_create: bool };
 pub const Segment = struct {
     fd: i32,
     map: layout.Map,
-    info: sys.FileInfo,
+    info: files.FileInfo,
     /// This process has made the file just now.
     is_new: bool = false,
 
@@ -71,8 +76,8 @@ pub const Segment = struct {
     }
 
     pub fn close(segment: *const Segment) void {
-        sys.munmap(@intFromPtr(segment.map.base), segment.map.geometry.file_bytes);
-        sys.close(segment.fd);
+        mappings.unmap(@intFromPtr(segment.map.base), segment.map.geometry.file_bytes);
+        files.close(segment.fd);
     }
 };
 
@@ -82,8 +87,8 @@ const rounds_max = 1000;
 
 pub fn open_place(place: *const Place, options: *const Options, how: How, control: *Control) Error!Segment {
     for (0..rounds_max) |_| {
-        const flags = sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
-        const opened = sys.openat(place.folder, place.name(), flags, 0);
+        const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+        const opened = files.openat(place.folder, place.name(), flags, 0);
         if (!opened.ok()) {
             if (opened.errno == .NOENT and how.create) {
                 if (try create_file(place, options, null, control)) |segment| return segment;
@@ -93,30 +98,30 @@ pub fn open_place(place: *const Place, options: *const Options, how: How, contro
             return target.errno_error(opened.errno);
         }
         const fd = opened.fd();
-        errdefer sys.close(fd);
+        errdefer files.close(fd);
         const info = try file_info(fd, control);
         if (try leftover(fd, &info, control)) {
             if (!how.create) {
                 control.fail(.file_empty, 0);
                 return error.Corrupt;
             }
-            if (info.uid != sys.geteuid()) {
-                control.compare(.file_owner, info.uid, sys.geteuid());
+            if (info.uid != process.user()) {
+                control.compare(.file_owner, info.uid, process.user());
                 return error.Permission;
             }
             const replaced = try replace_leftover(fd, &info, place, options, control);
-            sys.close(fd);
+            files.close(fd);
             if (replaced) |segment| return segment;
             continue;
         }
         if (how.must_create) {
             try check_magic(fd, control);
-            control.fail(.open_file, @backingInt(sys.Errno.EXIST));
+            control.fail(.open_file, @backingInt(kernel.Errno.EXIST));
             return error.Exists;
         }
         const segment = attach(fd, &info, options, control) catch |err| {
             if (err != error.Mismatch or !try replace_unused(fd, &info, place, how, control)) return err;
-            sys.close(fd);
+            files.close(fd);
             continue;
         };
         if (!removed(&segment)) return segment;
@@ -124,14 +129,14 @@ pub fn open_place(place: *const Place, options: *const Options, how: How, contro
         segment.remove(place);
         segment.close();
     }
-    control.fail(.open_file, @backingInt(sys.Errno.BUSY));
+    control.fail(.open_file, @backingInt(kernel.Errno.BUSY));
     return error.Busy;
 }
 
 /// A descriptor of somebody else's: a description of our own on the same file.
 pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segment {
     const own = try reopen(fd, control);
-    errdefer sys.close(own);
+    errdefer files.close(own);
     const info = try file_info(own, control);
     return attach(own, &info, options, control);
 }
@@ -140,8 +145,8 @@ pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segmen
 /// and that is shared with everybody who inherits a descriptor of it: so the one that holds a
 /// participant's lock is never handed to anybody.
 pub fn reopen(fd: i32, control: *Control) Error!i32 {
-    var buffer: sys.ProcPath = undefined;
-    const opened = sys.open(sys.path_of(fd, &buffer), sys.o_rdwr | sys.o_cloexec | sys.o_nonblock, 0);
+    var buffer: files.DescriptorPath = undefined;
+    const opened = files.open(files.descriptor_path(fd, &buffer), files.o_rdwr | files.o_cloexec | files.o_nonblock, 0);
     if (opened.ok()) return opened.fd();
     control.fail(.open_file, @backingInt(opened.errno));
     return switch (opened.errno) {
@@ -153,21 +158,21 @@ pub fn reopen(fd: i32, control: *Control) Error!i32 {
 
 pub fn open_anonymous(name: [*:0]const u8, options: *const Options, control: *Control) Error!Segment {
     const geometry = try options.geometry(control);
-    const created = sys.memfd_create(name);
+    const created = files.memfd_create(name);
     if (!created.ok()) {
         control.fail(.memfd, @backingInt(created.errno));
         return target.errno_error(created.errno);
     }
     // The lock wants a description that nobody else holds; the one that memfd_create gave could
     // be passed on.
-    defer sys.close(created.fd());
-    const chmod = sys.fchmod(created.fd(), options.mode);
+    defer files.close(created.fd());
+    const chmod = files.fchmod(created.fd(), options.mode);
     if (!chmod.ok()) {
         control.fail(.memfd, @backingInt(chmod.errno));
         return target.errno_error(chmod.errno);
     }
     try initialise(created.fd(), &geometry, control);
-    const sealed = sys.seal(created.fd());
+    const sealed = files.seal(created.fd());
     if (!sealed.ok()) {
         control.fail(.memfd, @backingInt(sealed.errno));
         return error.System;
@@ -175,8 +180,8 @@ pub fn open_anonymous(name: [*:0]const u8, options: *const Options, control: *Co
     return open_fd(created.fd(), options, control);
 }
 
-fn file_info(fd: i32, control: *Control) Error!sys.FileInfo {
-    switch (sys.stat(fd, "")) {
+fn file_info(fd: i32, control: *Control) Error!files.FileInfo {
+    switch (files.stat(fd, "")) {
         .errno => |errno| {
             control.fail(.open_file, @backingInt(errno));
             return target.errno_error(errno);
@@ -190,17 +195,17 @@ fn file_info(fd: i32, control: *Control) Error!sys.FileInfo {
 }
 
 /// An empty file, or one of zeros alone: what an interrupted create leaves.
-fn leftover(fd: i32, info: *const sys.FileInfo, control: *Control) Error!bool {
+fn leftover(fd: i32, info: *const files.FileInfo, control: *Control) Error!bool {
     if (info.size == 0) return true;
     var buffer: [layout.page_bytes]u8 = undefined;
     // Holes are zeros: only what was written is read, and a first page that is not all zero ends
     // the search at once.
     var offset: u64 = 0;
     while (offset < info.size) {
-        const data = sys.seek_data(fd, offset);
+        const data = files.seek_data(fd, offset);
         if (!data.ok()) return data.errno == .NXIO;
         offset = data.value;
-        const result = sys.pread(fd, &buffer, offset);
+        const result = files.pread(fd, &buffer, offset);
         if (!result.ok()) {
             control.fail(.open_file, @backingInt(result.errno));
             return target.errno_error(result.errno);
@@ -215,7 +220,7 @@ fn leftover(fd: i32, info: *const sys.FileInfo, control: *Control) Error!bool {
 /// Under a lock, since two that replace each other's file would part company. Null: look again.
 fn replace_leftover(
     fd: i32,
-    info: *const sys.FileInfo,
+    info: *const files.FileInfo,
     place: *const Place,
     options: *const Options,
     control: *Control,
@@ -230,10 +235,10 @@ fn lock_to_replace(fd: i32, control: *Control) Error!void {
     const replace_lock_offset = (1 << 61);
     const tries_max = 2000;
     for (0..tries_max) |_| {
-        if (sys.lock_byte(fd, replace_lock_offset).ok()) return;
-        sys.sleep_ns(std.time.ns_per_ms);
+        if (locks.lock_byte(fd, replace_lock_offset).ok()) return;
+        clock.sleep_ns(std.time.ns_per_ms);
     }
-    control.fail(.lock, @backingInt(sys.Errno.AGAIN));
+    control.fail(.lock, @backingInt(kernel.Errno.AGAIN));
     return error.Busy;
 }
 
@@ -241,7 +246,7 @@ fn lock_to_replace(fd: i32, control: *Control) Error!void {
 /// request waits in it: the next round makes it anew. False: it is in use, or is not this user's.
 fn replace_unused(
     fd: i32,
-    info: *const sys.FileInfo,
+    info: *const files.FileInfo,
     place: *const Place,
     how: How,
     control: *Control,
@@ -253,7 +258,7 @@ fn replace_unused(
     const is_unused = occupancy.is_unused(fd, &geometry, control);
     // A channel of the other kind is another program's.
     const is_of_kind = control.detail != @backingInt(abi.Detail.kind);
-    if (!is_unused or !is_of_kind or !how.create or info.uid != sys.geteuid()) return false;
+    if (!is_unused or !is_of_kind or !how.create or info.uid != process.user()) return false;
     try lock_to_replace(fd, control);
     if (!same_file(place, info)) return true;
     const every_option: Options = .{
@@ -265,22 +270,22 @@ fn replace_unused(
         .mode = Options.mode_default,
     };
     const segment = try attach(fd, info, &every_option, &nothing);
-    defer sys.munmap(@intFromPtr(segment.map.base), geometry.file_bytes);
+    defer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
     // Who attaches just now is told.
     Shared.store(u64, &segment.map.header().removed, 1, .seq_cst);
     segment.remove(place);
     return true;
 }
 
-pub fn same_file(place: *const Place, info: *const sys.FileInfo) bool {
-    return switch (sys.stat(place.folder, place.name())) {
+pub fn same_file(place: *const Place, info: *const files.FileInfo) bool {
+    return switch (files.stat(place.folder, place.name())) {
         .errno => false,
         .info => |now| now.inode == info.inode and now.device == info.device,
     };
 }
 
-pub fn unlink_same(place: *const Place, info: *const sys.FileInfo) void {
-    if (same_file(place, info)) _ = sys.unlinkat(place.folder, place.name(), 0);
+pub fn unlink_same(place: *const Place, info: *const files.FileInfo) void {
+    if (same_file(place, info)) _ = files.unlinkat(place.folder, place.name(), 0);
 }
 
 /// Makes a complete file, maps it and gives it the name; `replacing` says which leftover it takes the
@@ -288,17 +293,17 @@ pub fn unlink_same(place: *const Place, info: *const sys.FileInfo) void {
 fn create_file(
     place: *const Place,
     options: *const Options,
-    replacing: ?*const sys.FileInfo,
+    replacing: ?*const files.FileInfo,
     control: *Control,
 ) Error!?Segment {
     const geometry = try options.geometry(control);
     var temporary: Path = .init();
     const fd = try make_file(place, &temporary, control);
-    errdefer sys.close(fd);
+    errdefer files.close(fd);
     defer if (temporary.length > 0) {
-        _ = sys.unlinkat(place.folder, temporary.text(), 0);
+        _ = files.unlinkat(place.folder, temporary.text(), 0);
     };
-    const chmod = sys.fchmod(fd, options.mode);
+    const chmod = files.fchmod(fd, options.mode);
     if (!chmod.ok()) {
         control.fail(.open_file, @backingInt(chmod.errno));
         return target.errno_error(chmod.errno);
@@ -308,10 +313,10 @@ fn create_file(
     // Before it has a name: what fails leaves nothing behind.
     var segment = try attach(fd, &info, options, control);
     segment.is_new = true;
-    errdefer sys.munmap(@intFromPtr(segment.map.base), geometry.file_bytes);
+    errdefer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
     if (replacing) |leftover_info| unlink_same(place, leftover_info);
-    var buffer: sys.ProcPath = undefined;
-    const linked = sys.link_following(sys.path_of(fd, &buffer), place.folder, place.name());
+    var buffer: files.DescriptorPath = undefined;
+    const linked = files.link_following(files.descriptor_path(fd, &buffer), place.folder, place.name());
     if (linked.ok()) return segment;
     if (linked.errno == .EXIST) {
         segment.close();
@@ -323,17 +328,17 @@ fn create_file(
 
 /// A file without a name, or, where the file system cannot, with one that no process looks for.
 fn make_file(place: *const Place, temporary: *Path, control: *Control) Error!i32 {
-    const unnamed = sys.openat(place.folder, ".", sys.o_tmpfile | sys.o_rdwr | sys.o_cloexec, 0o600);
+    const unnamed = files.openat(place.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
     if (unnamed.ok()) return unnamed.fd();
     if (unnamed.errno != .OPNOTSUPP and unnamed.errno != .ISDIR and unnamed.errno != .INVAL) {
         control.fail(.open_file, @backingInt(unnamed.errno));
         return target.errno_error(unnamed.errno);
     }
     var suffix: u64 = undefined;
-    sys.random(std.mem.asBytes(&suffix));
+    process.random(std.mem.asBytes(&suffix));
     try temporary.print("{s}.{x}", .{ std.mem.span(place.name()), suffix });
-    const flags = sys.o_rdwr | sys.o_creat | sys.o_excl | sys.o_nofollow | sys.o_cloexec;
-    const named = sys.openat(place.folder, temporary.text(), flags, 0o600);
+    const flags = files.o_rdwr | files.o_creat | files.o_excl | files.o_nofollow | files.o_cloexec;
+    const named = files.openat(place.folder, temporary.text(), flags, 0o600);
     if (named.ok()) return named.fd();
     temporary.* = .init();
     control.fail(.open_file, @backingInt(named.errno));
@@ -345,29 +350,29 @@ fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Erro
     // As long as the file is empty.
     try copy_on_write.prepare(fd, control);
     // Beyond its limit a process would get a signal and not an error.
-    if (geometry.file_bytes > sys.file_bytes_limit()) {
-        control.fail(.allocate, @backingInt(sys.Errno.FBIG));
+    if (geometry.file_bytes > process.file_bytes_limit()) {
+        control.fail(.allocate, @backingInt(kernel.Errno.FBIG));
         return error.NoSpace;
     }
-    const sized = sys.ftruncate(fd, geometry.file_bytes);
+    const sized = files.ftruncate(fd, geometry.file_bytes);
     if (!sized.ok()) {
         control.fail(.allocate, @backingInt(sized.errno));
         return target.errno_error(sized.errno);
     }
     const ring_bytes = @as(u64, geometry.ring_cells) * @sizeOf(words.Cell);
     inline for (.{ .{ 0, layout.page_bytes }, .{ geometry.ring_offset, ring_bytes } }) |range| {
-        const allocated = sys.fallocate(fd, range[0], range[1]);
+        const allocated = files.fallocate(fd, range[0], range[1]);
         if (!allocated.ok()) {
             control.fail(.allocate, @backingInt(allocated.errno));
             return if (allocated.errno == .OPNOTSUPP) error.Unsupported else error.NoSpace;
         }
     }
-    const mapped = sys.mmap_shared(fd, layout.page_bytes);
+    const mapped = mappings.map_shared(fd, layout.page_bytes);
     if (!mapped.ok()) {
         control.fail(.map_memory, @backingInt(mapped.errno));
         return error.NoSpace;
     }
-    defer sys.munmap(mapped.value, layout.page_bytes);
+    defer mappings.unmap(mapped.value, layout.page_bytes);
     const header: *layout.Header = @ptrFromInt(mapped.value);
     // Nobody can know of this file before it is linked or passed on, long after these stores. The last
     // is a release for who would find it by other ways.
@@ -378,13 +383,13 @@ fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Erro
     Shared.store(u64, &header.max_request_bytes, geometry.max_request_bytes, .monotonic);
     Shared.store(u64, &header.max_response_bytes, geometry.max_response_bytes, .monotonic);
     var channel_id: u64 = undefined;
-    sys.random(std.mem.asBytes(&channel_id));
+    process.random(std.mem.asBytes(&channel_id));
     Shared.store(u64, &header.channel_id, channel_id, .monotonic);
     Shared.store(u64, &header.magic, layout.magic, .release);
 }
 
 /// Checks everything that is believed later, in private memory, and maps the file.
-fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: *Control) Error!Segment {
+fn attach(fd: i32, info: *const files.FileInfo, options: *const Options, control: *Control) Error!Segment {
     const header = try read_header(fd, info, control);
     if (header.magic != layout.magic) {
         control.fail(.not_a_channel, 0);
@@ -402,9 +407,9 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
     try same_options(&geometry, options, control);
     try copy_on_write.check(fd, control);
     const mapped = map: {
-        const first = sys.mmap_shared(fd, geometry.file_bytes);
+        const first = mappings.map_shared(fd, geometry.file_bytes);
         if (first.ok() or !retired.make_room()) break :map first;
-        break :map sys.mmap_shared(fd, geometry.file_bytes);
+        break :map mappings.map_shared(fd, geometry.file_bytes);
     };
     if (!mapped.ok()) {
         control.fail(.map_memory, @backingInt(mapped.errno));
@@ -417,9 +422,9 @@ fn attach(fd: i32, info: *const sys.FileInfo, options: *const Options, control: 
     };
 }
 
-fn read_header(fd: i32, info: *const sys.FileInfo, control: *Control) Error!layout.Header {
+fn read_header(fd: i32, info: *const files.FileInfo, control: *Control) Error!layout.Header {
     var header: layout.Header = undefined;
-    const result = sys.pread(fd, std.mem.asBytes(&header), 0);
+    const result = files.pread(fd, std.mem.asBytes(&header), 0);
     if (!result.ok()) {
         control.fail(.open_file, @backingInt(result.errno));
         return target.errno_error(result.errno);
@@ -464,7 +469,7 @@ fn same(detail: abi.Detail, found: u64, wanted: ?u64, control: *Control) Error!v
 
 fn check_magic(fd: i32, control: *Control) Error!void {
     var magic: u64 = 0;
-    const result = sys.pread(fd, std.mem.asBytes(&magic), 0);
+    const result = files.pread(fd, std.mem.asBytes(&magic), 0);
     if (result.ok() and magic == layout.magic) return;
     control.fail(.not_a_channel, 0);
     return error.Corrupt;
@@ -478,25 +483,25 @@ pub fn removed(segment: *const Segment) bool {
 pub const Found = union(enum) {
     nothing,
     /// Of this version: with what identifies the file.
-    channel: sys.FileInfo,
+    channel: files.FileInfo,
     /// Of another version, or what is left of an interrupted create.
-    other: sys.FileInfo,
+    other: files.FileInfo,
 };
 
 /// Whether a file may be unlinked: it is a channel of any version, or what is left of one.
 pub fn inspect(place: *const Place, control: *Control) Error!Found {
-    const flags = sys.o_rdonly | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
-    const opened = sys.openat(place.folder, place.name(), flags, 0);
+    const flags = files.o_rdonly | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+    const opened = files.openat(place.folder, place.name(), flags, 0);
     if (!opened.ok()) {
         if (opened.errno == .NOENT) return .nothing;
         control.fail(.open_file, @backingInt(opened.errno));
         return target.errno_error(opened.errno);
     }
-    defer sys.close(opened.fd());
+    defer files.close(opened.fd());
     const info = try file_info(opened.fd(), control);
     if (try leftover(opened.fd(), &info, control)) return .{ .other = info };
     var start: extern struct { magic: u64 = 0, layout_version: u32 = 0 } = .{};
-    _ = sys.pread(opened.fd(), std.mem.asBytes(&start), 0);
+    _ = files.pread(opened.fd(), std.mem.asBytes(&start), 0);
     if (start.magic != layout.magic) {
         control.fail(.not_a_channel, 0);
         return error.Corrupt;

@@ -34,7 +34,12 @@
 
 const std = @import("std");
 const builtin = @import("builtin");
-const sys = @import("../platform/sys.zig");
+const clock = @import("../platform/sys/clock.zig");
+const files = @import("../platform/sys/files.zig");
+const futex = @import("../platform/sys/futex.zig");
+const locks = @import("../platform/sys/locks.zig");
+const mappings = @import("../platform/sys/mappings.zig");
+const process = @import("../platform/sys/process.zig");
 const root = @import("root");
 const Error = @import("../abi.zig").Error;
 
@@ -130,22 +135,22 @@ pub const Real = struct {
     /// needs none.
     pub const yield_turns = 50;
 
-    pub const yield = sys.sched_yield;
-    pub const processor = sys.processor;
-    pub const now_ns = sys.monotonic_ns;
-    pub const futex_wait = sys.futex_wait;
-    pub const futex_wake = sys.futex_wake_all;
-    pub const byte_locked = sys.byte_locked;
-    pub const unlock_byte = sys.unlock_byte;
-    pub const drain = sys.drain;
-    pub const close = sys.close;
+    pub const yield = process.sched_yield;
+    pub const processor = process.processor;
+    pub const now_ns = clock.monotonic_ns;
+    pub const futex_wait = futex.wait;
+    pub const futex_wake = futex.wake_all;
+    pub const byte_locked = locks.byte_locked;
+    pub const unlock_byte = locks.unlock_byte;
+    pub const drain = files.drain;
+    pub const close = files.close;
 
     pub fn lock_byte(fd: i32, offset: u64) bool {
-        return sys.lock_byte(fd, offset).ok();
+        return locks.lock_byte(fd, offset).ok();
     }
 
     pub fn allocate(fd: i32, offset: u64, length: u64) bool {
-        return sys.fallocate(fd, offset, length).ok();
+        return files.fallocate(fd, offset, length).ok();
     }
 
     pub const FileState = enum {
@@ -157,7 +162,7 @@ pub const Real = struct {
     };
 
     pub fn file_state(handle: anytype) FileState {
-        return switch (sys.stat(handle.fd, "")) {
+        return switch (files.stat(handle.fd, "")) {
             .info => |info| if (info.size < handle.map.geometry.file_bytes)
                 .short
             else if (info.links == 0 and handle.is_named)
@@ -175,7 +180,7 @@ pub const Real = struct {
 
     /// What was mapped reads as zeros from now on, and nobody else sees what is written there.
     pub fn abandon(handle: anytype) void {
-        _ = sys.mmap_over(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
+        _ = mappings.map_over(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
     }
 
     pub fn commit_slot_head(handle: anytype, slot: u32) Error!void {
@@ -190,7 +195,7 @@ pub const Real = struct {
         return handle.commit_response(slot, length, load(u32, &handle.map.slot(slot).trims, .monotonic));
     }
 
-    pub const punch = sys.punch;
+    pub const punch = files.punch;
 
     pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
         return bells.ring(index, epoch, kind);
@@ -201,7 +206,7 @@ pub const Real = struct {
     }
 
     pub fn write_notify(fd: i32) bool {
-        return fd >= 0 and sys.write_counter(fd);
+        return fd >= 0 and files.write_counter(fd);
     }
 
     pub fn watch_life(bells: anytype, index: u32, epoch: u64) ?i32 {

@@ -4,7 +4,7 @@
 //! cannot.
 
 const abi = @import("../abi.zig");
-const sys = @import("sys.zig");
+const files = @import("sys/files.zig");
 const Control = abi.Control;
 const Error = abi.Error;
 
@@ -23,7 +23,7 @@ const flag_no_copy_on_write: u32 = 0x00800000;
 
 /// For a file that is still empty.
 pub fn prepare(fd: i32, control: *Control) Error!void {
-    switch (sys.file_system_type(fd)) {
+    switch (files.file_system_type(fd)) {
         Magic.btrfs => set_no_copy_on_write(fd),
         else => {},
     }
@@ -32,7 +32,7 @@ pub fn prepare(fd: i32, control: *Control) Error!void {
 
 /// `Unsupported`: writing to the file may take new space.
 pub fn check(fd: i32, control: *Control) Error!void {
-    const kind = sys.file_system_type(fd);
+    const kind = files.file_system_type(fd);
     switch (kind) {
         // Blocks that a snapshot or a copy shares are copied once more in spite of the flag.
         Magic.btrfs => if (has_no_copy_on_write(fd) and try own_blocks(fd, control)) return,
@@ -46,14 +46,14 @@ pub fn check(fd: i32, control: *Control) Error!void {
 
 fn set_no_copy_on_write(fd: i32) void {
     var flags: u32 = 0;
-    if (!sys.ioctl(fd, get_flags, @intFromPtr(&flags)).ok()) return;
+    if (!files.ioctl(fd, get_flags, @intFromPtr(&flags)).ok()) return;
     flags |= flag_no_copy_on_write;
-    _ = sys.ioctl(fd, set_flags, @intFromPtr(&flags));
+    _ = files.ioctl(fd, set_flags, @intFromPtr(&flags));
 }
 
 fn has_no_copy_on_write(fd: i32) bool {
     var flags: u32 = 0;
-    return sys.ioctl(fd, get_flags, @intFromPtr(&flags)).ok() and flags & flag_no_copy_on_write != 0;
+    return files.ioctl(fd, get_flags, @intFromPtr(&flags)).ok() and flags & flag_no_copy_on_write != 0;
 }
 
 const Extent = extern struct {
@@ -90,11 +90,11 @@ fn own_blocks(fd: i32, control: *Control) Error!bool {
     var start: u64 = 0;
     for (0..rounds_max) |_| {
         var map: ExtentMap = .{ .start = start, .length = @as(u64, 1) << 62 };
-        if (!sys.ioctl(fd, map_extents, @intFromPtr(&map)).ok()) return true;
+        if (!files.ioctl(fd, map_extents, @intFromPtr(&map)).ok()) return true;
         if (map.mapped == 0) return true;
         for (map.extents[0..@min(map.mapped, extents_at_once)]) |extent| {
             if (extent.flags & Extent.shared != 0) {
-                const owned = sys.unshare(fd, extent.logical, extent.length);
+                const owned = files.unshare(fd, extent.logical, extent.length);
                 if (!owned.ok()) {
                     if (owned.errno != .NOSPC and owned.errno != .DQUOT) return false;
                     control.fail(.allocate, @backingInt(owned.errno));

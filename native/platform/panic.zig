@@ -2,12 +2,12 @@
 //! handler would bring stack traces and formatting, several times the size of everything else.
 
 const std = @import("std");
-const sys = @import("sys.zig");
+const files = @import("sys/files.zig");
 
 pub fn call(message: []const u8, _: ?usize) noreturn {
     @branchHint(.cold);
     const stderr = 2;
-    for ([_][]const u8{ "tandem: internal error: ", message, "\n" }) |part| _ = sys.write(stderr, part);
+    for ([_][]const u8{ "tandem: internal error: ", message, "\n" }) |part| _ = files.write(stderr, part);
     @trap();
 }
 

@@ -6,7 +6,10 @@
 //! It stays for an hour, or until so many others have followed that addresses or mappings run out.
 
 const std = @import("std");
-const sys = @import("sys.zig");
+const clock = @import("sys/clock.zig");
+const files = @import("sys/files.zig");
+const mappings = @import("sys/mappings.zig");
+const process = @import("sys/process.zig");
 
 const Range = struct { address: usize, length: u64, since_ns: u64 };
 
@@ -27,7 +30,7 @@ var bytes: u64 = 0;
 
 fn enter() void {
     // Acquire and release: what the last one did comes before.
-    while (lock.cmpxchgWeak(0, 1, .acquire, .monotonic) != null) sys.sched_yield();
+    while (lock.cmpxchgWeak(0, 1, .acquire, .monotonic) != null) process.sched_yield();
 }
 
 fn leave() void {
@@ -37,10 +40,10 @@ fn leave() void {
 /// Takes the file's memory out of a range, which stays readable and writable.
 pub fn retire(address: usize, length: u64) void {
     // Where even that is refused the file stays mapped, which harms as little.
-    _ = sys.mmap_over(address, length);
+    _ = mappings.map_over(address, length);
     enter();
     defer leave();
-    const now_ns = sys.monotonic_ns();
+    const now_ns = clock.monotonic_ns();
     drop_older_than(now_ns -| kept_ns);
     while (count == ranges_max or (count > 0 and bytes + length > bytes_max)) drop_first();
     ranges[(first + count) % ranges_max] = .{ .address = address, .length = length, .since_ns = now_ns };
@@ -53,7 +56,7 @@ pub fn make_room() bool {
     enter();
     defer leave();
     const before = count;
-    drop_older_than(sys.monotonic_ns() -| kept_ns_min);
+    drop_older_than(clock.monotonic_ns() -| kept_ns_min);
     return count != before;
 }
 
@@ -66,15 +69,15 @@ fn drop_first() void {
     first = (first + 1) % ranges_max;
     count -= 1;
     bytes -= range.length;
-    sys.munmap(range.address, range.length);
+    mappings.unmap(range.address, range.length);
 }
 
 test "a retired range can be read and written, and is given up after many others" {
     const page = 4096;
-    const memory = sys.memfd_create("test").fd();
-    defer sys.close(memory);
-    try std.testing.expect(sys.ftruncate(memory, page).ok());
-    const address = sys.mmap_shared(memory, page).value;
+    const memory = files.memfd_create("test").fd();
+    defer files.close(memory);
+    try std.testing.expect(files.ftruncate(memory, page).ok());
+    const address = mappings.map_shared(memory, page).value;
     const byte: *volatile u8 = @ptrFromInt(address);
     byte.* = 7;
     retire(address, page);
@@ -82,11 +85,11 @@ test "a retired range can be read and written, and is given up after many others
     byte.* = 8;
     try std.testing.expectEqual(8, byte.*);
     var content: [1]u8 = undefined;
-    try std.testing.expect(sys.pread(memory, &content, 0).ok());
+    try std.testing.expect(files.pread(memory, &content, 0).ok());
     try std.testing.expectEqual(7, content[0]);
     try std.testing.expect(!make_room());
     const before = count;
-    for (0..ranges_max) |_| retire(sys.mmap_private(page).value, page);
+    for (0..ranges_max) |_| retire(mappings.map_private(page).value, page);
     try std.testing.expectEqual(ranges_max, count);
     try std.testing.expect(before >= 1);
     while (count > 0) drop_first();

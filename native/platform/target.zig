@@ -5,7 +5,10 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
-const sys = @import("sys.zig");
+const files = @import("sys/files.zig");
+const kernel = @import("sys/kernel.zig");
+const mappings = @import("sys/mappings.zig");
+const process = @import("sys/process.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 
@@ -61,7 +64,7 @@ pub const Place = struct {
     }
 
     pub fn close(place: *const Place) void {
-        sys.close(place.folder);
+        files.close(place.folder);
     }
 };
 
@@ -87,7 +90,7 @@ fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void
     const path = &place.path;
     path.* = .init();
     if (target[0] != '/') {
-        const length = sys.working_directory(path.bytes[0 .. path.bytes.len - 2]);
+        const length = files.working_directory(path.bytes[0 .. path.bytes.len - 2]);
         if (!length.ok()) return open_failed(control, length.errno);
         path.length = length.value;
         if (path.length > 1) path.append("/") catch unreachable;
@@ -97,18 +100,18 @@ fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void
     var folder_path = path.*;
     @memset(folder_path.bytes[@max(slash, 1)..], 0);
     // The user has named this folder, and may have named a link to it.
-    const folder = sys.open(folder_path.text(), sys.o_path | sys.o_directory | sys.o_cloexec, 0);
+    const folder = files.open(folder_path.text(), files.o_path | files.o_directory | files.o_cloexec, 0);
     if (!folder.ok()) return open_failed(control, folder.errno);
     // A path that ends in a slash names the folder itself, which is no channel.
     if (slash + 1 == path.length) path.append(".") catch {
-        sys.close(folder.fd());
+        files.close(folder.fd());
         return invalid(control, .path_too_long);
     };
     place.folder = folder.fd();
     place.name_start = slash + 1;
 }
 
-fn open_failed(control: *Control, errno: sys.Errno) Error {
+fn open_failed(control: *Control, errno: kernel.Errno) Error {
     control.fail(.open_file, @backingInt(errno));
     return errno_error(errno);
 }
@@ -131,28 +134,28 @@ pub fn default_folder(control: *Control) Error!Path {
     var path: Path = .init();
     if (try read_environment(&path, control)) return path;
     path.length = 0;
-    path.print("/dev/shm/tandem-{d}", .{sys.geteuid()}) catch return invalid(control, .path_too_long);
+    path.print("/dev/shm/tandem-{d}", .{process.user()}) catch return invalid(control, .path_too_long);
     return path;
 }
 
 /// Opens a folder, which is made first if asked for, and refuses one in which others could put files.
 pub fn open_own_folder(path: *const Path, make: bool, control: *Control) Error!i32 {
     if (make) {
-        const result = sys.mkdir(path.text(), 0o700);
+        const result = files.mkdir(path.text(), 0o700);
         if (!result.ok() and result.errno != .EXIST) {
             control.fail(.make_directory, @backingInt(result.errno));
             return errno_error(result.errno);
         }
     }
-    const opened = sys.open(path.text(), sys.o_path | sys.o_nofollow | sys.o_cloexec, 0);
+    const opened = files.open(path.text(), files.o_path | files.o_nofollow | files.o_cloexec, 0);
     if (!opened.ok()) return open_failed(control, opened.errno);
-    errdefer sys.close(opened.fd());
-    const info = switch (sys.stat(opened.fd(), "")) {
+    errdefer files.close(opened.fd());
+    const info = switch (files.stat(opened.fd(), "")) {
         .errno => |errno| return open_failed(control, errno),
         .info => |info| info,
     };
     if (info.kind != .directory) return refuse(control, .not_a_directory, 0, 0);
-    if (info.uid != sys.geteuid()) return refuse(control, .directory_owner, info.uid, sys.geteuid());
+    if (info.uid != process.user()) return refuse(control, .directory_owner, info.uid, process.user());
     if (info.mode & 0o022 != 0) return refuse(control, .directory_mode, info.mode, 0o700);
     return opened.fd();
 }
@@ -163,7 +166,7 @@ pub fn refuse(control: *Control, detail: abi.Detail, found: u64, wanted: u64) Er
 }
 
 /// The codes that the usual errno of opening and making files stand for.
-pub fn errno_error(errno: sys.Errno) Error {
+pub fn errno_error(errno: kernel.Errno) Error {
     return switch (errno) {
         .NOENT, .NOTDIR => error.NotFound,
         .EXIST => error.Exists,
@@ -181,26 +184,26 @@ pub fn errno_error(errno: sys.Errno) Error {
 /// want of descriptors or since it has changed its user, must not end up in another folder than its peers.
 fn read_environment(path: *Path, control: *Control) Error!bool {
     const variable = "TANDEM_DIR=";
-    const opened = sys.open("/proc/self/environ", sys.o_rdonly | sys.o_cloexec, 0);
+    const opened = files.open("/proc/self/environ", files.o_rdonly | files.o_cloexec, 0);
     if (!opened.ok()) {
         const err = errno_error(opened.errno);
         const detail: abi.Detail = if (err == error.NoSpace) .open_file else .environment;
         control.fail(detail, @backingInt(opened.errno));
         return if (err == error.NotFound) error.Unsupported else err;
     }
-    defer sys.close(opened.fd());
+    defer files.close(opened.fd());
     // ARG_MAX bounds the environment well below this.
     const memory_bytes = 8 << 20;
-    const memory = sys.mmap_private(memory_bytes);
+    const memory = mappings.map_private(memory_bytes);
     if (!memory.ok()) {
         control.fail(.map_memory, @backingInt(memory.errno));
         return error.NoSpace;
     }
-    defer sys.munmap(memory.value, memory_bytes);
+    defer mappings.unmap(memory.value, memory_bytes);
     const buffer = @as([*]u8, @ptrFromInt(memory.value))[0..memory_bytes];
     var length: usize = 0;
     while (length < buffer.len) {
-        const result = sys.read(opened.fd(), buffer[length..]);
+        const result = files.read(opened.fd(), buffer[length..]);
         if (!result.ok()) {
             control.fail(.environment, @backingInt(result.errno));
             return errno_error(result.errno);

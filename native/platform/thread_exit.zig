@@ -6,7 +6,7 @@
 
 const std = @import("std");
 const host = @import("libc.zig");
-const sys = @import("sys.zig");
+const process = @import("sys/process.zig");
 const Handle = @import("../handle.zig").Handle;
 
 const Destructor = *const fn (?*anyopaque) callconv(.c) void;
@@ -59,8 +59,8 @@ pub fn spawn(body: Body, argument: ?*anyopaque) bool {
     // It inherits the mask. The C library's own signals stay: `setuid` waits until each thread has had
     // its one (33 in glibc, 34 in musl).
     const c_library_signals: u64 = 0b111 << 31;
-    const mask = sys.set_signal_mask(~c_library_signals);
-    defer _ = sys.set_signal_mask(mask);
+    const mask = process.set_signal_mask(~c_library_signals);
+    defer _ = process.set_signal_mask(mask);
     for (stack_sizes) |stack_size| {
         var attributes: Attributes = undefined;
         if (init(&attributes) != 0) return false;

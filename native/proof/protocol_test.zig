@@ -6,7 +6,7 @@ const abi = @import("../abi.zig");
 const channel = @import("../channel.zig");
 const layout = @import("../memory/layout.zig");
 const slots = @import("../protocol/slots.zig");
-const sys = @import("../platform/sys.zig");
+const files = @import("../platform/sys/files.zig");
 const words = @import("../memory/words.zig");
 const world_of_tests = @import("test_world.zig");
 const Handle = @import("../handle.zig").Handle;
@@ -28,7 +28,7 @@ const receive = world_of_tests.receive;
 const send = world_of_tests.send;
 
 fn committed(handle: *Handle) u64 {
-    return sys.stat(handle.fd, "").info.blocks * 512;
+    return files.stat(handle.fd, "").info.blocks * 512;
 }
 
 test "a call, short and long" {

@@ -9,7 +9,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const channel = @import("../channel.zig");
 const slots = @import("../protocol/slots.zig");
-const sys = @import("../platform/sys.zig");
+const clock = @import("../platform/sys/clock.zig");
 const words = @import("../memory/words.zig");
 const world_of_tests = @import("test_world.zig");
 const Handle = @import("../handle.zig").Handle;
@@ -104,7 +104,7 @@ pub fn run(options: Options) !Summary {
         threads[index] = try std.Thread.spawn(.{ .stack_size = 1 << 20 }, thread, .{ body, &stage, index, &summaries[index] });
     }
     const end_ns = Shared.now_ns() + options.seconds * std.time.ns_per_s;
-    while (Shared.now_ns() < end_ns and !stage.stopped()) sys.sleep_ns(std.time.ns_per_ms);
+    while (Shared.now_ns() < end_ns and !stage.stopped()) clock.sleep_ns(std.time.ns_per_ms);
     stage.stop.store(true, .monotonic);
     var summary: Summary = .{};
     for (threads[0..count], summaries[0..count]) |*each, own| {

@@ -9,7 +9,8 @@ const channel = @import("../channel.zig");
 const layout = @import("../memory/layout.zig");
 const segment = @import("../memory/segment.zig");
 const slots = @import("../protocol/slots.zig");
-const sys = @import("../platform/sys.zig");
+const files = @import("../platform/sys/files.zig");
+const mappings = @import("../platform/sys/mappings.zig");
 const target = @import("../platform/target.zig");
 const words = @import("../memory/words.zig");
 const Handle = @import("../handle.zig").Handle;
@@ -94,17 +95,17 @@ pub const World = struct {
 /// As a process that is killed: its descriptors and its mapping go, and nothing else happens. The
 /// mapping counts: it holds the description, and with it the lock, as long as it is there.
 pub fn die(handle: *Handle) void {
-    if (handle.public_fd >= 0) sys.close(handle.public_fd);
-    sys.close(handle.fd);
-    sys.munmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
-    if (handle.bells.life >= 0) sys.close(handle.bells.life);
+    if (handle.public_fd >= 0) files.close(handle.public_fd);
+    files.close(handle.fd);
+    mappings.unmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
+    if (handle.bells.life >= 0) files.close(handle.bells.life);
     handle.bells.close_folders();
 }
 
 /// As `die`, and nothing of it is left in this process either; the handle is gone.
 pub fn bury(handle: *Handle) void {
     die(handle);
-    for (&handle.bells.cache) |*cached| if (cached.fd >= 0) sys.close(cached.fd);
+    for (&handle.bells.cache) |*cached| if (cached.fd >= 0) files.close(cached.fd);
     handle.destroy();
 }
 

@@ -293,7 +293,7 @@ test "the number of joins across every border: newcomers are seen" {
             while (true) switch (Calls.watch_next(server)) {
                 .fd => |watch| {
                     try testing.expectEqual(newcomer.index, watch.index);
-                    @import("../platform/sys.zig").close(watch.fd);
+                    @import("../platform/sys/files.zig").close(watch.fd);
                 },
                 .complete, .incomplete => break,
             };

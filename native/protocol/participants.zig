@@ -5,7 +5,7 @@
 const std = @import("std");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
-const sys = @import("../platform/sys.zig");
+const process = @import("../platform/sys/process.zig");
 const Error = @import("../abi.zig").Error;
 const ExtentType = @import("table_bounds.zig").ExtentType;
 const Handle = @import("../handle.zig").Handle;
@@ -57,7 +57,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             Shared.store(u32, &entry.role, @backingInt(role), .monotonic);
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
-            Shared.store(u32, &entry.pid, sys.getpid(), .monotonic);
+            Shared.store(u32, &entry.pid, process.id(), .monotonic);
             Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
             Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);
             Shared.store(u64, &entry.folder_inode, handle.bells.inode, .monotonic);

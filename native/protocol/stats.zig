@@ -6,7 +6,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
-const sys = @import("../platform/sys.zig");
+const files = @import("../platform/sys/files.zig");
 const Handle = @import("../handle.zig").Handle;
 const Role = @import("../handle.zig").Role;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
@@ -24,7 +24,7 @@ pub fn StatsType(comptime Shared: type) type {
             set(out, .slots, handle.map.geometry.slots);
             count_slots(handle, out);
             for (0..Participants.used_count(handle)) |index| count_participant(handle, @intCast(index), out);
-            switch (sys.stat(handle.fd, "")) {
+            switch (files.stat(handle.fd, "")) {
                 .info => |info| set(out, .committed_bytes, info.blocks * 512),
                 .errno => {},
             }

@@ -9,7 +9,13 @@
 
 const std = @import("std");
 const layout = @import("../memory/layout.zig");
-const sys = @import("../platform/sys.zig");
+const clock = @import("../platform/sys/clock.zig");
+const files = @import("../platform/sys/files.zig");
+const futex = @import("../platform/sys/futex.zig");
+const kernel = @import("../platform/sys/kernel.zig");
+const mappings = @import("../platform/sys/mappings.zig");
+const process = @import("../platform/sys/process.zig");
+const sockets = @import("../platform/sys/sockets.zig");
 const threads = @import("../platform/thread_exit.zig");
 const waker = @import("waker.zig");
 const words = @import("../memory/words.zig");
@@ -18,7 +24,7 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const Waker = waker.WakerType(Shared);
 
 /// One of the words that a thread sleeps on is its group's own.
-const places_max = sys.futex_waiters_max - 1;
+const places_max = futex.waiters_max - 1;
 
 /// What a thread does for one handle.
 pub const Place = struct {
@@ -36,11 +42,11 @@ pub const Place = struct {
         // What is full has been rung often enough.
         if (place.bell < 0) return;
         const is_fifo = place.bell_kind == @import("../abi.zig").bell_fifo;
-        _ = if (is_fifo) sys.write(place.bell, &[1]u8{1}) else sys.send_byte(place.bell);
+        _ = if (is_fifo) files.write(place.bell, &[1]u8{1}) else sockets.send_byte(place.bell);
     }
 
     pub fn ring_notify(place: *const Place) void {
-        if (place.notify >= 0) _ = sys.write_counter(place.notify);
+        if (place.notify >= 0) _ = files.write_counter(place.notify);
     }
 };
 
@@ -67,7 +73,7 @@ const Group = struct {
 
     fn changed(group: *Group) void {
         _ = @atomicRmw(u32, &group.changes, .Add, 1, .release);
-        sys.futex_wake_private(&group.changes);
+        futex.wake_private(&group.changes);
     }
 };
 
@@ -75,7 +81,7 @@ const Group = struct {
 var lock: Lock = .{};
 var groups: ?*Group = null;
 /// A child that was forked, and goes on without `exec`, has none of its parent's threads.
-var process: u32 = 0;
+var threads_of: u32 = 0;
 
 const Lock = struct {
     /// 0: free, 1: taken, 2: a thread waits.
@@ -83,11 +89,11 @@ const Lock = struct {
 
     fn take(mutex: *Lock) void {
         if (@cmpxchgStrong(u32, &mutex.word, 0, 1, .acquire, .monotonic) == null) return;
-        while (@atomicRmw(u32, &mutex.word, .Xchg, 2, .acquire) != 0) sys.futex_wait_private(&mutex.word, 2);
+        while (@atomicRmw(u32, &mutex.word, .Xchg, 2, .acquire) != 0) futex.wait_private(&mutex.word, 2);
     }
 
     fn give(mutex: *Lock) void {
-        if (@atomicRmw(u32, &mutex.word, .Xchg, 0, .release) == 2) sys.futex_wake_private(&mutex.word);
+        if (@atomicRmw(u32, &mutex.word, .Xchg, 0, .release) == 2) futex.wake_private(&mutex.word);
     }
 };
 
@@ -96,8 +102,8 @@ pub fn add_bell(handle: *Handle, fd: i32, kind: u32) void {
     if (fd < 0) return;
     take_lock();
     defer lock.give();
-    const place = place_of(handle) orelse return sys.close(fd);
-    if (place.bell >= 0) sys.close(place.bell);
+    const place = place_of(handle) orelse return files.close(fd);
+    if (place.bell >= 0) files.close(place.bell);
     place.bell = fd;
     place.bell_kind = kind;
     announce(handle);
@@ -105,12 +111,12 @@ pub fn add_bell(handle: *Handle, fd: i32, kind: u32) void {
 
 /// Has a notify descriptor rung when others knock.
 pub fn add_notify(handle: *Handle, fd: i32) void {
-    const copy = sys.duplicate(fd);
+    const copy = files.duplicate(fd);
     if (!copy.ok()) return;
     take_lock();
     defer lock.give();
-    const place = place_of(handle) orelse return sys.close(copy.fd());
-    if (place.notify >= 0) sys.close(place.notify);
+    const place = place_of(handle) orelse return files.close(copy.fd());
+    if (place.notify >= 0) files.close(place.notify);
     place.notify = copy.fd();
     announce(handle);
 }
@@ -130,23 +136,23 @@ pub fn serves(handle: *const Handle) bool {
 pub fn remove(handle: *Handle) void {
     const place = handle.waker orelse return;
     handle.waker = null;
-    const is_parent = process == sys.getpid();
+    const is_parent = threads_of == process.id();
     take_lock();
     defer lock.give();
     // The parent's places are nothing to a child, and its copies of the descriptors go with it.
     if (!is_parent) return;
-    if (place.group.is_single) sys.futex_wake_all(Waker.futex(place.sleeper.?.entry));
+    if (place.group.is_single) futex.wake_all(Waker.futex(place.sleeper.?.entry));
     place.sleeper = null;
-    for ([_]i32{ place.bell, place.notify }) |fd| if (fd >= 0) sys.close(fd);
+    for ([_]i32{ place.bell, place.notify }) |fd| if (fd >= 0) files.close(fd);
     place.group.changed();
 }
 
 fn take_lock() void {
-    const own = sys.getpid();
-    const known = @atomicLoad(u32, &process, .monotonic);
+    const own = process.id();
+    const known = @atomicLoad(u32, &threads_of, .monotonic);
     if (known != own) {
         // Of several threads that come first, one says so.
-        const is_first = @cmpxchgStrong(u32, &process, known, own, .acq_rel, .monotonic) == null;
+        const is_first = @cmpxchgStrong(u32, &threads_of, known, own, .acq_rel, .monotonic) == null;
         // A child that was forked has one thread, and the lock may have been another's of its parent.
         if (is_first and known != 0) {
             @atomicStore(u32, &lock.word, 0, .monotonic);
@@ -184,13 +190,13 @@ fn place_of(handle: *Handle) ?*Place {
 fn group_with_room() ?*Group {
     var last = &groups;
     while (last.*) |group| : (last = &group.next) if (group.has_room()) return group;
-    const memory = sys.mmap_private(@sizeOf(Group));
+    const memory = mappings.map_private(@sizeOf(Group));
     if (!memory.ok()) return null;
     // Zeroed: nothing in it is touched before it is used.
     const group: *Group = @ptrFromInt(memory.value);
     group.is_single = !can_wait_for_many();
     if (!threads.spawn(run, group)) {
-        sys.munmap(memory.value, @sizeOf(Group));
+        mappings.unmap(memory.value, @sizeOf(Group));
         return null;
     }
     last.* = group;
@@ -199,22 +205,22 @@ fn group_with_room() ?*Group {
 
 /// Linux 5.16, and what confines the process may forbid it.
 fn can_wait_for_many() bool {
-    const result = sys.futex_wait_any(&.{});
+    const result = futex.wait_any(&.{});
     return result == .errno and result.errno == .INVAL;
 }
 
 fn run(argument: ?*anyopaque) callconv(.c) ?*anyopaque {
-    sys.set_thread_name("tandem-waker");
+    process.set_thread_name("tandem-waker");
     serve(@ptrCast(@alignCast(argument)));
 }
 
 fn serve(group: *Group) noreturn {
-    var waiters: [sys.futex_waiters_max]sys.FutexWaiter = undefined;
-    var places: [sys.futex_waiters_max]u32 = undefined;
+    var waiters: [futex.waiters_max]futex.Waiter = undefined;
+    var places: [futex.waiters_max]u32 = undefined;
     var count: usize = 0;
     while (true) {
         if (count == 0) count = look_at_all(group, &waiters, &places);
-        const woken_by = if (group.is_single) wait_for_one(waiters[0..count]) else sys.futex_wait_any(waiters[0..count]);
+        const woken_by = if (group.is_single) wait_for_one(waiters[0..count]) else futex.wait_any(waiters[0..count]);
         switch (woken_by) {
             .value => |woken| {
                 if (woken == 0 or !answer_one(group, &waiters, woken, places[woken])) count = 0;
@@ -222,7 +228,7 @@ fn serve(group: *Group) noreturn {
             .errno => |errno| {
                 count = 0;
                 // Not what others bring about: out of memory, for instance. Never in a tight loop.
-                if (errno != .AGAIN and errno != .INTR and errno != .FAULT) sys.sleep_ns(10 * std.time.ns_per_ms);
+                if (errno != .AGAIN and errno != .INTR and errno != .FAULT) clock.sleep_ns(10 * std.time.ns_per_ms);
             },
         }
     }
@@ -231,25 +237,25 @@ fn serve(group: *Group) noreturn {
 /// The last word, or the group's own where it is the only one. A handle that takes or leaves the place wakes the
 /// thread by both. It may come too late for that, and then the memory under the word is gone or another:
 /// the sleep has an end, and until then the place is not used again.
-fn wait_for_one(waiters: []const sys.FutexWaiter) sys.Result {
+fn wait_for_one(waiters: []const futex.Waiter) kernel.Result {
     const longest_ns = 60 * std.time.ns_per_s;
     const last = waiters[waiters.len - 1];
     const word: *const u32 = @ptrFromInt(last.address);
     if (waiters.len == 1) {
-        sys.futex_wait_private(word, @truncate(last.value));
+        futex.wait_private(word, @truncate(last.value));
     } else {
-        sys.futex_wait(word, @truncate(last.value), longest_ns);
+        futex.wait(word, @truncate(last.value), longest_ns);
     }
     return .{ .value = waiters.len - 1 };
 }
 
 /// Answers all knocks, and collects what to sleep on.
-fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
+fn look_at_all(group: *Group, waiters: []futex.Waiter, places: []u32) usize {
     lock.take();
     defer lock.give();
     const changes = @atomicLoad(u32, &group.changes, .acquire);
     group.changes_seen = changes;
-    waiters[0] = .{ .value = changes, .address = @intFromPtr(&group.changes), .flags = sys.FutexWaiter.private };
+    waiters[0] = .{ .value = changes, .address = @intFromPtr(&group.changes), .flags = futex.Waiter.private };
     var count: usize = 1;
     for (group.places[0..group.used], 0..) |*place, index| {
         if (place.is_lost) continue;
@@ -257,7 +263,7 @@ fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
         const word = Waker.futex(sleeper.entry);
         var knocks = sleeper.knocks;
         // A look would be SIGBUS where the file was cut short; the kernel's look is none.
-        switch (sys.futex_state(word, @truncate(knocks))) {
+        switch (futex.state(word, @truncate(knocks))) {
             .same => {},
             .changed => knocks = Waker.answer(sleeper, place),
             .lost => {
@@ -271,7 +277,7 @@ fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
         waiters[count] = .{
             .value = @as(u32, @truncate(knocks)),
             .address = @intFromPtr(word),
-            .flags = sys.FutexWaiter.shared,
+            .flags = futex.Waiter.shared,
         };
         places[count] = @intCast(index);
         count += 1;
@@ -280,7 +286,7 @@ fn look_at_all(group: *Group, waiters: []sys.FutexWaiter, places: []u32) usize {
 }
 
 /// False: the places have changed meanwhile.
-fn answer_one(group: *Group, waiters: []sys.FutexWaiter, woken: usize, index: u32) bool {
+fn answer_one(group: *Group, waiters: []futex.Waiter, woken: usize, index: u32) bool {
     lock.take();
     defer lock.give();
     if (@atomicLoad(u32, &group.changes, .acquire) != waiters[0].value) return false;

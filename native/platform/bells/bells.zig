@@ -29,7 +29,9 @@ const folders = @import("folder.zig");
 const layout = @import("../../memory/layout.zig");
 const names = @import("names.zig");
 const removal = @import("removal.zig");
-const sys = @import("../sys.zig");
+const files = @import("../sys/files.zig");
+const process = @import("../sys/process.zig");
+const sockets = @import("../sys/sockets.zig");
 const Control = abi.Control;
 const Error = abi.Error;
 const Shared = @import("../../memory/shared.zig").Chosen;
@@ -68,7 +70,7 @@ pub const Bells = struct {
     /// `Permission`: the folder is not the channel owner's, or others may write to it who may not write
     /// to the channel. Where there is no room or no right to make one, there is none.
     pub fn open(bells: *Bells, home: *const folders.Home, control: *Control) Error!void {
-        bells.uid = sys.geteuid();
+        bells.uid = process.user();
         bells.close_folders();
         const top = try folders.open_top(home, control) orelse return;
         bells.top = top.fd;
@@ -82,7 +84,7 @@ pub const Bells = struct {
 
     pub fn close_folders(bells: *Bells) void {
         for ([_]*i32{ &bells.top, &bells.own }) |fd| {
-            if (fd.* >= 0) sys.close(fd.*);
+            if (fd.* >= 0) files.close(fd.*);
             fd.* = -1;
         }
     }
@@ -106,7 +108,7 @@ pub const Bells = struct {
     }
 
     fn close_other(bells: *const Bells, folder: i32) void {
-        if (folder != bells.own) sys.close(folder);
+        if (folder != bells.own) files.close(folder);
     }
 
     pub const Announced = enum { done, failed, folder_gone };
@@ -116,14 +118,14 @@ pub const Bells = struct {
     pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
         bells.index = index;
         bells.epoch = epoch;
-        const socket = sys.unix_socket(.stream);
+        const socket = sockets.open(.stream);
         if (!socket.ok()) return .failed;
         const bound = bells.bind_own(socket.fd(), 'l');
-        if (bound == .done and sys.listen(socket.fd(), 4096).ok()) {
+        if (bound == .done and sockets.listen(socket.fd(), 4096).ok()) {
             bells.life = socket.fd();
             return .done;
         }
-        sys.close(socket.fd());
+        files.close(socket.fd());
         return if (bound == .done) .failed else bound;
     }
 
@@ -133,17 +135,17 @@ pub const Bells = struct {
         const name = bells.own_file_name(&buffer, letter);
         for (0..2) |_| {
             // Through /proc, since a socket's address has 108 bytes at most.
-            var address: sys.UnixAddress = .{};
+            var address: sockets.Address = .{};
             _ = std.fmt.bufPrint(&address.path, "/proc/self/fd/{d}/{s}", .{ bells.own, std.mem.span(name) }) catch
                 unreachable;
-            switch (sys.bind(fd, &address)) {
+            switch (sockets.bind(fd, &address)) {
                 .value => {
                     bells.has_files = true;
                     file.open_to_all(bells.own, name);
                     return .done;
                 },
                 .errno => |errno| switch (errno) {
-                    .ADDRINUSE => _ = sys.unlinkat(bells.own, name, 0),
+                    .ADDRINUSE => _ = files.unlinkat(bells.own, name, 0),
                     .NOENT => return .folder_gone,
                     else => return .failed,
                 },
@@ -158,18 +160,18 @@ pub const Bells = struct {
         var buffer: names.Name = undefined;
         const name = bells.own_file_name(&buffer, letter);
         for (0..2) |_| {
-            switch (sys.mkfifoat(bells.own, name, 0o600)) {
+            switch (files.mkfifoat(bells.own, name, 0o600)) {
                 .value => {
                     bells.has_files = true;
                     // Both ends, so that it never reads as closed while nobody rings.
-                    const flags = sys.o_rdwr | sys.o_nonblock | sys.o_cloexec | sys.o_nofollow;
-                    const result = sys.openat(bells.own, name, flags, 0);
+                    const flags = files.o_rdwr | files.o_nonblock | files.o_cloexec | files.o_nofollow;
+                    const result = files.openat(bells.own, name, flags, 0);
                     if (!result.ok()) return null;
-                    _ = sys.fchmod(result.fd(), file.bell_mode);
+                    _ = files.fchmod(result.fd(), file.bell_mode);
                     return result.fd();
                 },
                 .errno => |errno| if (errno == .EXIST) {
-                    _ = sys.unlinkat(bells.own, name, 0);
+                    _ = files.unlinkat(bells.own, name, 0);
                 } else return null,
             }
         }
@@ -182,7 +184,7 @@ pub const Bells = struct {
         if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
             if (send(cached.fd, kind)) return true;
         }
-        if (cached.fd >= 0) sys.close(cached.fd);
+        if (cached.fd >= 0) files.close(cached.fd);
         cached.* = .{};
         const fd = bells.open_other(index, epoch, 'b', kind) orelse return false;
         cached.* = .{ .index = index, .epoch = epoch, .fd = fd };
@@ -192,7 +194,7 @@ pub const Bells = struct {
     /// Rings another participant's notify pipe.
     pub fn ring_notify(bells: *Bells, index: u32, epoch: u64) bool {
         const fd = bells.open_other(index, epoch, 'n', abi.bell_fifo) orelse return false;
-        defer sys.close(fd);
+        defer files.close(fd);
         return send(fd, abi.bell_fifo);
     }
 
@@ -206,7 +208,7 @@ pub const Bells = struct {
 
     /// A bell that is full has been rung often enough.
     fn send(fd: i32, kind: u32) bool {
-        const result = if (kind == abi.bell_fifo) sys.write(fd, &[1]u8{1}) else sys.send_byte(fd);
+        const result = if (kind == abi.bell_fifo) files.write(fd, &[1]u8{1}) else sockets.send_byte(fd);
         return switch (result) {
             .value => true,
             .errno => |errno| errno == .AGAIN,
@@ -238,7 +240,7 @@ pub const Bells = struct {
     pub fn forget(bells: *Bells, index: u32, epoch: u64) void {
         const cached = &bells.cache[index % cache_size];
         if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
-            sys.close(cached.fd);
+            files.close(cached.fd);
             cached.* = .{};
         }
         bells.follow_replacement();
@@ -264,10 +266,10 @@ pub const Bells = struct {
     pub fn close(bells: *Bells) void {
         bells.follow_replacement();
         if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.index, bells.epoch);
-        if (bells.life >= 0) sys.close(bells.life);
+        if (bells.life >= 0) files.close(bells.life);
         bells.life = -1;
         for (&bells.cache) |*cached| {
-            if (cached.fd >= 0) sys.close(cached.fd);
+            if (cached.fd >= 0) files.close(cached.fd);
             cached.* = .{};
         }
         if (bells.goes_with_last and bells.top >= 0) bells.remove_empty_folders();
@@ -276,19 +278,19 @@ pub const Bells = struct {
 
     fn remove_empty_folders(bells: *Bells) void {
         var buffer: names.Name = undefined;
-        _ = sys.unlinkat(bells.top, names.user_folder_name(&buffer, bells.uid), sys.at_removedir);
+        _ = files.unlinkat(bells.top, names.user_folder_name(&buffer, bells.uid), files.at_removedir);
         const parent = bells.open_parent() orelse return;
-        defer sys.close(parent);
-        if (folders.is_own_folder(parent)) _ = sys.unlinkat(parent, &bells.folder_name, sys.at_removedir);
+        defer files.close(parent);
+        if (folders.is_own_folder(parent)) _ = files.unlinkat(parent, &bells.folder_name, files.at_removedir);
     }
 
     /// Others may have removed the folder, and newcomers have made it anew: what they leave lies there.
     fn follow_replacement(bells: *Bells) void {
         if (bells.top < 0) return;
-        const now = sys.stat(bells.top, "");
+        const now = files.stat(bells.top, "");
         if (now != .info or now.info.links != 0) return;
         const parent = bells.open_parent() orelse return;
-        defer sys.close(parent);
+        defer files.close(parent);
         const top = folders.open_of_user(parent, &bells.folder_name, bells.owner) orelse return;
         bells.close_folders();
         bells.top = top;
@@ -299,25 +301,25 @@ pub const Bells = struct {
     /// The folder that the channel's file lies in.
     fn open_parent(bells: *const Bells) ?i32 {
         if (bells.top < 0) return null;
-        const parent = sys.openat(bells.top, "..", sys.o_path | sys.o_directory | sys.o_cloexec, 0);
+        const parent = files.openat(bells.top, "..", files.o_path | files.o_directory | files.o_cloexec, 0);
         return if (parent.ok()) parent.fd() else null;
     }
 
     /// Opens the channel's file by its name. The descriptor that made the file before it had a name does
     /// not know that name, and neither do those to whom that descriptor is passed on. Null: there is no
     /// such file any more.
-    pub fn open_channel(bells: *const Bells, own: *const sys.FileInfo) ?i32 {
+    pub fn open_channel(bells: *const Bells, own: *const files.FileInfo) ?i32 {
         const parent = bells.open_parent() orelse return null;
-        defer sys.close(parent);
+        defer files.close(parent);
         var name = bells.folder_name;
         const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
         name[length - names.suffix.len] = 0;
-        const flags = sys.o_rdwr | sys.o_nofollow | sys.o_cloexec | sys.o_nonblock;
-        const opened = sys.openat(parent, &name, flags, 0);
+        const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+        const opened = files.openat(parent, &name, flags, 0);
         if (!opened.ok()) return null;
-        const there = sys.stat(opened.fd(), "");
+        const there = files.stat(opened.fd(), "");
         if (there == .info and there.info.inode == own.inode and there.info.device == own.device) return opened.fd();
-        sys.close(opened.fd());
+        files.close(opened.fd());
         return null;
     }
 };

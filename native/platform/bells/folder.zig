@@ -3,7 +3,9 @@
 
 const std = @import("std");
 const names = @import("names.zig");
-const sys = @import("../sys.zig");
+const files = @import("../sys/files.zig");
+const kernel = @import("../sys/kernel.zig");
+const process = @import("../sys/process.zig");
 const target = @import("../target.zig");
 const Control = @import("../../abi.zig").Control;
 const Error = @import("../../abi.zig").Error;
@@ -26,15 +28,15 @@ const sticky = 0o1000;
 
 /// A folder in which no other user (but root) can put, rename or remove anything.
 pub fn is_own_folder(fd: i32) bool {
-    const info = sys.stat(fd, "");
-    return info == .info and info.info.uid == sys.geteuid() and info.info.mode & 0o022 == 0;
+    const info = files.stat(fd, "");
+    return info == .info and info.info.uid == process.user() and info.info.mode & 0o022 == 0;
 }
 
-pub const Opened = struct { fd: i32, info: sys.FileInfo };
+pub const Opened = struct { fd: i32, info: files.FileInfo };
 
 /// Opens a folder to name things in it, without following a link.
-pub fn open_folder(parent: i32, name: [*:0]const u8) sys.Result {
-    return sys.openat(parent, name, sys.o_path | sys.o_directory | sys.o_nofollow | sys.o_cloexec, 0);
+pub fn open_folder(parent: i32, name: [*:0]const u8) kernel.Result {
+    return files.openat(parent, name, files.o_path | files.o_directory | files.o_nofollow | files.o_cloexec, 0);
 }
 
 /// Null: there is none, and this user may not make one.
@@ -44,32 +46,32 @@ pub fn open_top(home: *const Home, control: *Control) Error!?Opened {
         control.fail(.path_too_long, 0);
         return error.InvalidTarget;
     };
-    const is_owner = home.uid == sys.geteuid();
+    const is_owner = home.uid == process.user();
     // Others make and remove the same folder meanwhile.
     for (0..16) |_| {
         const opened = open_folder(home.parent, name);
         if (opened.ok()) return try check_top(home, opened.fd(), is_owner, control);
         switch (opened.errno) {
-            .NOENT => if (!is_owner and sys.geteuid() != 0) return null,
+            .NOENT => if (!is_owner and process.user() != 0) return null,
             .NOTDIR, .LOOP => return target.refuse(control, .bells_kind, 0, 0),
             else => return null,
         }
-        const made = sys.mkdirat(home.parent, name, 0o700);
+        const made = files.mkdirat(home.parent, name, 0o700);
         if (!made.ok() and made.errno != .EXIST) return null;
     }
     return null;
 }
 
 fn check_top(home: *const Home, fd: i32, is_owner: bool, control: *Control) Error!?Opened {
-    errdefer sys.close(fd);
-    const info = switch (sys.stat(fd, "")) {
+    errdefer files.close(fd);
+    const info = switch (files.stat(fd, "")) {
         .errno => {
-            sys.close(fd);
+            files.close(fd);
             return null;
         },
         .info => |info| info,
     };
-    const made_by_root = info.uid == 0 and sys.geteuid() == 0;
+    const made_by_root = info.uid == 0 and process.user() == 0;
     if (info.uid != home.uid and !made_by_root) return target.refuse(control, .bells_owner, info.uid, home.uid);
     const wanted = top_mode(home.mode);
     if (info.mode & 0o022 & ~wanted != 0 or (info.mode & 0o022 != 0 and info.mode & sticky == 0))
@@ -79,9 +81,9 @@ fn check_top(home: *const Home, fd: i32, is_owner: bool, control: *Control) Erro
     if (info.uid != home.uid or info.gid != home.gid) {
         const uid: ?u32 = if (info.uid != home.uid) home.uid else null;
         // Where this user may not, that group's members have no folder.
-        _ = sys.chown_of(fd, uid, home.gid);
+        _ = files.chown_of(fd, uid, home.gid);
     }
-    if (info.mode != wanted) _ = sys.chmod_of(fd, wanted);
+    if (info.mode != wanted) _ = files.chmod_of(fd, wanted);
     return .{ .fd = fd, .info = info };
 }
 
@@ -97,17 +99,17 @@ fn top_mode(channel_mode: u32) u32 {
 pub fn open_own(top: i32, uid: u32) ?i32 {
     var buffer: names.Name = undefined;
     const name = names.user_folder_name(&buffer, uid);
-    const made = sys.mkdirat(top, name, 0o700);
+    const made = files.mkdirat(top, name, 0o700);
     if (!made.ok() and made.errno != .EXIST) return null;
     const opened = open_folder(top, name);
     if (!opened.ok()) return null;
-    const info = sys.stat(opened.fd(), "");
+    const info = files.stat(opened.fd(), "");
     // Another participant may have made it first, to write into it.
     if (info != .info or info.info.uid != uid or info.info.mode & 0o022 != 0) {
-        sys.close(opened.fd());
+        files.close(opened.fd());
         return null;
     }
-    if (info.info.mode != own_mode) _ = sys.chmod_of(opened.fd(), own_mode);
+    if (info.info.mode != own_mode) _ = files.chmod_of(opened.fd(), own_mode);
     return opened.fd();
 }
 
@@ -115,10 +117,10 @@ pub fn open_own(top: i32, uid: u32) ?i32 {
 pub fn open_of_user(parent: i32, name: [*:0]const u8, uid: u32) ?i32 {
     const opened = open_folder(parent, name);
     if (!opened.ok()) return null;
-    const info = sys.stat(opened.fd(), "");
+    const info = files.stat(opened.fd(), "");
     const is_theirs = info == .info and info.info.uid == uid;
     if (is_theirs and (info.info.mode & 0o022 == 0 or info.info.mode & sticky != 0)) return opened.fd();
-    sys.close(opened.fd());
+    files.close(opened.fd());
     return null;
 }
 
@@ -130,16 +132,16 @@ pub fn open_user_folder(top: i32, uid: u32) ?i32 {
 
 /// Short names in a folder, which may be removed meanwhile.
 pub const Reader = struct {
-    entries: sys.DirectoryReader,
+    entries: files.DirectoryReader,
     name: names.Name = undefined,
 
     pub fn open(folder: i32) ?Reader {
-        const opened = sys.openat(folder, ".", sys.o_rdonly | sys.o_directory | sys.o_cloexec, 0);
+        const opened = files.openat(folder, ".", files.o_rdonly | files.o_directory | files.o_cloexec, 0);
         return if (opened.ok()) .{ .entries = .{ .fd = opened.fd() } } else null;
     }
 
     pub fn close(reader: *const Reader) void {
-        sys.close(reader.entries.fd);
+        files.close(reader.entries.fd);
     }
 
     /// Those that begin with `letter`, or all; valid until the next call.

@@ -2,7 +2,8 @@
 //! bells cannot be used, the bell has no name, and the waker alone rings it.
 
 const abi = @import("../../abi.zig");
-const sys = @import("../sys.zig");
+const files = @import("../sys/files.zig");
+const sockets = @import("../sys/sockets.zig");
 const Bells = @import("bells.zig").Bells;
 
 pub const OwnBell = struct {
@@ -31,36 +32,36 @@ fn make_fifo(bells: *Bells) ?OwnBell {
 /// A descriptor under a description of its own: what the event loop does with its own, this one stays as
 /// it is.
 fn writer_of(fifo: i32) i32 {
-    const writer = sys.reopen(fifo, sys.o_wronly | sys.o_nonblock);
+    const writer = files.reopen(fifo, files.o_wronly | files.o_nonblock);
     return if (writer.ok()) writer.fd() else -1;
 }
 
 /// A pipe that is read and written through one descriptor, as a FIFO can be: Deno's loop rings itself.
 pub fn make_pipe() ?i32 {
     var ends: [2]i32 = undefined;
-    if (!sys.pipe(&ends).ok()) return null;
-    defer for (ends) |end| sys.close(end);
-    const both = sys.reopen(ends[0], sys.o_rdwr | sys.o_nonblock);
+    if (!files.pipe(&ends).ok()) return null;
+    defer for (ends) |end| files.close(end);
+    const both = files.reopen(ends[0], files.o_rdwr | files.o_nonblock);
     return if (both.ok()) both.fd() else null;
 }
 
 /// One end of a pair, which takes datagrams from the other, and by its name from any process.
 fn make_datagram(bells: *Bells) ?OwnBell {
     var ends: [2]i32 = undefined;
-    if (!sys.unix_socket_pair(.datagram, &ends).ok()) {
+    if (!sockets.open_pair(.datagram, &ends).ok()) {
         // Perhaps one descriptor is left where two are not.
-        const lone = sys.unix_socket(.datagram);
+        const lone = sockets.open(.datagram);
         if (!lone.ok()) return null;
         if (bells.bind_own(lone.fd(), 'b') == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
-        sys.close(lone.fd());
+        files.close(lone.fd());
         return null;
     }
     const loop, const waker = ends;
-    if (!sys.disconnect(loop).ok()) {
-        for (ends) |end| sys.close(end);
+    if (!sockets.disconnect(loop).ok()) {
+        for (ends) |end| files.close(end);
         return null;
     }
     // It is told that it was disconnected, and still is connected.
-    sys.clear_socket_error(waker);
+    sockets.clear_error(waker);
     return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, 'b') == .done };
 }

@@ -4,7 +4,8 @@
 const std = @import("std");
 const folders = @import("folder.zig");
 const names = @import("names.zig");
-const sys = @import("../sys.zig");
+const files = @import("../sys/files.zig");
+const kernel = @import("../sys/kernel.zig");
 const target = @import("../target.zig");
 const Control = @import("../../abi.zig").Control;
 const Error = @import("../../abi.zig").Error;
@@ -43,15 +44,15 @@ fn other_place(main: *const Handle, name: []const u8, control: *Control, place: 
         return error.Permission;
     }
     const folder = folders.open_user_folder(main.bells.top, parts.uid) orelse {
-        control.fail(.open_file, @backingInt(sys.Errno.NOENT));
+        control.fail(.open_file, @backingInt(kernel.Errno.NOENT));
         return error.NotFound;
     };
-    defer sys.close(folder);
+    defer files.close(folder);
     return make(folder, parts.uid, parts.file, control, place);
 }
 
 fn make(folder: i32, uid: u32, file: []const u8, control: *Control, place: *target.Place) Error!void {
-    const copy = sys.duplicate(folder);
+    const copy = files.duplicate(folder);
     if (!copy.ok()) {
         control.fail(.open_file, @backingInt(copy.errno));
         return target.errno_error(copy.errno);
@@ -79,7 +80,7 @@ fn parse(name: []const u8) ?Parts {
 
 /// Whether the user in whose folder a private channel lies has made it.
 pub fn belongs(there: *const target.Place, uid: u32) bool {
-    const folder = sys.stat(there.folder, "");
+    const folder = files.stat(there.folder, "");
     return folder == .info and folder.info.uid == uid;
 }
 

@@ -5,7 +5,8 @@ const std = @import("std");
 const file = @import("file.zig");
 const folders = @import("folder.zig");
 const names = @import("names.zig");
-const sys = @import("../sys.zig");
+const files = @import("../sys/files.zig");
+const process = @import("../sys/process.zig");
 
 const Which = union(enum) {
     all,
@@ -26,26 +27,26 @@ pub fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_
 
 /// Removes what the dead have left of a channel without a name.
 pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
-    remove_folder_named(parent, name, sys.geteuid(), .dead);
+    remove_folder_named(parent, name, process.user(), .dead);
 }
 
 /// Two levels, whatever others have put there: files of users in folders of users.
 fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, which: Which) void {
     const top = folders.open_folder(parent, name);
     if (!top.ok()) return;
-    defer sys.close(top.fd());
-    const info = sys.stat(top.fd(), "");
+    defer files.close(top.fd());
+    const info = files.stat(top.fd(), "");
     if (info != .info or info.info.uid != owner) return;
     var reader = folders.Reader.open(top.fd()) orelse return;
     defer reader.close();
     while (reader.next('u')) |user| {
         const folder = folders.open_folder(top.fd(), user);
         if (!folder.ok()) continue;
-        defer sys.close(folder.fd());
+        defer files.close(folder.fd());
         remove_from(folder.fd(), which);
-        _ = sys.unlinkat(top.fd(), user, sys.at_removedir);
+        _ = files.unlinkat(top.fd(), user, files.at_removedir);
     }
-    _ = sys.unlinkat(parent, name, sys.at_removedir);
+    _ = files.unlinkat(parent, name, files.at_removedir);
 }
 
 pub fn remove_from(folder: i32, which: Which) void {
@@ -55,7 +56,7 @@ pub fn remove_from(folder: i32, which: Which) void {
     while (reader.next(null)) |name| {
         const text = std.mem.span(name);
         if (which == .all) {
-            _ = sys.unlinkat(folder, name, 0);
+            _ = files.unlinkat(folder, name, 0);
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
         } else if (which == .dead_and_all_of and is_of(text, which.dead_and_all_of)) {
@@ -92,7 +93,7 @@ pub fn remove_files(folder: i32, buffer: *names.Name) void {
     const name: [*:0]const u8 = @ptrCast(buffer);
     for (names.letters) |letter| {
         buffer[0] = letter;
-        _ = sys.unlinkat(folder, name, 0);
+        _ = files.unlinkat(folder, name, 0);
     }
     buffer[0] = names.private_letter;
     remove_private(folder, name);
@@ -100,9 +101,9 @@ pub fn remove_files(folder: i32, buffer: *names.Name) void {
 
 /// A private channel and its bells, which have no private channels of their own.
 pub fn remove_private(folder: i32, name: [*:0]const u8) void {
-    const owner = sys.stat(folder, "");
+    const owner = files.stat(folder, "");
     if (owner != .info) return;
-    _ = sys.unlinkat(folder, name, 0);
+    _ = files.unlinkat(folder, name, 0);
     var buffer: [names.name_bytes_max + names.suffix.len]u8 = undefined;
     const bells = std.fmt.bufPrintSentinel(&buffer, "{s}" ++ names.suffix, .{std.mem.span(name)}, 0) catch return;
     remove_folder_named(folder, bells, owner.info.uid, .all);
@@ -114,6 +115,6 @@ fn remove_orphan(folder: i32, name: []const u8) void {
     const channel = name[0 .. name.len - names.suffix.len];
     @memcpy(buffer[0..channel.len], channel);
     buffer[channel.len] = 0;
-    const found = sys.stat(folder, @ptrCast(&buffer));
+    const found = files.stat(folder, @ptrCast(&buffer));
     if (found == .errno and found.errno == .NOENT) remove_private(folder, @ptrCast(&buffer));
 }

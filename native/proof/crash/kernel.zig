@@ -1,10 +1,10 @@
-//! The kernel's interface as native/sys.zig uses it, in which every system call that leaves
+//! The kernel's interface as native/platform/sys uses it, in which every system call that leaves
 //! something behind, in a file, in a folder, in a lock or with another process, is a point of death.
 
 const std = @import("std");
 const linux = std.os.linux;
 const point = @import("point.zig");
-const sys = @import("../../platform/sys.zig");
+const files = @import("../../platform/sys/files.zig");
 
 pub const E = linux.E;
 pub const F = linux.F;
@@ -34,7 +34,7 @@ fn leaves_a_trace(comptime number: SYS) bool {
 }
 
 fn makes_a_file(flags: usize) bool {
-    return flags & sys.o_creat != 0 or flags & sys.o_tmpfile == sys.o_tmpfile;
+    return flags & files.o_creat != 0 or flags & files.o_tmpfile == files.o_tmpfile;
 }
 
 inline fn pass(comptime number: SYS) void {

@@ -5,7 +5,8 @@ const std = @import("std");
 const layout = @import("../../memory/layout.zig");
 const participants = @import("../../protocol/participants.zig");
 const slots = @import("../../protocol/slots.zig");
-const sys = @import("../../platform/sys.zig");
+const files = @import("../../platform/sys/files.zig");
+const locks = @import("../../platform/sys/locks.zig");
 const words = @import("../../memory/words.zig");
 const Handle = @import("../../handle.zig").Handle;
 const Shared = @import("../../memory/shared.zig").Chosen;
@@ -69,11 +70,11 @@ pub fn post_uninserted(handle: *Handle, call: Call) i64 {
 pub fn crowd(handle: *Handle, state: words.ParticipantState, dead: u32) !i64 {
     const table = layout.page_bytes;
     const bytes = layout.participants_max * @sizeOf(layout.Participant);
-    if (!sys.fallocate(handle.fd, table, bytes).ok()) return error.NoSpace;
+    if (!files.fallocate(handle.fd, table, bytes).ok()) return error.NoSpace;
     var buffer: [32]u8 = undefined;
     const own = std.fmt.bufPrintSentinel(&buffer, "/proc/self/fd/{d}", .{handle.fd}, 0) catch unreachable;
     // Never closed: it holds the locks.
-    const description = sys.open(own, sys.o_rdwr | sys.o_cloexec, 0);
+    const description = files.open(own, files.o_rdwr | files.o_cloexec, 0);
     if (!description.ok()) return error.NoDescriptor;
     const used = Participants.used_count(handle);
     Shared.store(u64, &handle.map.header().participants_used, layout.participants_max, .seq_cst);
@@ -82,7 +83,7 @@ pub fn crowd(handle: *Handle, state: words.ParticipantState, dead: u32) !i64 {
         const word: words.ParticipantWord = .{ .state = state, .epoch = 1 };
         if (position >= used + dead) {
             const offset = participants.lock_offset(index, word.epoch);
-            if (!sys.lock_byte(description.fd(), offset).ok()) return error.NoLock;
+            if (!locks.lock_byte(description.fd(), offset).ok()) return error.NoLock;
         }
         Shared.store(words.ParticipantWord, &handle.map.participant(index).word, word, .seq_cst);
     }

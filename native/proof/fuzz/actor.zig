@@ -7,7 +7,8 @@ const layout = @import("../../memory/layout.zig");
 const library = @import("library.zig");
 const memory = @import("memory.zig");
 const stats = @import("../../protocol/stats.zig");
-const sys = @import("../../platform/sys.zig");
+const files = @import("../../platform/sys/files.zig");
+const mappings = @import("../../platform/sys/mappings.zig");
 const Handle = @import("../../handle.zig").Handle;
 
 pub const Operation = enum {
@@ -126,8 +127,8 @@ pub const Actor = struct {
     }
 
     fn close_descriptors(actor: *Actor) void {
-        for (actor.lent[0..actor.lent_count]) |fd| sys.close(fd);
-        if (actor.shared_fd >= 0) sys.close(actor.shared_fd);
+        for (actor.lent[0..actor.lent_count]) |fd| files.close(fd);
+        if (actor.shared_fd >= 0) files.close(actor.shared_fd);
     }
 
     /// As a process that is killed: the kernel takes everything back, and nobody says a word.
@@ -135,11 +136,11 @@ pub const Actor = struct {
         const handle = actor.native;
         actor.close_descriptors();
         for ([_]i32{ handle.bells.life, handle.bells.top, handle.bells.own, handle.notify_fd, handle.peer_notify_fd }) |fd| {
-            if (fd >= 0) sys.close(fd);
+            if (fd >= 0) files.close(fd);
         }
-        for (handle.bells.cache) |cached| if (cached.fd >= 0) sys.close(cached.fd);
-        sys.close(handle.fd);
-        sys.munmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
+        for (handle.bells.cache) |cached| if (cached.fd >= 0) files.close(cached.fd);
+        files.close(handle.fd);
+        mappings.unmap(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
         handle.destroy();
     }
 
@@ -365,7 +366,7 @@ pub const Actor = struct {
     fn lend(actor: *Actor, fd: i32) i32 {
         if (fd < 0) return fd;
         if (actor.lent_count == actor.lent.len) {
-            sys.close(fd);
+            files.close(fd);
         } else {
             actor.lent[actor.lent_count] = fd;
             actor.lent_count += 1;

@@ -6,7 +6,7 @@ const std = @import("std");
 const linux = std.os.linux;
 const fields = @import("fields.zig");
 const layout = @import("../../memory/layout.zig");
-const sys = @import("../../platform/sys.zig");
+const kernel = @import("../../platform/sys/kernel.zig");
 const Error = @import("../../abi.zig").Error;
 const Real = @import("../../memory/shared.zig").Real;
 
@@ -55,7 +55,7 @@ pub fn scribble() void {
 
 /// In place of the library's own: the same, with guard pages on both sides.
 pub const Mappings = struct {
-    pub fn mmap_shared(fd: i32, length: u64) sys.Result {
+    pub fn map_shared(fd: i32, length: u64) kernel.Result {
         const whole = std.mem.alignForward(u64, length, layout.page_bytes);
         const none: linux.PROT = .{};
         const flags: linux.MAP = .{ .TYPE = .PRIVATE, .ANONYMOUS = true, .NORESERVE = true };
@@ -76,7 +76,7 @@ pub const Mappings = struct {
         @panic("more mappings than the fuzzer makes handles");
     }
 
-    pub fn munmap(address: usize, length: u64) void {
+    pub fn unmap(address: usize, length: u64) void {
         for (&state.mappings) |*mapping| {
             if (mapping.address != address or mapping.length == 0) continue;
             // A run that closes one part of a mapping would leave the rest unguarded.

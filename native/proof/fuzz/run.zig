@@ -7,7 +7,7 @@ const fields = @import("fields.zig");
 const library = @import("library.zig");
 const memory = @import("memory.zig");
 const segment = @import("../../memory/segment.zig");
-const sys = @import("../../platform/sys.zig");
+const files = @import("../../platform/sys/files.zig");
 const actor_file = @import("actor.zig");
 const Actor = actor_file.Actor;
 const Path = @import("../../platform/target.zig").Path;
@@ -100,27 +100,27 @@ const Run = struct {
     /// Of the file itself: other lengths, other bytes, holes.
     fn change_file(run: *Run) void {
         run.report.file_changes += 1;
-        const opened = sys.open(run.path.text(), sys.o_rdwr | sys.o_cloexec, 0);
+        const opened = files.open(run.path.text(), files.o_rdwr | files.o_cloexec, 0);
         if (!opened.ok()) return;
-        defer sys.close(opened.fd());
-        const info = switch (sys.stat(opened.fd(), "")) {
+        defer files.close(opened.fd());
+        const info = switch (files.stat(opened.fd(), "")) {
             .info => |info| info,
             .errno => return,
         };
         switch (run.random.uintLessThan(u8, 4)) {
-            0 => _ = sys.ftruncate(opened.fd(), run.random.uintLessThan(u64, info.size + 1)),
-            1 => _ = sys.ftruncate(opened.fd(), info.size + run.random.uintLessThan(u64, 1 << 20)),
+            0 => _ = files.ftruncate(opened.fd(), run.random.uintLessThan(u64, info.size + 1)),
+            1 => _ = files.ftruncate(opened.fd(), info.size + run.random.uintLessThan(u64, 1 << 20)),
             2 => {
                 // Zeros up to somewhere: what an interrupted create leaves, or nearly.
-                _ = sys.ftruncate(opened.fd(), if (run.random.boolean()) 0 else run.random.uintLessThan(u64, 200));
-                _ = sys.ftruncate(opened.fd(), info.size);
+                _ = files.ftruncate(opened.fd(), if (run.random.boolean()) 0 else run.random.uintLessThan(u64, 200));
+                _ = files.ftruncate(opened.fd(), info.size);
             },
             else => {
-                _ = sys.ftruncate(opened.fd(), 0);
+                _ = files.ftruncate(opened.fd(), 0);
                 var garbage: [8192]u8 = undefined;
                 run.random.bytes(&garbage);
-                _ = sys.write(opened.fd(), garbage[0..run.random.uintLessThan(usize, garbage.len)]);
-                if (run.random.boolean()) _ = sys.ftruncate(opened.fd(), info.size);
+                _ = files.write(opened.fd(), garbage[0..run.random.uintLessThan(usize, garbage.len)]);
+                if (run.random.boolean()) _ = files.ftruncate(opened.fd(), info.size);
             },
         }
     }
@@ -133,7 +133,7 @@ const Run = struct {
         const unlinked = library.tandem_unlink(target.ptr, @intCast(target.len), &control);
         run.report.tally[@backingInt(actor_file.Operation.unlink)][actor_file.outcome_of(unlinked)] += 1;
         // A file that is no channel any more is left to its owner.
-        if (unlinked < 0) _ = sys.unlinkat(-100, run.path.text(), 0);
+        if (unlinked < 0) _ = files.unlinkat(-100, run.path.text(), 0);
         run.kind = 0;
         var options = nothing_asked;
         const role = abi.open_role_server;

@@ -5,7 +5,9 @@ const linux = std.os.linux;
 const abi = @import("../../abi.zig");
 const fields = @import("fields.zig");
 const layout = @import("../../memory/layout.zig");
-const sys = @import("../../platform/sys.zig");
+const clock = @import("../../platform/sys/clock.zig");
+const files = @import("../../platform/sys/files.zig");
+const mappings = @import("../../platform/sys/mappings.zig");
 const texts = @import("texts.zig");
 
 /// Between two looks at whether it shall end.
@@ -32,7 +34,7 @@ pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out:
     while (!stdin_ended()) {
         for (0..burst) |_| {
             counts[fields.mutate(&map, random, chosen)] += 1;
-            if (pause_ns > 0) sys.sleep_ns(random.uintLessThan(u64, 2 * pause_ns));
+            if (pause_ns > 0) clock.sleep_ns(random.uintLessThan(u64, 2 * pause_ns));
         }
         // Else nobody could open the channel any more, and little would happen in it.
         identity.* = intact;
@@ -55,11 +57,11 @@ fn flip_texts(map: *const layout.Map, out: *std.Io.Writer) !u8 {
 }
 
 fn open(path: [:0]const u8) !layout.Map {
-    const opened = sys.open(path.ptr, sys.o_rdwr | sys.o_cloexec, 0);
+    const opened = files.open(path.ptr, files.o_rdwr | files.o_cloexec, 0);
     if (!opened.ok()) return error.CannotOpen;
-    defer sys.close(opened.fd());
+    defer files.close(opened.fd());
     var header: layout.Header = undefined;
-    const read = sys.pread(opened.fd(), std.mem.asBytes(&header), 0);
+    const read = files.pread(opened.fd(), std.mem.asBytes(&header), 0);
     if (!read.ok() or read.value < @sizeOf(layout.Header)) return error.NotAChannel;
     const geometry = try layout.Geometry.init(
         @fromBackingInt(header.kind),
@@ -68,7 +70,7 @@ fn open(path: [:0]const u8) !layout.Map {
         header.max_response_bytes,
         header.max_deliveries,
     );
-    const mapped = sys.mmap_shared(opened.fd(), geometry.file_bytes);
+    const mapped = mappings.map_shared(opened.fd(), geometry.file_bytes);
     if (!mapped.ok()) return error.CannotMap;
     return .{ .base = @ptrFromInt(mapped.value), .geometry = geometry };
 }

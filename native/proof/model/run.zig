@@ -9,7 +9,7 @@ const programs = @import("programs.zig");
 const reductions = @import("reductions.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
-const sys = @import("../../platform/sys.zig");
+const clock = @import("../../platform/sys/clock.zig");
 
 /// Explores. Afterwards the state is the initial one, and `explorer.trace` leads to a violation.
 pub fn run(configuration: *const configurations.Configuration, limits: explorer.Limits) explorer.Outcome {
@@ -26,7 +26,7 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
     while (true) {
         // Only now is it known where the first step of each process begins.
         prepare(configuration);
-        const outcome = explorer.explore(limits, sys.monotonic_ns) catch |err| switch (err) {
+        const outcome = explorer.explore(limits, clock.monotonic_ns) catch |err| switch (err) {
             error.Surprise => {
                 reductions.learn();
                 explorer.totals.restarts += 1;

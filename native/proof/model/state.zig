@@ -4,7 +4,7 @@
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
-const sys = @import("../../platform/sys.zig");
+const mappings = @import("../../platform/sys/mappings.zig");
 const words = @import("../../memory/words.zig");
 const memory = @import("memory.zig");
 const rq = @import("request.zig");
@@ -215,7 +215,7 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     count += slots * 4;
     init_keys();
     if (undo.len == 0) {
-        const mapped = sys.mmap_private(undo_max * @sizeOf(Undo));
+        const mapped = mappings.map_private(undo_max * @sizeOf(Undo));
         if (!mapped.ok()) @panic("out of memory");
         undo = @as([*]Undo, @ptrFromInt(mapped.value))[0..undo_max];
     }
