@@ -11,8 +11,8 @@ const kernel = @import("platform/sys/kernel.zig");
 const mappings = @import("platform/sys/mappings.zig");
 const process = @import("platform/sys/process.zig");
 const target = @import("platform/target.zig");
-const threads = @import("platform/thread_exit.zig");
-const waker_thread = @import("waker/thread.zig");
+const thread_exit = @import("platform/thread_exit.zig");
+const waker_thread = @import("waiting/waker_thread.zig");
 const Bells = @import("platform/bells/bells.zig").Bells;
 const folders = @import("platform/bells/folder.zig");
 const names = @import("platform/bells/names.zig");
@@ -22,7 +22,7 @@ const retired = @import("platform/retired.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
-const Role = @import("handle.zig").Role;
+const Role = layout.Role;
 const Shared = @import("memory/shared.zig").Chosen;
 const Calls = @import("calls/calls.zig").CallsType(Shared);
 const Notify = @import("protocol/notify.zig").NotifyType(Shared);
@@ -75,7 +75,7 @@ pub fn open(
         defer place.close();
         return open_place(place, role, &wanted, how, control);
     }
-    try private.find(handle_of(options.main), name, how.create, control, place);
+    try private.find(&handle_of(options.main).bells, name, how.create, control, place);
     defer place.close();
     const handle = try open_place(place, role, &wanted, how, control);
     if (private.belongs(place, handle.uid)) return handle;
@@ -185,7 +185,6 @@ fn enter(
     var own: Bells = .{
         .uid = process.user(),
         .channel_id = found.channel_id(),
-        .map = found.map,
     };
     if (home) |there| own.open(there, control) catch |err| if (strictness == .strict) return err;
     errdefer own.close_folders();
@@ -209,7 +208,7 @@ fn enter(
     // The first on a channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Calls.enter(handle);
-    threads.add(handle, close_all_of_thread);
+    thread_exit.add(&handle.of_thread, close_all_of_thread);
     return handle;
 }
 
@@ -289,13 +288,13 @@ fn is_anonymous_folder(name: []const u8) bool {
 pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
-    threads.remove(handle, close_all_of_thread);
+    thread_exit.remove(&handle.of_thread, close_all_of_thread);
     // First of all: everything below touches the memory.
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
     // From here on the memory may go.
-    waker_thread.remove(handle);
+    waker_thread.remove(&handle.waker);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Before the entry is free, so that its next participant's files are not taken away.
@@ -314,11 +313,12 @@ pub fn close(handle: *Handle, after: After) void {
 
 /// Runs in a thread that ends with handles open, a terminated Worker's for one.
 fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
-    var next: ?*Handle = @ptrCast(@alignCast(first));
-    while (next) |handle| {
-        next = handle.next;
-        handle.previous = null;
+    var next: ?*thread_exit.Node = @ptrCast(@alignCast(first));
+    while (next) |node| {
+        next = node.next;
+        node.previous = null;
         if (next) |other| other.previous = null;
+        const handle: *Handle = @fieldParentPtr("of_thread", node);
         handle.close_lent();
         // The runtime frees the thread's memory in its own time.
         close(handle, .keep_views);
@@ -327,7 +327,7 @@ fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
 
 /// Closes all handles of the calling thread, whose program is gone.
 pub fn close_all_here() void {
-    threads.end(close_all_of_thread);
+    thread_exit.end(close_all_of_thread);
 }
 
 /// Removes a channel's name and ends what is in flight on it. False: there is nothing.

@@ -8,9 +8,11 @@ const words = @import("memory/words.zig");
 const clock = @import("platform/sys/clock.zig");
 const files = @import("platform/sys/files.zig");
 const mappings = @import("platform/sys/mappings.zig");
+const waker_thread = @import("waiting/waker_thread.zig");
+const pacing = @import("waiting/pacing.zig");
+const Role = layout.Role;
+const thread_exit = @import("platform/thread_exit.zig");
 const Bells = @import("platform/bells/bells.zig").Bells;
-
-pub const Role = enum(u32) { client = 1, server = 2 };
 
 /// A call that this handle made and that has not ended.
 pub const OwnCall = struct {
@@ -60,7 +62,7 @@ pub const Handle = struct {
     bells: Bells,
 
     /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
-    waker: ?*@import("waker/thread.zig").Place = null,
+    waker: ?*waker_thread.Assignment = null,
 
     /// The file had a name when this handle was opened. Without a link it has lost it since.
     is_named: bool = false,
@@ -108,16 +110,12 @@ pub const Handle = struct {
     sweep_next: u32 = 0,
     /// When the forms that never wait last looked for the dead.
     swept_ns: u64 = 0,
-    /// How long to spin before yielding; adapts, see `wait.zig`.
-    spin_turns: u32 = @import("protocol/wait.zig").spin_turns_max,
-    /// How long to wait for an answer before the second look, in parts of a turn; adapts, see `wait.zig`.
-    quiet_parts: u32 = 0,
+    /// What blocking waits have learned about when to sleep.
+    pacing: pacing.Learned = .{},
     /// What this participant's entry says of its processor, and when to yield again: see `Calls.linger`.
     processor: u32 = 0,
     yield_after_ns: u64 = 0,
     yield_pause_ns: u64 = 0,
-    /// How much longer than usual to yield before sleeping; adapts, see `wait.zig`.
-    patience: u32 = 1,
     /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
     responsible: bool = false,
     /// The last request found a free slot and no cell of the ring.
@@ -132,9 +130,8 @@ pub const Handle = struct {
     peer_notify_fd: i32 = -1,
 
     memory_bytes: u64,
-    /// The handles of one thread, so that the thread's end can close them.
-    previous: ?*Handle = null,
-    next: ?*Handle = null,
+    /// Among the handles of one thread, so that the thread's end can close them.
+    of_thread: thread_exit.Node = .{},
 
     /// One piece of zeroed memory for the handle and its tables, touched as far as they are used.
     pub fn create(map: layout.Map, fd: i32, role: Role, bells: Bells) abi.Error!*Handle {
@@ -201,6 +198,11 @@ pub const Handle = struct {
             if (file != .info) continue;
             if (file.info.device == known.device and file.info.inode == known.inode) files.close(known.fd);
         }
+    }
+
+    /// This participant's entry of the table.
+    pub inline fn entry(handle: *const Handle) *layout.Participant {
+        return handle.map.participant(handle.index);
     }
 
     pub fn owner(handle: *const Handle) words.Owner {

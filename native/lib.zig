@@ -11,7 +11,7 @@ const segment = @import("memory/segment.zig");
 const slots = @import("protocol/slots.zig");
 const stats = @import("protocol/stats.zig");
 const files = @import("platform/sys/files.zig");
-const waker_thread = @import("waker/thread.zig");
+const waker_thread = @import("waiting/waker_thread.zig");
 const words = @import("memory/words.zig");
 const Control = abi.Control;
 const Place = @import("platform/target.zig").Place;
@@ -399,7 +399,7 @@ export fn tandem_disarm(handle_address: f64) void {
 export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = handle_at(handle_address);
     const bell = own_bell.make(&handle.bells, kind) orelse return abi.Status.system.result();
-    waker_thread.add_bell(handle, bell.waker, kind);
+    waker_thread.add_bell(&handle.waker, handle.entry(), bell.waker, kind);
     // The bell is there; the first sleep that may be rung is announced later still. Of one without a name
     // others need not look for it.
     if (bell.is_named) Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
@@ -453,7 +453,7 @@ export fn tandem_notify_fd(handle_address: f64) i32 {
     const handle = handle_at(handle_address);
     if (handle.notify_fd < 0) {
         const fd = handle.bells.make_fifo('n') orelse own_bell.make_pipe() orelse return abi.Status.system.result();
-        waker_thread.add_notify(handle, fd);
+        waker_thread.add_notify(&handle.waker, handle.entry(), fd);
         Calls.set_notify(handle, fd, false);
     }
     return handle.notify_fd;
@@ -476,7 +476,7 @@ export fn tandem_adopt_notify(handle_address: f64, fd: u32, peer: u32) i32 {
     const copy = files.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));
     if (!copy.ok()) return abi.Status.system.result();
     if (peer == 0) {
-        waker_thread.add_notify(handle, copy.fd());
+        waker_thread.add_notify(&handle.waker, handle.entry(), copy.fd());
         Calls.set_notify(handle, copy.fd(), true);
     } else {
         if (handle.peer_notify_fd >= 0) files.close(handle.peer_notify_fd);

@@ -11,6 +11,7 @@ const layout = @import("memory/layout.zig");
 const segment = @import("memory/segment.zig");
 const target = @import("platform/target.zig");
 const words = @import("memory/words.zig");
+const Identity = @import("platform/bells/names.zig").Identity;
 const Real = @import("memory/shared.zig").Real;
 
 pub const panic = @import("lib.zig").panic;
@@ -156,8 +157,8 @@ pub const SharedMemory = struct {
         reached(.rung);
     }
 
-    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
-        const rung = Real.ring_bell(bells, index, epoch, kind);
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
+        const rung = Real.ring_bell(bells, other, kind);
         if (rung) reached(.rung);
         return rung;
     }

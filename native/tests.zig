@@ -19,6 +19,7 @@ test {
     _ = @import("platform/sys/clock.zig");
     _ = @import("platform/sys/locks.zig");
     _ = @import("platform/target.zig");
+    _ = @import("waiting/pacing.zig");
     _ = @import("memory/words.zig");
     _ = @import("proof/wrap_test.zig");
 }

@@ -31,7 +31,7 @@ const nativeLayers: readonly string[] = [
   "native/abi.zig",
   "native/platform",
   "native/memory",
-  "native/waker",
+  "native/waiting",
   "native/handle.zig",
   "native/protocol",
   "native/calls",

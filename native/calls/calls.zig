@@ -6,7 +6,7 @@ const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const Error = abi.Error;
 const Handle = @import("../handle.zig").Handle;
-const Role = @import("../handle.zig").Role;
+const Role = layout.Role;
 const OwnCall = @import("../handle.zig").OwnCall;
 const watched_max = @import("../handle.zig").watched_max;
 const slots = @import("../protocol/slots.zig");
@@ -112,7 +112,7 @@ pub fn CallsType(comptime Shared: type) type {
                 return null;
             }
             // Each try looks at every slot: yield rather than spin.
-            var patience: Wait.Patience = .yielding;
+            var pacing: Wait.Pacing = .yielding;
             var slice: u32 = 0;
             var announced = false;
             defer if (announced) Wait.awake(handle);
@@ -124,7 +124,7 @@ pub fn CallsType(comptime Shared: type) type {
                     return error.Busy;
                 }
                 if (!announced) {
-                    if (patience.again()) continue;
+                    if (pacing.again()) continue;
                     Wait.announce(handle, .futex, .{ .room = true });
                     announced = true;
                     continue;
@@ -138,13 +138,13 @@ pub fn CallsType(comptime Shared: type) type {
         /// time is over.
         pub fn wait_ready(handle: *Handle, call: slots.Call, wait_deadline_ns: u64) Error!void {
             const deadline_ns = earlier(wait_deadline_ns, own_deadline(handle, call));
-            var patience: Wait.Patience = .for_answer(handle);
+            var pacing: Wait.Pacing = .for_answer(&handle.pacing);
             var slice: u32 = 0;
             var announced = false;
             defer if (announced) Wait.awake(handle);
             while (true) {
                 switch (Slots.progress(handle, call)) {
-                    .ready => return patience.learn(handle),
+                    .ready => return pacing.learn(&handle.pacing),
                     .gone => {
                         handle.remove_call(call.slot, call.generation);
                         return if (handle.is_lost) error.Corrupt else error.Cancelled;
@@ -152,7 +152,7 @@ pub fn CallsType(comptime Shared: type) type {
                     .waiting => {},
                 }
                 if (!announced) {
-                    if (patience.again()) continue;
+                    if (pacing.again()) continue;
                     Wait.announce(handle, .futex, .{});
                     announced = true;
                     continue;
@@ -216,19 +216,19 @@ pub fn CallsType(comptime Shared: type) type {
                 if (sweep_if_due(handle)) if (try Slots.receive(handle)) |received| return received;
                 return if (is_over(handle)) error.NotFound else null;
             }
-            var patience: Wait.Patience = .of(handle);
+            var pacing: Wait.Pacing = .of(&handle.pacing);
             var slice: u32 = 0;
             var announced = false;
             defer if (announced) Wait.awake(handle);
             while (true) {
                 if (Ring.occupied(handle)) {
                     if (try Slots.receive(handle)) |received| {
-                        patience.learn(handle);
+                        pacing.learn(&handle.pacing);
                         return received;
                     }
                 }
                 if (!announced) {
-                    if (patience.again()) continue;
+                    if (pacing.again()) continue;
                     Wait.announce(handle, .futex, .{ .requests = true });
                     announced = true;
                     continue;
@@ -524,7 +524,7 @@ pub fn CallsType(comptime Shared: type) type {
                     break;
                 }
                 if (handle.watched_count < watched_max) {
-                    if (Shared.watch_life(&handle.bells, index, word.epoch)) |fd| {
+                    if (Shared.watch_life(&handle.bells, Participants.identity(handle, index, word.epoch))) |fd| {
                         handle.watched[index] = word.epoch;
                         handle.watched_count += 1;
                         handle.lend(fd, index);

@@ -28,6 +28,9 @@ pub const file_bytes_max: u64 = 1 << 44;
 
 pub const Kind = enum(u32) { bytes = 0, int = 1, _ };
 
+/// What a participant's handle is for.
+pub const Role = enum(u32) { client = 1, server = 2 };
+
 /// Words that different processes write lie this far apart: two lines, since processors fetch
 /// lines in pairs.
 pub const padding = 128;
@@ -292,6 +295,21 @@ pub const Map = struct {
         return map.base + map.response_offset(index);
     }
 };
+
+/// The byte that a participant locks: beyond the end of every file, one for each participant that ever was.
+pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
+    const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
+    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
+}
+
+/// The byte that a process locks while it replaces the file.
+pub const replace_lock_offset: u64 = 1 << 61;
+
+test "no two participants share a byte" {
+    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
+    try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));
+    try std.testing.expect(lock_offset(0, 0) > file_bytes_max);
+}
 
 test "offsets of the default geometry" {
     const geometry = try Geometry.init(.bytes, 256, 1 << 20, 1 << 20, 1);

@@ -8,8 +8,6 @@ const files = @import("../platform/sys/files.zig");
 const locks = @import("../platform/sys/locks.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
-const Role = @import("../handle.zig").Role;
-const lock_offset = @import("../protocol/participants.zig").lock_offset;
 
 /// Whether no participant is attached and no request waits. The control block gets the participants.
 pub fn is_unused(fd: i32, geometry: *const layout.Geometry, control: *Control) bool {
@@ -50,12 +48,12 @@ fn any(
 
 fn is_attached(look: Look, entry: *const layout.Participant) bool {
     if (entry.word.state == .free) return false;
-    const is_locked = locks.byte_locked(look.fd, lock_offset(@intCast(look.index), entry.word.epoch)) orelse true;
+    const is_locked = locks.byte_locked(look.fd, layout.lock_offset(@intCast(look.index), entry.word.epoch)) orelse true;
     if (!is_locked) return false;
     const control = look.control;
     if (control.attached < control.attached_pids.len) {
         control.attached_pids[control.attached] = entry.pid;
-        if (entry.role == @backingInt(Role.server)) control.attached_servers |= @as(u32, 1) << @intCast(control.attached);
+        if (entry.role == @backingInt(layout.Role.server)) control.attached_servers |= @as(u32, 1) << @intCast(control.attached);
     }
     control.attached += 1;
     return true;

@@ -232,10 +232,9 @@ fn replace_leftover(
 
 /// Until the description is closed.
 fn lock_to_replace(fd: i32, control: *Control) Error!void {
-    const replace_lock_offset = (1 << 61);
     const tries_max = 2000;
     for (0..tries_max) |_| {
-        if (locks.lock_byte(fd, replace_lock_offset).ok()) return;
+        if (locks.lock_byte(fd, layout.replace_lock_offset).ok()) return;
         clock.sleep_ns(std.time.ns_per_ms);
     }
     control.fail(.lock, @backingInt(kernel.Errno.AGAIN));

@@ -41,6 +41,7 @@ const locks = @import("../platform/sys/locks.zig");
 const mappings = @import("../platform/sys/mappings.zig");
 const process = @import("../platform/sys/process.zig");
 const root = @import("root");
+const Identity = @import("../platform/bells/names.zig").Identity;
 const Error = @import("../abi.zig").Error;
 
 /// What the library itself runs on: `Real`, unless the root file of a test build declares
@@ -175,7 +176,8 @@ pub const Real = struct {
 
     /// Whether a knock reaches this handle's event loop.
     pub fn has_waker(handle: anytype) bool {
-        return @import("../waker/thread.zig").serves(handle);
+        const waker = handle.waker orelse return false;
+        return waker.can_ring_bell();
     }
 
     /// What was mapped reads as zeros from now on, and nobody else sees what is written there.
@@ -197,24 +199,24 @@ pub const Real = struct {
 
     pub const punch = files.punch;
 
-    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
-        return bells.ring(index, epoch, kind);
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
+        return bells.ring(other, kind);
     }
 
-    pub fn ring_notify(bells: anytype, index: u32, epoch: u64) bool {
-        return bells.ring_notify(index, epoch);
+    pub fn ring_notify(bells: anytype, other: Identity) bool {
+        return bells.ring_notify(other);
     }
 
     pub fn write_notify(fd: i32) bool {
         return fd >= 0 and files.write_counter(fd);
     }
 
-    pub fn watch_life(bells: anytype, index: u32, epoch: u64) ?i32 {
-        return bells.watch_life(index, epoch);
+    pub fn watch_life(bells: anytype, other: Identity) ?i32 {
+        return bells.watch_life(other);
     }
 
-    pub fn forget_bells(bells: anytype, index: u32, epoch: u64) void {
-        bells.forget(index, epoch);
+    pub fn forget_bells(bells: anytype, other: Identity) void {
+        bells.forget(other);
     }
 };
 

@@ -10,7 +10,7 @@ const Error = @import("../abi.zig").Error;
 const ExtentType = @import("table_bounds.zig").ExtentType;
 const Handle = @import("../handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
-const WakerType = @import("../waker/waker.zig").WakerType;
+const WakerType = @import("../waiting/waker.zig").WakerType;
 
 pub fn NotifyType(comptime Shared: type) type {
     return struct {
@@ -76,7 +76,7 @@ pub fn NotifyType(comptime Shared: type) type {
             const rung = if (word.adopted)
                 Shared.write_notify(handle.peer_notify_fd)
             else
-                Shared.ring_notify(&handle.bells, index, participant.epoch);
+                Shared.ring_notify(&handle.bells, Participants.identity(handle, index, participant.epoch));
             if (!rung) {
                 handle.has_failed_ring = true;
                 // Left unmarked where no process hears it: the next ringer tries again.

@@ -2,14 +2,14 @@
 //! that no other participant ever had or will have. The kernel drops the lock when the process
 //! dies, however it dies; a stopped process keeps it. "Joined and unlocked" is death, without doubt.
 
-const std = @import("std");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const process = @import("../platform/sys/process.zig");
 const Error = @import("../abi.zig").Error;
+const Identity = @import("../platform/bells/names.zig").Identity;
 const ExtentType = @import("table_bounds.zig").ExtentType;
 const Handle = @import("../handle.zig").Handle;
-const Role = @import("../handle.zig").Role;
+const Role = layout.Role;
 
 pub fn ParticipantsType(comptime Shared: type) type {
     return struct {
@@ -47,10 +47,10 @@ pub fn ParticipantsType(comptime Shared: type) type {
             const joining: words.ParticipantWord = .{ .state = .joining, .epoch = word.epoch + 1 };
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, joining, .acq_rel)) return false;
             // Only now the lock: in this order one process alone ever locks that byte.
-            if (!Shared.lock_byte(handle.fd, lock_offset(index, joining.epoch))) {
+            if (!Shared.lock_byte(handle.fd, layout.lock_offset(index, joining.epoch))) {
                 // Held by somebody, that epoch is not new: the word was scribbled over. The entry is
                 // free again when that participant is gone, and another one will do.
-                const held = Shared.byte_locked(handle.fd, lock_offset(index, joining.epoch)) orelse false;
+                const held = Shared.byte_locked(handle.fd, layout.lock_offset(index, joining.epoch)) orelse false;
                 return if (held) false else error.System;
             }
             // Handed over by the compare-and-swap to `joined`, which comes last.
@@ -70,7 +70,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             const joined: words.ParticipantWord = .{ .state = .joined, .epoch = joining.epoch };
             if (!Shared.cas(words.ParticipantWord, &entry.word, joining, joined, .seq_cst)) {
                 // Taken for one that died on the way in: start over.
-                Shared.unlock_byte(handle.fd, lock_offset(index, joining.epoch));
+                Shared.unlock_byte(handle.fd, layout.lock_offset(index, joining.epoch));
                 return false;
             }
             handle.index = index;
@@ -85,7 +85,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             // Hands the entry over to the next; and before the unlocking, which the kernel orders, so that
             // who finds the byte unlocked sees that the entry is free.
             _ = Shared.cas(words.ParticipantWord, &entry.word, joined, .{ .epoch = handle.epoch }, .acq_rel);
-            Shared.unlock_byte(handle.fd, lock_offset(handle.index, handle.epoch));
+            Shared.unlock_byte(handle.fd, layout.lock_offset(handle.index, handle.epoch));
         }
 
         /// True: the participant now at `index` has died and is not repaired yet.
@@ -99,11 +99,18 @@ pub fn ParticipantsType(comptime Shared: type) type {
         pub fn dead_epoch(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) bool {
             // A description cannot probe a lock that it holds itself.
             if (index == handle.index and epoch == handle.epoch) return false;
-            const locked = Shared.byte_locked(handle.fd, lock_offset(index, epoch)) orelse return false;
+            const locked = Shared.byte_locked(handle.fd, layout.lock_offset(index, epoch)) orelse return false;
             if (locked) return false;
             // Between the two looks it may have left in an orderly way. By *kernel* this one sees it.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and word.epoch == epoch;
+        }
+
+        /// How the bells name a participant. The user id is a hint: whatever it says, only a bell is rung, or
+        /// a file of this user's own removed.
+        pub fn identity(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Identity {
+            const uid = Shared.load(u32, &handle.map.participant(index).uid, .monotonic);
+            return .{ .uid = uid, .index = index, .epoch = epoch };
         }
 
         pub const used_count = Extent.participants;
@@ -116,7 +123,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
                 // As in `dead`; the compare-and-swap is exact, and hands over what little there is.
                 const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
                 if (word.state == .free or word.state == .joined) continue;
-                const locked = Shared.byte_locked(handle.fd, lock_offset(index, word.epoch)) orelse continue;
+                const locked = Shared.byte_locked(handle.fd, layout.lock_offset(index, word.epoch)) orelse continue;
                 if (locked) continue;
                 _ = Shared.cas(words.ParticipantWord, &entry.word, word, .{ .epoch = word.epoch }, .acq_rel);
             }
@@ -127,16 +134,4 @@ pub fn ParticipantsType(comptime Shared: type) type {
             if (!Shared.allocate(handle.fd, offset, @sizeOf(layout.Participant))) return error.NoSpace;
         }
     };
-}
-
-/// Beyond the end of every file, one byte for each participant that ever was.
-pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
-    const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
-    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
-}
-
-test "no two participants share a byte" {
-    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
-    try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));
-    try std.testing.expect(lock_offset(0, 0) > layout.file_bytes_max);
 }

@@ -6,7 +6,8 @@ const std = @import("std");
 const words = @import("../memory/words.zig");
 const Error = @import("../abi.zig").Error;
 const Handle = @import("../handle.zig").Handle;
-const Role = @import("../handle.zig").Role;
+const layout = @import("../memory/layout.zig");
+const Role = layout.Role;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const RingType = @import("ring.zig").RingType;
 const SlotsType = @import("slots.zig").SlotsType;
@@ -87,7 +88,7 @@ pub fn RepairType(comptime Shared: type) type {
             Wait.wake_all(handle);
             if (!complete) return false;
             // As long as the entry is not: what a repairer that dies on the way leaves, another finds.
-            Shared.forget_bells(&handle.bells, index, word.epoch);
+            Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
             // Exact. Release: everything is settled before anybody else can take the entry, or see that it
             // is free.

@@ -8,7 +8,7 @@ const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const files = @import("../platform/sys/files.zig");
 const Handle = @import("../handle.zig").Handle;
-const Role = @import("../handle.zig").Role;
+const Role = layout.Role;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const SlotsType = @import("slots.zig").SlotsType;
 

@@ -1,11 +1,12 @@
-//! Sleeping and waking. A sleeper announces that it lies down, looks again, sleeps; who publishes
-//! looks for sleepers afterwards. Both sides are sequentially consistent, so one sees the other.
+//! Sleeping and waking. A participant announces that it will sleep, looks for work once more, and sleeps. A
+//! participant that publishes something looks for sleepers afterwards. Both sides are sequentially
+//! consistent, so one of them sees the other.
 //!
-//! A ringer rings first and marks the sleeper as rung then: marked first, a ringer that is stopped
-//! in between would hide the sleeper from everybody else.
+//! A ringer rings first and then marks the sleeper as rung. In the other order, a ringer that is stopped in
+//! between would hide the sleeper from all others.
 //!
-//! A ring of a bell may fail, for want of a descriptor, a right or a path. Then the ringer knocks: see
-//! waker.zig.
+//! Ringing a bell may fail for lack of a descriptor, a permission or a path. The ringer knocks instead: see
+//! waiting/waker.zig.
 
 const std = @import("std");
 const words = @import("../memory/words.zig");
@@ -14,35 +15,15 @@ const ExtentType = @import("table_bounds.zig").ExtentType;
 const Handle = @import("../handle.zig").Handle;
 const NotifyType = @import("notify.zig").NotifyType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
-const WakerType = @import("../waker/waker.zig").WakerType;
-
-/// A spin hit costs 0.1 µs and a wake-up 25–30 µs on a virtual machine. 200 pauses (5.6 µs) and 50
-/// yields behave well both alone and when there are more processes than processors.
-///
-/// Where both sides share a processor every pause keeps the other one from answering, so the spin
-/// shrinks while answers come only after a yield. It has a floor, above the round trip between two
-/// processors, or one bad moment would turn it off for ever.
-pub const spin_turns_max = 200;
-const spin_turns_min = 16;
-
-/// Each look at a word takes its line from whoever is to write it, so between the first look for an
-/// answer and the second so many pauses pass as answers have taken of late. A look that comes too early
-/// adds one; one that finds the answer takes off an eighth: so one look in nine or so is too early, and
-/// what is waited too long stays near one pause.
-const quiet_turns_max = 64;
-const quiet_parts = 8;
-
-/// Where sleeps are so short that they cost more than they spare, the next wait yields more often before
-/// it sleeps, up to so many times: 50 yields take 20 µs, a sleep and its wake-up 50 to 100, and a peer
-/// that fills a megabyte in place 25.
-const patience_max = 8;
-const short_sleep_ns = 200 * std.time.ns_per_us;
+const PacingType = @import("../waiting/pacing.zig").PacingType;
+const WakerType = @import("../waiting/waker.zig").WakerType;
 
 /// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
 /// second, little enough for a process that waits for hours.
 const slices_ms = [_]u32{ 5, 10, 20, 50 };
 
-pub const For = packed struct(u2) {
+/// What ends a sleep, beside the answer to a call of the sleeper's.
+pub const Awaited = struct {
     requests: bool = false,
     room: bool = false,
 };
@@ -53,70 +34,16 @@ pub fn WaitType(comptime Shared: type) type {
         const Participants = ParticipantsType(Shared);
         const Notify = NotifyType(Shared);
         const Waker = WakerType(Shared);
-
-        /// The part of a blocking wait before it sleeps.
-        pub const Patience = struct {
-            turn: u32 = 0,
-            spin_turns: u32,
-            /// How many of these come before the second look; null: each is followed by one.
-            quiet_turns: ?u32 = null,
-            yield_turns: u32 = Shared.yield_turns,
-
-            pub fn of(handle: *const Handle) Patience {
-                return .{ .spin_turns = handle.spin_turns, .yield_turns = handle.patience * Shared.yield_turns };
-            }
-
-            pub fn for_answer(handle: *const Handle) Patience {
-                var patience: Patience = .of(handle);
-                patience.quiet_turns = @min(handle.quiet_parts / quiet_parts, patience.spin_turns);
-                return patience;
-            }
-
-            /// Where a look is too dear to be taken in a tight loop.
-            pub const yielding: Patience = .{ .spin_turns = 0 };
-
-            /// True: look again; false: it is time to sleep.
-            pub inline fn again(patience: *Patience) bool {
-                if (patience.turn < patience.spin_turns) {
-                    Shared.pause();
-                    const quiet_turns = patience.quiet_turns orelse 0;
-                    while (patience.turn + 1 < quiet_turns) : (patience.turn += 1) Shared.pause();
-                } else if (patience.turn < patience.spin_turns + patience.yield_turns) {
-                    Shared.yield();
-                } else {
-                    return false;
-                }
-                patience.turn += 1;
-                return true;
-            }
-
-            /// What was waited for is there: remembers which part of the wait brought it.
-            pub inline fn learn(patience: *const Patience, handle: *Handle) void {
-                if (patience.turn == 0) return;
-                if (patience.turn <= patience.spin_turns) {
-                    if (patience.quiet_turns) |quiet_turns| learn_quiet(handle, patience.turn > @max(1, quiet_turns));
-                    handle.spin_turns = @min(spin_turns_max, patience.spin_turns * 2);
-                } else {
-                    handle.spin_turns = @max(spin_turns_min, patience.spin_turns / 2);
-                }
-            }
-
-            inline fn learn_quiet(handle: *Handle, was_early: bool) void {
-                handle.quiet_parts = if (was_early)
-                    @min(quiet_turns_max * quiet_parts, handle.quiet_parts + quiet_parts)
-                else
-                    handle.quiet_parts -| 1;
-            }
-        };
+        pub const Pacing = PacingType(Shared);
 
         /// Announces a sleep; the caller looks once more before it sleeps.
-        pub fn announce(handle: *Handle, state: words.WaitState, what: For) void {
+        pub fn announce(handle: *Handle, state: words.WaitState, awaited: Awaited) void {
             const entry = handle.map.participant(handle.index);
             // Own: others mark it as rung and leave the number.
             const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             const header = handle.map.header();
-            if (what.requests) set(&header.waiting_servers, handle.index);
-            if (what.room) set(&header.waiting_for_room, handle.index);
+            if (awaited.requests) set(&header.waiting_servers, handle.index);
+            if (awaited.room) set(&header.waiting_for_room, handle.index);
             Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);
         }
 
@@ -173,8 +100,7 @@ pub fn WaitType(comptime Shared: type) type {
             const rung = word.state != .futex;
             // Without yields there is nothing to have more of.
             if (Shared.yield_turns == 0) return rung;
-            const was_short = rung and slept_ns < short_sleep_ns;
-            handle.patience = if (was_short) @min(patience_max, handle.patience * 2) else @max(1, handle.patience / 2);
+            handle.pacing.learn_sleep(rung, slept_ns);
             return rung;
         }
 
@@ -189,10 +115,10 @@ pub fn WaitType(comptime Shared: type) type {
         /// them may be stopped before it looks: so all of them are rung. Blocking waits look by themselves
         /// at the end of each slice, and one of them is enough.
         pub fn wake_room(handle: *Handle) void {
-            var who: Who = .anybody;
+            var targets: Targets = .all;
             var sleepers: Sleepers = .of(handle, &handle.map.header().waiting_for_room);
             while (sleepers.next()) |index| {
-                if (ring(handle, index, who) == .rung_blocking) who = .event_loops;
+                if (ring(handle, index, targets) == .rung_blocking) targets = .event_loops;
             }
         }
 
@@ -200,7 +126,7 @@ pub fn WaitType(comptime Shared: type) type {
             var seen_rung = false;
             var sleepers: Sleepers = .of(handle, set_words);
             while (sleepers.next()) |index| {
-                switch (ring(handle, index, .anybody)) {
+                switch (ring(handle, index, .all)) {
                     .rung, .rung_blocking => return true,
                     .rung_before => seen_rung = true,
                     .not_asleep => {},
@@ -235,7 +161,7 @@ pub fn WaitType(comptime Shared: type) type {
         pub inline fn wake(handle: *Handle, index: words.ParticipantIndex) void {
             if (!Extent.has_participant(handle, index)) return;
             const word = Shared.load(words.WaitWord, &handle.map.participant(index).wait, .seq_cst);
-            if (word.asleep()) _ = ring(handle, index, .anybody);
+            if (word.asleep()) _ = ring(handle, index, .all);
             Notify.ring(handle, index);
         }
 
@@ -244,10 +170,10 @@ pub fn WaitType(comptime Shared: type) type {
             for (0..Participants.used_count(handle)) |index| wake(handle, @intCast(index));
         }
 
-        const Who = enum { anybody, event_loops };
+        const Targets = enum { all, event_loops };
         const Rung = enum { rung, rung_blocking, rung_before, not_asleep };
 
-        fn ring(handle: *Handle, index: words.ParticipantIndex, who: Who) Rung {
+        fn ring(handle: *Handle, index: words.ParticipantIndex, targets: Targets) Rung {
             if (!Extent.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
@@ -259,11 +185,11 @@ pub fn WaitType(comptime Shared: type) type {
             switch (word.state) {
                 .awake => return .not_asleep,
                 .rung => return .rung_before,
-                .futex => if (who == .anybody) Shared.futex_wake(futex(entry)) else return .not_asleep,
+                .futex => if (targets == .all) Shared.futex_wake(futex(entry)) else return .not_asleep,
                 .bell => {
                     // Written before the sleep that was seen was announced.
                     const bell = Shared.load(u32, &entry.bell, .acquire);
-                    if (bell != 0 and Shared.ring_bell(&handle.bells, index, participant.epoch, bell)) {
+                    if (bell != 0 and Shared.ring_bell(&handle.bells, Participants.identity(handle, index, participant.epoch), bell)) {
                         handle.unreachable_epochs[index] = 0;
                     } else {
                         handle.unreachable_epochs[index] = participant.epoch;
@@ -313,36 +239,4 @@ fn bit(index: words.ParticipantIndex) u64 {
 /// The low half of the wait word, which holds its state.
 fn futex(entry: *layout.Participant) *const u32 {
     return @ptrCast(&entry.wait);
-}
-
-test "the second look for an answer comes when answers have come of late" {
-    const Wait = WaitType(@import("../memory/shared.zig").Real);
-    var handle: Handle = undefined;
-    handle.spin_turns = spin_turns_max;
-    handle.patience = 1;
-    handle.quiet_parts = 0;
-    const Calls = struct {
-        /// Waits for so many answers that take `turns`; how many looks each took, and turns, at the end.
-        fn wait_for(of: *Handle, turns: u32, answers: u32) struct { looks: u32, turns: u32 } {
-            var looks: u32 = 0;
-            var waited: u32 = 0;
-            for (0..answers) |answer| {
-                var patience: Wait.Patience = .for_answer(of);
-                var seen: u32 = 1;
-                while (patience.turn < turns) : (seen += 1) std.debug.assert(patience.again());
-                patience.learn(of);
-                if (answer < answers / 2) continue;
-                looks += seen;
-                waited += patience.turn;
-            }
-            return .{ .looks = looks / (answers / 2), .turns = waited / (answers / 2) };
-        }
-    };
-    const fresh = Calls.wait_for(&handle, 20, 2);
-    try std.testing.expect(fresh.looks > 10);
-    for ([_]u32{ 20, 3, 40 }) |turns| {
-        const learned = Calls.wait_for(&handle, turns, 2000);
-        try std.testing.expectEqual(2, learned.looks);
-        try std.testing.expectEqual(turns, learned.turns);
-    }
 }

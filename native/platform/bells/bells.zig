@@ -26,7 +26,6 @@ const std = @import("std");
 const abi = @import("../../abi.zig");
 const file = @import("file.zig");
 const folders = @import("folder.zig");
-const layout = @import("../../memory/layout.zig");
 const names = @import("names.zig");
 const removal = @import("removal.zig");
 const files = @import("../sys/files.zig");
@@ -34,7 +33,6 @@ const process = @import("../sys/process.zig");
 const sockets = @import("../sys/sockets.zig");
 const Control = abi.Control;
 const Error = abi.Error;
-const Shared = @import("../../memory/shared.zig").Chosen;
 
 const cache_size = 64;
 
@@ -53,8 +51,6 @@ pub const Bells = struct {
     /// The folder goes with its last participant.
     goes_with_last: bool = false,
     channel_id: u64 = 0,
-    /// Says which user a participant is.
-    map: layout.Map = undefined,
     life: i32 = -1,
     /// Something has been put into the folder.
     has_files: bool = false,
@@ -89,20 +85,22 @@ pub const Bells = struct {
         }
     }
 
-    fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, index: u32, epoch: u64) [*:0]const u8 {
-        const parts = .{ letter, index, epoch, bells.channel_id };
+    fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, of: names.Identity) [*:0]const u8 {
+        const parts = .{ letter, of.index, of.epoch, bells.channel_id };
         return (std.fmt.bufPrintSentinel(buffer, "{c}{d}-{x}-{x}", parts, 0) catch unreachable).ptr;
     }
 
+    fn identity(bells: *const Bells) names.Identity {
+        return .{ .uid = bells.uid, .index = bells.index, .epoch = bells.epoch };
+    }
+
     fn own_file_name(bells: *const Bells, buffer: *names.Name, letter: u8) [*:0]const u8 {
-        return bells.file_name(buffer, letter, bells.index, bells.epoch);
+        return bells.file_name(buffer, letter, bells.identity());
     }
 
     /// The folder of a participant's user. It is to be closed with `close_other`.
-    fn other_folder(bells: *const Bells, index: u32) ?i32 {
+    fn other_folder(bells: *const Bells, uid: u32) ?i32 {
         if (bells.top < 0) return null;
-        // A hint: whatever it says, only a bell is rung, or a file of this user's own removed.
-        const uid = Shared.load(u32, &bells.map.participant(@truncate(index)).uid, .monotonic);
         if (uid == bells.uid) return if (bells.own >= 0) bells.own else null;
         return folders.open_user_folder(bells.top, uid);
     }
@@ -179,30 +177,30 @@ pub const Bells = struct {
     }
 
     /// Rings another participant's doorbell. False: it cannot be reached this way.
-    pub fn ring(bells: *Bells, index: u32, epoch: u64, kind: u32) bool {
-        const cached = &bells.cache[index % cache_size];
-        if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
+    pub fn ring(bells: *Bells, other: names.Identity, kind: u32) bool {
+        const cached = &bells.cache[other.index % cache_size];
+        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
             if (send(cached.fd, kind)) return true;
         }
         if (cached.fd >= 0) files.close(cached.fd);
         cached.* = .{};
-        const fd = bells.open_other(index, epoch, 'b', kind) orelse return false;
-        cached.* = .{ .index = index, .epoch = epoch, .fd = fd };
+        const fd = bells.open_other(other, 'b', kind) orelse return false;
+        cached.* = .{ .index = other.index, .epoch = other.epoch, .fd = fd };
         return send(fd, kind);
     }
 
     /// Rings another participant's notify pipe.
-    pub fn ring_notify(bells: *Bells, index: u32, epoch: u64) bool {
-        const fd = bells.open_other(index, epoch, 'n', abi.bell_fifo) orelse return false;
+    pub fn ring_notify(bells: *Bells, other: names.Identity) bool {
+        const fd = bells.open_other(other, 'n', abi.bell_fifo) orelse return false;
         defer files.close(fd);
         return send(fd, abi.bell_fifo);
     }
 
-    fn open_other(bells: *const Bells, index: u32, epoch: u64, letter: u8, kind: u32) ?i32 {
-        const folder = bells.other_folder(index) orelse return null;
+    fn open_other(bells: *const Bells, other: names.Identity, letter: u8, kind: u32) ?i32 {
+        const folder = bells.other_folder(other.uid) orelse return null;
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
-        const name = bells.file_name(&buffer, letter, index, epoch);
+        const name = bells.file_name(&buffer, letter, other);
         return if (kind == abi.bell_fifo) file.open_fifo(folder, name) else file.connect_to(folder, name, .datagram);
     }
 
@@ -216,11 +214,11 @@ pub const Bells = struct {
     }
 
     /// A connection on which the kernel hangs up when that participant dies.
-    pub fn watch_life(bells: *Bells, index: u32, epoch: u64) ?i32 {
-        const folder = bells.other_folder(index) orelse return null;
+    pub fn watch_life(bells: *const Bells, other: names.Identity) ?i32 {
+        const folder = bells.other_folder(other.uid) orelse return null;
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
-        return file.connect_to(folder, bells.file_name(&buffer, 'l', index, epoch), .stream);
+        return file.connect_to(folder, bells.file_name(&buffer, 'l', other), .stream);
     }
 
     /// The name of this participant's private channel.
@@ -237,21 +235,21 @@ pub const Bells = struct {
 
     /// Removes what a dead participant left. What another user's has left only that user, or root, can
     /// remove.
-    pub fn forget(bells: *Bells, index: u32, epoch: u64) void {
-        const cached = &bells.cache[index % cache_size];
-        if (cached.fd >= 0 and cached.index == index and cached.epoch == epoch) {
+    pub fn forget(bells: *Bells, other: names.Identity) void {
+        const cached = &bells.cache[other.index % cache_size];
+        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
             files.close(cached.fd);
             cached.* = .{};
         }
         bells.follow_replacement();
-        const folder = bells.other_folder(index) orelse return;
+        const folder = bells.other_folder(other.uid) orelse return;
         defer bells.close_other(folder);
-        bells.remove_files(folder, index, epoch);
+        bells.remove_files(folder, other);
     }
 
-    fn remove_files(bells: *const Bells, folder: i32, index: u32, epoch: u64) void {
+    fn remove_files(bells: *const Bells, folder: i32, of: names.Identity) void {
         var buffer: names.Name = undefined;
-        _ = bells.file_name(&buffer, names.private_letter, index, epoch);
+        _ = bells.file_name(&buffer, names.private_letter, of);
         removal.remove_files(folder, &buffer);
     }
 
@@ -265,7 +263,7 @@ pub const Bells = struct {
     /// shared entry says.
     pub fn close(bells: *Bells) void {
         bells.follow_replacement();
-        if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.index, bells.epoch);
+        if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.identity());
         if (bells.life >= 0) files.close(bells.life);
         bells.life = -1;
         for (&bells.cache) |*cached| {

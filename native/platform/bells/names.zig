@@ -2,6 +2,9 @@
 
 const std = @import("std");
 
+/// Which participant a file belongs to.
+pub const Identity = struct { uid: u32, index: u32, epoch: u64 };
+
 /// Of the files of one participant.
 pub const letters = "bln";
 pub const private_letter = 'p';

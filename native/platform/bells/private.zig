@@ -9,11 +9,11 @@ const kernel = @import("../sys/kernel.zig");
 const target = @import("../target.zig");
 const Control = @import("../../abi.zig").Control;
 const Error = @import("../../abi.zig").Error;
-const Handle = @import("../../handle.zig").Handle;
+const Bells = @import("bells.zig").Bells;
 
 /// `u<uid>/p<index>-<epoch>-<channel>`: what other participants are told.
 pub fn find(
-    main: *const Handle,
+    main: *const Bells,
     name: []const u8,
     is_own: bool,
     control: *Control,
@@ -23,27 +23,27 @@ pub fn find(
 }
 
 /// Any earlier private channel of this participant is removed.
-fn own_place(main: *const Handle, control: *Control, place: *target.Place) Error!void {
-    const own = main.bells.own;
+fn own_place(main: *const Bells, control: *Control, place: *target.Place) Error!void {
+    const own = main.own;
     if (own < 0) {
         control.fail(.no_bells, 0);
         return error.Permission;
     }
-    main.bells.forget_own_private();
+    main.forget_own_private();
     var buffer: names.Name = undefined;
-    return make(own, main.bells.uid, main.bells.private_name(&buffer), control, place);
+    return make(own, main.uid, main.private_name(&buffer), control, place);
 }
 
-fn other_place(main: *const Handle, name: []const u8, control: *Control, place: *target.Place) Error!void {
+fn other_place(main: *const Bells, name: []const u8, control: *Control, place: *target.Place) Error!void {
     const parts = parse(name) orelse {
         control.fail(.name_invalid, 0);
         return error.Corrupt;
     };
-    if (main.bells.top < 0) {
+    if (main.top < 0) {
         control.fail(.no_bells, 0);
         return error.Permission;
     }
-    const folder = folders.open_user_folder(main.bells.top, parts.uid) orelse {
+    const folder = folders.open_user_folder(main.top, parts.uid) orelse {
         control.fail(.open_file, @backingInt(kernel.Errno.NOENT));
         return error.NotFound;
     };

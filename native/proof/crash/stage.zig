@@ -82,7 +82,7 @@ pub fn crowd(handle: *Handle, state: words.ParticipantState, dead: u32) !i64 {
         const index: words.ParticipantIndex = @intCast(position);
         const word: words.ParticipantWord = .{ .state = state, .epoch = 1 };
         if (position >= used + dead) {
-            const offset = participants.lock_offset(index, word.epoch);
+            const offset = layout.lock_offset(index, word.epoch);
             if (!locks.lock_byte(description.fd(), offset).ok()) return error.NoLock;
         }
         Shared.store(words.ParticipantWord, &handle.map.participant(index).word, word, .seq_cst);

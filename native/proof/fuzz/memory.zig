@@ -7,6 +7,7 @@ const linux = std.os.linux;
 const fields = @import("fields.zig");
 const layout = @import("../../memory/layout.zig");
 const kernel = @import("../../platform/sys/kernel.zig");
+const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
 const Real = @import("../../memory/shared.zig").Real;
 
@@ -244,14 +245,14 @@ pub const SharedMemory = struct {
         return Real.byte_locked(fd, offset);
     }
 
-    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
         spend(6 * system_call_work);
-        return Real.ring_bell(bells, index, epoch, kind);
+        return Real.ring_bell(bells, other, kind);
     }
 
-    pub fn ring_notify(bells: anytype, index: u32, epoch: u64) bool {
+    pub fn ring_notify(bells: anytype, other: Identity) bool {
         spend(6 * system_call_work);
-        return Real.ring_notify(bells, index, epoch);
+        return Real.ring_notify(bells, other);
     }
 
     pub const unlock_byte = Real.unlock_byte;

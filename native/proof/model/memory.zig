@@ -7,6 +7,7 @@
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
 const words = @import("../../memory/words.zig");
+const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
 const fibre = @import("fibre.zig");
 const rq = @import("request.zig");
@@ -237,14 +238,14 @@ pub const Model = struct {
         @panic("the file of the model is whole");
     }
 
-    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
         _ = .{ bells, kind };
-        return ask(.{ .kind = .ring_bell, .a = index, .b = epoch }) != 0;
+        return ask(.{ .kind = .ring_bell, .a = other.index, .b = other.epoch }) != 0;
     }
 
-    pub fn ring_notify(bells: anytype, index: u32, epoch: u64) bool {
+    pub fn ring_notify(bells: anytype, other: Identity) bool {
         _ = bells;
-        return ask(.{ .kind = .ring_notify, .a = index, .b = epoch }) != 0;
+        return ask(.{ .kind = .ring_notify, .a = other.index, .b = other.epoch }) != 0;
     }
 
     pub fn write_notify(fd: i32) bool {
@@ -252,14 +253,14 @@ pub const Model = struct {
         return ask(.{ .kind = .write_notify, .a = @intCast(fd - notify_fd_first) }) != 0;
     }
 
-    pub fn watch_life(bells: anytype, index: u32, epoch: u64) ?i32 {
+    pub fn watch_life(bells: anytype, other: Identity) ?i32 {
         _ = bells;
-        const found = ask(.{ .kind = .watch_life, .a = index, .b = epoch }) != 0;
+        const found = ask(.{ .kind = .watch_life, .a = other.index, .b = other.epoch }) != 0;
         return if (found) no_such_fd else null;
     }
 
-    pub fn forget_bells(bells: anytype, index: u32, epoch: u64) void {
-        _ = .{ bells, index, epoch };
+    pub fn forget_bells(bells: anytype, other: Identity) void {
+        _ = .{ bells, other };
     }
 };
 

@@ -260,7 +260,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "knock-without-wake",
-    file: "waker/waker.zig",
+    file: "waiting/waker.zig",
     text: "            Shared.futex_wake(futex(entry));\n",
     replacement: "",
     why: "the waker sleeps on",
@@ -268,7 +268,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "wake-before-the-count",
-    file: "waker/waker.zig",
+    file: "waiting/waker.zig",
     text: `            _ = Shared.fetch_add(&entry.knocks, 1, .seq_cst);
             Shared.futex_wake(futex(entry));`,
     replacement: `            Shared.futex_wake(futex(entry));
@@ -278,7 +278,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "count-read-after-the-look",
-    file: "waker/waker.zig",
+    file: "waiting/waker.zig",
     text: "            return knocks;\n        }\n\n        /// The low half",
     replacement:
       "            return Shared.load(u64, &entry.knocks, .seq_cst);\n        }\n\n        /// The low half",
@@ -287,7 +287,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "sleep-read-before-the-count",
-    file: "waker/waker.zig",
+    file: "waiting/waker.zig",
     text: `            const knocks = Shared.load(u64, &entry.knocks, .seq_cst);
             if (knocks == sleeper.knocks) return knocks;
             sleeper.knocks = knocks;
@@ -301,7 +301,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "one-ring-for-all-sleeps",
-    file: "waker/waker.zig",
+    file: "waiting/waker.zig",
     text: "sleeper.rung_sleep != wait.number",
     replacement: "sleeper.rung_sleep == null",
     why: "the waker takes a later sleep for one that it has rung for",

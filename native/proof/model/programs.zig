@@ -12,14 +12,14 @@ const rq = @import("request.zig");
 const state = @import("state.zig");
 const Handle = @import("../../handle.zig").Handle;
 const OwnCall = @import("../../handle.zig").OwnCall;
-const Role = @import("../../handle.zig").Role;
+const Role = layout.Role;
 const Model = memory.Model;
 const Calls = @import("../../calls/calls.zig").CallsType(Model);
 const Notify = @import("../../protocol/notify.zig").NotifyType(Model);
 const Participants = @import("../../protocol/participants.zig").ParticipantsType(Model);
 const Repair = @import("../../protocol/repair.zig").RepairType(Model);
-const Sleeper = @import("../../waker/waker.zig").Sleeper;
-const Waker = @import("../../waker/waker.zig").WakerType(Model);
+const Sleeper = @import("../../waiting/waker.zig").Sleeper;
+const Waker = @import("../../waiting/waker.zig").WakerType(Model);
 const Event = rq.Event;
 const Events = rq.Events;
 const event = rq.event;
@@ -233,7 +233,7 @@ fn start(plan: *const Plan) void {
         .memory_bytes = 0,
         // Not due, but for what asks again and again.
         .swept_ns = if (plan.has(.attempt)) 0 else time_before,
-        .spin_turns = 0,
+        .pacing = .{ .spin_turns = 0 },
     };
     own.next_call = plan.first_call;
     if (!plan.late) stage(1);

@@ -8,6 +8,7 @@
 //! So closing never waits for the thread to be scheduled.
 
 const std = @import("std");
+const abi = @import("../abi.zig");
 const layout = @import("../memory/layout.zig");
 const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
@@ -16,21 +17,21 @@ const kernel = @import("../platform/sys/kernel.zig");
 const mappings = @import("../platform/sys/mappings.zig");
 const process = @import("../platform/sys/process.zig");
 const sockets = @import("../platform/sys/sockets.zig");
-const threads = @import("../platform/thread_exit.zig");
-const waker = @import("waker.zig");
+const thread = @import("../platform/thread.zig");
+const WakerType = @import("waker.zig").WakerType;
+const Sleeper = @import("waker.zig").Sleeper;
 const words = @import("../memory/words.zig");
-const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
-const Waker = waker.WakerType(Shared);
+const Waker = WakerType(Shared);
 
 /// One of the words that a thread sleeps on is its group's own.
-const places_max = futex.waiters_max - 1;
+const assignments_max = futex.waiters_max - 1;
 
 /// What a thread does for one handle.
-pub const Place = struct {
+pub const Assignment = struct {
     group: *Group,
     /// Null: no handle has this place.
-    sleeper: ?waker.Sleeper,
+    sleeper: ?Sleeper,
     /// Where the bells are rung; -1: there is none.
     bell: i32,
     bell_kind: u32,
@@ -38,15 +39,20 @@ pub const Place = struct {
     /// The memory cannot be looked at any more: the file was cut short.
     is_lost: bool,
 
-    pub fn ring_bell(place: *const Place) void {
+    pub fn ring_bell(assignment: *const Assignment) void {
         // What is full has been rung often enough.
-        if (place.bell < 0) return;
-        const is_fifo = place.bell_kind == @import("../abi.zig").bell_fifo;
-        _ = if (is_fifo) files.write(place.bell, &[1]u8{1}) else sockets.send_byte(place.bell);
+        if (assignment.bell < 0) return;
+        const is_fifo = assignment.bell_kind == abi.bell_fifo;
+        _ = if (is_fifo) files.write(assignment.bell, &[1]u8{1}) else sockets.send_byte(assignment.bell);
     }
 
-    pub fn ring_notify(place: *const Place) void {
-        if (place.notify >= 0) _ = files.write_counter(place.notify);
+    pub fn ring_notify(assignment: *const Assignment) void {
+        if (assignment.notify >= 0) _ = files.write_counter(assignment.notify);
+    }
+
+    /// Whether a knock reaches the event loop of this handle.
+    pub fn can_ring_bell(assignment: *const Assignment) bool {
+        return assignment.bell >= 0 and !@atomicLoad(bool, &assignment.is_lost, .monotonic);
     }
 };
 
@@ -60,14 +66,14 @@ const Group = struct {
     /// Up to which of the changes the thread has looked.
     changes_seen: u32,
     next: ?*Group,
-    places: [places_max]Place,
+    assignments: [assignments_max]Assignment,
 
     fn has_room(group: *const Group) bool {
-        const places: u32 = if (group.is_single) 1 else places_max;
-        if (group.used < places) return true;
+        const assignments: u32 = if (group.is_single) 1 else assignments_max;
+        if (group.used < assignments) return true;
         // Its thread may sleep on a word of the last handle still, for which it has to look up first.
         if (group.is_single and group.changes_seen != @atomicLoad(u32, &group.changes, .monotonic)) return false;
-        for (group.places[0..group.used]) |*place| if (place.sleeper == null) return true;
+        for (group.assignments[0..group.used]) |*assignment| if (assignment.sleeper == null) return true;
         return false;
     }
 
@@ -98,53 +104,48 @@ const Lock = struct {
 };
 
 /// Has a bell rung when others knock; `fd` belongs to the waker from here on.
-pub fn add_bell(handle: *Handle, fd: i32, kind: u32) void {
+pub fn add_bell(waker: *?*Assignment, entry: *layout.Participant, fd: i32, kind: u32) void {
     if (fd < 0) return;
     take_lock();
     defer lock.give();
-    const place = place_of(handle) orelse return files.close(fd);
-    if (place.bell >= 0) files.close(place.bell);
-    place.bell = fd;
-    place.bell_kind = kind;
-    announce(handle);
+    const assignment = assignment_of(waker, entry) orelse return files.close(fd);
+    if (assignment.bell >= 0) files.close(assignment.bell);
+    assignment.bell = fd;
+    assignment.bell_kind = kind;
+    announce(entry);
 }
 
 /// Has a notify descriptor rung when others knock.
-pub fn add_notify(handle: *Handle, fd: i32) void {
+pub fn add_notify(waker: *?*Assignment, entry: *layout.Participant, fd: i32) void {
     const copy = files.duplicate(fd);
     if (!copy.ok()) return;
     take_lock();
     defer lock.give();
-    const place = place_of(handle) orelse return files.close(copy.fd());
-    if (place.notify >= 0) files.close(place.notify);
-    place.notify = copy.fd();
-    announce(handle);
+    const assignment = assignment_of(waker, entry) orelse return files.close(copy.fd());
+    if (assignment.notify >= 0) files.close(assignment.notify);
+    assignment.notify = copy.fd();
+    announce(entry);
 }
 
-/// A ringer that knocks may rely on it. Stored before the sleep is announced that it is for.
-fn announce(handle: *Handle) void {
-    Shared.store(u32, &handle.map.participant(handle.index).waker, layout.waker_sleeps, .release);
+/// From now on ringers that knock rely on the waker. Stored before the participant announces the sleep that
+/// needs it.
+fn announce(entry: *layout.Participant) void {
+    Shared.store(u32, &entry.waker, layout.waker_sleeps, .release);
 }
 
-/// Whether a knock reaches the event loop of this handle.
-pub fn serves(handle: *const Handle) bool {
-    const place = handle.waker orelse return false;
-    return place.bell >= 0 and !@atomicLoad(bool, &place.is_lost, .monotonic);
-}
-
-/// Before the handle's memory goes.
-pub fn remove(handle: *Handle) void {
-    const place = handle.waker orelse return;
-    handle.waker = null;
+/// Before the memory of the handle's channel goes.
+pub fn remove(waker: *?*Assignment) void {
+    const assignment = waker.* orelse return;
+    waker.* = null;
     const is_parent = threads_of == process.id();
     take_lock();
     defer lock.give();
-    // The parent's places are nothing to a child, and its copies of the descriptors go with it.
+    // A child has no use for its parent's assignments, and its copies of the descriptors go with it.
     if (!is_parent) return;
-    if (place.group.is_single) futex.wake_all(Waker.futex(place.sleeper.?.entry));
-    place.sleeper = null;
-    for ([_]i32{ place.bell, place.notify }) |fd| if (fd >= 0) files.close(fd);
-    place.group.changed();
+    if (assignment.group.is_single) futex.wake_all(Waker.futex(assignment.sleeper.?.entry));
+    assignment.sleeper = null;
+    for ([_]i32{ assignment.bell, assignment.notify }) |fd| if (fd >= 0) files.close(fd);
+    assignment.group.changed();
 }
 
 fn take_lock() void {
@@ -163,17 +164,16 @@ fn take_lock() void {
 }
 
 /// Null: there is no thread, and there can be none.
-fn place_of(handle: *Handle) ?*Place {
-    if (handle.waker) |place| return place;
+fn assignment_of(waker: *?*Assignment, entry: *layout.Participant) ?*Assignment {
+    if (waker.*) |assignment| return assignment;
     const group = group_with_room() orelse return null;
-    const place = for (group.places[0..group.used]) |*place| {
-        if (place.sleeper == null) break place;
+    const assignment = for (group.assignments[0..group.used]) |*assignment| {
+        if (assignment.sleeper == null) break assignment;
     } else next: {
         group.used += 1;
-        break :next &group.places[group.used - 1];
+        break :next &group.assignments[group.used - 1];
     };
-    const entry = handle.map.participant(handle.index);
-    place.* = .{
+    assignment.* = .{
         .group = group,
         // What was knocked for a predecessor is none of this participant's.
         .sleeper = .{ .entry = entry, .knocks = Shared.load(u64, &entry.knocks, .seq_cst) },
@@ -182,9 +182,9 @@ fn place_of(handle: *Handle) ?*Place {
         .notify = -1,
         .is_lost = false,
     };
-    handle.waker = place;
+    waker.* = assignment;
     group.changed();
-    return place;
+    return assignment;
 }
 
 fn group_with_room() ?*Group {
@@ -195,7 +195,7 @@ fn group_with_room() ?*Group {
     // Zeroed: nothing in it is touched before it is used.
     const group: *Group = @ptrFromInt(memory.value);
     group.is_single = !can_wait_for_many();
-    if (!threads.spawn(run, group)) {
+    if (!thread.spawn(run, group)) {
         mappings.unmap(memory.value, @sizeOf(Group));
         return null;
     }
@@ -216,14 +216,14 @@ fn run(argument: ?*anyopaque) callconv(.c) ?*anyopaque {
 
 fn serve(group: *Group) noreturn {
     var waiters: [futex.waiters_max]futex.Waiter = undefined;
-    var places: [futex.waiters_max]u32 = undefined;
+    var assignments: [futex.waiters_max]u32 = undefined;
     var count: usize = 0;
     while (true) {
-        if (count == 0) count = look_at_all(group, &waiters, &places);
+        if (count == 0) count = look_at_all(group, &waiters, &assignments);
         const woken_by = if (group.is_single) wait_for_one(waiters[0..count]) else futex.wait_any(waiters[0..count]);
         switch (woken_by) {
             .value => |woken| {
-                if (woken == 0 or !answer_one(group, &waiters, woken, places[woken])) count = 0;
+                if (woken == 0 or !answer_one(group, &waiters, woken, assignments[woken])) count = 0;
             },
             .errno => |errno| {
                 count = 0;
@@ -250,27 +250,27 @@ fn wait_for_one(waiters: []const futex.Waiter) kernel.Result {
 }
 
 /// Answers all knocks, and collects what to sleep on.
-fn look_at_all(group: *Group, waiters: []futex.Waiter, places: []u32) usize {
+fn look_at_all(group: *Group, waiters: []futex.Waiter, assignments: []u32) usize {
     lock.take();
     defer lock.give();
     const changes = @atomicLoad(u32, &group.changes, .acquire);
     group.changes_seen = changes;
     waiters[0] = .{ .value = changes, .address = @intFromPtr(&group.changes), .flags = futex.Waiter.private };
     var count: usize = 1;
-    for (group.places[0..group.used], 0..) |*place, index| {
-        if (place.is_lost) continue;
-        const sleeper = if (place.sleeper) |*sleeper| sleeper else continue;
+    for (group.assignments[0..group.used], 0..) |*assignment, index| {
+        if (assignment.is_lost) continue;
+        const sleeper = if (assignment.sleeper) |*sleeper| sleeper else continue;
         const word = Waker.futex(sleeper.entry);
         var knocks = sleeper.knocks;
         // A look would be SIGBUS where the file was cut short; the kernel's look is none.
         switch (futex.state(word, @truncate(knocks))) {
             .same => {},
-            .changed => knocks = Waker.answer(sleeper, place),
+            .changed => knocks = Waker.answer(sleeper, assignment),
             .lost => {
-                @atomicStore(bool, &place.is_lost, true, .monotonic);
+                @atomicStore(bool, &assignment.is_lost, true, .monotonic);
                 // Its owner finds out when it looks.
-                place.ring_bell();
-                place.ring_notify();
+                assignment.ring_bell();
+                assignment.ring_notify();
                 continue;
             },
         }
@@ -279,7 +279,7 @@ fn look_at_all(group: *Group, waiters: []futex.Waiter, places: []u32) usize {
             .address = @intFromPtr(word),
             .flags = futex.Waiter.shared,
         };
-        places[count] = @intCast(index);
+        assignments[count] = @intCast(index);
         count += 1;
     }
     return count;
@@ -290,7 +290,7 @@ fn answer_one(group: *Group, waiters: []futex.Waiter, woken: usize, index: u32) 
     lock.take();
     defer lock.give();
     if (@atomicLoad(u32, &group.changes, .acquire) != waiters[0].value) return false;
-    const place = &group.places[index];
-    waiters[woken].value = @as(u32, @truncate(Waker.answer(&place.sleeper.?, place)));
+    const assignment = &group.assignments[index];
+    waiters[woken].value = @as(u32, @truncate(Waker.answer(&assignment.sleeper.?, assignment)));
     return true;
 }
