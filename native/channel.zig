@@ -24,7 +24,7 @@ const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
 const Role = layout.Role;
 const Shared = @import("memory/shared.zig").Chosen;
-const Calls = @import("calls/calls.zig").CallsType(Shared);
+const Lifetime = @import("calls/lifetime.zig").LifetimeType(Shared);
 const Notify = @import("protocol/notify.zig").NotifyType(Shared);
 const Participants = @import("protocol/participants.zig").ParticipantsType(Shared);
 const Repair = @import("protocol/repair.zig").RepairType(Shared);
@@ -47,9 +47,9 @@ pub fn open(
     operation: u32,
     options: *const abi.Options,
     control: *Control,
-    place: *target.Place,
+    location: *target.Location,
 ) Error!*Handle {
-    place.path.length = 0;
+    location.path.length = 0;
     try check_kernel(control);
     clock.learn();
     const wanted: segment.Options = .{
@@ -64,21 +64,21 @@ pub fn open(
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
         const fd = whole(options.fd) orelse return error.InvalidTarget;
-        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, place);
+        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, location);
     }
-    const how: segment.How = .{
+    const how: segment.Existence = .{
         .create = operation & (abi.open_or_create | abi.open_create_new) != 0,
         .must_create = operation & abi.open_create_new != 0,
     };
     if (operation & abi.open_private == 0) {
-        try target.resolve(name, how.create, control, place);
-        defer place.close();
-        return open_place(place, role, &wanted, how, control);
+        try target.resolve(name, how.create, control, location);
+        defer location.close();
+        return open_location(location, role, &wanted, how, control);
     }
-    try private.find(&handle_of(options.main).bells, name, how.create, control, place);
-    defer place.close();
-    const handle = try open_place(place, role, &wanted, how, control);
-    if (private.belongs(place, handle.uid)) return handle;
+    try private.find(&handle_of(options.main).bells, name, how.create, control, location);
+    defer location.close();
+    const handle = try open_location(location, role, &wanted, how, control);
+    if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
     return error.Corrupt;
@@ -88,27 +88,27 @@ fn handle_of(address: f64) *const Handle {
     return @ptrFromInt(@as(usize, @intFromFloat(address)));
 }
 
-fn open_place(
-    place: *const target.Place,
+fn open_location(
+    location: *const target.Location,
     role: Role,
     wanted: *const segment.Options,
-    how: segment.How,
+    how: segment.Existence,
     control: *Control,
 ) Error!*Handle {
-    const found = try segment.open_place(place, wanted, how, control);
+    const found = try segment.open_location(location, wanted, how, control);
     errdefer found.close();
     // What this process has made and cannot use is of use to no other.
     errdefer if (found.is_new) {
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-        found.remove(place);
+        found.remove(location);
     };
-    return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
+    return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
 }
 
-fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Home {
+fn home_in(location: *const target.Location, found: *const segment.Segment) folders.Home {
     return .{
-        .parent = place.folder,
-        .name = std.mem.span(place.name()),
+        .parent = location.folder,
+        .name = std.mem.span(location.name()),
         .uid = found.info.uid,
         .gid = found.info.gid,
         .mode = found.info.mode,
@@ -134,15 +134,15 @@ fn open_fd(
     role: Role,
     wanted: *const segment.Options,
     control: *Control,
-    place: *target.Place,
+    location: *target.Location,
 ) Error!*Handle {
     const found = try segment.open_fd(fd, wanted, control);
     errdefer found.close();
-    if (find_place(&found, place)) {
-        defer place.close();
-        return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
+    if (find_location(&found, location)) {
+        defer location.close();
+        return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
     }
-    place.path.length = 0;
+    location.path.length = 0;
     // Without a folder this participant is rung through the channel's memory.
     var nothing: Control = .{};
     const folder: i32 = folder: {
@@ -207,7 +207,7 @@ fn enter(
     announce(handle, home);
     // The first on a channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
-    Calls.enter(handle);
+    Lifetime.enter(handle);
     thread_exit.add(&handle.of_thread, close_all_of_thread);
     return handle;
 }
@@ -232,10 +232,10 @@ fn join(handle: *Handle, role: Role) Error!void {
 
 /// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
 /// now; one of a file system that does not count names has not.
-fn has_name(found: *const segment.Segment, place: ?*const target.Place) bool {
+fn has_name(found: *const segment.Segment, location: ?*const target.Location) bool {
     const now = files.stat(found.fd, "");
     if (now != .info or now.info.links > 0) return now == .info;
-    return if (place) |there| !segment.same_file(there, &found.info) else false;
+    return if (location) |there| !segment.same_file(there, &found.info) else false;
 }
 
 /// Another description of the channel's file, to be passed on.
@@ -252,7 +252,7 @@ fn whole(value: f64) ?u64 {
 
 /// The place of a named file that came as a descriptor, so that its bells are found where those who
 /// opened it by path put theirs. False: it has none that this process can name.
-fn find_place(found: *const segment.Segment, place: *target.Place) bool {
+fn find_location(found: *const segment.Segment, location: *target.Location) bool {
     var link: files.DescriptorPath = undefined;
     var path: target.Path = .init();
     const result = files.readlink(files.descriptor_path(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
@@ -260,9 +260,9 @@ fn find_place(found: *const segment.Segment, place: *target.Place) bool {
     path.length = result.value;
     if (path.length == 0 or path.bytes[0] != '/') return false;
     var nothing: Control = .{};
-    target.resolve(path.slice(), false, &nothing, place) catch return false;
-    if (segment.same_file(place, &found.info)) return true;
-    place.close();
+    target.resolve(path.slice(), false, &nothing, location) catch return false;
+    if (segment.same_file(location, &found.info)) return true;
+    location.close();
     return false;
 }
 
@@ -332,35 +332,35 @@ pub fn close_all_here() void {
 
 /// Removes a channel's name and ends what is in flight on it. False: there is nothing.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
-    var place: target.Place = undefined;
-    target.resolve(name, false, control, &place) catch |err| switch (err) {
+    var location: target.Location = undefined;
+    target.resolve(name, false, control, &location) catch |err| switch (err) {
         error.NotFound => return false,
         else => return err,
     };
-    defer place.close();
-    switch (try segment.inspect(&place, control)) {
+    defer location.close();
+    switch (try segment.inspect(&location, control)) {
         .nothing => return false,
         .channel => |info| {
-            try end_channel(&place, control);
-            return remove_file(&place, &info, control);
+            try end_channel(&location, control);
+            return remove_file(&location, &info, control);
         },
         .other => |info| {
-            removal.remove_folder(place.folder, std.mem.span(place.name()), info.uid, null);
-            return remove_file(&place, &info, control);
+            removal.remove_folder(location.folder, std.mem.span(location.name()), info.uid, null);
+            return remove_file(&location, &info, control);
         },
     }
 }
 
-fn remove_file(place: *const target.Place, info: *const files.FileInfo, control: *Control) Error!bool {
-    if (!segment.same_file(place, info)) return true;
-    const result = files.unlinkat(place.folder, place.name(), 0);
+fn remove_file(location: *const target.Location, info: *const files.FileInfo, control: *Control) Error!bool {
+    if (!segment.same_file(location, info)) return true;
+    const result = files.unlinkat(location.folder, location.name(), 0);
     if (result.ok() or result.errno == .NOENT) return true;
     control.fail(.unlink, @backingInt(result.errno));
     return target.errno_error(result.errno);
 }
 
 /// Tells all participants, and removes what lies beside the file.
-fn end_channel(place: *const target.Place, control: *Control) Error!void {
+fn end_channel(location: *const target.Location, control: *Control) Error!void {
     for ([_]layout.Kind{ .bytes, .int }) |kind| {
         const options: segment.Options = .{
             .kind = kind,
@@ -370,22 +370,22 @@ fn end_channel(place: *const target.Place, control: *Control) Error!void {
             .max_deliveries = null,
             .mode = segment.Options.mode_default,
         };
-        const how: segment.How = .{ .create = false, .must_create = false };
-        const found = segment.open_place(place, &options, how, control) catch |err| switch (err) {
+        const how: segment.Existence = .{ .create = false, .must_create = false };
+        const found = segment.open_location(location, &options, how, control) catch |err| switch (err) {
             error.Mismatch => continue,
             // Removed by another process meanwhile, or damaged: its name goes all the same.
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
-        const handle = enter(&found, .client, &home_in(place, &found), true, .lenient, control) catch {
+        const handle = enter(&found, .client, &home_in(location, &found), true, .lenient, control) catch {
             // Without room for one participant more, those that are there find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-            removal.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());
+            removal.remove_folder(location.folder, std.mem.span(location.name()), found.info.uid, found.channel_id());
             found.close();
             return;
         };
-        Calls.remove(handle);
-        removal.remove_folder(place.folder, std.mem.span(place.name()), handle.uid, handle.bells.channel_id);
+        Lifetime.remove(handle);
+        removal.remove_folder(location.folder, std.mem.span(location.name()), handle.uid, handle.bells.channel_id);
         close(handle, .unmap);
         return;
     }

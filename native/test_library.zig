@@ -74,9 +74,9 @@ export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32
 }
 
 fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
-    var place: target.Place = undefined;
-    try target.resolve(name, false, control, &place);
-    defer place.close();
+    var location: target.Location = undefined;
+    try target.resolve(name, false, control, &location);
+    defer location.close();
     const options: segment.Options = .{
         .kind = .bytes,
         .slots = null,
@@ -85,7 +85,7 @@ fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Err
         .max_deliveries = null,
         .mode = segment.Options.mode_default,
     };
-    const found = try segment.open_place(&place, &options, .{ .create = false, .must_create = false }, control);
+    const found = try segment.open_location(&location, &options, .{ .create = false, .must_create = false }, control);
     defer found.close();
     ageing.set(&found.map, age);
 }

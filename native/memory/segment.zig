@@ -15,7 +15,7 @@ const words = @import("words.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Path = target.Path;
-const Place = target.Place;
+const Location = target.Location;
 const removal = @import("../platform/bells/removal.zig");
 const copy_on_write = @import("../platform/copy_on_write.zig");
 const occupancy = @import("occupancy.zig");
@@ -53,7 +53,7 @@ fn default_bytes(kind: layout.Kind) u64 {
     return if (kind == .int) @sizeOf(u64) else Options.payload_bytes_default;
 }
 
-pub const How = struct { create: bool, must_create: bool };
+pub const Existence = struct { create: bool, must_create: bool };
 
 /// A channel's file, open under a description of its own, and its mapping.
 pub const Segment = struct {
@@ -70,9 +70,9 @@ pub const Segment = struct {
 
     /// Removes the file and what lies beside it, in an order that leaves the file to the last: a process
     /// that dies on the way has left a channel that says that it was removed, and the next one goes on.
-    pub fn remove(segment: *const Segment, place: *const Place) void {
-        removal.remove_folder(place.folder, std.mem.span(place.name()), segment.info.uid, segment.channel_id());
-        unlink_same(place, &segment.info);
+    pub fn remove(segment: *const Segment, location: *const Location) void {
+        removal.remove_folder(location.folder, std.mem.span(location.name()), segment.info.uid, segment.channel_id());
+        unlink_same(location, &segment.info);
     }
 
     pub fn close(segment: *const Segment) void {
@@ -85,13 +85,13 @@ pub const Segment = struct {
 /// successes.
 const rounds_max = 1000;
 
-pub fn open_place(place: *const Place, options: *const Options, how: How, control: *Control) Error!Segment {
+pub fn open_location(location: *const Location, options: *const Options, how: Existence, control: *Control) Error!Segment {
     for (0..rounds_max) |_| {
         const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
-        const opened = files.openat(place.folder, place.name(), flags, 0);
+        const opened = files.openat(location.folder, location.name(), flags, 0);
         if (!opened.ok()) {
             if (opened.errno == .NOENT and how.create) {
-                if (try create_file(place, options, null, control)) |segment| return segment;
+                if (try create_file(location, options, null, control)) |segment| return segment;
                 continue;
             }
             control.fail(.open_file, @backingInt(opened.errno));
@@ -109,7 +109,7 @@ pub fn open_place(place: *const Place, options: *const Options, how: How, contro
                 control.compare(.file_owner, info.uid, process.user());
                 return error.Permission;
             }
-            const replaced = try replace_leftover(fd, &info, place, options, control);
+            const replaced = try replace_leftover(fd, &info, location, options, control);
             files.close(fd);
             if (replaced) |segment| return segment;
             continue;
@@ -120,13 +120,13 @@ pub fn open_place(place: *const Place, options: *const Options, how: How, contro
             return error.Exists;
         }
         const segment = attach(fd, &info, options, control) catch |err| {
-            if (err != error.Mismatch or !try replace_unused(fd, &info, place, how, control)) return err;
+            if (err != error.Mismatch or !try replace_unused(fd, &info, location, how, control)) return err;
             files.close(fd);
             continue;
         };
         if (!removed(&segment)) return segment;
         // The process that unlinked it has not come to the end, and may have died on the way.
-        segment.remove(place);
+        segment.remove(location);
         segment.close();
     }
     control.fail(.open_file, @backingInt(kernel.Errno.BUSY));
@@ -221,13 +221,13 @@ fn leftover(fd: i32, info: *const files.FileInfo, control: *Control) Error!bool 
 fn replace_leftover(
     fd: i32,
     info: *const files.FileInfo,
-    place: *const Place,
+    location: *const Location,
     options: *const Options,
     control: *Control,
 ) Error!?Segment {
     try lock_to_replace(fd, control);
-    if (!same_file(place, info)) return null;
-    return create_file(place, options, info, control);
+    if (!same_file(location, info)) return null;
+    return create_file(location, options, info, control);
 }
 
 /// Until the description is closed.
@@ -246,8 +246,8 @@ fn lock_to_replace(fd: i32, control: *Control) Error!void {
 fn replace_unused(
     fd: i32,
     info: *const files.FileInfo,
-    place: *const Place,
-    how: How,
+    location: *const Location,
+    how: Existence,
     control: *Control,
 ) Error!bool {
     // The comparison that failed stays in the control block.
@@ -259,7 +259,7 @@ fn replace_unused(
     const is_of_kind = control.detail != @backingInt(abi.Detail.kind);
     if (!is_unused or !is_of_kind or !how.create or info.uid != process.user()) return false;
     try lock_to_replace(fd, control);
-    if (!same_file(place, info)) return true;
+    if (!same_file(location, info)) return true;
     const every_option: Options = .{
         .kind = geometry.kind,
         .slots = null,
@@ -272,35 +272,35 @@ fn replace_unused(
     defer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
     // Who attaches just now is told.
     Shared.store(u64, &segment.map.header().removed, 1, .seq_cst);
-    segment.remove(place);
+    segment.remove(location);
     return true;
 }
 
-pub fn same_file(place: *const Place, info: *const files.FileInfo) bool {
-    return switch (files.stat(place.folder, place.name())) {
+pub fn same_file(location: *const Location, info: *const files.FileInfo) bool {
+    return switch (files.stat(location.folder, location.name())) {
         .errno => false,
         .info => |now| now.inode == info.inode and now.device == info.device,
     };
 }
 
-pub fn unlink_same(place: *const Place, info: *const files.FileInfo) void {
-    if (same_file(place, info)) _ = files.unlinkat(place.folder, place.name(), 0);
+pub fn unlink_same(location: *const Location, info: *const files.FileInfo) void {
+    if (same_file(location, info)) _ = files.unlinkat(location.folder, location.name(), 0);
 }
 
 /// Makes a complete file, maps it and gives it the name; `replacing` says which leftover it takes the
 /// place of. Null: another process was first.
 fn create_file(
-    place: *const Place,
+    location: *const Location,
     options: *const Options,
     replacing: ?*const files.FileInfo,
     control: *Control,
 ) Error!?Segment {
     const geometry = try options.geometry(control);
     var temporary: Path = .init();
-    const fd = try make_file(place, &temporary, control);
+    const fd = try make_file(location, &temporary, control);
     errdefer files.close(fd);
     defer if (temporary.length > 0) {
-        _ = files.unlinkat(place.folder, temporary.text(), 0);
+        _ = files.unlinkat(location.folder, temporary.text(), 0);
     };
     const chmod = files.fchmod(fd, options.mode);
     if (!chmod.ok()) {
@@ -313,9 +313,9 @@ fn create_file(
     var segment = try attach(fd, &info, options, control);
     segment.is_new = true;
     errdefer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
-    if (replacing) |leftover_info| unlink_same(place, leftover_info);
+    if (replacing) |leftover_info| unlink_same(location, leftover_info);
     var buffer: files.DescriptorPath = undefined;
-    const linked = files.link_following(files.descriptor_path(fd, &buffer), place.folder, place.name());
+    const linked = files.link_following(files.descriptor_path(fd, &buffer), location.folder, location.name());
     if (linked.ok()) return segment;
     if (linked.errno == .EXIST) {
         segment.close();
@@ -326,8 +326,8 @@ fn create_file(
 }
 
 /// A file without a name, or, where the file system cannot, with one that no process looks for.
-fn make_file(place: *const Place, temporary: *Path, control: *Control) Error!i32 {
-    const unnamed = files.openat(place.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
+fn make_file(location: *const Location, temporary: *Path, control: *Control) Error!i32 {
+    const unnamed = files.openat(location.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
     if (unnamed.ok()) return unnamed.fd();
     if (unnamed.errno != .OPNOTSUPP and unnamed.errno != .ISDIR and unnamed.errno != .INVAL) {
         control.fail(.open_file, @backingInt(unnamed.errno));
@@ -335,9 +335,9 @@ fn make_file(place: *const Place, temporary: *Path, control: *Control) Error!i32
     }
     var suffix: u64 = undefined;
     process.random(std.mem.asBytes(&suffix));
-    try temporary.print("{s}.{x}", .{ std.mem.span(place.name()), suffix });
+    try temporary.print("{s}.{x}", .{ std.mem.span(location.name()), suffix });
     const flags = files.o_rdwr | files.o_creat | files.o_excl | files.o_nofollow | files.o_cloexec;
-    const named = files.openat(place.folder, temporary.text(), flags, 0o600);
+    const named = files.openat(location.folder, temporary.text(), flags, 0o600);
     if (named.ok()) return named.fd();
     temporary.* = .init();
     control.fail(.open_file, @backingInt(named.errno));
@@ -488,9 +488,9 @@ pub const Found = union(enum) {
 };
 
 /// Whether a file may be unlinked: it is a channel of any version, or what is left of one.
-pub fn inspect(place: *const Place, control: *Control) Error!Found {
+pub fn inspect(location: *const Location, control: *Control) Error!Found {
     const flags = files.o_rdonly | files.o_nofollow | files.o_cloexec | files.o_nonblock;
-    const opened = files.openat(place.folder, place.name(), flags, 0);
+    const opened = files.openat(location.folder, location.name(), flags, 0);
     if (!opened.ok()) {
         if (opened.errno == .NOENT) return .nothing;
         control.fail(.open_file, @backingInt(opened.errno));

@@ -52,42 +52,42 @@ pub const Path = struct {
 };
 
 /// A file's name in a folder that is open.
-pub const Place = struct {
+pub const Location = struct {
     folder: i32,
     /// Absolute, for messages and for `client.path`.
     path: Path,
     /// Where in the path the name begins.
     name_start: usize,
 
-    pub fn name(place: *const Place) [*:0]const u8 {
-        return @ptrCast(place.path.bytes[place.name_start..].ptr);
+    pub fn name(location: *const Location) [*:0]const u8 {
+        return @ptrCast(location.path.bytes[location.name_start..].ptr);
     }
 
-    pub fn close(place: *const Place) void {
-        files.close(place.folder);
+    pub fn close(location: *const Location) void {
+        files.close(location.folder);
     }
 };
 
 /// A name lies in the default folder; what has a slash in it is a path.
 ///
 /// (A place is long: one that is returned beside errors would be a constant of four kilobytes for each.)
-pub fn resolve(target: []const u8, make_folder: bool, control: *Control, place: *Place) Error!void {
+pub fn resolve(target: []const u8, make_folder: bool, control: *Control, location: *Location) Error!void {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
-    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, place);
+    if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, location);
     if (!valid_name(target)) return invalid(control, .name_invalid);
-    const path = &place.path;
+    const path = &location.path;
     path.* = try default_folder(control);
-    place.folder = try open_own_folder(path, make_folder, control);
-    errdefer place.close();
+    location.folder = try open_own_folder(path, make_folder, control);
+    errdefer location.close();
     path.append("/") catch return invalid(control, .path_too_long);
-    place.name_start = path.length;
+    location.name_start = path.length;
     path.append(target) catch return invalid(control, .path_too_long);
     path.append(suffix) catch return invalid(control, .path_too_long);
 }
 
 /// Absolute from now on: the process may change its working directory.
-fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void {
-    const path = &place.path;
+fn resolve_path(target: []const u8, control: *Control, location: *Location) Error!void {
+    const path = &location.path;
     path.* = .init();
     if (target[0] != '/') {
         const length = files.working_directory(path.bytes[0 .. path.bytes.len - 2]);
@@ -107,8 +107,8 @@ fn resolve_path(target: []const u8, control: *Control, place: *Place) Error!void
         files.close(folder.fd());
         return invalid(control, .path_too_long);
     };
-    place.folder = folder.fd();
-    place.name_start = slash + 1;
+    location.folder = folder.fd();
+    location.name_start = slash + 1;
 }
 
 fn open_failed(control: *Control, errno: kernel.Errno) Error {
@@ -231,19 +231,19 @@ test "names" {
 
 test "a path is made absolute, and its folder is opened" {
     var control: Control = .{};
-    var place: Place = undefined;
-    try resolve("./no-such-channel", false, &control, &place);
-    defer place.close();
-    try std.testing.expectEqual(@as(u8, '/'), place.path.slice()[0]);
-    try std.testing.expectEqualStrings("no-such-channel", std.mem.span(place.name()));
-    try std.testing.expect(std.mem.endsWith(u8, place.path.slice(), "/./no-such-channel"));
-    var root: Place = undefined;
+    var location: Location = undefined;
+    try resolve("./no-such-channel", false, &control, &location);
+    defer location.close();
+    try std.testing.expectEqual(@as(u8, '/'), location.path.slice()[0]);
+    try std.testing.expectEqualStrings("no-such-channel", std.mem.span(location.name()));
+    try std.testing.expect(std.mem.endsWith(u8, location.path.slice(), "/./no-such-channel"));
+    var root: Location = undefined;
     try resolve("/proc", false, &control, &root);
     defer root.close();
     try std.testing.expectEqualStrings("proc", std.mem.span(root.name()));
-    var folder: Place = undefined;
+    var folder: Location = undefined;
     try resolve("/proc/", false, &control, &folder);
     defer folder.close();
     try std.testing.expectEqualStrings(".", std.mem.span(folder.name()));
-    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control, &place));
+    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control, &location));
 }

@@ -13,6 +13,8 @@ const Handle = @import("../handle.zig").Handle;
 const keep_bytes = @import("../handle.zig").keep_bytes;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
+const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
+const EventLoop = @import("../calls/event_loop.zig").EventLoopType(Shared);
 const Participants = @import("../protocol/participants.zig").ParticipantsType(Shared);
 const Repair = @import("../protocol/repair.zig").RepairType(Shared);
 const Ring = @import("../protocol/ring.zig").RingType(Shared);
@@ -372,19 +374,19 @@ test "an event loop lingers until there is something to take" {
     const client = try world.client();
     defer channel.close(client, .unmap);
     const server = world.first;
-    try testing.expectEqual(abi.linger_nothing, Calls.linger(client, 0));
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(client, 0));
     // It is not said on which processor a participant is that has only looked for nothing.
     try testing.expectEqual(0, client.map.participant(client.index).processor);
-    try testing.expect(Calls.linger(server, abi.arm_requests) != abi.linger_work);
+    try testing.expect(EventLoop.linger(server, abi.arm_requests) != abi.linger_work);
     try testing.expect(server.map.participant(server.index).processor != 0);
 
     const call = try send(client, "hello", 1);
-    try testing.expectEqual(abi.linger_work, Calls.linger(server, abi.arm_requests));
-    try testing.expect(Calls.watch(client, call));
-    try testing.expect(Calls.linger(client, 0) != abi.linger_work);
+    try testing.expectEqual(abi.linger_work, EventLoop.linger(server, abi.arm_requests));
+    try testing.expect(EventLoop.watch(client, call));
+    try testing.expect(EventLoop.linger(client, 0) != abi.linger_work);
     try testing.expect(try Slots.reply(server, try receive(server), "hi", 2, .bytes));
-    try testing.expectEqual(abi.linger_work, Calls.linger(client, 0));
-    try testing.expect(Calls.linger(server, abi.arm_requests) != abi.linger_work);
+    try testing.expectEqual(abi.linger_work, EventLoop.linger(client, 0));
+    try testing.expect(EventLoop.linger(server, abi.arm_requests) != abi.linger_work);
     try expect_answer(client, call, "hi");
 }
 
@@ -398,14 +400,14 @@ test "who shares a processor with a peer does not linger while a yield would ser
     // This thread may be moved between the two lines.
     for (0..1000) |_| {
         Shared.store(u32, &client.map.participant(client.index).processor, Shared.processor() + 1, .monotonic);
-        if (Calls.linger(server, abi.arm_requests) == abi.linger_crowded) break;
+        if (EventLoop.linger(server, abi.arm_requests) == abi.linger_crowded) break;
     } else return error.NeverCrowded;
     // A peer that has left shares nothing.
     const another = try world.server();
     Shared.store(u32, &client.map.participant(another.index).processor, Shared.processor() + 1, .monotonic);
     channel.close(another, .unmap);
     Shared.store(u32, &client.map.participant(client.index).processor, 0, .monotonic);
-    try testing.expectEqual(abi.linger_nothing, Calls.linger(server, abi.arm_requests));
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
 }
 
 test "a draft of a channel that is removed is not sent" {
@@ -414,7 +416,7 @@ test "a draft of a channel that is removed is not sent" {
     const client = try world.client();
     defer channel.close(client, .unmap);
     const draft = (try Calls.allocate(client, 1)).?;
-    Calls.remove(world.first);
+    Lifetime.remove(world.first);
     try testing.expectError(error.NotFound, Slots.publish(client, draft, null, 1, .{}));
     try testing.expectError(error.NotFound, Calls.allocate(client, 1));
     try expect_all_free(client);

@@ -59,8 +59,8 @@ pub const World = struct {
 
     fn open(name: []const u8, operation: u32, options: *const abi.Options) !*Handle {
         var control: abi.Control = .{};
-        var place: target.Place = undefined;
-        return channel.open(name, operation, options, &control, &place);
+        var location: target.Location = undefined;
+        return channel.open(name, operation, options, &control, &location);
     }
 
     fn join(world: World, role: u32) !*Handle {

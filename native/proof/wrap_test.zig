@@ -13,6 +13,9 @@ const world_of_tests = @import("test_world.zig");
 const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
+const NotifyDescriptor = @import("../calls/notify_descriptor.zig").NotifyDescriptorType(Shared);
+const EventLoop = @import("../calls/event_loop.zig").EventLoopType(Shared);
+const DeathWatch = @import("../calls/death_watch.zig").DeathWatchType(Shared);
 const Repair = @import("../protocol/repair.zig").RepairType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Wait = @import("../protocol/wait.zig").WaitType(Shared);
@@ -265,14 +268,14 @@ test "numbers of notify descriptors across their border" {
     defer channel.close(client, .unmap);
     const server = world.first;
     const word = &server.map.participant(server.index).notify;
-    Calls.set_notify(server, server.bells.make_fifo('n') orelse return error.NoBell, false);
+    NotifyDescriptor.set(server, server.bells.make_fifo('n') orelse return error.NoBell, false);
     for (0..2 * margin) |_| {
         const call = try send(client, "a", 1);
         const rung = Shared.load(words.NotifyWord, word, .seq_cst);
         try testing.expectEqual(words.NotifyState.rung, rung.state);
         try testing.expect(Slots.cancel(client, call));
         try testing.expectError(error.NothingThere, receive(server));
-        Calls.drain_notify(server);
+        NotifyDescriptor.drain(server);
         const armed = Shared.load(words.NotifyWord, word, .seq_cst);
         try testing.expectEqual(words.NotifyState.armed, armed.state);
         try testing.expectEqual(rung.number +% 1, armed.number);
@@ -289,8 +292,8 @@ test "the number of joins across every border: newcomers are seen" {
             // Each newcomer is looked at before the next sleep, and none twice.
             const newcomer = try world.client();
             defer channel.close(newcomer, .unmap);
-            try testing.expectEqual(abi.arm_newcomer, Calls.arm(server, abi.arm_requests));
-            while (true) switch (Calls.watch_next(server)) {
+            try testing.expectEqual(abi.arm_newcomer, EventLoop.arm(server, abi.arm_requests));
+            while (true) switch (DeathWatch.watch_next(server)) {
                 .fd => |watch| {
                     try testing.expectEqual(newcomer.index, watch.index);
                     @import("../platform/sys/files.zig").close(watch.fd);
@@ -298,9 +301,9 @@ test "the number of joins across every border: newcomers are seen" {
                 .complete, .incomplete => break,
             };
             // No process would ring a bell here: it has none.
-            try testing.expectEqual(abi.armed_unsure, Calls.arm(server, abi.arm_requests));
+            try testing.expectEqual(abi.armed_unsure, EventLoop.arm(server, abi.arm_requests));
             Wait.awake(server);
-            Calls.forget_watch(server, newcomer.index);
+            DeathWatch.forget(server, newcomer.index);
             server.watched_joins +%= 1;
         }
         const beyond = Shared.load(u64, &server.map.header().joins, .seq_cst) -% border;

@@ -7,14 +7,14 @@
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const Error = @import("../abi.zig").Error;
-const ExtentType = @import("table_bounds.zig").ExtentType;
+const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const WakerType = @import("../waiting/waker.zig").WakerType;
 
 pub fn NotifyType(comptime Shared: type) type {
     return struct {
-        const Extent = ExtentType(Shared);
+        const TableBounds = TableBoundsType(Shared);
         const Participants = ParticipantsType(Shared);
         const Waker = WakerType(Shared);
 
@@ -62,7 +62,7 @@ pub fn NotifyType(comptime Shared: type) type {
 
         /// Rings one participant if its descriptor is armed.
         pub inline fn ring(handle: *Handle, index: words.ParticipantIndex) void {
-            if (!Extent.has_participant(handle, index)) return;
+            if (!TableBounds.has_participant(handle, index)) return;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.NotifyWord, &entry.notify, .seq_cst);
             if (word.state == .armed) ring_armed(handle, index, word);

@@ -7,13 +7,13 @@ const layout = @import("../memory/layout.zig");
 const process = @import("../platform/sys/process.zig");
 const Error = @import("../abi.zig").Error;
 const Identity = @import("../platform/bells/names.zig").Identity;
-const ExtentType = @import("table_bounds.zig").ExtentType;
+const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 const Role = layout.Role;
 
 pub fn ParticipantsType(comptime Shared: type) type {
     return struct {
-        const Extent = ExtentType(Shared);
+        const TableBounds = TableBoundsType(Shared);
 
         /// Enters the table. `Busy`: it is full of the living.
         pub fn join(handle: *Handle, role: Role) Error!void {
@@ -90,7 +90,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
 
         /// True: the participant now at `index` has died and is not repaired yet.
         pub fn dead(handle: *Handle, index: words.ParticipantIndex) bool {
-            if (!Extent.has_participant(handle, index)) return false;
+            if (!TableBounds.has_participant(handle, index)) return false;
             // Acquire: it locked its byte before it was `joined`, so the look at the byte comes after that.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             return word.state == .joined and dead_epoch(handle, index, word.epoch);
@@ -113,7 +113,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             return .{ .uid = uid, .index = index, .epoch = epoch };
         }
 
-        pub const used_count = Extent.participants;
+        pub const used_count = TableBounds.participants;
 
         /// Who died between the two words of joining owns nothing: its entry is free again.
         fn free_abandoned_joins(handle: *Handle) void {

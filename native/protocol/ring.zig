@@ -9,7 +9,7 @@ const std = @import("std");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const Error = @import("../abi.zig").Error;
-const ExtentType = @import("table_bounds.zig").ExtentType;
+const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 
 /// Turns that remove nothing and add nothing: they help somebody who has not pushed a position yet, or
@@ -25,7 +25,7 @@ pub const Insertion = enum { done, full };
 
 pub fn RingType(comptime Shared: type) type {
     return struct {
-        const Extent = ExtentType(Shared);
+        const TableBounds = TableBoundsType(Shared);
 
         // Orders. Positions are pushed with acquire-release and loaded with acquire: who pushed one had
         // seen what stands in the cell before it, and so has who finds it pushed. Without that a cell
@@ -164,7 +164,7 @@ pub fn RingType(comptime Shared: type) type {
         }
 
         fn live_entry(handle: *Handle, entry: words.Cell) bool {
-            if (!Extent.has_slot(handle, entry.slot)) return false;
+            if (!TableBounds.has_slot(handle, entry.slot)) return false;
             const slot = handle.map.slot(entry.slot);
             return live(handle, entry, Shared.load(words.SlotWord, &slot.word, .acquire));
         }
@@ -174,7 +174,7 @@ pub fn RingType(comptime Shared: type) type {
         const Claim = union(enum) { taken: words.SlotWord, stale, again };
 
         fn claim(handle: *Handle, entry: words.Cell) Claim {
-            if (!Extent.has_slot(handle, entry.slot)) return .stale;
+            if (!TableBounds.has_slot(handle, entry.slot)) return .stale;
             const slot = handle.map.slot(entry.slot);
             const word = Shared.load(words.SlotWord, &slot.word, .acquire);
             if (!live(handle, entry, word)) return .stale;

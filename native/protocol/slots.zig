@@ -5,7 +5,7 @@ const abi = @import("../abi.zig");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const Error = abi.Error;
-const ExtentType = @import("table_bounds.zig").ExtentType;
+const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 const RingType = @import("ring.zig").RingType;
 const WaitType = @import("wait.zig").WaitType;
@@ -28,7 +28,7 @@ pub const Call = struct { slot: u32, generation: words.Generation };
 
 pub fn SlotsType(comptime Shared: type) type {
     return struct {
-        const Extent = ExtentType(Shared);
+        const TableBounds = TableBoundsType(Shared);
         const Ring = RingType(Shared);
         const Wait = WaitType(Shared);
 
@@ -97,7 +97,7 @@ pub fn SlotsType(comptime Shared: type) type {
             return .{ .slot = index, .generation = draft.generation };
         }
 
-        pub const used_count = Extent.slots;
+        pub const used_count = TableBounds.slots;
 
         /// A free slot whose request area is known to have memory for so many bytes.
         pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {

@@ -13,7 +13,7 @@ comptime {
     std.debug.assert(@sizeOf(layout.Slot) == entry_bytes);
 }
 
-pub fn ExtentType(comptime Shared: type) type {
+pub fn TableBoundsType(comptime Shared: type) type {
     return struct {
         /// Entries of participants that were ever used and may be looked at.
         pub fn participants(handle: *Handle) u32 {

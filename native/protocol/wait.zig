@@ -11,7 +11,7 @@
 const std = @import("std");
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
-const ExtentType = @import("table_bounds.zig").ExtentType;
+const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 const NotifyType = @import("notify.zig").NotifyType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
@@ -30,7 +30,7 @@ pub const Awaited = struct {
 
 pub fn WaitType(comptime Shared: type) type {
     return struct {
-        const Extent = ExtentType(Shared);
+        const TableBounds = TableBoundsType(Shared);
         const Participants = ParticipantsType(Shared);
         const Notify = NotifyType(Shared);
         const Waker = WakerType(Shared);
@@ -159,7 +159,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// Wakes one participant if it sleeps.
         pub inline fn wake(handle: *Handle, index: words.ParticipantIndex) void {
-            if (!Extent.has_participant(handle, index)) return;
+            if (!TableBounds.has_participant(handle, index)) return;
             const word = Shared.load(words.WaitWord, &handle.map.participant(index).wait, .seq_cst);
             if (word.asleep()) _ = ring(handle, index, .all);
             Notify.ring(handle, index);
@@ -174,7 +174,7 @@ pub fn WaitType(comptime Shared: type) type {
         const Rung = enum { rung, rung_blocking, rung_before, not_asleep };
 
         fn ring(handle: *Handle, index: words.ParticipantIndex, targets: Targets) Rung {
-            if (!Extent.has_participant(handle, index)) return .not_asleep;
+            if (!TableBounds.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
             // One that has left or was repaired may have left its word as it slept. Handed over with the

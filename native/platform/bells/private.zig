@@ -17,13 +17,13 @@ pub fn find(
     name: []const u8,
     is_own: bool,
     control: *Control,
-    place: *target.Place,
+    location: *target.Location,
 ) Error!void {
-    return if (is_own) own_place(main, control, place) else other_place(main, name, control, place);
+    return if (is_own) own_location(main, control, location) else other_location(main, name, control, location);
 }
 
 /// Any earlier private channel of this participant is removed.
-fn own_place(main: *const Bells, control: *Control, place: *target.Place) Error!void {
+fn own_location(main: *const Bells, control: *Control, location: *target.Location) Error!void {
     const own = main.own;
     if (own < 0) {
         control.fail(.no_bells, 0);
@@ -31,10 +31,10 @@ fn own_place(main: *const Bells, control: *Control, place: *target.Place) Error!
     }
     main.forget_own_private();
     var buffer: names.Name = undefined;
-    return make(own, main.uid, main.private_name(&buffer), control, place);
+    return make(own, main.uid, main.private_name(&buffer), control, location);
 }
 
-fn other_place(main: *const Bells, name: []const u8, control: *Control, place: *target.Place) Error!void {
+fn other_location(main: *const Bells, name: []const u8, control: *Control, location: *target.Location) Error!void {
     const parts = parse(name) orelse {
         control.fail(.name_invalid, 0);
         return error.Corrupt;
@@ -48,20 +48,20 @@ fn other_place(main: *const Bells, name: []const u8, control: *Control, place: *
         return error.NotFound;
     };
     defer files.close(folder);
-    return make(folder, parts.uid, parts.file, control, place);
+    return make(folder, parts.uid, parts.file, control, location);
 }
 
-fn make(folder: i32, uid: u32, file: []const u8, control: *Control, place: *target.Place) Error!void {
+fn make(folder: i32, uid: u32, file: []const u8, control: *Control, location: *target.Location) Error!void {
     const copy = files.duplicate(folder);
     if (!copy.ok()) {
         control.fail(.open_file, @backingInt(copy.errno));
         return target.errno_error(copy.errno);
     }
-    place.path = .init();
-    place.path.print("u{d}/", .{uid}) catch unreachable;
-    place.name_start = place.path.length;
-    place.path.append(file) catch unreachable;
-    place.folder = copy.fd();
+    location.path = .init();
+    location.path.print("u{d}/", .{uid}) catch unreachable;
+    location.name_start = location.path.length;
+    location.path.append(file) catch unreachable;
+    location.folder = copy.fd();
 }
 
 const Parts = struct { uid: u32, file: []const u8 };
@@ -79,7 +79,7 @@ fn parse(name: []const u8) ?Parts {
 }
 
 /// Whether the user in whose folder a private channel lies has made it.
-pub fn belongs(there: *const target.Place, uid: u32) bool {
+pub fn belongs(there: *const target.Location, uid: u32) bool {
     const folder = files.stat(there.folder, "");
     return folder == .info and folder.info.uid == uid;
 }

@@ -139,7 +139,7 @@ const Run = struct {
         const role = abi.open_role_server;
         var path: [4096]u8 = undefined;
         const opened = library.tandem_open(target.ptr, @intCast(target.len), abi.open_create_new | role, &options, &control, &path);
-        if (opened < 0) @panic("no new channel can be made in place of the old one");
+        if (opened < 0) @panic("no new channel can be made in location of the old one");
         var server: Actor = .init(control, true, run.random, &run.report.tally);
         if (library.tandem_open(target.ptr, @intCast(target.len), 0, &options, &control, &path) < 0) {
             @panic("the new channel cannot be opened");

@@ -14,7 +14,8 @@ const Handle = @import("../../handle.zig").Handle;
 const OwnCall = @import("../../handle.zig").OwnCall;
 const Role = layout.Role;
 const Model = memory.Model;
-const Calls = @import("../../calls/calls.zig").CallsType(Model);
+const NotifyDescriptor = @import("../../calls/notify_descriptor.zig").NotifyDescriptorType(Model);
+const Lifetime = @import("../../calls/lifetime.zig").LifetimeType(Model);
 const Notify = @import("../../protocol/notify.zig").NotifyType(Model);
 const Participants = @import("../../protocol/participants.zig").ParticipantsType(Model);
 const Repair = @import("../../protocol/repair.zig").RepairType(Model);
@@ -258,7 +259,7 @@ noinline fn join(plan: *const Plan) void {
     begin(.join);
     Participants.join(&own.handle, plan.role) catch return say(.{ .wrong = "it could not join" });
     _ = memory.ask(.{ .kind = .announce_life, .a = own.handle.index, .b = own.handle.epoch });
-    Calls.enter(&own.handle);
+    Lifetime.enter(&own.handle);
 }
 
 /// As `channel.close`.
@@ -300,7 +301,7 @@ fn act(action: Action) void {
         },
         .remove => {
             begin(.remove);
-            Calls.remove(&self().handle);
+            Lifetime.remove(&self().handle);
         },
         .lose_file => _ = memory.ask(.{ .kind = .lose_file }),
         .nothing => {},
@@ -852,7 +853,7 @@ noinline fn receive_and_answer(timeout: f64) bool {
 fn serve_notify() noreturn {
     const own = self();
     begin(.notify);
-    Calls.set_notify(&own.handle, memory.notify_fd_first + @as(i32, current), false);
+    NotifyDescriptor.set(&own.handle, memory.notify_fd_first + @as(i32, current), false);
     while (true) {
         begin(.sleep);
         const woken_by = wait(.{ .asleep = true, .notify = true });
