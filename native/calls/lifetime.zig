@@ -14,7 +14,7 @@ pub fn LifetimeType(comptime Shared: type) type {
         /// The first thing that a newcomer does.
         pub fn enter(handle: *Handle) void {
             _ = Shared.fetch_add(&handle.map.header().joins, 1, .seq_cst);
-            // mutant:newcomer-rings-nobody
+            // mutant:newcomer-rings-no-sleeper
             Wait.wake_all(handle);
             _ = Repair.sweep(handle);
         }

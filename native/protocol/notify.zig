@@ -80,6 +80,7 @@ pub fn NotifyType(comptime Shared: type) type {
             if (!rung) {
                 handle.has_failed_ring = true;
                 // Left unmarked where no process hears it: the next ringer tries again.
+                // mutant:failed-notify-ring-dropped
                 if (!Waker.knock(entry)) return;
             }
             var marked = word;

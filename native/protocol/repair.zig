@@ -73,6 +73,7 @@ pub fn RepairType(comptime Shared: type) type {
             if (!Participants.dead_epoch(handle, index, epoch)) return .unsettled;
             if (repair(handle, index, word)) return .dead;
             // In a full ring there may have been no room for what it held, and then its entry stands.
+            // mutant:unfinished-repair-taken-for-done
             return if (present(handle, .{ .index = index, .epoch = epoch })) .unsettled else .dead;
         }
 
@@ -85,8 +86,10 @@ pub fn RepairType(comptime Shared: type) type {
             // All sleepers are rung before the entry is free: otherwise a repairer that is stopped
             // in between leaves a sleeper that was just lying down without any event. They are rung
             // as well where the ring had no room, since it is they who make some.
+            // mutant:full-ring-rings-no-sleeper begin
             Wait.wake_all(handle);
             if (!complete) return false;
+            // mutant:full-ring-rings-no-sleeper end
             // As long as the entry is not: what a repairer that dies on the way leaves, another finds.
             Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
@@ -135,16 +138,19 @@ pub fn RepairType(comptime Shared: type) type {
                 if (word.state == .free) return true;
                 // Still its entry: so what stands in the word was written by it and not by a
                 // successor at the same index. Else another repairer has finished.
+                // mutant:successor-taken-for-the-dead
                 if (!present(handle, gone)) return true;
                 const owned = owner == gone;
                 const target: SlotWord = switch (word.state) {
                     .free => return true,
+                    // mutant:draft-not-given-back
                     .draft => if (word.holder == gone.index) word.freed() else return true,
                     .queued, .ready => if (owned) word.freed() else return true,
                     .posted => {
                         // Its sender may have died between publishing and inserting. An entry too
                         // many is only a hint too many.
                         if (!owned or how != .died) return true;
+                        // mutant:posted-request-not-inserted-again
                         return try_insert(handle, index, word);
                     },
                     .held => if (word.holder == gone.index)
@@ -160,6 +166,7 @@ pub fn RepairType(comptime Shared: type) type {
                         return true,
                     .abandoned => if (word.holder == gone.index) word.freed() else return true,
                 };
+                // mutant:repair-by-a-store
                 if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;
                 note(handle, index, word, target, owner);
                 return true;
@@ -183,6 +190,7 @@ pub fn RepairType(comptime Shared: type) type {
             if (Shared.load(u64, &handle.map.header().removed, .acquire) != 0) return word.freed();
             const one_way = word.state == .posted_held;
             const allowed = @min(flags >> 8, handle.map.geometry.max_deliveries);
+            // mutant:one-delivery-too-many
             if (@as(u32, word.delivery) + 1 < allowed and how != .left_in_a_hurry) {
                 const next: SlotWord = .{
                     .state = if (one_way) .posted else .queued,
@@ -191,6 +199,7 @@ pub fn RepairType(comptime Shared: type) type {
                 };
                 // Inserted first: a repairer that dies before its compare-and-swap has lost
                 // nothing, and a taker finishes what it began.
+                // mutant:handed-on-before-inserted
                 return if (try_insert(handle, index, next)) next else null;
             }
             return if (one_way) word.freed() else word.ready(.server_died);

@@ -63,6 +63,7 @@ pub fn RingType(comptime Shared: type) type {
                         _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
                         return .done;
                     }
+                    // mutant:no-help-of-a-tail-behind-its-cell
                 } else if (ahead >= 0) {
                     // Filled, or filled and taken already, by somebody who has not pushed the
                     // position yet and may be dead.
@@ -197,6 +198,7 @@ pub fn RingType(comptime Shared: type) type {
             if (entry.generation != @as(u14, @truncate(word.generation))) return false;
             return switch (word.state) {
                 .queued, .posted => true,
+                // mutant:redelivery-in-progress-skipped
                 .held, .posted_held => redelivers(handle, entry, word),
                 .free, .draft, .abandoned, .ready => false,
             };
@@ -209,11 +211,13 @@ pub fn RingType(comptime Shared: type) type {
         /// may have left in good order, and the entry would be dropped, and the call with it.
         fn redelivers(handle: *Handle, entry: words.Cell, word: words.SlotWord) bool {
             if (word.delivery == std.math.maxInt(words.Delivery)) return false;
+            // mutant:redelivery-of-the-dead-only
             return entry.delivery == word.delivery + 1 and word.holder != handle.index;
         }
 
         fn remove(handle: *Handle, position: u64, cell: *words.Cell, value: words.Cell) void {
             const emptied: words.Cell = .{ .lap = value.lap +% 1 };
+            // mutant:cell-emptied-by-a-store
             if (!Shared.cas(words.Cell, cell, value, emptied, .acq_rel)) {
                 // Emptied by somebody else, or `squeeze` has put another entry here.
                 if (Shared.load(words.Cell, cell, .acquire).lap == value.lap) return;

@@ -146,8 +146,10 @@ pub fn SlotsType(comptime Shared: type) type {
                 .state = if (request.one_way) .posted else .queued,
                 .generation = call.generation,
             };
+            // mutant:insert-before-queued begin
             Shared.store(SlotWord, &slot.word, queued, .release);
             const inserted = Ring.insert(handle, call.slot, queued);
+            // mutant:insert-before-queued end
             handle.found_ring_full = (inserted catch .full) == .full;
             if (handle.found_ring_full) {
                 // An old entry may have served it meanwhile: then it is under way.
@@ -172,6 +174,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 .deadline_ns = request.deadline_ns,
             });
             Wait.count(handle, "requests");
+            // mutant:no-nudge
             if (Wait.wake_server(handle)) handle.responsible = true;
             return true;
         }
@@ -220,6 +223,7 @@ pub fn SlotsType(comptime Shared: type) type {
         /// Copies the answer out and frees the slot. `Cancelled`: somebody else ended the call
         /// first, and what was copied is worth nothing.
         pub fn get(handle: *Handle, call: Call, found: Answer, target: []u8) Error!void {
+            // mutant:freed-before-copied
             if (found.length > 0) {
                 Shared.copy_out(target[0..found.length], handle.map.response(call.slot, found.length));
             }
@@ -255,6 +259,7 @@ pub fn SlotsType(comptime Shared: type) type {
                 if (word.generation != call.generation) return false;
                 const target: SlotWord = switch (word.state) {
                     .queued => word.freed(),
+                    // mutant:held-slot-freed-by-cancel
                     .held => abandoned(word),
                     .posted => if (which == .all) word.freed() else return false,
                     .posted_held => if (which == .all) abandoned(word) else return false,
@@ -369,6 +374,7 @@ pub fn SlotsType(comptime Shared: type) type {
             // As long as this server holds it no other process writes here; a repairer that hands it on after a death
             // reads it when the kernel has said that this server is gone.
             const flags = Shared.load(u32, &slot.request_flags, .monotonic);
+            // mutant:begun-once-and-handed-on
             Shared.store(u32, &slot.request_flags, (flags & 0xff) | 1 << 8, .monotonic);
         }
 
@@ -422,6 +428,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     }
                     // Counted first: once its client is awake, an answer is in the numbers.
                     count_end(handle, kind);
+                    // mutant:answer-does-not-ring-its-client
                     if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);
                     return true;
                 }

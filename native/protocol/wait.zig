@@ -44,6 +44,7 @@ pub fn WaitType(comptime Shared: type) type {
             const header = handle.map.header();
             if (awaited.requests) set(&header.waiting_servers, handle.index);
             if (awaited.room) set(&header.waiting_for_room, handle.index);
+            // mutant:no-sleep-number
             Shared.store(words.WaitWord, &entry.wait, .{ .state = state, .number = old.number +% 1 }, .seq_cst);
         }
 
@@ -118,6 +119,7 @@ pub fn WaitType(comptime Shared: type) type {
             var targets: Targets = .all;
             var sleepers: Sleepers = .of(handle, &handle.map.header().waiting_for_room);
             while (sleepers.next()) |index| {
+                // mutant:free-slot-rings-one-event-loop
                 if (ring(handle, index, targets) == .rung_blocking) targets = .event_loops;
             }
         }
@@ -182,6 +184,7 @@ pub fn WaitType(comptime Shared: type) type {
             const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (participant.state != .joined) return .not_asleep;
             var comes_at_once = true;
+            // mutant:marked-before-rung
             switch (word.state) {
                 .awake => return .not_asleep,
                 .rung => return .rung_before,
@@ -194,6 +197,7 @@ pub fn WaitType(comptime Shared: type) type {
                     } else {
                         handle.unreachable_epochs[index] = participant.epoch;
                         handle.has_failed_ring = true;
+                        // mutant:failed-ring-dropped
                         comes_at_once = Waker.knock(entry);
                     }
                 },

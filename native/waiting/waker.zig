@@ -24,8 +24,11 @@ pub fn WakerType(comptime Shared: type) type {
         /// Where a ring has failed. False: the sleeper has no waker, and looks at the end of its slice.
         pub fn knock(entry: *layout.Participant) bool {
             // First the count, then the wake-up: the kernel lets no thread sleep that has not seen the count.
+            // mutant:wake-before-the-count begin
             _ = Shared.fetch_add(&entry.knocks, 1, .seq_cst);
+            // mutant:knock-without-wake
             Shared.futex_wake(futex(entry));
+            // mutant:wake-before-the-count end
             // Written before the sleep was announced that the caller has seen.
             return Shared.load(u32, &entry.waker, .acquire) == layout.waker_sleeps;
         }
@@ -38,10 +41,13 @@ pub fn WakerType(comptime Shared: type) type {
         /// another sleep.
         pub fn answer(sleeper: *Sleeper, bells: anytype) u64 {
             const entry = sleeper.entry;
+            // mutant:sleep-read-before-the-count begin
             const knocks = Shared.load(u64, &entry.knocks, .seq_cst);
             if (knocks == sleeper.knocks) return knocks;
             sleeper.knocks = knocks;
             const wait = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
+            // mutant:sleep-read-before-the-count end
+            // mutant:one-ring-for-all-sleeps
             if (wait.state != .awake and sleeper.rung_sleep != wait.number) {
                 sleeper.rung_sleep = wait.number;
                 bells.ring_bell();
@@ -51,6 +57,7 @@ pub fn WakerType(comptime Shared: type) type {
                 sleeper.rung_notify = notify.number;
                 bells.ring_notify();
             }
+            // mutant:count-read-after-the-look
             return knocks;
         }
 
