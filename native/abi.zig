@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// One up with every change of a symbol, of the control block or of a status code. It is compared
 /// when the library is loaded.
-pub const abi_version: u32 = 4;
+pub const abi_version: u32 = 5;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -100,16 +100,10 @@ pub const Detail = enum(u32) {
     allocate,
     map_memory,
     handles,
-    slot,
-    ring_full,
-    shared_state,
     lock,
     memfd,
     unlink,
-    bell,
-    removed,
     geometry_too_large,
-    not_permitted,
     /// Version of the kernel: a thousand for the major number and one for the minor.
     kernel,
     /// `errno` says why the environment of the process cannot be read.

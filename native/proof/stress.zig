@@ -17,7 +17,6 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Repair = @import("../protocol/repair.zig").RepairType(Shared);
 const Slots = slots.SlotsType(Shared);
-const Wait = @import("../protocol/wait.zig").WaitType(Shared);
 const World = world_of_tests.World;
 
 pub const Options = struct {

@@ -18,8 +18,7 @@
 //! A process with a `+` before it joins while the others are under way.
 
 const std = @import("std");
-const programs = @import("programs.zig");
-const rq = @import("request.zig");
+const setup = @import("setup.zig");
 const state = @import("state.zig");
 
 pub const Configuration = struct {
@@ -33,8 +32,8 @@ pub const Configuration = struct {
     stoppable: u8 = 0xff,
     cold: bool = false,
     give_up: bool = false,
-    plans: [state.processes_max]programs.Plan = undefined,
-    actions: [state.processes_max][8]programs.Action = undefined,
+    plans: [state.processes_max]setup.Plan = undefined,
+    actions: [state.processes_max][8]setup.Action = undefined,
     processes: u8 = 0,
     calls: u8 = 0,
 };
@@ -104,7 +103,7 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
     var words = std.mem.splitScalar(u8, actions, ',');
     while (words.next()) |word| {
         if (count == configuration.actions[place].len) return "has too many actions";
-        configuration.actions[place][count] = std.meta.stringToEnum(programs.Action, word) orelse
+        configuration.actions[place][count] = std.meta.stringToEnum(setup.Action, word) orelse
             return "names an action that there is not";
         count += 1;
     }

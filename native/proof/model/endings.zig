@@ -7,7 +7,8 @@
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
-const programs = @import("programs.zig");
+const payloads = @import("payloads.zig");
+const setup = @import("setup.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
@@ -60,7 +61,7 @@ fn ring_is_full() bool {
 }
 
 fn clears() bool {
-    return programs.has(.clear) or programs.has(.remove) or programs.has(.lose_file);
+    return setup.has(.clear) or setup.has(.remove) or setup.has(.lose_file);
 }
 
 fn is_at_rest(process: usize) bool {
@@ -92,12 +93,12 @@ fn is_at_rest(process: usize) bool {
 /// Whether anybody is left who learns of deaths.
 fn someone_watches() bool {
     for (0..state.processes) |process| {
-        if (state.status(process) != .running or programs.plans[process].waker_of != null) continue;
+        if (state.status(process) != .running or setup.plans[process].waker_of != null) continue;
         const request = steps.request_of(process);
         if (request.kind == .futex_wait) return true;
         const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));
         if (request.kind == .event and wanted.retry != 0) return true;
-        if (request.kind == .event and wanted.asleep and !programs.plans[process].has(.serve_notify)) return true;
+        if (request.kind == .event and wanted.asleep and !setup.plans[process].has(.serve_notify)) return true;
     }
     return false;
 }
@@ -143,7 +144,7 @@ fn is_answered_by_stopped(slot: usize) bool {
     const word = state.word(words.SlotWord, state.slot(slot, "word"));
     if (word.state != .ready) return false;
     if (word.answer_kind() == .server_died) return is_stopped_at(.close);
-    const call = programs.call_of(get(state.slot(slot, "request_inline")));
+    const call = payloads.call_of(get(state.slot(slot, "request_inline")));
     for (0..state.processes) |process| {
         if (state.status(process) != .stopped or steps.doing(process) != .reply) continue;
         if (get(state.process(process, .holding)) == @as(u64, call) + 1) return true;
@@ -169,7 +170,7 @@ fn is_stopped(index: usize) bool {
 
 fn server_is_live() bool {
     for (0..state.processes) |process| {
-        if (state.status(process) != .running or programs.plans[process].role != .server) continue;
+        if (state.status(process) != .running or setup.plans[process].role != .server) continue;
         if (steps.request_of(process).kind != .left) return true;
     }
     return false;

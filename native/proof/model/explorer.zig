@@ -8,9 +8,8 @@
 const std = @import("std");
 const endings = @import("endings.zig");
 const local = @import("local.zig");
-const programs = @import("programs.zig");
+const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
-const rq = @import("request.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
 
@@ -31,7 +30,7 @@ pub const Choice = union(enum) {
     time,
 };
 
-pub const Totals = struct { states: u64 = 0, transitions: u64 = 0, ends: u64 = 0, depth: usize = 0, moments: usize = 0, restarts: u32 = 0 };
+pub const Totals = struct { states: u64 = 0, transitions: u64 = 0, ends: u64 = 0, depth: usize = 0, moments: usize = 0 };
 
 pub var totals: Totals = .{};
 
@@ -124,10 +123,10 @@ const Choices = struct {
             choices.steps[process] = steps.enabled(process);
             if (state.status(process) == .dying) choices.unlocks |= bit;
             if (!steps.may_fail(process)) continue;
-            if (may_die and mortal & bit != 0) choices.deaths |= bit;
-            if (may_stop and stoppable & bit != 0) choices.stops |= bit;
+            if (may_die and setup.mortal & bit != 0) choices.deaths |= bit;
+            if (may_stop and setup.stoppable & bit != 0) choices.stops |= bit;
         }
-        choices.time = programs.has_deadlines and state.get(state.single(.clock)) == 0;
+        choices.time = setup.has_deadlines and state.get(state.single(.clock)) == 0;
         return choices;
     }
 
@@ -155,10 +154,6 @@ const Choices = struct {
         return lowest;
     }
 };
-
-/// Which processes may die and which may be stopped, a bit each.
-pub var mortal: u8 = 0;
-pub var stoppable: u8 = 0;
 
 /// Whether the way over it counts as one that the state leads to by itself.
 fn is_helpful(choice: Choice) bool {
@@ -229,7 +224,7 @@ fn walk(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     successors.clearRetainingCapacity();
     is_good.clearRetainingCapacity();
     unresolved.clearRetainingCapacity();
-    totals = .{ .restarts = totals.restarts };
+    totals = .{};
     if (table.len > 0) table_free();
     table_init(1 << 16);
     try enter(look_up(state.hash).id);
@@ -340,10 +335,6 @@ fn carry_back() void {
 }
 
 /// What a panic in the production functions is reported with.
-pub fn keep_trace_of_all() void {
-    keep_trace(frames.items.len);
-}
-
 fn keep_trace(length: usize) void {
     trace.clearRetainingCapacity();
     for (frames.items[0..length]) |frame| trace.append(gpa, frame.trying) catch @panic("out of memory");

@@ -6,7 +6,9 @@
 const std = @import("std");
 const fibre = @import("fibre.zig");
 const memory = @import("memory.zig");
+const participant = @import("participant.zig");
 const programs = @import("programs.zig");
+const setup = @import("setup.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const Request = rq.Request;
@@ -57,7 +59,7 @@ pub fn clear() void {
 
 /// Where a process begins.
 pub fn first(process: u8) u32 {
-    programs.current = process;
+    setup.current = process;
     memory.remark_count = 0;
     fibre.start(programs.entry);
     if (memory.remark_count > 0) @panic("a remark before the first access");
@@ -84,7 +86,7 @@ fn run(number: u32, answer: u64) *const Edge {
     @branchHint(.cold);
     const node = nodes.items[number];
     restore(&node);
-    programs.current = node.process;
+    setup.current = node.process;
     memory.remark_count = 0;
     fibre.go_on(node.point, bytes.items[node.start..][0..node.stack_length], answer);
     const said: u32 = @intCast(remarks.items.len);
@@ -140,7 +142,7 @@ fn intern(process: u8) u32 {
     nodes.append(gpa, .{
         .request = memory.asked,
         .process = process,
-        .doing = programs.doing(),
+        .doing = participant.doing(),
         .held_numbers = memory.held_numbers(),
         .point = point,
         .start = start,

@@ -11,13 +11,13 @@ const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
 const fibre = @import("fibre.zig");
 const rq = @import("request.zig");
+const setup = @import("setup.zig");
 const state = @import("state.zig");
 const Real = @import("../../memory/shared.zig").Real;
 const Request = rq.Request;
 
 /// Nothing is ever stored here: it only gives addresses.
-pub var memory: [memory_bytes]u8 align(layout.page_bytes) = undefined;
-pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (64 << 10);
+pub var memory: [state.memory_bytes]u8 align(layout.page_bytes) = undefined;
 
 /// What the running program asks for.
 pub var asked: Request = undefined;
@@ -65,7 +65,7 @@ fn number(comptime T: type, value: T) u64 {
 /// Null: for display alone, and not part of the model.
 fn variable_at(pointer: anytype) ?u16 {
     const offset = @intFromPtr(pointer) -% @intFromPtr(&memory);
-    if (offset >= memory_bytes) @panic("an access outside of the shared memory");
+    if (offset >= state.memory_bytes) @panic("an access outside of the shared memory");
     return state.variable_at(offset);
 }
 
@@ -224,13 +224,13 @@ pub const Model = struct {
 
     pub fn file_state(handle: anytype) FileState {
         _ = handle;
-        if (!@import("programs.zig").has(.lose_file)) return .whole;
+        if (!setup.has(.lose_file)) return .whole;
         return if (ask(.{ .kind = .file_is_lost }) != 0) .unlinked else .whole;
     }
 
     pub fn has_waker(handle: anytype) bool {
         _ = handle;
-        return @import("programs.zig").has_waker();
+        return setup.has_waker();
     }
 
     pub fn abandon(handle: anytype) void {

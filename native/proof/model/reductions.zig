@@ -16,8 +16,7 @@
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
-const explorer = @import("explorer.zig");
-const programs = @import("programs.zig");
+const setup = @import("setup.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const get = state.get;
@@ -60,12 +59,12 @@ pub fn is_no_step(process: usize, request: *const rq.Request) bool {
         .cas, .fetch_or, .fetch_and, .fetch_add => return is_constant[request.variable],
         .store, .write_half => {
             if (request.kind == .store and is_constant[request.variable]) return true;
-            const may_die = get(state.single(.deaths_left)) > 0 and explorer.mortal >> @intCast(process) & 1 != 0;
+            const may_die = get(state.single(.deaths_left)) > 0 and setup.mortal >> @intCast(process) & 1 != 0;
             if (may_die) return false;
             const place = state.slot_place(request.variable) orelse return false;
             return writes_own[place.field] and is_owner(process, place) and is_unseen(place);
         },
-        .now => return !programs.has_deadlines,
+        .now => return !setup.has_deadlines,
         else => return false,
     }
 }

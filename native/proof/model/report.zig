@@ -4,7 +4,7 @@ const std = @import("std");
 const words = @import("../../memory/words.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
-const programs = @import("programs.zig");
+const setup = @import("setup.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
@@ -36,7 +36,7 @@ const Name = struct {
     process: usize,
 
     pub fn format(self: Name, writer: *Writer) !void {
-        try writer.print("{t} {d}", .{ programs.plans[self.process].role, self.process });
+        try writer.print("{t} {d}", .{ setup.plans[self.process].role, self.process });
     }
 };
 

@@ -5,7 +5,7 @@ const configurations = @import("configuration.zig");
 const endings = @import("endings.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
-const programs = @import("programs.zig");
+const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
@@ -29,7 +29,6 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
         const outcome = explorer.explore(limits, clock.monotonic_ns) catch |err| switch (err) {
             error.Surprise => {
                 reductions.learn();
-                explorer.totals.restarts += 1;
                 continue;
             },
         };
@@ -42,16 +41,16 @@ fn prepare(configuration: *const configurations.Configuration) void {
     steps.violation = null;
     local.clear();
     const plans = configuration.plans[0..configuration.processes];
-    programs.plans = plans;
-    programs.max_deliveries = configuration.deliveries;
-    programs.may_give_up = configuration.give_up;
-    programs.rings_may_fail = configuration.failures > 0;
-    programs.has_deadlines = false;
+    setup.plans = plans;
+    setup.max_deliveries = configuration.deliveries;
+    setup.may_give_up = configuration.give_up;
+    setup.rings_may_fail = configuration.failures > 0;
+    setup.has_deadlines = false;
     for (plans) |*plan| {
-        if (plan.has(.request_timeout) or plan.has(.block_timeout)) programs.has_deadlines = true;
+        if (plan.has(.request_timeout) or plan.has(.block_timeout)) setup.has_deadlines = true;
     }
-    explorer.mortal = configuration.mortal;
-    explorer.stoppable = configuration.stoppable;
+    setup.mortal = configuration.mortal;
+    setup.stoppable = configuration.stoppable;
     // Each process may have one index, and one more while another leaves.
     state.init(configuration.slots, configuration.cells, configuration.processes, configuration.processes, configuration.deliveries);
     for (0..state.slots) |slot| {

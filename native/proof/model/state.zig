@@ -6,7 +6,6 @@ const std = @import("std");
 const layout = @import("../../memory/layout.zig");
 const mappings = @import("../../platform/sys/mappings.zig");
 const words = @import("../../memory/words.zig");
-const memory = @import("memory.zig");
 const rq = @import("request.zig");
 
 pub const processes_max = 4;
@@ -24,8 +23,6 @@ pub const slot_fields = [_][]const u8{
     "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
 };
-
-const Part = enum { header, participant, cell, slot, kernel };
 
 pub const process_fields = enum {
     /// The node of `local.zig`: the program's stack and private memory.
@@ -88,8 +85,11 @@ const variables_max = header_fields.len + rq.indices_max * participant_fields.le
 
 pub var values: [variables_max]u64 = undefined;
 
+/// Of the shared memory that the model gives addresses in.
+pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (64 << 10);
+
 /// By offset in the memory, in units of four bytes.
-var variables: [memory.memory_bytes / 4]u16 = undefined;
+var variables: [memory_bytes / 4]u16 = undefined;
 const unknown = 0xffff;
 const ignored = 0xfffe;
 

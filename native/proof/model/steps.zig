@@ -6,7 +6,8 @@ const std = @import("std");
 const words = @import("../../memory/words.zig");
 const local = @import("local.zig");
 const memory = @import("memory.zig");
-const programs = @import("programs.zig");
+const participant = @import("participant.zig");
+const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
 const rq = @import("request.zig");
 const state = @import("state.zig");
@@ -47,7 +48,7 @@ pub fn enabled(process: usize) u32 {
             const sleep = get(state.process(process, .futex));
             if (sleep == 0 or sleep == state.woken) return plain;
             // A waker sleeps until it is woken, and no slice of time helps it.
-            return if (programs.plans[process].waker_of == null) slice_bit else 0;
+            return if (setup.plans[process].waker_of == null) slice_bit else 0;
         },
         .event => return enabled_events(process, request),
         .ring_bell, .ring_notify => {
@@ -224,7 +225,7 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
         .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => return access(process, request),
         .write_half => return write_half(process, request),
         .read_half => return read_half(process, request),
-        .now => return if (get(state.single(.clock)) == 0) programs.time_before else programs.time_after,
+        .now => return if (get(state.single(.clock)) == 0) participant.time_before else participant.time_after,
         .lock_byte => {
             if (locked(process, request.a)) violated("two processes lock the same byte");
             set(state.process(process, .lock), request.a);
@@ -383,14 +384,14 @@ fn hear(process: usize, remark: rq.Remark) void {
         .leaving => {
             set(state.process(process, .holding), 0);
             release_areas(process);
-            if (programs.plans[process].role == .server) set(state.single(.server_has_gone), 1);
+            if (setup.plans[process].role == .server) set(state.single(.server_has_gone), 1);
         },
         .wrong => |what| violated(what),
     }
 }
 
 fn may_cancel() bool {
-    inline for (.{ .clear, .cancel, .remove, .lose_file }) |action| if (programs.has(action)) return true;
+    inline for (.{ .clear, .cancel, .remove, .lose_file }) |action| if (setup.has(action)) return true;
     return false;
 }
 
@@ -407,7 +408,7 @@ fn release_areas(process: usize) void {
 
 pub fn may_fail(process: usize) bool {
     // It ends with the process that it is a thread of.
-    if (programs.plans[process].waker_of != null) return false;
+    if (setup.plans[process].waker_of != null) return false;
     return state.status(process) == .running and request_of(process).kind != .left;
 }
 
@@ -422,13 +423,13 @@ pub fn die(process: usize) void {
     set(state.process(process, .notified), 0);
     set(state.process(process, .holding), 0);
     release_areas(process);
-    if (programs.plans[process].role == .server) set(state.single(.server_has_gone), 1);
+    if (setup.plans[process].role == .server) set(state.single(.server_has_gone), 1);
     end_waker(process, .dead);
 }
 
 /// The other thread of a process that has died or was stopped.
 fn end_waker(process: usize, status: state.Status) void {
-    for (programs.plans, 0..) |*plan, other| {
+    for (setup.plans, 0..) |*plan, other| {
         if ((plan.waker_of orelse continue) != process) continue;
         set(state.process(other, .status), @backingInt(status));
         if (status == .dead) set(state.process(other, .futex), 0);
