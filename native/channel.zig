@@ -66,18 +66,21 @@ pub fn open(
         const fd = whole(options.fd) orelse return error.InvalidTarget;
         return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, location);
     }
-    const how: segment.Existence = .{
-        .create = operation & (abi.open_or_create | abi.open_create_new) != 0,
-        .must_create = operation & abi.open_create_new != 0,
-    };
+    const existence: segment.Existence = if (operation & abi.open_create_new != 0)
+        .new
+    else if (operation & abi.open_or_create != 0)
+        .existing_or_new
+    else
+        .existing;
+    const may_create = existence != .existing;
     if (operation & abi.open_private == 0) {
-        try target.resolve(name, how.create, control, location);
+        try target.resolve(name, may_create, control, location);
         defer location.close();
-        return open_location(location, role, &wanted, how, control);
+        return open_location(location, role, &wanted, existence, control);
     }
-    try private.find(&handle_of(options.main).bells, name, how.create, control, location);
+    try private.find(&handle_of(options.main).bells, name, may_create, control, location);
     defer location.close();
-    const handle = try open_location(location, role, &wanted, how, control);
+    const handle = try open_location(location, role, &wanted, existence, control);
     if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
@@ -92,10 +95,10 @@ fn open_location(
     location: *const target.Location,
     role: Role,
     wanted: *const segment.Options,
-    how: segment.Existence,
+    existence: segment.Existence,
     control: *Control,
 ) Error!*Handle {
-    const found = try segment.open_location(location, wanted, how, control);
+    const found = try segment.open_location(location, wanted, existence, control);
     errdefer found.close();
     // What this process has made and cannot use is of use to no other.
     errdefer if (found.is_new) {
@@ -362,16 +365,7 @@ fn remove_file(location: *const target.Location, info: *const files.FileInfo, co
 /// Tells all participants, and removes what lies beside the file.
 fn end_channel(location: *const target.Location, control: *Control) Error!void {
     for ([_]layout.Kind{ .bytes, .int }) |kind| {
-        const options: segment.Options = .{
-            .kind = kind,
-            .slots = null,
-            .max_request_bytes = null,
-            .max_response_bytes = null,
-            .max_deliveries = null,
-            .mode = segment.Options.mode_default,
-        };
-        const how: segment.Existence = .{ .create = false, .must_create = false };
-        const found = segment.open_location(location, &options, how, control) catch |err| switch (err) {
+        const found = segment.open_location(location, &.of_kind(kind), .existing, control) catch |err| switch (err) {
             error.Mismatch => continue,
             // Removed by another process meanwhile, or damaged: its name goes all the same.
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,

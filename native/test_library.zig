@@ -77,15 +77,7 @@ fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Err
     var location: target.Location = undefined;
     try target.resolve(name, false, control, &location);
     defer location.close();
-    const options: segment.Options = .{
-        .kind = .bytes,
-        .slots = null,
-        .max_request_bytes = null,
-        .max_response_bytes = null,
-        .max_deliveries = null,
-        .mode = segment.Options.mode_default,
-    };
-    const found = try segment.open_location(&location, &options, .{ .create = false, .must_create = false }, control);
+    const found = try segment.open_location(&location, &.of_kind(.bytes), .existing, control);
     defer found.close();
     ageing.set(&found.map, age);
 }

@@ -13,6 +13,7 @@ test {
     _ = @import("memory/occupancy.zig");
     _ = @import("platform/bells/private.zig");
     _ = @import("proof/protocol_test.zig");
+    _ = @import("proof/repair_test.zig");
     _ = @import("platform/retired.zig");
     _ = @import("memory/shared.zig");
     _ = @import("proof/stress.zig");

@@ -2,7 +2,7 @@
  * Who somebody is, where process ids, descriptors and names could be mistaken for it.
  *
  * Elsewhere: process ids in the table that are somebody else's (predecessor: "who is alive is not asked
- * of process ids …"), entries of the table that are used again (native/proof/protocol_test.zig: "a late
+ * of process ids …"), entries of the table that are used again (native/proof/repair_test.zig: "a late
  * participant at the index of a dead one …"), children that open a handle of their own and end as they
  * should (inherit).
  */
