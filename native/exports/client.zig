@@ -139,23 +139,23 @@ export fn tandem_ready(
 
 /// Ends a call of anybody's that is not answered, or gives an own draft back. 1: it is ended now
 /// and nobody will see an answer.
-export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, how: u32) i32 {
+export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, mode: u32) i32 {
     const handle = arguments.handle_at(handle_address);
     // An event loop has slept until now, for long perhaps.
-    if (how == abi.cancel_timed_out) _ = Lifetime.lost(handle);
+    if (mode == abi.cancel_timed_out) _ = Lifetime.lost(handle);
     defer Lifetime.look_after_ring(handle);
     const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return 0;
-    if (how == abi.cancel_draft) {
+    if (mode == abi.cancel_draft) {
         Slots.discard(handle, call);
         return 1;
     }
-    if (how == abi.cancel_timed_out) return @intFromBool(Calls.time_out(handle, call));
+    if (mode == abi.cancel_timed_out) return @intFromBool(Calls.time_out(handle, call));
     if (Slots.cancel(handle, call)) {
         handle.remove_call(call.slot, call.generation);
         Wait.count(handle, "cancelled");
         return 1;
     }
-    if (how == abi.cancel_release) _ = Slots.release(handle, call);
+    if (mode == abi.cancel_release) _ = Slots.release(handle, call);
     return 0;
 }
 

@@ -113,18 +113,18 @@ pub fn RepairType(comptime Shared: type) type {
             Wait.wake_all(handle);
         }
 
-        const How = enum { died, left, left_in_a_hurry };
+        const Departure = enum { died, left, left_in_a_hurry };
 
         /// False: the ring was full and something is left to do.
-        fn settle_all(handle: *Handle, gone: words.Owner, how: How) bool {
+        fn settle_all(handle: *Handle, gone: words.Owner, departure: Departure) bool {
             var complete = true;
             for (0..Slots.used_count(handle)) |index| {
-                if (!settle(handle, @intCast(index), gone, how)) complete = false;
+                if (!settle(handle, @intCast(index), gone, departure)) complete = false;
             }
             return complete;
         }
 
-        fn settle(handle: *Handle, index: u32, gone: words.Owner, how: How) bool {
+        fn settle(handle: *Handle, index: u32, gone: words.Owner, departure: Departure) bool {
             const slot = handle.map.slot(index);
             // A word changes few times while its participant is gone; more mean that somebody
             // scribbles, and then the slot is left as it is.
@@ -149,19 +149,19 @@ pub fn RepairType(comptime Shared: type) type {
                     .posted => {
                         // Its sender may have died between publishing and inserting. An entry too
                         // many is only a hint too many.
-                        if (!owned or how != .died) return true;
+                        if (!owned or departure != .died) return true;
                         // mutant:posted-request-not-inserted-again
                         return try_insert(handle, index, word);
                     },
                     .held => if (word.holder == gone.index)
-                        (hand_on(handle, index, word, flags, how) orelse return false)
+                        (hand_on(handle, index, word, flags, departure) orelse return false)
                     else if (owned) abandoned: {
                         var abandoned = word;
                         abandoned.state = .abandoned;
                         break :abandoned abandoned;
                     } else return true,
                     .posted_held => if (word.holder == gone.index)
-                        (hand_on(handle, index, word, flags, how) orelse return false)
+                        (hand_on(handle, index, word, flags, departure) orelse return false)
                     else
                         return true,
                     .abandoned => if (word.holder == gone.index) word.freed() else return true,
@@ -184,14 +184,14 @@ pub fn RepairType(comptime Shared: type) type {
 
         /// The word of a request whose server is gone: for the next server, or failed.
         /// Null: the ring has no room.
-        fn hand_on(handle: *Handle, index: u32, word: SlotWord, flags: u32, how: How) ?SlotWord {
+        fn hand_on(handle: *Handle, index: u32, word: SlotWord, flags: u32, departure: Departure) ?SlotWord {
             // A server that is told of the removal may leave before the remover has come to this slot: the
             // call is cancelled all the same. Hint: the remover cancels what is not seen here.
             if (Shared.load(u64, &handle.map.header().removed, .acquire) != 0) return word.freed();
             const one_way = word.state == .posted_held;
             const allowed = @min(flags >> 8, handle.map.geometry.max_deliveries);
             // mutant:one-delivery-too-many
-            if (@as(u32, word.delivery) + 1 < allowed and how != .left_in_a_hurry) {
+            if (@as(u32, word.delivery) + 1 < allowed and departure != .left_in_a_hurry) {
                 const next: SlotWord = .{
                     .state = if (one_way) .posted else .queued,
                     .delivery = word.delivery + 1,

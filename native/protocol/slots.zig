@@ -249,9 +249,9 @@ pub fn SlotsType(comptime Shared: type) type {
             return end(handle, call, .unanswered);
         }
 
-        const Which = enum { unanswered, all };
+        const Selection = enum { unanswered, all };
 
-        fn end(handle: *Handle, call: Call, which: Which) bool {
+        fn end(handle: *Handle, call: Call, selection: Selection) bool {
             const slot = handle.map.slot(call.slot);
             // The word of one call changes few times; more turns mean that somebody scribbles.
             for (0..64) |_| {
@@ -261,8 +261,8 @@ pub fn SlotsType(comptime Shared: type) type {
                     .queued => word.freed(),
                     // mutant:held-slot-freed-by-cancel
                     .held => abandoned(word),
-                    .posted => if (which == .all) word.freed() else return false,
-                    .posted_held => if (which == .all) abandoned(word) else return false,
+                    .posted => if (selection == .all) word.freed() else return false,
+                    .posted_held => if (selection == .all) abandoned(word) else return false,
                     // Answered is answered: its client takes it.
                     .ready => return false,
                     .free, .draft, .abandoned => return false,

@@ -8,7 +8,7 @@ const names = @import("names.zig");
 const files = @import("../sys/files.zig");
 const process = @import("../sys/process.zig");
 
-const Which = union(enum) {
+const Selection = union(enum) {
     all,
     dead,
     dead_but_of: u64,
@@ -31,7 +31,7 @@ pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
 }
 
 /// Two levels, whatever others have put there: files of users in folders of users.
-fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, which: Which) void {
+fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, selection: Selection) void {
     const top = folders.open_folder(parent, name);
     if (!top.ok()) return;
     defer files.close(top.fd());
@@ -43,23 +43,23 @@ fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, which: Whic
         const folder = folders.open_folder(top.fd(), user);
         if (!folder.ok()) continue;
         defer files.close(folder.fd());
-        remove_from(folder.fd(), which);
+        remove_from(folder.fd(), selection);
         _ = files.unlinkat(top.fd(), user, files.at_removedir);
     }
     _ = files.unlinkat(parent, name, files.at_removedir);
 }
 
-pub fn remove_from(folder: i32, which: Which) void {
-    if (which != .all) remove_participants(folder, which);
+pub fn remove_from(folder: i32, selection: Selection) void {
+    if (selection != .all) remove_participants(folder, selection);
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
     while (reader.next(null)) |name| {
         const text = std.mem.span(name);
-        if (which == .all) {
+        if (selection == .all) {
             _ = files.unlinkat(folder, name, 0);
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
-        } else if (which == .dead_and_all_of and is_of(text, which.dead_and_all_of)) {
+        } else if (selection == .dead_and_all_of and is_of(text, selection.dead_and_all_of)) {
             // Of a participant that could not make its socket.
             remove_files(folder, &reader.name);
         }
@@ -67,12 +67,12 @@ pub fn remove_from(folder: i32, which: Which) void {
 }
 
 /// All that belongs to the participants that `which` names; their sockets say which there are.
-fn remove_participants(folder: i32, which: Which) void {
+fn remove_participants(folder: i32, selection: Selection) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
     while (reader.next('l')) |name| {
         const text = std.mem.span(name);
-        const goes = switch (which) {
+        const goes = switch (selection) {
             .all => true,
             .dead => !file.listens(folder, name),
             .dead_but_of => |id| !is_of(text, id) and !file.listens(folder, name),

@@ -40,9 +40,9 @@ const linux = std.os.linux;
 const payload_bytes_max = 1 << 20;
 
 /// One of the handles that a process may have.
-const Place = struct { address: f64 = 0, base: f64 = 0 };
+const Opened = struct { address: f64 = 0, base: f64 = 0 };
 
-var places: [10]Place = @splat(.{});
+var opened: [10]Opened = @splat(.{});
 var calls: [10]stage.Call = undefined;
 var payload: [payload_bytes_max]u8 = undefined;
 var out: [payload_bytes_max]u8 = undefined;
@@ -145,13 +145,13 @@ const Arguments = struct {
         return std.fmt.parseFloat(f64, text);
     }
 
-    fn place(arguments: *Arguments) !*Place {
+    fn opened_handle(arguments: *Arguments) !*Opened {
         const index = try arguments.small();
-        return if (index < places.len) &places[index] else error.OutOfRange;
+        return if (index < opened.len) &opened[index] else error.OutOfRange;
     }
 
     fn handle(arguments: *Arguments) !f64 {
-        const found = try arguments.place();
+        const found = try arguments.opened_handle();
         return if (found.address == 0) error.NotOpen else found.address;
     }
 
@@ -181,7 +181,7 @@ const SendFlag = enum(u32) {
 
 const ArmFlag = enum(u32) { requests = abi.arm_requests, room = abi.arm_room };
 
-const How = enum(u32) {
+const OpenMode = enum(u32) {
     attach = 0,
     create = abi.open_or_create,
     new = abi.open_create_new,
@@ -190,7 +190,7 @@ const How = enum(u32) {
 
 const Role = enum(u32) { client = 0, server = abi.open_role_server };
 
-const CancelHow = enum(u32) {
+const CancelMode = enum(u32) {
     keep = abi.cancel_keep_answer,
     release = abi.cancel_release,
     @"time-out" = abi.cancel_timed_out,
@@ -213,7 +213,7 @@ fn obey(command: []const u8) !i64 {
         },
         .open => return open(&arguments),
         .close => {
-            const place = try arguments.place();
+            const place = try arguments.opened_handle();
             if (place.address == 0) return error.NotOpen;
             library.tandem_close(place.address, 0);
             place.* = .{};
@@ -242,8 +242,8 @@ fn obey(command: []const u8) !i64 {
         .cancel => {
             const handle = try arguments.handle();
             const call = try arguments.call();
-            const how = try arguments.choice(CancelHow);
-            return library.tandem_cancel(handle, call.slot, call.low, call.high, @backingInt(how));
+            const mode = try arguments.choice(CancelMode);
+            return library.tandem_cancel(handle, call.slot, call.low, call.high, @backingInt(mode));
         },
         .allocate => {
             const handle = try arguments.handle();
@@ -379,9 +379,9 @@ fn kept(call: *stage.Call, result: i32) i32 {
 }
 
 fn open(arguments: *Arguments) !i64 {
-    const place = try arguments.place();
+    const place = try arguments.opened_handle();
     const role = try arguments.choice(Role);
-    const how = try arguments.choice(How);
+    const mode = try arguments.choice(OpenMode);
     const target = try arguments.word();
     const sized = arguments.rest.peek() != null;
     const slots: f64 = if (sized) try arguments.time() else nothing;
@@ -395,7 +395,7 @@ fn open(arguments: *Arguments) !i64 {
         .mode = nothing,
         .fd = nothing,
     };
-    const operation = @backingInt(role) | @backingInt(how);
+    const operation = @backingInt(role) | @backingInt(mode);
     const result = library.tandem_open(target.ptr, @intCast(target.len), operation, &options, &control, &path);
     if (result == 0) place.* = .{ .address = control.handle, .base = control.base };
     return result;
@@ -434,7 +434,7 @@ fn request(arguments: *Arguments) !i64 {
 }
 
 fn reply(arguments: *Arguments) !i64 {
-    const place = try arguments.place();
+    const place = try arguments.opened_handle();
     if (place.address == 0) return error.NotOpen;
     const call = try arguments.call();
     const handle = native(place.address);

@@ -49,7 +49,7 @@ pub extern fn tandem_ready(
     timeout_ms: f64,
     control: *Control,
 ) i32;
-pub extern fn tandem_cancel(handle: f64, slot: u32, generation_low: u32, generation_high: u32, how: u32) i32;
+pub extern fn tandem_cancel(handle: f64, slot: u32, generation_low: u32, generation_high: u32, mode: u32) i32;
 pub extern fn tandem_allocate(handle: f64, length: u32, control: *Control) i32;
 pub extern fn tandem_publish(
     handle: f64,

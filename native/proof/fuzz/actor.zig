@@ -397,10 +397,10 @@ pub const Actor = struct {
     }
 
     /// What a program does with a view.
-    fn touch(actor: *Actor, address: u64, bytes: u32, how: enum { read, write }) void {
+    fn touch(actor: *Actor, address: u64, bytes: u32, access: enum { read, write }) void {
         memory.check_payload(address, bytes);
         const view = @as([*]volatile u8, @ptrFromInt(address))[0..bytes];
-        switch (how) {
+        switch (access) {
             .read => for (view) |*byte| {
                 _ = byte.*;
             },

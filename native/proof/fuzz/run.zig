@@ -74,10 +74,10 @@ const Run = struct {
         }
     }
 
-    fn remove(run: *Run, index: usize, how: enum { close, die }) void {
+    fn remove(run: *Run, index: usize, ending: enum { close, die }) void {
         // The scribbling goes through the first mapping.
         if (index == 0) return;
-        switch (how) {
+        switch (ending) {
             .close => run.actors[index].close(),
             .die => {
                 run.actors[index].die();

@@ -155,7 +155,7 @@ if (found.length > 0) {`,
   },
   {
     name: "one-delivery-too-many",
-    replacement: "if (@as(u32, word.delivery) < allowed and how != .left_in_a_hurry) {",
+    replacement: "if (@as(u32, word.delivery) < allowed and departure != .left_in_a_hurry) {",
     why: "a request that kills its servers is delivered once more than allowed",
     configuration: "slots=1 cells=2 deliveries=1 client:request server:serve_close server:serve",
   },

@@ -86,8 +86,8 @@ pub fn new_call() u8 {
     return own.next_call - 1;
 }
 
-pub fn ended(call: u8, how: rq.Ending) void {
-    say(.{ .ended = .{ .call = call, .how = how } });
+pub fn ended(call: u8, ending: rq.Ending) void {
+    say(.{ .ended = .{ .call = call, .ending = ending } });
 }
 
 pub fn ended_with(call: u8, status: i32, bytes: *[memory.payload_bytes]u8) void {

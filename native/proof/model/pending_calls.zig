@@ -97,8 +97,8 @@ pub noinline fn end_pending(why: Event) void {
             continue;
         }
         participant.begin(if (why == event.expire) .time_out else .cancel);
-        const how = if (why == event.expire) abi.cancel_timed_out else abi.cancel_release;
-        const is_ended = library.tandem_cancel(participant.address(), call.slot, call.low, call.high, how) == 1;
+        const mode = if (why == event.expire) abi.cancel_timed_out else abi.cancel_release;
+        const is_ended = library.tandem_cancel(participant.address(), call.slot, call.low, call.high, mode) == 1;
         // Answered in the last moment.
         if (why == event.expire and !is_ended) {
             settle(place);

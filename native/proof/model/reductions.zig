@@ -53,16 +53,16 @@ pub fn is_no_step(process: usize, request: *const rq.Request) bool {
             if (request.kind == .load and is_constant[request.variable]) return true;
             if (!reads_own) return false;
             if (state.wait_index(request.variable)) |index| return is_at(process, index) and is_awake(index);
-            const place = state.slot_place(request.variable) orelse return false;
-            return is_owner(process, place) and !is_changed_by_others(place);
+            const part = state.slot_part(request.variable) orelse return false;
+            return is_owner(process, part) and !is_changed_by_others(part);
         },
         .cas, .fetch_or, .fetch_and, .fetch_add => return is_constant[request.variable],
         .store, .write_half => {
             if (request.kind == .store and is_constant[request.variable]) return true;
             const may_die = get(state.single(.deaths_left)) > 0 and setup.mortal >> @intCast(process) & 1 != 0;
             if (may_die) return false;
-            const place = state.slot_place(request.variable) orelse return false;
-            return writes_own[place.field] and is_owner(process, place) and is_unseen(place);
+            const part = state.slot_part(request.variable) orelse return false;
+            return writes_own[part.field] and is_owner(process, part) and is_unseen(part);
         },
         .now => return !setup.has_deadlines,
         else => return false,
@@ -71,9 +71,9 @@ pub fn is_no_step(process: usize, request: *const rq.Request) bool {
 
 /// A process is about to read.
 pub fn note_read(process: usize, variable: u16) void {
-    const place = state.slot_place(variable) orelse return;
-    if (writes_own[place.field] and is_unseen(place) and belongs_to_another(process, place)) {
-        surprise = .{ .own_seen = place.field };
+    const part = state.slot_part(variable) orelse return;
+    if (writes_own[part.field] and is_unseen(part) and belongs_to_another(process, part)) {
+        surprise = .{ .own_seen = part.field };
     }
 }
 
@@ -84,10 +84,10 @@ pub fn note_write(process: usize, variable: u16, value: u64) void {
         if (reads_own and is_awake(index) and !is_at(process, index)) surprise = .own_written;
         return;
     }
-    const place = state.slot_place(variable) orelse return;
-    if (!belongs_to_another(process, place)) return;
-    if (writes_own[place.field] and is_unseen(place)) surprise = .{ .own_seen = place.field };
-    if (reads_own and !is_changed_by_others(place)) surprise = .own_written;
+    const part = state.slot_part(variable) orelse return;
+    if (!belongs_to_another(process, part)) return;
+    if (writes_own[part.field] and is_unseen(part)) surprise = .{ .own_seen = part.field };
+    if (reads_own and !is_changed_by_others(part)) surprise = .own_written;
 }
 
 fn is_at(process: usize, index: usize) bool {
@@ -98,45 +98,45 @@ fn is_awake(index: usize) bool {
     return state.word(words.WaitWord, state.participant(index, "wait")).state == .awake;
 }
 
-fn word_of(place: state.SlotPlace) words.SlotWord {
-    return state.word(words.SlotWord, state.slot(place.slot, "word"));
+fn word_of(part: state.SlotPart) words.SlotWord {
+    return state.word(words.SlotWord, state.slot(part.slot, "word"));
 }
 
 /// The process that the slot's contents belong to: its writer, its server, its client.
-fn is_owner(process: usize, place: state.SlotPlace) bool {
+fn is_owner(process: usize, part: state.SlotPart) bool {
     const identity = get(state.process(process, .identity));
     if (identity == 0 or !state.is_there(process)) return false;
-    const word = word_of(place);
+    const word = word_of(part);
     return switch (word.state) {
         .draft, .held, .abandoned, .posted_held => (identity & 0xff) == @as(u64, word.holder) + 1,
         .ready => {
-            const owner = state.word(words.Owner, state.slot(place.slot, "owner"));
+            const owner = state.word(words.Owner, state.slot(part.slot, "owner"));
             return identity == (@as(u64, owner.epoch) << 8 | (@as(u64, owner.index) + 1));
         },
         .free, .queued, .posted => false,
     };
 }
 
-fn belongs_to_another(process: usize, place: state.SlotPlace) bool {
+fn belongs_to_another(process: usize, part: state.SlotPart) bool {
     for (0..state.processes) |other| {
-        if (other != process and is_owner(other, place)) return true;
+        if (other != process and is_owner(other, part)) return true;
     }
     return false;
 }
 
 /// What somebody else may change: a held request's word, by a cancel.
-fn is_changed_by_others(place: state.SlotPlace) bool {
-    if (place.field != state.slot_field("word")) return false;
-    return switch (word_of(place).state) {
+fn is_changed_by_others(part: state.SlotPart) bool {
+    if (part.field != state.slot_field("word")) return false;
+    return switch (word_of(part).state) {
         .draft, .ready => false,
         else => true,
     };
 }
 
 /// What nobody but its owner looks at.
-fn is_unseen(place: state.SlotPlace) bool {
-    return switch (word_of(place).state) {
-        .draft => switch (place.field) {
+fn is_unseen(part: state.SlotPart) bool {
+    return switch (word_of(part).state) {
+        .draft => switch (part.field) {
             state.slot_field("owner"),
             state.slot_field("deadline_ns"),
             state.slot_field("request_length"),
@@ -146,7 +146,7 @@ fn is_unseen(place: state.SlotPlace) bool {
             => true,
             else => false,
         },
-        .held => switch (place.field) {
+        .held => switch (part.field) {
             state.slot_field("response_length"),
             state.slot_field("response_inline"),
             state.slot_field("response_inline + 8"),

@@ -113,7 +113,7 @@ pub const event = struct {
 pub const Remark = union(enum) {
     sent: u8,
     /// A call that was sent, or could not be, is over.
-    ended: struct { call: u8, how: Ending },
+    ended: struct { call: u8, ending: Ending },
     posted: u8,
     /// A server was handed a request.
     received: struct { call: u8, allowed: u8 },

@@ -150,10 +150,10 @@ pub fn wait_index(variable: u16) ?usize {
 }
 
 pub const SlotField = std.math.IntFittingRange(0, slot_fields.len - 1);
-pub const SlotPlace = struct { slot: usize, field: SlotField };
+pub const SlotPart = struct { slot: usize, field: SlotField };
 
 /// Which field of which slot a variable is, if it is one.
-pub fn slot_place(variable: u16) ?SlotPlace {
+pub fn slot_part(variable: u16) ?SlotPart {
     if (variable < slots_at or variable >= shared_count) return null;
     const place = variable - slots_at;
     return .{ .slot = place / slot_fields.len, .field = @intCast(place % slot_fields.len) };

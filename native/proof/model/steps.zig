@@ -32,7 +32,7 @@ pub fn doing(process: usize) rq.Doing {
     return local.nodes.items[get(state.process(process, .program))].doing;
 }
 
-const plain: u32 = 1;
+const default_variant: u32 = 1;
 const slice_bit: u32 = 1 << event.slice;
 /// What a user may do and need not.
 pub const optional_bits: u32 = 1 << event.abort | 1 << event.close;
@@ -46,16 +46,16 @@ pub fn enabled(process: usize) u32 {
         .left, .checkpoint => return 0,
         .futex_wait => {
             const sleep = get(state.process(process, .futex));
-            if (sleep == 0 or sleep == state.woken) return plain;
+            if (sleep == 0 or sleep == state.woken) return default_variant;
             // A waker sleeps until it is woken, and no slice of time helps it.
             return if (setup.plans[process].waker_of == null) slice_bit else 0;
         },
         .event => return enabled_events(process, request),
         .ring_bell, .ring_notify => {
             const may_fail_too = get(state.single(.failures_left)) > 0;
-            return if (may_fail_too) plain | 1 << event.failure else plain;
+            return if (may_fail_too) default_variant | 1 << event.failure else default_variant;
         },
-        else => return plain,
+        else => return default_variant,
     }
 }
 
@@ -165,7 +165,7 @@ fn access(process: usize, request: *const Request) u64 {
 /// Where everything else is decided by compare-and-swaps, a draft is published by a store: it has to be
 /// there still.
 fn check_store(process: usize, variable: u16) void {
-    const place = state.slot_place(variable) orelse return;
+    const place = state.slot_part(variable) orelse return;
     if (place.field != state.slot_field("word")) return;
     const word = state.word(words.SlotWord, variable);
     const identity = get(state.process(process, .identity));
@@ -176,7 +176,7 @@ fn check_store(process: usize, variable: u16) void {
 fn write(process: usize, variable: u16, value: u64) void {
     reductions.note_write(process, variable, value);
     set(variable, value);
-    if (state.slot_place(variable)) |place| {
+    if (state.slot_part(variable)) |place| {
         // What was in a slot is worth nothing when it is free: whoever reads it is caught.
         if (place.field == 0 and state.word(words.SlotWord, variable).state == .free) poison(place.slot);
     }
@@ -354,7 +354,7 @@ fn hear(process: usize, remark: rq.Remark) void {
             if (get(state.call(end.call, .progress)) != sent) violated("a call ends twice, or was never sent");
             set(state.call(end.call, .progress), over);
             set(state.process(process, .in_flight), get(state.process(process, .in_flight)) - 1);
-            switch (end.how) {
+            switch (end.ending) {
                 .server_died => if (get(state.single(.server_has_gone)) == 0) {
                     violated("a client is told that its server died, and none has");
                 },
