@@ -1,4 +1,4 @@
-//! Prints src/ffi/layout.ts, so that numbers which both languages use are written once.
+//! Prints src/ffi/layout.ts, so that numbers of both languages are written once.
 
 const std = @import("std");
 const abi = @import("abi.zig");
@@ -74,7 +74,8 @@ fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, commen
     try out.print("}} as const;\n", .{});
 }
 
-/// 32-bit fields as indexes into an Int32Array, doubles into a Float64Array over the same bytes.
+/// Prints 32-bit fields as indexes into an Int32Array, and doubles as indexes into a Float64Array over the
+/// same bytes.
 fn print_control(out: *std.Io.Writer) !void {
     try out.writeAll("\n/** Places in the control block: of 32-bit words, and of doubles. */\nexport const Control = {\n");
     inline for (comptime std.meta.fieldNames(abi.Control)) |field| {

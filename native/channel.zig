@@ -1,5 +1,5 @@
-//! Opening, closing and removing a channel: what joins the file, the table of participants, the
-//! bells and the thread.
+//! Opening, closing and removing a channel. This connects the file, the table of participants, the bells and
+//! the thread.
 
 const std = @import("std");
 const abi = @import("abi.zig");
@@ -31,7 +31,7 @@ const Repair = @import("protocol/repair.zig").RepairType(Shared);
 const Trim = @import("protocol/trim.zig").TrimType(Shared);
 const Wait = @import("protocol/wait.zig").WaitType(Shared);
 
-/// statx is the youngest system call that is used.
+/// statx is the youngest system call in use.
 const kernel_version_min = 4_011;
 
 fn check_kernel(control: *Control) Error!void {
@@ -41,7 +41,7 @@ fn check_kernel(control: *Control) Error!void {
     return error.Unsupported;
 }
 
-/// `place` gets the path of a channel that has one, and length 0 otherwise.
+/// `location` gets the path of a channel that has one, and length 0 otherwise.
 pub fn open(
     name: []const u8,
     operation: u32,
@@ -100,7 +100,7 @@ fn open_location(
 ) Error!*Handle {
     const found = try segment.open_location(location, wanted, existence, control);
     errdefer found.close();
-    // What this process has made and cannot use is of use to no other.
+    // Other processes have no use for a file that this process has made and cannot use.
     errdefer if (found.is_new) {
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
         found.remove(location);
@@ -119,13 +119,13 @@ fn home_in(location: *const target.Location, found: *const segment.Segment) fold
 }
 
 fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, control: *Control) Error!*Handle {
-    // Others must not be able to put files among the bells.
+    // Other users must not be able to put files among the bells.
     const path = try target.default_folder(control);
     const folder = try target.open_own_folder(&path, true, control);
     defer files.close(folder);
     sweep_anonymous(folder);
     var memfd_name: target.Path = .init();
-    // The kernel takes 249 bytes of it.
+    // The kernel takes up to 249 bytes.
     memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
     const found = try segment.open_anonymous(memfd_name.text(), wanted, control);
     errdefer found.close();
@@ -146,7 +146,7 @@ fn open_fd(
         return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
     }
     location.path.length = 0;
-    // Without a folder this participant is rung through the channel's memory.
+    // Without a folder, others ring this participant through the channel's memory.
     var nothing: Control = .{};
     const folder: i32 = folder: {
         const own = target.default_folder(&nothing) catch break :folder -1;
@@ -162,7 +162,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
     const home: folders.Home = .{
         .parent = folder,
         .name = folder_name[0 .. folder_name.len - names.suffix.len],
-        // The folder around it is this user's own, even if another has made the memory.
+        // The enclosing folder belongs to this user, even if another user has made the memory.
         .uid = process.user(),
         .gid = found.info.gid,
         .mode = found.info.mode,
@@ -172,7 +172,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
 
 const Strictness = enum {
     strict,
-    /// To remove the channel, whatever is wrong with the folder of its bells.
+    /// For removing the channel, whatever the state of the folder of its bells.
     lenient,
 };
 
@@ -208,15 +208,15 @@ fn enter(
         return err;
     };
     announce(handle, home);
-    // The first on a channel.
+    // This is the first participant of the channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Lifetime.enter(handle);
     thread_exit.add(&handle.of_thread, close_all_of_thread);
     return handle;
 }
 
-/// The last participant to leave, or one that removes the channel's predecessor, may take an empty folder
-/// away just before this one puts something there.
+/// The last participant that leaves, or a participant that removes the channel's predecessor, may delete an
+/// empty folder just before this one puts a file there.
 fn announce(handle: *Handle, home: ?*const folders.Home) void {
     var nothing: Control = .{};
     for (0..16) |_| {
@@ -225,7 +225,7 @@ fn announce(handle: *Handle, home: ?*const folders.Home) void {
     }
 }
 
-/// The table may be full of the dead, with nobody left who would have noticed.
+/// A participant that finds the table full sweeps it, because every entry may be of a dead participant.
 fn join(handle: *Handle, role: Role) Error!void {
     return Participants.join(handle, role) catch |err| {
         if (err != error.Busy or !Repair.sweep(handle)) return err;
@@ -233,15 +233,15 @@ fn join(handle: *Handle, role: Role) Error!void {
     };
 }
 
-/// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
-/// now; one of a file system that does not count names has not.
+/// Whether the file has a name that it can lose. A file that was opened by path has one, even if it has just
+/// lost it. A file of a file system that does not count names has none.
 fn has_name(found: *const segment.Segment, location: ?*const target.Location) bool {
     const now = files.stat(found.fd, "");
     if (now != .info or now.info.links > 0) return now == .info;
     return if (location) |there| !segment.same_file(there, &found.info) else false;
 }
 
-/// Another description of the channel's file, to be passed on.
+/// Makes another description of the channel's file, to be passed on.
 pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
     const own = files.stat(handle.fd, "");
     if (own == .info) if (handle.bells.open_channel(&own.info)) |fd| return fd;
@@ -253,8 +253,8 @@ fn whole(value: f64) ?u64 {
     return @intFromFloat(@min(value, 1e15));
 }
 
-/// The place of a named file that came as a descriptor, so that its bells are found where those who
-/// opened it by path put theirs. False: it has none that this process can name.
+/// Finds the location of a named file that came as a descriptor, so that its bells lie where participants
+/// that opened it by path put theirs. False: this process cannot name the file.
 fn find_location(found: *const segment.Segment, location: *target.Location) bool {
     var link: files.DescriptorPath = undefined;
     var path: target.Path = .init();
@@ -269,8 +269,8 @@ fn find_location(found: *const segment.Segment, location: *target.Location) bool
     return false;
 }
 
-/// No process comes back to an anonymous channel whose processes were killed, so the bells that they
-/// left are swept when the next one is made.
+/// No process returns to an anonymous channel whose processes were killed, so their bells are swept when the
+/// next one is made.
 fn sweep_anonymous(folder: i32) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
@@ -279,7 +279,7 @@ fn sweep_anonymous(folder: i32) void {
     }
 }
 
-/// Named by a channel's id alone, in hexadecimal.
+/// The folder is named by a channel's id, in hexadecimal.
 fn is_anonymous_folder(name: []const u8) bool {
     if (!std.mem.endsWith(u8, name, names.suffix)) return false;
     const id = name[0 .. name.len - names.suffix.len];
@@ -292,15 +292,15 @@ pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
     thread_exit.remove(&handle.of_thread, close_all_of_thread);
-    // First of all: everything below touches the memory.
+    // This comes first, because everything below touches the memory.
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
-    // From here on the memory may go.
+    // After this, the memory may go.
     waker_thread.remove(&handle.waker);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
-    // Before the entry is free, so that its next participant's files are not taken away.
+    // Comes before the entry is free: otherwise it would remove the files of the next participant there.
     handle.bells.close();
     Participants.leave(handle);
     if (handle.public_fd >= 0) files.close(handle.public_fd);
@@ -314,7 +314,7 @@ pub fn close(handle: *Handle, after: After) void {
     handle.destroy();
 }
 
-/// Runs in a thread that ends with handles open, a terminated Worker's for one.
+/// Runs in a thread that ends with open handles, such as the thread of a terminated Worker.
 fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
     var next: ?*thread_exit.Node = @ptrCast(@alignCast(first));
     while (next) |node| {
@@ -323,17 +323,17 @@ fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
         if (next) |other| other.previous = null;
         const handle: *Handle = @fieldParentPtr("of_thread", node);
         handle.close_lent();
-        // The runtime frees the thread's memory in its own time.
+        // The runtime frees the thread's memory later.
         close(handle, .keep_views);
     }
 }
 
-/// Closes all handles of the calling thread, whose program is gone.
+/// Closes all handles of the calling thread, whose program has ended.
 pub fn close_all_here() void {
     thread_exit.end(close_all_of_thread);
 }
 
-/// Removes a channel's name and ends what is in flight on it. False: there is nothing.
+/// Removes a channel's name and ends its calls. False: there is no channel.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
     var location: target.Location = undefined;
     target.resolve(name, false, control, &location) catch |err| switch (err) {
@@ -362,17 +362,17 @@ fn remove_file(location: *const target.Location, info: *const files.FileInfo, co
     return target.errno_error(result.errno);
 }
 
-/// Tells all participants, and removes what lies beside the file.
+/// Informs all participants, and removes the files beside the channel.
 fn end_channel(location: *const target.Location, control: *Control) Error!void {
     for ([_]layout.Kind{ .bytes, .int }) |kind| {
         const found = segment.open_location(location, &.of_kind(kind), .existing, control) catch |err| switch (err) {
             error.Mismatch => continue,
-            // Removed by another process meanwhile, or damaged: its name goes all the same.
+            // Another process has removed it meanwhile, or it is damaged: the name is removed all the same.
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
         const handle = enter(&found, .client, &home_in(location, &found), true, .lenient, control) catch {
-            // Without room for one participant more, those that are there find out by themselves.
+            // There is no room for another participant, so the others find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
             removal.remove_folder(location.folder, std.mem.span(location.name()), found.info.uid, found.channel_id());
             found.close();

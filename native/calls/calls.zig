@@ -21,7 +21,7 @@ pub fn CallsType(comptime Shared: type) type {
         const Trim = TrimType(Shared);
         const Wait = WaitType(Shared);
 
-        /// 0: no deadline. Negative and NaN are refused in TypeScript and mean none here.
+        /// 0: no deadline. TypeScript refuses negative numbers and NaN; here they mean no deadline.
         pub fn deadline_after(timeout_ms: f64) u64 {
             // A hundred years in milliseconds: longer time-outs mean no deadline.
             const timeout_ms_max = 100.0 * 365.0 * 86_400_000.0;

@@ -1,4 +1,4 @@
-//! Opening, closing and removing channels, and what is known about one.
+//! Opening, closing and removing channels, and numbers about a channel.
 
 const abi = @import("../abi.zig");
 const arguments = @import("arguments.zig");
@@ -16,13 +16,13 @@ export fn tandem_abi_version() u32 {
     return abi.abi_version;
 }
 
-/// A program begins to run on this thread. What an earlier one has left open there is closed: a runtime
-/// that restarts a program within its process, as `deno run --watch` does, tells the old one nothing.
+/// A program begins to run on this thread. Closes the handles of an earlier program: a runtime that restarts
+/// a program within its process, as `deno run --watch` does, does not inform the old one.
 export fn tandem_begin() void {
     channel.close_all_here();
 }
 
-/// Opens a channel as `operation` (`open_*`) says and writes its path where it has one.
+/// Opens a channel as `operation` (`open_*`) says, and writes its path if it has one.
 export fn tandem_open(
     target: [*]const u8,
     target_length: u32,
@@ -63,7 +63,7 @@ export fn tandem_fd(handle_address: f64, control: *Control) i32 {
     return handle.public_fd;
 }
 
-/// `keep_views` 1: views of the memory may be left, so their addresses stay valid.
+/// `keep_views` 1: views of the memory may remain, so their addresses stay valid.
 export fn tandem_close(handle: f64, keep_views: u32) void {
     channel.close(arguments.handle_at(handle), if (keep_views != 0) .keep_views else .unmap);
 }
@@ -75,7 +75,7 @@ export fn tandem_unlink(target: [*]const u8, target_length: u32, control: *Contr
     return @intFromBool(found);
 }
 
-/// The user of this handle has removed the channel, and waits go on as if nothing had happened.
+/// The user of this handle has removed the channel. Waits continue as if it had not been removed.
 export fn tandem_expect_removal(handle: f64) void {
     arguments.handle_at(handle).expects_removal = true;
 }

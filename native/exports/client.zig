@@ -21,8 +21,8 @@ fn request_of(flags: u32, deadline_ns: u64) slots.Request {
     };
 }
 
-/// 1: queued, the control block has the call; 2: the same, and `tandem_nudge` is due in a while;
-/// 0: no slot is free.
+/// 1: queued, the control block has the call; 2: as 1, and `tandem_nudge` is due after a while; 0: no slot is
+/// free.
 export fn tandem_send(
     handle_address: f64,
     bytes: [*]const u8,
@@ -45,7 +45,7 @@ fn sent_result(handle: *const Handle) i32 {
     return if (handle.responsible) 2 else 1;
 }
 
-/// Sends, waits and gets: the length of the answer, which is in `out` if it fits.
+/// Sends, waits and gets. Returns the length of the answer, which is in `out` if it fits.
 export fn tandem_request(
     handle_address: f64,
     bytes: [*]const u8,
@@ -65,7 +65,7 @@ export fn tandem_request(
     return take_answer(handle, call, out, out_bytes, control);
 }
 
-/// Moves an answer out and frees its slot. `longer`: it does not fit and stays.
+/// Copies an answer out and frees its slot. `longer`: it does not fit and stays.
 fn take_answer(handle: *Handle, call: slots.Call, out: [*]u8, out_bytes: u32, control: *Control) i32 {
     const answer = Slots.answer(handle, call) catch |err| {
         handle.remove_call(call.slot, call.generation);
@@ -91,7 +91,7 @@ fn answer_result(handle: *Handle, answer: Slots.Answer) i32 {
     };
 }
 
-/// The answer of an own call. A time-out of 0 tries once: `not_yet`.
+/// Gets the answer of an own call. A time-out of 0 tries once: `not_yet`.
 export fn tandem_get(
     handle_address: f64,
     slot: u32,
@@ -118,7 +118,7 @@ fn wait(handle: *Handle, call: slots.Call, timeout_ms: f64) i32 {
     return 0;
 }
 
-/// Waits for an own call's answer and leaves it in place; the control block says what it is.
+/// Waits for an own call's answer and leaves it in place; the control block describes it.
 export fn tandem_ready(
     handle_address: f64,
     slot: u32,
@@ -137,11 +137,11 @@ export fn tandem_ready(
     return answer_result(handle, answer);
 }
 
-/// Ends a call of anybody's that is not answered, or gives an own draft back. 1: it is ended now
-/// and nobody will see an answer.
+/// Ends any participant's call that has no answer, or gives an own draft back. 1: it has ended now, and no
+/// client will see an answer.
 export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32, mode: u32) i32 {
     const handle = arguments.handle_at(handle_address);
-    // An event loop has slept until now, for long perhaps.
+    // The event loop may have slept for a long time until now.
     if (mode == abi.cancel_timed_out) _ = Lifetime.lost(handle);
     defer Lifetime.look_after_ring(handle);
     const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return 0;
@@ -167,7 +167,8 @@ export fn tandem_allocate(handle_address: f64, length: u32, control: *Control) i
     return 1;
 }
 
-/// Sends a draft whose bytes are in place. 1, 2: as `tandem_send`; 0: the ring is full, and the draft is gone.
+/// Sends a draft whose bytes are in place. 1, 2: as `tandem_send`; 0: the ring is full, and the draft is
+/// gone.
 export fn tandem_publish(
     handle_address: f64,
     slot: u32,

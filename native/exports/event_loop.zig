@@ -23,24 +23,25 @@ export fn tandem_watch_call(handle_address: f64, slot: u32, generation_low: u32,
     return @intFromBool(EventLoop.watch(arguments.handle_at(handle_address), arguments.call_of(slot, generation_low, generation_high)));
 }
 
-/// Ended calls among the watched ones, three words each.
+/// Reports watched calls that have ended, three words each.
 export fn tandem_poll(handle_address: f64, out: [*]u32, out_words: u32) i32 {
     return @intCast(EventLoop.poll(arguments.handle_at(handle_address), out[0..out_words]));
 }
 
-/// Looks for some microseconds whether there is something to poll or to receive; a hint.
-export fn tandem_linger(handle_address: f64, what: u32) i32 {
-    return EventLoop.linger(arguments.handle_at(handle_address), what);
+/// Polls for some microseconds for something to take; a hint.
+export fn tandem_linger(handle_address: f64, wanted: u32) i32 {
+    return EventLoop.linger(arguments.handle_at(handle_address), wanted);
 }
 
-/// Lies an event loop down; `armed`, `armed_large`, `armed_unsure` or why not.
-export fn tandem_arm(handle_address: f64, what: u32) i32 {
+/// Prepares an event loop to sleep; `armed`, `armed_large`, `armed_unsure`, or the reason why it must not
+/// sleep.
+export fn tandem_arm(handle_address: f64, wanted: u32) i32 {
     const handle = arguments.handle_at(handle_address);
-    const result = EventLoop.arm(handle, what);
+    const result = EventLoop.arm(handle, wanted);
     return if (result == abi.armed and handle.large_count > 0) abi.armed_large else result;
 }
 
-/// Gives memory of huge messages back that was idle for a while. 1: there is more that will be.
+/// Gives back memory of long messages that was idle for a while. 1: more will become idle.
 export fn tandem_trim(handle_address: f64) i32 {
     return @intFromBool(Trim.idle(arguments.handle_at(handle_address)));
 }
@@ -54,14 +55,14 @@ export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = arguments.handle_at(handle_address);
     const bell = own_bell.make(&handle.bells, kind) orelse return abi.Status.system.result();
     waker_thread.add_bell(&handle.waker, handle.entry(), bell.waker, kind);
-    // The bell is there; the first sleep that may be rung is announced later still. Of one without a name
-    // others need not look for it.
+    // The bell exists; the first sleep that may be rung is announced later. Other participants need not look
+    // for a bell without a name.
     if (bell.is_named) Shared.store(u32, &handle.map.participant(handle.index).bell, kind, .release);
     handle.lend(bell.loop, handle.index);
     return bell.loop;
 }
 
-/// A descriptor to be watched for its hang-up (the control block has the participant), -1: all
+/// A descriptor to be watched for its hang-up (the control block has the participant), -1: all participants
 /// are watched, -2: some cannot be.
 export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
     switch (DeathWatch.watch_next(arguments.handle_at(handle_address))) {
@@ -74,12 +75,12 @@ export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
     }
 }
 
-/// From now on the watch is over servers alone.
+/// From now on this handle watches servers only.
 export fn tandem_watch_servers_only(handle_address: f64) void {
     arguments.handle_at(handle_address).watches_servers_only = true;
 }
 
-/// After a hang-up: 0: not known to be dead, look again; 1: it is settled.
+/// After a hang-up. 0: not known to be dead, so look again; 1: it is settled.
 export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     const handle = arguments.handle_at(handle_address);
     const participant: words.ParticipantIndex = @truncate(index);
@@ -88,7 +89,7 @@ export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     return 0;
 }
 
-/// Looks at everybody for deaths; 1: there was one.
+/// Searches all participants for deaths; 1: one was dead.
 export fn tandem_sweep(handle_address: f64) i32 {
     const handle = arguments.handle_at(handle_address);
     if (Lifetime.lost(handle)) return 0;
@@ -97,7 +98,7 @@ export fn tandem_sweep(handle_address: f64) i32 {
     return @intFromBool(any);
 }
 
-/// 1: a request of this handle may still hang behind a server that was rung and does not come.
+/// 1: a request of this handle may still wait for a server that was rung and does not take it.
 export fn tandem_nudge(handle_address: f64) i32 {
     return @intFromBool(Calls.nudge(arguments.handle_at(handle_address)));
 }
@@ -113,8 +114,8 @@ export fn tandem_notify_fd(handle_address: f64) i32 {
     return handle.notify_fd;
 }
 
-/// Takes a copy of a descriptor that relatives share: `peer` 0: for this handle's own notify
-/// descriptor; 1: as that of its peers.
+/// Takes a copy of a descriptor that related processes share. `peer` 0: it becomes this handle's own notify
+/// descriptor; 1: it becomes that of its peers.
 export fn tandem_adopt_notify(handle_address: f64, fd: u32, peer: u32) i32 {
     const handle = arguments.handle_at(handle_address);
     const copy = files.duplicate(@intCast(@min(fd, std.math.maxInt(i32))));

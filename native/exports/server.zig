@@ -10,7 +10,7 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const Slots = @import("../protocol/slots.zig").SlotsType(Shared);
 
-/// 1: the control block describes a request; 0: none within the time-out, 0 being one try.
+/// 1: the control block describes a request; 0: none came within the time-out. A time-out of 0 tries once.
 export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control) i32 {
     const handle = arguments.handle_at(handle_address);
     const may_wait = timeout_ms != 0;
@@ -24,7 +24,7 @@ export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control
     return 1;
 }
 
-/// 1: the answer goes to its client; 0: nobody waits for it any more.
+/// 1: the answer goes to its client; 0: no client waits for it any more.
 export fn tandem_reply(
     handle_address: f64,
     slot: u32,
@@ -50,7 +50,7 @@ export fn tandem_reserve(handle_address: f64, slot: u32, length: u32) i32 {
     return 0;
 }
 
-/// What became of a request that this handle holds: `Held` in layout.ts, and the milliseconds left.
+/// The state of a request that this handle holds: `Held` in layout.ts, and the milliseconds left.
 export fn tandem_held(
     handle_address: f64,
     slot: u32,
@@ -60,7 +60,7 @@ export fn tandem_held(
 ) i32 {
     const handle = arguments.handle_at(handle_address);
     const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return @backingInt(Slots.Held.lost);
-    // Handed over with the request. If that is not this handle's any more, so says `held`.
+    // Handed over with the request. `held` reports whether this handle still holds it.
     const deadline_ns = Shared.load(u64, &handle.map.slot(slot).deadline_ns, .monotonic);
     control.time_remaining = if (deadline_ns == 0)
         std.math.inf(f64)
@@ -69,7 +69,7 @@ export fn tandem_held(
     return @backingInt(Slots.held(handle, call));
 }
 
-/// A request that this handle holds is not handed on to another server.
+/// Prevents that a request which this handle holds is delivered to another server.
 export fn tandem_last_delivery(handle_address: f64, slot: u32, generation_low: u32, generation_high: u32) void {
     const handle = arguments.handle_at(handle_address);
     const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return;

@@ -1,8 +1,8 @@
-//! Notify descriptors: readable when there is something to take, for other event loops and native
-//! code, whatever the thread of the handle is doing. They are apart from the doorbells of the
-//! runtime's own loop, which reads those.
+//! Notify descriptors are readable when there is something to take. They serve other event loops and native
+//! code, whatever the thread of the handle is doing. They are separate from the bells, which the runtime's
+//! own loop reads.
 //!
-//! Armed, a descriptor is rung once; then it is readable until it is drained, which looks again.
+//! An armed descriptor is rung once. Then it stays readable until it is drained, and draining looks again.
 
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
@@ -26,7 +26,7 @@ pub fn NotifyType(comptime Shared: type) type {
             _ = Shared.fetch_or(word, @as(u64, 1) << @truncate(handle.index), .seq_cst);
         }
 
-        /// Before the last look of a drain.
+        /// Comes before the last look of a drain.
         pub fn arm(handle: *Handle) void {
             // Own: others mark it as rung and leave the rest.
             const word = Shared.load(words.NotifyWord, &handle.map.participant(handle.index).notify, .monotonic);
@@ -41,7 +41,7 @@ pub fn NotifyType(comptime Shared: type) type {
             Shared.store(words.NotifyWord, notify, word, .seq_cst);
         }
 
-        /// At the end of the participant; its successor at the index wants nothing yet.
+        /// At the end of the participant. Its successor at the index requests its own descriptor.
         pub fn disable(handle: *Handle) void {
             set(handle, .none, false);
             const word = &handle.map.header().notified_servers[handle.index / 64];
@@ -49,7 +49,7 @@ pub fn NotifyType(comptime Shared: type) type {
             _ = Shared.fetch_and(word, ~(@as(u64, 1) << @truncate(handle.index)), .acq_rel);
         }
 
-        /// After a publish. All of them: which will look is not known here.
+        /// After a publish. Rings all of them, because it is unknown which server will look.
         pub inline fn ring_servers(handle: *Handle) void {
             const used = Participants.used_count(handle);
             for (handle.map.header().notified_servers[0 .. (used + 63) / 64], 0..) |*word, word_index| {
@@ -79,13 +79,13 @@ pub fn NotifyType(comptime Shared: type) type {
                 Shared.ring_notify(&handle.bells, Participants.identity(handle, index, participant.epoch));
             if (!rung) {
                 handle.has_failed_ring = true;
-                // Left unmarked where no process hears it: the next ringer tries again.
+                // If no process hears the knock, the word stays unmarked, and the next ringer tries again.
                 // mutant:failed-notify-ring-dropped
                 if (!Waker.knock(entry)) return;
             }
             var marked = word;
             marked.state = .rung;
-            // Exact. Release: who sees the mark leaves it at that, so the ring must have been.
+            // Exact. Release: a ringer that sees the mark does not ring, so the ring must have happened.
             _ = Shared.cas(words.NotifyWord, &entry.notify, word, marked, .acq_rel);
         }
     };

@@ -1,6 +1,6 @@
-//! What is done for a participant that has died, and by one that leaves. Anybody may repair, any
-//! number at once, without a lock: each slot is settled by one compare-and-swap from an exact
-//! value, so one that dies or is stopped on the way holds nobody up.
+//! Repair of dead participants, and what a leaving participant settles of its own. Any number of participants
+//! may repair at once, without a lock: one compare-and-swap from an exact value settles each slot. So a
+//! repairer that dies or is stopped on the way delays no other.
 
 const std = @import("std");
 const words = @import("../memory/words.zig");
@@ -22,14 +22,14 @@ pub fn RepairType(comptime Shared: type) type {
         const Slots = SlotsType(Shared);
         const Wait = WaitType(Shared);
 
-        /// How long one operation goes on repairing. Who waits for something else has a deadline, and
-        /// a scribbling process can make a thousand dead who all have to be settled and rung.
+        /// How long one operation may repair. The caller waits for something else and has a deadline, while a
+        /// scribbling process can fake a thousand dead participants that all have to be settled and rung.
         pub const Budget = struct {
             started_ns: u64 = 0,
 
             const limit_ns = 10 * std.time.ns_per_ms;
 
-            /// Asked after each repair. True: the others have to wait for another operation.
+            /// Called after each repair. True: the remaining ones have to wait for another operation.
             pub fn spent(budget: *Budget) bool {
                 const now_ns = Shared.now_ns();
                 if (budget.started_ns == 0) budget.started_ns = now_ns;
@@ -37,13 +37,13 @@ pub fn RepairType(comptime Shared: type) type {
             }
         };
 
-        /// Looks at everybody and repairs the dead. True: somebody was.
+        /// Looks at all participants and repairs the dead. True: at least one was dead.
         pub fn sweep(handle: *Handle) bool {
             var any = false;
             var budget: Budget = .{};
             const used = Participants.used_count(handle);
             for (0..used) |_| {
-                // From where the last one stopped, so that all have their turn.
+                // Starts where the last sweep stopped, so that all get their turn.
                 if (handle.sweep_next >= used) handle.sweep_next = 0;
                 const index: words.ParticipantIndex = @intCast(handle.sweep_next);
                 handle.sweep_next += 1;
@@ -65,36 +65,36 @@ pub fn RepairType(comptime Shared: type) type {
             left,
         };
 
-        /// Of one participant: repairs it if it is dead.
+        /// Repairs one participant if it is dead.
         pub fn check(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Checked {
             // As in `Participants.dead`.
             const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
             if (word.state != .joined or word.epoch != epoch) return .left;
             if (!Participants.dead_epoch(handle, index, epoch)) return .unsettled;
             if (repair(handle, index, word)) return .dead;
-            // In a full ring there may have been no room for what it held, and then its entry stands.
+            // A full ring may have had no room for its requests; then its entry still stands.
             // mutant:unfinished-repair-taken-for-done
             return if (present(handle, .{ .index = index, .epoch = epoch })) .unsettled else .dead;
         }
 
         fn repair(handle: *Handle, index: words.ParticipantIndex, word: words.ParticipantWord) bool {
             const entry = handle.map.participant(index);
-            // Handed over with the word; used only by who frees exactly that entry.
+            // Handed over with the word; used only by the participant that frees exactly that entry.
             const role = Shared.load(u32, &entry.role, .monotonic);
             const gone: words.Owner = .{ .index = index, .epoch = word.epoch };
             const complete = settle_all(handle, gone, .died);
-            // All sleepers are rung before the entry is free: otherwise a repairer that is stopped
-            // in between leaves a sleeper that was just lying down without any event. They are rung
-            // as well where the ring had no room, since it is they who make some.
+            // All sleepers are rung before the entry is free: otherwise a repairer that is stopped in between
+            // would leave a sleeper that was just falling asleep without any event. They are also rung if the
+            // ring had no room, because they make room.
             // mutant:full-ring-rings-no-sleeper begin
             Wait.wake_all(handle);
             if (!complete) return false;
             // mutant:full-ring-rings-no-sleeper end
-            // As long as the entry is not: what a repairer that dies on the way leaves, another finds.
+            // Comes before the entry is free: another repairer finds what a dead repairer leaves.
             Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
-            // Exact. Release: everything is settled before anybody else can take the entry, or see that it
-            // is free.
+            // Exact. Release: everything is settled before another participant can take the entry or see that
+            // it is free.
             if (!Shared.cas(words.ParticipantWord, &entry.word, word, freed, .acq_rel)) return false;
             if (role == @backingInt(Role.server)) {
                 Wait.count(handle, "server_deaths");
@@ -107,15 +107,15 @@ pub fn RepairType(comptime Shared: type) type {
         /// Ends or hands back everything of this handle's participant.
         pub fn settle_own(handle: *Handle) void {
             const gone = handle.owner();
-            // A full ring refuses redeliveries until a server takes something: give the request
-            // back as failed then, rather than wait for somebody.
+            // A full ring refuses redeliveries until a server takes something. In that case the requests
+            // fail, because leaving must not wait for others.
             if (!settle_all(handle, gone, .left)) _ = settle_all(handle, gone, .left_in_a_hurry);
             Wait.wake_all(handle);
         }
 
         const Departure = enum { died, left, left_in_a_hurry };
 
-        /// False: the ring was full and something is left to do.
+        /// False: the ring was full, and something remains to be settled.
         fn settle_all(handle: *Handle, gone: words.Owner, departure: Departure) bool {
             var complete = true;
             for (0..Slots.used_count(handle)) |index| {
@@ -126,18 +126,19 @@ pub fn RepairType(comptime Shared: type) type {
 
         fn settle(handle: *Handle, index: u32, gone: words.Owner, departure: Departure) bool {
             const slot = handle.map.slot(index);
-            // A word changes few times while its participant is gone; more mean that somebody
-            // scribbles, and then the slot is left as it is.
+            // The word changes few times while its participant is gone. More changes mean that a process
+            // scribbles; the slot is then left as it is.
             for (0..64) |_| {
-                // By *kernel* the word is at least as new as the last that the dead wrote. Each load is an
-                // acquire, so that the next comes after it, and the second look at the word after all.
+                // By *kernel*, the word is at least as new as the dead participant's last store. Each load is
+                // an acquire, so that the next one comes after it, and the second look at the word comes
+                // after all.
                 const word = Shared.load(SlotWord, &slot.word, .acquire);
                 const owner = Shared.load(words.Owner, &slot.owner, .acquire);
                 const flags = Shared.load(u32, &slot.request_flags, .acquire);
                 if (Shared.load(SlotWord, &slot.word, .acquire) != word) continue;
                 if (word.state == .free) return true;
-                // Still its entry: so what stands in the word was written by it and not by a
-                // successor at the same index. Else another repairer has finished.
+                // The entry is still present, so the dead participant wrote the word, and not a successor at
+                // the same index. If it is not, another repairer has finished.
                 // mutant:successor-taken-for-the-dead
                 if (!present(handle, gone)) return true;
                 const owned = owner == gone;
@@ -147,8 +148,8 @@ pub fn RepairType(comptime Shared: type) type {
                     .draft => if (word.holder == gone.index) word.freed() else return true,
                     .queued, .ready => if (owned) word.freed() else return true,
                     .posted => {
-                        // Its sender may have died between publishing and inserting. An entry too
-                        // many is only a hint too many.
+                        // Its sender may have died between publishing and inserting. A surplus entry is only
+                        // a surplus hint.
                         if (!owned or departure != .died) return true;
                         // mutant:posted-request-not-inserted-again
                         return try_insert(handle, index, word);
@@ -176,17 +177,17 @@ pub fn RepairType(comptime Shared: type) type {
 
         fn present(handle: *Handle, gone: words.Owner) bool {
             const entry = handle.map.participant(gone.index);
-            // After the slot's word, an acquire: a successor that wrote that has handed over with it that
-            // its predecessor's entry is free.
+            // Comes after the acquire of the slot's word: a successor that wrote that word has handed over
+            // with it that its predecessor's entry is free.
             const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             return word.state == .joined and word.epoch == gone.epoch;
         }
 
-        /// The word of a request whose server is gone: for the next server, or failed.
-        /// Null: the ring has no room.
+        /// The new word of a request whose server is gone: queued for the next server, or failed. Null: the
+        /// ring has no room.
         fn hand_on(handle: *Handle, index: u32, word: SlotWord, flags: u32, departure: Departure) ?SlotWord {
-            // A server that is told of the removal may leave before the remover has come to this slot: the
-            // call is cancelled all the same. Hint: the remover cancels what is not seen here.
+            // A server that learns of the removal may leave before the remover comes to this slot; the call
+            // is then cancelled here. Hint: the remover cancels calls that this load overlooks.
             if (Shared.load(u64, &handle.map.header().removed, .acquire) != 0) return word.freed();
             const one_way = word.state == .posted_held;
             const allowed = @min(flags >> 8, handle.map.geometry.max_deliveries);
@@ -197,8 +198,8 @@ pub fn RepairType(comptime Shared: type) type {
                     .delivery = word.delivery + 1,
                     .generation = word.generation,
                 };
-                // Inserted first: a repairer that dies before its compare-and-swap has lost
-                // nothing, and a taker finishes what it began.
+                // Inserted first: a repairer that dies before its compare-and-swap has lost nothing, and a
+                // server that takes the entry finishes the work.
                 // mutant:handed-on-before-inserted
                 return if (try_insert(handle, index, next)) next else null;
             }
@@ -215,7 +216,7 @@ pub fn RepairType(comptime Shared: type) type {
                 .free => {
                     Wait.count(handle, "reclaimed");
                     if (word.state == .posted_held) Wait.count(handle, "failures");
-                    // Its client waits for the answer still.
+                    // Its client still waits for the answer.
                     if (word.state == .held) Wait.wake(handle, owner.index);
                     if (owner == handle.owner()) handle.push_hint(index);
                     Wait.wake_room(handle);

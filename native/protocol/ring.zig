@@ -1,7 +1,7 @@
-//! The ready ring: slot numbers in the order in which requests were queued. Its entries are hints,
-//! any of which may be stale or double; the slot word alone says what is true. A cell is filled by
-//! the compare-and-swap that claims it, so nobody can die between claim and publish, and whoever
-//! finds a position behind its cell pushes it forward.
+//! The ring: slot numbers in the order in which requests were queued. Its entries are hints, and any of them
+//! may be stale or double; only the slot word is authoritative. The compare-and-swap that claims a cell also
+//! fills it, so a producer cannot die between claim and publish. A participant that finds a position behind
+//! its cell pushes it forward.
 //!
 //! Derived from Dmitry Vyukov's bounded queue (1024cores.net), whose producer can die there.
 
@@ -12,13 +12,13 @@ const Error = @import("../abi.zig").Error;
 const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 
-/// Turns that remove nothing and add nothing: they help somebody who has not pushed a position yet, or
-/// look once more. There is never more than one to be helped in each place, so it is few of them that
-/// mean the same; a repairer may have to go through it for every slot.
+/// The maximum of turns that neither remove nor add an entry: they help a participant that has not yet pushed
+/// a position, or look once more. Each position has at most one participant to help, so usually a few turns
+/// suffice; a repairer may have to go through this for every slot.
 const helps_max = 1 << 14;
 
-/// One makes room for one entry, so a few mean that others were quicker, and each more that the words
-/// make no sense. It may walk the whole ring.
+/// Each squeeze makes room for one entry. A few mean that others were quicker; more mean that the words make
+/// no sense. A squeeze may walk the whole ring.
 const squeezes_max = 16;
 
 pub const Insertion = enum { done, full };
@@ -27,14 +27,14 @@ pub fn RingType(comptime Shared: type) type {
     return struct {
         const TableBounds = TableBoundsType(Shared);
 
-        // Orders. Positions are pushed with acquire-release and loaded with acquire: who pushed one had
-        // seen what stands in the cell before it, and so has who finds it pushed. Without that a cell
-        // could be seen behind its position, which means a scribbler here. Cells are filled and emptied
-        // with acquire-release, and loaded with acquire, because an entry hands over the word that was
-        // published before it: a taker that saw the entry and the word of before would take it for
-        // stale, and the call would be lost.
+        // Orders. Positions are pushed with acquire-release and loaded with acquire: a participant that
+        // pushes one has seen the content of the cell before it, and so has a participant that finds it
+        // pushed. Otherwise a cell could be seen behind its position, which is taken for scribbling. Cells
+        // are filled and emptied with acquire-release, and loaded with acquire, because an entry hands over
+        // the slot word that was published before it. A server that saw the entry with the word before that
+        // would take it for stale, and the call would be lost.
 
-        /// Appends an entry. `full`: every cell is taken and the oldest request still waits.
+        /// Appends an entry. `full`: every cell is taken, and the oldest request still waits.
         pub fn insert(handle: *Handle, slot: u32, word: words.SlotWord) Error!Insertion {
             const map = &handle.map;
             const header = map.header();
@@ -56,17 +56,17 @@ pub fn RingType(comptime Shared: type) type {
                         .delivery = word.delivery,
                         .lap = lap,
                     };
-                    // Sequentially consistent: the look for sleepers comes after it in the one
-                    // order of all such operations, as a sleeper's last look comes after its
-                    // announcement. One of the two sees the other.
+                    // Sequentially consistent: in the one order of all such operations, the search for
+                    // sleepers comes after it, as a sleeper's last look comes after its announcement. So one
+                    // of the two sees the other.
                     if (Shared.cas(words.Cell, cell, value, filled, .seq_cst)) {
                         _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
                         return .done;
                     }
                     // mutant:no-help-of-a-tail-behind-its-cell
                 } else if (ahead >= 0) {
-                    // Filled, or filled and taken already, by somebody who has not pushed the
-                    // position yet and may be dead.
+                    // The cell is filled, or was filled and taken already, by a participant that has not
+                    // pushed the position yet and may be dead.
                     helps += 1;
                     _ = Shared.cas(u64, &header.tail, position, position +% 1, .acq_rel);
                 } else switch (drop_stale_head(handle)) {
@@ -101,13 +101,13 @@ pub fn RingType(comptime Shared: type) type {
                     continue;
                 }
                 if (ahead < 0) {
-                    // Behind its position: the head was pushed past it or somebody scribbled.
+                    // The cell is behind its position: the head was pushed past it, or a process scribbled.
                     if (Shared.load(u64, &header.head, .acquire) == position) return error.Corrupt;
                     continue;
                 }
                 Shared.prefetch(cell, .write);
                 fetch_request(handle, value);
-                // What comes then is on its way while this one is served.
+                // Fetches the next request while this one is served.
                 fetch_request(handle, Shared.glance(words.Cell, map.cell(position +% 2)));
                 switch (claim(handle, value)) {
                     .again => continue,
@@ -121,7 +121,7 @@ pub fn RingType(comptime Shared: type) type {
             return error.Corrupt;
         }
 
-        /// Where the request of an entry lies, and where its answer will.
+        /// Prefetches the request of an entry, and the place of its answer.
         inline fn fetch_request(handle: *const Handle, entry: words.Cell) void {
             if (!entry.full or entry.slot >= handle.map.geometry.slots) return;
             const slot = handle.map.slot(entry.slot);
@@ -137,9 +137,9 @@ pub fn RingType(comptime Shared: type) type {
             return value.full or value.lap != map.lap(position);
         }
 
-        /// Frees the head's position although its entry is live: the live entries before the first
-        /// stale one move up by a position, the last of them onto it. Their order stays, and each is
-        /// in the ring at every moment, once or twice, so anybody may die or be stopped on the way.
+        /// Frees the head's position although its entry is live. The live entries before the first stale one
+        /// move up by one position, the last of them onto the stale one. Their order stays, and each is in
+        /// the ring once or twice at every moment, so the participant may die or be stopped on the way.
         /// False: no entry is stale.
         fn squeeze(handle: *Handle, head: u64) bool {
             const map = &handle.map;
@@ -147,7 +147,7 @@ pub fn RingType(comptime Shared: type) type {
             var expected: words.Cell = undefined;
             while (position -% head < map.geometry.ring_cells) : (position +%= 1) {
                 expected = Shared.load(words.Cell, map.cell(position), .acquire);
-                // The ring is not full any more, or the head has moved: look again.
+                // The ring is no longer full, or the head has moved: look again.
                 if (!expected.full or expected.lap != map.lap(position)) return true;
                 if (!live_entry(handle, expected)) break;
             } else return false;
@@ -156,7 +156,8 @@ pub fn RingType(comptime Shared: type) type {
                 if (!source.full or source.lap != map.lap(position -% 1)) return true;
                 var copy = source;
                 copy.lap = map.lap(position);
-                // From exactly what was found stale, or what has its copy behind it already.
+                // Exact: from the entry that was found stale, or from one whose copy already stands behind
+                // it.
                 if (!Shared.cas(words.Cell, map.cell(position), expected, copy, .acq_rel)) return true;
                 expected = source;
             }
@@ -186,14 +187,13 @@ pub fn RingType(comptime Shared: type) type {
                 .posted => mine.state = .posted_held,
                 else => mine.delivery = entry.delivery,
             }
-            // The request is handed over to this server. A later look of anybody's at who holds it is
-            // from an exact value.
+            // The request is handed over to this server. Any later look at its holder is exact.
             if (!Shared.cas(words.SlotWord, &slot.word, word, mine, .acq_rel)) return .again;
             return .{ .taken = mine };
         }
 
-        /// Whether an entry stands for a request that can be taken. An entry of an earlier call of
-        /// the slot could serve as well, but out of turn: such a request would overtake others.
+        /// Whether an entry stands for a request that can be taken. An entry of an earlier call of the slot
+        /// would work as well, but out of turn: the request would overtake others.
         fn live(handle: *Handle, entry: words.Cell, word: words.SlotWord) bool {
             if (entry.generation != @as(u14, @truncate(word.generation))) return false;
             return switch (word.state) {
@@ -204,11 +204,11 @@ pub fn RingType(comptime Shared: type) type {
             };
         }
 
-        /// The entry announces the next delivery of a request whose server is gone: who hands it on,
-        /// a repairer or the server itself as it leaves, inserts first and changes the word then, and
-        /// may have died or been stopped between. Nobody but they inserts such an entry, and one
-        /// delivery has one holder, so there is no need to ask whether that is alive: by the answer it
-        /// may have left in good order, and the entry would be dropped, and the call with it.
+        /// The entry announces the next delivery of a request whose server is gone. A repairer, or the server
+        /// itself as it leaves, inserts first and changes the word afterwards; it may have died or been
+        /// stopped in between. Only these two insert such an entry, and one delivery has one holder, so this
+        /// need not ask whether the holder is alive. That answer could be wrong: the holder may have left in
+        /// good order, and the entry would be dropped together with the call.
         fn redelivers(handle: *Handle, entry: words.Cell, word: words.SlotWord) bool {
             if (word.delivery == std.math.maxInt(words.Delivery)) return false;
             // mutant:redelivery-of-the-dead-only
@@ -219,7 +219,7 @@ pub fn RingType(comptime Shared: type) type {
             const emptied: words.Cell = .{ .lap = value.lap +% 1 };
             // mutant:cell-emptied-by-a-store
             if (!Shared.cas(words.Cell, cell, value, emptied, .acq_rel)) {
-                // Emptied by somebody else, or `squeeze` has put another entry here.
+                // Another participant has emptied it, or `squeeze` has put another entry here.
                 if (Shared.load(words.Cell, cell, .acquire).lap == value.lap) return;
             }
             _ = Shared.cas(u64, &handle.map.header().head, position, position +% 1, .acq_rel);

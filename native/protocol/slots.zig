@@ -1,4 +1,4 @@
-//! The steps of a call, each one compare-and-swap from an exact value of its slot's word.
+//! The steps of a call. Each is one compare-and-swap from an exact value of its slot's word.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -12,10 +12,10 @@ const WaitType = @import("wait.zig").WaitType;
 
 const SlotWord = words.SlotWord;
 
-/// Free slots that are looked for among those used before, before a new one is taken into use.
+/// How many used slots are tried before a new one is taken into use.
 const probes_max = 8;
 
-/// What a client says about a request beside its bytes.
+/// A client's settings for a request.
 pub const Request = struct {
     text: bool = false,
     one_way: bool = false,
@@ -45,25 +45,25 @@ pub fn SlotsType(comptime Shared: type) type {
             for (0..@min(probes_max, used)) |_| {
                 if (acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
-            // Each turn that fails means that somebody else has taken a slot into use.
+            // A turn fails only because another participant has taken a slot into use.
             const no_space = for (0..slots) |_| {
                 if (used >= slots) break false;
                 Shared.commit_slot_head(handle, used) catch break true;
-                // Before the slot's first word: who is handed a request of it, or finds its owner dead,
-                // looks as far as there.
+                // Comes before the slot's first word: a server that takes a request of it, and a participant
+                // that finds its owner dead, look this far.
                 if (Shared.cas(u64, &header.slots_used, used, used + 1, .acq_rel)) {
                     if (acquire_slot(handle, used)) |call| return call;
                 }
                 used = used_count(handle);
             } else false;
-            // One that was used before needs no new memory.
+            // A slot that was used before needs no new memory.
             for (0..used) |_| {
                 if (acquire_slot(handle, next_probe(handle, used))) |call| return call;
             }
             return if (no_space) error.NoSpace else null;
         }
 
-        /// Whether `acquire` would find one: a last look before a sleep.
+        /// Whether `acquire` would find a slot: a last look before a sleep.
         pub fn has_free(handle: *Handle) bool {
             const used = used_count(handle);
             if (used < handle.map.geometry.slots) return true;
@@ -99,7 +99,7 @@ pub fn SlotsType(comptime Shared: type) type {
 
         pub const used_count = TableBounds.slots;
 
-        /// A free slot whose request area is known to have memory for so many bytes.
+        /// A free slot whose request area is known to have memory for `length` bytes.
         pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
             for (0..used_count(handle)) |index| {
                 if (handle.committed[index].request_bytes < length) continue;
@@ -115,7 +115,7 @@ pub fn SlotsType(comptime Shared: type) type {
             if (free_draft(handle, call)) handle.push_hint(call.slot);
         }
 
-        /// As `discard`, of a slot that another one is better than.
+        /// As `discard`, for a slot that is not the best one to use next.
         pub fn free_draft(handle: *Handle, call: Call) bool {
             const slot = handle.map.slot(call.slot);
             const draft: SlotWord = .{ .state = .draft, .holder = handle.index, .generation = call.generation };
@@ -124,8 +124,8 @@ pub fn SlotsType(comptime Shared: type) type {
             return true;
         }
 
-        /// Writes the request into a draft and queues it. `bytes` is null where they are there
-        /// already. False: the ring is full; the draft has been given back.
+        /// Writes the request into a draft and queues it. `bytes` is null if they are already in place.
+        /// False: the ring is full, and the draft has been given back.
         pub fn publish(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, request: Request) Error!bool {
             const slot = handle.map.slot(call.slot);
             if (bytes) |source| {
@@ -139,9 +139,9 @@ pub fn SlotsType(comptime Shared: type) type {
             Shared.store(u32, &slot.request_flags, flags, .monotonic);
             Shared.store(u64, &slot.deadline_ns, request.deadline_ns, .monotonic);
 
-            // Queued first, inserted then: an entry whose slot is still a draft would be skipped
-            // as stale, and the call lost. Release: it hands the request over. It need be no more: the
-            // look for sleepers comes after the insertion, which is sequentially consistent.
+            // Queued first, then inserted: an entry whose slot is still a draft would be skipped as stale,
+            // and the call lost. Release hands the request over. That is enough, because the search for
+            // sleepers comes after the insertion, which is sequentially consistent.
             const queued: SlotWord = .{
                 .state = if (request.one_way) .posted else .queued,
                 .generation = call.generation,
@@ -152,18 +152,18 @@ pub fn SlotsType(comptime Shared: type) type {
             // mutant:insert-before-queued end
             handle.found_ring_full = (inserted catch .full) == .full;
             if (handle.found_ring_full) {
-                // An old entry may have served it meanwhile: then it is under way.
-                // Exact; the slot is handed over to its next owner.
+                // If an old entry has served it meanwhile, the call is under way. Exact; the slot is handed
+                // over to its next owner.
                 if (Shared.cas(SlotWord, &slot.word, queued, queued.freed(), .acq_rel)) {
                     handle.push_hint(call.slot);
                     _ = try inserted;
                     return false;
                 }
             }
-            // Who removes the channel says so first, and ends all calls then. This one may have come too
-            // late to be seen there, and then sees it here. (For that the word, which was stored with
-            // release, must be seen before the insertion is. The language does not promise it for two
-            // different words; every processor that this is built for does.)
+            // A participant that removes the channel sets the mark first and then ends all calls. If this
+            // call came too late to be seen there, it sees the mark here. (This requires that the word,
+            // stored with release, is seen before the insertion is. The language does not promise that for
+            // two different words; every processor that this is built for does.)
             const removed = Shared.load(u64, &handle.map.header().removed, .seq_cst) != 0;
             if (removed and end(handle, call, .all)) return error.NotFound;
             handle.add_call(.{
@@ -193,25 +193,25 @@ pub fn SlotsType(comptime Shared: type) type {
 
         pub const Answer = struct { kind: words.AnswerKind, length: u32 };
 
-        /// Where an answer lies, before it is looked at: its server has written to both lines.
+        /// Prefetches an answer: its server has written to both lines.
         pub inline fn fetch_answer(handle: *const Handle, index: u32) void {
             const slot = handle.map.slot(index);
             Shared.prefetch(&slot.word, .write);
             Shared.prefetch(&slot.response_length, .read);
         }
 
-        /// The answer of a call that is ready, which stays so.
+        /// The answer of a call that is ready; the call stays ready.
         pub fn answer(handle: *Handle, call: Call) Error!Answer {
             fetch_answer(handle, call.slot);
             const slot = handle.map.slot(call.slot);
-            // Hands the answer over, of which the length is the first thing to be read.
+            // Hands the answer over, starting with its length.
             const word = Shared.load(SlotWord, &slot.word, .acquire);
             if (word.generation != call.generation or word.state != .ready) return error.Cancelled;
             switch (word.answer_kind()) {
                 .bytes, .text, .remote_error => |kind| {
                     const length = Shared.load(u32, &slot.response_length, .monotonic);
                     if (length > handle.map.geometry.response_bytes_max()) return error.Corrupt;
-                    // Its server has seen to it, unless somebody has written another length.
+                    // Its server has made sure of that, unless a process has written another length.
                     Shared.commit_response(handle, call.slot, length) catch return error.Corrupt;
                     return .{ .kind = kind, .length = length };
                 },
@@ -220,8 +220,8 @@ pub fn SlotsType(comptime Shared: type) type {
             }
         }
 
-        /// Copies the answer out and frees the slot. `Cancelled`: somebody else ended the call
-        /// first, and what was copied is worth nothing.
+        /// Copies the answer out and frees the slot. `Cancelled`: another participant ended the call first,
+        /// and the copy is worthless.
         pub fn get(handle: *Handle, call: Call, found: Answer, target: []u8) Error!void {
             // mutant:freed-before-copied
             if (found.length > 0) {
@@ -234,8 +234,7 @@ pub fn SlotsType(comptime Shared: type) type {
         pub fn release(handle: *Handle, call: Call) bool {
             handle.remove_call(call.slot, call.generation);
             const slot = handle.map.slot(call.slot);
-            // Exact. What was copied out before is read before the compare-and-swap, a release, gives the
-            // slot away.
+            // Exact. The copy was read before the compare-and-swap, a release, gives the slot away.
             const word = Shared.load(SlotWord, &slot.word, .monotonic);
             if (word.generation != call.generation or word.state != .ready) return false;
             if (!Shared.cas(SlotWord, &slot.word, word, word.freed(), .seq_cst)) return false;
@@ -244,7 +243,7 @@ pub fn SlotsType(comptime Shared: type) type {
             return true;
         }
 
-        /// Ends a call that is not answered yet; anybody may. False: there was nothing to end.
+        /// Ends a call that has no answer yet; any participant may. False: there was nothing to end.
         pub fn cancel(handle: *Handle, call: Call) bool {
             return end(handle, call, .unanswered);
         }
@@ -253,7 +252,7 @@ pub fn SlotsType(comptime Shared: type) type {
 
         fn end(handle: *Handle, call: Call, selection: Selection) bool {
             const slot = handle.map.slot(call.slot);
-            // The word of one call changes few times; more turns mean that somebody scribbles.
+            // The word of one call changes few times; more turns mean that a process scribbles.
             for (0..64) |_| {
                 const word = Shared.load(SlotWord, &slot.word, .acquire);
                 if (word.generation != call.generation) return false;
@@ -263,11 +262,11 @@ pub fn SlotsType(comptime Shared: type) type {
                     .held => abandoned(word),
                     .posted => if (selection == .all) word.freed() else return false,
                     .posted_held => if (selection == .all) abandoned(word) else return false,
-                    // Answered is answered: its client takes it.
+                    // An answer counts: its client takes it.
                     .ready => return false,
                     .free, .draft, .abandoned => return false,
                 };
-                // Handed over with the word. Not from a later call either: that is acquired from the
+                // Handed over with the word. It cannot be of a later call: that would be acquired from the
                 // compare-and-swap below, or it fails.
                 const owner = Shared.load(words.Owner, &slot.owner, .monotonic);
                 if (!Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) continue;
@@ -290,12 +289,12 @@ pub fn SlotsType(comptime Shared: type) type {
             return target;
         }
 
-        /// Ends every call of the channel, drafts excepted, and says how many.
+        /// Ends every call of the channel except drafts. Returns their number.
         pub fn clear(handle: *Handle) u32 {
             var ended: u32 = 0;
             for (0..used_count(handle)) |index| {
                 const slot = handle.map.slot(@intCast(index));
-                // Which call this slot has; `end` looks again. Sequentially consistent for `publish`, whose
+                // Finds the slot's call; `end` looks again. Sequentially consistent for `publish`, whose
                 // store of the word comes before its insertion.
                 const word = Shared.load(SlotWord, &slot.word, .seq_cst);
                 const call: Call = .{ .slot = @intCast(index), .generation = word.generation };
@@ -316,7 +315,7 @@ pub fn SlotsType(comptime Shared: type) type {
             deadline_ns: u64,
         };
 
-        /// Takes the oldest request that somebody still waits for.
+        /// Takes the oldest request that still has a waiting client.
         pub fn receive(handle: *Handle) Error!?Received {
             // Each turn ends one call that cannot be served.
             for (0..layout.slots_max) |_| {
@@ -331,7 +330,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
                 if (!readable(handle, taken.slot, received.length)) {
-                    // Scribbled over: no server can serve this one, and the others have nothing to do with it.
+                    // It was scribbled over: no server can serve it, and other calls are unaffected.
                     _ = finish(handle, received.slot, received.word, .server_died);
                     continue;
                 }
@@ -340,11 +339,11 @@ pub fn SlotsType(comptime Shared: type) type {
                 if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) return received;
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
-            // As many as there can be, and still more of them: the next look goes on.
+            // The limit of turns is reached and there are still more; the next look continues.
             return null;
         }
 
-        /// Its client has seen to it that there is memory, unless somebody has written another length.
+        /// Its client has made sure of the memory, unless a process has written another length.
         fn readable(handle: *Handle, slot: u32, length: u32) bool {
             if (length > handle.map.geometry.max_request_bytes) return false;
             Shared.commit_request(handle, slot, length) catch return false;
@@ -353,9 +352,9 @@ pub fn SlotsType(comptime Shared: type) type {
 
         pub const Held = enum { held, posted, abandoned, lost };
 
-        /// What became of a request that this handle was given.
+        /// The state of a request that was delivered to this handle.
         pub fn held(handle: *Handle, call: Call) Held {
-            // A hint: a moment later it may be abandoned, which `reply` finds out.
+            // A hint: it may be abandoned a moment later, which `reply` detects.
             const word = Shared.load(SlotWord, &handle.map.slot(call.slot).word, .acquire);
             if (word.generation != call.generation or word.holder != handle.index) return .lost;
             return switch (word.state) {
@@ -366,23 +365,23 @@ pub fn SlotsType(comptime Shared: type) type {
             };
         }
 
-        /// A request that this handle holds is not handed on when its server is gone, whatever its client
-        /// and the channel allow.
+        /// Makes sure that a request which this handle holds is not redelivered when its server is gone,
+        /// whatever its client and the channel allow.
         pub fn last_delivery(handle: *Handle, call: Call) void {
             if (held(handle, call) == .lost) return;
             const slot = handle.map.slot(call.slot);
-            // As long as this server holds it no other process writes here; a repairer that hands it on after a death
-            // reads it when the kernel has said that this server is gone.
+            // While this server holds it, no other process writes here. A repairer that hands it on after a
+            // death reads it when the kernel has reported that this server is gone.
             const flags = Shared.load(u32, &slot.request_flags, .monotonic);
             // mutant:begun-once-and-handed-on
             Shared.store(u32, &slot.request_flags, (flags & 0xff) | 1 << 8, .monotonic);
         }
 
-        /// Answers. `bytes` is null where they are in place. False: nobody waits for it any more.
+        /// Answers. `bytes` is null if they are in place. False: no client waits for it any more.
         pub fn reply(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, kind: words.AnswerKind) Error!bool {
             const slot = handle.map.slot(call.slot);
-            // Held by this server it can only become abandoned, and `finish` is exact about that. All that
-            // is written here is handed over by `finish`.
+            // A slot that this server holds can only become abandoned, and `finish` is exact about that.
+            // `finish` also hands over everything that is written here.
             const word = Shared.load(SlotWord, &slot.word, .acquire);
             if (word.generation != call.generation or word.holder != handle.index) return false;
             switch (word.state) {
@@ -411,14 +410,14 @@ pub fn SlotsType(comptime Shared: type) type {
             return finish(handle, call.slot, word, .timed_out) and in_time;
         }
 
-        /// Hands a request that this handle holds on to its client, or frees it where there is
-        /// none. True: as its holder wanted.
+        /// Hands a request that this handle holds to its client as answered, or frees the slot if there is no
+        /// client. True: the holder's intention was carried out.
         fn finish(handle: *Handle, index: u32, held_word: SlotWord, kind: words.AnswerKind) bool {
             const slot = handle.map.slot(index);
-            // Read before the word changes, which is a release: afterwards the slot may be somebody else's.
+            // Read before the word changes, which is a release: afterwards the slot may have another owner.
             const owner = Shared.load(words.Owner, &slot.owner, .monotonic);
             var word = held_word;
-            // Held by this server, it can only change once, into abandoned.
+            // A slot that this server holds can change only once, into abandoned.
             for (0..2) |_| {
                 const target = if (word.state == .held) word.ready(kind) else word.freed();
                 if (Shared.cas(SlotWord, &slot.word, word, target, .seq_cst)) {
@@ -426,7 +425,7 @@ pub fn SlotsType(comptime Shared: type) type {
                         Wait.wake_room(handle);
                         return false;
                     }
-                    // Counted first: once its client is awake, an answer is in the numbers.
+                    // Counted first: once its client is awake, the numbers include the answer.
                     count_end(handle, kind);
                     // mutant:answer-does-not-ring-its-client
                     if (word.state == .held) Wait.wake(handle, owner.index) else Wait.wake_room(handle);

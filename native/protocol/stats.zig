@@ -1,6 +1,6 @@
-//! Numbers about a channel, taken without stopping anyone: each is true, all together need not be
-//! of one moment. Nothing is decided by them, so no load here needs an order; that of an entry's word is
-//! an acquire for the role beside it, and for `dead`.
+//! Numbers about a channel, taken without stopping any participant. Each is true, but they need not all be of
+//! one moment. No decision depends on them, so the loads need no order; the load of an entry's word is an
+//! acquire for the role beside it, and for `dead`.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -31,8 +31,8 @@ pub fn StatsType(comptime Shared: type) type {
             set(out, .mapped_bytes, handle.map.geometry.file_bytes);
         }
 
-        /// Whether another living participant can be rung only through the kernel's futex: its bells lie in
-        /// another folder than this one's, or the last ring has failed.
+        /// Whether another living participant can be rung only by a knock: its bells lie in another folder
+        /// than this one's, or the last ring has failed.
         fn is_unreachable(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) bool {
             if (index == handle.index) return false;
             if (handle.unreachable_epochs[index] == epoch) return true;
@@ -44,7 +44,7 @@ pub fn StatsType(comptime Shared: type) type {
             return device != Shared.load(u64, &other.folder_device, .monotonic);
         }
 
-        /// Handles of the living in one role.
+        /// Counts the living handles in one role.
         pub fn count_role(handle: *Handle, role: Role) u32 {
             var found: u32 = 0;
             for (0..Participants.used_count(handle)) |position| {

@@ -1,12 +1,13 @@
-//! How far the tables of participants and slots are in use. The numbers stand in shared memory, where
-//! anybody can write others: what lies beyond may have no memory, and on a full file system a mere look
-//! at it would be SIGBUS. So each handle makes sure, once for each page, before it looks.
+//! How far the tables of participants and slots are in use. The numbers stand in shared memory, where any
+//! process can change them. Entries beyond the true end may have no memory, and on a full file system reading
+//! them would cause SIGBUS. So each handle makes sure that the memory exists, once for each page, before it
+//! looks.
 
 const std = @import("std");
 const layout = @import("../memory/layout.zig");
 const Handle = @import("../handle.zig").Handle;
 
-/// Of both tables.
+/// The size of an entry in both tables.
 const entry_bytes = @sizeOf(layout.Participant);
 
 comptime {
@@ -15,7 +16,7 @@ comptime {
 
 pub fn TableBoundsType(comptime Shared: type) type {
     return struct {
-        /// Entries of participants that were ever used and may be looked at.
+        /// The number of participant entries that were ever used and may be looked at.
         pub fn participants(handle: *Handle) u32 {
             const shared = Shared.load(u64, &handle.map.header().participants_used, .seq_cst);
             const used: u32 = @intCast(@min(shared, layout.participants_max));
@@ -25,14 +26,14 @@ pub fn TableBoundsType(comptime Shared: type) type {
             return @min(used, known.*);
         }
 
-        /// Whether an index that stands in shared memory may be looked at.
+        /// Whether an index from shared memory may be looked at.
         pub inline fn has_participant(handle: *Handle, index: u32) bool {
             return index < handle.participants_known or index < participants(handle);
         }
 
-        /// Slots that were ever used and may be looked at.
+        /// The number of slots that were ever used and may be looked at.
         pub fn slots(handle: *Handle) u32 {
-            // Of slots that somebody else takes into use at this moment nothing has to be known.
+            // This handle needs to know nothing about slots that others are just taking into use.
             const shared = Shared.load(u64, &handle.map.header().slots_used, .acquire);
             const used: u32 = @intCast(@min(shared, handle.map.geometry.slots));
             if (used <= handle.slots_known) return used;
@@ -46,7 +47,7 @@ pub fn TableBoundsType(comptime Shared: type) type {
             return index < handle.slots_known or index < slots(handle);
         }
 
-        /// Up to where a table has memory, all of the last page included.
+        /// The number of entries that have memory, up to the end of the last page.
         noinline fn grown(handle: *Handle, table: u64, known: u32, used: u32, all: u32) u32 {
             const wanted = @min(std.mem.alignForward(u32, used, layout.page_bytes / entry_bytes), all);
             const offset = table + @as(u64, known) * entry_bytes;

@@ -1,11 +1,11 @@
-//! Memory that rare huge messages took goes back to the system. Only whoever has a slot as a draft may
-//! take pages from its areas: nobody else writes or reads there then. It says so in the slot, for what
-//! others know to be allocated is not any more.
+//! Memory of rare long messages goes back to the system. Only a participant that has a slot as a draft may
+//! take pages from its areas, because no other participant writes or reads there then. It marks this in the
+//! slot, so that others no longer rely on the allocation.
 //!
-//! A slot that long messages use all the time keeps its pages: they are taken after a second without
-//! one, by those who saw the last of them, when they send, receive, sleep or leave. Nobody wakes up for
-//! it again and again: a slot that is in use then is forgotten by this handle, since its next user will
-//! know better.
+//! A slot that long messages use all the time keeps its pages. They are taken after a second without one, by
+//! participants that saw the last long message, when they send, receive, sleep or leave. No participant wakes
+//! up repeatedly for this: if a slot is in use at that time, this handle forgets it, because its next user
+//! will remember it.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -14,24 +14,24 @@ const slots = @import("slots.zig");
 const Handle = @import("../handle.zig").Handle;
 const keep_bytes = @import("../handle.zig").keep_bytes;
 
-/// How long a slot has had no long message before its pages go.
+/// A slot's pages are taken after so long without a long message.
 pub const idle_ns = std.time.ns_per_s;
 
-/// Operations between two looks at the clock by a handle that is never idle.
+/// A handle that is never idle looks at the clock after so many operations.
 const operations_between = 256;
 
 pub fn TrimType(comptime Shared: type) type {
     return struct {
         const Slots = slots.SlotsType(Shared);
 
-        /// For handles that go from one operation to the next.
+        /// For handles that are never idle.
         pub inline fn now_and_then(handle: *Handle) void {
             if (handle.large_count == 0) return;
             handle.operations +%= 1;
             if (handle.operations % operations_between == 0) _ = idle(handle);
         }
 
-        /// Gives back what was idle for long enough. True: there is more that will be.
+        /// Gives back memory that was idle for long enough. True: more will become idle.
         pub fn idle(handle: *Handle) bool {
             if (handle.large_count == 0) return false;
             return since(handle, Shared.now_ns() -| idle_ns);
@@ -61,7 +61,8 @@ pub fn TrimType(comptime Shared: type) type {
         fn give_back(handle: *Handle, index: u32) void {
             const slot = handle.map.slot(index);
             const trims = Shared.load(u32, &slot.trims, .monotonic);
-            // Said first: who dies in between has made others allocate once more than they need.
+            // Marked first: a participant that dies in between only makes others allocate once more than
+            // necessary.
             Shared.store(u32, &slot.trims, trims +% 1, .monotonic);
             const geometry = &handle.map.geometry;
             const areas = [_][2]u64{

@@ -18,8 +18,8 @@ const ParticipantsType = @import("participants.zig").ParticipantsType;
 const PacingType = @import("../waiting/pacing.zig").PacingType;
 const WakerType = @import("../waiting/waker.zig").WakerType;
 
-/// Sleeps of a blocking wait. At the end of each it looks for the dead: 50 ms are 20 wake-ups a
-/// second, little enough for a process that waits for hours.
+/// The slices of a blocking wait. At the end of each slice the participant searches for the dead. 50 ms mean
+/// 20 wake-ups a second, little enough for a process that waits for hours.
 const slices_ms = [_]u32{ 5, 10, 20, 50 };
 
 /// What ends a sleep, beside the answer to a call of the sleeper's.
@@ -50,7 +50,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         pub fn awake(handle: *Handle) void {
             const entry = handle.map.participant(handle.index);
-            // Own; a mark that is not seen yet is overwritten, as it would be a moment later.
+            // Own. A mark that is not seen yet is overwritten, as it would be a moment later.
             const old = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             if (old.state != .awake) {
                 Shared.store(words.WaitWord, &entry.wait, .{ .number = old.number }, .seq_cst);
@@ -60,9 +60,9 @@ pub fn WaitType(comptime Shared: type) type {
             clear(&header.waiting_for_room, handle.index);
         }
 
-        /// True: the file of the channel was cut short. To touch what is mapped beyond its end is SIGBUS,
-        /// which a library cannot prevent; so whoever has slept, and whoever begins something that is
-        /// done seldom, asks first.
+        /// True: the file of the channel was cut short. Reading or writing mapped memory beyond its end
+        /// causes SIGBUS, which a library cannot prevent. So a participant asks this after each sleep, and
+        /// before each rare operation.
         pub fn lost(handle: *Handle) bool {
             if (handle.is_lost) return true;
             switch (Shared.file_state(handle)) {
@@ -79,14 +79,15 @@ pub fn WaitType(comptime Shared: type) type {
             }
         }
 
-        /// Sleeps until rung, or for the slice that is due, or until the deadline, and says for how long.
-        /// It touches nothing afterwards: the file may have been cut short meanwhile, see `lost`.
+        /// Sleeps until it is rung, its slice ends, or the deadline passes. Returns the time slept. It
+        /// touches no shared memory afterwards, because the file may have been cut short meanwhile: see
+        /// `lost`.
         pub fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) u64 {
             var duration_ns = @as(u64, slices_ms[slice.*]) * std.time.ns_per_ms;
             slice.* = @min(slice.* + 1, slices_ms.len - 1);
             if (deadline_ns != 0) duration_ns = @min(duration_ns, deadline_ns -| Shared.now_ns());
             const entry = handle.map.participant(handle.index);
-            // Own; the kernel compares it once more before it lets anybody sleep.
+            // Own; the kernel compares it once more before the thread sleeps.
             const word = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             if (word.state != .futex) return 0;
             const before_ns = if (Shared.yield_turns > 0) Shared.now_ns() else 0;
@@ -94,27 +95,27 @@ pub fn WaitType(comptime Shared: type) type {
             return if (Shared.yield_turns > 0) Shared.now_ns() -% before_ns else 0;
         }
 
-        /// After a sleep: whether a ring has ended it. A hint: what was rung for is looked at in any case.
+        /// Whether a ring has ended the sleep. A hint: the caller looks in any case.
         pub fn was_rung(handle: *Handle, slept_ns: u64) bool {
             // Own.
             const word = Shared.load(words.WaitWord, &handle.map.participant(handle.index).wait, .monotonic);
             const rung = word.state != .futex;
-            // Without yields there is nothing to have more of.
+            // Without yields there is nothing to adapt.
             if (Shared.yield_turns == 0) return rung;
             handle.pacing.learn_sleep(rung, slept_ns);
             return rung;
         }
 
-        /// Wakes one server that sleeps. True: somebody was rung, or has been and may not have
-        /// looked yet, so that the caller stays responsible for its request.
+        /// Wakes one sleeping server. True: a server was rung, or had been rung and may not have looked yet,
+        /// so the caller stays responsible for its request.
         pub fn wake_server(handle: *Handle) bool {
             Notify.ring_servers(handle);
             return wake_one(handle, &handle.map.header().waiting_servers);
         }
 
-        /// A slot is free: whoever waits for one may look. Event loops sleep until they are rung, and one of
-        /// them may be stopped before it looks: so all of them are rung. Blocking waits look by themselves
-        /// at the end of each slice, and one of them is enough.
+        /// A slot is free, so participants that wait for one should look. Event loops sleep until they are
+        /// rung, and any of them may be stopped before it looks, so all of them are rung. Blocking waits look
+        /// by themselves at the end of each slice, so ringing one of them is enough.
         pub fn wake_room(handle: *Handle) void {
             var targets: Targets = .all;
             var sleepers: Sleepers = .of(handle, &handle.map.header().waiting_for_room);
@@ -137,7 +138,7 @@ pub fn WaitType(comptime Shared: type) type {
             return seen_rung;
         }
 
-        /// The participants of a set, which is looked at word by word.
+        /// The participants of a set. The set is read word by word.
         const Sleepers = struct {
             set_words: []u64,
             word_index: usize = 0,
@@ -179,8 +180,8 @@ pub fn WaitType(comptime Shared: type) type {
             if (!TableBounds.has_participant(handle, index)) return .not_asleep;
             const entry = handle.map.participant(index);
             const word = Shared.load(words.WaitWord, &entry.wait, .seq_cst);
-            // One that has left or was repaired may have left its word as it slept. Handed over with the
-            // wait word that was seen: the participant that sleeps had joined.
+            // A participant that has left or was repaired may have left its word in a sleeping state. Handed
+            // over with the wait word that was seen: the participant that sleeps had joined.
             const participant = Shared.load(words.ParticipantWord, &entry.word, .acquire);
             if (participant.state != .joined) return .not_asleep;
             var comes_at_once = true;
@@ -190,7 +191,7 @@ pub fn WaitType(comptime Shared: type) type {
                 .rung => return .rung_before,
                 .futex => if (targets == .all) Shared.futex_wake(futex(entry)) else return .not_asleep,
                 .bell => {
-                    // Written before the sleep that was seen was announced.
+                    // Written before that sleep was announced.
                     const bell = Shared.load(u32, &entry.bell, .acquire);
                     if (bell != 0 and Shared.ring_bell(&handle.bells, Participants.identity(handle, index, participant.epoch), bell)) {
                         handle.unreachable_epochs[index] = 0;
@@ -202,34 +203,34 @@ pub fn WaitType(comptime Shared: type) type {
                     }
                 },
             }
-            // Exact. Release: who sees the mark leaves it at that, so the ring must have been.
+            // Exact. Release: a ringer that sees the mark does not ring, so the ring must have happened.
             const rung: words.WaitWord = .{ .state = .rung, .number = word.number };
             _ = Shared.cas(words.WaitWord, &entry.wait, word, rung, .acq_rel);
             count(handle, "wakeups");
-            // It comes at the end of its slice; another may be quicker.
+            // The sleeper wakes only at the end of its slice; another server may be quicker.
             if (!comes_at_once) return .rung_before;
             return if (word.state == .futex) .rung_blocking else .rung;
         }
 
         pub fn count(handle: *Handle, comptime name: []const u8) void {
-            // Who has not joined yet has no entry to count in.
+            // A participant that has not joined yet has no entry to count in.
             if (handle.epoch == 0) return;
             const counter = &@field(handle.map.participant(handle.index).counters, name);
-            // Own, hence a load and a store, no locked instruction. Readers want a number and no more.
+            // Own, hence a load and a store instead of a locked instruction. Readers only want a number.
             const value = Shared.load(u64, counter, .monotonic);
             Shared.store(u64, counter, value +% 1, .monotonic);
         }
 
-        /// Only the owner of an index touches its bit. A repairer that cleared the bit of a dead
-        /// participant might be stopped and clear its successor's.
+        /// Only the owner of an index touches its bit. A repairer that cleared the bit of a dead participant
+        /// could be stopped and then clear its successor's bit.
         fn set(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             _ = Shared.fetch_or(&set_words[index / 64], bit(index), .seq_cst);
         }
 
         fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             const word = &set_words[index / 64];
-            // Own, the bit at least. A hint to others: who sees it too long looks at the wait word in vain,
-            // and who misses it has to do with somebody who is awake and looks by himself.
+            // Own, at least this bit. A hint to others: a participant that still sees it looks at the wait
+            // word in vain, and one that misses it concerns a participant that is awake and looks by itself.
             if (Shared.load(u64, word, .monotonic) & bit(index) == 0) return;
             _ = Shared.fetch_and(word, ~bit(index), .acq_rel);
         }

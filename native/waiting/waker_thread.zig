@@ -1,11 +1,11 @@
 //! The wakers of a process: threads that sleep in the kernel until a ringer knocks for a handle of the
-//! process, and then ring that handle's bell. One thread serves 127 handles. It is made when the first
-//! event loop lies down, or the first notify descriptor is asked for, and stays: asleep it costs some
+//! process, and then ring that handle's bell. One thread serves 127 handles. It starts when the first event
+//! loop goes to sleep or the first notify descriptor is requested, and stays: while it sleeps it costs a few
 //! pages of memory and no time.
 //!
-//! The thread looks at a handle's memory only while it holds the lock, and so does who closes a handle.
-//! In between it sleeps on addresses, which the kernel checks: a mapping that is gone ends the sleep.
-//! So closing never waits for the thread to be scheduled.
+//! The thread looks at a handle's memory only while it holds the lock, and a thread that closes a handle
+//! takes the same lock. Otherwise the waker sleeps on addresses, which the kernel checks: a mapping that is
+//! gone ends the sleep. So closing never waits for the waker to be scheduled.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -24,23 +24,23 @@ const words = @import("../memory/words.zig");
 const Shared = @import("../memory/shared.zig").Chosen;
 const Waker = WakerType(Shared);
 
-/// One of the words that a thread sleeps on is its group's own.
+/// A thread also sleeps on a word of its own group.
 const assignments_max = futex.waiters_max - 1;
 
-/// What a thread does for one handle.
+/// The work of a thread for one handle.
 pub const Assignment = struct {
     group: *Group,
-    /// Null: no handle has this place.
+    /// Null: no handle has this assignment.
     sleeper: ?Sleeper,
-    /// Where the bells are rung; -1: there is none.
+    /// The descriptor through which the bell is rung; -1: none.
     bell: i32,
     bell_kind: u32,
     notify: i32,
-    /// The memory cannot be looked at any more: the file was cut short.
+    /// The memory cannot be read any more, because the file was cut short.
     is_lost: bool,
 
     pub fn ring_bell(assignment: *const Assignment) void {
-        // What is full has been rung often enough.
+        // A full bell needs no further ring.
         if (assignment.bell < 0) return;
         const is_fifo = assignment.bell_kind == abi.bell_fifo;
         _ = if (is_fifo) files.write(assignment.bell, &[1]u8{1}) else sockets.send_byte(assignment.bell);
@@ -57,13 +57,13 @@ pub const Assignment = struct {
 };
 
 const Group = struct {
-    /// One up whenever a place is taken or left; the thread sleeps on this word too.
+    /// Incremented whenever an assignment is taken or left; the thread sleeps on this word too.
     changes: u32,
-    /// Places that were ever taken.
+    /// The number of assignments that were ever taken.
     used: u32,
     /// Before Linux 5.16 a thread can sleep on one word only, and so serves one handle.
     is_single: bool,
-    /// Up to which of the changes the thread has looked.
+    /// The value of `changes` that the thread has seen.
     changes_seen: u32,
     next: ?*Group,
     assignments: [assignments_max]Assignment,
@@ -71,7 +71,7 @@ const Group = struct {
     fn has_room(group: *const Group) bool {
         const assignments: u32 = if (group.is_single) 1 else assignments_max;
         if (group.used < assignments) return true;
-        // Its thread may sleep on a word of the last handle still, for which it has to look up first.
+        // The thread may still sleep on a word of the last handle, and has to wake up first.
         if (group.is_single and group.changes_seen != @atomicLoad(u32, &group.changes, .monotonic)) return false;
         for (group.assignments[0..group.used]) |*assignment| if (assignment.sleeper == null) return true;
         return false;
@@ -86,7 +86,8 @@ const Group = struct {
 /// Protects everything in this file.
 var lock: Lock = .{};
 var groups: ?*Group = null;
-/// A child that was forked, and goes on without `exec`, has none of its parent's threads.
+/// The process that started the threads. A child that was forked, and continues without `exec`, has none of
+/// them.
 var threads_of: u32 = 0;
 
 const Lock = struct {
@@ -103,7 +104,7 @@ const Lock = struct {
     }
 };
 
-/// Has a bell rung when others knock; `fd` belongs to the waker from here on.
+/// Lets the waker ring a bell when others knock; `fd` belongs to the waker from here on.
 pub fn add_bell(waker: *?*Assignment, entry: *layout.Participant, fd: i32, kind: u32) void {
     if (fd < 0) return;
     take_lock();
@@ -115,7 +116,7 @@ pub fn add_bell(waker: *?*Assignment, entry: *layout.Participant, fd: i32, kind:
     announce(entry);
 }
 
-/// Has a notify descriptor rung when others knock.
+/// Lets the waker ring a notify descriptor when others knock.
 pub fn add_notify(waker: *?*Assignment, entry: *layout.Participant, fd: i32) void {
     const copy = files.duplicate(fd);
     if (!copy.ok()) return;
@@ -152,9 +153,9 @@ fn take_lock() void {
     const own = process.id();
     const known = @atomicLoad(u32, &threads_of, .monotonic);
     if (known != own) {
-        // Of several threads that come first, one says so.
+        // If several threads come first, one of them makes the change.
         const is_first = @cmpxchgStrong(u32, &threads_of, known, own, .acq_rel, .monotonic) == null;
-        // A child that was forked has one thread, and the lock may have been another's of its parent.
+        // A forked child has one thread, and another thread of its parent may have held the lock.
         if (is_first and known != 0) {
             @atomicStore(u32, &lock.word, 0, .monotonic);
             groups = null;
@@ -163,7 +164,7 @@ fn take_lock() void {
     lock.take();
 }
 
-/// Null: there is no thread, and there can be none.
+/// Null: there is no thread, and none can be started.
 fn assignment_of(waker: *?*Assignment, entry: *layout.Participant) ?*Assignment {
     if (waker.*) |assignment| return assignment;
     const group = group_with_room() orelse return null;
@@ -175,7 +176,7 @@ fn assignment_of(waker: *?*Assignment, entry: *layout.Participant) ?*Assignment 
     };
     assignment.* = .{
         .group = group,
-        // What was knocked for a predecessor is none of this participant's.
+        // Ignores knocks for a predecessor.
         .sleeper = .{ .entry = entry, .knocks = Shared.load(u64, &entry.knocks, .seq_cst) },
         .bell = -1,
         .bell_kind = 0,
@@ -192,7 +193,7 @@ fn group_with_room() ?*Group {
     while (last.*) |group| : (last = &group.next) if (group.has_room()) return group;
     const memory = mappings.map_private(@sizeOf(Group));
     if (!memory.ok()) return null;
-    // Zeroed: nothing in it is touched before it is used.
+    // Zeroed; no page is touched before it is used.
     const group: *Group = @ptrFromInt(memory.value);
     group.is_single = !can_wait_for_many();
     if (!thread.spawn(run, group)) {
@@ -203,7 +204,7 @@ fn group_with_room() ?*Group {
     return group;
 }
 
-/// Linux 5.16, and what confines the process may forbid it.
+/// This needs Linux 5.16, and a sandbox may forbid it.
 fn can_wait_for_many() bool {
     const result = futex.wait_any(&.{});
     return result == .errno and result.errno == .INVAL;
@@ -227,16 +228,17 @@ fn serve(group: *Group) noreturn {
             },
             .errno => |errno| {
                 count = 0;
-                // Not what others bring about: out of memory, for instance. Never in a tight loop.
+                // The error is not one that others cause, but out of memory, for instance. Never retry in a
+                // tight loop.
                 if (errno != .AGAIN and errno != .INTR and errno != .FAULT) clock.sleep_ns(10 * std.time.ns_per_ms);
             },
         }
     }
 }
 
-/// The last word, or the group's own where it is the only one. A handle that takes or leaves the place wakes the
-/// thread by both. It may come too late for that, and then the memory under the word is gone or another:
-/// the sleep has an end, and until then the place is not used again.
+/// Sleeps on the last word, or on the group's own word if it is the only one. A handle that takes or leaves
+/// the assignment wakes the thread through both words. It may come too late for that, when the memory under
+/// the word is already gone or reused. So the sleep has an end, and until then the assignment is not reused.
 fn wait_for_one(waiters: []const futex.Waiter) kernel.Result {
     const longest_ns = 60 * std.time.ns_per_s;
     const last = waiters[waiters.len - 1];
@@ -249,7 +251,7 @@ fn wait_for_one(waiters: []const futex.Waiter) kernel.Result {
     return .{ .value = waiters.len - 1 };
 }
 
-/// Answers all knocks, and collects what to sleep on.
+/// Answers all knocks, and collects the words to sleep on.
 fn look_at_all(group: *Group, waiters: []futex.Waiter, assignments: []u32) usize {
     lock.take();
     defer lock.give();
@@ -262,13 +264,13 @@ fn look_at_all(group: *Group, waiters: []futex.Waiter, assignments: []u32) usize
         const sleeper = if (assignment.sleeper) |*sleeper| sleeper else continue;
         const word = Waker.futex(sleeper.entry);
         var knocks = sleeper.knocks;
-        // A look would be SIGBUS where the file was cut short; the kernel's look is none.
+        // A load would cause SIGBUS if the file was cut short; the kernel's own look does not.
         switch (futex.state(word, @truncate(knocks))) {
             .same => {},
             .changed => knocks = Waker.answer(sleeper, assignment),
             .lost => {
                 @atomicStore(bool, &assignment.is_lost, true, .monotonic);
-                // Its owner finds out when it looks.
+                // The owner of the handle detects this when it looks.
                 assignment.ring_bell();
                 assignment.ring_notify();
                 continue;
@@ -285,7 +287,7 @@ fn look_at_all(group: *Group, waiters: []futex.Waiter, assignments: []u32) usize
     return count;
 }
 
-/// False: the places have changed meanwhile.
+/// False: the assignments have changed meanwhile.
 fn answer_one(group: *Group, waiters: []futex.Waiter, woken: usize, index: u32) bool {
     lock.take();
     defer lock.give();
