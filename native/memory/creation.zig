@@ -20,8 +20,8 @@ const Shared = @import("shared.zig").Chosen;
 const Options = @import("options.zig").Options;
 const Segment = mapping.Segment;
 
-/// Makes a complete file, maps it and gives it the name; `replacing` says which leftover it takes the
-/// place of. Null: another process was first.
+/// Makes a complete file, maps it and names it; `replacing` is the leftover that it replaces. Null: another
+/// process was first.
 pub fn create_file(
     location: *const Location,
     options: *const Options,
@@ -42,7 +42,7 @@ pub fn create_file(
     }
     try initialise(fd, &geometry, control);
     const info = try mapping.file_info(fd, control);
-    // Before it has a name: what fails leaves nothing behind.
+    // Comes before the file has a name, so that a failure leaves nothing behind.
     var segment = try mapping.attach(fd, &info, options, control);
     segment.is_new = true;
     errdefer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
@@ -58,7 +58,7 @@ pub fn create_file(
     return target.errno_error(linked.errno);
 }
 
-/// A file without a name, or, where the file system cannot, with one that no process looks for.
+/// A file without a name. If the file system cannot make one, its name is one that no process looks for.
 fn make_file(location: *const Location, temporary: *Path, control: *Control) Error!i32 {
     const unnamed = files.openat(location.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
     if (unnamed.ok()) return unnamed.fd();
@@ -77,11 +77,11 @@ fn make_file(location: *const Location, temporary: *Path, control: *Control) Err
     return target.errno_error(named.errno);
 }
 
-/// Sizes the file, allocates what every call touches, writes the header and the magic last.
+/// Sizes the file, allocates the parts that every call touches, and writes the header with the magic last.
 pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Error!void {
-    // As long as the file is empty.
+    // Has to happen while the file is empty.
     try copy_on_write.prepare(fd, control);
-    // Beyond its limit a process would get a signal and not an error.
+    // Beyond its limit a process would get a signal instead of an error.
     if (geometry.file_bytes > process.file_bytes_limit()) {
         control.fail(.allocate, @backingInt(kernel.Errno.FBIG));
         return error.NoSpace;
@@ -106,8 +106,8 @@ pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) 
     }
     defer mappings.unmap(mapped.value, layout.page_bytes);
     const header: *layout.Header = @ptrFromInt(mapped.value);
-    // Nobody can know of this file before it is linked or passed on, long after these stores. The last
-    // is a release for who would find it by other ways.
+    // No process knows of this file before it is linked or passed on, long after these stores. The last one
+    // is a release, for processes that find the file in another way.
     Shared.store(u32, &header.layout_version, layout.layout_version, .monotonic);
     Shared.store(u32, &header.kind, @backingInt(geometry.kind), .monotonic);
     Shared.store(u32, &header.slots, geometry.slots, .monotonic);

@@ -1,8 +1,8 @@
-//! Where everything lies in a channel's memory. All offsets follow from the geometry, which is
-//! copied to private memory when a process attaches and never read from shared memory again.
+//! The layout of a channel's memory. All offsets follow from the geometry, which is copied to private memory
+//! when a process attaches and never read from shared memory again.
 //!
 //! ```
-//! header | participants | ready ring | slot headers | areas of slot 0 | areas of slot 1 | …
+//! header | participants |    ring    | slot headers | areas of slot 0 | areas of slot 1 | …
 //! └──────────────── dense ───────────────────────┘    request bytes, response bytes each
 //! ```
 
@@ -10,20 +10,20 @@ const std = @import("std");
 const words = @import("words.zig");
 const Error = @import("../abi.zig").Error;
 
-/// "TANDEM" and a byte that no text editor leaves alone.
+/// "TANDEM" and a byte that text editors do not preserve.
 pub const magic: u64 = 0x314d45444e4154ff;
-/// One up with every change of this file that another version would misread.
+/// Increase it with every change of this file that another version would misread.
 pub const layout_version: u32 = 3;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
 pub const participants_max = 1024;
 pub const deliveries_max = std.math.maxInt(words.Delivery);
-/// One payload; larger messages travel in parts.
+/// The longest payload; longer messages travel in parts.
 pub const payload_bytes_max: u64 = 1 << 30;
-/// Beside every slot, however small its responses, for errors.
+/// The minimum of space for an answer, for errors.
 pub const error_bytes_min: u64 = 1024;
-/// A user's address space has 47 bits; a channel may take an eighth of it.
+/// A process's address space has 47 bits; a channel may take an eighth of it.
 pub const file_bytes_max: u64 = 1 << 44;
 
 pub const Kind = enum(u32) { bytes = 0, int = 1, _ };
@@ -31,12 +31,12 @@ pub const Kind = enum(u32) { bytes = 0, int = 1, _ };
 /// What a participant's handle is for.
 pub const Role = enum(u32) { client = 1, server = 2 };
 
-/// Words that different processes write lie this far apart: two lines, since processors fetch
-/// lines in pairs.
+/// The distance between words that different processes write: two lines, because processors fetch lines in
+/// pairs.
 pub const padding = 128;
 
 pub const Header = extern struct {
-    /// Stored last, so that a header with it is complete.
+    /// Stored last, so that a header with the magic is complete.
     magic: u64,
     layout_version: u32,
     kind: u32,
@@ -44,9 +44,9 @@ pub const Header = extern struct {
     max_deliveries: u32,
     max_request_bytes: u64,
     max_response_bytes: u64,
-    /// Random: the name under which the bells of a channel without a path are found.
+    /// Random; the bells of a channel without a path are found under this name.
     channel_id: u64,
-    /// Not zero once the channel was unlinked.
+    /// Not zero: the channel was removed.
     removed: u64,
     reserved: [64]u8,
 
@@ -55,17 +55,17 @@ pub const Header = extern struct {
 
     /// A bit for each participant that sleeps until a request comes.
     waiting_servers: [participants_max / 64]u64 align(padding),
-    /// A bit for each that sleeps until a slot is free.
+    /// A bit for each participant that sleeps until a slot is free.
     waiting_for_room: [participants_max / 64]u64 align(padding),
 
     /// A bit for each server that wants its notify descriptor rung.
     notified_servers: [participants_max / 64]u64 align(padding),
 
-    /// Entries of the table that were ever used: bounds every walk.
+    /// The number of entries that were ever used; it bounds every walk.
     participants_used: u64 align(padding),
-    /// One up at every join: a sleeper that saw an older number has somebody to watch.
+    /// Incremented at every join: a sleeper that saw an older number has a newcomer to watch.
     joins: u64,
-    /// Slots that were ever used.
+    /// The number of slots that were ever used.
     slots_used: u64,
 
     comptime {
@@ -77,31 +77,31 @@ pub const Header = extern struct {
 pub const Participant = extern struct {
     word: words.ParticipantWord,
     role: u32,
-    /// Which kind of bell, 0: none yet.
+    /// The kind of bell, 0: none yet.
     bell: u32,
-    /// For display alone; nothing is decided by it.
+    /// For display only; no decision depends on it.
     pid: u32,
-    /// One more than the processor that its event loop was last seen waiting on; 0: unknown. A hint.
+    /// One more than the processor on which its event loop last waited; 0: unknown. A hint.
     processor: u32,
-    /// Of the participant as it sees itself: names its folder among the bells. A hint.
+    /// The user id that the participant sees as its own; it names the folder of its bells. A hint.
     uid: u32,
     unused: u32,
-    /// The folder of its bells, as it was when the participant joined; 0: it had none. Participants with
-    /// different folders cannot ring each other by path.
+    /// The folder of its bells at the time of joining; 0: it had none. Participants with different folders
+    /// cannot ring each other by path.
     folder_device: u64,
     folder_inode: u64,
     reserved: [16]u8,
-    /// On a line of its own: everybody who publishes reads it.
+    /// On a line of its own, because every participant that publishes reads it.
     wait: words.WaitWord,
     notify: words.NotifyWord,
-    /// `waker_*`: whether a knock reaches this participant at once.
+    /// `waker_*`: whether a knock reaches this participant immediately.
     waker: u32,
-    /// One up whenever a ring of the bell or of the notify descriptor has failed. The low half is a futex,
-    /// on which the participant's process sleeps in a thread of its own: see waker.zig.
+    /// Incremented whenever a ring of the bell or of the notify descriptor has failed. The low half is a
+    /// futex, on which a thread of the participant's process sleeps: see waiting/waker.zig.
     knocks: u64,
     reserved_wait: [40]u8,
-    /// Written by the participant alone. They are kept when the entry is used again, so that the
-    /// sum over all entries is the sum over all times.
+    /// Only the participant writes them. They are kept when the entry is reused, so that the sum over all
+    /// entries is the sum over all times.
     counters: Counters,
 
     comptime {
@@ -115,7 +115,7 @@ pub const Participant = extern struct {
     }
 };
 
-/// A knock is noticed at the end of a slice of time, if at all.
+/// The participant notices a knock at the end of a slice of time, if at all.
 pub const waker_none: u32 = 0;
 pub const waker_sleeps: u32 = 1;
 
@@ -138,7 +138,7 @@ pub const Counters = extern struct {
     }
 };
 
-/// The head of a slot. Short payloads lie beside the words that every call touches anyway.
+/// The head of a slot. Short payloads lie beside the words that every call touches.
 pub const Slot = extern struct {
     word: words.SlotWord,
     /// Written by the client in `draft`; read by repairers between two equal reads of `word`.
@@ -146,13 +146,13 @@ pub const Slot = extern struct {
     /// CLOCK_MONOTONIC in nanoseconds, 0: none.
     deadline_ns: u64,
     request_length: u32,
-    /// Low byte `request_*` flags, next byte how many deliveries the call allows, which its server may
-    /// lower to the one that it has.
+    /// Low byte: `request_*` flags. Next byte: the number of deliveries that the call allows; its server may
+    /// lower it to the current one.
     request_flags: u32,
     request_inline: [inline_request_bytes]u8,
 
     response_length: u32,
-    /// One up whenever pages were taken from the slot's areas.
+    /// Incremented whenever pages were taken from the slot's areas.
     trims: u32,
     response_inline: [inline_response_bytes]u8,
 
@@ -216,15 +216,15 @@ pub const Geometry = struct {
         };
     }
 
-    /// Answers may be as long as this: errors have their place even where responses are tiny.
+    /// The maximum length of an answer: errors have room even if responses are tiny.
     pub fn response_bytes_max(geometry: *const Geometry) u32 {
         return @max(geometry.max_response_bytes, @as(u32, error_bytes_min));
     }
 };
 
-/// Eight cells make a line and eight lines a block, within which neighbours in turn lie in different
-/// lines: where a server takes one entry just behind the client that adds the next, they would take the
-/// one line from each other twice a call.
+/// Eight cells make a line, and eight lines a block. Within a block, consecutive positions lie in different
+/// lines: a server that takes one entry just behind the client that adds the next would otherwise exchange
+/// that line with it twice a call.
 const line_cells = 8;
 const block_cells = line_cells * line_cells;
 
@@ -234,9 +234,9 @@ inline fn spread(in_turn: u64) u64 {
     return in_turn - in_turn % block_cells + line * line_cells + place;
 }
 
-/// Cancelled calls leave stale entries that cost positions until the head passes them, so the ring
-/// is well above the slots. At least 4096 cells also keep the lap of a position, which guards its
-/// cell against late writers, from coming round within days; see `words.Cell`.
+/// Cancelled calls leave stale entries that occupy positions until the head passes them, so the ring is much
+/// larger than the number of slots. With at least 4096 cells, the lap of a position, which guards its cell
+/// against late writers, does not repeat within days; see `words.Cell`.
 fn ring_cells_for(slots: u64) u64 {
     const factor: u64 = if (slots <= 1024) 16 else 4;
     return std.math.ceilPowerOfTwoAssert(u64, @max(4096, slots * factor));
@@ -270,7 +270,7 @@ pub const Map = struct {
         return @truncate(position >> @intCast(@ctz(map.geometry.ring_cells)));
     }
 
-    /// `index` is below `geometry.slots`; whoever takes it from shared memory checks that.
+    /// `index` is below `geometry.slots`; a caller that takes it from shared memory checks that.
     pub inline fn slot(map: *const Map, index: u32) *Slot {
         const headers: [*]Slot = @ptrCast(@alignCast(map.base + map.geometry.slots_offset));
         return &headers[index];
@@ -284,7 +284,7 @@ pub const Map = struct {
         return map.request_offset(index) + map.geometry.request_area_bytes;
     }
 
-    /// Where a request of `length` bytes lies: beside the word if it fits there.
+    /// The place of a request of `length` bytes: beside the word if it fits there.
     pub inline fn request(map: *const Map, index: u32, length: u32) [*]u8 {
         if (length <= inline_request_bytes) return &map.slot(index).request_inline;
         return map.base + map.request_offset(index);
@@ -296,7 +296,8 @@ pub const Map = struct {
     }
 };
 
-/// The byte that a participant locks: beyond the end of every file, one for each participant that ever was.
+/// The byte that a participant locks. These bytes lie beyond the end of every file, one for each participant
+/// that ever was.
 pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
     const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
     return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);

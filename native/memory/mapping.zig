@@ -1,5 +1,5 @@
-//! A channel's file as this process has opened it: checked in full before anything in it is believed, then
-//! mapped.
+//! A channel's file as this process has opened it. The whole header is checked before it is used, and then
+//! the file is mapped.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -21,16 +21,16 @@ pub const Segment = struct {
     fd: i32,
     map: layout.Map,
     info: files.FileInfo,
-    /// This process has made the file just now.
+    /// This process has just made the file.
     is_new: bool = false,
 
     pub fn channel_id(segment: *const Segment) u64 {
-        // Written once, before the file could be found.
+        // Written once, before another process could find the file.
         return Shared.load(u64, &segment.map.header().channel_id, .monotonic);
     }
 
-    /// Removes the file and what lies beside it, in an order that leaves the file to the last: a process
-    /// that dies on the way has left a channel that says that it was removed, and the next one goes on.
+    /// Removes the file and everything beside it; the file goes last. A process that dies on the way leaves a
+    /// channel that is marked as removed, and the next process continues.
     pub fn remove(segment: *const Segment, location: *const Location) void {
         removal.remove_folder(location.folder, std.mem.span(location.name()), segment.info.uid, segment.channel_id());
         unlink_same(location, &segment.info);
@@ -56,7 +56,7 @@ pub fn file_info(fd: i32, control: *Control) Error!files.FileInfo {
     }
 }
 
-/// Checks everything that is believed later, in private memory, and maps the file.
+/// Checks everything that later code relies on, in private memory, and maps the file.
 pub fn attach(fd: i32, info: *const files.FileInfo, options: *const Options, control: *Control) Error!Segment {
     const header = try read_header(fd, info, control);
     if (header.magic != layout.magic) {

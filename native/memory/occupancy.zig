@@ -1,5 +1,5 @@
-//! Who uses a channel that this process cannot use, since its options differ: read through the file
-//! alone, and checked as whatever others could have written.
+//! Whether a channel is in use that this process cannot use because its options differ. It is read through
+//! the file only, and checked as data that other processes could have written.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -9,7 +9,7 @@ const locks = @import("../platform/sys/locks.zig");
 const words = @import("words.zig");
 const Control = abi.Control;
 
-/// Whether no participant is attached and no request waits. The control block gets the participants.
+/// Whether no participant is attached and no request waits. Reports the participants in the control block.
 pub fn is_unused(fd: i32, geometry: *const layout.Geometry, control: *Control) bool {
     var header: layout.Header = undefined;
     if (!read(fd, std.mem.asBytes(&header), 0)) return false;
@@ -27,7 +27,7 @@ fn read(fd: i32, buffer: []u8, offset: u64) bool {
 
 const Look = struct { fd: i32, index: u32, control: *Control };
 
-/// Whether the answer is yes for one of a table's entries; all of them are asked.
+/// Whether `ask` is true for an entry of a table; it is called for all of them.
 fn any(
     comptime Entry: type,
     fd: i32,
@@ -39,7 +39,7 @@ fn any(
     var found = false;
     for (0..count) |position| {
         var entry: Entry = undefined;
-        // What cannot be read may be in use.
+        // An entry that cannot be read may be in use.
         if (!read(fd, std.mem.asBytes(&entry), table + position * @sizeOf(Entry))) return true;
         if (ask(.{ .fd = fd, .index = @intCast(position), .control = control }, &entry)) found = true;
     }
@@ -59,7 +59,7 @@ fn is_attached(look: Look, entry: *const layout.Participant) bool {
     return true;
 }
 
-/// A request outlives its client only where it was posted.
+/// Only a posted request outlives its client.
 fn waits(_: Look, entry: *const layout.Slot) bool {
     return entry.word.state == .posted or entry.word.state == .posted_held;
 }

@@ -17,7 +17,7 @@ pub const Options = struct {
     pub const payload_bytes_default = 1 << 20;
     pub const mode_default = 0o600;
 
-    /// Whatever a channel of this kind has.
+    /// Matches every channel of this kind.
     pub fn of_kind(kind: layout.Kind) Options {
         return .{
             .kind = kind,

@@ -31,8 +31,8 @@ pub const Existence = enum {
     new,
 };
 
-/// Others make, replace and remove the same file meanwhile; each round of the loop is one of their
-/// successes.
+/// Others make, replace and remove the same file meanwhile; a round of the loop fails only if one of them
+/// succeeds.
 const rounds_max = 1000;
 
 pub fn open_location(location: *const Location, options: *const Options, existence: Existence, control: *Control) Error!Segment {
@@ -75,7 +75,7 @@ pub fn open_location(location: *const Location, options: *const Options, existen
             continue;
         };
         if (!removed(&segment)) return segment;
-        // The process that unlinked it has not come to the end, and may have died on the way.
+        // The process that removed it has not finished, and may have died on the way.
         segment.remove(location);
         segment.close();
     }
@@ -83,7 +83,7 @@ pub fn open_location(location: *const Location, options: *const Options, existen
     return error.Busy;
 }
 
-/// A descriptor of somebody else's: a description of our own on the same file.
+/// Opens another description of the file behind a descriptor of the user's.
 pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segment {
     const own = try reopen(fd, control);
     errdefer files.close(own);
@@ -91,16 +91,16 @@ pub fn open_fd(fd: i32, options: *const Options, control: *Control) Error!Segmen
     return mapping.attach(own, &info, options, control);
 }
 
-/// Another description of the file behind a descriptor. A lock lives as long as its description does,
-/// and that is shared with everybody who inherits a descriptor of it: so the one that holds a
-/// participant's lock is never handed to anybody.
+/// Another description of the file behind a descriptor. A lock lives as long as its description, which is
+/// shared with every process that inherits a descriptor of it. So the description that holds a participant's
+/// lock is never passed on.
 pub fn reopen(fd: i32, control: *Control) Error!i32 {
     var buffer: files.DescriptorPath = undefined;
     const opened = files.open(files.descriptor_path(fd, &buffer), files.o_rdwr | files.o_cloexec | files.o_nonblock, 0);
     if (opened.ok()) return opened.fd();
     control.fail(.open_file, @backingInt(opened.errno));
     return switch (opened.errno) {
-        // Not open at all, or nothing that has a file.
+        // The descriptor is not open, or has no file.
         .NOENT => error.Corrupt,
         else => target.errno_error(opened.errno),
     };
@@ -113,8 +113,7 @@ pub fn open_anonymous(name: [*:0]const u8, options: *const Options, control: *Co
         control.fail(.memfd, @backingInt(created.errno));
         return target.errno_error(created.errno);
     }
-    // The lock wants a description that nobody else holds; the one that memfd_create gave could
-    // be passed on.
+    // The lock needs a description of its own; the one that memfd_create returned could be passed on.
     defer files.close(created.fd());
     const chmod = files.fchmod(created.fd(), options.mode);
     if (!chmod.ok()) {
@@ -130,12 +129,12 @@ pub fn open_anonymous(name: [*:0]const u8, options: *const Options, control: *Co
     return open_fd(created.fd(), options, control);
 }
 
-/// An empty file, or one of zeros alone: what an interrupted create leaves.
+/// Whether a file is empty or consists of zeros: an interrupted create leaves such a file.
 fn leftover(fd: i32, info: *const files.FileInfo, control: *Control) Error!bool {
     if (info.size == 0) return true;
     var buffer: [layout.page_bytes]u8 = undefined;
-    // Holes are zeros: only what was written is read, and a first page that is not all zero ends
-    // the search at once.
+    // Holes are zeros, so only written parts are read. A first page that is not all zero ends the search
+    // immediately.
     var offset: u64 = 0;
     while (offset < info.size) {
         const data = files.seek_data(fd, offset);
@@ -153,7 +152,7 @@ fn leftover(fd: i32, info: *const files.FileInfo, control: *Control) Error!bool 
     return true;
 }
 
-/// Under a lock, since two that replace each other's file would part company. Null: look again.
+/// Takes a lock, because two processes that replace each other's file would separate. Null: look again.
 fn replace_leftover(
     fd: i32,
     info: *const files.FileInfo,
@@ -166,7 +165,7 @@ fn replace_leftover(
     return creation.create_file(location, options, info, control);
 }
 
-/// Until the description is closed.
+/// The lock lasts until the description is closed.
 fn lock_to_replace(fd: i32, control: *Control) Error!void {
     const tries_max = 2000;
     for (0..tries_max) |_| {
@@ -177,8 +176,8 @@ fn lock_to_replace(fd: i32, control: *Control) Error!void {
     return error.Busy;
 }
 
-/// Removes a channel that has other options than are asked for, if no participant is attached and no
-/// request waits in it: the next round makes it anew. False: it is in use, or is not this user's.
+/// Removes a channel with other options than the wanted ones if no participant is attached and no request
+/// waits; the next round makes it anew. False: it is in use, or belongs to another user.
 fn replace_unused(
     fd: i32,
     info: *const files.FileInfo,
@@ -186,12 +185,12 @@ fn replace_unused(
     existence: Existence,
     control: *Control,
 ) Error!bool {
-    // The comparison that failed stays in the control block.
+    // The failed comparison stays in the control block.
     var nothing: Control = .{};
     const header = try mapping.read_header(fd, info, &nothing);
     const geometry = try mapping.geometry_of(&header, &nothing);
     const is_unused = occupancy.is_unused(fd, &geometry, control);
-    // A channel of the other kind is another program's.
+    // A channel of the other kind belongs to another program.
     const is_of_kind = control.detail != @backingInt(abi.Detail.kind);
     if (!is_unused or !is_of_kind or existence == .existing or info.uid != process.user()) return false;
     try lock_to_replace(fd, control);
@@ -199,7 +198,7 @@ fn replace_unused(
     const every_option: Options = .of_kind(geometry.kind);
     const segment = try mapping.attach(fd, info, &every_option, &nothing);
     defer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
-    // Who attaches just now is told.
+    // Informs a participant that is just attaching.
     Shared.store(u64, &segment.map.header().removed, 1, .seq_cst);
     segment.remove(location);
     return true;
@@ -214,19 +213,19 @@ fn check_magic(fd: i32, control: *Control) Error!void {
 }
 
 fn removed(segment: *const Segment) bool {
-    // A hint: who opens it a moment too early is told by the first call.
+    // A hint: if a process opens the channel a moment too early, its first call reports the removal.
     return Shared.load(u64, &segment.map.header().removed, .acquire) != 0;
 }
 
 pub const Found = union(enum) {
     nothing,
-    /// Of this version: with what identifies the file.
+    /// A channel of this version, with the identity of the file.
     channel: files.FileInfo,
-    /// Of another version, or what is left of an interrupted create.
+    /// A channel of another version, or the leftover of an interrupted create.
     other: files.FileInfo,
 };
 
-/// Whether a file may be unlinked: it is a channel of any version, or what is left of one.
+/// Whether a file may be unlinked: it is a channel of any version, or the leftover of one.
 pub fn inspect(location: *const Location, control: *Control) Error!Found {
     const flags = files.o_rdonly | files.o_nofollow | files.o_cloexec | files.o_nonblock;
     const opened = files.openat(location.folder, location.name(), flags, 0);

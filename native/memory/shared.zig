@@ -1,36 +1,36 @@
-//! Every load and store of shared memory. The modules of the protocol are generic over a type with
-//! these declarations: production uses `Real`; the model checker and the crash build put theirs in
-//! its place, so that what they explore and kill is the production code itself.
+//! Every load and store of shared memory. The modules of the protocol are generic over a type with these
+//! declarations. Production uses `Real`; the model checker and the crash build substitute their own, so that
+//! they explore and kill the production code itself.
 //!
 //! Shared memory is hostile: a value is loaded once, checked, and only then used.
 //!
 //! ## Orders
 //!
-//! Where one side writes and then looks for the other, and the other does the same the other way round
-//! (publish and look for sleepers, announce a sleep and look for work; join and look for sleepers,
-//! announce and look for newcomers; remove and clear, publish and look whether it was removed), all
-//! four are `seq_cst`, so that in the one order of all such operations one of the two comes later and
-//! sees the other. Every order that is weaker has its reason beside it, most often one of these:
+//! In some places one side writes and then looks for the other, while the other side does the reverse:
+//! publish and look for sleepers, announce a sleep and look for work; join and look for sleepers, announce
+//! and look for newcomers; remove and clear, publish and look for the removal. There, all four operations are
+//! `seq_cst`: in the one order of all such operations, one of the two sides comes later and sees the other.
+//! Every weaker order has its reason beside it, most often one of these:
 //!
-//! - *Hand-over*: what was written before a word was changed with release is there for whoever has seen
-//!   that change with acquire. Every change of a slot's word after its publishing is a
-//!   compare-and-swap, which carries on what was handed over before.
-//! - *Exact*: the value is no more than what a compare-and-swap expects. If it is old, that fails.
-//! - *Own*: nobody else writes it, or all that others do is to mark it, so that this participant sees
-//!   its own last value in any order.
-//! - *Hint*: whatever is found, old or new, only says where to look, and somebody looks again.
-//! - *Kernel*: who finds a participant's byte unlocked, or its entry free, sees all that this
-//!   participant did: the kernel takes the same lock to release and to test a byte, and everything that
-//!   a process has stored is there when its descriptors are closed.
+//! - *Hand-over*: a participant that has seen a release of a word with acquire sees everything that was
+//!   written before it. Every change of a slot's word after its publishing is a compare-and-swap, which
+//!   passes on earlier hand-overs.
+//! - *Exact*: the value is only what a compare-and-swap expects. If it is old, that fails.
+//! - *Own*: no other participant writes it, or others only mark it, so this participant sees its own last
+//!   value in any order.
+//! - *Hint*: the value, old or new, only says where to look, and a participant looks again.
+//! - *Kernel*: a participant that finds another's byte unlocked, or its entry free, sees everything that the
+//!   other one did. The kernel takes the same lock to release and to test a byte, and a process's stores are
+//!   visible when its descriptors are closed.
 //!
-//! `seq_cst` loads and `acquire` loads are plain loads on x86-64; on arm64 the first are `ldar`, which
-//! does not pass an earlier `stlr`, as announce-and-look needs. Payloads are copied by plain accesses,
-//! always between an acquire and a release of their slot's word, across which neither the compiler nor
-//! the processor moves them. (Within `rep movsb` stores may be seen in any order, but all of them before
-//! any later store.) JavaScript's own accesses to payloads lie between two calls of this library.
+//! `seq_cst` loads and `acquire` loads are plain loads on x86-64. On arm64 the first are `ldar`, which does not
+//! pass an earlier `stlr`, as announce-and-look needs. Payloads are copied by plain accesses, always between an
+//! acquire and a release of their slot's word; neither the compiler nor the processor moves them across these.
+//! (Stores within `rep movsb` may be seen in any order, but all of them before any later store.) JavaScript's
+//! own accesses to payloads lie between two calls of this library.
 //!
-//! The model checker assumes sequentially consistent memory. What weaker memory adds is covered by the
-//! reasons given here, and tried by stress.zig, which means something on arm64 processors only.
+//! The model checker assumes sequentially consistent memory. For weaker memory, the reasons given here apply;
+//! proof/stress.zig tests them, but only arm64 processors give its result any meaning.
 
 const std = @import("std");
 const builtin = @import("builtin");
@@ -44,8 +44,7 @@ const root = @import("root");
 const Identity = @import("../platform/bells/names.zig").Identity;
 const Error = @import("../abi.zig").Error;
 
-/// What the library itself runs on: `Real`, unless the root file of a test build declares
-/// `SharedMemory`.
+/// The memory that the library uses: `Real`, unless the root file of a test build declares `SharedMemory`.
 pub const Chosen = if (@hasDecl(root, "SharedMemory")) root.SharedMemory else Real;
 
 pub const Real = struct {
@@ -57,8 +56,8 @@ pub const Real = struct {
         @atomicStore(Bits(T), bits(T, pointer), @bitCast(value), order);
     }
 
-    /// True: `expected` was there and is now `desired`. Where it fails nothing is learned, so that case
-    /// has no order.
+    /// True: `expected` was there and is now `desired`. A failure needs no order, because the code learns
+    /// nothing from it.
     pub inline fn cas(
         comptime T: type,
         pointer: *T,
@@ -88,24 +87,23 @@ pub const Real = struct {
         return @atomicRmw(u64, pointer, .Add, addend, order);
     }
 
-    /// Payload into shared memory.
+    /// Copies a payload into shared memory.
     pub inline fn copy_in(target: [*]u8, source: []const u8) void {
         copy(target, source.ptr, source.len);
     }
 
-    /// Payload out of shared memory. Torn or changing bytes are possible and harmless: nothing is
-    /// decided by them here.
+    /// Copies a payload out of shared memory. Torn or changing bytes are harmless, because no decision
+    /// depends on them here.
     pub inline fn copy_out(target: []u8, source: [*]const u8) void {
         copy(target.ptr, source, target.len);
     }
 
-    /// Brings a cache line here before it is needed; for `write`, as one that may be written to, where a
-    /// look would bring a copy and the write would have to ask again. Lines that are asked for in a row
-    /// travel together; what follows a compare-and-swap waits for it. Nothing happens at an address
-    /// where nothing is.
+    /// Fetches a cache line before it is needed. With `write`, the line arrives ready to be written; a load
+    /// would fetch a copy, and the write would have to ask again. Lines that are requested in a row travel
+    /// together; a request after a compare-and-swap waits for it. An invalid address has no effect.
     pub inline fn prefetch(pointer: anytype, comptime use: enum { read, write }) void {
-        // The compiler's own hint would become one for reading here: processors of before 2005 know no
-        // other, and pass over this one. (Its quick backend, for tests, cannot assemble it.)
+        // The compiler's own hint would become a read prefetch here. Processors of before 2005 only know
+        // those, and ignore this one. (The compiler's quick backend, for tests, cannot assemble it.)
         if (use == .write and builtin.cpu.arch == .x86_64 and builtin.zig_backend == .stage2_llvm) {
             asm volatile ("prefetchw (%[pointer])"
                 :
@@ -114,26 +112,26 @@ pub const Real = struct {
         } else @prefetch(pointer, .{ .rw = if (use == .write) .write else .read });
     }
 
-    /// A look at what may be worth a `prefetch`. It is no step of the protocol, and nothing else may come
-    /// of it.
+    /// Loads a word only to decide on a `prefetch`. It is no step of the protocol, and nothing else may
+    /// depend on it.
     pub inline fn glance(comptime T: type, pointer: *T) T {
         return load(T, pointer, .monotonic);
     }
 
-    /// A hint to the processor that this is a spin loop.
+    /// Informs the processor that this is a spin loop.
     pub inline fn pause() void {
         std.atomic.spinLoopHint();
     }
 
-    /// Each turn of a loop of the ring that fails means that somebody else came further, so this many
-    /// in a row mean that the words make no sense.
+    /// A turn of a ring's loop fails only if another participant made progress, so this many failures in a
+    /// row mean that the words make no sense.
     pub const turns_max = 1 << 20;
 
-    // The kernel, as far as the protocol asks it: it stands here because a model of the memory
-    // needs a model of locks, sleeps and bells beside it.
+    // The protocol's questions to the kernel stand here too, because a model of the memory needs a model of
+    // locks, sleeps and bells.
 
-    /// Of a blocking wait before it sleeps, see `wait.zig`; a model that tries every order of events
-    /// needs none.
+    /// Yields of a blocking wait before it sleeps, see waiting/pacing.zig. A model that tries every order of
+    /// events needs none.
     pub const yield_turns = 50;
 
     pub const yield = process.sched_yield;
@@ -158,7 +156,7 @@ pub const Real = struct {
         whole,
         /// It has no name any more.
         unlinked,
-        /// Shorter than what is mapped of it.
+        /// Shorter than its mapping.
         short,
     };
 
@@ -180,7 +178,7 @@ pub const Real = struct {
         return waker.can_ring_bell();
     }
 
-    /// What was mapped reads as zeros from now on, and nobody else sees what is written there.
+    /// From now on the mapping reads as zeros, and no other process sees what is written there.
     pub fn abandon(handle: anytype) void {
         _ = mappings.map_over(@intFromPtr(handle.map.base), handle.map.geometry.file_bytes);
     }
@@ -220,9 +218,9 @@ pub const Real = struct {
     }
 };
 
-/// Without libc there is no tuned memcpy: for more than a few lines the string instruction of
-/// x86-64 runs at the speed of memory on every processor of the last ten years (ERMS), and below
-/// that a few overlapping moves are quickest.
+/// Without libc there is no tuned memcpy. For more than a few lines, the string instruction of x86-64 runs at
+/// the speed of memory on every processor of the last ten years (ERMS); below that, a few overlapping moves
+/// are fastest.
 inline fn copy(target: [*]u8, source: [*]const u8, len: usize) void {
     if (len <= 16) return copy_small(target, source, len);
     if (len <= 128 or builtin.cpu.arch != .x86_64) return copy_vector(target, source, len);
@@ -252,8 +250,8 @@ inline fn copy_ends(comptime Word: type, target: [*]u8, source: [*]const u8, len
 
 fn copy_vector(target: [*]u8, source: [*]const u8, len: usize) void {
     const Vector = @Vector(16, u8);
-    // Loaded before anything is stored: a reply may stand further back in the area that it is
-    // moved to the front of.
+    // Loaded before anything is stored, because an answer may lie further back in the area and move to its
+    // front.
     const last = @as(*align(1) const Vector, @ptrCast(source + len - 16)).*;
     var index: usize = 0;
     while (index + 16 <= len) : (index += 16) {

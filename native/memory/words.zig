@@ -1,13 +1,13 @@
-//! The 64-bit words on which everything that must be decided once is decided, each by one
-//! compare-and-swap. All of them are packed structs, so that any bit pattern a hostile process
-//! writes is a legal value of the type and is judged by ordinary code.
+//! The 64-bit words that hold every decision that must be made once; one compare-and-swap makes each. All of
+//! them are packed structs, so any bit pattern that a hostile process writes is a legal value of the type,
+//! and ordinary code judges it.
 
 const std = @import("std");
 
-/// Index of a participant in the table; `participant_count_max` of them.
+/// The index of a participant in the table.
 pub const ParticipantIndex = u10;
 
-/// The state of one slot, which is the state of one call.
+/// The state of one slot, which is the state of its call.
 ///
 /// ```
 /// free → draft → queued → held → ready → free        a call that is answered
@@ -21,20 +21,20 @@ pub const SlotState = enum(u3) {
     queued,
     /// A server works on it; the holder is that server.
     held,
-    /// The client has left; the slot waits for its server, whose view of the request stays true.
+    /// The client has left. The slot waits for its server, whose view of the request stays valid.
     abandoned,
-    /// The answer waits for its client; the holder field carries the `AnswerKind`.
+    /// The answer waits for its client; the holder field contains the `AnswerKind`.
     ready,
     posted,
     posted_held,
 };
 
-/// What a `ready` slot holds. It stands in the word and not beside it because a repairer that was
-/// stopped for long must not be able to write it into a later call.
+/// The kind of a `ready` slot's answer. It stands in the word, not beside it, because a repairer that was
+/// stopped for a long time must not write it into a later call.
 pub const AnswerKind = enum(u10) {
     bytes = 0,
     text = 1,
-    /// The handler failed: the answer is the serialised error.
+    /// The handler failed: the answer is the serialized error.
     remote_error = 2,
     server_died = 3,
     timed_out = 4,
@@ -49,9 +49,9 @@ pub const SlotWord = packed struct(u64) {
     /// The client in `draft`, the server in `held`, `posted_held` and `abandoned`, the
     /// `AnswerKind` in `ready`, 0 otherwise.
     holder: ParticipantIndex = 0,
-    /// How many servers were handed the request before this one.
+    /// The number of earlier deliveries.
     delivery: Delivery = 0,
-    /// One up at every acquire; with the slot number it is the id of the call.
+    /// Incremented at every acquire; together with the slot number it is the id of the call.
     generation: Generation = 0,
 
     pub fn ready(word: SlotWord, kind: AnswerKind) SlotWord {
@@ -67,17 +67,16 @@ pub const SlotWord = packed struct(u64) {
     }
 };
 
-/// A slot whose generation has come this far is never acquired again, so that ids never come
-/// back. At five million calls a second on one slot that is five months; the other slots go on. A
-/// channel all of whose slots have come there has none left: `BUSY`, for good.
+/// A slot whose generation has reached this is never acquired again, so that ids never repeat. At five
+/// million calls a second on one slot that takes five months; the other slots continue. A channel whose slots
+/// have all reached it has none left: `BUSY`, for ever.
 pub const generation_max: Generation = std.math.maxInt(Generation);
 
-/// A cell of the ready ring. The lap of the position that the cell is for makes a late
-/// compare-and-swap of a process that was stopped fail; of the generation a few bits are enough,
-/// since a taker believes the slot word alone.
+/// A cell of the ring. The lap of the cell's position makes a late compare-and-swap of a stopped process
+/// fail. A few bits of the generation are enough, because a server relies only on the slot word.
 ///
-/// The lap comes round after at least 2^40 positions, days at full load: a compare-and-swap would have
-/// to be late by exactly so many to find its cell as it was.
+/// The lap repeats after at least 2^40 positions, which take days at full load. A compare-and-swap would have
+/// to be late by exactly this number to find its cell unchanged.
 pub const Cell = packed struct(u64) {
     full: bool = false,
     slot: u16 = 0,
@@ -90,19 +89,19 @@ pub const ParticipantState = enum(u2) { free, joining, joined, invalid };
 
 pub const Epoch = u54;
 
-/// An entry of the table whose epoch has come this far is never used again: the byte that its
-/// participants lock has room for so many, and each has one that nobody else ever had. At a thousand
-/// joins a second in one entry that is 35,000 years; the other entries go on.
+/// An entry of the table whose epoch has reached this is never reused, because the lock offsets have room for
+/// this many epochs and each participant needs one of its own. At a thousand joins a second in one entry that
+/// takes 35,000 years; the other entries continue.
 pub const epoch_max: Epoch = (1 << 50) - 1;
 
 pub const ParticipantWord = packed struct(u64) {
     state: ParticipantState = .free,
     unused: u8 = 0,
-    /// Grows for ever: with the index it is the identity of one participant.
+    /// Only grows: together with the index it identifies one participant.
     epoch: Epoch = 0,
 };
 
-/// Who acquired a slot.
+/// The participant that acquired a slot.
 pub const Owner = packed struct(u64) {
     index: ParticipantIndex,
     epoch: Epoch,
@@ -112,13 +111,13 @@ pub const WaitState = enum(u2) {
     awake,
     /// Asleep in a futex on the low half of this word.
     futex,
-    /// The event loop sleeps until its doorbell rings.
+    /// The event loop sleeps until its bell rings.
     bell,
     rung,
 };
 
-/// How a participant waits. `number` is one up at every sleep, so that a ringer that was stopped
-/// cannot mark a later sleep as rung. It comes round after more sleeps than there can be.
+/// How a participant waits. `number` is incremented at every sleep, so that a ringer that was stopped cannot
+/// mark a later sleep as rung. It does not repeat in practice.
 pub const WaitWord = packed struct(u64) {
     state: WaitState = .awake,
     number: u62 = 0,
@@ -130,14 +129,14 @@ pub const WaitWord = packed struct(u64) {
 
 pub const NotifyState = enum(u2) { none, armed, rung, invalid };
 
-/// Whether a participant has a notify descriptor, and whether it was rung since it was last drained.
+/// Whether a participant has a notify descriptor, and whether it was rung since the last drain.
 pub const NotifyWord = packed struct(u32) {
     state: NotifyState = .none,
-    /// It is a descriptor that relatives share, and has no path.
+    /// Related processes share the descriptor, and it has no path.
     adopted: bool = false,
-    /// One up whenever it is armed, so that a ringer that was stopped cannot mark a later one. It
-    /// comes round after half a billion drains, an hour at the very least; a mark would have to be
-    /// late by exactly so many.
+    /// Incremented whenever it is armed, so that a ringer that was stopped cannot mark a later arming. It
+    /// repeats after half a billion drains, at least an hour; a mark would have to be late by exactly this
+    /// number.
     number: u29 = 0,
 };
 

@@ -1,7 +1,6 @@
-//! File systems that write changed blocks to new places. There memory that was set aside may run out all
-//! the same when it is written to again, and the kernel answers an access through a mapping with SIGBUS.
-//! So a channel's file is made not to be copied on write where that can be had, and is refused where it
-//! cannot.
+//! File systems that write changed blocks to new places. There, allocated space may still run out when it is
+//! written again, and the kernel answers an access through a mapping with SIGBUS. So copying on write is
+//! disabled for a channel's file, and the file is refused if that is impossible.
 
 const abi = @import("../abi.zig");
 const files = @import("sys/files.zig");
@@ -16,7 +15,7 @@ const Magic = struct {
     const nilfs = 0x3434;
 };
 
-/// FS_IOC_GETFLAGS, FS_IOC_SETFLAGS; the kernel takes an int whatever their numbers say.
+/// FS_IOC_GETFLAGS, FS_IOC_SETFLAGS. The kernel takes an int, although their numbers say otherwise.
 const get_flags = 0x80086601;
 const set_flags = 0x40086602;
 const flag_no_copy_on_write: u32 = 0x00800000;
@@ -34,7 +33,7 @@ pub fn prepare(fd: i32, control: *Control) Error!void {
 pub fn check(fd: i32, control: *Control) Error!void {
     const kind = files.file_system_type(fd);
     switch (kind) {
-        // Blocks that a snapshot or a copy shares are copied once more in spite of the flag.
+        // Blocks that are shared with a snapshot or a copy are copied once more in spite of the flag.
         Magic.btrfs => if (has_no_copy_on_write(fd) and try own_blocks(fd, control)) return,
         Magic.xfs => if (try own_blocks(fd, control)) return,
         Magic.zfs, Magic.bcachefs, Magic.nilfs => {},
@@ -83,9 +82,9 @@ const ExtentMap = extern struct {
 /// FS_IOC_FIEMAP
 const map_extents = 0xc020660b;
 
-/// Makes blocks that the file shares with a copy its own, where the file system can. False: it cannot.
+/// Unshares blocks that the file shares with a copy, if the file system can. False: it cannot.
 fn own_blocks(fd: i32, control: *Control) Error!bool {
-    // A file has as many extents as others like it to have; a channel's has few.
+    // Other processes can give a file any number of extents; a channel's file has few.
     const rounds_max = 100_000;
     var start: u64 = 0;
     for (0..rounds_max) |_| {

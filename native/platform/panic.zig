@@ -1,5 +1,5 @@
-//! A failed safety check in the library is a bug in it: say so in one line and stop. The standard
-//! handler would bring stack traces and formatting, several times the size of everything else.
+//! A failed safety check is a bug in the library: it prints one line and stops. The standard handler would
+//! add stack traces and formatting, several times the size of everything else.
 
 const std = @import("std");
 const files = @import("sys/files.zig");

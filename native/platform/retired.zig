@@ -1,9 +1,9 @@
-//! Address ranges of closed channels. Views of a channel's memory may be in other hands when it is closed:
-//! a thread of the runtime that compresses or hashes one. To unmap the range would let it crash, and to
-//! use the addresses for something else would let it read or write that. So the range stays mapped to
-//! zeroed memory of no file, which costs addresses and nothing else.
+//! Address ranges of closed channels. When a channel is closed, other code may still hold views of its
+//! memory, such as a thread of the runtime that compresses or hashes one. Unmapping the range would crash
+//! that thread, and reusing the addresses would let it read or write other data. So the range stays mapped to
+//! zeroed memory without a file, which costs only addresses.
 //!
-//! It stays for an hour, or until so many others have followed that addresses or mappings run out.
+//! It stays for an hour, or until addresses or mappings run out because many others have followed.
 
 const std = @import("std");
 const clock = @import("sys/clock.zig");
@@ -13,15 +13,15 @@ const process = @import("sys/process.zig");
 
 const Range = struct { address: usize, length: u64, since_ns: u64 };
 
-/// A quarter of the mappings that the kernel gives a process.
+/// A quarter of the mappings that the kernel allows a process.
 const ranges_max = 16_384;
-/// A quarter of the addresses that a process has.
+/// A quarter of a process's addresses.
 const bytes_max: u64 = 1 << 45;
 const kept_ns = 3600 * std.time.ns_per_s;
-/// Where a new channel has no addresses otherwise.
+/// The minimum, for when a new channel finds no addresses.
 const kept_ns_min = 60 * std.time.ns_per_s;
 
-/// Of the whole process, so under a lock.
+/// For the whole process, so under a lock.
 var lock: std.atomic.Value(u32) = .init(0);
 var ranges: [ranges_max]Range = undefined;
 var first: u32 = 0;
@@ -29,7 +29,7 @@ var count: u32 = 0;
 var bytes: u64 = 0;
 
 fn enter() void {
-    // Acquire and release: what the last one did comes before.
+    // Acquire and release order the changes of different threads.
     while (lock.cmpxchgWeak(0, 1, .acquire, .monotonic) != null) process.sched_yield();
 }
 
@@ -37,9 +37,9 @@ fn leave() void {
     lock.store(0, .release);
 }
 
-/// Takes the file's memory out of a range, which stays readable and writable.
+/// Detaches a range from the file; the range stays readable and writable.
 pub fn retire(address: usize, length: u64) void {
-    // Where even that is refused the file stays mapped, which harms as little.
+    // If the kernel refuses, the file stays mapped, which is as harmless.
     _ = mappings.map_over(address, length);
     enter();
     defer leave();
@@ -51,7 +51,7 @@ pub fn retire(address: usize, length: u64) void {
     bytes += length;
 }
 
-/// Gives up what is older than a minute. True: there was something.
+/// Unmaps ranges that are older than a minute. True: there was one.
 pub fn make_room() bool {
     enter();
     defer leave();

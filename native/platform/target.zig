@@ -1,7 +1,7 @@
-//! From what a user names to a file's name in an open folder. A folder is opened once and checked through
-//! its descriptor: in one that others may write to, a name can stand for another file a moment later.
-//! The environment is the one that the process started with, so that no runtime permission is needed
-//! to read it.
+//! From the name or path that a user gives to a file's name in an open folder. A folder is opened once and
+//! checked through its descriptor: if others may write to it, a name can stand for another file a moment
+//! later. The environment is that of the start of the process, so that reading it needs no runtime
+//! permission.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -21,7 +21,7 @@ pub const Path = struct {
     bytes: [path_bytes_max]u8,
     length: usize,
 
-    /// A function and no default: that would be four kilobytes of zeros in the library.
+    /// A function instead of a default, which would be four kilobytes of zeros in the library.
     pub fn init() Path {
         var path: Path = undefined;
         @memset(&path.bytes, 0);
@@ -38,7 +38,7 @@ pub const Path = struct {
     }
 
     pub fn append(path: *Path, bytes: []const u8) Error!void {
-        // One byte stays for the NUL.
+        // One byte is reserved for the NUL.
         if (path.length + bytes.len >= path.bytes.len) return error.InvalidTarget;
         @memcpy(path.bytes[path.length..][0..bytes.len], bytes);
         path.length += bytes.len;
@@ -51,12 +51,12 @@ pub const Path = struct {
     }
 };
 
-/// A file's name in a folder that is open.
+/// A file's name in an open folder.
 pub const Location = struct {
     folder: i32,
     /// Absolute, for messages and for `client.path`.
     path: Path,
-    /// Where in the path the name begins.
+    /// Where the name begins in the path.
     name_start: usize,
 
     pub fn name(location: *const Location) [*:0]const u8 {
@@ -68,9 +68,9 @@ pub const Location = struct {
     }
 };
 
-/// A name lies in the default folder; what has a slash in it is a path.
+/// A name lies in the default folder; a target with a slash is a path.
 ///
-/// (A place is long: one that is returned beside errors would be a constant of four kilobytes for each.)
+/// (A location is large. Returned beside errors, it would become a constant of four kilobytes for each.)
 pub fn resolve(target: []const u8, make_folder: bool, control: *Control, location: *Location) Error!void {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
     if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, location);
@@ -85,7 +85,7 @@ pub fn resolve(target: []const u8, make_folder: bool, control: *Control, locatio
     path.append(suffix) catch return invalid(control, .path_too_long);
 }
 
-/// Absolute from now on: the process may change its working directory.
+/// Makes the path absolute, because the process may change its working directory.
 fn resolve_path(target: []const u8, control: *Control, location: *Location) Error!void {
     const path = &location.path;
     path.* = .init();
@@ -99,10 +99,10 @@ fn resolve_path(target: []const u8, control: *Control, location: *Location) Erro
     const slash = std.mem.lastIndexOfScalar(u8, path.slice(), '/').?;
     var folder_path = path.*;
     @memset(folder_path.bytes[@max(slash, 1)..], 0);
-    // The user has named this folder, and may have named a link to it.
+    // The user has named this folder, possibly through a link.
     const folder = files.open(folder_path.text(), files.o_path | files.o_directory | files.o_cloexec, 0);
     if (!folder.ok()) return open_failed(control, folder.errno);
-    // A path that ends in a slash names the folder itself, which is no channel.
+    // A path that ends in a slash names the folder itself, which is not a channel.
     if (slash + 1 == path.length) path.append(".") catch {
         files.close(folder.fd());
         return invalid(control, .path_too_long);
@@ -138,7 +138,7 @@ pub fn default_folder(control: *Control) Error!Path {
     return path;
 }
 
-/// Opens a folder, which is made first if asked for, and refuses one in which others could put files.
+/// Opens a folder, after making it if `make` is set. Refuses a folder in which others could put files.
 pub fn open_own_folder(path: *const Path, make: bool, control: *Control) Error!i32 {
     if (make) {
         const result = files.mkdir(path.text(), 0o700);
@@ -165,7 +165,7 @@ pub fn refuse(control: *Control, detail: abi.Detail, found: u64, wanted: u64) Er
     return error.Permission;
 }
 
-/// The codes that the usual errno of opening and making files stand for.
+/// The errors that stand for the usual errno of opening and making files.
 pub fn errno_error(errno: kernel.Errno) Error {
     return switch (errno) {
         .NOENT, .NOTDIR => error.NotFound,
@@ -173,15 +173,16 @@ pub fn errno_error(errno: kernel.Errno) Error {
         .ACCES, .PERM, .ROFS => error.Permission,
         .NOSPC, .DQUOT, .NOMEM, .FBIG, .MFILE, .NFILE => error.NoSpace,
         .NAMETOOLONG => error.InvalidTarget,
-        // A symbolic link, a folder, a socket: there is something, and it is no channel.
+        // A symbolic link, a folder, a socket: something exists, and it is not a channel.
         .LOOP, .ISDIR, .NXIO => error.Corrupt,
         .NOSYS => error.Unsupported,
         else => error.System,
     };
 }
 
-/// TANDEM_DIR as it was when the process started. False: it is not set. A process that cannot look, for
-/// want of descriptors or since it has changed its user, must not end up in another folder than its peers.
+/// Reads TANDEM_DIR as it was when the process started. False: it is not set. A process that cannot read it,
+/// for lack of descriptors or because it has changed its user, must not end up in another folder than its
+/// peers.
 fn read_environment(path: *Path, control: *Control) Error!bool {
     const variable = "TANDEM_DIR=";
     const opened = files.open("/proc/self/environ", files.o_rdonly | files.o_cloexec, 0);
@@ -192,7 +193,7 @@ fn read_environment(path: *Path, control: *Control) Error!bool {
         return if (err == error.NotFound) error.Unsupported else err;
     }
     defer files.close(opened.fd());
-    // ARG_MAX bounds the environment well below this.
+    // ARG_MAX keeps the environment well below this.
     const memory_bytes = 8 << 20;
     const memory = mappings.map_private(memory_bytes);
     if (!memory.ok()) {

@@ -12,12 +12,12 @@ const AttributesDestroy = *const fn (*Attributes) callconv(.c) c_int;
 const Body = *const fn (?*anyopaque) callconv(.c) ?*anyopaque;
 const Create = *const fn (*usize, *const Attributes, Body, ?*anyopaque) callconv(.c) c_int;
 
-/// The first is enough, unless the process has large thread-local variables, which lie in there as well.
-/// What is not touched takes no memory.
+/// The first is enough unless the process has large thread-local variables, which take space from the stack.
+/// Untouched pages take no memory.
 const stack_sizes = [_]usize{ 128 << 10, 1 << 20 };
 
-/// Starts a thread that belongs to the process as a whole, and ends with it. No signal handler of the
-/// process runs on it. False: the process has no C library, or may have no further thread.
+/// Starts a thread that belongs to the process as a whole and ends with it. The process's signal handlers do
+/// not run on it. False: the process has no C library, or may not have another thread.
 pub fn spawn(body: Body, argument: ?*anyopaque) bool {
     if (comptime @hasDecl(root, "spawn_thread")) return root.spawn_thread(body, argument);
     const create = libc.function(Create, "pthread_create") orelse return false;
@@ -25,8 +25,8 @@ pub fn spawn(body: Body, argument: ?*anyopaque) bool {
     const set_detached = libc.function(AttributesSetInt, "pthread_attr_setdetachstate") orelse return false;
     const set_stack_size = libc.function(AttributesSetSize, "pthread_attr_setstacksize") orelse return false;
     const destroy = libc.function(AttributesDestroy, "pthread_attr_destroy") orelse return false;
-    // It inherits the mask. The C library's own signals stay: `setuid` waits until each thread has had
-    // its one (33 in glibc, 34 in musl).
+    // The thread inherits the mask. The C library's own signals stay unblocked: `setuid` waits until each
+    // thread has handled one (33 in glibc, 34 in musl).
     const c_library_signals: u64 = 0b111 << 31;
     const mask = process.set_signal_mask(~c_library_signals);
     defer _ = process.set_signal_mask(mask);

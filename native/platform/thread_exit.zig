@@ -1,5 +1,5 @@
-//! The end of a thread. A Worker that ends leaves its process alive and its locks held, so the handles of
-//! a thread hang on a pthread key, whose destructor closes them. Without a C library only whole processes
+//! The end of a thread. A Worker that ends leaves its process alive and its locks held, so the handles of a
+//! thread are linked to a pthread key, whose destructor closes them. Without a C library only whole processes
 //! end.
 
 const std = @import("std");
@@ -7,7 +7,7 @@ const libc = @import("libc.zig");
 
 const Destructor = *const fn (?*anyopaque) callconv(.c) void;
 
-/// Links what one thread has opened.
+/// Links the handles of one thread.
 pub const Node = struct { previous: ?*Node = null, next: ?*Node = null };
 
 const GetSpecific = *const fn (c_uint) callconv(.c) ?*anyopaque;
@@ -19,10 +19,10 @@ const KeyState = enum(u32) { none, making, made, unavailable };
 var key_state: u32 = @backingInt(KeyState.none);
 var key: c_uint = 0;
 
-/// Sets what runs for the handles of a thread at its end. Called before the first `add`.
+/// Registers `close_all` for the end of threads. Called before the first `add`.
 fn thread_key(close_all: Destructor) ?c_uint {
     const create = libc.function(KeyCreate, "pthread_key_create") orelse return null;
-    // The release of the one who made the key hands it over to all who acquire the state.
+    // The thread that makes the key releases it to all threads that acquire the state.
     const none = @backingInt(KeyState.none);
     const making = @backingInt(KeyState.making);
     if (@cmpxchgStrong(u32, &key_state, none, making, .acq_rel, .acquire) == null) {
@@ -52,7 +52,7 @@ pub fn remove(node: *Node, close_all: Destructor) void {
     _ = libc.function(SetSpecific, "pthread_setspecific").?(thread, node.next);
 }
 
-/// Does what happens at the end of the calling thread, which goes on.
+/// Runs now what would run at the end of the calling thread. The thread continues.
 pub fn end(close_all: Destructor) void {
     const thread = thread_key(close_all) orelse return;
     const first = libc.function(GetSpecific, "pthread_getspecific").?(thread) orelse return;

@@ -1,26 +1,25 @@
-//! The files beside a channel through which a sleeping event loop is woken, and through which the
-//! kernel tells of a death. Nothing here is in shared memory.
+//! The files beside a channel: through them, sleeping event loops are woken and deaths are noticed. Nothing
+//! here is in shared memory.
 //!
 //! ```
 //! thumbs.tandem                    the channel
-//! thumbs.tandem.bells/             its owner's folder, sticky, for those who may open the channel
-//! thumbs.tandem.bells/u1000/       the folder of user 1000, into which only that user may write
-//!     b<index>-<epoch>-<channel>   the doorbell of one participant: a FIFO or a datagram socket,
-//!                                  whichever its runtime can poll
-//!     l…                           a stream socket that listens and accepts nothing: a participant that
-//!                                  is connected to it is hung up on when the process dies
+//! thumbs.tandem.bells/             its owner's folder, sticky, for users that may open the channel
+//! thumbs.tandem.bells/u1000/       the folder of user 1000; only that user may write to it
+//!     b<index>-<epoch>-<channel>   the bell of one participant: a FIFO or a datagram socket, as its
+//!                                  runtime can poll
+//!     l…                           a stream socket that listens and accepts nothing: the kernel hangs up on
+//!                                  participants that are connected to it when the process dies
 //!     n…                           a pipe that makes another event loop's poll return
-//!     p…                           a channel that this participant alone serves, with `p….bells/` of
-//!                                  its own
+//!     p…                           this participant's private channel, with `p….bells/` of its own
 //! ```
 //!
-//! The channel's id is in the names because a channel that was unlinked may live on beside its successor.
+//! The names contain the channel's id, because a removed channel may live on beside its successor.
 //!
-//! Other users may write into the folder, and may do so on purpose. So every folder and file is opened
-//! once, without following links, and its type and owner are checked through the descriptor; what can
-//! only be done by name is done in a folder of this user's own. The folder goes with its last participant
-//! where this user alone can write around it, and stays as long as the channel does elsewhere: removed
-//! earlier, its name would be free for others to take.
+//! Other users may write into the folder, possibly with bad intentions. So every folder and file is opened
+//! once, without following links, and its type and owner are checked through the descriptor. Operations that
+//! need a name happen in a folder of this user's own. The last participant removes the folder if only this
+//! user can write around it. Otherwise the folder stays as long as the channel: if it were removed earlier,
+//! others could take its name.
 
 const std = @import("std");
 const abi = @import("../../abi.zig");
@@ -37,22 +36,22 @@ const Error = abi.Error;
 const cache_size = 64;
 
 pub const Bells = struct {
-    /// The folder, open to name things in it; -1: there is none for this participant.
+    /// The folder, open to name things in it; -1: this participant has none.
     top: i32 = -1,
-    /// This user's folder in it; -1 as above.
+    /// This user's folder in it; -1: none.
     own: i32 = -1,
     uid: u32 = 0,
-    /// Which folder it is, for the participant's entry.
+    /// The identity of the folder, for the participant's entry.
     device: u64 = 0,
     inode: u64 = 0,
     folder_name: names.FolderName = @splat(0),
-    /// Whose it has to be.
+    /// The user that the folder has to belong to.
     owner: u32 = 0,
-    /// The folder goes with its last participant.
+    /// The last participant removes the folder.
     goes_with_last: bool = false,
     channel_id: u64 = 0,
     life: i32 = -1,
-    /// Something has been put into the folder.
+    /// This participant has put a file into the folder.
     has_files: bool = false,
     index: u32 = 0,
     epoch: u64 = 0,
@@ -61,10 +60,10 @@ pub const Bells = struct {
 
     const Cached = struct { index: u32 = 0, epoch: u64 = 0, fd: i32 = -1 };
 
-    /// Finds the folders, and makes those that are missing.
+    /// Finds the folders, and makes the missing ones.
     ///
-    /// `Permission`: the folder is not the channel owner's, or others may write to it who may not write
-    /// to the channel. Where there is no room or no right to make one, there is none.
+    /// `Permission`: the folder does not belong to the channel's owner, or users may write to it who may not
+    /// write to the channel. Without the space or the permission to make a folder, there is none.
     pub fn open(bells: *Bells, home: *const folders.Home, control: *Control) Error!void {
         bells.uid = process.user();
         bells.close_folders();
@@ -98,7 +97,7 @@ pub const Bells = struct {
         return bells.file_name(buffer, letter, bells.identity());
     }
 
-    /// The folder of a participant's user. It is to be closed with `close_other`.
+    /// The folder of a participant's user. Close it with `close_other`.
     fn other_folder(bells: *const Bells, uid: u32) ?i32 {
         if (bells.top < 0) return null;
         if (uid == bells.uid) return if (bells.own >= 0) bells.own else null;
@@ -111,7 +110,7 @@ pub const Bells = struct {
 
     pub const Announced = enum { done, failed, folder_gone };
 
-    /// Makes the socket whose end tells of this participant's death. `failed`: others have to look in
+    /// Makes the socket whose hang-up reports this participant's death. `failed`: others have to look in
     /// slices of time. `folder_gone`: another process has removed the folder; open it again.
     pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
         bells.index = index;
@@ -132,7 +131,7 @@ pub const Bells = struct {
         var buffer: names.Name = undefined;
         const name = bells.own_file_name(&buffer, letter);
         for (0..2) |_| {
-            // Through /proc, since a socket's address has 108 bytes at most.
+            // Through /proc, because a socket's address has at most 108 bytes.
             var address: sockets.Address = .{};
             _ = std.fmt.bufPrint(&address.path, "/proc/self/fd/{d}/{s}", .{ bells.own, std.mem.span(name) }) catch
                 unreachable;
@@ -152,7 +151,7 @@ pub const Bells = struct {
         return .failed;
     }
 
-    /// A FIFO of this participant's, open for both; its own event loop owns that descriptor.
+    /// Makes a FIFO of this participant, open for both directions; its own event loop owns that descriptor.
     pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
         if (bells.own < 0) return null;
         var buffer: names.Name = undefined;
@@ -161,7 +160,7 @@ pub const Bells = struct {
             switch (files.mkfifoat(bells.own, name, 0o600)) {
                 .value => {
                     bells.has_files = true;
-                    // Both ends, so that it never reads as closed while nobody rings.
+                    // Both ends are open, so that it never reads as closed between rings.
                     const flags = files.o_rdwr | files.o_nonblock | files.o_cloexec | files.o_nofollow;
                     const result = files.openat(bells.own, name, flags, 0);
                     if (!result.ok()) return null;
@@ -176,7 +175,7 @@ pub const Bells = struct {
         return null;
     }
 
-    /// Rings another participant's doorbell. False: it cannot be reached this way.
+    /// Rings another participant's bell. False: it cannot be reached this way.
     pub fn ring(bells: *Bells, other: names.Identity, kind: u32) bool {
         const cached = &bells.cache[other.index % cache_size];
         if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
@@ -204,7 +203,7 @@ pub const Bells = struct {
         return if (kind == abi.bell_fifo) file.open_fifo(folder, name) else file.connect_to(folder, name, .datagram);
     }
 
-    /// A bell that is full has been rung often enough.
+    /// A full bell needs no further ring.
     fn send(fd: i32, kind: u32) bool {
         const result = if (kind == abi.bell_fifo) files.write(fd, &[1]u8{1}) else sockets.send_byte(fd);
         return switch (result) {
@@ -213,7 +212,7 @@ pub const Bells = struct {
         };
     }
 
-    /// A connection on which the kernel hangs up when that participant dies.
+    /// Opens a connection on which the kernel hangs up when that participant dies.
     pub fn watch_life(bells: *const Bells, other: names.Identity) ?i32 {
         const folder = bells.other_folder(other.uid) orelse return null;
         defer bells.close_other(folder);
@@ -226,15 +225,15 @@ pub const Bells = struct {
         return std.mem.span(bells.own_file_name(buffer, names.private_letter));
     }
 
-    /// Removes this participant's private channel, of which it may make another one then.
+    /// Removes this participant's private channel, so that it may make another.
     pub fn forget_own_private(bells: *const Bells) void {
         if (bells.own < 0) return;
         var buffer: names.Name = undefined;
         removal.remove_private(bells.own, bells.own_file_name(&buffer, names.private_letter));
     }
 
-    /// Removes what a dead participant left. What another user's has left only that user, or root, can
-    /// remove.
+    /// Removes the files of a dead participant. The files of another user's participant can only be removed
+    /// by that user, or by root.
     pub fn forget(bells: *Bells, other: names.Identity) void {
         const cached = &bells.cache[other.index % cache_size];
         if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
@@ -253,14 +252,13 @@ pub const Bells = struct {
         removal.remove_files(folder, &buffer);
     }
 
-    /// Removes what the dead of earlier channels at the same path have left: no participant of those is
-    /// there any more who would repair them. Of this channel's own, one may be on its way in.
+    /// Removes the files of dead participants of earlier channels at the same path: no participant of those
+    /// is left to repair them. A participant of this channel may just be joining, so its files stay.
     pub fn sweep_predecessors(bells: *Bells) void {
         if (bells.own >= 0) removal.remove_from(bells.own, .{ .dead_but_of = bells.channel_id });
     }
 
-    /// Removes this participant's own files. Which user's folder they lie in is known here, whatever the
-    /// shared entry says.
+    /// Removes this participant's own files. It knows its user's folder, whatever the shared entry says.
     pub fn close(bells: *Bells) void {
         bells.follow_replacement();
         if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.identity());
@@ -282,7 +280,7 @@ pub const Bells = struct {
         if (folders.is_own_folder(parent)) _ = files.unlinkat(parent, &bells.folder_name, files.at_removedir);
     }
 
-    /// Others may have removed the folder, and newcomers have made it anew: what they leave lies there.
+    /// Others may have removed the folder, and newcomers may have made it anew and put their files there.
     fn follow_replacement(bells: *Bells) void {
         if (bells.top < 0) return;
         const now = files.stat(bells.top, "");
@@ -303,9 +301,9 @@ pub const Bells = struct {
         return if (parent.ok()) parent.fd() else null;
     }
 
-    /// Opens the channel's file by its name. The descriptor that made the file before it had a name does
-    /// not know that name, and neither do those to whom that descriptor is passed on. Null: there is no
-    /// such file any more.
+    /// Opens the channel's file by its name. The descriptor that made the file before it had a name does not
+    /// know that name, and neither does a process that gets that descriptor. Null: the file has no name any
+    /// more.
     pub fn open_channel(bells: *const Bells, own: *const files.FileInfo) ?i32 {
         const parent = bells.open_parent() orelse return null;
         defer files.close(parent);

@@ -1,13 +1,14 @@
-//! One bell as a file: rung, connected to, opened to all, and always looked at before it is believed.
+//! One bell as a file: ringing it, connecting to it, opening it to all. Each file is checked before it is
+//! used.
 
 const std = @import("std");
 const files = @import("../sys/files.zig");
 const sockets = @import("../sys/sockets.zig");
 
-/// Who may pass the folders may ring.
+/// Every user that may enter the folders may ring.
 pub const bell_mode = 0o666;
 
-/// Lets others ring a socket in a folder of this user's own. (`bind` makes it as the umask says.)
+/// Lets others ring a socket in a folder of this user. (The umask determines the mode that `bind` gives it.)
 pub fn open_to_all(folder: i32, name: [*:0]const u8) void {
     const file = files.openat(folder, name, files.o_path | files.o_nofollow | files.o_cloexec, 0);
     if (!file.ok()) return;
@@ -15,8 +16,8 @@ pub fn open_to_all(folder: i32, name: [*:0]const u8) void {
     _ = files.chmod_of(file.fd(), bell_mode);
 }
 
-/// Whether a file is of that kind and belongs to the user of the folder that it was opened in: another
-/// user's could have been linked there to be written to.
+/// Whether a file is of that kind and belongs to the user of its folder. A file of another user could have
+/// been linked there to be written to.
 fn belongs(folder: i32, file: i32, kind: files.FileKind) bool {
     const folder_info = files.stat(folder, "");
     const file_info = files.stat(file, "");
@@ -44,7 +45,7 @@ pub fn connect_to(folder: i32, name: [*:0]const u8, kind: sockets.Kind) ?i32 {
     return null;
 }
 
-/// Of the socket behind a descriptor.
+/// The address of the socket behind a descriptor.
 fn address_of(fd: i32) sockets.Address {
     var address: sockets.Address = .{};
     var buffer: files.DescriptorPath = undefined;

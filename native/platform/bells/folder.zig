@@ -1,5 +1,5 @@
-//! The folders beside a channel: the one of its owner, and in it one for each user. Each is opened once,
-//! without following a link, and believed only as far as its descriptor says.
+//! The folders beside a channel: one of its owner, and in it one for each user. Each is opened once, without
+//! following a link, and checked through its descriptor.
 
 const std = @import("std");
 const names = @import("names.zig");
@@ -10,23 +10,23 @@ const target = @import("../target.zig");
 const Control = @import("../../abi.zig").Control;
 const Error = @import("../../abi.zig").Error;
 
-/// Where the folder of bells is, and who may have made it.
+/// Where the folder of bells is, and which user may have made it.
 pub const Home = struct {
     parent: i32,
-    /// Of the channel; `suffix` follows.
+    /// The name of the channel; `suffix` follows.
     name: []const u8,
-    /// Of the channel's file: its owner, group and mode.
+    /// The owner, group and mode of the channel's file.
     uid: u32,
     gid: u32,
     mode: u32,
 };
 
-/// Others pass through, and only its user writes.
+/// Others pass through, and only the user writes.
 const own_mode = 0o711;
 
 const sticky = 0o1000;
 
-/// A folder in which no other user (but root) can put, rename or remove anything.
+/// Whether no other user (except root) can put, rename or remove anything in a folder.
 pub fn is_own_folder(fd: i32) bool {
     const info = files.stat(fd, "");
     return info == .info and info.info.uid == process.user() and info.info.mode & 0o022 == 0;
@@ -77,17 +77,17 @@ fn check_top(home: *const Home, fd: i32, is_owner: bool, control: *Control) Erro
     if (info.mode & 0o022 & ~wanted != 0 or (info.mode & 0o022 != 0 and info.mode & sticky == 0))
         return target.refuse(control, .bells_mode, info.mode, wanted);
     if (!is_owner and !made_by_root) return .{ .fd = fd, .info = info };
-    // The channel may have got another owner, group or mode since.
+    // The channel's owner, group or mode may have changed since.
     if (info.uid != home.uid or info.gid != home.gid) {
         const uid: ?u32 = if (info.uid != home.uid) home.uid else null;
-        // Where this user may not, that group's members have no folder.
+        // If this user may not change the group, members of that group have no folder.
         _ = files.chown_of(fd, uid, home.gid);
     }
     if (info.mode != wanted) _ = files.chmod_of(fd, wanted);
     return .{ .fd = fd, .info = info };
 }
 
-/// Those who may read and write the channel may make folders in the folder of its bells.
+/// Users that may read and write the channel may make folders in the folder of its bells.
 fn top_mode(channel_mode: u32) u32 {
     var mode: u32 = sticky | 0o700;
     inline for (.{ 0, 3 }) |shift| {
@@ -113,7 +113,7 @@ pub fn open_own(top: i32, uid: u32) ?i32 {
     return opened.fd();
 }
 
-/// A folder that is there, if it is that user's and no other may write into it but as into a sticky one.
+/// Opens a folder if it belongs to that user, and if other users may not write to it or it is sticky.
 pub fn open_of_user(parent: i32, name: [*:0]const u8, uid: u32) ?i32 {
     const opened = open_folder(parent, name);
     if (!opened.ok()) return null;
@@ -130,7 +130,7 @@ pub fn open_user_folder(top: i32, uid: u32) ?i32 {
     return if (opened.ok()) opened.fd() else null;
 }
 
-/// Short names in a folder, which may be removed meanwhile.
+/// Reads short names in a folder. The files may be removed meanwhile.
 pub const Reader = struct {
     entries: files.DirectoryReader,
     name: names.Name = undefined,
@@ -144,7 +144,7 @@ pub const Reader = struct {
         files.close(reader.entries.fd);
     }
 
-    /// Those that begin with `letter`, or all; valid until the next call.
+    /// The names that begin with `letter`, or all; valid until the next call.
     pub fn next(reader: *Reader, letter: ?u8) ?[*:0]const u8 {
         while (reader.entries.next()) |name| {
             if (name.len == 0 or name.len >= names.name_bytes_max or name[0] == '.') continue;

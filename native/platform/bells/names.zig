@@ -2,21 +2,21 @@
 
 const std = @import("std");
 
-/// Which participant a file belongs to.
+/// The participant that a file belongs to.
 pub const Identity = struct { uid: u32, index: u32, epoch: u64 };
 
-/// Of the files of one participant.
+/// The kinds of files of one participant.
 pub const letters = "bln";
 pub const private_letter = 'p';
 
-/// Of the folder, after the name of the channel.
+/// Follows the name of the channel in the name of the folder.
 pub const suffix = ".bells";
 
-/// Longest name of a folder or file here.
+/// The longest name of a folder or file here.
 pub const name_bytes_max = 72;
 pub const Name = [name_bytes_max]u8;
 
-/// The longest that a file system takes.
+/// As long as a file system allows.
 pub const FolderName = [255:0]u8;
 
 pub fn folder_name_of(channel_name: []const u8, buffer: *FolderName) error{NoSpaceLeft}![*:0]const u8 {
@@ -27,7 +27,7 @@ pub fn user_folder_name(buffer: *Name, uid: u32) [*:0]const u8 {
     return (std.fmt.bufPrintSentinel(buffer, "u{d}", .{uid}, 0) catch unreachable).ptr;
 }
 
-/// Of the folder for a channel without a name.
+/// The name of the folder for a channel without a name.
 pub fn anonymous_name(buffer: *Name, channel_id: u64) [*:0]const u8 {
     return (std.fmt.bufPrintSentinel(buffer, "{x}" ++ suffix, .{channel_id}, 0) catch unreachable).ptr;
 }

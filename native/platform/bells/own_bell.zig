@@ -1,5 +1,5 @@
-//! The bell of a process's own event loop, and what its own waker rings it with. Where the folder of
-//! bells cannot be used, the bell has no name, and the waker alone rings it.
+//! The bell of a process's own event loop, and the descriptor through which its own waker rings it. If the
+//! folder of bells cannot be used, the bell has no name, and only the waker rings it.
 
 const abi = @import("../../abi.zig");
 const files = @import("../sys/files.zig");
@@ -9,7 +9,7 @@ const Bells = @import("bells.zig").Bells;
 pub const OwnBell = struct {
     /// The event loop polls this one, and owns it.
     loop: i32,
-    /// The waker writes here; it has a life of its own. -1: there was no descriptor left for it.
+    /// The waker writes here; it closes the descriptor itself. -1: there was no descriptor left for it.
     waker: i32,
     /// Others find the bell by its name.
     is_named: bool,
@@ -29,8 +29,7 @@ fn make_fifo(bells: *Bells) ?OwnBell {
     return .{ .loop = loop, .waker = writer_of(loop), .is_named = false };
 }
 
-/// A descriptor under a description of its own: what the event loop does with its own, this one stays as
-/// it is.
+/// A descriptor with a description of its own, which the event loop's changes to its own do not affect.
 fn writer_of(fifo: i32) i32 {
     const writer = files.reopen(fifo, files.o_wronly | files.o_nonblock);
     return if (writer.ok()) writer.fd() else -1;
@@ -45,11 +44,11 @@ pub fn make_pipe() ?i32 {
     return if (both.ok()) both.fd() else null;
 }
 
-/// One end of a pair, which takes datagrams from the other, and by its name from any process.
+/// One end of a pair. It takes datagrams from the other end, and by its name from any process.
 fn make_datagram(bells: *Bells) ?OwnBell {
     var ends: [2]i32 = undefined;
     if (!sockets.open_pair(.datagram, &ends).ok()) {
-        // Perhaps one descriptor is left where two are not.
+        // One descriptor may be left where two are not.
         const lone = sockets.open(.datagram);
         if (!lone.ok()) return null;
         if (bells.bind_own(lone.fd(), 'b') == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
@@ -61,7 +60,7 @@ fn make_datagram(bells: *Bells) ?OwnBell {
         for (ends) |end| files.close(end);
         return null;
     }
-    // It is told that it was disconnected, and still is connected.
+    // It reports the disconnection once, and is still connected.
     sockets.clear_error(waker);
     return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, 'b') == .done };
 }

@@ -1,5 +1,4 @@
-//! Where private channels are: a channel that one participant of another channel serves alone lies among
-//! that participant's bells.
+//! Where private channels lie: a private channel lies among the bells of the participant that hosts it.
 
 const std = @import("std");
 const folders = @import("folder.zig");
@@ -11,7 +10,7 @@ const Control = @import("../../abi.zig").Control;
 const Error = @import("../../abi.zig").Error;
 const Bells = @import("bells.zig").Bells;
 
-/// `u<uid>/p<index>-<epoch>-<channel>`: what other participants are told.
+/// `name` is `u<uid>/p<index>-<epoch>-<channel>`, which the host sends to other participants.
 pub fn find(
     main: *const Bells,
     name: []const u8,
@@ -22,7 +21,7 @@ pub fn find(
     return if (is_own) own_location(main, control, location) else other_location(main, name, control, location);
 }
 
-/// Any earlier private channel of this participant is removed.
+/// Removes any earlier private channel of this participant.
 fn own_location(main: *const Bells, control: *Control, location: *target.Location) Error!void {
     const own = main.own;
     if (own < 0) {
@@ -78,7 +77,7 @@ fn parse(name: []const u8) ?Parts {
     return .{ .uid = uid, .file = file };
 }
 
-/// Whether the user in whose folder a private channel lies has made it.
+/// Whether a private channel was made by the user in whose folder it lies.
 pub fn belongs(there: *const target.Location, uid: u32) bool {
     const folder = files.stat(there.folder, "");
     return folder == .info and folder.info.uid == uid;

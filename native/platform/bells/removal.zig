@@ -1,5 +1,5 @@
-//! Removing what lies beside a channel: of the dead, of a channel that was unlinked, of a private channel.
-//! Two levels deep, whatever others have put there.
+//! Removing files beside a channel: of dead participants, of a removed channel, of a private channel. It goes
+//! two levels deep, whatever others have put there.
 
 const std = @import("std");
 const file = @import("file.zig");
@@ -12,25 +12,25 @@ const Selection = union(enum) {
     all,
     dead,
     dead_but_of: u64,
-    /// What is left of the dead, and everything of this channel.
+    /// The files of dead participants, and everything of this channel.
     dead_and_all_of: u64,
 };
 
-/// Removes everything of a channel that was unlinked, and what the dead have left, and the folders that
-/// are empty then. `channel_id` null: of the dead alone. A folder that is not of the user `owner`, to whom
-/// the channel belongs, has nothing to do with it.
+/// Removes everything of a removed channel, the files of dead participants, and the folders that are empty
+/// then. `channel_id` null: only the files of the dead. Ignores a folder that does not belong to `owner`, the
+/// owner of the channel.
 pub fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_id: ?u64) void {
     var buffer: names.FolderName = undefined;
     const name = names.folder_name_of(channel_name, &buffer) catch return;
     remove_folder_named(parent, name, owner, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
 }
 
-/// Removes what the dead have left of a channel without a name.
+/// Removes the files of dead participants of a channel without a name.
 pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
     remove_folder_named(parent, name, process.user(), .dead);
 }
 
-/// Two levels, whatever others have put there: files of users in folders of users.
+/// Goes two levels deep, whatever others have put there: files of users in folders of users.
 fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, selection: Selection) void {
     const top = folders.open_folder(parent, name);
     if (!top.ok()) return;
@@ -60,13 +60,13 @@ pub fn remove_from(folder: i32, selection: Selection) void {
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
         } else if (selection == .dead_and_all_of and is_of(text, selection.dead_and_all_of)) {
-            // Of a participant that could not make its socket.
+            // The files of a participant that could not make its socket.
             remove_files(folder, &reader.name);
         }
     }
 }
 
-/// All that belongs to the participants that `which` names; their sockets say which there are.
+/// Removes everything of the selected participants; their sockets show which ones exist.
 fn remove_participants(folder: i32, selection: Selection) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
@@ -88,7 +88,7 @@ fn is_of(name: []const u8, channel_id: u64) bool {
     return std.mem.endsWith(u8, name, ending);
 }
 
-/// Of one participant; `buffer` has the name of one of its files.
+/// Removes the files of one participant; `buffer` contains the name of one of them.
 pub fn remove_files(folder: i32, buffer: *names.Name) void {
     const name: [*:0]const u8 = @ptrCast(buffer);
     for (names.letters) |letter| {
@@ -99,7 +99,7 @@ pub fn remove_files(folder: i32, buffer: *names.Name) void {
     remove_private(folder, name);
 }
 
-/// A private channel and its bells, which have no private channels of their own.
+/// Removes a private channel and its bells. It has no private channels of its own.
 pub fn remove_private(folder: i32, name: [*:0]const u8) void {
     const owner = files.stat(folder, "");
     if (owner != .info) return;
@@ -109,7 +109,7 @@ pub fn remove_private(folder: i32, name: [*:0]const u8) void {
     remove_folder_named(folder, bells, owner.info.uid, .all);
 }
 
-/// The bells of a private channel whose file is gone.
+/// Removes the bells of a private channel whose file is gone.
 fn remove_orphan(folder: i32, name: []const u8) void {
     var buffer: names.Name = undefined;
     const channel = name[0 .. name.len - names.suffix.len];

@@ -8,12 +8,12 @@ const linux = kernel.linux;
 
 const ClockGettime = *const fn (c_int, *linux.kernel_timespec) callconv(.c) c_int;
 
-/// Nanoseconds of this machine's monotonic clock, the same in every process: see `learn_clock`.
+/// Nanoseconds of this machine's monotonic clock, the same in every process: see `learn`.
 pub fn monotonic_ns() u64 {
     const clock_monotonic = 1;
     var time: linux.kernel_timespec = undefined;
     if (libc.function(ClockGettime, "clock_gettime")) |quick| {
-        // Without entering the kernel, a fifth of the time.
+        // This does not enter the kernel, and takes a fifth of the time.
         _ = quick(clock_monotonic, &time);
     } else {
         _ = linux.syscall2(.clock_gettime, clock_monotonic, @intFromPtr(&time));
@@ -22,12 +22,12 @@ pub fn monotonic_ns() u64 {
     return own -% @atomicLoad(u64, &clock_offset_ns, .monotonic);
 }
 
-/// What the time namespace of this process adds to the machine's clock. Deadlines travel between
+/// The offset that this process's time namespace adds to the machine's clock. Deadlines travel between
 /// processes whose namespaces may differ.
 var clock_offset_ns: u64 = 0;
 
-/// Reads that offset, which stays what it is as long as the process lives. Where there is no file for it
-/// the kernel has no time namespaces.
+/// Reads that offset, which stays the same for the life of the process. A kernel without the file has no time
+/// namespaces.
 pub fn learn() void {
     const opened = files.open("/proc/self/timens_offsets", files.o_rdonly | files.o_cloexec, 0);
     if (!opened.ok()) return;
@@ -39,7 +39,7 @@ pub fn learn() void {
     @atomicStore(u64, &clock_offset_ns, offset, .monotonic);
 }
 
-/// From "monotonic <seconds> <nanoseconds>", the seconds possibly below zero.
+/// From "monotonic <seconds> <nanoseconds>"; the seconds may be below zero.
 fn clock_offset_of(text: []const u8) ?u64 {
     var lines = std.mem.splitScalar(u8, text, '\n');
     while (lines.next()) |line| {

@@ -22,7 +22,7 @@ pub const o_directory: u32 = if (arm64) 0o40000 else 0o200000;
 pub const o_nofollow: u32 = if (arm64) 0o100000 else 0o400000;
 const o_tmpfile_bit: u32 = 0o20000000;
 pub const o_tmpfile: u32 = o_tmpfile_bit | o_directory;
-/// A descriptor that only names a file: opening has no effect on it, whatever it is.
+/// A descriptor that only names a file: opening has no effect on it, whatever its kind.
 pub const o_path: u32 = 0o10000000;
 
 pub fn open(path: [*:0]const u8, flags: u32, mode: u32) Result {
@@ -49,17 +49,17 @@ pub fn write(fd: i32, bytes: []const u8) Result {
     return wrap(linux.syscall3(.write, arg(fd), @intFromPtr(bytes.ptr), bytes.len));
 }
 
-/// Makes a descriptor readable: an eventfd takes its count in eight bytes, and anything else takes
-/// eight bytes as well. What is full is readable already.
+/// Makes a descriptor readable. An eventfd takes its count in eight bytes, and other files take eight bytes
+/// as well. A full file is readable already.
 pub fn write_counter(fd: i32) bool {
     const one: u64 = 1;
     const result = write(fd, std.mem.asBytes(&one));
     return result.ok() or result.errno == .AGAIN;
 }
 
-/// Takes what can be read without waiting, also from a descriptor that would wait.
+/// Reads everything that is available without waiting, even from a blocking descriptor.
 pub fn drain(fd: i32) void {
-    // An eventfd is empty after one read; a pipe has as much as its ringers have written.
+    // An eventfd is empty after one read; a pipe contains the bytes of all ringers.
     const reads_max = 1024;
     var buffer: [4096]u8 = undefined;
     for (0..reads_max) |_| {
@@ -77,7 +77,7 @@ fn readable(fd: i32) bool {
     return result.ok() and request.revents & poll_in != 0;
 }
 
-/// A descriptor of our own for the same description.
+/// Another descriptor for the same description.
 pub fn duplicate(fd: i32) Result {
     const dupfd_cloexec = 1030;
     return wrap(linux.syscall3(.fcntl, arg(fd), dupfd_cloexec, 0));
@@ -90,7 +90,7 @@ pub fn reopen(fd: i32, flags: u32) Result {
     return open(path, flags | o_cloexec, 0);
 }
 
-/// Its two ends, which are non-blocking: to be read, to be written to.
+/// The two ends are non-blocking: the first is read from, the second written to.
 pub fn pipe(ends: *[2]i32) Result {
     return wrap(linux.syscall2(.pipe2, @intFromPtr(ends), o_nonblock | o_cloexec));
 }
@@ -123,7 +123,7 @@ pub fn unlinkat(directory: i32, path: [*:0]const u8, flags: u32) Result {
     return wrap(linux.syscall3(.unlinkat, arg(directory), @intFromPtr(path), flags));
 }
 
-/// The names in a folder, in no order.
+/// Reads the names in a folder, in no particular order.
 pub const DirectoryReader = struct {
     fd: i32,
     buffer: [2048]u8 align(8) = undefined,
@@ -146,8 +146,7 @@ pub const DirectoryReader = struct {
     }
 };
 
-/// Gives the file behind `source`, a path of this process's own (through /proc/self/fd), a name; never
-/// replaces.
+/// Names the file behind `source`, a path of this process (through /proc/self/fd); never replaces a file.
 pub fn link_following(source: [*:0]const u8, directory: i32, name: [*:0]const u8) Result {
     const at_symlink_follow = 0x400;
     return wrap(linux.syscall5(
@@ -166,18 +165,18 @@ pub fn fchmod(fd: i32, mode: u32) Result {
 
 pub const DescriptorPath = [32]u8;
 
-/// The file behind a descriptor as a path, for calls that take nothing else: no name is looked up again.
+/// The file behind a descriptor as a path, for calls that take only a path: no name is looked up again.
 pub fn descriptor_path(fd: i32, buffer: *DescriptorPath) [*:0]const u8 {
     return (std.fmt.bufPrintSentinel(buffer, "/proc/self/fd/{d}", .{fd}, 0) catch unreachable).ptr;
 }
 
-/// As `fchmod`, and also for what is open with `o_path`.
+/// As `fchmod`, but also works for a descriptor that was opened with `o_path`.
 pub fn chmod_of(fd: i32, mode: u32) Result {
     var buffer: DescriptorPath = undefined;
     return wrap(linux.syscall3(.fchmodat, arg(at_fdcwd), @intFromPtr(descriptor_path(fd, &buffer)), mode));
 }
 
-/// Hands a file over; `null` leaves the user or group as it is.
+/// Changes the owner of a file; `null` leaves the user or group unchanged.
 pub fn chown_of(fd: i32, uid: ?u32, gid: ?u32) Result {
     const at_empty_path = 0x1000;
     const keep: u32 = std.math.maxInt(u32);
@@ -199,7 +198,7 @@ pub fn working_directory(buffer: []u8) Result {
     return if (result.ok()) .{ .value = result.value - 1 } else result;
 }
 
-/// The magic number of the file system that a file lies in; 0: the kernel did not say.
+/// The magic number of the file system that a file lies in; 0: unknown.
 pub fn file_system_type(fd: i32) u64 {
     var info: [16]u64 align(8) = undefined;
     if (!wrap(linux.syscall2(.fstatfs, arg(fd), @intFromPtr(&info))).ok()) return 0;
@@ -218,7 +217,7 @@ pub fn ftruncate(fd: i32, length: u64) Result {
     return wrap(linux.syscall2(.ftruncate, arg(fd), length));
 }
 
-/// Allocates the pages of a range, so that writing there cannot run out of space later.
+/// Allocates the pages of a range, so that later writes cannot run out of space.
 pub fn fallocate(fd: i32, offset: u64, length: u64) Result {
     while (true) {
         const result = wrap(linux.syscall4(.fallocate, arg(fd), 0, offset, length));
@@ -227,7 +226,7 @@ pub fn fallocate(fd: i32, offset: u64, length: u64) Result {
     }
 }
 
-/// Makes the blocks of a range that the file shares with another its own.
+/// Unshares the blocks of a range that the file shares with another.
 pub fn unshare(fd: i32, offset: u64, length: u64) Result {
     const unshare_range = 0x40;
     while (true) {
@@ -237,7 +236,7 @@ pub fn unshare(fd: i32, offset: u64, length: u64) Result {
     }
 }
 
-/// Takes the pages of a range; it reads as zeros then.
+/// Frees the pages of a range; it reads as zeros then.
 pub fn punch(fd: i32, offset: u64, length: u64) void {
     const keep_size_punch_hole = 0x01 | 0x02;
     _ = linux.syscall4(.fallocate, arg(fd), keep_size_punch_hole, offset, length);
@@ -259,7 +258,7 @@ pub const FileInfo = struct {
 
 pub const StatResult = union(enum) { info: FileInfo, errno: Errno };
 
-/// Of the file itself where the path is empty, without following a link where it is not.
+/// With an empty path, about the file itself; otherwise without following a link.
 pub fn stat(directory: i32, path: [*:0]const u8) StatResult {
     const at_empty_path = 0x1000;
     const at_symlink_nofollow = 0x100;
@@ -300,7 +299,7 @@ pub fn memfd_create(name: [*:0]const u8) Result {
     return wrap(linux.syscall2(.memfd_create, @intFromPtr(name), cloexec_sealable));
 }
 
-/// Against shrinking, growing and further seals.
+/// Forbids shrinking, growing and further seals.
 pub fn seal(fd: i32) Result {
     const add_seals = 1033;
     return wrap(linux.syscall3(.fcntl, arg(fd), add_seals, 0x1 | 0x2 | 0x4));

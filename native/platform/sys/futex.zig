@@ -1,4 +1,4 @@
-//! Sleeping on a word of memory, and waking those that sleep on it.
+//! Sleeping on a word of memory, and waking threads that sleep on it.
 
 const std = @import("std");
 const root = @import("root");
@@ -7,7 +7,7 @@ const Result = kernel.Result;
 const linux = kernel.linux;
 const wrap = kernel.wrap;
 
-/// Between processes, hence not PRIVATE. Returns for any reason: the caller looks again.
+/// Works between processes, hence not PRIVATE. Returns for any reason: the caller looks again.
 pub fn wait(word: *const u32, expected: u32, timeout_ns: u64) void {
     const time: linux.kernel_timespec = .{
         .sec = @intCast(timeout_ns / std.time.ns_per_s),
@@ -24,14 +24,14 @@ pub fn wake_all(word: *const u32) void {
 
 pub const State = enum { same, changed, lost };
 
-/// Whether a word in memory of others is what it was, without touching it: where the memory is gone,
-/// this says so, and a look would be SIGBUS.
+/// Whether a word in memory of others has its old value, without touching it: if the memory is gone, this
+/// reports it, and a load would cause SIGBUS.
 pub fn state(word: *const u32, expected: u32) State {
     const now: linux.kernel_timespec = .{ .sec = 0, .nsec = 0 };
     const futex_wait_op = 0;
     const result = wrap(linux.syscall4(.futex, @intFromPtr(word), futex_wait_op, expected, @intFromPtr(&now)));
     return switch (result) {
-        // Woken just now.
+        // It was just woken.
         .value => .changed,
         .errno => |errno| switch (errno) {
             .TIMEDOUT => .same,
@@ -41,7 +41,7 @@ pub fn state(word: *const u32, expected: u32) State {
     };
 }
 
-/// One of the words that `futex_wait_any` sleeps on.
+/// One of the words that `wait_any` sleeps on.
 pub const Waiter = extern struct {
     value: u64,
     address: u64,
@@ -52,19 +52,19 @@ pub const Waiter = extern struct {
     pub const private: u32 = 2 | 128;
 };
 
-/// As many words as `futex_wait_any` takes.
+/// The maximum number of words for `wait_any`.
 pub const waiters_max = 128;
 
-/// Sleeps until one of the words is rung, and says which, or is not what it should be.
+/// Sleeps until one of the words is rung or changes, and returns which.
 pub fn wait_any(waiters: []const Waiter) Result {
-    // The root file of a test build may play an older kernel.
+    // The root file of a test build may simulate an older kernel.
     if (@hasDecl(root, "lacks_futex_waitv") and root.lacks_futex_waitv()) return .{ .errno = .NOSYS };
     return wrap(linux.syscall5(.futex_waitv, @intFromPtr(waiters.ptr), waiters.len, 0, 0, 0));
 }
 
 const futex_private: u32 = 128;
 
-/// Within this process.
+/// Works within this process.
 pub fn wait_private(word: *const u32, expected: u32) void {
     _ = linux.syscall4(.futex, @intFromPtr(word), 0 | futex_private, expected, 0);
 }

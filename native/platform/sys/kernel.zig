@@ -1,10 +1,10 @@
-//! System calls, directly: without a libc, one library serves glibc and musl processes. Every wrapper of a
+//! Direct system calls: without a libc, one library serves glibc and musl processes. Every wrapper of a
 //! system call returns the kernel's value or its error number.
 
 const std = @import("std");
 const root = @import("root");
 
-/// The kernel's own interface, unless the root file of a test build puts one in between.
+/// The kernel's own interface, unless the root file of a test build declares another.
 pub const linux = if (@hasDecl(root, "Linux")) root.Linux else std.os.linux;
 
 pub const Errno = linux.E;

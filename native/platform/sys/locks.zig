@@ -9,8 +9,8 @@ const linux = kernel.linux;
 const wrap = kernel.wrap;
 const arg = kernel.arg;
 
-/// The kernel's lock on one byte of a file, held by an open file description (F_OFD_SETLK): it
-/// goes when the last descriptor of that description is closed, however the process dies.
+/// Takes the kernel's lock on one byte of a file. An open file description holds it (F_OFD_SETLK), so it ends
+/// when the last descriptor of that description is closed, however the process dies.
 pub fn lock_byte(fd: i32, offset: u64) Result {
     var lock = byte_lock(offset);
     return wrap(linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock)));
@@ -22,8 +22,8 @@ pub fn unlock_byte(fd: i32, offset: u64) void {
     _ = linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock));
 }
 
-/// True: another description holds the byte for writing. `null`: the kernel did not say. Asked for as a
-/// reader would: the read lock of a process that may not write hides nothing from this question.
+/// True: another description holds the byte for writing. `null`: unknown. It asks as a reader would, so that
+/// the read lock of a process without write permission hides nothing.
 pub fn byte_locked(fd: i32, offset: u64) ?bool {
     var lock = byte_lock(offset);
     lock.type = read_lock;

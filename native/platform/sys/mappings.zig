@@ -7,7 +7,7 @@ const linux = kernel.linux;
 const wrap = kernel.wrap;
 const arg = kernel.arg;
 
-/// The root file of a test build may declare `Mappings`, to put guards around what is mapped.
+/// The root file of a test build may declare `Mappings`, to put guards around mappings.
 const own_mappings = @hasDecl(root, "Mappings");
 
 pub fn map_shared(fd: i32, length: u64) Result {
@@ -25,7 +25,7 @@ fn map(length: u64, flags: u32, fd: i32) Result {
     return wrap(linux.syscall6(.mmap, 0, length, read_write, flags, arg(fd), 0));
 }
 
-/// Puts zeroed private memory in place of a mapping that somebody may still hold a view of.
+/// Puts zeroed private memory in place of a mapping that other code may still hold views of.
 pub fn map_over(address: usize, length: u64) Result {
     const private_anonymous_fixed_noreserve = 0x02 | 0x20 | 0x10 | 0x4000;
     return wrap(linux.syscall6(.mmap, address, length, 3, private_anonymous_fixed_noreserve, arg(-1), 0));

@@ -1,4 +1,4 @@
-//! What the kernel knows about this process and its threads.
+//! This process and its threads, as the kernel sees them.
 
 const std = @import("std");
 const libc = @import("../libc.zig");
@@ -6,7 +6,7 @@ const kernel = @import("kernel.zig");
 const linux = kernel.linux;
 const wrap = kernel.wrap;
 
-/// What signals this thread lets through; a bit each, from signal 1. Returns what it was.
+/// Sets the signals that this thread blocks; a bit each, from signal 1. Returns the old mask.
 pub fn set_signal_mask(mask: u64) u64 {
     const set_mask = 2;
     var old: u64 = 0;
@@ -14,7 +14,7 @@ pub fn set_signal_mask(mask: u64) u64 {
     return old;
 }
 
-/// Of this thread, as tools show it; 15 bytes at most.
+/// Sets this thread's name, as tools show it; 15 bytes at most.
 pub fn set_thread_name(name: [*:0]const u8) void {
     const pr_set_name = 15;
     _ = linux.syscall5(.prctl, pr_set_name, @intFromPtr(name), 0, 0, 0);
@@ -24,7 +24,7 @@ pub fn sched_yield() void {
     _ = linux.syscall0(.sched_yield);
 }
 
-/// The processor that runs this thread at the moment.
+/// The processor that runs this thread now.
 pub fn processor() u32 {
     const SchedGetcpu = *const fn () callconv(.c) c_int;
     if (libc.function(SchedGetcpu, "sched_getcpu")) |quick| return @bitCast(quick());
@@ -41,7 +41,7 @@ pub fn id() u32 {
     return @truncate(linux.syscall0(.getpid));
 }
 
-/// How long a file this process may make.
+/// The maximum size of a file that this process may make.
 pub fn file_bytes_limit() u64 {
     const limit_of_files = 1;
     const this_process = 0;
@@ -50,7 +50,7 @@ pub fn file_bytes_limit() u64 {
     return if (result.ok()) limits.soft else std.math.maxInt(u64);
 }
 
-/// The kernel's version, a thousand for the major number and one for the minor; 0: it did not say.
+/// The kernel's version, a thousand for the major number and one for the minor; 0: unknown.
 pub fn kernel_version() u32 {
     var names: [6][65]u8 = undefined;
     if (!wrap(linux.syscall1(.uname, @intFromPtr(&names))).ok()) return 0;

@@ -31,7 +31,7 @@ pub fn connect(fd: i32, address: *const Address) Result {
     return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(address), @sizeOf(Address)));
 }
 
-/// Two that are connected with each other.
+/// Two sockets that are connected to each other.
 pub fn open_pair(kind: Kind, ends: *[2]i32) Result {
     const family_unix = 1;
     const nonblock_cloexec = 0o4000 | 0o2000000;
@@ -39,7 +39,7 @@ pub fn open_pair(kind: Kind, ends: *[2]i32) Result {
     return wrap(linux.syscall4(.socketpair, family_unix, type_and_flags, 0, @intFromPtr(ends)));
 }
 
-/// A datagram socket that was connected takes from any sender again. What was connected with it still is.
+/// A connected datagram socket accepts any sender again. The other end stays connected to it.
 pub fn disconnect(fd: i32) Result {
     const family_none: u16 = 0;
     return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(&family_none), @sizeOf(u16)));
@@ -54,7 +54,7 @@ pub fn clear_error(fd: i32) void {
     _ = linux.syscall5(.getsockopt, arg(fd), socket_level, error_option, @intFromPtr(&value), @intFromPtr(&length));
 }
 
-/// One byte, without waiting and without a signal where nobody listens any more.
+/// Sends one byte, without waiting, and without a signal if no process listens any more.
 pub fn send_byte(fd: i32) Result {
     const nosignal_dontwait = 0x4000 | 0x40;
     const byte = [1]u8{1};
