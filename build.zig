@@ -97,7 +97,7 @@ pub fn build(b: *std.Build) void {
         .{ .step = steps.model, .name = "tandem-model", .root = "native/model.zig" },
         .{ .step = steps.crash, .name = "tandem-crash", .root = "native/crash.zig" },
         .{ .step = steps.fuzz, .name = "tandem-fuzz", .root = "native/fuzz.zig" },
-        .{ .step = steps.stress, .name = "tandem-stress", .root = "native/stress_main.zig" },
+        .{ .step = steps.stress, .name = "tandem-stress", .root = "native/stress.zig" },
     };
     inline for (proofs) |proof| {
         const program = addProof(b, proof.name, proof.root, optimize orelse .safe);

@@ -1,11 +1,11 @@
-//! What crosses the boundary to TypeScript: version, status codes, the control block through which
-//! a call hands back more than one number. `bindings.zig` prints src/ffi/layout.ts from this file.
+//! What crosses the boundary to TypeScript: the version, the status codes, and the control block, through
+//! which a call returns more than one number. `bindings.zig` prints src/ffi/layout.ts from this file.
 
 const std = @import("std");
 
-/// One up with every change of a symbol, of the control block or of a status code. It is compared
-/// when the library is loaded.
-pub const abi_version: u32 = 4;
+/// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
+/// compared when the library is loaded.
+pub const abi_version: u32 = 5;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -25,7 +25,7 @@ pub const Error = error{
     System,
 };
 
-/// Results below zero are `-status`; zero and above are the call's own.
+/// A result below zero is `-status`; zero and above are the call's own results.
 pub const Status = enum(i32) {
     timeout = 1,
     busy = 2,
@@ -41,11 +41,11 @@ pub const Status = enum(i32) {
     no_space = 12,
     unsupported = 13,
     invalid_target = 14,
-    /// An error of the operating system that has no code of its own; the control block says which.
+    /// An error of the operating system without a code of its own; the control block has its number.
     system = 15,
     /// The handler failed: the answer is its error.
     remote = 16,
-    /// The answer is there and longer than the buffer; it stays in its slot.
+    /// The answer has arrived and is longer than the buffer; it stays in its slot.
     longer = 17,
     /// Not answered yet.
     not_yet = 18,
@@ -74,10 +74,10 @@ pub fn status_of(err: Error) Status {
     };
 }
 
-/// What an error is about; the message in TypeScript is made from it.
+/// What an error is about; TypeScript makes the message from it.
 pub const Detail = enum(u32) {
     none = 0,
-    /// `errno` names the reason, the system call is `what`'s own.
+    /// `errno` gives the reason; the function that failed determines the system call.
     open_file,
     make_directory,
     directory_owner,
@@ -100,39 +100,33 @@ pub const Detail = enum(u32) {
     allocate,
     map_memory,
     handles,
-    slot,
-    ring_full,
-    shared_state,
     lock,
     memfd,
     unlink,
-    bell,
-    removed,
     geometry_too_large,
-    not_permitted,
     /// Version of the kernel: a thousand for the major number and one for the minor.
     kernel,
     /// `errno` says why the environment of the process cannot be read.
     environment,
-    /// Of the folder of doorbells beside a channel.
+    /// About the folder of bells beside a channel.
     bells_owner,
     bells_mode,
     bells_kind,
     /// This participant has no folder of bells.
     no_bells,
-    /// Read locks of another process keep participants out.
+    /// Read locks of another process keep new participants out.
     locked_out,
-    /// Writing to the file again takes new space: magic number of its file system.
+    /// Writing to the file again takes new space; `found` is the magic number of its file system.
     copy_on_write,
 };
 
-/// Filled by calls that hand back more than their result. Words of 32 bits, so that TypeScript
-/// reads it through one Int32Array.
+/// Filled by calls that return more than their result. It consists of 32-bit words, so that TypeScript reads
+/// it through one Int32Array.
 pub const Control = extern struct {
-    /// `Detail` of the last error.
+    /// The `Detail` of the last error.
     detail: u32 = 0,
     errno: u32 = 0,
-    /// The two values that an error compares: what is there, what was asked for.
+    /// The two values that an error compares: the one found and the one wanted.
     found: f64 = 0,
     wanted: f64 = 0,
 
@@ -141,14 +135,14 @@ pub const Control = extern struct {
     generation_low: u32 = 0,
     generation_high: u32 = 0,
     length: u32 = 0,
-    /// `request_flag_*` of a request, `AnswerKind` of an answer.
+    /// `request_*` flags of a request, `AnswerKind` of an answer.
     flags: u32 = 0,
-    /// 1 the first time that the request is handed to a server.
+    /// 1: the first delivery of the request.
     deliveries: u32 = 0,
     /// Milliseconds left of the client's deadline; infinite without one.
     time_remaining: f64 = 0,
 
-    /// What `tandem_open` learned.
+    /// Results of `tandem_open`.
     handle: f64 = 0,
     base: f64 = 0,
     dense_bytes: f64 = 0,
@@ -161,10 +155,10 @@ pub const Control = extern struct {
     max_deliveries: u32 = 0,
     path_length: u32 = 0,
     kind: u32 = 0,
-    /// Of the channel's file.
+    /// The mode of the channel's file.
     mode: u32 = 0,
-    /// Of a channel whose options differ: how many participants it has, the process ids of the first of
-    /// them, and a bit for each of these that is a server.
+    /// About a channel whose options differ: the number of its participants, the process ids of the first
+    /// ones, and a bit for each of those that is a server.
     attached: u32 = 0,
     attached_servers: u32 = 0,
     attached_pids: [attached_max]u32 = @splat(0),
@@ -196,19 +190,20 @@ pub const Options = extern struct {
     max_deliveries: f64,
     mode: f64,
     fd: f64,
-    /// Of `open_private`: the handle whose participant, or whose channel's other participant, has it.
+    /// For `open_private`: the handle through which the private channel is found. Its own participant hosts
+    /// the channel, or another participant of its channel does.
     main: f64 = std.math.nan(f64),
 };
 
-/// Operation word of `tandem_open`.
+/// The operation word of `tandem_open`.
 pub const open_role_server: u32 = 1;
 pub const open_kind_int: u32 = 2;
-/// Attach to what exists and make it if there is nothing.
+/// Attach to a channel, or make one if there is none.
 pub const open_or_create: u32 = 4;
 pub const open_create_new: u32 = 8;
 pub const open_anonymous: u32 = 16;
 pub const open_from_fd: u32 = 32;
-/// A channel among the bells of one participant; with `open_create_new`, this one's own.
+/// A private channel of one participant; with `open_create_new`, this participant's own.
 pub const open_private: u32 = 64;
 
 /// Flags of a send.
@@ -216,27 +211,27 @@ pub const send_text: u32 = 1;
 pub const send_one_way: u32 = 2;
 /// Wait for a slot, until the deadline if there is one.
 pub const send_block: u32 = 4;
-/// The call is waited for by an event loop: `tandem_poll` reports it.
+/// An event loop waits for the call: `tandem_poll` reports its end.
 pub const send_watched: u32 = 8;
 pub const send_deliveries_shift = 8;
 
-/// Flags of a request as its server sees it.
+/// Flags of a request as its server sees them.
 pub const request_text: u32 = 1;
 pub const request_one_way: u32 = 2;
 
-/// What `tandem_cancel` does to a call that is answered already.
+/// What `tandem_cancel` does to a call that already has an answer.
 pub const cancel_keep_answer: u32 = 0;
 pub const cancel_release: u32 = 1;
-/// The call's time is over: as cancel, counted as a time-out.
+/// The call's deadline has passed: cancels it and counts a time-out.
 pub const cancel_timed_out: u32 = 2;
-/// It is a draft that was never sent.
+/// The call is a draft that was never sent.
 pub const cancel_draft: u32 = 3;
 
 /// Results of `tandem_watch_next` beside a descriptor.
 pub const watch_complete: i32 = -1;
 pub const watch_incomplete: i32 = -2;
 
-/// What an event loop that lies down waits for.
+/// What an event loop that goes to sleep waits for.
 pub const arm_requests: u32 = 1;
 pub const arm_room: u32 = 2;
 
@@ -246,13 +241,13 @@ pub const arm_work: i32 = 1;
 pub const arm_newcomer: i32 = 2;
 /// As `armed`, and `tandem_trim` is due in a second.
 pub const armed_large: i32 = 3;
-/// As `armed`, and the loop has to look by itself now and then: nobody rings for what it waits for.
+/// As `armed`, but the loop has to look by itself now and then, because no ring may come.
 pub const armed_unsure: i32 = 4;
 
 /// Results of `tandem_linger`.
 pub const linger_nothing: i32 = 0;
 pub const linger_work: i32 = 1;
-/// Nothing, and others have a use for the processor.
+/// Nothing has come, and other programs need the processor.
 pub const linger_crowded: i32 = 2;
 
 pub const bell_fifo: u32 = 1;

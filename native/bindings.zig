@@ -1,9 +1,9 @@
-//! Prints src/ffi/layout.ts, so that numbers which both languages use are written once.
+//! Prints src/ffi/layout.ts, so that numbers of both languages are written once.
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const layout = @import("layout.zig");
-const words = @import("words.zig");
+const layout = @import("memory/layout.zig");
+const words = @import("memory/words.zig");
 
 const constants = .{
     .{ "abiVersion", abi.abi_version, "Compared with the library's own when it is loaded." },
@@ -13,7 +13,7 @@ const constants = .{
     .{ "deliveriesMax", layout.deliveries_max, "" },
     .{ "participantsMax", layout.participants_max, "" },
     .{ "errorBytesMin", layout.error_bytes_min, "" },
-    .{ "pathBytesMax", @import("target.zig").path_bytes_max, "" },
+    .{ "pathBytesMax", @import("platform/target.zig").path_bytes_max, "" },
     .{ "slotBytes", @sizeOf(layout.Slot), "" },
     .{ "requestInlineOffset", @offsetOf(layout.Slot, "request_inline"), "" },
     .{ "requestInlineBytes", layout.inline_request_bytes, "" },
@@ -40,7 +40,7 @@ pub fn main(init: std.process.Init) !void {
     var file = std.Io.File.stdout().writer(init.io, &buffer);
     const out = &file.interface;
     try out.writeAll(
-        \\// Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
+        \\// Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
         \\
         \\
     );
@@ -62,7 +62,7 @@ pub fn main(init: std.process.Init) !void {
     try out.flush();
 }
 
-const Held = @import("slots.zig").SlotsType(@import("shared.zig").Real).Held;
+const Held = @import("protocol/slots.zig").SlotsType(@import("memory/shared.zig").Real).Held;
 
 fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, comment: []const u8) !void {
     try out.print("\n/** {s} */\nexport const {s} = {{\n", .{ comment, name });
@@ -74,7 +74,8 @@ fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, commen
     try out.print("}} as const;\n", .{});
 }
 
-/// 32-bit fields as indexes into an Int32Array, doubles into a Float64Array over the same bytes.
+/// Prints 32-bit fields as indexes into an Int32Array, and doubles as indexes into a Float64Array over the
+/// same bytes.
 fn print_control(out: *std.Io.Writer) !void {
     try out.writeAll("\n/** Places in the control block: of 32-bit words, and of doubles. */\nexport const Control = {\n");
     inline for (comptime std.meta.fieldNames(abi.Control)) |field| {

@@ -1,53 +1,57 @@
-//! Opening, closing and removing a channel: what joins the file, the table of participants, the
-//! bells and the thread.
+//! Opening, closing and removing a channel. This connects the file, the table of participants, the bells and
+//! the thread.
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const layout = @import("layout.zig");
-const segment = @import("segment.zig");
-const sys = @import("sys.zig");
-const target = @import("target.zig");
-const threads = @import("threads.zig");
-const waker_thread = @import("waker_thread.zig");
-const Bells = @import("bells.zig").Bells;
-const folders = @import("bells/folder.zig");
-const names = @import("bells/names.zig");
-const removal = @import("bells/removal.zig");
-const private = @import("private.zig");
-const retired = @import("retired.zig");
+const layout = @import("memory/layout.zig");
+const segment = @import("memory/segment.zig");
+const clock = @import("platform/sys/clock.zig");
+const files = @import("platform/sys/files.zig");
+const kernel = @import("platform/sys/kernel.zig");
+const mappings = @import("platform/sys/mappings.zig");
+const process = @import("platform/sys/process.zig");
+const target = @import("platform/target.zig");
+const thread_exit = @import("platform/thread_exit.zig");
+const waker_thread = @import("waiting/waker_thread.zig");
+const Bells = @import("platform/bells/bells.zig").Bells;
+const folders = @import("platform/bells/folder.zig");
+const names = @import("platform/bells/names.zig");
+const removal = @import("platform/bells/removal.zig");
+const private = @import("platform/bells/private.zig");
+const retired = @import("platform/retired.zig");
 const Error = abi.Error;
 const Control = abi.Control;
 const Handle = @import("handle.zig").Handle;
-const Role = @import("handle.zig").Role;
-const Shared = @import("shared.zig").Chosen;
-const Calls = @import("calls.zig").CallsType(Shared);
-const Notify = @import("notify.zig").NotifyType(Shared);
-const Participants = @import("participants.zig").ParticipantsType(Shared);
-const Repair = @import("repair.zig").RepairType(Shared);
-const Trim = @import("trim.zig").TrimType(Shared);
-const Wait = @import("wait.zig").WaitType(Shared);
+const Role = layout.Role;
+const Shared = @import("memory/shared.zig").Chosen;
+const Lifetime = @import("calls/lifetime.zig").LifetimeType(Shared);
+const Notify = @import("protocol/notify.zig").NotifyType(Shared);
+const Participants = @import("protocol/participants.zig").ParticipantsType(Shared);
+const Repair = @import("protocol/repair.zig").RepairType(Shared);
+const Trim = @import("protocol/trim.zig").TrimType(Shared);
+const Wait = @import("protocol/wait.zig").WaitType(Shared);
 
-/// statx is the youngest system call that is used.
+/// statx is the youngest system call in use.
 const kernel_version_min = 4_011;
 
 fn check_kernel(control: *Control) Error!void {
-    const version = sys.kernel_version();
+    const version = process.kernel_version();
     if (version == 0 or version >= kernel_version_min) return;
     control.compare(.kernel, version, kernel_version_min);
     return error.Unsupported;
 }
 
-/// `place` gets the path of a channel that has one, and length 0 otherwise.
+/// `location` gets the path of a channel that has one, and length 0 otherwise.
 pub fn open(
     name: []const u8,
     operation: u32,
     options: *const abi.Options,
     control: *Control,
-    place: *target.Place,
+    location: *target.Location,
 ) Error!*Handle {
-    place.path.length = 0;
+    location.path.length = 0;
     try check_kernel(control);
-    sys.learn_clock();
+    clock.learn();
     const wanted: segment.Options = .{
         .kind = if (operation & abi.open_kind_int != 0) .int else .bytes,
         .slots = whole(options.slots),
@@ -60,21 +64,24 @@ pub fn open(
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
         const fd = whole(options.fd) orelse return error.InvalidTarget;
-        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, place);
+        return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, location);
     }
-    const how: segment.How = .{
-        .create = operation & (abi.open_or_create | abi.open_create_new) != 0,
-        .must_create = operation & abi.open_create_new != 0,
-    };
+    const existence: segment.Existence = if (operation & abi.open_create_new != 0)
+        .new
+    else if (operation & abi.open_or_create != 0)
+        .existing_or_new
+    else
+        .existing;
+    const may_create = existence != .existing;
     if (operation & abi.open_private == 0) {
-        try target.resolve(name, how.create, control, place);
-        defer place.close();
-        return open_place(place, role, &wanted, how, control);
+        try target.resolve(name, may_create, control, location);
+        defer location.close();
+        return open_location(location, role, &wanted, existence, control);
     }
-    try private.find(handle_of(options.main), name, how.create, control, place);
-    defer place.close();
-    const handle = try open_place(place, role, &wanted, how, control);
-    if (private.belongs(place, handle.uid)) return handle;
+    try private.find(&handle_of(options.main).bells, name, may_create, control, location);
+    defer location.close();
+    const handle = try open_location(location, role, &wanted, existence, control);
+    if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
     return error.Corrupt;
@@ -84,27 +91,27 @@ fn handle_of(address: f64) *const Handle {
     return @ptrFromInt(@as(usize, @intFromFloat(address)));
 }
 
-fn open_place(
-    place: *const target.Place,
+fn open_location(
+    location: *const target.Location,
     role: Role,
     wanted: *const segment.Options,
-    how: segment.How,
+    existence: segment.Existence,
     control: *Control,
 ) Error!*Handle {
-    const found = try segment.open_place(place, wanted, how, control);
+    const found = try segment.open_location(location, wanted, existence, control);
     errdefer found.close();
-    // What this process has made and cannot use is of use to no other.
+    // Other processes have no use for a file that this process has made and cannot use.
     errdefer if (found.is_new) {
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-        found.remove(place);
+        found.remove(location);
     };
-    return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
+    return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
 }
 
-fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Home {
+fn home_in(location: *const target.Location, found: *const segment.Segment) folders.Home {
     return .{
-        .parent = place.folder,
-        .name = std.mem.span(place.name()),
+        .parent = location.folder,
+        .name = std.mem.span(location.name()),
         .uid = found.info.uid,
         .gid = found.info.gid,
         .mode = found.info.mode,
@@ -112,13 +119,13 @@ fn home_in(place: *const target.Place, found: *const segment.Segment) folders.Ho
 }
 
 fn open_anonymous(name: []const u8, role: Role, wanted: *const segment.Options, control: *Control) Error!*Handle {
-    // Others must not be able to put files among the bells.
+    // Other users must not be able to put files among the bells.
     const path = try target.default_folder(control);
     const folder = try target.open_own_folder(&path, true, control);
-    defer sys.close(folder);
+    defer files.close(folder);
     sweep_anonymous(folder);
     var memfd_name: target.Path = .init();
-    // The kernel takes 249 bytes of it.
+    // The kernel takes up to 249 bytes.
     memfd_name.append(name[0..@min(name.len, 200)]) catch unreachable;
     const found = try segment.open_anonymous(memfd_name.text(), wanted, control);
     errdefer found.close();
@@ -130,22 +137,22 @@ fn open_fd(
     role: Role,
     wanted: *const segment.Options,
     control: *Control,
-    place: *target.Place,
+    location: *target.Location,
 ) Error!*Handle {
     const found = try segment.open_fd(fd, wanted, control);
     errdefer found.close();
-    if (find_place(&found, place)) {
-        defer place.close();
-        return enter(&found, role, &home_in(place, &found), has_name(&found, place), .strict, control);
+    if (find_location(&found, location)) {
+        defer location.close();
+        return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
     }
-    place.path.length = 0;
-    // Without a folder this participant is rung through the channel's memory.
+    location.path.length = 0;
+    // Without a folder, others ring this participant through the channel's memory.
     var nothing: Control = .{};
     const folder: i32 = folder: {
         const own = target.default_folder(&nothing) catch break :folder -1;
         break :folder target.open_own_folder(&own, true, &nothing) catch -1;
     };
-    defer if (folder >= 0) sys.close(folder);
+    defer if (folder >= 0) files.close(folder);
     return enter_anonymous(&found, role, folder, control);
 }
 
@@ -155,8 +162,8 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
     const home: folders.Home = .{
         .parent = folder,
         .name = folder_name[0 .. folder_name.len - names.suffix.len],
-        // The folder around it is this user's own, even if another has made the memory.
-        .uid = sys.geteuid(),
+        // The enclosing folder belongs to this user, even if another user has made the memory.
+        .uid = process.user(),
         .gid = found.info.gid,
         .mode = found.info.mode,
     };
@@ -165,7 +172,7 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
 
 const Strictness = enum {
     strict,
-    /// To remove the channel, whatever is wrong with the folder of its bells.
+    /// For removing the channel, whatever the state of the folder of its bells.
     lenient,
 };
 
@@ -179,9 +186,8 @@ fn enter(
     control: *Control,
 ) Error!*Handle {
     var own: Bells = .{
-        .uid = sys.geteuid(),
+        .uid = process.user(),
         .channel_id = found.channel_id(),
-        .map = found.map,
     };
     if (home) |there| own.open(there, control) catch |err| if (strictness == .strict) return err;
     errdefer own.close_folders();
@@ -192,9 +198,9 @@ fn enter(
     handle.uid = found.info.uid;
     join(handle, role) catch |err| {
         switch (err) {
-            error.NoSpace => control.fail(.allocate, @backingInt(sys.Errno.NOSPC)),
+            error.NoSpace => control.fail(.allocate, @backingInt(kernel.Errno.NOSPC)),
             error.System => {
-                control.fail(.locked_out, @backingInt(sys.Errno.NOLCK));
+                control.fail(.locked_out, @backingInt(kernel.Errno.NOLCK));
                 return error.Permission;
             },
             else => control.compare(.handles, layout.participants_max, layout.participants_max),
@@ -202,15 +208,15 @@ fn enter(
         return err;
     };
     announce(handle, home);
-    // The first on a channel.
+    // This is the first participant of the channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
-    Calls.enter(handle);
-    threads.add(handle, close_all_of_thread);
+    Lifetime.enter(handle);
+    thread_exit.add(&handle.of_thread, close_all_of_thread);
     return handle;
 }
 
-/// The last participant to leave, or one that removes the channel's predecessor, may take an empty folder
-/// away just before this one puts something there.
+/// The last participant that leaves, or a participant that removes the channel's predecessor, may delete an
+/// empty folder just before this one puts a file there.
 fn announce(handle: *Handle, home: ?*const folders.Home) void {
     var nothing: Control = .{};
     for (0..16) |_| {
@@ -219,7 +225,7 @@ fn announce(handle: *Handle, home: ?*const folders.Home) void {
     }
 }
 
-/// The table may be full of the dead, with nobody left who would have noticed.
+/// A participant that finds the table full sweeps it, because every entry may be of a dead participant.
 fn join(handle: *Handle, role: Role) Error!void {
     return Participants.join(handle, role) catch |err| {
         if (err != error.Busy or !Repair.sweep(handle)) return err;
@@ -227,17 +233,17 @@ fn join(handle: *Handle, role: Role) Error!void {
     };
 }
 
-/// Whether the file has a name that it can lose. One that was opened by path has, even if it lost it just
-/// now; one of a file system that does not count names has not.
-fn has_name(found: *const segment.Segment, place: ?*const target.Place) bool {
-    const now = sys.stat(found.fd, "");
+/// Whether the file has a name that it can lose. A file that was opened by path has one, even if it has just
+/// lost it. A file of a file system that does not count names has none.
+fn has_name(found: *const segment.Segment, location: ?*const target.Location) bool {
+    const now = files.stat(found.fd, "");
     if (now != .info or now.info.links > 0) return now == .info;
-    return if (place) |there| !segment.same_file(there, &found.info) else false;
+    return if (location) |there| !segment.same_file(there, &found.info) else false;
 }
 
-/// Another description of the channel's file, to be passed on.
+/// Makes another description of the channel's file, to be passed on.
 pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
-    const own = sys.stat(handle.fd, "");
+    const own = files.stat(handle.fd, "");
     if (own == .info) if (handle.bells.open_channel(&own.info)) |fd| return fd;
     return segment.reopen(handle.fd, control);
 }
@@ -247,24 +253,24 @@ fn whole(value: f64) ?u64 {
     return @intFromFloat(@min(value, 1e15));
 }
 
-/// The place of a named file that came as a descriptor, so that its bells are found where those who
-/// opened it by path put theirs. False: it has none that this process can name.
-fn find_place(found: *const segment.Segment, place: *target.Place) bool {
-    var link: sys.ProcPath = undefined;
+/// Finds the location of a named file that came as a descriptor, so that its bells lie where participants
+/// that opened it by path put theirs. False: this process cannot name the file.
+fn find_location(found: *const segment.Segment, location: *target.Location) bool {
+    var link: files.DescriptorPath = undefined;
     var path: target.Path = .init();
-    const result = sys.readlink(sys.path_of(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
+    const result = files.readlink(files.descriptor_path(found.fd, &link), path.bytes[0 .. path.bytes.len - 1]);
     if (!result.ok()) return false;
     path.length = result.value;
     if (path.length == 0 or path.bytes[0] != '/') return false;
     var nothing: Control = .{};
-    target.resolve(path.slice(), false, &nothing, place) catch return false;
-    if (segment.same_file(place, &found.info)) return true;
-    place.close();
+    target.resolve(path.slice(), false, &nothing, location) catch return false;
+    if (segment.same_file(location, &found.info)) return true;
+    location.close();
     return false;
 }
 
-/// No process comes back to an anonymous channel whose processes were killed, so the bells that they
-/// left are swept when the next one is made.
+/// No process returns to an anonymous channel whose processes were killed, so their bells are swept when the
+/// next one is made.
 fn sweep_anonymous(folder: i32) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
@@ -273,7 +279,7 @@ fn sweep_anonymous(folder: i32) void {
     }
 }
 
-/// Named by a channel's id alone, in hexadecimal.
+/// The folder is named by a channel's id, in hexadecimal.
 fn is_anonymous_folder(name: []const u8) bool {
     if (!std.mem.endsWith(u8, name, names.suffix)) return false;
     const id = name[0 .. name.len - names.suffix.len];
@@ -285,103 +291,95 @@ fn is_anonymous_folder(name: []const u8) bool {
 pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
-    threads.remove(handle, close_all_of_thread);
-    // First of all: everything below touches the memory.
+    thread_exit.remove(&handle.of_thread, close_all_of_thread);
+    // This comes first, because everything below touches the memory.
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
-    // From here on the memory may go.
-    waker_thread.remove(handle);
+    // After this, the memory may go.
+    waker_thread.remove(&handle.waker);
     if (handle.notify_fd >= 0) Notify.disable(handle);
-    for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) sys.close(fd);
-    // Before the entry is free, so that its next participant's files are not taken away.
+    for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
+    // Comes before the entry is free: otherwise it would remove the files of the next participant there.
     handle.bells.close();
     Participants.leave(handle);
-    if (handle.public_fd >= 0) sys.close(handle.public_fd);
-    sys.close(handle.fd);
+    if (handle.public_fd >= 0) files.close(handle.public_fd);
+    files.close(handle.fd);
     const address = @intFromPtr(handle.map.base);
     const bytes = handle.map.geometry.file_bytes;
     switch (after) {
-        .unmap => sys.munmap(address, bytes),
+        .unmap => mappings.unmap(address, bytes),
         .keep_views => retired.retire(address, bytes),
     }
     handle.destroy();
 }
 
-/// Runs in a thread that ends with handles open, a terminated Worker's for one.
+/// Runs in a thread that ends with open handles, such as the thread of a terminated Worker.
 fn close_all_of_thread(first: ?*anyopaque) callconv(.c) void {
-    var next: ?*Handle = @ptrCast(@alignCast(first));
-    while (next) |handle| {
-        next = handle.next;
-        handle.previous = null;
+    var next: ?*thread_exit.Node = @ptrCast(@alignCast(first));
+    while (next) |node| {
+        next = node.next;
+        node.previous = null;
         if (next) |other| other.previous = null;
+        const handle: *Handle = @fieldParentPtr("of_thread", node);
         handle.close_lent();
-        // The runtime frees the thread's memory in its own time.
+        // The runtime frees the thread's memory later.
         close(handle, .keep_views);
     }
 }
 
-/// Closes all handles of the calling thread, whose program is gone.
+/// Closes all handles of the calling thread, whose program has ended.
 pub fn close_all_here() void {
-    threads.end(close_all_of_thread);
+    thread_exit.end(close_all_of_thread);
 }
 
-/// Removes a channel's name and ends what is in flight on it. False: there is nothing.
+/// Removes a channel's name and ends its calls. False: there is no channel.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
-    var place: target.Place = undefined;
-    target.resolve(name, false, control, &place) catch |err| switch (err) {
+    var location: target.Location = undefined;
+    target.resolve(name, false, control, &location) catch |err| switch (err) {
         error.NotFound => return false,
         else => return err,
     };
-    defer place.close();
-    switch (try segment.inspect(&place, control)) {
+    defer location.close();
+    switch (try segment.inspect(&location, control)) {
         .nothing => return false,
         .channel => |info| {
-            try end_channel(&place, control);
-            return remove_file(&place, &info, control);
+            try end_channel(&location, control);
+            return remove_file(&location, &info, control);
         },
         .other => |info| {
-            removal.remove_folder(place.folder, std.mem.span(place.name()), info.uid, null);
-            return remove_file(&place, &info, control);
+            removal.remove_folder(location.folder, std.mem.span(location.name()), info.uid, null);
+            return remove_file(&location, &info, control);
         },
     }
 }
 
-fn remove_file(place: *const target.Place, info: *const sys.FileInfo, control: *Control) Error!bool {
-    if (!segment.same_file(place, info)) return true;
-    const result = sys.unlinkat(place.folder, place.name(), 0);
+fn remove_file(location: *const target.Location, info: *const files.FileInfo, control: *Control) Error!bool {
+    if (!segment.same_file(location, info)) return true;
+    const result = files.unlinkat(location.folder, location.name(), 0);
     if (result.ok() or result.errno == .NOENT) return true;
     control.fail(.unlink, @backingInt(result.errno));
     return target.errno_error(result.errno);
 }
 
-/// Tells all participants, and removes what lies beside the file.
-fn end_channel(place: *const target.Place, control: *Control) Error!void {
+/// Informs all participants, and removes the files beside the channel.
+fn end_channel(location: *const target.Location, control: *Control) Error!void {
     for ([_]layout.Kind{ .bytes, .int }) |kind| {
-        const options: segment.Options = .{
-            .kind = kind,
-            .slots = null,
-            .max_request_bytes = null,
-            .max_response_bytes = null,
-            .max_deliveries = null,
-            .mode = segment.Options.mode_default,
-        };
-        const how: segment.How = .{ .create = false, .must_create = false };
-        const found = segment.open_place(place, &options, how, control) catch |err| switch (err) {
+        const found = segment.open_location(location, &.of_kind(kind), .existing, control) catch |err| switch (err) {
             error.Mismatch => continue,
-            // Removed by another process meanwhile, or damaged: its name goes all the same.
+            // Another process has removed it meanwhile, or it is damaged: the name is removed all the same.
             error.NotFound, error.Corrupt, error.Incompatible, error.NoSpace => return,
             else => return err,
         };
-        const handle = enter(&found, .client, &home_in(place, &found), true, .lenient, control) catch {
-            // Without room for one participant more, those that are there find out by themselves.
+        const handle = enter(&found, .client, &home_in(location, &found), true, .lenient, control) catch {
+            // There is no room for another participant, so the others find out by themselves.
             Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-            removal.remove_folder(place.folder, std.mem.span(place.name()), found.info.uid, found.channel_id());
+            removal.remove_folder(location.folder, std.mem.span(location.name()), found.info.uid, found.channel_id());
             found.close();
             return;
         };
-        Calls.remove(handle);
-        removal.remove_folder(place.folder, std.mem.span(place.name()), handle.uid, handle.bells.channel_id);
+        Lifetime.remove(handle);
+        removal.remove_folder(location.folder, std.mem.span(location.name()), handle.uid, handle.bells.channel_id);
         close(handle, .unmap);
         return;
     }

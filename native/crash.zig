@@ -4,9 +4,9 @@
 
 const std = @import("std");
 
-/// What native/shared.zig and native/sys.zig take in place of the real ones.
-pub const SharedMemory = @import("crash/memory.zig").Memory;
-pub const Linux = @import("crash/kernel.zig");
+/// What native/memory/shared.zig and native/platform/sys/kernel.zig take in place of the real ones.
+pub const SharedMemory = @import("proof/crash/memory.zig").Memory;
+pub const Linux = @import("proof/crash/kernel.zig");
 
 /// The waker's thread, with no C library to ask for one. It passes no points: its process is killed
 /// whole.
@@ -17,12 +17,12 @@ pub fn spawn_thread(body: *const fn (?*anyopaque) callconv(.c) ?*anyopaque, argu
 }
 
 fn run(body: *const fn (?*anyopaque) callconv(.c) ?*anyopaque, argument: ?*anyopaque) void {
-    @import("crash/point.zig").pass_none();
+    @import("proof/crash/point.zig").pass_none();
     _ = body(argument);
 }
 
 pub fn main() void {
-    @import("crash/actor.zig").run();
+    @import("proof/crash/actor.zig").run();
 }
 
 comptime {

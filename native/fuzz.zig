@@ -9,11 +9,11 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const fields = @import("fuzz/fields.zig");
-const memory = @import("fuzz/memory.zig");
-const run = @import("fuzz/run.zig");
-const scribbler = @import("fuzz/scribbler.zig");
-const actor = @import("fuzz/actor.zig");
+const fields = @import("proof/fuzz/fields.zig");
+const memory = @import("proof/fuzz/memory.zig");
+const run = @import("proof/fuzz/run.zig");
+const scribbler = @import("proof/fuzz/scribbler.zig");
+const actor = @import("proof/fuzz/actor.zig");
 const abi = @import("abi.zig");
 
 // What the library runs on here.

@@ -1,140 +1,141 @@
-//! What one open Server or Client knows privately. Nothing here can be reached by another process,
-//! so it may be trusted; everything else is in shared memory and may not.
+//! What one open Server or Client knows privately. No other process can reach this memory, so the code trusts
+//! it. It trusts nothing in shared memory.
 
 const std = @import("std");
 const abi = @import("abi.zig");
-const layout = @import("layout.zig");
-const words = @import("words.zig");
-const sys = @import("sys.zig");
-const Bells = @import("bells.zig").Bells;
+const layout = @import("memory/layout.zig");
+const words = @import("memory/words.zig");
+const clock = @import("platform/sys/clock.zig");
+const files = @import("platform/sys/files.zig");
+const mappings = @import("platform/sys/mappings.zig");
+const waker_thread = @import("waiting/waker_thread.zig");
+const pacing = @import("waiting/pacing.zig");
+const Role = layout.Role;
+const thread_exit = @import("platform/thread_exit.zig");
+const Bells = @import("platform/bells/bells.zig").Bells;
 
-pub const Role = enum(u32) { client = 1, server = 2 };
-
-/// A call that this handle made and that has not ended.
+/// A call of this handle that has not ended.
 pub const OwnCall = struct {
     slot: u32,
     posted: bool,
     /// An event loop waits for it.
     watched: bool,
     generation: words.Generation,
-    /// When the call's own time is over; 0: never.
+    /// The call's deadline; 0: none.
     deadline_ns: u64 = 0,
 };
 
-/// How much of a slot's areas is known to be allocated, so that writing there cannot fault.
+/// How much of a slot's areas is known to be allocated, so that writes there cannot fault.
 const Committed = struct {
     request_bytes: u32,
     response_bytes: u32,
-    /// The slot's `trims` when that was so.
+    /// The slot's `trims` at that time.
     trims: u32,
-    /// In the list of slots that had long messages, the last of them at `used_ns`.
+    /// The slot is in the list of slots that had long messages, the last one at `used_ns`.
     is_large: bool,
     used_ns: u64,
 };
 
-/// Pages of a slot's area that stay for good; what is longer is given back some time.
+/// This much of a slot's area stays allocated; pages beyond it are given back after a while.
 pub const keep_bytes = 64 << 10;
 
-/// Participants that one event loop is connected to.
+/// How many participants one event loop watches.
 pub const watched_max = 64;
 
-/// A descriptor that the event loop owns, and the file that it stood for when it was lent.
+/// A descriptor that the event loop owns, and the file that it stood for when the loop got it.
 const Lent = struct { fd: i32 = -1, participant: u32 = 0, device: u64 = 0, inode: u64 = 0 };
 
 pub const Handle = struct {
     map: layout.Map,
-    /// The description that holds this participant's lock. Nobody else ever has it: a child that
-    /// inherited it would keep the lock, and its parent's death would go unnoticed.
+    /// The description that holds this participant's lock. It is never passed on: a child that inherited it
+    /// would keep the lock after its parent's death, and no process would notice that death.
     fd: i32,
-    /// Another description of the same file, the `fd` that users see; -1: nobody has asked for it.
+    /// Another description of the same file, the `fd` that users see; -1: not needed yet.
     public_fd: i32 = -1,
     role: Role,
     /// Mode of the channel's file.
     mode: u32 = 0o600,
-    /// And its owner.
+    /// The owner of that file.
     uid: u32 = 0,
     index: words.ParticipantIndex = 0,
     epoch: words.Epoch = 0,
     bells: Bells,
 
-    /// What rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
-    waker: ?*@import("waker_thread.zig").Place = null,
+    /// Rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
+    waker: ?*waker_thread.Assignment = null,
 
-    /// The file had a name when this handle was opened. Without a link it has lost it since.
+    /// The file had a name when this handle was opened. If it has no link now, it has lost the name since.
     is_named: bool = false,
-    /// It has lost it.
+    /// The file has lost its name.
     is_unlinked: bool = false,
-    /// The user of this handle has removed the channel on purpose, and needs not be told.
+    /// The user of this handle has removed the channel on purpose and needs no report.
     expects_removal: bool = false,
     /// A ring has failed since the last look at the file.
     has_failed_ring: bool = false,
 
-    /// The file was cut short, and what is mapped is nobody's any more: see `Wait.lost`.
+    /// The file was cut short, and other processes no longer see the mapped memory: see `Wait.lost`.
     is_lost: bool = false,
 
-    /// Entries of each table that have memory, see extent.zig.
+    /// Entries of each table that have memory, see table_bounds.zig.
     participants_known: u32 = 0,
     slots_known: u32 = 0,
 
-    /// Up to which `joins` this handle has set up its watch.
+    /// The value of `joins` up to which this handle has set up its death watches.
     watched_joins: u64 = 0,
     watched_count: u32 = 0,
-    /// Clients die unwatched: a server of the channel notices it, whose event loop always sleeps or works.
+    /// Clients die unwatched: a server of the channel notices their deaths, because its event loop always
+    /// sleeps or works.
     watches_servers_only: bool = false,
-    /// By participant index: the epoch that is watched, 0 for none.
+    /// By participant index: the watched epoch, 0 for none.
     watched: [*]words.Epoch,
-    /// By participant index: the epoch of one that could not be reached by path the last time.
+    /// By participant index: the epoch of a participant whose bell could not be rung by path the last time.
     unreachable_epochs: [*]words.Epoch,
 
     calls: [*]OwnCall,
     call_count: u32 = 0,
     posted_count: u32 = 0,
-    /// By slot: one more than the place in `calls`, 0 for none.
+    /// By slot: one more than the position in `calls`, 0 for none.
     positions: [*]u32,
 
-    /// Slots that this handle freed last: they are used first, so that the hot set stays in cache.
+    /// Slots that this handle freed last. They are used first, so that the hot set stays in the cache.
     hints: [*]u32,
     hint_count: u32 = 0,
-    /// Where the search for a free slot goes on when no hint helps.
+    /// Where the search for a free slot continues when no hint helps.
     probe: u32 = 0,
     committed: [*]Committed,
     /// Slots in which this handle saw long messages, for `trim.zig`.
     large: [*]u32,
     large_count: u32 = 0,
     operations: u32 = 0,
-    /// Where the next look for the dead begins.
+    /// Where the next search for the dead begins.
     sweep_next: u32 = 0,
-    /// When the forms that never wait last looked for the dead.
+    /// When the operations that never wait last searched for the dead.
     swept_ns: u64 = 0,
-    /// How long to spin before yielding; adapts, see `wait.zig`.
-    spin_turns: u32 = @import("wait.zig").spin_turns_max,
-    /// How long to wait for an answer before the second look, in parts of a turn; adapts, see `wait.zig`.
-    quiet_parts: u32 = 0,
-    /// What this participant's entry says of its processor, and when to yield again: see `Calls.linger`.
+    /// What blocking waits have learned about when to sleep.
+    pacing: pacing.Learned = .{},
+    /// The processor in this participant's entry, and when to yield again: see `EventLoop.linger`.
     processor: u32 = 0,
     yield_after_ns: u64 = 0,
     yield_pause_ns: u64 = 0,
-    /// How much longer than usual to yield before sleeping; adapts, see `wait.zig`.
-    patience: u32 = 1,
-    /// Somebody was rung, or was seen rung, for a request of this handle: see `Wait.nudge`.
+    /// A server was rung, or had been rung before, for a request of this handle: see `Calls.nudge`.
     responsible: bool = false,
-    /// The last request found a free slot and no cell of the ring.
+    /// The last request found a free slot but no free cell of the ring.
     found_ring_full: bool = false,
 
-    /// Of the event loop: its bell, under this participant's own index, and its watches.
+    /// What the event loop owns: its bell, under this participant's own index, and its death watches.
     lent: [watched_max + 1]Lent = @splat(.{}),
 
-    /// Readable when there is something to take; -1: not asked for.
+    /// Readable when there is something to take; -1: none was requested.
     notify_fd: i32 = -1,
-    /// What relatives share with this handle's peers; -1: none.
+    /// The descriptor that related processes share with this handle's peers; -1: none.
     peer_notify_fd: i32 = -1,
 
     memory_bytes: u64,
-    /// The handles of one thread, so that the thread's end can close them.
-    previous: ?*Handle = null,
-    next: ?*Handle = null,
+    /// Among the handles of one thread, so that the thread's end can close them.
+    of_thread: thread_exit.Node = .{},
 
-    /// One piece of zeroed memory for the handle and its tables, touched as far as they are used.
+    /// Makes the handle and its tables in one piece of zeroed memory, whose pages are touched only as they
+    /// are used.
     pub fn create(map: layout.Map, fd: i32, role: Role, bells: Bells) abi.Error!*Handle {
         const slots = map.geometry.slots;
         var size = Sizes{};
@@ -146,7 +147,7 @@ pub const Handle = struct {
         const committed = size.add(Committed, slots);
         const large = size.add(u32, slots);
         const memory_bytes = std.mem.alignForward(u64, size.bytes, layout.page_bytes);
-        const memory = sys.mmap_private(memory_bytes);
+        const memory = mappings.map_private(memory_bytes);
         if (!memory.ok()) return error.NoSpace;
         const base: [*]align(layout.page_bytes) u8 = @ptrFromInt(memory.value);
         const handle: *Handle = @ptrCast(base);
@@ -168,12 +169,12 @@ pub const Handle = struct {
     }
 
     pub fn destroy(handle: *Handle) void {
-        sys.munmap(@intFromPtr(handle), handle.memory_bytes);
+        mappings.unmap(@intFromPtr(handle), handle.memory_bytes);
     }
 
-    /// Remembers what the event loop was given.
+    /// Remembers a descriptor that the event loop gets.
     pub fn lend(handle: *Handle, fd: i32, participant: u32) void {
-        const file = sys.stat(fd, "");
+        const file = files.stat(fd, "");
         if (file != .info) return;
         const lent: Lent = .{
             .fd = fd,
@@ -190,15 +191,20 @@ pub const Handle = struct {
         if (place) |known| known.* = lent;
     }
 
-    /// Closes what an event loop that is gone has left open, as Deno's does when a Worker ends. A
-    /// descriptor that was closed, and perhaps stands for another file now, is left alone.
+    /// Closes the descriptors that a dead event loop has left open, as Deno's loop does when a Worker ends. A
+    /// descriptor that was closed meanwhile may stand for another file; it is left alone.
     pub fn close_lent(handle: *Handle) void {
         for (&handle.lent) |*known| {
             if (known.fd < 0) continue;
-            const file = sys.stat(known.fd, "");
+            const file = files.stat(known.fd, "");
             if (file != .info) continue;
-            if (file.info.device == known.device and file.info.inode == known.inode) sys.close(known.fd);
+            if (file.info.device == known.device and file.info.inode == known.inode) files.close(known.fd);
         }
+    }
+
+    /// This participant's entry in the table.
+    pub inline fn entry(handle: *const Handle) *layout.Participant {
+        return handle.map.participant(handle.index);
     }
 
     pub fn owner(handle: *const Handle) words.Owner {
@@ -206,8 +212,8 @@ pub const Handle = struct {
     }
 
     pub fn add_call(handle: *Handle, call: OwnCall) void {
-        // A slot stands here still when somebody else ended its call and this handle has not
-        // looked since.
+        // The slot is still listed if another participant ended its call and this handle has not looked
+        // since.
         if (handle.find_call(call.slot)) |old| handle.remove_call(old.slot, old.generation);
         handle.calls[handle.call_count] = call;
         handle.call_count += 1;
@@ -220,7 +226,7 @@ pub const Handle = struct {
         return if (position == 0) null else &handle.calls[position - 1];
     }
 
-    /// Of the slot's present call nothing is forgotten when somebody asks for an earlier one.
+    /// Removes nothing if the slot already has a later call.
     pub fn remove_call(handle: *Handle, slot: u32, generation: words.Generation) void {
         const position = handle.positions[slot];
         if (position == 0 or handle.calls[position - 1].generation != generation) return;
@@ -245,8 +251,8 @@ pub const Handle = struct {
         return handle.hints[handle.hint_count];
     }
 
-    /// Makes sure that `length` bytes of a slot's request area can be written. A full file system
-    /// is an error here and would be SIGBUS there.
+    /// Makes sure that `length` bytes of a slot's request area can be written. A full file system causes an
+    /// error here; without this, it would cause SIGBUS at the write.
     pub fn commit_request(handle: *Handle, slot: u32, length: u32, trims: u32) abi.Error!void {
         if (length <= layout.inline_request_bytes) return;
         const known = &handle.known_since(slot, trims).request_bytes;
@@ -280,14 +286,14 @@ pub const Handle = struct {
 
     fn note_large(handle: *Handle, slot: u32) void {
         const known = &handle.committed[slot];
-        known.used_ns = sys.monotonic_ns();
+        known.used_ns = clock.monotonic_ns();
         if (known.is_large) return;
         known.is_large = true;
         handle.large[handle.large_count] = slot;
         handle.large_count += 1;
     }
 
-    /// Of the slot at that place of the list.
+    /// Forgets the slot at this position of the list.
     pub fn forget_large(handle: *Handle, place: u32) void {
         handle.committed[handle.large[place]].is_large = false;
         handle.large_count -= 1;
@@ -296,15 +302,15 @@ pub const Handle = struct {
 
     fn commit(handle: *Handle, offset: u64, known: u32, length: u32) abi.Error!u32 {
         const needed = std.mem.alignForward(u32, length, layout.page_bytes);
-        const result = sys.fallocate(handle.fd, offset + known, needed - known);
+        const result = files.fallocate(handle.fd, offset + known, needed - known);
         if (!result.ok()) return error.NoSpace;
         return needed;
     }
 
-    /// The head of a slot that is used for the first time may lie on a page that does not exist.
+    /// A slot that is used for the first time may have its head on a page that does not exist yet.
     pub fn commit_slot_head(handle: *Handle, slot: u32) abi.Error!void {
         const offset = handle.map.geometry.slots_offset + @as(u64, slot) * @sizeOf(layout.Slot);
-        if (!sys.fallocate(handle.fd, offset, @sizeOf(layout.Slot)).ok()) return error.NoSpace;
+        if (!files.fallocate(handle.fd, offset, @sizeOf(layout.Slot)).ok()) return error.NoSpace;
     }
 };
 

@@ -42,12 +42,12 @@
 //! counted among those that it holds.
 
 const std = @import("std");
-const configurations = @import("model/configuration.zig");
-const explorer = @import("model/explorer.zig");
-const memory = @import("model/memory.zig");
-const report = @import("model/report.zig");
-const run = @import("model/run.zig");
-const sys = @import("sys.zig");
+const configurations = @import("proof/model/configuration.zig");
+const explorer = @import("proof/model/explorer.zig");
+const memory = @import("proof/model/memory.zig");
+const report = @import("proof/model/report.zig");
+const run = @import("proof/model/run.zig");
+const clock = @import("platform/sys/clock.zig");
 
 /// What the whole library runs on here.
 pub const SharedMemory = memory.Model;
@@ -115,19 +115,19 @@ pub fn main(init: std.process.Init) !u8 {
 
     var states: u64 = 0;
     var transitions: u64 = 0;
-    const begin = sys.monotonic_ns();
+    const begin = clock.monotonic_ns();
     for (chosen.items) |named| {
         var configuration: configurations.Configuration = undefined;
         if (configurations.parse(named.text, &configuration)) |problem| return refuse(problem.word, problem.what);
         try writer.print("{s}: {s}\n", .{ named.name, named.text });
         try writer.flush();
-        const start = sys.monotonic_ns();
+        const start = clock.monotonic_ns();
         const outcome = run.run(&configuration, limits);
         const totals = explorer.totals;
         states += totals.states;
         transitions += totals.transitions;
         try writer.print("  {d} states, {d} steps, {d} good ends, {d} steps deep, {d} moments of programs, {d} s\n", .{
-            totals.states, totals.transitions, totals.ends, totals.depth, totals.moments, (sys.monotonic_ns() - start) / std.time.ns_per_s,
+            totals.states, totals.transitions, totals.ends, totals.depth, totals.moments, (clock.monotonic_ns() - start) / std.time.ns_per_s,
         });
         switch (outcome) {
             .complete => {},
@@ -146,7 +146,7 @@ pub fn main(init: std.process.Init) !u8 {
         try writer.flush();
     }
     try writer.print("{d} configurations, {d} states, {d} steps, no violation, {d} s\n", .{
-        chosen.items.len, states, transitions, (sys.monotonic_ns() - begin) / std.time.ns_per_s,
+        chosen.items.len, states, transitions, (clock.monotonic_ns() - begin) / std.time.ns_per_s,
     });
     return 0;
 }

@@ -5,13 +5,14 @@
 const std = @import("std");
 const linux = std.os.linux;
 const abi = @import("abi.zig");
-const ageing = @import("ageing.zig");
-const host = @import("host.zig");
-const layout = @import("layout.zig");
-const segment = @import("segment.zig");
-const target = @import("target.zig");
-const words = @import("words.zig");
-const Real = @import("shared.zig").Real;
+const ageing = @import("proof/ageing.zig");
+const host = @import("platform/libc.zig");
+const layout = @import("memory/layout.zig");
+const segment = @import("memory/segment.zig");
+const target = @import("platform/target.zig");
+const words = @import("memory/words.zig");
+const Identity = @import("platform/bells/names.zig").Identity;
+const Real = @import("memory/shared.zig").Real;
 
 pub const panic = @import("lib.zig").panic;
 
@@ -73,18 +74,10 @@ export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32
 }
 
 fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
-    var place: target.Place = undefined;
-    try target.resolve(name, false, control, &place);
-    defer place.close();
-    const options: segment.Options = .{
-        .kind = .bytes,
-        .slots = null,
-        .max_request_bytes = null,
-        .max_response_bytes = null,
-        .max_deliveries = null,
-        .mode = segment.Options.mode_default,
-    };
-    const found = try segment.open_place(&place, &options, .{ .create = false, .must_create = false }, control);
+    var location: target.Location = undefined;
+    try target.resolve(name, false, control, &location);
+    defer location.close();
+    const found = try segment.open_location(&location, &.of_kind(.bytes), .existing, control);
     defer found.close();
     ageing.set(&found.map, age);
 }
@@ -156,8 +149,8 @@ pub const SharedMemory = struct {
         reached(.rung);
     }
 
-    pub fn ring_bell(bells: anytype, index: u32, epoch: u64, kind: u32) bool {
-        const rung = Real.ring_bell(bells, index, epoch, kind);
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
+        const rung = Real.ring_bell(bells, other, kind);
         if (rung) reached(.rung);
         return rung;
     }

@@ -2,22 +2,25 @@
 
 test {
     _ = @import("abi.zig");
-    _ = @import("bells.zig");
-    _ = @import("bells/folder.zig");
+    _ = @import("platform/bells/bells.zig");
+    _ = @import("platform/bells/folder.zig");
     _ = @import("bench/driver.zig");
-    _ = @import("copy_on_write.zig");
+    _ = @import("platform/copy_on_write.zig");
     _ = @import("handle.zig");
-    _ = @import("layout.zig");
+    _ = @import("memory/layout.zig");
     _ = @import("lib.zig");
-    _ = @import("participants.zig");
-    _ = @import("occupancy.zig");
-    _ = @import("private.zig");
-    _ = @import("protocol_test.zig");
-    _ = @import("retired.zig");
-    _ = @import("shared.zig");
-    _ = @import("stress.zig");
-    _ = @import("sys.zig");
-    _ = @import("target.zig");
-    _ = @import("words.zig");
-    _ = @import("wrap_test.zig");
+    _ = @import("protocol/participants.zig");
+    _ = @import("memory/occupancy.zig");
+    _ = @import("platform/bells/private.zig");
+    _ = @import("proof/protocol_test.zig");
+    _ = @import("proof/repair_test.zig");
+    _ = @import("platform/retired.zig");
+    _ = @import("memory/shared.zig");
+    _ = @import("proof/stress.zig");
+    _ = @import("platform/sys/clock.zig");
+    _ = @import("platform/sys/locks.zig");
+    _ = @import("platform/target.zig");
+    _ = @import("waiting/pacing.zig");
+    _ = @import("memory/words.zig");
+    _ = @import("proof/wrap_test.zig");
 }

@@ -27,6 +27,23 @@ const sourceLayers: readonly string[] = [
   "mod.ts",
 ];
 
+/** As `sourceLayers`. The programs come last: they may use everything. */
+const nativeLayers: readonly string[] = [
+  "native/abi.zig",
+  "native/platform",
+  "native/memory",
+  "native/waiting",
+  "native/handle.zig",
+  "native/protocol",
+  "native/calls",
+  "native/channel.zig",
+  "native/exports",
+  "native/lib.zig",
+  "native/bench",
+  "native/proof",
+  "native",
+];
+
 interface Language {
   readonly extension: string;
   readonly folders: readonly string[];
@@ -41,9 +58,16 @@ const typescript: Language = {
   layers: sourceLayers,
 };
 
+const zig: Language = {
+  extension: ".zig",
+  folders: ["native"],
+  imports: /@import\("([^"]+\.zig)"\)/g,
+  layers: nativeLayers,
+};
+
 const problems: string[] = [];
 
-for (const language of [typescript]) check(language);
+for (const language of [typescript, zig]) check(language);
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 

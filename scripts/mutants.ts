@@ -1,25 +1,25 @@
 /**
- * Breaks the protocol on purpose, in one way after the other (native/model/mutants.ts), and expects the
- * model checker to find each.
+ * Breaks the protocol on purpose, in one way after the other (native/proof/model/mutants.ts), and expects
+ * the model checker to find each. Comments in the native code mark the lines that a mutant replaces.
  *
  *     bun scripts/mutants.ts [--only NAME]... [--list]
  *
  * @module
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { type Mutant, mutants } from "../native/model/mutants.ts";
+import { type Mutant, mutants } from "../native/proof/model/mutants.ts";
 
 const root = resolve(import.meta.dirname!, "..");
 /** A mutant that takes longer needs a smaller configuration. */
 const secondsMax = 120;
-/** Random ways before everything is explored: most mutants are caught there. */
+/** Random walks before everything is explored: most mutants are caught there. */
 const walks = 10_000;
-/** Of the checker, beside 0 for "all is well". */
+/** The checker's exit code for a violation. */
 const foundViolation = 1;
 
 function chosen(): readonly Mutant[] {
@@ -37,25 +37,63 @@ function chosen(): readonly Mutant[] {
   return values.only.map((name) => {
     const mutant = mutants.find((each) => each.name === name);
     if (mutant) return mutant;
-    throw new Error(`There is no mutant ${name}; --list says which there are`);
+    throw new Error(`There is no mutant ${name}; --list shows all`);
   });
 }
 
-function apply(folder: string, { name, file, text, replacement }: Mutant): void {
-  const path = join(folder, "native", file);
-  const source = readFileSync(path, "utf8");
-  const count = source.split(text).length - 1;
-  if (count !== 1) {
-    throw new Error(`The text that ${name} replaces stands in ${file} ${count} times, not once`);
+/** The lines that a mutant replaces, as indexes in its file. */
+interface Anchor {
+  readonly file: string;
+  readonly first: number;
+  readonly end: number;
+}
+
+/** Where the comments `// mutant:name` stand, by name. Each has to have its mutant, and stand once. */
+function findAnchors(): Map<string, Anchor> {
+  const anchors = new Map<string, Anchor>();
+  const files = readdirSync(join(root, "native"), { recursive: true, encoding: "utf8" });
+  for (const file of files.filter((name) => name.endsWith(".zig"))) {
+    const lines = readFileSync(join(root, "native", file), "utf8").split("\n");
+    const marks = lines.map((line) => /^\s*\/\/ mutant:(\S+)(?: (begin|end))?$/.exec(line));
+    marks.forEach((mark, index) => {
+      if (mark === null || mark[2] === "end") return;
+      const name = mark[1]!;
+      if (anchors.has(name)) throw new Error(`${name} has a second anchor in ${file}`);
+      const isCode = (line: number) => !lines[line]!.trim().startsWith("// mutant:");
+      let first = index + 1;
+      while (!isCode(first)) first++;
+      const end = mark[2] === "begin"
+        ? marks.findIndex((other) => other?.[1] === name && other[2] === "end")
+        : first + 1;
+      if (end < 0) throw new Error(`${name} has a begin and no end in ${file}`);
+      anchors.set(name, { file, first, end });
+    });
   }
-  writeFileSync(path, source.replace(text, () => replacement));
+  const known = new Set(mutants.map(({ name }) => name));
+  for (const { name } of mutants) {
+    if (!anchors.has(name)) throw new Error(`There is no comment "// mutant:${name}" in native`);
+  }
+  for (const [name, { file }] of anchors) {
+    if (!known.has(name)) throw new Error(`${file} has an anchor for ${name}, which is no mutant`);
+  }
+  return anchors;
+}
+
+function apply(folder: string, { name, replacement }: Mutant): void {
+  const { file, first, end } = anchors.get(name)!;
+  const path = join(folder, "native", file);
+  const lines = readFileSync(path, "utf8").split("\n");
+  const indentation = /^ */.exec(lines[first]!)![0];
+  const replacing = replacement === "" ? [] : replacement.split("\n");
+  lines.splice(first, end - first, ...replacing.map((line) => indentation + line));
+  writeFileSync(path, lines.join("\n"));
 }
 
 /** Null: it was caught. */
 function survives(folder: string, mutant: Mutant): string | null {
   cpSync(join(root, "native"), join(folder, "native"), { recursive: true });
   apply(folder, mutant);
-  // Without optimization it is compiled in a second, which is most of the time that a mutant takes.
+  // Without optimization it compiles in a second; compiling takes most of a mutant's time.
   const build = spawnSync(
     join(root, ".tools/bin/zig"),
     ["build", "model", "-Doptimize=debug", "--cache-dir", join(folder, ".zig-cache")],
@@ -76,6 +114,7 @@ function survives(folder: string, mutant: Mutant): string | null {
   return `the checker ended with ${run.status ?? run.signal}: ${run.stdout}${run.stderr}`;
 }
 
+const anchors = findAnchors();
 const folder = mkdtempSync(join(tmpdir(), "tandem-mutants-"));
 let survivors = 0;
 try {

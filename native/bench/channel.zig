@@ -5,12 +5,12 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const channel = @import("../channel.zig");
 const driver = @import("driver.zig");
-const slots = @import("../slots.zig");
-const words = @import("../words.zig");
+const slots = @import("../protocol/slots.zig");
+const words = @import("../memory/words.zig");
 const Handle = @import("../handle.zig").Handle;
-const Place = @import("../target.zig").Place;
-const Shared = @import("../shared.zig").Chosen;
-const Calls = @import("../calls.zig").CallsType(Shared);
+const Location = @import("../platform/target.zig").Location;
+const Shared = @import("../memory/shared.zig").Chosen;
+const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
 fn open_handle(target: []const u8, role: u32) !*Handle {
@@ -24,8 +24,8 @@ fn open_handle(target: []const u8, role: u32) !*Handle {
         .fd = nothing,
     };
     var control: abi.Control = .{};
-    var place: Place = undefined;
-    return channel.open(target, role, &options, &control, &place);
+    var location: Location = undefined;
+    return channel.open(target, role, &options, &control, &location);
 }
 
 /// Waits for an answer, which stays where it is.
@@ -69,13 +69,13 @@ pub const Window = struct {
 
     pub inline fn call(window: *Window, payload: []const u8, out: []u8) !void {
         const handle = window.handle;
-        const place = &window.outstanding[window.next];
+        const location = &window.outstanding[window.next];
         window.next = if (window.next + 1 == window.outstanding.len) 0 else window.next + 1;
-        if (place.call) |oldest| {
+        if (location.call) |oldest| {
             try Slots.get(handle, oldest, try answer_of(handle, oldest, out.len), out);
-            if (out[0] != place.mark) return error.NotAnEcho;
+            if (out[0] != location.mark) return error.NotAnEcho;
         }
-        place.* = .{ .call = try Calls.send(handle, payload, .{}, true), .mark = payload[0] };
+        location.* = .{ .call = try Calls.send(handle, payload, .{}, true), .mark = payload[0] };
         // What the conductor's loop looks at; the echo of this very payload comes later.
         out[0] = payload[0];
     }

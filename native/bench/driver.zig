@@ -2,7 +2,8 @@
 //! one comparison take turns: a JSON value a line, both ways, as in bench/lib/load.ts.
 
 const std = @import("std");
-const sys = @import("../sys.zig");
+const clock = @import("../platform/sys/clock.zig");
+const files = @import("../platform/sys/files.zig");
 
 /// The part of bench/lib/load.ts's `Load` that concerns a native client.
 const Load = struct {
@@ -60,12 +61,12 @@ fn run(echo: anytype, load: Load) !void {
     var histogram: Histogram = .{};
     const duration_ns: u64 = @intFromFloat(load.ms * std.time.ns_per_ms);
     var calls: u64 = 0;
-    const begin = sys.monotonic_ns();
+    const begin = clock.monotonic_ns();
     const elapsed = while (true) {
-        const before = sys.monotonic_ns();
+        const before = clock.monotonic_ns();
         if (before - begin >= duration_ns) break before - begin;
         try one(echo, payload, answer, calls);
-        histogram.add(sys.monotonic_ns() - before);
+        histogram.add(clock.monotonic_ns() - before);
         calls += 1;
         for (1..load.timeEvery) |_| {
             try one(echo, payload, answer, calls);
@@ -98,7 +99,7 @@ fn say(comptime format: []const u8, arguments: anytype) !void {
     var rest: []const u8 = out_buffer[0..out_length];
     out_length = 0;
     while (rest.len > 0) {
-        const written = sys.write(1, rest);
+        const written = files.write(1, rest);
         if (!written.ok()) return error.ConductorGone;
         rest = rest[written.value..];
     }
@@ -114,7 +115,7 @@ fn write_part(comptime format: []const u8, arguments: anytype) !void {
 fn next_line() ?[]const u8 {
     while (true) {
         if (std.mem.findScalar(u8, line_buffer[0..line_length], '\n')) |end| return line_buffer[0..end];
-        const got = sys.read(0, line_buffer[line_length..]);
+        const got = files.read(0, line_buffer[line_length..]);
         if (!got.ok() or got.value == 0) return null;
         line_length += got.value;
     }

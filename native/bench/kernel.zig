@@ -3,7 +3,7 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
+const files = @import("../platform/sys/files.zig");
 const driver = @import("driver.zig");
 
 pub const Transport = enum { pipe, socketpair, broker, tcp, sysv };
@@ -47,7 +47,7 @@ fn forward(in: i32, out: i32) void {
         var bytes: [driver.bytes_max]u8 = undefined;
     };
     while (true) {
-        const got = sys.read(in, &buffer.bytes);
+        const got = files.read(in, &buffer.bytes);
         if (!got.ok() or got.value == 0) return;
         write_all(out, buffer.bytes[0..got.value]) catch return;
     }
@@ -56,7 +56,7 @@ fn forward(in: i32, out: i32) void {
 fn write_all(fd: i32, bytes: []const u8) !void {
     var rest = bytes;
     while (rest.len > 0) {
-        const written = sys.write(fd, rest);
+        const written = files.write(fd, rest);
         if (!written.ok()) return error.CannotWrite;
         rest = rest[written.value..];
     }
@@ -65,7 +65,7 @@ fn write_all(fd: i32, bytes: []const u8) !void {
 fn read_all(fd: i32, bytes: []u8) bool {
     var rest = bytes;
     while (rest.len > 0) {
-        const got = sys.read(fd, rest);
+        const got = files.read(fd, rest);
         if (!got.ok() or got.value == 0) return false;
         rest = rest[got.value..];
     }
@@ -136,7 +136,7 @@ fn broker(client: i32, server: i32) noreturn {
         check(linux.poll(&polled, polled.len, -1)) catch linux.exit(1);
         for (&polled, other) |*from, to| {
             if (from.revents == 0) continue;
-            const got = sys.read(from.fd, &buffer.bytes);
+            const got = files.read(from.fd, &buffer.bytes);
             if (!got.ok() or got.value == 0) linux.exit(0);
             write_all(to, buffer.bytes[0..got.value]) catch linux.exit(0);
         }
@@ -161,7 +161,7 @@ fn start_tcp() !Stream {
     try check(linux.connect(@intCast(client), @ptrCast(&address), length));
     const server = linux.accept4(@intCast(listener), null, null, linux.SOCK.CLOEXEC);
     try check(server);
-    sys.close(@intCast(listener));
+    files.close(@intCast(listener));
     for ([_]usize{ client, server }) |socket| {
         const on: i32 = 1;
         try check(linux.setsockopt(

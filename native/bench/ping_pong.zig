@@ -3,11 +3,10 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
 const driver = @import("driver.zig");
-const Handle = @import("../handle.zig").Handle;
-const Shared = @import("../shared.zig").Real;
-const Wait = @import("../wait.zig").WaitType(Shared);
+const Shared = @import("../memory/shared.zig").Real;
+const pacing = @import("../waiting/pacing.zig");
+const Pacing = pacing.PacingType(Shared);
 
 const Word = extern struct {
     value: u64 = 0,
@@ -20,25 +19,18 @@ const Memory = extern struct { ping: Word, pong: Word };
 
 /// One process's end: what it has learned about waiting.
 const End = struct {
-    /// Only what it has learned about waiting is used.
-    handle: Handle,
-
-    fn init(end: *End) void {
-        end.handle = undefined;
-        end.handle.spin_turns = @import("../wait.zig").spin_turns_max;
-        end.handle.patience = 1;
-    }
+    learned: pacing.Learned = .{},
 
     fn wait_for(end: *End, word: *Word, value: u64) void {
-        var patience: Wait.Patience = .of(&end.handle);
+        var paced: Pacing = .of(&end.learned);
         while (Shared.load(u64, &word.value, .acquire) != value) {
-            if (patience.again()) continue;
+            if (paced.again()) continue;
             Shared.store(u64, &word.asleep, 1, .seq_cst);
             const seen = Shared.load(u64, &word.value, .seq_cst);
             if (seen != value) Shared.futex_wait(low(word), @truncate(seen), 50 * std.time.ns_per_ms);
             Shared.store(u64, &word.asleep, 0, .seq_cst);
         }
-        patience.learn(&end.handle);
+        paced.learn(&end.learned);
     }
 
     fn set(_: *End, word: *Word, value: u64) void {
@@ -66,8 +58,7 @@ pub const PingPong = struct {
         const memory: *Memory = @ptrFromInt(address);
         const pid = linux.fork();
         if (linux.errno(pid) != .SUCCESS) return error.CannotFork;
-        var echo: PingPong = .{ .memory = memory, .end = undefined };
-        echo.end.init();
+        var echo: PingPong = .{ .memory = memory, .end = .{} };
         if (pid == 0) answer(memory, &echo.end);
         return echo;
     }

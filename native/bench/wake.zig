@@ -11,7 +11,12 @@
 
 const std = @import("std");
 const linux = std.os.linux;
-const sys = @import("../sys.zig");
+const clock = @import("../platform/sys/clock.zig");
+const files = @import("../platform/sys/files.zig");
+const futex = @import("../platform/sys/futex.zig");
+const mappings = @import("../platform/sys/mappings.zig");
+const process = @import("../platform/sys/process.zig");
+const sockets = @import("../platform/sys/sockets.zig");
 
 const Way = enum { fifo, datagram, knock, inotify, io_uring };
 const ways = std.enums.values(Way);
@@ -36,10 +41,10 @@ var uring: ?Uring = null;
 
 pub fn run(rounds_wanted: u32) !void {
     const rounds = @min(rounds_wanted, rounds_max);
-    if (!sys.pipe(&fifo).ok() or !sys.unix_socket_pair(.datagram, &datagram).ok()) return error.NoDescriptors;
-    memory = sys.memfd_create("bench").fd();
-    _ = sys.ftruncate(memory, 4096);
-    words = @ptrFromInt(sys.mmap_shared(memory, 4096).value);
+    if (!files.pipe(&fifo).ok() or !sockets.open_pair(.datagram, &datagram).ok()) return error.NoDescriptors;
+    memory = files.memfd_create("bench").fd();
+    _ = files.ftruncate(memory, 4096);
+    words = @ptrFromInt(mappings.map_shared(memory, 4096).value);
     const inotify_nonblock = 0o4000;
     watch = @intCast(linux.inotify_init1(inotify_nonblock));
     var path: [32]u8 = undefined;
@@ -51,10 +56,10 @@ pub fn run(rounds_wanted: u32) !void {
         for (ways) |way| {
             if (way == .io_uring and !has_uring()) continue;
             const before = @atomicLoad(u32, &woken, .acquire);
-            sys.sleep_ns(pause_ns);
-            @atomicStore(u64, &rung_ns, sys.monotonic_ns(), .release);
+            clock.sleep_ns(pause_ns);
+            @atomicStore(u64, &rung_ns, clock.monotonic_ns(), .release);
             ring(way);
-            while (@atomicLoad(u32, &woken, .acquire) == before) sys.sched_yield();
+            while (@atomicLoad(u32, &woken, .acquire) == before) process.sched_yield();
             times[@backingInt(way)][round] = @atomicLoad(u64, &rung_ns, .acquire);
         }
     }
@@ -67,8 +72,8 @@ fn has_uring() bool {
 
 fn ring(way: Way) void {
     switch (way) {
-        .fifo => _ = sys.write(fifo[1], &[1]u8{1}),
-        .datagram => _ = sys.send_byte(datagram[1]),
+        .fifo => _ = files.write(fifo[1], &[1]u8{1}),
+        .datagram => _ = sockets.send_byte(datagram[1]),
         .knock => knock(&words.knocks),
         .inotify => _ = linux.syscall4(.utimensat, @intCast(memory), 0, 0, 0),
         .io_uring => knock(&words.uring),
@@ -77,22 +82,22 @@ fn ring(way: Way) void {
 
 fn knock(word: *u32) void {
     _ = @atomicRmw(u32, word, .Add, 1, .seq_cst);
-    sys.futex_wake_all(word);
+    futex.wake_all(word);
 }
 
 /// As native/waker_thread.zig.
 fn wake() void {
     var seen = @atomicLoad(u32, &words.knocks, .seq_cst);
     while (true) {
-        const waiters = [_]sys.FutexWaiter{
-            .{ .value = 0, .address = @intFromPtr(&words.changes), .flags = sys.FutexWaiter.private },
-            .{ .value = seen, .address = @intFromPtr(&words.knocks), .flags = sys.FutexWaiter.shared },
+        const waiters = [_]futex.Waiter{
+            .{ .value = 0, .address = @intFromPtr(&words.changes), .flags = futex.Waiter.private },
+            .{ .value = seen, .address = @intFromPtr(&words.knocks), .flags = futex.Waiter.shared },
         };
-        _ = sys.futex_wait_any(&waiters);
+        _ = futex.wait_any(&waiters);
         const now = @atomicLoad(u32, &words.knocks, .seq_cst);
         if (now == seen) continue;
         seen = now;
-        _ = sys.write(fifo[1], &[1]u8{1});
+        _ = files.write(fifo[1], &[1]u8{1});
     }
 }
 
@@ -108,7 +113,7 @@ fn loop() void {
         if (uring) |*own| own.wait_for(&words.uring, fifo[1]);
         var events: [4]linux.epoll_event = undefined;
         const count = linux.epoll_wait(epoll, &events, events.len, -1);
-        const now = sys.monotonic_ns();
+        const now = clock.monotonic_ns();
         if (linux.errno(count) != .SUCCESS) continue;
         for (events[0..count]) |event| drain(event.data.fd);
         const took = now -| @atomicLoad(u64, &rung_ns, .acquire);
@@ -119,7 +124,7 @@ fn loop() void {
 
 fn drain(fd: i32) void {
     var buffer: [4096]u8 = undefined;
-    while (sys.read(fd, &buffer).ok()) {}
+    while (files.read(fd, &buffer).ok()) {}
 }
 
 const uring_missing = 1;
@@ -155,7 +160,7 @@ const Uring = struct {
         };
         // A kernel before 6.7 does not know the operation, and refuses it at once.
         own.wait_for(&words.uring, fifo[1]);
-        sys.sleep_ns(10 * std.time.ns_per_ms);
+        clock.sleep_ns(10 * std.time.ns_per_ms);
         return if (@atomicLoad(u32, own.cq_tail, .acquire) == 0) own else null;
     }
 

@@ -1,7 +1,7 @@
-// Made by `zig build bindings` from native/abi.zig and native/layout.zig. Do not edit.
+// Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 4;
+export const abiVersion = 5;
 /** Of the shared memory. */
 export const layoutVersion = 3;
 export const slotsMax = 65536;
@@ -98,24 +98,18 @@ export const Detail = {
   allocate: 20,
   mapMemory: 21,
   handles: 22,
-  slot: 23,
-  ringFull: 24,
-  sharedState: 25,
-  lock: 26,
-  memfd: 27,
-  unlink: 28,
-  bell: 29,
-  removed: 30,
-  geometryTooLarge: 31,
-  notPermitted: 32,
-  kernel: 33,
-  environment: 34,
-  bellsOwner: 35,
-  bellsMode: 36,
-  bellsKind: 37,
-  noBells: 38,
-  lockedOut: 39,
-  copyOnWrite: 40,
+  lock: 23,
+  memfd: 24,
+  unlink: 25,
+  geometryTooLarge: 26,
+  kernel: 27,
+  environment: 28,
+  bellsOwner: 29,
+  bellsMode: 30,
+  bellsKind: 31,
+  noBells: 32,
+  lockedOut: 33,
+  copyOnWrite: 34,
 } as const;
 
 /** What an answered slot holds. */

@@ -2,7 +2,7 @@
  * The identity of participants, where process ids, descriptors and names could be mistaken for it.
  *
  * Elsewhere: process ids of other processes in the table (predecessor: "liveness does not depend
- * on process ids …"), entries of the table that are used again (native/protocol_test.zig: "a late
+ * on process ids …"), entries of the table that are used again (native/proof/repair_test.zig: "a late
  * participant at the index of a dead one …"), children that open their own handle and end in good
  * order (inherit).
  */

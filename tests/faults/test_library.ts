@@ -60,7 +60,7 @@ export async function standsStill(child: Child): Promise<void> {
   await eventually(() => processState(child.pid).state === "T", `${child.describe()} stands still`);
 }
 
-/** The numbers of an old channel; see native/ageing.zig. */
+/** The numbers of an old channel; see native/proof/ageing.zig. */
 export interface Age {
   readonly generation?: bigint;
   readonly position?: bigint;

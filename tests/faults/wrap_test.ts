@@ -1,8 +1,8 @@
 /**
  * Numbers that cross a border, as both runtimes see them: ids as a bigint and as two words, sequences
- * of calls, deaths. native/ageing.zig ages a channel before it is opened.
+ * of calls, deaths. native/proof/ageing.zig ages a channel before it is opened.
  *
- * Elsewhere: each field by itself across each of its borders, and at its end (native/wrap_test.zig).
+ * Elsewhere: each field by itself across each of its borders, and at its end (native/proof/wrap_test.zig).
  */
 import { assert, assertEquals } from "@std/assert";
 import { Client, Server } from "../../mod.ts";

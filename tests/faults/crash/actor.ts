@@ -1,6 +1,6 @@
 /**
  * The process that dies: the library built with points of death, driven by lines of text. See
- * native/crash/actor.zig for the commands.
+ * native/proof/crash/actor.zig for the commands.
  *
  * @module
  */

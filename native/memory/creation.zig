@@ -1,0 +1,121 @@
+//! Making a channel's file: it is completed without a name and then linked, so that no process sees half of
+//! one.
+
+const std = @import("std");
+const layout = @import("layout.zig");
+const files = @import("../platform/sys/files.zig");
+const kernel = @import("../platform/sys/kernel.zig");
+const mappings = @import("../platform/sys/mappings.zig");
+const process = @import("../platform/sys/process.zig");
+const target = @import("../platform/target.zig");
+const words = @import("words.zig");
+const copy_on_write = @import("../platform/copy_on_write.zig");
+const mapping = @import("mapping.zig");
+const abi = @import("../abi.zig");
+const Error = abi.Error;
+const Control = abi.Control;
+const Path = target.Path;
+const Location = target.Location;
+const Shared = @import("shared.zig").Chosen;
+const Options = @import("options.zig").Options;
+const Segment = mapping.Segment;
+
+/// Makes a complete file, maps it and names it; `replacing` is the leftover that it replaces. Null: another
+/// process was first.
+pub fn create_file(
+    location: *const Location,
+    options: *const Options,
+    replacing: ?*const files.FileInfo,
+    control: *Control,
+) Error!?Segment {
+    const geometry = try options.geometry(control);
+    var temporary: Path = .init();
+    const fd = try make_file(location, &temporary, control);
+    errdefer files.close(fd);
+    defer if (temporary.length > 0) {
+        _ = files.unlinkat(location.folder, temporary.text(), 0);
+    };
+    const chmod = files.fchmod(fd, options.mode);
+    if (!chmod.ok()) {
+        control.fail(.open_file, @backingInt(chmod.errno));
+        return target.errno_error(chmod.errno);
+    }
+    try initialise(fd, &geometry, control);
+    const info = try mapping.file_info(fd, control);
+    // Comes before the file has a name, so that a failure leaves nothing behind.
+    var segment = try mapping.attach(fd, &info, options, control);
+    segment.is_new = true;
+    errdefer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
+    if (replacing) |leftover_info| mapping.unlink_same(location, leftover_info);
+    var buffer: files.DescriptorPath = undefined;
+    const linked = files.link_following(files.descriptor_path(fd, &buffer), location.folder, location.name());
+    if (linked.ok()) return segment;
+    if (linked.errno == .EXIST) {
+        segment.close();
+        return null;
+    }
+    control.fail(.open_file, @backingInt(linked.errno));
+    return target.errno_error(linked.errno);
+}
+
+/// A file without a name. If the file system cannot make one, its name is one that no process looks for.
+fn make_file(location: *const Location, temporary: *Path, control: *Control) Error!i32 {
+    const unnamed = files.openat(location.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
+    if (unnamed.ok()) return unnamed.fd();
+    if (unnamed.errno != .OPNOTSUPP and unnamed.errno != .ISDIR and unnamed.errno != .INVAL) {
+        control.fail(.open_file, @backingInt(unnamed.errno));
+        return target.errno_error(unnamed.errno);
+    }
+    var suffix: u64 = undefined;
+    process.random(std.mem.asBytes(&suffix));
+    try temporary.print("{s}.{x}", .{ std.mem.span(location.name()), suffix });
+    const flags = files.o_rdwr | files.o_creat | files.o_excl | files.o_nofollow | files.o_cloexec;
+    const named = files.openat(location.folder, temporary.text(), flags, 0o600);
+    if (named.ok()) return named.fd();
+    temporary.* = .init();
+    control.fail(.open_file, @backingInt(named.errno));
+    return target.errno_error(named.errno);
+}
+
+/// Sizes the file, allocates the parts that every call touches, and writes the header with the magic last.
+pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) Error!void {
+    // Has to happen while the file is empty.
+    try copy_on_write.prepare(fd, control);
+    // Beyond its limit a process would get a signal instead of an error.
+    if (geometry.file_bytes > process.file_bytes_limit()) {
+        control.fail(.allocate, @backingInt(kernel.Errno.FBIG));
+        return error.NoSpace;
+    }
+    const sized = files.ftruncate(fd, geometry.file_bytes);
+    if (!sized.ok()) {
+        control.fail(.allocate, @backingInt(sized.errno));
+        return target.errno_error(sized.errno);
+    }
+    const ring_bytes = @as(u64, geometry.ring_cells) * @sizeOf(words.Cell);
+    inline for (.{ .{ 0, layout.page_bytes }, .{ geometry.ring_offset, ring_bytes } }) |range| {
+        const allocated = files.fallocate(fd, range[0], range[1]);
+        if (!allocated.ok()) {
+            control.fail(.allocate, @backingInt(allocated.errno));
+            return if (allocated.errno == .OPNOTSUPP) error.Unsupported else error.NoSpace;
+        }
+    }
+    const mapped = mappings.map_shared(fd, layout.page_bytes);
+    if (!mapped.ok()) {
+        control.fail(.map_memory, @backingInt(mapped.errno));
+        return error.NoSpace;
+    }
+    defer mappings.unmap(mapped.value, layout.page_bytes);
+    const header: *layout.Header = @ptrFromInt(mapped.value);
+    // No process knows of this file before it is linked or passed on, long after these stores. The last one
+    // is a release, for processes that find the file in another way.
+    Shared.store(u32, &header.layout_version, layout.layout_version, .monotonic);
+    Shared.store(u32, &header.kind, @backingInt(geometry.kind), .monotonic);
+    Shared.store(u32, &header.slots, geometry.slots, .monotonic);
+    Shared.store(u32, &header.max_deliveries, geometry.max_deliveries, .monotonic);
+    Shared.store(u64, &header.max_request_bytes, geometry.max_request_bytes, .monotonic);
+    Shared.store(u64, &header.max_response_bytes, geometry.max_response_bytes, .monotonic);
+    var channel_id: u64 = undefined;
+    process.random(std.mem.asBytes(&channel_id));
+    Shared.store(u64, &header.channel_id, channel_id, .monotonic);
+    Shared.store(u64, &header.magic, layout.magic, .release);
+}

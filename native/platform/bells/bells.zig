@@ -1,0 +1,321 @@
+//! The files beside a channel: through them, sleeping event loops are woken and deaths are noticed. Nothing
+//! here is in shared memory.
+//!
+//! ```
+//! thumbs.tandem                    the channel
+//! thumbs.tandem.bells/             its owner's folder, sticky, for users that may open the channel
+//! thumbs.tandem.bells/u1000/       the folder of user 1000; only that user may write to it
+//!     b<index>-<epoch>-<channel>   the bell of one participant: a FIFO or a datagram socket, as its
+//!                                  runtime can poll
+//!     l…                           a stream socket that listens and accepts nothing: the kernel hangs up on
+//!                                  participants that are connected to it when the process dies
+//!     n…                           a pipe that makes another event loop's poll return
+//!     p…                           this participant's private channel, with `p….bells/` of its own
+//! ```
+//!
+//! The names contain the channel's id, because a removed channel may live on beside its successor.
+//!
+//! Other users may write into the folder, possibly with bad intentions. So every folder and file is opened
+//! once, without following links, and its type and owner are checked through the descriptor. Operations that
+//! need a name happen in a folder of this user's own. The last participant removes the folder if only this
+//! user can write around it. Otherwise the folder stays as long as the channel: if it were removed earlier,
+//! others could take its name.
+
+const std = @import("std");
+const abi = @import("../../abi.zig");
+const file = @import("file.zig");
+const folders = @import("folder.zig");
+const names = @import("names.zig");
+const removal = @import("removal.zig");
+const files = @import("../sys/files.zig");
+const process = @import("../sys/process.zig");
+const sockets = @import("../sys/sockets.zig");
+const Control = abi.Control;
+const Error = abi.Error;
+
+const cache_size = 64;
+
+pub const Bells = struct {
+    /// The folder, open to name things in it; -1: this participant has none.
+    top: i32 = -1,
+    /// This user's folder in it; -1: none.
+    own: i32 = -1,
+    uid: u32 = 0,
+    /// The identity of the folder, for the participant's entry.
+    device: u64 = 0,
+    inode: u64 = 0,
+    folder_name: names.FolderName = @splat(0),
+    /// The user that the folder has to belong to.
+    owner: u32 = 0,
+    /// The last participant removes the folder.
+    goes_with_last: bool = false,
+    channel_id: u64 = 0,
+    life: i32 = -1,
+    /// This participant has put a file into the folder.
+    has_files: bool = false,
+    index: u32 = 0,
+    epoch: u64 = 0,
+    /// Open ends of bells that were rung before.
+    cache: [cache_size]Cached = @splat(.{}),
+
+    const Cached = struct { index: u32 = 0, epoch: u64 = 0, fd: i32 = -1 };
+
+    /// Finds the folders, and makes the missing ones.
+    ///
+    /// `Permission`: the folder does not belong to the channel's owner, or users may write to it who may not
+    /// write to the channel. Without the space or the permission to make a folder, there is none.
+    pub fn open(bells: *Bells, home: *const folders.Home, control: *Control) Error!void {
+        bells.uid = process.user();
+        bells.close_folders();
+        const top = try folders.open_top(home, control) orelse return;
+        bells.top = top.fd;
+        bells.device = top.info.device;
+        bells.inode = top.info.inode;
+        _ = names.folder_name_of(home.name, &bells.folder_name) catch unreachable;
+        bells.owner = home.uid;
+        bells.goes_with_last = folders.is_own_folder(home.parent);
+        bells.own = folders.open_own(top.fd, bells.uid) orelse -1;
+    }
+
+    pub fn close_folders(bells: *Bells) void {
+        for ([_]*i32{ &bells.top, &bells.own }) |fd| {
+            if (fd.* >= 0) files.close(fd.*);
+            fd.* = -1;
+        }
+    }
+
+    fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, of: names.Identity) [*:0]const u8 {
+        const parts = .{ letter, of.index, of.epoch, bells.channel_id };
+        return (std.fmt.bufPrintSentinel(buffer, "{c}{d}-{x}-{x}", parts, 0) catch unreachable).ptr;
+    }
+
+    fn identity(bells: *const Bells) names.Identity {
+        return .{ .uid = bells.uid, .index = bells.index, .epoch = bells.epoch };
+    }
+
+    fn own_file_name(bells: *const Bells, buffer: *names.Name, letter: u8) [*:0]const u8 {
+        return bells.file_name(buffer, letter, bells.identity());
+    }
+
+    /// The folder of a participant's user. Close it with `close_other`.
+    fn other_folder(bells: *const Bells, uid: u32) ?i32 {
+        if (bells.top < 0) return null;
+        if (uid == bells.uid) return if (bells.own >= 0) bells.own else null;
+        return folders.open_user_folder(bells.top, uid);
+    }
+
+    fn close_other(bells: *const Bells, folder: i32) void {
+        if (folder != bells.own) files.close(folder);
+    }
+
+    pub const Announced = enum { done, failed, folder_gone };
+
+    /// Makes the socket whose hang-up reports this participant's death. `failed`: others have to look in
+    /// slices of time. `folder_gone`: another process has removed the folder; open it again.
+    pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
+        bells.index = index;
+        bells.epoch = epoch;
+        const socket = sockets.open(.stream);
+        if (!socket.ok()) return .failed;
+        const bound = bells.bind_own(socket.fd(), 'l');
+        if (bound == .done and sockets.listen(socket.fd(), 4096).ok()) {
+            bells.life = socket.fd();
+            return .done;
+        }
+        files.close(socket.fd());
+        return if (bound == .done) .failed else bound;
+    }
+
+    pub fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
+        if (bells.own < 0) return .failed;
+        var buffer: names.Name = undefined;
+        const name = bells.own_file_name(&buffer, letter);
+        for (0..2) |_| {
+            // Through /proc, because a socket's address has at most 108 bytes.
+            var address: sockets.Address = .{};
+            _ = std.fmt.bufPrint(&address.path, "/proc/self/fd/{d}/{s}", .{ bells.own, std.mem.span(name) }) catch
+                unreachable;
+            switch (sockets.bind(fd, &address)) {
+                .value => {
+                    bells.has_files = true;
+                    file.open_to_all(bells.own, name);
+                    return .done;
+                },
+                .errno => |errno| switch (errno) {
+                    .ADDRINUSE => _ = files.unlinkat(bells.own, name, 0),
+                    .NOENT => return .folder_gone,
+                    else => return .failed,
+                },
+            }
+        }
+        return .failed;
+    }
+
+    /// Makes a FIFO of this participant, open for both directions; its own event loop owns that descriptor.
+    pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
+        if (bells.own < 0) return null;
+        var buffer: names.Name = undefined;
+        const name = bells.own_file_name(&buffer, letter);
+        for (0..2) |_| {
+            switch (files.mkfifoat(bells.own, name, 0o600)) {
+                .value => {
+                    bells.has_files = true;
+                    // Both ends are open, so that it never reads as closed between rings.
+                    const flags = files.o_rdwr | files.o_nonblock | files.o_cloexec | files.o_nofollow;
+                    const result = files.openat(bells.own, name, flags, 0);
+                    if (!result.ok()) return null;
+                    _ = files.fchmod(result.fd(), file.bell_mode);
+                    return result.fd();
+                },
+                .errno => |errno| if (errno == .EXIST) {
+                    _ = files.unlinkat(bells.own, name, 0);
+                } else return null,
+            }
+        }
+        return null;
+    }
+
+    /// Rings another participant's bell. False: it cannot be reached this way.
+    pub fn ring(bells: *Bells, other: names.Identity, kind: u32) bool {
+        const cached = &bells.cache[other.index % cache_size];
+        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
+            if (send(cached.fd, kind)) return true;
+        }
+        if (cached.fd >= 0) files.close(cached.fd);
+        cached.* = .{};
+        const fd = bells.open_other(other, 'b', kind) orelse return false;
+        cached.* = .{ .index = other.index, .epoch = other.epoch, .fd = fd };
+        return send(fd, kind);
+    }
+
+    /// Rings another participant's notify pipe.
+    pub fn ring_notify(bells: *Bells, other: names.Identity) bool {
+        const fd = bells.open_other(other, 'n', abi.bell_fifo) orelse return false;
+        defer files.close(fd);
+        return send(fd, abi.bell_fifo);
+    }
+
+    fn open_other(bells: *const Bells, other: names.Identity, letter: u8, kind: u32) ?i32 {
+        const folder = bells.other_folder(other.uid) orelse return null;
+        defer bells.close_other(folder);
+        var buffer: names.Name = undefined;
+        const name = bells.file_name(&buffer, letter, other);
+        return if (kind == abi.bell_fifo) file.open_fifo(folder, name) else file.connect_to(folder, name, .datagram);
+    }
+
+    /// A full bell needs no further ring.
+    fn send(fd: i32, kind: u32) bool {
+        const result = if (kind == abi.bell_fifo) files.write(fd, &[1]u8{1}) else sockets.send_byte(fd);
+        return switch (result) {
+            .value => true,
+            .errno => |errno| errno == .AGAIN,
+        };
+    }
+
+    /// Opens a connection on which the kernel hangs up when that participant dies.
+    pub fn watch_life(bells: *const Bells, other: names.Identity) ?i32 {
+        const folder = bells.other_folder(other.uid) orelse return null;
+        defer bells.close_other(folder);
+        var buffer: names.Name = undefined;
+        return file.connect_to(folder, bells.file_name(&buffer, 'l', other), .stream);
+    }
+
+    /// The name of this participant's private channel.
+    pub fn private_name(bells: *const Bells, buffer: *names.Name) []const u8 {
+        return std.mem.span(bells.own_file_name(buffer, names.private_letter));
+    }
+
+    /// Removes this participant's private channel, so that it may make another.
+    pub fn forget_own_private(bells: *const Bells) void {
+        if (bells.own < 0) return;
+        var buffer: names.Name = undefined;
+        removal.remove_private(bells.own, bells.own_file_name(&buffer, names.private_letter));
+    }
+
+    /// Removes the files of a dead participant. The files of another user's participant can only be removed
+    /// by that user, or by root.
+    pub fn forget(bells: *Bells, other: names.Identity) void {
+        const cached = &bells.cache[other.index % cache_size];
+        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
+            files.close(cached.fd);
+            cached.* = .{};
+        }
+        bells.follow_replacement();
+        const folder = bells.other_folder(other.uid) orelse return;
+        defer bells.close_other(folder);
+        bells.remove_files(folder, other);
+    }
+
+    fn remove_files(bells: *const Bells, folder: i32, of: names.Identity) void {
+        var buffer: names.Name = undefined;
+        _ = bells.file_name(&buffer, names.private_letter, of);
+        removal.remove_files(folder, &buffer);
+    }
+
+    /// Removes the files of dead participants of earlier channels at the same path: no participant of those
+    /// is left to repair them. A participant of this channel may just be joining, so its files stay.
+    pub fn sweep_predecessors(bells: *Bells) void {
+        if (bells.own >= 0) removal.remove_from(bells.own, .{ .dead_but_of = bells.channel_id });
+    }
+
+    /// Removes this participant's own files. It knows its user's folder, whatever the shared entry says.
+    pub fn close(bells: *Bells) void {
+        bells.follow_replacement();
+        if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.identity());
+        if (bells.life >= 0) files.close(bells.life);
+        bells.life = -1;
+        for (&bells.cache) |*cached| {
+            if (cached.fd >= 0) files.close(cached.fd);
+            cached.* = .{};
+        }
+        if (bells.goes_with_last and bells.top >= 0) bells.remove_empty_folders();
+        bells.close_folders();
+    }
+
+    fn remove_empty_folders(bells: *Bells) void {
+        var buffer: names.Name = undefined;
+        _ = files.unlinkat(bells.top, names.user_folder_name(&buffer, bells.uid), files.at_removedir);
+        const parent = bells.open_parent() orelse return;
+        defer files.close(parent);
+        if (folders.is_own_folder(parent)) _ = files.unlinkat(parent, &bells.folder_name, files.at_removedir);
+    }
+
+    /// Others may have removed the folder, and newcomers may have made it anew and put their files there.
+    fn follow_replacement(bells: *Bells) void {
+        if (bells.top < 0) return;
+        const now = files.stat(bells.top, "");
+        if (now != .info or now.info.links != 0) return;
+        const parent = bells.open_parent() orelse return;
+        defer files.close(parent);
+        const top = folders.open_of_user(parent, &bells.folder_name, bells.owner) orelse return;
+        bells.close_folders();
+        bells.top = top;
+        var buffer: names.Name = undefined;
+        bells.own = folders.open_of_user(top, names.user_folder_name(&buffer, bells.uid), bells.uid) orelse -1;
+    }
+
+    /// The folder that the channel's file lies in.
+    fn open_parent(bells: *const Bells) ?i32 {
+        if (bells.top < 0) return null;
+        const parent = files.openat(bells.top, "..", files.o_path | files.o_directory | files.o_cloexec, 0);
+        return if (parent.ok()) parent.fd() else null;
+    }
+
+    /// Opens the channel's file by its name. The descriptor that made the file before it had a name does not
+    /// know that name, and neither does a process that gets that descriptor. Null: the file has no name any
+    /// more.
+    pub fn open_channel(bells: *const Bells, own: *const files.FileInfo) ?i32 {
+        const parent = bells.open_parent() orelse return null;
+        defer files.close(parent);
+        var name = bells.folder_name;
+        const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
+        name[length - names.suffix.len] = 0;
+        const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+        const opened = files.openat(parent, &name, flags, 0);
+        if (!opened.ok()) return null;
+        const there = files.stat(opened.fd(), "");
+        if (there == .info and there.info.inode == own.inode and there.info.device == own.device) return opened.fd();
+        files.close(opened.fd());
+        return null;
+    }
+};

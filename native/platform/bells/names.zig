@@ -1,0 +1,33 @@
+//! Names of the files beside a channel.
+
+const std = @import("std");
+
+/// The participant that a file belongs to.
+pub const Identity = struct { uid: u32, index: u32, epoch: u64 };
+
+/// The kinds of files of one participant.
+pub const letters = "bln";
+pub const private_letter = 'p';
+
+/// Follows the name of the channel in the name of the folder.
+pub const suffix = ".bells";
+
+/// The longest name of a folder or file here.
+pub const name_bytes_max = 72;
+pub const Name = [name_bytes_max]u8;
+
+/// As long as a file system allows.
+pub const FolderName = [255:0]u8;
+
+pub fn folder_name_of(channel_name: []const u8, buffer: *FolderName) error{NoSpaceLeft}![*:0]const u8 {
+    return (try std.fmt.bufPrintSentinel(buffer, "{s}" ++ suffix, .{channel_name}, 0)).ptr;
+}
+
+pub fn user_folder_name(buffer: *Name, uid: u32) [*:0]const u8 {
+    return (std.fmt.bufPrintSentinel(buffer, "u{d}", .{uid}, 0) catch unreachable).ptr;
+}
+
+/// The name of the folder for a channel without a name.
+pub fn anonymous_name(buffer: *Name, channel_id: u64) [*:0]const u8 {
+    return (std.fmt.bufPrintSentinel(buffer, "{x}" ++ suffix, .{channel_id}, 0) catch unreachable).ptr;
+}

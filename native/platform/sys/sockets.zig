@@ -1,0 +1,62 @@
+//! Unix sockets.
+
+const kernel = @import("kernel.zig");
+const Result = kernel.Result;
+const linux = kernel.linux;
+const wrap = kernel.wrap;
+const arg = kernel.arg;
+
+pub const Kind = enum(u32) { stream = 1, datagram = 2 };
+
+pub fn open(kind: Kind) Result {
+    const family_unix = 1;
+    const nonblock_cloexec = 0o4000 | 0o2000000;
+    return wrap(linux.syscall3(.socket, family_unix, @backingInt(kind) | nonblock_cloexec, 0));
+}
+
+pub const Address = extern struct {
+    family: u16 = 1,
+    path: [108]u8 = @splat(0),
+};
+
+pub fn bind(fd: i32, address: *const Address) Result {
+    return wrap(linux.syscall3(.bind, arg(fd), @intFromPtr(address), @sizeOf(Address)));
+}
+
+pub fn listen(fd: i32, backlog: u32) Result {
+    return wrap(linux.syscall2(.listen, arg(fd), backlog));
+}
+
+pub fn connect(fd: i32, address: *const Address) Result {
+    return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(address), @sizeOf(Address)));
+}
+
+/// Two sockets that are connected to each other.
+pub fn open_pair(kind: Kind, ends: *[2]i32) Result {
+    const family_unix = 1;
+    const nonblock_cloexec = 0o4000 | 0o2000000;
+    const type_and_flags = @backingInt(kind) | nonblock_cloexec;
+    return wrap(linux.syscall4(.socketpair, family_unix, type_and_flags, 0, @intFromPtr(ends)));
+}
+
+/// A connected datagram socket accepts any sender again. The other end stays connected to it.
+pub fn disconnect(fd: i32) Result {
+    const family_none: u16 = 0;
+    return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(&family_none), @sizeOf(u16)));
+}
+
+/// Forgets the error that the next operation on a socket would report.
+pub fn clear_error(fd: i32) void {
+    const socket_level = 1;
+    const error_option = 4;
+    var value: u32 = 0;
+    var length: u32 = @sizeOf(u32);
+    _ = linux.syscall5(.getsockopt, arg(fd), socket_level, error_option, @intFromPtr(&value), @intFromPtr(&length));
+}
+
+/// Sends one byte, without waiting, and without a signal if no process listens any more.
+pub fn send_byte(fd: i32) Result {
+    const nosignal_dontwait = 0x4000 | 0x40;
+    const byte = [1]u8{1};
+    return wrap(linux.syscall6(.sendto, arg(fd), @intFromPtr(&byte), 1, nosignal_dontwait, 0, 0));
+}

@@ -1,0 +1,464 @@
+//! Does what it is told, one command a line on stdin, and answers each with one line: the number that
+//! the library gave back, or why the command makes no sense. The driver decides what is prepared and
+//! what is counted.
+//!
+//! `H` and `C` are digits under which handles and calls are kept. A payload is a number, for so many
+//! bytes of a pattern, or any other word, which is sent as text.
+//!
+//! ```
+//! arm N                                die at the N-th point from here on; 0: only count
+//! disarm                               the points passed, this being the last
+//! stop-clock                           time passes only in sleeps from here on, see clock.zig
+//! open H ROLE HOW TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous
+//! close H · unlink TARGET · clear H · sweep H · nudge H
+//! send H C PAYLOAD DELIVERIES TIMEOUT [one-way] [block] [watched]
+//! request H PAYLOAD DELIVERIES TIMEOUT
+//! ready H C TIMEOUT · get H C TIMEOUT · cancel H C keep|release|time-out|draft
+//! allocate H C LENGTH · publish H C LENGTH DELIVERIES TIMEOUT [one-way]
+//! call C SLOT LOW HIGH                 a call of somebody else's
+//! receive H C TIMEOUT · reserve H C LENGTH · reply H C PAYLOAD|echo · fail H C
+//! bell H fifo|datagram · linger H [requests] · lie-down H [requests] [room] · get-up H
+//! watch H · hung-up H · watch-call H C · poll H
+//! notify-fd H · adopt H own|peer · drain H · notify H
+//! sleep MILLISECONDS
+//! ```
+//!
+//! The rest of the commands bring about at once what takes others long, see stage.zig.
+
+const std = @import("std");
+const abi = @import("../../abi.zig");
+const clock = @import("clock.zig");
+const layout = @import("../../memory/layout.zig");
+const library = @import("library.zig");
+const point = @import("point.zig");
+const stage = @import("stage.zig");
+const words = @import("../../memory/words.zig");
+const Handle = @import("../../handle.zig").Handle;
+const linux = std.os.linux;
+
+/// Longer than anything that a driver sends.
+const payload_bytes_max = 1 << 20;
+
+/// One of the handles that a process may have.
+const Opened = struct { address: f64 = 0, base: f64 = 0 };
+
+var opened: [10]Opened = @splat(.{});
+var calls: [10]stage.Call = undefined;
+var payload: [payload_bytes_max]u8 = undefined;
+var out: [payload_bytes_max]u8 = undefined;
+var path: [4096]u8 = undefined;
+var control: abi.Control = .{};
+
+/// Until stdin ends.
+pub fn run() void {
+    var line: [8192]u8 = undefined;
+    while (read_line(&line)) |command| {
+        var buffer: [128]u8 = undefined;
+        if (obey(command)) |result| {
+            say(std.fmt.bufPrint(&buffer, "{d}\n", .{result}) catch unreachable);
+        } else |err| {
+            say(std.fmt.bufPrint(&buffer, "{s}\n", .{@errorName(err)}) catch unreachable);
+        }
+    }
+}
+
+/// Byte by byte: a command more in the pipe is nobody's loss here, a buffer would be state.
+fn read_line(line: []u8) ?[]u8 {
+    for (line, 0..) |*byte, length| {
+        const stdin = 0;
+        if (linux.read(stdin, @ptrCast(byte), 1) != 1) return null;
+        if (byte.* == '\n') return line[0..length];
+    }
+    return null;
+}
+
+fn say(text: []const u8) void {
+    const stdout = 1;
+    _ = linux.write(stdout, text.ptr, text.len);
+}
+
+const Word = enum {
+    arm,
+    disarm,
+    @"stop-clock",
+    open,
+    close,
+    unlink,
+    clear,
+    sweep,
+    nudge,
+    send,
+    request,
+    ready,
+    get,
+    cancel,
+    allocate,
+    publish,
+    call,
+    receive,
+    reserve,
+    reply,
+    fail,
+    bell,
+    linger,
+    @"lie-down",
+    @"get-up",
+    watch,
+    @"hung-up",
+    @"watch-call",
+    poll,
+    @"notify-fd",
+    adopt,
+    drain,
+    notify,
+    sleep,
+    churn,
+    repeat,
+    @"insert-next",
+    @"post-uninserted",
+    crowd,
+};
+
+const Arguments = struct {
+    rest: std.mem.SplitIterator(u8, .scalar),
+
+    fn word(arguments: *Arguments) ![]const u8 {
+        return arguments.rest.next() orelse error.MissingArgument;
+    }
+
+    fn choice(arguments: *Arguments, comptime Enum: type) !Enum {
+        return std.meta.stringToEnum(Enum, try arguments.word()) orelse error.UnknownWord;
+    }
+
+    fn number(arguments: *Arguments) !u64 {
+        return std.fmt.parseInt(u64, try arguments.word(), 10);
+    }
+
+    fn small(arguments: *Arguments) !u32 {
+        return std.fmt.parseInt(u32, try arguments.word(), 10);
+    }
+
+    /// Milliseconds; `-` is for ever.
+    fn time(arguments: *Arguments) !f64 {
+        const text = try arguments.word();
+        if (std.mem.eql(u8, text, "-")) return nothing;
+        return std.fmt.parseFloat(f64, text);
+    }
+
+    fn opened_handle(arguments: *Arguments) !*Opened {
+        const index = try arguments.small();
+        return if (index < opened.len) &opened[index] else error.OutOfRange;
+    }
+
+    fn handle(arguments: *Arguments) !f64 {
+        const found = try arguments.opened_handle();
+        return if (found.address == 0) error.NotOpen else found.address;
+    }
+
+    fn call(arguments: *Arguments) !*stage.Call {
+        const index = try arguments.small();
+        return if (index < calls.len) &calls[index] else error.OutOfRange;
+    }
+
+    /// Which of these words follow.
+    fn flags(arguments: *Arguments, comptime Flag: type) !u32 {
+        var result: u32 = 0;
+        while (arguments.rest.next()) |text| {
+            const flag = std.meta.stringToEnum(Flag, text) orelse return error.UnknownWord;
+            result |= @backingInt(flag);
+        }
+        return result;
+    }
+};
+
+const nothing = std.math.nan(f64);
+
+const SendFlag = enum(u32) {
+    @"one-way" = abi.send_one_way,
+    block = abi.send_block,
+    watched = abi.send_watched,
+};
+
+const ArmFlag = enum(u32) { requests = abi.arm_requests, room = abi.arm_room };
+
+const OpenMode = enum(u32) {
+    attach = 0,
+    create = abi.open_or_create,
+    new = abi.open_create_new,
+    anonymous = abi.open_anonymous,
+};
+
+const Role = enum(u32) { client = 0, server = abi.open_role_server };
+
+const CancelMode = enum(u32) {
+    keep = abi.cancel_keep_answer,
+    release = abi.cancel_release,
+    @"time-out" = abi.cancel_timed_out,
+    draft = abi.cancel_draft,
+};
+
+const BellKind = enum(u32) { fifo = abi.bell_fifo, datagram = abi.bell_datagram };
+
+fn obey(command: []const u8) !i64 {
+    var arguments: Arguments = .{ .rest = std.mem.splitScalar(u8, command, ' ') };
+    switch (try arguments.choice(Word)) {
+        .arm => {
+            point.arm(try arguments.number());
+            return 0;
+        },
+        .disarm => return @intCast(point.disarm()),
+        .@"stop-clock" => {
+            clock.stop();
+            return 0;
+        },
+        .open => return open(&arguments),
+        .close => {
+            const place = try arguments.opened_handle();
+            if (place.address == 0) return error.NotOpen;
+            library.tandem_close(place.address, 0);
+            place.* = .{};
+            return 0;
+        },
+        .unlink => {
+            const target = try arguments.word();
+            return library.tandem_unlink(target.ptr, @intCast(target.len), &control);
+        },
+        .clear => return library.tandem_clear(try arguments.handle()),
+        .sweep => return library.tandem_sweep(try arguments.handle()),
+        .nudge => return library.tandem_nudge(try arguments.handle()),
+        .send => return send(&arguments),
+        .request => return request(&arguments),
+        .ready => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            return library.tandem_ready(handle, call.slot, call.low, call.high, try arguments.time(), &control);
+        },
+        .get => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            const timeout = try arguments.time();
+            return library.tandem_get(handle, call.slot, call.low, call.high, timeout, &out, out.len, &control);
+        },
+        .cancel => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            const mode = try arguments.choice(CancelMode);
+            return library.tandem_cancel(handle, call.slot, call.low, call.high, @backingInt(mode));
+        },
+        .allocate => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            return kept(call, library.tandem_allocate(handle, try arguments.small(), &control));
+        },
+        .publish => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            const length = try arguments.small();
+            const deliveries = try arguments.small();
+            const timeout = try arguments.time();
+            const flags = try arguments.flags(SendFlag) | deliveries << abi.send_deliveries_shift;
+            return library.tandem_publish(handle, call.slot, call.low, call.high, length, flags, timeout);
+        },
+        .call => {
+            const call = try arguments.call();
+            call.* = .{
+                .slot = try arguments.small(),
+                .low = try arguments.small(),
+                .high = try arguments.small(),
+                .length = 0,
+            };
+            return 0;
+        },
+        .receive => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            return kept(call, library.tandem_receive(handle, try arguments.time(), &control));
+        },
+        .reserve => {
+            const handle = try arguments.handle();
+            return library.tandem_reserve(handle, (try arguments.call()).slot, try arguments.small());
+        },
+        .reply => return reply(&arguments),
+        .fail => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            const kind = @backingInt(words.AnswerKind.remote_error);
+            const failure = "{}";
+            return library.tandem_reply(handle, call.slot, call.low, call.high, failure, failure.len, kind);
+        },
+        .bell => {
+            const handle = try arguments.handle();
+            return made(library.tandem_bell(handle, @backingInt(try arguments.choice(BellKind))));
+        },
+        .linger => {
+            const handle = try arguments.handle();
+            return library.tandem_linger(handle, try arguments.flags(ArmFlag));
+        },
+        .@"lie-down" => {
+            const handle = try arguments.handle();
+            return library.tandem_arm(handle, try arguments.flags(ArmFlag));
+        },
+        .@"get-up" => {
+            library.tandem_disarm(try arguments.handle());
+            return 0;
+        },
+        .watch => return watch(try arguments.handle()),
+        .@"hung-up" => return hung_up(try arguments.handle()),
+        .@"watch-call" => {
+            const handle = try arguments.handle();
+            const call = try arguments.call();
+            return library.tandem_watch_call(handle, call.slot, call.low, call.high);
+        },
+        .poll => {
+            var found: [30]u32 = undefined;
+            return library.tandem_poll(try arguments.handle(), &found, found.len);
+        },
+        .@"notify-fd" => return made(library.tandem_notify_fd(try arguments.handle())),
+        .adopt => {
+            const handle = try arguments.handle();
+            const whose = try arguments.choice(enum { own, peer });
+            // As one that a relative has made.
+            const fd: u32 = @intCast(linux.eventfd(0, linux.EFD.NONBLOCK));
+            return library.tandem_adopt_notify(handle, fd, @backingInt(whose));
+        },
+        .drain => {
+            library.tandem_drain_notify(try arguments.handle());
+            return 0;
+        },
+        .notify => {
+            library.tandem_notify(try arguments.handle());
+            return 0;
+        },
+        .sleep => {
+            clock.sleep_ns(std.time.ns_per_ms * try arguments.number());
+            return 0;
+        },
+        .churn => {
+            const handle = native(try arguments.handle());
+            return stage.churn(handle, try arguments.small());
+        },
+        .repeat => {
+            const handle = native(try arguments.handle());
+            const call = try arguments.call();
+            return stage.repeat(handle, call.*, try arguments.small());
+        },
+        .@"insert-next" => {
+            const handle = native(try arguments.handle());
+            return stage.insert_next(handle, (try arguments.call()).*);
+        },
+        .@"post-uninserted" => {
+            const handle = native(try arguments.handle());
+            return stage.post_uninserted(handle, (try arguments.call()).*);
+        },
+        .crowd => {
+            const handle = native(try arguments.handle());
+            const state = try arguments.choice(words.ParticipantState);
+            return stage.crowd(handle, state, try arguments.small());
+        },
+    }
+}
+
+fn native(address: f64) *Handle {
+    return @ptrFromInt(@as(usize, @intFromFloat(address)));
+}
+
+/// Of a descriptor only that it is there.
+fn made(descriptor: i32) i32 {
+    return @min(descriptor, 0);
+}
+
+/// Remembers the call that the library has told of.
+fn kept(call: *stage.Call, result: i32) i32 {
+    if (result > 0) call.* = .{
+        .slot = control.slot,
+        .low = control.generation_low,
+        .high = control.generation_high,
+        .length = control.length,
+    };
+    return result;
+}
+
+fn open(arguments: *Arguments) !i64 {
+    const place = try arguments.opened_handle();
+    const role = try arguments.choice(Role);
+    const mode = try arguments.choice(OpenMode);
+    const target = try arguments.word();
+    const sized = arguments.rest.peek() != null;
+    const slots: f64 = if (sized) try arguments.time() else nothing;
+    const bytes: f64 = if (sized) try arguments.time() else nothing;
+    const deliveries: f64 = if (sized) try arguments.time() else nothing;
+    const options: abi.Options = .{
+        .slots = slots,
+        .max_request_bytes = bytes,
+        .max_response_bytes = bytes,
+        .max_deliveries = deliveries,
+        .mode = nothing,
+        .fd = nothing,
+    };
+    const operation = @backingInt(role) | @backingInt(mode);
+    const result = library.tandem_open(target.ptr, @intCast(target.len), operation, &options, &control, &path);
+    if (result == 0) place.* = .{ .address = control.handle, .base = control.base };
+    return result;
+}
+
+/// The bytes of a payload, and the flag of a text.
+fn payload_of(arguments: *Arguments) !struct { bytes: []const u8, flags: u32 } {
+    const word = try arguments.word();
+    const length = std.fmt.parseInt(u32, word, 10) catch return .{ .bytes = word, .flags = abi.send_text };
+    if (length > payload.len) return error.OutOfRange;
+    for (payload[0..length], 0..) |*byte, index| byte.* = @truncate(index *% 31 +% 7);
+    return .{ .bytes = payload[0..length], .flags = 0 };
+}
+
+fn send(arguments: *Arguments) !i64 {
+    const handle = try arguments.handle();
+    const call = try arguments.call();
+    const request_ = try payload_of(arguments);
+    const deliveries = try arguments.small();
+    const timeout = try arguments.time();
+    const flags = try arguments.flags(SendFlag) | request_.flags | deliveries << abi.send_deliveries_shift;
+    const bytes = request_.bytes;
+    return kept(call, library.tandem_send(handle, bytes.ptr, @intCast(bytes.len), flags, timeout, &control));
+}
+
+fn request(arguments: *Arguments) !i64 {
+    const handle = try arguments.handle();
+    const request_ = try payload_of(arguments);
+    const flags = request_.flags | try arguments.small() << abi.send_deliveries_shift;
+    const timeout = try arguments.time();
+    const bytes = request_.bytes;
+    const length: u32 = @intCast(bytes.len);
+    const result = library.tandem_request(handle, bytes.ptr, length, flags, timeout, &out, out.len, &control);
+    if (result >= 0 and !std.mem.eql(u8, bytes, out[0..@intCast(result)])) return error.WrongAnswer;
+    return result;
+}
+
+fn reply(arguments: *Arguments) !i64 {
+    const place = try arguments.opened_handle();
+    if (place.address == 0) return error.NotOpen;
+    const call = try arguments.call();
+    const handle = native(place.address);
+    var bytes: []const u8 = handle.map.request(call.slot, call.length)[0..call.length];
+    if (!std.mem.eql(u8, arguments.rest.peek() orelse "", "echo")) bytes = (try payload_of(arguments)).bytes;
+    const kind = @backingInt(words.AnswerKind.bytes);
+    const length: u32 = @intCast(bytes.len);
+    return library.tandem_reply(place.address, call.slot, call.low, call.high, bytes.ptr, length, kind);
+}
+
+/// The kernel has hung up on somebody: looks at all who are watched. 1: somebody is gone.
+fn hung_up(handle: f64) i64 {
+    var gone: i64 = 0;
+    for (0..layout.participants_max) |index| {
+        if (native(handle).watched[index] == 0) continue;
+        gone |= library.tandem_hung_up(handle, @intCast(index), 0);
+    }
+    return gone;
+}
+
+/// As an event loop does before it sleeps: a connection to each that can be watched.
+fn watch(handle: f64) i64 {
+    while (true) {
+        const result = library.tandem_watch_next(handle, &control);
+        if (result < 0) return result;
+    }
+}

@@ -1,0 +1,278 @@
+//! The shared memory of the model: every access that the production functions make is one request to
+//! the explorer. Has the same declarations as `Real` in `shared.zig`.
+//!
+//! One access is one step, and all steps have one order that everybody sees: sequential consistency
+//! of single accesses. What a weaker order than the code asks for would allow is not explored.
+
+const std = @import("std");
+const layout = @import("../../memory/layout.zig");
+const words = @import("../../memory/words.zig");
+const Identity = @import("../../platform/bells/names.zig").Identity;
+const Error = @import("../../abi.zig").Error;
+const fibre = @import("fibre.zig");
+const rq = @import("request.zig");
+const setup = @import("setup.zig");
+const state = @import("state.zig");
+const Real = @import("../../memory/shared.zig").Real;
+const Request = rq.Request;
+
+/// Nothing is ever stored here: it only gives addresses.
+pub var memory: [state.memory_bytes]u8 align(layout.page_bytes) = undefined;
+
+/// What the running program asks for.
+pub var asked: Request = undefined;
+/// What it has said since its last answer.
+pub var remarks: [32]rq.Remark = undefined;
+pub var remark_count: usize = 0;
+
+pub fn ask(request: Request) u64 {
+    asked = request;
+    return fibre.give_up();
+}
+
+pub fn say(remark: rq.Remark) void {
+    remarks[remark_count] = remark;
+    remark_count += 1;
+}
+
+/// For each participant whose wait word the running operation has read and not used up yet: one more
+/// than the number that was in it. It lies in private memory, and so belongs to the moment of the program.
+const held: *[8]u8 = fibre.private[fibre.private_bytes - 8 ..];
+
+pub fn held_numbers() [8]u8 {
+    return held.*;
+}
+
+/// A new operation begins: it knows nothing of what an earlier one has read.
+pub fn forget_numbers() void {
+    held.* = @splat(0);
+}
+
+fn hold(variable: u16, word: ?words.WaitWord) void {
+    const index = state.wait_index(variable) orelse return;
+    if (word) |found| if (found.number > 40) return say(.{ .wrong = "the number of a wait word grows without end" });
+    held[index] = if (word) |found| @intCast(found.number + 1) else 0;
+}
+
+fn Bits(comptime T: type) type {
+    return @Int(.unsigned, @bitSizeOf(T));
+}
+
+fn number(comptime T: type, value: T) u64 {
+    return @as(Bits(T), @bitCast(value));
+}
+
+/// Null: for display alone, and not part of the model.
+fn variable_at(pointer: anytype) ?u16 {
+    const offset = @intFromPtr(pointer) -% @intFromPtr(&memory);
+    if (offset >= state.memory_bytes) @panic("an access outside of the shared memory");
+    return state.variable_at(offset);
+}
+
+pub const Model = struct {
+    pub fn load(comptime T: type, pointer: *T, comptime order: std.lang.AtomicOrder) T {
+        _ = order;
+        const variable = variable_at(pointer) orelse return std.mem.zeroes(T);
+        const value = ask(.{ .kind = .load, .variable = variable });
+        hold(variable, @bitCast(value));
+        return @bitCast(@as(Bits(T), @intCast(value)));
+    }
+
+    pub fn store(comptime T: type, pointer: *T, value: T, comptime order: std.lang.AtomicOrder) void {
+        _ = order;
+        const variable = variable_at(pointer) orelse return;
+        _ = ask(.{ .kind = .store, .variable = variable, .a = number(T, value) });
+        hold(variable, null);
+    }
+
+    pub fn cas(
+        comptime T: type,
+        pointer: *T,
+        expected: T,
+        desired: T,
+        comptime order: std.lang.AtomicOrder,
+    ) bool {
+        _ = order;
+        const variable = variable_at(pointer).?;
+        const is_done = ask(.{
+            .kind = .cas,
+            .variable = variable,
+            .a = number(T, expected),
+            .b = number(T, desired),
+        }) != 0;
+        hold(variable, null);
+        return is_done;
+    }
+
+    pub fn fetch_or(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
+        _ = order;
+        return ask(.{ .kind = .fetch_or, .variable = variable_at(pointer).?, .a = mask });
+    }
+
+    pub fn fetch_and(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
+        _ = order;
+        return ask(.{ .kind = .fetch_and, .variable = variable_at(pointer).?, .a = mask });
+    }
+
+    pub fn fetch_add(pointer: *u64, addend: u64, comptime order: std.lang.AtomicOrder) u64 {
+        _ = order;
+        return ask(.{ .kind = .fetch_add, .variable = variable_at(pointer).?, .a = addend });
+    }
+
+    pub fn copy_in(target: [*]u8, source: []const u8) void {
+        if (source.len != payload_bytes) @panic("a payload of another length");
+        for (0..2) |half| {
+            const value = std.mem.readInt(u64, source[half * 8 ..][0..8], .little);
+            _ = ask(.{ .kind = .write_half, .variable = variable_at(target + half * 8).?, .a = value, .b = half });
+        }
+    }
+
+    pub fn copy_out(target: []u8, source: [*]const u8) void {
+        if (target.len != payload_bytes) @panic("a payload of another length");
+        for (0..2) |half| {
+            std.mem.writeInt(u64, target[half * 8 ..][0..8], read_half(source, half), .little);
+        }
+    }
+
+    /// Nobody can see what these do. The variables are not where they look.
+    pub const prefetch = Real.prefetch;
+    pub const glance = Real.glance;
+
+    pub fn pause() void {
+        @panic("the model does not spin");
+    }
+
+    /// Enough for so few participants: more turns are an endless loop, which is found sooner like this.
+    pub const turns_max = 40;
+
+    pub const yield_turns = 0;
+    pub const yield = pause;
+
+    pub fn processor() u32 {
+        return 0;
+    }
+
+    pub fn now_ns() u64 {
+        return ask(.{ .kind = .now });
+    }
+
+    pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {
+        _ = timeout_ns;
+        const variable = variable_at(word).?;
+        if (state.wait_index(variable)) |index| {
+            // A sleeper has come round: but for the number that it sleeps on it starts over.
+            const number_held = held[index];
+            forget_numbers();
+            held[index] = number_held;
+        }
+        _ = ask(.{ .kind = .futex_wait, .variable = variable, .a = expected });
+        hold(variable, null);
+    }
+
+    pub fn futex_wake(word: *const u32) void {
+        _ = ask(.{ .kind = .futex_wake, .variable = variable_at(word).? });
+    }
+
+    pub fn byte_locked(fd: i32, offset: u64) ?bool {
+        _ = fd;
+        return ask(.{ .kind = .byte_locked, .a = offset }) != 0;
+    }
+
+    pub fn lock_byte(fd: i32, offset: u64) bool {
+        _ = fd;
+        return ask(.{ .kind = .lock_byte, .a = offset }) != 0;
+    }
+
+    pub fn unlock_byte(fd: i32, offset: u64) void {
+        _ = fd;
+        _ = ask(.{ .kind = .unlock_byte, .a = offset });
+    }
+
+    pub fn drain(fd: i32) void {
+        _ = ask(.{ .kind = .drain_notify, .a = @intCast(fd - notify_fd_first) });
+    }
+
+    pub fn close(fd: i32) void {
+        _ = fd;
+    }
+
+    // The file is allocated as a whole.
+
+    pub fn allocate(fd: i32, offset: u64, length: u64) bool {
+        _ = .{ fd, offset, length };
+        return true;
+    }
+
+    pub fn commit_slot_head(handle: anytype, slot: u32) Error!void {
+        _ = .{ handle, slot };
+    }
+
+    pub fn commit_request(handle: anytype, slot: u32, length: u32) Error!void {
+        _ = .{ handle, slot, length };
+    }
+
+    pub fn commit_response(handle: anytype, slot: u32, length: u32) Error!void {
+        _ = .{ handle, slot, length };
+    }
+
+    pub fn punch(fd: i32, offset: u64, length: u64) void {
+        _ = .{ fd, offset, length };
+        @panic("payloads of the model are short");
+    }
+
+    pub const FileState = Real.FileState;
+
+    pub fn file_state(handle: anytype) FileState {
+        _ = handle;
+        if (!setup.has(.lose_file)) return .whole;
+        return if (ask(.{ .kind = .file_is_lost }) != 0) .unlinked else .whole;
+    }
+
+    pub fn has_waker(handle: anytype) bool {
+        _ = handle;
+        return setup.has_waker();
+    }
+
+    pub fn abandon(handle: anytype) void {
+        _ = handle;
+        @panic("the file of the model is whole");
+    }
+
+    pub fn ring_bell(bells: anytype, other: Identity, kind: u32) bool {
+        _ = .{ bells, kind };
+        return ask(.{ .kind = .ring_bell, .a = other.index, .b = other.epoch }) != 0;
+    }
+
+    pub fn ring_notify(bells: anytype, other: Identity) bool {
+        _ = bells;
+        return ask(.{ .kind = .ring_notify, .a = other.index, .b = other.epoch }) != 0;
+    }
+
+    pub fn write_notify(fd: i32) bool {
+        if (fd < 0) return false;
+        return ask(.{ .kind = .write_notify, .a = @intCast(fd - notify_fd_first) }) != 0;
+    }
+
+    pub fn watch_life(bells: anytype, other: Identity) ?i32 {
+        _ = bells;
+        const found = ask(.{ .kind = .watch_life, .a = other.index, .b = other.epoch }) != 0;
+        return if (found) no_such_fd else null;
+    }
+
+    pub fn forget_bells(bells: anytype, other: Identity) void {
+        _ = .{ bells, other };
+    }
+};
+
+/// Requests and answers are as long as this.
+pub const payload_bytes = 16;
+
+/// A descriptor that the real kernel does not know.
+const no_such_fd = 1 << 30;
+/// Notify descriptors are these and the ones after them, one a process.
+pub const notify_fd_first = 1 << 29;
+
+/// For a view of a payload that is used for a while.
+pub fn read_half(source: [*]const u8, half: usize) u64 {
+    return ask(.{ .kind = .read_half, .variable = variable_at(source + half * 8).?, .b = half });
+}

@@ -1,0 +1,108 @@
+//! A participant's private memory, and what its operations say about themselves.
+
+const std = @import("std");
+const abi = @import("../../abi.zig");
+const words = @import("../../memory/words.zig");
+const fibre = @import("fibre.zig");
+const memory = @import("memory.zig");
+const rq = @import("request.zig");
+const payloads = @import("payloads.zig");
+const Handle = @import("../../handle.zig").Handle;
+const OwnCall = @import("../../handle.zig").OwnCall;
+const Sleeper = @import("../../waiting/waker.zig").Sleeper;
+const say = memory.say;
+
+pub const Pending = struct { call: u8, slot: u32, low: u32, high: u32, may_abort: bool, has_deadline: bool };
+
+pub const pending_max = 3;
+
+/// A process: one handle and one event loop.
+const Participant = struct {
+    handle: Handle,
+    watched: [rq.indices_max]words.Epoch,
+    unreachable_epochs: [rq.indices_max]words.Epoch,
+    sleeper: Sleeper,
+    calls: [4]OwnCall,
+    positions: [4]u32,
+    hints: [4]u32,
+    doing: rq.Doing,
+    has_bell: bool,
+    /// A timer looks for another sleeper.
+    nudges: bool,
+    /// Somebody cannot be watched, so look in slices of time.
+    needs_slices: bool,
+    /// This sleep may not be ended by a ring.
+    is_unsure: bool,
+    has_given_up: bool,
+    /// Participants that have hung up and are not known to be dead.
+    retries: u6,
+    pending: [pending_max]Pending,
+    pending_count: u32,
+    room_call: u8,
+    waits_for_room: bool,
+    next_call: u8,
+};
+
+pub fn self() *Participant {
+    return @ptrCast(&fibre.private);
+}
+
+comptime {
+    std.debug.assert(@sizeOf(Participant) <= fibre.private_bytes);
+}
+
+// The functions of the programs are not inlined, so that a frame and its leftovers vanish together.
+
+pub fn doing() rq.Doing {
+    return self().doing;
+}
+
+/// An operation of the library begins.
+pub fn begin(operation: rq.Doing) void {
+    self().doing = operation;
+    memory.forget_numbers();
+}
+
+pub fn address() f64 {
+    return @floatFromInt(@intFromPtr(&self().handle));
+}
+
+pub fn stage(number: u64) void {
+    _ = memory.ask(.{ .kind = .checkpoint, .a = number });
+}
+
+pub const time_before: u64 = 1_000 * std.time.ns_per_s;
+
+pub const time_after: u64 = 2_000 * std.time.ns_per_s;
+
+/// Over at `time_after`, and not before.
+pub const timeout_ms = 500_000;
+
+pub const no_timeout = std.math.nan(f64);
+
+pub fn new_call() u8 {
+    const own = self();
+    own.next_call += 1;
+    return own.next_call - 1;
+}
+
+pub fn ended(call: u8, ending: rq.Ending) void {
+    say(.{ .ended = .{ .call = call, .ending = ending } });
+}
+
+pub fn ended_with(call: u8, status: i32, bytes: *[memory.payload_bytes]u8) void {
+    if (status >= 0) {
+        if (status != memory.payload_bytes) say(.{ .wrong = "an answer of another length" });
+        payloads.check_answer(bytes, call);
+        return ended(call, .answered);
+    }
+    ended(call, switch (@as(abi.Status, @fromBackingInt(-status))) {
+        .server_died => .server_died,
+        .timeout => .timed_out,
+        // The channel was removed before it was sent.
+        .cancelled, .not_found => .cancelled,
+        .busy => .busy,
+        .not_yet => return say(.{ .wrong = "a call that was reported as ended is not" }),
+        else => return say(.{ .wrong = "an error that cannot be" }),
+    });
+}

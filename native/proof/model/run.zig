@@ -1,0 +1,127 @@
+//! One configuration, from its beginning to its outcome.
+
+const std = @import("std");
+const configurations = @import("configuration.zig");
+const endings = @import("endings.zig");
+const explorer = @import("explorer.zig");
+const local = @import("local.zig");
+const setup = @import("setup.zig");
+const reductions = @import("reductions.zig");
+const state = @import("state.zig");
+const steps = @import("steps.zig");
+const clock = @import("../../platform/sys/clock.zig");
+
+/// Explores. Afterwards the state is the initial one, and `explorer.trace` leads to a violation.
+pub fn run(configuration: *const configurations.Configuration, limits: explorer.Limits) explorer.Outcome {
+    reductions.init();
+    explorer.totals = .{};
+    var generator = std.Random.DefaultPrng.init(1);
+    prepare(configuration);
+    learn(generator.random());
+    prepare(configuration);
+    if (search(configuration, generator.random())) |what| {
+        prepare(configuration);
+        return .{ .violation = what };
+    }
+    while (true) {
+        // Only now is it known where the first step of each process begins.
+        prepare(configuration);
+        const outcome = explorer.explore(limits, clock.monotonic_ns) catch |err| switch (err) {
+            error.Surprise => {
+                reductions.learn();
+                continue;
+            },
+        };
+        prepare(configuration);
+        return outcome;
+    }
+}
+
+fn prepare(configuration: *const configurations.Configuration) void {
+    steps.violation = null;
+    local.clear();
+    const plans = configuration.plans[0..configuration.processes];
+    setup.plans = plans;
+    setup.max_deliveries = configuration.deliveries;
+    setup.may_give_up = configuration.give_up;
+    setup.rings_may_fail = configuration.failures > 0;
+    setup.has_deadlines = false;
+    for (plans) |*plan| {
+        if (plan.has(.request_timeout) or plan.has(.block_timeout)) setup.has_deadlines = true;
+    }
+    setup.mortal = configuration.mortal;
+    setup.stoppable = configuration.stoppable;
+    // Each process may have one index, and one more while another leaves.
+    state.init(configuration.slots, configuration.cells, configuration.processes, configuration.processes, configuration.deliveries);
+    for (0..state.slots) |slot| {
+        // As calls before these have left them, so that what never changes is no step.
+        state.set(state.slot(slot, "request_length"), @import("memory.zig").payload_bytes);
+        state.set(state.slot(slot, "response_length"), @import("memory.zig").payload_bytes);
+        steps.poison(slot);
+        state.set(state.slot(slot, "request_flags"), @as(u64, configuration.deliveries) << 8);
+    }
+    if (!configuration.cold) state.set(state.header("slots_used"), state.slots);
+    for (0..state.processes) |process| {
+        state.set(state.process(process, .program), local.first(@intCast(process)));
+    }
+    for (1..4) |stage| {
+        for (0..state.processes) |process| steps.set_up(process, stage);
+    }
+    state.set(state.single(.deaths_left), configuration.deaths);
+    state.set(state.single(.stops_left), configuration.stops);
+    state.set(state.single(.failures_left), configuration.failures);
+    for (0..state.processes) |process| {
+        state.set(state.process(process, .rung), 0);
+        reductions.surprise = null;
+        steps.begin(process);
+    }
+    reductions.surprise = null;
+    state.undo_count = 0;
+}
+
+/// How many random ways are tried.
+pub var walks: u32 = 2000;
+/// Longer than any way that does not go round in circles.
+const walk_steps_max = 1000;
+
+/// What is no step is learned on random ways before anything is explored: each surprise that the
+/// explorer meets makes it begin again.
+fn learn(random: std.Random) void {
+    for (0..2000) |_| {
+        for (0..walk_steps_max) |_| {
+            if (random.uintLessThan(u32, 25) == 0) explorer.change_speeds(random);
+            const choice = explorer.any(random) orelse break;
+            explorer.apply(choice);
+            reductions.learn();
+            if (steps.violation != null) break;
+        }
+        steps.violation = null;
+        state.back_to(0);
+    }
+}
+
+/// A look at random ways first: what is badly wrong is found there at once, and on a short way.
+fn search(configuration: *const configurations.Configuration, random: std.Random) ?[]const u8 {
+    for (0..walks) |_| {
+        explorer.trace.clearRetainingCapacity();
+        for (0..walk_steps_max) |_| {
+            if (random.uintLessThan(u32, 25) == 0) explorer.change_speeds(random);
+            const choice = explorer.any(random) orelse {
+                const fault = endings.fault() orelse break;
+                return fault;
+            };
+            explorer.trace.append(std.heap.page_allocator, choice) catch @panic("out of memory");
+            explorer.apply(choice);
+            if (reductions.surprise != null) {
+                reductions.learn();
+                // The first step of each process may begin elsewhere now.
+                prepare(configuration);
+                break;
+            }
+            if (steps.violation) |what| return what;
+        }
+        steps.violation = null;
+        state.back_to(0);
+    }
+    return null;
+}

@@ -1,0 +1,113 @@
+//! What each process is to do, and the bounds of a run.
+
+const layout = @import("../../memory/layout.zig");
+const Role = layout.Role;
+
+/// One thing that a participant does. The names are those of the command line.
+pub const Action = enum {
+    /// As a promise: returns when it is settled.
+    request,
+    /// The user may abort it at any time.
+    request_abort,
+    /// With a deadline.
+    request_timeout,
+    /// As `request`, settled by the next action that waits.
+    send,
+    post,
+    /// Blocking.
+    block,
+    block_timeout,
+    /// One try to send, a look at the answer, then an end by force.
+    attempt,
+    /// A draft that is filled in place and sent, as a promise.
+    draft,
+    /// A draft that is given back.
+    discard,
+    /// Ends every call of the channel.
+    clear,
+    /// Ends the first call that ever was in slot 0, whosever it is.
+    cancel,
+    sweep,
+    /// Removes the channel.
+    remove,
+    /// Others remove its file.
+    lose_file,
+    nothing,
+    /// Promises of a server, for ever.
+    serve,
+    /// The user may close it at any time.
+    serve_close,
+    serve_block,
+    /// Begins only what no other server may begin after it.
+    serve_last,
+    /// A foreign event loop with a notify descriptor.
+    serve_notify,
+    /// Whatever is in flight.
+    close,
+};
+
+pub const Plan = struct {
+    role: Role,
+    /// It is no participant, but the waker of one.
+    waker_of: ?u8 = null,
+    /// It joins while the others are under way.
+    late: bool = false,
+    actions: []const Action,
+    /// The number of its first call.
+    first_call: u8 = 0,
+
+    pub fn calls(plan: *const Plan) u8 {
+        var count: u8 = 0;
+        for (plan.actions) |action| switch (action) {
+            .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
+            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_last, .serve_notify, .close => {},
+        };
+        return count;
+    }
+
+    pub fn blocks(plan: *const Plan) bool {
+        for (plan.actions) |action| switch (action) {
+            .block, .block_timeout, .serve_block => return true,
+            else => {},
+        };
+        return false;
+    }
+
+    pub fn has(plan: *const Plan, wanted: Action) bool {
+        for (plan.actions) |action| if (action == wanted) return true;
+        return false;
+    }
+};
+
+pub var plans: []const Plan = &.{};
+
+/// Whether any program does that.
+pub fn has(wanted: Action) bool {
+    for (plans) |*plan| if (plan.has(wanted)) return true;
+    return false;
+}
+
+pub var max_deliveries: u8 = 1;
+
+/// Whether a loop may give up on a participant whose lock outlives its connections.
+pub var may_give_up = false;
+
+/// Whether anything has a deadline.
+pub var has_deadlines = false;
+
+/// Whether rings may fail.
+pub var rings_may_fail = false;
+
+/// Which process runs.
+pub var current: u8 = 0;
+
+/// Where no ring fails there needs be none.
+pub fn has_waker() bool {
+    if (!rings_may_fail) return true;
+    for (plans) |*plan| if (plan.waker_of == current) return true;
+    return false;
+}
+
+/// Which processes may die and which may be stopped, a bit each.
+pub var mortal: u8 = 0;
+pub var stoppable: u8 = 0;

@@ -1,0 +1,306 @@
+//! One state of the model: every variable of the shared memory, of the kernel and of the checks, and
+//! where each process's program is. All are 64-bit numbers in one array; a step changes few of them, so
+//! the hash of a state is kept up to date and steps can be taken back.
+
+const std = @import("std");
+const layout = @import("../../memory/layout.zig");
+const mappings = @import("../../platform/sys/mappings.zig");
+const words = @import("../../memory/words.zig");
+const rq = @import("request.zig");
+
+pub const processes_max = 4;
+pub const calls_max = 8;
+pub const slots_max = 3;
+pub const cells_max = 8;
+
+/// Which variable is what.
+pub const header_fields = [_][]const u8{
+    "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers",
+    "participants_used", "joins", "slots_used",
+};
+pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks" };
+pub const slot_fields = [_][]const u8{
+    "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
+    "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
+};
+
+pub const process_fields = enum {
+    /// The node of `local.zig`: the program's stack and private memory.
+    program,
+    status,
+    /// The offset of the locked byte, 0: none.
+    lock,
+    /// 0: not asleep; else one more than the variable that it sleeps on, or `woken`.
+    futex,
+    /// Index and epoch, one more than the index in the low byte, once its bells are there.
+    identity,
+    notified,
+    /// One more than the number of the call that it was handed.
+    holding,
+    in_flight,
+    /// Where a bell that was rung and not yet heard.
+    rung,
+};
+
+pub const woken = 0xffff;
+
+pub const Status = enum(u8) {
+    running,
+    /// Dead, and the kernel has not let go of its lock yet.
+    dying,
+    dead,
+    stopped,
+};
+
+pub const single_fields = enum { clock, deaths_left, stops_left, failures_left, server_has_gone, file_is_lost };
+
+pub const call_fields = enum {
+    /// 0: not sent, 1: sent, 2: ended, 3: posted
+    progress,
+    handed_out,
+};
+
+/// One more than the process that is in the middle of a copy into the area; a bit for each that reads.
+pub const area_fields = enum { writer, readers };
+
+pub var geometry: layout.Geometry = undefined;
+pub var slots: u16 = 0;
+pub var cells: u16 = 0;
+pub var indices: u16 = 0;
+pub var processes: u16 = 0;
+
+var participants_at: u16 = 0;
+var cells_at: u16 = 0;
+var slots_at: u16 = 0;
+pub var shared_count: u16 = 0;
+var processes_at: u16 = 0;
+var singles_at: u16 = 0;
+var calls_at: u16 = 0;
+var areas_at: u16 = 0;
+pub var count: u16 = 0;
+
+const variables_max = header_fields.len + rq.indices_max * participant_fields.len + cells_max +
+    slots_max * slot_fields.len + processes_max * std.enums.values(process_fields).len +
+    std.enums.values(single_fields).len + calls_max * 2 + slots_max * 4;
+
+pub var values: [variables_max]u64 = undefined;
+
+/// Of the shared memory that the model gives addresses in.
+pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (64 << 10);
+
+/// By offset in the memory, in units of four bytes.
+var variables: [memory_bytes / 4]u16 = undefined;
+const unknown = 0xffff;
+const ignored = 0xfffe;
+
+pub fn variable_at(offset: usize) ?u16 {
+    if (offset % 4 != 0) @panic("an access across variables");
+    return switch (variables[offset / 4]) {
+        unknown => @panic("an access to what is not part of the model"),
+        ignored => null,
+        else => |variable| variable,
+    };
+}
+
+pub fn header(comptime field: []const u8) u16 {
+    return comptime position(&header_fields, field);
+}
+
+pub fn participant(index: usize, comptime field: []const u8) u16 {
+    return participants_at + @as(u16, @intCast(index * participant_fields.len)) + comptime position(&participant_fields, field);
+}
+
+pub fn cell(index: usize) u16 {
+    return cells_at + @as(u16, @intCast(index));
+}
+
+pub fn slot(index: usize, comptime field: []const u8) u16 {
+    return slots_at + @as(u16, @intCast(index * slot_fields.len)) + comptime position(&slot_fields, field);
+}
+
+pub fn process(index: usize, field: process_fields) u16 {
+    return processes_at + @as(u16, @intCast(index * std.enums.values(process_fields).len + @backingInt(field)));
+}
+
+pub fn single(field: single_fields) u16 {
+    return singles_at + @as(u16, @backingInt(field));
+}
+
+pub fn call(index: usize, field: call_fields) u16 {
+    return calls_at + @as(u16, @intCast(index * 2 + @backingInt(field)));
+}
+
+pub fn area(index: usize, field: area_fields) u16 {
+    return areas_at + @as(u16, @intCast(index * 2 + @backingInt(field)));
+}
+
+/// Of a variable that is half of a payload: which area.
+pub fn area_of(variable: u16) usize {
+    const place = variable - slots_at;
+    const is_response = place % slot_fields.len >= comptime position(&slot_fields, "response_inline");
+    return place / slot_fields.len * 2 + @intFromBool(is_response);
+}
+
+/// Whose wait word a variable is, if it is one.
+pub fn wait_index(variable: u16) ?usize {
+    if (variable < participants_at or variable >= cells_at) return null;
+    const place = variable - participants_at;
+    if (place % participant_fields.len != comptime position(&participant_fields, "wait")) return null;
+    return place / participant_fields.len;
+}
+
+pub const SlotField = std.math.IntFittingRange(0, slot_fields.len - 1);
+pub const SlotPart = struct { slot: usize, field: SlotField };
+
+/// Which field of which slot a variable is, if it is one.
+pub fn slot_part(variable: u16) ?SlotPart {
+    if (variable < slots_at or variable >= shared_count) return null;
+    const place = variable - slots_at;
+    return .{ .slot = place / slot_fields.len, .field = @intCast(place % slot_fields.len) };
+}
+
+pub fn slot_field(comptime field: []const u8) SlotField {
+    return comptime position(&slot_fields, field);
+}
+
+fn position(comptime fields: []const []const u8, comptime field: []const u8) u16 {
+    for (fields, 0..) |name, index| if (std.mem.eql(u8, name, field)) return index;
+    @compileError("no such field: " ++ field);
+}
+
+pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u16, max_deliveries: u32) void {
+    if (slot_count > slots_max or cell_count > cells_max) @panic("more slots or ring cells than the model has");
+    if (index_count > rq.indices_max or process_count > processes_max) @panic("more processes than the model has");
+    slots = slot_count;
+    cells = cell_count;
+    indices = index_count;
+    processes = process_count;
+    geometry = layout.Geometry.init(.bytes, slots, 16, 16, max_deliveries) catch unreachable;
+    // Production never has so few: positions come round soon here, and the ring is full often.
+    geometry.ring_cells = cells;
+
+    @memset(&variables, unknown);
+    count = 0;
+    inline for (header_fields) |field| add(@offsetOf(layout.Header, field));
+    participants_at = count;
+    for (0..layout.participants_max) |index| {
+        const base = layout.page_bytes + index * @sizeOf(layout.Participant);
+        ignore(base + @offsetOf(layout.Participant, "pid"), 4);
+        ignore(base + @offsetOf(layout.Participant, "uid"), 4);
+        ignore(base + @offsetOf(layout.Participant, "folder_device"), 8);
+        ignore(base + @offsetOf(layout.Participant, "folder_inode"), 8);
+        ignore(base + @offsetOf(layout.Participant, "counters"), @sizeOf(layout.Counters));
+        if (index >= indices) continue;
+        inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));
+    }
+    cells_at = count;
+    for (0..cells) |index| add(geometry.ring_offset + index * @sizeOf(words.Cell));
+    slots_at = count;
+    for (0..slots) |index| {
+        const base = geometry.slots_offset + index * @sizeOf(layout.Slot);
+        inline for (slot_fields) |field| {
+            const is_second = comptime std.mem.endsWith(u8, field, " + 8");
+            const name = comptime if (is_second) field[0 .. field.len - 4] else field;
+            add(base + @offsetOf(layout.Slot, name) + if (is_second) 8 else 0);
+        }
+    }
+    shared_count = count;
+    processes_at = count;
+    count += processes * @as(u16, std.enums.values(process_fields).len);
+    singles_at = count;
+    count += std.enums.values(single_fields).len;
+    calls_at = count;
+    count += calls_max * 2;
+    areas_at = count;
+    count += slots * 4;
+    init_keys();
+    if (undo.len == 0) {
+        const mapped = mappings.map_private(undo_max * @sizeOf(Undo));
+        if (!mapped.ok()) @panic("out of memory");
+        undo = @as([*]Undo, @ptrFromInt(mapped.value))[0..undo_max];
+    }
+    @memset(&values, 0);
+    hash = 0;
+    undo_count = 0;
+}
+
+fn add(offset: u64) void {
+    variables[offset / 4] = count;
+    count += 1;
+}
+
+fn ignore(offset: u64, bytes: u64) void {
+    @memset(variables[offset / 4 ..][0 .. bytes / 4], ignored);
+}
+
+// ---- changes ----------------------------------------------------------------------------------
+
+/// The exclusive or of a 128-bit hash of each variable's number and value.
+pub var hash: u128 = 0;
+var keys: [variables_max][2]u64 = undefined;
+
+fn init_keys() void {
+    var random: std.Random.SplitMix64 = .init(0x7a4d3c2b1f0e9d8c);
+    for (&keys) |*key| key.* = .{ random.next(), random.next() };
+}
+
+fn mixed(value: u64) u64 {
+    var x = value;
+    x = (x ^ (x >> 33)) *% 0xff51afd7ed558ccd;
+    x = (x ^ (x >> 33)) *% 0xc4ceb9fe1a85ec53;
+    return x ^ (x >> 33);
+}
+
+inline fn hash_of(variable: u16, value: u64) u128 {
+    const key = keys[variable];
+    const low = mixed(value +% key[0]);
+    const high = mixed((value ^ key[1]) *% 0x9e3779b97f4a7c15 +% key[0]);
+    return @as(u128, high) << 64 | low;
+}
+
+const Undo = struct { variable: u16, old: u64 };
+
+/// Mapped and not allocated, so that what is never used is never touched.
+var undo: []Undo = &.{};
+const undo_max = 1 << 24;
+pub var undo_count: u32 = 0;
+
+pub fn set(variable: u16, value: u64) void {
+    const old = values[variable];
+    if (old == value) return;
+    undo[undo_count] = .{ .variable = variable, .old = old };
+    undo_count += 1;
+    hash ^= hash_of(variable, old) ^ hash_of(variable, value);
+    values[variable] = value;
+}
+
+pub fn get(variable: u16) u64 {
+    return values[variable];
+}
+
+pub fn back_to(mark: u32) void {
+    while (undo_count > mark) {
+        undo_count -= 1;
+        const change = undo[undo_count];
+        hash ^= hash_of(change.variable, values[change.variable]) ^ hash_of(change.variable, change.old);
+        values[change.variable] = change.old;
+    }
+}
+
+// ---- reading ------------------------------------------------------------------------------------
+
+pub fn word(comptime T: type, variable: u16) T {
+    return @bitCast(values[variable]);
+}
+
+pub fn status(index: usize) Status {
+    return @fromBackingInt(@as(u8, @intCast(get(process(index, .status)))));
+}
+
+/// Whether what it holds counts: a stopped process may go on.
+pub fn is_there(index: usize) bool {
+    return switch (status(index)) {
+        .running, .stopped => true,
+        .dying, .dead => false,
+    };
+}

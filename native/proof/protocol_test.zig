@@ -1,0 +1,273 @@
+//! Tests of the protocol between living participants, within one process.
+
+const std = @import("std");
+const testing = std.testing;
+const abi = @import("../abi.zig");
+const channel = @import("../channel.zig");
+const slots = @import("../protocol/slots.zig");
+const files = @import("../platform/sys/files.zig");
+const words = @import("../memory/words.zig");
+const world_of_tests = @import("test_world.zig");
+const Handle = @import("../handle.zig").Handle;
+const keep_bytes = @import("../handle.zig").keep_bytes;
+const Shared = @import("../memory/shared.zig").Chosen;
+const Calls = @import("../calls/calls.zig").CallsType(Shared);
+const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
+const EventLoop = @import("../calls/event_loop.zig").EventLoopType(Shared);
+const Slots = slots.SlotsType(Shared);
+const Trim = @import("../protocol/trim.zig").TrimType(Shared);
+
+const World = world_of_tests.World;
+const expect_all_free = world_of_tests.expect_all_free;
+const expect_answer = world_of_tests.expect_answer;
+const receive = world_of_tests.receive;
+const send = world_of_tests.send;
+
+fn committed(handle: *Handle) u64 {
+    return files.stat(handle.fd, "").info.blocks * 512;
+}
+
+test "a call, short and long" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    var long: [3000]u8 = undefined;
+    for (&long, 0..) |*byte, index| byte.* = @truncate(index * 7);
+    for ([_][]const u8{ "hello", "", &long }) |bytes| {
+        const call = try send(client, bytes, 1);
+        const taken = try receive(world.first);
+        try testing.expectEqual(call, taken);
+        const length: u32 = @intCast(bytes.len);
+        const request = world.first.map.request(taken.slot, length)[0..length];
+        try testing.expectEqualStrings(bytes, request);
+        try testing.expect(try Slots.reply(world.first, taken, request, length, .bytes));
+        try testing.expect(!try Slots.reply(world.first, taken, request, length, .bytes));
+        try expect_answer(client, call, bytes);
+        try testing.expectError(error.Cancelled, Slots.answer(client, call));
+    }
+    try expect_all_free(client);
+}
+
+test "requests come in the order in which they were queued, and slots run out" {
+    const world = try World.init(3, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    var calls: [3]slots.Call = undefined;
+    for (&calls, "abc") |*call, letter| call.* = try send(client, &.{letter}, 1);
+    try testing.expectError(error.NoSlot, send(client, "d", 1));
+    try testing.expectEqual(3, Calls.pending(client));
+    for (calls) |call| try testing.expectEqual(call, try receive(world.first));
+    try testing.expectError(error.NothingThere, receive(world.first));
+    for (calls) |call| try testing.expect(Slots.cancel(client, call));
+    // Their server has them still: the slots wait for it.
+    try testing.expectError(error.NoSlot, send(client, "d", 1));
+    for (calls) |call| try testing.expect(!try Slots.reply(world.first, call, "x", 1, .bytes));
+    try expect_all_free(client);
+}
+
+test "a cancelled request is never handed out" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const cancelled = try send(client, "a", 1);
+    try testing.expect(Slots.cancel(client, cancelled));
+    try testing.expect(!Slots.cancel(client, cancelled));
+    const wanted = try send(client, "b", 1);
+    try testing.expectEqual(wanted, try receive(world.first));
+    try testing.expectError(error.NothingThere, receive(world.first));
+    try testing.expect(try Slots.reply(world.first, wanted, "y", 1, .bytes));
+    try expect_answer(client, wanted, "y");
+}
+
+test "stale entries do not fill the ring for good" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    for (0..2 * client.map.geometry.ring_cells) |_| {
+        try testing.expect(Slots.cancel(client, try send(client, "a", 1)));
+    }
+    const wanted = try send(client, "b", 1);
+    try testing.expectEqual(wanted, try receive(world.first));
+}
+
+test "any number of calls is cancelled behind those that wait, and these keep their order" {
+    const world = try World.init(5, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    var waiting: [4]slots.Call = undefined;
+    for (&waiting) |*call| {
+        call.* = try send(client, "waits", 1);
+        for (0..client.map.geometry.ring_cells) |_| {
+            try testing.expect(Slots.cancel(client, try send(client, "cancelled", 1)));
+        }
+    }
+    for (waiting) |call| try testing.expectEqual(call, try receive(world.first));
+    try testing.expectError(error.NothingThere, receive(world.first));
+}
+
+test "time-outs end a call or find its answer" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const call = try send(client, "a", 1);
+    try testing.expectError(error.Timeout, Calls.wait_ready(client, call, 1));
+    try testing.expect(Calls.time_out(client, call));
+    const answered = try send(client, "b", 1);
+    try testing.expect(try Slots.reply(world.first, try receive(world.first), "c", 1, .bytes));
+    try testing.expect(!Calls.time_out(client, answered));
+    try expect_answer(client, answered, "c");
+    const expired = (try Calls.send(client, "d", .{ .deadline_ns = 1 }, false)).?;
+    try testing.expectError(error.NothingThere, receive(world.first));
+    try testing.expectEqual(words.AnswerKind.timed_out, (try Slots.answer(client, expired)).kind);
+}
+
+test "clear ends everything but drafts" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const held = try send(client, "a", 1);
+    try testing.expectEqual(held, try receive(world.first));
+    const queued = try send(client, "b", 1);
+    const draft = (try Calls.allocate(client, 1)).?;
+    try testing.expectEqual(2, Slots.clear(world.first));
+    for ([_]slots.Call{ held, queued }) |call| {
+        try testing.expectEqual(Slots.Progress.gone, Slots.progress(client, call));
+    }
+    try testing.expect(try Slots.publish(client, draft, null, 1, .{}));
+    try testing.expectEqual(draft, try receive(world.first));
+}
+
+test "memory of long messages is given back, and known to be gone" {
+    const length = 1 << 20;
+    const world = try World.init_sizes(4, 1, length);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const before = committed(client);
+    const bytes = try testing.allocator.alloc(u8, length);
+    defer testing.allocator.free(bytes);
+    @memset(bytes, 7);
+    for (0..3) |_| {
+        const call = try send(client, bytes, 1);
+        const taken = try receive(world.first);
+        try testing.expect(try Slots.reply(world.first, taken, bytes, length, .bytes));
+        try testing.expect(committed(client) >= before + 2 * length);
+        // Not while it is in use, and not before it was idle for a while.
+        Trim.all(world.first);
+        try testing.expect(committed(client) >= before + 2 * length);
+        const answer = try Slots.answer(client, call);
+        try Slots.get(client, call, answer, bytes);
+        try testing.expectEqual(7, bytes[length - 1]);
+        try testing.expect(Trim.idle(client));
+        try testing.expect(committed(client) >= before + 2 * length);
+        Trim.all(client);
+        try testing.expect(!Trim.idle(client));
+        try testing.expect(committed(client) <= before + 4 * keep_bytes);
+        // What either of them knew to be allocated is allocated again, as `committed` above shows.
+    }
+    try expect_all_free(client);
+}
+
+test "an event loop lingers until there is something to take" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const server = world.first;
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(client, 0));
+    // It is not said on which processor a participant is that has only looked for nothing.
+    try testing.expectEqual(0, client.map.participant(client.index).processor);
+    try testing.expect(EventLoop.linger(server, abi.arm_requests) != abi.linger_work);
+    try testing.expect(server.map.participant(server.index).processor != 0);
+
+    const call = try send(client, "hello", 1);
+    // Other processes may have used the processor during the yield above.
+    server.yield_after_ns = 0;
+    try testing.expectEqual(abi.linger_work, EventLoop.linger(server, abi.arm_requests));
+    try testing.expect(EventLoop.watch(client, call));
+    try testing.expect(EventLoop.linger(client, 0) != abi.linger_work);
+    try testing.expect(try Slots.reply(server, try receive(server), "hi", 2, .bytes));
+    client.yield_after_ns = 0;
+    try testing.expectEqual(abi.linger_work, EventLoop.linger(client, 0));
+    try testing.expect(EventLoop.linger(server, abi.arm_requests) != abi.linger_work);
+    try expect_answer(client, call, "hi");
+}
+
+test "who shares a processor with a peer does not linger while a yield would serve others" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const server = world.first;
+    server.yield_after_ns = std.math.maxInt(u64);
+    // This thread may be moved between the two lines.
+    for (0..1000) |_| {
+        Shared.store(u32, &client.map.participant(client.index).processor, Shared.processor() + 1, .monotonic);
+        if (EventLoop.linger(server, abi.arm_requests) == abi.linger_crowded) break;
+    } else return error.NeverCrowded;
+    // A peer that has left shares nothing.
+    const another = try world.server();
+    Shared.store(u32, &client.map.participant(another.index).processor, Shared.processor() + 1, .monotonic);
+    channel.close(another, .unmap);
+    Shared.store(u32, &client.map.participant(client.index).processor, 0, .monotonic);
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
+}
+
+test "a draft of a channel that is removed is not sent" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const draft = (try Calls.allocate(client, 1)).?;
+    Lifetime.remove(world.first);
+    try testing.expectError(error.NotFound, Slots.publish(client, draft, null, 1, .{}));
+    try testing.expectError(error.NotFound, Calls.allocate(client, 1));
+    try expect_all_free(client);
+}
+
+test "a ring whose words make no sense holds nobody up" {
+    const world = try World.init(2, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const call = try send(client, "a", 1);
+    const map = &client.map;
+    const cells = map.geometry.ring_cells;
+    const word = Shared.load(words.SlotWord, &map.slot(call.slot).word, .acquire);
+    // One request in half of the cells, nothing in the others, and the tail far beyond them: each look
+    // walks the live half and finds nothing that would help.
+    for (0..cells) |position| {
+        const entry: words.Cell = .{
+            .full = position < cells / 2,
+            .slot = @intCast(call.slot),
+            .generation = @truncate(word.generation),
+            .lap = map.lap(position),
+        };
+        Shared.store(words.Cell, map.cell(position), entry, .monotonic);
+    }
+    Shared.store(u64, &map.header().head, 0, .monotonic);
+    Shared.store(u64, &map.header().tail, cells * 10, .monotonic);
+    try testing.expectError(error.NoSlot, send(client, "b", 1));
+    // What could not be queued has given its slot back.
+    try testing.expectEqual(1, Calls.pending(client));
+    try testing.expect((try Calls.allocate(client, 1)) != null);
+}
+
+test "an entry that cannot be queued gives its slot back" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    // The next cell to be filled is behind its position, and the oldest is empty.
+    Shared.store(u64, &client.map.header().tail, client.map.geometry.ring_cells * 5, .monotonic);
+    try testing.expectError(error.Corrupt, send(client, "a", 1));
+    try expect_all_free(client);
+    try testing.expectEqual(0, Calls.pending(client));
+}

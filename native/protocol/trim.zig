@@ -1,0 +1,77 @@
+//! Memory of rare long messages goes back to the system. Only a participant that has a slot as a draft may
+//! take pages from its areas, because no other participant writes or reads there then. It marks this in the
+//! slot, so that others no longer rely on the allocation.
+//!
+//! A slot that long messages use all the time keeps its pages. They are taken after a second without one, by
+//! participants that saw the last long message, when they send, receive, sleep or leave. No participant wakes
+//! up repeatedly for this: if a slot is in use at that time, this handle forgets it, because its next user
+//! will remember it.
+
+const std = @import("std");
+const abi = @import("../abi.zig");
+const layout = @import("../memory/layout.zig");
+const slots = @import("slots.zig");
+const Handle = @import("../handle.zig").Handle;
+const keep_bytes = @import("../handle.zig").keep_bytes;
+
+/// A slot's pages are taken after so long without a long message.
+pub const idle_ns = std.time.ns_per_s;
+
+/// A handle that is never idle looks at the clock after so many operations.
+const operations_between = 256;
+
+pub fn TrimType(comptime Shared: type) type {
+    return struct {
+        const Slots = slots.SlotsType(Shared);
+
+        /// For handles that are never idle.
+        pub inline fn now_and_then(handle: *Handle) void {
+            if (handle.large_count == 0) return;
+            handle.operations +%= 1;
+            if (handle.operations % operations_between == 0) _ = idle(handle);
+        }
+
+        /// Gives back memory that was idle for long enough. True: more will become idle.
+        pub fn idle(handle: *Handle) bool {
+            if (handle.large_count == 0) return false;
+            return since(handle, Shared.now_ns() -| idle_ns);
+        }
+
+        /// At the end of a handle.
+        pub fn all(handle: *Handle) void {
+            _ = since(handle, std.math.maxInt(u64));
+        }
+
+        fn since(handle: *Handle, used_before_ns: u64) bool {
+            var place: u32 = 0;
+            while (place < handle.large_count) {
+                const slot = handle.large[place];
+                if (handle.committed[slot].used_ns > used_before_ns) {
+                    place += 1;
+                    continue;
+                }
+                handle.forget_large(place);
+                const call = Slots.acquire_slot(handle, slot) orelse continue;
+                give_back(handle, slot);
+                Slots.discard(handle, call);
+            }
+            return handle.large_count > 0;
+        }
+
+        fn give_back(handle: *Handle, index: u32) void {
+            const slot = handle.map.slot(index);
+            const trims = Shared.load(u32, &slot.trims, .monotonic);
+            // Marked first: a participant that dies in between only makes others allocate once more than
+            // necessary.
+            Shared.store(u32, &slot.trims, trims +% 1, .monotonic);
+            const geometry = &handle.map.geometry;
+            const areas = [_][2]u64{
+                .{ handle.map.request_offset(index), geometry.request_area_bytes },
+                .{ handle.map.response_offset(index), geometry.response_area_bytes },
+            };
+            for (areas) |area| {
+                if (area[1] > keep_bytes) Shared.punch(handle.fd, area[0] + keep_bytes, area[1] - keep_bytes);
+            }
+        }
+    };
+}
