@@ -1,15 +1,18 @@
 import { assertEquals } from "@std/assert";
+import { spawn } from "node:child_process";
+import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { Client, Server } from "../mod.ts";
-import { toolCommand } from "../scripts/tools.ts";
-import { startProcess } from "../src/runtime/processes.ts";
-import { assertThrowsCode, runtimes, test } from "./harness.ts";
+import { assertThrowsCode, runtimePath, runtimes, test } from "./harness.ts";
 
-const fixture = new URL("fixtures/inherited.ts", import.meta.url);
+const fixture = fileURLToPath(new URL("fixtures/inherited.ts", import.meta.url));
 
 /** Starts a child that has `fd` as its descriptor 3, and resolves to its exit code. */
 function start(runtime: "deno" | "bun", role: string, fd: number): Promise<number | null> {
-  const child = startProcess(toolCommand(runtime, fixture, [role], ["--allow-ffi"]), {
+  const flags = runtime === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
+  const child = spawn("/usr/bin/env", [runtimePath(runtime), ...flags, fixture, role], {
     stdio: ["ignore", "inherit", "inherit", fd],
+    env: process.env as Record<string, string>,
   });
   return new Promise((resolve) => child.on("exit", resolve));
 }
