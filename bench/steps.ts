@@ -104,8 +104,8 @@ function nativeSteps(target: string): Steps {
   const client = openChannel("client", target, OpenMode["attach"]);
   const watch = new Stopwatch();
   const payload = new Uint8Array(bytes).fill(1);
-  const places = Array.from({ length: batch }, () => new Uint32Array(3));
-  for (let turn = 0; turn < batches; turn++) nativeBatch(client, server, payload, places, watch);
+  const calls = Array.from({ length: batch }, () => new Uint32Array(3));
+  for (let turn = 0; turn < batches; turn++) nativeBatch(client, server, payload, calls, watch);
   closeChannel(client);
   closeChannel(server);
   return watch.steps;
@@ -115,7 +115,8 @@ function nativeBatch(
   client: Channel,
   server: Channel,
   payload: Uint8Array,
-  places: readonly Uint32Array[],
+  /** The slot and the generation of each call. */
+  calls: readonly Uint32Array[],
   watch: Stopwatch,
 ): void {
   const { native, address, words } = client;
@@ -123,31 +124,31 @@ function nativeBatch(
   watch.start();
   for (let index = 0; index < batch; index++) native.tandem_abi_version();
   watch.note("native: a call that does nothing");
-  for (const place of places) {
+  for (const call of calls) {
     native.tandem_send(address, payload, bytes, flags, NaN, words);
-    notePlace(place, words);
+    noteCall(call, words);
   }
   watch.note("native: send");
   for (let index = 0; index < batch; index++) {
     native.tandem_receive(server.address, 0, server.words);
   }
   watch.note("native: receive");
-  for (const place of places) {
-    const [slot, low, high] = place as unknown as [number, number, number];
+  for (const call of calls) {
+    const [slot, low, high] = call as unknown as [number, number, number];
     native.tandem_reply(server.address, slot, low, high, payload, bytes, AnswerKind.bytes);
   }
   watch.note("native: reply");
-  for (const place of places) {
-    const [slot, low, high] = place as unknown as [number, number, number];
+  for (const call of calls) {
+    const [slot, low, high] = call as unknown as [number, number, number];
     native.tandem_get(address, slot, low, high, 0, payload, bytes, words);
   }
   watch.note("native: get");
 }
 
-function notePlace(place: Uint32Array, words: Uint32Array): void {
-  place[0] = words[Control.slot]!;
-  place[1] = words[Control.generationLow]!;
-  place[2] = words[Control.generationHigh]!;
+function noteCall(call: Uint32Array, words: Uint32Array): void {
+  call[0] = words[Control.slot]!;
+  call[1] = words[Control.generationLow]!;
+  call[2] = words[Control.generationHigh]!;
 }
 
 function librarySteps(target: string): Steps {

@@ -23,7 +23,7 @@ import type { Bytes } from "./writer.ts";
 
 export { type Blobs, type BlobUse, corrupt, noBlobs } from "./reader.ts";
 
-/** What the decoder needs from the connection or service that uses it. */
+/** The limits and functions that the user of the decoder provides. */
 export interface DecodeHooks {
   readonly errorClasses: ErrorClasses;
   /** The most that the values of a message may cost; see `tree_budget.ts`. */

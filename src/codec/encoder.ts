@@ -45,7 +45,7 @@ import { blobBytesMin, depthMax, holeByte, Tag, viewTags } from "./tags.ts";
 import { errorObjects, numberObjects, objectBytes, streamObjects } from "./tree_budget.ts";
 import { type Bytes, Writer } from "./writer.ts";
 
-/** What the encoder needs from the connection or service that uses it. */
+/** The limits and functions that the user of the encoder provides. */
 export interface EncodeHooks {
   readonly errorClasses: ErrorClasses;
   /** The most that the values of a message may cost; see `tree_budget.ts`. */

@@ -37,7 +37,7 @@ export interface RunOptions {
   readonly candidates?: readonly string[];
 }
 
-/** What a process gets from this one. */
+/** How a process starts. */
 export interface ProcessOptions {
   /** The working directory. Default: that of this process. */
   readonly cwd?: string;
@@ -45,7 +45,7 @@ export interface ProcessOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** As in `node:child_process`. Default: pipes. */
   readonly stdio?: StdioOptions;
-  /** Makes a session and a process group for it: signals to this one's group, Ctrl-C included, pass by. */
+  /** Whether it gets a session and a process group of its own, which signals such as Ctrl-C do not reach. */
   readonly isDetached?: boolean;
 }
 
@@ -65,7 +65,7 @@ const { process } = globalThis as unknown as Global;
  * The command that runs a TypeScript file in a runtime.
  *
  * @param file a path, relative to the working directory of this process, or a URL
- * @throws {TandemError} `NOT_FOUND` when the runtime is nowhere; `PERMISSION` when Deno refuses to look
+ * @throws {TandemError} `NOT_FOUND` when there is no such runtime; `PERMISSION` when Deno refuses to look
  */
 export function runtimeCommand(
   runtime: RuntimeName,
@@ -87,7 +87,7 @@ export function runtimeCommand(
  */
 export function findRuntime(runtime: RuntimeName, candidates: readonly string[] = []): string {
   const { name, binary } = backend();
-  // It needs no permission to be read. It may have been replaced by another version meanwhile.
+  // Deno reports this path without a permission. An upgrade may have removed the file.
   if (runtime === name && binary !== null && lookAt(binary) !== "absent") return binary;
   const paths = [...candidates, ...searchPath().map((folder) => `${folder}/${runtime}`)];
   const found = paths.find((path) => lookAt(path) === "present");
@@ -102,17 +102,18 @@ export function findRuntime(runtime: RuntimeName, candidates: readonly string[] 
   }
   throw new TandemError(
     "NOT_FOUND",
-    `Cannot find ${runtime}: no executable file at ${
-      paths.join(", ") || "any path: PATH is empty"
-    }; ` +
-      `install ${runtime}, or add its folder to PATH`,
+    `Cannot find ${runtime}: ${
+      paths.length > 0
+        ? `there is no executable file at ${paths.join(", ")}`
+        : "PATH is empty, or Deno does not let this program read it (--allow-env)"
+    }; install ${runtime}, or add its folder to PATH`,
   );
 }
 
 /**
  * Starts a process.
  *
- * What the system refuses, such as one process more than it allows, arrives in the `error` event.
+ * Other failures, such as a limit of the system, arrive in the `error` event.
  *
  * @throws {TandemError} `NOT_FOUND` when the program or the working directory does not exist; `PERMISSION`
  * when Deno refuses to start processes
