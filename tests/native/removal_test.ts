@@ -1,6 +1,6 @@
 /**
- * A channel that was unlinked, and one whose file another program has removed, as a cleaner of temporary files
- * or a logout does: all its clients and servers learn of it, asleep or not.
+ * A channel that was unlinked, and one whose file another program has removed, as a cleaner of
+ * temporary files or a logout does: all its clients and servers learn of it, asleep or not.
  */
 import { assert, assertEquals } from "@std/assert";
 import { existsSync, linkSync, renameSync, rmSync, unlinkSync } from "node:fs";

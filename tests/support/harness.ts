@@ -1,6 +1,6 @@
 /**
- * The code that tests share, so that each runs unchanged under `deno test` and under `bun test`. It registers,
- * watches and cleans up after tests, and starts other processes.
+ * The code that tests share, so that each runs unchanged under `deno test` and under `bun test`. It
+ * registers, watches and cleans up after tests, and starts other processes.
  *
  * Tests wait for conditions and never assert a maximum time. Everything that a test started is gone when
  * it ends: processes, files, descriptors.

@@ -27,7 +27,8 @@ export interface Operation {
   after?(scene: Scene): Promise<void>;
   /**
    * Posted requests that servers get in the end. A request that the victim posts is delivered from
-   * some point on, a request that it holds until some point: exactly one point, because a step is never undone.
+   * some point on, a request that it holds until some point. There is exactly one such point, because
+   * a step is never undone.
    */
   readonly posted?: number | "from some point" | "until some point";
 }

@@ -381,8 +381,8 @@ export class Scene {
   }
 
   /**
-   * The conditions that hold after every death. Returns the number of posted requests that were delivered; null:
-   * unknown.
+   * The conditions that hold after every death. Returns the number of posted requests that were
+   * delivered; null: unknown.
    */
   async verify(): Promise<number | null> {
     const { servers, clients } = this;

@@ -6,7 +6,7 @@
  * Commands on stdin, each answered by one line of JSON:
  *
  *     scribbled TARGET SEED KIND    works in that channel until TARGET.stop is there; answers its account
- *     calm TARGET COUNT             makes that many calls, all of which need the right answer; answers how many got it
+ *     calm TARGET COUNT             makes that many calls; all need the right answer; answers how many got it
  *
  * @module
  */

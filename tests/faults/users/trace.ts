@@ -1,6 +1,6 @@
 /**
- * Reads the output of `strace -f -y` for a process that works in a folder that others can write to: every name
- * there has to be looked up once, in a folder that is open, without following links.
+ * Reads the output of `strace -f -y` for a process that works in a folder that others can write to:
+ * every name there has to be looked up once, in a folder that is open, without following links.
  *
  * @module
  */
