@@ -43,7 +43,7 @@ const reportedMax = 10;
  * that a function that fails each time does not flood the console. Never throws.
  *
  * @param source the function that has failed
- * @param what its name in the report, such as "onCall"
+ * @param what the name of the source in the report, such as "onCall"
  */
 export function report(source: object, what: string, error: unknown): void {
   try {

@@ -274,7 +274,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     }
   }
 
-  /** Resolves to what `make` makes of the call, as soon as a slot is free. */
+  /** Resolves to `make` of the call, as soon as a slot is free. */
   send<T>(payload: Payload, settings: CallSettings, make: (call: CallCore) => T): Promise<T> {
     const { timeout, deadline, signal } = settings;
     const flags = this.#encode(payload, settings);

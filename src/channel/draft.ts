@@ -120,7 +120,7 @@ export class Draft implements Disposable {
     this.#core.discard();
   }
 
-  /** Does what {@linkcode discard} does. */
+  /** The same as {@linkcode discard}. */
   [Symbol.dispose](): void {
     this.discard();
   }

@@ -164,7 +164,7 @@ export abstract class ChannelHandle implements Disposable {
    */
   abstract close(): void;
 
-  /** Does what {@linkcode close} does. */
+  /** The same as {@linkcode close}. */
   [Symbol.dispose](): void {
     this.close();
   }

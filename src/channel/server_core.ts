@@ -160,7 +160,7 @@ export class ServerCore extends HandleCore {
     return promise;
   }
 
-  /** Answers every request with what `handler` returns. */
+  /** Answers every request with the result of `handler`. */
   async serve(
     handler: Handler,
     concurrency: number,

@@ -114,7 +114,7 @@ export class IntCall implements Disposable {
     return this.#core.cancel();
   }
 
-  /** Does what {@linkcode release} does. */
+  /** The same as {@linkcode release}. */
   [Symbol.dispose](): void {
     this.release();
   }
