@@ -241,7 +241,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} when `max` is not positive
    */
   tryReceiveMany(max: number = this.slots): ServerRequest[] {
-    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
+    return this.#core.tryReceiveMany(checkMax(max), makeRequest);
   }
 
   /**
@@ -254,7 +254,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * @throws {RangeError} when `max` is not positive, or `timeout` is negative or NaN
    */
   receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
-    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
+    return this.#core.receiveManySync(checkMax(max), timeoutOf(options), makeRequest);
   }
 
   /**

@@ -151,7 +151,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.tryReceiveMany}
    */
   tryReceiveMany(max: number = this.slots): IntServerRequest[] {
-    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
+    return this.#core.tryReceiveMany(checkMax(max), makeRequest);
   }
 
   /**
@@ -160,7 +160,7 @@ export class IntServer extends ChannelHandle
    * @throws {TandemError} as {@linkcode Server.receiveManySync}
    */
   receiveManySync(max: number, options?: WaitSyncOptions): IntServerRequest[] {
-    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
+    return this.#core.receiveManySync(checkMax(max), timeoutOf(options), makeRequest);
   }
 
   /**
