@@ -1,13 +1,12 @@
 /**
  * Calls between TypeScript processes through shared memory, in Deno and in Bun.
  *
- * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} asks. They may run in any
- * mix of runtimes on one Linux machine.
+ * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} calls. They may run in any mix of
+ * runtimes on one Linux machine.
  *
- * Every call that can wait has three forms: `name()` returns a promise and leaves the event loop
- * free, `nameSync()` blocks the thread, `tryName()` never waits. Times are milliseconds, sizes are
- * bytes. What fails is a {@linkcode TandemError} with a code; wrong arguments are `TypeError` and
- * `RangeError`.
+ * Every method that can wait has three forms: `name()` returns a promise and leaves the event loop free,
+ * `nameSync()` blocks the thread, and `tryName()` never waits. Times are milliseconds, sizes are bytes. A
+ * failure is a {@linkcode TandemError} with a code; wrong arguments are `TypeError` and `RangeError`.
  *
  * @example A server and a client, here in one process
  * ```ts
@@ -23,7 +22,7 @@
  * const answer = await client.request("hello", { timeout: 1_000 });
  * assertEquals(new TextDecoder().decode(answer), "HELLO");
  *
- * // The channel stays until somebody removes it.
+ * // The channel stays until a program removes it.
  * server.unlink();
  * server.close();
  * await serving;

@@ -22,18 +22,18 @@
  * | `EXISTS` | there is a channel already |
  * | `MISMATCH` | kind or options differ from the existing channel |
  * | `INCOMPATIBLE` | another version of the layout or of the native library; the message names both |
- * | `CORRUPT` | not a channel, truncated, or the shared state makes no sense |
+ * | `CORRUPT` | not a channel, truncated, or the shared memory is damaged |
  * | `PERMISSION` | the operating system or the runtime refused access |
  * | `NO_SPACE` | the file system or memory is full; nothing was sent |
  * | `REMOTE` | the handler threw: a {@linkcode RemoteError} |
  * | `PORT_DIED` | the port called has ended |
- * | `NO_SERVER` | nobody serves there |
+ * | `NO_SERVER` | no server is there |
  * | `DISCONNECTED` | the link to the other machine is down |
  * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
  * | `UNSUPPORTED` | the platform, kernel or runtime cannot do it; the message says which |
  * | `UNKNOWN_METHOD` | the typed service does not offer this method |
  * | `INVALID_ARGUMENTS` | the arguments of a typed call were refused by the method's schema |
- * | `NOT_SERIALIZABLE` | a value of a typed call is none that can be sent; nothing was sent |
+ * | `NOT_SERIALIZABLE` | a value of a typed call cannot be sent; nothing was sent |
  */
 export type ErrorCode =
   | "TIMEOUT"
@@ -62,7 +62,7 @@ export type ErrorCode =
 /**
  * An operation of this package failed.
  *
- * @example Tell one code from the others
+ * @example Handle one code
  * ```ts
  * import { Client, Server, TandemError } from "@tandem/ipc";
  * import { assertEquals } from "@std/assert";
@@ -89,7 +89,7 @@ export class TandemError extends Error {
    * Makes an error.
    *
    * @param code why the operation failed
-   * @param message what was tried, what was found and what to do about it
+   * @param message what was tried, what was found and what to do
    * @param options `cause`: the error underneath, if there is one
    */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -99,7 +99,7 @@ export class TandemError extends Error {
   }
 }
 
-/** What is known about an error that was thrown in another process. */
+/** The known parts of an error that was thrown in another process. */
 export interface RemoteErrorDetails {
   /** Its `name`, such as `"TypeError"`. */
   readonly name: string;
@@ -114,10 +114,10 @@ export interface RemoteErrorDetails {
 }
 
 /**
- * The handler in the other process threw. The properties whose names begin with `remote` describe
- * what it threw; `stack` is the caller's own, `cause` is that of the error thrown.
+ * The handler in the other process threw. The properties with `remote` in their names describe the thrown
+ * error, and `cause` is its cause; `stack` is the caller's own.
  *
- * @example Tell one kind of failure from another
+ * @example Handle one kind of failure
  * ```ts
  * import { Client, RemoteError, Server } from "@tandem/ipc";
  * import { assertEquals } from "@std/assert";
@@ -151,9 +151,9 @@ export class RemoteError extends TandemError {
   readonly remoteProperties: Readonly<Record<string, unknown>>;
 
   /**
-   * Makes an error of what is known about another one.
+   * Makes an error from the details of another one.
    *
-   * @param details what is known about the error that was thrown in the other process
+   * @param details the known parts of the error that was thrown in the other process
    */
   constructor(details: RemoteErrorDetails) {
     const { name, message, stack = "", properties = {}, cause } = details;

@@ -1,30 +1,30 @@
 /**
  * Listening to the abort signals of users. A signal may have ten thousand waits at once, and the
- * runtimes look through all listeners of a signal whenever one is added or removed: so each signal has
- * one listener, which tells all waits.
+ * runtimes search all listeners of a signal whenever one is added or removed. So each signal has one
+ * listener, which notifies all waits.
  *
  * @module
  */
 import { queueMicrotask } from "../runtime/timers.ts";
 import { report } from "./guard.ts";
 
-/** One wait that is told of an abort; null: it is told no more. */
+/** A wait that an abort ends; null: it has ended. */
 interface Entry {
-  tell: (() => void) | null;
+  notify: (() => void) | null;
 }
 
 /** The waits of one signal. */
 class Listeners {
   readonly #entries: Set<Entry> = new Set();
-  /** What the signal has as its listener, while there are waits. */
+  /** The listener of the signal while there are waits. */
   readonly #fire = (): void => {
     const entries = [...this.#entries];
     this.#entries.clear();
     for (const entry of entries) {
-      const { tell } = entry;
-      entry.tell = null;
+      const { notify } = entry;
+      entry.notify = null;
       try {
-        tell?.();
+        notify?.();
       } catch (error) {
         report(this.#fire, "a wait that was aborted", error);
       }
@@ -32,7 +32,7 @@ class Listeners {
   };
 
   add(signal: AbortSignal, entry: Entry): void {
-    // First: it is a method of the user's signal, and may throw.
+    // First: the user's signal may throw.
     if (this.#entries.size === 0) signal.addEventListener("abort", this.#fire, { once: true });
     this.#entries.add(entry);
   }
@@ -50,29 +50,29 @@ class Listeners {
 const listeners: WeakMap<AbortSignal, Listeners> = new WeakMap();
 
 /**
- * Runs `listener` when the signal aborts, a moment later if it has aborted already; returns what stops
- * that.
+ * Runs `listener` when the signal aborts, or in a microtask if it has aborted already. The returned
+ * function prevents that.
  */
 export function onAbort(signal: AbortSignal, listener: () => void): () => void {
-  const entry: Entry = { tell: listener };
+  const entry: Entry = { notify: listener };
   if (signal.aborted) {
     queueMicrotask(() => {
-      const { tell } = entry;
-      entry.tell = null;
-      tell?.();
+      const { notify } = entry;
+      entry.notify = null;
+      notify?.();
     });
-    return () => entry.tell = null;
+    return () => entry.notify = null;
   }
   let known = listeners.get(signal);
   if (!known) listeners.set(signal, known = new Listeners());
   known.add(signal, entry);
   return () => {
-    entry.tell = null;
+    entry.notify = null;
     known.remove(signal, entry);
   };
 }
 
-/** Why a signal has aborted, whatever looking at it does. */
+/** Why a signal has aborted. Never throws. */
 export function reasonOf(signal: AbortSignal): unknown {
   try {
     return signal.reason;

@@ -1,17 +1,17 @@
 /**
- * What a value is by its internal slots. `instanceof` looks at prototypes, which differ from one
- * realm to the next (`node:vm`), can be replaced, and can be had without what makes the object work.
+ * The kind of a value by its internal slots. `instanceof` looks at prototypes, which differ between realms
+ * (`node:vm`), can be replaced, and can belong to objects without the internal slots.
  *
- * None of it runs code of users, but for `isErrorLike`, which may meet a Proxy.
+ * Only `isErrorLike` may run code of users, when it meets a Proxy.
  *
  * @module
  */
-// Not of `node:util`, which takes both runtimes several milliseconds to load.
+// Not from `node:util`, which takes both runtimes several milliseconds to load.
 import * as types from "node:util/types";
 
 /** Whether a value is a Proxy, also a revoked one. */
 export const isProxy: (value: unknown) => boolean = types.isProxy;
-/** Whether a Proxy stands for nothing any more. Runs no code of the user. */
+/** Whether a Proxy is revoked. Runs no code of the user. */
 export function isRevoked(proxy: object): boolean {
   try {
     Array.isArray(proxy);
@@ -24,20 +24,20 @@ export function isRevoked(proxy: object): boolean {
 /** Whether it is an ArrayBuffer or a SharedArrayBuffer. */
 export const isAnyBuffer: (value: unknown) => value is ArrayBufferLike = types.isAnyArrayBuffer;
 
-// Younger than the oldest runtime that is supported.
+// Newer than the oldest supported runtime.
 const isError = (Error as { isError?: (value: unknown) => boolean }).isError ?? types.isNativeError;
 const domCode = getterOf(DOMException.prototype, "code");
 
-/** Whether it was made by a constructor of errors, `DOMException` included. */
+/** Whether a constructor of errors made the value, `DOMException` included. */
 export function isErrorValue(value: unknown): value is Error {
   return isError(value) || isDomException(value);
 }
 
-/** Whether it is a DOMException, which not every runtime takes for an error. */
+/** Whether it is a DOMException, which some runtimes do not count as an error. */
 export function isDomException(value: unknown): value is DOMException {
   try {
     if (!(value instanceof DOMException)) return false;
-    // Of a Proxy, or of an object with its prototype alone, it throws.
+    // This throws for a Proxy, and for an object that only has the prototype.
     domCode(value);
     return true;
   } catch {
@@ -46,8 +46,8 @@ export function isDomException(value: unknown): value is DOMException {
 }
 
 /**
- * Whether a thrown value tells its error as one: by its slots, or by its prototype, as those of old
- * classes that only inherit from `Error`, and proxies.
+ * Whether a thrown value can be read like an error: by its slots, or by its prototype, as with proxies and
+ * with old classes that only inherit from `Error`.
  */
 export function isErrorLike(value: unknown): value is Error {
   if (isErrorValue(value)) return true;
@@ -72,19 +72,19 @@ const viewBuffer = getterOf<ArrayBufferLike>(DataView.prototype, "buffer");
 /** The name of the class of a typed array; undefined: it is a DataView. */
 export const typedArrayName: (view: ArrayBufferView) => string | undefined = arrayTag;
 
-/** How many bytes a typed array shows; 0 also where its buffer is gone. */
+/** The bytes that a typed array covers; 0 also where its buffer is gone. */
 export const byteLengthOf: (array: ArrayBufferView) => number = arrayLength;
 
-/** The bytes that a view shows; null: its buffer is detached, or was made too short for it. */
+/** The bytes that a view covers; null: its buffer is detached, or has become too short. */
 export function bytesOfView(view: ArrayBufferView): Uint8Array<ArrayBuffer> | null {
   try {
     if (arrayTag(view) === undefined) {
-      // These throw where there is nothing to show.
+      // These throw when the buffer is gone or too short.
       const [length, offset] = [viewLength(view), viewOffset(view)];
       return new Uint8Array(viewBuffer(view) as ArrayBuffer, offset, length);
     }
     const length = arrayLength(view);
-    // Without bytes it may be that there are none any more, which this throws for.
+    // An array without bytes may have lost its buffer, for which this throws.
     if (length === 0) arrayKeys.call(view);
     return new Uint8Array(arrayBuffer(view) as ArrayBuffer, arrayOffset(view), length);
   } catch {

@@ -1,5 +1,5 @@
 /**
- * Checks of what users give, and how a value is named in an error message.
+ * Checks of arguments, and the description of values in error messages.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { isProxy } from "./brands.ts";
 /**
  * A time-out as the native side takes it: NaN is for ever.
  *
- * @throws {RangeError} for a negative or NaN
+ * @throws {RangeError} for a negative or NaN `timeout`
  */
 export function timeoutOf(options: { readonly timeout?: number } | undefined): number {
   const timeout = options?.timeout;
@@ -17,12 +17,12 @@ export function timeoutOf(options: { readonly timeout?: number } | undefined): n
   return checkTimeout(timeout, "timeout");
 }
 
-/** When a time-out that the native side takes is over, of `performance.now()`. */
+/** When a time-out for the native side is over, in the time of `performance.now()`. */
 export function deadlineAfter(timeout: number): number {
   return Number.isNaN(timeout) ? Infinity : now() + timeout;
 }
 
-/** @throws {RangeError} for what is no span of time */
+/** @throws {TypeError} when `timeout` is no number; @throws {RangeError} when it is negative or NaN */
 export function checkTimeout(timeout: number, name: string): number {
   if (typeof timeout !== "number") {
     throw new TypeError(
@@ -35,7 +35,7 @@ export function checkTimeout(timeout: number, name: string): number {
   return timeout === Infinity ? NaN : timeout;
 }
 
-/** @throws {TypeError} for what is no number; @throws {RangeError} for what is not from min to max */
+/** @throws {TypeError} when `value` is no number; @throws {RangeError} when it is not from min to max */
 export function checkWhole(value: number, name: string, min: number, max: number): number {
   if (typeof value !== "number") {
     throw new TypeError(`Cannot use ${describe(value)} as ${name}: give a number`);
@@ -48,7 +48,7 @@ export function checkWhole(value: number, name: string, min: number, max: number
   return value;
 }
 
-/** Values may be of any length; so many units of one are told. */
+/** How much of a long value a description shows, in UTF-16 units. */
 const describedUnitsMax = 200;
 
 /** A value in an error message. Never throws. */

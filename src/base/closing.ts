@@ -1,7 +1,7 @@
 /**
- * What ends because the user closed the handle that it belongs to. That is no surprise: a
- * promise of it that was forgotten is no unhandled rejection, which would end the process. Code that awaits it
- * is told all the same.
+ * Promises that reject because the user has closed their handle. The user expects that, so such a promise
+ * that no code awaits is no unhandled rejection, which would end the process. Code that awaits it gets the
+ * error all the same.
  *
  * @module
  */
@@ -10,7 +10,7 @@ const endings: WeakSet<object> = new WeakSet();
 
 const ignore = (): void => {};
 
-/** Marks what pending promises reject with when their handle is closed. */
+/** Marks the error with which pending promises reject when their handle closes. */
 export function endedByClosing<E extends object>(error: E): E {
   endings.add(error);
   return error;
@@ -33,7 +33,10 @@ export function rejectAs(
   reject(error);
 }
 
-/** A promise for users: of what `map` makes of the result of `inner`, which is no promise. */
+/**
+ * A promise for users of `map` of the result of `inner`. As with {@linkcode rejectAs}, it is no unhandled
+ * rejection when the user closes the handle.
+ */
 export function mapResult<T, R>(inner: Promise<T>, map: (result: T) => R): Promise<R> {
   const { promise, resolve, reject } = Promise.withResolvers<R>();
   inner.then((result) => {

@@ -1,6 +1,6 @@
 /**
- * Serving goes on when a look for requests fails: another process has scribbled into the shared memory, and
- * what they wrote may be overwritten the next moment. What lasts is an error.
+ * Serving goes on when a look for requests fails: another process has scribbled into the shared memory,
+ * and the damage may be overwritten the next moment. Lasting damage is an error.
  *
  * @module
  */
@@ -12,7 +12,7 @@ const damageMax = 1_000;
 /** Between looks that fail, in milliseconds. */
 const pauses: readonly number[] = [1, 5, 20, 50];
 
-/** Of one `serve`: the looks that have failed since the last request. */
+/** The failed looks of one `serve` since its last request. */
 export class Damage {
   #failures = 0;
   #since = 0;
@@ -25,8 +25,8 @@ export class Damage {
   /**
    * How long to wait before the next look, in milliseconds.
    *
-   * @throws what has failed, when that cannot end well: the channel is removed or closed, or has been
-   * damaged for a second
+   * @throws `error` when waiting does not help: the channel is removed or closed, or has been damaged for
+   * a second
    */
   pauseAfter(error: unknown): number {
     if (!(error instanceof TandemError) || error.code !== "CORRUPT") throw error;

@@ -1,12 +1,12 @@
 /**
- * What code of users may throw, and how that is looked at: a thrown value may be anything, with
- * getters, prototypes and conversions that throw themselves, such as a revoked `Proxy`.
+ * Looking at values that code of users has thrown. A thrown value may be anything, with getters,
+ * prototypes and conversions that throw themselves, such as a revoked `Proxy`.
  *
  * @module
  */
 import { type ErrorCode, TandemError } from "../errors.ts";
 
-/** Whether a value is an error of this package, whatever looking at it does. */
+/** Whether a value is an error of this package. Never throws. */
 export function isTandemError(value: unknown): value is TandemError {
   try {
     return value instanceof TandemError;
@@ -15,7 +15,7 @@ export function isTandemError(value: unknown): value is TandemError {
   }
 }
 
-/** The code of an error of this package; undefined for all else. */
+/** The code of an error of this package; undefined for other values. Never throws. */
 export function codeOf(value: unknown): ErrorCode | undefined {
   try {
     return value instanceof TandemError ? value.code : undefined;
@@ -24,7 +24,7 @@ export function codeOf(value: unknown): ErrorCode | undefined {
   }
 }
 
-/** A value as text: of an error its message. Never throws. */
+/** The message of an error, or another value as text. Never throws. */
 export function textOf(value: unknown): string {
   try {
     return String(value instanceof Error ? value.message : value);
@@ -33,17 +33,17 @@ export function textOf(value: unknown): string {
   }
 }
 
-/** What a function of a user has thrown so far, as far as it was reported. */
+/** The errors of each user function that were reported so far. */
 const reported: WeakMap<object, Set<string>> = new WeakMap();
-/** Of one function so many errors are reported; each of them once. */
+/** How many errors of one function are reported, each of them once. */
 const reportedMax = 10;
 
 /**
- * Tells the user of an error for which no caller is waiting, on the console. Each error of a function
- * is reported once, so that one that fails each time does not flood the console. Never throws.
+ * Reports an error that reaches no caller on the console. Each error of a function is reported once, so
+ * that a function that fails each time does not flood the console. Never throws.
  *
  * @param source the function that has failed
- * @param what it is, such as "onCall"
+ * @param what the name of the source in the report, such as "onCall"
  */
 export function report(source: object, what: string, error: unknown): void {
   try {
@@ -52,14 +52,13 @@ export function report(source: object, what: string, error: unknown): void {
     const text = textOf(error);
     if (known.has(text) || known.size >= reportedMax) return;
     known.add(text);
-    // The call goes on as it would have.
     console.error(`@tandem/ipc: ${what} has thrown: ${text}`, stackOf(error));
   } catch {
-    // The console is of the user as well.
+    // The console may be code of the user, too.
   }
 }
 
-/** A string, so that the console looks at nothing of the error itself. */
+/** A string, so that the console does not inspect the error itself. */
 function stackOf(error: unknown): string {
   try {
     return error instanceof Error ? `\n${error.stack}` : "";
@@ -71,7 +70,7 @@ function stackOf(error: unknown): string {
 /**
  * Whether a value can be awaited.
  *
- * @throws what its `then` does, if it is a getter
+ * @throws the error of its `then`, if that is a getter
  */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (typeof value === "object" || typeof value === "function") && value !== null &&

@@ -1,6 +1,6 @@
 /**
- * Public classes that only the package constructs. Their constructors are private, so that neither the
- * declarations nor editors show what they take.
+ * Public classes that only the package constructs. Their constructors are private, so neither the
+ * declarations nor editors show their parameters.
  *
  * @module
  */
@@ -11,7 +11,7 @@
  */
 export type Maker<Core, Made> = new (core: Core) => Made;
 
-/** For a constructor that a user has called: `instead` names what makes such objects. */
+/** The error of a constructor that a user has called; `instead` names the methods to use. */
 export function notConstructible(name: string, instead: string): TypeError {
   return new TypeError(`Cannot construct ${name}: use ${instead}`);
 }

@@ -11,7 +11,7 @@ import { callFailure } from "./failure.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
 /** The native side copies short answers here, in the same call that frees the slot. */
-export const scratch: Bytes = new Uint8Array(4096);
+const scratch: Bytes = new Uint8Array(4096);
 /** The front of {@linkcode scratch}; consecutive answers often have the same length. */
 let scratchView: Bytes = scratch;
 
@@ -19,7 +19,7 @@ let scratchView: Bytes = scratch;
  * Waits for an answer, copies it out and frees the slot.
  *
  * @param timeout milliseconds; NaN for ever; with 0 the result may be null: not answered yet
- * @param ownsCall no other code can get the answer: if it does not fit it is thrown away
+ * @param ownsCall no other code can get the answer: one that does not fit is discarded
  */
 export function takeAnswer(
   channel: Channel,
@@ -103,7 +103,7 @@ export function answerFailed(
 }
 
 /** The answer that the native side has written to the front of `target`. */
-export function answerIn(target: Bytes, length: number, isInto: boolean): Bytes {
+function answerIn(target: Bytes, length: number, isInto: boolean): Bytes {
   if (!isInto) return target.slice(0, length);
   return length === target.byteLength ? target : target.subarray(0, length);
 }

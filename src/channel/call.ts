@@ -177,7 +177,7 @@ export class Call implements Disposable {
     return this.#core.cancel();
   }
 
-  /** Does what {@linkcode release} does. */
+  /** The same as {@linkcode release}. */
   [Symbol.dispose](): void {
     this.release();
   }

@@ -48,8 +48,6 @@ export interface Channel extends ControlBlock {
   readonly maxRequestBytes: number;
   readonly maxResponseBytes: number;
   readonly maxDeliveries: number;
-  /** Mode of its file. */
-  readonly mode: number;
   /** The descriptors in its event loop, which close with it. */
   readonly watches: Set<Watch>;
   isOpen: boolean;
@@ -100,7 +98,7 @@ function abandon(opened: Opened): void {
 }
 
 /** A control block for an operation without a handle. */
-export function newControl(): ControlBlock {
+function newControl(): ControlBlock {
   const buffer = new ArrayBuffer(controlBytes);
   return { words: new Uint32Array(buffer), numbers: new Float64Array(buffer) };
 }
@@ -146,7 +144,6 @@ export function openChannel(
     maxRequestBytes: words[Control.maxRequestBytes]!,
     maxResponseBytes: words[Control.maxResponseBytes]!,
     maxDeliveries: words[Control.maxDeliveries]!,
-    mode: words[Control.mode]!,
     watches: new Set(),
     isOpen: true,
   };

@@ -1,5 +1,5 @@
 /**
- * The side that asks.
+ * The side that calls.
  *
  * @module
  */
@@ -28,10 +28,10 @@ const DraftMaker = Draft as unknown as Maker<DraftCore, Draft>;
 const makeCall = (core: CallCore): Call => new CallMaker(core);
 
 /**
- * Asks servers of a channel and gets their answers. It belongs to its thread: a Worker opens its own.
+ * Calls the servers of a channel. A client belongs to its thread: a Worker opens its own.
  *
- * Every form of waiting has three names: `request` returns a promise and leaves the event loop free,
- * `requestSync` blocks the thread, `trySend` never waits.
+ * Methods that can wait have three forms: `request` returns a promise and leaves the event loop free,
+ * `requestSync` blocks the thread, and `trySend` never waits.
  *
  * @example
  * ```ts
@@ -59,7 +59,7 @@ export class Client extends ChannelHandle {
   /**
    * Attaches to a channel.
    *
-   * @example A client that may be there before its server
+   * @example Open a client before its server
    * ```ts
    * import { Client, Server } from "@tandem/ipc";
    * import { assertEquals } from "@std/assert";
@@ -73,22 +73,22 @@ export class Client extends ChannelHandle {
    * server.unlink();
    * ```
    *
-   * @param target a name of letters, digits, dots, underscores and hyphens, which lies in
-   * `$TANDEM_DIR` or in `/dev/shm/tandem-<uid>`; or a path, which has a slash in it
+   * @param target a name of letters, digits, dots, underscores and hyphens for a channel in
+   * `$TANDEM_DIR` or `/dev/shm/tandem-<uid>`; or a path, which contains a slash
    * @param options `create`: make the channel with these sizes when there is none
    * @throws {TandemError} `NOT_FOUND` at once when there is no channel, unless `create` is given;
-   * `MISMATCH` when it is a channel for integers or a size differs; `INCOMPATIBLE` when it is of
-   * another version; `CORRUPT` when it is no channel; `PERMISSION`; `NO_SPACE`; `BUSY` when 1,024
-   * handles are open on it; `TOO_LARGE` when the sizes are too large together; `UNSUPPORTED`
-   * @throws {TypeError} for a name that cannot be
-   * @throws {RangeError} for a size that cannot be
+   * `MISMATCH` when the channel is for integers or a size differs; `INCOMPATIBLE` when it has another
+   * version; `CORRUPT` when the file is no channel; `PERMISSION`; `NO_SPACE`; `BUSY` when 1,024 handles
+   * are open on it; `TOO_LARGE` when the sizes are too large together; `UNSUPPORTED`
+   * @throws {TypeError} when `target` is no valid name or path
+   * @throws {RangeError} when a size is out of range
    */
   static open(target: string, options: { readonly create?: ChannelOptions } = {}): Client {
     return new Client(ClientCore.open(target, options.create));
   }
 
   /**
-   * Attaches to a channel, and waits for somebody to make it where there is none.
+   * Attaches to a channel. When there is none, waits until a process makes it.
    *
    * @example
    * ```ts
@@ -102,27 +102,27 @@ export class Client extends ChannelHandle {
    * server.unlink();
    * ```
    *
-   * @param target as of {@linkcode open}
-   * @param options `timeout`: milliseconds, 0 tries once; `signal`: its abort rejects with its reason
-   * @throws {TandemError} `TIMEOUT` when there is none in time, and as {@linkcode open}
+   * @param target as for {@linkcode open}
+   * @param options `timeout`: milliseconds, 0 tries once; `signal`: an abort rejects with its reason
+   * @throws {TandemError} `TIMEOUT` when no process makes it in time, and as {@linkcode open}
    */
   static connect(target: string, options: WaitOptions = {}): Promise<Client> {
     return connectTo(target, options, () => Client.open(target));
   }
 
   /**
-   * Attaches to the channel behind a descriptor, which is duplicated: the caller keeps its own.
+   * Attaches to the channel behind a descriptor, which the handle duplicates: the caller keeps its own.
    *
-   * @param fd a descriptor of a channel, such as {@linkcode Server.fd}, maybe inherited
-   * @throws {TandemError} `CORRUPT` when it is no channel, and as {@linkcode open}
-   * @throws {RangeError} for what cannot be a descriptor
+   * @param fd a descriptor of a channel, such as {@linkcode Server.fd}, or an inherited one
+   * @throws {TandemError} `CORRUPT` when `fd` is no channel, and as {@linkcode open}
+   * @throws {RangeError} when `fd` cannot be a descriptor
    */
   static fromFd(fd: number): Client {
     return new Client(ClientCore.fromFd(fd));
   }
 
   /**
-   * This handle's calls in flight, drafts not counted.
+   * The number of this handle's calls in flight, without drafts.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -131,7 +131,7 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Server handles open on the channel now, whether they receive or not.
+   * The number of server handles that are open on the channel, even if they do not receive.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -140,9 +140,9 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request and waits for its answer; the event loop goes on.
+   * Sends a request and waits for its answer. The event loop keeps running.
    *
-   * @example Give up after a second, or when somebody loses interest
+   * @example Give up after a second, or on an abort
    * ```ts
    * import { Client, Server } from "@tandem/ipc";
    * import { assertEquals } from "@std/assert";
@@ -158,21 +158,21 @@ export class Client extends ChannelHandle {
    * await serving;
    * ```
    *
-   * @param payload bytes, or a string to be sent as UTF-8
-   * @param options `timeout`: milliseconds, one deadline, first for a slot (`BUSY`) and then for the
-   * answer (`TIMEOUT`), across redeliveries; an abort of `signal` cancels the request and rejects with
-   * its reason; `into`: where the answer is written; `maxDeliveries`: as of {@linkcode ChannelOptions}
+   * @param payload bytes, or a string to send as UTF-8
+   * @param options `timeout`: milliseconds, one deadline for the slot (`BUSY`) and the answer (`TIMEOUT`),
+   * across redeliveries; `signal`: an abort cancels the request and rejects with its reason; `into`: the
+   * array for the answer; `maxDeliveries`: as in {@linkcode ChannelOptions}
    * @returns the answer's bytes: a copy, or a view of `into`
-   * @throws {TandemError} `TIMEOUT` and `BUSY` when time is over; `TOO_LARGE` when the request is longer
-   * than the channel takes, or the answer than `into`; `SERVER_DIED` when no delivery is left;
-   * `CANCELLED`; `NO_SPACE` when memory is full, and nothing was sent; `NOT_FOUND` when the channel was
+   * @throws {TandemError} `TIMEOUT` and `BUSY` at the deadline; `TOO_LARGE` when the request is longer
+   * than the channel allows, or the answer longer than `into`; `SERVER_DIED` when no delivery is left;
+   * `CANCELLED`; `NO_SPACE` when memory is full and nothing was sent; `NOT_FOUND` when the channel was
    * unlinked; `CLOSED`
    * @throws {RemoteError} when the handler failed
-   * @throws {TypeError} for what is no payload
+   * @throws {TypeError} when `payload` is no payload
    * @throws {RangeError} for a negative or NaN `timeout`, or more deliveries than the channel allows
    */
   request(payload: Payload, options?: RequestOptions): Promise<Uint8Array<ArrayBuffer>> {
-    // Not async: that would be one more promise, and the answer three turns later.
+    // Not async: that would cost another promise and three turns of the microtask queue.
     try {
       return this.#core.request(payload, this.#core.settings(options));
     } catch (error) {
@@ -181,7 +181,7 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request and blocks the thread until its answer is there: the quickest form. Signal
+   * Sends a request and blocks the thread until its answer is there. This is the fastest form. Signal
    * handlers of the runtime do not run meanwhile.
    *
    * @example
@@ -191,13 +191,13 @@ export class Client extends ChannelHandle {
    *
    * using server = Server.anonymous();
    * using client = Client.fromFd(server.fd);
-   * // The server is of this thread, which is blocked, and so nobody answers.
+   * // The server belongs to this thread, which is blocked, so no server answers.
    * const error = assertThrows(() => client.requestSync("hello", { timeout: 10 }), TandemError);
    * assertEquals(error.code, "TIMEOUT");
    * ```
    *
-   * @param payload bytes, or a string to be sent as UTF-8
-   * @param options as of {@linkcode request}, but for `signal`
+   * @param payload bytes, or a string to send as UTF-8
+   * @param options as for {@linkcode request}, without `signal`
    * @returns the answer's bytes: a copy, or a view of `into`
    * @throws {TandemError} as {@linkcode request}
    */
@@ -210,8 +210,8 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request if a slot is free; never waits. The call holds the slot until its answer is taken
-   * or it is released, so calls that your code never looks at may come to hold all of them.
+   * Sends a request if a slot is free. Never waits. The call holds the slot until its answer is taken or
+   * the call is released, so calls that your code never looks at can come to hold all slots.
    *
    * @example
    * ```ts
@@ -225,11 +225,11 @@ export class Client extends ChannelHandle {
    * assertEquals(client.trySend("second"), null);
    * ```
    *
-   * @param payload bytes, or a string to be sent as UTF-8
-   * @param options `timeout`: the life of the call from now on, in milliseconds
+   * @param payload bytes, or a string to send as UTF-8
+   * @param options `timeout`: the life of the call in milliseconds
    * @returns the call, to get its answer; null: no slot is free
    * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the channel was unlinked; `CLOSED`
-   * @throws {TypeError} for what is no payload
+   * @throws {TypeError} when `payload` is no payload
    */
   trySend(payload: Payload, options?: SendSyncOptions): Call | null {
     const call = this.#core.trySend(payload, this.#core.syncSettings(options));
@@ -237,10 +237,10 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request; blocks the thread while no slot is free.
+   * Sends a request. Blocks the thread while no slot is free.
    *
-   * @param payload bytes, or a string to be sent as UTF-8
-   * @param options `timeout`: milliseconds, one deadline, for a slot and for the life of the call
+   * @param payload bytes, or a string to send as UTF-8
+   * @param options `timeout`: milliseconds, one deadline for the slot and the life of the call
    * @returns the call, to get its answer
    * @throws {TandemError} `BUSY`, and as {@linkcode trySend}
    */
@@ -249,15 +249,15 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request; waits while no slot is free, and the event loop goes on.
+   * Sends a request. Waits while no slot is free; the event loop keeps running.
    *
-   * The call holds its slot until its answer is taken or it is released: once calls that your code
-   * never looks at hold all slots, this waits for ever, unless it has a `timeout`. To wait for an answer
-   * anyway, use {@linkcode request}; to send without wanting one, use {@linkcode post}.
+   * The call holds its slot until its answer is taken or the call is released. Once calls that your code
+   * never looks at hold all slots, this waits for ever, unless it has a `timeout`. If your code waits for
+   * the answer anyway, use {@linkcode request}; if it needs no answer, use {@linkcode post}.
    *
-   * @param payload bytes, or a string to be sent as UTF-8
-   * @param options `timeout`: milliseconds, one deadline, for a slot and for the life of the call;
-   * `signal`: its abort ends the wait for a slot
+   * @param payload bytes, or a string to send as UTF-8
+   * @param options `timeout`: milliseconds, one deadline for the slot and the life of the call;
+   * `signal`: an abort ends the wait for a slot
    * @returns the call, to get its answer
    * @throws {TandemError} `BUSY`, and as {@linkcode trySend}
    */
@@ -270,7 +270,7 @@ export class Client extends ChannelHandle {
   }
 
   /**
-   * Sends a request whose answer goes nowhere. It never waits, and outlives this process.
+   * Sends a request whose answer is discarded. Never waits. The request outlives this process.
    *
    * @example
    * ```ts
@@ -287,31 +287,31 @@ export class Client extends ChannelHandle {
    * request.reply();
    * ```
    *
-   * @param payload bytes, or a string to be sent as UTF-8
+   * @param payload bytes, or a string to send as UTF-8
    * @returns false: no slot is free
    * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the channel was unlinked; `CLOSED`
-   * @throws {TypeError} for what is no payload
+   * @throws {TypeError} when `payload` is no payload
    */
   post(payload: Payload): boolean {
     return this.#core.post(payload);
   }
 
   /**
-   * Request memory to be filled in place, so that sending copies nothing. See {@linkcode Draft} for an
-   * example.
+   * Allocates request memory to fill in place, so that sending copies nothing. See {@linkcode Draft} for
+   * an example.
    *
    * @param byteLength the length of the request in bytes
    * @returns a draft, which holds a slot until it is sent or discarded
    * @throws {TandemError} `BUSY` when no slot is free; `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the
    * channel was unlinked; `CLOSED`
-   * @throws {RangeError} for what cannot be a length
+   * @throws {RangeError} when `byteLength` is no length
    */
   allocate(byteLength: number): Draft {
     return new DraftMaker(this.#core.allocate(byteLength));
   }
 
   /**
-   * Cancels a call of the channel that is not answered yet, whichever process made it.
+   * Cancels a call of the channel that is not answered yet, also of another process.
    *
    * @example
    * ```ts
@@ -326,18 +326,18 @@ export class Client extends ChannelHandle {
    * assertEquals(server.tryReceive(), null);
    * ```
    *
-   * @param id of the call: {@linkcode Call.id}, {@linkcode ServerRequest.id}
-   * @returns true: its client gets `CANCELLED`; false: there is no such call any more
+   * @param id the {@linkcode Call.id} or {@linkcode ServerRequest.id}
+   * @returns true: its client gets `CANCELLED`; false: there is no such call in flight
    * @throws {TandemError} `CLOSED`
-   * @throws {TypeError} for what is no bigint
+   * @throws {TypeError} when `id` is no bigint
    */
   cancel(id: bigint): boolean {
     return this.#core.cancel(id);
   }
 
   /**
-   * Cancels this handle's calls in flight and leaves the channel; its pending promises reject with
-   * `CLOSED`. Posted requests stay. Twice is fine.
+   * Cancels this handle's calls in flight and leaves the channel. Pending promises reject with `CLOSED`.
+   * Posted requests stay. Calling it twice is fine.
    */
   override close(): void {
     this.#core.close();

@@ -36,7 +36,7 @@ import {
 } from "./channel.ts";
 import { connectTo } from "./connect.ts";
 import { DraftCore, type DraftSender } from "./draft_core.ts";
-import { Encoded } from "./encoding.ts";
+import { encode, type Encoded, newEncoded } from "./encoding.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import { FreshArrays } from "./fresh.ts";
 import { HandleCore } from "./handle_core.ts";
@@ -60,11 +60,17 @@ import {
 
 const nothing: Bytes = new Uint8Array(0);
 
+/** Bytes to send: the first `length` of them. */
+interface SentBytes {
+  readonly bytes: Uint8Array;
+  readonly length: number;
+}
+
 export class ClientCore extends HandleCore implements DraftSender {
   readonly #waits: CallWaits;
   readonly #loop: Loop;
   readonly #home: CallHome;
-  readonly #encoded: Encoded = new Encoded();
+  readonly #encoded: Encoded = newEncoded();
   readonly #fresh: FreshArrays = new FreshArrays();
   /** The last `into` that an answer was shorter than, and the view of its front. */
   #lastInto: Bytes = nothing;
@@ -127,8 +133,8 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   request(payload: Payload, settings: CallSettings): Promise<Bytes> {
     const { deadline, signal, into } = settings;
-    const flags = this.#encode(payload, settings) | sendWatched;
-    if (this.#trySend(flags, settings.timeout)) {
+    const flags = this.#encode(payload, settings.deliveries) | sendWatched;
+    if (this.#trySend(this.#encoded, flags, settings.timeout)) {
       return this.#answer(this.#lastCall(), into, deadline, signal);
     }
     if (settings.timeout === 0) throw this.#busy("send a request");
@@ -151,9 +157,9 @@ export class ClientCore extends HandleCore implements DraftSender {
     checkOpen(this.channel, "client");
     const settings = this.settings(options);
     const { timeout, deadline, signal } = settings;
-    const flags = this.#encode(payload, settings) | sendWatched;
+    const flags = this.#encode(payload, settings.deliveries) | sendWatched;
     // In their order: a later message may depend on an earlier one.
-    if (!this.#waits.hasRoomWaiters && this.#trySend(flags, timeout)) {
+    if (!this.#waits.hasRoomWaiters && this.#trySend(this.#encoded, flags, timeout)) {
       return this.#read(this.#lastCall(), deadline, signal, isInBackground, reader);
     }
     if (timeout === 0) throw this.#busy("send a request");
@@ -195,7 +201,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     const { channel } = this;
     // After the options were read, which may have closed the handle.
     checkOpen(channel, "client");
-    encoded.encode(payload);
+    encode(payload, encoded);
     const flags = deliveries | (encoded.isText ? sendText : 0);
     const { native, address, words } = channel;
     const { bytes, length } = encoded;
@@ -258,27 +264,29 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   /** Null: no slot is free. */
   trySend(payload: Payload, settings: CallSettings): CallCore | null {
-    const flags = this.#encode(payload, settings);
-    if (!this.#trySend(flags, settings.timeout)) return null;
+    const flags = this.#encode(payload, settings.deliveries);
+    if (!this.#trySend(this.#encoded, flags, settings.timeout)) return null;
     return this.#makeCall(settings.deadline);
   }
 
   /** Blocks the thread while no slot is free. */
   sendSync(payload: Payload, settings: CallSettings): CallCore {
-    const flags = this.#encode(payload, settings) | sendBlock;
+    const flags = this.#encode(payload, settings.deliveries) | sendBlock;
     try {
-      this.#trySend(flags, settings.timeout);
+      this.#trySend(this.#encoded, flags, settings.timeout);
       return this.#makeCall(settings.deadline);
     } finally {
       this.#loop.restore();
     }
   }
 
-  /** Resolves to what `make` makes of the call, as soon as a slot is free. */
+  /** Resolves to `make` of the call, as soon as a slot is free. */
   send<T>(payload: Payload, settings: CallSettings, make: (call: CallCore) => T): Promise<T> {
     const { timeout, deadline, signal } = settings;
-    const flags = this.#encode(payload, settings);
-    if (this.#trySend(flags, timeout)) return Promise.resolve(make(this.#makeCall(deadline)));
+    const flags = this.#encode(payload, settings.deliveries);
+    if (this.#trySend(this.#encoded, flags, timeout)) {
+      return Promise.resolve(make(this.#makeCall(deadline)));
+    }
     if (timeout === 0) throw this.#busy("send a request");
     return mapResult(
       this.#whenRoom(flags, deadline, signal),
@@ -288,7 +296,8 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   /** False: no slot is free. */
   post(payload: Payload): boolean {
-    return this.#trySend(this.#encode(payload, this.#defaults) | sendOneWay, NaN);
+    const flags = this.#encode(payload, this.#defaults.deliveries) | sendOneWay;
+    return this.#trySend(this.#encoded, flags, NaN);
   }
 
   allocate(byteLength: number): DraftCore {
@@ -361,19 +370,15 @@ export class ClientCore extends HandleCore implements DraftSender {
   }
 
   /** Encodes a payload. Returns the flags of its call. */
-  #encode(payload: Payload, settings: CallSettings): number {
+  #encode(payload: Payload, deliveries: number): number {
     // After the options were read, which may have closed the handle.
     checkOpen(this.channel, "client");
-    this.#encoded.encode(payload);
-    return settings.deliveries | (this.#encoded.isText ? sendText : 0);
+    encode(payload, this.#encoded);
+    return this.#encoded.isText ? deliveries | sendText : deliveries;
   }
 
-  /** Sends the encoded payload. False: no slot is free. */
-  #trySend(flags: number, timeout: number): boolean {
-    return this.#trySendBytes(this.#encoded.bytes, this.#encoded.length, flags, timeout);
-  }
-
-  #trySendBytes(bytes: Uint8Array, length: number, flags: number, timeout: number): boolean {
+  /** False: no slot is free. */
+  #trySend({ bytes, length }: SentBytes, flags: number, timeout: number): boolean {
     const { native, address, words } = this.channel;
     const status = native.tandem_send(address, bytes, length, flags, timeout, words);
     if (status === 0) return false;
@@ -452,12 +457,13 @@ export class ClientCore extends HandleCore implements DraftSender {
     signal: AbortSignal | undefined,
     roomDeadline: number = deadline,
   ): Promise<CallRef> {
-    const bytes = this.#encoded.copy();
+    const { bytes, length } = this.#encoded;
+    const copy = { bytes: bytes.slice(0, length), length };
     const waitsUntil = Math.min(deadline, roomDeadline);
     const promise = this.#waits.addRoom(waitsUntil, signal, () => {
       checkOpen(this.channel, "client");
       const left = deadline === Infinity ? NaN : Math.max(0, deadline - now());
-      return this.#trySendBytes(bytes, bytes.byteLength, flags, left) ? this.#lastCall() : null;
+      return this.#trySend(copy, flags, left) ? this.#lastCall() : null;
     });
     this.#loop.start(waitsUntil);
     return promise;

@@ -16,7 +16,7 @@ const intervals: readonly number[] = [1, 2, 5, 10, 20, 50];
  * Tries `open` until there is a channel. Watching a folder would take a permission that the core does
  * not need otherwise, so this looks now and then.
  *
- * @throws {TandemError} `TIMEOUT`, and what `open` throws besides `NOT_FOUND`
+ * @throws {TandemError} `TIMEOUT`, and the errors of `open` except `NOT_FOUND`
  */
 export async function connectTo<T>(
   target: string,

@@ -12,8 +12,8 @@ import type { RequestOptions, RequestSyncOptions, SendSyncOptions } from "./opti
 const CallMaker = Call as unknown as Maker<CallCore, Call>;
 
 /**
- * A request that is filled in shared memory and sent without a copy. It holds a slot, and is used
- * up by being sent or discarded.
+ * A request that your code fills in shared memory and sends without a copy. It holds a slot until it is
+ * sent or discarded.
  *
  * @example
  * ```ts
@@ -39,24 +39,24 @@ export class Draft implements Disposable {
   }
 
   /**
-   * The request's place in shared memory, of exactly the length that was asked for; what is in it at
-   * first is undefined. Once the draft is used its content is undefined again.
+   * The request in shared memory, with exactly the requested length. Its first content is undefined, and
+   * so is its content once the draft is used.
    *
    * Write to it with your own code, `set` or `fill`. A native function that only writes, such as
    * `readSync`, may fill it. Do not pass it to a native function that reads it, such as `TextDecoder`,
    * `crypto` or `zlib`: any participant can change the bytes meanwhile, which may crash the process.
-   * Pass `bytes.slice()`, or what you filled it from.
+   * Pass `bytes.slice()`, or the source of the bytes.
    */
   get bytes(): Uint8Array<ArrayBuffer> {
     return this.#core.bytes;
   }
 
   /**
-   * Sends it.
+   * Sends the request.
    *
-   * @param options as of {@linkcode Client.sendSync}
+   * @param options as for {@linkcode Client.sendSync}
    * @returns the call, to wait for its answer
-   * @throws {TandemError} `CLOSED` when it was used already or its client is closed; `NOT_FOUND` when
+   * @throws {TandemError} `CLOSED` when the draft was used already or its client is closed; `NOT_FOUND` when
    * the channel was unlinked
    */
   send(options?: SendSyncOptions): Call {
@@ -64,7 +64,7 @@ export class Draft implements Disposable {
   }
 
   /**
-   * Sends it one way: an answer goes nowhere.
+   * Sends the request one way: an answer is discarded.
    *
    * @throws {TandemError} as {@linkcode send}
    */
@@ -73,7 +73,7 @@ export class Draft implements Disposable {
   }
 
   /**
-   * Sends it and waits for the answer; the event loop goes on.
+   * Sends the request and waits for the answer. The event loop keeps running.
    *
    * @example
    * ```ts
@@ -91,7 +91,7 @@ export class Draft implements Disposable {
    * await serving;
    * ```
    *
-   * @param options as of {@linkcode Client.request}
+   * @param options as for {@linkcode Client.request}
    * @returns the answer's bytes, a copy
    * @throws {TandemError} as {@linkcode send}, and as {@linkcode Client.request}
    */
@@ -105,9 +105,9 @@ export class Draft implements Disposable {
   }
 
   /**
-   * Sends it and blocks the thread until the answer is there.
+   * Sends the request and blocks the thread until the answer is there.
    *
-   * @param options as of {@linkcode Client.requestSync}
+   * @param options as for {@linkcode Client.requestSync}
    * @returns the answer's bytes, a copy
    * @throws {TandemError} as {@linkcode send}, and as {@linkcode Client.requestSync}
    */
@@ -115,12 +115,12 @@ export class Draft implements Disposable {
     return this.#core.requestSync(this.#core.syncSettings(options));
   }
 
-  /** Gives the slot back. Twice is fine. */
+  /** Gives the slot back. Calling it twice is fine. */
   discard(): void {
     this.#core.discard();
   }
 
-  /** Does what {@linkcode discard} does. */
+  /** The same as {@linkcode discard}. */
   [Symbol.dispose](): void {
     this.discard();
   }

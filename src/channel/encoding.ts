@@ -20,43 +20,41 @@ const loopBytesMax = 32;
 const scratchUnits: number = scratch.byteLength / 3 | 0;
 
 /**
- * A payload as the native side takes it. Each handle has one object for all its payloads; its content
+ * A payload as the native side takes it. Each handle has one record for all its payloads; its content
  * is valid until the next payload of any handle is encoded.
  */
-export class Encoded {
+export interface Encoded {
   bytes: Uint8Array;
   length: number;
   isText: boolean;
+}
 
-  constructor() {
-    this.bytes = scratch;
-    this.length = 0;
-    this.isText = false;
-  }
+/** A record for {@linkcode encode}. */
+export function newEncoded(): Encoded {
+  return { bytes: scratch, length: 0, isText: false };
+}
 
-  /** @throws {TypeError} when `payload` is no payload, or has lost its buffer */
-  encode(payload: Payload): void {
-    if (typeof payload === "string") return this.#encodeText(payload);
-    const bytes = bytesOf(payload);
-    this.bytes = bytes;
-    this.length = bytes.byteLength;
-    this.isText = false;
-  }
+/**
+ * Encodes a payload into `target`.
+ *
+ * @throws {TypeError} when `payload` is no payload, or has lost its buffer
+ */
+export function encode(payload: Payload, target: Encoded): void {
+  if (typeof payload === "string") return encodeText(payload, target);
+  const bytes = bytesOf(payload);
+  target.bytes = bytes;
+  target.length = bytes.byteLength;
+  target.isText = false;
+}
 
-  #encodeText(text: string): void {
-    this.isText = true;
-    if (text.length <= scratchUnits) {
-      this.bytes = scratch;
-      this.length = encoder.encodeInto(text, scratch).written;
-    } else {
-      this.bytes = encoder.encode(text);
-      this.length = this.bytes.byteLength;
-    }
-  }
-
-  /** A copy of the bytes, for a payload that has to wait for a slot. */
-  copy(): Uint8Array {
-    return this.bytes.slice(0, this.length);
+function encodeText(text: string, target: Encoded): void {
+  target.isText = true;
+  if (text.length <= scratchUnits) {
+    target.bytes = scratch;
+    target.length = encoder.encodeInto(text, scratch).written;
+  } else {
+    target.bytes = encoder.encode(text);
+    target.length = target.bytes.byteLength;
   }
 }
 

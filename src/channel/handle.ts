@@ -31,10 +31,8 @@ export abstract class ChannelHandle implements Disposable {
   /** @ignore Only the static methods of the subclasses make handles. */
   protected constructor(core: never) {
     if (!((core as unknown) instanceof HandleCore)) {
-      throw notConstructible(
-        new.target.name,
-        `the static methods, such as ${new.target.name}.open()`,
-      );
+      const instead = "the static methods of Server, Client, IntServer or IntClient";
+      throw notConstructible(new.target.name, instead);
     }
     this.#core = core;
   }
@@ -166,7 +164,7 @@ export abstract class ChannelHandle implements Disposable {
    */
   abstract close(): void;
 
-  /** Does what {@linkcode close} does. */
+  /** The same as {@linkcode close}. */
   [Symbol.dispose](): void {
     this.close();
   }

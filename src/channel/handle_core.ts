@@ -1,5 +1,5 @@
 /**
- * The work of a {@linkcode ChannelHandle}: what servers and clients have in common.
+ * The work of a {@linkcode ChannelHandle}: the common part of servers and clients.
  *
  * @module
  */

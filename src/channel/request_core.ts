@@ -16,7 +16,7 @@ import {
   Status,
 } from "../ffi/layout.ts";
 import { type Channel, checkOpen, idOf } from "./channel.ts";
-import type { Encoded } from "./encoding.ts";
+import { encode, type Encoded } from "./encoding.ts";
 import { encodeError } from "./error_wire.ts";
 import { callFailure } from "./failure.ts";
 import type { Payload } from "./payload.ts";
@@ -133,7 +133,7 @@ export class RequestCore {
     const { channel, encoded } = this.#home;
     checkOpen(channel, "request");
     if (this.isAnswered) return false;
-    encoded.encode(payload);
+    encode(payload, encoded);
     const kind = encoded.isText ? AnswerKind.text : AnswerKind.bytes;
     return this.#answer(encoded.bytes, encoded.length, kind);
   }

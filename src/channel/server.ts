@@ -28,8 +28,8 @@ const makeFirst = ([core]: RequestCore[]): ServerRequest | null =>
 const makeAll = (cores: RequestCore[]): ServerRequest[] => cores.map(makeRequest);
 
 /**
- * Takes requests of a channel and answers them. Any number of servers may be open on one channel, in
- * any processes; each request goes to exactly one of them.
+ * Takes requests of a channel and answers them. Any number of servers can be open on one channel, in any
+ * processes. Each request goes to exactly one of them.
  *
  * @example
  * ```ts
@@ -54,7 +54,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Attaches to a channel, or makes it when there is none.
+   * Attaches to a channel, or makes it if there is none.
    *
    * @example
    * ```ts
@@ -68,16 +68,15 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * server.unlink();
    * ```
    *
-   * @param target a name of letters, digits, dots, underscores and hyphens, which lies in
-   * `$TANDEM_DIR` or in `/dev/shm/tandem-<uid>`; or a path, which has a slash in it
-   * @param options sizes of a channel that has to be made; one that is given must be that of a channel
-   * that is there
-   * @throws {TandemError} `MISMATCH` when an option differs from the channel that is there, or it is
-   * one for integers; `INCOMPATIBLE` when it is of another version; `CORRUPT` when it is no channel;
+   * @param target a name of letters, digits, dots, underscores and hyphens for a channel in
+   * `$TANDEM_DIR` or `/dev/shm/tandem-<uid>`; or a path, which contains a slash
+   * @param options the sizes of a new channel; given sizes have to agree with an existing channel
+   * @throws {TandemError} `MISMATCH` when an option differs from the existing channel, or that channel is
+   * for integers; `INCOMPATIBLE` when it has another version; `CORRUPT` when the file is no channel;
    * `PERMISSION`; `NO_SPACE`; `BUSY` when 1,024 handles are open on it; `TOO_LARGE` when the sizes are
    * too large together; `UNSUPPORTED`
-   * @throws {TypeError} for a name that cannot be
-   * @throws {RangeError} for a size that cannot be
+   * @throws {TypeError} when `target` is no valid name or path
+   * @throws {RangeError} when a size is out of range
    */
   static open(target: string, options?: ChannelOptions): Server {
     return new Server(ServerCore.open(target, options));
@@ -97,17 +96,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * server.unlink();
    * ```
    *
-   * @param target as of {@linkcode open}
+   * @param target as for {@linkcode open}
    * @param options the sizes of the channel
-   * @throws {TandemError} `EXISTS` when there is one, and as {@linkcode open}
+   * @throws {TandemError} `EXISTS` when the channel exists, and as {@linkcode open}
    */
   static create(target: string, options?: ChannelOptions): Server {
     return new Server(ServerCore.create(target, options));
   }
 
   /**
-   * Makes a channel without a name, in sealed memory. Give its {@linkcode fd} to a child:
-   * `spawn(…, { stdio: [0, 1, 2, server.fd] })`. It goes when its last handle is closed.
+   * Makes a channel without a name, in sealed memory. Give its {@linkcode fd} to a child process:
+   * `spawn(…, { stdio: [0, 1, 2, server.fd] })`. The channel ends when its last handle closes.
    *
    * @example
    * ```ts
@@ -115,34 +114,34 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * import { assertEquals } from "@std/assert";
    *
    * using server = Server.anonymous({ slots: 4 });
-   * // A child would open it with its number there: Client.fromFd(3).
+   * // A child would open it with the number that it has there: Client.fromFd(3).
    * using client = Client.fromFd(server.fd);
    * assertEquals([server.path, client.slots], [null, 4]);
    * ```
    *
-   * @param options the sizes of the channel; `name`: for display alone, in /proc
+   * @param options the sizes of the channel; `name`: shown in /proc
    * @throws {TandemError} `NO_SPACE`, `TOO_LARGE`, `UNSUPPORTED`
-   * @throws {RangeError} for a size that cannot be
+   * @throws {RangeError} when a size is out of range
    */
   static anonymous(options: ChannelOptions & { readonly name?: string } = {}): Server {
     return new Server(ServerCore.anonymous(options));
   }
 
   /**
-   * Attaches to the channel behind a descriptor, which is duplicated: the caller keeps its own.
+   * Attaches to the channel behind a descriptor, which the handle duplicates: the caller keeps its own.
    *
-   * @param fd a descriptor of a channel, such as {@linkcode fd} of another handle, maybe inherited
-   * @throws {TandemError} `CORRUPT` when it is no channel, and as {@linkcode open}
+   * @param fd a descriptor of a channel, such as {@linkcode fd} of another handle, or an inherited one
+   * @throws {TandemError} `CORRUPT` when `fd` is no channel, and as {@linkcode open}
    */
   static fromFd(fd: number): Server {
     return new Server(ServerCore.fromFd(fd));
   }
 
   /**
-   * Removes a channel's name and ends what is in flight on it; attached clients get `CANCELLED`, and
-   * `NOT_FOUND` from then on. Servers get `NOT_FOUND` where they wait for requests, so that they can
-   * open the channel again. The same happens when others remove the channel's file: it is noticed when
-   * a process next goes to sleep on the channel, or cannot ring another one.
+   * Removes a channel's name and ends its calls in flight. Attached clients get `CANCELLED` for these
+   * calls, and `NOT_FOUND` for further ones. Waiting servers get `NOT_FOUND`, so that they can open the
+   * channel again. The same happens when another program removes the channel's file: a participant
+   * notices that when it next goes to sleep on the channel, or cannot ring another one.
    *
    * @example
    * ```ts
@@ -154,19 +153,19 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(Server.unlink("short-lived"), false);
    * ```
    *
-   * @param target as of {@linkcode open}
-   * @returns false: there was none
-   * @throws {TandemError} `CORRUPT` when it is no channel, and stays; `PERMISSION`
-   * @throws {TypeError} for a name that cannot be
+   * @param target as for {@linkcode open}
+   * @returns false: there was no channel
+   * @throws {TandemError} `CORRUPT` when the file is no channel, which stays; `PERMISSION`
+   * @throws {TypeError} when `target` is no valid name or path
    */
   static unlink(target: string): boolean {
     return unlinkChannel(target);
   }
 
   /**
-   * Takes the oldest request; never waits.
+   * Takes the oldest request. Never waits.
    *
-   * @returns null: there is none
+   * @returns null: there is no request
    * @throws {TandemError} `CLOSED`; `NOT_FOUND` when the channel was unlinked
    */
   tryReceive(): ServerRequest | null {
@@ -175,11 +174,11 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Blocks the thread until there is a request, the oldest. Signal handlers of the runtime do not run
-   * meanwhile.
+   * Takes the oldest request. Blocks the thread until there is one. Signal handlers of the runtime do not
+   * run meanwhile.
    *
    * @param options `timeout`: milliseconds
-   * @returns null: none in time
+   * @returns null: no request came in time
    * @throws {TandemError} `CLOSED`; `NOT_FOUND` when the channel was or is unlinked
    * @throws {RangeError} for a negative or NaN `timeout`
    */
@@ -189,8 +188,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Waits until there is a request, the oldest; the event loop goes on. Several waits get requests in
-   * the order of their calls.
+   * Takes the oldest request. Waits until there is one; the event loop keeps running. Several waits get
+   * requests in the order of their calls.
    *
    * @example
    * ```ts
@@ -207,11 +206,11 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(new TextDecoder().decode(await answer), "4");
    * ```
    *
-   * @param options `timeout`: milliseconds; `signal`: its abort rejects with its reason, and nothing
-   * was taken
-   * @returns null: none in time
-   * @throws {TandemError} `CLOSED` when the server is closed meanwhile; `NOT_FOUND` when the channel was
-   * or is unlinked; the reason of the signal
+   * @param options `timeout`: milliseconds; `signal`: an abort rejects with its reason, and the wait has
+   * taken no request
+   * @returns null: no request came in time
+   * @throws {TandemError} `CLOSED` when the server closes meanwhile; `NOT_FOUND` when the channel was or
+   * is unlinked; the reason of the signal
    */
   receive(options?: WaitOptions): Promise<ServerRequest | null> {
     try {
@@ -222,7 +221,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * All requests that are there, or `max` of them, the oldest first; never waits.
+   * Takes all queued requests, or the `max` oldest. Never waits.
    *
    * @example
    * ```ts
@@ -237,36 +236,36 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(server.tryReceiveMany(), []);
    * ```
    *
-   * @param max at most so many; default: the channel's slots
+   * @param max how many requests at most; default: the channel's slots
    * @throws {TandemError} as {@linkcode tryReceive}
-   * @throws {RangeError} for what is no number of requests
+   * @throws {RangeError} when `max` is not positive
    */
   tryReceiveMany(max: number = this.slots): ServerRequest[] {
-    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
+    return this.#core.tryReceiveMany(checkMax(max), makeRequest);
   }
 
   /**
-   * Blocks the thread until there is a request, and takes those that are there then, up to `max`.
+   * Takes all queued requests, or the `max` oldest. Blocks the thread until there is one.
    *
-   * @param max at most so many
-   * @param options `timeout`: milliseconds for the first of them
-   * @returns none: none in time
+   * @param max how many requests at most
+   * @param options `timeout`: milliseconds for the first request
+   * @returns an empty array: no request came in time
    * @throws {TandemError} as {@linkcode receiveSync}
-   * @throws {RangeError} for what is no number of requests or no time-out
+   * @throws {RangeError} when `max` is not positive, or `timeout` is negative or NaN
    */
   receiveManySync(max: number, options?: WaitSyncOptions): ServerRequest[] {
-    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
+    return this.#core.receiveManySync(checkMax(max), timeoutOf(options), makeRequest);
   }
 
   /**
-   * Waits until there is a request, and takes those that are there then, up to `max`; the event loop
-   * goes on.
+   * Takes all queued requests, or the `max` oldest. Waits until there is one; the event loop keeps
+   * running.
    *
-   * @param max at most so many
-   * @param options `timeout`: milliseconds for the first of them; `signal`: its abort rejects
-   * @returns none: none in time
+   * @param max how many requests at most
+   * @param options `timeout`: milliseconds for the first request; `signal`: an abort rejects
+   * @returns an empty array: no request came in time
    * @throws {TandemError} as {@linkcode receive}; the reason of the signal
-   * @throws {RangeError} for what is no number of requests or no time-out
+   * @throws {RangeError} when `max` is not positive, or `timeout` is negative or NaN
    */
   receiveMany(max: number, options?: WaitOptions): Promise<ServerRequest[]> {
     try {
@@ -277,9 +276,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Answers every request with what `handler` returns. A handler that throws, or returns what cannot
-   * be sent, fails that call (`REMOTE`) and nothing else; one that replies by itself may return
-   * anything.
+   * Answers every request with the result of `handler`. A handler that throws, or returns a value that
+   * cannot be sent, fails only that call (`REMOTE`). A handler that has replied itself may return anything.
    *
    * @example
    * ```ts
@@ -300,13 +298,13 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * await serving;
    * ```
    *
-   * @param handler called for each request, in the order in which they were queued
-   * @param options `concurrency`: handlers in progress at once; `signal`: its abort ends serving
+   * @param handler called for each request, in the order of the queue
+   * @param options `concurrency`: how many handlers can be in progress; `signal`: an abort ends serving
    * @throws {TandemError} `CLOSED` when the server is closed already; `NOT_FOUND` when the channel was
    * or is unlinked, except by this handle: handlers in progress go on, and no client gets their answers
-   * @throws {RangeError} for what is no number of handlers
-   * @returns when the server is closed, or when `signal` has aborted and the handlers in progress
-   * have ended
+   * @throws {RangeError} when `concurrency` is not positive
+   * @returns a promise that resolves when the server closes, or when `signal` has aborted and the
+   * handlers in progress have ended
    */
   async serve(
     handler: (request: ServerRequest) => Result | Promise<Result>,
@@ -318,8 +316,8 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * As {@linkcode serve}, blocking the thread: one request after the other. Signal handlers of the
-   * runtime do not run meanwhile.
+   * As {@linkcode serve}, one request after the other, while the thread is blocked. Signal handlers of
+   * the runtime do not run meanwhile.
    *
    * @example
    * ```ts
@@ -336,11 +334,10 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * ```
    *
    * @param handler called for each request; it cannot be asynchronous
-   * @param options `idleTimeout`: milliseconds without a request after which it returns
+   * @param options `idleTimeout`: the method returns after this many milliseconds without a request
    * @throws {TandemError} `CLOSED` when the server is closed already; `NOT_FOUND` as {@linkcode serve}
    * @throws {RangeError} for a negative or NaN `idleTimeout`
-   * @returns how many calls were served, once no request has come for `idleTimeout` or the handler
-   * has closed the server
+   * @returns the number of calls served, after `idleTimeout` or when the handler has closed the server
    */
   serveSync(
     handler: (request: ServerRequest) => Result,
@@ -352,7 +349,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Answers a request that this handle holds, by its id.
+   * Replies to a request that this handle holds, by its id.
    *
    * @example
    * ```ts
@@ -367,9 +364,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(new TextDecoder().decode(call.getSync()), "!");
    * ```
    *
-   * @param id of the request: {@linkcode ServerRequest.id}
-   * @param payload bytes, or a string; nothing is an empty string
-   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold it
+   * @param id the {@linkcode ServerRequest.id}
+   * @param payload bytes, or a string to send as UTF-8; default: an empty string
+   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold the request
    * @throws {TandemError} as {@linkcode ServerRequest.reply}
    */
   reply(id: bigint, payload: Payload = ""): boolean {
@@ -379,9 +376,9 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   /**
    * Fails a request that this handle holds, by its id.
    *
-   * @param id of the request: {@linkcode ServerRequest.id}
-   * @param error what the client gets as a {@linkcode RemoteError}
-   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold it
+   * @param id the {@linkcode ServerRequest.id}
+   * @param error the client gets it as a {@linkcode RemoteError}
+   * @returns false: as {@linkcode ServerRequest.reply}, or this handle does not hold the request
    * @throws {TandemError} `CLOSED`
    */
   fail(id: bigint, error: unknown): boolean {
@@ -389,7 +386,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Fails every call in flight with `CANCELLED`, of all clients; drafts are left alone.
+   * Fails every call in flight of all clients with `CANCELLED`. Drafts stay.
    *
    * @example
    * ```ts
@@ -403,7 +400,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
    * assertEquals(server.tryReceive(), null);
    * ```
    *
-   * @returns how many there were
+   * @returns the number of these calls
    * @throws {TandemError} `CLOSED`
    */
   clear(): number {
@@ -411,10 +408,10 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Removes this channel's name, as the static {@linkcode Server.unlink} does. This handle itself goes
-   * on as before: it gets no requests any more, and its waits end when it is closed.
+   * Removes this channel's name, as the static {@linkcode Server.unlink} does. This handle stays open, but
+   * gets no further requests: its waits end when it closes.
    *
-   * @returns false: somebody removed it already
+   * @returns false: the name was removed already
    * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
    */
   unlink(): boolean {
@@ -422,17 +419,17 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   }
 
   /**
-   * Leaves the channel at once. Requests that are held go to another server if they may, or fail with
-   * `SERVER_DIED`, and the signals of their handlers abort. `await using` lets the handlers in progress
-   * end first. Twice is fine.
+   * Leaves the channel at once. The requests that this handle holds go to another server if a delivery is
+   * left, or fail with `SERVER_DIED`; the signals of their handlers abort. `await using` lets the handlers
+   * in progress end first. Calling it twice is fine.
    */
   override close(): void {
     this.#core.close();
   }
 
   /**
-   * The requests as they come, until the server is closed; it throws `NOT_FOUND` when the channel is
-   * unlinked, except by this handle. `break` leaves it open.
+   * Yields requests as they arrive, until the server closes. Throws `NOT_FOUND` when the channel is
+   * unlinked, except by this handle. `break` leaves the server open.
    *
    * @example
    * ```ts

@@ -22,7 +22,7 @@ import {
   partsOf,
   unlinkChannel,
 } from "./channel.ts";
-import { Encoded } from "./encoding.ts";
+import { newEncoded } from "./encoding.ts";
 import { callFailure } from "./failure.ts";
 import { HandleCore } from "./handle_core.ts";
 import { Loop } from "./loop.ts";
@@ -63,12 +63,12 @@ export class ServerCore extends HandleCore {
 
   constructor(channel: Channel) {
     super(channel, "server");
-    this.#waits = new ServerWaits((max) => this.#take(max), () => this.#receive(0));
+    this.#waits = new ServerWaits((max) => this.#take(max, itself, []), () => this.#receive(0));
     this.#loop = new Loop(channel, this.#waits);
     this.#waits.onSettled = () => this.#loop.settle();
     this.#home = {
       channel,
-      encoded: new Encoded(),
+      encoded: newEncoded(),
       held: this.#held,
       watch: (request) => {
         const deadline = now() + request.timeRemaining;
@@ -123,15 +123,15 @@ export class ServerCore extends HandleCore {
     }
   }
 
-  /** The requests that are there, up to `max`. */
-  tryReceiveMany(max: number): RequestCore[] {
+  /** `make` of the requests that are there, up to `max`. */
+  tryReceiveMany<T>(max: number, make: (request: RequestCore) => T): T[] {
     checkOpen(this.channel, "server");
-    return this.#take(max);
+    return this.#take(max, make, []);
   }
 
-  receiveManySync(max: number, timeout: number): RequestCore[] {
+  receiveManySync<T>(max: number, timeout: number, make: (request: RequestCore) => T): T[] {
     const first = this.receiveSync(timeout);
-    return first ? this.#take(max, [first]) : [];
+    return first ? this.#take(max, make, [make(first)]) : [];
   }
 
   /**
@@ -147,7 +147,7 @@ export class ServerCore extends HandleCore {
     // Earlier waits come first, and the event loop's other work comes in between.
     const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
     if (!this.#waits.hasTakers && mayTake) {
-      const requests = this.#take(max);
+      const requests = this.#take(max, itself, []);
       if (requests.length > 0) {
         this.#takenInARow += 1;
         return Promise.resolve(pick(requests));
@@ -160,7 +160,7 @@ export class ServerCore extends HandleCore {
     return promise;
   }
 
-  /** Answers every request with what `handler` returns. */
+  /** Answers every request with the result of `handler`. */
   async serve(
     handler: Handler,
     concurrency: number,
@@ -373,20 +373,24 @@ export class ServerCore extends HandleCore {
     return null;
   }
 
-  /** Up to `max` requests, `requests` included. */
-  #take(max: number, requests: RequestCore[] = []): RequestCore[] {
-    while (requests.length < max) {
+  /** Takes requests until `made` has `max` items. */
+  #take<T>(max: number, make: (request: RequestCore) => T, made: T[]): T[] {
+    while (made.length < max) {
       let request: RequestCore | null;
       try {
         request = this.#receive(0);
       } catch (error) {
         // The caller gets the requests taken so far; if the failure lasts, the next call throws it.
-        if (requests.length === 0) throw error;
+        if (made.length === 0) throw error;
         break;
       }
       if (!request) break;
-      requests.push(request);
+      made.push(make(request));
     }
-    return requests;
+    return made;
   }
+}
+
+function itself(request: RequestCore): RequestCore {
+  return request;
 }

@@ -1,5 +1,5 @@
 /**
- * Makes a library that is only bytes loadable: `dlopen` wants a path.
+ * Puts the bytes of a library into a file, since `dlopen` takes a path.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const symbols = {
   rmdir: { parameters: ["buffer"], result: "i32", cold: true },
 } as const satisfies Table;
 
-/** What is used of the C library. It needs no permission that loading a library does not need. */
+/** The functions of the C library in use. They need no permission beside that for loading a library. */
 interface CLibrary {
   memfd_create(name: Uint8Array, flags: number): number;
   mkdtemp(template: Uint8Array): bigint;
@@ -34,7 +34,7 @@ const noExecSeal = 8; // MFD_NOEXEC_SEAL: no execve(), on which some systems ins
 const loadNow = 2; // RTLD_NOW
 const ifResident = 4; // RTLD_NOLOAD
 
-/** Puts libraries where `dlopen` finds them. */
+/** Files from which `dlopen` can load. */
 export class LibraryFiles {
   readonly #backend: Backend;
   readonly #cName: string;
@@ -61,7 +61,7 @@ export class LibraryFiles {
 
   /** Whether a library of that SONAME is loaded, by another thread for instance. */
   isResident(soname: string): boolean {
-    // The runtimes' own `dlopen` would go on to search directories, in Bun the current one too.
+    // The runtimes' own `dlopen` would search directories next, in Bun also the current one.
     const table = {
       dlopen: { parameters: ["buffer", "i32"], result: "size", cold: true },
     } as const;
@@ -77,10 +77,10 @@ export class LibraryFiles {
   }
 
   /**
-   * Calls `use` with a path at which `bytes` can be loaded. It is gone when this returns.
+   * Calls `use` with the path of a file that contains `bytes`. The file is gone when this returns.
    *
-   * First a file in memory. Where that is refused (no /proc, a security module), a file in a new
-   * private directory.
+   * The first choice is a file in memory. Where that is refused (no /proc, a security module), it is a
+   * file in a new private directory.
    */
   with<T>(bytes: Uint8Array, use: (path: string) => T): T {
     const preferred = this.#backend.environment("TMPDIR");
@@ -99,7 +99,7 @@ export class LibraryFiles {
       this.#write(fd, bytes);
       return use(uniquePath(fd));
     } finally {
-      this.#c.close(fd); // what is mapped stays
+      this.#c.close(fd); // the mapping stays
     }
   }
 
@@ -134,8 +134,8 @@ export class LibraryFiles {
 }
 
 /**
- * The path of a descriptor, spelled as it never was before in this process: glibc takes a path that
- * it knows for the library that it found there then, and numbers of descriptors are used again.
+ * The path of a descriptor in a spelling that is new to this process. glibc takes a path that it knows for
+ * the library that it has loaded from there, and the system uses descriptor numbers again.
  */
 function uniquePath(fd: number): string {
   const digits = Math.random().toFixed(8).slice(2);

@@ -14,11 +14,11 @@ import { type Native, symbols } from "./symbols.ts";
 let library: Native | undefined;
 
 /**
- * The native library: `TANDEM_LIBRARY` if that is set, else what `zig build` made in this checkout,
- * else the one inside the package.
+ * The native library: `TANDEM_LIBRARY` if that is set, else the build of this checkout, else the library
+ * inside the package.
  *
  * @throws {TandemError} `PERMISSION` without `--allow-ffi` in Deno; `UNSUPPORTED` where there is no
- * library for this machine or it cannot be loaded; `INCOMPATIBLE` when it is of another version
+ * library for this machine or it cannot be loaded; `INCOMPATIBLE` when it has another version
  */
 export function native(): Native {
   return library ??= begin(load(backend()));
@@ -30,7 +30,7 @@ export function native(): Native {
  */
 const begun = Symbol.for("@tandem/ipc begun");
 
-/** Closes what an earlier program of this thread has left open. */
+/** Closes the handles that an earlier program of this thread has left open. */
 function begin(native: Native): Native {
   const { process } = globalThis as unknown as { process: { [begun]?: true } };
   if (process[begun]) return native;
@@ -98,7 +98,7 @@ function open(backend: Backend, path: string): Native {
   return native;
 }
 
-/** A library of another version may lack a symbol; its version says more than the symbol's name. */
+/** A library of another version may lack a symbol; its version is the more helpful error. */
 function hasOtherVersion(backend: Backend, path: string): TandemError | null {
   const { tandem_abi_version } = symbols;
   try {
@@ -130,7 +130,7 @@ function explain(error: unknown): TandemError {
 
 function decodeBase64(text: string): Uint8Array {
   const { fromBase64 } = Uint8Array as { fromBase64?(text: string): Uint8Array };
-  // Missing in older runtimes; the other way takes a hundred times as long.
+  // Older runtimes lack it; the alternative takes a hundred times as long.
   if (fromBase64) return fromBase64.call(Uint8Array, text);
   return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

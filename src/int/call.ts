@@ -12,7 +12,7 @@ import { decodeInt, intBytes } from "./int64.ts";
 import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
 
 /**
- * One request of an integer in flight: {@linkcode Call} with a `bigint` for an answer.
+ * One integer request in flight: {@linkcode Call} with a `bigint` for an answer.
  *
  * @example
  * ```ts
@@ -39,13 +39,13 @@ export class IntCall implements Disposable {
     forgottenCalls.register(this, core, this);
   }
 
-  /** Unique in the channel's life. Any process may cancel by it. */
+  /** Unique in the channel's life. Any process may use it to cancel the call. */
   get id(): bigint {
     return this.#core.id;
   }
 
   /**
-   * The answer, if it is there; the slot is free then.
+   * Takes the answer if it is there, which frees the slot.
    *
    * @returns null: not answered yet
    * @throws {TandemError} as {@linkcode Call.tryGet}
@@ -56,7 +56,7 @@ export class IntCall implements Disposable {
   }
 
   /**
-   * Blocks the thread until the answer is there.
+   * Blocks the thread until the answer is there, and takes it.
    *
    * @throws {TandemError} as {@linkcode Call.getSync}
    */
@@ -65,7 +65,7 @@ export class IntCall implements Disposable {
   }
 
   /**
-   * Waits until the answer is there; the event loop goes on.
+   * Waits for the answer and takes it. The event loop keeps running.
    *
    * @throws {TandemError} as {@linkcode Call.get}
    */
@@ -78,7 +78,7 @@ export class IntCall implements Disposable {
   }
 
   /**
-   * Blocks the thread until the answer is there, and leaves it in its place.
+   * Blocks the thread until the answer is there, and leaves it there.
    *
    * @throws {TandemError} as {@linkcode Call.readySync}
    */
@@ -87,7 +87,7 @@ export class IntCall implements Disposable {
   }
 
   /**
-   * Waits until the answer is there, and leaves it in its place.
+   * Waits until the answer is there, and leaves it there.
    *
    * @throws {TandemError} as {@linkcode Call.ready}
    */
@@ -99,7 +99,7 @@ export class IntCall implements Disposable {
     }
   }
 
-  /** Frees the slot; a call that is still open is cancelled by it. Twice is fine. */
+  /** Frees the slot, and cancels the call if it is still open. Calling it twice is fine. */
   release(): void {
     forgottenCalls.unregister(this);
     this.#core.release();
@@ -114,7 +114,7 @@ export class IntCall implements Disposable {
     return this.#core.cancel();
   }
 
-  /** Does what {@linkcode release} does. */
+  /** The same as {@linkcode release}. */
   [Symbol.dispose](): void {
     this.release();
   }

@@ -1,5 +1,5 @@
 /**
- * The side that asks with integers.
+ * The side that calls with integers.
  *
  * @module
  */
@@ -24,7 +24,7 @@ const CallMaker = IntCall as unknown as Maker<CallCore, IntCall>;
 const makeCall = (core: CallCore): IntCall => new CallMaker(core);
 
 /**
- * Asks with one signed 64-bit value and gets one back: {@linkcode Client} without payloads.
+ * Sends one signed 64-bit value and gets one back: {@linkcode Client} without payloads.
  *
  * @example
  * ```ts
@@ -51,16 +51,16 @@ export class IntClient extends ChannelHandle {
   /**
    * Attaches to a channel of integers.
    *
-   * @throws {TandemError} as {@linkcode Client.open}; `MISMATCH` when it is a channel for bytes
+   * @throws {TandemError} as {@linkcode Client.open}; `MISMATCH` when the channel is for bytes
    */
   static open(target: string, options: { readonly create?: IntChannelOptions } = {}): IntClient {
     return new IntClient(ClientCore.open(target, options.create, openKindInt));
   }
 
   /**
-   * Attaches to a channel of integers, and waits for somebody to make it where there is none.
+   * Attaches to a channel of integers. When there is none, waits until a process makes it.
    *
-   * @throws {TandemError} `TIMEOUT` when there is none in time, and as {@linkcode open}
+   * @throws {TandemError} `TIMEOUT` when no process makes it in time, and as {@linkcode open}
    */
   static connect(target: string, options: WaitOptions = {}): Promise<IntClient> {
     return connectTo(target, options, () => IntClient.open(target));
@@ -76,7 +76,7 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * This handle's calls in flight.
+   * The number of this handle's calls in flight.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -85,7 +85,7 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Server handles open on the channel now, whether they receive or not.
+   * The number of server handles that are open on the channel, even if they do not receive.
    *
    * @throws {TandemError} `CLOSED`
    */
@@ -94,11 +94,11 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Sends a value and waits for the answer; the event loop goes on.
+   * Sends a value and waits for the answer. The event loop keeps running.
    *
    * @throws {TandemError} as {@linkcode Client.request}
-   * @throws {TypeError} for what is no integer
-   * @throws {RangeError} for what has more than 64 bits
+   * @throws {TypeError} when `value` is no integer
+   * @throws {RangeError} when `value` has more than 64 bits
    */
   request(value: IntValue, options?: SendOptions): Promise<bigint> {
     try {
@@ -133,7 +133,7 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Sends a value; blocks the thread while no slot is free.
+   * Sends a value. Blocks the thread while no slot is free.
    *
    * @throws {TandemError} as {@linkcode Client.sendSync}
    */
@@ -143,7 +143,7 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Sends a value; waits while no slot is free.
+   * Sends a value. Waits while no slot is free; the event loop keeps running.
    *
    * @throws {TandemError} as {@linkcode Client.send}
    */
@@ -157,7 +157,7 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Sends a value whose answer goes nowhere. It never waits, and outlives this process.
+   * Sends a value whose answer is discarded. Never waits. The request outlives this process.
    *
    * @returns false: no slot is free
    * @throws {TandemError} as {@linkcode Client.post}
@@ -167,16 +167,16 @@ export class IntClient extends ChannelHandle {
   }
 
   /**
-   * Cancels a call of the channel that is not answered yet, whichever process made it.
+   * Cancels a call of the channel that is not answered yet, also of another process.
    *
-   * @returns true: its client gets `CANCELLED`; false: there is no such call any more
+   * @returns true: its client gets `CANCELLED`; false: there is no such call in flight
    * @throws {TandemError} `CLOSED`
    */
   cancel(id: bigint): boolean {
     return this.#core.cancel(id);
   }
 
-  /** Cancels this handle's calls in flight and leaves the channel. Twice is fine. */
+  /** Cancels this handle's calls in flight and leaves the channel. Calling it twice is fine. */
   override close(): void {
     this.#core.close();
   }

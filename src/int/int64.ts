@@ -12,13 +12,13 @@ const largest = 2n ** 63n - 1n;
 const buffer = new ArrayBuffer(8);
 const value = new BigInt64Array(buffer);
 
-/** What an answer is written to: one for all, read at once. */
+/** Answers are written here; the caller reads the value at once. */
 export const intBytes: Uint8Array<ArrayBuffer> = new Uint8Array(buffer);
 
 /**
  * The bytes of a value, valid until the next call.
  *
- * @throws {TypeError} for what is no integer; @throws {RangeError} for what has more than 64 bits
+ * @throws {TypeError} when `input` is no integer; @throws {RangeError} when it has more than 64 bits
  */
 export function encodeInt(input: IntValue): Uint8Array<ArrayBuffer> {
   if (typeof input === "number" && Number.isSafeInteger(input)) {
@@ -35,7 +35,7 @@ export function encodeInt(input: IntValue): Uint8Array<ArrayBuffer> {
   return intBytes;
 }
 
-/** The value of eight bytes, wherever they lie; of fewer, which an error leaves, 0. */
+/** The value of eight bytes; 0 for fewer bytes, which an error leaves. */
 export function decodeInt(bytes: Uint8Array): bigint {
   if (bytes.byteLength < 8) return 0n;
   if (bytes !== intBytes) intBytes.set(bytes.subarray(0, 8));

@@ -9,7 +9,7 @@ import { decodeInt, encodeInt } from "./int64.ts";
 import type { IntValue } from "./value.ts";
 
 /**
- * A request of an integer in a server's hands: {@linkcode ServerRequest} with a `bigint` for bytes.
+ * An integer request in a server's hands: {@linkcode ServerRequest} with a `bigint` instead of bytes.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ export class IntServerRequest {
       throw notConstructible("IntServerRequest", instead);
     }
     this.#core = core;
-    // Taken at once: the slot may have another value once this is answered.
+    // Read at once: after the reply the slot may hold another value.
     this.#value = decodeInt(core.bytes);
   }
 
@@ -45,22 +45,22 @@ export class IntServerRequest {
     return this.#core.id;
   }
 
-  /** What the client sent. */
+  /** The value that the client sent. */
   get value(): bigint {
     return this.#value;
   }
 
-  /** 1 the first time that it is handed to a server, one more after each death of one. */
+  /** 1 at the first delivery, one more after each death of a server. */
   get deliveries(): number {
     return this.#core.deliveries;
   }
 
-  /** Whether it was posted: an answer goes nowhere. */
+  /** Whether it was posted: an answer is discarded. */
   get oneWay(): boolean {
     return this.#core.oneWay;
   }
 
-  /** Whether nobody waits for the answer any more. */
+  /** Whether the client no longer waits for the answer. */
   get cancelled(): boolean {
     return this.#core.cancelled;
   }
@@ -76,12 +76,12 @@ export class IntServerRequest {
   }
 
   /**
-   * Answers; without a value with 0.
+   * Replies to the request; without a value, with 0.
    *
    * @returns false: as {@linkcode ServerRequest.reply}
    * @throws {TandemError} `CLOSED`
-   * @throws {TypeError} for what is no integer
-   * @throws {RangeError} for what has more than 64 bits
+   * @throws {TypeError} when `value` is no integer
+   * @throws {RangeError} when `value` has more than 64 bits
    */
   reply(value: IntValue = 0n): boolean {
     return this.#core.reply(encodeInt(value));

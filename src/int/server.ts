@@ -31,8 +31,8 @@ const makeFirst = ([core]: RequestCore[]): IntServerRequest | null =>
 const makeAll = (cores: RequestCore[]): IntServerRequest[] => cores.map(makeRequest);
 
 /**
- * What a handler of integers may return: the answer. `null`, `undefined` and a boolean stand for 0, or,
- * when the handler has answered by itself, for nothing.
+ * The result of a handler of integers: the answer. `null`, `undefined` and a boolean stand for 0. The
+ * result does not matter if the handler has already replied.
  */
 export type IntResult = IntValue | boolean | null | void;
 
@@ -64,9 +64,9 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Attaches to a channel of integers, or makes it when there is none.
+   * Attaches to a channel of integers, or makes it if there is none.
    *
-   * @throws {TandemError} as {@linkcode Server.open}; `MISMATCH` when it is a channel for bytes
+   * @throws {TandemError} as {@linkcode Server.open}; `MISMATCH` when the channel is for bytes
    */
   static open(target: string, options?: IntChannelOptions): IntServer {
     return new IntServer(ServerCore.open(target, options, openKindInt));
@@ -75,7 +75,7 @@ export class IntServer extends ChannelHandle
   /**
    * Makes a channel of integers.
    *
-   * @throws {TandemError} `EXISTS` when there is one, and as {@linkcode open}
+   * @throws {TandemError} `EXISTS` when the channel exists, and as {@linkcode open}
    */
   static create(target: string, options?: IntChannelOptions): IntServer {
     return new IntServer(ServerCore.create(target, options, openKindInt));
@@ -102,7 +102,7 @@ export class IntServer extends ChannelHandle
   /**
    * Removes a channel's name, as {@linkcode Server.unlink} does.
    *
-   * @returns false: there was none
+   * @returns false: there was no channel
    * @throws {TandemError} as {@linkcode Server.unlink}
    */
   static unlink(target: string): boolean {
@@ -110,9 +110,9 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Takes the oldest request; never waits.
+   * Takes the oldest request. Never waits.
    *
-   * @returns null: there is none
+   * @returns null: there is no request
    * @throws {TandemError} `CLOSED`
    */
   tryReceive(): IntServerRequest | null {
@@ -121,9 +121,9 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Blocks the thread until there is a request. Signal handlers of the runtime do not run meanwhile.
+   * Takes the oldest request. Blocks the thread until there is one. Signal handlers of the runtime do not run meanwhile.
    *
-   * @returns null: none in time
+   * @returns null: no request came in time
    * @throws {TandemError} as {@linkcode Server.receiveSync}
    */
   receiveSync(options?: WaitSyncOptions): IntServerRequest | null {
@@ -132,9 +132,9 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Waits until there is a request; the event loop goes on.
+   * Takes the oldest request. Waits until there is one; the event loop keeps running.
    *
-   * @returns null: none in time
+   * @returns null: no request came in time
    * @throws {TandemError} as {@linkcode Server.receive}; the reason of the signal
    */
   receive(options?: WaitOptions): Promise<IntServerRequest | null> {
@@ -146,25 +146,25 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * All requests that are there, or `max` of them; never waits.
+   * Takes all queued requests, or the `max` oldest. Never waits.
    *
    * @throws {TandemError} as {@linkcode Server.tryReceiveMany}
    */
   tryReceiveMany(max: number = this.slots): IntServerRequest[] {
-    return makeAll(this.#core.tryReceiveMany(checkMax(max)));
+    return this.#core.tryReceiveMany(checkMax(max), makeRequest);
   }
 
   /**
-   * Blocks the thread until there is a request, and takes those that are there then, up to `max`.
+   * Takes all queued requests, or the `max` oldest. Blocks the thread until there is one.
    *
    * @throws {TandemError} as {@linkcode Server.receiveManySync}
    */
   receiveManySync(max: number, options?: WaitSyncOptions): IntServerRequest[] {
-    return makeAll(this.#core.receiveManySync(checkMax(max), timeoutOf(options)));
+    return this.#core.receiveManySync(checkMax(max), timeoutOf(options), makeRequest);
   }
 
   /**
-   * Waits until there is a request, and takes those that are there then, up to `max`.
+   * Takes all queued requests, or the `max` oldest. Waits until there is one.
    *
    * @throws {TandemError} as {@linkcode Server.receiveMany}
    */
@@ -177,7 +177,7 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Answers every request with what `handler` returns; nothing stands for 0.
+   * Answers every request with the result of `handler`. A handler without a result answers 0.
    *
    * @example
    * ```ts
@@ -212,7 +212,7 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * As {@linkcode serve}, blocking the thread.
+   * As {@linkcode serve}, while the thread is blocked.
    *
    * @returns as {@linkcode Server.serveSync}
    */
@@ -226,12 +226,12 @@ export class IntServer extends ChannelHandle
   }
 
   /**
-   * Answers a request that this handle holds; without a value with 0.
+   * Replies to a request that this handle holds; without a value, with 0.
    *
-   * @returns false: as {@linkcode IntServerRequest.reply}, or this handle does not hold it
+   * @returns false: as {@linkcode IntServerRequest.reply}, or this handle does not hold the request
    * @throws {TandemError} `CLOSED`
-   * @throws {TypeError} for what is no integer
-   * @throws {RangeError} for what has more than 64 bits
+   * @throws {TypeError} when `value` is no integer
+   * @throws {RangeError} when `value` has more than 64 bits
    */
   reply(id: bigint, value: IntValue = 0n): boolean {
     return this.#core.heldRequest(id)?.reply(encodeInt(value)) ?? false;
@@ -240,7 +240,7 @@ export class IntServer extends ChannelHandle
   /**
    * Fails a request that this handle holds.
    *
-   * @returns false: as {@linkcode IntServerRequest.reply}, or this handle does not hold it
+   * @returns false: as {@linkcode IntServerRequest.reply}, or this handle does not hold the request
    */
   fail(id: bigint, error: unknown): boolean {
     return this.#core.heldRequest(id)?.fail(error) ?? false;
@@ -249,7 +249,7 @@ export class IntServer extends ChannelHandle
   /**
    * Fails every call in flight with `CANCELLED`.
    *
-   * @returns how many there were
+   * @returns the number of these calls
    * @throws {TandemError} `CLOSED`
    */
   clear(): number {
@@ -259,7 +259,7 @@ export class IntServer extends ChannelHandle
   /**
    * Removes this channel's name, as {@linkcode Server.unlink} does.
    *
-   * @returns false: somebody removed it already
+   * @returns false: the name was removed already
    * @throws {TandemError} `NOT_FOUND` when the channel is anonymous; `PERMISSION`
    */
   unlink(): boolean {
@@ -271,7 +271,7 @@ export class IntServer extends ChannelHandle
     this.#core.close();
   }
 
-  /** The requests as they come, until the server is closed. `break` leaves it open. */
+  /** Yields requests as they arrive, until the server closes. `break` leaves the server open. */
   [Symbol.asyncIterator](): AsyncIterableIterator<IntServerRequest> {
     return this.#core.requests(makeRequest);
   }

@@ -1,6 +1,6 @@
 /**
- * What `src/` needs from a runtime. Deno's and Bun's answers are in `deno.ts` and `bun.ts`; nothing
- * else in the package knows which of them it runs on.
+ * The parts of a runtime that `src/` needs. `deno.ts` and `bun.ts` implement them; no other module of the
+ * package knows which runtime it runs on.
  *
  * @module
  */
@@ -12,12 +12,12 @@ export type Arch = "x86_64" | "aarch64";
 export const bellFifo = 1;
 /** The bell is a bound AF_UNIX datagram socket, non-blocking. */
 export const bellDatagram = 2;
-/** What kind of descriptor a runtime's event loop adopts and any process may write to by path. */
+/** A kind of descriptor that the event loop of a runtime adopts, and that any process can write to by path. */
 export type BellKind = typeof bellFifo | typeof bellDatagram;
 
 /**
- * How a value crosses the boundary. A `buffer` is an `ArrayBufferView`, never null; of an empty one
- * the address means nothing. A `size` is a `bigint`, for the C library's sake: too slow for ours.
+ * How a value crosses the boundary. A `buffer` is an `ArrayBufferView`, never null; the address of an empty
+ * one means nothing. A `size` is a `bigint`, which the C library needs; it is too slow for our own.
  */
 export type Kind = "u32" | "i32" | "f64" | "buffer" | "size" | "void";
 
@@ -25,7 +25,7 @@ export type Kind = "u32" | "i32" | "f64" | "buffer" | "size" | "void";
 export interface Signature {
   readonly parameters: readonly Kind[];
   readonly result: Kind;
-  /** Seldom called: cheaper to bind, dearer to call, where the runtime offers the choice. */
+  /** Rarely called: cheaper to bind and more expensive to call, where the runtime offers the choice. */
   readonly cold?: true;
 }
 
@@ -45,13 +45,13 @@ export interface Watch {
 /** Runs `body` in a context that was captured. */
 export type ContextRunner = <A, R>(body: (argument: A) => R, argument: A) => R;
 
-/** A value that follows what is awaited, as that of an `AsyncLocalStorage` does. */
+/** A value that follows all awaits, as in an `AsyncLocalStorage`. */
 export interface ContextVariable<T> {
   run<R>(value: T, body: () => R): R;
   getStore(): T | undefined;
 }
 
-/** Of `node:async_hooks`, which both runtimes have. */
+/** The part of `node:async_hooks` in use. */
 export interface AsyncHooks {
   readonly AsyncLocalStorage: {
     new <T>(): ContextVariable<T>;
@@ -71,23 +71,23 @@ export interface Backend {
   readonly binary: string | null;
 
   /**
-   * The value of an environment variable; `undefined` also where the runtime does not let this
-   * process read it. Never asks the user.
+   * The value of an environment variable; `undefined` also where the runtime does not let this process
+   * read it. Never prompts the user.
    */
   environment(name: string): string | undefined;
 
   /** Whether the runtime evaluates modules anew in the same global object when their files change. */
   readonly replacesCode: boolean;
 
-  /** Whether the runtime lets this process load libraries. May ask the user, once. */
+  /** Whether the runtime lets this process load libraries. May prompt the user, once. */
   mayLoad(): boolean;
 
   /** Loads the library at `path` and binds all functions of the table. It is never unloaded. */
   bind<Functions>(path: string, table: Table): Functions;
 
   /**
-   * A plain `ArrayBuffer` over memory of somebody else. It has no finalizer: whoever unmaps the
-   * memory detaches the buffer first (`buffer.transfer(0)`), or later accesses end the process.
+   * An `ArrayBuffer` over mapped memory. It has no finalizer: code that unmaps the memory detaches the
+   * buffer first (`buffer.transfer(0)`), or later accesses end the process.
    */
   mapping(address: number, byteLength: number): ArrayBuffer;
 
@@ -102,8 +102,8 @@ export interface Backend {
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch;
 
   /**
-   * Whether a long array has nothing but its items, as far as the runtime can tell without listing all
-   * keys. False: there may be something else.
+   * Whether a long array has no properties but its items, as far as the runtime can find out without
+   * listing all keys. False: there may be others.
    */
   showsOnlyItems(array: readonly unknown[]): boolean;
 
@@ -111,8 +111,8 @@ export interface Backend {
   onExit(callback: () => void): void;
 
   /**
-   * Captures the asynchronous context of the caller: what every `AsyncLocalStorage` has here. Returns
-   * what runs a function in that context, and undoes whatever the function has changed about it.
+   * Captures the asynchronous context of the caller: the values of every `AsyncLocalStorage`. The returned
+   * function runs another function in that context, and undoes the changes that this function makes to it.
    */
   captureContext(): ContextRunner;
 
@@ -120,9 +120,9 @@ export interface Backend {
   contextVariable<T>(): ContextVariable<T>;
 
   /**
-   * Runs `callback` in a later turn of the event loop, so that timers and I/O run in between. Where
-   * the runtime neglects I/O while turns follow each other, the caller's `bell` is used to make it
-   * look; `onReadable` of the bell may run as well.
+   * Runs `callback` in a later turn of the event loop, so that timers and I/O run in between. A runtime
+   * that neglects I/O while turns follow each other uses the caller's `bell` to make itself look; then
+   * `onReadable` of the bell may run as well.
    */
   nextTurn(callback: () => void, bell?: Watch | null): void;
 }

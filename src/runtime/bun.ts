@@ -16,7 +16,7 @@ import {
 } from "./backend.ts";
 import { setImmediate } from "./timers.ts";
 
-// The parts of Bun that are used, declared here so that the file type-checks under every compiler.
+// The parts of Bun in use, declared here so that the file type-checks under every compiler.
 interface FFI {
   dlopen(path: string, symbols: object): { readonly symbols: unknown };
   toArrayBuffer(address: number, byteOffset: number, byteLength: number): ArrayBuffer;
@@ -58,9 +58,9 @@ class SocketWatch implements Watch {
   #isOpen = true;
 
   constructor(fd: number, onReadable: () => void, onHangup: () => void) {
-    // No `error`: it would only swallow what the callbacks throw. A reset arrives in `close`.
+    // No `error`: it would only swallow the errors of the callbacks. A reset arrives in `close`.
     const socket: SocketHandler = {
-      // Runs before `connect` returns: the promise comes too late for a `ref` or `close` at once.
+      // Runs before `connect` returns: its promise would come too late for an immediate `ref` or `close`.
       open: (socket) => {
         socket.unref();
         this.#socket = socket;
@@ -94,7 +94,7 @@ class SocketWatch implements Watch {
 }
 
 function ffi(): FFI {
-  // Not an import: other runtimes and compilers stumble over the scheme.
+  // Not an import: other runtimes and compilers reject the scheme.
   return global.process.getBuiltinModule("bun:ffi") as FFI;
 }
 
@@ -102,7 +102,7 @@ function asyncHooks(): AsyncHooks {
   return global.process.getBuiltinModule("node:async_hooks") as AsyncHooks;
 }
 
-/** The signature in Bun's words. */
+/** The signature as Bun takes it. */
 function translate({ parameters, result }: Signature): object {
   const rename = (kind: string) => kind === "size" ? "u64" : kind;
   return { args: parameters.map(rename), returns: rename(result) };

@@ -29,17 +29,17 @@ const inspection = {
 let util: Util | null = null;
 
 /**
- * The language can only list all keys of an array, for which JavaScriptCore takes 0.5 µs each. Bun can
- * list those that are no items, and uses that to show an array of which no item is wanted: further
- * properties would stand at its end. False: there may be some.
+ * Whether an array has no properties but its items. The language can only list all keys of an array, which
+ * takes JavaScriptCore 0.5 µs for each. Bun's `inspect` lists further properties at the end, also when it
+ * shows no items. False: there may be some.
  */
 export function showsOnlyItems(array: readonly unknown[]): boolean {
-  // When it is first needed: it takes milliseconds.
+  // Loaded at first use: it takes milliseconds.
   util ??= (globalThis as unknown as Global).process.getBuiltinModule("node:util");
   try {
     return util.inspect(array, inspection).endsWith(`[ ... ${array.length} more items ]`);
   } catch {
-    // It asks for the name of the class, which may be a getter of the user.
+    // `inspect` reads the name of the class, which may be a getter of the user that throws.
     return false;
   }
 }

@@ -1,7 +1,7 @@
 /**
- * What time it is, and how to wait, while the fake timers of Bun's test runner are in use. Bun does not
- * replace functions: it makes its clock stand still, and lets its own timers wait for the test, so that
- * it is of no use to have kept the functions.
+ * The time, and waiting, while the fake timers of Bun's test runner are in use. Bun does not replace
+ * functions: it stops its clock and holds its own timers back, so functions that were kept from before do
+ * not help.
  *
  * @module
  */
@@ -22,7 +22,7 @@ interface Global {
 
 const global: Global = globalThis as unknown as Global;
 const { setTimeout, setImmediate } = global;
-// A getter, which tells of the fake clock as well.
+// Read once: the getter returns fake times as well.
 const { timeOrigin } = global.performance;
 
 const realTime = 0; // CLOCK_REALTIME
@@ -33,13 +33,13 @@ const clockSymbols = { clock_gettime: { args: ["i32", "buffer"], returns: "i32" 
 let clock: ClockFunctions | null | undefined;
 const time = new BigInt64Array(2);
 
-/** Whether a test moves the clock. Bun says so in a property of the timers themselves. */
+/** Whether a test moves the clock. Bun marks its timers with a property then. */
 export function isClockFake(): boolean {
   return setTimeout.clock !== undefined;
 }
 
 /**
- * What `performance.now()` would say; undefined: there is no other clock.
+ * The real value of `performance.now()`; undefined: there is no other clock.
  */
 export function realNow(): number | undefined {
   clock ??= findClock();
@@ -53,13 +53,13 @@ function findClock(): ClockFunctions {
     try {
       return dlopen(library, clockSymbols).symbols;
     } catch {
-      // The next one may be there.
+      // Try the next one.
     }
   }
   return { clock_gettime: () => -1 };
 }
 
-/** Runs `callback` after so many milliseconds; returns what cancels it. */
+/** Runs `callback` after a delay in real milliseconds. The returned function cancels it. */
 export function realLater(milliseconds: number, callback: () => void): () => void {
   let isOver = false;
   const end = () => {
@@ -68,7 +68,7 @@ export function realLater(milliseconds: number, callback: () => void): () => voi
     callback();
   };
   const cell = new Int32Array(new SharedArrayBuffer(4));
-  // The one wait of the language that Bun's fake timers leave alone.
+  // Bun's fake timers do not affect this wait.
   const wait = Atomics.waitAsync(cell, 0, 0, milliseconds);
   if (wait.async) void wait.value.then(end);
   else setImmediate(end);

@@ -1,5 +1,5 @@
 /**
- * The asynchronous context: what follows a call through everything that it awaits.
+ * The asynchronous context, which follows a call through all its awaits.
  *
  * @module
  */
@@ -9,8 +9,8 @@ import { backend } from "./current.ts";
 export type { ContextRunner, ContextVariable };
 
 /**
- * Captures the asynchronous context of the caller. Returns what runs a function in that context, and
- * undoes whatever the function has changed about it.
+ * Captures the asynchronous context of the caller. The returned function runs another function in that
+ * context, and undoes the changes that this function makes to it.
  */
 export function captureContext(): ContextRunner {
   return backend().captureContext();

@@ -17,7 +17,7 @@ import { now, setImmediate } from "./timers.ts";
 
 type Pointer = object | null;
 
-// The parts of Deno that are used, declared here so that the file type-checks under every compiler.
+// The parts of Deno in use, declared here so that the file type-checks under every compiler.
 interface DenoGlobal {
   readonly build: {
     readonly os: string;
@@ -50,7 +50,7 @@ interface NodeNet {
   readonly Socket: new (options: object) => Socket;
 }
 
-/** What `AsyncLocalStorage` is made of in Deno. Not public, so it may be missing. */
+/** The base of `AsyncLocalStorage` in Deno. Not public, so it may be missing. */
 interface AsyncContexts {
   getAsyncContext?(): unknown;
   setAsyncContext?(context: unknown): void;
@@ -68,9 +68,8 @@ interface Global {
 const global: Global = globalThis as unknown as Global;
 
 /**
- * After so many milliseconds of turns that were due at once, Deno is made to wait for one: while
- * something is due it looks at sockets every sixtieth turn only, and requests of others would wait
- * for ours.
+ * While a turn is due at once, Deno looks at sockets only every sixtieth turn, so requests of other
+ * connections would wait. After this many milliseconds, a loop waits for its own bell instead of a turn.
  */
 const betweenPulses = 1;
 const pulse = new Uint8Array(1);
@@ -85,7 +84,7 @@ class SocketWatch implements Watch {
   #beat: (() => void) | null = null;
 
   constructor(fd: number, onReadable: () => void, onHangup: () => void) {
-    // Not an import: it takes 7 to 20 ms, which only those who wait for promises need to pay.
+    // Not an import: it takes 7 to 20 ms, which only programs that wait for promises need to pay.
     const net = global.process.getBuiltinModule("node:net") as NodeNet;
     this.#socket = new net.Socket({ fd, readable: true, writable: true });
     this.#socket.unref();
@@ -94,7 +93,7 @@ class SocketWatch implements Watch {
       if (this.#isOpen) onReadable();
       beat?.();
     });
-    // How a socket says that its other end died; "close" follows.
+    // A socket reports the death of its other end so; "close" follows.
     this.#socket.on("error", () => {});
     this.#socket.on("close", () => {
       if (!this.#isOpen) return;
@@ -144,18 +143,18 @@ class SocketWatch implements Watch {
   }
 }
 
-/** The signature in Deno's words. */
+/** The signature as Deno takes it. */
 function translate({ parameters, result }: Signature): object {
   const rename = (kind: string) => kind === "size" ? "usize" : kind;
   return { parameters: parameters.map(rename), result: rename(result) };
 }
 
-/** A context: by the number of each variable, what stands for its value. */
+/** A context: an entry for each variable. */
 type Context = Readonly<Record<string | symbol, unknown>> | null | undefined;
 
 let asyncContexts: Required<AsyncContexts> | null | undefined;
 
-/** Null: this version of Deno has others. */
+/** Null: this version of Deno works in another way. */
 function knownContexts(): Required<AsyncContexts> | null {
   return asyncContexts === undefined ? asyncContexts = findContexts() : asyncContexts;
 }
@@ -170,7 +169,7 @@ function findContexts(): Required<AsyncContexts> | null {
   return areUnderstood(found) ? found : null;
 }
 
-/** Whether a context is a plain object, of which a copy with something more in it is as good. */
+/** Whether a context is an object that can be copied and extended. */
 function areUnderstood({ getAsyncContext, setAsyncContext }: Required<AsyncContexts>): boolean {
   const storage = new (asyncHooks().AsyncLocalStorage)<number>();
   return storage.run(1, () => {
@@ -187,12 +186,12 @@ function areUnderstood({ getAsyncContext, setAsyncContext }: Required<AsyncConte
 }
 
 /**
- * As an `AsyncLocalStorage`, but for an entry of a weak map for each run, which takes 250 to 600 ns and
- * as much again at garbage collection: half of what a short call takes.
+ * An `AsyncLocalStorage` without an entry in a weak map for each run. Such an entry takes 250 to 600 ns, and
+ * as much again at garbage collection: half the time of a short call.
  */
-class PlainVariable<T> implements ContextVariable<T> {
+class CopyingVariable<T> implements ContextVariable<T> {
   readonly #contexts: Required<AsyncContexts>;
-  /** Another one in each copy of the package. */
+  /** Different in each copy of the package. */
   readonly #key: string = `@tandem/ipc ${Math.random()}`;
 
   constructor(contexts: Required<AsyncContexts>) {
@@ -242,16 +241,16 @@ export const deno: Backend = {
     return state === "granted" ? global.Deno.env.get(name) : undefined;
   },
 
-  // With --watch and --watch-hmr it begins anew, and patches functions where they are.
+  // --watch starts the program again, and --watch-hmr patches functions in place.
   replacesCode: false,
 
   mayLoad(): boolean {
-    // For all paths: pointers need that. Asked once, before Deno asks about each path that is tried.
+    // For all paths, as pointers require. One prompt, before Deno prompts for each path that is tried.
     return global.Deno.permissions.requestSync({ name: "ffi" }).state === "granted";
   },
 
-  // Deno compiles each function that it binds itself: 0.1 to 0.4 ms at start, 20 to 40 ns a call. A
-  // pointer costs nothing at start and 2 µs a call: cold functions are bound as pointers.
+  // Deno compiles each function that it binds, which takes 0.1 to 0.4 ms at start and 20 to 40 ns for a
+  // call. A pointer takes no time at start and 2 µs for a call: cold functions are bound as pointers.
   bind<Functions>(path: string, table: Table): Functions {
     const { Deno } = global;
     const declarations: Record<string, object> = {};
@@ -285,8 +284,8 @@ export const deno: Backend = {
     global.process.on("exit", callback);
   },
 
-  // `AsyncLocalStorage.snapshot()` takes 600 ns for each run and makes garbage, half of what a call
-  // takes. What it is made of takes 20 ns.
+  // `AsyncLocalStorage.snapshot()` takes 600 ns for each run, half the time of a call, and makes garbage.
+  // Its own base takes 20 ns.
   captureContext(): ContextRunner {
     const contexts = knownContexts();
     if (!contexts) return asyncHooks().AsyncLocalStorage.snapshot();
@@ -305,7 +304,7 @@ export const deno: Backend = {
 
   contextVariable<T>(): ContextVariable<T> {
     const contexts = knownContexts();
-    return contexts ? new PlainVariable<T>(contexts) : new (asyncHooks().AsyncLocalStorage)<T>();
+    return contexts ? new CopyingVariable<T>(contexts) : new (asyncHooks().AsyncLocalStorage)<T>();
   },
 
   nextTurn(callback: () => void, bell?: Watch | null): void {

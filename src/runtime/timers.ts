@@ -1,7 +1,7 @@
 /**
- * Timers, turns and the clock as they were when the package was imported. Tests replace those of the
- * global object and move them by hand: calls of other processes would hang, and time-outs would never
- * fire. Nothing else in the package uses the global ones.
+ * Timers, turns and the clock as they were when the package was imported. Tests replace the ones of the
+ * global object and move them by hand, so calls of other processes would hang and time-outs would never
+ * fire. No other module of the package uses the global ones.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { isClockFake, realLater, realNow } from "./bun_timers.ts";
 /** A number in older versions of Deno. */
 type Timer = number | { unref(): void };
 
-// The parts that are used, declared here so that the file type-checks under every compiler.
+// The parts in use, declared here so that the file type-checks under every compiler.
 interface Global {
   setTimeout(callback: () => void, milliseconds: number): Timer;
   clearTimeout(timer: Timer): void;
@@ -29,7 +29,7 @@ const isBun = "Bun" in globalThis;
 
 const captured: () => number = performance.now.bind(performance);
 
-/** Milliseconds since the process began, as `performance.now()` has them. */
+/** Milliseconds since the process began, as `performance.now()` returns them. */
 export const now: () => number = isBun
   ? () => isClockFake() ? realNow() ?? captured() : captured()
   : captured;
@@ -39,17 +39,17 @@ export const setImmediate: (callback: () => void) => unknown = global.setImmedia
 /** Runs `callback` when the running code has ended. */
 export const queueMicrotask: (callback: () => void) => void = global.queueMicrotask;
 
-/** Longer than a timer can count, in milliseconds. */
+/** The longest delay of a timer, in milliseconds. */
 export const timerMax: number = 2 ** 31 - 1;
 
-/** Runs `callback` after so many milliseconds; the process stays alive. Returns what cancels it. */
+/** Runs `callback` after a delay. The process stays alive. The returned function cancels the timer. */
 export function laterForSure(milliseconds: number, callback: () => void): () => void {
   if (isBun && isClockFake()) return realLater(milliseconds, callback);
   const timer = setTimeout(callback, milliseconds);
   return () => clearTimeout(timer);
 }
 
-/** As {@linkcode laterForSure}, if the process still lives: the timer does not keep it alive. */
+/** As {@linkcode laterForSure}, but the timer does not keep the process alive. */
 export function later(milliseconds: number, callback: () => void): () => void {
   if (isBun && isClockFake()) return realLater(milliseconds, callback);
   const timer = setTimeout(callback, milliseconds);
