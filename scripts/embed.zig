@@ -1,6 +1,6 @@
-//! Prints src/ffi/embedded.js: the libraries as text, so that they travel inside the package's modules.
-//! JavaScript, because Deno takes twice as long for as much TypeScript.
-//! Arguments: the library's SONAME, then pairs of an architecture and the library's path.
+//! Prints src/ffi/embedded.js: the libraries as text, so that the package's modules contain them. JavaScript,
+//! because Deno takes twice as long for as much TypeScript. Arguments: the library's SONAME, then pairs of an
+//! architecture and the library's path.
 
 const std = @import("std");
 
