@@ -16,17 +16,17 @@
 const std = @import("std");
 const builtin = @import("builtin");
 
-/// Zig changes its build API and its language from one version to the next; another compiler than
-/// this one would fail with errors that do not say why.
+/// Zig changes its build API and its language with each version. Another compiler would fail with errors that
+/// do not name the cause.
 const required_zig = "0.17.1";
 
 const soname = "libtandem-" ++ @import("build.zig.zon").version ++ ".so";
 
-/// The architectures that the package ships a library for. The processor is the oldest of each.
+/// The architectures of the shipped libraries. The processor is the oldest of each.
 const Arch = enum { x86_64, aarch64 };
 
 pub fn build(b: *std.Build) void {
-    // In the function and before anything else, so that it is the only error that is reported.
+    // Inside the function and before anything else, so that only this error is reported.
     comptime if (!std.mem.eql(u8, builtin.zig_version_string, required_zig)) {
         @compileError("Tandem is built with Zig " ++ required_zig ++ ", this is Zig " ++
             builtin.zig_version_string ++ "; run scripts/setup and use .tools/bin/zig");
@@ -105,8 +105,8 @@ pub fn build(b: *std.Build) void {
         steps.proofs.dependOn(proof.step);
     }
 
-    // Here without optimization: compiled in a second, and a failure says where it is. On arm64 as it
-    // is shipped: no other test runs that code.
+    // Unoptimized on this machine: it compiles in a second, and a failure names its line. On arm64 as
+    // shipped, because no other test runs that code.
     addTests(b, steps.@"test", b.graph.host, optimize orelse .debug, filters);
     addTests(b, steps.test_arm64, target(b, .aarch64), optimize orelse .safe, filters);
 }
@@ -114,7 +114,7 @@ pub fn build(b: *std.Build) void {
 /// A shared library: its root file, and its names.
 const Library = struct { root: []const u8, name: []const u8, soname: []const u8 };
 
-/// No libc: the same file is loaded by processes that use glibc and by processes that use musl.
+/// No libc: processes with glibc and processes with musl load the same file.
 fn target(b: *std.Build, arch: Arch) std.Build.ResolvedTarget {
     return b.resolveTargetQuery(.{
         .cpu_arch = switch (arch) {
@@ -126,9 +126,9 @@ fn target(b: *std.Build, arch: Arch) std.Build.ResolvedTarget {
     });
 }
 
-/// The library is compiled and linked in two steps because `std.Build` has no way to ask for
-/// `-z nodelete`, and the compiler has. Deno unloads a library when a Worker ends; destructors of
-/// thread-specific data that run later must still find their code.
+/// The library is compiled and linked in two steps, because `std.Build` cannot pass `-z nodelete`, while the
+/// compiler can. Deno unloads a library when a Worker ends; destructors of thread-specific data that run
+/// later still need their code.
 fn addLibrary(
     b: *std.Build,
     comptime arch: Arch,
@@ -142,7 +142,7 @@ fn addLibrary(
             .target = target(b, arch),
             .optimize = optimize,
             .strip = true,
-            // Nobody unwinds through it.
+            // It is never unwound.
             .unwind_tables = .none,
             .pic = true,
             // The probe is a function of compiler-rt, which is left out below.
@@ -155,12 +155,12 @@ fn addLibrary(
     link.setName("link lib" ++ library.name ++ ".so for " ++ @tagName(arch));
     link.addArgs(&.{ "build-lib", "-dynamic", "--name", library.name, "-fllvm", "-flld", "-fstrip" });
     link.addArgs(&.{ "-target", @tagName(arch) ++ "-linux-none", "--gc-sections", "-z", "nodelete" });
-    // What a process may lack (weak symbols) is looked up when the library is loaded.
+    // Weak symbols, which a process may lack, are looked up when the library is loaded.
     link.addArg("-fallow-shlib-undefined");
     // memcpy and its like come from the process's own libc; compiler-rt would be 100 KiB.
     link.addArg("-fno-compiler-rt");
-    // By this name, with the version in it, the threads of a process find the copy that the first of them
-    // has loaded, and never another version.
+    // Under this name, which contains the version, the threads of a process find the copy that the first of
+    // them has loaded, and never another version.
     link.addArg("-fsoname=" ++ library.soname);
     link.addFileArg(object.getEmittedBin());
     return link.addPrefixedOutputFileArg("-femit-bin=", "lib" ++ library.name ++ ".so");
@@ -174,8 +174,8 @@ fn addTool(b: *std.Build, name: []const u8, path: []const u8) *std.Build.Step.Co
     });
 }
 
-/// As the library is built, for this machine. With the machine's C library, from which the library
-/// borrows a clock that does not enter the kernel.
+/// Built like the library, for this machine. It links the machine's C library, from which the library borrows
+/// a clock that does not enter the kernel.
 fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compile {
     return b.addExecutable(.{
         .name = "tandem-bench",
@@ -190,8 +190,8 @@ fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compi
     });
 }
 
-/// The library's functions on memory of their own. With the safety checks of what is shipped: a failed
-/// one is a finding.
+/// The library's functions on a memory of the program's own, with the safety checks of the shipped library: a
+/// failed check is a finding.
 fn addProof(
     b: *std.Build,
     name: []const u8,
@@ -204,7 +204,7 @@ fn addProof(
             .root_source_file = b.path(root),
             .target = b.graph.host,
             .optimize = optimize,
-            // What lies below the stack pointer of a model's program that was put aside is nobody's.
+            // The bytes below the stack pointer of a suspended program of the model are not preserved.
             .red_zone = false,
         }),
         // As for the library.
@@ -231,7 +231,7 @@ fn addTests(
         .filters = filters,
     });
     const run = b.addRunArtifact(tests);
-    // Else it is not run again while nothing has changed, and nothing is counted.
+    // Otherwise the build system would not run it again while nothing has changed, and count nothing.
     run.has_side_effects = true;
     step.dependOn(&run.step);
 }

@@ -1,12 +1,12 @@
-//! What the benchmarks compare with and cannot be measured from JavaScript: the limit, the channel
-//! without a runtime around it, and what the kernel offers. `zig build bench`; started by bench/run.ts.
+//! Comparisons of the benchmarks that JavaScript cannot measure: the limit, the channel without a runtime, and
+//! the kernel's own means. `zig build bench`; started by bench/run.ts.
 //!
 //!     bench ping-pong                     two words of shared memory, nothing else: the limit
 //!     bench call TARGET, serve TARGET     the two sides of the control: a channel's echo
-//!     bench window TARGET COUNT           as `call`, with so many calls under way
+//!     bench window TARGET COUNT           as `call`, with COUNT calls under way
 //!     bench in-place TARGET               as `call`, the payload written where it is read
-//!     bench attach TARGET client|server   is there and does nothing
-//!     bench wake [ROUNDS]                 by which way a sleeping event loop is woken how soon; by hand
+//!     bench attach TARGET client|server   attaches and does nothing else
+//!     bench wake [ROUNDS]                 how fast each way of ringing wakes an event loop; by hand
 //!     bench pipe|socketpair|broker|tcp|sysv     blocking echo through the kernel
 
 const std = @import("std");
@@ -49,6 +49,6 @@ pub fn main(init: std.process.Init) !void {
             return channel.attach(target, std.mem.eql(u8, arguments[3], "server"));
         }
     }
-    std.debug.print("bench: what bench/run.ts starts; see native/bench.zig\n", .{});
+    std.debug.print("bench: a part of the benchmarks, which bench/run.ts starts; see native/bench.zig\n", .{});
     std.process.exit(2);
 }

@@ -1,15 +1,15 @@
-//! A process that dies on demand: the library as it is shipped, but for its accesses of shared
-//! memory and its system calls, which are counted and of which the N-th is the last. A driver says on
-//! stdin what to do, see crash/actor.zig, and looks how others go on: tests/faults/crash.ts.
+//! A process that dies on demand: the shipped library, except that its accesses of shared memory and its
+//! system calls are counted, and the N-th of them is the last. A driver sends commands on stdin, see
+//! proof/crash/actor.zig, and checks that other processes continue: tests/faults/crash.ts.
 
 const std = @import("std");
 
-/// What native/memory/shared.zig and native/platform/sys/kernel.zig take in place of the real ones.
+/// They replace the real ones in native/memory/shared.zig and native/platform/sys/kernel.zig.
 pub const SharedMemory = @import("proof/crash/memory.zig").Memory;
 pub const Linux = @import("proof/crash/kernel.zig");
 
-/// The waker's thread, with no C library to ask for one. It passes no points: its process is killed
-/// whole.
+/// Starts the waker's thread, because this program has no C library. It passes no points: its whole process
+/// is killed.
 pub fn spawn_thread(body: *const fn (?*anyopaque) callconv(.c) ?*anyopaque, argument: ?*anyopaque) bool {
     const thread = std.Thread.spawn(.{}, run, .{ body, argument }) catch return false;
     thread.detach();
@@ -26,6 +26,6 @@ pub fn main() void {
 }
 
 comptime {
-    // The actor calls what the library exports.
+    // The actor calls the library's exports.
     _ = @import("lib.zig");
 }

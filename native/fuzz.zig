@@ -1,7 +1,7 @@
-//! Changes channels as a hostile process might, in memory and in files, and does with them whatever
-//! the library offers, under safety checks and with guard pages around every mapping.
+//! Changes channels as a hostile process might, in memory and in files, and performs every operation of the
+//! library with them, under safety checks and with guard pages around every mapping.
 //!
-//!     tandem-fuzz [--seed N] [--runs N]     a crash is caught; its seed is printed and found again with
+//!     tandem-fuzz [--seed N] [--runs N]     catches a crash and prints its seed; repeat it with
 //!                                           --seed N --runs 1
 //!     tandem-fuzz --scribble PATH [--seed N] [--pause NANOSECONDS] [--only FIELD]
 //!                                           scribbles over a live channel until its stdin ends;
@@ -16,15 +16,15 @@ const scribbler = @import("proof/fuzz/scribbler.zig");
 const actor = @import("proof/fuzz/actor.zig");
 const abi = @import("abi.zig");
 
-// What the library runs on here.
+// The memory that the library uses here.
 pub const SharedMemory = memory.SharedMemory;
 pub const Mappings = memory.Mappings;
 
 const Arguments = struct { seed: u64 = 1, runs: u64 = 1000, pause: u64 = 0, scribble: ?[:0]const u8 = null, only: ?[:0]const u8 = null };
 
-/// So many runs have one process; another one goes on where it dies.
+/// The number of runs per process. If it dies, another process continues.
 const batch = 100;
-/// Of one batch, far beyond what it takes.
+/// The time limit of one batch, far longer than a batch takes.
 const batch_seconds = 120;
 
 pub fn main(init: std.process.Init) !u8 {
@@ -57,7 +57,7 @@ fn all(folder: []const u8, arguments: Arguments, report: *run.Report, out: *std.
     const end = arguments.seed +% arguments.runs;
     while (seed != end) {
         const last = seed +% @min(batch, end -% seed);
-        // Else a child would write what stands in the buffer once more.
+        // Otherwise a child would write the content of the buffer again.
         try out.flush();
         const forked = linux.fork();
         if (linux.errno(forked) != .SUCCESS) return error.CannotFork;
@@ -83,7 +83,7 @@ fn child(folder: []const u8, first: u64, end: u64, report: *run.Report) noreturn
         .it_interval = .{ .sec = 0, .nsec = 0 },
         .it_value = .{ .sec = batch_seconds, .nsec = 0 },
     };
-    // Also where the parent is killed.
+    // Also if the parent is killed.
     _ = linux.prctl(@backingInt(linux.PR.SET_PDEATHSIG), @backingInt(linux.SIG.KILL), 0, 0, 0);
     _ = linux.setitimer(@backingInt(linux.ITIMER.REAL), &timer, null);
     var seed = first;

@@ -182,13 +182,13 @@ pub const Handle = struct {
             .device = file.info.device,
             .inode = file.info.inode,
         };
-        var place: ?*Lent = null;
+        var free: ?*Lent = null;
         for (&handle.lent) |*known| {
             if (known.fd >= 0 and known.participant != participant) continue;
-            place = known;
+            free = known;
             if (known.fd >= 0) break;
         }
-        if (place) |known| known.* = lent;
+        if (free) |known| known.* = lent;
     }
 
     /// Closes the descriptors that a dead event loop has left open, as Deno's loop does when a Worker ends. A
@@ -215,6 +215,7 @@ pub const Handle = struct {
         // The slot is still listed if another participant ended its call and this handle has not looked
         // since.
         if (handle.find_call(call.slot)) |old| handle.remove_call(old.slot, old.generation);
+        std.debug.assert(handle.call_count < handle.map.geometry.slots);
         handle.calls[handle.call_count] = call;
         handle.call_count += 1;
         handle.positions[call.slot] = handle.call_count;
@@ -235,6 +236,7 @@ pub const Handle = struct {
         handle.call_count -= 1;
         const last = handle.calls[handle.call_count];
         if (last.slot == slot) return;
+        std.debug.assert(handle.positions[last.slot] == handle.call_count + 1);
         handle.calls[position - 1] = last;
         handle.positions[last.slot] = position;
     }
@@ -289,15 +291,18 @@ pub const Handle = struct {
         known.used_ns = clock.monotonic_ns();
         if (known.is_large) return;
         known.is_large = true;
+        std.debug.assert(handle.large_count < handle.map.geometry.slots);
         handle.large[handle.large_count] = slot;
         handle.large_count += 1;
     }
 
     /// Forgets the slot at this position of the list.
-    pub fn forget_large(handle: *Handle, place: u32) void {
-        handle.committed[handle.large[place]].is_large = false;
+    pub fn forget_large(handle: *Handle, position: u32) void {
+        std.debug.assert(position < handle.large_count);
+        std.debug.assert(handle.committed[handle.large[position]].is_large);
+        handle.committed[handle.large[position]].is_large = false;
         handle.large_count -= 1;
-        handle.large[place] = handle.large[handle.large_count];
+        handle.large[position] = handle.large[handle.large_count];
     }
 
     fn commit(handle: *Handle, offset: u64, known: u32, length: u32) abi.Error!u32 {

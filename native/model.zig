@@ -1,45 +1,46 @@
-//! The model checker of the slot protocol: every order in which the steps of a few participants can
-//! come, with a death at every step, and one of them stopped for ever. A step is one access to shared
-//! memory or one thing of the kernel, and what takes the steps are the production functions, as
-//! `lib.zig` exports them. There is no other description of the protocol here that could differ from it.
+//! The model checker of the slot protocol. It explores every order of the steps of a few participants, with a
+//! death at every step, and with one of them stopped for ever. A step is one access to shared memory or one
+//! question to the kernel, and the production functions take the steps, as the library exports them. So there
+//! is no other description of the protocol that could differ from it.
 //!
 //!     zig build model
 //!     zig-out/bin/tandem-model                     the shorter configurations, one after the other
 //!     zig-out/bin/tandem-model --full              the longer ones as well
-//!     zig-out/bin/tandem-model --list              what they are
+//!     zig-out/bin/tandem-model --list              lists all configurations
 //!     zig-out/bin/tandem-model --config clear      one of them
 //!     zig-out/bin/tandem-model slots=1 cells=2 deaths=1 client:request server:serve
 //!
-//! Ends with 0 when all was explored and nothing found, with 1 after printing the way to a violation,
-//! with 2 where a bound (--states, --seconds) came first, with 64 for wrong arguments.
+//! Exits with 0 when everything was explored and nothing found, with 1 after printing the path to a
+//! violation, with 2 when a limit (--states, --seconds) came first, and with 64 for wrong arguments.
 //!
-//! | file | |
+//! | file in proof/model | |
 //! | --- | --- |
-//! | `configuration.zig` | the bounds, the words for them, and the named ones |
-//! | `programs.zig` | what participants do: the event loop of src/channel/loop.ts, blocking calls |
-//! | `memory.zig`, `request.zig` | the shared memory that the library gets: each access is a question |
-//! | `fibre.zig`, `local.zig` | runs a program from one question to the next; remembers how it went on |
+//! | `configuration.zig` | the bounds and their words, and the named configurations |
+//! | `setup.zig` | the plan of each process |
+//! | `programs.zig` | what participants do; `client.zig`, `server.zig`, `waker.zig`, `event_loop.zig` |
+//! | `memory.zig`, `request.zig` | the library's shared memory here: each access is a question |
+//! | `fibre.zig`, `local.zig` | runs a program from one question to the next; remembers how it continued |
 //! | `state.zig`, `steps.zig` | memory and kernel; what a step does, and what no step may do |
-//! | `endings.zig` | what a good end is |
+//! | `endings.zig` | good ends |
 //! | `reductions.zig` | accesses that need no step of their own, and how that is checked |
-//! | `explorer.zig`, `run.zig` | depth first through all states, after some random ways |
+//! | `explorer.zig`, `run.zig` | depth first through all states, after some random walks |
 //! | `mutants.ts` | the protocol broken on purpose, for scripts/mutants.ts |
 //!
-//! Checked in every state: a call ends once, with its own untorn answer or an error that has a reason;
-//! a payload area has one writer and is not read meanwhile; a request is handed out at most as often as
-//! allowed and held by one live server; two processes never lock the same byte. From every state a way
-//! leads to a good end without help: all calls have ended, all slots are free, the ring is empty, the
-//! dead are repaired, whoever sleeps has nothing to wake up for (`endings.zig`).
+//! Checked in every state: a call ends once, with its own untorn answer or an error that has a reason; a
+//! payload area has one writer and is not read meanwhile; a request is delivered at most as often as allowed
+//! and held by one live server; two processes never lock the same byte. From every state a path leads to a
+//! good end without help: all calls have ended, all slots are free, the ring is empty, dead participants are
+//! repaired, and no sleeper has anything to wake up for (`endings.zig`).
 //!
-//! Assumed: each access is atomic and all have one order that everybody sees. That is sequential
-//! consistency; the orders in the code are weaker in places, and say there why that is enough. Not
-//! covered either: garbage in the memory, files that cannot grow, numbers that come round (but for the
-//! ring's positions, which do), descriptors that run out, payloads that do not fit beside the slot's word,
-//! fairness between those that wait, more participants than four.
+//! Assumed: each access is atomic, and every process sees all accesses in one order. That is sequential
+//! consistency; the orders in the code are weaker in places, and the code says there why that is enough.
+//! Also not covered: garbage in the memory, files that cannot grow, numbers that repeat (except the ring's
+//! positions, which do), lack of descriptors, payloads that do not fit beside the slot's word, fairness
+//! between waiting participants, more than four participants.
 //!
-//! A stopped process keeps what it was doing. Who is stopped after it has ended a call and before it
-//! has rung its client, or as it leaves before it has rung another server, is waited for: that call is
-//! counted among those that it holds.
+//! A stopped process keeps what it was doing. If it was stopped after it had ended a call and before it rang
+//! the client, or as it left and before it rang another server, others wait for it: that call counts as one
+//! that it holds.
 
 const std = @import("std");
 const configurations = @import("proof/model/configuration.zig");
@@ -49,10 +50,10 @@ const report = @import("proof/model/report.zig");
 const run = @import("proof/model/run.zig");
 const clock = @import("platform/sys/clock.zig");
 
-/// What the whole library runs on here.
+/// The memory that the library uses here.
 pub const SharedMemory = memory.Model;
 
-/// There is no C library to ask for anything.
+/// There is no C library to look functions up in.
 pub const is_static = true;
 
 pub const panic = std.debug.FullPanic(panicked);
@@ -92,17 +93,17 @@ pub fn main(init: std.process.Init) !u8 {
             return 0;
         } else if (std.mem.startsWith(u8, argument, "--")) {
             index += 1;
-            if (index == arguments.len) return refuse(argument, "needs a value, or is no option");
+            if (index == arguments.len) return refuse(argument, "needs a value, or is not an option");
             const value = arguments[index];
             if (std.mem.eql(u8, argument, "--config")) {
-                try chosen.append(arena, find(value) orelse return refuse(value, "is no configuration; see --list"));
+                try chosen.append(arena, find(value) orelse return refuse(value, "is not a configuration; see --list"));
             } else if (std.mem.eql(u8, argument, "--states")) {
-                limits.states = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of states");
+                limits.states = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is not a number of states");
             } else if (std.mem.eql(u8, argument, "--walks")) {
-                run.walks = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of random ways");
+                run.walks = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is not a number of random walks");
             } else if (std.mem.eql(u8, argument, "--seconds")) {
-                limits.seconds = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is no number of seconds");
-            } else return refuse(argument, "is no option");
+                limits.seconds = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is not a number of seconds");
+            } else return refuse(argument, "is not an option");
         } else {
             try custom.appendSlice(arena, argument);
             try custom.append(arena, ' ');

@@ -1,4 +1,4 @@
-//! Runs native/stress.zig for as long as one likes:
+//! Runs proof/stress.zig for a given time:
 //!
 //!     zig-out/bin/tandem-stress [--seconds N] [--threads N] [--seed N]
 

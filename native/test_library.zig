@@ -1,6 +1,6 @@
-//! The library as tests load it: the production code, which stops its own process (SIGSTOP) where a
-//! test has said, and a way to make a channel old. `TANDEM_LIBRARY` names it to the process that is to
-//! be stopped; the others run the library that is shipped.
+//! The library that tests load: the production code, which stops its own process (SIGSTOP) where a test says,
+//! and a function that makes a channel old. `TANDEM_LIBRARY` names it to the process that will stop; the
+//! other processes use the shipped library.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -21,35 +21,35 @@ comptime {
     _ = @import("lib.zig");
 }
 
-/// As before Linux 5.16, where the environment says so.
+/// Simulates a kernel before 5.16 if the environment says so.
 pub fn lacks_futex_waitv() bool {
     const Getenv = *const fn ([*:0]const u8) callconv(.c) ?[*:0]u8;
     const getenv = host.function(Getenv, "getenv") orelse return false;
     return getenv("TANDEM_WITHOUT_FUTEX_WAITV") != null;
 }
 
-/// Where a process can be stopped: just after it has done this, and before anything else.
+/// The points at which a process can stop: just after the described step, and before anything else.
 const Point = enum(u32) {
     nowhere,
-    /// It has a slot for a request, which is not there yet.
+    /// It has a slot for a request, and has not written the request.
     drafted,
-    /// Its request, or one that it hands on, is in the ring, and nobody is rung for it.
+    /// Its request, or one that it hands on, is in the ring, and it has rung no server.
     published,
-    /// A sleeper is rung, and not marked as rung.
+    /// A sleeper is rung, and not yet marked as rung.
     rung,
     /// It has announced a sleep, and has not looked again.
     announced,
-    /// It has taken a request, whose entry is in the ring still.
+    /// It has taken a request, whose entry is still in the ring.
     taken,
     /// Its answer is in the slot, and its client is not rung.
     answered,
-    /// It is in the table, and nobody was told.
+    /// It is in the table, and no other participant has been rung.
     joined,
 };
 
 var chosen: u32 = @backingInt(Point.nowhere);
 
-/// The process stops the next time that it comes to a point, once. 0: there is no such point.
+/// Stops the process the next time it comes to a point, once. 0: there is no such point.
 export fn tandem_stop_at(name: [*]const u8, length: u32) u32 {
     const point = std.meta.stringToEnum(Point, name[0..length]) orelse return 0;
     @atomicStore(u32, &chosen, @backingInt(point), .seq_cst);
@@ -59,14 +59,14 @@ export fn tandem_stop_at(name: [*]const u8, length: u32) u32 {
 fn reached(point: Point) void {
     const nowhere = @backingInt(Point.nowhere);
     if (@cmpxchgStrong(u32, &chosen, @backingInt(point), nowhere, .seq_cst, .seq_cst) != null) return;
-    // To this very thread: a signal to the process may leave it a few instructions more.
+    // Sent to this very thread: a signal to the process may let it run a few more instructions.
     const stop = 19;
     const process: u32 = @truncate(linux.syscall0(.getpid));
     const thread: u32 = @truncate(linux.syscall0(.gettid));
     _ = linux.syscall3(.tgkill, process, thread, stop);
 }
 
-/// Gives a channel that nobody has opened the numbers of an old one. Below zero: the negative status.
+/// Gives an unopened channel the numbers of an old one. Below zero: the negative status.
 export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32 {
     var control: abi.Control = .{};
     age_channel(name[0..length], age.*, &control) catch |err| return abi.status_of(err).result();

@@ -1,5 +1,5 @@
-//! The control: the channel that the runtimes use, called and served by native code through the
-//! functions that the library's exports call.
+//! The control: the runtimes' channel, called and served by native code through the functions behind the
+//! library's exports.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -28,7 +28,7 @@ fn open_handle(target: []const u8, role: u32) !*Handle {
     return channel.open(target, role, &options, &control, &location);
 }
 
-/// Waits for an answer, which stays where it is.
+/// Waits for an answer and leaves it in place.
 inline fn answer_of(handle: *Handle, call: slots.Call, length: usize) !Slots.Answer {
     try Calls.wait_ready(handle, call, 0);
     const answer = try Slots.answer(handle, call);
@@ -52,8 +52,8 @@ pub const Echo = struct {
     }
 };
 
-/// Keeps many calls under way, as an event loop does that has so many promises: the oldest is waited
-/// for, and another is sent.
+/// Keeps many calls under way, like an event loop with many promises: it waits for the oldest and sends
+/// another.
 pub const Window = struct {
     handle: *Handle,
     outstanding: []Sent,
@@ -76,12 +76,12 @@ pub const Window = struct {
             if (out[0] != location.mark) return error.NotAnEcho;
         }
         location.* = .{ .call = try Calls.send(handle, payload, .{}, true), .mark = payload[0] };
-        // What the conductor's loop looks at; the echo of this very payload comes later.
+        // The conductor's loop checks this; the echo of this payload comes later.
         out[0] = payload[0];
     }
 };
 
-/// The payload is written where it is read, both ways.
+/// Writes the payload where it is read, both ways.
 pub const InPlace = struct {
     handle: *Handle,
 
@@ -103,7 +103,7 @@ pub const InPlace = struct {
     }
 };
 
-/// As `tandem_receive` and `tandem_reply` do it. Ends with the process that started it.
+/// As `tandem_receive` and `tandem_reply`. Ends with the process that started it.
 pub fn serve(target: []const u8) !void {
     driver.end_with_parent(.KILL);
     const handle = try open_handle(target, abi.open_role_server);
@@ -116,7 +116,7 @@ pub fn serve(target: []const u8) !void {
     }
 }
 
-/// Is there and does nothing.
+/// Attaches and does nothing else.
 pub fn attach(target: []const u8, as_server: bool) !void {
     const handle = try open_handle(target, if (as_server) abi.open_role_server else 0);
     try driver.wait_for_end();

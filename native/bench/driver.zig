@@ -1,5 +1,5 @@
-//! Runs one slice after another as the conductor says on the standard input, so that contenders of
-//! one comparison take turns: a JSON value a line, both ways, as in bench/lib/load.ts.
+//! Runs one slice after another as the conductor orders on standard input, so that the contenders of a
+//! comparison take turns. Each line is a JSON value, both ways, as in bench/lib/load.ts.
 
 const std = @import("std");
 const clock = @import("../platform/sys/clock.zig");
@@ -9,11 +9,12 @@ const files = @import("../platform/sys/files.zig");
 const Load = struct {
     bytes: u32,
     ms: f64,
-    /// One call in so many is timed.
+    /// Every n-th call is timed.
     timeEvery: u32,
 };
 
-/// Logarithmic, 64 steps for each doubling: 0.8 % off at most. bench/lib/histogram.ts has the same.
+/// A logarithmic histogram with 64 steps for each doubling: 0.8 % off at most. bench/lib/histogram.ts has the
+/// same.
 const Histogram = struct {
     const steps = 64;
     /// Up to 2^32 ns, four seconds.
@@ -132,13 +133,13 @@ pub fn wait_for_end() !void {
     while (next_line()) |line| consume(line.len + 1);
 }
 
-/// Says that a process which hears nothing from here on is ready.
+/// Reports that a process which reads no further orders is ready.
 pub fn say_ready() !void {
     try say("\"ready\"", .{});
 }
 
-/// This process ends when the one that started it does, also while it hears nothing. Set again after
-/// a fork.
+/// Ends this process together with the process that started it, even while it waits. Call it again after a
+/// fork.
 pub fn end_with_parent(signal: std.os.linux.SIG) void {
     _ = std.os.linux.prctl(@backingInt(std.os.linux.PR.SET_PDEATHSIG), @backingInt(signal), 0, 0, 0);
 }

@@ -1,5 +1,5 @@
-//! What the kernel offers for the same: blocking echo between two processes, one write and one read
-//! each way. The table that the predecessor of this library compares itself with.
+//! The kernel's own means for the same task: blocking echo between two processes, one write and one read each
+//! way. The predecessor of this library compares itself with these figures.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -22,26 +22,26 @@ pub fn run(transport: Transport) !void {
     }
 }
 
-/// A way to another process and back, a stream of bytes each.
+/// A stream of bytes to another process, and one back.
 const Stream = struct {
     in: i32,
     out: i32,
 
-    /// The length of a message is known to both sides here, as it is in the predecessor's table: a
-    /// real protocol pays for a header beside it.
+    /// Both sides know the length of a message here, as in the predecessor's figures; a real protocol pays
+    /// for a header as well.
     pub fn call(stream: *Stream, payload: []const u8, answer: []u8) !void {
         try write_all(stream.out, payload);
         if (!read_all(stream.in, answer)) return error.ConductorGone;
     }
 
-    /// Sends back whatever comes, for the rest of the process.
+    /// Echoes all messages for the rest of the process.
     fn echo(stream: Stream) noreturn {
         forward(stream.in, stream.out);
         linux.exit(0);
     }
 };
 
-/// Writes all that can be read, until the end.
+/// Forwards everything until the end of the input.
 fn forward(in: i32, out: i32) void {
     const buffer = struct {
         var bytes: [driver.bytes_max]u8 = undefined;
@@ -121,7 +121,7 @@ fn start(transport: Transport) !Stream {
     }
 }
 
-/// Forwards between a client and a server, whichever has something to say.
+/// Forwards between a client and a server, in both directions.
 fn broker(client: i32, server: i32) noreturn {
     const readable: i16 = 1;
     const buffer = struct {
@@ -177,7 +177,7 @@ fn start_tcp() !Stream {
     return .{ .in = @intCast(client), .out = @intCast(client) };
 }
 
-/// A System V message queue: a request is of type 1, an answer of type 2. Its messages are short.
+/// A System V message queue: a request has type 1, an answer type 2. Its messages are short.
 const Queue = struct {
     id: usize,
 
@@ -199,7 +199,7 @@ const Queue = struct {
         return queue;
     }
 
-    /// A queue outlives its processes: this side removes it when the other one is killed.
+    /// A queue outlives its processes: this side removes it when the other side is killed.
     fn serve(queue: Queue) noreturn {
         const action: linux.Sigaction = .{
             .handler = .{ .handler = interrupted },

@@ -1,5 +1,5 @@
-//! The limit: two processes, two words on cache lines of their own, and the library's own way of
-//! waiting. No payload, no order, nobody who may die: a call cannot be cheaper than this.
+//! The limit: two processes, two words on cache lines of their own, and the library's own way of waiting.
+//! There is no payload, no order, and no handling of deaths: a call cannot be cheaper than this.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -10,14 +10,14 @@ const Pacing = pacing.PacingType(Shared);
 
 const Word = extern struct {
     value: u64 = 0,
-    /// 1: whoever waits for this word sleeps.
+    /// 1: the process that waits for this word sleeps.
     asleep: u64 = 0,
     padding: [112]u8 = @splat(0),
 };
 
 const Memory = extern struct { ping: Word, pong: Word };
 
-/// One process's end: what it has learned about waiting.
+/// One process's end, with the experience of its waits.
 const End = struct {
     learned: pacing.Learned = .{},
 
@@ -77,7 +77,7 @@ pub const PingPong = struct {
         echo.turn += 1;
         echo.end.set(&echo.memory.ping, echo.turn);
         echo.end.wait_for(&echo.memory.pong, echo.turn);
-        // There is no payload: what the conductor's loop looks at.
+        // There is no payload; the conductor's loop checks this.
         out[0] = payload[0];
     }
 };

@@ -1,9 +1,8 @@
-//! How long it takes from a ring to the event loop that it wakes, by each way that a ringer could take.
-//! All in one run and in turns, as ratios to the first. One thread is the loop, asleep in `epoll_wait`;
-//! the main thread rings.
+//! The time from a ring until the event loop wakes, for each way of ringing. All are measured in one run and in
+//! turns, as ratios to the first. One thread is the loop, asleep in `epoll_wait`; the main thread rings.
 //!
-//!     bell: FIFO, bell: datagram     what is written to by path, its descriptor being open already
-//!     knock                          a futex on which a thread sleeps that writes to the loop's FIFO
+//!     bell: FIFO, bell: datagram     written to through an open descriptor
+//!     knock                          a futex; a thread that sleeps on it writes to the loop's FIFO
 //!     inotify                        a watch on the channel's file, rung by setting its times
 //!     io_uring                       a futex wait in the loop's own ring, linked to a write to its FIFO
 //!
@@ -23,10 +22,10 @@ const ways = std.enums.values(Way);
 const titles = [_][]const u8{ "bell: FIFO", "bell: datagram", "knock", "inotify", "io_uring" };
 
 const rounds_max = 100_000;
-/// Long enough for the loop, and for the processor that it runs on, to fall asleep.
+/// Long enough for the loop and its processor to fall asleep.
 const pause_ns = 300 * std.time.ns_per_us;
 
-/// Rung for; the loop's thread sets them, and the main thread looks at them.
+/// When the loop was rung and when it woke; the loop's thread sets them, and the main thread reads them.
 var rung_ns: u64 = 0;
 var woken: u32 = 0;
 var times: [ways.len][rounds_max]u64 = undefined;
@@ -85,7 +84,7 @@ fn knock(word: *u32) void {
     futex.wake_all(word);
 }
 
-/// As native/waker_thread.zig.
+/// As native/waiting/waker_thread.zig.
 fn wake() void {
     var seen = @atomicLoad(u32, &words.knocks, .seq_cst);
     while (true) {
@@ -131,7 +130,7 @@ const uring_missing = 1;
 const uring_ready = 2;
 var uring_state: u32 = 0;
 
-/// As little of io_uring as this needs.
+/// The minimum of io_uring for this purpose.
 const Uring = struct {
     fd: i32,
     sq_tail: *u32,
@@ -158,7 +157,7 @@ const Uring = struct {
             .cq_tail = @ptrFromInt(rings + params.cq_off.tail),
             .sqes = @ptrFromInt(sqes),
         };
-        // A kernel before 6.7 does not know the operation, and refuses it at once.
+        // A kernel before 6.7 refuses the operation immediately.
         own.wait_for(&words.uring, fifo[1]);
         clock.sleep_ns(10 * std.time.ns_per_ms);
         return if (@atomicLoad(u32, own.cq_tail, .acquire) == 0) own else null;

@@ -34,7 +34,7 @@ pub const SlotState = enum(u3) {
 pub const AnswerKind = enum(u10) {
     bytes = 0,
     text = 1,
-    /// The handler failed: the answer is the serialized error.
+    /// The handler failed: the answer is the serialised error.
     remote_error = 2,
     server_died = 3,
     timed_out = 4,

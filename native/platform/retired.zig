@@ -46,6 +46,7 @@ pub fn retire(address: usize, length: u64) void {
     const now_ns = clock.monotonic_ns();
     drop_older_than(now_ns -| kept_ns);
     while (count == ranges_max or (count > 0 and bytes + length > bytes_max)) drop_first();
+    std.debug.assert(count < ranges_max);
     ranges[(first + count) % ranges_max] = .{ .address = address, .length = length, .since_ns = now_ns };
     count += 1;
     bytes += length;

@@ -36,6 +36,7 @@ fn thread_key(close_all: Destructor) ?c_uint {
 
 pub fn add(node: *Node, close_all: Destructor) void {
     const thread = thread_key(close_all) orelse return;
+    std.debug.assert(node.previous == null and node.next == null);
     const first: ?*Node = @ptrCast(@alignCast(libc.function(GetSpecific, "pthread_getspecific").?(thread)));
     node.next = first;
     if (first) |other| other.previous = node;

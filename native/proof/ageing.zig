@@ -1,25 +1,25 @@
-//! Makes a fresh channel look as if it had been in use for as long as one likes, so that tests see
-//! what happens where its numbers come to a border. Nobody may be attached to it in a role yet.
+//! Makes a fresh channel look as if it had been in use for a long time, so that tests reach the limits of its
+//! numbers. No participant may be attached to it in a role yet.
 
 const std = @import("std");
 const layout = @import("../memory/layout.zig");
 const words = @import("../memory/words.zig");
 const Shared = @import("../memory/shared.zig").Chosen;
 
-/// Numbers that only grow, as they stand before the next step.
+/// Numbers that only grow, as they are before the next step.
 pub const Age = extern struct {
-    /// Of every slot.
+    /// The generation of every slot.
     generation: u64 = 0,
-    /// Where the ring's head and tail are.
+    /// The position of the ring's head and tail.
     position: u64 = 0,
-    /// Of every entry of the table.
+    /// The epoch of every entry of the table.
     epoch: u64 = 0,
     wait_number: u64 = 0,
     notify_number: u64 = 0,
     joins: u64 = 0,
 };
 
-/// Fields narrower than their number get its low bits, as they would have by counting.
+/// A field that is narrower than its number gets the low bits, as counting would give it.
 pub fn set(map: *const layout.Map, age: Age) void {
     const header = map.header();
     for (0..map.geometry.slots) |index| {

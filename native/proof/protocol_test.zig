@@ -61,7 +61,7 @@ test "requests come in the order in which they were queued, and slots run out" {
     for (calls) |call| try testing.expectEqual(call, try receive(world.first));
     try testing.expectError(error.NothingThere, receive(world.first));
     for (calls) |call| try testing.expect(Slots.cancel(client, call));
-    // Their server has them still: the slots wait for it.
+    // Their server still has them: the slots wait for it.
     try testing.expectError(error.NoSlot, send(client, "d", 1));
     for (calls) |call| try testing.expect(!try Slots.reply(world.first, call, "x", 1, .bytes));
     try expect_all_free(client);
@@ -159,7 +159,7 @@ test "memory of long messages is given back, and known to be gone" {
         const taken = try receive(world.first);
         try testing.expect(try Slots.reply(world.first, taken, bytes, length, .bytes));
         try testing.expect(committed(client) >= before + 2 * length);
-        // Not while it is in use, and not before it was idle for a while.
+        // Not while the slot is in use, and not before it was idle for a while.
         Trim.all(world.first);
         try testing.expect(committed(client) >= before + 2 * length);
         const answer = try Slots.answer(client, call);
@@ -170,7 +170,7 @@ test "memory of long messages is given back, and known to be gone" {
         Trim.all(client);
         try testing.expect(!Trim.idle(client));
         try testing.expect(committed(client) <= before + 4 * keep_bytes);
-        // What either of them knew to be allocated is allocated again, as `committed` above shows.
+        // Memory that either of them knew to be allocated is allocated again, as `committed` above shows.
     }
     try expect_all_free(client);
 }
@@ -182,7 +182,7 @@ test "an event loop lingers until there is something to take" {
     defer channel.close(client, .unmap);
     const server = world.first;
     try testing.expectEqual(abi.linger_nothing, EventLoop.linger(client, 0));
-    // It is not said on which processor a participant is that has only looked for nothing.
+    // A participant that had nothing to look for has not reported its processor.
     try testing.expectEqual(0, client.map.participant(client.index).processor);
     try testing.expect(EventLoop.linger(server, abi.arm_requests) != abi.linger_work);
     try testing.expect(server.map.participant(server.index).processor != 0);
@@ -200,7 +200,7 @@ test "an event loop lingers until there is something to take" {
     try expect_answer(client, call, "hi");
 }
 
-test "who shares a processor with a peer does not linger while a yield would serve others" {
+test "a loop that shares a processor with a peer does not linger while a yield would serve others" {
     const world = try World.init(4, 1);
     defer world.deinit();
     const client = try world.client();
@@ -232,7 +232,7 @@ test "a draft of a channel that is removed is not sent" {
     try expect_all_free(client);
 }
 
-test "a ring whose words make no sense holds nobody up" {
+test "a ring whose words make no sense delays no participant" {
     const world = try World.init(2, 1);
     defer world.deinit();
     const client = try world.client();
@@ -241,8 +241,8 @@ test "a ring whose words make no sense holds nobody up" {
     const map = &client.map;
     const cells = map.geometry.ring_cells;
     const word = Shared.load(words.SlotWord, &map.slot(call.slot).word, .acquire);
-    // One request in half of the cells, nothing in the others, and the tail far beyond them: each look
-    // walks the live half and finds nothing that would help.
+    // Half of the cells have an entry of one request, the others none, and the tail is far beyond them: each
+    // look walks the live half and finds nothing that would help.
     for (0..cells) |position| {
         const entry: words.Cell = .{
             .full = position < cells / 2,
@@ -255,7 +255,7 @@ test "a ring whose words make no sense holds nobody up" {
     Shared.store(u64, &map.header().head, 0, .monotonic);
     Shared.store(u64, &map.header().tail, cells * 10, .monotonic);
     try testing.expectError(error.NoSlot, send(client, "b", 1));
-    // What could not be queued has given its slot back.
+    // Requests that could not be queued have given their slots back.
     try testing.expectEqual(1, Calls.pending(client));
     try testing.expect((try Calls.allocate(client, 1)) != null);
 }

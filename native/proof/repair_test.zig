@@ -63,7 +63,7 @@ test "a repairer dies between inserting and handing on" {
     var next = Shared.load(words.SlotWord, &client.map.slot(call.slot).word, .acquire);
     next.delivery = 1;
     try testing.expectEqual(.done, try Ring.insert(client, call.slot, next));
-    // The entry alone is enough for the next server.
+    // The entry is enough for the next server.
     try testing.expectEqual(call, try receive(world.first));
     try testing.expect(Repair.sweep(client));
     try testing.expect(try Slots.reply(world.first, call, "z", 1, .bytes));
@@ -81,7 +81,7 @@ test "a server is stopped as it leaves, between inserting and handing on" {
     var next = Shared.load(words.SlotWord, &client.map.slot(call.slot).word, .acquire);
     next.delivery = 1;
     try testing.expectEqual(.done, try Ring.insert(leaving, call.slot, next));
-    // It is alive, and yet the entry must not be taken for stale: it will be the only one.
+    // The server is alive, and yet the entry must not be taken for stale: it will be the only one.
     try testing.expectEqual(call, try receive(world.first));
     channel.close(leaving, .unmap);
     try testing.expect(try Slots.reply(world.first, call, "z", 1, .bytes));
@@ -148,7 +148,7 @@ test "a request that its server keeps for itself is not handed on" {
         try testing.expectEqual(words.AnswerKind.server_died, (try Slots.answer(client, call)).kind);
         try testing.expect(Slots.release(client, call));
     }
-    // What it does not hold it leaves alone.
+    // It does not touch calls that it does not hold.
     const call = try send(client, "twice", 3);
     const first = try world.server();
     Slots.last_delivery(first, call);
@@ -211,7 +211,7 @@ test "a late participant at the index of a dead one is not mistaken for it" {
     _ = try receive(world.first);
 }
 
-test "1,024 participants, and one more is told so; they die at once, and it finds room" {
+test "1,024 participants fill the table; when they die at once, a newcomer finds room" {
     const world = try World.init(1, 1);
     defer world.deinit();
     var handles: [layout.participants_max]*Handle = undefined;
@@ -220,27 +220,27 @@ test "1,024 participants, and one more is told so; they die at once, and it find
         handles[count] = world.client() catch |err| {
             if (err == error.Busy) break;
             for (handles[0..count]) |handle| channel.close(handle, .unmap);
-            // Where descriptors run out first there is nothing to see here.
+            // If descriptors run out first, the test shows nothing.
             return if (err == error.NoSpace) error.SkipZigTest else err;
         };
         count += 1;
     }
     try testing.expectEqual(layout.participants_max - 1, count);
     for (handles[0..count]) |handle| die(handle);
-    // Nobody is left who would have noticed.
+    // No participant is left that would have noticed.
     const client = try world.client();
     defer channel.close(client, .unmap);
     try testing.expectEqual(1, Stats.count_role(client, .client));
 }
 
-test "many dead at once are repaired by and by" {
+test "many participants that die at once are repaired gradually" {
     const world = try World.init(1, 1);
     defer world.deinit();
     const client = try world.client();
     defer channel.close(client, .unmap);
     const map = &client.map;
     const used = layout.participants_max;
-    // All of them asleep, so that each repair knocks at the doors of all the others.
+    // All of them sleep, so each repair knocks at all others.
     for (10..used) |index| {
         const entry = map.participant(@intCast(index));
         Shared.store(words.WaitWord, &entry.wait, .{ .state = .bell }, .monotonic);
@@ -254,10 +254,10 @@ test "many dead at once are repaired by and by" {
     for (10..used) |index| try testing.expect(!Participants.dead(client, @intCast(index)));
 }
 
-test "who joins passes by an entry whose byte somebody holds" {
+test "a newcomer skips an entry whose byte another participant holds" {
     const world = try World.init(1, 1);
     defer world.deinit();
-    // As it was before the first participant joined, who is there still.
+    // The entry as it was before the first participant joined; that participant is still there.
     const entry = world.first.map.participant(world.first.index);
     const before: words.ParticipantWord = .{ .epoch = world.first.epoch - 1 };
     Shared.store(words.ParticipantWord, &entry.word, before, .monotonic);

@@ -1,9 +1,9 @@
-//! Many threads, each a participant with handles of its own, do everything that the protocol has, at
-//! random, for a while, and die of it. What a processor's memory model allows and the source does not
-//! expect shows here as a wrong byte, a call that ends twice, or one that never does.
+//! Many threads, each a participant with handles of its own, perform every operation of the protocol at
+//! random, and sometimes die. If a processor's memory model allows something that the source does not expect,
+//! it shows here as a wrong byte, a call that ends twice, or a call that never ends.
 //!
-//! Threads see each other's memory as processes do. The order of events is the machine's: a seed
-//! repeats what each thread decides, not how they meet.
+//! Threads see each other's memory as processes do. The machine determines the order of events: a seed
+//! repeats each thread's decisions, not how they meet.
 
 const std = @import("std");
 const abi = @import("../abi.zig");
@@ -21,7 +21,7 @@ const World = world_of_tests.World;
 
 pub const Options = struct {
     seconds: u64,
-    /// Of each role.
+    /// The number of threads in each role.
     threads: u32 = 2,
     seed: u64 = 1,
 };
@@ -30,10 +30,10 @@ pub const threads_max = 64;
 
 const slot_count = 8;
 const deliveries_max = 3;
-/// Beyond what lies beside the slot word, in both directions.
+/// Longer than the space beside the slot word, in both directions.
 const payload_bytes_max = 300;
 
-/// What the threads have done, all together.
+/// The totals of all threads.
 pub const Summary = struct {
     calls: u64 = 0,
     answered: u64 = 0,
@@ -50,32 +50,32 @@ pub const Summary = struct {
     }
 };
 
-/// What is wrong with the protocol. Each is a bug.
+/// Violations of the protocol. Each is a bug.
 pub const Failure = error{
-    /// A request or an answer is not what was written.
+    /// A request or an answer differs from the bytes that were written.
     WrongBytes,
     /// An answer belongs to another call.
     WrongAnswer,
-    /// A request is with two servers that are alive.
+    /// Two living servers hold the same request.
     HeldTwice,
-    /// It came to more servers than was allowed.
+    /// More servers than allowed got it.
     DeliveredTooOften,
-    /// A call ended in a way that nothing has led to.
+    /// A call ended in a way that has no cause.
     WrongEnd,
-    /// A call did not end although servers take what there is.
+    /// A call did not end although servers take all requests.
     NeverEnded,
-    /// At the end something is left.
+    /// Something is left at the end.
     NotFree,
 };
 
-/// What the threads share beside the channel: nothing of it orders their accesses to the channel.
+/// What the threads share beside the channel; none of it orders their accesses to the channel.
 const Stage = struct {
     world: World,
     options: Options,
     stop: std.atomic.Value(bool) = .init(false),
     clients_at_work: std.atomic.Value(u32),
     failure: std.atomic.Value(u16) = .init(0),
-    /// By slot: how many servers that are alive have its request.
+    /// By slot: how many living servers hold its request.
     holders: [slot_count]std.atomic.Value(u32) = @splat(.init(0)),
 
     fn fail(stage: *Stage, failure: anyerror) void {
@@ -126,11 +126,11 @@ fn thread(
     body(stage, random.random(), index, summary) catch |err| stage.fail(err);
 }
 
-/// Everybody is gone: no slot is taken, nobody is in the table but the one who looks.
+/// All others are gone: no slot is taken, and only this participant is in the table.
 fn expect_rest(handle: *Handle, summary: *Summary) !void {
     for (0..4) |_| _ = Repair.sweep(handle);
     while (try Calls.receive(handle, 0, false)) |left| {
-        // Posted by those who have died since.
+        // Posted by clients that have died since.
         _ = try Slots.reply(handle, .{ .slot = left.slot, .generation = left.word.generation }, "", 0, .bytes);
         summary.served += 1;
     }
@@ -144,9 +144,9 @@ fn expect_rest(handle: *Handle, summary: *Summary) !void {
     }
 }
 
-/// Every byte of a message follows from what its call says, so that one of another call is seen.
+/// The call determines every byte of its message, so a message of another call shows.
 const Message = struct {
-    /// Of the calls of one thread.
+    /// Numbers the calls of one thread.
     number: u64,
     client: u64,
     length: u32,
@@ -206,7 +206,7 @@ const Client = struct {
             930...959 => if (try Calls.allocate(client.handle, 20)) |draft| Slots.discard(client.handle, draft),
             960...989 => _ = Repair.sweep(client.handle),
             990...994 => {
-                // In an orderly way: its calls end with it.
+                // It leaves in good order, which ends its calls.
                 channel.close(client.handle, .unmap);
                 try client.join();
             },
@@ -234,7 +234,7 @@ const Client = struct {
         const message = client.next_message();
         const bytes = message.write(request_salt, &client.buffer);
         var request: slots.Request = .{ .max_deliveries = client.random.intRangeAtMost(u8, 1, deliveries_max) };
-        // Now and then a call that is over soon, perhaps before anybody has taken it.
+        // Occasionally a call has a short deadline, possibly before any server has taken it.
         const is_short = client.random.uintLessThan(u32, 20) == 0;
         if (is_short) request.deadline_ns = Shared.now_ns() + client.random.uintLessThan(u64, 50_000);
         const may_wait = client.random.boolean() and client.open_count == 0;
@@ -257,7 +257,7 @@ const Client = struct {
         return taken;
     }
 
-    /// Waits for an answer. Servers take what there is, so a call that takes longer than this is lost.
+    /// Waits for an answer. Servers take all requests, so a call that takes longer than this is lost.
     fn finish(client: *Client) !void {
         const open = client.take_open() orelse return;
         const long_ns = 60 * std.time.ns_per_s;
@@ -268,7 +268,7 @@ const Client = struct {
                     client.summary.timed_out += 1;
                     return;
                 },
-                // Nobody else ends a call of this handle.
+                // No other participant ends a call of this handle.
                 error.Cancelled => return error.WrongEnd,
                 else => return err,
             };
@@ -312,7 +312,7 @@ const Client = struct {
 };
 
 fn client_thread(stage: *Stage, random: std.Random, index: u64, summary: *Summary) !void {
-    // Servers stay until nobody asks any more.
+    // Servers stay until no client sends any more.
     defer _ = stage.clients_at_work.fetchSub(1, .monotonic);
     var client: Client = .{
         .stage = stage,
@@ -333,7 +333,7 @@ fn server_thread(stage: *Stage, random: std.Random, _: u64, summary: *Summary) !
     while (true) {
         const deadline_ns = Shared.now_ns() + 2 * std.time.ns_per_ms;
         const received = try Calls.receive(handle, deadline_ns, random.uintLessThan(u32, 8) != 0) orelse {
-            // Only with nobody left to ask, so that nothing stays behind.
+            // Only when no client is left, so that nothing stays behind.
             if (stage.clients_at_work.load(.monotonic) == 0 or stage.failure.load(.monotonic) != 0) break;
             continue;
         };
@@ -343,7 +343,7 @@ fn server_thread(stage: *Stage, random: std.Random, _: u64, summary: *Summary) !
         if (received.word.delivery > 0) summary.redelivered += 1;
         switch (random.uintLessThan(u32, 400)) {
             0 => {
-                // Half of the answer may be there when it dies.
+                // It may die with half of the answer written.
                 const target = handle.map.response(received.slot, payload_bytes_max);
                 if (Shared.commit_response(handle, received.slot, payload_bytes_max)) {
                     Shared.copy_in(target, &@as([payload_bytes_max / 2]u8, @splat(0xdd)));
@@ -354,7 +354,7 @@ fn server_thread(stage: *Stage, random: std.Random, _: u64, summary: *Summary) !
                 handle = try stage.world.server();
             },
             1 => {
-                // In an orderly way, which hands the request on.
+                // It leaves in good order, which hands the request on.
                 _ = holders.fetchSub(1, .monotonic);
                 channel.close(handle, .unmap);
                 handle = try stage.world.server();
@@ -370,7 +370,7 @@ fn serve(handle: *Handle, received: Slots.Received, holders: *std.atomic.Value(u
     const message = try Message.read(request, request_salt);
     var buffer: [payload_bytes_max]u8 = undefined;
     const answer = message.write(answer_salt, &buffer);
-    // What it was given stays as it was, whatever its client does.
+    // Its request stays unchanged, whatever the client does.
     if (!std.meta.eql(message, try Message.read(request, request_salt))) return error.WrongBytes;
     _ = holders.fetchSub(1, .monotonic);
     const call: slots.Call = .{ .slot = received.slot, .generation = received.word.generation };

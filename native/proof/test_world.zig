@@ -1,5 +1,5 @@
-//! What the tests of the protocol share: an anonymous channel whose handles are all in this process.
-//! Each is a participant with a lock of its own, and a death is the loss of that lock without a word.
+//! Shared by the tests of the protocol: an anonymous channel whose handles are all in this process. Each is a
+//! participant with a lock of its own, and a death is the loss of that lock without any other step.
 
 const std = @import("std");
 const testing = std.testing;
@@ -40,7 +40,7 @@ pub const World = struct {
         return .{ .first = try open("test", abi.open_anonymous | abi.open_role_server, &options) };
     }
 
-    /// A channel that has been in use for long.
+    /// A channel that has been in use for a long time.
     pub fn init_old(slot_count: u64, max_deliveries: u64, age: ageing.Age) !World {
         var control: abi.Control = .{};
         const options: segment.Options = .{
@@ -92,8 +92,8 @@ pub const World = struct {
     }
 };
 
-/// As a process that is killed: its descriptors and its mapping go, and nothing else happens. The
-/// mapping counts: it holds the description, and with it the lock, as long as it is there.
+/// Simulates the death of a killed process: its descriptors and its mapping go, and nothing else happens. The
+/// mapping matters, because it holds the description, and with it the lock.
 pub fn die(handle: *Handle) void {
     if (handle.public_fd >= 0) files.close(handle.public_fd);
     files.close(handle.fd);
@@ -102,7 +102,7 @@ pub fn die(handle: *Handle) void {
     handle.bells.close_folders();
 }
 
-/// As `die`, and nothing of it is left in this process either; the handle is gone.
+/// As `die`, and also frees everything that is left of it in this process; the handle is gone.
 pub fn bury(handle: *Handle) void {
     die(handle);
     for (&handle.bells.cache) |*cached| if (cached.fd >= 0) files.close(cached.fd);

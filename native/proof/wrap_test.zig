@@ -1,5 +1,5 @@
-//! Numbers that come to a border: of 32 bits, of what a double holds (2^53), of 63 and 64 bits, and of
-//! their own fields. A channel is made old enough, and then lives across the border.
+//! Numbers that reach a limit: of 32 bits, of the integers in a double (2^53), of 63 and 64 bits, and of
+//! their own fields. A channel is made old enough, and then lives across the limit.
 
 const std = @import("std");
 const testing = std.testing;
@@ -26,7 +26,7 @@ const expect_answer = world_of_tests.expect_answer;
 const receive = world_of_tests.receive;
 const send = world_of_tests.send;
 
-/// Borders of computers, and one more for each field's own width.
+/// Common limits, and one more for each field's own width.
 fn borders(comptime own_bits: u7) [6]u64 {
     const own: u128 = 1 << own_bits;
     return .{ 1 << 31, 1 << 32, 1 << 53, 1 << 63, 0, @truncate(own) };
@@ -34,14 +34,14 @@ fn borders(comptime own_bits: u7) [6]u64 {
 
 const slot_count = 4;
 
-/// How far below the border a number starts, and how far beyond it goes at least.
+/// How far below the limit a number starts, and how far beyond it it goes at least.
 const margin = 3;
 
 fn before(border: u64) u64 {
     return border -% margin;
 }
 
-/// Everything that a channel does, several times, with deaths in it.
+/// Every operation of a channel, several times, including deaths.
 fn live(world: World) !void {
     const client = try world.client();
     defer channel.close(client, .unmap);
@@ -59,7 +59,7 @@ fn live(world: World) !void {
         try expect_newer(&last_id, cancelled);
         try testing.expect(Slots.cancel(client, cancelled));
 
-        // What was cancelled is passed over; the order of the rest stays.
+        // Servers skip the cancelled request; the order of the others stays.
         const abandoned = try send(client, "abandoned", 1);
         const posted = (try Calls.send(client, "posted", .{ .one_way = true }, false)).?;
         try testing.expectEqual(abandoned, try receive(world.first));
@@ -75,7 +75,7 @@ fn live(world: World) !void {
     try expect_all_free(client);
 }
 
-/// Of every slot each call's id is above those before it.
+/// For every slot, each call's id is above the earlier ones.
 fn expect_newer(last_id: *[slot_count]u64, call: slots.Call) !void {
     try testing.expect(call.generation > last_id[call.slot]);
     last_id[call.slot] = call.generation;
@@ -132,7 +132,7 @@ test "a slot at its last generation is used once more, and never again" {
         try testing.expect(try Slots.reply(world.first, call, "b", 1, .bytes));
         try expect_answer(client, call, "b");
     }
-    // As if all slots were taken: null at once, and BUSY at the deadline of who waits.
+    // Behaves as if all slots were taken: null immediately, and BUSY at the deadline of a wait.
     try testing.expectError(error.NoSlot, send(client, "c", 1));
     const soon: slots.Request = .{ .deadline_ns = Shared.now_ns() + std.time.ns_per_ms };
     try testing.expectError(error.Busy, Calls.send(client, "c", soon, true));
@@ -193,7 +193,7 @@ test "epochs across every border but their last" {
         const world = try World.init_old(slot_count, 2, .{ .epoch = before(border) });
         defer world.deinit();
         try live(world);
-        // Where those were that died, each at the place of the one before.
+        // The same entries as the participants that died, one after the other.
         const word = Shared.load(words.ParticipantWord, &world.first.map.participant(2).word, .acquire);
         try testing.expect(word.epoch >= border);
     }
@@ -205,7 +205,7 @@ test "an entry at its last epoch is used once more, and never again" {
     try testing.expectEqual(words.epoch_max, world.first.epoch);
     var previous: ?words.ParticipantIndex = null;
     for (0..4) |_| {
-        // Its death is noticed as any other.
+        // Its death is noticed like any other.
         const victim = try world.server();
         try testing.expectEqual(words.epoch_max, victim.epoch);
         if (previous) |index| try testing.expectEqual(index + 1, victim.index);
@@ -221,7 +221,7 @@ test "an entry at its last epoch is used once more, and never again" {
         Shared.store(words.ParticipantWord, &entry.word, .{ .epoch = words.epoch_max }, .seq_cst);
     }
     try testing.expectError(error.Busy, world.client());
-    // Numbers that cannot be reached by counting are no way around it.
+    // Numbers that counting cannot reach do not bypass the limit either.
     const beyond: words.ParticipantWord = .{ .epoch = std.math.maxInt(words.Epoch) };
     Shared.store(words.ParticipantWord, &map.participant(5).word, beyond, .seq_cst);
     try testing.expectError(error.Busy, world.client());
@@ -246,12 +246,12 @@ test "numbers of sleeps across every border: late ringers mark nothing" {
             try testing.expectEqual(words.WaitState.rung, Shared.load(words.WaitWord, wait, .seq_cst).state);
             Wait.awake(server);
             Wait.announce(server, .futex, .{ .requests = true });
-            // A ringer that was stopped since the sleep before.
+            // A ringer that was stopped before the last sleep.
             const rung: words.WaitWord = .{ .state = .rung, .number = asleep.number };
             try testing.expect(!Shared.cas(words.WaitWord, wait, asleep, rung, .acq_rel));
             try testing.expect(Wait.wake_server(client));
             Wait.awake(server);
-            // And real sleeps, in the kernel.
+            // Then real sleeps, in the kernel.
             try testing.expectEqual(null, try Calls.receive(server, Shared.now_ns() + 1000, true));
         }
         const number = Shared.load(words.WaitWord, wait, .seq_cst).number;
@@ -300,7 +300,7 @@ test "the number of joins across every border: newcomers are seen" {
                 },
                 .complete, .incomplete => break,
             };
-            // No process would ring a bell here: it has none.
+            // No process can ring a bell here, because this participant has none.
             try testing.expectEqual(abi.armed_unsure, EventLoop.arm(server, abi.arm_requests));
             Wait.awake(server);
             DeathWatch.forget(server, newcomer.index);

@@ -174,6 +174,7 @@ fn assignment_of(waker: *?*Assignment, entry: *layout.Participant) ?*Assignment 
         group.used += 1;
         break :next &group.assignments[group.used - 1];
     };
+    std.debug.assert(assignment.sleeper == null);
     assignment.* = .{
         .group = group,
         // Ignores knocks for a predecessor.

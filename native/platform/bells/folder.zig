@@ -157,7 +157,7 @@ pub const Reader = struct {
     }
 };
 
-test "the folder of bells is for those who may open the channel" {
+test "users that may open the channel may use the folder of bells" {
     try std.testing.expectEqual(0o1700, top_mode(0o600));
     try std.testing.expectEqual(0o1770, top_mode(0o660));
     try std.testing.expectEqual(0o1777, top_mode(0o666));

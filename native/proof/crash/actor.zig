@@ -1,21 +1,20 @@
-//! Does what it is told, one command a line on stdin, and answers each with one line: the number that
-//! the library gave back, or why the command makes no sense. The driver decides what is prepared and
-//! what is counted.
+//! Executes commands, one a line on stdin, and answers each with one line: the number that the library returned,
+//! or why the command makes no sense. The driver decides what it prepares and what it counts.
 //!
-//! `H` and `C` are digits under which handles and calls are kept. A payload is a number, for so many
-//! bytes of a pattern, or any other word, which is sent as text.
+//! `H` and `C` are digits that name handles and calls. A payload is a number, for that many bytes of a pattern,
+//! or any other word, which is sent as text.
 //!
 //! ```
 //! arm N                                die at the N-th point from here on; 0: only count
 //! disarm                               the points passed, this being the last
 //! stop-clock                           time passes only in sleeps from here on, see clock.zig
-//! open H ROLE HOW TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous
+//! open H ROLE MODE TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous
 //! close H · unlink TARGET · clear H · sweep H · nudge H
 //! send H C PAYLOAD DELIVERIES TIMEOUT [one-way] [block] [watched]
 //! request H PAYLOAD DELIVERIES TIMEOUT
 //! ready H C TIMEOUT · get H C TIMEOUT · cancel H C keep|release|time-out|draft
 //! allocate H C LENGTH · publish H C LENGTH DELIVERIES TIMEOUT [one-way]
-//! call C SLOT LOW HIGH                 a call of somebody else's
+//! call C SLOT LOW HIGH                 a call of another process
 //! receive H C TIMEOUT · reserve H C LENGTH · reply H C PAYLOAD|echo · fail H C
 //! bell H fifo|datagram · linger H [requests] · lie-down H [requests] [room] · get-up H
 //! watch H · hung-up H · watch-call H C · poll H
@@ -23,7 +22,7 @@
 //! sleep MILLISECONDS
 //! ```
 //!
-//! The rest of the commands bring about at once what takes others long, see stage.zig.
+//! The remaining commands produce rare states immediately, see stage.zig.
 
 const std = @import("std");
 const abi = @import("../../abi.zig");
@@ -36,10 +35,10 @@ const words = @import("../../memory/words.zig");
 const Handle = @import("../../handle.zig").Handle;
 const linux = std.os.linux;
 
-/// Longer than anything that a driver sends.
+/// Longer than any payload of a driver.
 const payload_bytes_max = 1 << 20;
 
-/// One of the handles that a process may have.
+/// One of the handles that the process may have.
 const Opened = struct { address: f64 = 0, base: f64 = 0 };
 
 var opened: [10]Opened = @splat(.{});
@@ -49,7 +48,7 @@ var out: [payload_bytes_max]u8 = undefined;
 var path: [4096]u8 = undefined;
 var control: abi.Control = .{};
 
-/// Until stdin ends.
+/// Runs until stdin ends.
 pub fn run() void {
     var line: [8192]u8 = undefined;
     while (read_line(&line)) |command| {
@@ -62,7 +61,7 @@ pub fn run() void {
     }
 }
 
-/// Byte by byte: a command more in the pipe is nobody's loss here, a buffer would be state.
+/// Byte by byte: a further command stays in the pipe, while a buffer would be state of the process.
 fn read_line(line: []u8) ?[]u8 {
     for (line, 0..) |*byte, length| {
         const stdin = 0;
@@ -138,7 +137,7 @@ const Arguments = struct {
         return std.fmt.parseInt(u32, try arguments.word(), 10);
     }
 
-    /// Milliseconds; `-` is for ever.
+    /// Milliseconds; `-` means no deadline.
     fn time(arguments: *Arguments) !f64 {
         const text = try arguments.word();
         if (std.mem.eql(u8, text, "-")) return nothing;
@@ -317,7 +316,7 @@ fn obey(command: []const u8) !i64 {
         .adopt => {
             const handle = try arguments.handle();
             const whose = try arguments.choice(enum { own, peer });
-            // As one that a relative has made.
+            // As one that a related process has made.
             const fd: u32 = @intCast(linux.eventfd(0, linux.EFD.NONBLOCK));
             return library.tandem_adopt_notify(handle, fd, @backingInt(whose));
         },
@@ -362,12 +361,12 @@ fn native(address: f64) *Handle {
     return @ptrFromInt(@as(usize, @intFromFloat(address)));
 }
 
-/// Of a descriptor only that it is there.
+/// Reports only that there is a descriptor.
 fn made(descriptor: i32) i32 {
     return @min(descriptor, 0);
 }
 
-/// Remembers the call that the library has told of.
+/// Remembers the call that the library has returned.
 fn kept(call: *stage.Call, result: i32) i32 {
     if (result > 0) call.* = .{
         .slot = control.slot,
@@ -445,7 +444,7 @@ fn reply(arguments: *Arguments) !i64 {
     return library.tandem_reply(place.address, call.slot, call.low, call.high, bytes.ptr, length, kind);
 }
 
-/// The kernel has hung up on somebody: looks at all who are watched. 1: somebody is gone.
+/// The kernel has hung up on a participant: looks at all watched ones. 1: at least one is gone.
 fn hung_up(handle: f64) i64 {
     var gone: i64 = 0;
     for (0..layout.participants_max) |index| {
@@ -455,7 +454,7 @@ fn hung_up(handle: f64) i64 {
     return gone;
 }
 
-/// As an event loop does before it sleeps: a connection to each that can be watched.
+/// As an event loop before it sleeps: connects to each participant that can be watched.
 fn watch(handle: f64) i64 {
     while (true) {
         const result = library.tandem_watch_next(handle, &control);

@@ -1,12 +1,12 @@
-//! Time, which can be stopped: it passes only while the process sleeps then, and every sleep lasts as
-//! long as it may. How often somebody wakes up until a deadline, and with it the number of points, does
-//! not depend on how busy the machine is.
+//! Time that can be stopped: then it passes only while the process sleeps, and every sleep lasts as long as
+//! allowed. So the number of wake-ups until a deadline, and with it the number of points, does not depend on
+//! the load of the machine.
 
 const point = @import("point.zig");
 const clock = @import("../../platform/sys/clock.zig");
 const futex = @import("../../platform/sys/futex.zig");
 
-/// Null: it runs.
+/// Null: time runs.
 var stopped_at_ns: ?u64 = null;
 
 pub fn stop() void {

@@ -1,5 +1,5 @@
-//! The kernel's interface as native/platform/sys uses it, in which every system call that leaves
-//! something behind, in a file, in a folder, in a lock or with another process, is a point of death.
+//! The kernel's interface as native/platform/sys uses it. Every system call that leaves something behind, in
+//! a file, in a folder, in a lock or with another process, is a point of death.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -13,20 +13,20 @@ pub const Statx = linux.Statx;
 pub const errno = linux.errno;
 pub const kernel_timespec = linux.kernel_timespec;
 
-/// What an outsider could tell from what was there before. `write` and `sendto` ring, a lock goes
-/// with the last descriptor or mapping of its description, `read` takes what others have rung.
+/// Whether another process could see a difference. `write` and `sendto` ring, a lock ends with the last
+/// descriptor or mapping of its description, `read` takes the bytes of ringers.
 fn leaves_a_trace(comptime number: SYS) bool {
     return switch (number) {
         .close, .read, .write, .mmap, .munmap => true,
         .mkdirat, .mknodat, .unlinkat, .linkat => true,
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
-        // What a process does with itself.
+        // These only concern the process itself.
         .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair => false,
         // It depends on the arguments.
         .openat, .fcntl, .futex => false,
         .lseek, .pread64, .readlinkat, .statx, .fstatfs, .getdents64, .prlimit64, .uname, .getcwd => false,
-        // Of a file that has no name yet, or to make blocks this file's own: nothing that others could see.
+        // On a file that has no name yet, or to unshare blocks: invisible to others.
         .ioctl => false,
         .ppoll, .sched_yield, .clock_gettime, .nanosleep, .geteuid, .getpid, .getrandom, .socket => false,
         else => @compileError("say whether " ++ @tagName(number) ++ " leaves something behind"),
@@ -41,7 +41,7 @@ inline fn pass(comptime number: SYS) void {
     if (comptime leaves_a_trace(number)) point.pass(@tagName(number));
 }
 
-/// One within the process concerns no other process.
+/// A futex within the process concerns no other process.
 inline fn pass_futex(comptime number: SYS, operation: usize) void {
     const private = 128;
     if (number == .futex and operation & private == 0) point.pass("futex");

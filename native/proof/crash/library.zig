@@ -1,4 +1,4 @@
-//! What the library exports, as a process that has loaded it sees it.
+//! The library's exports, as a process that has loaded it sees them.
 
 const abi = @import("../../abi.zig");
 const Control = abi.Control;

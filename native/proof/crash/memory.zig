@@ -1,6 +1,6 @@
-//! Shared memory whose every store is a point of death. A copy is three: before it, half-way, and
-//! after it. A compare-and-swap is one whether it succeeds or not. What the kernel is asked for has
-//! its points in kernel.zig.
+//! Shared memory in which every store is a point of death. A copy is three: before it, half-way, and after
+//! it. A compare-and-swap is one point, whether it succeeds or not. Requests to the kernel have their points
+//! in kernel.zig.
 
 const std = @import("std");
 const clock = @import("clock.zig");
@@ -42,7 +42,7 @@ pub const Memory = struct {
         return Real.fetch_add(pointer, addend, order);
     }
 
-    /// From the front, so that a source that overlaps further back is whole until it is read.
+    /// Copies from the front, so that a source that overlaps further back is whole until it is read.
     pub fn copy_in(target: [*]u8, source: []const u8) void {
         if (source.len == 0) return;
         const half = source.len / 2;
@@ -53,7 +53,7 @@ pub const Memory = struct {
         point.pass("what follows a copy");
     }
 
-    /// Nobody else's: how long a yield to another would take is not for a test to say.
+    /// A processor that no other participant has: the test must not depend on the duration of a yield.
     pub fn processor() u32 {
         return 1 << 20;
     }

@@ -1,14 +1,14 @@
-//! The points at which a process can be made to die, counted while they are armed. Dying before each
-//! store, and once more after the last, leaves shared memory in every state that it passes through.
+//! The points at which a process can be made to die, counted while they are armed. Dying before each store,
+//! and once more after the last, leaves shared memory in every state that it passes through.
 
 const std = @import("std");
 const linux = std.os.linux;
 
 var armed = false;
-/// Of a thread that is not the actor's own.
+/// Set in a thread that is not the actor's.
 threadlocal var passes_none = false;
 var passed: u64 = 0;
-/// 0: none, the points are only counted.
+/// 0: the points are only counted.
 var fatal: u64 = 0;
 
 pub fn arm(number: u64) void {
@@ -17,19 +17,19 @@ pub fn arm(number: u64) void {
     fatal = number;
 }
 
-/// This thread is none of the actor's.
+/// Excludes the calling thread from the count.
 pub fn pass_none() void {
     passes_none = true;
 }
 
-/// The end of what is tried, itself a point. How many there were.
+/// Ends the counted part, which is a point itself. Returns the number of points.
 pub fn disarm() u64 {
     pass("the end");
     armed = false;
     return passed;
 }
 
-/// `what` would be next.
+/// The process is about to perform `what`.
 pub inline fn pass(comptime what: []const u8) void {
     if (armed and !passes_none) reach(what);
 }
@@ -39,7 +39,8 @@ fn reach(what: []const u8) void {
     if (passed == fatal) die(what);
 }
 
-/// Says where, since nobody will be left who could be asked, and is killed as by anybody else.
+/// Reports the point, because the process cannot be asked later, and dies by a signal as if another process
+/// had killed it.
 fn die(what: []const u8) noreturn {
     @branchHint(.cold);
     var buffer: [256]u8 = undefined;

@@ -1,5 +1,5 @@
-//! States of a channel that are rare or take many processes, brought about at once and through the
-//! production functions, as far as there are any.
+//! States of a channel that are rare or need many processes, produced immediately and, as far as possible,
+//! through the production functions.
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
@@ -19,7 +19,7 @@ pub const Call = struct {
     slot: u32,
     low: u32,
     high: u32,
-    /// Of its request, for who received it.
+    /// The length of its request, for the server that received it.
     length: u32,
 
     fn generation(call: Call) words.Generation {
@@ -27,7 +27,7 @@ pub const Call = struct {
     }
 };
 
-/// Sends and cancels so many calls: each leaves a stale entry in the ring.
+/// Sends and cancels `count` calls: each leaves a stale entry in the ring.
 pub fn churn(handle: *Handle, count: u32) !i64 {
     for (0..count) |_| {
         const call = try Calls.send(handle, "", .{}, false) orelse return error.NoSlot;
@@ -37,7 +37,7 @@ pub fn churn(handle: *Handle, count: u32) !i64 {
     return count;
 }
 
-/// Inserts a call's entry again and again, at most so often: 0 when the ring is full.
+/// Inserts a call's entry repeatedly, at most `count` times; 0 when the ring is full.
 pub fn repeat(handle: *Handle, call: Call, count: u32) !i64 {
     const word = Shared.load(words.SlotWord, &handle.map.slot(call.slot).word, .acquire);
     for (0..count) |left| {
@@ -47,14 +47,14 @@ pub fn repeat(handle: *Handle, call: Call, count: u32) !i64 {
     return 0;
 }
 
-/// What a repairer that dies before its compare-and-swap leaves of a request that is handed on.
+/// The leftover of a repairer that dies before its compare-and-swap, for a request that is handed on.
 pub fn insert_next(handle: *Handle, call: Call) !i64 {
     var next = Shared.load(words.SlotWord, &handle.map.slot(call.slot).word, .acquire);
     next.delivery += 1;
     return if (try Ring.insert(handle, call.slot, next) == .done) 1 else 0;
 }
 
-/// What a sender that dies between publishing and inserting leaves of its draft.
+/// The leftover of a sender that dies between publishing and inserting its draft.
 pub fn post_uninserted(handle: *Handle, call: Call) i64 {
     const slot = handle.map.slot(call.slot);
     Shared.store(u32, &slot.request_length, 0, .monotonic);
@@ -65,8 +65,8 @@ pub fn post_uninserted(handle: *Handle, call: Call) i64 {
     return 1;
 }
 
-/// Fills the table of participants with processes that are in `state`, of which some are `dead`; the
-/// locks of the others are held by this process.
+/// Fills the table of participants with entries in `state`. `dead` of them are dead; this process holds the
+/// locks of the others.
 pub fn crowd(handle: *Handle, state: words.ParticipantState, dead: u32) !i64 {
     const table = layout.page_bytes;
     const bytes = layout.participants_max * @sizeOf(layout.Participant);

@@ -1,4 +1,4 @@
-//! One open handle that does anything which the library offers, and looks at what comes back.
+//! One open handle that performs every operation of the library and checks the results.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -47,7 +47,7 @@ pub const Operation = enum {
     close,
     unlink,
 
-    /// These stand for a role or for what only others may do.
+    /// Some operations belong to a role.
     pub fn is_of(operation: Operation, server: bool) bool {
         return switch (operation) {
             .send, .post, .request, .get, .ready, .cancel, .allocate, .publish => !server,
@@ -57,7 +57,8 @@ pub const Operation = enum {
         };
     }
 
-    /// How often it is chosen: what carries a call from first to last oftener than what ends it.
+    /// How often it is chosen: operations that carry a call through its life are more frequent than those
+    /// that end it.
     fn weight(operation: Operation) u32 {
         return switch (operation) {
             .send, .receive, .reply, .get, .ready => 8,
@@ -68,7 +69,7 @@ pub const Operation = enum {
     }
 };
 
-/// Each operation as often as it weighs.
+/// Each operation as often as its weight.
 const deck = deck: {
     @setEvalBranchQuota(10_000);
     var cards: []const Operation = &.{};
@@ -80,14 +81,14 @@ const deck = deck: {
 
 pub const operations = std.enums.values(Operation);
 
-/// Results of zero and above, and one for each status.
+/// One for results of zero and above, and one for each status.
 pub const outcomes = 1 + std.meta.tags(abi.Status).len;
 pub const Tally = [operations.len][outcomes]u64;
 
 const known_max = 32;
 const payload_bytes_max = 8192;
 
-/// A call or a request that this handle once was given; it may be over.
+/// A call or a request that this handle once got; it may have ended.
 const Known = struct { slot: u32, low: u32, high: u32, length: u32 = 0 };
 
 pub const Actor = struct {
@@ -101,7 +102,7 @@ pub const Actor = struct {
     known_count: u32 = 0,
     drafts: [known_max]Known = undefined,
     draft_count: u32 = 0,
-    /// What a runtime's event loop would own.
+    /// Descriptors that a runtime's event loop would own.
     lent: [80]i32 = undefined,
     lent_count: u32 = 0,
     shared_fd: i32 = -1,
@@ -131,7 +132,7 @@ pub const Actor = struct {
         if (actor.shared_fd >= 0) files.close(actor.shared_fd);
     }
 
-    /// As a process that is killed: the kernel takes everything back, and nobody says a word.
+    /// As a killed process: the kernel takes everything back, and no other step happens.
     pub fn die(actor: *Actor) void {
         const handle = actor.native;
         actor.close_descriptors();
@@ -197,7 +198,7 @@ pub const Actor = struct {
             },
             .ready => {
                 const result = library.tandem_ready(address, call.slot, call.low, call.high, timeout, control);
-                // A view of it.
+                // Uses a view of it.
                 if (result >= 0) actor.touch(actor.response(call.slot, control.length), control.length, .read);
                 return result;
             },
@@ -306,7 +307,7 @@ pub const Actor = struct {
         return deliveries | text | watched;
     }
 
-    /// Around the places where it matters, and sometimes too long.
+    /// Around the limits, and sometimes too long.
     fn length(actor: *Actor) u32 {
         const geometry = &actor.native.map.geometry;
         const edges = [_]u32{
@@ -341,11 +342,11 @@ pub const Actor = struct {
         actor.draft_count += 1;
     }
 
-    /// A call that was once known, or one that never was.
+    /// A call that was known once, or that never existed.
     fn any(actor: *Actor) Known {
         const count = @min(actor.known_count, known_max);
         if (count > 0 and actor.random.uintLessThan(u8, 16) != 0) {
-            // Mostly one of the last few, which are not over yet.
+            // Mostly one of the last few, which have not ended yet.
             const back = if (actor.random.boolean()) @min(4, count) else count;
             return actor.known[(actor.known_count - 1 - actor.random.uintLessThan(u32, back)) % known_max];
         }
@@ -353,7 +354,7 @@ pub const Actor = struct {
         return .{ .slot = slot, .low = actor.random.uintLessThan(u32, 4), .high = 0 };
     }
 
-    /// As relatives share one.
+    /// As related processes share one.
     fn eventfd(actor: *Actor) u32 {
         if (actor.shared_fd < 0) {
             const made = linux.eventfd(0, linux.EFD.NONBLOCK | linux.EFD.CLOEXEC);
@@ -374,7 +375,7 @@ pub const Actor = struct {
         return 0;
     }
 
-    // Where TypeScript makes its views, from the same numbers by the same rules as in memory.ts.
+    // The places of TypeScript's views, from the same numbers by the same rules as in memory.ts.
 
     fn request(actor: *Actor, slot: u32, bytes: u32) u64 {
         if (bytes <= layout.inline_request_bytes) return actor.head(slot) + @offsetOf(layout.Slot, "request_inline");
@@ -396,7 +397,7 @@ pub const Actor = struct {
         return @intFromPtr(map.base) + map.geometry.dense_bytes + @as(u64, slot) * map.geometry.area_stride;
     }
 
-    /// What a program does with a view.
+    /// Uses a view as a program does.
     fn touch(actor: *Actor, address: u64, bytes: u32, access: enum { read, write }) void {
         memory.check_payload(address, bytes);
         const view = @as([*]volatile u8, @ptrFromInt(address))[0..bytes];
@@ -419,7 +420,7 @@ pub fn begin() void {
     memory.state.work_max = work_max;
 }
 
-/// What is far over the deadline was waited for, or worked on, in vain.
+/// Waiting or working far beyond the deadline is an error.
 fn check_time(started_ns: u64, timeout: f64) void {
     const slack_ms = 150;
     const elapsed_ms = (memory.state.now_ns - started_ns) / std.time.ns_per_ms;

@@ -1,5 +1,5 @@
-//! Every field of a channel's memory by name, and how a hostile process might change it. The table is
-//! made from the layout itself, so that no field can be forgotten.
+//! Every field of a channel's memory by name, and how a hostile process might change it. The layout itself
+//! provides the table, so no field can be missing.
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
@@ -13,7 +13,7 @@ const Part = struct { name: []const u8, shift: u8, bits: u8 };
 pub const Field = struct {
     name: []const u8,
     region: Region,
-    /// From the start of what the region repeats.
+    /// From the start of each element of the region.
     offset: u32,
     element_bytes: u8,
     count: u32 = 1,
@@ -82,20 +82,20 @@ fn word_field(
     return .{ .name = path, .region = region, .offset = offset, .element_bytes = @sizeOf(Word), .parts = parts };
 }
 
-/// Payload areas beyond this many would only eat memory.
+/// More payload areas than this would only use memory.
 const areas_max = 16;
 
-/// One of so many changes is made in every participant, cell or slot at once.
+/// One change in so many affects every participant, cell or slot at once.
 const everywhere_every = 400;
 
-/// The place of a field in the table.
+/// The index of a field in the table.
 pub fn find(name: []const u8) ?usize {
     for (table, 0..) |field, index| if (std.mem.eql(u8, field.name, name)) return index;
     return null;
 }
 
-/// Changes one place, seldom all of its kind, and says of which field. `only` that field, and only
-/// where there is memory: among the first participants, cells and slots.
+/// Changes one word, or rarely all of its kind, and returns the index of its field. `only` restricts it to
+/// that field. It only changes existing memory: among the first participants, cells and slots.
 pub fn mutate(map: *const layout.Map, random: std.Random, only: ?usize) usize {
     const index = only orelse choose(random);
     const field = &table[index];
@@ -109,7 +109,7 @@ pub fn mutate(map: *const layout.Map, random: std.Random, only: ?usize) usize {
     return index;
 }
 
-/// The same change in all of a kind: as many dead, as many sleepers, as many requests as there can be.
+/// Makes the same change in all of a kind: as many dead participants, sleepers or requests as possible.
 fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Random) void {
     const geometry = &map.geometry;
     const start, const stride: u64, const count: u64 = switch (field.region) {
@@ -124,7 +124,7 @@ fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Ra
     for (0..count) |position| {
         var here = value;
         if (own_lap) {
-            // As the ring is when it is full.
+            // As in a full ring.
             var cell: words.Cell = @bitCast(value);
             cell.lap = map.lap(map.header().head +% position);
             here = @bitCast(cell);
@@ -134,8 +134,8 @@ fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Ra
     }
 }
 
-/// Any field, but seldom one by which a channel is recognised or ended, since nothing else happens in
-/// it afterwards, and seldom one that nothing is decided by.
+/// Chooses any field. Fields that identify or end a channel are rare, because nothing else happens in it
+/// afterwards, and so are fields without influence.
 fn choose(random: std.Random) usize {
     for (0..4) |_| {
         const index = random.uintLessThan(usize, table.len);
@@ -176,7 +176,7 @@ fn few_or_any(random: std.Random, count: u64, anywhere: bool) u64 {
     return random.uintLessThan(u64, if (!anywhere or random.uintLessThan(u8, 8) != 0) few else count);
 }
 
-/// Mostly around head and tail, where somebody looks.
+/// Mostly around head and tail, where participants look.
 fn cell_index(map: *const layout.Map, random: std.Random) u64 {
     const cells = map.geometry.ring_cells;
     const around = switch (random.uintLessThan(u8, 8)) {
@@ -228,7 +228,7 @@ fn mask_of(bits: u8) u64 {
     return if (bits == 64) std.math.maxInt(u64) else (@as(u64, 1) << @intCast(bits)) - 1;
 }
 
-/// The words of two places, exchanged.
+/// Exchanges the words of two places.
 fn swapped(
     map: *const layout.Map,
     field: *const Field,
@@ -244,7 +244,7 @@ fn swapped(
     return value;
 }
 
-/// Numbers at which something ends.
+/// Numbers at a limit.
 fn chosen(map: *const layout.Map, random: std.Random) u64 {
     const geometry = &map.geometry;
     const edges = [_]u64{

@@ -1,4 +1,4 @@
-//! What the library exports, as the runtimes call it.
+//! The library's exports, as the runtimes call them.
 
 const abi = @import("../../abi.zig");
 const stats = @import("../../protocol/stats.zig");

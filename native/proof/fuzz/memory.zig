@@ -1,6 +1,5 @@
-//! The shared memory that the fuzzer runs the library on: every access is checked against the mapping
-//! that it should lie in, any access may find what somebody scribbled a moment ago, and time is a
-//! number that passes while somebody waits.
+//! The shared memory of the fuzzer. Every access is checked against its mapping, any access may find a word
+//! that was just scribbled over, and time is a number that grows while a participant waits.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -11,7 +10,7 @@ const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
 const Real = @import("../../memory/shared.zig").Real;
 
-/// Between mappings, never accessible. Wider than any area of the channels here.
+/// Between mappings, never accessible. Larger than any area of the channels here.
 const guard_bytes: u64 = 1 << 28;
 
 const mappings_max = 16;
@@ -23,26 +22,26 @@ const Mapping = struct {
     geometry: ?layout.Geometry = null,
 };
 
-/// One process, one thread: what is known to this module alone.
+/// One process, one thread: the private state of this module.
 pub const State = struct {
     mappings: [mappings_max]Mapping = @splat(.{}),
     random: std.Random = undefined,
-    /// Through which the scribbling goes.
+    /// The mapping that the scribbling uses.
     map: ?layout.Map = null,
-    /// One of so many accesses finds a changed word; 0: none does.
+    /// One access in so many finds a changed word; 0: none does.
     scribble_every: u32 = 0,
     /// How often each field was changed.
     scribbles: []u64 = &.{},
-    /// What the operation in progress has cost: one for an access, more for what asks the kernel.
+    /// The cost of the current operation: one for an access, more for a system call.
     work: u64 = 0,
-    /// More in one operation mean that it does not end.
+    /// An operation with more work than this does not end.
     work_max: u64 = std.math.maxInt(u64),
     now_ns: u64 = 1 << 40,
 };
 
 pub var state: State = .{};
 
-/// What lies where in a mapping is known once the channel is open.
+/// Once the channel is open, the layout of its mapping is known.
 pub fn know(map: *const layout.Map) void {
     for (&state.mappings) |*mapping| {
         if (mapping.address == @intFromPtr(map.base)) mapping.geometry = map.geometry;
@@ -54,7 +53,7 @@ pub fn scribble() void {
     state.scribbles[fields.mutate(&map, state.random, null)] += 1;
 }
 
-/// In place of the library's own: the same, with guard pages on both sides.
+/// Replaces the library's own mappings, with guard pages on both sides.
 pub const Mappings = struct {
     pub fn map_shared(fd: i32, length: u64) kernel.Result {
         const whole = std.mem.alignForward(u64, length, layout.page_bytes);
@@ -80,7 +79,7 @@ pub const Mappings = struct {
     pub fn unmap(address: usize, length: u64) void {
         for (&state.mappings) |*mapping| {
             if (mapping.address != address or mapping.length == 0) continue;
-            // A run that closes one part of a mapping would leave the rest unguarded.
+            // Unmapping one part of a mapping would leave the rest unguarded.
             if (mapping.length != length) @panic("unmapped with another length than mapped");
             _ = linux.munmap(@ptrFromInt(address - guard_bytes), std.mem.alignForward(u64, length, layout.page_bytes) + 2 * guard_bytes);
             mapping.* = .{};
@@ -121,7 +120,7 @@ fn spend(work: u64) void {
     if (state.work > state.work_max) @panic("an operation that does not end");
 }
 
-/// A payload lies in one place of one slot; what is in private memory is nobody's business.
+/// A payload lies within one area of one slot; private memory is not checked.
 pub fn check_payload(address: u64, length: u64) void {
     if (length == 0) return;
     const mapping = mapping_of(address, 1) orelse return;
@@ -147,10 +146,10 @@ pub fn check_payload(address: u64, length: u64) void {
     @panic("a payload over the words of a slot");
 }
 
-/// About what an access takes, so that work is time as well.
+/// About the duration of an access, so that work takes time.
 const access_ns = 5;
 
-/// How many accesses take as long as one system call, about.
+/// About how many accesses take as long as one system call.
 const system_call_work = 50;
 
 pub const SharedMemory = struct {
@@ -228,7 +227,7 @@ pub const SharedMemory = struct {
         return state.now_ns;
     }
 
-    /// Nobody else runs: a sleep lasts as long as it may.
+    /// No other process runs, so a sleep lasts as long as allowed.
     pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {
         touch(@intFromPtr(word), @sizeOf(u32));
         if (@atomicLoad(u32, word, .seq_cst) == expected) state.now_ns += timeout_ns;

@@ -1,5 +1,5 @@
-//! One run: a channel in some state that came about in the usual way, something changed in it, then
-//! somebody who opens it and everybody doing whatever can be done. All of it follows from the seed.
+//! One run: a channel in an ordinary state, a change in it, then a participant that opens it, while all
+//! participants do anything that is possible. The seed determines all of it.
 
 const std = @import("std");
 const abi = @import("../../abi.zig");
@@ -12,9 +12,9 @@ const actor_file = @import("actor.zig");
 const Actor = actor_file.Actor;
 const Path = @import("../../platform/target.zig").Path;
 
-/// What all runs together have tried. It lies in memory that survives the process of a batch.
+/// The totals of all runs, in memory that survives the process of a batch.
 pub const Report = struct {
-    /// Of the run in progress.
+    /// The seed of the current run.
     seed: u64,
     runs: u64,
     deaths: u64,
@@ -33,7 +33,7 @@ const Run = struct {
     actors: [actors_max]Actor = undefined,
     count: usize = 0,
 
-    /// Any handle on the channel, by path or by a descriptor.
+    /// Opens a handle on the channel, by path or through a descriptor.
     fn open(run: *Run, operation: u32, options: *const abi.Options) i32 {
         const server = run.random.boolean();
         const role = if (server) abi.open_role_server else 0;
@@ -88,7 +88,7 @@ const Run = struct {
         run.actors[index] = run.actors[run.count];
     }
 
-    /// Everybody leaves, while the scribbling goes on but for the first mapping.
+    /// All participants leave, while the scribbling continues except through the first mapping.
     fn end(run: *Run) void {
         while (run.count > 1) run.remove(run.count - 1, if (run.random.boolean()) .close else .die);
         memory.state.map = null;
@@ -97,7 +97,7 @@ const Run = struct {
         run.count = 0;
     }
 
-    /// Of the file itself: other lengths, other bytes, holes.
+    /// Changes the file itself: other lengths, other bytes, holes.
     fn change_file(run: *Run) void {
         run.report.file_changes += 1;
         const opened = files.open(run.path.text(), files.o_rdwr | files.o_cloexec, 0);
@@ -111,7 +111,7 @@ const Run = struct {
             0 => _ = files.ftruncate(opened.fd(), run.random.uintLessThan(u64, info.size + 1)),
             1 => _ = files.ftruncate(opened.fd(), info.size + run.random.uintLessThan(u64, 1 << 20)),
             2 => {
-                // Zeros up to somewhere: what an interrupted create leaves, or nearly.
+                // Zeros up to some offset: like the leftover of an interrupted create.
                 _ = files.ftruncate(opened.fd(), if (run.random.boolean()) 0 else run.random.uintLessThan(u64, 200));
                 _ = files.ftruncate(opened.fd(), info.size);
             },
@@ -125,14 +125,14 @@ const Run = struct {
         }
     }
 
-    /// Whatever was there goes, and a new channel of that name works.
+    /// The old file goes, whatever it is, and a new channel of that name works.
     fn start_anew(run: *Run) void {
         const target = run.path.slice();
         var control: abi.Control = .{};
         actor_file.begin();
         const unlinked = library.tandem_unlink(target.ptr, @intCast(target.len), &control);
         run.report.tally[@backingInt(actor_file.Operation.unlink)][actor_file.outcome_of(unlinked)] += 1;
-        // A file that is no channel any more is left to its owner.
+        // A file that is no longer a channel is left to its owner.
         if (unlinked < 0) _ = files.unlinkat(-100, run.path.text(), 0);
         run.kind = 0;
         var options = nothing_asked;
@@ -160,7 +160,7 @@ fn call_once(client: *Actor, server: *Actor) void {
     if (sent <= 0 or received != 1) @panic("a request does not arrive in the new channel");
     const taken = server.control;
     if (library.tandem_reply(server.address, taken.slot, taken.generation_low, taken.generation_high, text, text.len, 0) != 1) {
-        @panic("nobody wants an answer in the new channel");
+        @panic("the answer has no client in the new channel");
     }
     var out: [text.len]u8 = undefined;
     const got = library.tandem_get(client.address, call.slot, call.generation_low, call.generation_high, 0, &out, out.len, &client.control);
@@ -205,7 +205,7 @@ pub fn once(folder: []const u8, seed: u64, report: *Report) void {
     run.steps(random.uintLessThan(u32, 200));
     run.end();
 
-    // From here on the file may be shorter than its mappings: nobody has one.
+    // From here on the file may be shorter than its mappings, because no handle has one.
     if (random.uintLessThan(u8, 4) == 0) {
         run.change_file();
         run.attach();
@@ -217,7 +217,7 @@ pub fn once(folder: []const u8, seed: u64, report: *Report) void {
 }
 
 fn slot_count(random: std.Random) f64 {
-    // Whatever grows with the square of something is found here.
+    // This finds code whose cost grows quadratically.
     if (random.uintLessThan(u8, 50) == 0) return 65_536;
     return ([_]f64{ 1, 2, 3, 8, 64, 1025 })[random.uintLessThan(usize, 6)];
 }

@@ -1,4 +1,4 @@
-//! Scribbles over a live channel while others work in it.
+//! Scribbles over a live channel while other processes use it.
 
 const std = @import("std");
 const linux = std.os.linux;
@@ -10,16 +10,16 @@ const files = @import("../../platform/sys/files.zig");
 const mappings = @import("../../platform/sys/mappings.zig");
 const texts = @import("texts.zig");
 
-/// Between two looks at whether it shall end.
+/// Changes between two checks for the end.
 const burst = 64;
 
-/// By which a channel is recognised, up to whether it was removed.
+/// The bytes that identify a channel, including whether it was removed.
 const identity_bytes = @offsetOf(layout.Header, "reserved");
 
-/// The name, in place of a field's, that changes payloads alone.
+/// Instead of a field's name: changes payloads only.
 const only_texts = "texts";
 
-/// Writes `scribbling`, and one line of JSON with the number of changes of each field at the end.
+/// Writes `scribbling`, and at the end one line of JSON with the number of changes of each field.
 pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out: *std.Io.Writer) !u8 {
     const map = try open(path);
     if (only) |name| if (std.mem.eql(u8, name, only_texts)) return flip_texts(&map, out);
@@ -36,7 +36,7 @@ pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out:
             counts[fields.mutate(&map, random, chosen)] += 1;
             if (pause_ns > 0) clock.sleep_ns(random.uintLessThan(u64, 2 * pause_ns));
         }
-        // Else nobody could open the channel any more, and little would happen in it.
+        // Otherwise no process could open the channel any more, and little would happen in it.
         identity.* = intact;
     }
     try out.print("{{", .{});

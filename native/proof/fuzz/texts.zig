@@ -1,13 +1,14 @@
-//! Changes payloads while others read them: texts of the same length in bytes, but not in characters.
+//! Changes payloads while other processes read them: texts of the same length in bytes, but not in
+//! characters.
 
 const layout = @import("../../memory/layout.zig");
 
-/// Areas beyond this many would only eat memory.
+/// More areas than this would only use memory.
 const areas_max = 16;
 
 pub const Text = enum { ascii, euros };
 
-/// Fills the areas of the first slots, and their places for short messages.
+/// Fills the areas of the first slots, and their space for short messages.
 pub fn fill(map: *const layout.Map, text: Text) void {
     const geometry = &map.geometry;
     for (0..@min(geometry.slots, areas_max)) |index| {

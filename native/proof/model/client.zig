@@ -19,13 +19,13 @@ pub noinline fn request(action: setup.Action) void {
     if (sent) return;
     own.waits_for_room = true;
     own.room_call = call;
-    // Others of this handle that are pending are settled in this loop as well.
+    // This loop also settles other pending calls of this handle.
     event_loop.run_loop();
 }
 
 pub noinline fn post() void {
     const call = participant.new_call();
-    // Without a slot it is not sent.
+    // Without a free slot it is not sent.
     if (pending_calls.try_send(call, abi.send_one_way, false, false)) say(.{ .posted = call });
 }
 
@@ -41,7 +41,7 @@ pub noinline fn block(has_deadline: bool) void {
     participant.ended_with(call, status, &answer);
 }
 
-/// The forms that never wait.
+/// The operations that never wait.
 pub noinline fn attempt() void {
     const own = participant.self();
     const call = participant.new_call();

@@ -1,21 +1,21 @@
-//! What is explored: a text of words, the same on the command line and in the list of names. Each
-//! `name=value` is a bound; each other word begins a process, `client:request,post,close`.
+//! A configuration is a text of words, the same on the command line and in the list of names. Each
+//! `name=value` is a bound; each other word describes a process, such as `client:request,post,close`.
 //!
 //!     slots=2 cells=4 deliveries=2 deaths=1 client:request,request client:post server:serve
 //!
 //! | bound | |
 //! | --- | --- |
 //! | slots, cells | of the channel; cells is a power of two |
-//! | deliveries | how many servers may be handed a request |
+//! | deliveries | how many servers may get a request |
 //! | deaths, stops | how many processes may die, and be stopped for ever |
 //! | failures | how many rings of bells and notify descriptors may fail |
-//! | mortal, stoppable | which, as the digits of their places, from 0; all without it |
+//! | mortal, stoppable | which of them, as digits from 0; default: all |
 //! | cold | 1: no slot was ever used |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
 //!
-//! `waker:0` is the waker of the first process, a thread of it: it dies and is stopped with it.
+//! `waker:0` is the waker of the first process. As a thread of it, it dies and is stopped with it.
 //!
-//! A process with a `+` before it joins while the others are under way.
+//! A process with a `+` before it joins while the others are running.
 
 const std = @import("std");
 const setup = @import("setup.zig");
@@ -40,7 +40,7 @@ pub const Configuration = struct {
 
 pub const Problem = struct { word: []const u8, what: []const u8 };
 
-/// The text's own words are named in what is wrong with it.
+/// A problem names the word of the text that caused it.
 pub fn parse(text: []const u8, configuration: *Configuration) ?Problem {
     configuration.* = .{};
     var tokens = std.mem.tokenizeAny(u8, text, " \n");
@@ -60,7 +60,7 @@ pub fn parse(text: []const u8, configuration: *Configuration) ?Problem {
 fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u8) ?[]const u8 {
     if (std.mem.eql(u8, name, "mortal")) return parse_places(&configuration.mortal, value);
     if (std.mem.eql(u8, name, "stoppable")) return parse_places(&configuration.stoppable, value);
-    const number = std.fmt.parseInt(u8, value, 10) catch return "is no number";
+    const number = std.fmt.parseInt(u8, value, 10) catch return "is not a number";
     if (std.mem.eql(u8, name, "slots")) {
         if (number < 1 or number > state.slots_max) return "is not possible: there are 1 to 3 slots";
         configuration.slots = number;
@@ -80,21 +80,21 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         configuration.cold = number != 0;
     } else if (std.mem.eql(u8, name, "give_up")) {
         configuration.give_up = number != 0;
-    } else return "is no bound";
+    } else return "is not a bound";
     return null;
 }
 
 fn parse_places(mask: *u8, value: []const u8) ?[]const u8 {
     mask.* = 0;
     for (value) |digit| {
-        if (digit < '0' or digit >= '0' + state.processes_max) return "is no list of places";
+        if (digit < '0' or digit >= '0' + state.processes_max) return "is not a list of processes";
         mask.* |= @as(u8, 1) << @intCast(digit - '0');
     }
     return null;
 }
 
 fn parse_process(configuration: *Configuration, head: []const u8, actions: []const u8) ?[]const u8 {
-    if (configuration.processes == state.processes_max) return "is one process too many";
+    if (configuration.processes == state.processes_max) return "is one process more than allowed";
     if (std.mem.eql(u8, head, "waker")) return parse_waker(configuration, actions);
     const is_late = head.len > 0 and head[0] == '+';
     const role = if (is_late) head[1..] else head;
@@ -104,7 +104,7 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
     while (words.next()) |word| {
         if (count == configuration.actions[place].len) return "has too many actions";
         configuration.actions[place][count] = std.meta.stringToEnum(setup.Action, word) orelse
-            return "names an action that there is not";
+            return "names an unknown action";
         count += 1;
     }
     configuration.plans[place] = .{
@@ -114,13 +114,13 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
         .first_call = configuration.calls,
     };
     configuration.calls += configuration.plans[place].calls();
-    if (configuration.calls > state.calls_max) return "is one call too many";
+    if (configuration.calls > state.calls_max) return "is one call more than allowed";
     configuration.processes += 1;
     return null;
 }
 
 fn parse_waker(configuration: *Configuration, whose: []const u8) ?[]const u8 {
-    const owner = std.fmt.parseInt(u8, whose, 10) catch return "names no process by its number";
+    const owner = std.fmt.parseInt(u8, whose, 10) catch return "does not name a process by its number";
     if (owner >= configuration.processes) return "comes before its process";
     if (configuration.plans[owner].late) return "has a process that joins late";
     configuration.plans[configuration.processes] = .{ .role = .client, .waker_of = owner, .actions = &.{} };
@@ -131,12 +131,12 @@ fn parse_waker(configuration: *Configuration, whose: []const u8) ?[]const u8 {
 pub const Named = struct {
     name: []const u8,
     text: []const u8,
-    /// Not among what runs without --full.
+    /// Runs only with --full.
     is_long: bool = false,
 };
 
 pub const list = [_]Named{
-    // Two, and everything that can befall either at every step.
+    // Two processes, and every event that can affect either at every step.
     .{ .name = "call", .text = "slots=1 cells=1 deaths=2 deliveries=2 client:request server:serve" },
     .{ .name = "calls", .text = "slots=1 cells=1 deaths=1 deliveries=2 client:send,request server:serve" },
     .{ .name = "draft-and-post", .text = "slots=1 cells=2 deaths=1 deliveries=2 client:draft,post server:serve" },
@@ -163,7 +163,7 @@ pub const list = [_]Named{
     .{ .name = "removed-while-blocking", .text = "slots=1 cells=2 client:discard,remove server:serve_block" },
     .{ .name = "file-lost", .text = "slots=1 cells=2 deaths=1 client:discard,lose_file,request server:serve" },
     .{ .name = "file-lost-and-ring-fails", .text = "slots=1 cells=2 failures=1 client:discard,lose_file,request server:serve waker:1" },
-    // Three.
+    // Three processes.
     .{ .name = "three-calls", .text = "slots=2 cells=4 client:request,request client:request server:serve" },
     .{ .name = "three-calls-server-dies", .text = "slots=2 cells=2 deaths=1 mortal=2 client:post,post client:post server:serve" },
     .{ .name = "clear", .text = "slots=2 cells=4 client:request,post client:clear server:serve" },
@@ -179,7 +179,7 @@ pub const list = [_]Named{
     .{ .name = "canceller-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request client:cancel,clear server:serve" },
     .{ .name = "server-dies-in-what-it-begins-once", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
-    // Longer ones.
+    // Longer configurations.
     .{ .name = "rings-fail-and-deaths", .text = "slots=1 cells=2 failures=3 deaths=2 deliveries=2 client:request,request server:serve waker:0 waker:1", .is_long = true },
     .{ .name = "rings-fail-for-two-servers", .text = "slots=1 cells=2 failures=2 client:post,request server:serve waker:1 server:serve", .is_long = true },
     .{ .name = "ringer-stopped-on-a-client", .text = "slots=1 cells=2 failures=1 stops=1 stoppable=0 client:post client:request server:serve waker:2", .is_long = true },

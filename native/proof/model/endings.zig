@@ -1,9 +1,9 @@
-//! What a good end is. From every state some way has to lead to one, without another death, stop or
-//! choice of a user: else somebody sleeps for ever while what it waits for is there, a slot or a
-//! participant leaks, a call never ends.
+//! Good ends. From every state some path has to lead to one, without another death, stop or choice of a user.
+//! Otherwise a participant sleeps for ever although its work is there, a slot or a participant leaks, or a
+//! call never ends.
 //!
-//! Where a process was stopped for ever, everything must end but what that process itself holds. Where
-//! nobody is left who serves, requests may wait for somebody to come.
+//! If a process was stopped for ever, everything has to end except what that process itself holds. If no
+//! server is left, requests may wait for one to come.
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
@@ -14,15 +14,15 @@ const state = @import("state.zig");
 const steps = @import("steps.zig");
 const get = state.get;
 
-/// Why the state is no good end; null: it is one.
+/// Why the state is not a good end; null: it is one.
 pub fn fault() ?[]const u8 {
     for (0..state.processes) |process| {
-        if (!is_at_rest(process)) return "somebody is still under way";
+        if (!is_at_rest(process)) return "a process is still running";
     }
-    if (someone_watches()) {
+    if (any_watches()) {
         for (0..state.indices) |index| {
             if (!is_unrepaired(index) or has_only_joined(index)) continue;
-            // There is no room for what it held, and nobody who makes room.
+            // There is no room for its requests, and no server that makes room.
             if (ring_is_full() and !server_is_live()) continue;
             return "a dead participant is never repaired";
         }
@@ -34,16 +34,15 @@ pub fn fault() ?[]const u8 {
     }
     const is_removed = get(state.header("removed")) != 0;
     if (is_removed and server_is_live()) return "a server waits on a channel that was removed";
-    // Those who serve lie down again after each call.
+    // Servers go back to sleep after each call.
     if (get(state.single(.file_is_lost)) != 0 and !is_removed and server_is_live()) return "a lost file is never noticed";
     for (0..state.slots) |slot| {
         if (!is_free(slot) and !may_stay(slot)) return "a slot is never free again";
     }
     if (server_is_live()) {
-        // Stale entries that late repairers have left are dropped by the next look, but they must not
-        // fill it.
-        if (ring_is_full() and !anybody_is_stopped()) return "the ring stays full";
-        if (get(state.single(.server_has_gone)) == 0 and !clears() and !anybody_is_stopped()) {
+        // The next look drops stale entries of late repairers, but they must not fill the ring.
+        if (ring_is_full() and !any_is_stopped()) return "the ring stays full";
+        if (get(state.single(.server_has_gone)) == 0 and !clears() and !any_is_stopped()) {
             for (0..state.calls_max) |call| {
                 const posted = 3;
                 if (get(state.call(call, .progress)) == posted and get(state.call(call, .handed_out)) == 0) {
@@ -80,8 +79,8 @@ fn is_at_rest(process: usize) bool {
         .event => {
             const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));
             if (!wanted.asleep and !wanted.idle) return false;
-            // Timers that may come again and again, and change nothing: nobody is dead, see below, and so
-            // who has hung up and lives was stopped as it left.
+            // Timers that may repeat and change nothing. No participant is dead, see below, so one that has
+            // hung up and lives was stopped as it left.
             const timers: rq.Events = .{ .slice = true, .nudge = true, .retry = 0x3f, .last_retry = 0x3f };
             const harmless = steps.optional_bits | timers.bits();
             return steps.enabled(process) & ~harmless == 0;
@@ -90,8 +89,8 @@ fn is_at_rest(process: usize) bool {
     }
 }
 
-/// Whether anybody is left who learns of deaths.
-fn someone_watches() bool {
+/// Whether a participant is left that learns of deaths.
+fn any_watches() bool {
     for (0..state.processes) |process| {
         if (state.status(process) != .running or setup.plans[process].waker_of != null) continue;
         const request = steps.request_of(process);
@@ -109,8 +108,8 @@ fn owner_of(process: usize) ?words.Owner {
     return .{ .index = @truncate(lock >> 50), .epoch = @intCast(lock & ((1 << 50) - 1)) };
 }
 
-/// Who dies before it has rung the sleepers is watched by nobody, and has nothing: its entry is taken back
-/// whenever somebody looks.
+/// A participant that dies before it has rung the sleepers is unwatched and owns nothing. Its entry is freed
+/// whenever another participant looks.
 fn has_only_joined(index: usize) bool {
     for (0..state.slots) |slot| {
         const word = state.word(words.SlotWord, state.slot(slot, "word"));
@@ -133,13 +132,13 @@ fn is_unrepaired(index: usize) bool {
     return true;
 }
 
-fn anybody_is_stopped() bool {
+fn any_is_stopped() bool {
     for (0..state.processes) |process| if (state.status(process) == .stopped) return true;
     return false;
 }
 
-/// Whether the answer in a slot was put there by one that was stopped before it rang its client. Who waits
-/// for what a stopped process does waits for it, as he would had it been stopped a step earlier.
+/// Whether a process that was stopped before it rang the client put the answer into a slot. A client that
+/// waits for a stopped process's work keeps waiting, as if the process had been stopped one step earlier.
 fn is_answered_by_stopped(slot: usize) bool {
     const word = state.word(words.SlotWord, state.slot(slot, "word"));
     if (word.state != .ready) return false;
@@ -180,7 +179,7 @@ fn is_free(slot: usize) bool {
     return state.word(words.SlotWord, state.slot(slot, "word")).state == .free;
 }
 
-/// Whether a slot that is taken is nobody's fault.
+/// Whether a slot may stay taken.
 fn may_stay(slot: usize) bool {
     const word = state.word(words.SlotWord, state.slot(slot, "word"));
     const owner = state.word(words.Owner, state.slot(slot, "owner"));
@@ -199,14 +198,14 @@ fn may_stay(slot: usize) bool {
         .queued, .posted, .ready => is_stopped(owner.index),
         else => false,
     };
-    // Nobody needs it and nobody looks.
-    const left_by_dead = !server_is_live() and ring_is_full() and is_unrepaired(word.holder) or !someone_watches() and is_unrepaired(owner.index) or
+    // No participant needs it, and none looks.
+    const left_by_dead = !server_is_live() and ring_is_full() and is_unrepaired(word.holder) or !any_watches() and is_unrepaired(owner.index) or
         (word.state == .held or word.state == .abandoned or word.state == .posted_held or word.state == .draft) and
-            !someone_watches() and is_unrepaired(word.holder);
+            !any_watches() and is_unrepaired(word.holder);
     return waits_for_server or held_by_stopped or owned_by_stopped or left_by_dead;
 }
 
-/// What it has sent has ended, or may wait.
+/// Whether the calls of a process have ended or may wait.
 fn calls_are_over(process: usize) bool {
     const in_flight = get(state.process(process, .in_flight));
     if (in_flight == 0) return true;
@@ -226,15 +225,15 @@ fn calls_are_over(process: usize) bool {
         awaited += 1;
         if (may_stay(slot)) excused += 1;
     }
-    // Ended by somebody who was stopped before he rang their client.
+    // Ended by a process that was stopped before it rang their client.
     if (is_stopped_at(.cancel) or is_stopped_at(.clear)) excused += in_flight -| awaited;
-    // One may wait for a slot, or for a stopped process to say that it has freed one.
-    const has_room = free > @intFromBool(anybody_stopped_freeing());
+    // One call may wait for a slot, or for a stopped process to report that it has freed one.
+    const has_room = free > @intFromBool(any_stopped_freeing());
     if (excused + 1 == in_flight and !has_room and waits_for_room(process)) excused += 1;
     return excused == in_flight;
 }
 
-fn anybody_stopped_freeing() bool {
+fn any_stopped_freeing() bool {
     for ([_]rq.Doing{ .get, .cancel, .clear, .reply }) |operation| if (is_stopped_at(operation)) return true;
     return false;
 }

@@ -1,5 +1,5 @@
 //! A participant's event loop: src/channel/loop.ts without its budget. It sleeps as soon as a look finds
-//! nothing, which leaves out looks only.
+//! nothing, so the model only leaves out repeated looks.
 
 const std = @import("std");
 const abi = @import("../../abi.zig");
@@ -154,7 +154,7 @@ noinline fn next_turn() bool {
     }
 }
 
-/// Waits for one of these or for what any loop waits for.
+/// Waits for one of these events, or for those that any loop waits for.
 pub noinline fn wait(wanted: Events) Event {
     memory.forget_numbers();
     const own = participant.self();
@@ -169,7 +169,7 @@ pub noinline fn wait(wanted: Events) Event {
     return @intCast(memory.ask(.{ .kind = .event, .a = events.bits(), .b = identity, .c = epochs }));
 }
 
-/// True: a loop that sleeps wakes up.
+/// True: a sleeping loop wakes up.
 pub noinline fn in_background(woken_by: Event) bool {
     const own = participant.self();
     switch (woken_by) {

@@ -1,9 +1,9 @@
-//! Depth first through every state: each has to be free of violations, and from each a way has to lead
-//! to a good end (`endings.zig`).
+//! Explores every state, depth first. Each has to be free of violations, and from each a path has to lead to
+//! a good end (`endings.zig`).
 //!
-//! States are known by a 128-bit hash: among a thousand million states the chance that any two share
-//! one is below 10⁻²⁰. A state from whose successors none was found good while they were explored keeps
-//! its edges; when all is explored, what is good is carried backwards along them.
+//! States are identified by a 128-bit hash: among a thousand million states, the chance that any two share
+//! one is below 10⁻²⁰. If no successor of a state was found good during its exploration, the state keeps its
+//! edges; at the end, goodness is propagated backwards along them.
 
 const std = @import("std");
 const endings = @import("endings.zig");
@@ -102,7 +102,7 @@ const Frame = struct {
     undo_mark: u32,
     edge_mark: u32,
     leads_to_good: bool,
-    /// What is still to be tried.
+    /// The choices that were not tried yet.
     choices: Choices,
     trying: Choice,
 };
@@ -155,7 +155,7 @@ const Choices = struct {
     }
 };
 
-/// Whether the way over it counts as one that the state leads to by itself.
+/// Whether a path over it counts as one that the state follows by itself.
 fn is_helpful(choice: Choice) bool {
     return switch (choice) {
         .step => |one| @as(u32, 1) << one.variant & steps.optional_bits == 0,
@@ -176,28 +176,28 @@ pub fn apply(choice: Choice) void {
 }
 
 var frames: std.ArrayList(Frame) = .empty;
-/// Successors of the states on the way, and from where on those of each begin.
+/// Successors of the states on the path, and where those of each begin.
 var successors: std.ArrayList(u32) = .empty;
 var is_good: std.ArrayList(bool) = .empty;
 
 const Unresolved = struct { from: u32, to: u32 };
 var unresolved: std.ArrayList(Unresolved) = .empty;
 
-/// The choices from the initial state to the one that is meant.
+/// The choices from the initial state to the reported one.
 pub var trace: std.ArrayList(Choice) = .empty;
 
-/// The state to stop at, to find the way to it once more.
+/// The state to stop at, to find the path to it again.
 var wanted_state: ?u32 = null;
 
-/// Everything that follows from the present state. `error.Surprise`: something was
-/// taken for no step that is one, and all begins again.
+/// Explores everything that follows from the present state. `error.Surprise`: an access that had been taken
+/// for no step is one, and the exploration starts again.
 pub fn explore(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     const outcome = try walk(limits, now);
     if (outcome != .complete) return outcome;
     carry_back();
     for (is_good.items, 0..) |good, id| {
         if (good) continue;
-        // Its way is found by going it again.
+        // Its path is found by exploring it again.
         wanted_state = lowest_bad(@intCast(id));
         defer wanted_state = null;
         state.back_to(0);
@@ -207,7 +207,8 @@ pub fn explore(limits: Limits, now: *const fn () u64) error{Surprise}!Outcome {
     return .complete;
 }
 
-/// Of the states without a good end the one where nothing moves any more, if there is one: it says most.
+/// Among the states without a good end, one where nothing can happen any more, if there is one: it is the
+/// most informative.
 fn lowest_bad(id: u32) u32 {
     var has_successor: std.DynamicBitSetUnmanaged = std.DynamicBitSetUnmanaged.initEmpty(gpa, is_good.items.len) catch return id;
     defer has_successor.deinit(gpa);
@@ -277,7 +278,7 @@ fn enter(id: u32) error{Surprise}!void {
     totals.depth = @max(totals.depth, frames.items.len);
 }
 
-/// The state on top has a successor that was seen before.
+/// The state on top has a successor that is already known.
 fn meet(id: u32) void {
     const top = &frames.items[frames.items.len - 1];
     if (top.leads_to_good) return;
@@ -304,7 +305,7 @@ fn leave() void {
 }
 
 fn carry_back() void {
-    // Where the edges to each state begin, in a list that is sorted by it.
+    // Where the edges to each state begin, in a list that is sorted by target.
     const starts = gpa.alloc(u32, is_good.items.len + 1) catch @panic("out of memory");
     defer gpa.free(starts);
     const sources = gpa.alloc(u32, unresolved.items.len) catch @panic("out of memory");
@@ -334,13 +335,13 @@ fn carry_back() void {
     }
 }
 
-/// What a panic in the production functions is reported with.
+/// Keeps the path for the report of a violation.
 fn keep_trace(length: usize) void {
     trace.clearRetainingCapacity();
     for (frames.items[0..length]) |frame| trace.append(gpa, frame.trying) catch @panic("out of memory");
 }
 
-/// Something that can happen now. Null: nothing can.
+/// A random possible choice. Null: nothing can happen.
 pub fn any(random: std.Random) ?Choice {
     var choices: Choices = .of_state();
     var copy = choices;
@@ -357,12 +358,12 @@ pub fn any(random: std.Random) ?Choice {
     unreachable;
 }
 
-/// How fast each process is on a random way, and how often something befalls one. Where all are equally
-/// fast nobody is ever far behind, as one that was stopped is.
+/// The speed of each process on a random walk, and how often events affect it. If all were equally fast, no
+/// process would ever fall far behind, as a stopped one does.
 var speeds: [state.processes_max]u32 = @splat(1);
 var accidents: u32 = 1;
 
-/// One at a time, so that who is slow stays so for a while.
+/// Changes one at a time, so that a slow process stays slow for a while.
 pub fn change_speeds(random: std.Random) void {
     speeds[random.uintLessThan(usize, speeds.len)] = @as(u32, 1) << random.uintLessThan(u5, 5) * 3;
     accidents = @as(u32, 1) << random.uintLessThan(u5, 4) * 3;

@@ -1,11 +1,11 @@
-//! Runs a participant's program from one shared access to the next. The program is ordinary code on a
-//! stack of its own; where it touches what others can see it asks the explorer, which answers and
-//! lets it run on, or throws it away and puts an earlier one in its place.
+//! Runs a participant's program from one shared access to the next. The program is ordinary code on a stack
+//! of its own. At each shared access it asks the explorer, which answers and lets it continue, or discards it
+//! and restores an earlier one.
 //!
-//! What a program will do depends on three things only: the answer, its stack, its private memory. All
-//! programs use the same stack and the same private memory, one at a time, at fixed addresses, so that
-//! two moments are equal where their bytes are. What lies below the stack pointer is dead and is
-//! zeroed, so that garbage does not make equal moments look different.
+//! The behaviour of a program depends only on the answer, its stack and its private memory. All programs use
+//! the same stack and the same private memory, one at a time, at fixed addresses, so two moments are equal if
+//! their bytes are. Bytes below the stack pointer are dead and are zeroed, so that garbage does not make
+//! equal moments look different.
 
 const std = @import("std");
 const fiber = std.Io.fiber;
@@ -19,10 +19,10 @@ pub var private: [private_bytes]u8 align(4096) = undefined;
 var explorer: fiber.Context = undefined;
 var program: fiber.Context = undefined;
 
-/// Where a program goes on, beside its stack and its private memory.
+/// Where a program continues, beside its stack and its private memory.
 pub const Point = struct { instruction: u64, frame: u64, depth: u64 };
 
-/// Of the last run.
+/// The answer for the current run.
 pub var answer: u64 = 0;
 
 /// Called by a program: gives the processor to the explorer until there is an answer.
@@ -32,7 +32,7 @@ pub noinline fn give_up() u64 {
     return answer;
 }
 
-/// Runs a program from its entry to where it asks first.
+/// Runs a program from its entry to its first question.
 pub fn start(entry: *const fn () callconv(.c) noreturn) void {
     @memset(&stack, 0);
     @memset(&private, 0);
@@ -45,7 +45,7 @@ pub fn start(entry: *const fn () callconv(.c) noreturn) void {
     run();
 }
 
-/// Runs a program from a saved point, its private memory being in place, to where it asks next.
+/// Runs a program from a saved point, with its private memory in place, to its next question.
 pub fn go_on(point: Point, bytes: []const u8, value: u64) void {
     @memset(stack[0 .. stack_bytes - bytes.len], 0);
     @memcpy(stack[stack_bytes - bytes.len ..], bytes);

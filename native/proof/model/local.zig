@@ -1,7 +1,7 @@
-//! Where a process's program can be, and how it goes on: a graph that is made while exploring. A node
-//! is a moment in which a program waits for an answer; two moments with the same stack and the same
-//! private memory are one node, since whatever runs from them does the same. The production
-//! functions are run once for each answer that a node is given, and remembered.
+//! The graph of a process's program, which is built during exploration. A node is a moment at which the
+//! program waits for an answer. Two moments with the same stack and the same private memory are one node,
+//! because the same behaviour follows from them. The production functions run once for each answer to a node,
+//! and the result is remembered.
 
 const std = @import("std");
 const fibre = @import("fibre.zig");
@@ -72,7 +72,7 @@ fn private() *[fibre.private_bytes / 8]u64 {
     return @ptrCast(&fibre.private);
 }
 
-/// What follows on an answer.
+/// The edge that an answer leads over.
 pub fn next(number: u32, answer: u64) *const Edge {
     var place = nodes.items[number].first_edge;
     while (place != none) : (place = edges.items[place].next) {
@@ -111,7 +111,7 @@ fn restore(node: *const Node) void {
     while (index < pairs.len) : (index += 2) private()[pairs[index]] = pairs[index + 1];
 }
 
-/// The node of what has just run.
+/// The node of the program that has just run.
 fn intern(process: u8) u32 {
     const start = bytes.items.len;
     const stack = fibre.stack_now();
@@ -123,7 +123,7 @@ fn intern(process: u8) u32 {
         differences += 1;
         bytes.appendSlice(gpa, std.mem.asBytes(&[2]u64{ index, value })) catch @panic("out of memory");
     }
-    // What is asked for may have left no trace on the stack.
+    // The question may have left no trace on the stack.
     const asked = &memory.asked;
     const place = [_]u64{
         process,     point.instruction,       point.frame,    point.depth,

@@ -1,8 +1,8 @@
-//! The shared memory of the model: every access that the production functions make is one request to
-//! the explorer. Has the same declarations as `Real` in `shared.zig`.
+//! The shared memory of the model: every access of the production functions is one request to the explorer.
+//! It has the same declarations as `Real` in native/memory/shared.zig.
 //!
-//! One access is one step, and all steps have one order that everybody sees: sequential consistency
-//! of single accesses. What a weaker order than the code asks for would allow is not explored.
+//! One access is one step, and all steps have one order that every process sees: sequential consistency of
+//! single accesses. Behaviour that only weaker orders allow is not explored.
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
@@ -16,12 +16,12 @@ const state = @import("state.zig");
 const Real = @import("../../memory/shared.zig").Real;
 const Request = rq.Request;
 
-/// Nothing is ever stored here: it only gives addresses.
+/// Never stored to: it only provides addresses.
 pub var memory: [state.memory_bytes]u8 align(layout.page_bytes) = undefined;
 
-/// What the running program asks for.
+/// The running program's question.
 pub var asked: Request = undefined;
-/// What it has said since its last answer.
+/// The program's remarks since its last answer.
 pub var remarks: [32]rq.Remark = undefined;
 pub var remark_count: usize = 0;
 
@@ -35,15 +35,15 @@ pub fn say(remark: rq.Remark) void {
     remark_count += 1;
 }
 
-/// For each participant whose wait word the running operation has read and not used up yet: one more
-/// than the number that was in it. It lies in private memory, and so belongs to the moment of the program.
+/// For each participant whose wait word the running operation has read and not yet used: one more than the
+/// number in it. It lies in private memory, so it belongs to the moment of the program.
 const held: *[8]u8 = fibre.private[fibre.private_bytes - 8 ..];
 
 pub fn held_numbers() [8]u8 {
     return held.*;
 }
 
-/// A new operation begins: it knows nothing of what an earlier one has read.
+/// A new operation begins; it knows nothing of an earlier one's reads.
 pub fn forget_numbers() void {
     held.* = @splat(0);
 }
@@ -62,7 +62,7 @@ fn number(comptime T: type, value: T) u64 {
     return @as(Bits(T), @bitCast(value));
 }
 
-/// Null: for display alone, and not part of the model.
+/// Null: the word is only displayed, and not part of the model.
 fn variable_at(pointer: anytype) ?u16 {
     const offset = @intFromPtr(pointer) -% @intFromPtr(&memory);
     if (offset >= state.memory_bytes) @panic("an access outside of the shared memory");
@@ -134,7 +134,7 @@ pub const Model = struct {
         }
     }
 
-    /// Nobody can see what these do. The variables are not where they look.
+    /// They have no visible effect, and never address variables of the model.
     pub const prefetch = Real.prefetch;
     pub const glance = Real.glance;
 
@@ -142,7 +142,7 @@ pub const Model = struct {
         @panic("the model does not spin");
     }
 
-    /// Enough for so few participants: more turns are an endless loop, which is found sooner like this.
+    /// Enough for so few participants. More turns are an endless loop, which shows sooner this way.
     pub const turns_max = 40;
 
     pub const yield_turns = 0;
@@ -160,7 +160,7 @@ pub const Model = struct {
         _ = timeout_ns;
         const variable = variable_at(word).?;
         if (state.wait_index(variable)) |index| {
-            // A sleeper has come round: but for the number that it sleeps on it starts over.
+            // The sleeper starts over, except for the number that it sleeps on.
             const number_held = held[index];
             forget_numbers();
             held[index] = number_held;
@@ -196,7 +196,7 @@ pub const Model = struct {
         _ = fd;
     }
 
-    // The file is allocated as a whole.
+    // The whole file is allocated.
 
     pub fn allocate(fd: i32, offset: u64, length: u64) bool {
         _ = .{ fd, offset, length };
@@ -264,15 +264,15 @@ pub const Model = struct {
     }
 };
 
-/// Requests and answers are as long as this.
+/// The length of requests and answers.
 pub const payload_bytes = 16;
 
-/// A descriptor that the real kernel does not know.
+/// No descriptor of the real kernel.
 const no_such_fd = 1 << 30;
-/// Notify descriptors are these and the ones after them, one a process.
+/// Notify descriptors are this one and the following ones, one for each process.
 pub const notify_fd_first = 1 << 29;
 
-/// For a view of a payload that is used for a while.
+/// For a view of a payload that stays in use.
 pub fn read_half(source: [*]const u8, half: usize) u64 {
     return ask(.{ .kind = .read_half, .variable = variable_at(source + half * 8).?, .b = half });
 }

@@ -1,4 +1,4 @@
-//! A participant's private memory, and what its operations say about themselves.
+//! A participant's private memory, and the remarks of its operations.
 
 const std = @import("std");
 const abi = @import("../../abi.zig");
@@ -29,7 +29,7 @@ const Participant = struct {
     has_bell: bool,
     /// A timer looks for another sleeper.
     nudges: bool,
-    /// Somebody cannot be watched, so look in slices of time.
+    /// A participant cannot be watched, so look in slices of time.
     needs_slices: bool,
     /// This sleep may not be ended by a ring.
     is_unsure: bool,
@@ -75,7 +75,7 @@ pub const time_before: u64 = 1_000 * std.time.ns_per_s;
 
 pub const time_after: u64 = 2_000 * std.time.ns_per_s;
 
-/// Over at `time_after`, and not before.
+/// Passes at `time_after`, and not before.
 pub const timeout_ms = 500_000;
 
 pub const no_timeout = std.math.nan(f64);

@@ -11,7 +11,7 @@ pub fn half_of(mark: u64, call: u8, server: u8, half: u64) u64 {
     return mark << 32 | @as(u64, server) << 16 | @as(u64, call) << 8 | half;
 }
 
-/// Of half of a request.
+/// The call that half of a request belongs to.
 pub fn call_of(half: u64) u8 {
     return @truncate(half >> 8);
 }
@@ -20,7 +20,7 @@ pub fn payload(mark: u64, call: u8, server: u8) [memory.payload_bytes]u8 {
     return @bitCast([2]u64{ half_of(mark, call, server, 0), half_of(mark, call, server, 1) });
 }
 
-/// Zeroed afterwards: what stays on the stack tells moments apart that are the same.
+/// The bytes are zeroed afterwards: leftovers on the stack would distinguish equal moments.
 pub fn check_answer(bytes: *[memory.payload_bytes]u8, call: u8) void {
     const halves: [2]u64 = @bitCast(bytes.*);
     const server: u8 = @truncate(halves[0] >> 16);

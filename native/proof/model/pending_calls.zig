@@ -41,7 +41,7 @@ pub noinline fn try_send(call: u8, flags: u32, has_deadline: bool, may_abort: bo
 
 pub fn add_pending(call: u8, control: *const abi.Control, has_deadline: bool, may_abort: bool) void {
     const own = participant.self();
-    // What was waited for in this slot has been ended by others, and is not reported any more.
+    // Others have ended the earlier call in this slot, and its end is not reported any more.
     for (own.pending[0..own.pending_count], 0..) |known, place| {
         if (known.slot != control.slot) continue;
         if (library.tandem_watch_call(participant.address(), known.slot, known.low, known.high) == 0) settle(place);
@@ -67,7 +67,7 @@ pub noinline fn drop_pending(place: usize) participant.Pending {
     return found;
 }
 
-/// A call is over: gets what there is.
+/// A call has ended: gets its answer.
 pub noinline fn settle(place: usize) void {
     participant.begin(.get);
     const call = drop_pending(place);

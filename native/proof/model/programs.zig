@@ -38,7 +38,7 @@ fn start(plan: *const setup.Plan) void {
         .committed = undefined,
         .large = undefined,
         .memory_bytes = 0,
-        // Not due, but for what asks again and again.
+        // A sweep is not due, except for the operations that never wait.
         .swept_ns = if (plan.has(.attempt)) 0 else participant.time_before,
         .pacing = .{ .spin_turns = 0 },
     };

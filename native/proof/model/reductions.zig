@@ -1,18 +1,18 @@
-//! Accesses that are no steps of their own: they are done together with the step before them. That is
-//! right for an access of which it makes no difference whether it comes before or after whatever others
-//! do until its process's next step, and that nobody can see. There are three kinds.
+//! Accesses that are no steps of their own: they are performed together with the step before them. This is
+//! right if it makes no difference whether the access comes before or after the steps of other processes
+//! until its process's next step, and if no process can see it. There are three kinds.
 //!
-//! 1. Constants: memory that nobody ever writes with another value.
-//! 2. Reads of what is the reader's own: nobody else writes to the request of a server that holds it,
-//!    to a draft, to an answer that waits for its client, to the wait word of one that is awake.
-//! 3. Writes to what is the writer's own, while the writer cannot die: nobody else looks at the bytes of
-//!    a draft, or of an answer before it is there. A death in between would be seen, so where one may
-//!    come each of these is a step.
+//! 1. Constants: memory that no process ever changes.
+//! 2. Reads of the reader's own memory: no other process writes to the request of a server that holds it, to
+//!    a draft, to an answer that waits for its client, or to the wait word of a participant that is awake.
+//! 3. Writes to the writer's own memory, while the writer cannot die: no other process looks at the bytes of
+//!    a draft, or of an answer before it is complete. A death in between would be visible, so if one is
+//!    possible, each of these is a step.
 //!
-//! None of it is taken for granted. Whatever breaks it is a surprise: from then on the accesses in
-//! question are steps, and exploring begins again. A run that comes to its end has met none, and so it
-//! was right: the first access that breaks it, on the shortest way to one, comes after steps that were
-//! all explored, and would have been met.
+//! None of this is taken for granted. An access that breaks one of these rules is a surprise: from then on
+//! the accesses in question are steps, and the exploration starts again. A run that comes to its end has met
+//! no surprise, which proves it right: the first access that breaks a rule, on the shortest path to one, comes
+//! after steps that were all explored, so the run would have met it.
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
@@ -102,7 +102,7 @@ fn word_of(part: state.SlotPart) words.SlotWord {
     return state.word(words.SlotWord, state.slot(part.slot, "word"));
 }
 
-/// The process that the slot's contents belong to: its writer, its server, its client.
+/// Whether the slot's contents belong to the process as their writer, server or client.
 fn is_owner(process: usize, part: state.SlotPart) bool {
     const identity = get(state.process(process, .identity));
     if (identity == 0 or !state.is_there(process)) return false;
@@ -124,7 +124,7 @@ fn belongs_to_another(process: usize, part: state.SlotPart) bool {
     return false;
 }
 
-/// What somebody else may change: a held request's word, by a cancel.
+/// Whether other processes may change it: a cancel changes a held request's word.
 fn is_changed_by_others(part: state.SlotPart) bool {
     if (part.field != state.slot_field("word")) return false;
     return switch (word_of(part).state) {
@@ -133,7 +133,7 @@ fn is_changed_by_others(part: state.SlotPart) bool {
     };
 }
 
-/// What nobody but its owner looks at.
+/// Whether only the owner looks at it.
 fn is_unseen(part: state.SlotPart) bool {
     return switch (word_of(part).state) {
         .draft => switch (part.field) {

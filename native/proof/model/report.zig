@@ -11,7 +11,7 @@ const steps = @import("steps.zig");
 
 const Writer = std.Io.Writer;
 
-/// Every step of a way from the initial state, which has to be the present one.
+/// Prints every step of a path from the initial state, which has to be the present one.
 pub fn print_trace(writer: *Writer, choices: []const explorer.Choice) !void {
     for (choices, 1..) |choice, number| {
         try writer.flush();
@@ -161,7 +161,7 @@ fn print_value(writer: *Writer, variable: u16, value: u64) !void {
     }
 }
 
-/// Where everything is at the end of a way.
+/// Prints the state at the end of a path.
 pub fn print_state(writer: *Writer) !void {
     for (0..state.processes) |process| {
         const number: u32 = @intCast(state.get(state.process(process, .program)));

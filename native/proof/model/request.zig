@@ -1,4 +1,4 @@
-//! What a program asks the explorer for: one access to shared memory, or one thing of the kernel or of
+//! A program's questions to the explorer: one access to shared memory, or one question to the kernel or to
 //! the event loop. Each is one step.
 
 const std = @import("std");
@@ -21,27 +21,28 @@ pub const Kind = enum(u8) {
     byte_locked,
     futex_wait,
     futex_wake,
-    /// 0: it has failed, because no process listens, or because the ringer may not or cannot.
+    /// 0: it has failed, because no process listens, or because the ringer lacks a permission or a
+    /// descriptor.
     ring_bell,
     ring_notify,
-    /// The waker's own way to the bell of its process.
+    /// The waker rings the bell of its own process.
     ring_own_bell,
     write_notify,
     drain_notify,
     watch_life,
     announce_life,
-    /// Both of its descriptors and their files.
+    /// Closes both of its descriptors and removes their files.
     close_bells,
 
-    /// The file loses its name; whether it has.
+    /// The file loses its name; whether it has lost it.
     lose_file,
     file_is_lost,
 
     /// The event loop waits; the answer is an `Event`.
     event,
-    /// Of the set-up before exploring: everybody gets this far first.
+    /// A stage of the set-up before exploring: all processes get this far first.
     checkpoint,
-    /// The participant has left, and nothing of it is there any more.
+    /// The participant has left, and nothing of it remains.
     left,
 };
 
@@ -54,18 +55,18 @@ pub const Request = struct {
     c: u64 = 0,
 };
 
-/// Table indices that a model can have.
+/// How many table indices a model can have.
 pub const indices_max = 6;
 
-/// What an event loop may be woken by. Which of them can happen is up to the loop (it says what it
-/// waits for) and to the kernel.
+/// The events that may wake an event loop. The loop, which says what it waits for, and the kernel decide
+/// which of them can happen.
 pub const Events = packed struct(u32) {
     /// The next turn of the loop.
     turn: bool = false,
     bell: bool = false,
     /// The timer that looks for another sleeper.
     nudge: bool = false,
-    /// The timer of those that cannot watch, or may not be rung; a blocking wait's slice.
+    /// The timer of a loop that cannot watch or may not be rung; a blocking wait's slice.
     slice: bool = false,
     /// The deadline of a call.
     expire: bool = false,
@@ -74,13 +75,13 @@ pub const Events = packed struct(u32) {
     /// The user closes the handle.
     close: bool = false,
     notify: bool = false,
-    /// By table index: the connection to that participant was hung up; the timer that looks again;
-    /// the same for the last time.
+    /// By table index: the connection to that participant was hung up; the timer that looks again; its last
+    /// time.
     hangup: u6 = 0,
     retry: u6 = 0,
     last_retry: u6 = 0,
     unused: u4 = 0,
-    /// Not an event: the loop sleeps, or nothing is pending. Nothing moves it but what comes.
+    /// Not an event: the loop sleeps, or nothing is pending. Only an event moves it.
     asleep: bool = false,
     idle: bool = false,
 
@@ -104,23 +105,23 @@ pub const event = struct {
     pub const hangup: Event = @bitOffsetOf(Events, "hangup");
     pub const retry: Event = @bitOffsetOf(Events, "retry");
     pub const last_retry: Event = @bitOffsetOf(Events, "last_retry");
-    /// Of a ring: it fails, although its owner listens.
+    /// For a ring: it fails, although its owner listens.
     pub const failure: Event = @bitOffsetOf(Events, "bell");
     pub const end: Event = @bitOffsetOf(Events, "unused");
 };
 
-/// What a program says about itself at no cost in steps; the explorer checks it.
+/// What a program reports about itself without a step; the explorer checks it.
 pub const Remark = union(enum) {
     sent: u8,
-    /// A call that was sent, or could not be, is over.
+    /// A call that was sent, or could not be sent, has ended.
     ended: struct { call: u8, ending: Ending },
     posted: u8,
-    /// A server was handed a request.
+    /// A request was delivered to a server.
     received: struct { call: u8, allowed: u8 },
     /// No other server may get the call from now on.
     begun_for_good: u8,
     replied,
-    /// It gives up what it has.
+    /// It gives up everything that it holds.
     leaving,
     wrong: []const u8,
 };

@@ -1,4 +1,4 @@
-//! One configuration, from its beginning to its outcome.
+//! Explores one configuration from its beginning to its outcome.
 
 const std = @import("std");
 const configurations = @import("configuration.zig");
@@ -24,7 +24,7 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
         return .{ .violation = what };
     }
     while (true) {
-        // Only now is it known where the first step of each process begins.
+        // Only now the first step of each process is known.
         prepare(configuration);
         const outcome = explorer.explore(limits, clock.monotonic_ns) catch |err| switch (err) {
             error.Surprise => {
@@ -51,10 +51,10 @@ fn prepare(configuration: *const configurations.Configuration) void {
     }
     setup.mortal = configuration.mortal;
     setup.stoppable = configuration.stoppable;
-    // Each process may have one index, and one more while another leaves.
+    // Each process may need one index, and one more while another leaves.
     state.init(configuration.slots, configuration.cells, configuration.processes, configuration.processes, configuration.deliveries);
     for (0..state.slots) |slot| {
-        // As calls before these have left them, so that what never changes is no step.
+        // As earlier calls have left them, so that fields that never change are no steps.
         state.set(state.slot(slot, "request_length"), @import("memory.zig").payload_bytes);
         state.set(state.slot(slot, "response_length"), @import("memory.zig").payload_bytes);
         steps.poison(slot);
@@ -79,13 +79,13 @@ fn prepare(configuration: *const configurations.Configuration) void {
     state.undo_count = 0;
 }
 
-/// How many random ways are tried.
+/// The number of random walks.
 pub var walks: u32 = 2000;
-/// Longer than any way that does not go round in circles.
+/// Longer than any walk that does not go round in circles.
 const walk_steps_max = 1000;
 
-/// What is no step is learned on random ways before anything is explored: each surprise that the
-/// explorer meets makes it begin again.
+/// Random walks find the accesses that are no steps before the exploration, because each surprise that the
+/// explorer meets makes it start again.
 fn learn(random: std.Random) void {
     for (0..2000) |_| {
         for (0..walk_steps_max) |_| {
@@ -100,7 +100,7 @@ fn learn(random: std.Random) void {
     }
 }
 
-/// A look at random ways first: what is badly wrong is found there at once, and on a short way.
+/// Tries random walks first: they find gross errors immediately, and on a short path.
 fn search(configuration: *const configurations.Configuration, random: std.Random) ?[]const u8 {
     for (0..walks) |_| {
         explorer.trace.clearRetainingCapacity();
@@ -114,7 +114,7 @@ fn search(configuration: *const configurations.Configuration, random: std.Random
             explorer.apply(choice);
             if (reductions.surprise != null) {
                 reductions.learn();
-                // The first step of each process may begin elsewhere now.
+                // The first step of each process may be another one now.
                 prepare(configuration);
                 break;
             }

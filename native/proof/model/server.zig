@@ -83,7 +83,7 @@ noinline fn receive_and_answer(timeout: f64) bool {
     return true;
 }
 
-/// As an event loop of another kind would: it looks when the descriptor is readable.
+/// As a foreign event loop: it looks when the descriptor is readable.
 pub fn serve_notify() noreturn {
     const own = participant.self();
     participant.begin(.notify);
@@ -101,8 +101,7 @@ pub fn serve_notify() noreturn {
     }
 }
 
-/// Half of the request is read when it comes and half just before the answer: until then it must not
-/// change.
+/// Half of the request is read on delivery, and half just before the answer; it must not change in between.
 noinline fn begin_request(control: *const abi.Control) u64 {
     const own = participant.self();
     participant.begin(.read_request);
@@ -110,7 +109,7 @@ noinline fn begin_request(control: *const abi.Control) u64 {
     const first = memory.read_half(own.handle.map.request(control.slot, memory.payload_bytes), 0);
     const call = payloads.call_of(first);
     if (first != payloads.half_of(payloads.request_mark, call, 0, 0)) {
-        say(.{ .wrong = "a server got a request that nobody sent" });
+        say(.{ .wrong = "a server got a request that no client sent" });
     } else {
         say(.{ .received = .{ .call = call, .allowed = setup.max_deliveries } });
     }

@@ -1,9 +1,9 @@
-//! What each process is to do, and the bounds of a run.
+//! The plan of each process, and the bounds of a run.
 
 const layout = @import("../../memory/layout.zig");
 const Role = layout.Role;
 
-/// One thing that a participant does. The names are those of the command line.
+/// One action of a participant. The command line uses the same names.
 pub const Action = enum {
     /// As a promise: returns when it is settled.
     request,
@@ -17,7 +17,7 @@ pub const Action = enum {
     /// Blocking.
     block,
     block_timeout,
-    /// One try to send, a look at the answer, then an end by force.
+    /// One try to send, one look at the answer, then a forced end.
     attempt,
     /// A draft that is filled in place and sent, as a promise.
     draft,
@@ -25,32 +25,32 @@ pub const Action = enum {
     discard,
     /// Ends every call of the channel.
     clear,
-    /// Ends the first call that ever was in slot 0, whosever it is.
+    /// Ends the first call that was ever in slot 0, of any client.
     cancel,
     sweep,
     /// Removes the channel.
     remove,
-    /// Others remove its file.
+    /// Other processes remove its file.
     lose_file,
     nothing,
-    /// Promises of a server, for ever.
+    /// Serves as promises, for ever.
     serve,
     /// The user may close it at any time.
     serve_close,
     serve_block,
-    /// Begins only what no other server may begin after it.
+    /// Begins each request so that no other server may begin it later.
     serve_last,
     /// A foreign event loop with a notify descriptor.
     serve_notify,
-    /// Whatever is in flight.
+    /// Closes the handle, whatever is in flight.
     close,
 };
 
 pub const Plan = struct {
     role: Role,
-    /// It is no participant, but the waker of one.
+    /// It is not a participant, but the waker of one.
     waker_of: ?u8 = null,
-    /// It joins while the others are under way.
+    /// It joins while the others are running.
     late: bool = false,
     actions: []const Action,
     /// The number of its first call.
@@ -81,7 +81,7 @@ pub const Plan = struct {
 
 pub var plans: []const Plan = &.{};
 
-/// Whether any program does that.
+/// Whether any program performs that action.
 pub fn has(wanted: Action) bool {
     for (plans) |*plan| if (plan.has(wanted)) return true;
     return false;
@@ -101,13 +101,13 @@ pub var rings_may_fail = false;
 /// Which process runs.
 pub var current: u8 = 0;
 
-/// Where no ring fails there needs be none.
+/// If no ring fails, no waker is needed.
 pub fn has_waker() bool {
     if (!rings_may_fail) return true;
     for (plans) |*plan| if (plan.waker_of == current) return true;
     return false;
 }
 
-/// Which processes may die and which may be stopped, a bit each.
+/// The processes that may die or be stopped, a bit each.
 pub var mortal: u8 = 0;
 pub var stoppable: u8 = 0;

@@ -1,6 +1,6 @@
-//! One state of the model: every variable of the shared memory, of the kernel and of the checks, and
-//! where each process's program is. All are 64-bit numbers in one array; a step changes few of them, so
-//! the hash of a state is kept up to date and steps can be taken back.
+//! One state of the model: every variable of the shared memory, of the kernel and of the checks, and the
+//! position of each process's program. All are 64-bit numbers in one array. A step changes few of them, so
+//! the hash of a state is kept up to date, and steps can be undone.
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
@@ -13,7 +13,7 @@ pub const calls_max = 8;
 pub const slots_max = 3;
 pub const cells_max = 8;
 
-/// Which variable is what.
+/// The names of the variables, in order.
 pub const header_fields = [_][]const u8{
     "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers",
     "participants_used", "joins", "slots_used",
@@ -30,15 +30,15 @@ pub const process_fields = enum {
     status,
     /// The offset of the locked byte, 0: none.
     lock,
-    /// 0: not asleep; else one more than the variable that it sleeps on, or `woken`.
+    /// 0: not asleep; otherwise one more than the variable that it sleeps on, or `woken`.
     futex,
     /// Index and epoch, one more than the index in the low byte, once its bells are there.
     identity,
     notified,
-    /// One more than the number of the call that it was handed.
+    /// One more than the number of the call that was delivered to it.
     holding,
     in_flight,
-    /// Where a bell that was rung and not yet heard.
+    /// Its bell was rung and not yet heard.
     rung,
 };
 
@@ -46,7 +46,7 @@ pub const woken = 0xffff;
 
 pub const Status = enum(u8) {
     running,
-    /// Dead, and the kernel has not let go of its lock yet.
+    /// Dead, and the kernel has not released its lock yet.
     dying,
     dead,
     stopped,
@@ -60,7 +60,8 @@ pub const call_fields = enum {
     handed_out,
 };
 
-/// One more than the process that is in the middle of a copy into the area; a bit for each that reads.
+/// `writer`: one more than the process that is copying into the area; `readers`: a bit for each process that
+/// reads it.
 pub const area_fields = enum { writer, readers };
 
 pub var geometry: layout.Geometry = undefined;
@@ -85,7 +86,7 @@ const variables_max = header_fields.len + rq.indices_max * participant_fields.le
 
 pub var values: [variables_max]u64 = undefined;
 
-/// Of the shared memory that the model gives addresses in.
+/// The size of the memory that provides the model's addresses.
 pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (64 << 10);
 
 /// By offset in the memory, in units of four bytes.
@@ -134,14 +135,14 @@ pub fn area(index: usize, field: area_fields) u16 {
     return areas_at + @as(u16, @intCast(index * 2 + @backingInt(field)));
 }
 
-/// Of a variable that is half of a payload: which area.
+/// The area that half of a payload belongs to.
 pub fn area_of(variable: u16) usize {
     const place = variable - slots_at;
     const is_response = place % slot_fields.len >= comptime position(&slot_fields, "response_inline");
     return place / slot_fields.len * 2 + @intFromBool(is_response);
 }
 
-/// Whose wait word a variable is, if it is one.
+/// The participant whose wait word a variable is, or null.
 pub fn wait_index(variable: u16) ?usize {
     if (variable < participants_at or variable >= cells_at) return null;
     const place = variable - participants_at;
@@ -152,7 +153,7 @@ pub fn wait_index(variable: u16) ?usize {
 pub const SlotField = std.math.IntFittingRange(0, slot_fields.len - 1);
 pub const SlotPart = struct { slot: usize, field: SlotField };
 
-/// Which field of which slot a variable is, if it is one.
+/// The slot and field that a variable is, or null.
 pub fn slot_part(variable: u16) ?SlotPart {
     if (variable < slots_at or variable >= shared_count) return null;
     const place = variable - slots_at;
@@ -176,7 +177,7 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     indices = index_count;
     processes = process_count;
     geometry = layout.Geometry.init(.bytes, slots, 16, 16, max_deliveries) catch unreachable;
-    // Production never has so few: positions come round soon here, and the ring is full often.
+    // Production never has so few: here positions repeat soon, and the ring is full often.
     geometry.ring_cells = cells;
 
     @memset(&variables, unknown);
@@ -260,7 +261,7 @@ inline fn hash_of(variable: u16, value: u64) u128 {
 
 const Undo = struct { variable: u16, old: u64 };
 
-/// Mapped and not allocated, so that what is never used is never touched.
+/// Mapped and not allocated, so that unused pages are never touched.
 var undo: []Undo = &.{};
 const undo_max = 1 << 24;
 pub var undo_count: u32 = 0;
@@ -297,7 +298,7 @@ pub fn status(index: usize) Status {
     return @fromBackingInt(@as(u8, @intCast(get(process(index, .status)))));
 }
 
-/// Whether what it holds counts: a stopped process may go on.
+/// Whether its holdings count: a stopped process may continue.
 pub fn is_there(index: usize) bool {
     return switch (status(index)) {
         .running, .stopped => true,

@@ -1,6 +1,6 @@
-//! What can happen in a state, and what comes of it: a step of a process, answered by memory and by the
-//! kernel; a death, a stop, the kernel's letting go of a dead process's lock, time. And what must never
-//! happen.
+//! The events that can happen in a state, and their effects: a step of a process, answered by memory and by
+//! the kernel; a death, a stop, the kernel's release of a dead process's lock, the passing of time. It also
+//! checks what must never happen.
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
@@ -17,7 +17,7 @@ const event = rq.event;
 const get = state.get;
 const set = state.set;
 
-/// Why the last step must not be.
+/// Why the last step is a violation.
 pub var violation: ?[]const u8 = null;
 
 fn violated(what: []const u8) void {
@@ -34,11 +34,11 @@ pub fn doing(process: usize) rq.Doing {
 
 const default_variant: u32 = 1;
 const slice_bit: u32 = 1 << event.slice;
-/// What a user may do and need not.
+/// Events that depend on a user's choice.
 pub const optional_bits: u32 = 1 << event.abort | 1 << event.close;
 
-/// What a process can do, a bit each; the bits of a request other than for an event are `plain` and
-/// that of a slice.
+/// The possible steps of a process, a bit each. A request other than for an event uses `default_variant`, and
+/// its slice `slice_bit`.
 pub fn enabled(process: usize) u32 {
     if (state.status(process) != .running) return 0;
     const request = request_of(process);
@@ -47,7 +47,7 @@ pub fn enabled(process: usize) u32 {
         .futex_wait => {
             const sleep = get(state.process(process, .futex));
             if (sleep == 0 or sleep == state.woken) return default_variant;
-            // A waker sleeps until it is woken, and no slice of time helps it.
+            // A waker sleeps until it is woken; no slice of time ends its sleep.
             return if (setup.plans[process].waker_of == null) slice_bit else 0;
         },
         .event => return enabled_events(process, request),
@@ -76,7 +76,7 @@ fn enabled_events(process: usize, request: *const Request) u32 {
     return wanted.bits();
 }
 
-/// The live process whose bells these are.
+/// The live process that these bells belong to.
 fn listener(index: usize, epoch: u64) ?usize {
     for (0..state.processes) |process| {
         if (!state.is_there(process)) continue;
@@ -107,7 +107,7 @@ fn go_on(process: usize, number: u32, answer: u64) void {
     for (local.remarks.items[edge.remarks..][0..edge.remark_count]) |remark| hear(process, remark);
 }
 
-/// Through what is no step, see `reductions.zig`.
+/// Runs through accesses that are no steps, see `reductions.zig`.
 fn run_on(process: usize) void {
     while (reductions.surprise == null) {
         const number: u32 = @intCast(get(state.process(process, .program)));
@@ -117,7 +117,7 @@ fn run_on(process: usize) void {
     }
 }
 
-/// To where the first step of exploring begins.
+/// Runs to the first step of the exploration.
 pub fn set_up(process: usize, stage: u64) void {
     while (true) {
         const number: u32 = @intCast(get(state.process(process, .program)));
@@ -162,8 +162,8 @@ fn access(process: usize, request: *const Request) u64 {
     return old;
 }
 
-/// Where everything else is decided by compare-and-swaps, a draft is published by a store: it has to be
-/// there still.
+/// A draft is published by a store, while compare-and-swaps decide everything else: the draft has to be
+/// present still.
 fn check_store(process: usize, variable: u16) void {
     const place = state.slot_part(variable) orelse return;
     if (place.field != state.slot_field("word")) return;
@@ -177,7 +177,7 @@ fn write(process: usize, variable: u16, value: u64) void {
     reductions.note_write(process, variable, value);
     set(variable, value);
     if (state.slot_part(variable)) |place| {
-        // What was in a slot is worth nothing when it is free: whoever reads it is caught.
+        // The contents of a free slot are worthless: a process that reads them is detected.
         if (place.field == 0 and state.word(words.SlotWord, variable).state == .free) poison(place.slot);
     }
 }
@@ -189,9 +189,10 @@ pub fn poison(slot: usize) void {
     }
 }
 
-/// A wait word's number is only ever compared with what an operation has read there before, see
-/// `wait.zig`. Where no operation under way has read the present one it may as well be the one after
-/// the highest that any has; else each state would be there once for each number of sleeps before it.
+/// An operation only ever compares a wait word's number with one that it has read there before, see
+/// protocol/wait.zig. If no operation under way has read the present number, it may as well be the successor
+/// of the highest number that was read. Otherwise each state would exist once for each number of earlier
+/// sleeps.
 pub fn renumber() void {
     var highest: [8]u8 = @splat(0);
     var present: [8]bool = @splat(false);
@@ -305,7 +306,7 @@ fn futex_wait(process: usize, request: *const Request) ?u64 {
 
 fn take_event(process: usize, variant: u5) u64 {
     switch (variant) {
-        // A loop that is awake reads its bell and has no use for it.
+        // A loop that is awake reads its bell and ignores it.
         event.turn, event.bell => set(state.process(process, .rung), 0),
         else => {},
     }
@@ -321,7 +322,7 @@ fn write_half(process: usize, request: *const Request) u64 {
     const me = process + 1;
     if (get(writer) != 0 and get(writer) != me) violated("two processes write to the same payload area");
     if (get(state.area(area, .readers)) & ~(@as(u64, 1) << @intCast(process)) != 0) {
-        violated("a payload area is written while somebody reads it");
+        violated("a payload area is written while another process reads it");
     }
     set(writer, if (request.b == 0) me else 0);
     set(request.variable, request.a);
@@ -331,7 +332,7 @@ fn write_half(process: usize, request: *const Request) u64 {
 fn read_half(process: usize, request: *const Request) u64 {
     reductions.note_read(process, request.variable);
     const area = state.area_of(request.variable);
-    if (get(state.area(area, .writer)) != 0) violated("a payload area is read while somebody writes to it");
+    if (get(state.area(area, .writer)) != 0) violated("a payload area is read while another process writes to it");
     const readers = state.area(area, .readers);
     const me = @as(u64, 1) << @intCast(process);
     set(readers, if (request.b == 0) get(readers) | me else get(readers) & ~me);
@@ -358,7 +359,7 @@ fn hear(process: usize, remark: rq.Remark) void {
                 .server_died => if (get(state.single(.server_has_gone)) == 0) {
                     violated("a client is told that its server died, and none has");
                 },
-                .cancelled => if (!may_cancel()) violated("a call was cancelled, and nobody cancels"),
+                .cancelled => if (!may_cancel()) violated("a call was cancelled, although no process cancels"),
                 .timed_out => if (get(state.single(.clock)) == 0) violated("a call timed out before its time"),
                 .answered => if (get(state.call(end.call, .handed_out)) == 0) {
                     violated("a call was answered that no server was handed");
@@ -407,12 +408,13 @@ fn release_areas(process: usize) void {
 // ---- what befalls a process ---------------------------------------------------------------------
 
 pub fn may_fail(process: usize) bool {
-    // It ends with the process that it is a thread of.
+    // A waker ends with the process that it belongs to.
     if (setup.plans[process].waker_of != null) return false;
     return state.status(process) == .running and request_of(process).kind != .left;
 }
 
-/// The kernel closes its descriptors: its connections hang up, its bell is deaf. The lock may go later.
+/// The kernel closes its descriptors: its connections hang up, and its bell is deaf. The lock may be released
+/// later.
 pub fn die(process: usize) void {
     set(state.single(.deaths_left), get(state.single(.deaths_left)) - 1);
     const has_lock = get(state.process(process, .lock)) != 0;
@@ -427,7 +429,7 @@ pub fn die(process: usize) void {
     end_waker(process, .dead);
 }
 
-/// The other thread of a process that has died or was stopped.
+/// Ends the other thread of a process that has died or was stopped.
 fn end_waker(process: usize, status: state.Status) void {
     for (setup.plans, 0..) |*plan, other| {
         if ((plan.waker_of orelse continue) != process) continue;

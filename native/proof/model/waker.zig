@@ -19,13 +19,13 @@ const OwnBells = struct {
     }
 };
 
-/// As waker_thread.zig, for one handle. The number of the last sleep that it has rung for is compared with
-/// later ones, and so it is never forgotten.
+/// As waiting/waker_thread.zig, for one handle. The number of the last sleep that it has rung for is compared
+/// with later ones, so it is never forgotten.
 pub noinline fn wake(owner: u8) noreturn {
     const own = participant.self();
     own.doing = .wake;
     const map: layout.Map = .{ .base = &memory.memory, .geometry = state.geometry };
-    // Those that do not join late have their places in turn.
+    // Processes that do not join late get the indices in order.
     own.sleeper = .{ .entry = map.participant(owner), .knocks = 0 };
     participant.stage(1);
     participant.stage(2);
