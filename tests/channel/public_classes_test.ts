@@ -12,7 +12,7 @@ import {
   Server,
   ServerRequest,
 } from "../../mod.ts";
-import { newTarget, present, test } from "../harness.ts";
+import { newTarget, present, test } from "../support/harness.ts";
 
 /** Members of instances and of the class, without the ones that each class has. */
 const members = new Map<object, readonly [instance: string, own: string]>([
