@@ -3,32 +3,15 @@
  *
  * @module
  */
-import { checkTimeout } from "../base/checks.ts";
-import { Gate } from "../base/gate.ts";
+import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Stats } from "../channel/stats.ts";
-import { captureContext } from "../runtime/context.ts";
-import { laterForSure, timerMax } from "../runtime/timers.ts";
 import { transportOf } from "../transport/targets.ts";
-import type { Delivery, Receiver } from "../transport/transport.ts";
-import { prepareContexts } from "./context.ts";
-import { Dispatcher } from "./dispatcher.ts";
-import { Endpoint } from "./endpoint.ts";
-import { type Offered, offeredMethods } from "./interface.ts";
-import {
-  type CloseOptions,
-  parseServiceOptions,
-  type ServiceOptions,
-  type ServiceTerms,
-} from "./options.ts";
+import { offeredMethods } from "./interface.ts";
+import { type CloseOptions, parseServiceOptions, type ServiceOptions } from "./options.ts";
+import { ServiceCore } from "./service_core.ts";
 
 /**
- * How long a service that is closed waits for calls that are still being fetched, in milliseconds:
- * their senders may be stopped. Then they go to another service, as calls do whose service has died.
- */
-const fetchGrace = 2_000;
-
-/**
- * A running service: what {@linkcode serve} returns. It keeps its process alive until it is closed.
+ * A running service, returned by {@linkcode serve}. It keeps its process alive until it is closed.
  *
  * @example
  * ```ts
@@ -46,33 +29,21 @@ const fetchGrace = 2_000;
  */
 export class Service implements AsyncDisposable {
   /**
-   * Resolves when the service is closed and its calls have ended; rejects when its channel is
-   * damaged, and with `NOT_FOUND` when others have unlinked it or removed its file: serve it again then.
+   * Resolves when the service is closed and its calls have ended. Rejects when its channel is damaged,
+   * and with `NOT_FOUND` when another process removed the channel: serve it again then.
    */
   readonly finished: Promise<void>;
-  readonly #receiver: Receiver;
-  readonly #endpoint: Endpoint;
-  readonly #dispatcher: Dispatcher;
-  readonly #gate: Gate;
-  readonly #stopping: AbortController = new AbortController();
+  readonly #core: ServiceCore;
 
-  /** @ignore Made by {@linkcode serve}. */
-  constructor(receiver: Receiver, methods: ReadonlyMap<string, Offered>, terms: ServiceTerms) {
-    const { concurrency = receiver.slots } = terms;
-    this.#receiver = receiver;
-    this.#gate = new Gate(concurrency);
-    this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits, "readable");
-    this.#dispatcher = new Dispatcher(receiver, this.#endpoint, { methods, ...terms }, this.#gate);
-    prepareContexts();
-    receiver.onReplaced((timeout) => void this.close({ timeout }));
-    this.finished = this.#run();
-    // A program that does not ask for the result gets no unhandled rejection.
-    this.finished.catch(() => {});
+  private constructor(core: ServiceCore) {
+    if (!(core instanceof ServiceCore)) throw notConstructible("Service", "serve()");
+    this.#core = core;
+    this.finished = core.finished;
   }
 
   /** The path of the channel's file; of a `memory:` target, the target. */
   get path(): string {
-    return this.#receiver.path;
+    return this.#core.path;
   }
 
   /**
@@ -81,22 +52,22 @@ export class Service implements AsyncDisposable {
    * @throws {TandemError} `CLOSED`
    */
   stats(): Stats {
-    return this.#receiver.stats();
+    return this.#core.stats();
   }
 
   /**
-   * Removes the channel's name, as {@linkcode Server.unlink} does: for when the last service goes. This
-   * service gets no calls any more, and goes on until it is closed; others on the channel end.
+   * Removes the channel's name, as {@linkcode Server.unlink} does. Do this when the last service ends.
+   * This service gets no more calls, and stays open until you close it; the others on the channel end.
    *
-   * @returns false: somebody removed it already
+   * @returns false: it was removed already
    */
   unlink(): boolean {
-    return this.#receiver.unlink();
+    return this.#core.unlink();
   }
 
   /**
-   * Takes no further calls, lets those in progress end, ends the streams that clients still read, and
-   * leaves the channel. Twice is fine, also with another `timeout`.
+   * Takes no more calls, waits until the calls in progress have ended, ends the streams that clients
+   * still read, and leaves the channel. You may call it twice, also with another `timeout`.
    *
    * @example A method that hangs does not keep the service open
    * ```ts
@@ -115,69 +86,46 @@ export class Service implements AsyncDisposable {
    * ```
    *
    * @param options `timeout`: how long calls in progress may take to end, in milliseconds; default:
-   * Infinity. What is left then ends `SERVER_DIED` for its caller, as if this process had died, or goes to
-   * another service if its method may run again; the signals of its handlers abort
+   * Infinity. Then the signals of the handlers that still run abort. Their calls go to another service if
+   * their methods may run again, and otherwise fail with `SERVER_DIED`, as if this process had died
    * @throws {TypeError} {RangeError} for a negative or NaN `timeout`
    */
-  async close(options: CloseOptions = {}): Promise<void> {
-    const timeout = checkTimeout(options.timeout ?? Infinity, "timeout");
-    this.#stopping.abort();
-    // NaN is for ever.
-    const cancelEnd = Number.isNaN(timeout)
-      ? () => {}
-      : laterForSure(Math.min(timeout, timerMax), () => this.#end());
-    const cancelTimer = laterForSure(fetchGrace, () => {
-      this.#dispatcher.giveUpFetches();
-    });
-    await this.finished.catch(() => {});
-    cancelTimer();
-    cancelEnd();
-  }
-
-  /** Leaves the channel, whatever is in progress. */
-  #end(): void {
-    this.#endpoint.close();
-    this.#receiver.close();
-    this.#gate.wake();
+  close(options?: CloseOptions): Promise<void> {
+    return this.#core.close(options);
   }
 
   /** Does what {@linkcode close} does. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-
-  async #run(): Promise<void> {
-    // Each call starts from the context of `serve`, whatever the one before it has changed.
-    const run = captureContext();
-    const dispatch = (delivery: Delivery) => this.#dispatcher.dispatch(delivery);
-    const take = (delivery: Delivery) => run(dispatch, delivery);
-    try {
-      await this.#receiver.serve(this.#gate, take, this.#stopping.signal);
-    } finally {
-      this.#end();
-    }
-  }
 }
+
+const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
 
 /**
  * Offers the methods of an object to every process that can open the channel. Any number of services
- * may be on one channel; each call goes to exactly one of them.
+ * may share one channel; each call goes to exactly one of them.
  *
- * Offered are the object's own methods and those of its classes, nothing of `Object.prototype`, no
- * symbols, no getters, and nothing called `then`, `toJSON`, `inspect` or `asymmetricMatch`, which
- * `await`, `JSON.stringify`, printers and matchers look for: such methods are left out. A bare function
- * is an interface of its own. Arguments and results are everything that `structuredClone` takes, except
- * functions, nested up to 1,000 deep; of a view only the bytes that it shows are sent. What cannot be
- * sent, such as a Proxy, a `URL`, a `Temporal` value or a Promise (a call that is under way, for
- * example: await it first), is refused by name and path (`NOT_SERIALIZABLE`); what a getter throws while
- * a result is read reaches the caller as `REMOTE`. Generators, async generators, other async iterables
- * and `ReadableStream`s are streams, as results and as arguments: each item is made when the other side
- * asks for it. An argument
- * that is a stream ends with its call, or with the stream that the call returns.
+ * A target is a name, a path, or `memory:NAME`: see `target` below.
+ *
+ * The service offers the object's own methods and those of its classes, but no methods of
+ * `Object.prototype`, no symbols and no getters. It leaves out methods called `then`, `toJSON`, `inspect`
+ * or `asymmetricMatch`, because `await`, `JSON.stringify`, printers and matchers look for them. A bare
+ * function is an interface of its own.
+ *
+ * Arguments and results may be everything that `structuredClone` takes, except functions, nested up to
+ * 1,000 deep; of a view only the bytes that it shows are sent. A value that cannot be sent is refused
+ * with its name and path (`NOT_SERIALIZABLE`): a Proxy, a `URL`, a `Temporal` value or a Promise, for
+ * example (await a pending call first). If a getter throws while a result is read, the caller gets that
+ * error as `REMOTE`.
+ *
+ * Generators, async generators, other async iterables and `ReadableStream`s are streams, as results and
+ * as arguments: each item is made when the other side asks for it. An argument that is a stream ends with
+ * its call, or with the stream that the call returns.
  *
  * Where a runtime replaces code in the running process (`deno run --watch`, `--watch-hmr`, `bun --hot`),
- * the services of the code before are closed when the new code serves the same target, and in Deno
- * when it first uses this package; their calls in progress have a second to end in Bun.
+ * the services of the old code are closed when the new code serves the same target, and in Deno when it
+ * first uses this package. In Bun, their calls in progress have a second to end.
  *
  * @example
  * ```ts
@@ -200,12 +148,30 @@ export class Service implements AsyncDisposable {
  * service.unlink();
  * ```
  *
- * @typeParam Api the interface, which {@linkcode connect} is given as well
- * @param target as of {@linkcode Server.open}
+ * @example Unit tests without processes, native code or permissions
+ * ```ts
+ * import { connect, serve } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // Values are encoded and copied, as on the way to another process.
+ * const prices = new Map([["tea", 3]]);
+ * await using service = serve("memory:prices", { list: () => prices });
+ * using remote = connect<{ list(): Map<string, number> }>("memory:prices", { timeout: 1_000 });
+ * const copy = await remote.list();
+ * copy.set("tea", 0);
+ * assertEquals(prices.get("tea"), 3);
+ * assertEquals(service.path, "memory:prices");
+ * ```
+ *
+ * @typeParam Api the interface; give it to {@linkcode connect} as well
+ * @param target a name or a path, as for {@linkcode Server.open}; or `memory:NAME`, which only this
+ * thread can reach and which needs neither native code nor a permission: for unit tests of code that
+ * serves or calls. `nats://` targets are `UNSUPPORTED` in this version
  * @param api the methods
  * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
- * @throws {TandemError} as {@linkcode Server.open}
- * @throws {TypeError} {RangeError} for wrong options, and for what has no methods
+ * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for a transport that this
+ * version does not have
+ * @throws {TypeError} {RangeError} for wrong options, and for a value without methods
  */
 export function serve<Api extends object>(
   target: string,
@@ -215,5 +181,5 @@ export function serve<Api extends object>(
   const terms = parseServiceOptions(options);
   const methods = offeredMethods(api);
   const receiver = transportOf(target, "serve").serve(target, terms.channel);
-  return new Service(receiver, methods, terms);
+  return new ServiceMaker(new ServiceCore(receiver, methods, terms));
 }

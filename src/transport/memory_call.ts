@@ -1,10 +1,10 @@
 /**
- * One request on its way through the memory transport, from the moment when it is sent to the moment
- * when its sender has the answer.
+ * One request of the memory transport, from the moment when it is sent until its sender has the answer.
  *
  * @module
  */
 import { onAbort, reasonOf } from "../base/abort.ts";
+import { report } from "../base/guard.ts";
 import { TandemError } from "../errors.ts";
 import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes, RequestTerms } from "./transport.ts";
@@ -14,7 +14,7 @@ export class MemoryCall {
   readonly isBackground: boolean;
   deliveries = 0;
   maxDeliveries: number;
-  /** Set by the delivery that has to hear of the sender's loss. */
+  /** Set by the delivery that holds the request; runs when the sender leaves. */
   onSenderLost: ((reason: TandemError) => void) | null = null;
   readonly #deadline: number;
   readonly #reader: AnswerReader;
@@ -26,9 +26,9 @@ export class MemoryCall {
   #stopListening: (() => void) | null = null;
 
   /**
-   * @param deadline of `performance.now()`
-   * @param onEnd told when the sender has its answer, or an error
-   * @throws the error of a signal that cannot be listened to
+   * @param deadline a time of `performance.now()`
+   * @param onEnd runs just before the sender gets the answer or an error
+   * @throws the error of a signal that refuses listeners
    */
   constructor(
     request: Bytes,
@@ -51,12 +51,12 @@ export class MemoryCall {
     if (deadline !== Infinity) this.#startTimer();
   }
 
-  /** The sender waits for an answer that nobody has given yet. */
+  /** The sender still waits, and no receiver has answered. */
   get isOpen(): boolean {
     return !this.#hasEnded && this.#answer === null;
   }
 
-  /** Why the sender does not wait any longer; null: it has not left. */
+  /** Why the sender stopped waiting; null: it has not. */
   get lostBecause(): TandemError | null {
     return this.#lostBecause;
   }
@@ -74,54 +74,64 @@ export class MemoryCall {
     });
   }
 
-  /** Keeps the answer for {@linkcode deliver}. False: the sender does not wait any longer. */
+  /**
+   * Keeps the answer for {@linkcode deliver}; until then the sender can still cancel. False: the sender
+   * no longer waits.
+   */
   answer(answer: Bytes): boolean {
     if (!this.isOpen) return false;
     this.#answer = answer;
-    this.#stopWaiting();
+    this.#cancelTimer?.();
     return true;
   }
 
   /** Hands the answer to the sender. */
   deliver(): void {
-    if (this.#answer && this.#end()) this.#reader.read(this.#answer, true);
+    if (!this.#answer || !this.#end()) return;
+    try {
+      this.#reader.read(this.#answer, true);
+    } catch (error) {
+      report(this.#reader, "the reader of an answer", error);
+    }
   }
 
-  /** Ends the call for its sender, who gets `error`. */
+  /** Ends the call for its sender, which gets `error`. */
   fail(error: unknown): void {
-    if (this.#end()) this.#reader.fail(error);
+    if (this.#end()) failReader(this.#reader, error);
   }
 
   /** The sender leaves. `reason` is for the receiver, `error` for the sender itself. */
   abandon(reason: TandemError, error: unknown): void {
-    if (this.isOpen) {
-      this.#lostBecause = reason;
-      this.onSenderLost?.(reason);
-    }
+    if (this.isOpen) this.#lostBecause = reason;
     this.fail(error);
   }
 
   #end(): boolean {
     if (this.#hasEnded) return false;
     this.#hasEnded = true;
-    this.#stopWaiting();
+    this.#cancelTimer?.();
+    this.#stopListening?.();
     this.#onEnd(this);
     return true;
   }
+}
 
-  #stopWaiting(): void {
-    this.#cancelTimer?.();
-    this.#stopListening?.();
+/** Ends a request without an answer. Never throws: one reader must not stop what others wait for. */
+export function failReader(reader: AnswerReader, error: unknown): void {
+  try {
+    reader.fail(error);
+  } catch (thrown) {
+    report(reader, "the reader of an answer", thrown);
   }
 }
 
-/** For a receiver: its sender has left. */
+/** For a receiver: the sender has left. */
 export function cancelled(): TandemError {
-  return new TandemError("CANCELLED", "The client cancelled the call or is gone");
+  return new TandemError("CANCELLED", "The client cancelled the call, closed or died");
 }
 
 function deadlineOver(): TandemError {
-  return new TandemError("TIMEOUT", "The client's deadline ran out: nobody waits for the answer");
+  return new TandemError("TIMEOUT", "The client's deadline ran out: it no longer waits");
 }
 
 function timedOut(): TandemError {

@@ -1,5 +1,5 @@
 /**
- * A request of the memory transport in the hands of a receiver.
+ * A request of the memory transport that a receiver holds.
  *
  * @module
  */
@@ -10,9 +10,9 @@ import type { MemoryHub } from "./memory_hub.ts";
 import type { Bytes, Delivery } from "./transport.ts";
 
 export class MemoryDelivery implements Delivery {
+  readonly call: MemoryCall;
   readonly deliveries: number;
   readonly #hub: MemoryHub;
-  readonly #call: MemoryCall;
   /** Forgets the delivery once it is answered; false: the receiver is closed. */
   readonly #release: (delivery: MemoryDelivery) => boolean;
   #abort: AbortController | null = null;
@@ -25,23 +25,18 @@ export class MemoryDelivery implements Delivery {
     release: (delivery: MemoryDelivery) => boolean,
   ) {
     this.#hub = hub;
-    this.#call = call;
+    this.call = call;
     this.#release = release;
     this.deliveries = call.deliveries;
     call.onSenderLost = (reason) => this.#abort?.abort(reason);
   }
 
-  /** @ignore For the receiver. */
-  get call(): MemoryCall {
-    return this.#call;
-  }
-
   get bytes(): Bytes {
-    return this.#call.request;
+    return this.call.request;
   }
 
   get timeRemaining(): number {
-    return this.#call.timeRemaining;
+    return this.call.timeRemaining;
   }
 
   get isAnswered(): boolean {
@@ -51,7 +46,7 @@ export class MemoryDelivery implements Delivery {
   get signal(): AbortSignal {
     if (this.#abort) return this.#abort.signal;
     this.#abort = new AbortController();
-    const { lostBecause } = this.#call;
+    const { lostBecause } = this.call;
     if (lostBecause && !this.#isAnswered) this.#abort.abort(lostBecause);
     return this.#abort.signal;
   }
@@ -65,35 +60,34 @@ export class MemoryDelivery implements Delivery {
   reply(answer: Bytes): boolean {
     if (this.#isAnswered) return false;
     this.#checkLength(answer.byteLength);
+    // Before the request ends: there may be no memory for a copy.
+    const kept = answer === this.#allocated ? answer : answer.slice();
     this.#finish("reply");
-    return this.#hub.answer(this.#call, answer === this.#allocated ? answer : answer.slice());
+    return this.#hub.answer(this.call, kept);
   }
 
   fail(error: unknown): boolean {
     if (this.#isAnswered) return false;
-    this.#finish("fail a request");
     const remote = new RemoteError({ name: "Error", message: textOf(error) });
-    return this.#hub.refuse(this.#call, remote);
+    this.#finish("fail a request");
+    return this.#hub.refuse(this.call, remote);
   }
 
   lastDelivery(): void {
-    this.#call.maxDeliveries = this.deliveries;
+    this.call.maxDeliveries = this.deliveries;
   }
 
-  /** The receiver closes, and no sender gets an answer from here. */
+  /** The receiver closes without an answer. */
   abandon(): void {
-    this.#abort?.abort(
-      new TandemError(
-        "CANCELLED",
-        "The service was closed: nobody gets an answer from it any more",
-      ),
-    );
+    // Also for a handler that looks at its signal only later.
+    this.#abort ??= new AbortController();
+    this.#abort.abort(this.call.lostBecause ?? receiverClosed());
   }
 
   #finish(tried: string): void {
     if (!this.#release(this)) throw closed(`${tried}: the service is closed`);
     this.#isAnswered = true;
-    this.#call.onSenderLost = null;
+    this.call.onSenderLost = null;
   }
 
   #checkLength(length: number): void {
@@ -109,4 +103,11 @@ export class MemoryDelivery implements Delivery {
 
 function closed(tried: string): TandemError {
   return new TandemError("CLOSED", `Cannot ${tried}`);
+}
+
+function receiverClosed(): TandemError {
+  return new TandemError(
+    "CANCELLED",
+    "The service was closed: clients get no more answers from it",
+  );
 }

@@ -39,7 +39,7 @@ export class MemoryRequester implements Requester, Sender {
   }
 
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {
-    if (!this.#isOpen) throw new TandemError("CLOSED", "Cannot send a request: it is closed here");
+    if (!this.#isOpen) throw closed("send a request");
     this.#hub.send(this, message, terms ?? {}, reader);
   }
 
@@ -82,7 +82,7 @@ export class MemoryReceiver implements Receiver, Taker {
   #consumer: Consumer | null = null;
   #isReferenced = true;
   #isOpen = true;
-  /** This receiver has removed the target on purpose. */
+  /** This receiver was asked to remove the target, so the removal is no error for it. */
   #hasUnlinked = false;
   readonly #onUnlink: () => boolean;
 
@@ -110,10 +110,10 @@ export class MemoryReceiver implements Receiver, Taker {
   }
 
   targetRemoved(): void {
-    this.#consumer?.end(removedError("receive a request"));
+    if (!this.#hasUnlinked) this.#consumer?.end(removedError("receive a request"));
   }
 
-  /** Newer code has a memory of its own, so it never takes the place of a receiver. */
+  /** Newer code loads this module anew, with targets of its own, so it never replaces a receiver. */
   onReplaced(): void {}
 
   unref(): void {
@@ -142,6 +142,7 @@ export class MemoryReceiver implements Receiver, Taker {
     take: (delivery: Delivery) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
+    if (!this.#isOpen) return;
     if (this.#hub.isRemoved && !this.#hasUnlinked) throw removedError("receive a request");
     const ended = Promise.withResolvers<void>();
     const consumer: Consumer = {
@@ -152,8 +153,8 @@ export class MemoryReceiver implements Receiver, Taker {
         try {
           take(delivery);
         } catch (error) {
-          // One request fails, and not the wait for all others.
-          if (!delivery.isAnswered) delivery.fail(error);
+          // Only this request fails; the receiver goes on. A receiver that is closed holds none.
+          if (this.#isOpen) delivery.fail(error);
         }
         if (!hasRoom()) consumer.end();
       },
@@ -176,13 +177,14 @@ export class MemoryReceiver implements Receiver, Taker {
   }
 
   stats(): Stats {
+    if (!this.#isOpen) throw closed("look at a target");
     return this.#hub.stats();
   }
 
   unlink(): boolean {
     this.#hasUnlinked = true;
     const isRemoved = this.#onUnlink();
-    this.#hub.remove(this);
+    this.#hub.remove();
     return isRemoved;
   }
 
@@ -201,7 +203,7 @@ export class MemoryReceiver implements Receiver, Taker {
     const held = [...this.#held];
     this.#held.clear();
     this.#hub.removeTaker(this, held.map(({ call }) => call));
-    // Last: it runs code of users.
+    // Last, because it runs user code.
     for (const delivery of held) delivery.abandon();
   }
 }
@@ -214,10 +216,14 @@ function servePrivatePath(main: MemoryHub, options: ChannelOptions): PrivateRece
   const receiver = new MemoryReceiver(hub, forget);
   const remove = () => {
     forget();
-    hub.remove(null);
+    hub.remove();
     receiver.close();
   };
   return { receiver, name, remove };
+}
+
+function closed(tried: string): TandemError {
+  return new TandemError("CLOSED", `Cannot ${tried}: this end of the target is closed`);
 }
 
 function connectPrivatePath(main: MemoryHub, name: string): Requester {

@@ -1,20 +1,21 @@
 /**
  * One target of the memory transport: its queue, its slots and its ends.
  *
- * It keeps the promises of a channel. A request goes to one receiver, in the order of the queue; it
- * waits while there is none; when a receiver closes, another one gets its requests, or their senders
- * are told. Nothing runs inside the caller: requests, answers and losses arrive in a later turn of the
+ * It keeps the promises of a channel. Each request goes to one receiver, in the order of the queue, and
+ * waits while there is none. When a receiver closes, another one gets its requests, or their senders get
+ * an error. No end runs inside the other: requests, answers and losses arrive in a later turn of the
  * event loop, as they do from another process.
  *
  * @module
  */
-import { deadlineAfter } from "../base/checks.ts";
+import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
+import { report } from "../base/guard.ts";
 import type { ChannelOptions } from "../channel/options.ts";
 import type { Stats } from "../channel/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive, setImmediate } from "../runtime/timers.ts";
-import { cancelled, MemoryCall } from "./memory_call.ts";
+import { cancelled, failReader, MemoryCall } from "./memory_call.ts";
 import { MemoryRoom, noRoom } from "./memory_room.ts";
 import { type Sizes, sizesFrom } from "./memory_sizes.ts";
 import type { AnswerReader, Bytes, Message, RequestTerms } from "./transport.ts";
@@ -22,8 +23,9 @@ import type { AnswerReader, Bytes, Message, RequestTerms } from "./transport.ts"
 /** An end that takes requests, as its hub sees it. */
 export interface Taker {
   readonly hasRoom: boolean;
+  /** Never throws. */
   take(call: MemoryCall): void;
-  /** Another end has removed the target. */
+  /** An end has removed the target; it may be this one. */
   targetRemoved(): void;
 }
 
@@ -47,8 +49,9 @@ export class MemoryHub {
   /** Calls in flight, and those that a taker holds although their senders have left. */
   #slotsTaken = 0;
   #isRemoved = false;
-  /** What happens in the next turn of the event loop; null: nothing is planned. */
+  /** The actions of the next turn of the event loop; null: none is scheduled. */
   #turn: (() => void)[] | null = null;
+  /** Requests that keep the process alive. */
   #pending = 0;
   #release: (() => void) | null = null;
   readonly #counts = {
@@ -62,7 +65,7 @@ export class MemoryHub {
   };
 
   /**
-   * @param onUnused told when the last end has left
+   * @param onUnused runs when the last end has left
    * @throws {TypeError} {RangeError} for a size that cannot be
    */
   constructor(target: string, options: ChannelOptions, onUnused: () => void) {
@@ -132,34 +135,39 @@ export class MemoryHub {
   /** Sends a request, or lets it wait for a slot. See {@linkcode Requester.request}. */
   send(sender: Sender, message: Message, terms: RequestTerms, reader: AnswerReader): void {
     if (this.#isRemoved) throw removedError("send a request");
-    const { timeout = Infinity, roomTimeout = Infinity, signal } = terms;
+    const { timeout = Infinity, roomTimeout = Infinity, signal, isBackground = false } = terms;
+    const { maxDeliveries = this.sizes.maxDeliveries } = terms;
+    checkWhole(maxDeliveries, "maxDeliveries", 1, this.sizes.maxDeliveries);
     signal?.throwIfAborted();
     this.#checkLength(message.byteLength);
     const deadline = deadlineAfter(timeout);
     const request: Bytes = new Uint8Array(message.byteLength);
     message.copyTo(request);
-    const enter = () => this.#enter(sender, request, terms, deadline, reader);
-    if (this.#slotsTaken < this.sizes.slots && this.#room.size === 0) return enter();
+    const enter = () => {
+      const onEnd = (call: MemoryCall) => this.#ended(call);
+      this.#enter(sender, new MemoryCall(request, terms, deadline, maxDeliveries, reader, onEnd));
+    };
+    if (this.#hasFreeSlot && this.#room.size === 0) return enter();
     this.#counts.busy += 1;
     if (timeout === 0) throw noRoom();
-    this.#keepProcess(1);
     this.#room.add({
       sender,
       deadline: Math.min(deadline, deadlineAfter(roomTimeout)),
       signal,
       enter: () => {
-        this.#keepProcess(-1);
+        this.#keepProcess(-1, isBackground);
         try {
           enter();
         } catch (error) {
-          reader.fail(error);
+          failReader(reader, error);
         }
       },
       fail: (error) => {
-        this.#keepProcess(-1);
-        reader.fail(error);
+        this.#keepProcess(-1, isBackground);
+        failReader(reader, error);
       },
     });
+    this.#keepProcess(1, isBackground);
   }
 
   #checkLength(length: number): void {
@@ -172,29 +180,22 @@ export class MemoryHub {
     );
   }
 
-  #enter(
-    sender: Sender,
-    request: Bytes,
-    terms: RequestTerms,
-    deadline: number,
-    reader: AnswerReader,
-  ): void {
-    const { maxDeliveries = this.sizes.maxDeliveries } = terms;
-    const onEnd = (call: MemoryCall) => this.#ended(call);
-    const call = new MemoryCall(request, terms, deadline, maxDeliveries, reader, onEnd);
+  #enter(sender: Sender, call: MemoryCall): void {
     this.#slotsTaken += 1;
     this.#counts.requests += 1;
     this.#calls.set(call, sender);
-    if (!call.isBackground) this.#keepProcess(1);
+    this.#keepProcess(1, call.isBackground);
     this.#queue.push(call);
     this.schedule();
   }
 
   /** A call has ended for its sender. */
   #ended(call: MemoryCall): void {
-    if (call.lostBecause?.code === "TIMEOUT") this.#counts.timeouts += 1;
-    else if (call.lostBecause) this.#counts.cancelled += 1;
-    if (this.#calls.delete(call) && !call.isBackground) this.#keepProcess(-1);
+    const { lostBecause } = call;
+    if (lostBecause?.code === "TIMEOUT") this.#counts.timeouts += 1;
+    else if (lostBecause) this.#counts.cancelled += 1;
+    if (this.#calls.delete(call)) this.#keepProcess(-1, call.isBackground);
+    if (lostBecause && call.onSenderLost) this.#later(() => call.onSenderLost?.(lostBecause));
     // A taker that holds the call keeps its slot until it answers.
     const at = this.#queue.indexOf(call);
     if (at < 0) return;
@@ -202,27 +203,32 @@ export class MemoryHub {
     this.#freeSlot();
   }
 
-  /** A taker answers. False: the sender does not wait any longer. */
+  /** A taker answers. False: the sender no longer waits. */
   answer(call: MemoryCall, answer: Bytes): boolean {
     this.#freeSlot();
-    if (!call.answer(answer)) return false;
+    if (this.#isRemoved || !call.answer(answer)) return false;
     this.#counts.replies += 1;
     this.#later(() => call.deliver());
     return true;
   }
 
-  /** A taker fails a call. False: the sender does not wait any longer. */
+  /** A taker fails a call. False: the sender no longer waits. */
   refuse(call: MemoryCall, error: unknown): boolean {
     this.#freeSlot();
-    if (!call.isOpen) return false;
+    if (this.#isRemoved || !call.isOpen) return false;
     this.#counts.failures += 1;
     this.#later(() => call.fail(error));
     return true;
   }
 
+  get #hasFreeSlot(): boolean {
+    return this.#slotsTaken < this.sizes.slots;
+  }
+
   #freeSlot(): void {
     this.#slotsTaken -= 1;
-    if (this.#slotsTaken < this.sizes.slots) this.#room.admit();
+    // A request that fails to enter leaves the slot to the next one.
+    while (this.#hasFreeSlot && this.#room.size > 0) this.#room.admit();
   }
 
   /** There may be a request, and a taker for it. */
@@ -235,11 +241,20 @@ export class MemoryHub {
     const turn = this.#turn = [action];
     setImmediate(() => {
       this.#turn = null;
-      for (const act of turn) act();
+      for (const act of turn) this.#act(act);
     });
   }
 
-  /** Requests that come meanwhile wait for the next turn, so that the event loop goes on. */
+  /** One action must not stop the others of its turn. */
+  #act(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      report(this, "an end of a memory target", error);
+    }
+  }
+
+  /** Requests that come meanwhile wait for the next turn, so that timers and other events run too. */
   #deliverQueue(): void {
     for (let left = this.#queue.length; left > 0 && this.#queue.length > 0; left--) {
       const taker = this.#nextTaker();
@@ -250,7 +265,7 @@ export class MemoryHub {
     }
   }
 
-  /** Takers have turns. */
+  /** Takers take turns. */
   #nextTaker(): Taker | null {
     for (const taker of this.#takers) {
       if (!taker.hasRoom) continue;
@@ -261,19 +276,20 @@ export class MemoryHub {
     return null;
   }
 
-  /** Ends the target for all its ends, except the taker `own`, which removes it on purpose. */
-  remove(own: Taker | null): void {
+  /** Ends the target for all its ends. */
+  remove(): void {
     if (this.#isRemoved) return;
     this.#isRemoved = true;
     this.#later(() => {
       this.#room.failAll(null, removedError("send a request"));
       for (const call of [...this.#calls.keys()]) call.abandon(cancelled(), callRemoved());
-      for (const taker of [...this.#takers]) if (taker !== own) taker.targetRemoved();
+      for (const taker of [...this.#takers]) taker.targetRemoved();
     });
   }
 
-  /** The process stays alive while a call in the foreground waits. */
-  #keepProcess(difference: 1 | -1): void {
+  /** The process stays alive while a request in the foreground waits. */
+  #keepProcess(difference: 1 | -1, isBackground: boolean): void {
+    if (isBackground) return;
     this.#pending += difference;
     if (this.#pending > 0) this.#release ??= keepAlive();
     else {
@@ -311,7 +327,7 @@ export function removedError(tried: string): TandemError {
 function callRemoved(): TandemError {
   return new TandemError(
     "CANCELLED",
-    "Cannot get an answer: the call was cancelled, since its target was unlinked; call again",
+    "Cannot get an answer: the call was cancelled because its target was unlinked; call again",
   );
 }
 

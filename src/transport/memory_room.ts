@@ -7,20 +7,22 @@ import { onAbort, reasonOf } from "../base/abort.ts";
 import { TandemError } from "../errors.ts";
 import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 
-/** How long a request waits for a slot, and what becomes of it. */
+/** A request that waits, and for how long. */
 export interface Entrant {
-  /** Whoever sends it: {@linkcode MemoryRoom.failAll} ends the waits of one sender. */
+  /** The sender: {@linkcode MemoryRoom.failAll} ends the waits of one. */
   readonly sender: object;
-  /** Of `performance.now()`. */
+  /** A time of `performance.now()`. */
   readonly deadline: number;
   readonly signal: AbortSignal | undefined;
-  /** There is a slot. */
+  /** There is a slot. Never throws. */
   enter(): void;
+  /** The wait has ended without a slot. Never throws. */
   fail(error: unknown): void;
 }
 
-interface Waiting extends Entrant {
-  stop(): void;
+interface Waiting {
+  readonly entrant: Entrant;
+  readonly stop: () => void;
 }
 
 export class MemoryRoom {
@@ -30,6 +32,7 @@ export class MemoryRoom {
     return this.#waiting.size;
   }
 
+  /** @throws the error of a signal that refuses listeners */
   add(entrant: Entrant): void {
     const { deadline, signal } = entrant;
     const stopListening = signal && onAbort(signal, () => this.#fail(waiting, reasonOf(signal)));
@@ -37,20 +40,16 @@ export class MemoryRoom {
     const cancelTimer = deadline === Infinity
       ? undefined
       : laterForSure(left, () => this.#fail(waiting, noRoom()));
-    const waiting: Waiting = {
-      ...entrant,
-      enter: () => entrant.enter(),
-      fail: (error) => entrant.fail(error),
-      stop: () => {
-        cancelTimer?.();
-        stopListening?.();
-      },
+    const stop = () => {
+      cancelTimer?.();
+      stopListening?.();
     };
+    const waiting: Waiting = { entrant, stop };
     this.#waiting.add(waiting);
   }
 
   #fail(waiting: Waiting, error: unknown): void {
-    if (this.#remove(waiting)) waiting.fail(error);
+    if (this.#remove(waiting)) waiting.entrant.fail(error);
   }
 
   #remove(waiting: Waiting): boolean {
@@ -61,14 +60,14 @@ export class MemoryRoom {
   /** Ends the waits of one sender, or of all. */
   failAll(sender: object | null, error: unknown): void {
     for (const waiting of [...this.#waiting]) {
-      if (sender === null || waiting.sender === sender) this.#fail(waiting, error);
+      if (sender === null || waiting.entrant.sender === sender) this.#fail(waiting, error);
     }
   }
 
   /** Lets the first request enter. */
   admit(): void {
     const [first] = this.#waiting;
-    if (first && this.#remove(first)) first.enter();
+    if (first && this.#remove(first)) first.entrant.enter();
   }
 }
 

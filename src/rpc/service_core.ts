@@ -1,0 +1,90 @@
+/**
+ * The work of a {@linkcode Service}: takes requests through a gate and hands them to the dispatcher.
+ *
+ * @module
+ */
+import { checkTimeout } from "../base/checks.ts";
+import { Gate } from "../base/gate.ts";
+import type { Stats } from "../channel/stats.ts";
+import { captureContext } from "../runtime/context.ts";
+import { laterForSure, timerMax } from "../runtime/timers.ts";
+import type { Delivery, Receiver } from "../transport/transport.ts";
+import { prepareContexts } from "./context.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Endpoint } from "./endpoint.ts";
+import type { Offered } from "./interface.ts";
+import type { CloseOptions, ServiceTerms } from "./options.ts";
+
+/**
+ * How long a closed service waits for calls that are still being fetched, in milliseconds: their senders
+ * may be stopped. After that, other services get them, as when a service has died.
+ */
+const fetchGrace = 2_000;
+
+export class ServiceCore {
+  /** See {@linkcode Service.finished}. */
+  readonly finished: Promise<void>;
+  readonly #receiver: Receiver;
+  readonly #endpoint: Endpoint;
+  readonly #dispatcher: Dispatcher;
+  readonly #gate: Gate;
+  readonly #stopping: AbortController = new AbortController();
+
+  constructor(receiver: Receiver, methods: ReadonlyMap<string, Offered>, terms: ServiceTerms) {
+    const { concurrency = receiver.slots } = terms;
+    this.#receiver = receiver;
+    this.#gate = new Gate(concurrency);
+    this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits, "readable");
+    this.#dispatcher = new Dispatcher(receiver, this.#endpoint, { methods, ...terms }, this.#gate);
+    prepareContexts();
+    receiver.onReplaced((timeout) => void this.close({ timeout }));
+    this.finished = this.#run();
+    // A program that does not ask for the result gets no unhandled rejection.
+    this.finished.catch(() => {});
+  }
+
+  get path(): string {
+    return this.#receiver.path;
+  }
+
+  stats(): Stats {
+    return this.#receiver.stats();
+  }
+
+  unlink(): boolean {
+    return this.#receiver.unlink();
+  }
+
+  /** See {@linkcode Service.close}. */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { timeout = Infinity } = options;
+    checkTimeout(timeout, "timeout");
+    this.#stopping.abort();
+    const cancelEnd = timeout === Infinity
+      ? undefined
+      : laterForSure(Math.min(timeout, timerMax), () => this.#end());
+    const cancelTimer = laterForSure(fetchGrace, () => this.#dispatcher.giveUpFetches());
+    await this.finished.catch(() => {});
+    cancelTimer();
+    cancelEnd?.();
+  }
+
+  /** Leaves the target at once; calls in progress end there. */
+  #end(): void {
+    this.#endpoint.close();
+    this.#receiver.close();
+    this.#gate.wake();
+  }
+
+  async #run(): Promise<void> {
+    // Each call starts from the context of `serve`, not from the one that the call before it left behind.
+    const run = captureContext();
+    const dispatch = (delivery: Delivery) => this.#dispatcher.dispatch(delivery);
+    const take = (delivery: Delivery) => run(dispatch, delivery);
+    try {
+      await this.#receiver.serve(this.#gate, take, this.#stopping.signal);
+    } finally {
+      this.#end();
+    }
+  }
+}
