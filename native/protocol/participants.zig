@@ -26,7 +26,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
                 // A turn fails only because another participant has taken an entry into use.
                 for (0..layout.participants_max) |_| {
                     if (next >= layout.participants_max) break;
-                    try handle_page(handle, @intCast(next));
+                    try allocate_entry(handle, @intCast(next));
                     // In the one order, this comes before this participant's first sleep. A participant that
                     // searches for sleepers too late for the sleeper's last look therefore searches this far.
                     _ = Shared.cas(u64, &handle.map.header().participants_used, next, next + 1, .seq_cst);
@@ -131,7 +131,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             }
         }
 
-        fn handle_page(handle: *Handle, index: words.ParticipantIndex) Error!void {
+        fn allocate_entry(handle: *Handle, index: words.ParticipantIndex) Error!void {
             const offset = layout.page_bytes + @as(u64, index) * @sizeOf(layout.Participant);
             if (!Shared.allocate(handle.fd, offset, @sizeOf(layout.Participant))) return error.NoSpace;
         }

@@ -230,7 +230,7 @@ pub fn WaitType(comptime Shared: type) type {
         fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             const word = &set_words[index / 64];
             // Own, at least this bit. A hint to others: a participant that still sees it looks at the wait
-            // word in vain, and one that misses it concerns a participant that is awake and looks by itself.
+            // word in vain, and one that misses it overlooks only a participant that is awake.
             if (Shared.load(u64, word, .monotonic) & bit(index) == 0) return;
             _ = Shared.fetch_and(word, ~bit(index), .acq_rel);
         }
