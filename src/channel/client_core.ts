@@ -132,14 +132,17 @@ export class ClientCore extends HandleCore implements DraftSender {
   }
 
   request(payload: Payload, settings: CallSettings): Promise<Bytes> {
-    const { deadline, signal, into } = settings;
     const flags = this.#encode(payload, settings.deliveries) | sendWatched;
-    if (this.#trySend(this.#encoded, flags, settings.timeout)) {
-      return this.#answer(this.#lastCall(), into, deadline, signal);
-    }
+    return this.#trySend(this.#encoded, flags, settings.timeout)
+      ? this.#answer(this.#lastCall(), settings)
+      : this.#requestLater(flags, settings);
+  }
+
+  /** Apart from {@linkcode request}, whose variables no closure may hold: that would slow it down. */
+  #requestLater(flags: number, settings: CallSettings): Promise<Bytes> {
     if (settings.timeout === 0) throw this.#busy("send a request");
-    const room = this.#whenRoom(flags, deadline, signal);
-    return mapResult(room.then((call) => this.#answer(call, into, deadline, signal)), same);
+    const room = this.#whenRoom(flags, settings.deadline, settings.signal);
+    return mapResult(room.then((call) => this.#answer(call, settings)), same);
   }
 
   /**
@@ -156,15 +159,28 @@ export class ClientCore extends HandleCore implements DraftSender {
   ): void {
     checkOpen(this.channel, "client");
     const settings = this.settings(options);
-    const { timeout, deadline, signal } = settings;
+    const { timeout } = settings;
     const flags = this.#encode(payload, settings.deliveries) | sendWatched;
     // In their order: a later message may depend on an earlier one.
     if (!this.#waits.hasRoomWaiters && this.#trySend(this.#encoded, flags, timeout)) {
-      return this.#read(this.#lastCall(), deadline, signal, isInBackground, reader);
+      this.#read(this.#lastCall(), settings, isInBackground, reader);
+    } else {
+      this.#readLater(flags, settings, reader, isInBackground, roomTimeout);
     }
+  }
+
+  /** Apart from {@linkcode requestReading}, for the reason of {@linkcode #requestLater}. */
+  #readLater(
+    flags: number,
+    settings: CallSettings,
+    reader: AnswerReader,
+    isInBackground: boolean,
+    roomTimeout: number,
+  ): void {
+    const { timeout, deadline, signal } = settings;
     if (timeout === 0) throw this.#busy("send a request");
     this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
-      (call) => this.#read(call, deadline, signal, isInBackground, reader),
+      (call) => this.#read(call, settings, isInBackground, reader),
     ).catch((error) => reader.fail(error));
   }
 
@@ -346,12 +362,12 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   requestDraft(ref: CallRef, length: number, settings: CallSettings): Promise<Bytes> {
     this.#publish(ref, length, settings, sendWatched);
-    return this.#answer(ref, settings.into, settings.deadline, settings.signal);
+    return this.#answer(ref, settings);
   }
 
   readDraft(ref: CallRef, length: number, settings: CallSettings, reader: AnswerReader): void {
     this.#publish(ref, length, settings, sendWatched);
-    this.#read(ref, settings.deadline, settings.signal, false, reader);
+    this.#read(ref, settings, false, reader);
   }
 
   #publish(
@@ -424,12 +440,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     );
   }
 
-  #answer(
-    ref: CallRef,
-    into: Bytes | undefined,
-    deadline: number,
-    signal: AbortSignal | undefined,
-  ): Promise<Bytes> {
+  #answer(ref: CallRef, { into, deadline, signal }: CallSettings): Promise<Bytes> {
     // A handle that was closed since there was a slot has no loop to look for the answer.
     checkOpen(this.channel, "client");
     const promise = this.#waits.add(ref, ownsCall | endsCall, deadline, into, signal);
@@ -439,8 +450,7 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   #read(
     ref: CallRef,
-    deadline: number,
-    signal: AbortSignal | undefined,
+    { deadline, signal }: CallSettings,
     isInBackground: boolean,
     reader: AnswerReader,
   ): void {

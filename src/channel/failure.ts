@@ -136,6 +136,15 @@ function reasonOf(
         errnoName(errno)
       }), so TANDEM_DIR is ` +
         "not known, perhaps because the process has changed its user; give the channel as a path";
+    case Detail.bellsOwner:
+      return `the folder of bells beside it (….bells) belongs to user ${found} and not to the ` +
+        `channel's owner, ${wanted}; find out which program made it, and remove it`;
+    case Detail.bellsMode:
+      return `users that may not use the channel can write to the folder of bells beside it ` +
+        `(….bells has mode ${found.toString(8)} and should have ${wanted.toString(8)}); ` +
+        "find out why, then chmod or remove it";
+    case Detail.bellsKind:
+      return "the file beside it that should be the folder of bells (….bells) is no folder; remove it";
     case Detail.noBells:
       return "this process has no folder of its own beside the channel, which streams and long " +
         "messages need; open the channel by its path, as a user that may write beside it";
