@@ -1,8 +1,8 @@
 /**
  * The errors of this package.
  *
- * Wrong argument types and ranges are `TypeError` and `RangeError`; everything else that fails is a
- * {@linkcode TandemError} with a {@linkcode ErrorCode code} to branch on.
+ * Wrong argument types and ranges are `TypeError` and `RangeError`; all other failures are
+ * {@linkcode TandemError}s with a {@linkcode ErrorCode code} to branch on.
  *
  * @module
  */
@@ -12,14 +12,14 @@
  *
  * | code | when |
  * | --- | --- |
- * | `TIMEOUT` | the deadline ran out and the request is cancelled; where only a wait ran out, the call stays open |
+ * | `TIMEOUT` | the deadline ran out and the request is cancelled; if only a wait ran out, the call stays open |
  * | `BUSY` | no slot became free in time, or a queue or table is full |
  * | `TOO_LARGE` | over `maxRequestBytes` or `maxResponseBytes`; nothing was sent |
  * | `SERVER_DIED` | the server that held the request died and no delivery is left |
- * | `CANCELLED` | the call was cancelled or cleared, or its answer was taken already |
+ * | `CANCELLED` | the call was cancelled or cleared, or its answer was already taken |
  * | `CLOSED` | the handle is closed |
  * | `NOT_FOUND` | there is no channel |
- * | `EXISTS` | there is a channel already |
+ * | `EXISTS` | the channel already exists |
  * | `MISMATCH` | kind or options differ from the existing channel |
  * | `INCOMPATIBLE` | another version of the layout or of the native library; the message names both |
  * | `CORRUPT` | not a channel, truncated, or the shared state makes no sense |
@@ -27,13 +27,13 @@
  * | `NO_SPACE` | the file system or memory is full; nothing was sent |
  * | `REMOTE` | the handler threw: a {@linkcode RemoteError} |
  * | `PORT_DIED` | the port called has ended |
- * | `NO_SERVER` | nobody serves there |
+ * | `NO_SERVER` | no server is there |
  * | `DISCONNECTED` | the link to the other machine is down |
  * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
- * | `UNSUPPORTED` | the platform, kernel or runtime cannot do it; the message says which |
+ * | `UNSUPPORTED` | the platform, kernel, runtime or this version cannot do it; the message says which |
  * | `UNKNOWN_METHOD` | the typed service does not offer this method |
  * | `INVALID_ARGUMENTS` | the arguments of a typed call were refused by the method's schema |
- * | `NOT_SERIALIZABLE` | a value of a typed call is none that can be sent; nothing was sent |
+ * | `NOT_SERIALIZABLE` | a value of a typed call cannot be sent; nothing was sent |
  */
 export type ErrorCode =
   | "TIMEOUT"
@@ -89,7 +89,7 @@ export class TandemError extends Error {
    * Makes an error.
    *
    * @param code why the operation failed
-   * @param message what was tried, what was found and what to do about it
+   * @param message the attempted operation, the problem, and what to do about it
    * @param options `cause`: the error underneath, if there is one
    */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
@@ -99,7 +99,7 @@ export class TandemError extends Error {
   }
 }
 
-/** What is known about an error that was thrown in another process. */
+/** The parts of an error that was thrown in another process. */
 export interface RemoteErrorDetails {
   /** Its `name`, such as `"TypeError"`. */
   readonly name: string;
@@ -114,8 +114,8 @@ export interface RemoteErrorDetails {
 }
 
 /**
- * The handler in the other process threw. The properties whose names begin with `remote` describe
- * what it threw; `stack` is the caller's own, `cause` is that of the error thrown.
+ * The handler in the other process threw. The properties whose names begin with `remote` describe the
+ * thrown error, and `cause` is the thrown error's cause. `stack` is the caller's own.
  *
  * @example Tell one kind of failure from another
  * ```ts
@@ -151,9 +151,9 @@ export class RemoteError extends TandemError {
   readonly remoteProperties: Readonly<Record<string, unknown>>;
 
   /**
-   * Makes an error of what is known about another one.
+   * Makes an error from the parts of a remote one.
    *
-   * @param details what is known about the error that was thrown in the other process
+   * @param details the parts of the error that was thrown in the other process
    */
   constructor(details: RemoteErrorDetails) {
     const { name, message, stack = "", properties = {}, cause } = details;

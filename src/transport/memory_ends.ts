@@ -86,7 +86,7 @@ export class MemoryReceiver implements Receiver, Taker {
   #hasUnlinked = false;
   readonly #onUnlink: () => boolean;
 
-  /** @param onUnlink removes the target's name; false: it is gone already */
+  /** @param onUnlink removes the target's name; returns false when it is gone already */
   constructor(hub: MemoryHub, onUnlink: () => boolean) {
     this.#hub = hub;
     this.#onUnlink = onUnlink;

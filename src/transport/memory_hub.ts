@@ -66,7 +66,7 @@ export class MemoryHub {
 
   /**
    * @param onUnused runs when the last end has left
-   * @throws {TypeError} {RangeError} for a size that cannot be
+   * @throws {TypeError} {RangeError} for an invalid size
    */
   constructor(target: string, options: ChannelOptions, onUnused: () => void) {
     this.target = target;

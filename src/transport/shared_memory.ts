@@ -32,7 +32,7 @@ class ChannelRequester implements Requester {
   constructor(client: ClientCore) {
     this.#client = client;
     this.maxRequestBytes = client.maxRequestBytes;
-    // Services wait in event loops, so they notice themselves what dead clients leave behind.
+    // Services wait in event loops, so they notice dead clients themselves.
     client.watchServersOnly();
   }
 
@@ -45,13 +45,13 @@ class ChannelRequester implements Requester {
     const { isBackground = false, roomTimeout = Infinity } = terms ?? {};
     const { whole } = message;
     if (whole) return client.requestReading(whole, terms, reader, isBackground, roomTimeout);
-    // Requests that wait for a slot come first: a later one may depend on an earlier one.
+    // Requests that already wait for a slot go first, because a later one may depend on an earlier one.
     const draft = client.hasRoomWaiters ? null : tryAllocate(client, message.byteLength);
     if (draft) {
       message.copyTo(draft.bytes);
       return draft.requestReading(terms, reader);
     }
-    // The request has to wait for a slot, and its byte arrays may change meanwhile.
+    // The request waits for a slot, and the caller may change its byte arrays meanwhile.
     const copy: Bytes = new Uint8Array(message.byteLength);
     message.copyTo(copy);
     client.requestReading(copy, terms, reader, isBackground, roomTimeout);
