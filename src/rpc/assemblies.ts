@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 export class Assemblies {
-  /** Bytes of all messages together, and for each message four parts more. */
+  /** The bound in bytes for all messages together. Each message may exceed it by four parts. */
   max: number;
   /** In the order in which they began. */
   readonly #all: Set<Assembly> = new Set();
@@ -39,7 +39,7 @@ export class Assemblies {
     this.max = max;
   }
 
-  /** Bytes that have arrived of messages that are not complete. */
+  /** Bytes that have arrived for incomplete messages. */
   get used(): number {
     return this.#used;
   }
@@ -86,7 +86,7 @@ export class Assemblies {
     return this.#used < this.max || assembly === this.#privileged();
   }
 
-  /** The oldest one whose sender is not silent. */
+  /** The oldest message whose sender is not silent. */
   #privileged(): Assembly | undefined {
     for (const assembly of this.#all) if (!assembly.isSilent) return assembly;
     return undefined;
@@ -182,7 +182,7 @@ export class Assembly {
 
   /** @ignore For {@linkcode Assemblies}. */
   listen(): void {
-    // One that waits for memory itself is not silent.
+    // A message that waits for memory has asked for no part, so its sender is not silent.
     this.#silence = this.#askedFor > 0 ? this.#silence + 1 : 0;
   }
 
@@ -191,7 +191,7 @@ export class Assembly {
     this.#silence = 0;
   }
 
-  /** Gives its memory back: the message is complete, or `reason` says why it never will be. */
+  /** Gives the memory back: the message is complete, or will never be, because of `reason`. */
   end(reason?: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(reason);

@@ -39,10 +39,13 @@ type Resolve = (value: unknown) => void;
 type Reject = (error: unknown) => void;
 
 /** The functions of the promise under construction. An executor per promise would be one more object. */
-const made: { resolve: Resolve | null; reject: Reject | null } = { resolve: null, reject: null };
+const captured: { resolve: Resolve | null; reject: Reject | null } = {
+  resolve: null,
+  reject: null,
+};
 const capture = (resolve: Resolve, reject: Reject): void => {
-  made.resolve = resolve;
-  made.reject = reject;
+  captured.resolve = resolve;
+  captured.reject = reject;
 };
 
 export class Connection {
@@ -61,11 +64,11 @@ export class Connection {
     const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
     const promise = new CallPromise<unknown>(capture);
-    const resolve = made.resolve!;
-    const reject = made.reject!;
+    const resolve = captured.resolve!;
+    const reject = captured.reject!;
     // Otherwise the last promise would stay reachable, and its result with it.
-    made.resolve = null;
-    made.reject = null;
+    captured.resolve = null;
+    captured.reject = null;
     if (needsMore) {
       this.#callWithMore(method, args, terms).then(
         (result) => promise.settle(resolve, result),
@@ -219,7 +222,7 @@ export class Connection {
     }).catch((error) => call.fail(error));
   }
 
-  /** Cancels calls in flight, and ends streams. Twice is fine. */
+  /** Cancels calls in flight, and ends streams. May be called twice. */
   close(): void {
     this.#lines.close();
   }
@@ -245,7 +248,7 @@ function writeCall(
   encoder.list("arguments", args);
 }
 
-/** Marks a call that other services may repeat. The service may also know that of its methods. */
+/** Flags of a call. A service may also declare its methods repeatable itself. */
 function callFlags(method: string, { idempotent }: CallTerms, extras: Extras | null): number {
   const flags = extras ? hasExtras : 0;
   return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;

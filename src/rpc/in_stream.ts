@@ -229,7 +229,7 @@ interface Outcome {
   readonly value: unknown;
 }
 
-/** A step without a settled promise. */
+/** A step that is not settled yet. */
 class PendingStep implements StepOutcome {
   readonly #stream: InStream;
   kind: number;

@@ -131,7 +131,7 @@ export class LineKeeper {
     closeLine(line);
   }
 
-  /** Cancels calls in flight, and ends streams. Twice is fine. */
+  /** Cancels calls in flight, and ends streams. May be called twice. */
   close(): void {
     if (this.closing.aborted) return;
     this.#closing.abort();

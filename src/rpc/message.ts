@@ -45,9 +45,9 @@ export const Kind = {
   refused: 5,
   /** To a host: a request that ends when its reader dies or closes. */
   lease: 6,
-  /** To a host: number of a stream, operation, value. */
+  /** To a host: lease, number of a stream, step, value. */
   pull: 7,
-  /** To a host: number of a parcel, which byte string, from where on. */
+  /** To a host: lease, number of a parcel, index of a byte string, offset. */
   part: 8,
   /** From a host: the requested bytes, behind an empty tree. */
   portion: 13,

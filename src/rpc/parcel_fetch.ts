@@ -1,5 +1,5 @@
 /**
- * Fetching long messages, part by part.
+ * Fetches long messages, part by part.
  *
  * @module
  */

@@ -50,10 +50,8 @@ export function checkSizes(target: string, found: Sizes, options: ChannelOptions
     if (wanted === undefined || wanted === found[name]) continue;
     throw new TandemError(
       "MISMATCH",
-      `Cannot serve ${JSON.stringify(target)}: the target there has ${name} ${
-        found[name]
-      }, asked ` +
-        `for was ${wanted}; leave the option out to take it as it is, or unlink the target first`,
+      `Cannot serve ${JSON.stringify(target)}: the existing target has ${name} ${found[name]}, ` +
+        `but the options ask for ${wanted}; leave the option out, or unlink the target first`,
     );
   }
 }
