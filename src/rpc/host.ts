@@ -10,7 +10,7 @@
 import { corrupt } from "../codec/decoder.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
-import type { Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
+import type { Bytes, Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
 import {
   doneMessage,
   headerBytes,
@@ -25,8 +25,6 @@ import type { OutStream } from "./out_stream.ts";
 import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
 import type { Side } from "./side.ts";
 import type { Claim, Shelf } from "./writes.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /**
  * Each of up to 1,023 reading processes takes one slot for its lease, and one for each item that it waits
@@ -111,13 +109,7 @@ export class Host implements Shelf {
   }
 
   drop(ids: Iterable<number>, reason: TandemError): void {
-    for (const id of ids) {
-      const entry = this.#entries.get(id);
-      if (!entry) continue;
-      this.#entries.delete(id);
-      if (entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
-      entry.stream?.end(reason);
-    }
+    for (const id of ids) this.#forget(id)?.stream?.end(reason);
   }
 
   close(): void {
@@ -298,10 +290,11 @@ export class Host implements Shelf {
   }
 
   /** Removes an entry without ending its stream. */
-  #forget(id: number): void {
+  #forget(id: number): Entry | undefined {
     const entry = this.#entries.get(id);
     this.#entries.delete(id);
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
+    return entry;
   }
 }
 

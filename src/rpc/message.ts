@@ -13,9 +13,7 @@ import { corrupt, Decoder, noBlobs } from "../codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
-import type { Message } from "../transport/transport.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { Bytes, Message } from "../transport/transport.ts";
 
 /** Raised when an older version would misread a message. */
 export const wireVersion = 2;

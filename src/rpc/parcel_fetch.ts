@@ -8,15 +8,13 @@ import { corrupt } from "../codec/decoder.ts";
 import { blobBytesMin } from "../codec/tags.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { now } from "../runtime/timers.ts";
-import type { AnswerReader, RequestTerms } from "../transport/transport.ts";
+import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
 import { headerBytes, Kind, type Parcel, partBytes, type Reading, readMessage } from "./message.ts";
 import { checkLength } from "./options.ts";
 import type { Announcement } from "./parcels.ts";
 import { readRefusal } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The first allocation for a byte string, which doubles as parts arrive. */
 const growthBytes = 2 ** 22;

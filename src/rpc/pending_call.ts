@@ -6,7 +6,7 @@
 import { rejectAs } from "../base/closing.ts";
 import { corrupt } from "../codec/decoder.ts";
 import { now } from "../runtime/timers.ts";
-import type { AnswerReader } from "../transport/transport.ts";
+import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -19,7 +19,6 @@ import { answerUnwanted, readRefusal, thrownError } from "./replies.ts";
 import type { Span } from "./telemetry.ts";
 import type { Writes } from "./writes.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
 type Resolve = (value: unknown) => void;
 type Reject = (error: unknown) => void;
 

@@ -4,14 +4,12 @@
  * @module
  */
 import { corrupt } from "../codec/decoder.ts";
-import type { AnswerReader } from "../transport/transport.ts";
+import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { StepOutcome, StreamTerms } from "./in_stream.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Reads the answer to a step. */
 export class StepReader implements AnswerReader {

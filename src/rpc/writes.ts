@@ -8,6 +8,7 @@ import type { EncodedValues, Encoder } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { StreamKind } from "../codec/stream_kinds.ts";
 import type { TandemError } from "../errors.ts";
+import type { Bytes } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import { EncodedMessage } from "./encoded_message.ts";
 import {
@@ -20,8 +21,6 @@ import {
 } from "./message.ts";
 import { checkLength, type Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** The owner of a stream or parcel that no receiver has claimed. */
 export type Claim = "call" | "receiver";

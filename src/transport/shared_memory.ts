@@ -25,11 +25,30 @@ import type {
   Transport,
 } from "./transport.ts";
 
-class ChannelRequester implements Requester {
+/** The private paths of an end. */
+class ChannelEnd {
+  readonly #core: HandleCore;
+
+  constructor(core: HandleCore) {
+    this.#core = core;
+  }
+
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    const { server, name, remove } = servePrivate(this.#core, options, count);
+    return { receiver: new ChannelReceiver(server), name, remove };
+  }
+
+  connectPrivate(name: string): Requester {
+    return new ChannelRequester(connectPrivate(this.#core, name));
+  }
+}
+
+class ChannelRequester extends ChannelEnd implements Requester {
   readonly maxRequestBytes: number;
   readonly #client: ClientCore;
 
   constructor(client: ClientCore) {
+    super(client);
     this.#client = client;
     this.maxRequestBytes = client.maxRequestBytes;
     // Services wait in event loops, so they notice dead clients themselves.
@@ -61,14 +80,6 @@ class ChannelRequester implements Requester {
     this.#client.onDeath(listener);
   }
 
-  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
-    return servePrivatePath(this.#client, options, count);
-  }
-
-  connectPrivate(name: string): Requester {
-    return new ChannelRequester(connectPrivate(this.#client, name));
-  }
-
   close(): void {
     this.#client.close();
   }
@@ -83,13 +94,14 @@ function tryAllocate(client: ClientCore, byteLength: number): DraftCore | null {
   }
 }
 
-class ChannelReceiver implements Receiver {
+class ChannelReceiver extends ChannelEnd implements Receiver {
   readonly isPrivate = false;
   readonly slots: number;
   readonly maxResponseBytes: number;
   readonly #server: ServerCore;
 
   constructor(server: ServerCore) {
+    super(server);
     this.#server = server;
     this.slots = server.slots;
     this.maxResponseBytes = server.maxResponseBytes;
@@ -123,26 +135,9 @@ class ChannelReceiver implements Receiver {
     return this.#server.unlink();
   }
 
-  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
-    return servePrivatePath(this.#server, options, count);
-  }
-
-  connectPrivate(name: string): Requester {
-    return new ChannelRequester(connectPrivate(this.#server, name));
-  }
-
   close(): void {
     this.#server.close();
   }
-}
-
-function servePrivatePath(
-  main: HandleCore,
-  options: ChannelOptions,
-  count: number,
-): PrivateReceiver {
-  const { server, name, remove } = servePrivate(main, options, count);
-  return { receiver: new ChannelReceiver(server), name, remove };
 }
 
 /** Channels in shared memory. */

@@ -135,7 +135,7 @@ for (const transport of transports) {
       "Cannot serve",
     );
     const loose = remote as unknown as Record<string, () => Promise<unknown>>;
-    await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "there are ping");
+    await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "the service offers ping");
     void service;
   });
 }
