@@ -1,12 +1,14 @@
 /**
  * Calls between TypeScript processes through shared memory, in Deno and in Bun.
  *
- * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} calls. They may run in any mix of
- * runtimes on one Linux machine.
+ * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} sends requests. They may run in
+ * any mix of runtimes on one Linux machine. With {@linkcode serve} and {@linkcode connect}, processes call
+ * each other's methods.
  *
- * Every method that can wait has three forms: `name()` returns a promise and leaves the event loop free,
- * `nameSync()` blocks the thread, and `tryName()` never waits. Times are milliseconds, sizes are bytes. A
- * failure is a {@linkcode TandemError} with a code; wrong arguments are `TypeError` and `RangeError`.
+ * Every call that can wait has three forms: `name()` returns a promise and leaves the event loop
+ * free, `nameSync()` blocks the thread, `tryName()` never waits. Times are milliseconds, sizes are
+ * bytes. A failure is a {@linkcode TandemError} with a code; wrong arguments are `TypeError` and
+ * `RangeError`.
  *
  * @example A server and a client, here in one process
  * ```ts
@@ -22,7 +24,7 @@
  * const answer = await client.request("hello", { timeout: 1_000 });
  * assertEquals(new TextDecoder().decode(answer), "HELLO");
  *
- * // The channel stays until a program removes it.
+ * // The channel stays until it is removed.
  * server.unlink();
  * server.close();
  * await serving;

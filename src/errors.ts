@@ -1,8 +1,8 @@
 /**
  * The errors of this package.
  *
- * Wrong argument types and ranges are `TypeError` and `RangeError`; everything else that fails is a
- * {@linkcode TandemError} with a {@linkcode ErrorCode code} to branch on.
+ * Wrong argument types and ranges are `TypeError` and `RangeError`; all other failures are
+ * {@linkcode TandemError}s with a {@linkcode ErrorCode code} to branch on.
  *
  * @module
  */
@@ -12,14 +12,14 @@
  *
  * | code | when |
  * | --- | --- |
- * | `TIMEOUT` | the deadline ran out and the request is cancelled; where only a wait ran out, the call stays open |
+ * | `TIMEOUT` | the deadline ran out and the request is cancelled; if only a wait ran out, the call stays open |
  * | `BUSY` | no slot became free in time, or a queue or table is full |
  * | `TOO_LARGE` | over `maxRequestBytes` or `maxResponseBytes`; nothing was sent |
  * | `SERVER_DIED` | the server that held the request died and no delivery is left |
- * | `CANCELLED` | the call was cancelled or cleared, or its answer was taken already |
+ * | `CANCELLED` | the call was cancelled or cleared, or its answer was already taken |
  * | `CLOSED` | the handle is closed |
  * | `NOT_FOUND` | there is no channel |
- * | `EXISTS` | there is a channel already |
+ * | `EXISTS` | the channel already exists |
  * | `MISMATCH` | kind or options differ from the existing channel |
  * | `INCOMPATIBLE` | another version of the layout or of the native library; the message names both |
  * | `CORRUPT` | not a channel, truncated, or the shared memory is damaged |
@@ -30,7 +30,7 @@
  * | `NO_SERVER` | no server is there |
  * | `DISCONNECTED` | the link to the other machine is down |
  * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
- * | `UNSUPPORTED` | the platform, kernel or runtime cannot do it; the message says which |
+ * | `UNSUPPORTED` | the platform, kernel, runtime or this version cannot do it; the message says which |
  * | `UNKNOWN_METHOD` | the typed service does not offer this method |
  * | `INVALID_ARGUMENTS` | the arguments of a typed call were refused by the method's schema |
  * | `NOT_SERIALIZABLE` | a value of a typed call cannot be sent; nothing was sent |

@@ -1,20 +1,20 @@
 /**
  * Bounds the memory for long messages that arrive in parts, over all connections and services of this
- * thread. What counts is what has arrived, not what was announced.
+ * thread. It counts the bytes that have arrived, not the announced ones.
  *
- * When the bound is reached, further parts are asked for only when other messages are complete. The
- * oldest message always goes on, so that the messages cannot wait for each other. One whose sender
- * stays silent for a second while others wait loses that privilege, and is refused if it holds memory:
- * a stopped sender blocks nothing.
+ * At the bound, further parts are fetched only once other messages are complete. The oldest message
+ * always goes on, so that messages cannot wait for each other. If its sender stays silent for a second
+ * while others wait, the message loses that privilege, and is refused if it holds memory: a stopped
+ * sender blocks nothing.
  *
  * @module
  */
 import { laterForSure, now } from "../runtime/timers.ts";
 import { TandemError } from "../errors.ts";
 
-/** Between two looks at who makes progress, while something waits. */
+/** Milliseconds between two checks for silent senders, while a part waits. */
 const tickMilliseconds = 250;
-/** So many looks without progress make a silent sender: counted, since this process may have been stopped. */
+/** Checks without progress before a sender counts as silent. Not a time, since this process may be stopped. */
 const silentTicks = 4;
 
 const bytesMax = 2 ** 30;
@@ -27,7 +27,7 @@ interface Waiting {
 }
 
 export class Assemblies {
-  /** Bytes of all messages together, and for each message four parts more. */
+  /** The bound in bytes for all messages together. Each message may exceed it by four parts. */
   max: number;
   /** In the order in which they began. */
   readonly #all: Set<Assembly> = new Set();
@@ -39,7 +39,7 @@ export class Assemblies {
     this.max = max;
   }
 
-  /** Bytes that have arrived of messages that are not complete. */
+  /** Bytes that have arrived for incomplete messages. */
   get used(): number {
     return this.#used;
   }
@@ -86,7 +86,7 @@ export class Assemblies {
     return this.#used < this.max || assembly === this.#privileged();
   }
 
-  /** The oldest one whose sender is not silent. */
+  /** The oldest message whose sender is not silent. */
   #privileged(): Assembly | undefined {
     for (const assembly of this.#all) if (!assembly.isSilent) return assembly;
     return undefined;
@@ -101,7 +101,7 @@ export class Assemblies {
     });
   }
 
-  /** Takes out of the queue what `settles` says; without a queue there is no timer. */
+  /** Removes the parts for which `settles` returns true; the timer stops with an empty queue. */
   #settle(settles: (waiting: Waiting) => boolean): void {
     this.#waiting = this.#waiting.filter((waiting) => !settles(waiting));
     if (this.#waiting.length > 0 || this.#cancelTimer === null) return;
@@ -119,7 +119,7 @@ export class Assemblies {
       return true;
     });
     for (const assembly of this.#all) assembly.listen();
-    // One after the other, and only as many as it takes.
+    // One at a time, and only until there is memory again.
     for (const assembly of this.#all) {
       if (this.#used < this.max || this.#waiting.length === 0) break;
       if (assembly.isSilent && assembly.held > 0) assembly.end(refused(assembly.held, this.max));
@@ -141,7 +141,7 @@ export class Assembly {
     this.#assemblies = assemblies;
   }
 
-  /** Aborts when the message is complete, refused or given up: no further part is wanted. */
+  /** Aborts when the message is complete, refused or given up: no more parts are needed. */
   get signal(): AbortSignal {
     return this.#stop.signal;
   }
@@ -156,10 +156,10 @@ export class Assembly {
   }
 
   /**
-   * To be called before a part is asked for.
+   * Call this before asking for a part.
    *
-   * @param deadline of `performance.now()`
-   * @returns what to wait for first, if anything
+   * @param deadline a time of `performance.now()`
+   * @returns a promise to await first; undefined: there is memory now
    */
   ask(deadline: number): Promise<void> | undefined {
     this.#stop.signal.throwIfAborted();
@@ -182,7 +182,7 @@ export class Assembly {
 
   /** @ignore For {@linkcode Assemblies}. */
   listen(): void {
-    // One that waits for memory itself is not silent.
+    // A message that waits for memory has asked for no part, so its sender is not silent.
     this.#silence = this.#askedFor > 0 ? this.#silence + 1 : 0;
   }
 
@@ -191,7 +191,7 @@ export class Assembly {
     this.#silence = 0;
   }
 
-  /** Gives its memory back: the message is complete, or `reason` says why it never will be. */
+  /** Gives the memory back: the message is complete, or will never be, because of `reason`. */
   end(reason?: unknown): void {
     if (this.#stop.signal.aborted) return;
     this.#stop.abort(reason);
@@ -211,10 +211,10 @@ function refused(held: number, max: number): TandemError {
 function tooLate(): TandemError {
   return new TandemError(
     "TIMEOUT",
-    "Cannot take a long message in time: the memory for messages in parts is used up by others; " +
+    "Cannot take a long message in time: other messages use up the memory for messages in parts; " +
       "call again later, or send less at once",
   );
 }
 
-/** Those of this thread. */
+/** The assemblies of this thread. */
 export const assemblies: Assemblies = new Assemblies(bytesMax);

@@ -1,5 +1,5 @@
 /**
- * What a remote method returns.
+ * The value that a remote method returns.
  *
  * @module
  */
@@ -11,17 +11,16 @@ type Stream = AsyncGenerator<unknown, unknown, unknown>;
 type Step = IteratorResult<unknown, unknown>;
 
 /**
- * A promise of the result; where the result is a stream, that stream as well, so that nobody has to
- * wait for it before iterating. Which of the two it is only the other side knows.
+ * A promise of the result that can also be iterated: if the result is a stream, callers iterate without
+ * awaiting it first. Only the other side knows whether it is one.
  */
 export class CallPromise<T> extends Promise<T> implements Stream {
-  // Declared alone: a promise whose result is no stream has none of them, which makes it cheaper.
-  /** The result, if it is a stream. @ignore */
+  // Only declared, not set: promises whose results are no streams stay cheaper without them.
+  /** The result, if it is a stream. */
   declare stream?: InStream;
-  /** Steps that wait for the result, and come before others. @ignore */
+  /** Steps that wait for the result, and are taken before later ones. */
   declare waiting?: number;
 
-  /** Resolves it. @ignore */
   settle(resolve: (result: T) => void, result: T): void {
     if (result instanceof InStream) this.stream = result;
     resolve(result);
@@ -58,8 +57,8 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   }
 }
 
-// To `await` it is a promise like any other, which spares it another promise around it; and so are
-// the promises that `then` makes.
+// With this constructor `await` takes it as it is, without another promise around it, and `then` makes
+// plain promises.
 Object.defineProperty(CallPromise.prototype, "constructor", { value: Promise });
 
 function streamOf(result: unknown): Stream {

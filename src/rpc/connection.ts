@@ -13,7 +13,7 @@ import type { RequestTerms } from "../transport/transport.ts";
 import { CallPromise } from "./call_promise.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
-import { tell } from "./hooks.ts";
+import { notifyHook } from "./hooks.ts";
 import { type Line, LineKeeper } from "./line.ts";
 import {
   hasExtras,
@@ -24,11 +24,11 @@ import {
 } from "./message.ts";
 import type { CallTerms, ConnectionTerms } from "./options.ts";
 import { PendingCall } from "./pending_call.ts";
-import { nobodyWaits } from "./replies.ts";
+import { answerUnwanted } from "./replies.ts";
 import { isRepeatable, retried } from "./retry.ts";
 import { hasTelemetry, type Span, startClientSpan } from "./telemetry.ts";
 
-/** What a call carries beside its arguments. */
+/** Sent with a call, beside its arguments. */
 interface Extras {
   readonly version: string | undefined;
   readonly traceparent: string | undefined;
@@ -38,18 +38,21 @@ interface Extras {
 type Resolve = (value: unknown) => void;
 type Reject = (error: unknown) => void;
 
-/** Of the promise that is being made: an executor of its own for each would be one more object. */
-const made: { resolve: Resolve | null; reject: Reject | null } = { resolve: null, reject: null };
+/** The functions of the promise under construction. An executor per promise would be one more object. */
+const captured: { resolve: Resolve | null; reject: Reject | null } = {
+  resolve: null,
+  reject: null,
+};
 const capture = (resolve: Resolve, reject: Reject): void => {
-  made.resolve = resolve;
-  made.reject = reject;
+  captured.resolve = resolve;
+  captured.reject = reject;
 };
 
 export class Connection {
   readonly #terms: ConnectionTerms;
   readonly #lines: LineKeeper;
 
-  /** @throws {TandemError} `UNSUPPORTED` for a target of a transport that is not there */
+  /** @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have */
   constructor(target: string, terms: ConnectionTerms) {
     const transport = transportOf(target, "connect to");
     this.#terms = terms;
@@ -61,11 +64,11 @@ export class Connection {
     const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
     const promise = new CallPromise<unknown>(capture);
-    const resolve = made.resolve!;
-    const reject = made.reject!;
-    // Or the last promise would stay, and its result with it.
-    made.resolve = null;
-    made.reject = null;
+    const resolve = captured.resolve!;
+    const reject = captured.reject!;
+    // Otherwise the last promise would stay reachable, and its result with it.
+    captured.resolve = null;
+    captured.reject = null;
     if (needsMore) {
       this.#callWithMore(method, args, terms).then(
         (result) => promise.settle(resolve, result),
@@ -115,7 +118,7 @@ export class Connection {
     const end = (outcome: string, error: unknown) => {
       span?.end(outcome, error);
       const duration = now() - startedAt;
-      tell(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
+      notifyHook(onCall, { side: "client", method, outcome, error, startedAt, duration, attempts });
     };
     try {
       let result: unknown;
@@ -132,14 +135,14 @@ export class Connection {
       end("ok", undefined);
       return result;
     } catch (error) {
-      message?.drop(nobodyWaits());
+      message?.drop(answerUnwanted());
       end(outcomeOf(error, terms.signal), error);
       const isClosed = codeOf(error) === "CLOSED" && closing.aborted;
       throw wasOpen && isClosed ? endedByClosing(error as Error) : error;
     }
   }
 
-  /** Sends the call, at once where that is possible; otherwise its arguments are encoded at once. */
+  /** Sends the call now if there is a target. Otherwise encodes its arguments now, and sends it later. */
   #start(call: PendingCall): void {
     call.terms.signal?.throwIfAborted();
     const line = this.#lines.openNow();
@@ -149,7 +152,7 @@ export class Connection {
     this.#sendLater(call);
   }
 
-  /** For a channel that is not there yet, or for more than one attempt. */
+  /** For a target that does not exist yet, or for several attempts. */
   #encode(
     method: string,
     args: readonly unknown[],
@@ -219,13 +222,13 @@ export class Connection {
     }).catch((error) => call.fail(error));
   }
 
-  /** Cancels calls in flight, and ends streams. Twice is fine. */
+  /** Cancels calls in flight, and ends streams. May be called twice. */
   close(): void {
     this.#lines.close();
   }
 }
 
-/** Milliseconds for a call, which ends with the call that this code works on. */
+/** Milliseconds for a call. It ends no later than the call in which this code runs. */
 function timeoutHere({ timeout, inheritsDeadline }: CallTerms): number {
   if (!inheritsDeadline) return timeout;
   const context = callContext();
@@ -245,13 +248,13 @@ function writeCall(
   encoder.list("arguments", args);
 }
 
-/** Whether the call may be handed on is said where it is known; the service may know better. */
+/** Flags of a call. A service may also declare its methods repeatable itself. */
 function callFlags(method: string, { idempotent }: CallTerms, extras: Extras | null): number {
   const flags = extras ? hasExtras : 0;
   return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;
 }
 
-/** @param isOnce streams that came with the call cannot be given to a second service */
+/** @param isOnce the call has streams, which cannot be given to a second service */
 function requestTerms(
   timeout: number,
   { signal, maxDeliveries }: CallTerms,
@@ -269,6 +272,6 @@ function requestTerms(
 /** For records and spans. */
 function outcomeOf(error: unknown, signal: AbortSignal | undefined): string {
   if (signal?.aborted && error === reasonOf(signal)) return "ABORTED";
-  // An error of a registered class was thrown by the method as well.
+  // The method threw it: registered classes come here without a code.
   return codeOf(error) ?? "REMOTE";
 }

@@ -1,14 +1,14 @@
 /**
- * What a method may know about the call that it works on.
+ * The context of the call that a method handles.
  *
  * @module
  */
 import { type ContextVariable, contextVariable } from "../runtime/context.ts";
 import type { Delivery } from "../transport/transport.ts";
 
-/** The call that a method works on. See {@linkcode callContext}. */
+/** The call that a method handles. See {@linkcode callContext}. */
 export interface CallContext {
-  /** Its name; empty where the interface is a bare function. */
+  /** The method's name; empty if the interface is a bare function. */
   readonly method: string;
   /**
    * Aborts when the caller cancels, times out, stops iterating or dies. Its reason is a
@@ -17,15 +17,15 @@ export interface CallContext {
   readonly signal: AbortSignal;
   /** Milliseconds left of the caller's deadline; Infinity if it has none, and in a generator's body. */
   readonly timeRemaining: number;
-  /** 1 the first time that the call is handed to a service, one more after each death of one. */
+  /** 1 for the first service that gets the call; one more each time that such a service has died. */
   readonly deliveries: number;
-  /** W3C trace context of the caller: `traceparent`, if it has sent one. */
+  /** The caller's W3C trace context: its `traceparent`, if it sent one. */
   readonly traceparent: string | undefined;
-  /** Beside {@linkcode traceparent}: `tracestate`. */
+  /** The `tracestate` that belongs to {@linkcode traceparent}. */
   readonly tracestate: string | undefined;
 }
 
-/** Of a call. */
+/** The context of a call. */
 export class RequestContext implements CallContext {
   readonly method: string;
   readonly #delivery: Delivery;
@@ -57,7 +57,7 @@ export class RequestContext implements CallContext {
   }
 }
 
-/** Of a generator's body: its call was answered when it began. */
+/** The context of a generator's body, whose call was answered when the stream began. */
 export class StreamContext implements CallContext {
   readonly method: string;
   readonly signal: AbortSignal;
@@ -77,24 +77,24 @@ export class StreamContext implements CallContext {
 
 let storage: ContextVariable<CallContext> | null = null;
 
-/** Makes contexts follow what a method awaits. Only services need it, so only they pay for it. */
+/** Makes contexts follow a method across `await`. Only services need that, so only they pay for it. */
 export function prepareContexts(): void {
   storage ??= contextVariable<CallContext>();
 }
 
 /**
- * Runs `body` on behalf of a call. What `body` does to the asynchronous context beside that stays as
- * long as the caller's own context does: see {@linkcode Backend.captureContext}.
+ * Runs `body` in the context of a call. Other changes that `body` makes to the asynchronous context last
+ * as long as the caller's own context: see {@linkcode Backend.captureContext}.
  */
 export function runInContext<T>(context: CallContext, body: () => T): T {
   return storage!.run(context, body);
 }
 
 /**
- * The call that the running method works on, also after it has awaited something, and in the body of
- * a generator.
+ * The call that the running method handles. It also works after an `await`, and in the body of a
+ * generator.
  *
- * @example Stop when nobody waits any more
+ * @example Stop when the caller no longer waits
  * ```ts
  * import { callContext, connect, serve } from "@tandem/ipc";
  * import { assert, assertEquals } from "@std/assert";
@@ -115,7 +115,7 @@ export function runInContext<T>(context: CallContext, body: () => T): T {
  * service.unlink();
  * ```
  *
- * @returns undefined: no call of this process's services is being worked on here
+ * @returns undefined: this code does not run in a method of a service
  */
 export function callContext(): CallContext | undefined {
   return storage?.getStore();

@@ -31,7 +31,7 @@ import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
 import { isRepeatable } from "./retry.ts";
 import { hasTelemetry } from "./telemetry.ts";
 
-/** What a service offers, and how. */
+/** The methods of a service, and how it offers them. */
 export interface Offer {
   readonly methods: ReadonlyMap<string, Offered>;
   readonly version: string | undefined;
@@ -53,7 +53,7 @@ export class Dispatcher {
   readonly #endpoint: Endpoint;
   readonly #offer: Offer;
   readonly #gate: Gate;
-  /** Calls that are being fetched. */
+  /** Long calls that are being fetched. */
   readonly #fetches: Set<AbortController> = new Set();
 
   constructor(receiver: Receiver, endpoint: Endpoint, offer: Offer, gate: Gate) {
@@ -76,7 +76,7 @@ export class Dispatcher {
     }
   }
 
-  /** Stops fetching. Another service gets those calls, or their callers are told. */
+  /** Stops fetching. Other services get those calls, or they fail for their callers. */
   giveUpFetches(): void {
     for (const fetching of this.#fetches) fetching.abort(givenUp);
   }
@@ -118,7 +118,7 @@ export class Dispatcher {
     const names = [...this.#offer.methods.keys()].filter((name) => name !== "");
     const offered = names.length === 0
       ? "the service is a bare function"
-      : `there are ${names.join(", ")}`;
+      : `the service offers ${names.join(", ")}`;
     throw new TandemError(
       "UNKNOWN_METHOD",
       `Cannot call ${name === "" ? "the service itself" : JSON.stringify(name)}: ` +
@@ -127,8 +127,8 @@ export class Dispatcher {
   }
 
   /**
-   * Fetches a call that is too long for a slot. The gate admits the call when all of it has arrived:
-   * its sender may be stopped before, and no other call waits for that. Never rejects.
+   * Fetches a call that is too long for a slot. The gate admits the call only when all of it has arrived,
+   * so that no other call waits for a sender that is stopped. Never rejects.
    */
   async #fetch(delivery: Delivery, announcement: Announcement): Promise<void> {
     const visit = this.#gate.enterLobby();
@@ -149,7 +149,7 @@ export class Dispatcher {
       this.#call(delivery, called, admission);
     } catch (error) {
       admission?.leave();
-      // A call that was given up is left to another service.
+      // Another service gets a call that was given up.
       if (error !== givenUp) this.#refuse(delivery, error);
     } finally {
       stopListening?.();
@@ -164,7 +164,7 @@ export class Dispatcher {
     { method, args, context, isRepeatable }: Called,
     admission: Admission | null,
   ): void {
-    // A second service would do the work of a call that has begun once more.
+    // Another service would repeat work that has begun here.
     if (!isRepeatable) delivery.lastDelivery();
     const { onCall } = this.#offer;
     const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;
@@ -226,7 +226,7 @@ export class Dispatcher {
     error: unknown,
     record: Recorder | undefined,
   ): void {
-    // A schema that refuses arguments is no failure of the method.
+    // A schema that refuses arguments is not an error of the method.
     if (codeOf(error) === "INVALID_ARGUMENTS") this.#refuse(delivery, error);
     else replyThrown(this.#reply(delivery, context), error);
     record?.end(error ?? new Error("The method threw nothing"));
@@ -241,7 +241,7 @@ export class Dispatcher {
   }
 }
 
-/** Why a call is not fetched any further. */
+/** The reason for which {@linkcode Dispatcher.giveUpFetches} stops. */
 const givenUp = new TandemError("CANCELLED", "The service is closed");
 
 function textOrNone(value: unknown): string | undefined {

@@ -1,9 +1,8 @@
 /**
- * Messages that are encoded when their values are given, and sent later, or more than once: what the
- * giver changes meanwhile is not sent.
+ * Messages that are encoded at once and sent later, or several times. Changes that the caller makes to the
+ * values meanwhile have no effect.
  *
- * They are independent of the channel. Their streams are numbered in the message, and belong to a host
- * when the message is sent.
+ * They are independent of any target. The message numbers its streams; they get a host when it is sent.
  *
  * @module
  */
@@ -32,13 +31,13 @@ export class EncodedMessage {
     this.streams = streams;
   }
 
-  /** It will not be sent, or not again. */
+  /** Ends its streams: the message will not be sent again. */
   drop(reason: TandemError): void {
     for (const stream of this.streams) stream.end(reason);
   }
 }
 
-/** What a message needs as long as there is no channel. */
+/** For messages that are encoded before there is a target. */
 class Detached implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
@@ -62,9 +61,9 @@ class Detached implements MessageHooks {
 }
 
 /**
- * Encodes what `write` writes.
+ * Encodes a message with `write`.
  *
- * @throws {TandemError} as sending it would: `NOT_SERIALIZABLE`, `TOO_LARGE`
+ * @throws {TandemError} `NOT_SERIALIZABLE`, `TOO_LARGE`
  */
 export function encodeMessage(
   errorClasses: ErrorClasses,

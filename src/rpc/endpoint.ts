@@ -2,9 +2,9 @@
  * One end of typed calls: the messages that it writes and reads, the host that keeps its streams and
  * long messages for other processes, and the peers from which it fetches theirs.
  *
- * A target may have several services, and any of them may get a message. A stream, or the parts of a
- * long message, belong to one process, so they are fetched from it through its private path: see
- * `host.ts` and `peer.ts`.
+ * A target may have several services, and any of them may get a message. But a stream, or the parts of a
+ * long message, belong to one process, so others fetch them through its private path: see `host.ts` and
+ * `peer.ts`.
  *
  * @module
  */
@@ -22,19 +22,19 @@ import { type Claim, Writes } from "./writes.ts";
 
 export class Endpoint implements Side {
   readonly errorClasses: ErrorClasses;
-  /** Of messages that are sent or taken. */
+  /** For messages in both directions. */
   readonly limits: Limits;
   readonly #main: End;
   #host: Host | null = null;
   #hostCount = 0;
   #lastEntry = 0;
   readonly #peers: Map<string, Peer> = new Map();
-  /** For reading, which happens one message after the other. */
+  /** Shared by all messages, which are read one at a time. */
   readonly #reads: Reads;
   isClosed = false;
 
   /**
-   * @param readableAs how streams that are ReadableStreams over there arrive
+   * @param readableAs the form in which ReadableStreams of the other side arrive
    */
   constructor(
     main: End,
@@ -48,7 +48,7 @@ export class Endpoint implements Side {
     this.#reads = new Reads(this, readableAs === "readable");
   }
 
-  /** What others fetch from here. */
+  /** Keeps streams and long messages for other processes; opened when it is first needed. */
   get host(): Host {
     if (this.#host?.isLost) this.#host = null;
     if (this.#host) return this.#host;
@@ -57,12 +57,12 @@ export class Endpoint implements Side {
     return this.#host = host;
   }
 
-  /** A number for something that others fetch, unique among all hosts of this end. */
+  /** A number for a stream or parcel, unique among all hosts of this end. */
   nextEntry(): number {
     return this.#lastEntry += 1;
   }
 
-  /** The process that hosts under that name. */
+  /** The peer for the host of that name. */
   peer(name: string): Peer {
     const known = this.#peers.get(name);
     if (known) return known;
@@ -91,18 +91,18 @@ export class Endpoint implements Side {
   /**
    * Begins to write one message.
    *
-   * @param call in whose context its streams go on
+   * @param call the context in which the message's streams run
    */
   writes(claim: Claim, call?: CallContext): Writes {
     return new Writes(this, claim, call);
   }
 
-  /** To read a message with. */
+  /** The hooks for reading a message. */
   get reads(): Reads {
     return this.#reads;
   }
 
-  /** Ends every stream that others fetch from here, and what is fetched from them. */
+  /** Ends all streams and fetches, in both directions. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -1,49 +1,51 @@
 /**
- * What is told about calls.
+ * The hook that gets a record of each call.
  *
  * @module
  */
 
 import { isThenable, report } from "../base/guard.ts";
 
-/** A call that has ended, as `onCall` is told of it. */
+/** A call that has ended, as `onCall` gets it. */
 export interface CallRecord {
-  /** Whether this process has called or was called. */
+  /** Which end this process is: the caller, or the service that was called. */
   readonly side: "client" | "service";
-  /** Name of the method; empty where the interface is a bare function. */
+  /** The method's name; empty if the interface is a bare function. */
   readonly method: string;
   /**
    * `"ok"`; the code of a `TandemError`, such as `"TIMEOUT"`; `"REMOTE"` when the method threw;
    * `"ABORTED"` when the caller's signal ended it.
    */
   readonly outcome: string;
-  /** What the call ended with, unless it went well. */
+  /** The error that ended the call; undefined if it succeeded. */
   readonly error: unknown;
-  /** When it began, of `performance.now()`. */
+  /** When the call began: a time of `performance.now()`. */
   readonly startedAt: number;
-  /** Milliseconds from its beginning to its end; of a stream, to its first byte and not to its last. */
+  /** Milliseconds from beginning to end. A stream's items are not included: its call ends when it begins. */
   readonly duration: number;
-  /** How often it was handed to a service, or, for a client, how often it was tried. */
+  /** For a service, how many services got the call so far; for a client, how many attempts it made. */
   readonly attempts: number;
 }
 
-/** What `onCall` is. */
+/** The type of `onCall`. */
 export type CallHook = (call: CallRecord) => unknown;
 
 /**
- * Tells a hook. What it throws, or rejects with, has no caller: it is reported on the console, and the
+ * Runs the hook for a call. The console gets the hook's errors, because no caller waits for it, and the
  * call goes on. Never throws.
  */
-export function tell(hook: CallHook | undefined, call: CallRecord): void {
+export function notifyHook(hook: CallHook | undefined, call: CallRecord): void {
   if (!hook) return;
   try {
-    const told = hook(call);
-    if (isThenable(told)) Promise.resolve(told).then(undefined, (error) => blame(hook, error));
+    const result = hook(call);
+    if (isThenable(result)) {
+      Promise.resolve(result).then(undefined, (error) => reportFailure(hook, error));
+    }
   } catch (error) {
-    blame(hook, error);
+    reportFailure(hook, error);
   }
 }
 
-function blame(hook: CallHook, error: unknown): void {
+function reportFailure(hook: CallHook, error: unknown): void {
   report(hook, "onCall", error);
 }

@@ -1,6 +1,6 @@
 /**
- * The serving end of a private path: other processes fetch from it what does not fit into a message,
- * streams item by item and long messages part by part.
+ * The serving end of a private path. From it other processes fetch streams, item by item, and long
+ * messages, part by part.
  *
  * Each reader holds a lease: a request that the host never answers, and whose signal aborts when the
  * reader dies or closes. Everything that was claimed under a lease ends with it.
@@ -10,7 +10,7 @@
 import { corrupt } from "../codec/decoder.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
-import type { Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
+import type { Bytes, Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
 import {
   doneMessage,
   headerBytes,
@@ -26,18 +26,16 @@ import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
 import type { Side } from "./side.ts";
 import type { Claim, Shelf } from "./writes.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
 /**
- * Each process that reads a stream here has one for its lease, and one for each item that it waits for.
- * There are up to 1,023 of them. The memory of a slot is used when it is needed.
+ * Each of up to 1,023 reading processes takes one slot for its lease, and one for each item that it waits
+ * for. A slot uses memory only once it has carried a message.
  */
 const hostSlots = 4_096;
-/** Steps and values that are given to a stream. */
+/** The longest step of a stream, with the value that the reader passes in. */
 const hostRequestBytes = 2 ** 18;
-/** How often to look whether others still find this host, in milliseconds: there may be a thousand. */
+/** Milliseconds between checks that others can still reach this host; there may be a thousand hosts. */
 const lookInterval = 100;
-/** What no receiver has claimed for so long, its receiver has died over. */
+/** After so long without a claim, the receiver must have died. */
 const unclaimedMilliseconds = 60_000;
 
 interface Entry {
@@ -71,18 +69,18 @@ export class Host implements Shelf {
     this.#path = main.servePrivate(options, count);
     this.name = this.#path.name;
     this.#receiver = this.#path.receiver;
-    // Streams that are only offered do not keep this process alive.
+    // Streams that have no reader yet do not keep this process alive.
     this.#receiver.unref();
     void this.#run();
   }
 
-  /** No process can fetch anything here any more, and another host has to take its place. */
+  /** Others can no longer reach this host, so another one has to replace it. */
   get isLost(): boolean {
     if (this.#isLost || this.#isClosed) return this.#isLost;
     const time = now();
     if (time - this.#lookedAt < lookInterval) return false;
     this.#lookedAt = time;
-    // Readers that do not find the receiver take this process for dead.
+    // Readers that cannot find the receiver assume that this process is dead.
     if (this.#receiver.stats().servers === 0) this.#lose();
     return this.#isLost;
   }
@@ -106,20 +104,12 @@ export class Host implements Shelf {
     return id;
   }
 
-  /** No process will find these any more; the streams among them go on. */
   withdraw(ids: Iterable<number>): void {
     for (const id of ids) this.#forget(id);
   }
 
-  /** Streams are told; nobody will find what is dropped. */
   drop(ids: Iterable<number>, reason: TandemError): void {
-    for (const id of ids) {
-      const entry = this.#entries.get(id);
-      if (!entry) continue;
-      this.#entries.delete(id);
-      if (entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
-      entry.stream?.end(reason);
-    }
+    for (const id of ids) this.#forget(id)?.stream?.end(reason);
   }
 
   close(): void {
@@ -130,7 +120,7 @@ export class Host implements Shelf {
     this.#end(reason);
   }
 
-  /** Its channel is damaged or was removed by others. */
+  /** The private path is damaged, or others have removed it. */
   #lose(): void {
     if (this.#isClosed) return;
     this.#isLost = true;
@@ -169,7 +159,7 @@ export class Host implements Shelf {
     }
   }
 
-  /** Never throws: an error here would end the wait for requests, and the host with it. */
+  /** Never throws, because an error would end the host. */
   #handle(delivery: Delivery): void {
     const { isPrivate } = this.#receiver;
     try {
@@ -196,7 +186,7 @@ export class Host implements Shelf {
       case Kind.drop: {
         const id = decoder.unsigned();
         const entry = this.#entries.get(id);
-        // What belongs to a call ends with it.
+        // A parcel that belongs to a call stays until the call has ended.
         if (entry?.stream || entry?.claim === "receiver") {
           this.drop([id], new TandemError("CANCELLED", "The receiver does not want the stream"));
         }
@@ -231,8 +221,8 @@ export class Host implements Shelf {
     if (!entry || isOthers) {
       throw new TandemError(
         "CANCELLED",
-        "Cannot go on with a stream: it was ended, its call is over, or it was read by a service " +
-          "that died",
+        "Cannot go on with a stream: it was ended, its call is over, or the service that read it " +
+          "has died",
       );
     }
     if (entry.lease === null) {
@@ -261,13 +251,13 @@ export class Host implements Shelf {
   #endClaims(claimed: ReadonlySet<number>, reason: TandemError): void {
     for (const id of claimed) {
       const entry = this.#entries.get(id);
-      // A long call may be handed to another service, which fetches it again.
+      // Another service may get the call, and fetch the parcel again.
       if (entry?.parts && entry.claim === "call") entry.lease = null;
       else this.drop([id], reason);
     }
   }
 
-  /** Gives the slot back: no caller waits. Never throws. */
+  /** Answers a lease that has ended, which frees its slot. Never throws. */
   #acknowledge(delivery: Delivery): void {
     if (this.#isClosed) return;
     try {
@@ -299,15 +289,16 @@ export class Host implements Shelf {
     }
   }
 
-  /** Forgets a stream that has ended by itself. */
-  #forget(id: number): void {
+  /** Removes an entry without ending its stream. */
+  #forget(id: number): Entry | undefined {
     const entry = this.#entries.get(id);
     this.#entries.delete(id);
     if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
+    return entry;
   }
 }
 
-/** Part of a long message, copied once, into the answer. */
+/** Replies with a part of a long message, copied once, straight into the answer. */
 function replyPortion(delivery: Delivery, part: Bytes): void {
   const answer = delivery.allocate(headerBytes + part.byteLength);
   writePortion(part, answer);

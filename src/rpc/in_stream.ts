@@ -7,11 +7,11 @@ import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
 import { Step } from "./out_stream.ts";
 
-/** How long an item may take, and what ends the stream. */
+/** The deadline of each item, and the signal that ends the stream. */
 export interface StreamTerms {
   readonly timeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** What must not be collected as long as the stream is known. */
+  /** Kept from garbage collection as long as the stream is reachable. */
   readonly owner?: object;
 }
 
@@ -30,7 +30,7 @@ export interface Source {
     terms: StreamTerms | undefined,
     outcome: StepOutcome,
   ): void;
-  /** The reader does not want the stream `id` any longer. */
+  /** The reader no longer needs the stream `id`. */
   drop(id: number): void;
   /** A stream that was attached has ended, or the program has forgotten it. */
   detach(): void;
@@ -42,49 +42,49 @@ export interface Attached {
   readonly stream: InStream;
 }
 
-/** Where a stream comes from. */
+/** The host of a stream, and the stream's number there. */
 interface Origin {
   readonly source: Source;
   readonly id: number;
   readonly terms: StreamTerms | undefined;
 }
 
-/** A stream that the program has forgotten ends at its host. */
+/** Ends a stream at its host when the program has forgotten it. */
 const forgotten = new FinalizationRegistry<Origin>(({ source, id }) => {
   source.drop(id);
   source.detach();
 });
 
-/** What the other side makes of a step. */
+/** Gets the outcome of a step: one of the methods runs, once. */
 export interface StepOutcome {
   /** The iterator's result. */
   returned(result: Result): void;
-  /** What the iterator has thrown. */
+  /** The iterator has thrown `error`. */
   threw(error: unknown): void;
-  /** The step's value cannot be sent, and the other side knows nothing of the step. */
+  /** The step's value cannot be sent; the other side has not seen the step. */
   refused(error: unknown): void;
-  /** There is no answer: the other side, or the way to it, has failed. */
+  /** There is no answer: the host, or the connection to it, has failed. */
   failed(error: unknown): void;
 }
 
 /**
- * A generator of another process: each step is taken there when it is asked for here, so that nothing
- * is made before it is wanted. Steps are sent, and answered, in the order in which they are asked for.
+ * A generator of another process. Each step that the program asks for here is taken there, so no item is
+ * made before it is needed. Steps are sent and answered in the order of the program's calls.
  */
 export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
   #origin: Origin | null = null;
   /** No further step is sent. */
   #hasEnded = false;
-  /** The other side has ended by itself: steps behind its last one find a generator that is complete. */
+  /** The generator has ended by itself: later steps find a generator that is complete. */
   #isComplete = false;
-  /** Steps without an answer, or with one that came before that of an earlier step. */
-  readonly #steps: StepUnderWay[] = [];
-  /** A step waits for its value to be sent, and later steps for that. */
+  /** Steps without an answer, and steps that wait for the answer of an earlier one. */
+  readonly #steps: PendingStep[] = [];
+  /** Resolves when the steps that wait for their values have been sent; later steps wait for it. */
   #sending: Promise<void> | null = null;
-  /** Told when nothing more will come. */
+  /** Runs when the stream has ended. */
   onEnd: (() => void) | null = null;
 
-  /** Says where the stream comes from, before the program gets it. */
+  /** Sets the stream's host, before the program gets the stream. */
   attach(source: Source, id: number, terms: StreamTerms | undefined): void {
     const origin = { source, id, terms };
     this.#origin = origin;
@@ -111,7 +111,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     await this.return();
   }
 
-  /** As a ReadableStream, which asks for an item whenever its reader does. */
+  /** As a ReadableStream, which asks for an item only when its reader does. */
   toReadable(): ReadableStream<unknown> {
     return new ReadableStream<unknown>({
       pull: async (controller) => {
@@ -127,16 +127,16 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
 
   #step(kind: number, hasValue: boolean, value: unknown): Promise<Result> {
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const step = new StepUnderWay(this, kind, hasValue, value, promise, resolve, reject);
+    const step = new PendingStep(this, kind, hasValue, value, promise, resolve, reject);
     this.#steps.push(step);
-    // A generator awaits what it is given to return.
+    // As a generator does with the value of `return`.
     const awaitsValue = kind === Step.return && isThenable(value);
     if (awaitsValue || this.#sending) this.#sendLater(step, awaitsValue);
     else this.#send(step);
     return promise;
   }
 
-  #sendLater(step: StepUnderWay, awaitsValue: boolean): void {
+  #sendLater(step: PendingStep, awaitsValue: boolean): void {
     const before = this.#sending;
     const sending = this.#sending = this.#whenReady(step, before, awaitsValue).then(() => {
       if (this.#sending === sending) this.#sending = null;
@@ -146,7 +146,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
 
   /** Never rejects. */
   async #whenReady(
-    step: StepUnderWay,
+    step: PendingStep,
     before: Promise<void> | null,
     awaitsValue: boolean,
   ): Promise<void> {
@@ -155,21 +155,21 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     try {
       step.value = await step.value;
     } catch (error) {
-      // The generator gets it where it has yielded.
+      // The generator gets the error at its `yield`.
       step.kind = Step.throw;
       step.value = error;
     }
   }
 
-  #send(step: StepUnderWay): void {
+  #send(step: PendingStep): void {
     const origin = this.#origin;
     if (this.#hasEnded || !origin) {
-      step.outcome = { how: "complete", value: undefined };
+      step.outcome = { kind: "complete", value: undefined };
       return this.settle();
     }
     const { source, id, terms } = origin;
     try {
-      // Another step may end the stream while this one is under way.
+      // Another step may end the stream while this one is pending.
       step.release = source.hold();
     } catch (error) {
       return step.failed(error);
@@ -177,7 +177,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     source.step(id, step.kind, step.hasValue, step.value, terms, step);
   }
 
-  /** Hands out what has come, in the order of the steps. */
+  /** Settles the steps that have an outcome, in their order. */
   settle(): void {
     for (let step = this.#steps[0]; step?.outcome; step = this.#steps[0]) {
       this.#steps.shift();
@@ -186,8 +186,8 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     }
   }
 
-  #settleOne(step: StepUnderWay, { how, value }: Outcome): void {
-    switch (how) {
+  #settleOne(step: PendingStep, { kind, value }: Outcome): void {
+    switch (kind) {
       case "returned": {
         const result = value as Result;
         if (result.done) this.#complete();
@@ -202,7 +202,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
         return step.settleAsComplete();
       case "failed":
         if (this.#isComplete) return step.settleAsComplete();
-        // How far the other side has come is not known.
+        // The state of the generator is unknown, so the stream ends.
         if (!this.#hasEnded) this.#origin?.source.drop(this.#origin.id);
         this.#end();
         return rejectAs(step.promise, step.reject, value);
@@ -225,12 +225,12 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
 }
 
 interface Outcome {
-  readonly how: "returned" | "threw" | "refused" | "failed" | "complete";
+  readonly kind: "returned" | "threw" | "refused" | "failed" | "complete";
   readonly value: unknown;
 }
 
-/** A step that was asked for. */
-class StepUnderWay implements StepOutcome {
+/** A step that is not settled yet. */
+class PendingStep implements StepOutcome {
   readonly #stream: InStream;
   kind: number;
   readonly hasValue: boolean;
@@ -239,7 +239,7 @@ class StepUnderWay implements StepOutcome {
   readonly resolve: (result: Result) => void;
   readonly reject: (error: unknown) => void;
   outcome: Outcome | null = null;
-  /** Gives up its hold of the connection. */
+  /** Releases the connection: see {@linkcode Source.hold}. */
   release: (() => void) | null = null;
 
   constructor(
@@ -276,12 +276,12 @@ class StepUnderWay implements StepOutcome {
     this.#end("failed", error);
   }
 
-  #end(how: Outcome["how"], value: unknown): void {
-    this.outcome = { how, value };
+  #end(kind: Outcome["kind"], value: unknown): void {
+    this.outcome = { kind, value };
     this.#stream.settle();
   }
 
-  /** As a generator does that has come to its end. */
+  /** Settles as a generator that is complete does. */
   settleAsComplete(): void {
     if (this.kind === Step.throw) return this.reject(this.value);
     const value = this.kind === Step.return ? this.value : undefined;

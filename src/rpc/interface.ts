@@ -1,5 +1,5 @@
 /**
- * What of an object is offered.
+ * The methods that an object offers.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export function markRaw(method: object): void {
   rawMethods.add(method);
 }
 
-/** Whether a method was marked so; what wraps it has to be as well. */
+/** Whether {@linkcode raw} has marked the method. A function that wraps such a method has to be marked too. */
 export function isRaw(method: object): boolean {
   return rawMethods.has(method);
 }
@@ -31,22 +31,22 @@ export function isRaw(method: object): boolean {
 export const bareName = "";
 
 /**
- * What is called on any value by who only wants to look at it: `await`, `JSON.stringify` and so
- * loggers, printers of values, and the matchers of test runners. The types say the same: `RemoteMethods`.
+ * Methods that generic code looks for on any value: `await`, `JSON.stringify` (so loggers too), printers
+ * of values, and the matchers of test runners. The type `RemoteMethods` leaves out the same names.
  */
-const lookedFor: ReadonlySet<string> = new Set(["then", "toJSON", "inspect", "asymmetricMatch"]);
+const probedNames: ReadonlySet<string> = new Set(["then", "toJSON", "inspect", "asymmetricMatch"]);
 
 /** Whether a method may have that name. */
 export function canBeOffered(name: string): boolean {
-  return !(name in Object.prototype) && !lookedFor.has(name);
+  return !(name in Object.prototype) && !probedNames.has(name);
 }
 
 /**
- * The methods of an object: its own and those of its classes, down to where `Object.prototype` begins.
- * Nothing else can be called from outside: a method of a name that cannot be offered is left out, since
- * classes have `toJSON` for purposes of their own. Getters are not run.
+ * The methods of an object: its own and its classes' methods, but none of `Object.prototype`. Clients can
+ * call nothing else. Methods whose names cannot be offered are left out without an error, because classes
+ * have a `toJSON` for their own purposes. Getters are not run.
  *
- * @throws {TypeError} for what has no methods
+ * @throws {TypeError} for a value without methods
  */
 export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
   const offered: Map<string, Offered> = new Map();
@@ -65,7 +65,7 @@ export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
   while (level !== null && level !== Object.prototype) {
     const properties: PropertyDescriptorMap = Object.getOwnPropertyDescriptors(level);
     for (const [name, property] of Object.entries(properties)) {
-      // What a subclass has in its place, a getter for one, hides it.
+      // A property of a subclass, such as a getter, hides the method.
       if (seen.has(name) || !canBeOffered(name)) continue;
       seen.add(name);
       offer(name, property.value, api);

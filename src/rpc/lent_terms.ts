@@ -9,12 +9,12 @@ import type { Delivery } from "../transport/transport.ts";
 import type { StreamTerms } from "./in_stream.ts";
 
 /**
- * How long a stream that came as an argument goes on after its call, in milliseconds. If the caller has
- * died, the streams report that by then, which says more than that the call is over.
+ * How long a stream that came as an argument goes on after its call, in milliseconds. If the caller died,
+ * the stream reports that within this time, which tells more than the end of the call.
  */
 const lentGrace = 100;
 
-/** Such a stream ends with its call, also if the caller is stopped. */
+/** The terms of a stream that ends with its call, even if the caller's process is stopped. */
 export class LentTerms implements StreamTerms {
   readonly #delivery: Delivery;
   #ending: AbortController | null = null;

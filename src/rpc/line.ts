@@ -1,5 +1,5 @@
 /**
- * The open target of a connection, opened when it is needed and again after it was removed.
+ * The open target of a connection. It is opened when a call needs it, and again after it was removed.
  *
  * @module
  */
@@ -19,12 +19,12 @@ export interface Line {
   readonly endpoint: Endpoint;
 }
 
-/** What has to be closed. It does not keep its connection alive. */
+/** Holds the line that has to be closed, without keeping its connection reachable. */
 interface Held {
   line: Line | null;
 }
 
-/** Lines of connections that the program has forgotten: no remote, call or stream is left. */
+/** Closes the lines of connections of which no remote, call or stream is left. */
 const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }) => {
   if (line) closeLine(line);
 });
@@ -34,7 +34,7 @@ function closeLine({ endpoint, requester }: Line): void {
   requester.close();
 }
 
-/** A target that calls wait for. */
+/** The wait for a target, which calls share. */
 interface Opening {
   readonly line: Promise<Line>;
   readonly stop: AbortController;
@@ -64,9 +64,9 @@ export class LineKeeper {
   }
 
   /**
-   * The open line, opened now if it can be; null: there is no such target yet.
+   * The open line, opened now if necessary; null: there is no such target yet.
    *
-   * @throws {TandemError} `CLOSED`, and what opening throws
+   * @throws {TandemError} `CLOSED`, and the codes of opening a target
    */
   openNow(): Line | null {
     if (this.#held.line) return this.#held.line;
@@ -84,16 +84,16 @@ export class LineKeeper {
     return this.#held.line = { requester, endpoint };
   }
 
-  /** Waits for the target. All calls wait for one opening, each as long as it may. */
+  /** Waits for the target until `deadline`. All calls share one wait. */
   async whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
     if (this.closing.aborted) throw endedByClosing(this.#closed());
     if (this.#held.line) return this.#held.line;
     const opening = this.#opening ??= this.#open();
     opening.waiting += 1;
     const over = Promise.withResolvers<never>();
-    // A timer cannot count any further, and waiting that long is waiting for ever.
+    // Timers cannot count further, and such a wait is as good as endless.
     const left = Math.min(Math.max(0, deadline - now()), timerMax);
-    const stopTimer = laterForSure(left, () => over.reject(this.#nobodyThere()));
+    const stopTimer = laterForSure(left, () => over.reject(this.#notServed()));
     const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
     try {
       return await Promise.race([opening.line, over.promise]);
@@ -101,7 +101,7 @@ export class LineKeeper {
       stopTimer();
       stopListening?.();
       opening.waiting -= 1;
-      // Looking for a target that no call wants would keep the process alive.
+      // A wait that no call shares would keep the process alive.
       if (opening.waiting === 0) opening.stop.abort();
       if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
     }
@@ -119,7 +119,7 @@ export class LineKeeper {
     }, (error) => {
       throw closing.aborted ? endedByClosing(this.#closed()) : error;
     });
-    // The calls that still wait are told through the race above.
+    // Calls get the error through the race above.
     line.catch(() => {});
     return { line, stop, waiting: 0 };
   }
@@ -131,17 +131,19 @@ export class LineKeeper {
     closeLine(line);
   }
 
-  /** Cancels calls in flight, and ends streams. Twice is fine. */
+  /** Cancels calls in flight, and ends streams. May be called twice. */
   close(): void {
     if (this.closing.aborted) return;
     this.#closing.abort();
     if (this.#held.line) this.hangUp(this.#held.line);
   }
 
-  #nobodyThere(): TandemError {
+  #notServed(): TandemError {
     return new TandemError(
       "TIMEOUT",
-      `Cannot call a method of ${JSON.stringify(this.target)}: nobody made the channel in time; ` +
+      `Cannot call a method of ${
+        JSON.stringify(this.target)
+      }: no service opened the target in time; ` +
         "is its service running, with the same TANDEM_DIR and user?",
     );
   }
@@ -154,13 +156,13 @@ export class LineKeeper {
     );
   }
 
-  /** What an error of the line means for a call: the line may be closed while the connection is not. */
+  /** Translates an error of the line for a call, since a line may close before its connection does. */
   explain(error: unknown): unknown {
     if (codeOf(error) !== "CLOSED" || this.closing.aborted) return error;
     return new TandemError(
       "CANCELLED",
-      `The call of a method of ${JSON.stringify(this.target)} was ended: its channel was removed ` +
-        "and made anew; make the call again",
+      `The call of a method of ${JSON.stringify(this.target)} was ended: its target was removed ` +
+        "and created again; make the call again",
     );
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Messages as they lie in a slot: eight bytes of header, a tree of values, and after it the long byte
- * strings that the tree mentions, each at a multiple of eight, so that typed arrays can look at them
- * in place.
+ * The layout of messages: eight bytes of header, a tree of values, then the long byte strings to which
+ * the tree refers, each at a multiple of eight, so that typed arrays can view them in place.
  *
  * ```
  * version u8 | kind u8 | flags u8 | 0 | length of header and tree u32 | tree … | byte strings …
@@ -14,65 +13,62 @@ import { corrupt, Decoder, noBlobs } from "../codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
-import type { Message } from "../transport/transport.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
+import type { Bytes, Message } from "../transport/transport.ts";
 
 /** Raised when an older version would misread a message. */
 export const wireVersion = 2;
 export const headerBytes = 8;
-/** What one part of a long message carries. */
+/** Bytes of one part of a long message. */
 export const partBytes: number = 2 ** 20;
-/** The longest answer of a host: a part with its header. */
+/** The longest answer of a host: a part and its header. */
 export const hostResponseBytes: number = headerBytes + partBytes;
 
 /** A message that came in parts. */
 export interface Parcel {
   readonly tree: Bytes;
-  /** Its byte strings. */
   readonly blobs: readonly Bytes[];
 }
 
-/** What a message is. */
+/** The kinds of messages. */
 export const Kind = {
   /** Extras if flagged, the method's name, its arguments. */
   call: 1,
-  /** The message itself is too long, and is fetched from the sender: path, number, lengths. */
+  /** Stands for a long message, to be fetched from the sender's host: number, lengths, host. */
   parcel: 2,
   /** The result of a call. */
   value: 3,
-  /** What a method threw. */
+  /** The error, or other value, that a method threw. */
   thrown: 4,
-  /** The call did not get as far as the method: code, message, properties. */
+  /** The method was not called, or its result not sent: code, message, issues. */
   refused: 5,
-  /** To a host: tells when its client dies. */
+  /** To a host: a request that ends when its reader dies or closes. */
   lease: 6,
-  /** To a host: number of a stream, operation, value. */
+  /** To a host: lease, number of a stream, step, value. */
   pull: 7,
-  /** To a host: number of a parcel, which byte string, from where on. */
+  /** To a host: lease, number of a parcel, index of a byte string, offset. */
   part: 8,
-  /** Of a host: the bytes that were asked for, behind an empty tree. */
+  /** From a host: the requested bytes, behind an empty tree. */
   portion: 13,
-  /** Of a host: what was asked for is done. */
+  /** From a host: the request was carried out. */
   done: 14,
-  /** To a host: number of a stream or parcel that nobody wants any more. */
+  /** To a host: number of a stream or parcel that the reader no longer needs. */
   drop: 9,
   /** To a host: lease, and numbers of streams that end with it. */
   claim: 12,
-  /** Of a stream: there is this, and there may be more. */
+  /** From a stream: an item; more may follow. */
   yielded: 10,
-  /** Of a stream: it has ended with this. */
+  /** From a stream: the value with which it has ended. */
   returned: 11,
 } as const;
 
 /** A call's tree begins with a list: interface version, traceparent, tracestate. */
 export const hasExtras = 1;
-/** The tree ends with the name of the host that has its streams, and their numbers there. */
+/** The tree ends with the name of the streams' host, and the streams' numbers there. */
 export const hasHost = 2;
-/** A call that may be handed to another service, whatever the service thinks of its method. */
+/** Another service may repeat the call, even if this service does not declare the method idempotent. */
 export const isRepeatable = 4;
 
-/** What the values of one message, and the message itself, need of what is around them. */
+/** The hooks of one message and its values while it is written. */
 export interface MessageHooks extends EncodeHooks {
   /** Completes a message that may be `max` bytes long. */
   seal(encoder: Encoder, kind: number, flags: number, max: number): void;
@@ -107,8 +103,8 @@ export class OutgoingMessage implements Message {
 const free: OutgoingMessage[] = [];
 
 /**
- * Encodes a message with `write` and hands it to `send` while it is there. Each message has an encoder
- * of its own, because encoding may run code of users, which may make further calls.
+ * Encodes a message with `write` and hands it to `send`, which must not keep it. Each message has its own
+ * encoder, because encoding may run user code that makes further calls.
  */
 export function withMessage<T>(
   hooks: MessageHooks,
@@ -131,7 +127,7 @@ export function withMessage<T>(
   }
 }
 
-/** Writes the header. The message is complete then, but for its byte strings. */
+/** Writes the header, which completes the message except for its byte strings. */
 export function sealMessage(encoder: Encoder, kind: number, flags = 0): void {
   writeHeader(encoder.bytes, kind, flags, encoder.length);
 }
@@ -147,7 +143,7 @@ function writeHeader(bytes: Uint8Array, kind: number, flags: number, length: num
   bytes[7] = length >>> 24;
 }
 
-/** Writes a part of a long message to where it is sent from: a message with an empty tree. */
+/** Writes a part of a long message to `target`, as a message with an empty tree. */
 export function writePortion(part: Uint8Array, target: Uint8Array): void {
   writeHeader(target, Kind.portion, 0, headerBytes);
   target.set(part, headerBytes);
@@ -156,7 +152,7 @@ export function writePortion(part: Uint8Array, target: Uint8Array): void {
 const done: Bytes = new Uint8Array(headerBytes);
 writeHeader(done, Kind.done, 0, headerBytes);
 
-/** The answer to what needs no other: a message of nothing but its header. */
+/** The answer without a value: a message that is only a header. */
 export function doneMessage(): Bytes {
   return done;
 }
@@ -172,7 +168,7 @@ export function messageBytes({ length, blobs }: Encoder): number {
   return total;
 }
 
-/** Takes the byte strings of a message out of it, one after the other. */
+/** Takes the byte strings out of a message, one after the other. */
 class BlobsBehind implements Blobs {
   readonly #message: Bytes;
   /** Byte strings become views of the message, and are not copied. */
@@ -194,7 +190,7 @@ class BlobsBehind implements Blobs {
   }
 }
 
-/** The byte strings of a parcel, which have arrived each in a buffer of its own. */
+/** The byte strings of a parcel, each in its own buffer. */
 export class BlobList implements Blobs {
   readonly #blobs: readonly Bytes[];
   #next = 0;
@@ -214,13 +210,13 @@ export class BlobList implements Blobs {
 const decoder = new Decoder();
 let scratch: Bytes = new Uint8Array(4096);
 
-/** What a message that is being read needs of what is around it. */
+/** The hooks of a message while it is read. */
 export interface ReadHooks extends DecodeHooks {
-  /** The reading has ended, perhaps early. */
+  /** The read has ended, perhaps early. */
   forget(): void;
 }
 
-/** A message that is being read. There is one at a time: reading runs no code of users. */
+/** A message while it is read. There is only one at a time, because reading runs no user code. */
 export interface Reading {
   readonly kind: number;
   readonly flags: number;
@@ -235,13 +231,13 @@ const reading: { kind: number; flags: number; decoder: Decoder; blobs: Blobs } =
   blobs: noBlobs,
 };
 
-/** Long byte strings that are still to come become views of the message. */
+/** From now on, long byte strings become views of the message. */
 export function readInPlace({ blobs }: Reading): void {
   if (blobs instanceof BlobsBehind) blobs.inPlace = true;
 }
 
 /**
- * Reads a message with `use`, which is given `argument` as well.
+ * Reads a message with `use`, which also gets `argument`.
  *
  * @param isPrivate no other process can write to `message` while it is read
  * @throws {TandemError} `CORRUPT`; `TOO_LARGE`; `INCOMPATIBLE` when another version of the package sent it
@@ -260,7 +256,7 @@ export function readMessage<A, R>(
   }
 }
 
-/** As {@linkcode readMessage}, of a message whose byte strings came one by one. */
+/** Like {@linkcode readMessage}, for a message whose byte strings arrived one by one. */
 export function readParcel<A, R>(
   hooks: ReadHooks,
   { tree, blobs }: Parcel,
@@ -285,7 +281,7 @@ function beginReading(hooks: DecodeHooks, message: Bytes, isPrivate: boolean): R
   if (treeEnd > hooks.maxTreeBytes) throw treeTooLarge("take", hooks.maxTreeBytes);
   let bytes = message;
   if (!isPrivate) {
-    // What is believed must not change while it is read.
+    // A copy, because the checked bytes must not change afterwards.
     if (treeEnd > scratch.byteLength) scratch = new Uint8Array(treeEnd);
     bytes = scratch;
     bytes.set(treeEnd === byteLength ? message : message.subarray(0, treeEnd));

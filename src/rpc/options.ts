@@ -10,64 +10,65 @@ import { type ErrorClass, ErrorClasses } from "../codec/error_classes.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
 import type { CallHook, CallRecord } from "./hooks.ts";
 
-/** Options that both sides of a connection have. */
+/** Options of both sides of a connection. */
 export interface EndOptions {
   /**
-   * Version of the interface. Where both sides give one and they differ, calls fail with `MISMATCH`.
+   * Version of the interface. If both sides give one and they differ, calls fail with `MISMATCH`.
    */
   version?: string;
   /**
-   * Classes of errors that keep their class on the way, so that `instanceof` works on the other
-   * side. Both sides have to give them; they are known by their names, and their constructors are
-   * not run.
+   * Error classes that errors keep on their way, so that `instanceof` works on the other side. Both sides
+   * have to give them. Classes are matched by name; their constructors are not run.
    */
   errors?: readonly ErrorClass[];
   /**
-   * The longest message in bytes, up to 1 GiB. One that is longer than the channel's
-   * `maxRequestBytes` or `maxResponseBytes` travels in parts; a limit below those forbids that.
+   * The longest message in bytes, up to 1 GiB. A message that is longer than the channel's
+   * `maxRequestBytes` or `maxResponseBytes` travels in parts; a limit below those sizes forbids that.
    *
    * @default {1073741824}
    */
   maxMessageBytes?: number;
   /**
-   * What the values of one message may take, in bytes, up to 1 GiB. Byte arrays of 1 KiB or more and
-   * strings of 64 KiB or more of UTF-8 are not counted; each object, array, date and so on counts 16 bytes beside its own, an error 128 and a stream
-   * 1 KiB. Decoding 16 MiB takes up to a second and 0.5 GB of memory; more takes more in proportion.
-   * Senders and receivers both check it, so raise it on both sides.
+   * The bytes that the values of one message may take, up to 1 GiB. Byte arrays of 1 KiB or more and
+   * strings of 64 KiB or more of UTF-8 do not count. Each object, array, date and so on counts 16 bytes
+   * beside its own, an error 128 and a stream 1 KiB. Decoding 16 MiB takes up to a second and 0.5 GB of
+   * memory; more takes more in proportion. Both senders and receivers check the limit, so raise it on both
+   * sides.
    *
-   * Whatever it is, values may be nested 1,000 deep at most: a list of nodes that refer to each other by
-   * number has no such limit.
+   * Values may always be nested at most 1,000 deep. A list of nodes that refer to each other by number has
+   * no such limit.
    *
    * @default {16777216}
    */
   maxTreeBytes?: number;
   /**
-   * Told of every call when it has ended, for logs and metrics. What it throws, or rejects with, is
-   * written to the console, each error once, and changes nothing about the call.
+   * Runs after every call, for logs and metrics. If it throws or rejects, the console gets the error, each
+   * error once, and the call is not affected.
    */
   onCall?: (call: CallRecord) => void;
 }
 
-/** Options of {@linkcode serve}. Sizes are those of a channel that has to be made. */
+/** Options of {@linkcode serve}. The sizes apply to a channel that has to be created. */
 export interface ServiceOptions extends ChannelOptions, EndOptions {
   /**
-   * Calls in progress at once. Streams are not counted once they have begun.
+   * Calls in progress at once. Streams do not count once they have begun.
    *
    * @default the channel's `slots`
    */
   concurrency?: number;
   /**
-   * How many services, in turn, may be given one call of a method that is `idempotent`, as each dies
-   * while it holds it. A call of any other method is given to another service only if the first has died
-   * before it began with it; otherwise the call ends `SERVER_DIED`.
+   * How many services, one after another, may get a call of an `idempotent` method, if each dies while it
+   * holds the call. A call of any other method goes to another service only if the first one died before
+   * it began with the call; otherwise the call fails with `SERVER_DIED`.
    *
    * @default {1}
    */
   maxDeliveries?: number;
   /**
-   * The methods that may be run twice without harm, `true` for all. A call that a service held when it
-   * died is given to another service, up to `maxDeliveries` in all, if the service or the client has said
-   * so of its method. Calls with streams are not: what has been read of a stream is gone.
+   * The methods that may run twice without harm; `true`: all. If a service dies while it holds a call of
+   * such a method, another service gets the call, up to `maxDeliveries` in all. It is enough that the
+   * service or the client declares the method. Calls with streams never go to another service, because
+   * the items that were read are gone.
    */
   idempotent?: boolean | readonly string[];
 }
@@ -82,17 +83,17 @@ export interface CloseOptions {
   timeout?: number;
 }
 
-/** When a call that failed is tried again. */
+/** When a failed call is tried again. */
 export interface RetryOptions {
   /**
-   * Attempts at most, the first one included.
+   * The most attempts, including the first one.
    *
    * @default {3}
    */
   attempts?: number;
   /**
-   * Milliseconds before the second attempt; each further pause is twice as long, up to
-   * `maxDelay`, and a random part of up to a half is taken off.
+   * Milliseconds before the second attempt. Each further pause is twice as long, up to `maxDelay`; each is
+   * shortened by a random part of up to a half.
    *
    * @default {20}
    */
@@ -108,35 +109,38 @@ export interface RetryOptions {
 /** Options of a call. */
 export interface CallOptions extends WaitOptions {
   /**
-   * How many services may be given a call of an idempotent method, one after another, when they die
-   * while they hold it; at most the channel's `maxDeliveries`, which is also the default. Other calls
-   * end `SERVER_DIED` once a service has begun with them.
+   * How many services, one after another, may get a call of an idempotent method, if each dies while it
+   * holds the call; at most the channel's `maxDeliveries`, which is also the default. If a service dies
+   * after it began with another call, that call fails with `SERVER_DIED`.
    */
   maxDeliveries?: number;
   /**
-   * Which methods may be run twice without harm; `true`: all. Their calls are given to another service as
-   * `maxDeliveries` says, and tried again as `retry` says when that was not enough or the channel was made
-   * anew. Arguments are encoded once, when the method is called; a call with streams is not tried again.
+   * The methods that may run twice without harm; `true`: all. Their calls go to other services according
+   * to `maxDeliveries`. If that was not enough, or the channel was created again, they are tried again
+   * according to `retry`. Arguments are encoded once, when the method is called; a call with streams is
+   * not tried again.
    */
   idempotent?: boolean | readonly string[];
-  /** How often, and after which pauses. */
+  /** How often calls of idempotent methods are tried, and after which pauses. */
   retry?: RetryOptions;
   /**
-   * Whether a call made by a method of a service ends with the deadline of the call that it works on.
+   * Whether a call that a service's method makes ends no later than the call that the method handles.
    *
    * @default {true}
    */
   inheritDeadline?: boolean;
-  /** W3C trace context to send. Default: that of the active OpenTelemetry span, if there is one. */
+  /** The W3C trace context to send. Default: the active OpenTelemetry span's, if there is one. */
   traceparent?: string;
 }
 
-/** Options of {@linkcode connect}. `timeout` is one deadline of each call, for the channel to be
- * there, for a slot and for the answer; of a stream, for each of its items. */
+/**
+ * Options of {@linkcode connect}. `timeout` is one deadline for each call: for the channel to exist, for a
+ * slot and for the answer together. In a stream it applies to each item.
+ */
 export interface ConnectOptions extends CallOptions, EndOptions {}
 
 const messageBytesMax = 2 ** 30;
-/** For messages that every connection needs, such as errors. */
+/** Enough for messages that every connection needs, such as errors. */
 const treeBytesMin = 2 ** 12;
 
 /** How long messages may be. */
@@ -158,7 +162,7 @@ export function checkLength({ maxMessageBytes }: Limits, length: number, verb: s
 /** The methods that may run twice; `true`: all of them. */
 export type Idempotent = boolean | readonly string[] | undefined;
 
-/** What both ends of typed calls need of their options. */
+/** Options of both ends, checked, and read once. */
 export interface EndTerms {
   readonly limits: Limits;
   readonly errorClasses: ErrorClasses;
@@ -188,7 +192,7 @@ export interface CallTerms {
   readonly traceparent: string | undefined;
 }
 
-/** @throws {RangeError} {TypeError} for an option that cannot be */
+/** @throws {RangeError} {TypeError} for an invalid option */
 export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
   const end = parseEndOptions(options);
   const { concurrency } = options;
@@ -197,7 +201,7 @@ export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
   return { ...end, channel: channelOptions(options), concurrency, idempotent };
 }
 
-/** @throws {RangeError} {TypeError} for an option that cannot be */
+/** @throws {RangeError} {TypeError} for an invalid option */
 export function parseEndOptions(options: EndOptions): EndTerms {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
@@ -228,7 +232,7 @@ function parseIdempotent(idempotent: unknown): Idempotent {
   );
 }
 
-/** @throws {RangeError} {TypeError} for an option that cannot be */
+/** @throws {RangeError} {TypeError} for an invalid option */
 export function parseCallOptions(options: CallOptions): CallTerms {
   const { timeout = Infinity, signal, retry = {}, maxDeliveries, traceparent } = options;
   const idempotent = parseIdempotent(options.idempotent);
@@ -242,7 +246,7 @@ export function parseCallOptions(options: CallOptions): CallTerms {
   return { timeout, signal, maxDeliveries, idempotent, retry, inheritsDeadline, traceparent };
 }
 
-/** The options that a channel has. */
+/** The options that belong to the channel. */
 function channelOptions(options: ServiceOptions): ChannelOptions {
   const { slots, maxRequestBytes, maxResponseBytes, maxDeliveries, mode } = options;
   return {

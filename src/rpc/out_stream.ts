@@ -1,5 +1,5 @@
 /**
- * A stream that this process sends, item by item as the other side asks for them.
+ * A stream that this process sends, item by item, when the other side asks.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { captureContext, type ContextRunner } from "../runtime/context.ts";
 import { type CallContext, runInContext, StreamContext } from "./context.ts";
 import { TandemError } from "../errors.ts";
 
-/** What is done to a generator from afar. */
+/** The steps that a reader takes. */
 export const Step = { next: 0, return: 1, throw: 2 } as const;
 
 interface Source {
@@ -25,14 +25,14 @@ export class OutStream {
   readonly #kind: StreamKind;
   readonly #context: StreamContext | null;
   readonly #abort: AbortController | null;
-  /** Runs its steps where it was made, and not where the step before it has left off. */
+  /** Runs each step in the context in which the stream was made, not in the one of the step before it. */
   readonly #run: ContextRunner = captureContext();
   #source: Source | null = null;
   #hasEnded = false;
-  /** What answers the steps that are under way, in their order. */
-  #underWay: ((result: Result) => void)[] = [];
+  /** The resolve functions of pending steps, in their order. */
+  #pending: ((result: Result) => void)[] = [];
 
-  /** @param call whose method has made the stream; its body goes on in that call's context */
+  /** @param call the call whose method made the stream; the stream's body runs in its context */
   constructor(kind: StreamKind, stream: object, call: CallContext | undefined) {
     this.#kind = kind;
     this.#stream = stream;
@@ -40,17 +40,17 @@ export class OutStream {
     this.#context = call ? new StreamContext(call, this.#abort!.signal) : null;
   }
 
-  /** The receiver has not asked for anything yet, and it can be sent from its beginning. */
+  /** No step was taken yet, so the stream can still be sent from its beginning. */
   get isFresh(): boolean {
     return this.#source === null && !this.#hasEnded;
   }
 
-  /** Takes one step, as the iterator's own methods do, and in the order in which they are called. */
+  /** Takes one step, as the iterator's own methods do, in the order of the calls. */
   step(step: number, hasValue: boolean, value: unknown): Promise<Result> {
-    // The body may wait for something that only its signal ends.
+    // The body may be waiting for its signal.
     if (step === Step.return) this.#abort?.abort(stopped());
     return new Promise((resolve, reject) => {
-      this.#underWay.push(resolve);
+      this.#pending.push(resolve);
       this.#settle(step, hasValue, value).then((result) => {
         if (step !== Step.next && result.done) this.#endBefore(resolve);
         else this.#forget(resolve);
@@ -64,19 +64,19 @@ export class OutStream {
   }
 
   /**
-   * A step has ended the stream. A generator has answered the ones before it by then; another iterator
-   * may leave them without an answer.
+   * A step has ended the stream. A generator has answered all earlier steps by then, but other iterators
+   * may leave some unanswered.
    */
   #endBefore(answer: (result: Result) => void): void {
-    const index = this.#underWay.indexOf(answer);
-    for (const earlier of this.#underWay.splice(0, index + 1)) {
+    const index = this.#pending.indexOf(answer);
+    for (const earlier of this.#pending.splice(0, index + 1)) {
       if (earlier !== answer) earlier({ done: true, value: undefined });
     }
   }
 
   #forget(answer: (result: Result) => void): void {
-    const index = this.#underWay.indexOf(answer);
-    if (index >= 0) this.#underWay.splice(index, 1);
+    const index = this.#pending.indexOf(answer);
+    if (index >= 0) this.#pending.splice(index, 1);
   }
 
   async #settle(step: number, hasValue: boolean, value: unknown): Promise<Result> {
@@ -84,9 +84,9 @@ export class OutStream {
       const taken = this.#inContext(() => this.#take(step, hasValue, value));
       const result = await taken as Result;
       if (typeof result !== "object" || result === null) {
-        throw new TypeError("Cannot go on: the iterator has given a result that is no object");
+        throw new TypeError("Cannot go on: the iterator returned a result that is not an object");
       }
-      // Looked at once, here: they may be getters of the user.
+      // Read only once, because both may be getters of the user.
       const done = Boolean(result.done);
       if (done) this.#hasEnded = true;
       return { done, value: result.value };
@@ -108,11 +108,11 @@ export class OutStream {
       return source.return ? source.return(value) : { done: true, value };
     }
     if (source.throw) return source.throw(value);
-    // As `yield*` does with an iterator that cannot be thrown into.
+    // As `yield*` does with an iterator that has no `throw`.
     return Promise.resolve(source.return?.()).then(() => Promise.reject(value));
   }
 
-  /** Nobody asks for items any more: its `finally` blocks run, and its context's signal aborts. */
+  /** The reader is gone: `finally` blocks run, and the signal of the stream's context aborts. */
   end(reason: TandemError): void {
     this.#abort?.abort(reason);
     if (this.#hasEnded) return;
@@ -120,12 +120,12 @@ export class OutStream {
     void this.#return();
   }
 
-  /** Never rejects: no caller is left to hear of an error. */
+  /** Never rejects: no caller is left for an error. */
   async #return(): Promise<void> {
     try {
       await this.#inContext(() => this.#take(Step.return, true, undefined));
     } catch {
-      // The generator's own business.
+      // No reader is left for it.
     }
   }
 }
@@ -139,8 +139,8 @@ function sourceOf(kind: StreamKind, stream: object): Source {
 }
 
 /**
- * Promises that a sync generator yields are waited for, as `for await` does; a step comes after the one
- * before it, as with an async generator.
+ * Awaits promises that a sync generator yields, as `for await` does. Each step waits for the one before
+ * it, as with an async generator.
  */
 function syncSource(iterator: Iterator<unknown, unknown, unknown>): Source {
   let last: Promise<unknown> = Promise.resolve();

@@ -1,5 +1,5 @@
 /**
- * Fetching long messages, part by part.
+ * Fetches long messages, part by part.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import { corrupt } from "../codec/decoder.ts";
 import { blobBytesMin } from "../codec/tags.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { now } from "../runtime/timers.ts";
-import type { AnswerReader, RequestTerms } from "../transport/transport.ts";
+import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
 import { headerBytes, Kind, type Parcel, partBytes, type Reading, readMessage } from "./message.ts";
 import { checkLength } from "./options.ts";
@@ -16,11 +16,9 @@ import type { Announcement } from "./parcels.ts";
 import { readRefusal } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** The first memory for a byte string that was announced; it doubles as the parts arrive. */
+/** The first allocation for a byte string, which doubles as parts arrive. */
 const growthBytes = 2 ** 22;
-/** Parts that are asked for at once. */
+/** Parts that are fetched at once. */
 const lanes = 4;
 
 /** The host of a long message, as its fetcher sees it. */
@@ -34,16 +32,16 @@ export interface PartSource {
     terms: RequestTerms,
     reader: AnswerReader,
   ): void;
-  /** The parcel is not needed any longer. */
+  /** The parcel is no longer needed. */
   drop(id: number): void;
-  /** What an error of the private path means here. */
+  /** Translates an error of the private path. */
   explain(error: unknown): unknown;
 }
 
 /**
  * Fetches a long message.
  *
- * @param terms `timeout` is for all of it, not for each part
+ * @param terms `timeout` is for the whole message, not for each part
  * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `BUSY` when its sender is
  * silent while others need the memory; `SERVER_DIED`
  */
@@ -66,7 +64,7 @@ export async function fetchParcel(
   let left = totalBytes;
   const take = async (index: number, length: number) => {
     left -= length;
-    if (left < 0) throw corrupt("a long message is longer than it said");
+    if (left < 0) throw corrupt("a long message is longer than its announcement");
     return await fetch.byteString(index, length);
   };
   try {
@@ -80,7 +78,7 @@ export async function fetchParcel(
     return { tree, blobs };
   } finally {
     stopListening?.();
-    // Ends the requests that are still open when a part has failed.
+    // Ends the other requests when a part has failed.
     assembly.end();
     source.drop(id);
   }
@@ -109,7 +107,7 @@ class ParcelFetch {
       }
       const end = offset + part.byteLength;
       if (end > bytes.byteLength) {
-        // The memory grows with what arrives: the rest may never come.
+        // The memory grows with the parts, because the rest may never arrive.
         const grown = Math.min(length, Math.max(bytes.byteLength * 2, end));
         bytes = new Uint8Array(bytes.buffer.transfer(grown));
       }
@@ -149,13 +147,13 @@ class ParcelFetch {
       };
       const timeout = Math.max(0, this.#deadline - now());
       this.#source.askForPart(this.#id, index, offset, { timeout, signal }, reader);
-      // The host may have gone at once.
+      // The host may be gone already.
       if (!hasFailed) this.#assembly.asked();
     });
   }
 }
 
-/** The bytes that an answer carries; @throws the refusal that it is instead */
+/** The bytes of an answer; @throws its error, if the answer is a refusal */
 function readPortion(side: Side, answer: Bytes, isPrivate: boolean): Bytes {
   readMessage(side.reads, answer, isPrivate, checkPortion, undefined);
   return answer.subarray(headerBytes);

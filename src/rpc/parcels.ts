@@ -1,18 +1,18 @@
 /**
- * Long messages: what is sent in place of one.
+ * The announcement that is sent in place of a long message.
  *
  * @module
  */
 import type { Reading } from "./message.ts";
 
-/** What a message says of the long message that it stands for. */
+/** Describes the long message for which a message stands. */
 export interface Announcement {
   readonly id: number;
-  /** How many byte strings it has. */
+  /** The number of byte strings. */
   readonly count: number;
   readonly treeBytes: number;
   readonly totalBytes: number;
-  /** The host that has it. */
+  /** The name of its host. */
   readonly host: string;
 }
 

@@ -15,34 +15,35 @@ import type { Announcement } from "./parcels.ts";
 import type { FetchTerms, Side } from "./side.ts";
 import { limitsOf, StepReader } from "./step_reader.ts";
 
-/** How long the lease is kept when nothing is read any more, in milliseconds: it holds a slot of the host. */
+/** How long an unused lease is kept, in milliseconds: it holds a slot of the host. */
 const leaseMilliseconds = 200;
 /**
- * And the connection: longer, since opening it again wakes all who read from the same host. It holds
- * descriptors, and one of the handles that can be open on a channel.
+ * How long an unused connection is kept, in milliseconds. Longer, because opening it again wakes all
+ * readers of the host. It holds descriptors, and one of the channel's handles.
  */
 const idleMilliseconds = 30_000;
 /**
- * How long a step of a stream waits for a slot of the host, in milliseconds. There are more than
- * processes: where none becomes free, others wait for items that do not come, for ever perhaps.
+ * How long a step of a stream waits for a slot of the host, in milliseconds. There are more slots than
+ * processes: if none becomes free, other readers wait for items that may never come.
  */
 const roomMilliseconds = 10_000;
+
 export class Peer implements Source {
   readonly side: Side;
   readonly #requester: Requester;
-  /** Number of the lease, and what gives it up; null: there is none. */
+  /** The number of the lease, and the controller that gives it up; null: there is no lease. */
   #lease = 0;
   #leaseEnd: AbortController | null = null;
   readonly #onEnd: () => void;
   #isDead = false;
-  /** Streams that are open, steps and messages that are under way. */
+  /** Open streams, pending steps, and messages that are being fetched. */
   #uses = 0;
   #lastUse = 0;
   #cancelIdle: (() => void) | null = null;
 
   /**
    * @param open opens the path to the host
-   * @param onEnd told when the host is gone, or the path closed
+   * @param onEnd runs when the host is gone or the path is closed
    * @throws {TandemError} `SERVER_DIED` when the host is gone already
    */
   constructor(side: Side, open: () => Requester, onEnd: () => void) {
@@ -64,7 +65,7 @@ export class Peer implements Source {
     this.#restWhenIdle();
   }
 
-  /** Whether the host is still there. */
+  /** Closes the path when the host is gone. */
   #look(): void {
     if (!this.#isDead && this.#requester.receivers === 0) this.close();
   }
@@ -86,7 +87,7 @@ export class Peer implements Source {
     if (this.#uses === 0) this.#restWhenIdle();
   }
 
-  /** One timer for both, which does not keep the process alive. */
+  /** Gives up the lease and the connection once they are unused; the timer keeps no process alive. */
   #restWhenIdle(): void {
     this.#lastUse = now();
     if (this.#cancelIdle || this.#isDead) return;
@@ -94,7 +95,7 @@ export class Peer implements Source {
       this.#cancelIdle = null;
       if (this.#uses > 0 || this.#isDead) return;
       const idle = now() - this.#lastUse;
-      // Not to the millisecond: timers are not that exact either.
+      // Timers may fire a millisecond early.
       if (idle > idleMilliseconds - 1) return this.close();
       if (idle > leaseMilliseconds - 1) this.#giveUpLease();
       const until = this.#leaseEnd ? leaseMilliseconds : idleMilliseconds;
@@ -109,7 +110,7 @@ export class Peer implements Source {
     const [high, low] = crypto.getRandomValues(new Uint32Array(2));
     this.#lease = (high! & 0xfffff) * 2 ** 32 + low!;
     const leaseEnd = new AbortController();
-    // It is never answered: however it ends, unless it is given up here, the other process serves no more.
+    // The host never answers a lease. If it ends before it is given up here, the host is gone.
     const end = () => {
       if (this.#leaseEnd === leaseEnd) this.close();
     };
@@ -118,16 +119,16 @@ export class Peer implements Source {
     const terms = { signal, isBackground: true };
     this.#send(Kind.lease, write, terms, { read: end, fail: end });
     this.#leaseEnd = leaseEnd;
-    // It may have gone just before, and a lease that no server has taken does not end.
+    // The host may have closed just before: a lease in a queue without a receiver would not end.
     this.#look();
     if (this.#isDead) throw hostDied();
   }
 
-  /** What was claimed under it has ended here. */
+  /** Everything that was claimed under the lease has ended here. */
   #giveUpLease(): void {
     const leaseEnd = this.#leaseEnd;
     this.#leaseEnd = null;
-    leaseEnd?.abort(new TandemError("CANCELLED", "Nothing is read from the host any more"));
+    leaseEnd?.abort(new TandemError("CANCELLED", "The reader no longer needs the host"));
   }
 
   /** Streams that have arrived in a message. */
@@ -145,7 +146,7 @@ export class Peer implements Source {
     });
   }
 
-  /** Takes a step of a stream over there. Never throws. */
+  /** Takes a step of a stream at the host. Never throws. */
   step(
     id: number,
     step: number,
@@ -177,7 +178,7 @@ export class Peer implements Source {
     this.#release();
   }
 
-  /** Nobody here wants that stream or parcel any more. */
+  /** Tells the host that this process no longer needs the stream or parcel. */
   drop(id: number): void {
     this.#post(Kind.drop, (encoder) => encoder.unsigned(id));
   }
@@ -208,7 +209,7 @@ export class Peer implements Source {
     }
   }
 
-  /** What ended a request to the host, in words that fit. */
+  /** Translates an error of a request to the host. */
   explain(error: unknown): unknown {
     const code = codeOf(error);
     if (code === "CLOSED" && this.#isDead && !this.side.isClosed) return hostDied();
@@ -248,19 +249,19 @@ export class Peer implements Source {
   #tooLong(length: number): TandemError {
     return new TandemError(
       "TOO_LARGE",
-      `Cannot give a stream a value of ${length} bytes: the longest is ` +
-        `${this.#requester.maxRequestBytes}; send longer ones as arguments of a call, or in a stream`,
+      `Cannot pass a value of ${length} bytes to a stream: the longest is ` +
+        `${this.#requester.maxRequestBytes}; send longer values as arguments of a call, or in a stream`,
     );
   }
 
-  /** What nobody waits for; without room it goes when there is some. */
+  /** Sends a message whose answer does not matter, as soon as there is room. */
   #post(kind: number, write: (encoder: Encoder) => void): void {
     if (this.#isDead) return;
     const reader: AnswerReader = { read: () => {}, fail: () => {} };
     try {
       this.#send(kind, write, { isBackground: true }, reader);
     } catch {
-      // The host is gone, and everything with it.
+      // The host is gone, and its streams and parcels with it.
     }
   }
 }

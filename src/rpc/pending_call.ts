@@ -1,12 +1,12 @@
 /**
- * A call that waits for its answer.
+ * Calls without an answer, and how an answer settles them.
  *
  * @module
  */
 import { rejectAs } from "../base/closing.ts";
 import { corrupt } from "../codec/decoder.ts";
 import { now } from "../runtime/timers.ts";
-import type { AnswerReader } from "../transport/transport.ts";
+import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
@@ -15,11 +15,10 @@ import type { LineKeeper } from "./line.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import type { CallTerms } from "./options.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
-import { nobodyWaits, readRefusal, thrownError } from "./replies.ts";
+import { answerUnwanted, readRefusal, thrownError } from "./replies.ts";
 import type { Span } from "./telemetry.ts";
 import type { Writes } from "./writes.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
 type Resolve = (value: unknown) => void;
 type Reject = (error: unknown) => void;
 
@@ -37,9 +36,9 @@ export class PendingCall implements AnswerReader {
   readonly startedAt: number;
   endpoint: Endpoint | null;
   writes: Writes | null;
-  /** Its arguments, where they had to be encoded before it was sent. */
+  /** The encoded arguments, if they were encoded before the call could be sent. */
   message: EncodedMessage | null;
-  /** What the caller has; null where something else waits for the outcome. */
+  /** The caller's promise; null while this is one of several attempts. */
   promise: CallPromise<unknown> | null;
   resolve: Resolve;
   reject: Reject;
@@ -71,17 +70,17 @@ export class PendingCall implements AnswerReader {
     return this.startedAt + this.timeout;
   }
 
-  /** It is about to be sent. */
+  /** Runs just before the call is sent. */
   begin(endpoint: Endpoint, writes: Writes): void {
     this.endpoint = endpoint;
     this.writes = writes;
   }
 
-  /** What was sent with it goes with it. */
+  /** Ends the streams and parcels that were sent with the call. */
   drop(): void {
-    this.writes?.drop(nobodyWaits());
+    this.writes?.drop(answerUnwanted());
     this.writes = null;
-    this.message?.drop(nobodyWaits());
+    this.message?.drop(answerUnwanted());
     this.message = null;
   }
 
@@ -107,13 +106,13 @@ export class PendingCall implements AnswerReader {
     else this.resolve(result);
   }
 
-  /** Streams that were sent end with the call, or with the stream that it has answered with. */
+  /** Streams that were sent with the call end with it, or with the stream that is its result. */
   #finish(result: unknown): void {
     this.message = null;
-    if (this.writes === null || this.writes.isPlain) return;
+    if (this.writes === null || !this.writes.hasEntries) return;
     if (!(result instanceof InStream)) return this.drop();
     const writes = this.writes;
-    result.onEnd = () => writes.drop(nobodyWaits());
+    result.onEnd = () => writes.drop(answerUnwanted());
     this.writes = null;
   }
 
@@ -127,7 +126,7 @@ export class PendingCall implements AnswerReader {
   }
 }
 
-/** The answer is a long message, which has to be fetched. */
+/** The answer is a long message, still to be fetched. */
 class ParcelOutcome {
   readonly announcement: Announcement;
 
@@ -141,7 +140,7 @@ function readOutcome(reading: Reading, call: PendingCall): unknown {
   return readResult(reading, call);
 }
 
-/** The result of a call; @throws what the method threw, or why it was not called */
+/** The result of a call; @throws the error of the method, or of the refusal */
 function readResult(reading: Reading, call: PendingCall): unknown {
   const { kind, flags, decoder } = reading;
   const { reads } = call.endpoint!;

@@ -1,21 +1,21 @@
 /**
- * Methods that take bytes where they lie.
+ * Methods that get views of shared memory instead of copies.
  *
  * @module
  */
 import { markRaw } from "./interface.ts";
 
 /**
- * Marks a method whose byte arrays are not copied out of shared memory: of those that have 1 KiB or
- * more it gets views, which are valid until it has returned, or its promise has settled. `slice()`
- * what is to be kept, and never transfer a `buffer`. A byte array that it returns is copied once, into
- * the answer, as always.
+ * Marks a method that gets byte arrays of 1 KiB or more as views of shared memory, without a copy. A view
+ * is valid until the method has returned, or its promise has settled. To keep bytes longer, `slice()`
+ * them; never transfer a view's `buffer`. A byte array that the method returns is copied once, into the
+ * answer, as usual.
  *
  * The method's own code may read such a view. It must not pass the view to a native function of the
  * runtime, such as `TextDecoder`, `Blob`, `Response`, `crypto`, `zlib` or `WebAssembly`: any
  * participant of the channel can change the bytes while that function reads them, which may crash the
- * process. Pass `bytes.slice()` there, or leave `raw` out: then the method gets a copy anyway. Typed
- * arrays other than `Uint8Array` and a `DataView` are always copies.
+ * process. Pass `bytes.slice()` there, or leave `raw` out: then the method gets a copy anyway. A typed
+ * array other than a `Uint8Array`, or a `DataView`, is always a copy.
  *
  * @example
  * ```ts
@@ -32,7 +32,7 @@ import { markRaw } from "./interface.ts";
  * service.unlink();
  * ```
  *
- * @param method what is to be offered
+ * @param method the method to offer
  * @returns the same function
  */
 // deno-lint-ignore no-explicit-any -- a method of any type

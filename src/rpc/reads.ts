@@ -1,5 +1,5 @@
 /**
- * Messages that are being read, with the streams that they refer to.
+ * Reads messages, with the streams to which they refer.
  *
  * @module
  */
@@ -10,17 +10,17 @@ import { type Attached, InStream, type StreamTerms } from "./in_stream.ts";
 import { hasHost, type ReadHooks, type Reading } from "./message.ts";
 import type { Limits } from "./options.ts";
 
-/** What a message needs of the end that reads it. */
+/** The end that reads a message. */
 export interface ReadingSide {
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
-  /** The process that hosts under that name. */
+  /** The peer for the host of that name. */
   peer(
     name: string,
   ): { attach(streams: readonly Attached[], terms: StreamTerms | undefined): void };
 }
 
-/** Streams that the message being read refers to. */
+/** The hooks of an end for the message that it reads. */
 export class Reads implements ReadHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
@@ -43,9 +43,9 @@ export class Reads implements ReadHooks {
   }
 
   /**
-   * Ends the reading of a message: its streams can be pulled from now on.
+   * Ends the read of a message, and connects its streams to their host.
    *
-   * @throws {TandemError} `CORRUPT` when something is left, or missing
+   * @throws {TandemError} `CORRUPT` when bytes are left over or missing
    */
   finish({ flags, decoder }: Reading, terms: StreamTerms | undefined): void {
     const streams = this.#streams;

@@ -1,12 +1,12 @@
 /**
- * What a service tells of a call: the record for `onCall`, and a span.
+ * A service's record of a call: for `onCall`, and as a span.
  *
  * @module
  */
 import { codeOf } from "../base/guard.ts";
 import { now } from "../runtime/timers.ts";
 import type { RequestContext } from "./context.ts";
-import { type CallHook, tell } from "./hooks.ts";
+import { type CallHook, notifyHook } from "./hooks.ts";
 import { type Span, startServiceSpan } from "./telemetry.ts";
 
 export class Recorder {
@@ -27,13 +27,21 @@ export class Recorder {
     return this.#span ? this.#span.run(body) : body();
   }
 
-  /** Never throws: a span does not, and `tell` guards the hook. */
+  /** Never throws: spans do not, and `notifyHook` guards the hook. */
   end(error: unknown): void {
     const outcome = error === undefined ? "ok" : codeOf(error) ?? "REMOTE";
     this.#span?.end(outcome, error);
     const startedAt = this.#startedAt;
     const duration = now() - startedAt;
     const { method, deliveries: attempts } = this.#context;
-    tell(this.#hook, { side: "service", method, outcome, error, startedAt, duration, attempts });
+    notifyHook(this.#hook, {
+      side: "service",
+      method,
+      outcome,
+      error,
+      startedAt,
+      duration,
+      attempts,
+    });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Remote interfaces: objects that turn the use of a method into a call.
+ * Remote interfaces: objects whose methods make calls.
  *
  * @module
  */
@@ -14,68 +14,70 @@ import {
 } from "./options.ts";
 import type { Remote } from "./types.ts";
 
-/** What is behind a remote. */
-interface Behind {
+/** The state of a remote. */
+interface RemoteState {
   readonly target: string;
   readonly connection: Connection;
   readonly options: CallOptions;
 }
 
-const behind: WeakMap<object, Behind> = new WeakMap();
+const states: WeakMap<object, RemoteState> = new WeakMap();
 
 type RemoteFunction = (...args: unknown[]) => unknown;
 
 /**
- * What a remote says to those who only want to look at it: never a call. The functions of
- * `Object.prototype` are its own here, as of any object.
+ * The properties with which a remote answers printers, conversions and `Object.prototype` methods without
+ * making a call.
  */
-function looksOf(target: string): PropertyDescriptorMap & Record<PropertyKey, { value?: unknown }> {
+function localProperties(
+  target: string,
+): PropertyDescriptorMap & Record<PropertyKey, { value?: unknown }> {
   const text = `[Remote ${target}]`;
-  const say = () => text;
+  const toText = () => text;
   const { hasOwnProperty, isPrototypeOf, propertyIsEnumerable, valueOf } = Object.prototype;
   const values: Record<PropertyKey, unknown> = {
-    toString: say,
-    toLocaleString: say,
+    toString: toText,
+    toLocaleString: toText,
     valueOf,
     hasOwnProperty,
     isPrototypeOf,
     propertyIsEnumerable,
     [Symbol.toStringTag]: "Remote",
     [Symbol.toPrimitive]: (hint: string) => hint === "number" ? NaN : text,
-    [Symbol.for("nodejs.util.inspect.custom")]: say,
-    [Symbol.for("Deno.customInspect")]: say,
+    [Symbol.for("nodejs.util.inspect.custom")]: toText,
+    [Symbol.for("Deno.customInspect")]: toText,
   };
-  const looks: Record<PropertyKey, PropertyDescriptor> = Object.create(null);
+  const properties: Record<PropertyKey, PropertyDescriptor> = Object.create(null);
   for (const name of Reflect.ownKeys(values)) {
-    looks[name] = { value: values[name], configurable: true };
+    properties[name] = { value: values[name], configurable: true };
   }
-  return looks;
+  return properties;
 }
 
 /** Makes the object that users see. */
-function makeRemote({ target, connection, options }: Behind, dispose: () => void): object {
+function makeRemote({ target, connection, options }: RemoteState, dispose: () => void): object {
   const terms = parseCallOptions(options);
   const methods: Map<string | symbol, RemoteFunction> = new Map();
   methods.set(Symbol.dispose, dispose);
-  // deno-lint-ignore require-await -- as the interface wants it
+  // deno-lint-ignore require-await -- AsyncDisposable needs a promise
   methods.set(Symbol.asyncDispose, async () => dispose());
-  const looks = looksOf(target);
+  const local = localProperties(target);
   const method = (name: string): RemoteFunction => {
     const call: RemoteFunction = (...args) => connection.call(name, args, terms);
     methods.set(name, call);
     return call;
   };
-  // A function, since the interface may be one.
-  // Printers look at what is behind a Proxy.
-  const remote = new Proxy(Object.defineProperties((): void => {}, looks), {
+  // A function, because the interface may be one. It has the local properties too, because printers look
+  // through a Proxy.
+  const remote = new Proxy(Object.defineProperties((): void => {}, local), {
     get: (_, name) => {
       const known = methods.get(name);
       if (known) return known;
       if (typeof name === "string" && canBeOffered(name)) return method(name);
-      return looks[name]?.value;
+      return local[name]?.value;
     },
     has: (_, name) =>
-      methods.has(name) || name in looks || (typeof name === "string" && canBeOffered(name)),
+      methods.has(name) || name in local || (typeof name === "string" && canBeOffered(name)),
     apply: (_, __, args: unknown[]) => connection.call(bareName, args, terms),
     ownKeys: () => [],
     getOwnPropertyDescriptor: () => undefined,
@@ -84,24 +86,27 @@ function makeRemote({ target, connection, options }: Behind, dispose: () => void
     deleteProperty: () => false,
     setPrototypeOf: () => false,
   });
-  behind.set(remote, { target, connection, options });
+  states.set(remote, { target, connection, options });
   return remote;
 }
 
 /**
- * A remote interface: every method of it is a call to a service of that target, which
- * {@linkcode serve} has started in any process, in either runtime.
+ * Connects to an interface that {@linkcode serve} offers in any process, in either runtime. Each method of
+ * the returned remote makes a call to a service of the target.
  *
- * To print it, to await it, or to put it into JSON is harmless: it is `[Remote target]` as text and
- * left out of JSON. `using`, or `remote[Symbol.dispose]()`, closes it; `remote.close()` would be a call.
+ * The target is a name, a path, or `memory:NAME`: see `target` below.
  *
- * It is lazy: the channel is opened by the first call, which waits for it as long as its time-out
- * allows, and again after somebody has unlinked it and made it anew. An open connection does not keep
- * the process alive; a call that waits for its answer does.
+ * You can print a remote, await it, or put it into JSON without making a call: its text is
+ * `[Remote target]`, and JSON leaves it out. `using`, or `remote[Symbol.dispose]()`, closes it;
+ * `remote.close()` would be a call.
  *
- * Arguments are nested up to 1,000 deep. One that cannot be sent makes the call reject with
- * `NOT_SERIALIZABLE`, which names it and says where it is; what a getter of one throws, the call rejects
- * with.
+ * A connection is lazy. The first call opens the channel, and waits for it within its `timeout`; so does
+ * the first call after the channel was unlinked. An open connection does not keep the process alive; a
+ * pending call does.
+ *
+ * Arguments may be nested up to 1,000 deep. If an argument cannot be sent, the call rejects with
+ * `NOT_SERIALIZABLE`, which names the value and its place. If a getter of an argument throws, the call
+ * rejects with that error.
  *
  * @example
  * ```ts
@@ -125,11 +130,30 @@ function makeRemote({ target, connection, options }: Behind, dispose: () => void
  * service.unlink();
  * ```
  *
+ * @example Unit tests without processes, native code or permissions
+ * ```ts
+ * import { connect, serve } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * // The code under test: it takes a target, and knows nothing about the test.
+ * async function greetAll(target: string, names: string[]): Promise<string[]> {
+ *   using greet = connect<(name: string) => string>(target, { timeout: 1_000 });
+ *   return await Promise.all(names.map((name) => greet(name)));
+ * }
+ *
+ * await using service = serve("memory:greeter", (name: string) => `Hello, ${name}!`);
+ * assertEquals(await greetAll("memory:greeter", ["Ann", "Bob"]), ["Hello, Ann!", "Hello, Bob!"]);
+ * assertEquals(service.stats().requests, 2);
+ * ```
+ *
  * @typeParam Api the interface: the type of the object that is served
- * @param target as of {@linkcode Client.open}
- * @param options defaults of its calls: `timeout`, `signal`, `idempotent` and others
- * @returns disposable: `using`, or `remote[Symbol.dispose]()`, closes the connection, which cancels its
- * calls and ends its streams. It has no `close()`: that would be a method of the other side
+ * @param target a name or a path, as for {@linkcode Client.open}; or `memory:NAME`, a service in this
+ * thread, without native code and without a permission: for unit tests. `nats://` targets are
+ * `UNSUPPORTED` in this version
+ * @param options defaults for the calls: `timeout`, `signal`, `idempotent` and others
+ * @returns the remote. `using`, or `remote[Symbol.dispose]()`, closes the connection, which cancels its
+ * calls and ends its streams. A remote has no `close()`, because that may be a method of the other side
+ * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function connect<Api extends object>(
@@ -141,8 +165,8 @@ export function connect<Api extends object>(
 }
 
 /**
- * The same remote interface with other options for its calls. It shares the connection, which
- * disposing the original closes; disposing this one does nothing.
+ * The same remote interface with other options for its calls. Both share one connection: disposing the
+ * original closes it, disposing this one does nothing.
  *
  * @example
  * ```ts
@@ -164,15 +188,15 @@ export function connect<Api extends object>(
  * service.unlink();
  * ```
  *
- * @param remote what {@linkcode connect} or this function has returned
- * @param options those that are given take the place of the remote's own
- * @throws {TypeError} for what is no remote interface; {RangeError} for wrong options
+ * @param remote a remote that {@linkcode connect} or this function returned
+ * @param options replace the remote's own options, one by one
+ * @throws {TypeError} for a value that is no remote; {RangeError} for wrong options
  */
 export function withOptions<R extends Disposable>(remote: R, options: CallOptions): R {
-  const found = behind.get(remote);
+  const found = states.get(remote);
   if (!found) {
     throw new TypeError(
-      `Cannot give options to ${describe(remote)}: give what connect() has returned`,
+      `Cannot give options to ${describe(remote)}: give a remote that connect() returned`,
     );
   }
   const merged = { ...found.options, ...options };

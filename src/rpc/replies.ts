@@ -14,7 +14,7 @@ import type { CallContext } from "./context.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
 import type { Side } from "./side.ts";
 
-/** Sends a message as the answer. False: no caller waits for it. */
+/** Sends a message as the answer. False: the caller no longer waits. */
 function replyMessage(delivery: Delivery, message: OutgoingMessage): boolean {
   const { whole } = message;
   if (whole) return delivery.reply(whole);
@@ -23,20 +23,20 @@ function replyMessage(delivery: Delivery, message: OutgoingMessage): boolean {
   return delivery.reply(answer);
 }
 
-/** What is answered, and from where. */
+/** A delivery to answer, and the end that answers it. */
 export interface Reply {
   readonly delivery: Delivery;
   readonly side: Pick<Side, "writes" | "isClosed">;
   /** The longest answer. */
   readonly max: number;
-  /** In whose context the streams of the answer go on. */
+  /** The context in which the answer's streams run. */
   readonly call?: CallContext | undefined;
 }
 
 /**
- * Answers with what `write` writes. Never throws.
+ * Answers with a message that `write` encodes. Never throws.
  *
- * @returns undefined: sent, or no caller waits; otherwise why the answer could not be sent
+ * @returns undefined: the answer was sent, or the caller no longer waits; otherwise the error
  */
 export function replyWith(reply: Reply, kind: number, write: (encoder: Encoder) => void): unknown {
   const { delivery, side, max, call } = reply;
@@ -44,15 +44,15 @@ export function replyWith(reply: Reply, kind: number, write: (encoder: Encoder) 
   const writes = side.writes("receiver", call);
   const send = (message: OutgoingMessage) => replyMessage(delivery, message);
   try {
-    if (!withMessage(writes, kind, 0, max, write, send)) writes.drop(nobodyWaits());
+    if (!withMessage(writes, kind, 0, max, write, send)) writes.drop(answerUnwanted());
     return undefined;
   } catch (error) {
-    writes.drop(nobodyWaits());
+    writes.drop(answerUnwanted());
     return error ?? new Error("Nothing was thrown");
   }
 }
 
-/** Answers with a result. If a getter of it throws, that is what the caller gets. Never throws. */
+/** Answers with a result. Never throws. */
 export function replyResult(
   reply: Reply,
   kind: number,
@@ -64,30 +64,30 @@ export function replyResult(
   return { error, wasThrown: false };
 }
 
-/** Why a result was not sent. */
+/** The error for which a result was not sent. */
 export interface ResultFailure {
   readonly error: unknown;
-  /** The user's code has thrown the error while the result was read. */
+  /** User code threw the error while the result was read. */
   readonly wasThrown: boolean;
 }
 
-/** Answers with what was thrown. Never throws. */
+/** Answers with a thrown value. Never throws. */
 export function replyThrown(reply: Reply, error: unknown): void {
   let failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(error));
   if (failed !== undefined && !isTandemError(failed)) {
-    // The thrown value cannot be read, so its text has to do.
+    // The thrown value cannot be read, so the caller gets only its text.
     const shown = new Error(textOf(error));
     failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(shown));
   }
   if (failed !== undefined) refuse(reply, failed);
 }
 
-/** Why streams and parcels of a message are dropped that no caller gets. */
-export function nobodyWaits(): TandemError {
-  return new TandemError("CANCELLED", "The caller does not wait for the answer any more");
+/** The reason with which the streams of a message end when its answer does not matter any more. */
+export function answerUnwanted(): TandemError {
+  return new TandemError("CANCELLED", "The caller no longer waits for the answer");
 }
 
-/** Why a call did not get as far as the method, or its result not as far as the caller. */
+/** Codes for a call that did not reach its method, or a result that did not reach the caller. */
 const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "UNKNOWN_METHOD",
   "INVALID_ARGUMENTS",
@@ -109,7 +109,7 @@ function refusalCode(error: unknown): string {
   return code !== undefined && refusalCodes.has(code) ? code : "CORRUPT";
 }
 
-/** Writes a refusal: code, message, and what else there is to say. */
+/** Writes a refusal: code, message, and the issues that a schema found. */
 function writeRefusal(encoder: Encoder, error: unknown): void {
   encoder.text(refusalCode(error));
   encoder.text(textOf(error));
@@ -117,21 +117,21 @@ function writeRefusal(encoder: Encoder, error: unknown): void {
   encoder.value(Array.isArray(issues) ? issues : null);
 }
 
-/** With the code and the header, a refusal of so many characters fits into the head of a slot. */
+/** A refusal with so long a message fits into the head of a slot. */
 const shortMessageLength = 80;
 
-/** Writes a refusal for which there is always room, also when all memory is taken. */
+/** Writes a refusal that always fits, even when no memory is left. */
 function writeShortRefusal(encoder: Encoder, error: unknown): void {
   encoder.text(refusalCode(error));
-  // Of one byte each.
+  // Only characters of one byte.
   const text = textOf(error).slice(0, shortMessageLength).replace(/[^\x20-\x7e]/g, "?");
   encoder.text(text);
   encoder.value(null);
 }
 
 /**
- * Refuses a request: its caller gets the code and the message of `error`, or less of it where no memory
- * is left for all. Never throws.
+ * Refuses a request: the caller gets the code and the message of `error`, shortened if memory is short.
+ * Never throws.
  */
 export function refuse({ delivery, side, max }: Reply, error: unknown): void {
   if (side.isClosed || delivery.isAnswered) return;
@@ -148,14 +148,14 @@ export function refuse({ delivery, side, max }: Reply, error: unknown): void {
   failDelivery(delivery, error);
 }
 
-/** Ends a request outside of the typed layer's messages. Never throws. */
+/** Ends a request without a message of the typed layer. Never throws. */
 function failDelivery(delivery: Delivery, error: unknown): void {
   for (const thrown of [error, new Error("The service threw a value that cannot be sent")]) {
     try {
       if (!delivery.isAnswered) delivery.fail(thrown);
       return;
     } catch {
-      // The service was closed, which ends its requests; or the value cannot be read.
+      // The service is closed, which ends its requests; or the value cannot be read.
     }
   }
 }
@@ -170,7 +170,7 @@ export function readRefusal(decoder: Decoder): TandemError {
   return issues === null ? error : Object.assign(error, { issues });
 }
 
-/** What a caller gets of what was thrown: its own class if that is registered, else a RemoteError. */
+/** The error for the caller: of its own class if that is registered, otherwise a RemoteError. */
 export function thrownError(thrown: Thrown, classes: ErrorClasses): Error {
   const { value } = thrown;
   if (!thrown.isError) {

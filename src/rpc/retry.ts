@@ -1,5 +1,5 @@
 /**
- * Calling again.
+ * Repeats calls that failed.
  *
  * @module
  */
@@ -8,8 +8,13 @@ import { codeOf } from "../base/guard.ts";
 import { laterForSure, now } from "../runtime/timers.ts";
 import type { Idempotent, RetryOptions } from "./options.ts";
 
-/** What may go away by itself; a method that has thrown would throw again. */
-const passing: ReadonlySet<string> = new Set(["SERVER_DIED", "BUSY", "CANCELLED", "NOT_FOUND"]);
+/** Codes of errors that may go away by themselves. A method that threw would throw again. */
+const transientCodes: ReadonlySet<string> = new Set([
+  "SERVER_DIED",
+  "BUSY",
+  "CANCELLED",
+  "NOT_FOUND",
+]);
 
 /** Whether a method's calls may be repeated. */
 export function isRepeatable(method: string, idempotent: Idempotent): boolean {
@@ -17,10 +22,10 @@ export function isRepeatable(method: string, idempotent: Idempotent): boolean {
 }
 
 /**
- * Attempts until one succeeds, time is over, or none is left.
+ * Makes attempts until one succeeds, or time or attempts run out.
  *
  * @param mayRepeat whether another attempt would be the same as the first
- * @param stops what ends a pause; the attempt after it then fails by itself
+ * @param stops signals that end a pause; the attempt after it then fails by itself
  */
 export async function retried<T>(
   attempt: () => Promise<T>,
@@ -33,14 +38,13 @@ export async function retried<T>(
     try {
       return await attempt();
     } catch (error) {
-      const isPassing = passing.has(codeOf(error) ?? "");
-      if (!isPassing || count >= attempts || isStopped(stops) || !mayRepeat()) throw error;
+      const isTransient = transientCodes.has(codeOf(error) ?? "");
+      if (!isTransient || count >= attempts || isStopped(stops) || !mayRepeat()) throw error;
       const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
-      // Those that failed together shall not come back together.
+      // Random, so that calls that failed together do not come back together.
       const pause = longest * (0.5 + Math.random() / 2);
       if (now() + pause >= deadline) throw error;
       await wait(pause, stops);
-      // The attempt itself says why.
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The side that offers methods.
+ * Services: they offer the methods of an object.
  *
  * @module
  */
@@ -29,8 +29,8 @@ import { ServiceCore } from "./service_core.ts";
  */
 export class Service implements AsyncDisposable {
   /**
-   * Resolves when the service is closed and its calls have ended. Rejects when its channel is damaged,
-   * and with `NOT_FOUND` when another process removed the channel: serve it again then.
+   * Resolves when the service is closed and its calls have ended. Rejects when its channel is damaged, and
+   * with `NOT_FOUND` when other code unlinked the channel or removed its file: serve it again then.
    */
   readonly finished: Promise<void>;
   readonly #core: ServiceCore;

@@ -1,5 +1,5 @@
 /**
- * What hosts and peers need of the end of typed calls that they belong to.
+ * The end of typed calls as its hosts and peers see it.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Announcement } from "./parcels.ts";
 import type { Reads } from "./reads.ts";
 import type { Claim, Writes } from "./writes.ts";
 
-/** How long the fetching of a long message may take, and what else ends it. */
+/** The time limit of fetching a long message, and the signal that ends it. */
 export interface FetchTerms {
   readonly timeout?: number;
   readonly signal?: AbortSignal;
@@ -21,15 +21,15 @@ export interface Side {
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
   readonly isClosed: boolean;
-  /** To read messages with. */
+  /** The hooks for reading a message. */
   readonly reads: Reads;
   /**
    * Begins to write one message.
    *
-   * @param call in whose context its streams go on
+   * @param call the context in which the message's streams run
    */
   writes(claim: Claim, call?: CallContext): Writes;
-  /** A number for something that others fetch, unique among all hosts of this end. */
+  /** A number for a stream or parcel, unique among all hosts of this end. */
   nextEntry(): number;
   /**
    * Fetches a long message.

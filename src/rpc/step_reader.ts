@@ -4,14 +4,12 @@
  * @module
  */
 import { corrupt } from "../codec/decoder.ts";
-import type { AnswerReader } from "../transport/transport.ts";
+import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { StepOutcome, StreamTerms } from "./in_stream.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";
-
-type Bytes = Uint8Array<ArrayBuffer>;
 
 /** Reads the answer to a step. */
 export class StepReader implements AnswerReader {
@@ -20,7 +18,7 @@ export class StepReader implements AnswerReader {
   readonly #outcome: StepOutcome;
   readonly #explain: (error: unknown) => unknown;
 
-  /** @param explain says what an error of the private path means for the reader of a stream */
+  /** @param explain translates an error of the private path for the reader of a stream */
   constructor(
     side: Side,
     terms: StreamTerms | undefined,
@@ -41,7 +39,7 @@ export class StepReader implements AnswerReader {
     this.#outcome.failed(this.#explain(error));
   }
 
-  /** Tells the stream after the reading, because that may read further messages. */
+  /** Settles the step only after the read, because settling may read further messages. */
   #settle(read: () => () => void): void {
     let settle: () => void;
     try {
@@ -58,7 +56,7 @@ export class StepReader implements AnswerReader {
     return () => this.#fetch(announcement);
   };
 
-  /** Returns what settles the step. */
+  /** Returns a function that settles the step. */
   #read(reading: Reading): () => void {
     const { kind, decoder } = reading;
     const { reads } = this.#side;
@@ -89,7 +87,7 @@ export class StepReader implements AnswerReader {
   }
 }
 
-/** What of a stream's terms a single request has. */
+/** The terms of a single request for a stream. */
 export function limitsOf(terms: StreamTerms | undefined): FetchTerms {
   const { timeout, signal } = terms ?? {};
   return { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };

@@ -1,9 +1,8 @@
 /**
- * Spans of OpenTelemetry, where a program has set it up, and W3C trace context.
+ * Spans of OpenTelemetry, if the program has set it up, and W3C trace context.
  *
- * `@opentelemetry/api` keeps what is registered under a symbol of the global registry, and so does
- * Deno's built-in exporter: it is found there, and nothing is imported. Without it nothing here does
- * anything.
+ * `@opentelemetry/api` and Deno's built-in exporter register themselves under a global symbol, so this
+ * file finds them there and imports nothing. Without a registered API it does nothing.
  *
  * @module
  */
@@ -14,13 +13,13 @@ import { report } from "../base/guard.ts";
 export interface Span {
   readonly traceparent: string;
   readonly tracestate: string | undefined;
-  /** @param outcome `"ok"`, or what else became of the call */
+  /** @param outcome as in {@linkcode CallRecord.outcome} */
   end(outcome: string, error: unknown): void;
   /** Runs `body` with this span as the active one. */
   run<T>(body: () => T): T;
 }
 
-// The parts of the API that are used; its types are a package of their own.
+// The parts of the API that this file uses; its own types would need another package.
 interface SpanContext {
   readonly traceId: string;
   readonly spanId: string;
@@ -56,7 +55,7 @@ interface Api {
 }
 
 const apiKey = Symbol.for("opentelemetry.js.api.1");
-/** Where contexts have their span. */
+/** The key of the span in a context. */
 const spanKey = Symbol.for("OpenTelemetry Context Key SPAN");
 const spanKinds = { service: 1, client: 2 } as const;
 const statusError = 2;
@@ -74,8 +73,8 @@ export function hasTelemetry(): boolean {
   }
 }
 
-/** What contexts are where nobody manages them. */
-class PlainContext implements Context {
+/** A context for programs without a context manager. */
+class UnmanagedContext implements Context {
   readonly #values: ReadonlyMap<symbol, unknown>;
 
   constructor(values: ReadonlyMap<symbol, unknown> = new Map()) {
@@ -87,19 +86,19 @@ class PlainContext implements Context {
   }
 
   setValue(key: symbol, value: unknown): Context {
-    return new PlainContext(new Map(this.#values).set(key, value));
+    return new UnmanagedContext(new Map(this.#values).set(key, value));
   }
 
   deleteValue(key: symbol): Context {
     const values = new Map(this.#values);
     values.delete(key);
-    return new PlainContext(values);
+    return new UnmanagedContext(values);
   }
 }
 
-const noContext: Context = new PlainContext();
+const noContext: Context = new UnmanagedContext();
 
-/** A span in another process: all that is known of it is where it is. */
+/** A span in another process, of which only the ids are known. */
 class RemoteSpan implements ApiSpan {
   readonly #context: SpanContext;
 
@@ -161,7 +160,7 @@ export function startClientSpan(
 }
 
 /**
- * Begins the span of a call that this process works on; undefined: no tracer records, or the tracer fails.
+ * Begins the span of a call that this process handles; undefined: no tracer records, or the tracer fails.
  * Never throws.
  */
 export function startServiceSpan(
@@ -188,7 +187,7 @@ function startSpan(
   });
 }
 
-/** A tracer is code of the user: what it throws is reported once, and the call goes on without it. */
+/** A tracer is user code: its errors are reported once, and the call goes on without a span. */
 function attempt<T>(body: () => T): T | undefined {
   try {
     return body();
@@ -234,7 +233,7 @@ class RecordedSpan implements Span {
     attempt(() => this.#span.end());
   }
 
-  /** Runs `body` exactly once, whatever the context manager does around it. */
+  /** Runs `body` exactly once, even if the context manager fails or runs it twice. */
   run<T>(body: () => T): T {
     let ended: { readonly value: T } | { readonly error: unknown } | null = null;
     const once = (): void => {
@@ -255,7 +254,7 @@ class RecordedSpan implements Span {
 
 const traceparentForm = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})/;
 
-/** The context with a span of another process in it; as it is where that makes no sense. */
+/** The context with a span of another process in it; unchanged if `traceparent` is invalid. */
 function withRemote(
   context: Context,
   traceparent: string,
@@ -275,7 +274,7 @@ function withRemote(
   );
 }
 
-/** Handed on as it came. */
+/** A `tracestate` that is passed on as it came. */
 class TraceState {
   readonly #text: string;
 

@@ -1,10 +1,10 @@
 /**
- * What a remote interface looks like from here.
+ * The types of remote interfaces.
  *
  * @module
  */
 
-/** What arrives of a stream; of anything else, what it is. */
+/** The type in which a stream arrives; every other type is unchanged. */
 export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N>
   ? AsyncGenerator<Y, T, N>
   : R extends Generator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
@@ -13,8 +13,8 @@ export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N
   : R;
 
 /**
- * What a remote method returns where the method itself returns `R`: streams can be iterated at once,
- * everything else is a promise.
+ * The result of a remote method whose method returns `R`: a stream, which can be iterated at once, or a
+ * promise.
  */
 export type RemoteResult<R> = 0 extends 1 & R ? Promise<R>
   : [R] extends [never] ? Promise<R>
@@ -29,9 +29,9 @@ export type RemoteMethod<M> = M extends (...args: infer A) => infer R
   : never;
 
 /**
- * The methods of an interface, from far away. What every object has is never a method, nor is what
- * `await`, `JSON.stringify`, printers and matchers look for: `then`, `toJSON`, `inspect` and
- * `asymmetricMatch`.
+ * The methods of an interface, called from another process. It leaves out the members of
+ * `Object.prototype`, and the names for which `await`, `JSON.stringify`, printers and matchers look:
+ * `then`, `toJSON`, `inspect` and `asymmetricMatch`.
  */
 export type RemoteMethods<Api> = {
   readonly [
@@ -42,7 +42,7 @@ export type RemoteMethods<Api> = {
         | "toJSON"
         | "inspect"
         | "asymmetricMatch" ? never
-        // deno-lint-ignore no-explicit-any -- a function of whatever type
+        // deno-lint-ignore no-explicit-any -- a function of any type
       : NonNullable<Api[K]> extends (...args: any[]) => any ? K
       : never
       : never
@@ -50,13 +50,13 @@ export type RemoteMethods<Api> = {
 };
 
 /**
- * An interface in another process. Every method returns a promise, or an async generator where the
- * method is a generator, sync or async; of overloads the last signature is kept. A bare function is
- * an interface of its own. Properties that are no functions are not there.
+ * An interface in another process. Every method returns a promise, or an async generator if the method is
+ * a sync or async generator. An overloaded method has only its last signature. A bare function is an
+ * interface of its own. Properties that are not functions are left out.
  *
- * A remote has no `close()`: every name may be a method of the other side. It is closed by `using`,
- * `await using`, or `remote[Symbol.dispose]()`. That ends its calls and streams with `CLOSED`; those whose
- * promises were forgotten end silently.
+ * A remote has no `close()`, because every name may be a method of the other side. `using`, `await using`
+ * or `remote[Symbol.dispose]()` closes it. That ends its calls and streams with `CLOSED`; a rejected
+ * promise that the program has dropped is not reported as unhandled.
  *
  * @example The types of a service, seen from a client
  * ```ts

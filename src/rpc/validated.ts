@@ -1,5 +1,5 @@
 /**
- * Arguments that are checked before a method sees them.
+ * Checks arguments before a method gets them.
  *
  * @module
  */
@@ -8,43 +8,43 @@ import { TandemError } from "../errors.ts";
 import { isRaw, markRaw } from "./interface.ts";
 
 /**
- * What zod, valibot, arktype and others implement: see standardschema.dev. Only what is needed of it
- * is written down here.
+ * The schema interface that zod, valibot, arktype and others implement: see standardschema.dev. This type
+ * has only the parts that the package uses.
  *
- * @typeParam Input what callers give
- * @typeParam Output what the method gets
+ * @typeParam Input the type of the caller's value
+ * @typeParam Output the type of the checked value
  */
 export interface StandardSchema<Input = unknown, Output = Input> {
-  /** The part of a schema that all libraries have in common. */
+  /** The part that the schemas of all libraries share. */
   readonly "~standard": {
-    /** Of the specification. */
+    /** The version of the specification. */
     readonly version: 1;
-    /** Name of the library. */
+    /** The name of the library. */
     readonly vendor: string;
-    /** Checks a value, which may take a while. */
+    /** Checks a value, perhaps asynchronously. */
     readonly validate: (value: unknown) => StandardResult<Output> | Promise<StandardResult<Output>>;
-    /** For type inference; never there. */
+    /** For type inference only: never set. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
-/** What is wrong with a value, and where. */
+/** A problem that a schema found in a value. */
 export interface StandardIssue {
-  /** For people. */
+  /** The problem in words. */
   readonly message: string;
-  /** From the outermost key inwards. */
+  /** The keys that lead to the problem, from the outermost inwards. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
 }
 
-/** What a schema says of a value. */
+/** The result of a check: the checked value, or the problems. */
 export type StandardResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly StandardIssue[] };
 
 /**
- * A method whose arguments are checked by a schema of their list, a tuple, before it is called. A call
- * whose arguments are refused fails with `INVALID_ARGUMENTS`; the error's `issues` say what is wrong.
- * The method gets what the schema makes of the arguments: defaults filled in, texts trimmed.
+ * Wraps a method with a schema that checks the list of its arguments, a tuple, before each call. If the
+ * schema refuses the arguments, the call fails with `INVALID_ARGUMENTS`, and the error's `issues` list the
+ * problems. The method gets the schema's output, for example with defaults filled in or texts trimmed.
  *
  * @example
  * ```ts
@@ -67,9 +67,9 @@ export type StandardResult<Output> =
  * service.unlink();
  * ```
  *
- * @param schema of the list of arguments
- * @param method called with what the schema makes of them
- * @returns the method that is to be offered
+ * @param schema for the list of arguments
+ * @param method gets the schema's output as its arguments
+ * @returns the method to offer
  */
 export function validated<
   Input extends readonly unknown[],
@@ -86,7 +86,7 @@ export function validated<
       if (result.issues) throw refusal(result.issues);
       return Reflect.apply(method, this, [...result.value]);
     };
-    // A schema that takes its time makes the method asynchronous, which every remote method is.
+    // An asynchronous schema makes the method asynchronous, as every remote method is.
     return isThenable(found)
       ? Promise.resolve(found).then((result) => call(result as StandardResult<Output>)) as Result
       : call(found);
@@ -96,19 +96,19 @@ export function validated<
 }
 
 function refusal(issues: readonly StandardIssue[]): TandemError {
-  const plain = issues.map(({ message, path = [] }) => ({
+  const found = issues.map(({ message, path = [] }) => ({
     message,
     path: path.map((step) => typeof step === "object" ? step.key : step)
       .map((key) => typeof key === "symbol" ? String(key) : key),
   }));
-  const told = plain.map(({ message, path }) => `arguments${pathText(path)}: ${message}`).join(
+  const text = found.map(({ message, path }) => `arguments${pathText(path)}: ${message}`).join(
     "; ",
   );
   const error = new TandemError(
     "INVALID_ARGUMENTS",
-    `Cannot call a method: its schema refuses the arguments: ${told}`,
+    `Cannot call a method: its schema refuses the arguments: ${text}`,
   );
-  return Object.assign(error, { issues: plain });
+  return Object.assign(error, { issues: found });
 }
 
 function pathText(path: readonly (string | number)[]): string {

@@ -1,5 +1,5 @@
 /**
- * Messages that are being written, with the streams and byte strings that they refer to.
+ * Writes messages, with the streams and byte strings to which they refer.
  *
  * @module
  */
@@ -8,6 +8,7 @@ import type { EncodedValues, Encoder } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { StreamKind } from "../codec/stream_kinds.ts";
 import type { TandemError } from "../errors.ts";
+import type { Bytes } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import { EncodedMessage } from "./encoded_message.ts";
 import {
@@ -21,14 +22,12 @@ import {
 import { checkLength, type Limits } from "./options.ts";
 import { OutStream } from "./out_stream.ts";
 
-type Bytes = Uint8Array<ArrayBuffer>;
-
-/** What a stream or parcel belongs to until its receiver claims it. */
+/** The owner of a stream or parcel that no receiver has claimed. */
 export type Claim = "call" | "receiver";
 
-/** Where a host keeps streams and parcels for other processes. */
+/** A host, as the messages see it that leave streams and parcels there. */
 export interface Shelf {
-  /** What other processes find the host by. */
+  /** The name by which other processes find the host. */
   readonly name: string;
   addStream(stream: OutStream, claim: Claim): number;
   addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number;
@@ -38,15 +37,15 @@ export interface Shelf {
   drop(ids: Iterable<number>, reason: TandemError): void;
 }
 
-/** What a message needs of the end that writes it. */
+/** The end that writes a message. */
 export interface WritingSide {
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
-  /** The host of this end, made when it is needed. */
+  /** The host of this end, opened when it is first needed. */
   readonly host: Shelf;
 }
 
-/** Streams and parcels that one message refers to. */
+/** The hooks for writing one message; they keep the streams and parcels to which it refers. */
 export class Writes implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
@@ -55,15 +54,15 @@ export class Writes implements MessageHooks {
   readonly #call: CallContext | undefined;
   #streams: OutStream[] | null = null;
   #entries: number[] | null = null;
-  /** The host that has all of them. The next message may have another one. */
+  /** The host of all these entries. The next message may have another host. */
   #host: Shelf | null = null;
   /** The message owns its byte strings, so they need no copy. */
   #ownsBlobs = false;
-  /** Where the values end in the tree. */
+  /** The position in the tree at which the values end. */
   #valuesEnd = 0;
   /** The values of a message that is too long for a slot. */
   #parcel: EncodedValues | null = null;
-  /** The message, if it could not be sent because the target is gone. */
+  /** The message, if it was not sent because the target is gone. */
   withdrawn: EncodedMessage | null = null;
 
   constructor(side: WritingSide, claim: Claim, call: CallContext | undefined) {
@@ -74,20 +73,20 @@ export class Writes implements MessageHooks {
     this.maxTreeBytes = side.limits.maxTreeBytes;
   }
 
-  /** A message numbers its streams; its end says which host has them. */
+  /** The message refers to its streams by number; the host's name follows at the end of the tree. */
   addStream(kind: StreamKind, stream: object): number {
     const streams = this.#streams ??= [];
     return streams.push(new OutStream(kind, stream, this.#call)) - 1;
   }
 
-  /** Writes a message that was encoded before. */
+  /** Goes on with a message that was encoded before. */
   resume(encoder: Encoder, { values, streams }: EncodedMessage): void {
     encoder.resume(values);
     this.#ownsBlobs = true;
     if (streams.length > 0) this.#streams = [...streams];
   }
 
-  #hostOfThis(): Shelf {
+  #openHost(): Shelf {
     return this.#host ??= this.#side.host;
   }
 
@@ -96,15 +95,15 @@ export class Writes implements MessageHooks {
   }
 
   /**
-   * Completes a message; one that is longer than `max` is kept here to be fetched, and what is sent
-   * says so.
+   * Completes a message. A message that is longer than `max` stays at the host, and an announcement is
+   * sent in its place.
    */
   seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     this.#valuesEnd = encoder.length;
     try {
       this.#seal(encoder, kind, flags, max);
     } catch (error) {
-      // No host can be made beside a target that was removed.
+      // Beside a target that was removed, no host can be opened.
       this.failed(encoder, flags, error);
       throw error;
     }
@@ -123,7 +122,7 @@ export class Writes implements MessageHooks {
   }
 
   #writeStreams(encoder: Encoder, streams: readonly OutStream[]): void {
-    const host = this.#hostOfThis();
+    const host = this.#openHost();
     encoder.text(host.name);
     for (const stream of streams) {
       const entry = host.addStream(stream, this.#claim);
@@ -141,7 +140,7 @@ export class Writes implements MessageHooks {
       : encoder.blobs.map((blob) => new Uint8Array(blob));
     const values = tree.subarray(headerBytes, this.#valuesEnd);
     this.#parcel = { tree: values, blobs, objects: encoder.objects };
-    const host = this.#hostOfThis();
+    const host = this.#openHost();
     const id = host.addParcel(tree, blobs, this.#claim);
     this.#add(id);
     encoder.end();
@@ -155,14 +154,14 @@ export class Writes implements MessageHooks {
   }
 
   /**
-   * A message could not be sent, or sealed. If its target is gone, {@linkcode withdrawn} has it
-   * afterwards, to be sent another time.
+   * A message could not be sealed or sent. If the target is gone, {@linkcode withdrawn} keeps the message,
+   * to be sent another time.
    */
   failed(encoder: Encoder, flags: number, error: unknown): void {
     if (codeOf(error) === "NOT_FOUND") this.withdrawn = this.#withdraw(encoder, flags);
   }
 
-  /** Its streams go on. */
+  /** Takes the message back; its streams go on. */
   #withdraw(encoder: Encoder, flags: number): EncodedMessage {
     const streams = this.#streams ?? [];
     const values = this.#parcel ?? encoder.take(headerBytes, this.#valuesEnd);
@@ -172,17 +171,18 @@ export class Writes implements MessageHooks {
     return new EncodedMessage(flags, values, streams);
   }
 
-  /** Drops what the message refers to: no process will fetch it any more. */
+  /** Drops the streams and parcels of the message: no process will fetch them. */
   drop(reason: TandemError): void {
     if (this.#entries) this.#host!.drop(this.#entries, reason);
     this.#entries = null;
-    // The streams of a message that was never sealed have no entry.
+    // Before the message is sealed, its streams have no entries.
     if (this.#streams) { for (const stream of this.#streams) stream.end(reason); }
     this.#streams = null;
   }
 
-  get isPlain(): boolean {
-    return this.#entries === null;
+  /** The host keeps streams or parcels of the message. */
+  get hasEntries(): boolean {
+    return this.#entries !== null;
   }
 
   get hasStreams(): boolean {

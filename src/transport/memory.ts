@@ -1,8 +1,8 @@
 /**
- * The inside of one thread as a transport, for tests of code that serves or takes a remote. It needs
- * no native code and no permission.
+ * A transport within one thread, for unit tests of code that serves or takes a remote. It needs no native
+ * code and no permission.
  *
- * Messages are encoded and copied as on the way to another process, so values, errors, limits and
+ * Messages are encoded and copied, as on the way to another process, so values, errors, limits and
  * deadlines behave the same.
  *
  * @module
@@ -17,13 +17,13 @@ import { checkSizes } from "./memory_sizes.ts";
 import type { Receiver, Requester, Transport } from "./transport.ts";
 
 const hubs: Map<string, MemoryHub> = new Map();
-/** Connections that wait for a target to be served. */
+/** For each target that is not served yet, the functions that wake the connections waiting for it. */
 const waiting: Map<string, Set<() => void>> = new Map();
 
-/** As of a channel. */
+/** The names are the names of channels. */
 const namePattern = /^memory:[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 
-/** @throws {TypeError} for a name that cannot be */
+/** @throws {TypeError} for an invalid name */
 function checkName(target: string): void {
   if (namePattern.test(target)) return;
   throw new TypeError(
@@ -46,7 +46,7 @@ function hubFor(target: string, options: ChannelOptions): MemoryHub {
     checkSizes(target, found.sizes, options);
     return found;
   }
-  // A target goes with its last end.
+  // A target ends with its last end.
   const hub = new MemoryHub(target, options, () => void forget(hub));
   hubs.set(target, hub);
   return hub;
@@ -68,7 +68,7 @@ function open(target: string): Requester {
 
 async function connect(target: string, signal: AbortSignal): Promise<Requester> {
   checkName(target);
-  // The target may be gone again when this goes on.
+  // The target may be gone again by the time this goes on.
   while (!hubs.has(target)) await served(target, signal);
   return open(target);
 }

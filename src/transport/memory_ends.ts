@@ -22,25 +22,41 @@ import type {
   RequestTerms,
 } from "./transport.ts";
 
-export class MemoryRequester implements Requester, Sender {
+/** The private paths of an end. */
+class MemoryEnd {
+  protected readonly hub: MemoryHub;
+
+  constructor(hub: MemoryHub) {
+    this.hub = hub;
+  }
+
+  servePrivate(options: ChannelOptions): PrivateReceiver {
+    return servePrivatePath(this.hub, options);
+  }
+
+  connectPrivate(name: string): Requester {
+    return connectPrivatePath(this.hub, name);
+  }
+}
+
+export class MemoryRequester extends MemoryEnd implements Requester, Sender {
   readonly maxRequestBytes: number;
-  readonly #hub: MemoryHub;
   #onLoss: () => void = () => {};
   #isOpen = true;
 
   constructor(hub: MemoryHub) {
-    this.#hub = hub;
+    super(hub);
     this.maxRequestBytes = hub.sizes.maxRequestBytes;
     hub.addSender(this);
   }
 
   get receivers(): number {
-    return this.#hub.takers;
+    return this.hub.takers;
   }
 
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {
     if (!this.#isOpen) throw closed("send a request");
-    this.#hub.send(this, message, terms ?? {}, reader);
+    this.hub.send(this, message, terms ?? {}, reader);
   }
 
   onLoss(listener: () => void): void {
@@ -51,17 +67,9 @@ export class MemoryRequester implements Requester, Sender {
     this.#onLoss();
   }
 
-  servePrivate(options: ChannelOptions): PrivateReceiver {
-    return servePrivatePath(this.#hub, options);
-  }
-
-  connectPrivate(name: string): Requester {
-    return connectPrivatePath(this.#hub, name);
-  }
-
   close(): void {
     this.#isOpen = false;
-    this.#hub.removeSender(this);
+    this.hub.removeSender(this);
   }
 }
 
@@ -72,12 +80,11 @@ interface Consumer {
   end(error?: TandemError): void;
 }
 
-export class MemoryReceiver implements Receiver, Taker {
+export class MemoryReceiver extends MemoryEnd implements Receiver, Taker {
   readonly isPrivate = true;
   readonly path: string;
   readonly slots: number;
   readonly maxResponseBytes: number;
-  readonly #hub: MemoryHub;
   readonly #held: Set<MemoryDelivery> = new Set();
   #consumer: Consumer | null = null;
   #isReferenced = true;
@@ -86,9 +93,9 @@ export class MemoryReceiver implements Receiver, Taker {
   #hasUnlinked = false;
   readonly #onUnlink: () => boolean;
 
-  /** @param onUnlink removes the target's name; false: it is gone already */
+  /** @param onUnlink removes the target's name; returns false when it is gone already */
   constructor(hub: MemoryHub, onUnlink: () => boolean) {
-    this.#hub = hub;
+    super(hub);
     this.#onUnlink = onUnlink;
     this.path = hub.target;
     this.slots = hub.sizes.slots;
@@ -101,7 +108,7 @@ export class MemoryReceiver implements Receiver, Taker {
   }
 
   take(call: MemoryCall): void {
-    const delivery = new MemoryDelivery(this.#hub, call, (answered) => {
+    const delivery = new MemoryDelivery(this.hub, call, (answered) => {
       this.#held.delete(answered);
       return this.#isOpen;
     });
@@ -143,7 +150,7 @@ export class MemoryReceiver implements Receiver, Taker {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     if (!this.#isOpen) return;
-    if (this.#hub.isRemoved && !this.#hasUnlinked) throw removedError("receive a request");
+    if (this.hub.isRemoved && !this.#hasUnlinked) throw removedError("receive a request");
     const ended = Promise.withResolvers<void>();
     const consumer: Consumer = {
       get hasRoom() {
@@ -167,7 +174,7 @@ export class MemoryReceiver implements Receiver, Taker {
     const stopListening = signal && onAbort(signal, () => consumer.end());
     const release = this.#isReferenced ? keepAlive() : null;
     this.#consumer = consumer;
-    this.#hub.schedule();
+    this.hub.schedule();
     try {
       await ended.promise;
     } finally {
@@ -178,22 +185,14 @@ export class MemoryReceiver implements Receiver, Taker {
 
   stats(): Stats {
     if (!this.#isOpen) throw closed("look at a target");
-    return this.#hub.stats();
+    return this.hub.stats();
   }
 
   unlink(): boolean {
     this.#hasUnlinked = true;
     const isRemoved = this.#onUnlink();
-    this.#hub.remove();
+    this.hub.remove();
     return isRemoved;
-  }
-
-  servePrivate(options: ChannelOptions): PrivateReceiver {
-    return servePrivatePath(this.#hub, options);
-  }
-
-  connectPrivate(name: string): Requester {
-    return connectPrivatePath(this.#hub, name);
   }
 
   close(): void {
@@ -202,7 +201,7 @@ export class MemoryReceiver implements Receiver, Taker {
     this.#consumer?.end();
     const held = [...this.#held];
     this.#held.clear();
-    this.#hub.removeTaker(this, held.map(({ call }) => call));
+    this.hub.removeTaker(this, held.map(({ call }) => call));
     // Last, because it runs user code.
     for (const delivery of held) delivery.abandon();
   }

@@ -66,7 +66,7 @@ export class MemoryHub {
 
   /**
    * @param onUnused runs when the last end has left
-   * @throws {TypeError} {RangeError} for a size that cannot be
+   * @throws {TypeError} {RangeError} for an invalid size
    */
   constructor(target: string, options: ChannelOptions, onUnused: () => void) {
     this.target = target;
@@ -227,6 +227,8 @@ export class MemoryHub {
 
   #freeSlot(): void {
     this.#slotsTaken -= 1;
+    // A removed target admits none: its waiting requests fail with NOT_FOUND, as nothing was sent.
+    if (this.#isRemoved) return;
     // A request that fails to enter leaves the slot to the next one.
     while (this.#hasFreeSlot && this.#room.size > 0) this.#room.admit();
   }
@@ -256,6 +258,7 @@ export class MemoryHub {
 
   /** Requests that come meanwhile wait for the next turn, so that timers and other events run too. */
   #deliverQueue(): void {
+    if (this.#isRemoved) return;
     for (let left = this.#queue.length; left > 0 && this.#queue.length > 0; left--) {
       const taker = this.#nextTaker();
       if (!taker) return;

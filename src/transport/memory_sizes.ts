@@ -1,6 +1,6 @@
 /**
- * The sizes of a target of the memory transport. They mean what they mean for a channel, so that code
- * under test meets the same limits.
+ * The sizes of a memory target. They have the same meaning as for a channel, so that code under test meets
+ * the same limits.
  *
  * @module
  */
@@ -25,7 +25,7 @@ const limits: Readonly<Record<keyof Sizes, readonly [min: number, max: number, u
 
 const names = Object.keys(limits) as (keyof Sizes)[];
 
-/** @throws {TypeError} {RangeError} for a size that cannot be */
+/** @throws {TypeError} {RangeError} for an invalid size */
 export function sizesFrom(options: ChannelOptions): Sizes {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
@@ -40,8 +40,8 @@ export function sizesFrom(options: ChannelOptions): Sizes {
 }
 
 /**
- * @throws {TandemError} `MISMATCH` when an option is given that differs from what is there
- * @throws {TypeError} {RangeError} for a size that cannot be
+ * @throws {TandemError} `MISMATCH` when an option differs from the existing target
+ * @throws {TypeError} {RangeError} for an invalid size
  */
 export function checkSizes(target: string, found: Sizes, options: ChannelOptions): void {
   sizesFrom(options);
@@ -50,10 +50,8 @@ export function checkSizes(target: string, found: Sizes, options: ChannelOptions
     if (wanted === undefined || wanted === found[name]) continue;
     throw new TandemError(
       "MISMATCH",
-      `Cannot serve ${JSON.stringify(target)}: the target there has ${name} ${
-        found[name]
-      }, asked ` +
-        `for was ${wanted}; leave the option out to take it as it is, or unlink the target first`,
+      `Cannot serve ${JSON.stringify(target)}: the existing target has ${name} ${found[name]}, ` +
+        `but the options ask for ${wanted}; leave the option out, or unlink the target first`,
     );
   }
 }

@@ -25,14 +25,33 @@ import type {
   Transport,
 } from "./transport.ts";
 
-class ChannelRequester implements Requester {
+/** The private paths of an end. */
+class ChannelEnd {
+  readonly #core: HandleCore;
+
+  constructor(core: HandleCore) {
+    this.#core = core;
+  }
+
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    const { server, name, remove } = servePrivate(this.#core, options, count);
+    return { receiver: new ChannelReceiver(server), name, remove };
+  }
+
+  connectPrivate(name: string): Requester {
+    return new ChannelRequester(connectPrivate(this.#core, name));
+  }
+}
+
+class ChannelRequester extends ChannelEnd implements Requester {
   readonly maxRequestBytes: number;
   readonly #client: ClientCore;
 
   constructor(client: ClientCore) {
+    super(client);
     this.#client = client;
     this.maxRequestBytes = client.maxRequestBytes;
-    // Services wait in event loops, so they notice themselves what dead clients leave behind.
+    // Services wait in event loops, so they notice dead clients themselves.
     client.watchServersOnly();
   }
 
@@ -45,13 +64,13 @@ class ChannelRequester implements Requester {
     const { isBackground = false, roomTimeout = Infinity } = terms ?? {};
     const { whole } = message;
     if (whole) return client.requestReading(whole, terms, reader, isBackground, roomTimeout);
-    // Requests that wait for a slot come first: a later one may depend on an earlier one.
+    // Requests that already wait for a slot go first, because a later one may depend on an earlier one.
     const draft = client.hasRoomWaiters ? null : tryAllocate(client, message.byteLength);
     if (draft) {
       message.copyTo(draft.bytes);
       return draft.requestReading(terms, reader);
     }
-    // The request has to wait for a slot, and its byte arrays may change meanwhile.
+    // The request waits for a slot, and the caller may change its byte arrays meanwhile.
     const copy: Bytes = new Uint8Array(message.byteLength);
     message.copyTo(copy);
     client.requestReading(copy, terms, reader, isBackground, roomTimeout);
@@ -59,14 +78,6 @@ class ChannelRequester implements Requester {
 
   onLoss(listener: () => void): void {
     this.#client.onDeath(listener);
-  }
-
-  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
-    return servePrivatePath(this.#client, options, count);
-  }
-
-  connectPrivate(name: string): Requester {
-    return new ChannelRequester(connectPrivate(this.#client, name));
   }
 
   close(): void {
@@ -83,13 +94,14 @@ function tryAllocate(client: ClientCore, byteLength: number): DraftCore | null {
   }
 }
 
-class ChannelReceiver implements Receiver {
+class ChannelReceiver extends ChannelEnd implements Receiver {
   readonly isPrivate = false;
   readonly slots: number;
   readonly maxResponseBytes: number;
   readonly #server: ServerCore;
 
   constructor(server: ServerCore) {
+    super(server);
     this.#server = server;
     this.slots = server.slots;
     this.maxResponseBytes = server.maxResponseBytes;
@@ -123,26 +135,9 @@ class ChannelReceiver implements Receiver {
     return this.#server.unlink();
   }
 
-  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
-    return servePrivatePath(this.#server, options, count);
-  }
-
-  connectPrivate(name: string): Requester {
-    return new ChannelRequester(connectPrivate(this.#server, name));
-  }
-
   close(): void {
     this.#server.close();
   }
-}
-
-function servePrivatePath(
-  main: HandleCore,
-  options: ChannelOptions,
-  count: number,
-): PrivateReceiver {
-  const { server, name, remove } = servePrivate(main, options, count);
-  return { receiver: new ChannelReceiver(server), name, remove };
 }
 
 /** Channels in shared memory. */

@@ -1,5 +1,5 @@
 /**
- * From a target to its transport.
+ * Finds the transport of a target.
  *
  * @module
  */
@@ -9,14 +9,14 @@ import { memory } from "./memory.ts";
 import { sharedMemory } from "./shared_memory.ts";
 import type { Transport } from "./transport.ts";
 
-/** Every other target is a name or a path: paths may contain colons. */
+/** All other targets are names or paths; paths may contain colons. */
 const scheme = /^(memory|nats):/;
 
 /**
  * The transport that a target names.
  *
- * @param tried for the message of an error
- * @throws {TypeError} when the target is no string
+ * @param tried the operation, for the message of an error
+ * @throws {TypeError} when the target is not a string
  * @throws {TandemError} `UNSUPPORTED` for a transport that this version of the package does not have
  */
 export function transportOf(target: string, tried: string): Transport {

@@ -1,8 +1,8 @@
 /**
- * What the typed layer needs of whatever carries its messages. Shared memory and the inside of one
- * process implement it here; another machine may be a third.
+ * The interfaces through which the typed layer sends and receives messages. Shared memory and process
+ * memory implement them; a network may be a third implementation.
  *
- * A transport carries whole messages, as bytes. It knows nothing of methods and values.
+ * A transport carries whole messages as bytes. It knows nothing about methods and values.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { Gate } from "../base/gate.ts";
 import type { ChannelOptions } from "../channel/options.ts";
 import type { Stats } from "../channel/stats.ts";
 
-/** Bytes of a message. */
+/** The bytes of a message. */
 export type Bytes = Uint8Array<ArrayBuffer>;
 
-/** A message that is complete. It stays as it is until the call that it is given to returns. */
+/** A complete message. It does not change until the function that gets it returns. */
 export interface Message {
   readonly byteLength: number;
-  /** The message, if it lies in one piece; null: {@linkcode copyTo} puts it together. */
+  /** The message in one piece; null: only {@linkcode copyTo} puts it together. */
   readonly whole: Bytes | null;
   /** Writes the message to the front of `target`. */
   copyTo(target: Uint8Array): void;
@@ -33,34 +33,34 @@ export interface AnswerReader {
   fail(error: unknown): void;
 }
 
-/** How long a request may take, and what else ends it. */
+/** Time limits of a request, and other conditions. */
 export interface RequestTerms {
-  /** Milliseconds for the wait for room and the life of the request together; default: no limit. */
+  /** Milliseconds for the whole request, with its wait for room; default: no limit. */
   readonly timeout?: number;
-  /** Its abort cancels the request, which fails with the signal's reason. */
+  /** Aborting it cancels the request, which fails with the signal's reason. */
   readonly signal?: AbortSignal;
-  /** How many receivers may be handed the request; default: the target's own number. */
+  /** How many receivers may get the request, one after another; default and maximum: the target's. */
   readonly maxDeliveries?: number;
-  /** The process may end although the request has no answer. */
+  /** The request does not keep the process alive. */
   readonly isBackground?: boolean;
-  /** Milliseconds for the wait for room alone; default: no limit but `timeout`. */
+  /** Milliseconds for only the wait for room; default: only `timeout` limits it. */
   readonly roomTimeout?: number;
 }
 
-/** One request in the hands of a receiver, until it is answered. */
+/** One request that a receiver holds. */
 export interface Delivery {
-  /** The request, valid until the answer. {@linkcode Receiver.isPrivate} says who can change it. */
+  /** The request, valid until it is answered. If not {@linkcode Receiver.isPrivate}, it may change. */
   readonly bytes: Bytes;
-  /** 1 at first, one more after each loss of a receiver that held the request. */
+  /** 1 for the first receiver; one more each time that a receiver was lost while it held the request. */
   readonly deliveries: number;
   /** Milliseconds left of the sender's deadline; Infinity if it has none. */
   readonly timeRemaining: number;
   /** Aborts when the sender cancels, times out, closes or dies; the reason is a `TandemError`. */
   readonly signal: AbortSignal;
-  /** This receiver has answered. */
+  /** Whether this receiver has answered. */
   readonly isAnswered: boolean;
   /**
-   * Memory for an answer that is filled in place and given to {@linkcode reply}.
+   * Memory for an answer, to be filled and then passed to {@linkcode reply}.
    *
    * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `CLOSED`
    */
@@ -68,32 +68,32 @@ export interface Delivery {
   /**
    * Answers.
    *
-   * @returns false: no sender waits for the answer
+   * @returns false: the sender no longer waits
    * @throws {TandemError} `TOO_LARGE`, `NO_SPACE`: a shorter answer may still be sent; `CLOSED`
    */
   reply(answer: Bytes): boolean;
-  /** Ends the request without an answer of the typed layer, for when there is no room for one. */
+  /** Ends the request without a message, for when there is no room for one. */
   fail(error: unknown): boolean;
-  /** From now on no other receiver gets the request when this one is lost: its work has begun. */
+  /** Work on the request has begun: if this receiver is lost, no other one gets the request. */
   lastDelivery(): void;
 }
 
-/** What both ends of a target can do. */
+/** An end of a target: the part that requesters and receivers share. */
 export interface End {
-  /** Leaves the target. Twice is fine. */
+  /** Leaves the target. May be called twice. */
   close(): void;
   /**
-   * Opens a path to this end alone, beside the target, for its streams and the parts of its long
+   * Opens a private path to this end, beside the target, for its streams and the parts of its long
    * messages. An end has one private path at a time.
    *
-   * @param count how many private paths this end has had before
-   * @throws {TandemError} `PERMISSION` where this end cannot have one
+   * @param count the number of earlier private paths of this end
+   * @throws {TandemError} `PERMISSION` when this process cannot open one
    */
   servePrivate(options: ChannelOptions, count: number): PrivateReceiver;
   /**
    * Opens the private path of another end of the same target.
    *
-   * @throws {TandemError} `NOT_FOUND` when that end is gone; `CORRUPT` for an impossible name
+   * @throws {TandemError} `NOT_FOUND` when that end is gone; `CORRUPT` for an invalid name
    */
   connectPrivate(name: string): Requester;
 }
@@ -102,7 +102,7 @@ export interface End {
 export interface Requester extends End {
   /** The longest request in bytes. */
   readonly maxRequestBytes: number;
-  /** How many receivers are open on the target. */
+  /** The number of receivers that are open on the target. */
   readonly receivers: number;
   /**
    * Sends a request. Requests that wait for room are sent in the order of the calls.
@@ -112,32 +112,32 @@ export interface Requester extends End {
    * @throws the reason of a signal that has aborted
    */
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void;
-  /** Runs `listener` when there may be fewer receivers than before, while a request has no answer. */
+  /** Runs `listener` when a receiver may have gone, as long as a request is pending. */
   onLoss(listener: () => void): void;
 }
 
 /** The end that takes requests. */
 export interface Receiver extends End {
-  /** What to name the target by: the path of a file, or the target itself. */
+  /** The target for messages and users: the path of a file, or the target as it was given. */
   readonly path: string;
   /** No other process can write to the bytes of a delivery. */
   readonly isPrivate: boolean;
-  /** Requests that can be in flight at once, of all senders together. */
+  /** Requests of all senders together that can be in flight at once. */
   readonly slots: number;
   /** The longest answer in bytes. */
   readonly maxResponseBytes: number;
-  /** Runs `listener` when newer code in this process serves the target: calls have so long to end. */
+  /** Runs `listener` when newer code in this process serves the target; calls may take so long to end. */
   onReplaced(listener: (graceMilliseconds: number) => void): void;
   /** A pending {@linkcode consume} or {@linkcode serve} does not keep the process alive. */
   unref(): void;
   /**
-   * Hands requests to `take` as they come, while `gate` has room. Resolves when the receiver is
-   * closed, or when `signal` has aborted and everything that entered the gate has left it.
+   * Hands requests to `take` as they come, while `gate` has room. Resolves when the receiver is closed, or
+   * when `signal` has aborted and the gate is empty.
    *
    * @throws {TandemError} `NOT_FOUND` when others remove the target; `CORRUPT` when it is damaged
    */
   serve(gate: Gate, take: (delivery: Delivery) => void, signal: AbortSignal): Promise<void>;
-  /** As {@linkcode serve}, without a limit and until the receiver is closed or its first failure. */
+  /** Like {@linkcode serve}, without a limit, until the receiver is closed or fails. */
   consume(take: (delivery: Delivery) => void): Promise<void>;
   /** Numbers about the target. */
   stats(): Stats;
@@ -147,10 +147,10 @@ export interface Receiver extends End {
 
 /** The receiving end of a private path. */
 export interface PrivateReceiver {
-  /** What the other ends find it by: see {@linkcode End.connectPrivate}. */
+  /** The name by which other ends find it: see {@linkcode End.connectPrivate}. */
   readonly name: string;
   readonly receiver: Receiver;
-  /** Ends the path for all its participants, and removes it. Twice is fine. */
+  /** Ends the path for all its participants, and removes it. May be called twice. */
   remove(): void;
 }
 
@@ -159,11 +159,11 @@ export interface Transport {
   /**
    * Offers a target.
    *
-   * @throws {TandemError} `MISMATCH` when its options differ from those of the target that is there
+   * @throws {TandemError} `MISMATCH` when the options differ from the existing target
    */
   serve(target: string, options: ChannelOptions): Receiver;
   /** @throws {TandemError} `NOT_FOUND` when there is no such target */
   open(target: string): Requester;
-  /** As {@linkcode open}; waits until there is such a target. */
+  /** Like {@linkcode open}, but waits until there is such a target. */
   connect(target: string, signal: AbortSignal): Promise<Requester>;
 }

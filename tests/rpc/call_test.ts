@@ -430,7 +430,7 @@ test("calls that wait for a channel wait each in their own way", async () => {
   const aborted = doomed(withOptions(remote, { signal: controller.signal }).add(1, 2));
   controller.abort(new Error("not any more"));
   assertEquals((await rejection(aborted)).message, "not any more");
-  await assertRejectsCode(short, "TIMEOUT", "nobody made the channel");
+  await assertRejectsCode(short, "TIMEOUT", "no service opened the target");
   await using service = serve(target, { add: (a: number, b: number) => a + b });
   assertEquals(await Promise.all(many), many.map((_, index) => index + 1));
   assertEquals(service.stats().clients, 1);

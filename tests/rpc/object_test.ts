@@ -1,7 +1,7 @@
 /** Remotes where values are looked at: never a call, and never a rejection that has no listener. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { format, inspect, types } from "node:util";
-import { connect, serve } from "../../mod.ts";
+import { connect, serve, Service } from "../../mod.ts";
 import { newTarget, sleep, test } from "../support/harness.ts";
 import { assertRejectsCode } from "../support/harness.ts";
 import { transports } from "../support/sites.ts";
@@ -135,7 +135,14 @@ for (const transport of transports) {
       "Cannot serve",
     );
     const loose = remote as unknown as Record<string, () => Promise<unknown>>;
-    await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "there are ping");
+    await assertRejectsCode(loose["toJson"]!(), "UNKNOWN_METHOD", "the service offers ping");
     void service;
   });
 }
+
+test("services: the constructor is private, and names what makes a service", () => {
+  const Constructor = Service as unknown as new (...values: unknown[]) => Service;
+  for (const values of [[], [{}], [null, new Map(), {}]]) {
+    assertThrows(() => new Constructor(...values), TypeError, "use serve()");
+  }
+});

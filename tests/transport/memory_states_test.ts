@@ -230,6 +230,25 @@ test("memory transport: no sender waits for an answer after the target was unlin
   await ends.consumed;
 });
 
+test("memory transport: an unlinked target admits no request that waits for room", async () => {
+  const { ends, outcome } = await inState("waits for room");
+  ends.receiver.unlink();
+  ends.held[0]!.reply(new Uint8Array(1));
+  await turn();
+  assertEquals([outcome.text, ends.held.length], ["NOT_FOUND", 1]);
+  ends[Symbol.dispose]();
+  await ends.consumed;
+});
+
+test("memory transport: an unlinked target delivers no request that is queued", async () => {
+  const { ends, outcome } = await inState("is queued");
+  ends.receiver.unlink();
+  await turn();
+  assertEquals([outcome.text, ends.held.length], ["CANCELLED", 0]);
+  ends[Symbol.dispose]();
+  await ends.consumed;
+});
+
 test("memory transport: a signal of a held request aborts when the receiver closes, also if read later", async () => {
   const { ends } = await inState("is held");
   ends.receiver.close();
