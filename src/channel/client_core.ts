@@ -313,7 +313,10 @@ export class ClientCore extends HandleCore implements DraftSender {
   /** False: no slot is free. */
   post(payload: Payload): boolean {
     const flags = this.#encode(payload, this.#defaults.deliveries) | sendOneWay;
-    return this.#trySend(this.#encoded, flags, NaN);
+    const isSent = this.#trySend(this.#encoded, flags, NaN);
+    // The native side no longer reports a call whose slot the request has taken.
+    if (isSent && this.#waits.isWaiting) this.#lastCall();
+    return isSent;
   }
 
   allocate(byteLength: number): DraftCore {
