@@ -188,7 +188,7 @@ export class Host implements Shelf {
         const entry = this.#entries.get(id);
         // A parcel that belongs to a call stays until the call has ended.
         if (entry?.stream || entry?.claim === "receiver") {
-          this.drop([id], new TandemError("CANCELLED", "The receiver does not want the stream"));
+          this.drop([id], new TandemError("CANCELLED", "The receiver no longer needs the stream"));
         }
         return void delivery.reply(doneMessage());
       }
