@@ -60,7 +60,7 @@ export function isErrorLike(value: unknown): value is Error {
 }
 
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const arrayKeys: (this: unknown) => unknown = typedArray.keys;
+const arrayFill: (this: unknown, value: number) => unknown = typedArray.fill;
 const arrayLength = getterOf<number>(typedArray, "byteLength");
 const arrayOffset = getterOf<number>(typedArray, "byteOffset");
 const arrayBuffer = getterOf<ArrayBufferLike>(typedArray, "buffer");
@@ -84,8 +84,9 @@ export function bytesOfView(view: ArrayBufferView): Uint8Array<ArrayBuffer> | nu
       return new Uint8Array(viewBuffer(view) as ArrayBuffer, offset, length);
     }
     const length = arrayLength(view);
-    // An array without bytes may have lost its buffer, for which this throws.
-    if (length === 0) arrayKeys.call(view);
+    // An array without bytes may have lost its buffer, for which this throws. It fills nothing otherwise.
+    // (JavaScriptCore leaves out calls without an effect, such as `keys`, from compiled code.)
+    if (length === 0) arrayFill.call(view, 0);
     return new Uint8Array(arrayBuffer(view) as ArrayBuffer, arrayOffset(view), length);
   } catch {
     return null;
