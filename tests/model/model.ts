@@ -1,22 +1,20 @@
 /**
- * The required behaviour of a channel, written down without shared memory, slot words or rings: a list of
- * messages, each in one of five states, and a queue. The model gets every operation and its outcome,
- * and throws when the outcome breaks the contract.
+ * The required behaviour of a channel, written down without shared memory, slot words or rings. The model gets
+ * each operation with its outcome, and throws when the outcome breaks the contract.
  *
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { ChannelState } from "./channel_state.ts";
 import { digest, digestOf } from "./content.ts";
 import type {
   ClientOperation,
   Content,
-  Counts,
   Event,
   Operation,
   Outcome,
   Received,
   ServerOperation,
-  Sizes,
 } from "./operations.ts";
 import { isOfClient } from "./operations.ts";
 import {
@@ -31,79 +29,15 @@ import {
   idIn,
   valueIn,
 } from "./outcomes.ts";
-import type { Answer, HeldRequest, Message, OpenDraft, OpenHandle, Wait } from "./state.ts";
+import type { Answer, HeldRequest, Message, Wait } from "./state.ts";
 
-/** The required state of a channel. */
-export class Model {
-  readonly sizes: Sizes;
-  readonly clients: Map<string, OpenHandle> = new Map();
-  readonly servers: Map<string, OpenHandle> = new Map();
-  readonly calls: Map<string, Message> = new Map();
-  readonly drafts: Map<string, OpenDraft> = new Map();
-  readonly requests: Map<string, HeldRequest> = new Map();
-  /** In the order in which they were made. */
-  readonly waits: Map<string, Wait> = new Map();
-  readonly messages: Message[] = [];
-  /** Every id so far: none may come twice. */
-  readonly ids: Map<string, Message> = new Map();
-  /** Incremented by each operation, and part of the names of new objects. */
-  serial = 0;
-  /** The oldest first. Requests handed on at the same moment have no order among them. */
-  #queue: Message[][] = [];
-  /** The requests that the last operation and its consequences have handed on. */
-  #handedOn: Message[] | null = null;
-  #requestCount = 0;
-  #replyCount = 0;
-  #redeliveredCount = 0;
-
-  constructor(sizes: Sizes) {
-    this.sizes = sizes;
-  }
-
-  /** Whether a slot is free. */
-  get hasRoom(): boolean {
-    const drafts = [...this.drafts.values()].filter(({ isUsed }) => !isUsed).length;
-    return drafts + this.inFlight.length < this.sizes.slots;
-  }
-
-  get inFlight(): Message[] {
-    return this.messages.filter(({ state }) => state !== "gone");
-  }
-
-  /** Whether a server would get a request. */
-  get hasRequest(): boolean {
-    return this.#queue.flat().some(({ isLate }) => !isLate);
-  }
-
-  /** The next event that has to follow without an operation; null: none. */
-  get nextEvent(): Operation | null {
-    for (const wait of this.waits.values()) {
-      if (wait.kind !== "receive" && this.#isDue(wait)) return { op: "nextClientEvent" };
-    }
-    for (const wait of this.waits.values()) {
-      if (wait.kind === "receive" && this.#isDue(wait)) return { op: "nextServerEvent" };
-    }
-    return null;
-  }
-
-  #isDue({ kind, message, isClosed }: Wait): boolean {
-    if (isClosed) return true;
-    switch (kind) {
-      case "room":
-        return this.hasRoom;
-      case "receive":
-        return this.hasRequest;
-      default:
-        return message!.state !== "held" && (message!.state !== "queued" || message!.isLate);
-    }
-  }
-
+/** Checks the outcome of each operation against the required state. */
+export class Model extends ChannelState {
   /** Compares the outcome of an operation with the required one, and updates the state. */
   observe(operation: Operation, outcome: Outcome): void {
     this.serial += 1;
     if (operation.op !== "nextClientEvent" && operation.op !== "nextServerEvent") {
-      this.#handedOn = null;
-      this.#queue = this.#queue.filter((group) => group.length > 0);
+      this.beginOperation();
     }
     if (isOfClient(operation)) this.#ofClient(operation, outcome);
     else this.#ofServer(operation, outcome);
@@ -117,21 +51,21 @@ export class Model {
         return;
       case "closeClient":
         expectValue(outcome, null);
-        return this.#closeClient(operation.client);
+        return this.closeClient(operation.client);
       case "send":
         return this.#send(operation, outcome);
       case "sendLater":
         expectValue(outcome, null);
-        return this.#wait("room", operation.client, operation.wait, operation);
+        return this.wait("room", operation.client, operation.wait, operation);
       case "post":
         if (this.#refuses(operation.client, operation.content, outcome)) return;
         expectValue(outcome, this.hasRoom);
-        if (this.hasRoom) this.#queueNew(operation.client, operation.content, { oneWay: true });
+        if (this.hasRoom) this.queueNew(operation.client, operation.content, { oneWay: true });
         return;
       case "ask": {
         expectValue(outcome, null);
-        const message = this.#queueNew(operation.client, operation.content, {});
-        return this.#wait("answer", operation.client, operation.wait, {
+        const message = this.queueNew(operation.client, operation.content, {});
+        return this.wait("answer", operation.client, operation.wait, {
           message,
           into: operation.into,
         });
@@ -139,7 +73,7 @@ export class Model {
       case "askInVain":
         if (this.#refuses(operation.client, operation.content, outcome)) return;
         if (!this.hasRoom) return expectError(outcome, "BUSY");
-        this.#requestCount += 1;
+        this.countRequest();
         return expectError(outcome, "TIMEOUT");
       case "allocate":
         if (this.#refuses(operation.client, operation.content, outcome)) return;
@@ -156,7 +90,7 @@ export class Model {
           isLate: operation.timeout === 0,
         });
         if (!message) return;
-        this.#identify(message, idIn(outcome));
+        this.identify(message, idIn(outcome));
         this.calls.set(operation.call, message);
         return;
       }
@@ -166,7 +100,7 @@ export class Model {
       case "askDraft": {
         expectValue(outcome, null);
         const message = this.#useDraft(operation.draft, outcome, {})!;
-        return this.#wait("answer", message.client, operation.wait, { message });
+        return this.wait("answer", message.client, operation.wait, { message });
       }
       case "discardDraft":
         expectValue(outcome, null);
@@ -188,37 +122,37 @@ export class Model {
         expectValue(outcome, null);
         const message = found(this.calls, operation.call);
         if (message.state === "ready") message.state = "gone";
-        else this.#cancel(message);
+        else this.cancel(message);
         return;
       }
       case "cancel": {
         const message = found(this.calls, operation.call);
-        if (!this.#isOpen(message.client)) return expectError(outcome, "CLOSED");
-        return expectValue(outcome, this.#cancel(message));
+        if (!this.isOpen(message.client)) return expectError(outcome, "CLOSED");
+        return expectValue(outcome, this.cancel(message));
       }
       case "cancelById": {
-        if (!this.#isOpen(operation.client)) return expectError(outcome, "CLOSED");
+        if (!this.isOpen(operation.client)) return expectError(outcome, "CLOSED");
         const message = this.ids.get(operation.id);
         // No handle can cancel a posted request.
-        return expectValue(outcome, message && !message.oneWay ? this.#cancel(message) : false);
+        return expectValue(outcome, message && !message.oneWay ? this.cancel(message) : false);
       }
       case "awaitCall": {
         expectValue(outcome, null);
         const message = found(this.calls, operation.call);
         const { call, wait, want } = operation;
-        return this.#wait(want, message.client, wait, { message, call });
+        return this.wait(want, message.client, wait, { message, call });
       }
       case "abortClient": {
         const wait = found(this.waits, operation.wait);
         this.waits.delete(wait.name);
         expectValue(outcome, abortOf(wait, outcome));
         // An aborted request has ended; of a call only the wait has ended.
-        if (wait.kind === "answer") this.#cancel(wait.message!);
+        if (wait.kind === "answer") this.cancel(wait.message!);
         return;
       }
       case "counts":
-        if (!this.#isOpen(operation.client)) return expectError(outcome, "CLOSED");
-        return expectValue(outcome, this.#counts(operation.client));
+        if (!this.isOpen(operation.client)) return expectError(outcome, "CLOSED");
+        return expectValue(outcome, this.counts(operation.client));
       case "nextClientEvent":
         return this.#clientEvent(eventIn(outcome));
     }
@@ -232,33 +166,33 @@ export class Model {
         return;
       case "closeServer":
         expectValue(outcome, null);
-        return this.#closeServer(operation.server);
+        return this.closeServer(operation.server);
       case "receive":
-        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        if (!this.isOpen(operation.server)) return expectError(outcome, "CLOSED");
         return this.#receive(operation.server, outcome, operation.max ?? 1);
       case "receiveLater":
         expectValue(outcome, null);
         // It has looked before it waits.
-        if (!this.hasRequest) this.#skipLate();
-        return this.#wait("receive", operation.server, operation.wait, { max: operation.max ?? 1 });
+        if (!this.hasRequest) this.skipLate();
+        return this.wait("receive", operation.server, operation.wait, { max: operation.max ?? 1 });
       case "reply": {
         const request = found(this.requests, operation.request);
         const { content, how } = operation;
         const isTooLong = content.length > this.sizes.maxResponseBytes;
-        if (!this.#isOpen(request.server)) return expectError(outcome, "CLOSED");
+        if (!this.isOpen(request.server)) return expectError(outcome, "CLOSED");
         if (how === "allocate" && isTooLong) return expectError(outcome, "TOO_LARGE");
         if (how === "allocate" && request.isAnswered) return expectError(outcome, "CLOSED");
         return this.#reply(request, how === "echo" ? request.message.content : content, outcome);
       }
       case "fail": {
         const request = found(this.requests, operation.request);
-        if (!this.#isOpen(request.server)) return expectError(outcome, "CLOSED");
+        if (!this.isOpen(request.server)) return expectError(outcome, "CLOSED");
         const { message } = operation;
         return this.#answer(request, { error: "REMOTE", message }, outcome);
       }
       case "replyById":
       case "failById": {
-        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        if (!this.isOpen(operation.server)) return expectError(outcome, "CLOSED");
         const request = [...this.requests.values()].find(({ server, message, isAnswered }) =>
           server === operation.server && message.id === operation.id && !isAnswered
         );
@@ -268,7 +202,7 @@ export class Model {
       }
       case "look": {
         const { server, message } = found(this.requests, operation.request);
-        if (!this.#isOpen(server)) {
+        if (!this.isOpen(server)) {
           return expectValue(outcome, { bytes: digest(new Uint8Array(0)), cancelled: false });
         }
         return expectValue(outcome, {
@@ -277,8 +211,8 @@ export class Model {
         });
       }
       case "clear":
-        if (!this.#isOpen(operation.server)) return expectError(outcome, "CLOSED");
-        return this.#clear(outcome);
+        if (!this.isOpen(operation.server)) return expectError(outcome, "CLOSED");
+        return expectValue(outcome, this.cancelAll());
       case "abortServer": {
         const wait = found(this.waits, operation.wait);
         this.waits.delete(wait.name);
@@ -293,7 +227,7 @@ export class Model {
 
   /** Refusals that do not depend on the channel's state. */
   #refuses(client: string, { length }: Content, outcome: Outcome): boolean {
-    const code = !this.#isOpen(client)
+    const code = !this.isOpen(client)
       ? "CLOSED"
       : length > this.sizes.maxRequestBytes
       ? "TOO_LARGE"
@@ -308,47 +242,9 @@ export class Model {
     if (!this.hasRoom) {
       return form === "try" ? expectValue(outcome, null) : expectError(outcome, "BUSY");
     }
-    const message = this.#queueNew(client, content, { isLate: timeout === 0, maxDeliveries });
-    this.#identify(message, idIn(outcome));
+    const message = this.queueNew(client, content, { isLate: timeout === 0, maxDeliveries });
+    this.identify(message, idIn(outcome));
     this.calls.set(operation.call, message);
-  }
-
-  #queueNew(
-    client: string,
-    content: Content,
-    options: {
-      readonly oneWay?: boolean;
-      readonly isLate?: boolean;
-      readonly maxDeliveries?: number | undefined;
-    },
-  ): Message {
-    assert(this.hasRoom, "a slot was found although none is free");
-    const { oneWay = false, isLate = false } = options;
-    const message: Message = {
-      client,
-      content,
-      oneWay,
-      isLate,
-      maxDeliveries: options.maxDeliveries ?? this.sizes.maxDeliveries,
-      state: "queued",
-      id: null,
-      server: null,
-      deliveries: 0,
-      answer: null,
-    };
-    this.messages.push(message);
-    // A client that waits for a slot may be quicker than a server that leaves and frees slot after slot.
-    if (this.#handedOn) this.#handedOn.push(message);
-    else this.#queue.push([message]);
-    this.#requestCount += 1;
-    return message;
-  }
-
-  #identify(message: Message, id: string): void {
-    if (message.id !== null) return assertEquals(id, message.id, "the request has another id");
-    assert(!this.ids.has(id), `the id ${id} has come back`);
-    message.id = id;
-    this.ids.set(id, message);
   }
 
   #useDraft(
@@ -357,18 +253,18 @@ export class Model {
     options: { readonly oneWay?: boolean; readonly isLate?: boolean },
   ): Message | null {
     const draft = found(this.drafts, name);
-    if (draft.isUsed || !this.#isOpen(draft.client)) {
+    if (draft.isUsed || !this.isOpen(draft.client)) {
       expectError(outcome, "CLOSED");
       return null;
     }
     draft.isUsed = true;
-    return this.#queueNew(draft.client, draft.content, options);
+    return this.queueNew(draft.client, draft.content, options);
   }
 
   /** The answer of a call; "none": not yet; null: an expected error. */
   #answerOf(call: string, outcome: Outcome): Answer | "none" | null {
     const message = found(this.calls, call);
-    if (!this.#isOpen(message.client)) return expectError(outcome, "CLOSED"), null;
+    if (!this.isOpen(message.client)) return expectError(outcome, "CLOSED"), null;
     switch (message.state) {
       case "ready":
         return message.answer!;
@@ -378,7 +274,7 @@ export class Model {
       case "queued":
       case "held":
         if (!message.isLate) return "none";
-        this.#cancel(message);
+        this.cancel(message);
         return expectError(outcome, "TIMEOUT"), null;
     }
   }
@@ -395,77 +291,21 @@ export class Model {
     found(this.calls, call).state = "gone";
   }
 
-  /** Ends a message that has no answer yet. */
-  #cancel(message: Message): boolean {
-    if (message.state !== "queued" && message.state !== "held") return false;
-    if (message.state === "queued") this.#unqueue(message);
-    message.state = message.state === "queued" ? "gone" : "abandoned";
-    return true;
-  }
-
-  #unqueue(message: Message): void {
-    for (const group of this.#queue) {
-      const place = group.indexOf(message);
-      if (place >= 0) group.splice(place, 1);
-    }
-    this.#queue = this.#queue.filter((group) => group.length > 0 || group === this.#handedOn);
-  }
-
-  #closeClient(name: string): void {
-    found(this.clients, name).isOpen = false;
-    for (const draft of this.drafts.values()) if (draft.client === name) draft.isUsed = true;
-    for (const message of this.messages) {
-      if (message.client !== name || message.oneWay) continue;
-      if (message.state === "ready") message.state = "gone";
-      else this.#cancel(message);
-    }
-    this.#closeWaits(name);
-  }
-
-  #closeWaits(handle: string): void {
-    for (const wait of this.waits.values()) if (wait.handle === handle) wait.isClosed = true;
-  }
-
-  #wait(
-    kind: Wait["kind"],
-    handle: string,
-    name: string,
-    { message, call, content, max, into }: {
-      message?: Message;
-      call?: string;
-      content?: Content;
-      max?: number;
-      into?: number | undefined;
-    },
-  ): void {
-    this.waits.set(name, {
-      name,
-      kind,
-      handle,
-      ...(message && { message }),
-      ...(call !== undefined && { call }),
-      ...(content && { content }),
-      ...(max !== undefined && { max }),
-      into,
-      isClosed: false,
-    });
-  }
-
   #clientEvent({ wait: name, outcome }: Event): void {
     const wait = found(this.waits, name);
-    assert(this.#isDue(wait), `${wait.kind} has settled too early: ${JSON.stringify(outcome)}`);
+    assert(this.isDue(wait), `${wait.kind} has settled too early: ${JSON.stringify(outcome)}`);
     this.waits.delete(name);
     if (wait.isClosed) return expectError(outcome, "CLOSED");
     if (wait.kind === "room") {
       this.#expectFirst(wait);
-      const message = this.#queueNew(wait.handle, wait.content!, {});
-      this.#identify(message, idIn(outcome));
+      const message = this.queueNew(wait.handle, wait.content!, {});
+      this.identify(message, idIn(outcome));
       this.calls.set(wait.call!, message);
       return;
     }
     const message = wait.message!;
     if (message.state === "queued") {
-      this.#cancel(message);
+      this.cancel(message);
       return expectError(outcome, "TIMEOUT");
     }
     if (message.state !== "ready") return expectError(outcome, "CANCELLED");
@@ -494,41 +334,21 @@ export class Model {
     const received = valueIn<Received[]>(outcome);
     assert(received.length <= max, `${received.length} requests instead of at most ${max}`);
     for (const request of received) {
-      this.#skipLate();
+      this.skipLate();
       this.#take(server, request);
     }
     if (received.length === max) return;
-    this.#skipLate();
-    assertEquals(this.#queue.length, 0, "a request is in the queue and was not handed out");
-  }
-
-  /** Requests past their deadline are not delivered, and their clients get TIMEOUT. */
-  #skipLate(): void {
-    for (let group = this.#queue[0]; group?.[0]?.isLate; group = this.#queue[0]) {
-      const [message] = group;
-      this.#queue.shift();
-      message!.state = "ready";
-      message!.answer = { error: "TIMEOUT" };
-    }
+    this.skipLate();
+    assertEquals(this.queue.length, 0, "a request is in the queue and was not handed out");
   }
 
   #take(server: string, received: Received): void {
-    const group = this.#queue[0];
+    const group = this.queue[0];
     assert(group, `a request out of nowhere: ${JSON.stringify(received)}`);
     const message = group.length === 1 ? group[0]! : group.find(({ id }) => id === received.id);
     assert(message, `not the oldest request: ${JSON.stringify(received)}`);
-    this.#unqueue(message);
-    this.#identify(message, received.id);
-    message.state = "held";
-    message.server = server;
-    message.deliveries += 1;
-    if (message.deliveries > 1) this.#redeliveredCount += 1;
-    this.requests.set(received.request, {
-      name: received.request,
-      server,
-      message,
-      isAnswered: false,
-    });
+    this.identify(message, received.id);
+    this.deliver(message, server, received.request);
     const { content, oneWay, deliveries } = message;
     assertEquals(received, {
       request: received.request,
@@ -549,62 +369,16 @@ export class Model {
       const matters = message.state === "held" && !message.oneWay;
       if (matters || "error" in outcome) return expectError(outcome, "TOO_LARGE");
     }
-    const counts = !isAnswered && message.state === "held";
     this.#answer(request, { bytes: digestOf(content), length }, outcome);
-    if (counts) this.#replyCount += 1;
   }
 
   #answer(request: HeldRequest, answer: Answer, outcome: Outcome): void {
-    const { message } = request;
-    if (request.isAnswered) return expectValue(outcome, false);
-    request.isAnswered = true;
-    expectValue(outcome, message.state === "held");
-    if (message.state === "held" && !message.oneWay) {
-      message.state = "ready";
-      message.answer = answer;
-    } else {
-      message.state = "gone";
-    }
-  }
-
-  #clear(outcome: Outcome): void {
-    // An answered call keeps its answer.
-    const ended = this.inFlight.filter(({ state }) => state === "queued" || state === "held");
-    for (const message of ended) {
-      message.state = message.state === "held" ? "abandoned" : "gone";
-    }
-    this.#queue = [];
-    expectValue(outcome, ended.length);
-  }
-
-  #closeServer(name: string): void {
-    found(this.servers, name).isOpen = false;
-    const handedOn: Message[] = [];
-    for (const message of this.inFlight) {
-      if (message.server !== name) continue;
-      if (message.state === "abandoned") message.state = "gone";
-      if (message.state !== "held") continue;
-      message.server = null;
-      if (message.deliveries < message.maxDeliveries) {
-        message.state = "queued";
-        handedOn.push(message);
-      } else if (message.oneWay) {
-        message.state = "gone";
-      } else {
-        message.state = "ready";
-        message.answer = { error: "SERVER_DIED" };
-      }
-    }
-    if (handedOn.length > 0) {
-      this.#queue.push(handedOn);
-      this.#handedOn = handedOn;
-    }
-    this.#closeWaits(name);
+    expectValue(outcome, request.isAnswered ? false : this.answer(request, answer));
   }
 
   #serverEvent({ wait: name, outcome }: Event): void {
     const wait = found(this.waits, name);
-    assert(this.#isDue(wait), `${name} has settled too early: ${JSON.stringify(outcome)}`);
+    assert(this.isDue(wait), `${name} has settled too early: ${JSON.stringify(outcome)}`);
     this.waits.delete(name);
     if (wait.isClosed) return expectError(outcome, "CLOSED");
     this.#expectFirst(wait);
@@ -612,36 +386,10 @@ export class Model {
     assert(received.length > 0, "a wait without a limit has ended with nothing");
     assert(received.length <= wait.max!, `${received.length} requests, at most ${wait.max}`);
     for (const request of received) {
-      this.#skipLate();
+      this.skipLate();
       this.#take(wait.handle, request);
     }
     // It has looked for more.
-    if (received.length < wait.max!) this.#skipLate();
-  }
-
-  // ------------------------------------------------------------------------------------------
-
-  #isOpen(handle: string): boolean {
-    return (this.clients.get(handle) ?? this.servers.get(handle))?.isOpen === true;
-  }
-
-  #counts(client: string): Counts {
-    const open = (handles: Iterable<OpenHandle>) =>
-      [...handles].filter(({ isOpen }) => isOpen).length;
-    const servers = open(this.servers.values());
-    return {
-      inFlight: this.inFlight.length,
-      queued: this.#queue.flat().length,
-      clients: open(this.clients.values()),
-      servers,
-      requests: this.#requestCount,
-      replies: this.#replyCount,
-      redelivered: this.#redeliveredCount,
-      pending:
-        this.inFlight.filter((message) =>
-          message.client === client && !message.oneWay && message.state !== "abandoned"
-        ).length,
-      serversOpen: servers,
-    };
+    if (received.length < wait.max!) this.skipLate();
   }
 }

@@ -1,23 +1,14 @@
 /** Typed calls: what is offered, what travels, and what fails how. */
-import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import process from "node:process";
-import {
-  callContext,
-  Client,
-  connect,
-  type ConnectOptions,
-  RemoteError,
-  serve,
-  withOptions,
-} from "../../mod.ts";
-import { Kind, wireVersion } from "../../src/rpc/message.ts";
+import { callContext, Client, connect, RemoteError, serve, withOptions } from "../../mod.ts";
+import { wireVersion } from "../../src/rpc/message.ts";
 import { privateChannelsOf } from "../support/bells.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
 import type { Api } from "../fixtures/typed.ts";
 import type { SurpriseApi } from "../fixtures/typed_surprise.ts";
 import {
   assertRejectsCode,
-  assertThrowsCode,
   doomed,
   eventually,
   newTarget,
@@ -159,18 +150,6 @@ for (const site of sites) {
     assertEquals(await there.remote.rawSum(new Uint8Array(10).fill(3)), [false, 30]);
   });
 
-  test(`${site.title}: other versions of the interface`, async () => {
-    const target = site.newTarget();
-    await site.start("typed.ts", target, { version: "2" });
-    const call = (options: ConnectOptions) => {
-      const remote = connect<Api>(target, options);
-      return remote.add(1, 2).finally(() => remote[Symbol.dispose]());
-    };
-    assertEquals(await call({ version: "2" }), 3);
-    assertEquals(await call({}), 3);
-    await assertRejectsCode(call({ version: "1" }), "MISMATCH", '"1"', '"2"');
-  });
-
   test(`${site.title}: time-outs, aborts, and what the method sees of them`, async () => {
     using there = await typedAt(site);
     const { remote, service } = there;
@@ -223,53 +202,6 @@ for (const site of sites) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: nothing that was not offered can be called`, async () => {
-    using there = await typed(runtime);
-    const { service, target } = there;
-    // What a client of ours would not even ask for is asked for by hand.
-    using client = Client.open(target);
-    const names = [
-      "constructor",
-      "toString",
-      "__proto__",
-      "hasOwnProperty",
-      "__defineGetter__",
-      "valueOf",
-      "then",
-      "secret",
-      "danger",
-      "call",
-      "apply",
-      "",
-      "no such method",
-      "#count",
-      "Symbol(Symbol.asyncDispose)",
-    ];
-    for (const name of names) {
-      const text = new TextEncoder().encode(name);
-      const message = Uint8Array.of(
-        wireVersion,
-        Kind.call,
-        0,
-        0,
-        8 + 2 + text.length + 1,
-        0,
-        0,
-        0,
-        0x78,
-        text.length,
-        ...text,
-        0x80,
-      );
-      const answer = await client.request(message);
-      assertEquals(answer[1], 5, `${JSON.stringify(name)} is refused`);
-      assert(new TextDecoder().decode(answer).includes("UNKNOWN_METHOD"), name);
-    }
-    // No getter has run.
-    service.send("stop");
-    await service.expect("stopped");
-  });
-
   test(`${runtime} serves: whatever bytes come, everybody else is served`, async () => {
     using there = await typed(runtime);
     const { remote, target } = there;
@@ -351,75 +283,6 @@ for (const runtime of runtimes) {
     await assertRejectsCode(once, "SERVER_DIED");
   });
 }
-
-for (const transport of transports) {
-  test(`${transport.title}: a bare function is an interface of its own`, async () => {
-    const target = transport.newTarget();
-    await using service = serve(target, (name: string) => `Hello, ${name}!`);
-    using greet = connect<(name: string) => string>(target);
-    assertEquals(await greet("you"), "Hello, you!");
-    using other = connect<Api>(target);
-    await assertRejectsCode(other.add(1, 2), "UNKNOWN_METHOD", "bare function");
-    void service;
-  });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: a remote looks like no promise, and like no object with its own things`, async () => {
-    using remote = connect<Api>(transport.newTarget());
-    const loose = remote as unknown as Record<string | symbol, unknown>;
-    for (const name of ["then", "constructor", "__proto__", "toJSON"]) {
-      assertEquals(loose[name], undefined, name);
-    }
-    assertEquals(loose[Symbol.iterator], undefined);
-    assertEquals(Object.keys(loose), []);
-    assert(remote.add === remote.add);
-    // So it can be awaited, and returned by an async function.
-    const same = await (async () => await remote)();
-    assert(same === remote);
-    assertThrows(() => {
-      "use strict";
-      loose["add"] = 1;
-    }, TypeError);
-  });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: a method called \`name\` or \`length\` is a method`, async () => {
-    const target = transport.newTarget();
-    const api = { name: () => "n", length: () => 7, call: () => "c", bind: () => "b" };
-    await using service = serve(target, api);
-    using remote = connect<typeof api>(target);
-    assertEquals(
-      [await remote.name(), await remote.length(), await remote.call(), await remote.bind()],
-      ["n", 7, "c", "b"],
-    );
-    void service;
-  });
-}
-
-test("what has no methods cannot be served, and wrong options are refused", () => {
-  const target = newTarget();
-  for (const api of [{}, { a: 1 }, null, 7, Object.create(null)]) {
-    assertThrows(() => serve(target, api as object), TypeError, "methods");
-  }
-  const api = { a: () => {} };
-  assertThrows(() => serve(target, api, { concurrency: 0 }), RangeError);
-  assertThrows(() => serve(target, api, { maxMessageBytes: 2 ** 31 }), RangeError);
-  assertThrows(() => serve(target, api, { version: 1 as unknown as string }), TypeError);
-  assertThrows(
-    () => serve(target, api, { errors: [Date as unknown as ErrorConstructor] }),
-    TypeError,
-  );
-  assertThrows(() => connect(7 as unknown as string), TypeError);
-  assertThrows(() => connect(target, { timeout: -1 }), RangeError);
-  using remote = connect<typeof api>(target);
-  assertThrows(() => withOptions(remote, { timeout: NaN }), RangeError);
-  assertThrows(() => withOptions(remote, { retry: { attempts: 0 } }), RangeError);
-  assertThrows(() => withOptions({ [Symbol.dispose]() {} }, {}), TypeError);
-  // Nothing of it has made a channel.
-  assertThrowsCode(() => Client.open(target), "NOT_FOUND");
-});
 
 test("calls that wait for a channel wait each in their own way", async () => {
   const target = newTarget();

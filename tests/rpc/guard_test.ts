@@ -4,11 +4,8 @@
  * throw, until none is left.
  */
 import { assert, assertEquals } from "@std/assert";
-import { context, trace } from "@opentelemetry/api";
-import { BasicTracerProvider } from "@opentelemetry/sdk-trace-base";
 import {
   callContext,
-  type CallRecord,
   Client,
   connect,
   raw,
@@ -16,124 +13,22 @@ import {
   Server,
   type StandardResult,
   type StandardSchema,
-  TandemError,
   validated,
   withOptions,
 } from "../../mod.ts";
-import { eventually, isBare, newTarget, test, text } from "../support/harness.ts";
-import { collect } from "../support/rpc_helper.ts";
+import { newTarget, test, text } from "../support/harness.ts";
 import { transports } from "../support/sites.ts";
+import {
+  deep,
+  kinds,
+  longBytes,
+  outcome,
+  type Result,
+  revoked,
+  Trap,
+  trapped,
+} from "../support/hostile.ts";
 
-/** Throws at the nth thing that is done. */
-class Trap {
-  touched = 0;
-  readonly #at: number;
-  readonly #thrown: () => unknown;
-
-  constructor(at: number, thrown: () => unknown) {
-    this.#at = at;
-    this.#thrown = thrown;
-  }
-
-  get hasSprung(): boolean {
-    return this.touched >= this.#at;
-  }
-
-  touch(): void {
-    this.touched += 1;
-    if (this.touched === this.#at) throw this.#thrown();
-  }
-}
-
-const behind: WeakMap<object, object> = new WeakMap();
-
-function plain(value: unknown): unknown {
-  return isObject(value) ? behind.get(value) ?? value : value;
-}
-
-function isObject(value: unknown): value is object {
-  return (typeof value === "object" || typeof value === "function") && value !== null;
-}
-
-/** The same value, but that the trap counts what is done to it and to all that it leads to. */
-function trapped<T>(value: T, trap: Trap): T {
-  if (!isObject(value) || behind.has(value)) return value;
-  const handler: ProxyHandler<object> = {
-    get: (target, name) => {
-      trap.touch();
-      const property = Reflect.getOwnPropertyDescriptor(target, name);
-      const found: unknown = Reflect.get(target, name, target);
-      const isFixed = property && !property.configurable && !property.writable;
-      return isFixed ? found : trapped(found, trap);
-    },
-    apply: (target, self, args) => {
-      trap.touch();
-      const call = target as (...args: unknown[]) => unknown;
-      return trapped(Reflect.apply(call, plain(self), args.map(plain)), trap);
-    },
-  };
-  for (const name of ["has", "ownKeys", "getPrototypeOf", "getOwnPropertyDescriptor"] as const) {
-    const reflect = Reflect[name] as (...args: unknown[]) => unknown;
-    const touched = (...args: unknown[]): unknown => {
-      trap.touch();
-      return reflect(...args);
-    };
-    Object.assign(handler, { [name]: touched });
-  }
-  const proxy = new Proxy(value, handler);
-  behind.set(proxy, value);
-  return proxy as T;
-}
-
-function revoked(): object {
-  const { proxy, revoke } = Proxy.revocable({}, {});
-  revoke();
-  return proxy;
-}
-
-class Hostile extends Error {
-  override get message(): string {
-    throw revoked();
-  }
-  override get name(): string {
-    throw null;
-  }
-  override get stack(): string {
-    throw undefined;
-  }
-  override get cause(): unknown {
-    throw Symbol("cause");
-  }
-  override toString(): string {
-    throw this;
-  }
-}
-
-/** What is thrown. */
-const kinds: Readonly<Record<string, () => unknown>> = {
-  "an error": () => new RangeError("on purpose"),
-  "a revoked Proxy": revoked,
-  "null": () => null,
-  "undefined": () => undefined,
-  "a symbol": () => Symbol("on purpose"),
-  "a frozen error": () => Object.freeze(new Error("frozen")),
-  "an error whose getters throw": () => new Hostile(),
-  "an object without a prototype": () => Object.create(null),
-  "a function": () => () => {},
-  "an error that is its own cause": () => {
-    const error = new Error("own cause");
-    error.cause = error;
-    return error;
-  },
-  "a thenable that throws": () => ({
-    then: () => {
-      throw revoked();
-    },
-  }),
-  "an error of this package": () => new TandemError("CORRUPT", "a user has made it"),
-};
-
-type Result = PromiseLike<unknown> | AsyncIterable<unknown>;
 interface Loose extends Disposable {
   run(...args: unknown[]): Promise<unknown> & AsyncIterable<unknown>;
   ping(): Promise<string>;
@@ -147,8 +42,6 @@ interface Place {
   readonly call?: (remote: Loose) => Result;
 }
 
-const deep = () => ({ a: 1, list: [1, { b: "x" }], self: null as unknown });
-const longBytes = new Uint8Array(400_000);
 const schema = (validate: (value: unknown) => unknown) =>
   ({ "~standard": { version: 1, vendor: "test", validate } }) as unknown as StandardSchema<[], []>;
 
@@ -253,40 +146,6 @@ const places: readonly Place[] = [
   },
 ];
 
-/** What a call or a stream comes to, which is within reason. */
-async function outcome(result: Result, count: number): Promise<string> {
-  try {
-    if (!(result instanceof Promise)) await collect(result as AsyncIterable<unknown>);
-    else {
-      const value: unknown = await result;
-      if (isObject(value) && Symbol.asyncIterator in value) {
-        let left = count;
-        for await (const _ of value as AsyncIterable<unknown>) if (--left === 0) break;
-      }
-    }
-    return "ok";
-  } catch (error) {
-    try {
-      return error instanceof TandemError ? error.code : "another error";
-    } catch {
-      return "what cannot be looked at";
-    }
-  }
-}
-
-/** Runs `body` and gives back what was written to the console as an error. */
-async function reports(body: () => Promise<void>): Promise<string[]> {
-  const { error } = console;
-  const lines: string[] = [];
-  console.error = (...values: unknown[]) => void lines.push(values.join(" "));
-  try {
-    await body();
-  } finally {
-    console.error = error;
-  }
-  return lines;
-}
-
 for (const { name, method, call = (remote: Loose) => remote.run() } of places) {
   test(`code of users fails: ${name}`, async () => {
     let sprung = 0;
@@ -315,152 +174,6 @@ for (const { name, method, call = (remote: Loose) => remote.run() } of places) {
       await service.close();
     }
     assert(sprung >= Object.keys(kinds).length, `${sprung}`);
-  });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: code of users fails: onCall, on both sides, also asynchronously`, async () => {
-    for (const [kind, thrown] of Object.entries(kinds)) {
-      for (const isLate of [false, true]) {
-        const target = transport.newTarget();
-        const told: CallRecord[] = [];
-        const onCall = (call: CallRecord): unknown => {
-          told.push(call);
-          if (isLate) return Promise.reject(thrown());
-          throw thrown();
-        };
-        const api = { ping: () => "pong", long: (bytes: Uint8Array) => bytes };
-        const lines = await reports(async () => {
-          await using service = serve(target, api, { onCall, maxRequestBytes: 4_096 });
-          using remote = connect<typeof api>(target, { onCall });
-          for (let round = 0; round < 3; round++) assertEquals(await remote.ping(), "pong", kind);
-          assertEquals((await remote.long(longBytes)).byteLength, longBytes.byteLength);
-          await eventually(() => told.length === 8);
-          void service;
-        });
-        assertEquals(lines.length, 1, `${kind}: each error of a hook is told once`);
-        assert(lines[0]!.includes("onCall"), lines[0]);
-      }
-    }
-  });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: code of users fails: the console itself`, async () => {
-    const target = transport.newTarget();
-    const fail = () => {
-      throw revoked();
-    };
-    const { error } = console;
-    await using service = serve(target, { ping: () => "pong" }, { onCall: fail });
-    using remote = connect<{ ping(): string }>(target, { onCall: fail });
-    console.error = fail;
-    try {
-      for (let round = 0; round < 3; round++) assertEquals(await remote.ping(), "pong");
-    } finally {
-      console.error = error;
-    }
-    void service;
-  });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: code of users fails: a tracer`, async () => {
-    const key = Symbol.for("opentelemetry.js.api.1");
-    const global = globalThis as unknown as Record<symbol, object>;
-    const provider = new BasicTracerProvider({ spanProcessors: [] });
-    trace.setGlobalTracerProvider(provider);
-    const api = global[key]!;
-    try {
-      const target = transport.newTarget();
-      const methods = {
-        ping: () => "pong",
-        later: async () => await Promise.resolve("pong"),
-        fail: () => {
-          throw new RangeError("x");
-        },
-      };
-      let sprung = 0;
-      const lines = await reports(async () => {
-        await using service = serve(target, methods);
-        using remote = connect<typeof methods>(target);
-        for (const [kind, thrown] of Object.entries(kinds)) {
-          for (let at = 1;; at++) {
-            const trap = new Trap(at, thrown);
-            global[key] = trapped({ ...api }, trap);
-            assertEquals(await remote.ping(), "pong", `${kind} at ${at}`);
-            assertEquals(await remote.later(), "pong", `${kind} at ${at}`);
-            assertEquals(await outcome(remote.fail(), 0), "REMOTE", `${kind} at ${at}`);
-            if (!trap.hasSprung) break;
-            sprung += 1;
-          }
-        }
-        void service;
-      });
-      assert(sprung > 20 * Object.keys(kinds).length, `${sprung}`);
-      assert(lines.length <= 10 && lines.every((line) => line.includes("tracer")), lines.join());
-    } finally {
-      global[key] = api;
-      trace.disable();
-      context.disable();
-      await provider.shutdown();
-    }
-  }, { skip: isBare ? "OpenTelemetry reads the environment" : null });
-}
-
-for (const transport of transports) {
-  test(`${transport.title}: code of users fails: a context manager that runs a method twice, or never, or swallows`, async () => {
-    const key = Symbol.for("opentelemetry.js.api.1");
-    const global = globalThis as unknown as Record<symbol, unknown>;
-    const span = {
-      spanContext: () => ({ traceId: "a".repeat(32), spanId: "b".repeat(16), traceFlags: 1 }),
-      setStatus: () => {},
-      setAttribute: () => {},
-      recordException: () => {},
-      end: () => {},
-    };
-    const active = { getValue: () => undefined, setValue: () => active, deleteValue: () => active };
-    const manners: Readonly<Record<string, (body: () => unknown) => unknown>> = {
-      never: () => undefined,
-      twice: (body) => [body(), body()],
-      swallows: (body) => {
-        try {
-          body();
-        } catch {
-          // As a bad one does.
-        }
-      },
-      late: (body) => {
-        body();
-        throw new Error("too late");
-      },
-    };
-    for (const [manner, manage] of Object.entries(manners)) {
-      global[key] = {
-        trace: { getTracer: () => ({ startSpan: () => span }) },
-        context: { active: () => active, with: (_: unknown, body: () => unknown) => manage(body) },
-      };
-      try {
-        await reports(async () => {
-          let runs = 0;
-          const target = transport.newTarget();
-          const api = {
-            count: () => ++runs,
-            fail: () => {
-              throw new RangeError("x");
-            },
-          };
-          await using service = serve(target, api);
-          using remote = connect<typeof api>(target);
-          assertEquals(await remote.count(), 1, manner);
-          assertEquals(await outcome(remote.fail(), 0), "REMOTE", manner);
-          assertEquals([await remote.count(), runs], [2, 2], manner);
-          void service;
-        });
-      } finally {
-        delete global[key];
-      }
-    }
   });
 }
 
