@@ -26,7 +26,7 @@ export const isAnyBuffer: (value: unknown) => value is ArrayBufferLike = types.i
 
 // Newer than the oldest supported runtime.
 const isError = (Error as { isError?: (value: unknown) => boolean }).isError ?? types.isNativeError;
-const domCode = getterOf(DOMException.prototype, "code");
+const domCode = getterOf<number>(DOMException.prototype, "code");
 
 /** Whether a constructor of errors made the value, `DOMException` included. */
 export function isErrorValue(value: unknown): value is Error {
@@ -37,9 +37,8 @@ export function isErrorValue(value: unknown): value is Error {
 export function isDomException(value: unknown): value is DOMException {
   try {
     if (!(value instanceof DOMException)) return false;
-    // This throws for a Proxy, and for an object that only has the prototype.
-    domCode(value);
-    return true;
+    // The getter throws for a Proxy, and for an object that only has the prototype.
+    return typeof domCode(value) === "number";
   } catch {
     return false;
   }
