@@ -1,4 +1,4 @@
-/** Arguments are what they were when the method was called, and what cannot be sent is refused then. */
+/** Arguments are captured when the method is called, and refused then if they cannot be sent. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, connect, type Remote, serve, Server, withOptions } from "../../mod.ts";
 import type { Checks } from "../fixtures/typed_checks.ts";
@@ -51,7 +51,7 @@ function changing(): { values: unknown[]; change: () => void; expected: unknown[
 }
 
 for (const site of sites) {
-  test(`${site.title}: what is changed before there is a channel is not sent`, async () => {
+  test(`${site.title}: arguments that change before there is a channel are sent as they were`, async () => {
     const target = site.newTarget();
     using remote = connect<Checks>(target, { timeout: 30_000 });
     const { values, change, expected } = changing();
@@ -67,7 +67,7 @@ for (const site of sites) {
     void service;
   });
 
-  test(`${site.title}: a stream waits for its channel, unread`, async () => {
+  test(`${site.title}: a stream stays unread while its call waits for a channel`, async () => {
     const target = site.newTarget();
     using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
     let began = false;
@@ -92,7 +92,7 @@ for (const site of sites) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: what is changed while a call waits for a slot is not sent`, async () => {
+  test(`${runtime} serves: arguments that change while a call waits for a slot are sent as they were`, async () => {
     const target = newTarget();
     const service = await startChecks(runtime, target, { slots: 1 });
     using remote = connect<Checks>(target, { timeout: 30_000 });
@@ -110,7 +110,7 @@ for (const runtime of runtimes) {
     assertEquals(await waiting, expected);
   });
 
-  test(`${runtime} serves: what is changed before the channel is made anew is not sent`, async () => {
+  test(`${runtime} serves: arguments that change before a channel is replaced are sent as they were`, async () => {
     const target = newTarget();
     await startChecks(runtime, target);
     using remote = connect<Checks>(target, { timeout: 30_000 });
@@ -141,7 +141,7 @@ for (const runtime of runtimes) {
     }
   });
 
-  test(`${runtime} serves: another attempt sends what the first one has sent`, async () => {
+  test(`${runtime} serves: another attempt sends the same bytes as the first`, async () => {
     const target = newTarget();
     const first = await startChecks(runtime, target);
     using remote = connect<Checks>(target, { timeout: 30_000, idempotent: true });
@@ -180,7 +180,7 @@ for (const runtime of runtimes) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: what cannot be sent is refused at once, also while no service is up`, async () => {
+  test(`${transport.title}: a value that cannot be sent is refused at once, even without a service`, async () => {
     const target = transport.newTarget();
     for (const idempotent of [false, true]) {
       using remote = connect<Checks>(target, { idempotent, maxMessageBytes: 100_000 });
@@ -197,7 +197,7 @@ for (const transport of transports) {
         },
       };
       await rejection(remote.echo(failing as unknown));
-      // What came with it is over.
+      // A stream in the same call ends.
       let returned = false;
       const stream = {
         [Symbol.asyncIterator]: () => ({
@@ -230,7 +230,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: values that are given to a stream are what they were`, async () => {
+  test(`${transport.title}: values passed to next() are sent as they were`, async () => {
     const target = transport.newTarget();
     const api = {
       async *heard(): AsyncGenerator<unknown, void, unknown> {
@@ -265,7 +265,7 @@ for (
     }],
   })
 ) {
-  test(`${what} that is pending is refused, by path and with a hint`, async () => {
+  test(`${what} that is pending: NOT_SERIALIZABLE with its path and a hint`, async () => {
     const target = newTarget();
     using absent = connect<Checks>(newTarget());
     await assertRejectsCode(

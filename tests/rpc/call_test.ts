@@ -1,4 +1,4 @@
-/** Typed calls: what is offered, what travels, and what fails how. */
+/** Typed calls: methods, errors, values, time-outs and redelivery. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import process from "node:process";
 import { callContext, Client, connect, RemoteError, serve, withOptions } from "../../mod.ts";
@@ -22,7 +22,7 @@ import { rejection, startService, typed, typedAt } from "../support/rpc_helper.t
 import { sites, transports } from "../support/sites.ts";
 
 for (const site of sites) {
-  test(`${site.title}: sync and async methods, inherited ones too`, async () => {
+  test(`${site.title}: methods: sync, async and inherited ones answer`, async () => {
     using there = await typedAt(site);
     const { remote, service } = there;
     assertEquals(await remote.add(1, 2), 3);
@@ -32,7 +32,7 @@ for (const site of sites) {
     assertEquals([await remote.count(), await remote.count()], [1, 2]);
   });
 
-  test(`${site.title}: many calls at once, each with its own answer`, async () => {
+  test(`${site.title}: many calls at once: each gets its own answer`, async () => {
     using there = await typedAt(site, { slots: 16, concurrency: 3 });
     const calls = Array.from(
       { length: 500 },
@@ -41,7 +41,7 @@ for (const site of sites) {
     assertEquals(await Promise.all(calls), calls.map((_, index) => index + 1));
   });
 
-  test(`${site.title}: errors keep what they are`, async () => {
+  test(`${site.title}: a thrown error keeps its name, message, properties, stack and cause`, async () => {
     using there = await typedAt(site);
     const error = await rejection<RemoteError>(there.remote.fail("range"));
     assertInstanceOf(error, RemoteError);
@@ -53,7 +53,7 @@ for (const site of sites) {
     assertEquals([error.cause.message, error.cause.cause], ["underneath", { why: [1n] }]);
   });
 
-  test(`${site.title}: what is thrown may be anything`, async () => {
+  test(`${site.title}: a thrown value that is no error arrives as the cause of a RemoteError`, async () => {
     using there = await typedAt(site);
     const text = await rejection<RemoteError>(there.remote.fail("text"));
     assertEquals([text.remoteMessage, text.cause], ["only text", "only text"]);
@@ -61,7 +61,7 @@ for (const site of sites) {
     assertEquals([nothing.remoteMessage, nothing.cause], ["undefined", undefined]);
   });
 
-  test(`${site.title}: registered classes of errors are instances here`, async () => {
+  test(`${site.title}: a registered class of errors arrives as an instance of that class`, async () => {
     using there = await typedAt(site);
     const error = await rejection<CustomError>(there.remote.fail("custom"));
     assertInstanceOf(error, CustomError);
@@ -75,7 +75,7 @@ for (const site of sites) {
     assert(value.hasMethods());
   });
 
-  test(`${site.title}: a class that only one side knows is a RemoteError`, async () => {
+  test(`${site.title}: a class of errors that only one side knows arrives as a RemoteError`, async () => {
     using there = await typedAt(site, {}, { errors: [] });
     const error = await rejection<RemoteError>(there.remote.fail("custom"));
     assertInstanceOf(error, RemoteError);
@@ -83,7 +83,7 @@ for (const site of sites) {
     assertEquals(error.remoteProperties, { details: new Map([["one", 1]]) });
   });
 
-  test(`${site.title}: what cannot be sent is said where it is`, async () => {
+  test(`${site.title}: a value that cannot be sent: NOT_SERIALIZABLE with its path`, async () => {
     using there = await typedAt(site);
     const { remote } = there;
     const wrong: [unknown, string][] = [
@@ -102,11 +102,11 @@ for (const site of sites) {
     let inner = nested;
     for (let depth = 0; depth < 2000; depth++) inner.push(inner = []);
     await assertRejectsCode(remote.echo(nested), "NOT_SERIALIZABLE", "deeper");
-    // And the connection goes on.
+    // The connection still works.
     assertEquals(await remote.add(1, 1), 2);
   });
 
-  test(`${site.title}: a getter that throws, or that makes a call itself`, async () => {
+  test(`${site.title}: getters of arguments may throw, or make a call`, async () => {
     using there = await typedAt(site);
     const { remote } = there;
     const error = await rejection(remote.echo({
@@ -128,7 +128,7 @@ for (const site of sites) {
     assertEquals(await inner, 42);
   });
 
-  test(`${site.title}: long bytes, one beside the other and as views`, async () => {
+  test(`${site.title}: long byte arrays arrive, beside each other and as views`, async () => {
     using there = await typedAt(site);
     const long = pattern(100_000, 1);
     const floats = new Float64Array(5_000).map((_, index) => index / 3).subarray(10, 4_000);
@@ -144,13 +144,13 @@ for (const site of sites) {
     assertEquals(inside[0].buffer.byteLength, floats.byteLength);
   });
 
-  test(`${site.title}: a raw method sees the bytes where they lie`, async () => {
+  test(`${site.title}: a raw method reads the bytes in place`, async () => {
     using there = await typedAt(site);
     assertEquals(await there.remote.rawSum(new Uint8Array(100_000).fill(3)), [true, 300_000]);
     assertEquals(await there.remote.rawSum(new Uint8Array(10).fill(3)), [false, 30]);
   });
 
-  test(`${site.title}: time-outs, aborts, and what the method sees of them`, async () => {
+  test(`${site.title}: time-outs and aborts end the call and abort the signal of its method`, async () => {
     using there = await typedAt(site);
     const { remote, service } = there;
     // Long enough for the service to take it, however busy the machine is.
@@ -183,7 +183,7 @@ for (const site of sites) {
     await assertRejectsCode(there.remote.add(1, 2), "CLOSED");
   });
 
-  test(`${site.title}: a call waits for its channel, and finds it when it is made anew`, async () => {
+  test(`${site.title}: a call waits for its channel, and for a new one after unlink`, async () => {
     const target = site.newTarget();
     using remote = connect<Api>(target, { timeout: 30_000 });
     const early = remote.pid();
@@ -202,7 +202,7 @@ for (const site of sites) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: whatever bytes come, everybody else is served`, async () => {
+  test(`${runtime} serves: random bytes as requests do not disturb other calls`, async () => {
     using there = await typed(runtime);
     const { remote, target } = there;
     // So that there is a private channel as well.
@@ -219,7 +219,7 @@ for (const runtime of runtimes) {
             [wireVersion, seed % 14, seed % 5, 0, message.length, 0, 0, 0].slice(0, message.length),
           );
         }
-        // What is taken for a lease is held.
+        // A service holds requests that look like leases.
         requests.push(client.request(message, { timeout: 2_000 }).catch(() => null));
         if (requests.length % 50 === 0) await Promise.all(requests);
       }
@@ -229,7 +229,7 @@ for (const runtime of runtimes) {
     assertEquals(await remote.add(1, 2), 3);
   });
 
-  test(`${runtime} serves: closing the service lets its calls end`, async () => {
+  test(`${runtime} serves: a service that closes answers its calls first`, async () => {
     using there = await typed(runtime);
     const later = there.remote.addLater(1, 2);
     await there.remote.add(1, 1);
@@ -239,7 +239,7 @@ for (const runtime of runtimes) {
     await there.service.ended();
   });
 
-  test(`${runtime} serves: calls of idempotent methods are made again`, async () => {
+  test(`${runtime} serves: calls of idempotent methods are made again after a death, others are not`, async () => {
     const target = newTarget();
     const first = await startService(runtime, target);
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -252,7 +252,7 @@ for (const runtime of runtimes) {
     const again = withOptions(remote, { idempotent: ["hold"], retry: { attempts: 5 } });
     const held = doomed(again.hold());
     await second.expect("holding 1");
-    // The attempt that follows may find nobody, and waits.
+    // The next attempt may find no service, and waits.
     await second.killed();
     const third = await startService(runtime, target);
     await third.expect("holding 1");
@@ -267,7 +267,7 @@ for (const runtime of runtimes) {
     await assertRejectsCode(held, "CLOSED");
   });
 
-  test(`${runtime} serves: a channel that hands requests on`, async () => {
+  test(`${runtime} serves: maxDeliveries 2: the next service gets the request of a dead one`, async () => {
     const target = newTarget();
     const first = await startService(runtime, target, { maxDeliveries: 2, idempotent: true });
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -276,7 +276,7 @@ for (const runtime of runtimes) {
     const second = await startService(runtime, target, { idempotent: true });
     await first.killed();
     assertEquals(await held, "delivery 2");
-    // Unless the caller does not want that.
+    // The caller can forbid it.
     const once = doomed(withOptions(remote, { maxDeliveries: 1 }).hold());
     await second.expect("holding 1");
     await second.killed();
@@ -284,7 +284,7 @@ for (const runtime of runtimes) {
   });
 }
 
-test("calls that wait for a channel wait each in their own way", async () => {
+test("calls that wait for a channel: each keeps its own time-out and signal", async () => {
   const target = newTarget();
   using remote = connect<{ add(a: number, b: number): number }>(target);
   const controller = new AbortController();
@@ -300,7 +300,7 @@ test("calls that wait for a channel wait each in their own way", async () => {
 });
 
 for (const transport of transports) {
-  test(`${transport.title}: no more calls at once than allowed`, async () => {
+  test(`${transport.title}: concurrency: no more calls at once than allowed`, async () => {
     const target = transport.newTarget();
     let [now, most] = [0, 0];
     const api = {
@@ -319,7 +319,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: calls made by a method end with the call that it works on`, async () => {
+  test(`${transport.title}: calls made by a method inherit its deadline`, async () => {
     const [inner, outer] = [transport.newTarget(), transport.newTarget()];
     const api = { left: () => callContext()!.timeRemaining };
     await using innerService = serve(inner, api);
@@ -351,7 +351,7 @@ for (const transport of transports) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime}: a method that suddenly returns a promise has its context in there`, async () => {
+  test(`${runtime}: a method that returns a promise for the first time keeps its context`, async () => {
     const target = newTarget();
     const service = await spawn(runtime, "typed_surprise.ts", [target]);
     await service.expect("ready");

@@ -39,7 +39,7 @@ class Api {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: close({ timeout }): what hangs ends SERVER_DIED, and its signal aborts`, async () => {
+  test(`${transport.title}: close({ timeout }): a hanging call ends SERVER_DIED, and its signal aborts`, async () => {
     const target = transport.newTarget();
     const api = new Api();
     const service = serve(target, api);
@@ -54,7 +54,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: close({ timeout }): what ends in time is answered`, async () => {
+  test(`${transport.title}: close({ timeout }): a call that ends in time is answered`, async () => {
     const target = transport.newTarget();
     const service = serve(target, new Api());
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -66,7 +66,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: close({ timeout }) after close(): the shorter one counts, and all are told`, async () => {
+  test(`${transport.title}: close({ timeout }) after close(): the shorter time-out counts, and all promises resolve`, async () => {
     const target = transport.newTarget();
     const api = new Api();
     const service = serve(target, api);
@@ -99,7 +99,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: close({ timeout }): wrong ones are refused, and the service stays`, async () => {
+  test(`${transport.title}: close({ timeout }): a wrong time-out is refused, and the service stays`, async () => {
     const target = transport.newTarget();
     const service = serve(target, new Api());
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -112,7 +112,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: close({ timeout }): a handler that ends later is no error, and is not heard`, async () => {
+  test(`${transport.title}: close({ timeout }): the late result of a handler is dropped without an error`, async () => {
     const target = transport.newTarget();
     let finish = (): void => {};
     let isOver = false;
@@ -136,7 +136,7 @@ for (const transport of transports) {
 }
 
 for (const name of runtimes) {
-  test(`${name}: another service goes on with what may run again`, async () => {
+  test(`${name}: close({ timeout }) hands idempotent calls to another service`, async () => {
     const target = newTarget();
     const holdOnce = (): Promise<string> => new Promise(() => {});
     const service = serve(target, { holdOnce }, { maxDeliveries: 2 });

@@ -1,4 +1,4 @@
-/** What its own closing ends is no unhandled rejection, and who awaits it is told. */
+/** Promises that closing ends cause no unhandled rejection; code that awaits them gets the error. */
 import { assert, assertEquals } from "@std/assert";
 import { connect, serve } from "../../mod.ts";
 import {
@@ -43,7 +43,7 @@ for (const runtime of runtimes) {
     assert(failing.stderr.includes("UNKNOWN_METHOD") || failing.stderr.includes("not offered"));
   });
 
-  test(`${runtime} serves: a service that is closed while it reads what it was lent`, async () => {
+  test(`${runtime} serves: a service killed while it reads a stream argument: SERVER_DIED`, async () => {
     const target = newTarget();
     const service = await startService(runtime, target);
     using remote = connect<{ waitFor(items: AsyncIterable<number>): string }>(target);
@@ -58,7 +58,7 @@ for (const runtime of runtimes) {
   });
 }
 
-test("calls on a channel that is removed end CANCELLED, and not as if the remote were closed", async () => {
+test("calls on a channel that is removed end CANCELLED, not CLOSED", async () => {
   const target = newTarget();
   const api = { hold: () => new Promise<void>(() => {}), one: () => 1 };
   const first = serve(target, api);

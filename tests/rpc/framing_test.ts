@@ -1,4 +1,4 @@
-/** What hosts answer: data, ends and refusals are never taken for one another. */
+/** Answers of hosts: data, ends and refusals are never confused. */
 import { assert, assertEquals } from "@std/assert";
 import {
   connect,
@@ -28,7 +28,7 @@ function refuseAnswers(isRefused: (byteLength: number) => boolean, code: ErrorCo
     return allocate.call(this, byteLength);
   };
   prototype.reply = function (payload: Payload) {
-    // Neither refusals nor what lies in place already.
+    // Neither refusals nor messages that are in place already.
     if (payload instanceof Uint8Array && payload[1] !== 5 && payload[1] !== 13) {
       refuse(payload.byteLength);
     }
@@ -121,7 +121,7 @@ for (const runtime of runtimes) {
       }
       outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
     }
-    // Nothing else, such as bytes that make no sense.
+    // No other outcome, such as CORRUPT.
     for (const outcome of Object.keys(outcomes)) {
       assert(["ok", "enough", "TIMEOUT", "BUSY"].includes(outcome), JSON.stringify(outcomes));
     }

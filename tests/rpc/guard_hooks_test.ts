@@ -8,7 +8,7 @@ import { transports } from "../support/sites.ts";
 import { kinds, longBytes, outcome, reports, revoked, Trap, trapped } from "../support/hostile.ts";
 
 for (const transport of transports) {
-  test(`${transport.title}: code of users fails: onCall, on both sides, also asynchronously`, async () => {
+  test(`${transport.title}: user code fails: onCall, on both sides, sync and async`, async () => {
     for (const [kind, thrown] of Object.entries(kinds)) {
       for (const isLate of [false, true]) {
         const target = transport.newTarget();
@@ -35,7 +35,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: code of users fails: the console itself`, async () => {
+  test(`${transport.title}: user code fails: the console itself`, async () => {
     const target = transport.newTarget();
     const fail = () => {
       throw revoked();
@@ -54,7 +54,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: code of users fails: a tracer`, async () => {
+  test(`${transport.title}: user code fails: a tracer`, async () => {
     const key = Symbol.for("opentelemetry.js.api.1");
     const global = globalThis as unknown as Record<symbol, object>;
     const provider = new BasicTracerProvider({ spanProcessors: [] });
@@ -98,7 +98,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: code of users fails: a context manager that runs a method twice, or never, or swallows`, async () => {
+  test(`${transport.title}: user code fails: a context manager that runs a method twice or never, or swallows its error`, async () => {
     const key = Symbol.for("opentelemetry.js.api.1");
     const global = globalThis as unknown as Record<symbol, unknown>;
     const span = {
@@ -116,7 +116,7 @@ for (const transport of transports) {
         try {
           body();
         } catch {
-          // As a bad one does.
+          // The point of this manner.
         }
       },
       late: (body) => {

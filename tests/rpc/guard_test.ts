@@ -147,7 +147,7 @@ const places: readonly Place[] = [
 ];
 
 for (const { name, method, call = (remote: Loose) => remote.run() } of places) {
-  test(`code of users fails: ${name}`, async () => {
+  test(`user code fails: ${name}`, async () => {
     let sprung = 0;
     for (const [kind, thrown] of Object.entries(kinds)) {
       const target = newTarget();
@@ -163,7 +163,7 @@ for (const { name, method, call = (remote: Loose) => remote.run() } of places) {
         const code = await outcome(call(remote), 3);
         const where = `${kind} at ${at}`;
         if (trap.hasSprung) sprung += 1;
-        // Some of what is done is done twice, or its failure means that something is not there.
+        // Some operations are repeated, or their failure means that a property is missing.
         const own = kind === "an error of this package" ? ["CORRUPT"] : [];
         const refusals = name.includes("issues") ? ["INVALID_ARGUMENTS"] : [];
         const mayBe = ["ok", "REMOTE", "NOT_SERIALIZABLE", ...own, ...refusals];
@@ -178,7 +178,7 @@ for (const { name, method, call = (remote: Loose) => remote.run() } of places) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: code of users fails: a thenable that answers twice, or late, or never`, async () => {
+  test(`${transport.title}: user code fails: a thenable that answers twice, or late, or never`, async () => {
     const target = transport.newTarget();
     const api = {
       twice: () => ({
@@ -217,14 +217,14 @@ const handlers: Readonly<Record<string, (trap: Trap) => unknown>> = {
   "returns a thenable": (trap) =>
     trapped({ then: (resolve: (value: string) => void) => resolve("x") }, trap),
   "returns a promise": (trap) => trapped(Promise.resolve("x"), trap),
-  "returns what is no payload": (trap) => trapped({ constructor: { name: "Odd" } }, trap),
-  "throws what cannot be looked at": (trap) => {
+  "returns a value that is no payload": (trap) => trapped({ constructor: { name: "Odd" } }, trap),
+  "throws an error whose properties throw": (trap) => {
     throw trapped(Object.assign(new Error("x", { cause: new Error("y") }), deep()), trap);
   },
 };
 
 for (const [name, handler] of Object.entries(handlers)) {
-  test(`code of users fails: a handler ${name}`, async () => {
+  test(`user code fails: a handler ${name}`, async () => {
     for (const [kind, thrown] of Object.entries(kinds)) {
       const target = newTarget();
       const server = Server.create(target);
@@ -248,12 +248,12 @@ for (const [name, handler] of Object.entries(handlers)) {
   });
 }
 
-test("code of users fails: the caller's signal, options and arguments", async () => {
+test("user code fails: the caller's signal, options and arguments", async () => {
   const target = newTarget();
   const api = {
     ping: () => "pong",
     echo: (value: unknown) => value,
-    // Ends with its caller: or there would be no place left for others.
+    // Ends with its caller, to free its place.
     never: () => new Promise((resolve) => callContext()!.signal.addEventListener("abort", resolve)),
   };
   const service = serve(target, api);

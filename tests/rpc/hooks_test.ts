@@ -1,4 +1,4 @@
-/** What is told about calls, trace context, spans, and schemas of arguments. */
+/** Hooks of calls, trace context, spans, and schemas of arguments. */
 import { assert, assertEquals, assertInstanceOf } from "@std/assert";
 import { context, SpanKind, trace } from "@opentelemetry/api";
 import {
@@ -23,7 +23,7 @@ import { rejection, typedAt } from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
 for (const transport of transports) {
-  test(`${transport.title}: onCall is told how calls went, on both sides`, async () => {
+  test(`${transport.title}: onCall gets each call and its outcome, on both sides`, async () => {
     const target = transport.newTarget();
     const heard: CallRecord[] = [];
     const api = {
@@ -70,7 +70,7 @@ for (const transport of transports) {
 }
 
 for (const site of sites) {
-  test(`${site.title}: trace context arrives`, async () => {
+  test(`${site.title}: the trace context of a call reaches its method`, async () => {
     using there = await typedAt(site);
     const traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     assertEquals(await withOptions(there.remote, { traceparent }).traceparent(), traceparent);
@@ -79,7 +79,7 @@ for (const site of sites) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: spans of OpenTelemetry, where it is set up`, async () => {
+  test(`${transport.title}: OpenTelemetry: calls and methods make spans`, async () => {
     const exporter = new InMemorySpanExporter();
     const processor = new SimpleSpanProcessor(exporter);
     const provider = new BasicTracerProvider({ spanProcessors: [processor] });
@@ -130,7 +130,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: arguments are checked by the schema, whichever library made it`, async () => {
+  test(`${transport.title}: validated() checks arguments with zod, valibot and arktype`, async () => {
     const target = transport.newTarget();
     let called = 0;
     const api = {

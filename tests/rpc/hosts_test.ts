@@ -1,4 +1,4 @@
-/** What clients and the memory do to a typed service, and what it does about that. */
+/** A typed service with hostile clients and damaged memory. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, connect, serve, Server } from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
@@ -28,7 +28,7 @@ async function hang(target: string, what: string, timeout = 600_000): Promise<Ch
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: messages of hosts that are none take no place`, async () => {
+  test(`${runtime} serves: messages that name an impossible host take no place`, async () => {
     using there = await typed(runtime, { concurrency: 2 });
     using client = Client.open(there.target);
     // A parcel of nothing, and the impossible name of its host.
@@ -39,7 +39,7 @@ for (const runtime of runtimes) {
     await there.service.expect("stopped");
   });
 
-  test(`${runtime} serves: clients that are stopped or killed while they send block nobody`, async () => {
+  test(`${runtime} serves: clients that are stopped or killed while they send block no other client`, async () => {
     using there = await typed(runtime, { concurrency: 2 });
     const hanging = await hang(there.target, "hang");
     for (const child of hanging) await child.stopped();
@@ -121,7 +121,7 @@ for (const runtime of runtimes) {
     await many.expect("ready");
     assertEquals(await many.ask("open"), { "0": 100 });
     const [path] = privateChannelsOf(target);
-    // As one of its participants, it sees the leases.
+    // As a participant, it sees the leases.
     using watcher = Client.open(path!);
     assertEquals(watcher.stats().inFlight, 100);
     assertEquals(await many.ask("next"), { "1": 100 });
@@ -164,7 +164,7 @@ test("a thousand clients have streams of one service at once", async () => {
 }, { timeout: 200_000 });
 
 test(
-  "streams beyond the slots of a host end with BUSY or go on, and hold up nobody for ever",
+  "streams beyond the slots of a host end with BUSY or go on, and block no other stream",
   async () => {
     const target = newTarget();
     let release = (): void => {};
@@ -201,7 +201,7 @@ test(
   { timeout: 200_000 },
 );
 
-test("what cannot be told in full is told in short", async () => {
+test("errors, thenables and items whose getters throw still fail their calls", async () => {
   const target = newTarget();
   const api = {
     unknown: () => {

@@ -14,7 +14,7 @@ import { typed } from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
 for (const site of sites) {
-  test(`${site.title}: other versions of the interface`, async () => {
+  test(`${site.title}: a different version of the interface: MISMATCH with both versions`, async () => {
     const target = site.newTarget();
     await site.start("typed.ts", target, { version: "2" });
     const call = (options: ConnectOptions) => {
@@ -28,10 +28,10 @@ for (const site of sites) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: nothing that was not offered can be called`, async () => {
+  test(`${runtime} serves: methods that were not offered: UNKNOWN_METHOD`, async () => {
     using there = await typed(runtime);
     const { service, target } = there;
-    // What a client of ours would not even ask for is asked for by hand.
+    // Remotes refuse these names themselves, so the test writes the requests.
     using client = Client.open(target);
     const names = [
       "constructor",
@@ -77,7 +77,7 @@ for (const runtime of runtimes) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: a bare function is an interface of its own`, async () => {
+  test(`${transport.title}: a bare function is an interface`, async () => {
     const target = transport.newTarget();
     await using service = serve(target, (name: string) => `Hello, ${name}!`);
     using greet = connect<(name: string) => string>(target);
@@ -89,7 +89,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: a remote looks like no promise, and like no object with its own things`, async () => {
+  test(`${transport.title}: a remote looks neither like a promise nor like an object with properties`, async () => {
     using remote = connect<Api>(transport.newTarget());
     const loose = remote as unknown as Record<string | symbol, unknown>;
     for (const name of ["then", "constructor", "__proto__", "toJSON"]) {
@@ -122,7 +122,7 @@ for (const transport of transports) {
   });
 }
 
-test("what has no methods cannot be served, and wrong options are refused", () => {
+test("serve and connect refuse interfaces without methods, and wrong options", () => {
   const target = newTarget();
   for (const api of [{}, { a: 1 }, null, 7, Object.create(null)]) {
     assertThrows(() => serve(target, api as object), TypeError, "methods");

@@ -47,7 +47,7 @@ for (const site of sites) {
     assertEquals(await Promise.all(sent), lengths);
   });
 
-  test(`${site.title}: a limit is a limit, on either side`, async () => {
+  test(`${site.title}: maxMessageBytes holds on either side`, async () => {
     using there = await typedAt(site, { maxMessageBytes: 2 * mebibyte });
     const { remote, target } = there;
     assertEquals((await remote.big(mebibyte)).length, mebibyte);
@@ -64,13 +64,13 @@ for (const site of sites) {
       "TOO_LARGE",
       "send",
     );
-    // And everything goes on.
+    // The connection still works.
     assertEquals(await remote.add(1, 2), 3);
   });
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: a hundred megabytes`, async () => {
+  test(`${runtime} serves: a message of 100 MiB passes through less than 16 MiB of shared memory`, async () => {
     using there = await typed(runtime);
     const length = 100 * mebibyte;
     const bytes = await there.remote.big(length);
@@ -85,7 +85,7 @@ for (const runtime of runtimes) {
     }
   });
 
-  test(`${runtime} serves: a service that is killed while it takes a long message`, async () => {
+  test(`${runtime} serves: a service killed while it receives a long message: SERVER_DIED`, async () => {
     using there = await typed(runtime);
     assertEquals(await there.remote.add(1, 2), 3);
     const before = processState(there.service.pid).residentBytes;
@@ -98,7 +98,7 @@ for (const runtime of runtimes) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: what is sent is what it was when it was sent`, async () => {
+  test(`${transport.title}: long messages that change after the call are sent as they were`, async () => {
     const target = transport.newTarget();
     const api = {
       last: (bytes: Uint8Array) => bytes.at(-1),

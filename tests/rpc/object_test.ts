@@ -1,4 +1,4 @@
-/** Remotes where values are looked at: never a call, and never a rejection that has no listener. */
+/** Code that inspects a remote makes no call, and causes no unhandled rejection. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { format, inspect, types } from "node:util";
 import { connect, serve, Service } from "../../mod.ts";
@@ -10,7 +10,7 @@ interface Loose extends Disposable {
   [name: PropertyKey]: unknown;
 }
 
-/** What is done to any value, by whoever prints, compares, copies or awaits it. */
+/** Operations of code that prints, compares, copies or awaits values. */
 const looks: Readonly<Record<string, (remote: Loose) => unknown>> = {
   "JSON.stringify": (remote) => JSON.stringify(remote),
   "JSON.stringify of what has it": (remote) => JSON.stringify({ remote, list: [remote] }),
@@ -82,7 +82,7 @@ for (const [name, look] of Object.entries(looks)) {
     const target = newTarget();
     const called: string[] = [];
     const note = (name: string) => () => void called.push(name);
-    // Whatever has such a name is never offered.
+    // Methods with these names are never offered.
     const api = {
       add: (a: number, b: number) => a + b,
       ...Object.fromEntries(
@@ -123,7 +123,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: what is called by everybody is not offered, nor can it be called`, async () => {
+  test(`${transport.title}: toJSON and inspect are neither offered nor called`, async () => {
     const target = transport.newTarget();
     const api = { ping: () => "pong", toJSON: () => "no", inspect: () => "no" };
     await using service = serve(target, api);

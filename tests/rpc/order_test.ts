@@ -1,4 +1,4 @@
-/** Steps of a stream come in their order, and whoever leaves ends the other side, as with a local one. */
+/** Steps of a stream keep their order, and leaving it ends the other side, as with a local generator. */
 import { assert, assertEquals } from "@std/assert";
 import { callContext, connect, serve } from "../../mod.ts";
 import type { Checks } from "../fixtures/typed_checks.ts";
@@ -6,7 +6,7 @@ import { eventually, test } from "../support/harness.ts";
 import { sites, transports } from "../support/sites.ts";
 
 for (const site of sites) {
-  test(`${site.title}: who leaves during a step stops the other side`, async () => {
+  test(`${site.title}: return() during a step stops the generator`, async () => {
     const target = site.newTarget();
     const service = await site.start("typed_checks.ts", target, {});
     using remote = connect<Checks>(target, { timeout: 30_000 });
@@ -36,7 +36,7 @@ for (const site of sites) {
     for (let line = ""; line !== "stopped"; line = await service.line());
   });
 
-  test(`${site.title}: a method that leaves during a step ends what it was lent`, async () => {
+  test(`${site.title}: a method that leaves a stream argument during a step ends that stream`, async () => {
     const target = site.newTarget();
     const service = await site.start("typed_checks.ts", target, {});
     using remote = connect<Checks>(target, { timeout: 30_000 });
@@ -71,7 +71,7 @@ for (const site of sites) {
 /** What is done to a generator. */
 type Command = readonly ["next" | "return" | "throw", unknown] | readonly ["await"];
 
-/** Generators that do all that generators can do. */
+/** Generators with all kinds of behaviour. */
 const sources = {
   async *plain(): AsyncGenerator<unknown, unknown, unknown> {
     let heard: unknown = "begins";
@@ -138,7 +138,7 @@ function makeCommands(random: (below: number) => number): Command[] {
   });
 }
 
-/** Does it, and says what came of each step, and in which order. */
+/** Runs the commands; returns the outcome of each step, and the order in which they settled. */
 async function play(
   generator: AsyncGenerator<unknown, unknown, unknown>,
   commands: readonly Command[],
@@ -206,7 +206,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: items that are asked for beyond the end are the end`, async () => {
+  test(`${transport.title}: steps beyond the end of a stream are done`, async () => {
     const target = transport.newTarget();
     const api = {
       *numbers(): Generator<number, string> {
@@ -242,7 +242,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: long values that are given to a stream do not overtake short ones, or each other`, async () => {
+  test(`${transport.title}: long and short values passed to next() keep their order`, async () => {
     const target = transport.newTarget();
     const heard: number[] = [];
     const api = {
@@ -278,7 +278,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: who leaves aborts the signal of a generator once`, async () => {
+  test(`${transport.title}: leaving a stream aborts the signal of its generator once`, async () => {
     const target = transport.newTarget();
     let aborts = 0;
     const signals: AbortSignal[] = [];

@@ -13,29 +13,34 @@ interface Case {
 }
 
 const cases: readonly Case[] = [
-  { what: "nobody says so", service: {}, client: {}, isHandedOn: false },
+  { what: "undeclared", service: {}, client: {}, isHandedOn: false },
   { what: "the call allows two", service: {}, client: { maxDeliveries: 2 }, isHandedOn: false },
   {
-    what: "the service says so of all",
+    what: "the service declares all methods",
     service: { idempotent: true },
     client: {},
     isHandedOn: true,
   },
-  { what: "the service names it", service: { idempotent: ["hold"] }, client: {}, isHandedOn: true },
   {
-    what: "the service names others",
+    what: "the service declares it",
+    service: { idempotent: ["hold"] },
+    client: {},
+    isHandedOn: true,
+  },
+  {
+    what: "the service declares others",
     service: { idempotent: ["pid"] },
     client: {},
     isHandedOn: false,
   },
   {
-    what: "the client names it",
+    what: "the client declares it",
     service: {},
     client: { idempotent: ["hold"], retry: { attempts: 1 } },
     isHandedOn: true,
   },
   {
-    what: "the client names others",
+    what: "the client declares others",
     service: {},
     client: { idempotent: ["pid"], retry: { attempts: 1 } },
     isHandedOn: false,
@@ -93,7 +98,7 @@ for (const runtime of runtimes) {
   });
 }
 
-test("what idempotent cannot be is refused", () => {
+test("idempotent: a TypeError unless it is a boolean or a list of names", () => {
   for (const idempotent of ["hold", 1, [1], {}]) {
     const options = { idempotent } as unknown as ServiceOptions & ConnectOptions;
     assertThrows(() => serve(newTarget(), { hold: () => 1 }, options), TypeError, "idempotent");

@@ -77,7 +77,7 @@ const unsendable: [string, () => unknown][] = [
     : []),
 ];
 
-test("what cannot be sent is refused by name and path", () => {
+test("a value that cannot be sent is refused with its name and path", () => {
   for (const [name, make] of unsendable) {
     const value = make();
     const wrap = (path: string, whole: unknown) =>
@@ -94,7 +94,7 @@ test("what cannot be sent is refused by name and path", () => {
   }
 });
 
-test("what structuredClone refuses is refused, and what it takes comes back", () => {
+test("values of another realm that are sent are values that structuredClone takes", () => {
   // Deno's takes objects that it makes empty ones of, and neither sends what others share.
   for (const [, make] of unsendable) assertThrowsCode(() => encode(make()), "NOT_SERIALIZABLE");
   for (const text of otherRealm) structuredClone(there(text));
@@ -113,7 +113,7 @@ test("an object of a class on globalThis is no part of the runtime", () => {
   }
 });
 
-/** Takes the memory of a buffer away. */
+/** Detaches a buffer. */
 const detach = (buffer: ArrayBuffer) => void structuredClone(buffer, { transfer: [buffer] });
 
 function shrunk<T>(make: (buffer: ArrayBuffer) => T): T {
@@ -139,17 +139,17 @@ const lost: [string, () => unknown][] = [
   ["a DataView whose buffer", () => shrunk((b) => new DataView(b, 0, 8))],
 ];
 
-test("a buffer that is gone is named, with the path", () => {
+test("a detached buffer is refused with its name and path", () => {
   for (const [name, make] of lost) {
     assertThrowsCode(() => encode({ a: [make()] }), "NOT_SERIALIZABLE", `a[0]: it is ${name}`);
   }
-  // What is short for another reason is not.
+  // Short buffers that are in order are sent.
   assertEquals(roundTrip(new Uint8Array(0)), new Uint8Array(0));
   assertEquals(roundTrip(new DataView(new ArrayBuffer(0))), new DataView(new ArrayBuffer(0)));
   assertEquals(roundTrip(shrunk((buffer) => new Uint8Array(buffer))), new Uint8Array(4));
 });
 
-test("a buffer that goes while the value is encoded is told, whoever reads it first", () => {
+test("a buffer detached while the value is encoded is refused", () => {
   const bytes = new Uint8Array(5_000);
   const value = {
     bytes,
@@ -161,7 +161,7 @@ test("a buffer that goes while the value is encoded is told, whoever reads it fi
   assertThrowsCode(() => encode(value), "NOT_SERIALIZABLE", "detached or resized meanwhile");
 });
 
-test("a Proxy is named, with the path, and stands for nothing", () => {
+test("a Proxy is refused with its name and path", () => {
   const revoked = Proxy.revocable({}, {});
   revoked.revoke();
   const targets = [
@@ -190,7 +190,7 @@ test("a Proxy is named, with the path, and stands for nothing", () => {
     refused("a[0]", { a: [proxy] });
     refused("(key)", new Map([[proxy, 1]]));
     refused("[80]", [...new Array(80).fill(1), proxy]);
-    // An error is told whatever it carries.
+    // An error is sent without the properties that cannot be sent.
     const error = Object.assign(new Error("told", { cause: proxy }), { proxy, more: 1 });
     const found = roundTrip(error) as Error & { more: number };
     assertEquals([found.message, found.more, "proxy" in found], ["told", 1, false]);
@@ -198,7 +198,7 @@ test("a Proxy is named, with the path, and stands for nothing", () => {
   }
 });
 
-/** So many arrays, one in the other. */
+/** Arrays nested to a depth. */
 function nested(depth: number): unknown[] {
   const outer: unknown[] = [];
   for (let level = 1, inner = outer; level < depth; level++) inner.push(inner = []);

@@ -31,7 +31,7 @@ for (const site of sites) {
     assertEquals(await stream.next(), { done: true, value: undefined });
   });
 
-  test(`${site.title}: next, return and throw have values`, async () => {
+  test(`${site.title}: next, return and throw pass values in both directions`, async () => {
     using there = await typedAt(site);
     const stream = there.remote.dialogue();
     assertEquals(await stream.next(), { done: false, value: "first" });
@@ -62,14 +62,14 @@ for (const site of sites) {
     assertEquals(await stream.next(), { done: true, value: undefined });
   });
 
-  test(`${site.title}: a ReadableStream, to its end and cancelled`, async () => {
+  test(`${site.title}: a ReadableStream can be read to its end or cancelled`, async () => {
     using there = await typedAt(site);
     assertEquals(await collect(there.remote.readable(5)), [0, 1, 2, 3, 4]);
     for await (const number of there.remote.readable(100)) if (number === 2) break;
     await there.service.expect("readable cancelled");
   });
 
-  test(`${site.title}: several steps at once come in their order`, async () => {
+  test(`${site.title}: several steps at once resolve in order`, async () => {
     using there = await typedAt(site);
     const stream = there.remote.naturals();
     const steps = Array.from({ length: 20 }, () => stream.next());
@@ -103,7 +103,7 @@ for (const site of sites) {
     ]);
   });
 
-  test(`${site.title}: streams as arguments, of every kind`, async () => {
+  test(`${site.title}: generators, iterables and ReadableStreams can be arguments`, async () => {
     using there = await typedAt(site);
     const { remote } = there;
     async function* later() {
@@ -126,7 +126,7 @@ for (const site of sites) {
     assertEquals(await remote.join(texts), "abc");
   });
 
-  test(`${site.title}: a stream that was lent ends where the method stops, or with the call`, async () => {
+  test(`${site.title}: a stream argument ends where the method stops, or with the call`, async () => {
     using there = await typedAt(site);
     let [made, ended] = [0, 0];
     async function* lent() {
@@ -145,7 +145,7 @@ for (const site of sites) {
     assertEquals(await unread.next(), { done: true, value: undefined });
   });
 
-  test(`${site.title}: an error in a stream that was lent reaches the method`, async () => {
+  test(`${site.title}: an error in a stream argument reaches the method`, async () => {
     using there = await typedAt(site);
     // deno-lint-ignore require-yield -- the point is that it fails before
     async function* failing(): AsyncGenerator<number> {
@@ -155,7 +155,7 @@ for (const site of sites) {
     assert(error.message.includes("from the caller"), error.message);
   });
 
-  test(`${site.title}: a stream out of a stream`, async () => {
+  test(`${site.title}: a method can return a stream made from a stream argument`, async () => {
     using there = await typedAt(site);
     let ended = false;
     async function* numbers() {
@@ -241,7 +241,7 @@ for (const runtime of runtimes) {
     assertEquals(bellsOf(target), []);
   });
 
-  test(`${runtime} serves: a step that waits learns of the death`, async () => {
+  test(`${runtime} serves: a step that waits for a killed service: SERVER_DIED`, async () => {
     using there = await typed(runtime);
     async function* silent(): AsyncGenerator<number> {
       await new Promise(() => {});
@@ -294,7 +294,7 @@ for (const runtime of runtimes) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: streams of a closed connection end over there`, async () => {
+  test(`${transport.title}: streams of a closed connection end in the service`, async () => {
     const target = transport.newTarget();
     let ended = 0;
     const api = {
@@ -349,7 +349,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: streams inside of values, and streams of streams`, async () => {
+  test(`${transport.title}: streams can be inside of values and of other streams`, async () => {
     const target = transport.newTarget();
     async function* count(to: number): AsyncGenerator<number> {
       for (let number = 0; number < to; number++) yield number;
@@ -381,7 +381,7 @@ for (const transport of transports) {
   });
 }
 
-test("a process that has read streams leaves nothing behind", async () => {
+test("a process that has read streams leaves no files", async () => {
   const target = newTarget();
   const api = {
     numbers: async function* () {

@@ -18,7 +18,7 @@ function cost(value: unknown): [number, number] {
   return [encoder.treeCost, encoder.blobs.length];
 }
 
-test("strings around the limit come back, whatever they are made of", () => {
+test("strings around the limit arrive unchanged, of any characters", () => {
   for (const text of ["a", "ä", "€", "😀", "a€", "\ufeffa", "\0"]) {
     const bytes = new TextEncoder().encode(text).byteLength;
     for (const length of [textBlobBytesMin - 7, textBlobBytesMin, textBlobBytesMin + 7, 2 ** 20]) {
@@ -45,7 +45,7 @@ test("a long string counts like a byte array", () => {
   assert(cost("€".repeat(textBlobBytesMin / 3 | 0))[0] >= textBlobBytesMin - 3);
 });
 
-test("a long string that is no UTF-8 is refused", () => {
+test("a long string that is not UTF-8 is CORRUPT", () => {
   const message = encode("x".repeat(textBlobBytesMin));
   message[message.byteLength - 1] = 0xff;
   try {
@@ -98,7 +98,7 @@ for (const site of sites) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: a method that takes bytes where they lie gets strings all the same`, async () => {
+  test(`${transport.title}: a raw method gets strings, too`, async () => {
     const target = transport.newTarget();
     const api = {
       lengths: raw((bytes: Uint8Array, text: string) => [
@@ -119,7 +119,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: a limit for messages holds for long strings, too`, async () => {
+  test(`${transport.title}: maxMessageBytes holds for long strings`, async () => {
     const target = transport.newTarget();
     const api = { length: (text: string) => text.length };
     await using service = serve(target, api, { maxMessageBytes: 2 ** 21 });

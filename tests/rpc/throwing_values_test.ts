@@ -58,7 +58,7 @@ const troubles: [string, (thrown: unknown) => unknown][] = [
 ];
 
 for (const transport of transports) {
-  test(`${transport.title}: what user code throws while a result is read reaches the caller as REMOTE`, async () => {
+  test(`${transport.title}: a getter of a result that throws: REMOTE`, async () => {
     const target = transport.newTarget();
     const outcomes: string[] = [];
     const api = {
@@ -95,7 +95,7 @@ for (const transport of transports) {
     assertEquals((await rejection<RemoteError>(remote.other(0))).code, "REMOTE");
     const texts = await rejection<RemoteError>(remote.other(1));
     assertEquals([texts.code, texts.remoteMessage], ["REMOTE", "a text"]);
-    // Not taken for one of its own.
+    // Not mistaken for an error of the package itself.
     const closed = await rejection<RemoteError>(remote.other(2));
     assertEquals([closed.code, closed.remoteName], ["REMOTE", "TandemError"]);
     assertEquals(await remote.fine(), 1);
@@ -105,7 +105,7 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: what user code throws while an argument is read is thrown as it is`, async () => {
+  test(`${transport.title}: a getter of an argument that throws: its error as it is`, async () => {
     const target = transport.newTarget();
     const api = { take: (_value: unknown) => 1 };
     await using service = serve(target, api);
@@ -120,7 +120,7 @@ for (const transport of transports) {
 }
 
 for (const runtime of runtimes) {
-  test(`${runtime} serves: refusals and failures of results, by their codes`, async () => {
+  test(`${runtime} serves: results that cannot be sent or that throw: NOT_SERIALIZABLE or REMOTE`, async () => {
     const target = newTarget();
     await startService(runtime, target);
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -140,7 +140,7 @@ for (const runtime of runtimes) {
 }
 
 for (const transport of transports) {
-  test(`${transport.title}: errors that are thrown are told, of whatever realm, class or Proxy they are`, async () => {
+  test(`${transport.title}: thrown errors of another realm, of any class and behind a Proxy arrive with name and message`, async () => {
     const target = transport.newTarget();
     // As classes were written before there was `class`.
     function Old(this: Error, message: string): void {

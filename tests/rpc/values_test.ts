@@ -7,7 +7,7 @@ import { startService } from "../support/rpc_helper.ts";
 import { otherRealm, there } from "../support/other_realm.ts";
 import type { Api } from "../fixtures/typed.ts";
 
-test("values of another realm arrive as those of this one", () => {
+test("values of another realm arrive as values of this realm", () => {
   for (const text of otherRealm) {
     const value = there(text);
     const wanted = structuredClone(value);
@@ -30,7 +30,7 @@ test("values of another realm arrive as those of this one", () => {
 });
 
 for (const runtime of runtimes) {
-  test(`${runtime} sends values of another realm back as those of this one`, async () => {
+  test(`${runtime} serves: values of another realm come back as values of this realm`, async () => {
     const target = newTarget();
     await startService(runtime, target);
     using remote = connect<Api>(target, { timeout: 30_000 });
@@ -39,7 +39,7 @@ for (const runtime of runtimes) {
   });
 }
 
-test("what an object is does not depend on its prototype", () => {
+test("the kind of an object does not depend on its prototype", () => {
   const makers: (() => object)[] = [
     () => new Map<unknown, unknown>([[1, { a: 1 }]]),
     () => new Set([1, "2"]),
@@ -86,7 +86,7 @@ test("a prototype alone makes no value", () => {
     assertSame(roundTrip(value), structuredClone(value));
     assertEquals(roundTrip(value), { own: [name] });
   }
-  // What says that it is something else is not believed.
+  // A tag does not change the kind of an object.
   for (const tag of ["Map", "Date", "Temporal.Instant", "Math", "Promise"]) {
     assertEquals(roundTrip({ [Symbol.toStringTag]: tag, a: 1 }), { a: 1 });
     assertEquals(roundTrip({ [Symbol.toStringTag]: tag }), {});
@@ -100,7 +100,7 @@ test("a prototype alone makes no value", () => {
   assertEquals(roundTrip(new Tagged()), { a: 1 });
 });
 
-test("properties of the user do not stand in for slots", () => {
+test("own properties do not replace internal slots", () => {
   const trap = {
     get() {
       throw new Error("it was asked");
@@ -136,7 +136,7 @@ test("an error keeps all its properties that can be sent, however many there are
   assertEquals((roundTrip(new Placed()) as Placed).line, 7);
 });
 
-test("long arrays come back as they were", () => {
+test("long arrays arrive unchanged", () => {
   const numbers = (length: number, make: (index: number) => unknown) =>
     Array.from({ length }, (_, index) => make(index));
   for (const length of [63, 64, 65, 1_000, 5_000, 100_000]) {
@@ -170,7 +170,7 @@ test("long arrays come back as they were", () => {
   }
 });
 
-test("numbers are read from wherever the message begins", () => {
+test("arrays of numbers can be read at any offset", () => {
   const numbers = Array.from({ length: 1_000 }, (_, index) => index / 7);
   const message = encode([numbers, "x", new Array(100).fill(2 ** 20)]);
   for (const offset of [0, 1, 4, 7]) {
@@ -183,7 +183,7 @@ test("numbers are read from wherever the message begins", () => {
   }
 });
 
-test("what was left out of an error is forgotten, and what it shared is sent", () => {
+test("properties left out of an error leave no references behind", () => {
   const shared = Array.from({ length: 20 }, (_, index) => ({ index }));
   const error = Object.assign(new Error("e"), {
     first: shared.slice(0, 12),

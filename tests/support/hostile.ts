@@ -1,8 +1,8 @@
-/** Values that throw at whatever is done to them, and what comes of calls that meet them. */
+/** Values that throw at any operation on them, and the outcomes of calls that use them. */
 import { TandemError } from "../../mod.ts";
 import { collect } from "./rpc_helper.ts";
 
-/** Throws at the nth thing that is done. */
+/** Throws at the nth operation. */
 export class Trap {
   touched = 0;
   readonly #at: number;
@@ -33,7 +33,7 @@ export function isObject(value: unknown): value is object {
   return (typeof value === "object" || typeof value === "function") && value !== null;
 }
 
-/** The same value, but that the trap counts what is done to it and to all that it leads to. */
+/** A Proxy of the value, and of all that it leads to, whose operations the trap counts. */
 export function trapped<T>(value: T, trap: Trap): T {
   if (!isObject(value) || behind.has(value)) return value;
   const handler: ProxyHandler<object> = {
@@ -87,7 +87,7 @@ class Hostile extends Error {
   }
 }
 
-/** What is thrown. */
+/** Values to throw. */
 export const kinds: Readonly<Record<string, () => unknown>> = {
   "an error": () => new RangeError("on purpose"),
   "a revoked Proxy": revoked,
@@ -118,7 +118,7 @@ export const deep = (): object => ({ a: 1, list: [1, { b: "x" }], self: null as 
 /** Longer than a slot. */
 export const longBytes: Uint8Array<ArrayBuffer> = new Uint8Array(400_000);
 
-/** What a call or a stream comes to, which is within reason. */
+/** The outcome of a call, or of a stream of at most `count` items. */
 export async function outcome(result: Result, count: number): Promise<string> {
   try {
     if (!(result instanceof Promise)) await collect(result as AsyncIterable<unknown>);
@@ -134,12 +134,12 @@ export async function outcome(result: Result, count: number): Promise<string> {
     try {
       return error instanceof TandemError ? error.code : "another error";
     } catch {
-      return "what cannot be looked at";
+      return "an unreadable error";
     }
   }
 }
 
-/** Runs `body` and gives back what was written to the console as an error. */
+/** Runs `body` and returns the lines that `console.error` wrote. */
 export async function reports(body: () => Promise<void>): Promise<string[]> {
   const { error } = console;
   const lines: string[] = [];

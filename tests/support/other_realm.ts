@@ -2,9 +2,10 @@
 import { createContext, runInContext } from "node:vm";
 
 const realm = createContext({});
-/** Runs a text in another realm, whose classes are not those of this one. */
+/** Evaluates a text in another realm, which has its own classes. */
 export const there = (text: string): unknown => runInContext(text, realm);
 
+/** Texts that evaluate to values. */
 export const otherRealm: readonly string[] = [
   "new Map([[1, new Map()], ['k', { a: new Date(7) }]])",
   "new Set([1, [2], new Set()])",

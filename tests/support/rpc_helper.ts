@@ -1,4 +1,4 @@
-/** What the tests of typed calls share. */
+/** Shared code of the tests of typed calls. */
 import { assert } from "@std/assert";
 import { connect, type ConnectOptions, type Remote, type ServiceOptions } from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";

@@ -1,4 +1,4 @@
-/** What is particular to targets of this process alone. The conformance suite in `../rpc` has the rest. */
+/** Peculiarities of the memory transport. The conformance suite in `../rpc` covers the rest. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { connect, serve, Server, type TandemError, withOptions } from "../../mod.ts";
 import {
@@ -32,7 +32,7 @@ test("memory transport: two names are two targets", async () => {
   assertEquals([first.path, second.path], [one, two]);
 });
 
-test("memory transport: a name that cannot be is a TypeError, as with a channel", () => {
+test("memory transport: an impossible name is a TypeError, as with a channel", () => {
   for (const name of ["memory:", "memory:a b", "memory:/x", `memory:${"x".repeat(65)}`]) {
     assertThrows(() => serve(name, hanging), TypeError, "letters");
   }
@@ -58,7 +58,7 @@ test("memory transport: without a free slot a call waits, then fails with BUSY",
   await assertRejectsCode(waiting, "CLOSED");
 });
 
-test("memory transport: a slot that becomes free goes to the call that waits the longest", async () => {
+test("memory transport: a free slot goes to the call that has waited the longest", async () => {
   const target = newTarget();
   const order: number[] = [];
   await using service = serve(target, (number: number) => void order.push(number), { slots: 1 });
@@ -166,7 +166,7 @@ test("memory transport: a thousand streams in turn leave nothing in flight", asy
   assertEquals(service.stats().inFlight, 0);
 });
 
-test("targets: a transport that is not there is UNSUPPORTED, also in a path-like target", async () => {
+test("targets: an unknown transport is UNSUPPORTED, also in a path-like target", async () => {
   assertThrowsCode(
     () => serve("nats://127.0.0.1/x", hanging),
     "UNSUPPORTED",
