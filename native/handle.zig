@@ -116,7 +116,6 @@ pub const Handle = struct {
     /// The processor in this participant's entry, and when to yield again: see `EventLoop.linger`.
     processor: u32 = 0,
     yield_after_ns: u64 = 0,
-    yield_pause_ns: u64 = 0,
     /// A server was rung, or had been rung before, for a request of this handle: see `Calls.nudge`.
     responsible: bool = false,
     /// The last request found a free slot but no free cell of the ring.

@@ -17,8 +17,7 @@ const linger_turns = 100;
 /// A yield that took longer gave the processor to something else than a peer.
 const peer_ns = std.time.ns_per_ms;
 /// How long not to yield after a yield that served others.
-const yield_pause_ns_min = 20 * std.time.ns_per_ms;
-const yield_pause_ns_max = std.time.ns_per_s;
+const yield_pause_ns = 20 * std.time.ns_per_ms;
 
 pub fn EventLoopType(comptime Shared: type) type {
     return struct {
@@ -85,11 +84,9 @@ pub fn EventLoopType(comptime Shared: type) type {
             const took_ns = Shared.now_ns() -% before_ns;
             const has = has_come(handle, wanted);
             if (took_ns > peer_ns) {
-                handle.yield_pause_ns = std.math.clamp(handle.yield_pause_ns * 2, yield_pause_ns_min, yield_pause_ns_max);
-                handle.yield_after_ns = before_ns + took_ns + handle.yield_pause_ns;
+                handle.yield_after_ns = before_ns + took_ns + yield_pause_ns;
                 return if (has) abi.linger_work else abi.linger_crowded;
             }
-            if (has) handle.yield_pause_ns = 0;
             return if (has) abi.linger_work else abi.linger_nothing;
         }
 
