@@ -55,12 +55,12 @@ export type {
   ServeSyncOptions,
   WaitOptions,
   WaitSyncOptions,
-} from "./src/channel/options.ts";
+} from "./src/base/channel_options.ts";
 export type { Payload } from "./src/channel/payload.ts";
 export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/result.ts";
 export { Server } from "./src/channel/server.ts";
-export type { Stats } from "./src/channel/stats.ts";
+export type { Stats } from "./src/base/stats.ts";
 export type { ErrorClass } from "./src/codec/error_classes.ts";
 export { type CallContext, callContext } from "./src/rpc/context.ts";
 export type { CallRecord } from "./src/rpc/hooks.ts";

@@ -27,6 +27,16 @@ const sourceLayers: readonly string[] = [
   "mod.ts",
 ];
 
+/**
+ * Layers that must not know each other, although the order of the layers would allow it: the typed layer
+ * speaks to transports through their interfaces, and the codec knows nothing of channels.
+ */
+const barriers: readonly (readonly [layer: string, forbidden: RegExp])[] = [
+  ["src/rpc", /^src\/(?:channel|int|ffi)\//],
+  ["src/rpc", /^src\/transport\/(?!transport\.ts$|targets\.ts$)/],
+  ["src/codec", /^src\/(?:channel|int|ffi)\//],
+];
+
 /** As `sourceLayers`. The programs come last: they may use everything. */
 const nativeLayers: readonly string[] = [
   "native/abi.zig",
@@ -79,6 +89,11 @@ function check({ extension, folders, imports, layers }: Language): void {
     if (own < 0) problems.push(`${file} belongs to no layer: add its folder to check_layers.ts`);
     for (const other of imported) {
       if (layerOf(other, layers) > own) problems.push(`${file} imports ${other}, a higher layer`);
+      for (const [layer, forbidden] of barriers) {
+        if (file.startsWith(`${layer}/`) && forbidden.test(other)) {
+          problems.push(`${file} imports ${other}, which ${layer} must not know`);
+        }
+      }
     }
   }
   for (const cycle of cyclesOf(graph)) problems.push(`an import cycle: ${cycle.join(" → ")}`);

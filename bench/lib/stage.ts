@@ -69,11 +69,15 @@ export class Stage implements AsyncDisposable {
     const parent = existsSync("/dev/shm") ? "/dev/shm" : tmpdir();
     this.#folder = mkdtempSync(join(parent, "tandem-bench-"));
     // Killed children leave files of their anonymous channels, which belong into this folder.
+    const { TANDEM_DIR: before } = process.env;
     process.env.TANDEM_DIR = this.#folder;
     const remove = (): void => rmSync(this.#folder, { recursive: true, force: true });
     process.on("exit", remove);
     this.#stack.defer(() => {
       process.off("exit", remove);
+      // A later child would make the folder again.
+      if (before === undefined) delete process.env.TANDEM_DIR;
+      else process.env.TANDEM_DIR = before;
       remove();
     });
   }

@@ -8,7 +8,12 @@ import { mapResult } from "../base/closing.ts";
 import { notConstructible } from "../base/maker.ts";
 import { CallCore, forgottenCalls } from "./call_core.ts";
 import { checkInto, syncWaitSettings, waitSettings } from "./call_settings.ts";
-import type { GetOptions, GetSyncOptions, WaitOptions, WaitSyncOptions } from "./options.ts";
+import type {
+  GetOptions,
+  GetSyncOptions,
+  WaitOptions,
+  WaitSyncOptions,
+} from "../base/channel_options.ts";
 
 /**
  * One request in flight, made by the client's `send`, `sendSync` and `trySend`. It holds a slot of the

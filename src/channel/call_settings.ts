@@ -13,7 +13,7 @@ import type {
   RequestOptions,
   RequestSyncOptions,
   SendSyncOptions,
-} from "./options.ts";
+} from "../base/channel_options.ts";
 import type { Bytes } from "./waiter.ts";
 
 /** How long to wait for an answer, and where it goes. */

@@ -23,7 +23,7 @@ import { type ControlBlock, openFailure } from "./failure.ts";
 import { type Geometry, type HandedOut, Memory } from "./memory.ts";
 import { checkWhole, describe } from "../base/checks.ts";
 import { encodeOptions } from "./open_options.ts";
-import type { ChannelOptions } from "./options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 
 /** The ways to open a channel. */
 export const OpenMode: Readonly<

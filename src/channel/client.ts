@@ -20,7 +20,7 @@ import type {
   SendOptions,
   SendSyncOptions,
   WaitOptions,
-} from "./options.ts";
+} from "../base/channel_options.ts";
 import type { Payload } from "./payload.ts";
 
 const CallMaker = Call as unknown as Maker<CallCore, Call>;

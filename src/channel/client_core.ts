@@ -47,7 +47,7 @@ import type {
   RequestSyncOptions,
   SendOptions,
   WaitOptions,
-} from "./options.ts";
+} from "../base/channel_options.ts";
 import type { Payload } from "./payload.ts";
 import {
   type AnswerReader,

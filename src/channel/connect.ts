@@ -7,7 +7,7 @@ import { TandemError } from "../errors.ts";
 import { laterForSure, now } from "../runtime/timers.ts";
 import { onAbort } from "../base/abort.ts";
 import { deadlineAfter, timeoutOf } from "../base/checks.ts";
-import type { WaitOptions } from "./options.ts";
+import type { WaitOptions } from "../base/channel_options.ts";
 
 /** Pauses between looks, in milliseconds: short at first, longer later. */
 const intervals: readonly number[] = [1, 2, 5, 10, 20, 50];

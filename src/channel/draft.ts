@@ -7,7 +7,11 @@ import { type Maker, notConstructible } from "../base/maker.ts";
 import { Call } from "./call.ts";
 import type { CallCore } from "./call_core.ts";
 import { DraftCore } from "./draft_core.ts";
-import type { RequestOptions, RequestSyncOptions, SendSyncOptions } from "./options.ts";
+import type {
+  RequestOptions,
+  RequestSyncOptions,
+  SendSyncOptions,
+} from "../base/channel_options.ts";
 
 const CallMaker = Call as unknown as Maker<CallCore, Call>;
 

@@ -8,7 +8,7 @@ import { cancelDraft } from "../ffi/layout.ts";
 import type { CallCore } from "./call_core.ts";
 import type { CallSettings } from "./call_settings.ts";
 import { type Channel, checkOpen } from "./channel.ts";
-import type { RequestOptions, RequestSyncOptions, SendOptions } from "./options.ts";
+import type { RequestOptions, RequestSyncOptions, SendOptions } from "../base/channel_options.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
 /** The client of a draft, as its drafts see it. */

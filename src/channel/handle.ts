@@ -5,7 +5,7 @@
  */
 import { notConstructible } from "../base/maker.ts";
 import { HandleCore } from "./handle_core.ts";
-import type { Stats } from "./stats.ts";
+import type { Stats } from "../base/stats.ts";
 
 /**
  * An open handle on a channel: the common base of {@linkcode Server}, {@linkcode Client},

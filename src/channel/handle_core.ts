@@ -8,8 +8,8 @@ import { TandemError } from "../errors.ts";
 import { StatField } from "../ffi/layout.ts";
 import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
-import type { ChannelOptions } from "./options.ts";
-import type { Stats } from "./stats.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
+import type { Stats } from "../base/stats.ts";
 
 /** The side of a channel that a handle is on. */
 export type Role = "server" | "client";

@@ -5,7 +5,7 @@
  */
 import { checkWhole, describe } from "../base/checks.ts";
 import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
-import type { ChannelOptions } from "./options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 
 /** NaN where an option was not given. */
 export function encodeOptions(options: ChannelOptions, fd: number, main: number): Float64Array {

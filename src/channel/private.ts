@@ -6,7 +6,7 @@
  */
 import { ClientCore } from "./client_core.ts";
 import type { HandleCore } from "./handle_core.ts";
-import type { ChannelOptions } from "./options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import { ServerCore } from "./server_core.ts";
 
 /** The end of a name whose participant has had private channels before. */

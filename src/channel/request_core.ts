@@ -182,7 +182,9 @@ export class RequestCore {
 
   /** The server leaves the channel, and no client gets an answer from here. */
   abandon(): void {
-    if (this.isAnswered || !this.#abort) return;
+    if (this.isAnswered) return;
+    // Also for a handler that looks at its signal only later.
+    this.#abort ??= new AbortController();
     this.#abort.abort(
       new TandemError("CANCELLED", "The server was closed, so no client gets its answer"),
     );

@@ -14,7 +14,7 @@ import type {
   ServeSyncOptions,
   WaitOptions,
   WaitSyncOptions,
-} from "./options.ts";
+} from "../base/channel_options.ts";
 import type { Payload } from "./payload.ts";
 import { ServerRequest } from "./request.ts";
 import type { RequestCore } from "./request_core.ts";

@@ -26,7 +26,7 @@ import { newEncoded } from "./encoding.ts";
 import { callFailure } from "./failure.ts";
 import { HandleCore } from "./handle_core.ts";
 import { Loop } from "./loop.ts";
-import type { ChannelOptions } from "./options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import { opened, replacedGrace } from "./reload.ts";
 import { RequestCore, type RequestHome } from "./request_core.ts";
 import type { Result } from "./result.ts";

@@ -21,8 +21,6 @@ import {
 } from "./tree_budget.ts";
 import type { Bytes } from "./writer.ts";
 
-export { type Blobs, type BlobUse, corrupt, noBlobs } from "./reader.ts";
-
 /** The limits and functions that the user of the decoder provides. */
 export interface DecodeHooks {
   readonly errorClasses: ErrorClasses;

@@ -9,7 +9,7 @@ import { notConstructible } from "../base/maker.ts";
 import { CallCore, forgottenCalls } from "../channel/call_core.ts";
 import { waitSettings } from "../channel/call_settings.ts";
 import { decodeInt, intBytes } from "./int64.ts";
-import type { WaitOptions, WaitSyncOptions } from "../channel/options.ts";
+import type { WaitOptions, WaitSyncOptions } from "../base/channel_options.ts";
 
 /**
  * One integer request in flight: {@linkcode Call} with a `bigint` for an answer.

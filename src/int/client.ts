@@ -14,7 +14,7 @@ import type {
   SendOptions,
   SendSyncOptions,
   WaitOptions,
-} from "../channel/options.ts";
+} from "../base/channel_options.ts";
 import { openKindInt } from "../ffi/layout.ts";
 import { IntCall } from "./call.ts";
 import { decodeInt, encodeInt, intBytes } from "./int64.ts";

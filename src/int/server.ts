@@ -15,7 +15,7 @@ import type {
   ServeSyncOptions,
   WaitOptions,
   WaitSyncOptions,
-} from "../channel/options.ts";
+} from "../base/channel_options.ts";
 import type { RequestCore } from "../channel/request_core.ts";
 import type { Result } from "../channel/result.ts";
 import { ServerCore } from "../channel/server_core.ts";

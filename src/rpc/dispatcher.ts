@@ -6,7 +6,7 @@
 import { onAbort } from "../base/abort.ts";
 import { codeOf, isThenable } from "../base/guard.ts";
 import type { Admission, Gate } from "../base/gate.ts";
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
 import { RequestContext, runInContext } from "./context.ts";

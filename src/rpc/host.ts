@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
 import type { Bytes, Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";

@@ -8,8 +8,10 @@
  *
  * @module
  */
-import type { Blobs, BlobUse, DecodeHooks } from "../codec/decoder.ts";
-import { corrupt, Decoder, noBlobs } from "../codec/decoder.ts";
+import type { DecodeHooks } from "../codec/decoder.ts";
+import type { Blobs, BlobUse } from "../codec/reader.ts";
+import { Decoder } from "../codec/decoder.ts";
+import { corrupt, noBlobs } from "../codec/reader.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";

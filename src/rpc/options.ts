@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ChannelOptions, WaitOptions } from "../channel/options.ts";
+import type { ChannelOptions, WaitOptions } from "../base/channel_options.ts";
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
 import { type ErrorClass, ErrorClasses } from "../codec/error_classes.ts";

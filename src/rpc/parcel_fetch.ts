@@ -4,7 +4,7 @@
  * @module
  */
 import { onAbort, reasonOf } from "../base/abort.ts";
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import { blobBytesMin } from "../codec/tags.ts";
 import { treeTooLarge } from "../codec/tree_budget.ts";
 import { now } from "../runtime/timers.ts";

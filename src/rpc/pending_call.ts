@@ -4,7 +4,7 @@
  * @module
  */
 import { rejectAs } from "../base/closing.ts";
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";

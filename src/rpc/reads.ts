@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { type Attached, InStream, type StreamTerms } from "./in_stream.ts";

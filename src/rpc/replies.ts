@@ -5,7 +5,7 @@
  */
 import { codeOf, isTandemError, textOf } from "../base/guard.ts";
 import type { Decoder, Thrown } from "../codec/decoder.ts";
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import { type Encoder, UserCodeError } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";

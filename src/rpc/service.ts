@@ -4,7 +4,7 @@
  * @module
  */
 import { type Maker, notConstructible } from "../base/maker.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { Stats } from "../base/stats.ts";
 import { transportOf } from "../transport/targets.ts";
 import { offeredMethods } from "./interface.ts";
 import { type CloseOptions, parseServiceOptions, type ServiceOptions } from "./options.ts";

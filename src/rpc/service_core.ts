@@ -5,7 +5,7 @@
  */
 import { checkTimeout } from "../base/checks.ts";
 import { Gate } from "../base/gate.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { Stats } from "../base/stats.ts";
 import { captureContext } from "../runtime/context.ts";
 import { laterForSure, timerMax } from "../runtime/timers.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { corrupt } from "../codec/decoder.ts";
+import { corrupt } from "../codec/reader.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { StepOutcome, StreamTerms } from "./in_stream.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";

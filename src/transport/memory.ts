@@ -8,7 +8,7 @@
  * @module
  */
 import { onAbort, reasonOf } from "../base/abort.ts";
-import type { ChannelOptions } from "../channel/options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive } from "../runtime/timers.ts";
 import { MemoryReceiver, MemoryRequester } from "./memory_ends.ts";

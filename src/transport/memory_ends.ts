@@ -4,9 +4,9 @@
  * @module
  */
 import { onAbort } from "../base/abort.ts";
-import type { ChannelOptions } from "../channel/options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import type { Gate } from "../base/gate.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { Stats } from "../base/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive } from "../runtime/timers.ts";
 import type { MemoryCall } from "./memory_call.ts";

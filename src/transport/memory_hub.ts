@@ -11,8 +11,8 @@
 import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { report } from "../base/guard.ts";
-import type { ChannelOptions } from "../channel/options.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
+import type { Stats } from "../base/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive, setImmediate } from "../runtime/timers.ts";
 import { cancelled, failReader, MemoryCall } from "./memory_call.ts";

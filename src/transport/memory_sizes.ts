@@ -5,7 +5,7 @@
  * @module
  */
 import { checkWhole, describe } from "../base/checks.ts";
-import type { ChannelOptions } from "../channel/options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import { TandemError } from "../errors.ts";
 import { deliveriesMax, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
 

@@ -8,11 +8,11 @@ import type { Gate } from "../base/gate.ts";
 import { ClientCore } from "../channel/client_core.ts";
 import type { DraftCore } from "../channel/draft_core.ts";
 import type { HandleCore } from "../channel/handle_core.ts";
-import type { ChannelOptions } from "../channel/options.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
 import { connectPrivate, servePrivate } from "../channel/private.ts";
 import { replacedGrace } from "../channel/reload.ts";
 import { ServerCore } from "../channel/server_core.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { Stats } from "../base/stats.ts";
 import type {
   AnswerReader,
   Bytes,

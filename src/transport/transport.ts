@@ -7,8 +7,8 @@
  * @module
  */
 import type { Gate } from "../base/gate.ts";
-import type { ChannelOptions } from "../channel/options.ts";
-import type { Stats } from "../channel/stats.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
+import type { Stats } from "../base/stats.ts";
 
 /** The bytes of a message. */
 export type Bytes = Uint8Array<ArrayBuffer>;

@@ -3,7 +3,8 @@ import { assert, assertEquals, assertInstanceOf, assertStrictEquals } from "@std
 import fc from "fast-check";
 import { decode as decodeCbor } from "cbor2";
 import { connect, TandemError } from "../../mod.ts";
-import { corrupt, Decoder, noBlobs } from "../../src/codec/decoder.ts";
+import { Decoder } from "../../src/codec/decoder.ts";
+import { corrupt, noBlobs } from "../../src/codec/reader.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import { blobBytesMin } from "../../src/codec/tags.ts";
 import { BlobList, wireVersion } from "../../src/rpc/message.ts";

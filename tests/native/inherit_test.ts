@@ -1,19 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { spawn } from "node:child_process";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Client, Server } from "../../mod.ts";
-import { assertThrowsCode, runtimePath, runtimes, test } from "../support/harness.ts";
+import { toolCommand } from "../../scripts/tools.ts";
+import { startProcess } from "../../src/runtime/processes.ts";
+import { assertThrowsCode, type Runtime, runtimes, test } from "../support/harness.ts";
 
 const fixture = fileURLToPath(new URL("../fixtures/inherited.ts", import.meta.url));
 
 /** Starts a child that has `fd` as its descriptor 3, and resolves to its exit code. */
-function start(runtime: "deno" | "bun", role: string, fd: number): Promise<number | null> {
-  const flags = runtime === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
-  const child = spawn("/usr/bin/env", [runtimePath(runtime), ...flags, fixture, role], {
-    stdio: ["ignore", "inherit", "inherit", fd],
-    env: process.env as Record<string, string>,
-  });
+function start(runtime: Runtime, role: string, fd: number): Promise<number | null> {
+  const command = toolCommand(runtime, fixture, [role], ["--allow-ffi"]);
+  const child = startProcess(command, { stdio: ["ignore", "inherit", "inherit", fd] });
   return new Promise((resolve) => child.on("exit", resolve));
 }
 

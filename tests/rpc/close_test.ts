@@ -1,6 +1,14 @@
 /** How services end: at once, in time, and with handlers that do not. */
 import { assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { callContext, Client, connect, serve, Server, TandemError } from "../../mod.ts";
+import {
+  callContext,
+  Client,
+  connect,
+  serve,
+  Server,
+  type ServerRequest,
+  TandemError,
+} from "../../mod.ts";
 import { assertRejectsCode, eventually, newTarget, runtimes, test } from "../support/harness.ts";
 import { rejection, startService } from "../support/rpc_helper.ts";
 import { transports } from "../support/sites.ts";
@@ -153,15 +161,21 @@ test("a raw server that is closed aborts the signals of its handlers", async () 
   const server = Server.anonymous();
   using client = Client.fromFd(server.fd);
   const codes: string[] = [];
+  const requests: ServerRequest[] = [];
   const serving = server.serve((request) => {
-    const { signal } = request;
-    signal.addEventListener("abort", () => codes.push((signal.reason as TandemError).code));
+    requests.push(request);
+    // The second handler looks at its signal only after the server was closed.
+    if (requests.length === 1) {
+      const { signal } = request;
+      signal.addEventListener("abort", () => codes.push((signal.reason as TandemError).code));
+    }
     return new Promise<string>(() => {});
   });
-  const answer = assertRejectsCode(client.request("x"), "SERVER_DIED");
-  await eventually(() => server.stats().queued === 0);
+  const answers = ["x", "y"].map((text) => assertRejectsCode(client.request(text), "SERVER_DIED"));
+  await eventually(() => requests.length === 2);
   server.close();
   await serving;
-  await answer;
+  await Promise.all(answers);
   assertEquals(codes, ["CANCELLED"]);
+  assertEquals((requests[1]!.signal.reason as TandemError).code, "CANCELLED");
 });

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect, raw, serve } from "../../mod.ts";
 import { textBlobBytesMin } from "../../src/codec/tags.ts";
-import { type Blobs, type BlobUse, Decoder } from "../../src/codec/decoder.ts";
+import { Decoder } from "../../src/codec/decoder.ts";
+import type { Blobs, BlobUse } from "../../src/codec/reader.ts";
 import { readInPlace, readMessage } from "../../src/rpc/message.ts";
 import { Encoder } from "../../src/codec/encoder.ts";
 import { decode, encode, hooks, roundTrip } from "../support/codec_helper.ts";
