@@ -22,7 +22,7 @@ import {
   type OutgoingMessage,
   withMessage,
 } from "./message.ts";
-import type { CallTerms, ConnectionTerms } from "./options.ts";
+import type { CallTerms, ConnectionTerms } from "./terms.ts";
 import { PendingCall } from "./pending_call.ts";
 import { answerUnwanted } from "./replies.ts";
 import { isRepeatable, retried } from "./retry.ts";

@@ -9,7 +9,8 @@ import type { Admission, Gate } from "../base/gate.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
-import { RequestContext, runInContext } from "./context.ts";
+import { runInContext } from "./context.ts";
+import { RequestContext } from "./call_contexts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { CallHook } from "./hooks.ts";
 import type { Offered } from "./interface.ts";
@@ -25,7 +26,7 @@ import {
   readParcel,
 } from "./message.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
-import type { Idempotent } from "./options.ts";
+import type { Idempotent } from "./terms.ts";
 import { Recorder } from "./recorder.ts";
 import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
 import { isRepeatable } from "./retry.ts";

@@ -17,7 +17,7 @@ import {
   type OutgoingMessage,
   withMessage,
 } from "./message.ts";
-import { checkLength, type Limits } from "./options.ts";
+import { checkLength, type Limits } from "./terms.ts";
 import { OutStream } from "./out_stream.ts";
 
 export class EncodedMessage {

@@ -13,7 +13,7 @@ import type { End } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import { Host } from "./host.ts";
 import type { Parcel } from "./message.ts";
-import type { Limits } from "./options.ts";
+import type { Limits } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import { Peer } from "./peer.ts";
 import { Reads } from "./reads.ts";

@@ -11,7 +11,7 @@ import { TandemError } from "../errors.ts";
 import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { Requester, Transport } from "../transport/transport.ts";
 import { Endpoint } from "./endpoint.ts";
-import type { Limits } from "./options.ts";
+import type { Limits } from "./terms.ts";
 
 /** A target that is open. */
 export interface Line {

@@ -5,7 +5,8 @@
  */
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { captureContext, type ContextRunner } from "../runtime/context.ts";
-import { type CallContext, runInContext, StreamContext } from "./context.ts";
+import { type CallContext, runInContext } from "./context.ts";
+import { StreamContext } from "./call_contexts.ts";
 import { TandemError } from "../errors.ts";
 
 /** The steps that a reader takes. */

@@ -11,7 +11,7 @@ import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
 import { headerBytes, Kind, type Parcel, partBytes, type Reading, readMessage } from "./message.ts";
-import { checkLength } from "./options.ts";
+import { checkLength } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import { readRefusal } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";

@@ -13,7 +13,7 @@ import type { Endpoint } from "./endpoint.ts";
 import { InStream, type StreamTerms } from "./in_stream.ts";
 import type { LineKeeper } from "./line.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
-import type { CallTerms } from "./options.ts";
+import type { CallTerms } from "./terms.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { answerUnwanted, readRefusal, thrownError } from "./replies.ts";
 import type { Span } from "./telemetry.ts";

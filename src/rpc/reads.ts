@@ -8,7 +8,7 @@ import type { ErrorClasses } from "../codec/error_classes.ts";
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { type Attached, InStream, type StreamTerms } from "./in_stream.ts";
 import { hasHost, type ReadHooks, type Reading } from "./message.ts";
-import type { Limits } from "./options.ts";
+import type { Limits } from "./terms.ts";
 
 /** The end that reads a message. */
 export interface ReadingSide {

@@ -5,7 +5,7 @@
  */
 import { codeOf } from "../base/guard.ts";
 import { now } from "../runtime/timers.ts";
-import type { RequestContext } from "./context.ts";
+import type { RequestContext } from "./call_contexts.ts";
 import { type CallHook, notifyHook } from "./hooks.ts";
 import { type Span, startServiceSpan } from "./telemetry.ts";
 

@@ -6,12 +6,8 @@
 import { describe } from "../base/checks.ts";
 import { Connection } from "./connection.ts";
 import { bareName, canBeOffered } from "./interface.ts";
-import {
-  type CallOptions,
-  type ConnectOptions,
-  parseCallOptions,
-  parseEndOptions,
-} from "./options.ts";
+import type { CallOptions, ConnectOptions } from "./options.ts";
+import { parseCallOptions, parseEndOptions } from "./terms.ts";
 import type { Remote } from "./types.ts";
 
 /** The state of a remote. */

@@ -6,7 +6,8 @@
 import { onAbort } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
 import { laterForSure, now } from "../runtime/timers.ts";
-import type { Idempotent, RetryOptions } from "./options.ts";
+import type { RetryOptions } from "./options.ts";
+import type { Idempotent } from "./terms.ts";
 
 /** Codes of errors that may go away by themselves. A method that threw would throw again. */
 const transientCodes: ReadonlySet<string> = new Set([

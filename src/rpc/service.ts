@@ -7,7 +7,8 @@ import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Stats } from "../base/stats.ts";
 import { transportOf } from "../transport/targets.ts";
 import { offeredMethods } from "./interface.ts";
-import { type CloseOptions, parseServiceOptions, type ServiceOptions } from "./options.ts";
+import type { CloseOptions, ServiceOptions } from "./options.ts";
+import { parseServiceOptions } from "./terms.ts";
 import { ServiceCore } from "./service_core.ts";
 
 /**

@@ -13,7 +13,8 @@ import { prepareContexts } from "./context.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Offered } from "./interface.ts";
-import type { CloseOptions, ServiceTerms } from "./options.ts";
+import type { CloseOptions } from "./options.ts";
+import type { ServiceTerms } from "./terms.ts";
 
 /**
  * How long a closed service waits for calls that are still being fetched, in milliseconds: their senders

@@ -6,7 +6,7 @@
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
 import type { Parcel } from "./message.ts";
-import type { Limits } from "./options.ts";
+import type { Limits } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import type { Reads } from "./reads.ts";
 import type { Claim, Writes } from "./writes.ts";

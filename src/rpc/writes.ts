@@ -19,7 +19,7 @@ import {
   type MessageHooks,
   sealMessage,
 } from "./message.ts";
-import { checkLength, type Limits } from "./options.ts";
+import { checkLength, type Limits } from "./terms.ts";
 import { OutStream } from "./out_stream.ts";
 
 /** The owner of a stream or parcel that no receiver has claimed. */

@@ -1,0 +1,57 @@
+/**
+ * The contexts of calls: see {@linkcode callContext}.
+ *
+ * @module
+ */
+import type { Delivery } from "../transport/transport.ts";
+import type { CallContext } from "./context.ts";
+
+/** The context of a call. */
+export class RequestContext implements CallContext {
+  readonly method: string;
+  readonly #delivery: Delivery;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+
+  constructor(
+    method: string,
+    delivery: Delivery,
+    traceparent: string | undefined,
+    tracestate: string | undefined,
+  ) {
+    this.method = method;
+    this.#delivery = delivery;
+    this.traceparent = traceparent;
+    this.tracestate = tracestate;
+  }
+
+  get signal(): AbortSignal {
+    return this.#delivery.signal;
+  }
+
+  get timeRemaining(): number {
+    return this.#delivery.isAnswered ? Infinity : this.#delivery.timeRemaining;
+  }
+
+  get deliveries(): number {
+    return this.#delivery.deliveries;
+  }
+}
+
+/** The context of a generator's body, whose call was answered when the stream began. */
+export class StreamContext implements CallContext {
+  readonly method: string;
+  readonly signal: AbortSignal;
+  readonly timeRemaining: number = Infinity;
+  readonly deliveries: number;
+  readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
+
+  constructor(call: CallContext, signal: AbortSignal) {
+    this.method = call.method;
+    this.deliveries = call.deliveries;
+    this.traceparent = call.traceparent;
+    this.tracestate = call.tracestate;
+    this.signal = signal;
+  }
+}

@@ -1,0 +1,131 @@
+/**
+ * The options of services, connections and calls once they are checked. Each option is read once.
+ *
+ * @module
+ */
+import type { ChannelOptions } from "../base/channel_options.ts";
+import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
+import { ErrorClasses } from "../codec/error_classes.ts";
+import { treeBytesDefault } from "../codec/tree_budget.ts";
+import { TandemError } from "../errors.ts";
+import type { CallHook } from "./hooks.ts";
+import type { CallOptions, EndOptions, RetryOptions, ServiceOptions } from "./options.ts";
+
+const messageBytesMax = 2 ** 30;
+/** Enough for messages that every connection needs, such as errors. */
+const treeBytesMin = 2 ** 12;
+
+/** How long messages may be. */
+export interface Limits {
+  readonly maxMessageBytes: number;
+  readonly maxTreeBytes: number;
+}
+
+/** @throws {TandemError} `TOO_LARGE` for a message that is longer than this side allows */
+export function checkLength({ maxMessageBytes }: Limits, length: number, verb: string): void {
+  if (length <= maxMessageBytes) return;
+  throw new TandemError(
+    "TOO_LARGE",
+    `Cannot ${verb} a message of ${length} bytes: maxMessageBytes is ${maxMessageBytes}; ` +
+      "raise it, or use a stream",
+  );
+}
+
+/** The methods that may run twice; `true`: all of them. */
+export type Idempotent = boolean | readonly string[] | undefined;
+
+/** Options of both ends, checked, and read once. */
+export interface EndTerms {
+  readonly limits: Limits;
+  readonly errorClasses: ErrorClasses;
+  readonly version: string | undefined;
+  readonly onCall: CallHook | undefined;
+}
+
+/** Options of a service, checked, and read once. */
+export interface ServiceTerms extends EndTerms {
+  readonly channel: ChannelOptions;
+  readonly concurrency: number | undefined;
+  readonly idempotent: Idempotent;
+}
+
+/** Options of a connection, checked, and read once. */
+export type ConnectionTerms = EndTerms;
+
+/** Options of calls, checked, and read once. */
+export interface CallTerms {
+  /** Milliseconds; Infinity: no limit. */
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+  readonly maxDeliveries: number | undefined;
+  readonly idempotent: Idempotent;
+  readonly retry: RetryOptions;
+  readonly inheritsDeadline: boolean;
+  readonly traceparent: string | undefined;
+}
+
+/** @throws {RangeError} {TypeError} for an invalid option */
+export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
+  const end = parseEndOptions(options);
+  const { concurrency } = options;
+  if (concurrency !== undefined) checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
+  const idempotent = parseIdempotent(options.idempotent);
+  return { ...end, channel: channelOptions(options), concurrency, idempotent };
+}
+
+/** @throws {RangeError} {TypeError} for an invalid option */
+export function parseEndOptions(options: EndOptions): EndTerms {
+  if (typeof options !== "object" || options === null) {
+    throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
+  }
+  const { maxMessageBytes = messageBytesMax, maxTreeBytes = treeBytesDefault } = options;
+  const { version, onCall, errors } = options;
+  if (version !== undefined && typeof version !== "string") {
+    throw new TypeError(`Cannot use ${describe(version)} as version: give a string`);
+  }
+  if (onCall !== undefined && typeof onCall !== "function") {
+    throw new TypeError(`Cannot use ${describe(onCall)} as onCall: give a function`);
+  }
+  const limits = {
+    maxMessageBytes: checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax),
+    maxTreeBytes: checkWhole(maxTreeBytes, "maxTreeBytes", treeBytesMin, messageBytesMax),
+  };
+  return { limits, errorClasses: new ErrorClasses(errors), version, onCall };
+}
+
+/** @throws {TypeError} unless it is a boolean or a list of names */
+function parseIdempotent(idempotent: unknown): Idempotent {
+  if (idempotent === undefined || typeof idempotent === "boolean") return idempotent;
+  if (Array.isArray(idempotent) && idempotent.every((name) => typeof name === "string")) {
+    return [...idempotent];
+  }
+  throw new TypeError(
+    `Cannot use ${describe(idempotent)} as idempotent: give true, or an array of method names`,
+  );
+}
+
+/** @throws {RangeError} {TypeError} for an invalid option */
+export function parseCallOptions(options: CallOptions): CallTerms {
+  const { timeout = Infinity, signal, retry = {}, maxDeliveries, traceparent } = options;
+  const idempotent = parseIdempotent(options.idempotent);
+  checkTimeout(timeout, "timeout");
+  if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
+  const { attempts, delay, maxDelay } = retry;
+  if (attempts !== undefined) checkWhole(attempts, "retry.attempts", 1, 1000);
+  if (delay !== undefined) checkTimeout(delay, "retry.delay");
+  if (maxDelay !== undefined) checkTimeout(maxDelay, "retry.maxDelay");
+  const inheritsDeadline = options.inheritDeadline !== false;
+  return { timeout, signal, maxDeliveries, idempotent, retry, inheritsDeadline, traceparent };
+}
+
+/** The options that belong to the channel. */
+function channelOptions(options: ServiceOptions): ChannelOptions {
+  const { slots, maxRequestBytes, maxResponseBytes, maxDeliveries, mode } = options;
+  return {
+    ...(slots !== undefined && { slots }),
+    ...(maxRequestBytes !== undefined && { maxRequestBytes }),
+    ...(maxResponseBytes !== undefined && { maxResponseBytes }),
+    ...(maxDeliveries !== undefined && { maxDeliveries }),
+    ...(mode !== undefined && { mode }),
+  };
+}
