@@ -182,17 +182,19 @@ pub const Control = extern struct {
     }
 };
 
+/// Stands for an option that the caller leaves out.
+pub const not_given = std.math.nan(f64);
+
 pub const Options = extern struct {
-    /// NaN: not given.
-    slots: f64,
-    max_request_bytes: f64,
-    max_response_bytes: f64,
-    max_deliveries: f64,
-    mode: f64,
-    fd: f64,
+    slots: f64 = not_given,
+    max_request_bytes: f64 = not_given,
+    max_response_bytes: f64 = not_given,
+    max_deliveries: f64 = not_given,
+    mode: f64 = not_given,
+    fd: f64 = not_given,
     /// For `open_private`: the handle through which the private channel is found. Its own participant hosts
     /// the channel, or another participant of its channel does.
-    main: f64 = std.math.nan(f64),
+    main: f64 = not_given,
 };
 
 /// The operation word of `tandem_open`.

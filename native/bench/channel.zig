@@ -14,15 +14,7 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
 fn open_handle(target: []const u8, role: u32) !*Handle {
-    const nothing = std.math.nan(f64);
-    const options: abi.Options = .{
-        .slots = nothing,
-        .max_request_bytes = nothing,
-        .max_response_bytes = nothing,
-        .max_deliveries = nothing,
-        .mode = nothing,
-        .fd = nothing,
-    };
+    const options: abi.Options = .{};
     var control: abi.Control = .{};
     var location: Location = undefined;
     return channel.open(target, role, &options, &control, &location);

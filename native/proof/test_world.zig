@@ -18,7 +18,6 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
-const nothing = std.math.nan(f64);
 
 /// One anonymous channel and its handles.
 pub const World = struct {
@@ -34,8 +33,6 @@ pub const World = struct {
             .max_request_bytes = payload_bytes,
             .max_response_bytes = payload_bytes,
             .max_deliveries = max_deliveries,
-            .mode = nothing,
-            .fd = nothing,
         };
         return .{ .first = try open("test", abi.open_anonymous | abi.open_role_server, &options) };
     }
@@ -68,14 +65,7 @@ pub const World = struct {
     }
 
     fn open_fd(fd: i32, role: u32) !*Handle {
-        const options: abi.Options = .{
-            .slots = nothing,
-            .max_request_bytes = nothing,
-            .max_response_bytes = nothing,
-            .max_deliveries = nothing,
-            .mode = nothing,
-            .fd = @floatFromInt(fd),
-        };
+        const options: abi.Options = .{ .fd = @floatFromInt(fd) };
         return open("", abi.open_from_fd | role, &options);
     }
 

@@ -58,7 +58,7 @@ class Outcome implements AnswerReader {
   }
 }
 
-/** Turns of the event loop, in which what was begun goes on: a request may take one, and its answer another. */
+/** Waits a few turns of the event loop: the hub delivers a request in one turn and its answer in another. */
 async function turn(): Promise<void> {
   for (let count = 0; count < 5; count++) {
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -391,8 +391,6 @@ fn open(arguments: *Arguments) !i64 {
         .max_request_bytes = bytes,
         .max_response_bytes = bytes,
         .max_deliveries = deliveries,
-        .mode = nothing,
-        .fd = nothing,
     };
     const operation = @backingInt(role) | @backingInt(mode);
     const result = library.tandem_open(target.ptr, @intCast(target.len), operation, &options, &control, &path);

@@ -167,15 +167,7 @@ fn call_once(client: *Actor, server: *Actor) void {
     if (got != text.len or !std.mem.eql(u8, &out, text)) @panic("an answer is wrong in the new channel");
 }
 
-const nothing = std.math.nan(f64);
-const nothing_asked: abi.Options = .{
-    .slots = nothing,
-    .max_request_bytes = nothing,
-    .max_response_bytes = nothing,
-    .max_deliveries = nothing,
-    .mode = nothing,
-    .fd = nothing,
-};
+const nothing_asked: abi.Options = .{};
 
 pub fn once(folder: []const u8, seed: u64, report: *Report) void {
     var generator: std.Random.DefaultPrng = .init(seed);
