@@ -18,7 +18,6 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
-
 /// One anonymous channel and its handles.
 pub const World = struct {
     first: *Handle,
