@@ -121,6 +121,9 @@ pub const Handle = struct {
     /// The last request found a free slot but no free cell of the ring.
     found_ring_full: bool = false,
 
+    /// The load word of this participant's entry.
+    load: words.LoadWord = .{},
+
     /// What the event loop owns: its bell, under this participant's own index, and its death watches.
     lent: [watched_max + 1]Lent = @splat(.{}),
 

@@ -13,7 +13,7 @@ const Error = @import("../abi.zig").Error;
 /// "TANDEM" and a byte that text editors do not preserve.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// Increase it with every change of this file that another version would misread.
-pub const layout_version: u32 = 3;
+pub const layout_version: u32 = 4;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
@@ -61,6 +61,9 @@ pub const Header = extern struct {
     /// A bit for each server that wants its notify descriptor rung.
     notified_servers: [participants_max / 64]u64 align(padding),
 
+    /// A bit for each server that takes requests as they come, see protocol/spread.zig. Rarely written.
+    serving_servers: [participants_max / 64]u64 align(padding),
+
     /// The number of entries that were ever used; it bounds every walk.
     participants_used: u64 align(padding),
     /// Incremented at every join: a sleeper that saw an older number has a newcomer to watch.
@@ -103,6 +106,9 @@ pub const Participant = extern struct {
     /// Only the participant writes them. They are kept when the entry is reused, so that the sum over all
     /// entries is the sum over all times.
     counters: Counters,
+    /// How busy a server is. Only the participant writes it, beside its counters, with each request and each
+    /// answer.
+    load: words.LoadWord,
 
     comptime {
         std.debug.assert(@sizeOf(Participant) == 256);
@@ -112,6 +118,7 @@ pub const Participant = extern struct {
         std.debug.assert(@offsetOf(Participant, "folder_inode") == 40);
         std.debug.assert(@offsetOf(Participant, "knocks") == 80);
         std.debug.assert(@offsetOf(Participant, "counters") == 128);
+        std.debug.assert(@offsetOf(Participant, "load") == 248);
     }
 };
 
@@ -131,10 +138,10 @@ pub const Counters = extern struct {
     reclaimed: u64 = 0,
     busy: u64 = 0,
     wakeups: u64 = 0,
-    reserved: [5]u64 = @splat(0),
+    reserved: [4]u64 = @splat(0),
 
     comptime {
-        std.debug.assert(@sizeOf(Counters) == 128);
+        std.debug.assert(@sizeOf(Counters) == 120);
     }
 };
 

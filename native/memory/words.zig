@@ -127,6 +127,17 @@ pub const WaitWord = packed struct(u64) {
     }
 };
 
+/// How busy a server is. A hint: other servers decide by it which of them takes the next request.
+pub const LoadWord = packed struct(u64) {
+    /// The requests that it has taken and not answered.
+    calls: u16 = 0,
+    /// It takes another request if there is one.
+    accepts: bool = false,
+    /// Incremented whenever it looks for a request, and at each join. A server whose number stays the same
+    /// does not look.
+    looks: u47 = 0,
+};
+
 pub const NotifyState = enum(u2) { none, armed, rung, invalid };
 
 /// Whether a participant has a notify descriptor, and whether it was rung since the last drain.
@@ -141,7 +152,7 @@ pub const NotifyWord = packed struct(u32) {
 };
 
 test "words are 64 bits wide and zero is the initial value of each" {
-    inline for (.{ SlotWord, Cell, ParticipantWord, WaitWord }) |Word| {
+    inline for (.{ SlotWord, Cell, ParticipantWord, WaitWord, LoadWord }) |Word| {
         try std.testing.expectEqual(64, @bitSizeOf(Word));
         try std.testing.expectEqual(@as(u64, 0), @as(u64, @bitCast(Word{})));
     }

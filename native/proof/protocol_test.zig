@@ -271,3 +271,24 @@ test "an entry that cannot be queued gives its slot back" {
     try expect_all_free(client);
     try testing.expectEqual(0, Calls.pending(client));
 }
+
+test "a server publishes how many requests it works on" {
+    const world = try World.init(4, 1);
+    defer world.deinit();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    const load = &client.map.participant(world.first.index).load;
+    for (0..3) |_| _ = try send(client, "a", 1);
+    const first = try receive(world.first);
+    const second = try receive(world.first);
+    try testing.expectEqual(2, Shared.load(words.LoadWord, load, .monotonic).calls);
+    // Whether or not its client still waits.
+    try testing.expect(Slots.cancel(client, first));
+    try testing.expect(!try Slots.reply(world.first, first, "x", 1, .bytes));
+    try testing.expectEqual(1, Shared.load(words.LoadWord, load, .monotonic).calls);
+    // The same request may still be answered.
+    try testing.expectError(error.TooLarge, Slots.reply(world.first, second, null, 1 << 20, .bytes));
+    try testing.expectEqual(1, Shared.load(words.LoadWord, load, .monotonic).calls);
+    try testing.expect(try Slots.reply(world.first, second, "x", 1, .bytes));
+    try testing.expectEqual(0, Shared.load(words.LoadWord, load, .monotonic).calls);
+}

@@ -68,6 +68,9 @@ pub fn ParticipantsType(comptime Shared: type) type {
             Shared.store(words.NotifyWord, &entry.notify, .{ .number = notify.number +% 1 }, .monotonic);
             const wait = Shared.load(words.WaitWord, &entry.wait, .monotonic);
             Shared.store(words.WaitWord, &entry.wait, .{ .number = wait.number }, .monotonic);
+            const load = Shared.load(words.LoadWord, &entry.load, .monotonic);
+            handle.load = .{ .looks = load.looks +% 1 };
+            Shared.store(words.LoadWord, &entry.load, handle.load, .monotonic);
             const joined: words.ParticipantWord = .{ .state = .joined, .epoch = joining.epoch };
             if (!Shared.cas(words.ParticipantWord, &entry.word, joining, joined, .seq_cst)) {
                 // Another participant took this one for dead while it joined: start over.

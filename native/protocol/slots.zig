@@ -8,6 +8,7 @@ const Error = abi.Error;
 const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const Handle = @import("../handle.zig").Handle;
 const RingType = @import("ring.zig").RingType;
+const SpreadType = @import("spread.zig").SpreadType;
 const WaitType = @import("wait.zig").WaitType;
 
 const SlotWord = words.SlotWord;
@@ -30,6 +31,7 @@ pub fn SlotsType(comptime Shared: type) type {
     return struct {
         const TableBounds = TableBoundsType(Shared);
         const Ring = RingType(Shared);
+        const Spread = SpreadType(Shared);
         const Wait = WaitType(Shared);
 
         // ---- client ----------------------------------------------------------------------------
@@ -336,7 +338,10 @@ pub fn SlotsType(comptime Shared: type) type {
                 }
                 handle.note_length(received.slot, received.length);
                 if (taken.word.delivery > 0) Wait.count(handle, "redelivered");
-                if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) return received;
+                if (received.deadline_ns == 0 or received.deadline_ns > Shared.now_ns()) {
+                    Spread.taken(handle);
+                    return received;
+                }
                 _ = finish(handle, received.slot, received.word, .timed_out);
             }
             // The limit of turns is reached and there are still more; the next look continues.
@@ -377,8 +382,15 @@ pub fn SlotsType(comptime Shared: type) type {
             Shared.store(u32, &slot.request_flags, (flags & 0xff) | 1 << 8, .monotonic);
         }
 
-        /// Answers. `bytes` is null if they are in place. False: no client waits for it any more.
+        /// Answers. `bytes` is null if they are in place. False: no client waits for it any more. A caller
+        /// answers each request once.
         pub fn reply(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, kind: words.AnswerKind) Error!bool {
+            const in_time = try answer_held(handle, call, bytes, length, kind);
+            Spread.ended(handle);
+            return in_time;
+        }
+
+        fn answer_held(handle: *Handle, call: Call, bytes: ?[]const u8, length: u32, kind: words.AnswerKind) Error!bool {
             const slot = handle.map.slot(call.slot);
             // A slot that this server holds can only become abandoned, and `finish` is exact about that.
             // `finish` also hands over everything that is written here.

@@ -3,7 +3,7 @@
 /** Compared with the library's own when it is loaded. */
 export const abiVersion = 5;
 /** Of the shared memory. */
-export const layoutVersion = 3;
+export const layoutVersion = 4;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;

@@ -191,6 +191,7 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
         ignore(base + @offsetOf(layout.Participant, "folder_device"), 8);
         ignore(base + @offsetOf(layout.Participant, "folder_inode"), 8);
         ignore(base + @offsetOf(layout.Participant, "counters"), @sizeOf(layout.Counters));
+        ignore(base + @offsetOf(layout.Participant, "load"), 8);
         if (index >= indices) continue;
         inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));
     }
