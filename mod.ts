@@ -60,6 +60,7 @@ export type { Payload } from "./src/channel/payload.ts";
 export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/result.ts";
 export { Server } from "./src/channel/server.ts";
+export type { Peer } from "./src/base/peer.ts";
 export type { Stats } from "./src/base/stats.ts";
 export type { ErrorClass } from "./src/codec/error_classes.ts";
 export { type CallContext, callContext } from "./src/rpc/context.ts";

@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 5;
+pub const abi_version: u32 = 6;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -163,11 +163,21 @@ pub const Control = extern struct {
     attached_servers: u32 = 0,
     attached_pids: [attached_max]u32 = @splat(0),
     reserved: u32 = 0,
+    /// About a participant; with its index, the two words name its private channel.
+    epoch_low: u32 = 0,
+    epoch_high: u32 = 0,
+    channel_low: u32 = 0,
+    channel_high: u32 = 0,
+    pid: u32 = 0,
+    uid: u32 = 0,
+    runtime: u32 = 0,
+    /// The requests that it holds.
+    calls: u32 = 0,
 
     pub const attached_max = 8;
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 176);
+        std.debug.assert(@sizeOf(Control) == 208);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {
@@ -251,6 +261,9 @@ pub const linger_nothing: i32 = 0;
 pub const linger_work: i32 = 1;
 /// Nothing has come, and other programs need the processor.
 pub const linger_crowded: i32 = 2;
+
+/// What runs a participant, as it says itself.
+pub const Runtime = enum(u32) { unknown, deno, bun, node, _ };
 
 pub const bell_fifo: u32 = 1;
 pub const bell_datagram: u32 = 2;

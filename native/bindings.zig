@@ -57,6 +57,7 @@ pub fn main(init: std.process.Init) !void {
     try print_enum(out, abi.Detail, "Detail", "What an error is about.");
     try print_enum(out, words.AnswerKind, "AnswerKind", "What an answered slot holds.");
     try print_enum(out, Held, "Held", "What became of a request that a server holds.");
+    try print_enum(out, abi.Runtime, "Runtime", "What runs a participant.");
     try print_enum(out, abi.StatField, "StatField", "Places in what `tandem_stats` writes.");
     try print_control(out);
     try out.flush();

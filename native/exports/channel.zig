@@ -4,12 +4,14 @@ const abi = @import("../abi.zig");
 const arguments = @import("arguments.zig");
 const channel = @import("../channel.zig");
 const stats = @import("../protocol/stats.zig");
+const process = @import("../platform/sys/process.zig");
 const Control = abi.Control;
 const Location = @import("../platform/target.zig").Location;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const Slots = @import("../protocol/slots.zig").SlotsType(Shared);
+const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 const Stats = stats.StatsType(Shared);
 
 export fn tandem_abi_version() u32 {
@@ -18,7 +20,8 @@ export fn tandem_abi_version() u32 {
 
 /// A program begins to run on this thread. Closes the handles of an earlier program: a runtime that restarts
 /// a program within its process, as `deno run --watch` does, does not inform the old one.
-export fn tandem_begin() void {
+export fn tandem_begin(runtime: u32) void {
+    process.set_runtime(runtime);
     channel.close_all_here();
 }
 
@@ -102,6 +105,12 @@ export fn tandem_pending(handle_address: f64) i32 {
 
 export fn tandem_servers(handle_address: f64) i32 {
     return @intCast(Stats.count_role(arguments.handle_at(handle_address), .server));
+}
+
+/// Describes the last participant at a position of the table. The result is its role, 0: it is gone; below 0:
+/// the table ends before that position.
+export fn tandem_participant(handle_address: f64, position: u32, control: *Control) i32 {
+    return Roster.describe(arguments.handle_at(handle_address), position, control);
 }
 
 export fn tandem_stats(handle_address: f64, out: *[stats.field_count]f64) void {

@@ -8,6 +8,7 @@ const Control = abi.Control;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
+const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 const Slots = @import("../protocol/slots.zig").SlotsType(Shared);
 
 /// 1: the control block describes a request; 0: none came within the time-out. A time-out of 0 tries once.
@@ -67,6 +68,12 @@ export fn tandem_held(
     else
         @as(f64, @floatFromInt(deadline_ns -| Shared.now_ns())) / std.time.ns_per_ms;
     return @backingInt(Slots.held(handle, call));
+}
+
+/// Finds the sender of a request that this handle has received: its position for `tandem_participant`, and its
+/// epoch.
+export fn tandem_sender(handle_address: f64, slot: u32, control: *Control) i32 {
+    return Roster.sender(arguments.handle_at(handle_address), slot, control);
 }
 
 /// Prevents that a request which this handle holds is delivered to another server.

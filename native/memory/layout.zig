@@ -88,7 +88,8 @@ pub const Participant = extern struct {
     processor: u32,
     /// The user id that the participant sees as its own; it names the folder of its bells. A hint.
     uid: u32,
-    unused: u32,
+    /// `abi.Runtime`, for display only.
+    runtime: u32,
     /// The folder of its bells at the time of joining; 0: it had none. Participants with different folders
     /// cannot ring each other by path.
     folder_device: u64,

@@ -58,6 +58,7 @@ pub fn ParticipantsType(comptime Shared: type) type {
             Shared.store(u32, &entry.bell, 0, .monotonic);
             Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
             Shared.store(u32, &entry.pid, process.id(), .monotonic);
+            Shared.store(u32, &entry.runtime, process.runtime(), .monotonic);
             Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
             Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);
             Shared.store(u64, &entry.folder_inode, handle.bells.inode, .monotonic);

@@ -4,6 +4,7 @@
  * @module
  */
 import { notConstructible } from "../base/maker.ts";
+import type { Peer } from "../base/peer.ts";
 import type { Payload } from "./payload.ts";
 import { RequestCore } from "./request_core.ts";
 import { decodeText } from "./encoding.ts";
@@ -125,6 +126,14 @@ export class ServerRequest {
   /** Whether the client no longer waits for the answer. */
   get cancelled(): boolean {
     return this.#core.cancelled;
+  }
+
+  /**
+   * The process that sent the request, as it describes itself; see {@linkcode Peer}. Read it before you
+   * reply: afterwards it is unknown, unless you have read it before.
+   */
+  get peer(): Peer {
+    return this.#core.peer;
   }
 
   /** Milliseconds left of the client's deadline; Infinity if it has none. */

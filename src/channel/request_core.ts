@@ -4,6 +4,7 @@
  * @module
  */
 import { checkWhole } from "../base/checks.ts";
+import { type Peer, unknownPeer } from "../base/peer.ts";
 import { TandemError } from "../errors.ts";
 import {
   AnswerKind,
@@ -20,6 +21,7 @@ import { encode, type Encoded } from "./encoding.ts";
 import { encodeError } from "./error_wire.ts";
 import { callFailure } from "./failure.ts";
 import type { Payload } from "./payload.ts";
+import { senderOf } from "./roster.ts";
 import type { SlotTable } from "./slot_table.ts";
 import type { Bytes } from "./waiter.ts";
 
@@ -47,6 +49,7 @@ export class RequestCore {
   isAnswered: boolean;
   #bytes: Bytes | null;
   #abort: AbortController | null;
+  #peer: Peer | null;
 
   /** The request that the native side has just received. */
   constructor(home: RequestHome) {
@@ -61,6 +64,7 @@ export class RequestCore {
     this.isAnswered = false;
     this.#bytes = null;
     this.#abort = null;
+    this.#peer = null;
     home.held.set(this.#slot, this);
   }
 
@@ -109,6 +113,13 @@ export class RequestCore {
       if (!this.checkAbort() && !this.isAnswered) this.#home.watch(this);
     }
     return this.#abort.signal;
+  }
+
+  /** The process that sent it; unknown if it is first asked for after the answer. */
+  get peer(): Peer {
+    if (this.#peer) return this.#peer;
+    if (this.isAnswered || !this.#home.channel.isOpen) return unknownPeer;
+    return this.#peer = senderOf(this.#home.channel, this.#slot);
   }
 
   /** Response memory to fill in place. */

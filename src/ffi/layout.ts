@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 5;
+export const abiVersion = 6;
 /** Of the shared memory. */
 export const layoutVersion = 4;
 export const slotsMax = 65536;
@@ -15,7 +15,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 176;
+export const controlBytes = 208;
 export const attachedMax = 8;
 export const optionsCount = 7;
 export const openRoleServer = 1;
@@ -129,6 +129,14 @@ export const Held = {
   lost: 3,
 } as const;
 
+/** What runs a participant. */
+export const Runtime = {
+  unknown: 0,
+  deno: 1,
+  bun: 2,
+  node: 3,
+} as const;
+
 /** Places in what `tandem_stats` writes. */
 export const StatField = {
   slots: 0,
@@ -184,4 +192,12 @@ export const Control = {
   attachedServers: 34,
   attachedPids: 35,
   reserved: 43,
+  epochLow: 44,
+  epochHigh: 45,
+  channelLow: 46,
+  channelHigh: 47,
+  pid: 48,
+  uid: 49,
+  runtime: 50,
+  calls: 51,
 } as const;

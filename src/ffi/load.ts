@@ -7,7 +7,7 @@ import { TandemError } from "../errors.ts";
 import type { Arch, Backend } from "../runtime/backend.ts";
 import { backend } from "../runtime/current.ts";
 import { embedded, soname } from "./embedded.js";
-import { abiVersion } from "./layout.ts";
+import { abiVersion, Runtime } from "./layout.ts";
 import { LibraryFiles } from "./library_file.ts";
 import { type Native, symbols } from "./symbols.ts";
 
@@ -35,7 +35,7 @@ function begin(native: Native): Native {
   const { process } = globalThis as unknown as { process: { [begun]?: true } };
   if (process[begun]) return native;
   Object.defineProperty(process, begun, { value: true });
-  native.tandem_begin();
+  native.tandem_begin(Runtime[backend().name]);
   return native;
 }
 

@@ -11,7 +11,7 @@
 /** The symbol table. CI compares its names with what the library exports. */
 export const symbols = {
   tandem_abi_version: { parameters: [], result: "u32" },
-  tandem_begin: { parameters: [], result: "void", cold: true },
+  tandem_begin: { parameters: [/* runtime */ "u32"], result: "void", cold: true },
   tandem_open: {
     parameters: [
       /* bytes */ "buffer",
@@ -146,6 +146,15 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_sender: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_last_delivery: {
     parameters: [/* handle */ "f64", /* slot */ "u32", /* low */ "u32", /* high */ "u32"],
     result: "void",
@@ -189,6 +198,15 @@ export const symbols = {
   tandem_clear: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_pending: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_servers: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_participant: {
+    parameters: [
+      /* handle */ "f64",
+      /* position */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_stats: {
     parameters: [/* handle */ "f64", /* numbers */ "buffer"],
     result: "void",

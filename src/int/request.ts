@@ -4,6 +4,7 @@
  * @module
  */
 import { notConstructible } from "../base/maker.ts";
+import type { Peer } from "../base/peer.ts";
 import { RequestCore } from "../channel/request_core.ts";
 import { decodeInt, encodeInt } from "./int64.ts";
 import type { IntValue } from "./value.ts";
@@ -63,6 +64,14 @@ export class IntServerRequest {
   /** Whether the client no longer waits for the answer. */
   get cancelled(): boolean {
     return this.#core.cancelled;
+  }
+
+  /**
+   * The process that sent the request, as it describes itself; see {@linkcode Peer}. Read it before you
+   * reply: afterwards it is unknown, unless you have read it before.
+   */
+  get peer(): Peer {
+    return this.#core.peer;
   }
 
   /** Milliseconds left of the client's deadline; Infinity if it has none. */

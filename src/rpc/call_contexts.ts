@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Peer } from "../base/peer.ts";
 import type { Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 
@@ -36,6 +37,10 @@ export class RequestContext implements CallContext {
   get deliveries(): number {
     return this.#delivery.deliveries;
   }
+
+  get peer(): Peer {
+    return this.#delivery.peer;
+  }
 }
 
 /** The context of a generator's body, whose call was answered when the stream began. */
@@ -44,12 +49,15 @@ export class StreamContext implements CallContext {
   readonly signal: AbortSignal;
   readonly timeRemaining: number = Infinity;
   readonly deliveries: number;
+  readonly peer: Peer;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
 
   constructor(call: CallContext, signal: AbortSignal) {
     this.method = call.method;
     this.deliveries = call.deliveries;
+    // The call is answered as soon as its stream begins.
+    this.peer = call.peer;
     this.traceparent = call.traceparent;
     this.tracestate = call.tracestate;
     this.signal = signal;

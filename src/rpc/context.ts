@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Peer } from "../base/peer.ts";
 import { type ContextVariable, contextVariable } from "../runtime/context.ts";
 
 /** The call that a method handles. See {@linkcode callContext}. */
@@ -18,6 +19,11 @@ export interface CallContext {
   readonly timeRemaining: number;
   /** 1 for the first service that gets the call; one more each time that such a service has died. */
   readonly deliveries: number;
+  /**
+   * The process that made the call, as it describes itself; see {@linkcode Peer}. Read it before the method
+   * ends: after the answer it is unknown, unless your code has read it before.
+   */
+  readonly peer: Peer;
   /** The caller's W3C trace context: its `traceparent`, if it sent one. */
   readonly traceparent: string | undefined;
   /** The `tracestate` that belongs to {@linkcode traceparent}. */

@@ -67,6 +67,9 @@ export interface Backend {
   /** The processor's architecture: an {@linkcode Arch} if there is a library for it. */
   readonly arch: string;
   readonly bellKind: BellKind;
+  readonly pid: number;
+  /** The effective user id; -1 where the runtime does not let this process read it. Never prompts the user. */
+  readonly uid: number;
   /** The path of the runtime's binary; null in a compiled program, whose binary runs nothing else. */
   readonly binary: string | null;
 

@@ -44,6 +44,8 @@ interface Global {
     readonly arch: string;
     readonly execArgv: readonly string[];
     readonly execPath: string;
+    readonly pid: number;
+    geteuid(): number;
     readonly env: Record<string, string | undefined>;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
@@ -112,6 +114,14 @@ function translate({ parameters, result }: Signature): object {
 export const bun: Backend = {
   name: "bun",
   bellKind: bellDatagram,
+
+  get pid(): number {
+    return global.process.pid;
+  },
+
+  get uid(): number {
+    return global.process.geteuid();
+  },
 
   get platform(): string {
     return global.process.platform;

@@ -27,7 +27,9 @@ interface DenoGlobal {
   readonly env: { get(name: string): string | undefined };
   readonly internal?: symbol;
   readonly permissions: {
-    querySync(permission: { name: "env"; variable: string }): { readonly state: string };
+    querySync(
+      permission: { name: "env"; variable: string } | { name: "sys"; kind: "uid" },
+    ): { readonly state: string };
     requestSync(permission: { name: "ffi" }): { readonly state: string };
   };
   dlopen(path: string, symbols: object): { readonly symbols: Record<string, unknown> };
@@ -60,6 +62,8 @@ interface Global {
   readonly Deno: DenoGlobal;
   readonly process: {
     readonly execPath: string;
+    readonly pid: number;
+    geteuid(): number;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
   };
@@ -222,6 +226,15 @@ function asyncHooks(): AsyncHooks {
 export const deno: Backend = {
   name: "deno",
   bellKind: bellFifo,
+
+  get pid(): number {
+    return global.process.pid;
+  },
+
+  get uid(): number {
+    const { state } = global.Deno.permissions.querySync({ name: "sys", kind: "uid" });
+    return state === "granted" ? global.process.geteuid() : -1;
+  },
 
   get platform(): string {
     return global.Deno.build.os;

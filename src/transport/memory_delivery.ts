@@ -3,10 +3,12 @@
  *
  * @module
  */
+import type { Peer } from "../base/peer.ts";
 import { textOf } from "../base/guard.ts";
 import { RemoteError, TandemError } from "../errors.ts";
 import type { MemoryCall } from "./memory_call.ts";
 import type { MemoryHub } from "./memory_hub.ts";
+import { ownPeer } from "./memory_peer.ts";
 import type { Bytes, Delivery } from "./transport.ts";
 
 export class MemoryDelivery implements Delivery {
@@ -37,6 +39,10 @@ export class MemoryDelivery implements Delivery {
 
   get timeRemaining(): number {
     return this.call.timeRemaining;
+  }
+
+  get peer(): Peer {
+    return ownPeer();
   }
 
   get isAnswered(): boolean {

@@ -8,6 +8,7 @@
  */
 import type { Gate } from "../base/gate.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
+import type { Peer } from "../base/peer.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The bytes of a message. */
@@ -57,6 +58,8 @@ export interface Delivery {
   readonly timeRemaining: number;
   /** Aborts when the sender cancels, times out, closes or dies; the reason is a `TandemError`. */
   readonly signal: AbortSignal;
+  /** The process that sent it; unknown if it is first asked for after the answer. */
+  readonly peer: Peer;
   /** Whether this receiver has answered. */
   readonly isAnswered: boolean;
   /**

@@ -41,6 +41,18 @@ pub fn id() u32 {
     return @truncate(linux.syscall0(.getpid));
 }
 
+var runtime_of_process: u32 = 0;
+
+/// What runs this process: `abi.Runtime`.
+pub fn runtime() u32 {
+    return @atomicLoad(u32, &runtime_of_process, .monotonic);
+}
+
+/// Every thread of a process says the same.
+pub fn set_runtime(value: u32) void {
+    @atomicStore(u32, &runtime_of_process, value, .monotonic);
+}
+
 /// The maximum size of a file that this process may make.
 pub fn file_bytes_limit() u64 {
     const limit_of_files = 1;

@@ -1,0 +1,45 @@
+//! Who takes part in a channel, for display and for addressing. All of it is what the participants say of
+//! themselves: no decision of the protocol depends on it.
+
+const Control = @import("../abi.zig").Control;
+const words = @import("../memory/words.zig");
+const Handle = @import("../handle.zig").Handle;
+const ParticipantsType = @import("participants.zig").ParticipantsType;
+
+pub fn RosterType(comptime Shared: type) type {
+    return struct {
+        const Participants = ParticipantsType(Shared);
+
+        /// Describes the last participant at `position`. Returns its role while it lives, 0 when it is gone,
+        /// and -1 when no participant was ever there or at a later position.
+        pub fn describe(handle: *Handle, position: u32, control: *Control) i32 {
+            if (position >= Participants.used_count(handle)) return -1;
+            const index: words.ParticipantIndex = @truncate(position);
+            const entry = handle.map.participant(index);
+            // Acquire, as in `Participants.dead`, and for the fields that the word hands over.
+            const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+            set_epoch(control, word.epoch);
+            control.channel_low = @truncate(handle.bells.channel_id);
+            control.channel_high = @truncate(handle.bells.channel_id >> 32);
+            control.pid = Shared.load(u32, &entry.pid, .monotonic);
+            control.uid = Shared.load(u32, &entry.uid, .monotonic);
+            control.runtime = Shared.load(u32, &entry.runtime, .monotonic);
+            control.calls = Shared.load(words.LoadWord, &entry.load, .monotonic).calls;
+            const is_living = word.state == .joined and !Participants.dead_epoch(handle, index, word.epoch);
+            return if (is_living) @intCast(Shared.load(u32, &entry.role, .monotonic) & 3) else 0;
+        }
+
+        fn set_epoch(control: *Control, epoch: words.Epoch) void {
+            control.epoch_low = @truncate(epoch);
+            control.epoch_high = @truncate(epoch >> 32);
+        }
+
+        /// The position of the sender of a request that this handle holds; the control block has its epoch.
+        pub fn sender(handle: *Handle, slot: u32, control: *Control) i32 {
+            // Handed over with the request.
+            const owner = Shared.load(words.Owner, &handle.map.slot(slot).owner, .monotonic);
+            set_epoch(control, owner.epoch);
+            return owner.index;
+        }
+    };
+}

@@ -1,0 +1,24 @@
+/**
+ * The process at the other end of a call.
+ *
+ * @module
+ */
+
+/**
+ * The process that sent a request. All of it is what that process says of itself: use it for logs and
+ * limits. Who can open a channel at all is decided by the owner and the mode of its file.
+ */
+export interface Peer {
+  /**
+   * Its process id, as it sees it itself: in a container of its own it has another one outside. 0 when the
+   * sender is unknown: it posted the request, has closed since, and another handle took its place.
+   */
+  readonly pid: number;
+  /** Its effective user id; -1 when it is unknown. */
+  readonly uid: number;
+  /** The runtime that it runs on. */
+  readonly runtime: "deno" | "bun" | "node" | "unknown";
+}
+
+/** Stands for a sender that can no longer be found. */
+export const unknownPeer: Peer = Object.freeze({ pid: 0, uid: -1, runtime: "unknown" });
