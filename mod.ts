@@ -62,7 +62,7 @@ export type { Result } from "./src/channel/result.ts";
 export { Server } from "./src/channel/server.ts";
 export type { Peer } from "./src/base/peer.ts";
 export type { Stats } from "./src/base/stats.ts";
-export type { ErrorClass } from "./src/codec/error_classes.ts";
+export type { ErrorClass, RegisteredErrors } from "./src/codec/error_classes.ts";
 export { type CallContext, callContext } from "./src/rpc/context.ts";
 export type { CallRecord } from "./src/rpc/hooks.ts";
 export type {

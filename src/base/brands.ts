@@ -61,6 +61,7 @@ export function isErrorLike(value: unknown): value is Error {
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
 const arrayFill: (this: unknown, value: number) => unknown = typedArray.fill;
 const arrayLength = getterOf<number>(typedArray, "byteLength");
+const arrayCount = getterOf<number>(typedArray, "length");
 const arrayOffset = getterOf<number>(typedArray, "byteOffset");
 const arrayBuffer = getterOf<ArrayBufferLike>(typedArray, "buffer");
 const arrayTag = getterOf<string | undefined>(typedArray, Symbol.toStringTag);
@@ -73,6 +74,28 @@ export const typedArrayName: (view: ArrayBufferView) => string | undefined = arr
 
 /** The bytes that a typed array covers; 0 also where its buffer is gone. */
 export const byteLengthOf: (array: ArrayBufferView) => number = arrayLength;
+
+/** The place of a view in a SharedArrayBuffer. */
+export interface SharedPlace {
+  readonly buffer: SharedArrayBuffer;
+  readonly byteOffset: number;
+  /** In elements; of a DataView in bytes. */
+  readonly length: number;
+}
+
+/** Where a view lies in a SharedArrayBuffer; null: its buffer is not shared, or gone. */
+export function placeInShared(view: ArrayBufferView): SharedPlace | null {
+  const isArray = arrayTag(view) !== undefined;
+  try {
+    const buffer = isArray ? arrayBuffer(view) : viewBuffer(view);
+    if (!types.isSharedArrayBuffer(buffer)) return null;
+    return isArray
+      ? { buffer, byteOffset: arrayOffset(view), length: arrayCount(view) }
+      : { buffer, byteOffset: viewOffset(view), length: viewLength(view) };
+  } catch {
+    return null;
+  }
+}
 
 /** The bytes that a view covers; null: its buffer is detached, or has become too short. */
 export function bytesOfView(view: ArrayBufferView): Uint8Array<ArrayBuffer> | null {
@@ -99,6 +122,23 @@ export function bytesOfBuffer(buffer: ArrayBufferLike): Uint8Array<ArrayBuffer> 
   } catch {
     return null;
   }
+}
+
+const bufferMax = getterOf<number>(ArrayBuffer.prototype, "maxByteLength");
+const isResizable = getterOf<boolean>(ArrayBuffer.prototype, "resizable");
+const sharedLength = getterOf<number>(SharedArrayBuffer.prototype, "byteLength");
+const sharedMax = getterOf<number>(SharedArrayBuffer.prototype, "maxByteLength");
+const isGrowable = getterOf<boolean>(SharedArrayBuffer.prototype, "growable");
+
+/** The longest length of a buffer that can change its length; undefined: it cannot. */
+export function maxLengthOf(buffer: ArrayBufferLike): number | undefined {
+  if (types.isSharedArrayBuffer(buffer)) return isGrowable(buffer) ? sharedMax(buffer) : undefined;
+  return isResizable(buffer) ? bufferMax(buffer) : undefined;
+}
+
+/** All bytes of a SharedArrayBuffer. The view does not grow when another thread makes the buffer longer. */
+export function bytesOfShared(buffer: SharedArrayBuffer): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(buffer, 0, sharedLength(buffer));
 }
 
 /** A getter of a prototype, as a function of the object. */

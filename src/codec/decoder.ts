@@ -7,15 +7,18 @@
 import { TandemError } from "../errors.ts";
 import { chunkEntries, Effort, unwatchedMax } from "./effort.ts";
 import type { ErrorClasses } from "./error_classes.ts";
-import { makeError, setHidden } from "./error_values.ts";
+import { isHidden, makeError, setHidden } from "./error_values.ts";
 import type { StreamKind } from "./stream_kinds.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
 import { type Blobs, corrupt, noBlobs, Reader } from "./reader.ts";
-import { depthMax, holeByte, Tag, viewClasses } from "./tags.ts";
+import { depthMax, holeByte, sharedViewClasses, Tag, viewClasses } from "./tags.ts";
 import {
   errorObjects,
   numberObjects,
   objectBytes,
+  reservedBytesMax,
+  resizableBufferObjects,
+  sharedBufferObjects,
   streamObjects,
   treeTooLarge,
 } from "./tree_budget.ts";
@@ -49,6 +52,8 @@ export class Decoder extends Reader {
   #depth = 0;
   /** The most values that `#met` may hold. */
   #metMax = 0;
+  /** The longest lengths of the buffers that can change theirs. */
+  #reservedBytes = 0;
   readonly #effort = new Effort();
   readonly #regExps = new RegExpBudget();
   /** The class and the properties of the last error. */
@@ -60,6 +65,7 @@ export class Decoder extends Reader {
     this.setBytes(bytes, begin, end, blobs);
     this.#hooks = hooks;
     this.#depth = 0;
+    this.#reservedBytes = 0;
     this.#metMax = Math.floor((hooks.maxTreeBytes - end) / objectBytes);
     this.#effort.reset();
     this.#regExps.reset();
@@ -191,6 +197,12 @@ export class Decoder extends Reader {
         return this.#met[index] = this.blobs.next(this.length(), "keep");
       case Tag.arrayBuffer:
         return this.#met[index] = this.#buffer();
+      case Tag.sharedBuffer:
+        return this.#met[index] = this.#sharedBuffer();
+      case Tag.resizableBuffer:
+        return this.#met[index] = this.#resizableBuffer();
+      case Tag.sharedView:
+        return this.#met[index] = this.#sharedView();
       case Tag.dataView:
         return this.#met[index] = new DataView(this.#buffer());
       case Tag.set:
@@ -360,7 +372,7 @@ export class Decoder extends Reader {
     const tag = byte >> 5 === 6 ? this.number(byte) : 0;
     const view = numberViews.get(tag);
     if (!view) throw corrupt(`there are no numbers of tag ${tag}`);
-    const bytes = this.#numberBytes();
+    const bytes = this.#bytesToRead();
     const { byteLength } = bytes;
     const itemBytes = view.BYTES_PER_ELEMENT;
     if (byteLength % itemBytes !== 0) throw corrupt("half a number is left");
@@ -376,7 +388,8 @@ export class Decoder extends Reader {
     return values;
   }
 
-  #numberBytes(): Bytes {
+  /** Reads a byte string that is read here once, so it needs no copy. */
+  #bytesToRead(): Bytes {
     const byte = this.byte();
     if (byte >> 5 !== 6) return this.byteString(byte);
     if (this.number(byte) !== Tag.blob) throw corrupt("a byte string is missing");
@@ -416,7 +429,7 @@ export class Decoder extends Reader {
     this.#depth -= 1;
     const properties: Record<string, unknown> = this.#fill({}, this.#mapByte());
     for (const [key, value] of Object.entries(properties)) {
-      if (key === "errors" && error instanceof AggregateError) setHidden(error, key, value);
+      if (isHidden(error, key)) setHidden(error, key, value);
       else if (!(key in Error.prototype) && key !== "stack" && key !== "cause") {
         const property = { value, writable: true, enumerable: true, configurable: true };
         Object.defineProperty(error, key, property);
@@ -478,6 +491,58 @@ export class Decoder extends Reader {
       return isWhole ? bytes.buffer : bytes.slice().buffer;
     }
     throw corrupt("a byte string is missing");
+  }
+
+  /** The longest length of a buffer, undefined if that is fixed; counts what it costs. */
+  #maxLength(byte: number): number | undefined {
+    if (byte === 0xf7) return undefined;
+    if (byte >> 5 !== 0) throw corrupt("a longest length is missing");
+    const max = this.number(byte);
+    this.#charge(resizableBufferObjects);
+    this.#reservedBytes += max;
+    if (this.#reservedBytes > reservedBytesMax) throw corrupt("its buffers could become too long");
+    return max;
+  }
+
+  #sharedBuffer(): SharedArrayBuffer {
+    this.#pair();
+    const max = this.#maxLength(this.byte());
+    this.#charge(sharedBufferObjects);
+    const bytes = this.#bytesToRead();
+    const { byteLength } = bytes;
+    const buffer = max === undefined
+      ? new SharedArrayBuffer(byteLength)
+      : new SharedArrayBuffer(byteLength, { maxByteLength: max });
+    new Uint8Array(buffer).set(bytes);
+    return buffer;
+  }
+
+  #resizableBuffer(): ArrayBuffer {
+    this.#pair();
+    const max = this.#maxLength(this.byte());
+    const bytes = this.#bytesToRead();
+    const buffer = new ArrayBuffer(bytes.byteLength, { maxByteLength: max! });
+    new Uint8Array(buffer).set(bytes);
+    return buffer;
+  }
+
+  #sharedView(): ArrayBufferView {
+    if (this.byte() !== 0x84) throw corrupt("a view is missing");
+    const view = sharedViewClasses.get(this.length());
+    const buffer = this.#viewedBuffer();
+    const [byteOffset, length] = [this.length(), this.length()];
+    if (!view || !(buffer instanceof SharedArrayBuffer)) throw corrupt("a view has no buffer");
+    return new view(buffer, byteOffset, length);
+  }
+
+  /** Reads a SharedArrayBuffer, or a reference to one that came before. */
+  #viewedBuffer(): unknown {
+    const byte = this.byte();
+    const tag = byte >> 5 === 6 ? this.number(byte) : 0;
+    if (tag === Tag.reference) return this.#reference();
+    if (tag !== Tag.sharedBuffer) throw corrupt("a view has no buffer");
+    const index = this.#meet(null);
+    return this.#met[index] = this.#sharedBuffer();
   }
 
   #descend(): void {

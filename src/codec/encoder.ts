@@ -9,12 +9,16 @@ import { TandemError } from "../errors.ts";
 import {
   byteLengthOf,
   bytesOfBuffer,
+  bytesOfShared,
   bytesOfView,
   isAnyBuffer,
   isErrorLike,
   isErrorValue,
   isProxy,
   isRevoked,
+  maxLengthOf,
+  placeInShared,
+  type SharedPlace,
   typedArrayName,
 } from "../base/brands.ts";
 import { describe } from "../base/checks.ts";
@@ -42,7 +46,15 @@ import {
 } from "./platform.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
 import { blobBytesMin, depthMax, holeByte, Tag, viewTags } from "./tags.ts";
-import { errorObjects, numberObjects, objectBytes, streamObjects } from "./tree_budget.ts";
+import {
+  errorObjects,
+  numberObjects,
+  objectBytes,
+  reservedBytesMax,
+  resizableBufferObjects,
+  sharedBufferObjects,
+  streamObjects,
+} from "./tree_budget.ts";
 import { type Bytes, Writer } from "./writer.ts";
 
 /** The limits and functions that the user of the encoder provides. */
@@ -87,6 +99,8 @@ export class Encoder extends Writer {
   #ownError: unknown = leftOut;
   /** The objects that values count as, beyond one for each in `#met`. */
   #extraObjects = 0;
+  /** The longest lengths of the buffers that can change theirs. */
+  #reservedBytes = 0;
   readonly #regExps = new RegExpBudget();
   /** Every value with an identity, in the order in which the encoder met them. */
   readonly #met: object[] = [];
@@ -155,6 +169,7 @@ export class Encoder extends Writer {
     if (this.#met.length > 0) this.#met.length = 0;
     if (this.#path.length > 0) this.#path.length = 0;
     this.#extraObjects = 0;
+    this.#reservedBytes = 0;
     this.#ownError = leftOut;
     this.#regExps.reset();
   }
@@ -265,7 +280,7 @@ export class Encoder extends Writer {
   #withSlots(value: object, prototype: object | null, depth: number): boolean {
     // The prototype is the quicker test, and usually right.
     if (prototype === Date.prototype && types.isDate(value)) this.#date(value);
-    else if (ArrayBuffer.isView(value)) this.#viewOf(value);
+    else if (ArrayBuffer.isView(value)) this.#viewOf(value, depth);
     else if (types.isMap(value)) this.#map(value, depth);
     else if (types.isSet(value)) this.#set(value, depth);
     else if (isAnyBuffer(value)) this.#bufferOf(value);
@@ -418,20 +433,38 @@ export class Encoder extends Writer {
   }
 
   #bufferOf(value: ArrayBufferLike): void {
-    if (types.isSharedArrayBuffer(value)) {
-      throw this.#refusal(
-        "it is a SharedArrayBuffer",
-        "other processes cannot share it; send a copy of its bytes",
-      );
-    }
-    const bytes = bytesOfBuffer(value);
+    const isShared = types.isSharedArrayBuffer(value);
+    const bytes = isShared ? bytesOfShared(value) : bytesOfBuffer(value);
     if (!bytes) throw this.#refusal("it is a detached ArrayBuffer", detachedHint);
-    this.tag(Tag.arrayBuffer);
+    const max = maxLengthOf(value);
+    if (max !== undefined) this.#reserve(max);
+    if (isShared) this.#extraObjects += sharedBufferObjects - 1;
+    if (!isShared && max === undefined) this.tag(Tag.arrayBuffer);
+    else {
+      this.tag(isShared ? Tag.sharedBuffer : Tag.resizableBuffer);
+      this.head(0x80, 2);
+      if (max === undefined) this.byte(0xf7);
+      else this.head(0, max);
+    }
     this.#byteString(bytes);
   }
 
-  #viewOf(value: ArrayBufferView): void {
+  /** Counts a buffer that can become `max` bytes long. */
+  #reserve(max: number): void {
+    this.#extraObjects += resizableBufferObjects - 1;
+    this.#reservedBytes += max;
+    if (this.#reservedBytes <= reservedBytesMax) return;
+    throw this.#refusal(
+      `it has a maxByteLength of ${max}, and the buffers of a message may have ${reservedBytesMax} ` +
+        "in all",
+      "send a copy that cannot change its length",
+    );
+  }
+
+  #viewOf(value: ArrayBufferView, depth: number): void {
     const name = typedArrayName(value);
+    const shared = placeInShared(value);
+    if (shared) return this.#sharedView(name, shared, depth);
     if (name === "Uint8Array" && this.#shortBytes(value as Uint8Array)) return;
     const bytes = bytesOfView(value);
     if (!bytes) {
@@ -447,6 +480,26 @@ export class Encoder extends Writer {
     this.#byteString(bytes);
   }
 
+  /** Writes a view with all of its buffer, which other views may share. */
+  #sharedView(
+    name: string | undefined,
+    { buffer, byteOffset, length }: SharedPlace,
+    depth: number,
+  ): void {
+    const tag = name === undefined
+      ? Tag.dataView
+      : name === "Uint8Array"
+      ? Tag.uint8
+      : viewTags.get(name);
+    if (tag === undefined) throw this.#refusal(isA(name!));
+    this.tag(Tag.sharedView);
+    this.head(0x80, 4);
+    this.head(0, tag);
+    this.#object(buffer, depth + 1);
+    this.head(0, byteOffset);
+    this.head(0, length);
+  }
+
   /** Writes bytes without making a view of them, the slowest step. False: they are long, or empty. */
   #shortBytes(bytes: Uint8Array): boolean {
     const byteLength = byteLengthOf(bytes);
@@ -458,7 +511,7 @@ export class Encoder extends Writer {
     return true;
   }
 
-  #byteString(bytes: Uint8Array): void {
+  #byteString(bytes: Uint8Array<ArrayBufferLike>): void {
     const { byteLength } = bytes;
     if (byteLength >= blobBytesMin) {
       this.tag(Tag.blob);
@@ -545,6 +598,7 @@ export class Encoder extends Writer {
   #attempt(write: () => void): boolean {
     const { length, blobBytes } = this;
     const extraObjects = this.#extraObjects;
+    const reservedBytes = this.#reservedBytes;
     const [met, blobs, path] = [this.#met.length, this.blobs.length, this.#path.length];
     const wasLenient = this.#isLenient;
     this.#isLenient = true;
@@ -555,6 +609,7 @@ export class Encoder extends Writer {
       this.length = length;
       this.blobBytes = blobBytes;
       this.#extraObjects = extraObjects;
+      this.#reservedBytes = reservedBytes;
       this.#forgetFrom(met);
       this.blobs.length = blobs;
       this.#path.length = path;

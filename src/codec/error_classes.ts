@@ -4,11 +4,13 @@
  * @module
  */
 import { isDomException } from "../base/brands.ts";
+import { describe } from "../base/checks.ts";
 
 /** A class of errors. */
 // deno-lint-ignore no-explicit-any -- its constructor may take any arguments: it is never called
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
+/** The classes that both runtimes have. */
 const builtIn: readonly ErrorClass[] = [
   Error,
   EvalError,
@@ -18,7 +20,16 @@ const builtIn: readonly ErrorClass[] = [
   TypeError,
   URIError,
   AggregateError,
+  SuppressedError,
+  DOMException,
 ];
+
+/**
+ * Error classes with the names by which both sides know them: an object with a class for each name, or a
+ * list of classes, which go by their own names. A minifier changes the names of classes, but not the keys
+ * of an object.
+ */
+export type RegisteredErrors = Readonly<Record<string, ErrorClass>> | readonly ErrorClass[];
 
 /** The error classes of the language and those that the user registered, by name. */
 export class ErrorClasses {
@@ -26,21 +37,45 @@ export class ErrorClasses {
   readonly #names: Map<ErrorClass, string> = new Map();
   readonly #registered: Set<string> = new Set();
 
-  /** @param registered classes of the user, which both sides must register */
-  constructor(registered: readonly ErrorClass[] = []) {
-    for (const known of [...builtIn, ...registered]) {
-      const isError = typeof known === "function" &&
-        (known === Error || known.prototype instanceof Error);
-      if (!isError || known.name === "") {
-        throw new TypeError(
-          `Cannot register ${String(known)} as an error class: give classes with a name that ` +
-            "extend Error",
-        );
-      }
-      this.#byName.set(known.name, known);
-      this.#names.set(known, known.name);
+  /**
+   * @param registered classes of the user, which both sides must register
+   * @throws {TypeError} for a value that is no class of errors, and for names that clash
+   */
+  constructor(registered: RegisteredErrors = []) {
+    for (const known of builtIn) this.#add(known.name, known);
+    for (const [name, known] of entriesOf(registered)) this.#register(name, known);
+  }
+
+  #add(name: string, known: ErrorClass): void {
+    this.#byName.set(name, known);
+    this.#names.set(known, name);
+  }
+
+  #register(name: string, known: ErrorClass): void {
+    const isError = typeof known === "function" &&
+      (known === Error || known.prototype instanceof Error);
+    if (!isError || typeof name !== "string" || name === "") {
+      throw new TypeError(
+        `Cannot register ${describe(known)} as an error class: give classes with a name that ` +
+          "extend Error",
+      );
     }
-    for (const { name } of registered) this.#registered.add(name);
+    const other = this.#byName.get(name);
+    if (other !== undefined && other !== known) {
+      const found = this.#registered.has(name)
+        ? "another class has this name already; give each class a name of its own"
+        : "this is the name of a class of the language; choose another one";
+      throw new TypeError(`Cannot register an error class as ${JSON.stringify(name)}: ${found}`);
+    }
+    const before = this.#names.get(known);
+    if (before !== undefined && before !== name && this.#registered.has(before)) {
+      throw new TypeError(
+        `Cannot register an error class as ${JSON.stringify(name)}: it is registered as ` +
+          `${JSON.stringify(before)} already; give each class one name`,
+      );
+    }
+    this.#add(name, known);
+    this.#registered.add(name);
   }
 
   /** The class of that name; undefined if none is known. */
@@ -53,9 +88,18 @@ export class ErrorClasses {
     return this.#registered.has(name);
   }
 
+  /**
+   * The name of an error for the other side. An error that is named after its class takes the registered
+   * name along with the class, since minifiers rename classes. Never throws.
+   */
+  errorName(name: string, type: string): string {
+    const known = this.#registered.has(type) ? this.#byName.get(type) : undefined;
+    if (known === undefined || builtIn.includes(known)) return name;
+    return nameOfClass(known) === name ? type : name;
+  }
+
   /** The name of the nearest known class of an error. Never throws, whatever its prototypes are. */
   nameOf(error: Error): string {
-    if (isDomException(error)) return "DOMException";
     try {
       let prototype: object | null = Object.getPrototypeOf(error);
       while (prototype !== null) {
@@ -67,8 +111,27 @@ export class ErrorClasses {
     } catch {
       // A Proxy is among them.
     }
-    return "Error";
+    return isDomException(error) ? this.#names.get(DOMException)! : "Error";
   }
+}
+
+/** The classes with their names; a list goes by the names of the classes. */
+function entriesOf(registered: RegisteredErrors): readonly (readonly [string, ErrorClass])[] {
+  if (Array.isArray(registered)) {
+    return registered.map((known: ErrorClass) => [nameOfClass(known), known]);
+  }
+  if (typeof registered !== "object" || registered === null) {
+    throw new TypeError(
+      `Cannot use ${describe(registered)} as errors: give an object with a class for each name`,
+    );
+  }
+  return Object.entries(registered);
+}
+
+/** The name of a class; a static property may hide it. */
+function nameOfClass(known: ErrorClass): string {
+  const name: unknown = (known as ErrorClass | null | undefined)?.name;
+  return typeof name === "string" ? name : "";
 }
 
 const builtInNames: ReadonlySet<string> = new Set(builtIn.map(({ name }) => name));

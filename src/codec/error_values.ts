@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ErrorClasses } from "./error_classes.ts";
+import type { ErrorClass, ErrorClasses } from "./error_classes.ts";
 
 /** The parts of an error that a message carries. */
 export interface ErrorParts {
@@ -16,6 +16,12 @@ export interface ErrorParts {
   readonly cause: unknown;
   readonly properties: readonly [string, unknown][];
 }
+
+/** Properties that are no part of a list of keys, by class. */
+const hiddenProperties: readonly (readonly [ErrorClass, readonly string[]])[] = [
+  [AggregateError, ["errors"]],
+  [SuppressedError, ["error", "suppressed"]],
+];
 
 /** They are sent apart, or a message must not set them. */
 const notProperties: ReadonlySet<string> = new Set(["name", "message", "stack", "cause"]);
@@ -30,8 +36,10 @@ export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   };
   const hasCause = attempt(() => Object.hasOwn(error, "cause") || error.cause !== undefined);
   const names = attempt(() => Object.keys(error)) ?? [];
-  const isAggregate = attempt(() => error instanceof AggregateError) === true;
-  if (isAggregate || type === "AggregateError") names.push("errors");
+  for (const [known, own] of hiddenProperties) {
+    const isOne = attempt(() => error instanceof known) === true;
+    if (isOne || type === known.name) names.push(...own);
+  }
   const properties: [string, unknown][] = [];
   for (const name of new Set(names)) {
     if (notProperties.has(name)) continue;
@@ -41,7 +49,7 @@ export function errorParts(error: Error, classes: ErrorClasses): ErrorParts {
   return {
     type,
     // An error without a prototype has no name.
-    name: text("name", type),
+    name: classes.errorName(text("name", type), type),
     message: text("message"),
     stack: text("stack"),
     hasCause: hasCause === true,
@@ -58,9 +66,11 @@ export function makeError(
   stack: string,
   classes: ErrorClasses,
 ): Error {
-  if (type === "DOMException") return new DOMException(message, name);
   const known = classes.get(type) ?? Error;
   // The constructor of a user's class must not run.
+  if (known === DOMException || known.prototype instanceof DOMException) {
+    return Reflect.construct(DOMException, [message, name], known);
+  }
   const args = known === AggregateError ? [[], message] : [message];
   const base = known === AggregateError ? AggregateError : Error;
   const error: Error = withoutStack(() => Reflect.construct(base, args, known));
@@ -72,6 +82,11 @@ export function makeError(
 /** Sets a property like `cause`, `message` and `stack`: own, and not enumerable. */
 export function setHidden(error: Error, name: string, value: unknown): void {
   Object.defineProperty(error, name, { value, writable: true, configurable: true });
+}
+
+/** Whether a property of an error is no part of its list of keys. */
+export function isHidden(error: Error, name: string): boolean {
+  return hiddenProperties.some(([known, own]) => own.includes(name) && error instanceof known);
 }
 
 /** A message may hold any number of errors, and each stack taken here would cost a kilobyte. */

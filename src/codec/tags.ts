@@ -12,6 +12,7 @@ export const Tag = {
   /** A value that came before: its number among the values with an identity. */
   reference: 29,
   // Typed arrays (RFC 8746), little-endian; a byte string without a tag is a Uint8Array.
+  uint8: 64,
   uint8Clamped: 68,
   uint16: 69,
   uint32: 70,
@@ -48,6 +49,15 @@ export const Tag = {
   numbers: 64010,
   /** An array with some holes. */
   holey: 64011,
+  /** A SharedArrayBuffer: a pair of its longest length, or undefined if it cannot grow, and its bytes. */
+  sharedBuffer: 64012,
+  /** An ArrayBuffer that can be resized: a pair of its longest length and its bytes. */
+  resizableBuffer: 64013,
+  /**
+   * A view of a SharedArrayBuffer: a list of the view's tag, the buffer, the offset in bytes, and the length
+   * in elements.
+   */
+  sharedView: 64014,
 } as const;
 
 /** Stands for a hole in a holey array: a simple value without another meaning. */
@@ -65,7 +75,7 @@ export const textBlobBytesMin: number = 2 ** 16;
 interface ViewClass {
   readonly name: string;
   readonly BYTES_PER_ELEMENT: number;
-  new (buffer: ArrayBuffer, byteOffset?: number, length?: number): ArrayBufferView<ArrayBuffer>;
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): ArrayBufferView;
 }
 
 // The oldest supported runtimes do not have it.
@@ -90,3 +100,15 @@ export const viewClasses: ReadonlyMap<number, ViewClass> = new Map<number, ViewC
 export const viewTags: ReadonlyMap<string, number> = new Map(
   [...viewClasses].map(([tag, { name }]) => [name, tag]),
 );
+
+type SharedViewClass = new (
+  buffer: ArrayBufferLike,
+  byteOffset?: number,
+  length?: number,
+) => ArrayBufferView;
+
+/** Classes of the views of a SharedArrayBuffer by their tags. */
+export const sharedViewClasses: ReadonlyMap<number, SharedViewClass> = new Map<
+  number,
+  SharedViewClass
+>([...viewClasses, [Tag.uint8, Uint8Array], [Tag.dataView, DataView]]);

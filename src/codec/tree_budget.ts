@@ -21,6 +21,12 @@ export const errorObjects = 8;
 export function numberObjects(byteLength: number): number {
   return byteLength < blobBytesMin ? 1 : 1 + Math.ceil(byteLength / objectBytes);
 }
+/** A SharedArrayBuffer counts as this many objects: the runtimes count its users. */
+export const sharedBufferObjects = 8;
+/** A buffer that can change its length counts as this many objects: it takes a mapping of its own. */
+export const resizableBufferObjects = 64;
+/** The bytes for which the buffers of a message that can change their lengths reserve addresses. */
+export const reservedBytesMax: number = 2 ** 30;
 /** A stream counts as this many objects: an iterator, a registration and perhaps a ReadableStream. */
 export const streamObjects = 64;
 

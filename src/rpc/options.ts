@@ -4,7 +4,7 @@
  * @module
  */
 import type { ChannelOptions, WaitOptions } from "../base/channel_options.ts";
-import type { ErrorClass } from "../codec/error_classes.ts";
+import type { RegisteredErrors } from "../codec/error_classes.ts";
 import type { CallRecord } from "./hooks.ts";
 
 /** Options of both sides of a connection. */
@@ -15,9 +15,11 @@ export interface EndOptions {
   version?: string;
   /**
    * Error classes that errors keep on their way, so that `instanceof` works on the other side. Both sides
-   * have to give them. Classes are matched by name; their constructors are not run.
+   * have to give them, by the same names: `{ NotFound, QuotaError }`. The names are the keys, because
+   * minifiers rename classes; a list of classes goes by the classes' own names. An error of a subclass
+   * arrives as an error of its nearest class that is registered. Constructors are not run.
    */
-  errors?: readonly ErrorClass[];
+  errors?: RegisteredErrors;
   /**
    * The longest message in bytes, up to 1 GiB. A message that is longer than the channel's
    * `maxRequestBytes` or `maxResponseBytes` travels in parts; a limit below those sizes forbids that.
