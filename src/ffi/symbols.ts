@@ -10,7 +10,7 @@
 
 /** The symbol table. CI compares its names with what the library exports. */
 export const symbols = {
-  tandem_abi_version: { parameters: [], result: "u32" },
+  tandem_abi_version: { parameters: [], result: "u32", probe: true },
   tandem_begin: { parameters: [/* runtime */ "u32"], result: "void", cold: true },
   tandem_open: {
     parameters: [

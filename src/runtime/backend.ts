@@ -27,6 +27,8 @@ export interface Signature {
   readonly result: Kind;
   /** Rarely called: cheaper to bind and more expensive to call, where the runtime offers the choice. */
   readonly cold?: true;
+  /** Takes no arguments and has no effect: a runtime may call it to learn whether functions work. */
+  readonly probe?: true;
 }
 
 /** The functions of a library, by name. */
@@ -85,7 +87,11 @@ export interface Backend {
   /** Whether the runtime lets this process load libraries. May prompt the user, once. */
   mayLoad(): boolean;
 
-  /** Loads the library at `path` and binds all functions of the table. It is never unloaded. */
+  /**
+   * Loads the library at `path` and binds all functions of the table. It is never unloaded: it is linked so,
+   * or a part of the C library. It is no open resource of the runtime either, which a test runner would
+   * report as a leak of the test that loaded it.
+   */
   bind<Functions>(path: string, table: Table): Functions;
 
   /**

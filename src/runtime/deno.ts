@@ -18,6 +18,11 @@ import { now, setImmediate } from "./timers.ts";
 type Pointer = object | null;
 
 // The parts of Deno in use, declared here so that the file type-checks under every compiler.
+interface DynamicLibrary {
+  readonly symbols: Readonly<Record<string, unknown>>;
+  close(): void;
+}
+
 interface DenoGlobal {
   readonly build: {
     readonly os: string;
@@ -32,7 +37,7 @@ interface DenoGlobal {
     ): { readonly state: string };
     requestSync(permission: { name: "ffi" }): { readonly state: string };
   };
-  dlopen(path: string, symbols: object): { readonly symbols: Record<string, unknown> };
+  dlopen(path: string, symbols: object): DynamicLibrary;
   readonly UnsafeFnPointer: new (pointer: Pointer, signature: object) => {
     call(...values: unknown[]): unknown;
   };
@@ -153,6 +158,35 @@ function translate({ parameters, result }: Signature): object {
   return { parameters: parameters.map(rename), result: rename(result) };
 }
 
+function bindOnce(path: string, table: Table, closes: boolean): Record<string, unknown> {
+  const { Deno } = global;
+  const declarations: Record<string, object> = {};
+  for (const [name, signature] of Object.entries(table)) {
+    declarations[name] = signature.cold ? { type: "pointer" } : translate(signature);
+  }
+  const library = Deno.dlopen(path, declarations);
+  const functions: Record<string, unknown> = { ...library.symbols };
+  for (const [name, signature] of Object.entries(table)) {
+    if (!signature.cold) continue;
+    const cold = new Deno.UnsafeFnPointer(functions[name] as Pointer, translate(signature));
+    functions[name] = (...values: unknown[]) => cold.call(...values);
+  }
+  if (closes) library.close();
+  return functions;
+}
+
+function works(functions: Readonly<Record<string, unknown>>, table: Table): boolean {
+  const probe = Object.keys(table).find((name) => table[name]?.probe);
+  // Without one, all are cold: pointers, which have nothing to do with the open library.
+  if (probe === undefined) return true;
+  try {
+    (functions[probe] as () => void)();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** A context: an entry for each variable. */
 type Context = Readonly<Record<string | symbol, unknown>> | null | undefined;
 
@@ -265,18 +299,9 @@ export const deno: Backend = {
   // Deno compiles each function that it binds, which takes 0.1 to 0.4 ms at start and 20 to 40 ns for a
   // call. A pointer takes no time at start and 2 µs for a call: cold functions are bound as pointers.
   bind<Functions>(path: string, table: Table): Functions {
-    const { Deno } = global;
-    const declarations: Record<string, object> = {};
-    for (const [name, signature] of Object.entries(table)) {
-      declarations[name] = signature.cold ? { type: "pointer" } : translate(signature);
-    }
-    const functions = { ...Deno.dlopen(path, declarations).symbols };
-    for (const [name, signature] of Object.entries(table)) {
-      if (!signature.cold) continue;
-      const cold = new Deno.UnsafeFnPointer(functions[name] as Pointer, translate(signature));
-      functions[name] = (...values: unknown[]) => cold.call(...values);
-    }
-    return functions as Functions;
+    const closed = bindOnce(path, table, true);
+    // Deno does not promise that functions outlive `close`. It is so as long as the library stays mapped.
+    return (works(closed, table) ? closed : bindOnce(path, table, false)) as Functions;
   },
 
   mapping(address: number, byteLength: number): ArrayBuffer {

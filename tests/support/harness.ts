@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { type ChannelOptions, type ErrorCode, Server, TandemError } from "../../mod.ts";
+import { type ChannelOptions, type ErrorCode, TandemError } from "../../mod.ts";
 import { toolCommand } from "../../scripts/tools.ts";
 import { Child, type Runtime, runtime, startWatchdog } from "./processes.ts";
 
@@ -48,9 +48,6 @@ if (!isBare) checkRuntime();
 const patience = 60_000;
 
 const watchdog = isBare ? null : startWatchdog();
-
-// The library stays loaded, which is no leak of the first test that uses it.
-if (!isBare) loadLibrary();
 
 /** The test that runs. Both runners run one test at a time. */
 let current: Scope | undefined;
@@ -356,12 +353,4 @@ function mayRun(): boolean {
 /** In memory where there is any, because channels are made for it. */
 function parentFolder(): string {
   return process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
-}
-
-function loadLibrary(): void {
-  try {
-    Server.unlink(join(parentFolder(), "no-such-channel.tandem"));
-  } catch {
-    // The tests will report it.
-  }
 }

@@ -1,0 +1,107 @@
+/** Users' own tests, under the leak checks and the isolation of both test runners. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import {
+  type Child,
+  folder,
+  runtime,
+  runtimePath,
+  startProgram,
+  test,
+} from "../support/harness.ts";
+
+const ownTests = fileURLToPath(new URL("../fixtures/own_tests.ts", import.meta.url));
+const library = new URL("../../mod.ts", import.meta.url).href;
+
+/** Runs a test runner, and says what it printed. */
+async function runTests(args: readonly string[]): Promise<string> {
+  const child: Child = startProgram(args.join(" "), [runtimePath(runtime), "test", ...args], {
+    TANDEM_DIR: folder(),
+    NO_COLOR: "1",
+  });
+  const lines: string[] = [];
+  // Deno reports on stdout, Bun on stderr.
+  try {
+    while (true) lines.push(await child.line());
+  } catch {
+    lines.push(child.stderr);
+  }
+  assertEquals(await child.exited, { code: 0, signal: null }, lines.join("\n"));
+  return lines.join("\n");
+}
+
+if (runtime === "deno") {
+  const flags = ["--allow-ffi", "--no-check", "--sanitize-ops", "--sanitize-resources"];
+
+  test("deno test: users' tests pass with the leak sanitizers", async () => {
+    const output = await runTests([...flags, ownTests]);
+    assertMatch(output, /ok \| 19 passed \| 0 failed/);
+  });
+
+  // The first test of a process loads the library.
+  for (const name of ["a call", "a stream, one", "time-outs", "no service", "channels"]) {
+    test(`deno test: the first test of a process passes with the leak sanitizers: ${name}`, async () => {
+      const output = await runTests([...flags, `--filter=${name}`, ownTests]);
+      assertMatch(output, /ok \| [1-9]\d* passed \| 0 failed/);
+    });
+  }
+
+  test("deno: the library works, too, where closing it takes its functions away", async () => {
+    const path = join(folder(), "strict.ts");
+    const code = `const { dlopen } = Deno;
+let closed = 0;
+Deno.dlopen = (path, table) => {
+  const library = dlopen(path, table);
+  const close = () => {
+    closed += 1;
+    for (const [name, symbol] of Object.entries(library.symbols)) {
+      if (typeof symbol === "function") functions[name] = () => { throw new TypeError("closed"); };
+    }
+  };
+  const functions = { ...library.symbols };
+  const symbols = {};
+  for (const name in functions) {
+    const isFunction = typeof functions[name] === "function";
+    symbols[name] = isFunction ? (...values) => functions[name](...values) : functions[name];
+  }
+  return { symbols, close };
+};
+const { connect, serve } = await import(${JSON.stringify(library)});
+await using service = serve("strict", { add: (a, b) => a + b });
+using remote = connect("strict");
+console.log(await remote.add(1, 2), closed > 0);
+`;
+    writeFileSync(path, code);
+    const command = [runtimePath("deno"), "run", "--allow-ffi", "--no-check", "--quiet", path];
+    const child = startProgram("deno strict.ts", command, { TANDEM_DIR: folder(), NO_COLOR: "1" });
+    await child.expect("3 true");
+    await child.ended();
+  });
+}
+
+if (runtime === "bun") {
+  for (const flags of [[], ["--isolate"], ["--concurrent"]]) {
+    test(`bun test ${flags.join(" ")}: users' tests pass`, async () => {
+      assertMatch(await runTests([...flags, ownTests]), /19 pass\n *0 fail/);
+    });
+  }
+
+  test("bun test --isolate: a service that a test file leaves behind answers no test of the next file", async () => {
+    const files = [1, 2, 3].map((number) => {
+      const path = join(folder(), `file-${number}.test.ts`);
+      const code = `import { connect, serve } from ${JSON.stringify(library)};
+import { expect, test } from "bun:test";
+test("file ${number}", async () => {
+  serve("left", { number: () => ${number} });
+  const remote = connect("left", { timeout: 30_000 });
+  for (let call = 0; call < 10; call++) expect(await remote.number()).toBe(${number});
+});
+`;
+      writeFileSync(path, code);
+      return path;
+    });
+    assertMatch(await runTests(["--isolate", ...files]), /3 pass\n *0 fail/);
+  });
+}
