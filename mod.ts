@@ -63,8 +63,10 @@ export { Server } from "./src/channel/server.ts";
 export type { Peer } from "./src/base/peer.ts";
 export type { Stats } from "./src/base/stats.ts";
 export type { ErrorClass, RegisteredErrors } from "./src/codec/error_classes.ts";
+export type { Around, AroundCall, ClientCall, Next, ServiceCall } from "./src/rpc/around.ts";
 export { type CallContext, callContext } from "./src/rpc/context.ts";
 export type { CallRecord } from "./src/rpc/hooks.ts";
+export type { Metadata } from "./src/rpc/metadata.ts";
 export type {
   CallOptions,
   CloseOptions,

@@ -1,5 +1,6 @@
 /**
- * Measures typed calls: a call of two numbers beside the raw channel call of the same two processes; 64
+ * Measures typed calls: a call of two numbers beside the raw channel call of the same two processes, and
+ * with metadata or `around` beside the plain one; 64
  * calls outstanding beside the runtime's own child processes and Workers; and a generator that sends a
  * gigabyte.
  *
@@ -18,6 +19,10 @@ import { Target } from "./lib/target.ts";
 export interface Slices {
   readonly raw: number[];
   readonly typed: number[];
+  /** Calls with metadata, and calls through `around` of the client or of the service. */
+  readonly metadata: number[];
+  readonly clientAround: number[];
+  readonly serviceAround: number[];
   readonly typed64: number[];
   readonly raw64: number[];
   readonly worker64: number[];
@@ -35,6 +40,8 @@ const sliceMs = 60;
 const pieceBytes = 64 * 1024;
 const streamBytes = 2 ** 30;
 const overheadBars: Readonly<Record<Runtime, number>> = { bun: 2, deno: 4 };
+/** Microseconds that metadata, or around, may add to a call. */
+const extraBar = 1;
 const streamBars: Readonly<Record<Runtime, number>> = { bun: 1, deno: 0.5 };
 const privateBarBytes = 32 * 2 ** 20;
 const committedBarBytes = 8 * 2 ** 20;
@@ -46,6 +53,7 @@ async function main(): Promise<void> {
   const bars = [];
   const calls: Record<string, unknown> = {};
   const outstanding: Record<string, unknown> = {};
+  const extras: Record<string, unknown> = {};
   const streams: Record<string, unknown> = {};
   for (const runtime of runtimes) {
     const slices = await measureCalls(runtime, options.count);
@@ -56,6 +64,14 @@ async function main(): Promise<void> {
         `≤ ${overheadBars[runtime]} µs`,
       met: overhead <= overheadBars[runtime],
     });
+    const [extra, extraRow] = judgeExtras(slices);
+    extras[runtime] = extraRow;
+    for (const [name, difference] of Object.entries(extra)) {
+      bars.push({
+        what: `${runtime}: a call with ${name} takes ${fixed(difference)} µs more ≤ ${extraBar} µs`,
+        met: difference <= extraBar,
+      });
+    }
     const { typed64, worker64, ipc64 } = slices;
     const ofWorker = ratio(typed64, worker64);
     const ofIpc = ratio(typed64, ipc64);
@@ -107,6 +123,10 @@ async function main(): Promise<void> {
   }
   console.log(`calls of two numbers, one outstanding, slices of ${sliceMs} ms, in microseconds`);
   console.table(calls);
+  console.log(
+    "microseconds more than a plain call: median of the differences of neighbouring slices",
+  );
+  console.table(extras);
   console.log("calls of two numbers, 64 outstanding, median of the slices");
   console.table(outstanding);
   console.log("1 GiB in pieces of 64 KiB, from a generator");
@@ -137,6 +157,24 @@ function judgeOverhead(slices: Slices): { overhead: number; row: unknown } {
   };
 }
 
+/** What metadata and `around` add to a call, in microseconds. */
+function judgeExtras(slices: Slices): [Readonly<Record<string, number>>, unknown] {
+  const { typed, metadata, clientAround, serviceAround } = slices;
+  const all = {
+    metadata,
+    "around of the client": clientAround,
+    "around of the service": serviceAround,
+  };
+  const found = Object.entries(all).map(([name, rates]) => {
+    const differences = rates.map((rate, slice) => 1e6 / rate - 1e6 / typed[slice]!);
+    return [name, summarize(differences).median] as const;
+  });
+  return [
+    Object.fromEntries(found),
+    Object.fromEntries(found.map(([name, median]) => [name, fixed(median)])),
+  ];
+}
+
 /** The median ratio of slices that follow one another. */
 function ratio(own: readonly number[], others: readonly number[]): number {
   return summarize(own.map((rate, slice) => rate / others[slice]!)).median;
@@ -145,7 +183,8 @@ function ratio(own: readonly number[], others: readonly number[]): number {
 async function measureCalls(runtime: Runtime, slices: number): Promise<Slices> {
   using raw = new Target("raw");
   using typed = new Target("typed");
-  const names = [raw.name, typed.name];
+  using around = new Target("around");
+  const names = [raw.name, typed.name, around.name];
   await using server = Child.of(runtime, new URL("typed/server.ts", import.meta.url), names);
   await server.receive();
   const args = [...names, `${slices}`, `${sliceMs}`];

@@ -5,18 +5,21 @@
  * @module
  */
 import process from "node:process";
-import { Client, connect } from "../../mod.ts";
+import { Client, connect, withOptions } from "../../mod.ts";
 import { report } from "../lib/child.ts";
 import type { Slices } from "../typed.ts";
 import type { Api } from "./api.ts";
 import { connectIpc, connectWorker } from "./contenders.ts";
 
-const [raw = "", typed = "", count = "", sliceMs = ""] = process.argv.slice(2);
+const [raw = "", typed = "", around = "", count = "", sliceMs = ""] = process.argv.slice(2);
 const ms = Number(sliceMs);
 const outstanding = 64;
 const callsPerLook = 8;
 using client = Client.open(raw);
 using remote = connect<Api>(typed);
+const withMetadata = withOptions(remote, { metadata: { tenant: "a" } });
+using aroundHere = connect<Api>(typed, { around: async (_, next) => await next() });
+using aroundThere = connect<Api>(around);
 const worker = connectWorker();
 const ipc = connectIpc();
 const { add } = remote;
@@ -33,12 +36,26 @@ const addRaw: Add = async (a, b) => {
   return new DataView(answer.buffer, answer.byteOffset, answer.byteLength).getUint32(0);
 };
 
-const slices: Slices = { raw: [], typed: [], raw64: [], typed64: [], worker64: [], ipc64: [] };
+const slices: Slices = {
+  raw: [],
+  typed: [],
+  metadata: [],
+  clientAround: [],
+  serviceAround: [],
+
+  raw64: [],
+  typed64: [],
+  worker64: [],
+  ipc64: [],
+};
 // The first rounds are for the compilers and do not count.
 for (let slice = -3; slice < Number(count); slice++) {
   const results = {
     raw: await run(addRaw, 1),
     typed: await run(add, 1),
+    metadata: await run(withMetadata.add, 1),
+    clientAround: await run(aroundHere.add, 1),
+    serviceAround: await run(aroundThere.add, 1),
     raw64: await run(addRaw, outstanding),
     typed64: await run(add, outstanding),
     worker64: await run(worker, outstanding),

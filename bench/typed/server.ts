@@ -8,7 +8,7 @@ import { serve, Server } from "../../mod.ts";
 import { listen, report } from "../lib/child.ts";
 import type { Api } from "./api.ts";
 
-const [raw = "", typed = ""] = process.argv.slice(2);
+const [raw = "", typed = "", around = ""] = process.argv.slice(2);
 
 const api: Api = {
   add: (a, b) => a + b,
@@ -26,5 +26,6 @@ void server.serve(({ bytes }) => {
   return answer;
 });
 const service = serve(typed, api);
+if (around) serve(around, api, { around: async (_, next) => await next() });
 report(service.path);
 listen(() => {});

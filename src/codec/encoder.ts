@@ -211,6 +211,17 @@ export class Encoder extends Writer {
     this.#path.pop();
   }
 
+  /** Writes a value that takes along no stream, or another reference. Errors name it by `name`. */
+  named(name: string, value: unknown): void {
+    const hooks = this.#hooks!;
+    const { errorClasses, maxTreeBytes } = hooks;
+    this.#hooks = { errorClasses, maxTreeBytes };
+    this.#path.push(name);
+    this.#item(value, 0);
+    this.#path.pop();
+    this.#hooks = hooks;
+  }
+
   #item(value: unknown, depth: number): void {
     switch (typeof value) {
       case "number":

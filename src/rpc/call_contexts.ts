@@ -6,6 +6,7 @@
 import type { Peer } from "../base/peer.ts";
 import type { Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
+import { copyMetadata, type Metadata, noMetadata } from "./metadata.ts";
 
 /** The context of a call. */
 export class RequestContext implements CallContext {
@@ -13,17 +14,32 @@ export class RequestContext implements CallContext {
   readonly #delivery: Delivery;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  readonly #sent: Metadata | undefined;
+  /** Copied for users when they first look. */
+  #metadata: Metadata | undefined;
 
+  /** @param metadata as the caller sent it; undefined: it sent none */
   constructor(
     method: string,
     delivery: Delivery,
     traceparent: string | undefined,
     tracestate: string | undefined,
+    metadata: Metadata | undefined,
   ) {
     this.method = method;
     this.#delivery = delivery;
     this.traceparent = traceparent;
     this.tracestate = tracestate;
+    this.#sent = metadata;
+  }
+
+  get metadata(): Metadata {
+    return this.#metadata ??= this.#sent ? copyMetadata(this.#sent) : noMetadata;
+  }
+
+  /** The call was answered. Returns a promise if its method still runs. */
+  end(): Promise<void> | undefined {
+    return undefined;
   }
 
   get signal(): AbortSignal {
@@ -52,9 +68,11 @@ export class StreamContext implements CallContext {
   readonly peer: Peer;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;
+  readonly metadata: Metadata;
 
   constructor(call: CallContext, signal: AbortSignal) {
     this.method = call.method;
+    this.metadata = call.metadata;
     this.deliveries = call.deliveries;
     // The call is answered as soon as its stream begins.
     this.peer = call.peer;

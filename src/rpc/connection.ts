@@ -11,17 +11,20 @@ import { now } from "../runtime/timers.ts";
 import { transportOf } from "../transport/targets.ts";
 import type { RequestTerms } from "../transport/transport.ts";
 import { CallPromise } from "./call_promise.ts";
+import { type CallMaker, callThrough } from "./around_client.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
 import { notifyHook } from "./hooks.ts";
 import { type Line, LineKeeper } from "./line.ts";
 import {
   hasExtras,
+  hasMetadata,
   isRepeatable as isRepeatableFlag,
   Kind,
   type OutgoingMessage,
   withMessage,
 } from "./message.ts";
+import type { Metadata } from "./metadata.ts";
 import type { CallTerms, ConnectionTerms } from "./terms.ts";
 import { PendingCall } from "./pending_call.ts";
 import { answerUnwanted } from "./replies.ts";
@@ -35,20 +38,7 @@ interface Extras {
   readonly tracestate: string | undefined;
 }
 
-type Resolve = (value: unknown) => void;
-type Reject = (error: unknown) => void;
-
-/** The functions of the promise under construction. An executor per promise would be one more object. */
-const captured: { resolve: Resolve | null; reject: Reject | null } = {
-  resolve: null,
-  reject: null,
-};
-const capture = (resolve: Resolve, reject: Reject): void => {
-  captured.resolve = resolve;
-  captured.reject = reject;
-};
-
-export class Connection {
+export class Connection implements CallMaker {
   readonly #terms: ConnectionTerms;
   readonly #lines: LineKeeper;
 
@@ -59,16 +49,22 @@ export class Connection {
     this.#lines = new LineKeeper(target, transport, terms.errorClasses, terms.limits);
   }
 
-  /** Calls a method. Arguments that cannot be sent make the promise reject. */
+  get target(): string {
+    return this.#lines.target;
+  }
+
+  /** Calls a method, through `around` if there is one. */
   call(method: string, args: readonly unknown[], terms: CallTerms): CallPromise<unknown> {
+    const { around } = this.#terms;
+    if (around === undefined) return this.make(method, args, terms);
+    return callThrough(around, this, method, args, terms);
+  }
+
+  /** Makes a call. Arguments that cannot be sent make the promise reject. */
+  make(method: string, args: readonly unknown[], terms: CallTerms): CallPromise<unknown> {
     const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
-    const promise = new CallPromise<unknown>(capture);
-    const resolve = captured.resolve!;
-    const reject = captured.reject!;
-    // Otherwise the last promise would stay reachable, and its result with it.
-    captured.resolve = null;
-    captured.reject = null;
+    const { promise, resolve, reject } = CallPromise.open();
     if (needsMore) {
       this.#callWithMore(method, args, terms).then(
         (result) => promise.settle(resolve, result),
@@ -161,7 +157,7 @@ export class Connection {
   ): EncodedMessage {
     const extras = this.#extras(terms, span);
     const flags = callFlags(method, terms, extras);
-    const write = (encoder: Encoder) => writeCall(encoder, method, args, extras);
+    const write = (encoder: Encoder) => writeCall(encoder, method, args, extras, terms.metadata);
     return encodeMessage(this.#terms.errorClasses, this.#terms.limits, Kind.call, flags, write);
   }
 
@@ -189,7 +185,7 @@ export class Connection {
     call.begin(endpoint, writes);
     const write = (encoder: Encoder) => {
       if (message) writes.resume(encoder, message);
-      else writeCall(encoder, method, args, extras);
+      else writeCall(encoder, method, args, extras, terms.metadata);
     };
     const send = (outgoing: OutgoingMessage) => {
       try {
@@ -240,17 +236,23 @@ function writeCall(
   method: string,
   args: readonly unknown[],
   extras: Extras | null,
+  metadata: Metadata | undefined,
 ): void {
   if (extras) {
     encoder.list("extras", [extras.version, extras.traceparent, extras.tracestate]);
   }
+  if (metadata) encoder.named("metadata", metadata);
   encoder.text(method);
   encoder.list("arguments", args);
 }
 
 /** Flags of a call. A service may also declare its methods repeatable itself. */
-function callFlags(method: string, { idempotent }: CallTerms, extras: Extras | null): number {
-  const flags = extras ? hasExtras : 0;
+function callFlags(
+  method: string,
+  { idempotent, metadata }: CallTerms,
+  extras: Extras | null,
+): number {
+  const flags = (extras ? hasExtras : 0) | (metadata ? hasMetadata : 0);
   return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;
 }
 

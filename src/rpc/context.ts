@@ -4,6 +4,7 @@
  * @module
  */
 import type { Peer } from "../base/peer.ts";
+import type { Metadata } from "./metadata.ts";
 import { type ContextVariable, contextVariable } from "../runtime/context.ts";
 
 /** The call that a method handles. See {@linkcode callContext}. */
@@ -28,6 +29,11 @@ export interface CallContext {
   readonly traceparent: string | undefined;
   /** The `tracestate` that belongs to {@linkcode traceparent}. */
   readonly tracestate: string | undefined;
+  /**
+   * What the caller sent beside the arguments (see {@linkcode CallOptions.metadata}), frozen; empty if it
+   * sent nothing. It comes from another process: check it as you check arguments.
+   */
+  readonly metadata: Metadata;
 }
 
 let storage: ContextVariable<CallContext> | null = null;

@@ -10,6 +10,8 @@ import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
 import { runInContext } from "./context.ts";
+import type { Around, ServiceCall } from "./around.ts";
+import { ServedCall } from "./around_service.ts";
 import { RequestContext } from "./call_contexts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { CallHook } from "./hooks.ts";
@@ -18,6 +20,7 @@ import { LentTerms } from "./lent_terms.ts";
 import {
   hasExtras,
   hasHost,
+  hasMetadata,
   isRepeatable as isRepeatableFlag,
   Kind,
   type Reading,
@@ -25,6 +28,7 @@ import {
   readMessage,
   readParcel,
 } from "./message.ts";
+import { readMetadata } from "./metadata.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import type { Idempotent } from "./terms.ts";
 import { Recorder } from "./recorder.ts";
@@ -38,6 +42,7 @@ export interface Offer {
   readonly version: string | undefined;
   readonly onCall: CallHook | undefined;
   readonly idempotent: Idempotent;
+  readonly around: Around<ServiceCall> | undefined;
 }
 
 /** A call that was read. */
@@ -93,11 +98,13 @@ export class Dispatcher {
       ? decoder.list().map(textOrNone)
       : [];
     this.#checkVersion(version);
+    const metadata = flags & hasMetadata ? readMetadata(decoder) : undefined;
     const name = decoder.text();
     const method = this.#offer.methods.get(name) ?? this.#unknownMethod(name);
     if (method.isRaw) readInPlace(reading);
     const args = decoder.list();
-    const context = new RequestContext(name, delivery, traceparent, tracestate);
+    const Context = this.#offer.around ? ServedCall : RequestContext;
+    const context = new Context(name, delivery, traceparent, tracestate, metadata);
     const terms = flags & hasHost ? new LentTerms(delivery) : undefined;
     this.#endpoint.reads.finish(reading, terms);
     const isDeclared = (flags & isRepeatableFlag) !== 0;
@@ -167,9 +174,11 @@ export class Dispatcher {
   ): void {
     // Another service would repeat work that has begun here.
     if (!isRepeatable) delivery.lastDelivery();
-    const { onCall } = this.#offer;
+    const { onCall, around } = this.#offer;
     const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;
-    const body = (): unknown => Reflect.apply(method.call, method.self, args);
+    const body = around && context instanceof ServedCall
+      ? (): unknown => context.runThrough(around, method, args)
+      : (): unknown => Reflect.apply(method.call, method.self, args);
     const start = (): unknown => runInContext(context, body);
     let result: unknown;
     try {
@@ -185,10 +194,19 @@ export class Dispatcher {
       }
     } catch (error) {
       this.#answerThrown(delivery, context, error, record);
-      return admission?.leave();
+      return this.#leave(context, admission);
     }
     this.#answer(delivery, context, result, record);
-    admission?.leave();
+    this.#leave(context, admission);
+  }
+
+  /** @param admission null: the call has none yet, because it has ended at once */
+  #leave(context: RequestContext, admission: Admission | null): void {
+    const running = context.end();
+    if (!running) return admission?.leave();
+    // `around` has answered before the method ended.
+    const held = admission ?? this.#gate.enter();
+    running.then(() => held.leave());
   }
 
   /** Waits for the promise that a method has returned. Never rejects. */
@@ -205,7 +223,7 @@ export class Dispatcher {
     } catch (error) {
       this.#answerThrown(delivery, context, error, record);
     } finally {
-      admission.leave();
+      this.#leave(context, admission);
     }
   }
 

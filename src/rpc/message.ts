@@ -33,7 +33,7 @@ export interface Parcel {
 
 /** The kinds of messages. */
 export const Kind = {
-  /** Extras if flagged, the method's name, its arguments. */
+  /** Extras and metadata if flagged, the method's name, its arguments. */
   call: 1,
   /** Stands for a long message, to be fetched from the sender's host: number, lengths, host. */
   parcel: 2,
@@ -69,6 +69,9 @@ export const hasExtras = 1;
 export const hasHost = 2;
 /** Another service may repeat the call, even if this service does not declare the method idempotent. */
 export const isRepeatable = 4;
+
+/** Metadata, an object, is before the method's name. */
+export const hasMetadata = 16;
 
 /** The hooks of one message and its values while it is written. */
 export interface MessageHooks extends EncodeHooks {

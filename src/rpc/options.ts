@@ -5,7 +5,9 @@
  */
 import type { ChannelOptions, WaitOptions } from "../base/channel_options.ts";
 import type { RegisteredErrors } from "../codec/error_classes.ts";
+import type { Around, ClientCall, ServiceCall } from "./around.ts";
 import type { CallRecord } from "./hooks.ts";
+import type { Metadata } from "./metadata.ts";
 
 /** Options of both sides of a connection. */
 export interface EndOptions {
@@ -70,6 +72,13 @@ export interface ServiceOptions extends ChannelOptions, EndOptions {
    * the items that were read are gone.
    */
   idempotent?: boolean | readonly string[];
+  /**
+   * Runs around every call that reaches a method, for example to check a token in the metadata, to write
+   * logs or to measure: see {@linkcode Around}. It may refuse the call by throwing; the caller gets the
+   * error as if the method had thrown it. Calls that reach no method (unknown methods, arguments that
+   * cannot be read, another `version`) are refused before. `onCall` and spans include it.
+   */
+  around?: Around<ServiceCall>;
 }
 
 /** Options of {@linkcode Service.close}. */
@@ -130,10 +139,26 @@ export interface CallOptions extends WaitOptions {
   inheritDeadline?: boolean;
   /** The W3C trace context to send. Default: the active OpenTelemetry span's, if there is one. */
   traceparent?: string;
+  /**
+   * Values to send beside the arguments, by key: a token, a tenant, the id of a request. The service finds
+   * them in {@linkcode CallContext.metadata}. All values are allowed that arguments may have, except
+   * streams; a value that cannot be sent rejects the call with `NOT_SERIALIZABLE`. The object's properties
+   * are read once, when it is given.
+   *
+   * {@linkcode withOptions} adds its metadata to those of the remote, key by key; the value undefined
+   * removes a key.
+   */
+  metadata?: Metadata;
 }
 
 /**
  * Options of {@linkcode connect}. `timeout` is one deadline for each call: for the channel to exist, for a
  * slot and for the answer together. In a stream it applies to each item.
  */
-export interface ConnectOptions extends CallOptions, EndOptions {}
+export interface ConnectOptions extends CallOptions, EndOptions {
+  /**
+   * Runs around every call of the connection, for example to add metadata, to measure, or to make a failed
+   * call again: see {@linkcode Around}. `onCall` and spans see what it sends, each `next()` by itself.
+   */
+  around?: Around<ClientCall>;
+}

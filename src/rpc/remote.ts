@@ -5,9 +5,10 @@
  */
 import { describe } from "../base/checks.ts";
 import { Connection } from "./connection.ts";
+import { mergeMetadata } from "./metadata.ts";
 import { bareName, canBeOffered } from "./interface.ts";
 import type { CallOptions, ConnectOptions } from "./options.ts";
-import { parseCallOptions, parseEndOptions } from "./terms.ts";
+import { parseCallOptions, parseConnectOptions } from "./terms.ts";
 import type { Remote } from "./types.ts";
 
 /** The state of a remote. */
@@ -82,7 +83,13 @@ function makeRemote({ target, connection, options }: RemoteState, dispose: () =>
     deleteProperty: () => false,
     setPrototypeOf: () => false,
   });
-  states.set(remote, { target, connection, options });
+  // Metadata as they are now: the caller may change its object.
+  const { metadata } = terms;
+  states.set(remote, {
+    target,
+    connection,
+    options: { ...options, ...(metadata && { metadata }) },
+  });
   return remote;
 }
 
@@ -156,7 +163,7 @@ export function connect<Api extends object>(
   target: string,
   options: ConnectOptions = {},
 ): Remote<Api> {
-  const connection = new Connection(target, parseEndOptions(options));
+  const connection = new Connection(target, parseConnectOptions(options));
   return makeRemote({ target, connection, options }, () => connection.close()) as Remote<Api>;
 }
 
@@ -185,7 +192,7 @@ export function connect<Api extends object>(
  * ```
  *
  * @param remote a remote that {@linkcode connect} or this function returned
- * @param options replace the remote's own options, one by one
+ * @param options replace the remote's own options, one by one; `metadata` is added key by key
  * @throws {TypeError} for a value that is no remote; {RangeError} for wrong options
  */
 export function withOptions<R extends Disposable>(remote: R, options: CallOptions): R {
@@ -195,6 +202,8 @@ export function withOptions<R extends Disposable>(remote: R, options: CallOption
       `Cannot give options to ${describe(remote)}: give a remote that connect() returned`,
     );
   }
-  const merged = { ...found.options, ...options };
+  const metadata = mergeMetadata(found.options.metadata, options.metadata);
+  const merged = { ...found.options, ...options, ...(metadata && { metadata }) };
+  if (!metadata) delete merged.metadata;
   return makeRemote({ ...found, options: merged }, () => {}) as unknown as R;
 }

@@ -9,7 +9,15 @@ import { ErrorClasses } from "../codec/error_classes.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
 import { TandemError } from "../errors.ts";
 import type { CallHook } from "./hooks.ts";
-import type { CallOptions, EndOptions, RetryOptions, ServiceOptions } from "./options.ts";
+import type { Around, ClientCall, ServiceCall } from "./around.ts";
+import { mergeMetadata, type Metadata } from "./metadata.ts";
+import type {
+  CallOptions,
+  ConnectOptions,
+  EndOptions,
+  RetryOptions,
+  ServiceOptions,
+} from "./options.ts";
 
 const messageBytesMax = 2 ** 30;
 /** Enough for messages that every connection needs, such as errors. */
@@ -47,10 +55,13 @@ export interface ServiceTerms extends EndTerms {
   readonly channel: ChannelOptions;
   readonly concurrency: number | undefined;
   readonly idempotent: Idempotent;
+  readonly around: Around<ServiceCall> | undefined;
 }
 
 /** Options of a connection, checked, and read once. */
-export type ConnectionTerms = EndTerms;
+export interface ConnectionTerms extends EndTerms {
+  readonly around: Around<ClientCall> | undefined;
+}
 
 /** Options of calls, checked, and read once. */
 export interface CallTerms {
@@ -62,6 +73,8 @@ export interface CallTerms {
   readonly retry: RetryOptions;
   readonly inheritsDeadline: boolean;
   readonly traceparent: string | undefined;
+  /** Undefined if there is none. */
+  readonly metadata: Metadata | undefined;
 }
 
 /** @throws {RangeError} {TypeError} for an invalid option */
@@ -70,11 +83,27 @@ export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
   const { concurrency } = options;
   if (concurrency !== undefined) checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
   const idempotent = parseIdempotent(options.idempotent);
-  return { ...end, channel: channelOptions(options), concurrency, idempotent };
+  const around = parseAround(options.around);
+  return { ...end, channel: channelOptions(options), concurrency, idempotent, around };
 }
 
 /** @throws {RangeError} {TypeError} for an invalid option */
-export function parseEndOptions(options: EndOptions): EndTerms {
+export function parseConnectOptions(options: ConnectOptions): ConnectionTerms {
+  return { ...parseEndOptions(options), around: parseAround(options.around) };
+}
+
+/** @throws {TypeError} unless it is a function, or left out */
+function parseAround<A>(around: A): A {
+  if (around === undefined || typeof around === "function") return around;
+  throw new TypeError(
+    `Cannot use ${
+      describe(around)
+    } as around: give a function (call, next) => …; it can call others`,
+  );
+}
+
+/** @throws {RangeError} {TypeError} for an invalid option */
+function parseEndOptions(options: EndOptions): EndTerms {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
@@ -115,7 +144,17 @@ export function parseCallOptions(options: CallOptions): CallTerms {
   if (delay !== undefined) checkTimeout(delay, "retry.delay");
   if (maxDelay !== undefined) checkTimeout(maxDelay, "retry.maxDelay");
   const inheritsDeadline = options.inheritDeadline !== false;
-  return { timeout, signal, maxDeliveries, idempotent, retry, inheritsDeadline, traceparent };
+  const metadata = mergeMetadata(undefined, options.metadata);
+  return {
+    timeout,
+    signal,
+    maxDeliveries,
+    idempotent,
+    retry,
+    inheritsDeadline,
+    traceparent,
+    metadata,
+  };
 }
 
 /** The options that belong to the channel. */
