@@ -31,6 +31,8 @@ export interface DecodeHooks {
   readonly maxTreeBytes: number;
   /** Opens a stream of the sender. Without it, the sender cannot send streams. */
   openStream?(kind: StreamKind, id: number): object;
+  /** Opens a signal of the sender. Without it, the sender cannot send signals. */
+  openSignal?(id: number): AbortSignal;
 }
 
 /** A thrown value as it was sent. */
@@ -221,6 +223,8 @@ export class Decoder extends Reader {
         return this.#met[index] = this.#boxed();
       case Tag.stream:
         return this.#met[index] = this.#stream();
+      case Tag.signal:
+        return this.#signal(index);
     }
     const view = viewClasses.get(tag);
     if (!view) throw corrupt(`there is no tag ${tag}`);
@@ -459,6 +463,26 @@ export class Decoder extends Reader {
     if (!hooks?.openStream || kind > 1) throw corrupt("there is a stream where none can be");
     this.#charge(streamObjects);
     return hooks.openStream(kind as StreamKind, id);
+  }
+
+  #signal(index: number): AbortSignal {
+    this.#pair();
+    const hooks = this.#hooks;
+    this.#charge(streamObjects);
+    if (this.length() === 0) {
+      if (!hooks?.openSignal) throw corrupt("there is a signal where none can be");
+      const signal = hooks.openSignal(this.length());
+      this.#met[index] = signal;
+      return signal;
+    }
+    const controller = new AbortController();
+    const { signal } = controller;
+    // Before the reason, which may refer to its signal.
+    this.#met[index] = signal;
+    this.#descend();
+    controller.abort(this.#item());
+    this.#depth -= 1;
+    return signal;
   }
 
   #regExp(): RegExp {

@@ -34,6 +34,7 @@ import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
 import { isThenable } from "../base/guard.ts";
 import { detachedHint, hints, isA } from "./refusals.ts";
+import { abortReason, hasAborted, isSignal } from "./signals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
 import { pathText } from "./path.ts";
@@ -64,6 +65,8 @@ export interface EncodeHooks {
   readonly maxTreeBytes: number;
   /** Takes charge of a stream and returns its number. Without it, streams cannot be sent. */
   addStream?(kind: StreamKind, stream: object): number;
+  /** Takes charge of a signal that has not aborted, and returns its number. */
+  addSignal?(signal: AbortSignal): number;
 }
 
 /** Encoded values, to be sent later and perhaps more than once. No other code changes them. */
@@ -271,6 +274,7 @@ export class Encoder extends Writer {
     const kind = streamKind(value);
     if (kind !== null) return this.#stream(kind, value);
     const platform = platformName(value, prototype);
+    if (platform === "AbortSignal" && isSignal(value)) return this.#signal(value, depth);
     if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
   }
@@ -538,7 +542,7 @@ export class Encoder extends Writer {
     if (!hooks?.addStream || this.#isLenient) {
       throw this.#refusal("it is a stream, which cannot be sent here");
     }
-    const id = this.#addStream(hooks, kind, stream);
+    const id = this.#add(() => hooks.addStream!(kind, stream));
     this.#extraObjects += streamObjects - 1;
     this.tag(Tag.stream);
     this.head(0x80, 2);
@@ -546,9 +550,36 @@ export class Encoder extends Writer {
     this.head(0, id);
   }
 
-  #addStream(hooks: EncodeHooks, kind: StreamKind, stream: object): number {
+  #signal(signal: AbortSignal, depth: number): void {
+    this.#extraObjects += streamObjects - 1;
+    if (hasAborted(signal)) {
+      this.tag(Tag.signal);
+      this.head(0x80, 2);
+      this.head(0, 1);
+      return this.reason(abortReason(signal), depth);
+    }
+    const hooks = this.#hooks;
+    if (!hooks?.addSignal || this.#isLenient) {
+      throw this.#refusal("it is an AbortSignal, which cannot be sent here");
+    }
+    const id = this.#add(() => hooks.addSignal!(signal));
+    this.tag(Tag.signal);
+    this.head(0x80, 2);
+    this.head(0, 0);
+    this.head(0, id);
+  }
+
+  /** Writes why a signal has aborted. A reason that cannot be sent becomes an error that describes it. */
+  reason(reason: unknown, depth = 0): void {
+    if (this.#attempt(() => this.#child("reason", reason, depth))) return;
+    const text = `The signal has aborted for a reason that cannot be sent: ${safeText(reason)}`;
+    // The text alone where an error would be nested too deep.
+    this.#item(depth + 2 < depthMax ? new Error(text) : text, depth + 1);
+  }
+
+  #add(add: () => number): number {
     try {
-      return hooks.addStream!(kind, stream);
+      return add();
     } catch (error) {
       this.#ownError = error;
       throw error;

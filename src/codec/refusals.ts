@@ -12,6 +12,8 @@ export const hints: ReadonlyMap<string, string> = new Map([
   ["Promise", "await it first"],
   ["Blob", "send its bytes, await blob.bytes()"],
   ["File", "send its bytes, await file.bytes(), and its name"],
+  ["AbortController", "send its signal"],
+  ["AbortSignal", "it has the prototype of one, but no constructor made it"],
   ["URL", "send its href"],
   ["URLSearchParams", "send its text, or its entries as an array"],
   ["Headers", "send its entries as an array"],

@@ -58,6 +58,8 @@ export const Tag = {
    * in elements.
    */
   sharedView: 64014,
+  /** A signal: a pair of 0 and its number among the lent values, or of 1 and the reason of its abort. */
+  signal: 64020,
 } as const;
 
 /** Stands for a hole in a holey array: a simple value without another meaning. */

@@ -122,9 +122,9 @@ export class Connection implements CallMaker {
         terms.signal?.throwIfAborted();
         // Once for all attempts, because the caller may change its arguments meanwhile.
         message = this.#encode(method, args, terms, span);
-        const { streams } = message;
-        // Streams that the first attempt has begun or ended cannot be sent again.
-        const mayRepeat = () => streams.every(({ isFresh }) => isFresh);
+        const { lent } = message;
+        // Values that the first attempt has used or ended cannot be sent again.
+        const mayRepeat = () => lent.every(({ isFresh }) => isFresh);
         const stops = terms.signal ? [closing, terms.signal] : [closing];
         result = await retried(attempt, mayRepeat, terms.retry, deadline, stops);
       } else result = await attempt();
@@ -189,14 +189,14 @@ export class Connection implements CallMaker {
     };
     const send = (outgoing: OutgoingMessage) => {
       try {
-        requester.request(outgoing, requestTerms(timeout, terms, writes.hasStreams), call);
+        requester.request(outgoing, requestTerms(timeout, terms, writes.hasLent), call);
       } catch (error) {
         writes.failed(outgoing.encoder, flags, error);
         throw error;
       }
     };
     withMessage(writes, Kind.call, flags, requester.maxRequestBytes, write, send);
-    // From now on `writes` ends the streams of the call.
+    // From now on `writes` ends the lent values of the call.
     call.message = null;
   }
 
@@ -256,7 +256,7 @@ function callFlags(
   return isRepeatable(method, idempotent) ? flags | isRepeatableFlag : flags;
 }
 
-/** @param isOnce the call has streams, which cannot be given to a second service */
+/** @param isOnce the call lends values, which cannot be given to a second service */
 function requestTerms(
   timeout: number,
   { signal, maxDeliveries }: CallTerms,

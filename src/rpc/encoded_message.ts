@@ -2,7 +2,7 @@
  * Messages that are encoded at once and sent later, or several times. Changes that the caller makes to the
  * values meanwhile have no effect.
  *
- * They are independent of any target. The message numbers its streams; they get a host when it is sent.
+ * They are independent of any target. The message numbers its lent values; they get a host when it is sent.
  *
  * @module
  */
@@ -18,22 +18,24 @@ import {
   withMessage,
 } from "./message.ts";
 import { checkLength, type Limits } from "./terms.ts";
+import type { Lent } from "./lent.ts";
+import { OutSignal } from "./out_signal.ts";
 import { OutStream } from "./out_stream.ts";
 
 export class EncodedMessage {
   readonly flags: number;
   readonly values: EncodedValues;
-  readonly streams: readonly OutStream[];
+  readonly lent: readonly Lent[];
 
-  constructor(flags: number, values: EncodedValues, streams: readonly OutStream[]) {
+  constructor(flags: number, values: EncodedValues, lent: readonly Lent[]) {
     this.flags = flags;
     this.values = values;
-    this.streams = streams;
+    this.lent = lent;
   }
 
-  /** Ends its streams: the message will not be sent again. */
+  /** Ends its lent values: the message will not be sent again. */
   drop(reason: TandemError): void {
-    for (const stream of this.streams) stream.end(reason);
+    for (const lent of this.lent) lent.end(reason);
   }
 }
 
@@ -41,7 +43,7 @@ export class EncodedMessage {
 class Detached implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
-  readonly streams: OutStream[] = [];
+  readonly lent: Lent[] = [];
   readonly #limits: Limits;
 
   constructor(errorClasses: ErrorClasses, limits: Limits) {
@@ -51,7 +53,11 @@ class Detached implements MessageHooks {
   }
 
   addStream(kind: StreamKind, stream: object): number {
-    return this.streams.push(new OutStream(kind, stream, undefined)) - 1;
+    return this.lent.push(new OutStream(kind, stream, undefined)) - 1;
+  }
+
+  addSignal(signal: AbortSignal): number {
+    return this.lent.push(new OutSignal(signal)) - 1;
   }
 
   seal(encoder: Encoder): void {
@@ -76,10 +82,10 @@ export function encodeMessage(
   try {
     const take = ({ encoder }: OutgoingMessage) => encoder.take(headerBytes, encoder.length);
     const values = withMessage(hooks, kind, flags, Infinity, write, take);
-    return new EncodedMessage(flags, values, hooks.streams);
+    return new EncodedMessage(flags, values, hooks.lent);
   } catch (error) {
-    const reason = new TandemError("CANCELLED", "The call that the stream came with was not made");
-    for (const stream of hooks.streams) stream.end(reason);
+    const reason = new TandemError("CANCELLED", "The call that the value came with was not made");
+    for (const lent of hooks.lent) lent.end(reason);
     throw error;
   }
 }

@@ -12,6 +12,7 @@ import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { End } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import { Host } from "./host.ts";
+import type { LotOwner } from "./lent.ts";
 import type { Parcel } from "./message.ts";
 import type { Limits } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
@@ -57,7 +58,7 @@ export class Endpoint implements Side {
     return this.#host = host;
   }
 
-  /** A number for a stream or parcel, unique among all hosts of this end. */
+  /** A number for a lent value or parcel, unique among all hosts of this end. */
   nextEntry(): number {
     return this.#lastEntry += 1;
   }
@@ -92,9 +93,10 @@ export class Endpoint implements Side {
    * Begins to write one message.
    *
    * @param call the context in which the message's streams run
+   * @param owner the stream with which the message's lent values end
    */
-  writes(claim: Claim, call?: CallContext): Writes {
-    return new Writes(this, claim, call);
+  writes(claim: Claim, call?: CallContext, owner?: LotOwner): Writes {
+    return new Writes(this, claim, call, owner);
   }
 
   /** The hooks for reading a message. */

@@ -1,12 +1,13 @@
 /**
- * The serving end of a private path. From it other processes fetch streams, item by item, and long
- * messages, part by part.
+ * The serving end of a private path. It keeps lent values for other processes. They fetch streams, item by
+ * item, and long messages, part by part.
  *
  * Each reader holds a lease: a request that the host never answers, and whose signal aborts when the
  * reader dies or closes. Everything that was claimed under a lease ends with it.
  *
  * @module
  */
+import type { Encoder } from "../codec/encoder.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
@@ -21,8 +22,11 @@ import {
   readMessage,
   writePortion,
 } from "./message.ts";
-import type { OutStream } from "./out_stream.ts";
-import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
+import type { Lent, Lot } from "./lent.ts";
+import { Outbox } from "./news.ts";
+import { OutSignal } from "./out_signal.ts";
+import { OutStream } from "./out_stream.ts";
+import { refuse, type Reply, replyResult, replyThrown, replyWith } from "./replies.ts";
 import type { Side } from "./side.ts";
 import type { Claim, Shelf } from "./writes.ts";
 
@@ -39,12 +43,23 @@ const lookInterval = 100;
 const unclaimedMilliseconds = 60_000;
 
 interface Entry {
-  readonly stream: OutStream | null;
+  readonly lent: Lent | null;
   /** Lengths of the byte strings, the tree, the byte strings. */
   readonly parts: readonly Bytes[] | null;
-  readonly claim: Claim;
-  readonly addedAt: number;
+  /** The values that end with the same stream. */
+  readonly lot: Lot | null;
+  claim: Claim;
+  addedAt: number;
   lease: number | null;
+  /** Stays reachable as long as the entry. */
+  caller?: object;
+}
+
+/** A reading process. */
+interface Lease {
+  /** The entries that end with it. */
+  readonly claimed: Set<number>;
+  readonly outbox: Outbox;
 }
 
 export class Host implements Shelf {
@@ -53,7 +68,7 @@ export class Host implements Shelf {
   readonly #path: PrivateReceiver;
   readonly #receiver: Receiver;
   readonly #entries: Map<number, Entry> = new Map();
-  readonly #leases: Map<number, Set<number>> = new Map();
+  readonly #leases: Map<number, Lease> = new Map();
   #isLost = false;
   #lookedAt = -Infinity;
   #isClosed = false;
@@ -85,8 +100,13 @@ export class Host implements Shelf {
     return this.#isLost;
   }
 
-  addStream(stream: OutStream, claim: Claim): number {
-    return this.#add({ stream, parts: null, claim, addedAt: now(), lease: null });
+  addLent(lent: Lent, claim: Claim, lot: Lot | null): number {
+    const id = this.#add({ lent, parts: null, lot, claim, addedAt: now(), lease: null });
+    lot?.add(id, this);
+    if (lent instanceof OutSignal) {
+      lent.onAborted = () => this.#tellAbort(id, lent);
+    }
+    return id;
   }
 
   addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number {
@@ -94,7 +114,7 @@ export class Host implements Shelf {
     const view = new DataView(lengths.buffer);
     blobs.forEach(({ byteLength }, index) => view.setUint32(index * 4, byteLength, true));
     const parts = [lengths, tree, ...blobs];
-    return this.#add({ stream: null, parts, claim, addedAt: now(), lease: null });
+    return this.#add({ lent: null, parts, lot: null, claim, addedAt: now(), lease: null });
   }
 
   #add(entry: Entry): number {
@@ -109,7 +129,23 @@ export class Host implements Shelf {
   }
 
   drop(ids: Iterable<number>, reason: TandemError): void {
-    for (const id of ids) this.#forget(id)?.stream?.end(reason);
+    for (const id of ids) {
+      const entry = this.#forget(id);
+      entry?.lent?.end(reason);
+      if (entry?.lent?.endsWithOwner && entry.lease !== null) this.#tellEnd(id, entry.lease);
+    }
+  }
+
+  retire(ids: Iterable<number>, reason: TandemError, caller: object): void {
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (!entry?.lent?.isKept) this.drop([id], reason);
+      else {
+        // The last of the entries, as if it were added now.
+        this.#entries.delete(id);
+        this.#entries.set(id, Object.assign(entry, { claim: "receiver", addedAt: now(), caller }));
+      }
+    }
   }
 
   close(): void {
@@ -135,6 +171,7 @@ export class Host implements Shelf {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.drop([...this.#entries.keys()], reason);
+    for (const { outbox } of this.#leases.values()) outbox.close();
     this.#path.remove();
   }
 
@@ -144,7 +181,7 @@ export class Host implements Shelf {
     for (const [id, { claim, lease, addedAt }] of this.#entries) {
       if (addedAt > limit) break;
       if (claim === "receiver" && lease === null) {
-        this.drop([id], new TandemError("CANCELLED", "The receiver never asked for the stream"));
+        this.drop([id], new TandemError("CANCELLED", "The receiver never asked for the value"));
       }
     }
   }
@@ -180,18 +217,15 @@ export class Host implements Shelf {
         return this.#hold(delivery, decoder.unsigned());
       case Kind.claim: {
         const lease = decoder.unsigned();
-        for (const id of decoder.list()) this.#claim(id as number, lease);
+        this.#claimAll(decoder.list() as number[], lease);
         return void delivery.reply(doneMessage());
       }
       case Kind.drop: {
-        const id = decoder.unsigned();
-        const entry = this.#entries.get(id);
-        // A parcel that belongs to a call stays until the call has ended.
-        if (entry?.stream || entry?.claim === "receiver") {
-          this.drop([id], new TandemError("CANCELLED", "The receiver no longer needs the stream"));
-        }
+        for (const id of decoder.list()) this.#dropForReader(id as number);
         return void delivery.reply(doneMessage());
       }
+      case Kind.watch:
+        return this.#watch(delivery, decoder.unsigned());
       case Kind.part: {
         const [lease, id, index, offset] = [
           decoder.unsigned(),
@@ -207,9 +241,9 @@ export class Host implements Shelf {
         const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];
         const value = decoder.list();
         this.#side.reads.finish(reading, undefined);
-        const { stream } = this.#claim(id, lease);
-        if (!stream) throw corrupt("it is no stream");
-        return void this.#step(delivery, id, stream, step, value);
+        const { lent } = this.#claim(id, lease);
+        if (!(lent instanceof OutStream)) throw corrupt("it is no stream");
+        return void this.#step(delivery, id, lent, step, value);
       }
     }
     throw corrupt(`a host takes no message of kind ${kind}`);
@@ -217,7 +251,7 @@ export class Host implements Shelf {
 
   #claim(id: number, lease: number): Entry {
     const entry = this.#entries.get(id);
-    const isOthers = entry && entry.lease !== null && entry.lease !== lease && entry.stream;
+    const isOthers = entry && entry.lease !== null && entry.lease !== lease && entry.lent;
     if (!entry || isOthers) {
       throw new TandemError(
         "CANCELLED",
@@ -226,22 +260,80 @@ export class Host implements Shelf {
       );
     }
     if (entry.lease === null) {
-      const claimed = this.#leases.get(lease);
-      if (!claimed) throw corrupt("there is no such lease");
+      this.#lease(lease).claimed.add(id);
       entry.lease = lease;
-      claimed.add(id);
     }
     return entry;
   }
 
-  #hold(delivery: Delivery, lease: number): void {
-    if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
-    this.#leases.set(lease, new Set());
+  #lease(number: number): Lease {
+    const lease = this.#leases.get(number);
+    if (!lease) throw corrupt("there is no such lease");
+    return lease;
+  }
+
+  /** Values may have ended, and signals aborted, before their receiver claims them. */
+  #claimAll(ids: readonly number[], lease: number): void {
+    const { outbox } = this.#lease(lease);
+    const aborted: [number, OutSignal][] = [];
+    for (const id of ids) {
+      const entry = this.#entries.get(id);
+      if (!entry || (entry.lease !== null && entry.lease !== lease)) outbox.ended(id);
+      else {
+        const { lent } = this.#claim(id, lease);
+        if (lent instanceof OutSignal && lent.order > 0) aborted.push([id, lent]);
+      }
+    }
+    aborted.sort(([, one], [, other]) => one.order - other.order);
+    for (const [id, signal] of aborted) this.#tellAbort(id, signal);
+  }
+
+  #dropForReader(id: number): void {
+    const entry = this.#entries.get(id);
+    // A parcel that belongs to a call stays until the call has ended.
+    if (!entry?.lent && entry?.claim !== "receiver") return;
+    this.drop([id], new TandemError("CANCELLED", "The receiver no longer needs the value"));
+  }
+
+  /** The reader learns of it when it has claimed the signal. */
+  #tellAbort(id: number, signal: OutSignal): void {
+    const lease = this.#entries.get(id)?.lease ?? null;
+    if (lease === null) return;
+    const { reason } = signal;
+    this.#forget(id);
+    signal.end();
+    this.#leases.get(lease)?.outbox.aborted(id, { reason });
+  }
+
+  #tellEnd(id: number, lease: number): void {
+    this.#leases.get(lease)?.outbox.ended(id);
+  }
+
+  /** A reader's standing request for news. */
+  #watch(delivery: Delivery, lease: number): void {
+    const { outbox } = this.#lease(lease);
     const { signal } = delivery;
     const end = () => {
-      const claimed = this.#leases.get(lease);
+      outbox.forget(delivery);
+      this.#acknowledge(delivery);
+    };
+    if (signal.aborted) return end();
+    signal.addEventListener("abort", end);
+    const before = outbox.wait(delivery);
+    if (before) this.#acknowledge(before);
+  }
+
+  #hold(delivery: Delivery, lease: number): void {
+    if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
+    const send = (request: Delivery, write: (encoder: Encoder) => void) =>
+      replyWith(this.#reply(request), Kind.news, write);
+    const held: Lease = { claimed: new Set(), outbox: new Outbox(send) };
+    this.#leases.set(lease, held);
+    const { signal } = delivery;
+    const end = () => {
       this.#leases.delete(lease);
-      if (claimed) this.#endClaims(claimed, signal.reason);
+      held.outbox.close();
+      this.#endClaims(held.claimed, signal.reason);
       this.#acknowledge(delivery);
     };
     if (signal.aborted) end();
@@ -249,7 +341,7 @@ export class Host implements Shelf {
   }
 
   #endClaims(claimed: ReadonlySet<number>, reason: TandemError): void {
-    for (const id of claimed) {
+    for (const id of [...claimed]) {
       const entry = this.#entries.get(id);
       // Another service may get the call, and fetch the parcel again.
       if (entry?.parts && entry.claim === "call") entry.lease = null;
@@ -275,10 +367,13 @@ export class Host implements Shelf {
     step: number,
     value: readonly unknown[],
   ): Promise<void> {
-    const reply = this.#reply(delivery);
+    const { call } = stream;
+    let reply: Reply = { ...this.#reply(delivery), call };
     try {
       const { done, value: item } = await stream.step(step, value.length > 0, value[0]);
       if (done) this.#forget(id);
+      // Values that are lent in its items end with the stream.
+      else reply = { ...reply, owner: stream };
       if (this.#isClosed) return;
       const failure = replyResult(reply, done ? Kind.returned : Kind.yielded, item);
       if (failure?.wasThrown) replyThrown(reply, failure.error);
@@ -289,11 +384,14 @@ export class Host implements Shelf {
     }
   }
 
-  /** Removes an entry without ending its stream. */
+  /** Removes an entry without ending its value. */
   #forget(id: number): Entry | undefined {
     const entry = this.#entries.get(id);
+    if (!entry) return undefined;
     this.#entries.delete(id);
-    if (entry && entry.lease !== null) this.#leases.get(entry.lease)?.delete(id);
+    if (entry.lease !== null) this.#leases.get(entry.lease)?.claimed.delete(id);
+    entry.lot?.delete(id);
+    if (entry.lent instanceof OutStream) entry.lent.leave();
     return entry;
   }
 }

@@ -5,42 +5,12 @@
  */
 import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
+import { TandemError } from "../errors.ts";
+import { Lot, type LotOwner } from "./lent.ts";
 import { Step } from "./out_stream.ts";
-
-/** The deadline of each item, and the signal that ends the stream. */
-export interface StreamTerms {
-  readonly timeout?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Kept from garbage collection as long as the stream is reachable. */
-  readonly owner?: object;
-}
+import type { Received, Source, StepOutcome, StreamTerms } from "./received.ts";
 
 type Result = IteratorResult<unknown, unknown>;
-
-/** The process that sends a stream, as the stream sees it. */
-export interface Source {
-  /** Keeps the connection until the caller calls the returned function. */
-  hold(): () => void;
-  /** Takes a step of the stream `id`. Never throws. */
-  step(
-    id: number,
-    step: number,
-    hasValue: boolean,
-    value: unknown,
-    terms: StreamTerms | undefined,
-    outcome: StepOutcome,
-  ): void;
-  /** The reader no longer needs the stream `id`. */
-  drop(id: number): void;
-  /** A stream that was attached has ended, or the program has forgotten it. */
-  detach(): void;
-}
-
-/** A stream that has arrived in a message, and its number at its host. */
-export interface Attached {
-  readonly id: number;
-  readonly stream: InStream;
-}
 
 /** The host of a stream, and the stream's number there. */
 interface Origin {
@@ -52,26 +22,15 @@ interface Origin {
 /** Ends a stream at its host when the program has forgotten it. */
 const forgotten = new FinalizationRegistry<Origin>(({ source, id }) => {
   source.drop(id);
-  source.detach();
+  source.detach(id);
 });
-
-/** Gets the outcome of a step: one of the methods runs, once. */
-export interface StepOutcome {
-  /** The iterator's result. */
-  returned(result: Result): void;
-  /** The iterator has thrown `error`. */
-  threw(error: unknown): void;
-  /** The step's value cannot be sent; the other side has not seen the step. */
-  refused(error: unknown): void;
-  /** There is no answer: the host, or the connection to it, has failed. */
-  failed(error: unknown): void;
-}
 
 /**
  * A generator of another process. Each step that the program asks for here is taken there, so no item is
  * made before it is needed. Steps are sent and answered in the order of the program's calls.
  */
-export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
+export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Received, LotOwner {
+  readonly news = null;
   #origin: Origin | null = null;
   /** No further step is sent. */
   #hasEnded = false;
@@ -83,6 +42,11 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
   #sending: Promise<void> | null = null;
   /** Runs when the stream has ended. */
   onEnd: (() => void) | null = null;
+  #lot: Lot | null = null;
+
+  get lot(): Lot {
+    return this.#lot ??= new Lot();
+  }
 
   /** Sets the stream's host, before the program gets the stream. */
   attach(source: Source, id: number, terms: StreamTerms | undefined): void {
@@ -218,7 +182,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown> {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     forgotten.unregister(this);
-    this.#origin?.source.detach();
+    const origin = this.#origin;
+    origin?.source.detach(origin.id);
+    this.#lot?.end(streamEnded());
     this.onEnd?.();
     this.onEnd = null;
   }
@@ -260,6 +226,10 @@ class PendingStep implements StepOutcome {
     this.reject = reject;
   }
 
+  get lotOwner(): LotOwner {
+    return this.#stream;
+  }
+
   returned(result: Result): void {
     this.#end("returned", result);
   }
@@ -287,4 +257,8 @@ class PendingStep implements StepOutcome {
     const value = this.kind === Step.return ? this.value : undefined;
     this.resolve({ done: true, value });
   }
+}
+
+function streamEnded(): TandemError {
+  return new TandemError("CANCELLED", "The stream that the value was passed to has ended");
 }

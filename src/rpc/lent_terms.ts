@@ -6,7 +6,7 @@
 import { onAbort } from "../base/abort.ts";
 import { later } from "../runtime/timers.ts";
 import type { Delivery } from "../transport/transport.ts";
-import type { StreamTerms } from "./in_stream.ts";
+import type { StreamTerms } from "./received.ts";
 
 /**
  * How long a stream that came as an argument goes on after its call, in milliseconds. If the caller died,

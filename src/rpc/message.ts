@@ -18,7 +18,7 @@ import { TandemError } from "../errors.ts";
 import type { Bytes, Message } from "../transport/transport.ts";
 
 /** Raised when an older version would misread a message. */
-export const wireVersion = 2;
+export const wireVersion = 3;
 export const headerBytes = 8;
 /** Bytes of one part of a long message. */
 export const partBytes: number = 2 ** 20;
@@ -53,10 +53,14 @@ export const Kind = {
   portion: 13,
   /** From a host: the request was carried out. */
   done: 14,
-  /** To a host: number of a stream or parcel that the reader no longer needs. */
+  /** To a host: numbers of lent values and parcels that the reader no longer needs. */
   drop: 9,
-  /** To a host: lease, and numbers of streams that end with it. */
+  /** To a host: lease, and numbers of lent values that end with it. */
   claim: 12,
+  /** To a host: lease; answered with `news` when there is some. */
+  watch: 15,
+  /** From a host: numbers of lent values, and what has become of them. */
+  news: 16,
   /** From a stream: an item; more may follow. */
   yielded: 10,
   /** From a stream: the value with which it has ended. */
@@ -65,7 +69,7 @@ export const Kind = {
 
 /** A call's tree begins with a list: interface version, traceparent, tracestate. */
 export const hasExtras = 1;
-/** The tree ends with the name of the streams' host, and the streams' numbers there. */
+/** The tree ends with the name of the host of the lent values, and their numbers there. */
 export const hasHost = 2;
 /** Another service may repeat the call, even if this service does not declare the method idempotent. */
 export const isRepeatable = 4;

@@ -8,6 +8,7 @@ import { captureContext, type ContextRunner } from "../runtime/context.ts";
 import { type CallContext, runInContext } from "./context.ts";
 import { StreamContext } from "./call_contexts.ts";
 import { TandemError } from "../errors.ts";
+import { type Lent, Lot, type LotOwner } from "./lent.ts";
 
 /** The steps that a reader takes. */
 export const Step = { next: 0, return: 1, throw: 2 } as const;
@@ -21,7 +22,9 @@ interface Source {
 type Result = IteratorResult<unknown, unknown>;
 
 /** A generator, any other iterable or iterator, or a ReadableStream. */
-export class OutStream {
+export class OutStream implements Lent, LotOwner {
+  readonly endsWithOwner = false;
+  readonly isKept = false;
   readonly #stream: object;
   readonly #kind: StreamKind;
   readonly #context: StreamContext | null;
@@ -32,6 +35,7 @@ export class OutStream {
   #hasEnded = false;
   /** The resolve functions of pending steps, in their order. */
   #pending: ((result: Result) => void)[] = [];
+  #lot: Lot | null = null;
 
   /** @param call the call whose method made the stream; the stream's body runs in its context */
   constructor(kind: StreamKind, stream: object, call: CallContext | undefined) {
@@ -44,6 +48,20 @@ export class OutStream {
   /** No step was taken yet, so the stream can still be sent from its beginning. */
   get isFresh(): boolean {
     return this.#source === null && !this.#hasEnded;
+  }
+
+  get lot(): Lot {
+    return this.#lot ??= new Lot();
+  }
+
+  /** The context of the call whose method made the stream. */
+  get call(): CallContext | undefined {
+    return this.#context ?? undefined;
+  }
+
+  /** No reader can take a step any more, so the values end that were lent in its items. */
+  leave(): void {
+    this.#lot?.end(streamEnded());
   }
 
   /** Takes one step, as the iterator's own methods do, in the order of the calls. */
@@ -177,6 +195,10 @@ function readableSource(stream: ReadableStream<unknown>): Source {
       throw error;
     },
   };
+}
+
+function streamEnded(): TandemError {
+  return new TandemError("CANCELLED", "The stream that the value came with has ended");
 }
 
 function stopped(): TandemError {

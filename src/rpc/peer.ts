@@ -1,17 +1,21 @@
 /**
- * The reading end of a private path: another process that hosts streams and long messages for this one.
+ * The reading end of a private path: another process that hosts lent values and long messages for this
+ * one.
  *
  * @module
  */
 import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
 import { TandemError } from "../errors.ts";
-import { later, now } from "../runtime/timers.ts";
+import { later, now, queueMicrotask } from "../runtime/timers.ts";
 import type { AnswerReader, Requester, RequestTerms } from "../transport/transport.ts";
-import type { Attached, Source, StepOutcome, StreamTerms } from "./in_stream.ts";
+import type { LotOwner } from "./lent.ts";
 import { Kind, type OutgoingMessage, type Parcel, withMessage } from "./message.ts";
+import type { News } from "./news.ts";
+import { NewsReader } from "./news_reader.ts";
 import { fetchParcel } from "./parcel_fetch.ts";
 import type { Announcement } from "./parcels.ts";
+import type { Attached, NewsTaker, Source, StepOutcome, StreamTerms } from "./received.ts";
 import type { FetchTerms, Side } from "./side.ts";
 import { limitsOf, StepReader } from "./step_reader.ts";
 
@@ -27,6 +31,8 @@ const idleMilliseconds = 30_000;
  * processes: if none becomes free, other readers wait for items that may never come.
  */
 const roomMilliseconds = 10_000;
+/** A message to the host names as many values that this process no longer needs. */
+const droppedMax = 1_000;
 
 export class Peer implements Source {
   readonly side: Side;
@@ -36,10 +42,16 @@ export class Peer implements Source {
   #leaseEnd: AbortController | null = null;
   readonly #onEnd: () => void;
   #isDead = false;
-  /** Open streams, pending steps, and messages that are being fetched. */
+  /** Open lent values, pending steps, and messages that are being fetched. */
   #uses = 0;
   #lastUse = 0;
   #cancelIdle: (() => void) | null = null;
+  /** The values that need news of the host, by their numbers there. */
+  readonly #takers: Map<number, NewsTaker> = new Map();
+  /** The host has a standing request for news. */
+  #isWatching = false;
+  /** Values that this process no longer needs, until the host is told. */
+  #dropped: number[] = [];
 
   /**
    * @param open opens the path to the host
@@ -131,19 +143,51 @@ export class Peer implements Source {
     leaseEnd?.abort(new TandemError("CANCELLED", "The reader no longer needs the host"));
   }
 
-  /** Streams that have arrived in a message. */
-  attach(
-    streams: readonly Attached[],
-    terms: StreamTerms | undefined,
-  ): void {
+  /** Lent values that have arrived in a message. */
+  attach(values: readonly Attached[], terms: StreamTerms | undefined): void {
     this.#keepLease();
-    this.#uses += streams.length;
-    for (const { id, stream } of streams) stream.attach(this, id, terms);
-    const ids = streams.map(({ id }) => id);
+    this.#uses += values.length;
+    for (const { id, value } of values) {
+      value.attach(this, id, terms);
+      if (value.news) this.#takers.set(id, value.news);
+    }
+    const ids = values.map(({ id }) => id);
     this.#post(Kind.claim, (encoder) => {
       encoder.value(this.#lease);
-      encoder.list("streams", ids);
+      encoder.list("values", ids);
     });
+    if (this.#takers.size > 0) this.#watch();
+  }
+
+  /** Keeps a standing request for news at the host, as long as the lease lasts. */
+  #watch(): void {
+    const signal = this.#leaseEnd?.signal;
+    if (this.#isWatching || !signal) return;
+    this.#isWatching = true;
+    const use = (news: readonly News[]) => {
+      this.#isWatching = false;
+      for (const { id, tell } of news) {
+        const taker = this.#takers.get(id);
+        if (taker) tell(taker);
+      }
+      if (this.#takers.size > 0) this.#watch();
+    };
+    const fail = (error: unknown) => {
+      this.#isWatching = false;
+      this.#lose(this.explain(error));
+    };
+    try {
+      const write = (encoder: Encoder) => encoder.value(this.#lease);
+      const reader = new NewsReader(this.side, use, fail);
+      this.#send(Kind.watch, write, { signal, isBackground: true }, reader);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  /** There will be no news. A signal that cannot follow its origin any more aborts. */
+  #lose(error: unknown): void {
+    for (const taker of [...this.#takers.values()]) taker.lost(error);
   }
 
   /** Takes a step of a stream at the host. Never throws. */
@@ -165,7 +209,8 @@ export class Peer implements Source {
       isWritten = true;
     };
     try {
-      this.#send(Kind.pull, write, { ...limitsOf(terms), roomTimeout: roomMilliseconds }, reader);
+      const limits = { ...limitsOf(terms), roomTimeout: roomMilliseconds };
+      this.#send(Kind.pull, write, limits, reader, outcome.lotOwner);
     } catch (error) {
       const isTooLarge = codeOf(error) === "TOO_LARGE";
       if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
@@ -173,14 +218,25 @@ export class Peer implements Source {
     }
   }
 
-  /** A stream that was attached has ended, or the program has forgotten it. */
-  detach(): void {
+  /** A value that was attached has ended, or the program has forgotten it. */
+  detach(id: number): void {
+    this.#takers.delete(id);
     this.#release();
   }
 
-  /** Tells the host that this process no longer needs the stream or parcel. */
+  /** Tells the host that this process no longer needs the lent value or parcel. */
   drop(id: number): void {
-    this.#post(Kind.drop, (encoder) => encoder.unsigned(id));
+    // The program may forget a hundred thousand values at once.
+    if (this.#dropped.push(id) === 1) queueMicrotask(() => this.#postDropped());
+  }
+
+  #postDropped(): void {
+    const ids = this.#dropped;
+    this.#dropped = [];
+    for (let begin = 0; begin < ids.length; begin += droppedMax) {
+      const some = ids.slice(begin, begin + droppedMax);
+      this.#post(Kind.drop, (encoder) => encoder.list("values", some));
+    }
   }
 
   /** Fetches a long message. See {@linkcode Side.fetch}. */
@@ -223,6 +279,7 @@ export class Peer implements Source {
     this.#cancelIdle = null;
     this.#requester.close();
     this.#onEnd();
+    if (this.#takers.size > 0) this.#lose(this.side.isClosed ? closed() : hostDied());
   }
 
   #send(
@@ -230,9 +287,10 @@ export class Peer implements Source {
     write: (encoder: Encoder) => void,
     terms: RequestTerms,
     reader: AnswerReader,
+    owner?: LotOwner,
   ): void {
     if (this.#isDead) throw this.side.isClosed ? closed() : hostDied();
-    const writes = this.side.writes("receiver");
+    const writes = this.side.writes("receiver", undefined, owner);
     const send = (message: OutgoingMessage) => {
       const { byteLength } = message;
       if (byteLength > this.#requester.maxRequestBytes) throw this.#tooLong(byteLength);
@@ -269,11 +327,14 @@ export class Peer implements Source {
 function hostDied(): TandemError {
   return new TandemError(
     "SERVER_DIED",
-    "Cannot go on: the process that sends the stream or the long message has died or closed; " +
-      "make the call again",
+    "Cannot go on: the process that sends the stream, the signal or the long message has died or " +
+      "closed; make the call again",
   );
 }
 
 function closed(): TandemError {
-  return new TandemError("CLOSED", "Cannot go on with a stream: its connection is closed here");
+  return new TandemError(
+    "CLOSED",
+    "Cannot go on with a stream or a signal: its connection is closed here",
+  );
 }

@@ -10,11 +10,12 @@ import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { InStream, type StreamTerms } from "./in_stream.ts";
+import { InStream } from "./in_stream.ts";
 import type { LineKeeper } from "./line.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import type { CallTerms } from "./terms.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
+import type { StreamTerms } from "./received.ts";
 import { answerUnwanted, readRefusal, thrownError } from "./replies.ts";
 import type { Span } from "./telemetry.ts";
 import type { Writes } from "./writes.ts";
@@ -76,9 +77,17 @@ export class PendingCall implements AnswerReader {
     this.writes = writes;
   }
 
-  /** Ends the streams and parcels that were sent with the call. */
+  /** The call was not sent: ends the values that were lent with it, and its parcels. */
   drop(): void {
     this.writes?.drop(answerUnwanted());
+    this.writes = null;
+    this.message?.drop(answerUnwanted());
+    this.message = null;
+  }
+
+  /** The call is over: ends the values that were lent with it, except those to be kept. */
+  #end(): void {
+    this.writes?.end(answerUnwanted(), this.lines);
     this.writes = null;
     this.message?.drop(answerUnwanted());
     this.message = null;
@@ -96,7 +105,7 @@ export class PendingCall implements AnswerReader {
   }
 
   fail(error: unknown): void {
-    this.drop();
+    this.#end();
     rejectAs(this.promise, this.reject, this.lines.explain(error));
   }
 
@@ -106,13 +115,13 @@ export class PendingCall implements AnswerReader {
     else this.resolve(result);
   }
 
-  /** Streams that were sent with the call end with it, or with the stream that is its result. */
+  /** Values that were lent with the call end with it, or with the stream that is its result. */
   #finish(result: unknown): void {
     this.message = null;
     if (this.writes === null || !this.writes.hasEntries) return;
-    if (!(result instanceof InStream)) return this.drop();
+    if (!(result instanceof InStream)) return this.#end();
     const writes = this.writes;
-    result.onEnd = () => writes.drop(answerUnwanted());
+    result.onEnd = () => writes.end(answerUnwanted(), this.lines);
     this.writes = null;
   }
 

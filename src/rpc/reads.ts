@@ -1,13 +1,15 @@
 /**
- * Reads messages, with the streams to which they refer.
+ * Reads messages, with the lent values to which they refer.
  *
  * @module
  */
 import { corrupt } from "../codec/reader.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
-import { type Attached, InStream, type StreamTerms } from "./in_stream.ts";
+import { InSignal } from "./in_signal.ts";
+import { InStream } from "./in_stream.ts";
 import { hasHost, type ReadHooks, type Reading } from "./message.ts";
+import type { Attached, Received, StreamTerms } from "./received.ts";
 import type { Limits } from "./terms.ts";
 
 /** The end that reads a message. */
@@ -17,7 +19,7 @@ export interface ReadingSide {
   /** The peer for the host of that name. */
   peer(
     name: string,
-  ): { attach(streams: readonly Attached[], terms: StreamTerms | undefined): void };
+  ): { attach(values: readonly Attached[], terms: StreamTerms | undefined): void };
 }
 
 /** The hooks of an end for the message that it reads. */
@@ -26,7 +28,7 @@ export class Reads implements ReadHooks {
   readonly maxTreeBytes: number;
   readonly #side: ReadingSide;
   readonly #makesReadable: boolean;
-  #streams: InStream[] = [];
+  #received: Received[] = [];
 
   constructor(side: ReadingSide, makesReadable: boolean) {
     this.#side = side;
@@ -36,28 +38,38 @@ export class Reads implements ReadHooks {
   }
 
   openStream(kind: StreamKind, index: number): object {
-    if (index !== this.#streams.length) throw corrupt("a stream has another number");
     const stream = new InStream();
-    this.#streams.push(stream);
+    this.#add(index, stream);
     return kind === readableKind && this.#makesReadable ? stream.toReadable() : stream;
   }
 
+  openSignal(index: number): AbortSignal {
+    const signal = new InSignal();
+    this.#add(index, signal);
+    return signal.toSignal();
+  }
+
+  #add(index: number, value: Received): void {
+    if (index !== this.#received.length) throw corrupt("a lent value has another number");
+    this.#received.push(value);
+  }
+
   /**
-   * Ends the read of a message, and connects its streams to their host.
+   * Ends the read of a message, and connects its lent values to their host.
    *
    * @throws {TandemError} `CORRUPT` when bytes are left over or missing
    */
   finish({ flags, decoder }: Reading, terms: StreamTerms | undefined): void {
-    const streams = this.#streams;
-    if (streams.length === 0 && !(flags & hasHost)) return decoder.finish();
-    this.#streams = [];
+    const received = this.#received;
+    if (received.length === 0 && !(flags & hasHost)) return decoder.finish();
+    this.#received = [];
     const name = decoder.text();
-    const attached = streams.map((stream) => ({ id: decoder.unsigned(), stream }));
+    const attached = received.map((value) => ({ id: decoder.unsigned(), value }));
     decoder.finish();
-    if (streams.length > 0) this.#side.peer(name).attach(attached, terms);
+    if (received.length > 0) this.#side.peer(name).attach(attached, terms);
   }
 
   forget(): void {
-    if (this.#streams.length > 0) this.#streams = [];
+    if (this.#received.length > 0) this.#received = [];
   }
 }

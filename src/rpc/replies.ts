@@ -11,6 +11,7 @@ import type { ErrorClasses } from "../codec/error_classes.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
 import type { Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
+import type { LotOwner } from "./lent.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
 import type { Side } from "./side.ts";
 
@@ -31,6 +32,8 @@ export interface Reply {
   readonly max: number;
   /** The context in which the answer's streams run. */
   readonly call?: CallContext | undefined;
+  /** The stream with which the answer's lent values end. */
+  readonly owner?: LotOwner | undefined;
 }
 
 /**
@@ -39,9 +42,9 @@ export interface Reply {
  * @returns undefined: the answer was sent, or the caller no longer waits; otherwise the error
  */
 export function replyWith(reply: Reply, kind: number, write: (encoder: Encoder) => void): unknown {
-  const { delivery, side, max, call } = reply;
+  const { delivery, side, max, call, owner } = reply;
   if (side.isClosed) return undefined;
-  const writes = side.writes("receiver", call);
+  const writes = side.writes("receiver", call, owner);
   const send = (message: OutgoingMessage) => replyMessage(delivery, message);
   try {
     if (!withMessage(writes, kind, 0, max, write, send)) writes.drop(answerUnwanted());

@@ -124,6 +124,11 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * as arguments: each item is made when the other side asks for it. An argument that is a stream ends with
  * its call, or with the stream that the call returns.
  *
+ * An `AbortSignal` arrives as a signal that follows it: it aborts when the original does, with its reason,
+ * or with a described error if the reason cannot be sent. As an argument it does so until its call, or the
+ * stream that the call returns, has ended; as an item, until its stream has ended; as a result, until the
+ * receiver forgets it. If the process of the original dies, it aborts with a {@linkcode TandemError}.
+ *
  * Where a runtime replaces code in the running process (`deno run --watch`, `--watch-hmr`, `bun --hot`),
  * the services of the old code are closed when the new code serves the same target, and in Deno when it
  * first uses this package. In Bun, their calls in progress have a second to end.

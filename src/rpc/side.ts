@@ -5,6 +5,7 @@
  */
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { CallContext } from "./context.ts";
+import type { LotOwner } from "./lent.ts";
 import type { Parcel } from "./message.ts";
 import type { Limits } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
@@ -27,9 +28,10 @@ export interface Side {
    * Begins to write one message.
    *
    * @param call the context in which the message's streams run
+   * @param owner the stream with which the message's lent values end
    */
-  writes(claim: Claim, call?: CallContext): Writes;
-  /** A number for a stream or parcel, unique among all hosts of this end. */
+  writes(claim: Claim, call?: CallContext, owner?: LotOwner): Writes;
+  /** A number for a lent value or parcel, unique among all hosts of this end. */
   nextEntry(): number;
   /**
    * Fetches a long message.

@@ -5,7 +5,7 @@
  */
 import { corrupt } from "../codec/reader.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
-import type { StepOutcome, StreamTerms } from "./in_stream.ts";
+import type { StepOutcome, StreamTerms } from "./received.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { readRefusal, thrownError } from "./replies.ts";

@@ -1,5 +1,5 @@
 /**
- * Writes messages, with the streams and byte strings to which they refer.
+ * Writes messages, with the lent values and byte strings to which they refer.
  *
  * @module
  */
@@ -20,21 +20,30 @@ import {
   sealMessage,
 } from "./message.ts";
 import { checkLength, type Limits } from "./terms.ts";
+import type { Keeper, Lent, Lot, LotOwner } from "./lent.ts";
+import { OutSignal } from "./out_signal.ts";
 import { OutStream } from "./out_stream.ts";
 
-/** The owner of a stream or parcel that no receiver has claimed. */
+/** The owner of a lent value or parcel that no receiver has claimed. */
 export type Claim = "call" | "receiver";
 
-/** A host, as the messages see it that leave streams and parcels there. */
-export interface Shelf {
+/** A host, as the messages see it that leave lent values and parcels there. */
+export interface Shelf extends Keeper {
   /** The name by which other processes find the host. */
   readonly name: string;
-  addStream(stream: OutStream, claim: Claim): number;
+  /** @param lot the values that end with the same stream */
+  addLent(lent: Lent, claim: Claim, lot: Lot | null): number;
   addParcel(tree: Bytes, blobs: readonly Bytes[], claim: Claim): number;
-  /** Removes entries; the streams among them go on. */
+  /** Removes entries; the lent values among them go on. */
   withdraw(ids: Iterable<number>): void;
-  /** Removes entries, and ends the streams among them. */
+  /** Removes entries, and ends the lent values among them. */
   drop(ids: Iterable<number>, reason: TandemError): void;
+  /**
+   * The call of these entries is over. Those that are to be kept belong to their receiver from now on.
+   *
+   * @param caller must stay reachable as long as they do
+   */
+  retire(ids: Iterable<number>, reason: TandemError, caller: object): void;
 }
 
 /** The end that writes a message. */
@@ -45,14 +54,15 @@ export interface WritingSide {
   readonly host: Shelf;
 }
 
-/** The hooks for writing one message; they keep the streams and parcels to which it refers. */
+/** The hooks for writing one message; they keep the lent values and parcels to which it refers. */
 export class Writes implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
   readonly #side: WritingSide;
   readonly #claim: Claim;
   readonly #call: CallContext | undefined;
-  #streams: OutStream[] | null = null;
+  readonly #owner: LotOwner | undefined;
+  #lent: Lent[] | null = null;
   #entries: number[] | null = null;
   /** The host of all these entries. The next message may have another host. */
   #host: Shelf | null = null;
@@ -65,25 +75,38 @@ export class Writes implements MessageHooks {
   /** The message, if it was not sent because the target is gone. */
   withdrawn: EncodedMessage | null = null;
 
-  constructor(side: WritingSide, claim: Claim, call: CallContext | undefined) {
+  constructor(
+    side: WritingSide,
+    claim: Claim,
+    call: CallContext | undefined,
+    owner: LotOwner | undefined,
+  ) {
     this.#side = side;
     this.#claim = claim;
     this.#call = call;
+    this.#owner = owner;
     this.errorClasses = side.errorClasses;
     this.maxTreeBytes = side.limits.maxTreeBytes;
   }
 
-  /** The message refers to its streams by number; the host's name follows at the end of the tree. */
+  /** The message refers to lent values by number; the host's name follows at the end of the tree. */
   addStream(kind: StreamKind, stream: object): number {
-    const streams = this.#streams ??= [];
-    return streams.push(new OutStream(kind, stream, this.#call)) - 1;
+    return this.#lend(new OutStream(kind, stream, this.#call));
+  }
+
+  addSignal(signal: AbortSignal): number {
+    return this.#lend(new OutSignal(signal));
+  }
+
+  #lend(lent: Lent): number {
+    return (this.#lent ??= []).push(lent) - 1;
   }
 
   /** Goes on with a message that was encoded before. */
-  resume(encoder: Encoder, { values, streams }: EncodedMessage): void {
+  resume(encoder: Encoder, { values, lent }: EncodedMessage): void {
     encoder.resume(values);
     this.#ownsBlobs = true;
-    if (streams.length > 0) this.#streams = [...streams];
+    if (lent.length > 0) this.#lent = [...lent];
   }
 
   #openHost(): Shelf {
@@ -111,8 +134,8 @@ export class Writes implements MessageHooks {
 
   #seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     let all = flags;
-    if (this.#streams) {
-      this.#writeStreams(encoder, this.#streams);
+    if (this.#lent) {
+      this.#writeLent(encoder, this.#lent);
       all |= hasHost;
     }
     encoder.checkTree();
@@ -121,11 +144,12 @@ export class Writes implements MessageHooks {
     if (total > max) this.#sealParcel(encoder, total);
   }
 
-  #writeStreams(encoder: Encoder, streams: readonly OutStream[]): void {
+  #writeLent(encoder: Encoder, all: readonly Lent[]): void {
     const host = this.#openHost();
     encoder.text(host.name);
-    for (const stream of streams) {
-      const entry = host.addStream(stream, this.#claim);
+    for (const lent of all) {
+      const lot = lent.endsWithOwner ? this.#owner?.lot ?? null : null;
+      const entry = host.addLent(lent, this.#claim, lot);
       this.#add(entry);
       encoder.unsigned(entry);
     }
@@ -161,31 +185,42 @@ export class Writes implements MessageHooks {
     if (codeOf(error) === "NOT_FOUND") this.withdrawn = this.#withdraw(encoder, flags);
   }
 
-  /** Takes the message back; its streams go on. */
+  /** Takes the message back; its lent values go on. */
   #withdraw(encoder: Encoder, flags: number): EncodedMessage {
-    const streams = this.#streams ?? [];
+    const lent = this.#lent ?? [];
     const values = this.#parcel ?? encoder.take(headerBytes, this.#valuesEnd);
     if (this.#entries) this.#host!.withdraw(this.#entries);
     this.#entries = null;
-    this.#streams = null;
-    return new EncodedMessage(flags, values, streams);
+    this.#lent = null;
+    return new EncodedMessage(flags, values, lent);
   }
 
-  /** Drops the streams and parcels of the message: no process will fetch them. */
+  /** Drops the lent values and parcels of the message: no process will fetch them. */
   drop(reason: TandemError): void {
     if (this.#entries) this.#host!.drop(this.#entries, reason);
     this.#entries = null;
-    // Before the message is sealed, its streams have no entries.
-    if (this.#streams) { for (const stream of this.#streams) stream.end(reason); }
-    this.#streams = null;
+    // Before the message is sealed, its lent values have no entries.
+    if (this.#lent) { for (const lent of this.#lent) lent.end(reason); }
+    this.#lent = null;
   }
 
-  /** The host keeps streams or parcels of the message. */
+  /**
+   * The call of the message is over. Its lent values end, except those to be kept.
+   *
+   * @param caller must stay reachable as long as those are kept
+   */
+  end(reason: TandemError, caller: object): void {
+    if (this.#entries) this.#host!.retire(this.#entries, reason, caller);
+    this.#entries = null;
+    this.#lent = null;
+  }
+
+  /** The host keeps lent values or parcels of the message. */
   get hasEntries(): boolean {
     return this.#entries !== null;
   }
 
-  get hasStreams(): boolean {
-    return this.#streams !== null;
+  get hasLent(): boolean {
+    return this.#lent !== null;
   }
 }

@@ -1,6 +1,7 @@
 /** A typed service with hostile clients and damaged memory. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, connect, serve, Server } from "../../mod.ts";
+import { wireVersion } from "../../src/rpc/message.ts";
 import type { Api } from "../fixtures/typed.ts";
 import {
   assertRejectsCode,
@@ -32,7 +33,7 @@ for (const runtime of runtimes) {
     using there = await typed(runtime, { concurrency: 2 });
     using client = Client.open(there.target);
     // A parcel of nothing, and the impossible name of its host.
-    const forged = Uint8Array.of(2, 2, 2, 0, 14, 0, 0, 0, 1, 0, 0, 0, 0x61, 0x78);
+    const forged = Uint8Array.of(wireVersion, 2, 2, 0, 14, 0, 0, 0, 1, 0, 0, 0, 0x61, 0x78);
     for (let count = 0; count < 6; count++) await client.request(forged);
     assertEquals(await there.remote.addLater(1, 2), 3);
     there.service.send("stop");

@@ -8,6 +8,7 @@ import { assertEquals } from "@std/assert";
 import process from "node:process";
 import { serve, type Service, type ServiceOptions } from "../../mod.ts";
 import { redirectSay } from "../fixtures/lib.ts";
+import { Borrower } from "../fixtures/by_reference.ts";
 import { Api } from "../fixtures/typed.ts";
 import { Checks } from "../fixtures/typed_checks.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
@@ -24,7 +25,7 @@ export interface Hosted {
 }
 
 /** Programs of `fixtures/` that serve. */
-export type ServiceFixture = "typed.ts" | "typed_checks.ts";
+export type ServiceFixture = "typed.ts" | "typed_checks.ts" | "by_reference.ts";
 
 /** A place for a service, and a transport that reaches it from the test. */
 export interface Site {
@@ -52,6 +53,7 @@ function newMemoryTarget(): string {
 const apis: Readonly<Record<ServiceFixture, () => object>> = {
   "typed.ts": () => new Api(),
   "typed_checks.ts": () => new Checks(),
+  "by_reference.ts": () => new Borrower(),
 };
 
 /** A service of this process that behaves as a program of `fixtures/` does. */

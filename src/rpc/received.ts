@@ -1,0 +1,71 @@
+/**
+ * Lent values as their receiver sees them: see `lent.ts`.
+ *
+ * @module
+ */
+import type { LotOwner } from "./lent.ts";
+
+/** The deadline of each item, and the signal that ends the value here. */
+export interface StreamTerms {
+  readonly timeout?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Kept from garbage collection as long as the value is reachable. */
+  readonly owner?: object;
+}
+
+/** Gets the outcome of a step: one of the methods runs, once. */
+export interface StepOutcome {
+  /** Values that are lent with the step end with its stream. */
+  readonly lotOwner: LotOwner;
+  /** The iterator's result. */
+  returned(result: IteratorResult<unknown, unknown>): void;
+  /** The iterator has thrown `error`. */
+  threw(error: unknown): void;
+  /** The step's value cannot be sent; the other side has not seen the step. */
+  refused(error: unknown): void;
+  /** There is no answer: the host, or the connection to it, has failed. */
+  failed(error: unknown): void;
+}
+
+/** The process that lends a value, as the value sees it. */
+export interface Source {
+  /** Keeps the connection until the caller calls the returned function. */
+  hold(): () => void;
+  /** Takes a step of the stream `id`. Never throws. */
+  step(
+    id: number,
+    step: number,
+    hasValue: boolean,
+    value: unknown,
+    terms: StreamTerms | undefined,
+    outcome: StepOutcome,
+  ): void;
+  /** This process no longer needs the value `id`. */
+  drop(id: number): void;
+  /** The value `id`, which was attached, has ended here, or the program has forgotten it. */
+  detach(id: number): void;
+}
+
+/** A lent value that has arrived in a message. */
+export interface Received {
+  /** Gets the news of the value's host; null: it needs none. */
+  readonly news: NewsTaker | null;
+  /** Sets the value's host, before the program gets the value. */
+  attach(source: Source, id: number, terms: StreamTerms | undefined): void;
+}
+
+/** What a host reports about a value. */
+export interface NewsTaker {
+  /** A signal has aborted. */
+  aborted(reason: unknown): void;
+  /** The host no longer keeps the value. */
+  ended(): void;
+  /** The host is gone, or the connection to it is closed. */
+  lost(error: unknown): void;
+}
+
+/** A received value, and its number at its host. */
+export interface Attached {
+  readonly id: number;
+  readonly value: Received;
+}
