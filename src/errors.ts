@@ -82,6 +82,11 @@ export type ErrorCode =
  * ```
  */
 export class TandemError extends Error {
+  static {
+    // Runtimes print it, and minifiers change it.
+    Object.defineProperty(this, "name", { value: "TandemError" });
+  }
+
   /** Why the operation failed. */
   readonly code: ErrorCode;
 
@@ -141,6 +146,11 @@ export interface RemoteErrorDetails {
  * ```
  */
 export class RemoteError extends TandemError {
+  static {
+    // Runtimes print it, and minifiers change it.
+    Object.defineProperty(this, "name", { value: "RemoteError" });
+  }
+
   /** The `name` of the error that the handler threw, such as `"TypeError"`. */
   readonly remoteName: string;
   /** The `message` of the error that the handler threw. */

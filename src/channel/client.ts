@@ -52,7 +52,7 @@ export class Client extends ChannelHandle {
   readonly #core: ClientCore;
 
   private constructor(core: ClientCore) {
-    super(core as never);
+    super(core as never, "Client");
     this.#core = core;
   }
 

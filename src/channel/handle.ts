@@ -29,10 +29,10 @@ export abstract class ChannelHandle implements Disposable {
   readonly #core: HandleCore;
 
   /** @ignore Only the static methods of the subclasses make handles. */
-  protected constructor(core: never) {
+  protected constructor(core: never, name: string) {
     if (!((core as unknown) instanceof HandleCore)) {
       const instead = "the static methods of Server, Client, IntServer or IntClient";
-      throw notConstructible(new.target.name, instead);
+      throw notConstructible(name, instead);
     }
     this.#core = core;
   }

@@ -21,8 +21,8 @@ export interface Replaceable {
 }
 
 interface Entry {
-  /** The copy of the package: a second copy is not another evaluation. */
-  readonly copy: string;
+  /** The copy of the package: a second copy is not another evaluation. Undefined in a bundle that is no module. */
+  readonly copy: string | undefined;
   readonly evaluation: object;
   readonly server: WeakRef<Replaceable>;
 }
@@ -32,7 +32,7 @@ type Registry = Map<string, Set<Entry>>;
 
 const key = Symbol.for("@tandem/ipc servers");
 const evaluation: object = {};
-const copy = import.meta.url;
+const copy = import.meta.url as string | undefined;
 
 function registry(): Registry {
   const global = globalThis as unknown as { [key]?: Registry };

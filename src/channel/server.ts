@@ -49,7 +49,7 @@ export class Server extends ChannelHandle implements AsyncIterable<ServerRequest
   readonly #core: ServerCore;
 
   private constructor(core: ServerCore) {
-    super(core as never);
+    super(core as never, "Server");
     this.#core = core;
   }
 

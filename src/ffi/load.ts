@@ -66,7 +66,10 @@ function isArch(arch: string): arch is Arch {
 
 /** Where `zig build` puts the library, when this module is part of a checkout and of no bundle. */
 function localPath(arch: Arch): string | null {
-  const { protocol, pathname } = new URL(import.meta.url);
+  // A bundle that is no module has none.
+  const url = import.meta.url as string | undefined;
+  if (url === undefined) return null;
+  const { protocol, pathname } = new URL(url);
   const own = "/src/ffi/load.ts";
   if (protocol !== "file:" || !pathname.endsWith(own)) return null;
   const root = decodeURIComponent(pathname.slice(0, -own.length));

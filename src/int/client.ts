@@ -44,7 +44,7 @@ export class IntClient extends ChannelHandle {
   readonly #core: ClientCore;
 
   private constructor(core: ClientCore) {
-    super(core as never);
+    super(core as never, "IntClient");
     this.#core = core;
   }
 

@@ -59,7 +59,7 @@ export class IntServer extends ChannelHandle
   readonly #core: ServerCore;
 
   private constructor(core: ServerCore) {
-    super(core as never);
+    super(core as never, "IntServer");
     this.#core = core;
   }
 
