@@ -7,6 +7,8 @@ import { notConstructible } from "../base/maker.ts";
 import { HandleCore } from "./handle_core.ts";
 import type { Stats } from "../base/stats.ts";
 
+const names: ReadonlySet<string> = new Set(["Server", "Client", "IntServer", "IntClient"]);
+
 /**
  * An open handle on a channel: the common base of {@linkcode Server}, {@linkcode Client},
  * {@linkcode IntServer} and {@linkcode IntClient}. It belongs to its thread: a Worker opens its own. It
@@ -32,7 +34,8 @@ export abstract class ChannelHandle implements Disposable {
   protected constructor(core: never, name: string) {
     if (!((core as unknown) instanceof HandleCore)) {
       const instead = "the static methods of Server, Client, IntServer or IntClient";
-      throw notConstructible(name, instead);
+      // Not `new.target.name`, which minifiers change. A user may pass anything.
+      throw notConstructible(names.has(name) ? name : "ChannelHandle", instead);
     }
     this.#core = core;
   }

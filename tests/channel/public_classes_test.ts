@@ -63,14 +63,14 @@ const members = new Map<object, readonly [instance: string, own: string]>([
   [
     ServerRequest,
     [
-      "allocate bytes cancelled copy deliveries fail id isText json oneWay reply signal text " +
+      "allocate bytes cancelled copy deliveries fail id isText json oneWay peer reply signal text " +
       "timeRemaining",
       "",
     ],
   ],
   [
     IntServerRequest,
-    ["cancelled deliveries fail id oneWay reply signal timeRemaining value", ""],
+    ["cancelled deliveries fail id oneWay peer reply signal timeRemaining value", ""],
   ],
 ]);
 
