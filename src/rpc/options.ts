@@ -79,6 +79,12 @@ export interface ServiceOptions extends ChannelOptions, EndOptions {
    * cannot be read, another `version`) are refused before. `onCall` and spans include it.
    */
   around?: Around<ServiceCall>;
+  /**
+   * Closes the service when it aborts, as {@linkcode Service.close} does without a timeout: the service
+   * takes no more calls, and ends when those in progress have ended. If the signal has aborted already,
+   * the service closes at once and takes no call.
+   */
+  signal?: AbortSignal;
 }
 
 /** Options of {@linkcode Service.close}. */
@@ -142,7 +148,7 @@ export interface CallOptions extends WaitOptions {
   /**
    * Values to send beside the arguments, by key: a token, a tenant, the id of a request. The service finds
    * them in {@linkcode CallContext.metadata}. All values are allowed that arguments may have, except
-   * streams; a value that cannot be sent rejects the call with `NOT_SERIALIZABLE`. The object's properties
+   * those that keep a connection to this process, such as streams and signals; a value that cannot be sent rejects the call with `NOT_SERIALIZABLE`. The object's properties
    * are read once, when it is given.
    *
    * {@linkcode withOptions} adds its metadata to those of the remote, key by key; the value undefined

@@ -34,12 +34,19 @@ export class Service implements AsyncDisposable {
    * with `NOT_FOUND` when other code unlinked the channel or removed its file: serve it again then.
    */
   readonly finished: Promise<void>;
+  /**
+   * Resolves when the service can be called. In shared memory that is so when `serve` returns; over a
+   * network it will take a while. Rejects with `CLOSED` if the service never opens, because its `signal`
+   * had aborted before.
+   */
+  readonly ready: Promise<void>;
   readonly #core: ServiceCore;
 
   private constructor(core: ServiceCore) {
     if (!(core instanceof ServiceCore)) throw notConstructible("Service", "serve()");
     this.#core = core;
     this.finished = core.finished;
+    this.ready = core.ready;
   }
 
   /** The path of the channel's file; of a `memory:` target, the target. */
@@ -113,6 +120,9 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * `Object.prototype`, no symbols and no getters. It leaves out methods called `then`, `toJSON`, `inspect`
  * or `asymmetricMatch`, because `await`, `JSON.stringify`, printers and matchers look for them. A bare
  * function is an interface of its own.
+ *
+ * Which methods there are is decided when the object is served. Which function a method runs is decided at
+ * each call, so spies and stubs that tests place on the object, or on its class, later work.
  *
  * Arguments and results may be everything that `structuredClone` takes, except functions, nested up to
  * 1,000 deep; of a view only the bytes that it shows are sent. A value that cannot be sent is refused

@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { onAbort } from "../base/abort.ts";
 import { checkTimeout } from "../base/checks.ts";
 import { Gate } from "../base/gate.ts";
 import type { Stats } from "../base/stats.ts";
+import { TandemError } from "../errors.ts";
 import { captureContext } from "../runtime/context.ts";
 import { laterForSure, timerMax } from "../runtime/timers.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
@@ -25,11 +27,14 @@ const fetchGrace = 2_000;
 export class ServiceCore {
   /** See {@linkcode Service.finished}. */
   readonly finished: Promise<void>;
+  /** See {@linkcode Service.ready}. */
+  readonly ready: Promise<void>;
   readonly #receiver: Receiver;
   readonly #endpoint: Endpoint;
   readonly #dispatcher: Dispatcher;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
+  #stopListening: (() => void) | undefined;
 
   constructor(receiver: Receiver, methods: ReadonlyMap<string, Offered>, terms: ServiceTerms) {
     const { concurrency = receiver.slots } = terms;
@@ -39,8 +44,13 @@ export class ServiceCore {
     this.#dispatcher = new Dispatcher(receiver, this.#endpoint, { methods, ...terms }, this.#gate);
     prepareContexts();
     receiver.onReplaced((timeout) => void this.close({ timeout }));
+    const { signal } = terms;
+    if (signal?.aborted) this.#stopping.abort();
+    else if (signal) this.#stopListening = onAbort(signal, () => void this.close());
+    this.ready = this.#stopping.signal.aborted ? Promise.reject(neverOpen()) : Promise.resolve();
     this.finished = this.#run();
-    // A program that does not ask for the result gets no unhandled rejection.
+    // A program that does not ask for the results gets no unhandled rejection.
+    this.ready.catch(() => {});
     this.finished.catch(() => {});
   }
 
@@ -85,7 +95,16 @@ export class ServiceCore {
     try {
       await this.#receiver.serve(this.#gate, take, this.#stopping.signal);
     } finally {
+      // The signal may outlive many services.
+      this.#stopListening?.();
       this.#end();
     }
   }
+}
+
+function neverOpen(): TandemError {
+  return new TandemError(
+    "CLOSED",
+    "The service was closed at once: its signal had aborted before serve() was called",
+  );
 }

@@ -56,6 +56,7 @@ export interface ServiceTerms extends EndTerms {
   readonly concurrency: number | undefined;
   readonly idempotent: Idempotent;
   readonly around: Around<ServiceCall> | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Options of a connection, checked, and read once. */
@@ -84,7 +85,11 @@ export function parseServiceOptions(options: ServiceOptions): ServiceTerms {
   if (concurrency !== undefined) checkWhole(concurrency, "concurrency", 1, Number.MAX_SAFE_INTEGER);
   const idempotent = parseIdempotent(options.idempotent);
   const around = parseAround(options.around);
-  return { ...end, channel: channelOptions(options), concurrency, idempotent, around };
+  const { signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw new TypeError(`Cannot use ${describe(signal)} as signal: give an AbortSignal`);
+  }
+  return { ...end, channel: channelOptions(options), concurrency, idempotent, around, signal };
 }
 
 /** @throws {RangeError} {TypeError} for an invalid option */

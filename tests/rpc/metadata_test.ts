@@ -155,6 +155,7 @@ for (const transport of transports) {
       [{ user: { name: Symbol("s") } }, "metadata.user.name: it is a symbol"],
       [{ lines: stream() }, "metadata.lines: it is a stream"],
       [{ lines: new ReadableStream() }, "metadata.lines: it is a stream"],
+      [{ stop: new AbortController().signal }, "metadata.stop: it is an AbortSignal"],
     ];
     for (const [metadata, message] of wrong) {
       for (const idempotent of [false, true]) {
