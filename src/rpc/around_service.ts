@@ -7,7 +7,7 @@ import { describe } from "../base/checks.ts";
 import { isThenable } from "../base/guard.ts";
 import type { Around, ServiceCall } from "./around.ts";
 import { RequestContext } from "./call_contexts.ts";
-import type { Offered } from "./interface.ts";
+import { type Callee, calleeOf, type Offered } from "./interface.ts";
 import { checkMetadata, copyMetadata, type Metadata } from "./metadata.ts";
 
 const nothing = (): void => {};
@@ -32,20 +32,25 @@ export class ServedCall extends RequestContext implements ServiceCall {
   }
 
   /** Runs `around`, whose `next` runs the method. */
-  runThrough(around: Around<ServiceCall>, method: Offered, args: readonly unknown[]): unknown {
+  runThrough(
+    around: Around<ServiceCall>,
+    method: Offered,
+    rawCallee: Callee | undefined,
+    args: readonly unknown[],
+  ): unknown {
     this.args = args;
-    return around(this, () => this.#next(method));
+    return around(this, () => this.#next(method, rawCallee));
   }
 
-  #next({ name, call, self }: Offered): Promise<unknown> {
+  #next(method: Offered, rawCallee: Callee | undefined): Promise<unknown> {
     try {
-      if (this.#hasEnded || this.#hasBegun) throw unusable(name, this.#hasEnded);
+      if (this.#hasEnded || this.#hasBegun) throw unusable(method.name, this.#hasEnded);
       const { args } = this;
       if (!Array.isArray(args)) {
         throw new TypeError(`Cannot use ${describe(args)} as call.args: assign an array`);
       }
       this.#hasBegun = true;
-      const result: unknown = Reflect.apply(call, self, args);
+      const result: unknown = Reflect.apply(rawCallee ?? calleeOf(method), method.self, args);
       return isThenable(result) ? this.#later(Promise.resolve(result)) : Promise.resolve(result);
     } catch (error) {
       const failed = Promise.reject(error);

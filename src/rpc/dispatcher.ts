@@ -15,7 +15,7 @@ import { ServedCall } from "./around_service.ts";
 import { RequestContext } from "./call_contexts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { CallHook } from "./hooks.ts";
-import type { Offered } from "./interface.ts";
+import { type Callee, calleeOf, type Offered, rawCalleeOf } from "./interface.ts";
 import { LentTerms } from "./lent_terms.ts";
 import {
   hasExtras,
@@ -48,6 +48,8 @@ export interface Offer {
 /** A call that was read. */
 interface Called {
   readonly method: Offered;
+  /** The function to call; undefined: the one that the method has when the call begins. */
+  readonly rawCallee: Callee | undefined;
   readonly args: unknown[];
   readonly context: RequestContext;
   /** Another service may run the call again if this one dies. */
@@ -101,7 +103,8 @@ export class Dispatcher {
     const metadata = flags & hasMetadata ? readMetadata(decoder) : undefined;
     const name = decoder.text();
     const method = this.#offer.methods.get(name) ?? this.#unknownMethod(name);
-    if (method.isRaw) readInPlace(reading);
+    const rawCallee = rawCalleeOf(method);
+    if (rawCallee) readInPlace(reading);
     const args = decoder.list();
     const Context = this.#offer.around ? ServedCall : RequestContext;
     const context = new Context(name, delivery, traceparent, tracestate, metadata);
@@ -109,7 +112,7 @@ export class Dispatcher {
     this.#endpoint.reads.finish(reading, terms);
     const isDeclared = (flags & isRepeatableFlag) !== 0;
     const isRepeatableHere = isDeclared || isRepeatable(name, this.#offer.idempotent);
-    return { method, args, context, isRepeatable: isRepeatableHere };
+    return { method, rawCallee, args, context, isRepeatable: isRepeatableHere };
   };
 
   #checkVersion(found: string | undefined): void {
@@ -169,7 +172,7 @@ export class Dispatcher {
   /** @param admission null: the call asks for admission if it needs one */
   #call(
     delivery: Delivery,
-    { method, args, context, isRepeatable }: Called,
+    { method, rawCallee, args, context, isRepeatable }: Called,
     admission: Admission | null,
   ): void {
     // Another service would repeat work that has begun here.
@@ -177,8 +180,8 @@ export class Dispatcher {
     const { onCall, around } = this.#offer;
     const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;
     const body = around && context instanceof ServedCall
-      ? (): unknown => context.runThrough(around, method, args)
-      : (): unknown => Reflect.apply(method.call, method.self, args);
+      ? (): unknown => context.runThrough(around, method, rawCallee, args)
+      : (): unknown => Reflect.apply(rawCallee ?? calleeOf(method), method.self, args);
     const start = (): unknown => runInContext(context, body);
     let result: unknown;
     try {

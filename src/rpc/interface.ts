@@ -3,16 +3,22 @@
  *
  * @module
  */
+import { isProxy } from "../base/brands.ts";
 import { describe } from "../base/checks.ts";
 
 /** A method that a client may call. */
 export interface Offered {
   readonly name: string;
-  readonly call: (...args: unknown[]) => unknown;
-  readonly self: unknown;
-  /** Long byte strings among the arguments are views of shared memory. */
-  readonly isRaw: boolean;
+  /** The served object; undefined if the interface is a bare function. */
+  readonly self: object | undefined;
+  /** The function, if the interface is one. */
+  readonly bare: Callee | undefined;
+  /** When the object was served, long byte strings were to be views of shared memory. */
+  readonly wasRaw: boolean;
 }
+
+/** The function of a method. */
+export type Callee = (...args: unknown[]) => unknown;
 
 /** Functions that {@linkcode raw} has marked. */
 const rawMethods: WeakSet<object> = new WeakSet();
@@ -50,14 +56,10 @@ export function canBeOffered(name: string): boolean {
  */
 export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
   const offered: Map<string, Offered> = new Map();
-  const offer = (name: string, value: unknown, self: unknown) => {
-    if (typeof value !== "function" || offered.has(name)) return;
-    const call = value as Offered["call"];
-    offered.set(name, { name, call, self, isRaw: rawMethods.has(value) });
-  };
   if (typeof api === "function") {
-    offer(bareName, api, undefined);
-    return offered;
+    const wasRaw = isRaw(api);
+    const bare = api as Callee;
+    return offered.set(bareName, { name: bareName, self: undefined, bare, wasRaw });
   }
   if (typeof api !== "object" || api === null) throw nothingToOffer(api);
   let level: object | null = api;
@@ -68,12 +70,45 @@ export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
       // A property of a subclass, such as a getter, hides the method.
       if (seen.has(name) || !canBeOffered(name)) continue;
       seen.add(name);
-      offer(name, property.value, api);
+      const { value } = property;
+      if (typeof value !== "function") continue;
+      offered.set(name, { name, self: api, bare: undefined, wasRaw: isRaw(value) });
     }
     level = Object.getPrototypeOf(level);
   }
   if (offered.size === 0) throw nothingToOffer(api);
   return offered;
+}
+
+/**
+ * The function that a method has now: a spy may have taken its place since the object was served.
+ *
+ * @throws {TypeError} if it is no function any more
+ */
+export function calleeOf({ name, self, bare }: Offered): Callee {
+  if (self === undefined) return bare!;
+  const callee = (self as Record<string, unknown>)[name];
+  if (typeof callee === "function") return callee as Callee;
+  throw new TypeError(
+    `Cannot call ${JSON.stringify(name)}: since the object was served, ${describe(callee)} has ` +
+      "taken the place of the method",
+  );
+}
+
+/**
+ * The function that a method has now, if {@linkcode raw} has marked it. Never runs code of the user: a
+ * message is being read.
+ */
+export function rawCalleeOf({ name, self, bare, wasRaw }: Offered): Callee | undefined {
+  if (!wasRaw) return undefined;
+  if (self === undefined) return bare;
+  let level: object | null = self;
+  while (level !== null && !isProxy(level)) {
+    const property = Object.getOwnPropertyDescriptor(level, name);
+    if (property) return isRaw(property.value) ? property.value : undefined;
+    level = Object.getPrototypeOf(level);
+  }
+  return undefined;
 }
 
 function nothingToOffer(api: unknown): TypeError {
