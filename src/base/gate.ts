@@ -3,12 +3,16 @@
  *
  * @module
  */
-import { keepAlive } from "../runtime/timers.ts";
+import { keepAlive, wallClock } from "../runtime/timers.ts";
 
 /** The right of one handler to be in progress. */
 export interface Admission {
   /** Gives it back. Twice is fine. */
   leave(): void;
+}
+
+interface Begun {
+  readonly at: number;
 }
 
 /**
@@ -18,6 +22,8 @@ export interface Admission {
 export class Gate {
   readonly #limit: number;
   #inProgress = 0;
+  /** The handlers in progress, by when they began. */
+  readonly #begun: Set<Begun> = new Set();
   #inLobby = 0;
   readonly #waiting: ((admission: Admission) => void)[] = [];
   #wake: (() => void) | null = null;
@@ -31,6 +37,16 @@ export class Gate {
     return this.#inProgress >= this.#limit || this.#waiting.length > 0;
   }
 
+  get inProgress(): number {
+    return this.#inProgress;
+  }
+
+  /** When the oldest handler in progress began, in milliseconds since the epoch; null: there is none. */
+  get oldest(): number | null {
+    const [first] = this.#begun;
+    return first?.at ?? null;
+  }
+
   get isEmpty(): boolean {
     return this.#inProgress === 0 && this.#inLobby === 0;
   }
@@ -38,7 +54,12 @@ export class Gate {
   /** Admits a handler, also where there is no room left: {@linkcode isFull} says so. */
   enter(): Admission {
     this.#inProgress += 1;
-    return this.#admit(() => this.#inProgress -= 1);
+    const begun = { at: wallClock() };
+    this.#begun.add(begun);
+    return this.#admit(() => {
+      this.#inProgress -= 1;
+      this.#begun.delete(begun);
+    });
   }
 
   /** Keeps the gate from being empty, and takes no room. */

@@ -9,6 +9,7 @@ import { StatField } from "../ffi/layout.ts";
 import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
+import { type Participant, participantsOf } from "./roster.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The side of a channel that a handle is on. */
@@ -49,6 +50,12 @@ export class HandleCore {
     this.channel.native.tandem_stats(this.channel.address, numbers);
     const entries = names.map((name) => [name, numbers[StatField[name]]!]);
     return Object.fromEntries(entries) as Stats;
+  }
+
+  /** The living participants, in the order of their places in the table. */
+  participants(): Participant[] {
+    checkOpen(this.channel, this.#role);
+    return participantsOf(this.channel);
   }
 
   get notifyFd(): number {

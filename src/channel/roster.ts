@@ -13,7 +13,7 @@ export interface Participant extends Peer {
   /** The requests that it holds. */
   readonly calls: number;
   /** The name of its private channel, if it has one. */
-  readonly privateName: string;
+  readonly privatePath: string;
 }
 
 const roles = [null, "client", "server", null] as const;
@@ -32,7 +32,7 @@ export function participantsOf(channel: Channel): Participant[] {
         ...peerIn(words),
         role,
         calls: words[Control.calls]!,
-        privateName: privateName(words, position),
+        privatePath: privatePath(words, position),
       });
     }
   }
@@ -54,7 +54,7 @@ function peerIn(words: Uint32Array): Peer {
 }
 
 /** See native/platform/bells/private.zig. */
-function privateName(words: Uint32Array, position: number): string {
+function privatePath(words: Uint32Array, position: number): string {
   const epoch = hexadecimal(words[Control.epochHigh]!, words[Control.epochLow]!);
   const channel = hexadecimal(words[Control.channelHigh]!, words[Control.channelLow]!);
   return `u${words[Control.uid]}/p${position}-${epoch}-${channel}`;

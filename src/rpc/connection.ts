@@ -15,7 +15,8 @@ import { type CallMaker, callThrough } from "./around_client.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
 import { notifyHook } from "./hooks.ts";
-import { type Line, LineKeeper } from "./line.ts";
+import { LineKeeper } from "./line.ts";
+import type { Line, Lines } from "./lines.ts";
 import {
   hasExtras,
   hasMetadata,
@@ -40,13 +41,28 @@ interface Extras {
 
 export class Connection implements CallMaker {
   readonly #terms: ConnectionTerms;
-  readonly #lines: LineKeeper;
+  readonly #lines: Lines;
 
-  /** @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have */
-  constructor(target: string, terms: ConnectionTerms) {
-    const transport = transportOf(target, "connect to");
+  /**
+   * @param lines where the calls go; default: to any service of the target
+   * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
+   */
+  constructor(target: string, terms: ConnectionTerms, lines: Lines = keepLines(target, terms)) {
     this.#terms = terms;
-    this.#lines = new LineKeeper(target, transport, terms.errorClasses, terms.limits);
+    this.#lines = lines;
+  }
+
+  get lines(): Lines {
+    return this.#lines;
+  }
+
+  get terms(): ConnectionTerms {
+    return this.#terms;
+  }
+
+  /** A connection like this one, whose calls go elsewhere. */
+  through(lines: Lines): Connection {
+    return new Connection(lines.target, this.#terms, lines);
   }
 
   get target(): string {
@@ -222,6 +238,10 @@ export class Connection implements CallMaker {
   close(): void {
     this.#lines.close();
   }
+}
+
+function keepLines(target: string, { errorClasses, limits }: ConnectionTerms): LineKeeper {
+  return new LineKeeper(target, transportOf(target, "connect to"), errorClasses, limits);
 }
 
 /** Milliseconds for a call. It ends no later than the call in which this code runs. */

@@ -71,15 +71,21 @@ export class Dispatcher {
     this.#gate = gate;
   }
 
-  /** Handles a request. Never throws. */
-  dispatch(delivery: Delivery): void {
+  /**
+   * Handles a request. Never throws.
+   *
+   * @param admission null: the call asks for admission if it needs one
+   */
+  dispatch(delivery: Delivery, admission: Admission | null = null): void {
     const { reads } = this.#endpoint;
     try {
       const { isPrivate } = this.#receiver;
       const called = readMessage(reads, delivery.bytes, isPrivate, this.#open, delivery);
-      if ("host" in called) void this.#fetch(delivery, called);
-      else this.#call(delivery, called, null);
+      if (!("host" in called)) return this.#call(delivery, called, admission);
+      admission?.leave();
+      void this.#fetch(delivery, called);
     } catch (error) {
+      admission?.leave();
       this.#refuse(delivery, error);
     }
   }

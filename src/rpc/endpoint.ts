@@ -18,7 +18,7 @@ import type { Limits } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import { Peer } from "./peer.ts";
 import { Reads } from "./reads.ts";
-import type { FetchTerms, Side } from "./side.ts";
+import type { FetchTerms, Side, TakeCall } from "./side.ts";
 import { type Claim, Writes } from "./writes.ts";
 
 export class Endpoint implements Side {
@@ -33,6 +33,8 @@ export class Endpoint implements Side {
   /** Shared by all messages, which are read one at a time. */
   readonly #reads: Reads;
   isClosed = false;
+  takeCall: TakeCall | null = null;
+  onHostLost: (() => void) | null = null;
 
   /**
    * @param readableAs the form in which ReadableStreams of the other side arrive

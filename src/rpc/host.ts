@@ -160,6 +160,7 @@ export class Host implements Shelf {
   #lose(): void {
     if (this.#isClosed) return;
     this.#isLost = true;
+    this.#side.onHostLost?.();
     const reason = new TandemError(
       "CANCELLED",
       "The stream was ended: the private channel of the process that sends it is damaged or gone",
@@ -199,6 +200,9 @@ export class Host implements Shelf {
   /** Never throws, because an error would end the host. */
   #handle(delivery: Delivery): void {
     const { isPrivate } = this.#receiver;
+    const { takeCall } = this.#side;
+    // Only a hint where to read it: whoever reads it checks the kind.
+    if (takeCall && isForService(delivery.bytes[1])) return takeCall(delivery, this.#receiver);
     try {
       readMessage(this.#side.reads, delivery.bytes, isPrivate, this.#dispatch, delivery);
     } catch (error) {
@@ -394,6 +398,10 @@ export class Host implements Shelf {
     if (entry.lent instanceof OutStream) entry.lent.leave();
     return entry;
   }
+}
+
+function isForService(kind: number | undefined): boolean {
+  return kind === Kind.call || kind === Kind.parcel || kind === Kind.describe;
 }
 
 /** Replies with a part of a long message, copied once, straight into the answer. */

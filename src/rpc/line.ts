@@ -11,13 +11,9 @@ import { TandemError } from "../errors.ts";
 import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { Requester, Transport } from "../transport/transport.ts";
 import { Endpoint } from "./endpoint.ts";
+import type { Line, Lines } from "./lines.ts";
+import { PrivatePaths } from "./private_paths.ts";
 import type { Limits } from "./terms.ts";
-
-/** A target that is open. */
-export interface Line {
-  readonly requester: Requester;
-  readonly endpoint: Endpoint;
-}
 
 /** Holds the line that has to be closed, without keeping its connection reachable. */
 interface Held {
@@ -29,7 +25,8 @@ const forgotten: FinalizationRegistry<Held> = new FinalizationRegistry(({ line }
   if (line) closeLine(line);
 });
 
-function closeLine({ endpoint, requester }: Line): void {
+function closeLine({ endpoint, requester, paths }: Line): void {
+  paths.closeAll();
   endpoint.close();
   requester.close();
 }
@@ -41,7 +38,7 @@ interface Opening {
   waiting: number;
 }
 
-export class LineKeeper {
+export class LineKeeper implements Lines {
   readonly target: string;
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
@@ -56,6 +53,10 @@ export class LineKeeper {
     this.limits = limits;
     this.#transport = transport;
     forgotten.register(this, this.#held);
+  }
+
+  get main(): this {
+    return this;
   }
 
   /** Aborts when the connection is closed. */
@@ -81,7 +82,7 @@ export class LineKeeper {
 
   #keep(requester: Requester): Line {
     const endpoint = new Endpoint(requester, this.errorClasses, this.limits, "generator");
-    return this.#held.line = { requester, endpoint };
+    return this.#held.line = { requester, endpoint, paths: new PrivatePaths(requester, endpoint) };
   }
 
   /** Waits for the target until `deadline`. All calls share one wait. */

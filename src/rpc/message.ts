@@ -61,6 +61,8 @@ export const Kind = {
   watch: 15,
   /** From a host: numbers of lent values, and what has become of them. */
   news: 16,
+  /** To a host of a service: what it tells of itself is asked for. */
+  describe: 24,
   /** From a stream: an item; more may follow. */
   yielded: 10,
   /** From a stream: the value with which it has ended. */

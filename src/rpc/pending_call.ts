@@ -11,7 +11,7 @@ import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
 import { InStream } from "./in_stream.ts";
-import type { LineKeeper } from "./line.ts";
+import type { Lines } from "./lines.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import type { CallTerms } from "./terms.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
@@ -28,7 +28,7 @@ const nothing = (): void => {};
 /** A call that waits for its answer. */
 export class PendingCall implements AnswerReader {
   /** The line must not be collected while the call waits. */
-  readonly lines: LineKeeper;
+  readonly lines: Lines;
   readonly method: string;
   readonly args: readonly unknown[];
   readonly terms: CallTerms;
@@ -45,7 +45,7 @@ export class PendingCall implements AnswerReader {
   reject: Reject;
 
   constructor(
-    lines: LineKeeper,
+    lines: Lines,
     method: string,
     args: readonly unknown[],
     terms: CallTerms,

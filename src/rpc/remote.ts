@@ -8,14 +8,21 @@ import { Connection } from "./connection.ts";
 import { mergeMetadata } from "./metadata.ts";
 import { bareName, canBeOffered } from "./interface.ts";
 import type { CallOptions, ConnectOptions } from "./options.ts";
-import { parseCallOptions, parseConnectOptions } from "./terms.ts";
+import { type CallTerms, parseCallOptions, parseConnectOptions } from "./terms.ts";
 import type { Remote } from "./types.ts";
 
 /** The state of a remote. */
-interface RemoteState {
+export interface RemoteState {
   readonly target: string;
   readonly connection: Connection;
   readonly options: CallOptions;
+  /** Makes the calls; default: the connection. */
+  readonly caller?: Caller;
+}
+
+/** Makes the calls of a remote. */
+export interface Caller {
+  call(method: string, args: readonly unknown[], terms: CallTerms): unknown;
 }
 
 const states: WeakMap<object, RemoteState> = new WeakMap();
@@ -52,7 +59,8 @@ function localProperties(
 }
 
 /** Makes the object that users see. */
-function makeRemote({ target, connection, options }: RemoteState, dispose: () => void): object {
+function makeRemote(state: RemoteState, dispose: () => void): object {
+  const { target, connection, options, caller = connection } = state;
   const terms = parseCallOptions(options);
   const methods: Map<string | symbol, RemoteFunction> = new Map();
   methods.set(Symbol.dispose, dispose);
@@ -60,7 +68,7 @@ function makeRemote({ target, connection, options }: RemoteState, dispose: () =>
   methods.set(Symbol.asyncDispose, async () => dispose());
   const local = localProperties(target);
   const method = (name: string): RemoteFunction => {
-    const call: RemoteFunction = (...args) => connection.call(name, args, terms);
+    const call: RemoteFunction = (...args) => caller.call(name, args, terms);
     methods.set(name, call);
     return call;
   };
@@ -75,7 +83,7 @@ function makeRemote({ target, connection, options }: RemoteState, dispose: () =>
     },
     has: (_, name) =>
       methods.has(name) || name in local || (typeof name === "string" && canBeOffered(name)),
-    apply: (_, __, args: unknown[]) => connection.call(bareName, args, terms),
+    apply: (_, __, args: unknown[]) => caller.call(bareName, args, terms),
     ownKeys: () => [],
     getOwnPropertyDescriptor: () => undefined,
     set: () => false,
@@ -85,11 +93,7 @@ function makeRemote({ target, connection, options }: RemoteState, dispose: () =>
   });
   // Metadata as they are now: the caller may change its object.
   const { metadata } = terms;
-  states.set(remote, {
-    target,
-    connection,
-    options: { ...options, ...(metadata && { metadata }) },
-  });
+  states.set(remote, { ...state, options: { ...options, ...(metadata && { metadata }) } });
   return remote;
 }
 
@@ -196,14 +200,27 @@ export function connect<Api extends object>(
  * @throws {TypeError} for a value that is no remote; {RangeError} for wrong options
  */
 export function withOptions<R extends Disposable>(remote: R, options: CallOptions): R {
-  const found = states.get(remote);
-  if (!found) {
-    throw new TypeError(
-      `Cannot give options to ${describe(remote)}: give a remote that connect() returned`,
-    );
-  }
+  const found = stateOf(remote, "give options to");
   const metadata = mergeMetadata(found.options.metadata, options.metadata);
   const merged = { ...found.options, ...options, ...(metadata && { metadata }) };
   if (!metadata) delete merged.metadata;
-  return makeRemote({ ...found, options: merged }, () => {}) as unknown as R;
+  return remoteThrough({ ...found, options: merged }) as unknown as R;
+}
+
+/**
+ * The state of a remote.
+ *
+ * @throws {TypeError} for a value that is no remote
+ */
+export function stateOf(remote: object, tried: string): RemoteState {
+  const state = Object(remote) === remote ? states.get(remote) : undefined;
+  if (state) return state;
+  throw new TypeError(
+    `Cannot ${tried} ${describe(remote)}: give a remote that connect() returned`,
+  );
+}
+
+/** A remote that shares a connection with another one. */
+export function remoteThrough(state: RemoteState): object {
+  return makeRemote(state, () => {});
 }

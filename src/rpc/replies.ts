@@ -105,6 +105,7 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "SERVER_DIED",
   "TIMEOUT",
   "NOT_FOUND",
+  "NO_SERVER",
 ]);
 
 function refusalCode(error: unknown): string {

@@ -11,6 +11,7 @@ import { TandemError } from "../errors.ts";
 import { captureContext } from "../runtime/context.ts";
 import { laterForSure, timerMax } from "../runtime/timers.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
+import { AddressedCalls } from "./addressed_calls.ts";
 import { prepareContexts } from "./context.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
@@ -32,6 +33,7 @@ export class ServiceCore {
   readonly #receiver: Receiver;
   readonly #endpoint: Endpoint;
   readonly #dispatcher: Dispatcher;
+  readonly #addressed: AddressedCalls;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
   #stopListening: (() => void) | undefined;
@@ -41,7 +43,9 @@ export class ServiceCore {
     this.#receiver = receiver;
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits, "readable");
-    this.#dispatcher = new Dispatcher(receiver, this.#endpoint, { methods, ...terms }, this.#gate);
+    const offer = { methods, ...terms };
+    this.#dispatcher = new Dispatcher(receiver, this.#endpoint, offer, this.#gate);
+    this.#addressed = new AddressedCalls(this.#endpoint, offer, this.#gate, this.#stopping.signal);
     prepareContexts();
     receiver.onReplaced((timeout) => void this.close({ timeout }));
     const { signal } = terms;
@@ -49,6 +53,7 @@ export class ServiceCore {
     else if (signal) this.#stopListening = onAbort(signal, () => void this.close());
     this.ready = this.#stopping.signal.aborted ? Promise.reject(neverOpen()) : Promise.resolve();
     this.finished = this.#run();
+    this.#addressed.start();
     // A program that does not ask for the results gets no unhandled rejection.
     this.ready.catch(() => {});
     this.finished.catch(() => {});
@@ -74,14 +79,20 @@ export class ServiceCore {
     const cancelEnd = timeout === Infinity
       ? undefined
       : laterForSure(Math.min(timeout, timerMax), () => this.#end());
-    const cancelTimer = laterForSure(fetchGrace, () => this.#dispatcher.giveUpFetches());
+    const cancelTimer = laterForSure(fetchGrace, () => this.#giveUpFetches());
     await this.finished.catch(() => {});
     cancelTimer();
     cancelEnd?.();
   }
 
+  #giveUpFetches(): void {
+    this.#dispatcher.giveUpFetches();
+    this.#addressed.giveUpFetches();
+  }
+
   /** Leaves the target at once; calls in progress end there. */
   #end(): void {
+    this.#addressed.close();
     this.#endpoint.close();
     this.#receiver.close();
     this.#gate.wake();

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ErrorClasses } from "../codec/error_classes.ts";
+import type { Delivery, Receiver } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import type { LotOwner } from "./lent.ts";
 import type { Parcel } from "./message.ts";
@@ -18,10 +19,17 @@ export interface FetchTerms {
   readonly signal?: AbortSignal;
 }
 
+/** Takes a call that has arrived on a private path. Never throws. */
+export type TakeCall = (delivery: Delivery, receiver: Receiver) => void;
+
 export interface Side {
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
   readonly isClosed: boolean;
+  /** Takes the requests for which a host is no end: calls. Null: this end takes none. */
+  readonly takeCall: TakeCall | null;
+  /** Runs when the host can no longer be reached. */
+  readonly onHostLost: (() => void) | null;
   /** The hooks for reading a message. */
   readonly reads: Reads;
   /**

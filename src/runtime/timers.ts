@@ -34,6 +34,9 @@ export const now: () => number = isBun
   ? () => isClockFake() ? realNow() ?? captured() : captured()
   : captured;
 
+/** Milliseconds since the epoch. Only for people: the clock may be set. */
+export const wallClock: () => number = Date.now;
+
 /** Runs `callback` in the next turn of the event loop. */
 export const setImmediate: (callback: () => void) => unknown = global.setImmediate;
 /** Runs `callback` when the running code has ended. */

@@ -18,6 +18,7 @@ import type {
   Message,
   PrivateReceiver,
   Receiver,
+  ReceiverInfo,
   Requester,
   RequestTerms,
 } from "./transport.ts";
@@ -25,13 +26,15 @@ import type {
 /** The private paths of an end. */
 class MemoryEnd {
   protected readonly hub: MemoryHub;
+  /** Under which the others find its private path. */
+  readonly privatePath: string = crypto.randomUUID();
 
   constructor(hub: MemoryHub) {
     this.hub = hub;
   }
 
-  servePrivate(options: ChannelOptions): PrivateReceiver {
-    return servePrivatePath(this.hub, options);
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    return servePrivatePath(this.hub, this.privatePath, options, count);
   }
 
   connectPrivate(name: string): Requester {
@@ -52,6 +55,10 @@ export class MemoryRequester extends MemoryEnd implements Requester, Sender {
 
   get receivers(): number {
     return this.hub.takers;
+  }
+
+  listReceivers(): ReceiverInfo[] {
+    return this.hub.listTakers();
   }
 
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {
@@ -105,6 +112,10 @@ export class MemoryReceiver extends MemoryEnd implements Receiver, Taker {
 
   get hasRoom(): boolean {
     return this.#consumer?.hasRoom ?? false;
+  }
+
+  get calls(): number {
+    return this.#held.size;
   }
 
   take(call: MemoryCall): void {
@@ -207,11 +218,17 @@ export class MemoryReceiver extends MemoryEnd implements Receiver, Taker {
   }
 }
 
-function servePrivatePath(main: MemoryHub, options: ChannelOptions): PrivateReceiver {
-  const name = crypto.randomUUID();
-  const forget = () => main.privatePaths.delete(name);
-  const hub = new MemoryHub(`${main.target}/${name}`, options, forget);
-  main.privatePaths.set(name, hub);
+/** @param count the number of earlier private paths of that end: the names differ */
+function servePrivatePath(
+  main: MemoryHub,
+  place: string,
+  options: ChannelOptions,
+  count: number,
+): PrivateReceiver {
+  const name = count === 0 ? place : `${place}.${count}`;
+  const forget = () => main.privatePaths.get(place) === hub && main.privatePaths.delete(place);
+  const hub = new MemoryHub(`${main.target}/${name}`, options, () => void forget());
+  main.privatePaths.set(place, hub);
   const receiver = new MemoryReceiver(hub, forget);
   const remove = () => {
     forget();
@@ -226,7 +243,7 @@ function closed(tried: string): TandemError {
 }
 
 function connectPrivatePath(main: MemoryHub, name: string): Requester {
-  const hub = main.privatePaths.get(name);
+  const hub = main.privatePaths.get(name.replace(/\.\d{1,9}$/, ""));
   if (!hub) throw removedError("open the private path of another end");
   return new MemoryRequester(hub);
 }

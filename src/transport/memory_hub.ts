@@ -18,10 +18,14 @@ import { keepAlive, setImmediate } from "../runtime/timers.ts";
 import { cancelled, failReader, MemoryCall } from "./memory_call.ts";
 import { MemoryRoom, noRoom } from "./memory_room.ts";
 import { type Sizes, sizesFrom } from "./memory_sizes.ts";
-import type { AnswerReader, Bytes, Message, RequestTerms } from "./transport.ts";
+import { ownPeer } from "./memory_peer.ts";
+import type { AnswerReader, Bytes, Message, ReceiverInfo, RequestTerms } from "./transport.ts";
 
 /** An end that takes requests, as its hub sees it. */
 export interface Taker {
+  readonly privatePath: string;
+  /** The requests that it holds. */
+  readonly calls: number;
   readonly hasRoom: boolean;
   /** Never throws. */
   take(call: MemoryCall): void;
@@ -42,6 +46,9 @@ export class MemoryHub {
   readonly privatePaths: Map<string, MemoryHub> = new Map();
   readonly #onUnused: () => void;
   readonly #takers: Set<Taker> = new Set();
+  /** In the order in which they came; the set above is in the order of turns. */
+  readonly #places: WeakMap<Taker, number> = new WeakMap();
+  #nextPlace = 0;
   readonly #senders: Set<Sender> = new Set();
   readonly #calls: Map<MemoryCall, Sender> = new Map();
   readonly #room: MemoryRoom = new MemoryRoom();
@@ -78,11 +85,17 @@ export class MemoryHub {
     return this.#takers.size;
   }
 
+  listTakers(): ReceiverInfo[] {
+    const takers = [...this.#takers].sort((a, b) => this.#places.get(a)! - this.#places.get(b)!);
+    return takers.map(({ privatePath, calls }) => ({ ...ownPeer(), privatePath, calls }));
+  }
+
   get isRemoved(): boolean {
     return this.#isRemoved;
   }
 
   addTaker(taker: Taker): void {
+    this.#places.set(taker, this.#nextPlace += 1);
     this.#takers.add(taker);
   }
 

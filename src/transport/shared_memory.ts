@@ -20,6 +20,7 @@ import type {
   Message,
   PrivateReceiver,
   Receiver,
+  ReceiverInfo,
   Requester,
   RequestTerms,
   Transport,
@@ -57,6 +58,10 @@ class ChannelRequester extends ChannelEnd implements Requester {
 
   get receivers(): number {
     return this.#client.servers;
+  }
+
+  listReceivers(): ReceiverInfo[] {
+    return this.#client.participants().filter(({ role }) => role === "server");
   }
 
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {

@@ -101,12 +101,25 @@ export interface End {
   connectPrivate(name: string): Requester;
 }
 
+/** A receiver of a target, as others see it. */
+export interface ReceiverInfo extends Peer {
+  /** The requests that it holds. */
+  readonly calls: number;
+  /**
+   * The name of its private path, for {@linkcode End.connectPrivate}: `NOT_FOUND` as long as there is none.
+   * Receivers have different names.
+   */
+  readonly privatePath: string;
+}
+
 /** The end that sends requests. */
 export interface Requester extends End {
   /** The longest request in bytes. */
   readonly maxRequestBytes: number;
   /** The number of receivers that are open on the target. */
   readonly receivers: number;
+  /** The receivers that are open on the target, in the order of their places. */
+  listReceivers(): ReceiverInfo[];
   /**
    * Sends a request. Requests that wait for room are sent in the order of the calls.
    *

@@ -1,0 +1,154 @@
+/** Calls of all services of a target. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import process from "node:process";
+import { callContext, connect, everywhere, serve, services, withOptions } from "../../mod.ts";
+import type { Api } from "../fixtures/typed.ts";
+import {
+  assertRejectsCode,
+  type Child,
+  doomed,
+  eventually,
+  newTarget,
+  runtimes,
+  test,
+} from "../support/harness.ts";
+import { collect, rejection, startService } from "../support/rpc_helper.ts";
+import { transports } from "../support/sites.ts";
+
+function fulfilled<T>(...values: T[]): PromiseSettledResult<T>[] {
+  return values.map((value) => ({ status: "fulfilled", value }));
+}
+
+/** The codes of the rejected results, and the values of the others. */
+function outcomes(results: readonly PromiseSettledResult<unknown>[]): unknown[] {
+  return results.map((result) => {
+    if (result.status === "fulfilled") return result.value;
+    return (result.reason as { code?: string }).code ?? result.reason;
+  });
+}
+
+async function both(): Promise<{ target: string; started: Child[] }> {
+  const target = newTarget();
+  const started: Child[] = [];
+  for (const runtime of runtimes) started.push(await startService(runtime, target));
+  return { target, started };
+}
+
+test("every service gets the call once, in the order of the list, whichever runtime it runs on", async () => {
+  const { target, started } = await both();
+  using remote = connect<Api>(target, { timeout: 30_000 });
+  const all = everywhere(remote);
+  const pids = started.map(({ pid }) => pid);
+  assertEquals(await all.pid(), fulfilled(...pids));
+  assertEquals((await services(target)).map(({ pid }) => pid), pids);
+  for (let count = 1; count <= 20; count++) {
+    assertEquals(await all.count(), fulfilled(count, count));
+  }
+  assertEquals(await all.length(new Uint8Array(2_500_000)), fulfilled(2_500_000, 2_500_000));
+  const streams = await all.pieces(1, 3);
+  for (const result of streams) {
+    assert(result.status === "fulfilled");
+    assertEquals((await collect(result.value)).length, 3);
+  }
+  const failed = await all.fail("of its own");
+  assertEquals(outcomes(failed), ["REMOTE", "REMOTE"]);
+});
+
+for (const runtime of runtimes) {
+  test(`${runtime} serves: a death, a stop and a newcomer during the call`, async () => {
+    const target = newTarget();
+    const started: Child[] = [];
+    for (let index = 0; index < 3; index++) started.push(await startService(runtime, target));
+    const [dies, stops, lives] = started as [Child, Child, Child];
+    using remote = connect<Api>(target, { timeout: 60_000 });
+    await stops.stopped();
+    const all = everywhere(withOptions(remote, { timeout: 1_000 }));
+    const call = all.hold();
+    await Promise.all([dies.expect("holding 1"), lives.expect("holding 1")]);
+    const newcomer = await startService(runtime, target);
+    await dies.killed();
+    assertEquals(outcomes(await call), ["SERVER_DIED", "TIMEOUT", "TIMEOUT"]);
+    await lives.expect("aborted TIMEOUT");
+    stops.kill("SIGCONT");
+    const pids = [stops, lives, newcomer].map(({ pid }) => pid);
+    // The newcomer may have the place of the dead one.
+    const found = outcomes(await everywhere(remote).pid()) as number[];
+    assertEquals(found.sort(), pids.sort());
+  });
+}
+
+for (const { title, newTarget } of transports) {
+  test(`${title}: no target, no service, one and two`, async () => {
+    const target = newTarget();
+    const api = { pid: () => process.pid };
+    using remote = connect<typeof api>(target, { timeout: 60_000 });
+    const all = everywhere(remote);
+    assertEquals(await all.pid(), []);
+    const one = serve(target, api);
+    assertEquals(await all.pid(), fulfilled(process.pid));
+    const two = serve(target, api);
+    assertEquals(await all.pid(), fulfilled(process.pid, process.pid));
+    await one.close();
+    assertEquals(await all.pid(), fulfilled(process.pid));
+    await two.close();
+    assertEquals(await all.pid(), []);
+  });
+
+  test(`${title}: options, a bare function, and what it shares with its remote`, async () => {
+    const target = newTarget();
+    const api = () => callContext()!.timeRemaining;
+    await using _one = serve(target, api);
+    await using _two = serve(target, api);
+    const remote = connect<typeof api>(target, { timeout: 60_000 });
+    const hasty = withOptions(everywhere(remote), { timeout: 5_000 });
+    for (const left of outcomes(await hasty()) as number[]) assert(left <= 5_000, `${left}`);
+    hasty[Symbol.dispose]();
+    assertEquals((await everywhere(hasty)()).length, 2);
+    remote[Symbol.dispose]();
+    await assertRejectsCode(hasty(), "CLOSED");
+    assertThrows(() => everywhere({} as Disposable), TypeError, "remote");
+  });
+
+  test(`${title}: arguments that cannot be sent, to all or to several`, async () => {
+    const target = newTarget();
+    const api = { sum: async (items: AsyncIterable<number>) => (await collect(items)).length };
+    let hasBegun = false;
+    async function* items(): AsyncGenerator<number> {
+      hasBegun = true;
+      yield 1;
+    }
+    await using _one = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 60_000 });
+    const all = everywhere(remote);
+    assertEquals(await all.sum(items()), fulfilled(1));
+    const two = serve(target, api);
+    hasBegun = false;
+    await assertRejectsCode(all.sum(items()), "NOT_SERIALIZABLE", "several services");
+    assertEquals(hasBegun, false);
+    await two.close();
+    const unsendable = (() => {}) as unknown as AsyncIterable<number>;
+    await assertRejectsCode(all.sum(unsendable), "NOT_SERIALIZABLE");
+    const thrown = new Error("of a getter");
+    const throwing = Object.defineProperty([], 0, {
+      enumerable: true,
+      get: () => {
+        throw thrown;
+      },
+    }) as unknown as AsyncIterable<number>;
+    assertEquals(await rejection(all.sum(throwing)), thrown);
+  });
+}
+
+test("many calls of all services, one after the other and at once, leave nothing behind", async () => {
+  const { target } = await both();
+  using remote = connect<Api>(target, { timeout: 60_000 });
+  const all = everywhere(remote);
+  for (let round = 0; round < 5; round++) {
+    const calls = Array.from({ length: 50 }, (_, index) => all.add(index, 1));
+    for (const [index, results] of (await Promise.all(calls)).entries()) {
+      assertEquals(results, fulfilled(index + 1, index + 1));
+    }
+  }
+  const idle = doomed(services(target));
+  await eventually(async () => (await idle).every(({ callsInProgress }) => callsInProgress === 0));
+});
