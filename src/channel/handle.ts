@@ -7,6 +7,9 @@ import { notConstructible } from "../base/maker.ts";
 import { HandleCore } from "./handle_core.ts";
 import type { Stats } from "../base/stats.ts";
 
+/** The work of a handle, for other layers. Users cannot reach it. */
+export let coreOf: (handle: ChannelHandle) => HandleCore;
+
 const names: ReadonlySet<string> = new Set(["Server", "Client", "IntServer", "IntClient"]);
 
 /**
@@ -29,6 +32,10 @@ const names: ReadonlySet<string> = new Set(["Server", "Client", "IntServer", "In
  */
 export abstract class ChannelHandle implements Disposable {
   readonly #core: HandleCore;
+
+  static {
+    coreOf = (handle) => handle.#core;
+  }
 
   /** @ignore Only the static methods of the subclasses make handles. */
   protected constructor(core: never, name: string) {

@@ -8,7 +8,7 @@ import { reasonOf } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
 import { now } from "../runtime/timers.ts";
-import { transportOf } from "../transport/targets.ts";
+import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import type { RequestTerms } from "../transport/transport.ts";
 import { CallPromise } from "./call_promise.ts";
 import { type CallMaker, callThrough } from "./around_client.ts";
@@ -47,7 +47,11 @@ export class Connection implements CallMaker {
    * @param lines where the calls go; default: to any service of the target
    * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
    */
-  constructor(target: string, terms: ConnectionTerms, lines: Lines = keepLines(target, terms)) {
+  constructor(
+    target: ConnectTarget,
+    terms: ConnectionTerms,
+    lines: Lines = keepLines(target, terms),
+  ) {
     this.#terms = terms;
     this.#lines = lines;
   }
@@ -240,8 +244,9 @@ export class Connection implements CallMaker {
   }
 }
 
-function keepLines(target: string, { errorClasses, limits }: ConnectionTerms): LineKeeper {
-  return new LineKeeper(target, transportOf(target, "connect to"), errorClasses, limits);
+function keepLines(target: ConnectTarget, { errorClasses, limits }: ConnectionTerms): LineKeeper {
+  const transport = transportOf(target, "connect to");
+  return new LineKeeper(targetName(target), transport, errorClasses, limits);
 }
 
 /** Milliseconds for a call. It ends no later than the call in which this code runs. */

@@ -137,6 +137,7 @@ export class LineKeeper implements Lines {
     if (this.closing.aborted) return;
     this.#closing.abort();
     if (this.#held.line) this.hangUp(this.#held.line);
+    this.#transport.release?.();
   }
 
   #notServed(): TandemError {
@@ -160,6 +161,8 @@ export class LineKeeper implements Lines {
   /** Translates an error of the line for a call, since a line may close before its connection does. */
   explain(error: unknown): unknown {
     if (codeOf(error) !== "CLOSED" || this.closing.aborted) return error;
+    // The user has closed the handle that was given to connect().
+    if (this.#transport.release) return error;
     return new TandemError(
       "CANCELLED",
       `The call of a method of ${JSON.stringify(this.target)} was ended: its target was removed ` +

@@ -147,9 +147,9 @@ export interface CallOptions extends WaitOptions {
   traceparent?: string;
   /**
    * Values to send beside the arguments, by key: a token, a tenant, the id of a request. The service finds
-   * them in {@linkcode CallContext.metadata}. All values are allowed that arguments may have, except
-   * those that keep a connection to this process, such as streams and signals; a value that cannot be sent rejects the call with `NOT_SERIALIZABLE`. The object's properties
-   * are read once, when it is given.
+   * them in {@linkcode CallContext.metadata}. All values are allowed that arguments may have, except those
+   * that stay in this process, such as streams and signals; a value that cannot be sent rejects the call
+   * with `NOT_SERIALIZABLE`. The object's properties are read once, when it is given.
    *
    * {@linkcode withOptions} adds its metadata to those of the remote, key by key; the value undefined
    * removes a key.

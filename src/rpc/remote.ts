@@ -4,6 +4,7 @@
  * @module
  */
 import { describe } from "../base/checks.ts";
+import type { ConnectTarget } from "../transport/targets.ts";
 import { Connection } from "./connection.ts";
 import { mergeMetadata } from "./metadata.ts";
 import { bareName, canBeOffered } from "./interface.ts";
@@ -101,7 +102,7 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  * Connects to an interface that {@linkcode serve} offers in any process, in either runtime. Each method of
  * the returned remote makes a call to a service of the target.
  *
- * The target is a name, a path, or `memory:NAME`: see `target` below.
+ * The target is a name, a path, `memory:NAME`, or a `Client`: see `target` below.
  *
  * You can print a remote, await it, or put it into JSON without making a call: its text is
  * `[Remote target]`, and JSON leaves it out. `using`, or `remote[Symbol.dispose]()`, closes it;
@@ -155,7 +156,8 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  *
  * @typeParam Api the interface: the type of the object that is served
  * @param target a name or a path, as for {@linkcode Client.open}; or `memory:NAME`, a service in this
- * thread, without native code and without a permission: for unit tests. `nats://` targets are
+ * thread, without native code and without a permission: for unit tests; or an open {@linkcode Client}, which
+ * the connection takes over and closes when it ends: for anonymous channels. `nats://` targets are
  * `UNSUPPORTED` in this version
  * @param options defaults for the calls: `timeout`, `signal`, `idempotent` and others
  * @returns the remote. `using`, or `remote[Symbol.dispose]()`, closes the connection, which cancels its
@@ -164,11 +166,14 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function connect<Api extends object>(
-  target: string,
+  target: ConnectTarget,
   options: ConnectOptions = {},
 ): Remote<Api> {
   const connection = new Connection(target, parseConnectOptions(options));
-  return makeRemote({ target, connection, options }, () => connection.close()) as Remote<Api>;
+  return makeRemote(
+    { target: connection.target, connection, options },
+    () => connection.close(),
+  ) as Remote<Api>;
 }
 
 /**

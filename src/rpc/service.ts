@@ -5,7 +5,7 @@
  */
 import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Stats } from "../base/stats.ts";
-import { transportOf } from "../transport/targets.ts";
+import { type ServeTarget, targetName, transportOf } from "../transport/targets.ts";
 import { offeredMethods } from "./interface.ts";
 import type { CloseOptions, ServiceOptions } from "./options.ts";
 import { parseServiceOptions } from "./terms.ts";
@@ -49,7 +49,10 @@ export class Service implements AsyncDisposable {
     this.ready = core.ready;
   }
 
-  /** The path of the channel's file; of a `memory:` target, the target. */
+  /**
+   * The path of the channel's file; of a `memory:` target, the target; of a channel without a name,
+   * `(anonymous)`.
+   */
   get path(): string {
     return this.#core.path;
   }
@@ -114,7 +117,7 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * Offers the methods of an object to every process that can open the channel. Any number of services
  * may share one channel; each call goes to exactly one of them.
  *
- * A target is a name, a path, or `memory:NAME`: see `target` below.
+ * A target is a name, a path, `memory:NAME`, or a `Server`: see `target` below.
  *
  * The service offers the object's own methods and those of its classes, but no methods of
  * `Object.prototype`, no symbols and no getters. It leaves out methods called `then`, `toJSON`, `inspect`
@@ -179,23 +182,38 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * assertEquals(service.path, "memory:prices");
  * ```
  *
+ * @example A channel without a name, for a child process
+ * ```ts
+ * import { Client, connect, serve, Server } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const api = { add: (a: number, b: number) => a + b };
+ * const server = Server.anonymous();
+ * await using service = serve(server, api);
+ * // spawn(…, { stdio: [0, 1, 2, server.fd] }) starts a child that calls Client.fromFd(3) in place of this:
+ * using remote = connect<typeof api>(Client.fromFd(server.fd), { timeout: 1_000 });
+ * assertEquals(await remote.add(1, 2), 3);
+ * assertEquals(service.path, "(anonymous)");
+ * ```
+ *
  * @typeParam Api the interface; give it to {@linkcode connect} as well
  * @param target a name or a path, as for {@linkcode Server.open}; or `memory:NAME`, which only this
  * thread can reach and which needs neither native code nor a permission: for unit tests of code that
- * serves or calls. `nats://` targets are `UNSUPPORTED` in this version
+ * serves or calls; or an open {@linkcode Server}, which the service takes over and closes when it ends:
+ * for anonymous channels. `nats://` targets are `UNSUPPORTED` in this version
  * @param api the methods
  * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
  * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for a transport that this
- * version does not have
+ * version does not have; of a `Server`, `MISMATCH` when a size differs from its channel, and `CLOSED`
  * @throws {TypeError} {RangeError} for wrong options, and for a value without methods
  */
 export function serve<Api extends object>(
-  target: string,
+  target: ServeTarget,
   api: Api,
   options: ServiceOptions = {},
 ): Service {
   const terms = parseServiceOptions(options);
   const methods = offeredMethods(api);
-  const receiver = transportOf(target, "serve").serve(target, terms.channel);
+  const receiver = transportOf(target, "serve").serve(targetName(target), terms.channel);
   return new ServiceMaker(new ServiceCore(receiver, methods, terms));
 }

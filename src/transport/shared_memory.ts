@@ -26,6 +26,9 @@ import type {
   Transport,
 } from "./transport.ts";
 
+/** Stands for the path of a channel that has none. */
+export const anonymousName = "(anonymous)";
+
 /** The private paths of an end. */
 class ChannelEnd {
   readonly #core: HandleCore;
@@ -44,7 +47,8 @@ class ChannelEnd {
   }
 }
 
-class ChannelRequester extends ChannelEnd implements Requester {
+/** The requesting end of a channel. */
+export class ChannelRequester extends ChannelEnd implements Requester {
   readonly maxRequestBytes: number;
   readonly #client: ClientCore;
 
@@ -99,7 +103,8 @@ function tryAllocate(client: ClientCore, byteLength: number): DraftCore | null {
   }
 }
 
-class ChannelReceiver extends ChannelEnd implements Receiver {
+/** The receiving end of a channel. */
+export class ChannelReceiver extends ChannelEnd implements Receiver {
   readonly isPrivate = false;
   readonly slots: number;
   readonly maxResponseBytes: number;
@@ -113,7 +118,7 @@ class ChannelReceiver extends ChannelEnd implements Receiver {
   }
 
   get path(): string {
-    return this.#server.path ?? "";
+    return this.#server.path ?? anonymousName;
   }
 
   onReplaced(listener: (graceMilliseconds: number) => void): void {

@@ -5,6 +5,10 @@
  */
 import { describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
+import type { Client } from "../channel/client.ts";
+import { ChannelHandle } from "../channel/handle.ts";
+import type { Server } from "../channel/server.ts";
+import { handleName, handleTransport } from "./handles.ts";
 import { memory } from "./memory.ts";
 import { sharedMemory } from "./shared_memory.ts";
 import type { Transport } from "./transport.ts";
@@ -12,16 +16,33 @@ import type { Transport } from "./transport.ts";
 /** All other targets are names or paths; paths may contain colons. */
 const scheme = /^(memory|nats):/;
 
+/** A target that can be served: a name, a path, `memory:NAME`, or a handle on a channel. */
+export type ServeTarget = string | Server;
+
+/** A target that can be called. */
+export type ConnectTarget = string | Client;
+
+/** A target as text, for messages. */
+export function targetName(target: ServeTarget | ConnectTarget): string {
+  return typeof target === "string" ? target : handleName(target);
+}
+
 /**
- * The transport that a target names.
+ * The transport that reaches a target.
  *
  * @param tried the operation, for the message of an error
- * @throws {TypeError} when the target is not a string
- * @throws {TandemError} `UNSUPPORTED` for a transport that this version of the package does not have
+ * @throws {TypeError} when the target is neither a string nor a handle
+ * @throws {TandemError} `UNSUPPORTED` for a transport that this version of the package does not have;
+ * `MISMATCH` for a handle of integers
  */
-export function transportOf(target: string, tried: string): Transport {
+export function transportOf(
+  target: ServeTarget | ConnectTarget,
+  tried: "serve" | "connect to",
+): Transport {
+  if (target instanceof ChannelHandle) return handleTransport(target, tried);
   if (typeof target !== "string") {
-    throw new TypeError(`Cannot ${tried} ${describe(target)}: give a name or a path`);
+    const handle = tried === "serve" ? "a Server" : "a Client";
+    throw new TypeError(`Cannot ${tried} ${describe(target)}: give a name, a path or ${handle}`);
   }
   const [, name] = scheme.exec(target) ?? [];
   if (name === undefined) return sharedMemory;

@@ -182,4 +182,6 @@ export interface Transport {
   open(target: string): Requester;
   /** Like {@linkcode open}, but waits until there is such a target. */
   connect(target: string, signal: AbortSignal): Promise<Requester>;
+  /** Of a handle that the user has given as target: closes it, even if no call has needed it. */
+  release?(): void;
 }
