@@ -106,6 +106,11 @@ export class Endpoint implements Side {
     return this.#reads;
   }
 
+  /** See {@linkcode Host.fetched}. */
+  async answersFetched(patience: number): Promise<void> {
+    if (!this.isClosed) await this.#host?.fetched(patience);
+  }
+
   /** Ends all streams and fetches, in both directions. */
   close(): void {
     if (this.isClosed) return;

@@ -10,7 +10,7 @@
 import type { Encoder } from "../codec/encoder.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
-import { now } from "../runtime/timers.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
 import type { Bytes, Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
 import {
   doneMessage,
@@ -50,6 +50,8 @@ interface Entry {
   readonly lot: Lot | null;
   claim: Claim;
   addedAt: number;
+  /** When a part was last asked for. */
+  usedAt?: number;
   lease: number | null;
   /** Stays reachable as long as the entry. */
   caller?: object;
@@ -69,6 +71,8 @@ export class Host implements Shelf {
   readonly #receiver: Receiver;
   readonly #entries: Map<number, Entry> = new Map();
   readonly #leases: Map<number, Lease> = new Map();
+  /** Looks whether the parcels have been fetched. */
+  #onForgotten: (() => void) | null = null;
   #isLost = false;
   #lookedAt = -Infinity;
   #isClosed = false;
@@ -146,6 +150,33 @@ export class Host implements Shelf {
         this.#entries.set(id, Object.assign(entry, { claim: "receiver", addedAt: now(), caller }));
       }
     }
+  }
+
+  /**
+   * Resolves when the receivers have fetched their long answers. One that asks for no part for so many
+   * milliseconds may be stopped or dead.
+   */
+  fetched(patience: number): Promise<void> {
+    return new Promise((resolve) => {
+      let cancelTimer = (): void => {};
+      const look = () => {
+        cancelTimer();
+        const rest = this.#lastUseOfAnswers() + patience - now();
+        if (rest > 0) return void (cancelTimer = laterForSure(rest, look));
+        this.#onForgotten = null;
+        resolve();
+      };
+      this.#onForgotten = look;
+      look();
+    });
+  }
+
+  #lastUseOfAnswers(): number {
+    let last = -Infinity;
+    for (const { parts, claim, addedAt, usedAt = addedAt } of this.#entries.values()) {
+      if (parts && claim === "receiver") last = Math.max(last, usedAt);
+    }
+    return last;
   }
 
   close(): void {
@@ -237,7 +268,9 @@ export class Host implements Shelf {
           decoder.unsigned(),
           decoder.unsigned(),
         ];
-        const part = this.#claim(id, lease).parts?.[index];
+        const entry = this.#claim(id, lease);
+        entry.usedAt = now();
+        const part = entry.parts?.[index];
         if (!part) throw corrupt("there is no such part");
         return replyPortion(delivery, part.subarray(offset, offset + partBytes));
       }
@@ -396,6 +429,7 @@ export class Host implements Shelf {
     if (entry.lease !== null) this.#leases.get(entry.lease)?.claimed.delete(id);
     entry.lot?.delete(id);
     if (entry.lent instanceof OutStream) entry.lent.leave();
+    this.#onForgotten?.();
     return entry;
   }
 }

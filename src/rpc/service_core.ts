@@ -20,8 +20,9 @@ import type { CloseOptions } from "./options.ts";
 import type { ServiceTerms } from "./terms.ts";
 
 /**
- * How long a closed service waits for calls that are still being fetched, in milliseconds: their senders
- * may be stopped. After that, other services get them, as when a service has died.
+ * How long a closed service waits for long messages that are still being fetched, in milliseconds, since the
+ * processes at their other ends may be stopped: for calls in all, and for answers since a part was asked for.
+ * After that, other services get the calls, as when a service has died.
  */
 const fetchGrace = 2_000;
 
@@ -105,6 +106,7 @@ export class ServiceCore {
     const take = (delivery: Delivery) => run(dispatch, delivery);
     try {
       await this.#receiver.serve(this.#gate, take, this.#stopping.signal);
+      await this.#endpoint.answersFetched(fetchGrace);
     } finally {
       // The signal may outlive many services.
       this.#stopListening?.();

@@ -107,6 +107,27 @@ for (const transport of transports) {
 }
 
 for (const transport of transports) {
+  test(`${transport.title}: close: long answers that are on their way arrive, however they are asked for`, async () => {
+    const target = transport.newTarget();
+    const api = {
+      long(byteLength: number): Uint8Array {
+        void service.close();
+        return new Uint8Array(byteLength).fill(7);
+      },
+      async longLater(text: string): Promise<string> {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        return text.repeat(2_000_000);
+      },
+    };
+    const service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const later = [1, 2, 3].map(() => remote.longLater("x"));
+    const long = await remote.long(9_000_000);
+    assertEquals([long.byteLength, long.at(-1)], [9_000_000, 7]);
+    for (const text of await Promise.all(later)) assertEquals(text.length, 2_000_000);
+    await service.finished;
+  });
+
   test(`${transport.title}: close({ timeout }): a wrong time-out is refused, and the service stays`, async () => {
     const target = transport.newTarget();
     const service = serve(target, new Api());
