@@ -31,6 +31,7 @@ interface Example {
 /** Every folder of `examples/`. */
 const table: Readonly<Record<string, Example>> = {
   "async-pipeline": {},
+  "authentication": {},
   "autoscaling": {},
   "batch-server": {},
   "cache-service": {},
