@@ -82,16 +82,22 @@ export { raw } from "./src/rpc/raw.ts";
 export { connect, withOptions } from "./src/rpc/remote.ts";
 export { serve, Service } from "./src/rpc/service.ts";
 export {
+  type SchemaInput,
+  type SchemaOutput,
   type StandardIssue,
   type StandardResult,
   type StandardSchema,
   validated,
+  type ValidatedParameters,
 } from "./src/rpc/validated.ts";
 export type {
   Remote,
   RemoteMethod,
   RemoteMethods,
+  RemoteReadable,
+  RemoteReadableCall,
   RemoteResult,
   RemoteStream,
+  Unsendable,
 } from "./src/rpc/types.ts";
 export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";

@@ -5,7 +5,7 @@
  */
 
 import { mapResult, same } from "../base/closing.ts";
-import { InStream } from "./in_stream.ts";
+import { readableOf, streamIn } from "./readable.ts";
 
 type Stream = AsyncGenerator<unknown, unknown, unknown>;
 type Step = IteratorResult<unknown, unknown>;
@@ -30,8 +30,8 @@ const capture = (
 };
 
 /**
- * A promise of the result that can also be iterated: if the result is a stream, callers iterate without
- * awaiting it first. Only the other side knows whether it is one.
+ * A promise of the result that can also be read: if the result is a stream, callers iterate without
+ * awaiting it first, or use it as a ReadableStream. Only the other side knows whether it is one.
  */
 export class CallPromise<T> extends Promise<T> implements Stream {
   // Only declared, not set: promises whose results are no streams stay cheaper without them.
@@ -39,6 +39,8 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   declare stream?: Stream;
   /** Steps that wait for the result, and are taken before later ones. */
   declare waiting?: number;
+  /** The result as a ReadableStream, once a method of one was called. */
+  declare readable?: ReadableStream<unknown>;
 
   /** A promise and the functions that settle it. */
   static open(): Opened {
@@ -51,7 +53,8 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   }
 
   settle(resolve: (result: T) => void, result: T): void {
-    if (result instanceof InStream) this.stream = result;
+    const stream = streamIn(result);
+    if (stream) this.stream = stream;
     resolve(result);
   }
 
@@ -79,6 +82,44 @@ export class CallPromise<T> extends Promise<T> implements Stream {
 
   [Symbol.asyncIterator](): this {
     return this;
+  }
+
+  #asReadable(): ReadableStream<unknown> {
+    // Users of the ReadableStream get the error of the call from there.
+    if (!this.readable) this.catch(() => {});
+    return this.readable ??= readableOf(this);
+  }
+
+  get locked(): boolean {
+    return this.readable?.locked ?? false;
+  }
+
+  cancel(reason?: unknown): Promise<void> {
+    return this.#asReadable().cancel(reason);
+  }
+
+  // deno-lint-ignore no-explicit-any -- each runtime declares other overloads
+  getReader(options?: any): any {
+    return this.#asReadable().getReader(options);
+  }
+
+  pipeThrough<R>(
+    transform: { readonly readable: ReadableStream<R>; readonly writable: WritableStream<unknown> },
+    options?: StreamPipeOptions,
+  ): ReadableStream<R> {
+    return this.#asReadable().pipeThrough(transform, options);
+  }
+
+  pipeTo(destination: WritableStream<unknown>, options?: StreamPipeOptions): Promise<void> {
+    return this.#asReadable().pipeTo(destination, options);
+  }
+
+  tee(): [ReadableStream<unknown>, ReadableStream<unknown>] {
+    return this.#asReadable().tee();
+  }
+
+  values(options?: { readonly preventCancel?: boolean }): AsyncIterableIterator<unknown> {
+    return this.#asReadable().values(options as { preventCancel?: boolean });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

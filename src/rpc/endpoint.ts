@@ -36,19 +36,11 @@ export class Endpoint implements Side {
   takeCall: TakeCall | null = null;
   onHostLost: (() => void) | null = null;
 
-  /**
-   * @param readableAs the form in which ReadableStreams of the other side arrive
-   */
-  constructor(
-    main: End,
-    errorClasses: ErrorClasses,
-    limits: Limits,
-    readableAs: "readable" | "generator",
-  ) {
+  constructor(main: End, errorClasses: ErrorClasses, limits: Limits) {
     this.#main = main;
     this.errorClasses = errorClasses;
     this.limits = limits;
-    this.#reads = new Reads(this, readableAs === "readable");
+    this.#reads = new Reads(this);
   }
 
   /** Keeps streams and long messages for other processes; opened when it is first needed. */

@@ -5,6 +5,7 @@
  */
 import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
+import { generatorKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { TandemError } from "../errors.ts";
 import { Lot, type LotOwner } from "./lent.ts";
 import { Step } from "./out_stream.ts";
@@ -40,12 +41,17 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   readonly #steps: PendingStep[] = [];
   /** Resolves when the steps that wait for their values have been sent; later steps wait for it. */
   #sending: Promise<void> | null = null;
+  readonly #kind: StreamKind;
   /** Runs when the stream has ended. */
   onEnd: (() => void) | null = null;
   #lot: Lot | null = null;
 
   get lot(): Lot {
     return this.#lot ??= new Lot();
+  }
+
+  constructor(kind: StreamKind) {
+    this.#kind = kind;
   }
 
   /** Sets the stream's host, before the program gets the stream. */
@@ -56,7 +62,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   }
 
   next(...value: [] | [unknown]): Promise<Result> {
-    return this.#step(Step.next, value.length > 0, value[0]);
+    // Bun passes an object of its own to what it takes for a generator.
+    const hasValue = value.length > 0 && this.#kind === generatorKind;
+    return this.#step(Step.next, hasValue, hasValue ? value[0] : undefined);
   }
 
   return(value?: unknown): Promise<Result> {
@@ -73,20 +81,6 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return();
-  }
-
-  /** As a ReadableStream, which asks for an item only when its reader does. */
-  toReadable(): ReadableStream<unknown> {
-    return new ReadableStream<unknown>({
-      pull: async (controller) => {
-        const { done, value } = await this.next();
-        if (done) controller.close();
-        else controller.enqueue(value);
-      },
-      cancel: async () => {
-        await this.return();
-      },
-    }, { highWaterMark: 0 });
   }
 
   #step(kind: number, hasValue: boolean, value: unknown): Promise<Result> {

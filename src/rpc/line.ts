@@ -81,7 +81,7 @@ export class LineKeeper implements Lines {
   }
 
   #keep(requester: Requester): Line {
-    const endpoint = new Endpoint(requester, this.errorClasses, this.limits, "generator");
+    const endpoint = new Endpoint(requester, this.errorClasses, this.limits);
     return this.#held.line = { requester, endpoint, paths: new PrivatePaths(requester, endpoint) };
   }
 

@@ -187,8 +187,8 @@ function readableSource(stream: ReadableStream<unknown>): Source {
   return {
     next: () => reader.read(),
     return: async (value) => {
-      await reader.cancel();
-      return { done: true, value };
+      await reader.cancel(value);
+      return { done: true, value: undefined };
     },
     throw: async (error) => {
       await reader.cancel(error);

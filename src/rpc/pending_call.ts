@@ -10,11 +10,11 @@ import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
-import { InStream } from "./in_stream.ts";
 import type { Lines } from "./lines.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import type { CallTerms } from "./terms.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
+import { streamIn } from "./readable.ts";
 import type { StreamTerms } from "./received.ts";
 import { answerUnwanted, readRefusal, thrownError } from "./replies.ts";
 import type { Span } from "./telemetry.ts";
@@ -119,9 +119,10 @@ export class PendingCall implements AnswerReader {
   #finish(result: unknown): void {
     this.message = null;
     if (this.writes === null || !this.writes.hasEntries) return;
-    if (!(result instanceof InStream)) return this.#end();
+    const stream = streamIn(result);
+    if (!stream) return this.#end();
     const writes = this.writes;
-    result.onEnd = () => writes.end(answerUnwanted(), this.lines);
+    stream.onEnd = () => writes.end(answerUnwanted(), this.lines);
     this.writes = null;
   }
 

@@ -8,6 +8,7 @@ import type { ErrorClasses } from "../codec/error_classes.ts";
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { InSignal } from "./in_signal.ts";
 import { InStream } from "./in_stream.ts";
+import { readableOf } from "./readable.ts";
 import { hasHost, type ReadHooks, type Reading } from "./message.ts";
 import type { Attached, Received, StreamTerms } from "./received.ts";
 import type { Limits } from "./terms.ts";
@@ -27,20 +28,18 @@ export class Reads implements ReadHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
   readonly #side: ReadingSide;
-  readonly #makesReadable: boolean;
   #received: Received[] = [];
 
-  constructor(side: ReadingSide, makesReadable: boolean) {
+  constructor(side: ReadingSide) {
     this.#side = side;
-    this.#makesReadable = makesReadable;
     this.maxTreeBytes = side.limits.maxTreeBytes;
     this.errorClasses = side.errorClasses;
   }
 
   openStream(kind: StreamKind, index: number): object {
-    const stream = new InStream();
+    const stream = new InStream(kind);
     this.#add(index, stream);
-    return kind === readableKind && this.#makesReadable ? stream.toReadable() : stream;
+    return kind === readableKind ? readableOf(stream) : stream;
   }
 
   openSignal(index: number): AbortSignal {

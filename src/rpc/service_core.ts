@@ -43,7 +43,7 @@ export class ServiceCore {
     const { concurrency = receiver.slots } = terms;
     this.#receiver = receiver;
     this.#gate = new Gate(concurrency);
-    this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits, "readable");
+    this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits);
     const offer = { methods, ...terms };
     this.#dispatcher = new Dispatcher(receiver, this.#endpoint, offer, this.#gate);
     this.#addressed = new AddressedCalls(this.#endpoint, offer, this.#gate, this.#stopping.signal);

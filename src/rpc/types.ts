@@ -4,29 +4,129 @@
  * @module
  */
 
+/** A ReadableStream of another process. Each item is fetched when it is read. */
+export type RemoteReadable<Y> = ReadableStream<Y> & AsyncIterable<Y>;
+
+/** The call of a method that returns a ReadableStream: it can be read at once, iterated, or awaited. */
+export type RemoteReadableCall<Y> =
+  & RemoteReadable<Y>
+  & AsyncIterableIterator<Y>
+  & Promise<RemoteReadable<Y>>;
+
 /** The type in which a stream arrives; every other type is unchanged. */
 export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N>
   ? AsyncGenerator<Y, T, N>
   : R extends Generator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
-  : R extends ReadableStream<infer Y> ? AsyncIterableIterator<Y>
+  : R extends ReadableStream<infer Y> ? RemoteReadable<Y>
   : R extends AsyncIterable<infer Y> ? AsyncIterableIterator<Y>
   : R;
 
 /**
- * The result of a remote method whose method returns `R`: a stream, which can be iterated at once, or a
- * promise.
+ * The result of a remote method whose method returns `R`: a stream, which can be read or iterated at once,
+ * or a promise. A ReadableStream is both: it can be read at once, and awaited.
  */
 export type RemoteResult<R> = 0 extends 1 & R ? Promise<R>
   : [R] extends [never] ? Promise<R>
-  : [R] extends [
-    Generator<unknown, unknown, never> | ReadableStream<unknown> | AsyncIterable<unknown>,
-  ] ? RemoteStream<R>
+  : [Awaited<R>] extends [ReadableStream<infer Y>] ? RemoteReadableCall<Y>
+  : [R] extends [Generator<unknown, unknown, never> | AsyncIterable<unknown>] ? RemoteStream<R>
   : Promise<RemoteStream<Awaited<R>>>;
 
-/** A remote method. */
-export type RemoteMethod<M> = M extends (...args: infer A) => infer R
-  ? (...args: A) => RemoteResult<R>
+/**
+ * A remote method. A method keeps its own type, with its type parameters and overloads, if it returns a
+ * promise of anything but a stream. Otherwise an overloaded method has its last signature, and `unknown`
+ * takes the place of type parameters. An {@linkcode Unsendable} takes the place of a type that cannot be
+ * sent.
+ */
+// deno-lint-ignore no-explicit-any -- a method of which nothing is known
+export type RemoteMethod<M> = 0 extends 1 & M ? (...args: any[]) => Promise<any>
+  : M extends (...args: infer A) => infer R
+    ? [RefusedArguments<A>] extends [never]
+      ? [Refused<Awaited<R>>] extends [never]
+        ? IsRemote<M> extends true ? M : (...args: A) => RemoteResult<R>
+      : (...args: A) => Unsendable<Refused<Awaited<R>>>
+    : (...args: SentArguments<A>) => RemoteResult<R>
   : never;
+
+/** Whether the type of a method needs no change, whichever of its signatures is called. */
+type IsRemote<M> = unknown extends ThisParameterType<M> ? M extends {
+    (...args: infer _A): infer P;
+    (...args: infer _B): infer Q;
+    (...args: infer _C): infer R;
+    (...args: infer _D): infer S;
+  }
+    ? [IsPromise<P>, IsPromise<Q>, IsPromise<R>, IsPromise<S>] extends [true, true, true, true]
+      ? true
+    : false
+  : false
+  : false;
+
+/** Whether it is a promise of anything but a stream. */
+type IsPromise<R> = 0 extends 1 & R ? false
+  : [R] extends [never] ? false
+  : [R] extends [Promise<infer V>] ? [Promise<V>] extends [R] ? IsNoStream<V> : false
+  : false;
+
+type IsNoStream<V> = 0 extends 1 & V ? true
+  : [Extract<V, Generator<unknown, unknown, never> | AsyncIterable<unknown>>] extends [never] ? true
+  : false;
+
+/**
+ * Takes the place of a type that can never be sent, so that a call with it does not compile. The text says
+ * why.
+ *
+ * @typeParam Why the reason
+ */
+export interface Unsendable<Why extends string> {
+  /** The reason. */
+  readonly "@tandem/ipc": Why;
+}
+
+/** The reason why a type can never be sent, or never. When in doubt, the type passes. */
+type Refused<T, Path extends string = "", Depth extends 0[] = []> = 0 extends 1 & T ? never
+  : [T] extends [never] ? never
+  : [unknown] extends [T] ? never
+  : [T] extends [string | number | boolean | bigint | null | undefined] ? never
+  : [T] extends [symbol] ? At<Path, "a symbol cannot be sent">
+  // deno-lint-ignore no-explicit-any -- a function of any type: proxy() may pass it
+  : [T] extends [(...args: any[]) => any] ? never
+  // deno-lint-ignore no-explicit-any -- of any values, also below
+  : Is<T, Promise<any>> extends true ? At<Path, "a Promise cannot be sent: await it first">
+  // deno-lint-ignore no-explicit-any -- as above
+  : Is<T, WeakMap<any, any>> extends true ? At<Path, "a WeakMap cannot be sent: send a Map">
+  // deno-lint-ignore no-explicit-any -- as above
+  : Is<T, WeakSet<any>> extends true ? At<Path, "a WeakSet cannot be sent: send a Set">
+  // deno-lint-ignore no-explicit-any -- as above
+  : Is<T, WeakRef<any>> extends true ? At<Path, "a WeakRef cannot be sent">
+  : Depth["length"] extends 4 ? never
+  : [T] extends [readonly (infer Item)[]] ? Refused<Item, `${Path}[]`, [...Depth, 0]>
+  : [T] extends [ReadonlyMap<infer Key, infer Value>]
+    ? Refused<Key, `${Path}(key)`, [...Depth, 0]> | Refused<Value, `${Path}(value)`, [...Depth, 0]>
+  : [T] extends [ReadonlySet<infer Item>] ? Refused<Item, `${Path}(item)`, [...Depth, 0]>
+  : [MethodNames<T>] extends [never] ? RefusedProperties<T, Path, Depth>
+  // A class: TypeScript does not tell getters, which are not sent, from properties, which are.
+  : never;
+
+type RefusedProperties<T, Path extends string, Depth extends 0[]> = {
+  [K in keyof T & string]: Record<never, never> extends Pick<T, K> ? never
+    : Refused<T[K], Path extends "" ? K : `${Path}.${K}`, [...Depth, 0]>;
+}[keyof T & string];
+
+/** The properties that are functions, in objects and in instances of classes. */
+type MethodNames<T> = {
+  // deno-lint-ignore no-explicit-any -- a function of any type
+  [K in keyof T]-?: NonNullable<T[K]> extends (...args: any[]) => any ? K : never;
+}[keyof T];
+
+type At<Path extends string, Why extends string> = Path extends "" ? Why : `${Path}: ${Why}`;
+
+/** Whether a type is that class, and no other with the same members: a Map has all that a WeakMap has. */
+type Is<T, Class> = [T] extends [Class] ? [Class] extends [T] ? true : false : false;
+
+type RefusedArguments<A extends readonly unknown[]> = { [I in keyof A]-?: Refused<A[I]> }[number];
+
+type SentArguments<A extends readonly unknown[]> = {
+  [I in keyof A]: [Refused<A[I]>] extends [never] ? A[I] : Unsendable<Refused<A[I]>>;
+};
 
 /**
  * The methods of an interface, called from another process. It leaves out the members of
@@ -35,6 +135,8 @@ export type RemoteMethod<M> = M extends (...args: infer A) => infer R
  */
 export type RemoteMethods<Api> = {
   readonly [
+    // Also what is optional: a remote has every method, and the other side knows which of them exist.
+
     K in keyof Api as K extends string ? K extends
         | keyof typeof Object.prototype
         | "constructor"
@@ -46,13 +148,26 @@ export type RemoteMethods<Api> = {
       : NonNullable<Api[K]> extends (...args: any[]) => any ? K
       : never
       : never
-  ]: RemoteMethod<NonNullable<Api[K]>>;
+  ]-?: RemoteMethod<NonNullable<Api[K]>>;
 };
 
+/** A remote of which nothing is known. */
+interface AnyRemote {
+  // deno-lint-ignore no-explicit-any -- nothing is known
+  readonly [method: string]: (...args: any[]) => Promise<any>;
+  // deno-lint-ignore no-explicit-any -- as above
+  (...args: any[]): Promise<any>;
+}
+
 /**
- * An interface in another process. Every method returns a promise, or an async generator if the method is
- * a sync or async generator. An overloaded method has only its last signature. A bare function is an
- * interface of its own. Properties that are not functions are left out.
+ * An interface in another process. Every method returns a promise; a sync or async generator returns an
+ * async generator; a method with a ReadableStream returns one, which can also be awaited. Optional methods
+ * are methods: calling one that the other side does not have rejects with `UNKNOWN_METHOD`. A bare function
+ * is an interface of its own. Properties that are not functions are left out.
+ *
+ * Methods that return promises keep their type parameters and overloads. Of other overloaded methods the
+ * last signature is left, and `unknown` takes the place of type parameters, because TypeScript cannot
+ * change the result of a generic type: declare such a method as `<T>(value: T) => Promise<T>`.
  *
  * A remote has no `close()`, because every name may be a method of the other side. `using`, `await using`
  * or `remote[Symbol.dispose]()` closes it. That ends its calls and streams with `CLOSED`; a rejected
@@ -76,7 +191,10 @@ export type RemoteMethods<Api> = {
  * ```
  */
 export type Remote<Api extends object> =
-  // deno-lint-ignore no-explicit-any -- as above
-  & (Api extends (...args: any[]) => any ? RemoteMethod<Api> : RemoteMethods<Api>)
+  // Only any is an object that takes everything.
+  & (unknown extends Api ? AnyRemote
+    // deno-lint-ignore no-explicit-any -- as above
+    : Api extends (...args: any[]) => any ? RemoteMethod<Api>
+    : RemoteMethods<Api>)
   & Disposable
   & AsyncDisposable;

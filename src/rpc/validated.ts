@@ -42,9 +42,38 @@ export type StandardResult<Output> =
   | { readonly issues: readonly StandardIssue[] };
 
 /**
+ * The parameters of a method whose arguments a schema checks. The last ones are optional if they may be
+ * undefined: not every library has a schema for a tuple with optional items.
+ *
+ * @typeParam Input the type of the tuple that the schema takes
+ */
+export type ValidatedParameters<Input extends readonly unknown[]> = Input extends
+  readonly [...infer First, infer Last] ? MayBeMissing<Last> extends true
+    // An item that is optional already is no item of its own here.
+    ? [...ValidatedParameters<First>, Last?]
+  : Input
+  : Input;
+
+/** Whether an argument of this type need not be given: unknown and any may be, but need not. */
+type MayBeMissing<T> = unknown extends T ? false : undefined extends T ? true : false;
+
+/** The lists that a schema takes. */
+export type SchemaInput<Schema> = Schema extends // deno-lint-ignore no-explicit-any -- whatever it makes of them
+StandardSchema<infer Input extends readonly unknown[], any> ? Input
+  : never;
+
+/** The lists that a schema makes of what it takes. */
+export type SchemaOutput<Schema> = Schema extends // deno-lint-ignore no-explicit-any -- whatever it takes
+StandardSchema<any, infer Output extends readonly unknown[]> ? Output
+  : never;
+
+/**
  * Wraps a method with a schema that checks the list of its arguments, a tuple, before each call. If the
  * schema refuses the arguments, the call fails with `INVALID_ARGUMENTS`, and the error's `issues` list the
  * problems. The method gets the schema's output, for example with defaults filled in or texts trimmed.
+ *
+ * Optional and rest items of the tuple are optional and rest parameters. So are the last items that may be
+ * undefined, such as `v.optional(…)` in a tuple of valibot.
  *
  * @example
  * ```ts
@@ -72,23 +101,26 @@ export type StandardResult<Output> =
  * @returns the method to offer
  */
 export function validated<
-  Input extends readonly unknown[],
-  Output extends readonly unknown[],
+  // deno-lint-ignore no-explicit-any -- a schema of any list
+  Schema extends StandardSchema<any, any>,
   Result,
 >(
-  schema: StandardSchema<Input, Output>,
-  method: (...args: Output) => Result,
-): (...args: Input) => Result {
+  schema: Schema,
+  // The schema alone decides: a method may have fewer parameters, or name an optional one.
+  method: (...args: SchemaOutput<Schema>) => Result,
+): (...args: ValidatedParameters<SchemaInput<Schema>>) => Result {
   const { validate } = schema["~standard"];
-  function checked(this: unknown, ...args: Input): Result {
+  function checked(this: unknown, ...args: ValidatedParameters<SchemaInput<Schema>>): Result {
     const found = validate(args);
-    const call = (result: StandardResult<Output>): Result => {
+    const call = (result: StandardResult<SchemaOutput<Schema>>): Result => {
       if (result.issues) throw refusal(result.issues);
       return Reflect.apply(method, this, [...result.value]);
     };
     // An asynchronous schema makes the method asynchronous, as every remote method is.
     return isThenable(found)
-      ? Promise.resolve(found).then((result) => call(result as StandardResult<Output>)) as Result
+      ? Promise.resolve(found).then((result) =>
+        call(result as StandardResult<SchemaOutput<Schema>>)
+      ) as Result
       : call(found);
   }
   if (isRaw(method)) markRaw(checked);

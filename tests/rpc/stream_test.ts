@@ -342,7 +342,7 @@ for (const transport of transports) {
         // As many as were asked for.
         assertEquals(made, read + 1, name);
       }
-      await stream.return?.();
+      await stream.return?.(undefined as never);
     }
     void service;
   });

@@ -57,11 +57,10 @@ expectType<Same<typeof api.whatever, () => Promise<any>>>();
 expectType<Same<typeof api.unknown, () => Promise<unknown>>>();
 expectType<Same<typeof api.never, () => Promise<never>>>();
 expectType<Same<typeof api.union, () => Promise<string | number>>>();
+expectType<Same<typeof api.optional, (a: string) => Promise<boolean>>>();
 expectType<Same<typeof api.generator, () => AsyncGenerator<number, string, boolean>>>();
 expectType<Same<typeof api.asyncGenerator, () => AsyncGenerator<number, string, boolean>>>();
 expectType<Same<typeof api.iterable, () => AsyncIterableIterator<Date>>>();
-expectType<Same<typeof api.stream, () => AsyncIterableIterator<Uint8Array>>>();
-expectType<Same<typeof api.promisedStream, () => Promise<AsyncIterableIterator<string>>>>();
 expectType<
   Same<typeof api.promisedGenerator, () => Promise<AsyncGenerator<number, void, unknown>>>
 >();
