@@ -419,6 +419,27 @@ for (const transport of transports) {
     await service.close({ timeout: 0 });
   });
 
+  test(`${title}: time that around of a client takes counts for the call's timeout`, async () => {
+    const target = transport.newTarget();
+    const api = { remaining: () => callContext()!.timeRemaining };
+    await using service = serve(target, api);
+    const around: Around<ClientCall> = async (call, next) => {
+      const first = Number(await next());
+      await new Promise((resolve) => setTimeout(resolve, 60));
+      const second = Number(await next());
+      // A longer one has no effect.
+      call.timeout = 90_000;
+      return [first, second, await next()];
+    };
+    using remote = connect<typeof api>(target, { timeout: 30_000, around });
+    const [first, second, third] = await remote.remaining() as unknown as number[];
+    assert(
+      first! <= 30_000 && second! <= 29_950 && third! <= 29_950,
+      `${first} ${second} ${third}`,
+    );
+    void service;
+  });
+
   test(`${title}: around of a client sets timeout, signal and metadata of what it sends`, async () => {
     const target = transport.newTarget();
     const service = serve(target, new Service());
@@ -476,6 +497,10 @@ for (const transport of transports) {
       using remote = connect<Service>(target, { ...patient, around });
       assertEquals(await rejection(remote.fail()), thrown);
       assertEquals(await rejection(remote.count(3).next()), thrown);
+      // The ignored calls are answered, and reject, before this one is.
+      using other = connect<Service>(target, patient);
+      assertEquals(await other.addLater(1, 2), 3);
+      await new Promise((resolve) => setTimeout(resolve, 10));
     }
     void ended!;
     using early = connect<Service>(target, {
