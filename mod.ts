@@ -78,6 +78,7 @@ export type {
   RetryOptions,
   ServiceOptions,
 } from "./src/rpc/options.ts";
+export { proxy, type ProxyOptions } from "./src/rpc/proxy.ts";
 export { raw } from "./src/rpc/raw.ts";
 export { connect, withOptions } from "./src/rpc/remote.ts";
 export { serve, Service } from "./src/rpc/service.ts";
@@ -91,6 +92,7 @@ export {
   type ValidatedParameters,
 } from "./src/rpc/validated.ts";
 export type {
+  Proxied,
   Remote,
   RemoteMethod,
   RemoteMethods,

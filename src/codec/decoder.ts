@@ -33,6 +33,8 @@ export interface DecodeHooks {
   openStream?(kind: StreamKind, id: number): object;
   /** Opens a signal of the sender. Without it, the sender cannot send signals. */
   openSignal?(id: number): AbortSignal;
+  /** Opens a function of the sender. Without it, the sender cannot send functions. */
+  openFunction?(id: number, isKept: boolean, key: number, origin: number | null): object;
 }
 
 /** A thrown value as it was sent. */
@@ -225,6 +227,8 @@ export class Decoder extends Reader {
         return this.#met[index] = this.#stream();
       case Tag.signal:
         return this.#signal(index);
+      case Tag.callback:
+        return this.#met[index] = this.#function();
     }
     const view = viewClasses.get(tag);
     if (!view) throw corrupt(`there is no tag ${tag}`);
@@ -463,6 +467,18 @@ export class Decoder extends Reader {
     if (!hooks?.openStream || kind > 1) throw corrupt("there is a stream where none can be");
     this.#charge(streamObjects);
     return hooks.openStream(kind as StreamKind, id);
+  }
+
+  #function(): object {
+    const parts = this.byte();
+    if (parts !== 0x83 && parts !== 0x84) throw corrupt("a function is missing");
+    const hooks = this.#hooks;
+    if (!hooks?.openFunction) throw corrupt("there is a function where none can be");
+    this.#charge(streamObjects);
+    const [id, isKept] = [this.length(), this.length() === 1];
+    const key = this.#requiredNumber();
+    const origin = parts === 0x84 ? this.#requiredNumber() : null;
+    return hooks.openFunction(id, isKept, key, origin);
   }
 
   #signal(index: number): AbortSignal {

@@ -1,5 +1,5 @@
 /**
- * Turns values into CBOR: everything that `structuredClone` takes except functions.
+ * Turns values into CBOR: everything that `structuredClone` takes, and what a message only refers to.
  *
  * @module
  */
@@ -33,7 +33,7 @@ import {
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
 import { isThenable } from "../base/guard.ts";
-import { detachedHint, hints, isA } from "./refusals.ts";
+import { detachedHint, hints, isA, proxyHint } from "./refusals.ts";
 import { abortReason, hasAborted, isSignal } from "./signals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
@@ -67,6 +67,20 @@ export interface EncodeHooks {
   addStream?(kind: StreamKind, stream: object): number;
   /** Takes charge of a signal that has not aborted, and returns its number. */
   addSignal?(signal: AbortSignal): number;
+  /** Takes charge of a function; returns a text if it cannot be sent. */
+  addFunction?(value: object): AddedFunction | string;
+}
+
+/** A function to which a message refers. */
+export interface AddedFunction {
+  /** Its number among the lent values. */
+  readonly index: number;
+  /** It outlives its call. */
+  readonly isKept: boolean;
+  /** Its owner knows it by this secret number when it comes back. */
+  readonly key: number;
+  /** The key under which the sender has received it itself. */
+  readonly origin: number | null;
 }
 
 /** Encoded values, to be sent later and perhaps more than once. No other code changes them. */
@@ -240,6 +254,8 @@ export class Encoder extends Writer {
       case "object":
         if (value === null) return this.byte(0xf6);
         return this.#object(value, depth);
+      case "function":
+        return this.#function(value);
     }
     throw this.#refusal(`it is a ${typeof value}`);
   }
@@ -550,6 +566,22 @@ export class Encoder extends Writer {
     this.head(0, id);
   }
 
+  #function(value: object): void {
+    const hooks = this.#hooks;
+    if (!hooks?.addFunction || this.#isLenient) throw this.#refusal("it is a function", proxyHint);
+    if (this.#reference(value)) return;
+    const added = this.#add(() => hooks.addFunction!(value));
+    if (typeof added === "string") throw this.#refusal(added, proxyHint);
+    const { index, isKept, key, origin } = added;
+    this.#extraObjects += streamObjects - 1;
+    this.tag(Tag.callback);
+    this.head(0x80, origin === null ? 3 : 4);
+    this.head(0, index);
+    this.head(0, isKept ? 1 : 0);
+    this.number(key);
+    if (origin !== null) this.number(origin);
+  }
+
   #signal(signal: AbortSignal, depth: number): void {
     this.#extraObjects += streamObjects - 1;
     if (hasAborted(signal)) {
@@ -577,7 +609,7 @@ export class Encoder extends Writer {
     this.#item(depth + 2 < depthMax ? new Error(text) : text, depth + 1);
   }
 
-  #add(add: () => number): number {
+  #add<T>(add: () => T): T {
     try {
       return add();
     } catch (error) {
@@ -672,7 +704,7 @@ export class Encoder extends Writer {
 
   #refusal(
     reason: string,
-    hint = "send what structuredClone takes, except functions",
+    hint = "send what structuredClone takes",
   ): unknown {
     if (this.#isLenient) return leftOut;
     return this.#ownError = new TandemError(

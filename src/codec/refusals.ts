@@ -7,6 +7,9 @@
 /** The hint for a transferred buffer and its views. */
 export const detachedHint = "send it before it is transferred, or send a copy";
 
+/** The hint for functions. */
+export const proxyHint = "pass proxy(fn), and the other side can call it";
+
 /** What to do instead, by class. */
 export const hints: ReadonlyMap<string, string> = new Map([
   ["Promise", "await it first"],

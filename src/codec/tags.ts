@@ -60,6 +60,11 @@ export const Tag = {
   sharedView: 64014,
   /** A signal: a pair of 0 and its number among the lent values, or of 1 and the reason of its abort. */
   signal: 64020,
+  /**
+   * A function: a list of its number among the lent values, 1 if it outlives its call, and its key. If the
+   * sender has received it itself: also the key under which it did.
+   */
+  callback: 64021,
 } as const;
 
 /** Stands for a hole in a holey array: a simple value without another meaning. */

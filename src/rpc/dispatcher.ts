@@ -52,6 +52,8 @@ interface Called {
   readonly rawCallee: Callee | undefined;
   readonly args: unknown[];
   readonly context: RequestContext;
+  /** Of the values that the caller lends. */
+  readonly terms: LentTerms | undefined;
   /** Another service may run the call again if this one dies. */
   readonly isRepeatable: boolean;
 }
@@ -118,7 +120,7 @@ export class Dispatcher {
     this.#endpoint.reads.finish(reading, terms);
     const isDeclared = (flags & isRepeatableFlag) !== 0;
     const isRepeatableHere = isDeclared || isRepeatable(name, this.#offer.idempotent);
-    return { method, rawCallee, args, context, isRepeatable: isRepeatableHere };
+    return { method, rawCallee, args, context, terms, isRepeatable: isRepeatableHere };
   };
 
   #checkVersion(found: string | undefined): void {
@@ -178,7 +180,7 @@ export class Dispatcher {
   /** @param admission null: the call asks for admission if it needs one */
   #call(
     delivery: Delivery,
-    { method, rawCallee, args, context, isRepeatable }: Called,
+    { method, rawCallee, args, context, terms, isRepeatable }: Called,
     admission: Admission | null,
   ): void {
     // Another service would repeat work that has begun here.
@@ -192,16 +194,15 @@ export class Dispatcher {
     let result: unknown;
     try {
       result = record ? record.run(start) : start();
-      if (isThenable(result)) {
-        return void this.#finish(
-          delivery,
-          context,
-          result,
-          record,
-          admission ?? this.#gate.enter(),
-        );
+      if (isThenable(result) || terms?.sent) {
+        const held = admission ?? this.#gate.enter();
+        return void this.#finish(delivery, context, result, terms, record, held);
       }
     } catch (error) {
+      if (terms?.sent) {
+        const held = admission ?? this.#gate.enter();
+        return void this.#finish(delivery, context, Promise.reject(error), terms, record, held);
+      }
       this.#answerThrown(delivery, context, error, record);
       return this.#leave(context, admission);
     }
@@ -218,18 +219,24 @@ export class Dispatcher {
     running.then(() => held.leave());
   }
 
-  /** Waits for the promise that a method has returned. Never rejects. */
+  /**
+   * Waits for the promise that a method has returned, and until its calls of lent functions are sent. Never
+   * rejects.
+   */
   async #finish(
     delivery: Delivery,
     context: RequestContext,
-    result: PromiseLike<unknown>,
+    result: unknown,
+    terms: LentTerms | undefined,
     record: Recorder | undefined,
     admission: Admission,
   ): Promise<void> {
     try {
       const value = await result;
+      if (terms?.sent) await terms.sent;
       this.#answer(delivery, context, value, record);
     } catch (error) {
+      if (terms?.sent) await terms.sent;
       this.#answerThrown(delivery, context, error, record);
     } finally {
       this.#leave(context, admission);

@@ -7,7 +7,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import type { EncodedValues, Encoder } from "../codec/encoder.ts";
+import type { AddedFunction, EncodedValues, Encoder } from "../codec/encoder.ts";
 import type { StreamKind } from "../codec/stream_kinds.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import {
@@ -18,6 +18,7 @@ import {
   withMessage,
 } from "./message.ts";
 import { checkLength, type Limits } from "./terms.ts";
+import { addFunction } from "./add_function.ts";
 import type { Lent } from "./lent.ts";
 import { OutSignal } from "./out_signal.ts";
 import { OutStream } from "./out_stream.ts";
@@ -58,6 +59,10 @@ class Detached implements MessageHooks {
 
   addSignal(signal: AbortSignal): number {
     return this.lent.push(new OutSignal(signal)) - 1;
+  }
+
+  addFunction(value: object): AddedFunction | string {
+    return addFunction(value, undefined, (lent) => this.lent.push(lent) - 1);
   }
 
   seal(encoder: Encoder): void {

@@ -7,25 +7,33 @@
  *
  * @module
  */
+import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
-import { laterForSure, now } from "../runtime/timers.ts";
+import { laterForSure, now, setImmediate } from "../runtime/timers.ts";
 import type { Bytes, Delivery, End, PrivateReceiver, Receiver } from "../transport/transport.ts";
 import {
   doneMessage,
+  hasHost,
   headerBytes,
   hostResponseBytes,
   Kind,
   partBytes,
   type Reading,
   readMessage,
+  readParcel,
   writePortion,
 } from "./message.ts";
 import type { Lent, Lot } from "./lent.ts";
+import { InOrder } from "./in_order.ts";
+import { LentTerms } from "./lent_terms.ts";
 import { Outbox } from "./news.ts";
+import { OutCallback } from "./out_callback.ts";
 import { OutSignal } from "./out_signal.ts";
 import { OutStream } from "./out_stream.ts";
+import { functionEnded } from "./lent_function.ts";
+import { type InvocationAnnouncement, readInvocationAnnouncement } from "./parcels.ts";
 import { refuse, type Reply, replyResult, replyThrown, replyWith } from "./replies.ts";
 import type { Side } from "./side.ts";
 import type { Claim, Shelf } from "./writes.ts";
@@ -39,6 +47,8 @@ const hostSlots = 4_096;
 const hostRequestBytes = 2 ** 18;
 /** Milliseconds between checks that others can still reach this host; there may be a thousand hosts. */
 const lookInterval = 100;
+/** How long a call that is over waits for calls of its functions that this process has not read yet. */
+const unreadMilliseconds = 100;
 /** After so long without a claim, the receiver must have died. */
 const unclaimedMilliseconds = 60_000;
 
@@ -62,6 +72,8 @@ interface Lease {
   /** The entries that end with it. */
   readonly claimed: Set<number>;
   readonly outbox: Outbox;
+  /** Its calls of functions that wait for a long one to arrive. */
+  readonly queue: InOrder;
 }
 
 export class Host implements Shelf {
@@ -73,6 +85,10 @@ export class Host implements Shelf {
   readonly #leases: Map<number, Lease> = new Map();
   /** Looks whether the parcels have been fetched. */
   #onForgotten: (() => void) | null = null;
+  /** The number of requests that this host has read. */
+  #taken = 0;
+  /** Entries to retire once so many requests were read. */
+  readonly #retirements: Retirement[] = [];
   #isLost = false;
   #lookedAt = -Infinity;
   #isClosed = false;
@@ -88,7 +104,7 @@ export class Host implements Shelf {
     this.#path = main.servePrivate(options, count);
     this.name = this.#path.name;
     this.#receiver = this.#path.receiver;
-    // Streams that have no reader yet do not keep this process alive.
+    // Values that no process uses yet do not keep this process alive.
     this.#receiver.unref();
     void this.#run();
   }
@@ -110,6 +126,7 @@ export class Host implements Shelf {
     if (lent instanceof OutSignal) {
       lent.onAborted = () => this.#tellAbort(id, lent);
     }
+    if (lent instanceof OutCallback) lent.onDisposed = (reason) => this.drop([id], reason);
     return id;
   }
 
@@ -136,11 +153,53 @@ export class Host implements Shelf {
     for (const id of ids) {
       const entry = this.#forget(id);
       entry?.lent?.end(reason);
-      if (entry?.lent?.endsWithOwner && entry.lease !== null) this.#tellEnd(id, entry.lease);
+      if (!entry || entry.lease === null || !entry.lent) continue;
+      // The reader of a stream asks for an item, and hears of it then.
+      if (!(entry.lent instanceof OutStream)) this.#leases.get(entry.lease)?.outbox.ended(id);
     }
   }
 
-  retire(ids: Iterable<number>, reason: TandemError, caller: object): void {
+  retire(ids: Iterable<number>, reason: TandemError, caller: object): Promise<void> | null {
+    const all = [...ids];
+    const isFunction = (id: number) => this.#entries.get(id)?.lent instanceof OutCallback;
+    const unread = all.some(isFunction) ? this.#unread : 0;
+    if (unread === 0) {
+      this.#retire(all, reason, caller);
+      return null;
+    }
+    // The method may have called the function, without awaiting it, before it has returned.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const run = () => {
+      this.#retire(all, reason, caller);
+      resolve();
+    };
+    this.#retirements.push({ at: this.#taken + unread, run });
+    if (this.#retirements.length === 1) this.#retireInTime(now() + unreadMilliseconds);
+    return promise;
+  }
+
+  /** Requests that this host has not read yet. */
+  get #unread(): number {
+    return this.#isClosed ? 0 : this.#receiver.stats().queued;
+  }
+
+  /** Retires what waits for requests that do not come: their senders may have cancelled them. */
+  #retireInTime(limit: number): void {
+    setImmediate(() => {
+      if (this.#retirements.length === 0) return;
+      if (this.#unread > 0 && now() < limit) return this.#retireInTime(limit);
+      for (const { run } of this.#retirements.splice(0)) run();
+    });
+  }
+
+  #retireBefore(taken: number): void {
+    for (let next = this.#retirements[0]; next && next.at <= taken; next = this.#retirements[0]) {
+      this.#retirements.shift();
+      next.run();
+    }
+  }
+
+  #retire(ids: readonly number[], reason: TandemError, caller: object): void {
     for (const id of ids) {
       const entry = this.#entries.get(id);
       if (!entry?.lent?.isKept) this.drop([id], reason);
@@ -230,12 +289,17 @@ export class Host implements Shelf {
 
   /** Never throws, because an error would end the host. */
   #handle(delivery: Delivery): void {
+    if (this.#retirements.length > 0) this.#retireBefore(this.#taken);
+    this.#taken += 1;
     const { isPrivate } = this.#receiver;
     const { takeCall } = this.#side;
     // Only a hint where to read it: whoever reads it checks the kind.
     if (takeCall && isForService(delivery.bytes[1])) return takeCall(delivery, this.#receiver);
     try {
-      readMessage(this.#side.reads, delivery.bytes, isPrivate, this.#dispatch, delivery);
+      const { reads } = this.#side;
+      const run = readMessage(reads, delivery.bytes, isPrivate, this.#dispatch, delivery);
+      // After the read, because it runs code of users.
+      run?.();
     } catch (error) {
       refuse(this.#reply(delivery), error);
     }
@@ -245,7 +309,7 @@ export class Host implements Shelf {
     return { delivery, side: this.#side, max: hostResponseBytes };
   }
 
-  readonly #dispatch = (reading: Reading, delivery: Delivery): void => {
+  readonly #dispatch = (reading: Reading, delivery: Delivery): (() => void) | void => {
     const { decoder, kind } = reading;
     switch (kind) {
       case Kind.lease:
@@ -280,7 +344,19 @@ export class Host implements Shelf {
         this.#side.reads.finish(reading, undefined);
         const { lent } = this.#claim(id, lease);
         if (!(lent instanceof OutStream)) throw corrupt("it is no stream");
-        return void this.#step(delivery, id, lent, step, value);
+        return () => void this.#step(delivery, id, lent, step, value);
+      }
+      case Kind.invoke: {
+        const { lease, callback, args } = this.#readInvocation(reading, delivery);
+        const { queue } = this.#lease(lease);
+        return () => queue.run(() => void this.#invoke(delivery, callback, args));
+      }
+      case Kind.longInvoke: {
+        const announcement = readInvocationAnnouncement(reading);
+        const { queue } = this.#lease(announcement.lease);
+        // It must not end before its arguments have arrived.
+        const callback = this.#callback(announcement.callback, announcement.lease);
+        return () => queue.fetch(() => this.#fetchInvocation(delivery, callback, announcement));
       }
     }
     throw corrupt(`a host takes no message of kind ${kind}`);
@@ -289,13 +365,7 @@ export class Host implements Shelf {
   #claim(id: number, lease: number): Entry {
     const entry = this.#entries.get(id);
     const isOthers = entry && entry.lease !== null && entry.lease !== lease && entry.lent;
-    if (!entry || isOthers) {
-      throw new TandemError(
-        "CANCELLED",
-        "Cannot go on with a stream: it was ended, its call is over, or the service that read it " +
-          "has died",
-      );
-    }
+    if (!entry || isOthers) throw noSuchValue();
     if (entry.lease === null) {
       this.#lease(lease).claimed.add(id);
       entry.lease = lease;
@@ -319,6 +389,9 @@ export class Host implements Shelf {
       else {
         const { lent } = this.#claim(id, lease);
         if (lent instanceof OutSignal && lent.order > 0) aborted.push([id, lent]);
+        else if (lent && !lent.isFresh && lent instanceof OutCallback) {
+          this.drop([id], noSuchValue());
+        }
       }
     }
     aborted.sort(([, one], [, other]) => one.order - other.order);
@@ -328,8 +401,10 @@ export class Host implements Shelf {
   #dropForReader(id: number): void {
     const entry = this.#entries.get(id);
     // A parcel that belongs to a call stays until the call has ended.
-    if (!entry?.lent && entry?.claim !== "receiver") return;
-    this.drop([id], new TandemError("CANCELLED", "The receiver no longer needs the value"));
+    if (!entry || (!entry.lent && entry.claim !== "receiver")) return;
+    // The reader needs no news of it.
+    this.#forget(id);
+    entry.lent?.end(new TandemError("CANCELLED", "The receiver no longer needs the value"));
   }
 
   /** The reader learns of it when it has claimed the signal. */
@@ -340,10 +415,6 @@ export class Host implements Shelf {
     this.#forget(id);
     signal.end();
     this.#leases.get(lease)?.outbox.aborted(id, { reason });
-  }
-
-  #tellEnd(id: number, lease: number): void {
-    this.#leases.get(lease)?.outbox.ended(id);
   }
 
   /** A reader's standing request for news. */
@@ -364,7 +435,7 @@ export class Host implements Shelf {
     if (this.#leases.has(lease)) throw corrupt("there is such a lease already");
     const send = (request: Delivery, write: (encoder: Encoder) => void) =>
       replyWith(this.#reply(request), Kind.news, write);
-    const held: Lease = { claimed: new Set(), outbox: new Outbox(send) };
+    const held: Lease = { claimed: new Set(), outbox: new Outbox(send), queue: new InOrder() };
     this.#leases.set(lease, held);
     const { signal } = delivery;
     const end = () => {
@@ -393,6 +464,69 @@ export class Host implements Shelf {
       delivery.reply(doneMessage());
     } catch (error) {
       refuse(this.#reply(delivery), error);
+    }
+  }
+
+  #callback(id: number, lease: number): OutCallback {
+    if (!this.#entries.has(id)) throw functionEnded();
+    const { lent } = this.#claim(id, lease);
+    if (!(lent instanceof OutCallback)) throw corrupt("it is no function");
+    return lent;
+  }
+
+  #readInvocation(reading: Reading, delivery: Delivery): InvocationRead {
+    const { kind, flags, decoder } = reading;
+    if (kind !== Kind.invoke) throw corrupt(`a call of a function has kind ${kind}`);
+    const [lease, id] = [decoder.unsigned(), decoder.unsigned()];
+    const args = decoder.list();
+    const terms = flags & hasHost ? new LentTerms(delivery) : undefined;
+    this.#side.reads.finish(reading, terms);
+    return { lease, callback: this.#callback(id, lease), args };
+  }
+
+  /** Fetches the arguments of a long call; returns a function that makes the call. Never rejects. */
+  async #fetchInvocation(
+    delivery: Delivery,
+    callback: OutCallback,
+    announcement: InvocationAnnouncement,
+  ): Promise<() => void> {
+    const { timeRemaining: timeout, signal } = delivery;
+    try {
+      const parcel = await this.#side.fetch(announcement, { timeout, signal });
+      const { lease, callback: id } = announcement;
+      const read = (reading: Reading) => this.#readLong(reading, delivery, lease, id);
+      const args = readParcel(this.#side.reads, parcel, read, undefined);
+      return () => void this.#invoke(delivery, callback, args);
+    } catch (error) {
+      return () => refuse(this.#reply(delivery), error);
+    }
+  }
+
+  #readLong(reading: Reading, delivery: Delivery, lease: number, id: number): unknown[] {
+    const { kind, flags, decoder } = reading;
+    const isSame = kind === Kind.invoke && decoder.unsigned() === lease &&
+      decoder.unsigned() === id;
+    if (!isSame) throw corrupt("a long call of a function is not the announced one");
+    const args = decoder.list();
+    this.#side.reads.finish(reading, flags & hasHost ? new LentTerms(delivery) : undefined);
+    return args;
+  }
+
+  /** Never rejects. */
+  async #invoke(delivery: Delivery, callback: OutCallback, args: unknown[]): Promise<void> {
+    const reply: Reply = { ...this.#reply(delivery), call: callback.call };
+    try {
+      const result = await callback.invoke(args);
+      if (this.#isClosed) return;
+      // The functions in its result run in the same context.
+      const failure = callback.inContext(() => replyResult(reply, Kind.returned, result));
+      if (failure?.wasThrown) replyThrown(reply, failure.error);
+      else if (failure) refuse(reply, failure.error);
+    } catch (error) {
+      if (this.#isClosed) return;
+      // A schema that refuses arguments is not an error of the function.
+      if (codeOf(error) === "INVALID_ARGUMENTS") refuse(reply, error);
+      else replyThrown(reply, error);
     }
   }
 
@@ -436,6 +570,25 @@ export class Host implements Shelf {
 
 function isForService(kind: number | undefined): boolean {
   return kind === Kind.call || kind === Kind.parcel || kind === Kind.describe;
+}
+
+interface Retirement {
+  /** The number of requests that have to be read before. */
+  readonly at: number;
+  run(): void;
+}
+
+interface InvocationRead {
+  readonly lease: number;
+  readonly callback: OutCallback;
+  readonly args: unknown[];
+}
+
+function noSuchValue(): TandemError {
+  return new TandemError(
+    "CANCELLED",
+    "Cannot go on with a stream: it was ended, its call is over, or the service that read it has died",
+  );
 }
 
 /** Replies with a part of a long message, copied once, straight into the answer. */

@@ -44,8 +44,11 @@ export class Lot {
   }
 }
 
+/** For messages whose lent values end with their call, or with no stream. */
+export const noLot: LotOwner = { lot: null };
+
 /** A stream, as the messages see it that belong to it. */
 export interface LotOwner {
   /** Made when it is first needed. */
-  readonly lot: Lot;
+  readonly lot: Lot | null;
 }

@@ -1,5 +1,5 @@
 /**
- * The terms of streams that came as arguments of a call.
+ * The terms of lent values that came as arguments of a call.
  *
  * @module
  */
@@ -14,13 +14,38 @@ import type { StreamTerms } from "./received.ts";
  */
 const lentGrace = 100;
 
-/** The terms of a stream that ends with its call, even if the caller's process is stopped. */
+/** The terms of values that end with their call, even if the caller's process is stopped. */
 export class LentTerms implements StreamTerms {
   readonly #delivery: Delivery;
   #ending: AbortController | null = null;
+  /** Calls of functions that wait until they can be sent. */
+  #unsent = 0;
+  #onSent: PromiseWithResolvers<void> | null = null;
 
   constructor(delivery: Delivery) {
     this.#delivery = delivery;
+  }
+
+  delay(): () => void {
+    this.#unsent += 1;
+    return () => {
+      this.#unsent -= 1;
+      if (this.#unsent === 0) this.#onSent?.resolve();
+    };
+  }
+
+  /**
+   * Resolves when the calls of functions that the method has not awaited are sent; null: they are. The
+   * functions end with the answer of the method.
+   */
+  get sent(): Promise<void> | null {
+    if (this.#unsent === 0) return null;
+    this.#onSent ??= Promise.withResolvers();
+    return this.#onSent.promise;
+  }
+
+  get timeRemaining(): number {
+    return this.#delivery.isAnswered ? Infinity : this.#delivery.timeRemaining;
   }
 
   get signal(): AbortSignal {

@@ -61,6 +61,10 @@ export const Kind = {
   watch: 15,
   /** From a host: numbers of lent values, and what has become of them. */
   news: 16,
+  /** To a host: lease, number of a function, its arguments. Answered as a step is that ends its stream. */
+  invoke: 17,
+  /** To a host: as `parcel`, for a long `invoke`: also the lease and the number of the function. */
+  longInvoke: 18,
   /** To a host of a service: what it tells of itself is asked for. */
   describe: 24,
   /** From a stream: an item; more may follow. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Decoder } from "../codec/decoder.ts";
 import type { Reading } from "./message.ts";
 
 /** Describes the long message for which a message stands. */
@@ -16,15 +17,37 @@ export interface Announcement {
   readonly host: string;
 }
 
+/** Stands for a call of a function. */
+export interface InvocationAnnouncement extends Announcement {
+  readonly lease: number;
+  /** The number of the function. */
+  readonly callback: number;
+}
+
 /** Reads a message of kind `parcel`. */
 export function readAnnouncement({ decoder }: Reading): Announcement {
+  const announcement = readParts(decoder);
+  decoder.finish();
+  return announcement;
+}
+
+/** Reads a message of kind `longInvoke`. */
+export function readInvocationAnnouncement({ decoder }: Reading): InvocationAnnouncement {
   const announcement = {
+    ...readParts(decoder),
+    lease: decoder.unsigned(),
+    callback: decoder.unsigned(),
+  };
+  decoder.finish();
+  return announcement;
+}
+
+function readParts(decoder: Decoder): Announcement {
+  return {
     id: decoder.unsigned(),
     count: decoder.unsigned(),
     treeBytes: decoder.unsigned(),
     totalBytes: decoder.unsigned(),
     host: decoder.text(),
   };
-  decoder.finish();
-  return announcement;
 }

@@ -7,15 +7,25 @@
 import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
 import { TandemError } from "../errors.ts";
-import { later, now, queueMicrotask } from "../runtime/timers.ts";
+import { later, now, setImmediate } from "../runtime/timers.ts";
 import type { AnswerReader, Requester, RequestTerms } from "../transport/transport.ts";
+import { callContext } from "./context.ts";
+import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
+import { Lane } from "./lane.ts";
 import type { LotOwner } from "./lent.ts";
 import { Kind, type OutgoingMessage, type Parcel, withMessage } from "./message.ts";
 import type { News } from "./news.ts";
 import { NewsReader } from "./news_reader.ts";
 import { fetchParcel } from "./parcel_fetch.ts";
 import type { Announcement } from "./parcels.ts";
-import type { Attached, NewsTaker, Source, StepOutcome, StreamTerms } from "./received.ts";
+import type {
+  Attached,
+  InvocationOutcome,
+  NewsTaker,
+  Source,
+  StepOutcome,
+  StreamTerms,
+} from "./received.ts";
 import type { FetchTerms, Side } from "./side.ts";
 import { limitsOf, StepReader } from "./step_reader.ts";
 
@@ -37,6 +47,7 @@ const droppedMax = 1_000;
 export class Peer implements Source {
   readonly side: Side;
   readonly #requester: Requester;
+  readonly #lane: Lane = new Lane();
   /** The number of the lease, and the controller that gives it up; null: there is no lease. */
   #lease = 0;
   #leaseEnd: AbortController | null = null;
@@ -218,6 +229,72 @@ export class Peer implements Source {
     }
   }
 
+  /** Calls a function of the host. Never throws. */
+  invoke(
+    id: number,
+    args: readonly unknown[],
+    terms: StreamTerms | undefined,
+    outcome: InvocationOutcome,
+  ): void {
+    try {
+      const release = this.hold();
+      outcome.onEnd = release;
+      const write = (encoder: Encoder) => {
+        encoder.value(this.#lease);
+        encoder.unsigned(id);
+        encoder.list("arguments", args);
+      };
+      const { errorClasses, limits } = this.side;
+      const { signal } = terms ?? {};
+      this.#lane.enter({
+        timeout: invocationTimeout(terms),
+        signal,
+        encode: () => encodeMessage(errorClasses, limits, Kind.invoke, 0, write),
+        send: (message, timeout) => {
+          outcome.onEnd = () => {
+            release();
+            this.#lane.leave();
+          };
+          const request = { timeout, ...(signal && { signal }) };
+          this.#sendInvocation(id, message, write, request, terms, outcome);
+        },
+        fail: (error) => outcome.failed(error),
+        delay: () => terms?.delay?.(),
+      });
+    } catch (error) {
+      outcome.refused(error);
+    }
+  }
+
+  #sendInvocation(
+    id: number,
+    message: EncodedMessage | null,
+    write: (encoder: Encoder) => void,
+    request: RequestTerms,
+    terms: StreamTerms | undefined,
+    outcome: InvocationOutcome,
+  ): void {
+    const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
+    const writes = this.side.writes("call");
+    writes.addressee = { lease: this.#lease, id };
+    const writeAll = (encoder: Encoder) => {
+      if (message) writes.resume(encoder, message);
+      else write(encoder);
+    };
+    try {
+      if (this.#isDead) throw this.side.isClosed ? closed() : hostDied();
+      const send = (outgoing: OutgoingMessage) =>
+        this.#requester.request(outgoing, request, reader);
+      outcome.begin(writes);
+      withMessage(writes, Kind.invoke, 0, this.#requester.maxRequestBytes, writeAll, send);
+    } catch (error) {
+      const reason = new TandemError("CANCELLED", "The call that the value came with was not made");
+      writes.drop(reason);
+      message?.drop(reason);
+      outcome.refused(this.explain(error));
+    }
+  }
+
   /** A value that was attached has ended, or the program has forgotten it. */
   detach(id: number): void {
     this.#takers.delete(id);
@@ -227,7 +304,7 @@ export class Peer implements Source {
   /** Tells the host that this process no longer needs the lent value or parcel. */
   drop(id: number): void {
     // The program may forget a hundred thousand values at once.
-    if (this.#dropped.push(id) === 1) queueMicrotask(() => this.#postDropped());
+    if (this.#dropped.push(id) === 1) setImmediate(() => this.#postDropped());
   }
 
   #postDropped(): void {
@@ -324,17 +401,23 @@ export class Peer implements Source {
   }
 }
 
+/** A call of a function ends no later than the call that it came with, and the one in which this code runs. */
+function invocationTimeout(terms: StreamTerms | undefined): number {
+  const { timeout = Infinity, timeRemaining = Infinity } = terms ?? {};
+  return Math.min(timeout, timeRemaining, callContext()?.timeRemaining ?? Infinity);
+}
+
 function hostDied(): TandemError {
   return new TandemError(
     "SERVER_DIED",
-    "Cannot go on: the process that sends the stream, the signal or the long message has died or " +
-      "closed; make the call again",
+    "Cannot go on: the process that lends the stream, signal or function, or sends the long message, " +
+      "has died or closed; make the call again",
   );
 }
 
 function closed(): TandemError {
   return new TandemError(
     "CLOSED",
-    "Cannot go on with a stream or a signal: its connection is closed here",
+    "Cannot go on with a stream, a signal or a function: its connection is closed here",
   );
 }

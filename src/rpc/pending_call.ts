@@ -86,11 +86,12 @@ export class PendingCall implements AnswerReader {
   }
 
   /** The call is over: ends the values that were lent with it, except those to be kept. */
-  #end(): void {
-    this.writes?.end(answerUnwanted(), this.lines);
+  #end(): Promise<void> | null {
+    const { writes } = this;
     this.writes = null;
     this.message?.drop(answerUnwanted());
     this.message = null;
+    return writes && writes.end(answerUnwanted(), this.lines);
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
@@ -110,20 +111,27 @@ export class PendingCall implements AnswerReader {
   }
 
   #resolve(result: unknown): void {
-    this.#finish(result);
+    // Calls of lent functions that the method has made and not awaited begin before the call resolves.
+    const functionsCalled = this.#finish(result);
+    if (functionsCalled) void functionsCalled.then(() => this.#settle(result));
+    else this.#settle(result);
+  }
+
+  #settle(result: unknown): void {
     if (this.promise) this.promise.settle(this.resolve, result);
     else this.resolve(result);
   }
 
   /** Values that were lent with the call end with it, or with the stream that is its result. */
-  #finish(result: unknown): void {
+  #finish(result: unknown): Promise<void> | null {
     this.message = null;
-    if (this.writes === null || !this.writes.hasEntries) return;
+    if (this.writes === null || !this.writes.hasEntries) return null;
     const stream = streamIn(result);
     if (!stream) return this.#end();
     const writes = this.writes;
     stream.onEnd = () => writes.end(answerUnwanted(), this.lines);
     this.writes = null;
+    return null;
   }
 
   #fetch(announcement: Announcement): void {

@@ -6,10 +6,12 @@
 import { corrupt } from "../codec/reader.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { readableKind, type StreamKind } from "../codec/stream_kinds.ts";
+import { InCallback } from "./in_callback.ts";
 import { InSignal } from "./in_signal.ts";
 import { InStream } from "./in_stream.ts";
 import { readableOf } from "./readable.ts";
 import { hasHost, type ReadHooks, type Reading } from "./message.ts";
+import { ownFunction } from "./own_functions.ts";
 import type { Attached, Received, StreamTerms } from "./received.ts";
 import type { Limits } from "./terms.ts";
 
@@ -22,6 +24,15 @@ export interface ReadingSide {
     name: string,
   ): { attach(values: readonly Attached[], terms: StreamTerms | undefined): void };
 }
+
+/** A function of this process that has come back: the sender need not keep what it has lent. */
+const comeBack: Received = {
+  news: null,
+  attach: (source, id) => {
+    source.drop(id);
+    source.detach(id);
+  },
+};
 
 /** The hooks of an end for the message that it reads. */
 export class Reads implements ReadHooks {
@@ -46,6 +57,17 @@ export class Reads implements ReadHooks {
     const signal = new InSignal();
     this.#add(index, signal);
     return signal.toSignal();
+  }
+
+  openFunction(index: number, isKept: boolean, key: number, origin: number | null): object {
+    const own = origin === null ? null : ownFunction(origin);
+    if (own) {
+      this.#add(index, comeBack);
+      return own;
+    }
+    const callback = new InCallback(isKept, key);
+    this.#add(index, callback);
+    return callback.toFunction();
   }
 
   #add(index: number, value: Received): void {

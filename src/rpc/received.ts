@@ -3,12 +3,17 @@
  *
  * @module
  */
+import type { TandemError } from "../errors.ts";
 import type { LotOwner } from "./lent.ts";
 
 /** The deadline of each item, and the signal that ends the value here. */
 export interface StreamTerms {
   readonly timeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Milliseconds left for the call that the value came with. */
+  readonly timeRemaining?: number;
+  /** Delays the answer to that call until the returned function is called. */
+  delay?(): () => void;
   /** Kept from garbage collection as long as the value is reachable. */
   readonly owner?: object;
 }
@@ -27,6 +32,22 @@ export interface StepOutcome {
   failed(error: unknown): void;
 }
 
+/** Values that were lent with a call of a function. */
+export interface LentWithCall {
+  /** There are some. */
+  readonly hasEntries: boolean;
+  /** The call is over. `owner` stays reachable as long as values that the other side keeps. */
+  end(reason: TandemError, owner: object): unknown;
+}
+
+/** Gets the outcome of a call of a function: as the outcome of the only step of a stream. */
+export interface InvocationOutcome extends StepOutcome {
+  /** Runs just before the call is sent. Values that are lent with it end with it. */
+  begin(lent: LentWithCall): void;
+  /** Set by the source; runs when the call has ended. */
+  onEnd: (() => void) | null;
+}
+
 /** The process that lends a value, as the value sees it. */
 export interface Source {
   /** Keeps the connection until the caller calls the returned function. */
@@ -39,6 +60,13 @@ export interface Source {
     value: unknown,
     terms: StreamTerms | undefined,
     outcome: StepOutcome,
+  ): void;
+  /** Calls the function `id`. Never throws. */
+  invoke(
+    id: number,
+    args: readonly unknown[],
+    terms: StreamTerms | undefined,
+    outcome: InvocationOutcome,
   ): void;
   /** This process no longer needs the value `id`. */
   drop(id: number): void;

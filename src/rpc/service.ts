@@ -127,11 +127,11 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * Which methods there are is decided when the object is served. Which function a method runs is decided at
  * each call, so spies and stubs that tests place on the object, or on its class, later work.
  *
- * Arguments and results may be everything that `structuredClone` takes, except functions, nested up to
- * 1,000 deep; of a view only the bytes that it shows are sent. A value that cannot be sent is refused
- * with its name and path (`NOT_SERIALIZABLE`): a Proxy, a `URL`, a `Temporal` value or a Promise, for
- * example (await a pending call first). If a getter throws while a result is read, the caller gets that
- * error as `REMOTE`.
+ * Arguments and results may be everything that `structuredClone` takes, nested up to 1,000 deep, and
+ * functions that {@linkcode proxy} has made; of a view only the bytes that it shows are sent. A value that
+ * cannot be sent is refused with its name and path (`NOT_SERIALIZABLE`): a Proxy, a `URL`, a `Temporal`
+ * value or a Promise, for example (await a pending call first). If a getter throws while a result is read,
+ * the caller gets that error as `REMOTE`.
  *
  * Generators, async generators, other async iterables and `ReadableStream`s are streams, as results and
  * as arguments: each item is made when the other side asks for it. An argument that is a stream ends with

@@ -129,6 +129,13 @@ type SentArguments<A extends readonly unknown[]> = {
 };
 
 /**
+ * The type of a function of `proxy` on the other side: it returns a promise, or an async generator if the
+ * function is a generator. A parameter of the type `(percent: number) => void` in fact gets this function.
+ * Disposing it ends it; see {@linkcode proxy}.
+ */
+export type Proxied<F> = RemoteMethod<F> & Disposable;
+
+/**
  * The methods of an interface, called from another process. It leaves out the members of
  * `Object.prototype`, and the names for which `await`, `JSON.stringify`, printers and matchers look:
  * `then`, `toJSON`, `inspect` and `asymmetricMatch`.

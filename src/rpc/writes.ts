@@ -4,12 +4,13 @@
  * @module
  */
 import { codeOf } from "../base/guard.ts";
-import type { EncodedValues, Encoder } from "../codec/encoder.ts";
+import type { AddedFunction, EncodedValues, Encoder } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import type { StreamKind } from "../codec/stream_kinds.ts";
 import type { TandemError } from "../errors.ts";
 import type { Bytes } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
+import { addFunction } from "./add_function.ts";
 import { EncodedMessage } from "./encoded_message.ts";
 import {
   hasHost,
@@ -42,8 +43,15 @@ export interface Shelf extends Keeper {
    * The call of these entries is over. Those that are to be kept belong to their receiver from now on.
    *
    * @param caller must stay reachable as long as they do
+   * @returns resolves when the calls of functions have begun that were made before; null: they have
    */
-  retire(ids: Iterable<number>, reason: TandemError, caller: object): void;
+  retire(ids: Iterable<number>, reason: TandemError, caller: object): Promise<void> | null;
+}
+
+/** A function at a host. */
+export interface Addressee {
+  readonly lease: number;
+  readonly id: number;
 }
 
 /** The end that writes a message. */
@@ -72,6 +80,8 @@ export class Writes implements MessageHooks {
   #valuesEnd = 0;
   /** The values of a message that is too long for a slot. */
   #parcel: EncodedValues | null = null;
+  /** For the call of a function: how its host knows it. An announcement names it as well. */
+  addressee: Addressee | null = null;
   /** The message, if it was not sent because the target is gone. */
   withdrawn: EncodedMessage | null = null;
 
@@ -96,6 +106,10 @@ export class Writes implements MessageHooks {
 
   addSignal(signal: AbortSignal): number {
     return this.#lend(new OutSignal(signal));
+  }
+
+  addFunction(value: object): AddedFunction | string {
+    return addFunction(value, this.#call, (lent) => this.#lend(lent));
   }
 
   #lend(lent: Lent): number {
@@ -174,7 +188,11 @@ export class Writes implements MessageHooks {
     encoder.unsigned(tree.byteLength);
     encoder.unsigned(total);
     encoder.text(host.name);
-    sealMessage(encoder, Kind.parcel, hasHost);
+    if (this.addressee) {
+      encoder.value(this.addressee.lease);
+      encoder.unsigned(this.addressee.id);
+    }
+    sealMessage(encoder, this.addressee ? Kind.longInvoke : Kind.parcel, hasHost);
   }
 
   /**
@@ -208,11 +226,13 @@ export class Writes implements MessageHooks {
    * The call of the message is over. Its lent values end, except those to be kept.
    *
    * @param caller must stay reachable as long as those are kept
+   * @returns see {@linkcode Shelf.retire}
    */
-  end(reason: TandemError, caller: object): void {
-    if (this.#entries) this.#host!.retire(this.#entries, reason, caller);
+  end(reason: TandemError, caller: object): Promise<void> | null {
+    const entries = this.#entries;
     this.#entries = null;
     this.#lent = null;
+    return entries && this.#host!.retire(entries, reason, caller);
   }
 
   /** The host keeps lent values or parcels of the message. */

@@ -1,15 +1,7 @@
 /** AbortSignals travel: their aborts and reasons follow. */
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
-import {
-  Client,
-  connect,
-  type ConnectOptions,
-  type Remote,
-  serve,
-  type ServiceOptions,
-  TandemError,
-} from "../../mod.ts";
-import { type Borrower, whenAborted } from "../fixtures/by_reference.ts";
+import { Client, connect, serve, TandemError } from "../../mod.ts";
+import { whenAborted } from "../fixtures/by_reference.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
 import { privateChannelsOf } from "../support/bells.ts";
 import {
@@ -21,29 +13,8 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { processSite, type Site, sites, transports } from "../support/sites.ts";
-
-interface Borrowing extends Disposable {
-  readonly service: Awaited<ReturnType<Site["start"]>>;
-  readonly target: string;
-  readonly remote: Remote<Borrower>;
-  stop(): Promise<void>;
-}
-
-async function borrowing(
-  site: Site,
-  serviceOptions: ServiceOptions = {},
-  options: ConnectOptions = {},
-): Promise<Borrowing> {
-  const target = site.newTarget();
-  const service = await site.start("by_reference.ts", target, serviceOptions);
-  const remote = connect<Borrower>(target, { timeout: 30_000, errors: [CustomError], ...options });
-  const stop = async () => {
-    service.send("stop");
-    await service.expect("stopped");
-  };
-  return { service, target, remote, stop, [Symbol.dispose]: () => remote[Symbol.dispose]() };
-}
+import { borrowing } from "../support/borrowing.ts";
+import { processSite, sites, transports } from "../support/sites.ts";
 
 /** A signal that counts its listeners. */
 function counted(controller: AbortController): { signal: AbortSignal; count(): number } {
