@@ -81,6 +81,9 @@ export type {
 export { proxy, type ProxyOptions } from "./src/rpc/proxy.ts";
 export { raw } from "./src/rpc/raw.ts";
 export { connect, withOptions } from "./src/rpc/remote.ts";
+export type { Subscription } from "./src/rpc/subscription.ts";
+export { type SubscribeOptions, type Topic, topic, type TopicOptions } from "./src/rpc/topic.ts";
+export type { Overflow } from "./src/transport/transport.ts";
 export { serve, Service } from "./src/rpc/service.ts";
 export {
   type SchemaInput,

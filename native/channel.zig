@@ -76,11 +76,12 @@ pub fn open(
     if (operation & abi.open_private == 0) {
         try target.resolve(name, may_create, control, location);
         defer location.close();
-        return open_location(location, role, &wanted, existence, control);
+        return open_location(location, role, &wanted, existence, null, control);
     }
-    try private.find(&handle_of(options.main).bells, name, may_create, control, location);
+    const main = handle_of(options.main);
+    try private.find(&main.bells, name, may_create, control, location);
     defer location.close();
-    const handle = try open_location(location, role, &wanted, existence, control);
+    const handle = try open_location(location, role, &wanted, existence, main, control);
     if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
@@ -96,9 +97,11 @@ fn open_location(
     role: Role,
     wanted: *const segment.Options,
     existence: segment.Existence,
+    main: ?*const Handle,
     control: *Control,
 ) Error!*Handle {
-    const found = try segment.open_location(location, wanted, existence, control);
+    var found = try segment.open_location(location, wanted, existence, control);
+    if (main) |owner| if (found.is_new) share(&found, owner);
     errdefer found.close();
     // Other processes have no use for a file that this process has made and cannot use.
     errdefer if (found.is_new) {
@@ -106,6 +109,18 @@ fn open_location(
         found.remove(location);
     };
     return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
+}
+
+/// Every user who may use a channel may use its participants' private channels.
+fn share(private_one: *segment.Segment, main: *const Handle) void {
+    const file = files.stat(main.fd, "");
+    if (file != .info or file.info.mode & 0o066 == 0) return;
+    // Not the members of another group.
+    const has_group = files.chown_of(private_one.fd, null, file.info.gid).ok();
+    const mode = file.info.mode & @as(u32, if (has_group) 0o666 else 0o606);
+    if (!files.fchmod(private_one.fd, mode).ok()) return;
+    private_one.info.mode = mode;
+    if (has_group) private_one.info.gid = file.info.gid;
 }
 
 fn home_in(location: *const target.Location, found: *const segment.Segment) folders.Home {

@@ -8,6 +8,7 @@ const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
+const Ring = @import("../protocol/ring.zig").RingType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Wait = @import("../protocol/wait.zig").WaitType(Shared);
 
@@ -157,6 +158,21 @@ export fn tandem_cancel(handle_address: f64, slot: u32, generation_low: u32, gen
     }
     if (mode == abi.cancel_release) _ = Slots.release(handle, call);
     return 0;
+}
+
+/// 1: fewer than `limit` requests wait for a server; 0: that many or more, which counts as `busy`.
+export fn tandem_has_room(handle_address: f64, limit: u32) i32 {
+    const handle = arguments.handle_at(handle_address);
+    if (Ring.length(handle) < limit) return 1;
+    Wait.count(handle, "busy");
+    return 0;
+}
+
+/// The number of participants that have ever joined; below 0: the channel has ended.
+export fn tandem_joins(handle_address: f64) f64 {
+    const handle = arguments.handle_at(handle_address);
+    if (Lifetime.is_removed(handle)) return -1;
+    return @floatFromInt(Shared.load(u64, &handle.map.header().joins, .acquire));
 }
 
 /// 1: a draft for a request of that length; 0: no slot is free.

@@ -137,6 +137,13 @@ pub fn RingType(comptime Shared: type) type {
             return value.full or value.lap != map.lap(position);
         }
 
+        /// The number of entries, of which some may be stale. A hint: others add and take at the same time.
+        pub fn length(handle: *Handle) u64 {
+            const header = handle.map.header();
+            const head = Shared.load(u64, &header.head, .acquire);
+            return Shared.load(u64, &header.tail, .monotonic) -| head;
+        }
+
         /// Frees the head's position although its entry is live. The live entries before the first stale one
         /// move up by one position, the last of them onto the stale one. Their order stays, and each is in
         /// the ring once or twice at every moment, so the participant may die or be stopped on the way.

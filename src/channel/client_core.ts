@@ -7,6 +7,7 @@ import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { mapResult, same } from "../base/closing.ts";
 import { TandemError } from "../errors.ts";
 import {
+  AnswerKind,
   cancelKeepAnswer,
   Control,
   sendBlock,
@@ -317,6 +318,26 @@ export class ClientCore extends HandleCore implements DraftSender {
     // The native side no longer reports a call whose slot the request has taken.
     if (isSent && this.#waits.isWaiting) this.#lastCall();
     return isSent;
+  }
+
+  /** Whether fewer than `limit` requests of all clients wait for a server. If not, `stats` counts one `busy`. */
+  hasRoom(limit: number): boolean {
+    checkOpen(this.channel, "client");
+    return this.channel.native.tandem_has_room(this.channel.address, limit) === 1;
+  }
+
+  /** Takes the oldest waiting request, as a server would, and drops it. False: there is none. */
+  dropOldest(): boolean {
+    checkOpen(this.channel, "client");
+    const { native, address, words } = this.channel;
+    const status = native.tandem_receive(address, 0, words);
+    if (status < 0) throw callFailure(status, "drop a request");
+    if (status === 0) return false;
+    const slot = words[Control.slot]!;
+    const low = words[Control.generationLow]!;
+    const high = words[Control.generationHigh]!;
+    native.tandem_reply(address, slot, low, high, nothing, 0, AnswerKind.bytes);
+    return true;
   }
 
   allocate(byteLength: number): DraftCore {

@@ -58,6 +58,18 @@ export class HandleCore {
     return participantsOf(this.channel);
   }
 
+  /** How many participants have ever joined; below 0: the channel has ended. */
+  get joins(): number {
+    checkOpen(this.channel, this.#role);
+    return this.channel.native.tandem_joins(this.channel.address);
+  }
+
+  /** Looks for participants that have died, and repairs what they have left. */
+  sweep(): void {
+    checkOpen(this.channel, this.#role);
+    this.channel.native.tandem_sweep(this.channel.address);
+  }
+
   get notifyFd(): number {
     checkOpen(this.channel, this.#role);
     const fd = this.channel.native.tandem_notify_fd(this.channel.address);

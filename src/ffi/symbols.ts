@@ -99,6 +99,8 @@ export const symbols = {
     ],
     result: "i32",
   },
+  tandem_has_room: { parameters: [/* handle */ "f64", /* limit */ "u32"], result: "i32" },
+  tandem_joins: { parameters: [/* handle */ "f64"], result: "f64" },
   tandem_allocate: {
     parameters: [/* handle */ "f64", /* length */ "u32", /* control */ "buffer"],
     result: "i32",

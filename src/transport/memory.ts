@@ -14,7 +14,8 @@ import { keepAlive } from "../runtime/timers.ts";
 import { MemoryReceiver, MemoryRequester } from "./memory_ends.ts";
 import { MemoryHub } from "./memory_hub.ts";
 import { checkSizes } from "./memory_sizes.ts";
-import type { Receiver, Requester, Transport } from "./transport.ts";
+import { MemoryTopic } from "./memory_topic.ts";
+import type { Receiver, Requester, TopicEnd, TopicTransport, Transport } from "./transport.ts";
 
 const hubs: Map<string, MemoryHub> = new Map();
 /** For each target that is not served yet, the functions that wake the connections waiting for it. */
@@ -90,4 +91,9 @@ async function served(target: string, signal: AbortSignal): Promise<void> {
   }
 }
 
-export const memory: Transport = { serve, open, connect };
+function openTopic(target: string): TopicEnd {
+  checkName(target);
+  return new MemoryTopic(target);
+}
+
+export const memory: Transport & TopicTransport = { serve, open, connect, openTopic };

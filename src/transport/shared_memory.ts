@@ -12,6 +12,7 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 import { connectPrivate, servePrivate } from "../channel/private.ts";
 import { replacedGrace } from "../channel/reload.ts";
 import { ServerCore } from "../channel/server_core.ts";
+import { SharedTopic } from "./shared_topic.ts";
 import type { Stats } from "../base/stats.ts";
 import type {
   AnswerReader,
@@ -23,6 +24,7 @@ import type {
   ReceiverInfo,
   Requester,
   RequestTerms,
+  TopicTransport,
   Transport,
 } from "./transport.ts";
 
@@ -151,9 +153,10 @@ export class ChannelReceiver extends ChannelEnd implements Receiver {
 }
 
 /** Channels in shared memory. */
-export const sharedMemory: Transport = {
+export const sharedMemory: Transport & TopicTransport = {
   serve: (target, options) => new ChannelReceiver(ServerCore.open(target, options)),
   open: (target) => new ChannelRequester(ClientCore.open(target)),
   connect: async (target, signal) =>
     new ChannelRequester(await ClientCore.connect(target, { signal })),
+  openTopic: (target, terms) => new SharedTopic(target, terms),
 };

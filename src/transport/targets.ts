@@ -11,7 +11,7 @@ import type { Server } from "../channel/server.ts";
 import { handleName, handleTransport } from "./handles.ts";
 import { memory } from "./memory.ts";
 import { sharedMemory } from "./shared_memory.ts";
-import type { Transport } from "./transport.ts";
+import type { TopicTransport, Transport } from "./transport.ts";
 
 /** All other targets are names or paths; paths may contain colons. */
 const scheme = /^(memory|nats):/;
@@ -44,6 +44,17 @@ export function transportOf(
     const handle = tried === "serve" ? "a Server" : "a Client";
     throw new TypeError(`Cannot ${tried} ${describe(target)}: give a name, a path or ${handle}`);
   }
+  return namedTransport(target, tried);
+}
+
+/** As {@linkcode transportOf}, for topics. */
+export function topicTransportOf(target: string): TopicTransport {
+  const tried = "open the topic";
+  if (typeof target === "string") return namedTransport(target, tried);
+  throw new TypeError(`Cannot ${tried} ${describe(target)}: give a name or a path`);
+}
+
+function namedTransport(target: string, tried: string): Transport & TopicTransport {
   const [, name] = scheme.exec(target) ?? [];
   if (name === undefined) return sharedMemory;
   if (name === "memory") return memory;

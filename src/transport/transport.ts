@@ -170,6 +170,55 @@ export interface PrivateReceiver {
   remove(): void;
 }
 
+/** What happens to a value for which a reader of a topic has no room. */
+export type Overflow = "drop-oldest" | "drop-newest" | "end";
+
+/** What a reader of a topic wants. */
+export interface InboxTerms {
+  /** How many values wait for it at most. */
+  readonly buffer: number;
+  readonly overflow: Overflow;
+}
+
+/** The values of a topic that wait for one reader. */
+export interface Inbox {
+  /**
+   * The oldest value that waits, or the next one that comes. While this is pending, the process stays alive.
+   *
+   * @throws {TandemError} `CLOSED`; `BUSY` after the last value before an overflow, if `overflow` is
+   * `"end"`; `NOT_FOUND` when others have removed the topic
+   */
+  next(): Promise<Bytes>;
+  /** How many values were dropped. */
+  readonly dropped: number;
+  /** May be called twice. */
+  close(): void;
+}
+
+/** An end of a topic, which publishes and makes readers. */
+export interface TopicEnd {
+  readonly path: string;
+  /**
+   * Hands a message to all readers. Never waits.
+   *
+   * @returns how many readers got it
+   */
+  publish(message: Bytes): number;
+  subscribe(terms: InboxTerms): Inbox;
+  /** Removes the topic's name, which ends its readers. False: there was none. */
+  unlink(): boolean;
+  /** Its readers stay. May be called twice. */
+  close(): void;
+}
+
+/** Options of a topic. */
+export interface TopicTerms {
+  /** The longest message. */
+  readonly maxBytes: number;
+  /** The mode of its file. */
+  readonly mode: number | undefined;
+}
+
 /** A way to reach targets. */
 export interface Transport {
   /**
@@ -184,4 +233,10 @@ export interface Transport {
   connect(target: string, signal: AbortSignal): Promise<Requester>;
   /** Of a handle that the user has given as target: closes it, even if no call has needed it. */
   release?(): void;
+}
+
+/** A way to reach topics. */
+export interface TopicTransport {
+  /** An end of a topic. It reaches the others when it is first used. */
+  openTopic(target: string, terms: TopicTerms): TopicEnd;
 }
