@@ -4,6 +4,7 @@
  * @module
  */
 import { onAbort, reasonOf } from "../base/abort.ts";
+import { codeOf } from "../base/guard.ts";
 import type { Inbox } from "../transport/transport.ts";
 import type { TopicCodec } from "./topic_codec.ts";
 
@@ -60,8 +61,8 @@ export class SubscriptionCore<T> implements Subscription<T> {
         return { done: false, value: this.#codec.decode(bytes) as T };
       }
     } catch (error) {
-      // After a close, this is only the end of the wait.
-      if (!this.#hasEnded) this.#failure = { reason: error };
+      // After a close, here or because newer code runs now, this is only the end of the wait.
+      if (codeOf(error) !== "CLOSED") this.#failure = { reason: error };
       this.close();
     }
     return this.#end();

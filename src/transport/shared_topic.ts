@@ -231,6 +231,8 @@ class SharedInbox implements Inbox {
       throw error;
     }
     this.#main.unref();
+    // Code that was replaced subscribes no longer.
+    this.#main.onReplaced = () => this.close();
     void this.#watch();
   }
 

@@ -1,7 +1,15 @@
 /** Calls of all services of a target. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import process from "node:process";
-import { callContext, connect, everywhere, serve, services, withOptions } from "../../mod.ts";
+import {
+  callContext,
+  connect,
+  everywhere,
+  instance,
+  serve,
+  services,
+  withOptions,
+} from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
 import {
   assertRejectsCode,
@@ -136,6 +144,33 @@ for (const { title, newTarget } of transports) {
       },
     }) as unknown as AsyncIterable<number>;
     assertEquals(await rejection(all.sum(throwing)), thrown);
+  });
+}
+
+for (const { title, newTarget } of transports) {
+  test(`${title}: hooks and metadata of the connection apply to each call`, async () => {
+    const target = newTarget();
+    const api = { who: () => callContext()!.metadata.who };
+    await using _one = serve(target, api);
+    await using _two = serve(target, api);
+    const seen: unknown[] = [];
+    const outcomes: string[] = [];
+    using remote = connect<typeof api>(target, {
+      timeout: 60_000,
+      onCall: ({ method, outcome }) => outcomes.push(`${method} ${outcome}`),
+      around: (call, next) => {
+        seen.push(call.metadata.who);
+        call.metadata = { who: `${call.metadata.who}!` };
+        return next();
+      },
+    });
+    const asAnn = withOptions(remote, { metadata: { who: "Ann" } });
+    assertEquals(await everywhere(asAnn).who(), fulfilled("Ann!", "Ann!"));
+    assertEquals(await instance(asAnn, process.pid).who(), "Ann!");
+    const asBob = withOptions(everywhere(remote), { metadata: { who: "Bob" } });
+    assertEquals(await asBob.who(), fulfilled("Bob!", "Bob!"));
+    assertEquals(seen, ["Ann", "Ann", "Ann", "Bob", "Bob"]);
+    assertEquals(outcomes, new Array(5).fill("who ok"));
   });
 }
 

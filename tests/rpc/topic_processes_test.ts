@@ -196,6 +196,19 @@ for (const each of runtimes) {
     assertEquals((await child.exited).code, 0);
   });
 
+  test(`${each}: forgotten subscriptions are closed`, async () => {
+    const target = newTarget();
+    const child = await start(each, target, ["--v8-flags=--expose-gc"]);
+    using own = topic<Item>(target);
+    assertEquals(await ask(child, { do: "forget", count: 20 }), "forgotten");
+    assertEquals(own.publish({ from: "own", number: 1 }), 20);
+    // One may still be on the stack, or where a conservative collector takes it for a reference.
+    await eventually(async () => {
+      assertEquals(await ask(child, { do: "collect" }), "collected");
+      return own.publish({ from: "own", number: 2 }) <= 2;
+    });
+  });
+
   test(`${each}: topics and subscriptions that are closed leave nothing behind`, async () => {
     const target = newTarget();
     const child = await start(each, target, ["--v8-flags=--expose-gc"]);

@@ -2,7 +2,18 @@
  * What interfaces look like from far away. Nothing here is run: `deno check` and `tsc` are the test,
  * and a type that is too wide or too narrow fails them both.
  */
-import { connect, type Remote, serve, validated, withOptions } from "../../mod.ts";
+import {
+  connect,
+  type Everywhere,
+  everywhere,
+  type instance,
+  type Remote,
+  serve,
+  type Subscription,
+  topic,
+  validated,
+  withOptions,
+} from "../../mod.ts";
 
 /** True when both types are the same, and not only alike. */
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true
@@ -124,3 +135,27 @@ export async function uses(): Promise<void> {
   expectType<Same<typeof value, string | number>>();
   void [service, sum, other];
 }
+
+// One service, and all of them.
+expectType<Same<ReturnType<typeof instance<Remote<Api>>>, Remote<Api>>>();
+declare const all: Everywhere<Remote<Api>>;
+type All<T> = Promise<PromiseSettledResult<T>[]>;
+expectType<Same<typeof all.sync, (a: number, b?: string) => All<Date>>>();
+expectType<Same<typeof all.nothing, () => All<void>>>();
+expectType<
+  Same<typeof all.asyncGenerator, () => All<AsyncGenerator<number, string, boolean>>>
+>();
+// @ts-expect-error -- it is no method
+void all.constant;
+// @ts-expect-error -- it is no remote
+void everywhere({ pid: () => 1 });
+const onAll = everywhere(connect<(name: string) => Promise<number>>("bare"));
+expectType<Same<ReturnType<typeof onAll>, All<number>>>();
+
+// Topics.
+const words = topic<string>("words");
+// @ts-expect-error -- it is a topic of strings
+words.publish(1);
+expectType<Same<ReturnType<typeof words.subscribe>, Subscription<string>>>();
+// @ts-expect-error -- there is no such policy
+void (() => words.subscribe({ overflow: "block" }));

@@ -37,7 +37,7 @@ for (const runtime of runtimes) {
     });
   }
 
-  for (const kind of ["remote", "stream", "lender"]) {
+  for (const kind of ["remote", "stream", "instance", "lender"]) {
     test(`${runtime}: a forgotten ${kind} leaves its service's channel`, async () => {
       const target = newTarget();
       const service = await startService(runtime, `${target}.typed`);

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { Client, connect } from "../../mod.ts";
+import { Client, connect, topic } from "../../mod.ts";
 import {
   type Child,
   eventually,
@@ -44,6 +44,15 @@ const other = Server.open(target);
 void other.serve((request) => "${version}");
 const client = Client.open(target);
 console.log("own", new TextDecoder().decode(await client.request("x")));
+`;
+
+const subscriber = (version: number, target: string): string =>
+  `import { topic } from ${JSON.stringify(library)};
+const seen = topic(${JSON.stringify(target)}).subscribe();
+console.log("own", ${version});
+void (async () => {
+  for await (const _ of seen);
+})();
 `;
 
 /** Ways to run a program so that it is replaced when it is saved. */
@@ -106,6 +115,16 @@ for (const [name, flag] of modes) {
     }
     // It was created before the first save.
     assertEquals((await old as Error & { code?: string }).code, "SERVER_DIED");
+  });
+
+  test(`${name} ${flag}: only the newest code subscribes`, async () => {
+    const target = newTarget();
+    const program = new Program(name, flag, subscriber, target);
+    using numbers = topic<number>(target);
+    for (let version = 0; version <= 2; version++) {
+      await program.save(version);
+      await eventually(() => numbers.publish(version) === 1, `one, after save ${version}`);
+    }
   });
 
   test(`${name} ${flag}: raw servers are replaced as well`, async () => {
