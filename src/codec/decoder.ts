@@ -13,6 +13,7 @@ import { RegExpBudget } from "./regexp_budget.ts";
 import { type Blobs, corrupt, noBlobs, Reader } from "./reader.ts";
 import { depthMax, holeByte, sharedViewClasses, Tag, viewClasses } from "./tags.ts";
 import {
+  blobObjects,
   errorObjects,
   numberObjects,
   objectBytes,
@@ -225,6 +226,8 @@ export class Decoder extends Reader {
         return this.#met[index] = this.#boxed();
       case Tag.stream:
         return this.#met[index] = this.#stream();
+      case Tag.blobObject:
+        return this.#met[index] = this.#blob();
       case Tag.signal:
         return this.#signal(index);
       case Tag.callback:
@@ -479,6 +482,25 @@ export class Decoder extends Reader {
     const key = this.#requiredNumber();
     const origin = parts === 0x84 ? this.#requiredNumber() : null;
     return hooks.openFunction(id, isKept, key, origin);
+  }
+
+  /** A Blob or File that owns its bytes: functions of the runtime copy them from private memory. */
+  #blob(): Blob {
+    const byte = this.byte();
+    if (byte !== 0x82 && byte !== 0x84) throw corrupt("a Blob is missing");
+    this.#charge(blobObjects);
+    const type = this.#requiredText();
+    if (byte === 0x82) return new Blob([this.#bytesForRuntime()], { type });
+    const [name, lastModified] = [this.#requiredText(), this.#requiredNumber()];
+    return new File([this.#bytesForRuntime()], name, { type, lastModified });
+  }
+
+  #bytesForRuntime(): Bytes {
+    const byte = this.byte();
+    // The tree is a private copy.
+    if (byte >> 5 !== 6) return this.byteString(byte);
+    if (this.number(byte) !== Tag.blob) throw corrupt("a byte string is missing");
+    return this.blobs.next(this.length(), "read natively");
   }
 
   #signal(index: number): AbortSignal {

@@ -32,6 +32,7 @@ import {
 } from "./arrays.ts";
 import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
+import { blobSize, blobType, fileDate, fileName, isBlob, type UnreadBlob } from "./blobs.ts";
 import { isThenable } from "../base/guard.ts";
 import { detachedHint, hints, isA, proxyHint } from "./refusals.ts";
 import { abortReason, hasAborted, isSignal } from "./signals.ts";
@@ -48,6 +49,7 @@ import {
 import { RegExpBudget } from "./regexp_budget.ts";
 import { blobBytesMin, depthMax, holeByte, Tag, viewTags } from "./tags.ts";
 import {
+  blobObjects,
   errorObjects,
   numberObjects,
   objectBytes,
@@ -65,6 +67,8 @@ export interface EncodeHooks {
   readonly maxTreeBytes: number;
   /** Takes charge of a stream and returns its number. Without it, streams cannot be sent. */
   addStream?(kind: StreamKind, stream: object): number;
+  /** The user reads the Blobs of the message before it sends it. Without it, they cannot be sent. */
+  readonly readsBlobs?: boolean;
   /** Takes charge of a signal that has not aborted, and returns its number. */
   addSignal?(signal: AbortSignal): number;
   /** Takes charge of a function; returns a text if it cannot be sent. */
@@ -89,6 +93,8 @@ export interface EncodedValues {
   readonly blobs: readonly Bytes[];
   /** Their number for the budget; see `tree_budget.ts`. */
   readonly objects: number;
+  /** Blobs whose bytes are missing; null: there are none, and the values can be sent. */
+  readonly unread: readonly UnreadBlob[] | null;
 }
 
 /** Code of the user, such as a getter, threw while the encoder ran it. */
@@ -103,6 +109,9 @@ export class UserCodeError {
 
 /** Up to this number, values are looked up one by one. */
 const listedMax = 8;
+
+/** Stands for the long bytes of a Blob until it is read. */
+const noBytes: Bytes = new Uint8Array(0);
 
 /** Thrown where the encoder leaves out values that cannot be sent: nothing reads an error's stack there. */
 const leftOut: unique symbol = Symbol("left out");
@@ -119,6 +128,8 @@ export class Encoder extends Writer {
   /** The longest lengths of the buffers that can change theirs. */
   #reservedBytes = 0;
   readonly #regExps = new RegExpBudget();
+  /** Blobs of the message. Their places in the tree are those in the whole message. */
+  readonly #unread: UnreadBlob[] = [];
   /** Every value with an identity, in the order in which the encoder met them. */
   readonly #met: object[] = [];
   /** The indexes in `#met`, once it is long. */
@@ -143,6 +154,18 @@ export class Encoder extends Writer {
     return this.#met.length + this.#extraObjects;
   }
 
+  /** Whether bytes of Blobs are missing, so that the message can be taken, but not sent. */
+  get hasUnread(): boolean {
+    return this.#unread.length > 0;
+  }
+
+  /** The bytes of the Blobs that will follow the tree. */
+  get unreadBytes(): number {
+    let bytes = 0;
+    for (const { index, byteLength } of this.#unread) if (index >= 0) bytes += byteLength;
+    return bytes;
+  }
+
   /**
    * Checks the message after the last value.
    *
@@ -164,6 +187,9 @@ export class Encoder extends Writer {
       tree: this.bytes.slice(header, end),
       blobs: this.blobs.map((blob) => new Uint8Array(blob)),
       objects: this.objects,
+      unread: this.hasUnread
+        ? this.#unread.map((one) => one.at < 0 ? one : { ...one, at: one.at - header })
+        : null,
     };
   }
 
@@ -185,6 +211,7 @@ export class Encoder extends Writer {
     // Setting a length has a cost even if the length stays the same.
     if (this.#met.length > 0) this.#met.length = 0;
     if (this.#path.length > 0) this.#path.length = 0;
+    if (this.#unread.length > 0) this.#unread.length = 0;
     this.#extraObjects = 0;
     this.#reservedBytes = 0;
     this.#ownError = leftOut;
@@ -230,13 +257,9 @@ export class Encoder extends Writer {
 
   /** Writes a value that takes along no stream, or another reference. Errors name it by `name`. */
   named(name: string, value: unknown): void {
-    const hooks = this.#hooks!;
-    const { errorClasses, maxTreeBytes } = hooks;
-    this.#hooks = { errorClasses, maxTreeBytes };
     this.#path.push(name);
-    this.#item(value, 0);
+    this.#withoutReferences(() => this.#item(value, 0));
     this.#path.pop();
-    this.#hooks = hooks;
   }
 
   #item(value: unknown, depth: number): void {
@@ -291,6 +314,7 @@ export class Encoder extends Writer {
     if (kind !== null) return this.#stream(kind, value);
     const platform = platformName(value, prototype);
     if (platform === "AbortSignal" && isSignal(value)) return this.#signal(value, depth);
+    if ((platform === "Blob" || platform === "File") && isBlob(value)) return this.#blob(value);
     if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
     this.#properties(value, Object.keys(value), depth);
   }
@@ -552,6 +576,39 @@ export class Encoder extends Writer {
     this.append(bytes);
   }
 
+  /** Leaves room for the bytes of a Blob. To read it takes more than one turn. */
+  #blob(blob: Blob): void {
+    if (!this.#hooks?.readsBlobs) {
+      throw this.#refusal("it is a Blob, which cannot be sent here", "send its bytes");
+    }
+    const byteLength = blobSize(blob);
+    if (!Number.isSafeInteger(byteLength)) {
+      throw this.#refusal("it is a Blob without a length, such as a device", "send its stream()");
+    }
+    this.#extraObjects += blobObjects - 1;
+    this.tag(Tag.blobObject);
+    if (blob instanceof File) {
+      this.head(0x80, 4);
+      this.text(blobType(blob));
+      this.text(fileName(blob));
+      this.number(fileDate(blob));
+    } else {
+      this.head(0x80, 2);
+      this.text(blobType(blob));
+    }
+    if (byteLength >= blobBytesMin) {
+      this.tag(Tag.blob);
+      this.head(0, byteLength);
+      const index = this.blobs.push(noBytes) - 1;
+      this.#unread.push({ blob, byteLength, at: -1, index });
+    } else {
+      this.head(0x40, byteLength);
+      this.reserve(byteLength);
+      this.#unread.push({ blob, byteLength, at: this.length, index: -1 });
+      this.length += byteLength;
+    }
+  }
+
   #stream(kind: StreamKind, stream: object): void {
     const hooks = this.#hooks;
     // A stream that was added could not be taken back.
@@ -601,6 +658,11 @@ export class Encoder extends Writer {
     this.head(0, id);
   }
 
+  /** As {@linkcode reason}, for an answer that is sent at once: a reason with Blobs is described. */
+  reasonWithoutBlobs(reason: unknown): void {
+    this.#withoutReferences(() => this.reason(reason));
+  }
+
   /** Writes why a signal has aborted. A reason that cannot be sent becomes an error that describes it. */
   reason(reason: unknown, depth = 0): void {
     if (this.#attempt(() => this.#child("reason", reason, depth))) return;
@@ -618,8 +680,29 @@ export class Encoder extends Writer {
     }
   }
 
-  /** Writes a thrown value, and of its properties those that can be sent. */
-  thrown(value: unknown): void {
+  /**
+   * Writes a thrown value, and of its properties those that can be sent.
+   *
+   * @param withBlobs whether Blobs are among those
+   */
+  thrown(value: unknown, withBlobs = true): void {
+    if (withBlobs) this.#thrown(value);
+    else this.#withoutReferences(() => this.#thrown(value));
+  }
+
+  /** Runs `write`, which can write no Blobs, and no references to streams and signals. */
+  #withoutReferences(write: () => void): void {
+    const hooks = this.#hooks!;
+    const { errorClasses, maxTreeBytes } = hooks;
+    this.#hooks = { errorClasses, maxTreeBytes };
+    try {
+      write();
+    } finally {
+      this.#hooks = hooks;
+    }
+  }
+
+  #thrown(value: unknown): void {
     const isError = isErrorLike(value);
     this.byte(isError ? 0xf5 : 0xf4);
     if (isError) {
@@ -674,6 +757,7 @@ export class Encoder extends Writer {
     const extraObjects = this.#extraObjects;
     const reservedBytes = this.#reservedBytes;
     const [met, blobs, path] = [this.#met.length, this.blobs.length, this.#path.length];
+    const unread = this.#unread.length;
     const wasLenient = this.#isLenient;
     this.#isLenient = true;
     try {
@@ -686,6 +770,7 @@ export class Encoder extends Writer {
       this.#reservedBytes = reservedBytes;
       this.#forgetFrom(met);
       this.blobs.length = blobs;
+      this.#unread.length = unread;
       this.#path.length = path;
       return false;
     } finally {

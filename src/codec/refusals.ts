@@ -13,8 +13,13 @@ export const proxyHint = "pass proxy(fn), and the other side can call it";
 /** What to do instead, by class. */
 export const hints: ReadonlyMap<string, string> = new Map([
   ["Promise", "await it first"],
-  ["Blob", "send its bytes, await blob.bytes()"],
-  ["File", "send its bytes, await file.bytes(), and its name"],
+  ["Blob", "it has the prototype of one, but no constructor made it"],
+  ["File", "it has the prototype of one, but no constructor made it"],
+  ["CryptoKey", "export it first, with crypto.subtle.exportKey"],
+  ["KeyObject", "export it first, with its export()"],
+  ["WebAssembly.Module", "send the bytes that it was compiled from"],
+  ["ImageData", "send its data, width and height"],
+  ["FormData", "send its entries as an array"],
   ["AbortController", "send its signal"],
   ["AbortSignal", "it has the prototype of one, but no constructor made it"],
   ["URL", "send its href"],

@@ -58,6 +58,8 @@ export const Tag = {
    * in elements.
    */
   sharedView: 64014,
+  /** A Blob: a pair of its type and its bytes. A File: a list of type, name, date of change and bytes. */
+  blobObject: 64015,
   /** A signal: a pair of 0 and its number among the lent values, or of 1 and the reason of its abort. */
   signal: 64020,
   /**

@@ -27,6 +27,8 @@ export const sharedBufferObjects = 8;
 export const resizableBufferObjects = 64;
 /** The bytes for which the buffers of a message that can change their lengths reserve addresses. */
 export const reservedBytesMax: number = 2 ** 30;
+/** A Blob counts as this many objects, beside its bytes. */
+export const blobObjects = 8;
 /** A stream counts as this many objects: an iterator, a registration and perhaps a ReadableStream. */
 export const streamObjects = 64;
 

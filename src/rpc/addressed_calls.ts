@@ -127,7 +127,8 @@ export class AddressedCalls {
     const { oldest, inProgress } = this.#gate;
     const description: SelfDescription = [this.#offer.version ?? null, inProgress, oldest];
     const failure = replyResult(reply, Kind.value, description);
-    if (failure) refuse(reply, failure.error);
+    // A description has no Blobs.
+    if (failure && !(failure instanceof Promise)) refuse(reply, failure.error);
   }
 }
 

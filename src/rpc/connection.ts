@@ -10,6 +10,7 @@ import type { Encoder } from "../codec/encoder.ts";
 import { now } from "../runtime/timers.ts";
 import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import type { RequestTerms } from "../transport/transport.ts";
+import { whenRead } from "./blob_reading.ts";
 import { CallPromise } from "./call_promise.ts";
 import { type CallMaker, callThrough } from "./around_client.ts";
 import { callContext } from "./context.ts";
@@ -161,6 +162,8 @@ export class Connection implements CallMaker {
   /** Sends the call now if there is a target. Otherwise encodes its arguments now, and sends it later. */
   #start(call: PendingCall): void {
     call.terms.signal?.throwIfAborted();
+    // An attempt before this one has begun to read its Blobs.
+    if (call.message?.isUnread) return this.#sendLater(call);
     const line = this.#lines.openNow();
     if (line) return this.#send(line, call, call.timeout);
     const { method, args, terms, span } = call;
@@ -185,14 +188,14 @@ export class Connection implements CallMaker {
     try {
       this.#write(line, call, timeout);
     } catch (error) {
-      // The channel was unlinked, and nothing was sent: it may be there again.
+      // Nothing was sent. The channel was unlinked, and may be there again; or there are Blobs to read.
       const message = call.writes?.withdrawn;
       if (!message) {
         call.drop();
         throw error;
       }
       call.message = message;
-      this.#lines.hangUp(line);
+      if (!message.isUnread) this.#lines.hangUp(line);
       this.#sendLater(call);
     }
   }
@@ -230,10 +233,14 @@ export class Connection implements CallMaker {
     };
   }
 
-  /** Sends the call when there is a target. */
+  /** Sends the call when its Blobs are read, and there is a target. */
   #sendLater(call: PendingCall): void {
-    const { deadline, terms } = call;
-    this.#lines.whenOpen(deadline, terms.signal).then((line) => {
+    const { deadline, terms: { signal }, message } = call;
+    const open = () => this.#lines.whenOpen(deadline, signal);
+    const opened = message?.isUnread
+      ? whenRead(message.reading!, { deadline, signal, closing: this.#lines.closing }).then(open)
+      : open();
+    opened.then((line) => {
       this.#send(line, call, Math.max(0, deadline - now()));
     }).catch((error) => call.fail(error));
   }

@@ -32,7 +32,7 @@ import { readMetadata } from "./metadata.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import type { Idempotent } from "./terms.ts";
 import { Recorder } from "./recorder.ts";
-import { refuse, type Reply, replyResult, replyThrown } from "./replies.ts";
+import { refuse, type Reply, replyResult, replyThrown, type ResultFailure } from "./replies.ts";
 import { isRepeatable } from "./retry.ts";
 import { hasTelemetry } from "./telemetry.ts";
 
@@ -203,11 +203,21 @@ export class Dispatcher {
         const held = admission ?? this.#gate.enter();
         return void this.#finish(delivery, context, Promise.reject(error), terms, record, held);
       }
-      this.#answerThrown(delivery, context, error, record);
-      return this.#leave(context, admission);
+      const pending = this.#answerThrown(delivery, context, error, record);
+      return this.#leaveAfter(pending, context, admission);
     }
-    this.#answer(delivery, context, result, record);
-    this.#leave(context, admission);
+    this.#leaveAfter(this.#answer(delivery, context, result, record), context, admission);
+  }
+
+  /** @param pending resolves when the answer was sent; undefined: it was */
+  #leaveAfter(
+    pending: Promise<void> | undefined,
+    context: RequestContext,
+    admission: Admission | null,
+  ): void {
+    if (!pending) return this.#leave(context, admission);
+    const held = admission ?? this.#gate.enter();
+    pending.then(() => this.#leave(context, held));
   }
 
   /** @param admission null: the call has none yet, because it has ended at once */
@@ -234,25 +244,41 @@ export class Dispatcher {
     try {
       const value = await result;
       if (terms?.sent) await terms.sent;
-      this.#answer(delivery, context, value, record);
+      const pending = this.#answer(delivery, context, value, record);
+      if (pending) await pending;
     } catch (error) {
       if (terms?.sent) await terms.sent;
-      this.#answerThrown(delivery, context, error, record);
+      const pending = this.#answerThrown(delivery, context, error, record);
+      if (pending) await pending;
     } finally {
       this.#leave(context, admission);
     }
   }
 
+  /** Never throws. Returns a promise when the answer is sent later, which never rejects. */
   #answer(
     delivery: Delivery,
     context: RequestContext,
     result: unknown,
     record: Recorder | undefined,
-  ): void {
+  ): Promise<void> | undefined {
     const failure = replyResult(this.#reply(delivery, context), Kind.value, result);
+    if (failure instanceof Promise) {
+      return failure.then((failure) => this.#answered(delivery, context, failure, record));
+    }
+    return this.#answered(delivery, context, failure, record);
+  }
+
+  #answered(
+    delivery: Delivery,
+    context: RequestContext,
+    failure: ResultFailure | undefined,
+    record: Recorder | undefined,
+  ): Promise<void> | undefined {
     if (failure?.wasThrown) return this.#answerThrown(delivery, context, failure.error, record);
     if (failure) this.#refuse(delivery, failure.error);
     record?.end(failure?.error);
+    return undefined;
   }
 
   #answerThrown(
@@ -260,11 +286,13 @@ export class Dispatcher {
     context: RequestContext,
     error: unknown,
     record: Recorder | undefined,
-  ): void {
+  ): Promise<void> | undefined {
     // A schema that refuses arguments is not an error of the method.
-    if (codeOf(error) === "INVALID_ARGUMENTS") this.#refuse(delivery, error);
-    else replyThrown(this.#reply(delivery, context), error);
+    const isRefused = codeOf(error) === "INVALID_ARGUMENTS";
+    if (isRefused) this.#refuse(delivery, error);
+    const pending = isRefused ? undefined : replyThrown(this.#reply(delivery, context), error);
     record?.end(error ?? new Error("The method threw nothing"));
+    return pending;
   }
 
   #refuse(delivery: Delivery, error: unknown): void {

@@ -17,6 +17,7 @@ import {
   type OutgoingMessage,
   withMessage,
 } from "./message.ts";
+import { readBlobs } from "./blob_reading.ts";
 import { checkLength, type Limits } from "./terms.ts";
 import { addFunction } from "./add_function.ts";
 import type { Lent } from "./lent.ts";
@@ -25,13 +26,31 @@ import { OutStream } from "./out_stream.ts";
 
 export class EncodedMessage {
   readonly flags: number;
-  readonly values: EncodedValues;
+  #values: EncodedValues;
   readonly lent: readonly Lent[];
+  /** Settles when the Blobs of the message are read; null: it has none. */
+  readonly reading: Promise<void> | null;
 
   constructor(flags: number, values: EncodedValues, lent: readonly Lent[]) {
     this.flags = flags;
-    this.values = values;
+    this.#values = values;
     this.lent = lent;
+    this.reading = values.unread ? this.#read() : null;
+    // Its users may have stopped waiting.
+    this.reading?.catch(() => {});
+  }
+
+  async #read(): Promise<void> {
+    this.#values = await readBlobs(this.#values);
+  }
+
+  get values(): EncodedValues {
+    return this.#values;
+  }
+
+  /** Bytes of Blobs are missing: the message can be sent once {@linkcode reading} has resolved. */
+  get isUnread(): boolean {
+    return this.#values.unread !== null;
   }
 
   /** Ends its lent values: the message will not be sent again. */
@@ -45,6 +64,7 @@ class Detached implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
   readonly lent: Lent[] = [];
+  readonly readsBlobs = true;
   readonly #limits: Limits;
 
   constructor(errorClasses: ErrorClasses, limits: Limits) {
@@ -67,7 +87,7 @@ class Detached implements MessageHooks {
 
   seal(encoder: Encoder): void {
     encoder.checkTree();
-    checkLength(this.#limits, messageBytes(encoder), "send");
+    checkLength(this.#limits, messageBytes(encoder) + encoder.unreadBytes, "send");
   }
 }
 

@@ -519,14 +519,15 @@ export class Host implements Shelf {
       const result = await callback.invoke(args);
       if (this.#isClosed) return;
       // The functions in its result run in the same context.
-      const failure = callback.inContext(() => replyResult(reply, Kind.returned, result));
-      if (failure?.wasThrown) replyThrown(reply, failure.error);
+      const replied = callback.inContext(() => replyResult(reply, Kind.returned, result));
+      const failure = replied instanceof Promise ? await replied : replied;
+      if (failure?.wasThrown) await replyThrown(reply, failure.error);
       else if (failure) refuse(reply, failure.error);
     } catch (error) {
       if (this.#isClosed) return;
       // A schema that refuses arguments is not an error of the function.
       if (codeOf(error) === "INVALID_ARGUMENTS") refuse(reply, error);
-      else replyThrown(reply, error);
+      else await replyThrown(reply, error);
     }
   }
 
@@ -546,12 +547,13 @@ export class Host implements Shelf {
       // Values that are lent in its items end with the stream.
       else reply = { ...reply, owner: stream };
       if (this.#isClosed) return;
-      const failure = replyResult(reply, done ? Kind.returned : Kind.yielded, item);
-      if (failure?.wasThrown) replyThrown(reply, failure.error);
+      const replied = replyResult(reply, done ? Kind.returned : Kind.yielded, item);
+      const failure = replied instanceof Promise ? await replied : replied;
+      if (failure?.wasThrown) await replyThrown(reply, failure.error);
       else if (failure) refuse(reply, failure.error);
     } catch (error) {
       this.#forget(id);
-      if (!this.#isClosed) replyThrown(reply, error);
+      if (!this.#isClosed) await replyThrown(reply, error);
     }
   }
 

@@ -90,15 +90,22 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
     // As a generator does with the value of `return`.
     const awaitsValue = kind === Step.return && isThenable(value);
     if (awaitsValue || this.#sending) this.#sendLater(step, awaitsValue);
-    else this.#send(step);
+    else {
+      const sent = this.#send(step);
+      if (sent) this.#isSending(sent);
+    }
     return promise;
   }
 
   #sendLater(step: PendingStep, awaitsValue: boolean): void {
     const before = this.#sending;
-    const sending = this.#sending = this.#whenReady(step, before, awaitsValue).then(() => {
+    this.#isSending(this.#whenReady(step, before, awaitsValue).then(() => this.#send(step)));
+  }
+
+  /** Later steps wait for it. */
+  #isSending(sent: Promise<void>): void {
+    const sending = this.#sending = sent.then(() => {
       if (this.#sending === sending) this.#sending = null;
-      this.#send(step);
     });
   }
 
@@ -119,20 +126,23 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
     }
   }
 
-  #send(step: PendingStep): void {
+  /** Never throws. Returns a promise when the step is sent later, which never rejects. */
+  #send(step: PendingStep): Promise<void> | undefined {
     const origin = this.#origin;
     if (this.#hasEnded || !origin) {
       step.outcome = { kind: "complete", value: undefined };
-      return this.settle();
+      this.settle();
+      return undefined;
     }
     const { source, id, terms } = origin;
     try {
       // Another step may end the stream while this one is pending.
       step.release = source.hold();
     } catch (error) {
-      return step.failed(error);
+      step.failed(error);
+      return undefined;
     }
-    source.step(id, step.kind, step.hasValue, step.value, terms, step);
+    return source.step(id, step.kind, step.hasValue, step.value, terms, step);
   }
 
   /** Settles the steps that have an outcome, in their order. */

@@ -134,7 +134,7 @@ function shortly({ reason }: Abort): Abort {
 function writeNews(encoder: Encoder, id: number, abort: Abort | null): void {
   encoder.unsigned(id);
   encoder.unsigned(abort ? aborted : ended);
-  if (abort) encoder.reason(abort.reason);
+  if (abort) encoder.reasonWithoutBlobs(abort.reason);
 }
 
 /** News about one value. */

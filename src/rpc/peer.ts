@@ -10,9 +10,11 @@ import { TandemError } from "../errors.ts";
 import { later, now, setImmediate } from "../runtime/timers.ts";
 import type { AnswerReader, Requester, RequestTerms } from "../transport/transport.ts";
 import { callContext } from "./context.ts";
-import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
+import { EncodedMessage, encodeMessage } from "./encoded_message.ts";
 import { Lane } from "./lane.ts";
 import type { LotOwner } from "./lent.ts";
+import { whenRead } from "./blob_reading.ts";
+import { Unread } from "./writes.ts";
 import { Kind, type OutgoingMessage, type Parcel, withMessage } from "./message.ts";
 import type { News } from "./news.ts";
 import { NewsReader } from "./news_reader.ts";
@@ -209,7 +211,7 @@ export class Peer implements Source {
     value: unknown,
     terms: StreamTerms | undefined,
     outcome: StepOutcome,
-  ): void {
+  ): Promise<void> | undefined {
     const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
     let isWritten = false;
     const write = (encoder: Encoder) => {
@@ -219,14 +221,39 @@ export class Peer implements Source {
       encoder.list("value", hasValue ? [value] : []);
       isWritten = true;
     };
-    try {
-      const limits = { ...limitsOf(terms), roomTimeout: roomMilliseconds };
-      this.#send(Kind.pull, write, limits, reader, outcome.lotOwner);
-    } catch (error) {
+    const refused = (error: unknown) => {
       const isTooLarge = codeOf(error) === "TOO_LARGE";
       if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
       else reader.fail(error);
+    };
+    const limits = { ...limitsOf(terms), roomTimeout: roomMilliseconds };
+    try {
+      this.#send(Kind.pull, write, limits, reader, outcome.lotOwner);
+    } catch (error) {
+      if (!(error instanceof Unread)) refused(error);
+      else return this.#stepWhenRead(error.message, terms, outcome, reader).catch(refused);
     }
+    return undefined;
+  }
+
+  /** Sends a step when the Blobs of its value are read. */
+  async #stepWhenRead(
+    message: EncodedMessage,
+    terms: StreamTerms | undefined,
+    outcome: StepOutcome,
+    reader: StepReader,
+  ): Promise<void> {
+    const { timeout = Infinity, signal } = terms ?? {};
+    const deadline = now() + timeout;
+    try {
+      await whenRead(message.reading!, { deadline, signal });
+    } catch (error) {
+      message.drop(stepNotSent());
+      return outcome.refused(error);
+    }
+    const left = { ...limitsOf(terms), timeout: Math.max(0, deadline - now()) };
+    const limits = { ...left, roomTimeout: roomMilliseconds };
+    this.#send(Kind.pull, message, limits, reader, outcome.lotOwner);
   }
 
   /** Calls a function of the host. Never throws. */
@@ -274,6 +301,9 @@ export class Peer implements Source {
     terms: StreamTerms | undefined,
     outcome: InvocationOutcome,
   ): void {
+    if (message?.isUnread) {
+      return void this.#invokeWhenRead(id, message, write, request, terms, outcome);
+    }
     const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
     const writes = this.side.writes("call");
     writes.addressee = { lease: this.#lease, id };
@@ -288,10 +318,36 @@ export class Peer implements Source {
       outcome.begin(writes);
       withMessage(writes, Kind.invoke, 0, this.#requester.maxRequestBytes, writeAll, send);
     } catch (error) {
-      const reason = new TandemError("CANCELLED", "The call that the value came with was not made");
-      writes.drop(reason);
-      message?.drop(reason);
+      if (error instanceof Unread) {
+        return void this.#invokeWhenRead(id, error.message, write, request, terms, outcome);
+      }
+      writes.drop(callNotMade());
+      message?.drop(callNotMade());
       outcome.refused(this.explain(error));
+    }
+  }
+
+  /** Sends the call of a function when the Blobs among its arguments are read. Never rejects. */
+  async #invokeWhenRead(
+    id: number,
+    message: EncodedMessage,
+    write: (encoder: Encoder) => void,
+    { timeout = Infinity, signal }: RequestTerms,
+    terms: StreamTerms | undefined,
+    outcome: InvocationOutcome,
+  ): Promise<void> {
+    const deadline = now() + timeout;
+    // The method that makes the call may end before.
+    const endDelay = terms?.delay?.();
+    try {
+      await whenRead(message.reading!, { deadline, signal });
+      const left = { timeout: Math.max(0, deadline - now()), ...(signal && { signal }) };
+      this.#sendInvocation(id, message, write, left, terms, outcome);
+    } catch (error) {
+      message.drop(callNotMade());
+      outcome.refused(error);
+    } finally {
+      endDelay?.();
     }
   }
 
@@ -361,13 +417,16 @@ export class Peer implements Source {
 
   #send(
     kind: number,
-    write: (encoder: Encoder) => void,
+    content: ((encoder: Encoder) => void) | EncodedMessage,
     terms: RequestTerms,
     reader: AnswerReader,
     owner?: LotOwner,
   ): void {
     if (this.#isDead) throw this.side.isClosed ? closed() : hostDied();
     const writes = this.side.writes("receiver", undefined, owner);
+    const write = content instanceof EncodedMessage
+      ? (encoder: Encoder) => writes.resume(encoder, content)
+      : content;
     const send = (message: OutgoingMessage) => {
       const { byteLength } = message;
       if (byteLength > this.#requester.maxRequestBytes) throw this.#tooLong(byteLength);
@@ -376,7 +435,7 @@ export class Peer implements Source {
     try {
       withMessage(writes, kind, 0, Infinity, write, send);
     } catch (error) {
-      writes.drop(new TandemError("CANCELLED", "The step that the stream came with was not sent"));
+      writes.drop(stepNotSent());
       throw error;
     }
   }
@@ -405,6 +464,14 @@ export class Peer implements Source {
 function invocationTimeout(terms: StreamTerms | undefined): number {
   const { timeout = Infinity, timeRemaining = Infinity } = terms ?? {};
   return Math.min(timeout, timeRemaining, callContext()?.timeRemaining ?? Infinity);
+}
+
+function callNotMade(): TandemError {
+  return new TandemError("CANCELLED", "The call that the value came with was not made");
+}
+
+function stepNotSent(): TandemError {
+  return new TandemError("CANCELLED", "The step that the value came with was not sent");
 }
 
 function hostDied(): TandemError {

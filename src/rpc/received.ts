@@ -52,7 +52,11 @@ export interface InvocationOutcome extends StepOutcome {
 export interface Source {
   /** Keeps the connection until the caller calls the returned function. */
   hold(): () => void;
-  /** Takes a step of the stream `id`. Never throws. */
+  /**
+   * Takes a step of the stream `id`. Never throws.
+   *
+   * @returns a promise when the step is sent later, because its value has Blobs; later steps wait for it
+   */
   step(
     id: number,
     step: number,
@@ -60,7 +64,7 @@ export interface Source {
     value: unknown,
     terms: StreamTerms | undefined,
     outcome: StepOutcome,
-  ): void;
+  ): Promise<void> | undefined;
   /** Calls the function `id`. Never throws. */
   invoke(
     id: number,

@@ -12,6 +12,7 @@ import type { ConnectionTerms } from "./terms.ts";
 class Rehearsal implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
+  readonly readsBlobs = true;
   hasStreams = false;
   #count = 0;
 

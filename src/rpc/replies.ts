@@ -13,7 +13,10 @@ import type { Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import type { LotOwner } from "./lent.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
+import { whenRead } from "./blob_reading.ts";
+import type { EncodedMessage } from "./encoded_message.ts";
 import type { Side } from "./side.ts";
+import { Unread, type Writes } from "./writes.ts";
 
 /** Sends a message as the answer. False: the caller no longer waits. */
 function replyMessage(delivery: Delivery, message: OutgoingMessage): boolean {
@@ -36,32 +39,77 @@ export interface Reply {
   readonly owner?: LotOwner | undefined;
 }
 
+/** An answer that is sent when its Blobs are read. */
+class LaterReply {
+  /** As {@linkcode replyWith} returns it, and never one of these. Never rejects. */
+  readonly outcome: Promise<unknown>;
+
+  constructor(reply: Reply, kind: number, message: EncodedMessage) {
+    this.outcome = replyWhenRead(reply, kind, message);
+  }
+}
+
+async function replyWhenRead(
+  reply: Reply,
+  kind: number,
+  message: EncodedMessage,
+): Promise<unknown> {
+  const { signal } = reply.delivery;
+  try {
+    await whenRead(message.reading!, { deadline: Infinity, closing: signal });
+  } catch (error) {
+    message.drop(answerUnwanted());
+    return isTandemError(error) ? error : new UserCodeError(error);
+  }
+  if (message.isUnread) {
+    // The caller no longer waits.
+    message.drop(answerUnwanted());
+    return undefined;
+  }
+  return replyWith(reply, kind, (encoder, writes) => writes.resume(encoder, message));
+}
+
 /**
  * Answers with a message that `write` encodes. Never throws.
  *
- * @returns undefined: the answer was sent, or the caller no longer waits; otherwise the error
+ * @returns undefined: the answer was sent, or the caller no longer waits; a {@linkcode LaterReply};
+ * otherwise the error
  */
-export function replyWith(reply: Reply, kind: number, write: (encoder: Encoder) => void): unknown {
+export function replyWith(
+  reply: Reply,
+  kind: number,
+  write: (encoder: Encoder, writes: Writes) => void,
+): unknown {
   const { delivery, side, max, call, owner } = reply;
   if (side.isClosed) return undefined;
   const writes = side.writes("receiver", call, owner);
   const send = (message: OutgoingMessage) => replyMessage(delivery, message);
   try {
-    if (!withMessage(writes, kind, 0, max, write, send)) writes.drop(answerUnwanted());
+    const encode = (encoder: Encoder) => write(encoder, writes);
+    if (!withMessage(writes, kind, 0, max, encode, send)) writes.drop(answerUnwanted());
     return undefined;
   } catch (error) {
+    if (error instanceof Unread) return new LaterReply(reply, kind, error.message);
     writes.drop(answerUnwanted());
     return error ?? new Error("Nothing was thrown");
   }
 }
 
-/** Answers with a result. Never throws. */
+/**
+ * Answers with a result. Never throws.
+ *
+ * @returns undefined: it was sent; a promise: it is sent when its Blobs are read
+ */
 export function replyResult(
   reply: Reply,
   kind: number,
   result: unknown,
-): ResultFailure | undefined {
+): ResultFailure | undefined | Promise<ResultFailure | undefined> {
   const error = replyWith(reply, kind, (encoder) => encoder.result(result));
+  return error instanceof LaterReply ? error.outcome.then(failureOf) : failureOf(error);
+}
+
+function failureOf(error: unknown): ResultFailure | undefined {
   if (error === undefined) return undefined;
   if (error instanceof UserCodeError) return { error: error.thrown, wasThrown: true };
   return { error, wasThrown: false };
@@ -74,9 +122,23 @@ export interface ResultFailure {
   readonly wasThrown: boolean;
 }
 
-/** Answers with a thrown value. Never throws. */
-export function replyThrown(reply: Reply, error: unknown): void {
-  let failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(error));
+/**
+ * Answers with a thrown value. Never throws.
+ *
+ * @returns a promise when Blobs among its properties have to be read first
+ */
+export function replyThrown(reply: Reply, error: unknown): Promise<void> | undefined {
+  const failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(error));
+  if (!(failed instanceof LaterReply)) return endThrown(reply, error, failed);
+  return failed.outcome.then((failed) => {
+    // Blobs that cannot be read must not hide the error.
+    if (failed === undefined) return;
+    endThrown(reply, error, replyWith(reply, Kind.thrown, (to) => to.thrown(error, false)));
+  });
+}
+
+/** @param failed why the thrown value was not sent; undefined: it was */
+function endThrown(reply: Reply, error: unknown, failed: unknown): undefined {
   if (failed !== undefined && !isTandemError(failed)) {
     // The thrown value cannot be read, so the caller gets only its text.
     const shown = new Error(textOf(error));

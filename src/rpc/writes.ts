@@ -62,6 +62,15 @@ export interface WritingSide {
   readonly host: Shelf;
 }
 
+/** Thrown in place of sending a message whose Blobs have to be read first. */
+export class Unread {
+  readonly message: EncodedMessage;
+
+  constructor(message: EncodedMessage) {
+    this.message = message;
+  }
+}
+
 /** The hooks for writing one message; they keep the lent values and parcels to which it refers. */
 export class Writes implements MessageHooks {
   readonly errorClasses: ErrorClasses;
@@ -82,7 +91,7 @@ export class Writes implements MessageHooks {
   #parcel: EncodedValues | null = null;
   /** For the call of a function: how its host knows it. An announcement names it as well. */
   addressee: Addressee | null = null;
-  /** The message, if it was not sent because the target is gone. */
+  /** The message, if it was not sent because the target is gone, or because its Blobs have to be read. */
   withdrawn: EncodedMessage | null = null;
 
   constructor(
@@ -123,6 +132,10 @@ export class Writes implements MessageHooks {
     if (lent.length > 0) this.#lent = [...lent];
   }
 
+  get readsBlobs(): boolean {
+    return true;
+  }
+
   #openHost(): Shelf {
     return this.#host ??= this.#side.host;
   }
@@ -137,6 +150,7 @@ export class Writes implements MessageHooks {
    */
   seal(encoder: Encoder, kind: number, flags: number, max: number): void {
     this.#valuesEnd = encoder.length;
+    if (encoder.hasUnread) throw this.#unread(encoder, flags);
     try {
       this.#seal(encoder, kind, flags, max);
     } catch (error) {
@@ -158,6 +172,14 @@ export class Writes implements MessageHooks {
     if (total > max) this.#sealParcel(encoder, total);
   }
 
+  /** Takes a message back until its Blobs are read. */
+  #unread(encoder: Encoder, flags: number): unknown {
+    encoder.checkTree();
+    checkLength(this.#side.limits, messageBytes(encoder) + encoder.unreadBytes, "send");
+    const message = this.withdrawn = this.#withdraw(encoder, flags);
+    return new Unread(message);
+  }
+
   #writeLent(encoder: Encoder, all: readonly Lent[]): void {
     const host = this.#openHost();
     encoder.text(host.name);
@@ -177,7 +199,7 @@ export class Writes implements MessageHooks {
       ? [...encoder.blobs] as Bytes[]
       : encoder.blobs.map((blob) => new Uint8Array(blob));
     const values = tree.subarray(headerBytes, this.#valuesEnd);
-    this.#parcel = { tree: values, blobs, objects: encoder.objects };
+    this.#parcel = { tree: values, blobs, objects: encoder.objects, unread: null };
     const host = this.#openHost();
     const id = host.addParcel(tree, blobs, this.#claim);
     this.#add(id);

@@ -56,7 +56,6 @@ const unsendable: [string, () => unknown][] = [
   ["a WritableStream", () => new WritableStream()],
   ["a TransformStream", () => new TransformStream()],
   ["a Blob", () => new Blob(["a"])],
-  ["a File", () => new File(["a"], "name")],
   ["a ReadableStream", () => Object.create(ReadableStream.prototype)],
   ...["Math", "JSON", "Atomics", "Reflect", "Intl"].flatMap((name) =>
     [
