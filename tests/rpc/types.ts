@@ -3,12 +3,21 @@
  * and a type that is too wide or too narrow fails them both.
  */
 import {
+  type Around,
+  type AroundCall,
+  type callContext,
+  Client,
+  type ClientCall,
   connect,
   type Everywhere,
   everywhere,
   type instance,
+  type Metadata,
+  type Next,
   type Remote,
   serve,
+  Server,
+  type ServiceCall,
   type Subscription,
   topic,
   validated,
@@ -159,3 +168,36 @@ words.publish(1);
 expectType<Same<ReturnType<typeof words.subscribe>, Subscription<string>>>();
 // @ts-expect-error -- there is no such policy
 void (() => words.subscribe({ overflow: "block" }));
+/** Never called. */
+export function aroundTypes(): void {
+  // One function for both sides, and functions for one side.
+  const both = (call: AroundCall, next: Next): unknown => call.method === "x" ? undefined : next();
+  const narrow: Around<ServiceCall> = ({ peer, metadata, args }, next) => {
+    expectType<Same<typeof metadata, Metadata>>();
+    expectType<Same<typeof args, readonly unknown[]>>();
+    return peer.uid === 0 ? next() : "refused";
+  };
+  serve("x", () => {}, { around: both });
+  serve("x", () => {}, { around: narrow, signal: new AbortController().signal });
+  connect<Api>("x", { around: both, metadata: { tenant: "a", count: 1n } });
+  connect<Api>("x", {
+    around: async (call, next) => {
+      expectType<Same<typeof call, ClientCall>>();
+      call.metadata = { ...call.metadata, token: "t" };
+      call.timeout = 5;
+      return await next();
+    },
+  });
+  // @ts-expect-error -- a function of the service's side
+  connect<Api>("x", { around: narrow });
+  // @ts-expect-error -- metadata are an object
+  withOptions(api, { metadata: "tenant" });
+  expectType<Same<NonNullable<ReturnType<typeof callContext>>["metadata"], Metadata>>();
+  const server = Server.anonymous();
+  serve(server, () => {});
+  connect<Api>(Client.fromFd(server.fd));
+  // @ts-expect-error -- the wrong side
+  serve(Client.fromFd(server.fd), () => {});
+  // @ts-expect-error -- the wrong side
+  connect<Api>(server);
+}
