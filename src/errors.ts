@@ -27,7 +27,7 @@
  * | `NO_SPACE` | the file system or memory is full; nothing was sent |
  * | `REMOTE` | the handler threw: a {@linkcode RemoteError} |
  * | `PORT_DIED` | the port called has ended |
- * | `NO_SERVER` | no server is there |
+ * | `NO_SERVER` | a typed call: no service is open, and none was seen before the call's time ran out |
  * | `DISCONNECTED` | the link to the other machine is down |
  * | `UNKNOWN_OUTCOME` | the request may or may not have been done |
  * | `UNSUPPORTED` | the platform, kernel, runtime or this version cannot do it; the message says which |

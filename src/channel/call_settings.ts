@@ -12,6 +12,7 @@ import type {
   GetSyncOptions,
   RequestOptions,
   RequestSyncOptions,
+  SendOptions,
   SendSyncOptions,
 } from "../base/channel_options.ts";
 import type { Bytes } from "./waiter.ts";
@@ -53,6 +54,22 @@ export function callSettings(options: RequestOptions, maxDeliveries: number): Ca
   const { signal } = options;
   signal?.throwIfAborted();
   return checkedCall(options, signal, maxDeliveries);
+}
+
+/** The limits of a request whose sender reads the answer where it lies. */
+export interface ReadingTerms extends SendOptions {
+  /** When `timeout` is over, in the time of `performance.now()`; default: it is looked up. */
+  readonly deadline?: number;
+}
+
+/** As {@linkcode callSettings}, for a sender whose time-out was checked before. */
+export function readingSettings(terms: ReadingTerms, maxDeliveries: number): CallSettings {
+  const { timeout = Infinity, deadline, signal } = terms;
+  if (deadline === undefined || signal || terms.maxDeliveries !== undefined) {
+    return callSettings(terms, maxDeliveries);
+  }
+  const deliveries = maxDeliveries << sendDeliveriesShift;
+  return { timeout, deadline, signal, into: undefined, deliveries };
 }
 
 /** As {@linkcode callSettings}, of a blocking form. */

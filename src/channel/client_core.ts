@@ -23,6 +23,8 @@ import {
   type CallSettings,
   callSettings,
   defaultSettings,
+  readingSettings,
+  type ReadingTerms,
   syncCallSettings,
 } from "./call_settings.ts";
 import { CallWaits } from "./call_waits.ts";
@@ -46,7 +48,6 @@ import type {
   ChannelOptions,
   RequestOptions,
   RequestSyncOptions,
-  SendOptions,
   WaitOptions,
 } from "../base/channel_options.ts";
 import type { Payload } from "./payload.ts";
@@ -125,6 +126,13 @@ export class ClientCore extends HandleCore implements DraftSender {
       : callSettings(options, this.channel.maxDeliveries);
   }
 
+  /** As {@linkcode settings}, of a request whose answer is read where it lies. */
+  readingSettings(terms: ReadingTerms | undefined): CallSettings {
+    return terms === undefined
+      ? this.#defaults
+      : readingSettings(terms, this.channel.maxDeliveries);
+  }
+
   /** As {@linkcode settings}, of a blocking form. */
   syncSettings(options: RequestSyncOptions | undefined): CallSettings {
     return options === undefined
@@ -153,13 +161,13 @@ export class ClientCore extends HandleCore implements DraftSender {
    */
   requestReading(
     payload: Payload,
-    options: SendOptions | undefined,
+    terms: ReadingTerms | undefined,
     reader: AnswerReader,
     isInBackground: boolean = false,
     roomTimeout: number = Infinity,
   ): void {
     checkOpen(this.channel, "client");
-    const settings = this.settings(options);
+    const settings = this.readingSettings(terms);
     const { timeout } = settings;
     const flags = this.#encode(payload, settings.deliveries) | sendWatched;
     // In their order: a later message may depend on an earlier one.

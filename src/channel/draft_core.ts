@@ -6,9 +6,9 @@
 import { TandemError } from "../errors.ts";
 import { cancelDraft } from "../ffi/layout.ts";
 import type { CallCore } from "./call_core.ts";
-import type { CallSettings } from "./call_settings.ts";
+import type { CallSettings, ReadingTerms } from "./call_settings.ts";
 import { type Channel, checkOpen } from "./channel.ts";
-import type { RequestOptions, RequestSyncOptions, SendOptions } from "../base/channel_options.ts";
+import type { RequestOptions, RequestSyncOptions } from "../base/channel_options.ts";
 import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
 /** The client of a draft, as its drafts see it. */
@@ -16,6 +16,7 @@ export interface DraftSender {
   readonly channel: Channel;
   settings(options: RequestOptions | undefined): CallSettings;
   syncSettings(options: RequestSyncOptions | undefined): CallSettings;
+  readingSettings(terms: ReadingTerms | undefined): CallSettings;
   sendDraft(ref: CallRef, length: number, settings: CallSettings): CallCore;
   postDraft(ref: CallRef, length: number): void;
   requestDraft(ref: CallRef, length: number, settings: CallSettings): Promise<Bytes>;
@@ -80,8 +81,8 @@ export class DraftCore {
   }
 
   /** As {@linkcode request}; `reader` gets the answer where it lies. */
-  requestReading(options: SendOptions | undefined, reader: AnswerReader): void {
-    const settings = this.settings(options);
+  requestReading(terms: ReadingTerms | undefined, reader: AnswerReader): void {
+    const settings = this.#sender.readingSettings(terms);
     this.#sender.readDraft(this.#use(), this.#length, settings, reader);
   }
 

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { Alarm } from "../base/alarm.ts";
 import { report } from "../base/guard.ts";
 import {
   armed,
@@ -15,7 +16,7 @@ import {
   lingerWork,
 } from "../ffi/layout.ts";
 import type { Watch } from "../runtime/backend.ts";
-import { later, laterForSure, now, queueMicrotask, timerMax } from "../runtime/timers.ts";
+import { later, laterForSure, now, queueMicrotask } from "../runtime/timers.ts";
 import type { Channel } from "./channel.ts";
 import { DeathWatch } from "./death_watch.ts";
 import { type Next, Pacing } from "./pacing.ts";
@@ -49,6 +50,8 @@ const slice = 25;
 const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is woken, in milliseconds. */
 const nudges: readonly number[] = [5, 10, 20, 50];
+/** A loop that finds something with every look looks at the clock once in so many looks. */
+const looksPerClock = 16;
 /** How many newcomers may appear while a loop tries to fall asleep. */
 const newcomersMax = 1000;
 
@@ -74,9 +77,11 @@ export class Loop {
   readonly #microtask: () => void;
   #microtasksLeft = 0;
 
-  /** Ends the wait for {@linkcode #timerAt}. This timer does not keep the process alive. */
-  #cancelTimer: (() => void) | null = null;
-  #timerAt = Infinity;
+  /** No wait ends earlier. A loop that polls looks at the clock itself, so it needs no timer. */
+  #nextDeadline = Infinity;
+  #looks = 0;
+  /** For a loop that sleeps. */
+  readonly #alarm: Alarm;
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
   #cancelNudge: (() => void) | null = null;
@@ -94,6 +99,7 @@ export class Loop {
       if (this.#state === "asleep") this.#lookAgain();
       this.onDeath?.();
     });
+    this.#alarm = new Alarm(() => this.#expire(), () => waits.isWaiting);
     this.#tick = () => this.#lookInNewTurn();
     this.#microtask = () => {
       this.#microtasksLeft -= 1;
@@ -105,10 +111,11 @@ export class Loop {
   /** A wait was added that may end at `deadline` (of `performance.now()`). */
   start(deadline: number): void {
     busyLoops.add(this);
-    if (deadline < this.#timerAt) this.#setTimer(deadline);
+    if (deadline < this.#nextDeadline) this.#nextDeadline = deadline;
     if (this.#state === "polling") return;
     if (this.#state === "asleep" && this.#pacing.prefersSleep && this.#waits.wanted === 0) {
       this.#reference();
+      this.#alarm.set(this.#nextDeadline);
       return;
     }
     this.#wakeUp();
@@ -143,7 +150,7 @@ export class Loop {
   /** Before the channel is closed. */
   close(): void {
     busyLoops.delete(this);
-    this.#cancelTimer?.();
+    this.#alarm.end();
     this.#cancelSlice?.();
     this.#state = "idle";
     this.#bell = null;
@@ -205,6 +212,9 @@ export class Loop {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hits = this.#waits.poll() || this.#linger();
     if (!this.#channel.isOpen) return;
+    const time = this.#timeAfter(hits);
+    if (time >= this.#nextDeadline) this.#expireAt(time);
+    if (!this.#channel.isOpen) return;
     // Also when nothing else is pending: the next call may follow at once, and the next, for ever.
     this.#pacing.count(hits);
     if (!this.#waits.isWaiting) {
@@ -213,8 +223,15 @@ export class Loop {
     } else if (hits > 0) {
       this.#continue(this.#pacing.afterHits(hits, this.#waits.outstanding));
     } else {
-      this.#continue(this.#pacing.afterMiss(now()));
+      this.#continue(this.#pacing.afterMiss(time));
     }
+  }
+
+  /** The time after a look with so many hits; 0: this look does without, since the clock costs as much. */
+  #timeAfter(hits: number): number {
+    if (hits === 0) return now();
+    this.#looks = (this.#looks + 1) % looksPerClock;
+    return this.#looks === 0 && this.#nextDeadline < Infinity ? now() : 0;
   }
 
   /** After a look that found nothing: lingers, and looks again if that has found work. */
@@ -258,6 +275,7 @@ export class Loop {
   #fallAsleep(isUnsure: boolean): void {
     this.#state = "asleep";
     this.#reference();
+    this.#alarm.set(this.#nextDeadline);
     this.#pacing.sleep();
     if (this.#needsSlices || isUnsure) this.#setSlice();
   }
@@ -326,9 +344,8 @@ export class Loop {
     }
     if (this.#waits.isWaiting) return;
     busyLoops.delete(this);
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
-    this.#timerAt = Infinity;
+    this.#nextDeadline = Infinity;
+    this.#alarm.rest();
     this.#cancelSlice?.();
     this.#cancelSlice = null;
     if (this.#state === "asleep") {
@@ -337,21 +354,18 @@ export class Loop {
     }
   }
 
-  #setTimer(deadline: number): void {
-    this.#cancelTimer?.();
-    this.#timerAt = deadline;
-    // A timer that ends before a distant deadline is set again.
-    const delay = Math.min(Math.max(0, deadline - now()), timerMax);
-    this.#cancelTimer = later(delay, () => this.#expire());
+  #expire(): void {
+    if (!this.#channel.isOpen) return;
+    this.#expireAt(now());
+    if (this.#state === "asleep") this.#alarm.set(this.#nextDeadline);
+    this.settle();
   }
 
-  #expire(): void {
-    this.#cancelTimer = null;
-    this.#timerAt = Infinity;
-    if (!this.#channel.isOpen) return;
-    const next = this.#waits.expire(now());
-    if (next < Infinity) this.#setTimer(next);
-    else this.settle();
+  #expireAt(time: number): void {
+    this.#nextDeadline = Infinity;
+    const next = this.#waits.expire(time);
+    // Waits may have been added meanwhile.
+    if (next < this.#nextDeadline) this.#nextDeadline = next;
   }
 
   #setSlice(): void {

@@ -52,9 +52,14 @@ export class CallPromise<T> extends Promise<T> implements Stream {
     return opened;
   }
 
-  settle(resolve: (result: T) => void, result: T): void {
+  /** @param deadline of the call, in the time of `performance.now()` */
+  settle(resolve: (result: T) => void, result: T, deadline: number = Infinity): void {
     const stream = streamIn(result);
-    if (stream) this.stream = stream;
+    if (stream) {
+      this.stream = stream;
+      // The call's time runs out for a step that has waited for the call.
+      if (this.waiting) stream.firstDeadline = deadline;
+    }
     resolve(result);
   }
 

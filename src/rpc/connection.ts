@@ -86,23 +86,20 @@ export class Connection implements CallMaker {
     const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
     const { promise, resolve, reject } = CallPromise.open();
+    const timeout = timeoutHere(terms);
     if (needsMore) {
+      const deadline = now() + timeout;
       this.#callWithMore(method, args, terms).then(
-        (result) => promise.settle(resolve, result),
+        (result) => promise.settle(resolve, result, deadline),
         (error) => rejectAs(promise, reject, error),
       );
       return promise;
     }
-    try {
-      const timeout = timeoutHere(terms);
-      const call = new PendingCall(this.#lines, method, args, terms, timeout, undefined);
-      call.promise = promise;
-      call.resolve = resolve;
-      call.reject = reject;
-      this.#start(call);
-    } catch (error) {
-      reject(error);
-    }
+    const call = new PendingCall(this.#lines, method, args, terms, timeout, undefined);
+    call.promise = promise;
+    call.resolve = resolve;
+    call.reject = reject;
+    this.#start(call);
     return promise;
   }
 
@@ -159,14 +156,26 @@ export class Connection implements CallMaker {
     }
   }
 
-  /** Sends the call now if there is a target. Otherwise encodes its arguments now, and sends it later. */
+  /** Begins with the call. Never throws. */
   #start(call: PendingCall): void {
-    call.terms.signal?.throwIfAborted();
+    try {
+      this.#sendOrWait(call);
+    } catch (error) {
+      // Another attempt may send the message.
+      if (call.promise === null && call.writes === null) call.message = null;
+      call.fail(error);
+    }
+  }
+
+  /** Sends the call now if there is a target. Otherwise encodes its arguments now, and sends it later. */
+  #sendOrWait(call: PendingCall): void {
+    const { method, args, terms, span } = call;
+    terms.signal?.throwIfAborted();
     // An attempt before this one has begun to read its Blobs.
     if (call.message?.isUnread) return this.#sendLater(call);
     const line = this.#lines.openNow();
+    if (!terms.waitsForService && !line?.presence.isServed) throw this.#lines.notServed();
     if (line) return this.#send(line, call, call.timeout);
-    const { method, args, terms, span } = call;
     call.message ??= this.#encode(method, args, terms, span);
     this.#sendLater(call);
   }
@@ -195,24 +204,28 @@ export class Connection implements CallMaker {
         throw error;
       }
       call.message = message;
-      if (!message.isUnread) this.#lines.hangUp(line);
+      if (!message.isUnread) {
+        this.#lines.hangUp(line);
+        if (!call.terms.waitsForService) throw this.#lines.notServed();
+      }
       this.#sendLater(call);
     }
   }
 
-  #write({ requester, endpoint }: Line, call: PendingCall, timeout: number): void {
+  #write(line: Line, call: PendingCall, timeout: number): void {
+    const { requester, endpoint } = line;
     const { method, args, terms, span, message } = call;
     const extras = message ? null : this.#extras(terms, span);
     const flags = message ? message.flags : callFlags(method, terms, extras);
     const writes = endpoint.writes("call");
-    call.begin(endpoint, writes);
+    call.begin(line, writes);
     const write = (encoder: Encoder) => {
       if (message) writes.resume(encoder, message);
       else writeCall(encoder, method, args, extras, terms.metadata);
     };
     const send = (outgoing: OutgoingMessage) => {
       try {
-        requester.request(outgoing, requestTerms(timeout, terms, writes.hasLent), call);
+        requester.request(outgoing, requestTerms(call, timeout, writes.hasLent), call);
       } catch (error) {
         writes.failed(outgoing.encoder, flags, error);
         throw error;
@@ -290,14 +303,17 @@ function callFlags(
 
 /** @param isOnce the call lends values, which cannot be given to a second service */
 function requestTerms(
+  { deadline, terms: { signal, maxDeliveries } }: PendingCall,
   timeout: number,
-  { signal, maxDeliveries }: CallTerms,
   isOnce: boolean,
 ): RequestTerms | undefined {
   const deliveries = isOnce ? 1 : maxDeliveries;
-  if (timeout === Infinity && !signal && deliveries === undefined) return undefined;
+  if (!signal && deliveries === undefined) {
+    return timeout === Infinity ? undefined : { timeout, deadline };
+  }
   return {
     timeout,
+    deadline,
     ...(signal && { signal }),
     ...(deliveries !== undefined && { maxDeliveries: deliveries }),
   };

@@ -7,9 +7,10 @@ import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
 import { generatorKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
 import { Lot, type LotOwner } from "./lent.ts";
 import { Step } from "./out_stream.ts";
-import type { Received, Source, StepOutcome, StreamTerms } from "./received.ts";
+import type { Received, Source, StepLimits, StepOutcome, StreamTerms } from "./received.ts";
 
 type Result = IteratorResult<unknown, unknown>;
 
@@ -42,6 +43,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   /** Resolves when the steps that wait for their values have been sent; later steps wait for it. */
   #sending: Promise<void> | null = null;
   readonly #kind: StreamKind;
+  /** The time limit of the first item, if it began before the first step, and Infinity otherwise. */
+  firstDeadline: number = Infinity;
+  #hasBegun = false;
   /** Runs when the stream has ended. */
   onEnd: (() => void) | null = null;
   #lot: Lot | null = null;
@@ -142,7 +146,21 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
       step.failed(error);
       return undefined;
     }
-    return source.step(id, step.kind, step.hasValue, step.value, terms, step);
+    const limits = this.#limits(terms);
+    return source.step(id, step.kind, step.hasValue, step.value, terms, limits, step);
+  }
+
+  /** The limits of the step that is about to be sent. */
+  #limits(terms: StreamTerms | undefined): StepLimits {
+    if (!terms) return {};
+    const { signal } = terms;
+    const timeout = this.#hasBegun ? terms.itemTimeout : this.#firstTimeout(terms);
+    this.#hasBegun = true;
+    return { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
+  }
+
+  #firstTimeout({ timeout }: StreamTerms): number | undefined {
+    return this.firstDeadline < Infinity ? Math.max(0, this.firstDeadline - now()) : timeout;
   }
 
   /** Settles the steps that have an outcome, in their order. */

@@ -57,12 +57,12 @@ export class InstanceLines implements Lines {
     if (line && line.paths.has(line)) return line;
     this.#line = null;
     const main = this.main.openNow();
-    if (!main) throw this.#absent();
+    if (!main) throw this.notServed();
     const receivers = main.requester.listReceivers();
     const paths = this.#paths ?? main.paths;
     paths.keep(new Set(receivers.map(({ privatePath }) => privatePath)));
     const found = this.#addressee.find(receivers);
-    if (!found) throw this.#absent();
+    if (!found) throw this.notServed();
     return this.#line = paths.open(found.privatePath);
   }
 
@@ -116,7 +116,7 @@ export class InstanceLines implements Lines {
     return `${this.#addressee.title} of ${JSON.stringify(this.target)}`;
   }
 
-  #absent(): TandemError {
+  notServed(): TandemError {
     return new TandemError(
       "NO_SERVER",
       `Cannot call ${this.#place}: it has no open service there; services() lists those that are open`,

@@ -12,6 +12,7 @@ import { laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { Requester, Transport } from "../transport/transport.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Line, Lines } from "./lines.ts";
+import { Presence } from "./presence.ts";
 import { PrivatePaths } from "./private_paths.ts";
 import type { Limits } from "./terms.ts";
 
@@ -82,7 +83,8 @@ export class LineKeeper implements Lines {
 
   #keep(requester: Requester): Line {
     const endpoint = new Endpoint(requester, this.errorClasses, this.limits);
-    return this.#held.line = { requester, endpoint, paths: new PrivatePaths(requester, endpoint) };
+    const paths = new PrivatePaths(requester, endpoint);
+    return this.#held.line = { requester, endpoint, paths, presence: new Presence(requester) };
   }
 
   /** Waits for the target until `deadline`. All calls share one wait. */
@@ -94,7 +96,7 @@ export class LineKeeper implements Lines {
     const over = Promise.withResolvers<never>();
     // Timers cannot count further, and such a wait is as good as endless.
     const left = Math.min(Math.max(0, deadline - now()), timerMax);
-    const stopTimer = laterForSure(left, () => over.reject(this.#notServed()));
+    const stopTimer = laterForSure(left, () => over.reject(this.notServed()));
     const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
     try {
       return await Promise.race([opening.line, over.promise]);
@@ -140,13 +142,12 @@ export class LineKeeper implements Lines {
     this.#transport.release?.();
   }
 
-  #notServed(): TandemError {
+  /** For a call that no service was there for. */
+  notServed(): TandemError {
     return new TandemError(
-      "TIMEOUT",
-      `Cannot call a method of ${
-        JSON.stringify(this.target)
-      }: no service opened the target in time; ` +
-        "is its service running, with the same TANDEM_DIR and user?",
+      "NO_SERVER",
+      `Cannot call a method of ${JSON.stringify(this.target)}: no service is open there; ` +
+        "is it running, with the same TANDEM_DIR and user?",
     );
   }
 

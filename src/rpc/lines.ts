@@ -3,8 +3,10 @@
  *
  * @module
  */
+import type { TandemError } from "../errors.ts";
 import type { Requester } from "../transport/transport.ts";
 import type { Endpoint } from "./endpoint.ts";
+import type { Presence } from "./presence.ts";
 
 /** A target that is open, or the private path of one of its services. */
 export interface Line {
@@ -13,6 +15,7 @@ export interface Line {
   readonly endpoint: Endpoint;
   /** The paths to single services of the target. */
   readonly paths: Paths;
+  readonly presence: Presence;
 }
 
 /** The paths to single services, kept until they are closed: see {@linkcode PrivatePaths}. */
@@ -39,5 +42,7 @@ export interface Lines {
   whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line>;
   hangUp(line: Line): void;
   explain(error: unknown): unknown;
+  /** The error of a call that no service was there for. */
+  notServed(): TandemError;
   close(): void;
 }

@@ -123,6 +123,29 @@ export interface RetryOptions {
 /** Options of a call. */
 export interface CallOptions extends WaitOptions {
   /**
+   * Milliseconds for a call: for a service to be there, for a slot, and for the result, together. If the
+   * result is a stream, it also bounds the stream's first item. When it runs out, the call fails with
+   * `TIMEOUT`; with `BUSY` if no slot became free; with `NO_SERVER` if no service was open meanwhile.
+   * `Infinity`: the call waits for ever.
+   *
+   * @default {30000}
+   */
+  timeout?: number;
+  /**
+   * Milliseconds for each further item of a stream, and for the end of a stream that is left early. There
+   * is no limit by default, because the death or the end of the other side ends a stream anyway.
+   *
+   * @default {Infinity}
+   */
+  itemTimeout?: number;
+  /**
+   * What a call does while no service of the target is open: it waits for one within its `timeout`
+   * (`"wait"`), or fails with `NO_SERVER` at once, and sends nothing (`"fail"`).
+   *
+   * @default "wait"
+   */
+  whenAbsent?: "wait" | "fail";
+  /**
    * How many services, one after another, may get a call of an idempotent method, if each dies while it
    * holds the call; at most the channel's `maxDeliveries`, which is also the default. If a service dies
    * after it began with another call, that call fails with `SERVER_DIED`.
@@ -157,10 +180,7 @@ export interface CallOptions extends WaitOptions {
   metadata?: Metadata;
 }
 
-/**
- * Options of {@linkcode connect}. `timeout` is one deadline for each call: for the channel to exist, for a
- * slot and for the answer together. In a stream it applies to each item.
- */
+/** Options of {@linkcode connect}: the defaults of its calls, and what both sides have. */
 export interface ConnectOptions extends CallOptions, EndOptions {
   /**
    * Runs around every call of the connection, for example to add metadata, to measure, or to make a failed

@@ -25,11 +25,12 @@ import type {
   InvocationOutcome,
   NewsTaker,
   Source,
+  StepLimits,
   StepOutcome,
   StreamTerms,
 } from "./received.ts";
 import type { FetchTerms, Side } from "./side.ts";
-import { limitsOf, StepReader } from "./step_reader.ts";
+import { StepReader } from "./step_reader.ts";
 
 /** How long an unused lease is kept, in milliseconds: it holds a slot of the host. */
 const leaseMilliseconds = 200;
@@ -210,9 +211,11 @@ export class Peer implements Source {
     hasValue: boolean,
     value: unknown,
     terms: StreamTerms | undefined,
+    limits: StepLimits,
     outcome: StepOutcome,
   ): Promise<void> | undefined {
-    const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
+    const explain = (error: unknown) => this.explain(error);
+    const reader = new StepReader(this.side, terms, limits, outcome, explain);
     let isWritten = false;
     const write = (encoder: Encoder) => {
       encoder.value(this.#lease);
@@ -226,12 +229,12 @@ export class Peer implements Source {
       if (!this.#isDead && (!isWritten || isTooLarge)) outcome.refused(error);
       else reader.fail(error);
     };
-    const limits = { ...limitsOf(terms), roomTimeout: roomMilliseconds };
+    const pull = { ...limits, roomTimeout: roomMilliseconds };
     try {
-      this.#send(Kind.pull, write, limits, reader, outcome.lotOwner);
+      this.#send(Kind.pull, write, pull, reader, outcome.lotOwner);
     } catch (error) {
       if (!(error instanceof Unread)) refused(error);
-      else return this.#stepWhenRead(error.message, terms, outcome, reader).catch(refused);
+      else return this.#stepWhenRead(error.message, limits, outcome, reader).catch(refused);
     }
     return undefined;
   }
@@ -239,11 +242,11 @@ export class Peer implements Source {
   /** Sends a step when the Blobs of its value are read. */
   async #stepWhenRead(
     message: EncodedMessage,
-    terms: StreamTerms | undefined,
+    limits: StepLimits,
     outcome: StepOutcome,
     reader: StepReader,
   ): Promise<void> {
-    const { timeout = Infinity, signal } = terms ?? {};
+    const { timeout = Infinity, signal } = limits;
     const deadline = now() + timeout;
     try {
       await whenRead(message.reading!, { deadline, signal });
@@ -251,9 +254,9 @@ export class Peer implements Source {
       message.drop(stepNotSent());
       return outcome.refused(error);
     }
-    const left = { ...limitsOf(terms), timeout: Math.max(0, deadline - now()) };
-    const limits = { ...left, roomTimeout: roomMilliseconds };
-    this.#send(Kind.pull, message, limits, reader, outcome.lotOwner);
+    const left = { ...limits, timeout: Math.max(0, deadline - now()) };
+    const pull = { ...left, roomTimeout: roomMilliseconds };
+    this.#send(Kind.pull, message, pull, reader, outcome.lotOwner);
   }
 
   /** Calls a function of the host. Never throws. */
@@ -304,7 +307,8 @@ export class Peer implements Source {
     if (message?.isUnread) {
       return void this.#invokeWhenRead(id, message, write, request, terms, outcome);
     }
-    const reader = new StepReader(this.side, terms, outcome, (error) => this.explain(error));
+    const explain = (error: unknown) => this.explain(error);
+    const reader = new StepReader(this.side, terms, request, outcome, explain);
     const writes = this.side.writes("call");
     writes.addressee = { lease: this.#lease, id };
     const writeAll = (encoder: Encoder) => {

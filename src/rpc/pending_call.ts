@@ -4,14 +4,16 @@
  * @module
  */
 import { rejectAs } from "../base/closing.ts";
+import { codeOf } from "../base/guard.ts";
 import { corrupt } from "../codec/reader.ts";
 import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { CallPromise } from "./call_promise.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
-import type { Lines } from "./lines.ts";
+import type { Line, Lines } from "./lines.ts";
 import { hasHost, Kind, type Reading, readMessage, readParcel } from "./message.ts";
+import type { Presence } from "./presence.ts";
 import type { CallTerms } from "./terms.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { streamIn } from "./readable.ts";
@@ -34,8 +36,13 @@ export class PendingCall implements AnswerReader {
   readonly terms: CallTerms;
   readonly span: Span | undefined;
   readonly timeout: number;
-  readonly startedAt: number;
+  /** In the time of `performance.now()`. */
+  readonly deadline: number;
   endpoint: Endpoint | null;
+  /** Of the line on which the call was sent. */
+  presence: Presence | null;
+  /** The line's {@linkcode Presence.answers} when the call was sent. */
+  answersBefore: number;
   writes: Writes | null;
   /** The encoded arguments, if they were encoded before the call could be sent. */
   message: EncodedMessage | null;
@@ -58,8 +65,10 @@ export class PendingCall implements AnswerReader {
     this.terms = terms;
     this.span = span;
     this.timeout = timeout;
-    this.startedAt = timeout === Infinity ? 0 : now();
+    this.deadline = timeout === Infinity ? Infinity : now() + timeout;
     this.endpoint = null;
+    this.presence = null;
+    this.answersBefore = 0;
     this.writes = null;
     this.message = null;
     this.promise = null;
@@ -67,13 +76,11 @@ export class PendingCall implements AnswerReader {
     this.reject = nothing;
   }
 
-  get deadline(): number {
-    return this.startedAt + this.timeout;
-  }
-
   /** Runs just before the call is sent. */
-  begin(endpoint: Endpoint, writes: Writes): void {
+  begin({ endpoint, presence }: Line, writes: Writes): void {
     this.endpoint = endpoint;
+    this.presence = presence;
+    this.answersBefore = presence.answers;
     this.writes = writes;
   }
 
@@ -95,17 +102,31 @@ export class PendingCall implements AnswerReader {
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
+    this.presence!.answers += 1;
     try {
       const { reads } = this.endpoint!;
       const outcome = readMessage(reads, bytes, isPrivate, readOutcome, this);
       if (outcome instanceof ParcelOutcome) return this.#fetch(outcome.announcement);
       this.#resolve(outcome);
     } catch (error) {
-      this.fail(error);
+      this.#reject(error);
     }
   }
 
+  /** The call was not sent, or there is no answer. */
   fail(error: unknown): void {
+    this.#reject(this.#wasServed(error) ? error : this.lines.notServed());
+  }
+
+  /** False: no service was there before the time ran out. */
+  #wasServed(error: unknown): boolean {
+    if (this.presence === null) return true;
+    const code = codeOf(error);
+    const isOver = code === "TIMEOUT" || code === "BUSY";
+    return !isOver || this.presence.wasServedSince(this.answersBefore);
+  }
+
+  #reject(error: unknown): void {
     this.#end();
     rejectAs(this.promise, this.reject, this.lines.explain(error));
   }
@@ -118,7 +139,7 @@ export class PendingCall implements AnswerReader {
   }
 
   #settle(result: unknown): void {
-    if (this.promise) this.promise.settle(this.resolve, result);
+    if (this.promise) this.promise.settle(this.resolve, result, this.deadline);
     else this.resolve(result);
   }
 
@@ -140,7 +161,7 @@ export class PendingCall implements AnswerReader {
     const timeout = Math.max(0, this.deadline - now());
     endpoint.fetch(announcement, { timeout, ...(signal && { signal }) }).then((parcel) => {
       this.#resolve(readParcel(endpoint.reads, parcel, readResult, this));
-    }).catch((error) => this.fail(error));
+    }).catch((error) => this.#reject(error));
   }
 }
 
@@ -158,13 +179,16 @@ function readOutcome(reading: Reading, call: PendingCall): unknown {
   return readResult(reading, call);
 }
 
+function streamLimits({ timeout, itemTimeout, signal }: CallTerms): StreamTerms {
+  return { timeout, itemTimeout, signal };
+}
+
 /** The result of a call; @throws the error of the method, or of the refusal */
 function readResult(reading: Reading, call: PendingCall): unknown {
   const { kind, flags, decoder } = reading;
   const { reads } = call.endpoint!;
-  const { timeout, signal } = call.terms;
   const terms: StreamTerms | undefined = flags & hasHost
-    ? { timeout, signal, owner: call.lines }
+    ? { ...streamLimits(call.terms), owner: call.lines }
     : undefined;
   switch (kind) {
     case Kind.value: {

@@ -7,6 +7,7 @@ import { codeOf } from "../base/guard.ts";
 import type { Requester } from "../transport/transport.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Line, Paths } from "./lines.ts";
+import { Presence } from "./presence.ts";
 
 /** Keeps the private paths that were opened through one line. */
 export class PrivatePaths implements Paths {
@@ -26,7 +27,8 @@ export class PrivatePaths implements Paths {
     if (known) this.close(known);
     const requester = this.#connect(name);
     if (!requester) return null;
-    const line: Line = { requester, endpoint: this.#endpoint, paths: this };
+    const presence = new Presence(requester);
+    const line: Line = { requester, endpoint: this.#endpoint, paths: this, presence };
     this.#lines.set(name, line);
     // A request that waits in the queue of a dead service would wait for ever.
     const look = () => {

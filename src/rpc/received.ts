@@ -4,11 +4,15 @@
  * @module
  */
 import type { TandemError } from "../errors.ts";
+import type { RequestTerms } from "../transport/transport.ts";
 import type { LotOwner } from "./lent.ts";
 
-/** The deadline of each item, and the signal that ends the value here. */
+/** The time limits of items, and the signal that ends the value here. */
 export interface StreamTerms {
+  /** Milliseconds for the first item. */
   readonly timeout?: number | undefined;
+  /** Milliseconds for each further item. */
+  readonly itemTimeout?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Milliseconds left for the call that the value came with. */
   readonly timeRemaining?: number;
@@ -17,6 +21,9 @@ export interface StreamTerms {
   /** Kept from garbage collection as long as the value is reachable. */
   readonly owner?: object;
 }
+
+/** The limits of one step. */
+export type StepLimits = Pick<RequestTerms, "timeout" | "signal">;
 
 /** Gets the outcome of a step: one of the methods runs, once. */
 export interface StepOutcome {
@@ -63,6 +70,7 @@ export interface Source {
     hasValue: boolean,
     value: unknown,
     terms: StreamTerms | undefined,
+    limits: StepLimits,
     outcome: StepOutcome,
   ): Promise<void> | undefined;
   /** Calls the function `id`. Never throws. */

@@ -112,6 +112,9 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  * the first call after the channel was unlinked. An open connection does not keep the process alive; a
  * pending call does.
  *
+ * A call waits for at most 30 seconds unless `timeout` says otherwise. It fails with `NO_SERVER` if no
+ * service was open meanwhile, and at once with `whenAbsent: "fail"`.
+ *
  * Arguments may be nested up to 1,000 deep. If an argument cannot be sent, the call rejects with
  * `NOT_SERIALIZABLE`, which names the value and its place. If a getter of an argument throws, the call
  * rejects with that error.

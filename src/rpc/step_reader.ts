@@ -5,16 +5,19 @@
  */
 import { corrupt } from "../codec/reader.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
-import type { StepOutcome, StreamTerms } from "./received.ts";
+import type { StepLimits, StepOutcome, StreamTerms } from "./received.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { readRefusal, thrownError } from "./replies.ts";
-import type { FetchTerms, Side } from "./side.ts";
+import type { Side } from "./side.ts";
 
 /** Reads the answer to a step. */
 export class StepReader implements AnswerReader {
   readonly #side: Side;
+  /** For streams in an item. */
   readonly #terms: StreamTerms | undefined;
+  /** For an item in parts. */
+  readonly #limits: StepLimits;
   readonly #outcome: StepOutcome;
   readonly #explain: (error: unknown) => unknown;
 
@@ -22,11 +25,13 @@ export class StepReader implements AnswerReader {
   constructor(
     side: Side,
     terms: StreamTerms | undefined,
+    limits: StepLimits,
     outcome: StepOutcome,
     explain: (error: unknown) => unknown,
   ) {
     this.#side = side;
     this.#terms = terms;
+    this.#limits = limits;
     this.#outcome = outcome;
     this.#explain = explain;
   }
@@ -80,15 +85,9 @@ export class StepReader implements AnswerReader {
 
   #fetch(announcement: Announcement): void {
     const { reads } = this.#side;
-    this.#side.fetch(announcement, limitsOf(this.#terms)).then(
+    this.#side.fetch(announcement, this.#limits).then(
       (parcel) => this.#settle(() => readParcel(reads, parcel, this.#open, undefined)),
       (error) => this.#outcome.failed(error),
     );
   }
-}
-
-/** The terms of a single request for a stream. */
-export function limitsOf(terms: StreamTerms | undefined): FetchTerms {
-  const { timeout, signal } = terms ?? {};
-  return { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
 }

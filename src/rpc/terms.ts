@@ -20,6 +20,8 @@ import type {
 } from "./options.ts";
 
 const messageBytesMax = 2 ** 30;
+/** Long enough for most work, short enough for a person who wonders what is wrong. */
+const timeoutDefault = 30_000;
 /** Enough for messages that every connection needs, such as errors. */
 const treeBytesMin = 2 ** 12;
 
@@ -68,6 +70,10 @@ export interface ConnectionTerms extends EndTerms {
 export interface CallTerms {
   /** Milliseconds; Infinity: no limit. */
   readonly timeout: number;
+  /** For each item of a stream but the first. */
+  readonly itemTimeout: number;
+  /** Whether a call waits for a service. */
+  readonly waitsForService: boolean;
   readonly signal: AbortSignal | undefined;
   readonly maxDeliveries: number | undefined;
   readonly idempotent: Idempotent;
@@ -140,9 +146,16 @@ function parseIdempotent(idempotent: unknown): Idempotent {
 
 /** @throws {RangeError} {TypeError} for an invalid option */
 export function parseCallOptions(options: CallOptions): CallTerms {
-  const { timeout = Infinity, signal, retry = {}, maxDeliveries, traceparent } = options;
+  const { timeout = timeoutDefault, itemTimeout = Infinity, whenAbsent = "wait" } = options;
+  const { signal, retry = {}, maxDeliveries, traceparent } = options;
   const idempotent = parseIdempotent(options.idempotent);
   checkTimeout(timeout, "timeout");
+  checkTimeout(itemTimeout, "itemTimeout");
+  if (whenAbsent !== "wait" && whenAbsent !== "fail") {
+    throw new TypeError(
+      `Cannot use ${describe(whenAbsent)} as whenAbsent: give "wait" or "fail"`,
+    );
+  }
   if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
   const { attempts, delay, maxDelay } = retry;
   if (attempts !== undefined) checkWhole(attempts, "retry.attempts", 1, 1000);
@@ -152,6 +165,8 @@ export function parseCallOptions(options: CallOptions): CallTerms {
   const metadata = mergeMetadata(undefined, options.metadata);
   return {
     timeout,
+    itemTimeout,
+    waitsForService: whenAbsent === "wait",
     signal,
     maxDeliveries,
     idempotent,

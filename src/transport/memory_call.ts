@@ -6,7 +6,7 @@
 import { onAbort, reasonOf } from "../base/abort.ts";
 import { report } from "../base/guard.ts";
 import { TandemError } from "../errors.ts";
-import { laterForSure, now, timerMax } from "../runtime/timers.ts";
+import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes, RequestTerms } from "./transport.ts";
 
 export class MemoryCall {
@@ -16,13 +16,13 @@ export class MemoryCall {
   maxDeliveries: number;
   /** Set by the delivery that holds the request; runs when the sender leaves. */
   onSenderLost: ((reason: TandemError) => void) | null = null;
-  readonly #deadline: number;
+  /** In the time of `performance.now()`. */
+  readonly deadline: number;
   readonly #reader: AnswerReader;
   readonly #onEnd: (call: MemoryCall) => void;
   #answer: Bytes | null = null;
   #hasEnded = false;
   #lostBecause: TandemError | null = null;
-  #cancelTimer: (() => void) | null = null;
   #stopListening: (() => void) | null = null;
 
   /**
@@ -41,14 +41,13 @@ export class MemoryCall {
     this.request = request;
     this.isBackground = terms.isBackground ?? false;
     this.maxDeliveries = maxDeliveries;
-    this.#deadline = deadline;
+    this.deadline = deadline;
     this.#reader = reader;
     this.#onEnd = onEnd;
     const { signal } = terms;
     if (signal) {
       this.#stopListening = onAbort(signal, () => this.abandon(cancelled(), reasonOf(signal)));
     }
-    if (deadline !== Infinity) this.#startTimer();
   }
 
   /** The sender still waits, and no receiver has answered. */
@@ -62,16 +61,12 @@ export class MemoryCall {
   }
 
   get timeRemaining(): number {
-    return this.#deadline === Infinity ? Infinity : Math.max(0, this.#deadline - now());
+    return this.deadline === Infinity ? Infinity : Math.max(0, this.deadline - now());
   }
 
-  /** A timer counts to 2³¹ ms, and may fire a little early. */
-  #startTimer(): void {
-    const left = Math.max(0, this.#deadline - now());
-    this.#cancelTimer = laterForSure(Math.min(left, timerMax), () => {
-      if (this.#deadline > now()) this.#startTimer();
-      else this.abandon(deadlineOver(), timedOut());
-    });
+  /** Ends the call if its time has run out at `time` without an answer. */
+  expire(time: number): void {
+    if (this.isOpen && this.deadline <= time) this.abandon(deadlineOver(), timedOut());
   }
 
   /**
@@ -81,7 +76,6 @@ export class MemoryCall {
   answer(answer: Bytes): boolean {
     if (!this.isOpen) return false;
     this.#answer = answer;
-    this.#cancelTimer?.();
     return true;
   }
 
@@ -109,7 +103,6 @@ export class MemoryCall {
   #end(): boolean {
     if (this.#hasEnded) return false;
     this.#hasEnded = true;
-    this.#cancelTimer?.();
     this.#stopListening?.();
     this.#onEnd(this);
     return true;

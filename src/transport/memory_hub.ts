@@ -8,13 +8,14 @@
  *
  * @module
  */
+import { Alarm } from "../base/alarm.ts";
 import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { report } from "../base/guard.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
 import type { Stats } from "../base/stats.ts";
 import { TandemError } from "../errors.ts";
-import { keepAlive, setImmediate } from "../runtime/timers.ts";
+import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import { cancelled, failReader, MemoryCall } from "./memory_call.ts";
 import { MemoryRoom, noRoom } from "./memory_room.ts";
 import { type Sizes, sizesFrom } from "./memory_sizes.ts";
@@ -51,6 +52,7 @@ export class MemoryHub {
   #nextPlace = 0;
   readonly #senders: Set<Sender> = new Set();
   readonly #calls: Map<MemoryCall, Sender> = new Map();
+  readonly #alarm: Alarm = new Alarm(() => this.#expire(), () => this.#calls.size > 0);
   readonly #room: MemoryRoom = new MemoryRoom();
   #queue: MemoryCall[] = [];
   /** Calls in flight, and those that a taker holds although their senders have left. */
@@ -153,7 +155,7 @@ export class MemoryHub {
     checkWhole(maxDeliveries, "maxDeliveries", 1, this.sizes.maxDeliveries);
     signal?.throwIfAborted();
     this.#checkLength(message.byteLength);
-    const deadline = deadlineAfter(timeout);
+    const { deadline = deadlineAfter(timeout) } = terms;
     const request: Bytes = new Uint8Array(message.byteLength);
     message.copyTo(request);
     const enter = () => {
@@ -197,6 +199,7 @@ export class MemoryHub {
     this.#slotsTaken += 1;
     this.#counts.requests += 1;
     this.#calls.set(call, sender);
+    this.#alarm.set(call.deadline);
     this.#keepProcess(1, call.isBackground);
     this.#queue.push(call);
     this.schedule();
@@ -208,12 +211,19 @@ export class MemoryHub {
     if (lostBecause?.code === "TIMEOUT") this.#counts.timeouts += 1;
     else if (lostBecause) this.#counts.cancelled += 1;
     if (this.#calls.delete(call)) this.#keepProcess(-1, call.isBackground);
+    if (this.#calls.size === 0) this.#alarm.rest();
     if (lostBecause && call.onSenderLost) this.#later(() => call.onSenderLost?.(lostBecause));
     // A taker that holds the call keeps its slot until it answers.
     const at = this.#queue.indexOf(call);
     if (at < 0) return;
     this.#queue.splice(at, 1);
     this.#freeSlot();
+  }
+
+  #expire(): void {
+    const time = now();
+    for (const call of [...this.#calls.keys()]) call.expire(time);
+    for (const call of this.#calls.keys()) if (call.isOpen) this.#alarm.set(call.deadline);
   }
 
   /** A taker answers. False: the sender no longer waits. */

@@ -38,6 +38,8 @@ export interface AnswerReader {
 export interface RequestTerms {
   /** Milliseconds for the whole request, with its wait for room; default: no limit. */
   readonly timeout?: number;
+  /** When `timeout` is over, in the time of `performance.now()`, if the sender has looked at the clock. */
+  readonly deadline?: number;
   /** Aborting it cancels the request, which fails with the signal's reason. */
   readonly signal?: AbortSignal;
   /** How many receivers may get the request, one after another; default and maximum: the target's. */

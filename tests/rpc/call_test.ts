@@ -194,7 +194,7 @@ for (const site of sites) {
     assertEquals(await remote.pid(), second.pid);
     second.send("unlink");
     await second.expect("unlinked");
-    await assertRejectsCode(withOptions(remote, { timeout: 50 }).pid(), "TIMEOUT");
+    await assertRejectsCode(withOptions(remote, { timeout: 50 }).pid(), "NO_SERVER");
   });
 }
 
@@ -290,7 +290,7 @@ test("calls that wait for a channel: each keeps its own time-out and signal", as
   const aborted = doomed(withOptions(remote, { signal: controller.signal }).add(1, 2));
   controller.abort(new Error("not any more"));
   assertEquals((await rejection(aborted)).message, "not any more");
-  await assertRejectsCode(short, "TIMEOUT", "no service opened the target");
+  await assertRejectsCode(short, "NO_SERVER", "no service is open there");
   await using service = serve(target, { add: (a: number, b: number) => a + b });
   assertEquals(await Promise.all(many), many.map((_, index) => index + 1));
   assertEquals(service.stats().clients, 1);
@@ -320,7 +320,7 @@ for (const transport of transports) {
     const [inner, outer] = [transport.newTarget(), transport.newTarget()];
     const api = { left: () => callContext()!.timeRemaining };
     await using innerService = serve(inner, api);
-    using remote = connect<typeof api>(inner);
+    using remote = connect<typeof api>(inner, { timeout: Infinity });
     const middle = {
       async inherited() {
         await sleep(1);

@@ -115,7 +115,7 @@ for (const fake of fakes) {
       await assertRejectsCode(call.get({ timeout: 20 }), "TIMEOUT");
       await assertRejectsCode(Client.connect(later, { timeout: 20 }), "TIMEOUT");
       using absent = connect<{ x(): void }>(later, { timeout: 20 });
-      await assertRejectsCode(absent.x(), "TIMEOUT");
+      await assertRejectsCode(absent.x(), "NO_SERVER");
       const connecting = Client.connect(later, { timeout: 30_000 });
       await assertRejectsCode(client.request("z", { timeout: 20 }), "BUSY");
       using late = Server.create(later);
