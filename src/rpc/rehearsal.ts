@@ -3,18 +3,22 @@
  *
  * @module
  */
-import type { Encoder } from "../codec/encoder.ts";
+import type { AddedFunction, Encoder } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
+import { TandemError } from "../errors.ts";
+import { addFunction } from "./add_function.ts";
+import type { Lent } from "./lent.ts";
 import { Kind, type MessageHooks, withMessage } from "./message.ts";
 import type { ConnectionTerms } from "./terms.ts";
 
-/** Counts the values to which a message only refers, and touches none of them. */
+/** Counts the values to which a message only refers. */
 class Rehearsal implements MessageHooks {
   readonly errorClasses: ErrorClasses;
   readonly maxTreeBytes: number;
   readonly readsBlobs = true;
   hasStreams = false;
   #count = 0;
+  readonly #functions: Lent[] = [];
 
   constructor({ errorClasses, limits }: Pick<ConnectionTerms, "errorClasses" | "limits">) {
     this.errorClasses = errorClasses;
@@ -30,8 +34,21 @@ class Rehearsal implements MessageHooks {
     return this.#count++;
   }
 
+  addFunction(value: object): AddedFunction | string {
+    return addFunction(value, undefined, (lent) => {
+      this.#functions.push(lent);
+      return this.#count++;
+    });
+  }
+
   seal(encoder: Encoder): void {
     encoder.checkTree();
+  }
+
+  /** Ends these loans of the functions, which the program goes on to lend. */
+  end(): void {
+    const reason = new TandemError("CANCELLED", "This message is not sent");
+    for (const lent of this.#functions) lent.end(reason);
   }
 }
 
@@ -47,6 +64,10 @@ export function hasStreams(
 ): boolean {
   const hooks = new Rehearsal(terms);
   const write = (encoder: Encoder) => encoder.list("arguments", values);
-  withMessage(hooks, Kind.call, 0, Infinity, write, () => {});
-  return hooks.hasStreams;
+  try {
+    withMessage(hooks, Kind.call, 0, Infinity, write, () => {});
+    return hooks.hasStreams;
+  } finally {
+    hooks.end();
+  }
 }

@@ -6,6 +6,7 @@ import {
   connect,
   everywhere,
   instance,
+  proxy,
   serve,
   services,
   withOptions,
@@ -115,6 +116,32 @@ for (const { title, newTarget } of transports) {
     remote[Symbol.dispose]();
     await assertRejectsCode(hasty(), "CLOSED");
     assertThrows(() => everywhere({} as Disposable), TypeError, "remote");
+  });
+
+  test(`${title}: functions and signals go to every service, and to a certain one`, async () => {
+    const target = newTarget();
+    const api = {
+      call: async (fn: (n: number) => number | Promise<number>) => await fn(1) + await fn(2),
+      aborts: async (signal: AbortSignal) => {
+        await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        return signal.reason as string;
+      },
+    };
+    await using _one = serve(target, api);
+    await using _two = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 60_000 });
+    const seen: number[] = [];
+    const double = proxy((n: number) => {
+      seen.push(n);
+      return 2 * n;
+    });
+    assertEquals(await everywhere(remote).call(double), fulfilled(6, 6));
+    assertEquals(await instance(remote, process.pid).call(double), 6);
+    assertEquals(seen.sort(), [1, 1, 1, 2, 2, 2]);
+    const stop = new AbortController();
+    const aborted = everywhere(remote).aborts(stop.signal);
+    stop.abort("stop");
+    assertEquals(await aborted, fulfilled("stop", "stop"));
   });
 
   test(`${title}: arguments that cannot be sent, to all or to several`, async () => {

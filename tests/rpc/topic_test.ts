@@ -1,6 +1,14 @@
 /** Topics, within one process and over both transports. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { connect, serve, type Subscription, TandemError, type Topic, topic } from "../../mod.ts";
+import {
+  connect,
+  proxy,
+  serve,
+  type Subscription,
+  TandemError,
+  type Topic,
+  topic,
+} from "../../mod.ts";
 import { assertRejectsCode, newTarget, test } from "../support/harness.ts";
 import { collect, rejection } from "../support/rpc_helper.ts";
 import { transports } from "../support/sites.ts";
@@ -155,6 +163,7 @@ for (const { title, newTarget } of transports) {
       (async function* () {})(),
       new ReadableStream(),
       new AbortController().signal,
+      proxy(() => {}),
     ];
     for (const value of unsendable) {
       const error = assertThrows(() => anything.publish(value), TandemError, "value");
