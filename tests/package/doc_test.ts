@@ -4,11 +4,20 @@
  * `deno test --doc` type-checks the examples of the reference documentation.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { Child, folder, type Runtime, runtimePath, runtimes, test } from "../support/harness.ts";
+import { toolPath } from "../../scripts/tools.ts";
+import {
+  Child,
+  folder,
+  type Runtime,
+  runtime,
+  runtimePath,
+  runtimes,
+  test,
+} from "../support/harness.ts";
 
 const repository = fileURLToPath(new URL("../..", import.meta.url));
 
@@ -41,9 +50,13 @@ function examplesOf(source: string): Example[] {
   }));
 }
 
+function pathOf(name: string): string {
+  return join(folder(), name);
+}
+
 /** Writes a program that imports this repository's sources. */
 function writeProgram(name: string, code: string): string {
-  const path = join(folder(), name);
+  const path = pathOf(name);
   const here = Object.entries(imports).reduce(
     (code, [from, to]) => code.replaceAll(`from "${from}"`, `from "${join(repository, to)}"`),
     code,
@@ -52,10 +65,12 @@ function writeProgram(name: string, code: string): string {
   return path;
 }
 
-/** Starts a program whose text is given, and nothing else of this repository in reach. */
+/** Starts a program with `--allow-ffi`, and with further permissions that its first line names. */
 function start(runtime: Runtime, name: string, code: string): Child {
   const path = writeProgram(name, code);
-  const flags = runtime === "deno" ? ["run", "--quiet", "--no-prompt", "--allow-ffi"] : ["run"];
+  const more = code.split("\n", 1)[0]!.match(/--allow-\w+/g) ?? [];
+  const permissions = ["--no-prompt", "--allow-ffi", ...more];
+  const flags = runtime === "deno" ? ["run", "--quiet", ...permissions] : ["run"];
   const env = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1" };
   return new Child(`${runtime} ${name}`, runtimePath(runtime), [...flags, path], env);
 }
@@ -100,12 +115,29 @@ test("every class that is exported has an example", () => {
   assert(count >= 11, `${count} classes were found`);
 });
 
-/** The examples of the README: `name` is what the first line says, as in `// service.ts`. */
-function readmeExamples(): readonly { readonly name: string; readonly code: string }[] {
-  const readme = readFileSync(join(repository, "README.md"), "utf8");
-  return [...readme.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code], index) => {
-    const [, name = `readme-${index}.ts`] = /^\/\/ (\w+\.ts)\b/.exec(code!) ?? [];
-    return { name, code: code! };
+/** Documents whose programs are run: the README and the guides. */
+const documents: readonly string[] = [
+  "README.md",
+  ...readdirSync(join(repository, "docs/guide")).filter((name) => name !== "README.md").sort()
+    .map((name) => `docs/guide/${name}`),
+];
+
+interface Program {
+  /** What the first line says, as in `// service.ts`. Programs of a document may import each other. */
+  readonly name: string;
+  /**
+   * What follows `ts` at the fence. `check`: it is compiled, and not run; `bun`: it runs in Bun only, and
+   * is compiled with Bun's types only.
+   */
+  readonly mark: string;
+  readonly code: string;
+}
+
+function programsOf(document: string): readonly Program[] {
+  const text = readFileSync(join(repository, document), "utf8");
+  return [...text.matchAll(/^```ts ?(.*)\n([^]*?)^```$/gm)].map(([, mark, code], index) => {
+    const [, name = `program-${index}.ts`] = /^\/\/ ([\w.-]+\.ts)\b/.exec(code!) ?? [];
+    return { name, mark: mark!, code: code! };
   });
 }
 
@@ -116,19 +148,42 @@ function printedBy(code: string): string[] {
     .filter((line) => !line.endsWith("…"));
 }
 
-for (const runtime of runtimes) {
-  test(`${runtime}: the examples of the README print what they say`, async () => {
-    const examples = readmeExamples();
-    assert(examples.length >= 6, `${examples.length} examples were found`);
+/** Runs a file of tests as users do, with the leak sanitizers that the runner has. */
+async function runTests(name: string, code: string): Promise<void> {
+  const path = writeProgram(name, code);
+  const flags = runtime === "deno"
+    ? ["--quiet", "--allow-ffi", "--no-check", "--sanitize-ops", "--sanitize-resources"]
+    : [];
+  const env = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1" };
+  const child = new Child(`test ${name}`, runtimePath(runtime), ["test", ...flags, path], env);
+  await child.ended();
+}
+
+for (const document of documents) {
+  const programs = programsOf(document);
+
+  test(`${runtime}: the programs of ${document} print what they say`, async () => {
     const children: Child[] = [];
+    const services: Child[] = [];
     try {
-      for (const { name, code } of examples) {
-        const child = start(runtime, name, code);
+      for (const { name, code } of programs) writeProgram(name, code);
+      for (const { name, mark, code } of programs) {
+        if (mark === "check") continue;
+        if (name.endsWith("_test.ts")) {
+          await runTests(name, code);
+          continue;
+        }
+        const child = start(mark === "bun" ? "bun" : runtime, name, code);
         children.push(child);
         for (const line of printedBy(code)) assertEquals(await child.line(), line, name);
-        // The service waits for calls; the other programs end by themselves.
-        if (name !== "service.ts") await child.ended();
+        // Services wait for calls; the other programs end by themselves.
+        if (name.includes("service")) services.push(child);
+        else await child.ended();
         assertEquals(child.stderr, "", child.describe());
+      }
+      for (const service of services) {
+        service.kill("SIGTERM");
+        await service.ended();
       }
     } finally {
       for (const child of children) child.kill("SIGKILL");
@@ -137,18 +192,43 @@ for (const runtime of runtimes) {
   });
 }
 
-test("the examples of the README type-check", async () => {
-  if (!runtimes.includes("deno")) return;
-  const paths = readmeExamples().map(({ name, code }) => writeProgram(name, code));
-  const config = join(repository, "doc_test.json");
-  const child = new Child("deno check", runtimePath("deno"), [
-    "check",
-    "--quiet",
-    "--config",
-    config,
-    ...paths,
-  ], { ...process.env, NO_COLOR: "1" });
-  await child.ended();
+// Once is enough: no part of it runs in the test runner.
+if (runtime === "deno") {
+  test("the programs of the documents compile, with the types of Deno and of Bun", async () => {
+    const env = { ...process.env, NO_COLOR: "1" };
+    const forDeno: string[] = [];
+    for (const [index, document] of documents.entries()) {
+      mkdirSync(pathOf(`${index}`));
+      for (const { name, mark, code } of programsOf(document)) {
+        const path = writeProgram(`${index}/${name}`, code);
+        if (mark !== "bun") forDeno.push(path);
+      }
+    }
+    const config = join(repository, "doc_test.json");
+    const check = ["check", "--quiet", "--config", config, ...forDeno];
+    const modules = join(repository, "node_modules");
+    const project = {
+      extends: join(repository, "tsconfig.json"),
+      compilerOptions: {
+        noUnusedLocals: false,
+        paths: {},
+        typeRoots: [modules, join(modules, "@types")],
+      },
+      include: ["*/*.ts"],
+    };
+    writeFileSync(pathOf("tsconfig.json"), JSON.stringify(project));
+    const compilers = [
+      new Child("deno check", runtimePath("deno"), check, env),
+      new Child("tsc", toolPath("tsc"), ["-p", pathOf("tsconfig.json")], env),
+    ];
+    for (const compiler of compilers) await compiler.ended();
+  });
+}
+
+test("the documents have programs", () => {
+  const count = documents.reduce((sum, document) => sum + programsOf(document).length, 0);
+  assert(count >= 20, `${count} programs were found`);
+  assert(programsOf("README.md").length >= 6);
 });
 
 /** Folders with documents, and whether those below them have some, too. */
