@@ -693,8 +693,8 @@ export class Encoder extends Writer {
   /** Runs `write`, which can write no Blobs, and no references to streams and signals. */
   #withoutReferences(write: () => void): void {
     const hooks = this.#hooks!;
-    const { errorClasses, maxTreeBytes } = hooks;
-    this.#hooks = { errorClasses, maxTreeBytes };
+    const { errorClasses, maxTreeBytes, readsBlobs = false } = hooks;
+    this.#hooks = { errorClasses, maxTreeBytes, readsBlobs };
     try {
       write();
     } finally {

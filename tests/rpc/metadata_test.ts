@@ -34,6 +34,14 @@ for (const site of sites) {
     assertEquals(await remote.metadata(), { request: "r1" });
   });
 
+  test(`${site.title}: metadata may contain Blobs, which are read first`, async () => {
+    using there = await typedAt(site);
+    const blob = new Blob(["hello"], { type: "text/plain" });
+    const found = await withOptions(there.remote, { metadata: { blob } }).metadata();
+    const received = found.blob as Blob;
+    assertEquals([await received.text(), received.type], ["hello", "text/plain"]);
+  });
+
   test(`${site.title}: metadata are there in the body of a generator, in each step`, async () => {
     using there = await typedAt(site);
     const streams = ["a", "b"].map((tenant) =>
