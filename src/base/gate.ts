@@ -11,8 +11,26 @@ export interface Admission {
   leave(): void;
 }
 
-interface Begun {
-  readonly at: number;
+/** A handler in progress, or one in the lobby. Those in progress are in a list, in the order of their entry. */
+class Visit implements Admission {
+  readonly beganAt: number;
+  readonly #gate: Gate;
+  readonly #isInLobby: boolean;
+  #isInside = true;
+  before: Visit | null = null;
+  after: Visit | null = null;
+
+  constructor(gate: Gate, isInLobby: boolean) {
+    this.#gate = gate;
+    this.#isInLobby = isInLobby;
+    this.beganAt = isInLobby ? 0 : wallClock();
+  }
+
+  leave(): void {
+    if (!this.#isInside) return;
+    this.#isInside = false;
+    this.#gate.left(this, this.#isInLobby);
+  }
 }
 
 /**
@@ -22,8 +40,8 @@ interface Begun {
 export class Gate {
   readonly #limit: number;
   #inProgress = 0;
-  /** The handlers in progress, by when they began. */
-  readonly #begun: Set<Begun> = new Set();
+  #first: Visit | null = null;
+  #last: Visit | null = null;
   #inLobby = 0;
   readonly #waiting: ((admission: Admission) => void)[] = [];
   #wake: (() => void) | null = null;
@@ -43,8 +61,7 @@ export class Gate {
 
   /** When the oldest handler in progress began, in milliseconds since the epoch; null: there is none. */
   get oldest(): number | null {
-    const [first] = this.#begun;
-    return first?.at ?? null;
+    return this.#first?.beganAt ?? null;
   }
 
   get isEmpty(): boolean {
@@ -54,18 +71,18 @@ export class Gate {
   /** Admits a handler, also where there is no room left: {@linkcode isFull} says so. */
   enter(): Admission {
     this.#inProgress += 1;
-    const begun = { at: wallClock() };
-    this.#begun.add(begun);
-    return this.#admit(() => {
-      this.#inProgress -= 1;
-      this.#begun.delete(begun);
-    });
+    const visit = new Visit(this, false);
+    const last = this.#last;
+    visit.before = last;
+    if (last) last.after = visit;
+    else this.#first = visit;
+    return this.#last = visit;
   }
 
   /** Keeps the gate from being empty, and takes no room. */
   enterLobby(): Admission {
     this.#inLobby += 1;
-    return this.#admit(() => this.#inLobby -= 1);
+    return new Visit(this, true);
   }
 
   /** Admits a handler as soon as there is room; first come, first served. */
@@ -74,19 +91,22 @@ export class Gate {
     return await new Promise<Admission>((resolve) => this.#waiting.push(resolve));
   }
 
-  #admit(free: () => void): Admission {
-    let isInside = true;
-    return {
-      leave: () => {
-        if (!isInside) return;
-        isInside = false;
-        free();
-        while (this.#waiting.length > 0 && this.#inProgress < this.#limit) {
-          this.#waiting.shift()!(this.enter());
-        }
-        this.wake();
-      },
-    };
+  /** A visit has ended. */
+  left(visit: Visit, wasInLobby: boolean): void {
+    if (wasInLobby) this.#inLobby -= 1;
+    else this.#remove(visit);
+    while (this.#waiting.length > 0 && this.#inProgress < this.#limit) {
+      this.#waiting.shift()!(this.enter());
+    }
+    this.wake();
+  }
+
+  #remove({ before, after }: Visit): void {
+    this.#inProgress -= 1;
+    if (before) before.after = after;
+    else this.#first = after;
+    if (after) after.before = before;
+    else this.#last = before;
   }
 
   /** Ends {@linkcode change}. */
