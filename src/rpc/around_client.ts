@@ -18,7 +18,14 @@ export interface CallMaker {
   make(method: string, args: readonly unknown[], terms: CallTerms): CallPromise<unknown>;
 }
 
-const ignore = (): void => {};
+/** Handles a rejection. Quicker than `catch`, which looks up the class of the promise that it makes. */
+async function ignore(call: CallPromise<unknown>): Promise<void> {
+  try {
+    await call;
+  } catch {
+    // It is the business of `around`.
+  }
+}
 
 class SentCall implements ClientCall {
   readonly side: "client" = "client" as const;
@@ -78,7 +85,7 @@ class SentCall implements ClientCall {
   /** From now on the promises of `next()` are the business of `around`: their rejections may be ignored. */
   #leave(): void {
     this.#isLate = true;
-    this.#last?.catch(ignore);
+    if (this.#last) void ignore(this.#last);
     this.#last = null;
   }
 
@@ -96,9 +103,9 @@ class SentCall implements ClientCall {
 
   #next(): CallPromise<unknown> {
     const call = this.#send();
-    if (this.#isLate) call.catch(ignore);
+    if (this.#isLate) void ignore(call);
     else {
-      this.#last?.catch(ignore);
+      if (this.#last) void ignore(this.#last);
       this.#last = call;
     }
     return call;
