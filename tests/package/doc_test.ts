@@ -4,7 +4,14 @@
  * `deno test --doc` type-checks the examples of the reference documentation.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
@@ -115,9 +122,10 @@ test("every class that is exported has an example", () => {
   assert(count >= 11, `${count} classes were found`);
 });
 
-/** Documents whose programs are run: the README and the guides. */
+/** Documents whose programs are run. */
 const documents: readonly string[] = [
   "README.md",
+  "docs/coming-from.md",
   ...readdirSync(join(repository, "docs/guide")).filter((name) => name !== "README.md").sort()
     .map((name) => `docs/guide/${name}`),
 ];
@@ -127,7 +135,8 @@ interface Program {
   readonly name: string;
   /**
    * What follows `ts` at the fence. `check`: it is compiled, and not run; `bun`: it runs in Bun only, and
-   * is compiled with Bun's types only.
+   * is compiled with Bun's types only; `other`: a program of another library, which is compiled with Bun's
+   * types, and not run.
    */
   readonly mark: string;
   readonly code: string;
@@ -168,7 +177,7 @@ for (const document of documents) {
     try {
       for (const { name, code } of programs) writeProgram(name, code);
       for (const { name, mark, code } of programs) {
-        if (mark === "check") continue;
+        if (mark === "check" || mark === "other") continue;
         if (name.endsWith("_test.ts")) {
           await runTests(name, code);
           continue;
@@ -201,12 +210,13 @@ if (runtime === "deno") {
       mkdirSync(pathOf(`${index}`));
       for (const { name, mark, code } of programsOf(document)) {
         const path = writeProgram(`${index}/${name}`, code);
-        if (mark !== "bun") forDeno.push(path);
+        if (mark !== "bun" && mark !== "other") forDeno.push(path);
       }
     }
     const config = join(repository, "doc_test.json");
     const check = ["check", "--quiet", "--config", config, ...forDeno];
     const modules = join(repository, "node_modules");
+    symlinkSync(modules, pathOf("node_modules"));
     const project = {
       extends: join(repository, "tsconfig.json"),
       compilerOptions: {
@@ -227,7 +237,7 @@ if (runtime === "deno") {
 
 test("the documents have programs", () => {
   const count = documents.reduce((sum, document) => sum + programsOf(document).length, 0);
-  assert(count >= 20, `${count} programs were found`);
+  assert(count >= 40, `${count} programs were found`);
   assert(programsOf("README.md").length >= 6);
 });
 
