@@ -59,7 +59,7 @@ export function isErrorLike(value: unknown): value is Error {
 }
 
 const typedArray = Object.getPrototypeOf(Uint8Array.prototype);
-const arrayFill: (this: unknown, value: number) => unknown = typedArray.fill;
+const arrayFill: (this: unknown, value: number | bigint) => unknown = typedArray.fill;
 const arrayLength = getterOf<number>(typedArray, "byteLength");
 const arrayCount = getterOf<number>(typedArray, "length");
 const arrayOffset = getterOf<number>(typedArray, "byteOffset");
@@ -68,6 +68,10 @@ const arrayTag = getterOf<string | undefined>(typedArray, Symbol.toStringTag);
 const viewLength = getterOf<number>(DataView.prototype, "byteLength");
 const viewOffset = getterOf<number>(DataView.prototype, "byteOffset");
 const viewBuffer = getterOf<ArrayBufferLike>(DataView.prototype, "buffer");
+
+function isBigArray(view: ArrayBufferView): boolean {
+  return arrayTag(view)!.startsWith("Big");
+}
 
 /** The name of the class of a typed array; undefined: it is a DataView. */
 export const typedArrayName: (view: ArrayBufferView) => string | undefined = arrayTag;
@@ -108,7 +112,7 @@ export function bytesOfView(view: ArrayBufferView): Uint8Array<ArrayBuffer> | nu
     const length = arrayLength(view);
     // An array without bytes may have lost its buffer, for which this throws. It fills nothing otherwise.
     // (JavaScriptCore leaves out calls without an effect, such as `keys`, from compiled code.)
-    if (length === 0) arrayFill.call(view, 0);
+    if (length === 0) arrayFill.call(view, isBigArray(view) ? 0n : 0);
     return new Uint8Array(arrayBuffer(view) as ArrayBuffer, arrayOffset(view), length);
   } catch {
     return null;

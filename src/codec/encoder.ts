@@ -40,6 +40,7 @@ import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
 import { pathText } from "./path.ts";
 import {
+  clonedClass,
   hasObjectTag,
   isOpaque,
   namespaceName,
@@ -316,7 +317,10 @@ export class Encoder extends Writer {
     if (platform === "AbortSignal" && isSignal(value)) return this.#signal(value, depth);
     if ((platform === "Blob" || platform === "File") && isBlob(value)) return this.#blob(value);
     if (platform !== null) throw this.#refusal(isA(platform), hints.get(platform));
-    this.#properties(value, Object.keys(value), depth);
+    const keys = Object.keys(value);
+    const cloned = keys.length === 0 ? clonedClass(value) : null;
+    if (cloned !== null) throw this.#refusal(isA(cloned), hints.get(cloned));
+    this.#properties(value, keys, depth);
   }
 
   /** Refuses a value that can be awaited and iterated: the sender may mean either. */

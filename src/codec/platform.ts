@@ -80,6 +80,24 @@ export function isOpaque(value: object): boolean {
   }
 }
 
+/**
+ * The class of an object that has no properties and that the runtime clones by other means, such as a
+ * KeyObject; null: its properties are all that a clone would have. It runs no code of the user, because
+ * there is no getter.
+ */
+export function clonedClass(value: object): string | null {
+  let clone: object;
+  try {
+    clone = structuredClone(value);
+  } catch {
+    return "object of the runtime";
+  }
+  const prototype: object | null = Object.getPrototypeOf(clone);
+  if (prototype === Object.prototype) return null;
+  const owner: unknown = prototype === null ? null : valueOf(prototype, "constructor");
+  return typeof owner === "function" && owner.name !== "" ? owner.name : "object of the runtime";
+}
+
 /** The name of a namespace of the language, such as `Math`, of any realm; null for other objects. */
 export function namespaceName(value: object): string | null {
   const tag = Object.getOwnPropertyDescriptor(value, Symbol.toStringTag);

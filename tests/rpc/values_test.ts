@@ -170,6 +170,25 @@ test("long arrays arrive unchanged", () => {
   }
 });
 
+test("empty views of every class arrive", () => {
+  type ViewClass = new (buffer: ArrayBuffer, offset?: number) => ArrayBufferView;
+  for (
+    const View of [
+      DataView,
+      Int8Array,
+      Uint8Array,
+      Uint8ClampedArray,
+      Float32Array,
+      Float64Array,
+      BigInt64Array,
+      BigUint64Array,
+    ] as ViewClass[]
+  ) {
+    assertSame(roundTrip([new View(new ArrayBuffer(0))]), [new View(new ArrayBuffer(0))]);
+    assertSame(roundTrip([new View(new ArrayBuffer(8), 8)]), [new View(new ArrayBuffer(0))]);
+  }
+});
+
 test("arrays of numbers can be read at any offset", () => {
   const numbers = Array.from({ length: 1_000 }, (_, index) => index / 7);
   const message = encode([numbers, "x", new Array(100).fill(2 ** 20)]);
