@@ -70,14 +70,20 @@ for (const runtime of runtimes) {
     for (let index = 0; index < 3; index++) started.push(await startService(runtime, target));
     const [dies, stops, lives] = started as [Child, Child, Child];
     using remote = connect<Api>(target, { timeout: 60_000 });
-    await stops.stopped();
-    const all = everywhere(withOptions(remote, { timeout: 1_000 }));
-    const call = all.hold();
-    await Promise.all([dies.expect("holding 1"), lives.expect("holding 1")]);
+    const leaving = new AbortController();
+    const call = everywhere(withOptions(remote, { signal: leaving.signal })).hold();
+    for (const service of started) await service.expect("holding 1");
     const newcomer = await startService(runtime, target);
     await dies.killed();
-    assertEquals(outcomes(await call), ["SERVER_DIED", "TIMEOUT", "TIMEOUT"]);
-    await lives.expect("aborted TIMEOUT");
+    await eventually(async () => (await services(target)).length === 3);
+    leaving.abort("left");
+    assertEquals(outcomes(await call), ["SERVER_DIED", "left", "left"]);
+    await lives.expect("aborted CANCELLED");
+    await stops.stopped();
+    const hasty = everywhere(withOptions(remote, { timeout: 2_000 }));
+    const answers = outcomes(await hasty.pid());
+    assertEquals(answers.filter((answer) => answer === "TIMEOUT").length, 1);
+    assertEquals(answers.length, 3);
     stops.kill("SIGCONT");
     const pids = [stops, lives, newcomer].map(({ pid }) => pid);
     // The newcomer may have the place of the dead one.

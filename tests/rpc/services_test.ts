@@ -105,7 +105,7 @@ for (const runtime of runtimes) {
     await stopped.expect("holding 1");
     await stopped.stopped();
     const other = await startService(runtime, target);
-    const found = await services(target, { timeout: 300 });
+    const found = await services(target, { timeout: 2_000 });
     assertEquals(pids(found), [stopped.pid, other.pid]);
     assertEquals(found.map(({ responds }) => responds), [false, true]);
     assertEquals(found.map(({ callsInProgress }) => callsInProgress), [1, 0]);
