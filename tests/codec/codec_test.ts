@@ -347,6 +347,39 @@ for (const runtime of runtimes) {
   });
 }
 
+/** Views of shared and growing buffers, and the buffers. */
+function sharedViews(): unknown[] {
+  const buffer = new SharedArrayBuffer(24, { maxByteLength: 64 });
+  const long = new SharedArrayBuffer(2_000);
+  const resizable = new ArrayBuffer(5, { maxByteLength: 99 });
+  return [new Int32Array(buffer, 4, 3), buffer, new DataView(buffer, 1, 9), resizable, [
+    new Uint8Array(long, 7),
+  ]];
+}
+
+const blobTree = [0xd9, 0xfa, 0x0f, 0x82, 0x63, 0x78, 0x2f, 0x79, 0x43, 1, 2, 3];
+const fileTree = [0xd9, 0xfa, 0x0f, 0x84, 0x60, 0x62, 0x61, 0x62, 0x18, 0x64, 0x42, 4, 5];
+
+test("the bytes of Blobs and Files", async () => {
+  const [blob, file] = decode(header([0x82, ...blobTree, ...fileTree])) as [Blob, File];
+  assertEquals([blob.type, blob instanceof File], ["x/y", false]);
+  assertEquals(new Uint8Array(await blob.arrayBuffer()), new Uint8Array([1, 2, 3]));
+  assertEquals([file.name, file.lastModified, file.type], ["ab", 100, ""]);
+  assertEquals(new Uint8Array(await file.arrayBuffer()), new Uint8Array([4, 5]));
+});
+
+test("Blobs and buffers count against maxTreeBytes as more than their bytes", () => {
+  const small = { ...hooks, maxTreeBytes: 2 ** 12 };
+  const blobs = header([0x98, 60, ...new Array(60).fill(blobTree).flat()]);
+  assertThrowsCode(() => decode(blobs, false, small), "TOO_LARGE");
+  const resizable = new Array(10).fill(0).map(() => new ArrayBuffer(0, { maxByteLength: 1 }));
+  assertThrowsCode(() => encode(resizable, small), "TOO_LARGE");
+  assertThrowsCode(() => decode(encode(resizable), false, small), "TOO_LARGE");
+  const shared = new Array(40).fill(0).map(() => new SharedArrayBuffer(0));
+  assertThrowsCode(() => encode(shared, small), "TOO_LARGE");
+  assertThrowsCode(() => decode(encode(shared), false, small), "TOO_LARGE");
+});
+
 /** Decodes bytes that may be anything; true: they were a message. */
 function survives(message: Uint8Array<ArrayBuffer>): boolean {
   try {
@@ -358,6 +391,8 @@ function survives(message: Uint8Array<ArrayBuffer>): boolean {
     return false;
   }
 }
+
+const twice = (...bytes: number[]) => [...bytes, ...bytes];
 
 const header = (tree: readonly number[]) => {
   const length = 8 + tree.length;
@@ -395,6 +430,22 @@ test("bytes that promise more than there is: refused before memory is set aside"
     [0xe0], // a hole outside of an array
     [0x81, 0xe0],
     [0xd9, 0xfa, 0x0b, 0x81, 0x81, 0xe0],
+    [0xd9, 0xfa, 0x0c, 0x82, 0xf7, 0x5a, 0x3f, 0xff, 0xff, 0xff], // a SharedArrayBuffer
+    [0xd9, 0xfa, 0x0c, 0x82, 0x1a, 0xff, 0xff, 0xff, 0xff, 0x40], // that could become 4 GiB
+    [0xd9, 0xfa, 0x0c, 0x82, 0x01, 0x42, 0, 0], // that is longer than its longest length
+    [0xd9, 0xfa, 0x0d, 0x82, 0x01, 0x42, 0, 0],
+    [0x82, ...twice(0xd9, 0xfa, 0x0d, 0x82, 0x1a, 0x3f, 0xff, 0xff, 0xff, 0x40)],
+    [0x81, 0xd9, 0xfa, 0x0d, 0x82, 0xf6, 0x40],
+    [0xd9, 0xfa, 0x0e, 0x84, 0x18, 0x40, 0x44, 0, 0, 0, 0, 0, 1], // a view of no SharedArrayBuffer
+    [0xd9, 0xfa, 0x0e, 0x84, 0x18, 0x40, 0xd9, 0xfa, 0x0c, 0x82, 0xf7, 0x42, 0, 0, 1, 2], // too long
+    [0xd9, 0xfa, 0x0e, 0x84, 0x18, 0x45, 0xd9, 0xfa, 0x0c, 0x82, 0xf7, 0x44, 0, 0, 0, 0, 1, 1], // not aligned
+    [0xd9, 0xfa, 0x0e, 0x84, 0x18, 0x41, 0xd9, 0xfa, 0x0c, 0x82, 0xf7, 0x40, 0, 0], // of no class
+    [0xd9, 0xfa, 0x0e, 0x84, 0x18, 0x40, 0xd8, 0x1d, 0x00, 0, 0], // of itself
+    [0xd9, 0xfa, 0x0f, 0x82, 0x60, 0x5a, 0x3f, 0xff, 0xff, 0xff], // a Blob
+    [0xd9, 0xfa, 0x0f, 0x82, 0x60, 0xd9, 0xfa, 0x07, 0x1a, 0x3f, 0xff, 0xff, 0xff],
+    [0xd9, 0xfa, 0x0f, 0x82, 0x01, 0x40], // without a type
+    [0xd9, 0xfa, 0x0f, 0x83, 0x60, 0x61, 0x61, 0x40],
+    [0xd9, 0xfa, 0x0f, 0x84, 0x60, 0x61, 0x61, 0x60, 0x40], // a File without a date
   ];
   for (const head of heads) assertEquals(survives(header(head)), false, String(head));
 });
@@ -437,6 +488,8 @@ test("hostile bytes end in an error with a code", () => {
     encode([new RangeError("r", { cause: [1n, 2n ** 80n] }), [, 1], Object(1), "\ud800"]),
     encode([new Array(70).fill(1), new Array(70).fill(0.5), new Array(700).fill(2 ** 30)]),
     encode([Object.assign(new Array(90), new Array(80).fill("x")), "ä".repeat(2 ** 16)]),
+    encode(sharedViews()),
+    header([0x82, ...blobTree, ...fileTree]),
   ];
   let [whole, broken] = [0, 0];
   fc.assert(
