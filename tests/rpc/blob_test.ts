@@ -131,7 +131,10 @@ for (const { title, newTarget } of transports) {
       },
       async *dialogue(): AsyncGenerator<string, void, unknown> {
         let heard: unknown = yield "ready";
-        for (;;) heard = yield heard instanceof Blob ? await heard.text() : `no Blob: ${heard}`;
+        for (let step = 1;; step++) {
+          const text = heard instanceof Blob ? await heard.text() : `no Blob: ${heard}`;
+          heard = yield `${step} ${text}`;
+        }
       },
       async sizes(blobs: AsyncIterable<Blob>): Promise<number[]> {
         return (await collect(blobs)).map(({ size }) => size);
@@ -174,13 +177,13 @@ for (const { title, newTarget } of transports) {
       talk.next("fourth"),
     ]);
     assertEquals(answers.map(({ value }) => value), [
-      "A".repeat(1_000),
-      "no Blob: second",
-      "third",
-      "no Blob: fourth",
+      `1 ${"A".repeat(1_000)}`,
+      "2 no Blob: second",
+      "3 third",
+      "4 no Blob: fourth",
     ]);
     await assertRejectsCode(talk.next(new Blob([bytes])), "TOO_LARGE");
-    assertEquals((await talk.next("on")).value, "no Blob: on");
+    assertEquals((await talk.next("on")).value, "5 no Blob: on");
     await talk.return();
 
     async function* sent() {
