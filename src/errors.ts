@@ -89,6 +89,10 @@ export class TandemError extends Error {
 
   /** Why the operation failed. */
   readonly code: ErrorCode;
+  /** The target of the typed call that failed; undefined for other operations. */
+  declare target?: string;
+  /** The method of the typed call that failed; empty when the service is a bare function. */
+  declare method?: string;
 
   /**
    * Makes an error.
@@ -120,7 +124,8 @@ export interface RemoteErrorDetails {
 
 /**
  * The handler in the other process threw. The properties with `remote` in their names describe the thrown
- * error, and `cause` is its cause; `stack` is the caller's own.
+ * error, and `cause` is its cause. `stack` has the frames of the code that awaits the typed call, then those
+ * of the handler.
  *
  * @example Handle one kind of failure
  * ```ts

@@ -16,6 +16,11 @@ export function endedByClosing<E extends object>(error: E): E {
   return error;
 }
 
+/** Whether a promise rejects with it because its handle was closed. */
+export function isEnding(error: unknown): boolean {
+  return typeof error === "object" && error !== null && endings.has(error);
+}
+
 /** For {@linkcode mapResult}: the result as it is. */
 export function same<T>(result: T): T {
   return result;
@@ -27,9 +32,7 @@ export function rejectAs(
   reject: (error: unknown) => void,
   error: unknown,
 ): void {
-  if (promise && typeof error === "object" && error !== null && endings.has(error)) {
-    promise.catch(ignore);
-  }
+  if (promise && isEnding(error)) promise.catch(ignore);
   reject(error);
 }
 

@@ -5,10 +5,10 @@
  */
 import { checkTimeout, describe } from "../base/checks.ts";
 import { isThenable } from "../base/guard.ts";
-import { rejectAs } from "../base/closing.ts";
 import { now } from "../runtime/timers.ts";
 import type { Around, ClientCall } from "./around.ts";
 import { CallPromise } from "./call_promise.ts";
+import { fail } from "./raising.ts";
 import { checkMetadata, mergeMetadata, type Metadata, noMetadata } from "./metadata.ts";
 import type { CallTerms } from "./terms.ts";
 
@@ -90,13 +90,14 @@ class SentCall implements ClientCall {
   }
 
   #outcome(result: unknown): CallPromise<unknown> {
-    const { promise, resolve, reject } = CallPromise.open();
+    const opened = CallPromise.open();
+    const { promise, resolve } = opened;
     Promise.resolve(result).then((value) => {
       this.#hasEnded = true;
       promise.settle(resolve, value);
     }, (error) => {
       this.#hasEnded = true;
-      rejectAs(promise, reject, error);
+      fail(opened, error);
     });
     return promise;
   }
@@ -163,9 +164,9 @@ function bothSignals(
 }
 
 function rejected(error: unknown): CallPromise<unknown> {
-  const { promise, reject } = CallPromise.open();
-  reject(error);
-  return promise;
+  const opened = CallPromise.open();
+  fail(opened, error);
+  return opened.promise;
 }
 
 /**

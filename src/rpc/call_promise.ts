@@ -4,30 +4,15 @@
  * @module
  */
 
-import { mapResult, same } from "../base/closing.ts";
+import { fail, openRaising, type Raising } from "./raising.ts";
 import { readableOf, streamIn } from "./readable.ts";
 
 type Stream = AsyncGenerator<unknown, unknown, unknown>;
 type Step = IteratorResult<unknown, unknown>;
 
-interface Opened {
+interface Opened extends Raising<unknown> {
   readonly promise: CallPromise<unknown>;
-  readonly resolve: (result: unknown) => void;
-  readonly reject: (error: unknown) => void;
 }
-
-/** The functions of the promise under construction. An executor per promise would be one more object. */
-const captured: {
-  resolve: ((result: unknown) => void) | null;
-  reject: ((error: unknown) => void) | null;
-} = { resolve: null, reject: null };
-const capture = (
-  resolve: (result: unknown) => void,
-  reject: (error: unknown) => void,
-): void => {
-  captured.resolve = resolve;
-  captured.reject = reject;
-};
 
 /**
  * A promise of the result that can also be read: if the result is a stream, callers iterate without
@@ -42,14 +27,9 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   /** The result as a ReadableStream, once a method of one was called. */
   declare readable?: ReadableStream<unknown>;
 
-  /** A promise and the functions that settle it. */
+  /** A promise and the function that resolves it. */
   static open(): Opened {
-    const promise = new CallPromise<unknown>(capture);
-    const opened = { promise, resolve: captured.resolve!, reject: captured.reject! };
-    // Otherwise the promise would stay reachable, and its result with it.
-    captured.resolve = null;
-    captured.reject = null;
-    return opened;
+    return openRaising<unknown>(CallPromise) as Opened;
   }
 
   /** @param deadline of the call, in the time of `performance.now()` */
@@ -64,35 +44,19 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   }
 
   next(...value: [] | [unknown]): Promise<Step> {
-    return this.#take((stream) => stream.next(...value));
+    return take(this, (stream) => stream.next(...value));
   }
 
   return(value?: unknown): Promise<Step> {
-    return this.#take((stream) => stream.return(value));
+    return take(this, (stream) => stream.return(value));
   }
 
   throw(error: unknown): Promise<Step> {
-    return this.#take((stream) => stream.throw(error));
-  }
-
-  #take(step: (stream: Stream) => Promise<Step>): Promise<Step> {
-    if (this.stream && !this.waiting) return step(this.stream);
-    this.waiting = (this.waiting ?? 0) + 1;
-    const taken = this.then((result) => {
-      this.waiting! -= 1;
-      return step(this.stream ??= streamOf(result));
-    });
-    return mapResult(taken, same);
+    return take(this, (stream) => stream.throw(error));
   }
 
   [Symbol.asyncIterator](): this {
     return this;
-  }
-
-  #asReadable(): ReadableStream<unknown> {
-    // Users of the ReadableStream get the error of the call from there.
-    if (!this.readable) this.catch(() => {});
-    return this.readable ??= readableOf(this);
   }
 
   get locked(): boolean {
@@ -100,31 +64,31 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   }
 
   cancel(reason?: unknown): Promise<void> {
-    return this.#asReadable().cancel(reason);
+    return asReadable(this).cancel(reason);
   }
 
   // deno-lint-ignore no-explicit-any -- each runtime declares other overloads
   getReader(options?: any): any {
-    return this.#asReadable().getReader(options);
+    return asReadable(this).getReader(options);
   }
 
   pipeThrough<R>(
     transform: { readonly readable: ReadableStream<R>; readonly writable: WritableStream<unknown> },
     options?: StreamPipeOptions,
   ): ReadableStream<R> {
-    return this.#asReadable().pipeThrough(transform, options);
+    return asReadable(this).pipeThrough(transform, options);
   }
 
   pipeTo(destination: WritableStream<unknown>, options?: StreamPipeOptions): Promise<void> {
-    return this.#asReadable().pipeTo(destination, options);
+    return asReadable(this).pipeTo(destination, options);
   }
 
   tee(): [ReadableStream<unknown>, ReadableStream<unknown>] {
-    return this.#asReadable().tee();
+    return asReadable(this).tee();
   }
 
   values(options?: { readonly preventCancel?: boolean }): AsyncIterableIterator<unknown> {
-    return this.#asReadable().values(options as { preventCancel?: boolean });
+    return asReadable(this).values(options as { preventCancel?: boolean });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -149,4 +113,27 @@ function streamOf(result: unknown): Stream {
   throw new TypeError(
     "Cannot iterate over the result: the method has returned no stream; await it",
   );
+}
+
+// Functions, because a promise that was made by an async function has no private methods.
+
+function take<T>(
+  call: CallPromise<T>,
+  step: (stream: Stream) => Promise<Step>,
+): Promise<Step> {
+  if (call.stream && !call.waiting) return step(call.stream);
+  call.waiting = (call.waiting ?? 0) + 1;
+  const taken = call.then((result) => {
+    call.waiting! -= 1;
+    return step(call.stream ??= streamOf(result));
+  });
+  const taking = openRaising<Step>();
+  taken.then(taking.resolve, (error) => fail(taking, error));
+  return taking.promise;
+}
+
+function asReadable<T>(call: CallPromise<T>): ReadableStream<unknown> {
+  // Users of the ReadableStream get the error of the call from there.
+  if (!call.readable) call.catch(() => {});
+  return call.readable ??= readableOf(call);
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { endedByClosing, rejectAs } from "../base/closing.ts";
+import { endedByClosing } from "../base/closing.ts";
 import { reasonOf } from "../base/abort.ts";
 import { codeOf } from "../base/guard.ts";
 import type { Encoder } from "../codec/encoder.ts";
@@ -11,7 +11,9 @@ import { now } from "../runtime/timers.ts";
 import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import type { RequestTerms } from "../transport/transport.ts";
 import { whenRead } from "./blob_reading.ts";
+import { errorOfCall } from "./call_errors.ts";
 import { CallPromise } from "./call_promise.ts";
+import { fail } from "./raising.ts";
 import { type CallMaker, callThrough } from "./around_client.ts";
 import { callContext } from "./context.ts";
 import { type EncodedMessage, encodeMessage } from "./encoded_message.ts";
@@ -85,20 +87,20 @@ export class Connection implements CallMaker {
   make(method: string, args: readonly unknown[], terms: CallTerms): CallPromise<unknown> {
     const needsMore = this.#terms.onCall !== undefined || terms.idempotent !== undefined ||
       hasTelemetry();
-    const { promise, resolve, reject } = CallPromise.open();
+    const opened = CallPromise.open();
+    const { promise, resolve } = opened;
     const timeout = timeoutHere(terms);
     if (needsMore) {
       const deadline = now() + timeout;
       this.#callWithMore(method, args, terms).then(
         (result) => promise.settle(resolve, result, deadline),
-        (error) => rejectAs(promise, reject, error),
+        (error) => fail(opened, error),
       );
       return promise;
     }
     const call = new PendingCall(this.#lines, method, args, terms, timeout, undefined);
     call.promise = promise;
     call.resolve = resolve;
-    call.reject = reject;
     this.#start(call);
     return promise;
   }
@@ -139,7 +141,7 @@ export class Connection implements CallMaker {
       if (isRepeatable(method, terms.idempotent)) {
         terms.signal?.throwIfAborted();
         // Once for all attempts, because the caller may change its arguments meanwhile.
-        message = this.#encode(method, args, terms, span);
+        message = this.#encodeFor(method, args, terms, span);
         const { lent } = message;
         // Values that the first attempt has used or ended cannot be sent again.
         const mayRepeat = () => lent.every(({ isFresh }) => isFresh);
@@ -178,6 +180,25 @@ export class Connection implements CallMaker {
     if (line) return this.#send(line, call, call.timeout);
     call.message ??= this.#encode(method, args, terms, span);
     this.#sendLater(call);
+  }
+
+  /** As {@linkcode #encode}; its errors name the call. */
+  #encodeFor(
+    method: string,
+    args: readonly unknown[],
+    terms: CallTerms,
+    span: Span | undefined,
+  ): EncodedMessage {
+    try {
+      return this.#encode(method, args, terms, span);
+    } catch (error) {
+      throw errorOfCall(
+        error,
+        { target: this.target, method, site: terms.site },
+        false,
+        terms.signal,
+      );
+    }
   }
 
   /** For a target that does not exist yet, or for several attempts. */

@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { rejectAs } from "../base/closing.ts";
 import { isThenable } from "../base/guard.ts";
 import { generatorKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
+import { errorOfCall } from "./call_errors.ts";
 import { Lot, type LotOwner } from "./lent.ts";
 import { Step } from "./out_stream.ts";
+import { fail, openRaising, type Raising } from "./raising.ts";
 import type { Received, Source, StepLimits, StepOutcome, StreamTerms } from "./received.ts";
 
 type Result = IteratorResult<unknown, unknown>;
@@ -88,8 +89,8 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   }
 
   #step(kind: number, hasValue: boolean, value: unknown): Promise<Result> {
-    const { promise, resolve, reject } = Promise.withResolvers<Result>();
-    const step = new PendingStep(this, kind, hasValue, value, promise, resolve, reject);
+    const raising = openRaising<Result>();
+    const step = new PendingStep(this, kind, hasValue, value, raising);
     this.#steps.push(step);
     // As a generator does with the value of `return`.
     const awaitsValue = kind === Step.return && isThenable(value);
@@ -98,7 +99,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
       const sent = this.#send(step);
       if (sent) this.#isSending(sent);
     }
-    return promise;
+    return raising.promise;
   }
 
   #sendLater(step: PendingStep, awaitsValue: boolean): void {
@@ -181,9 +182,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
       }
       case "threw":
         this.#complete();
-        return step.reject(value);
+        return step.reject(this.#named(value));
       case "refused":
-        return step.reject(value);
+        return step.reject(this.#named(value));
       case "complete":
         return step.settleAsComplete();
       case "failed":
@@ -191,8 +192,14 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
         // The state of the generator is unknown, so the stream ends.
         if (!this.#hasEnded) this.#origin?.source.drop(this.#origin.id);
         this.#end();
-        return rejectAs(step.promise, step.reject, value);
+        return step.reject(this.#named(value));
     }
+  }
+
+  /** The error of a step as an error of the call that has returned the stream. */
+  #named(error: unknown): unknown {
+    const { call, signal } = this.#origin?.terms ?? {};
+    return call ? errorOfCall(error, call, true, signal) : error;
   }
 
   #complete(): void {
@@ -223,9 +230,7 @@ class PendingStep implements StepOutcome {
   kind: number;
   readonly hasValue: boolean;
   value: unknown;
-  readonly promise: Promise<Result>;
-  readonly resolve: (result: Result) => void;
-  readonly reject: (error: unknown) => void;
+  readonly #raising: Raising<Result>;
   outcome: Outcome | null = null;
   /** Releases the connection: see {@linkcode Source.hold}. */
   release: (() => void) | null = null;
@@ -235,17 +240,21 @@ class PendingStep implements StepOutcome {
     kind: number,
     hasValue: boolean,
     value: unknown,
-    promise: Promise<Result>,
-    resolve: (result: Result) => void,
-    reject: (error: unknown) => void,
+    raising: Raising<Result>,
   ) {
     this.#stream = stream;
     this.kind = kind;
     this.hasValue = hasValue;
     this.value = value;
-    this.promise = promise;
-    this.resolve = resolve;
-    this.reject = reject;
+    this.#raising = raising;
+  }
+
+  resolve(result: Result): void {
+    this.#raising.resolve(result);
+  }
+
+  reject(error: unknown): void {
+    fail(this.#raising, error);
   }
 
   get lotOwner(): LotOwner {

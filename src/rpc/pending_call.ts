@@ -3,12 +3,13 @@
  *
  * @module
  */
-import { rejectAs } from "../base/closing.ts";
 import { codeOf } from "../base/guard.ts";
 import { corrupt } from "../codec/reader.ts";
 import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
+import { type CallSite, errorOfCall } from "./call_errors.ts";
 import type { CallPromise } from "./call_promise.ts";
+import { fail } from "./raising.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Line, Lines } from "./lines.ts";
@@ -49,6 +50,7 @@ export class PendingCall implements AnswerReader {
   /** The caller's promise; null while this is one of several attempts. */
   promise: CallPromise<unknown> | null;
   resolve: Resolve;
+  /** Of an attempt. */
   reject: Reject;
 
   constructor(
@@ -109,13 +111,13 @@ export class PendingCall implements AnswerReader {
       if (outcome instanceof ParcelOutcome) return this.#fetch(outcome.announcement);
       this.#resolve(outcome);
     } catch (error) {
-      this.#reject(error);
+      this.#reject(error, true);
     }
   }
 
   /** The call was not sent, or there is no answer. */
   fail(error: unknown): void {
-    this.#reject(this.#wasServed(error) ? error : this.lines.notServed());
+    this.#reject(this.#wasServed(error) ? error : this.lines.notServed(), false);
   }
 
   /** False: no service was there before the time ran out. */
@@ -126,9 +128,16 @@ export class PendingCall implements AnswerReader {
     return !isOver || this.presence.wasServedSince(this.answersBefore);
   }
 
-  #reject(error: unknown): void {
+  #reject(error: unknown, isAnswer: boolean): void {
     this.#end();
-    rejectAs(this.promise, this.reject, this.lines.explain(error));
+    const { promise, resolve, site, terms: { signal } } = this;
+    const named = errorOfCall(this.lines.explain(error), site, isAnswer, signal);
+    if (promise) fail({ promise, resolve }, named);
+    else this.reject(named);
+  }
+
+  get site(): CallSite {
+    return { target: this.lines.target, method: this.method, site: this.terms.site };
   }
 
   #resolve(result: unknown): void {
@@ -161,7 +170,7 @@ export class PendingCall implements AnswerReader {
     const timeout = Math.max(0, this.deadline - now());
     endpoint.fetch(announcement, { timeout, ...(signal && { signal }) }).then((parcel) => {
       this.#resolve(readParcel(endpoint.reads, parcel, readResult, this));
-    }).catch((error) => this.#reject(error));
+    }).catch((error) => this.#reject(error, true));
   }
 }
 
@@ -188,7 +197,7 @@ function readResult(reading: Reading, call: PendingCall): unknown {
   const { kind, flags, decoder } = reading;
   const { reads } = call.endpoint!;
   const terms: StreamTerms | undefined = flags & hasHost
-    ? { ...streamLimits(call.terms), owner: call.lines }
+    ? { ...streamLimits(call.terms), owner: call.lines, call: call.site }
     : undefined;
   switch (kind) {
     case Kind.value: {

@@ -5,6 +5,7 @@
  */
 import type { TandemError } from "../errors.ts";
 import type { RequestTerms } from "../transport/transport.ts";
+import type { CallSite } from "./call_errors.ts";
 import type { LotOwner } from "./lent.ts";
 
 /** The time limits of items, and the signal that ends the value here. */
@@ -18,6 +19,8 @@ export interface StreamTerms {
   readonly timeRemaining?: number;
   /** Delays the answer to that call until the returned function is called. */
   delay?(): () => void;
+  /** The call whose result has brought the value. */
+  readonly call?: CallSite;
   /** Kept from garbage collection as long as the value is reachable. */
   readonly owner?: object;
 }

@@ -5,6 +5,7 @@
  */
 import { describe } from "../base/checks.ts";
 import type { ConnectTarget } from "../transport/targets.ts";
+import { callSite } from "./call_errors.ts";
 import { Connection } from "./connection.ts";
 import { mergeMetadata } from "./metadata.ts";
 import { bareName, canBeOffered } from "./interface.ts";
@@ -68,8 +69,11 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
   // deno-lint-ignore require-await -- AsyncDisposable needs a promise
   methods.set(Symbol.asyncDispose, async () => dispose());
   const local = localProperties(target);
+  const termsBelow = (frame: RemoteFunction): CallTerms =>
+    terms.callSites ? { ...terms, site: callSite(frame) } : terms;
+  const callBare: RemoteFunction = (...args) => caller.call(bareName, args, termsBelow(callBare));
   const method = (name: string): RemoteFunction => {
-    const call: RemoteFunction = (...args) => caller.call(name, args, terms);
+    const call: RemoteFunction = (...args) => caller.call(name, args, termsBelow(call));
     methods.set(name, call);
     return call;
   };
@@ -84,7 +88,7 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
     },
     has: (_, name) =>
       methods.has(name) || name in local || (typeof name === "string" && canBeOffered(name)),
-    apply: (_, __, args: unknown[]) => caller.call(bareName, args, terms),
+    apply: (_, __, args: unknown[]) => callBare(...args),
     ownKeys: () => [],
     getOwnPropertyDescriptor: () => undefined,
     set: () => false,

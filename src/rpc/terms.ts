@@ -80,6 +80,10 @@ export interface CallTerms {
   readonly retry: RetryOptions;
   readonly inheritsDeadline: boolean;
   readonly traceparent: string | undefined;
+  /** Whether each call notes where it was made. */
+  readonly callSites: boolean;
+  /** Where the call was made, for terms of a single call. */
+  readonly site?: Error;
   /** Undefined if there is none. */
   readonly metadata: Metadata | undefined;
 }
@@ -147,7 +151,10 @@ function parseIdempotent(idempotent: unknown): Idempotent {
 /** @throws {RangeError} {TypeError} for an invalid option */
 export function parseCallOptions(options: CallOptions): CallTerms {
   const { timeout = timeoutDefault, itemTimeout = Infinity, whenAbsent = "wait" } = options;
-  const { signal, retry = {}, maxDeliveries, traceparent } = options;
+  const { signal, retry = {}, maxDeliveries, traceparent, callSites = false } = options;
+  if (typeof callSites !== "boolean") {
+    throw new TypeError(`Cannot use ${describe(callSites)} as callSites: give true or false`);
+  }
   const idempotent = parseIdempotent(options.idempotent);
   checkTimeout(timeout, "timeout");
   checkTimeout(itemTimeout, "itemTimeout");
@@ -173,6 +180,7 @@ export function parseCallOptions(options: CallOptions): CallTerms {
     retry,
     inheritsDeadline,
     traceparent,
+    callSites,
     metadata,
   };
 }

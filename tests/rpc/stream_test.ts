@@ -45,10 +45,8 @@ for (const site of sites) {
     const third = there.remote.naturals();
     assertEquals(await third.return(), { done: true, value: undefined });
     const fourth = there.remote.naturals();
-    assertEquals(
-      (await rejection(fourth.throw(new RangeError("at once")))).message,
-      "RangeError: at once",
-    );
+    const thrown = await rejection<RemoteError>(fourth.throw(new RangeError("at once")));
+    assertEquals([thrown.remoteName, thrown.remoteMessage], ["RangeError", "at once"]);
     there.service.send("stop");
     await there.service.expect("stopped");
   });
