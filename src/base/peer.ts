@@ -7,6 +7,19 @@
 /**
  * The process that sent a request. All of it is what that process says of itself: use it for logs and
  * limits. Who can open a channel at all is decided by the owner and the mode of its file.
+ *
+ * @example Who calls
+ * ```ts
+ * import { callContext, connect, type Peer, serve } from "@tandem/ipc";
+ * import { assertEquals } from "@std/assert";
+ * import process from "node:process";
+ *
+ * const api = { whoAmI: (): Peer => callContext()!.peer };
+ * await using service = serve("peers", api);
+ * using remote = connect<typeof api>("peers", { timeout: 5_000 });
+ * assertEquals((await remote.whoAmI()).pid, process.pid);
+ * service.unlink();
+ * ```
  */
 export interface Peer {
   /**

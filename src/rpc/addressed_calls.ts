@@ -52,15 +52,17 @@ export class AddressedCalls {
     this.#dispatch = (delivery, receiver) => run(take, { delivery, receiver });
   }
 
-  /** Opens the private path soon, and again if it is lost. A program that has just started does more urgent things first. */
+  /** Opens the private path in the next turn: the program that has just started goes first. */
   start(): void {
     this.#endpoint.takeCall = this.#dispatch;
-    this.#endpoint.onHostLost = () => this.#openSoon();
-    this.#openSoon();
+    // Not at once: whoever has removed it may do so again and again.
+    this.#endpoint.onHostLost = () => this.#openAfter(retryMin);
+    setImmediate(() => this.#open());
   }
 
-  #openSoon(): void {
-    setImmediate(() => this.#open());
+  #openAfter(milliseconds: number): void {
+    this.#cancelRetry?.();
+    this.#cancelRetry = later(milliseconds, () => this.#open());
   }
 
   #open(): void {
@@ -71,7 +73,7 @@ export class AddressedCalls {
     } catch (error) {
       // The target was removed, or this process has no folder beside it. Callers of instance() are told.
       if (lastingCodes.has(codeOf(error) ?? "")) return;
-      this.#cancelRetry = later(this.#retryAfter, () => this.#open());
+      this.#openAfter(this.#retryAfter);
       this.#retryAfter = Math.min(retryMax, this.#retryAfter * 2);
     }
   }
