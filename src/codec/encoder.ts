@@ -259,7 +259,8 @@ export class Encoder extends Writer {
   /** Writes a value that takes along no stream, or another reference. Errors name it by `name`. */
   named(name: string, value: unknown): void {
     this.#path.push(name);
-    this.#withoutReferences(() => this.#item(value, 0));
+    const { readsBlobs = false } = this.#hooks!;
+    this.#withoutReferences(readsBlobs, () => this.#item(value, 0));
     this.#path.pop();
   }
 
@@ -664,7 +665,7 @@ export class Encoder extends Writer {
 
   /** As {@linkcode reason}, for an answer that is sent at once: a reason with Blobs is described. */
   reasonWithoutBlobs(reason: unknown): void {
-    this.#withoutReferences(() => this.reason(reason));
+    this.#withoutReferences(false, () => this.reason(reason));
   }
 
   /** Writes why a signal has aborted. A reason that cannot be sent becomes an error that describes it. */
@@ -691,13 +692,13 @@ export class Encoder extends Writer {
    */
   thrown(value: unknown, withBlobs = true): void {
     if (withBlobs) this.#thrown(value);
-    else this.#withoutReferences(() => this.#thrown(value));
+    else this.#withoutReferences(false, () => this.#thrown(value));
   }
 
-  /** Runs `write`, which can write no Blobs, and no references to streams and signals. */
-  #withoutReferences(write: () => void): void {
+  /** Runs `write`, which can write no references to streams and signals, and perhaps no Blobs. */
+  #withoutReferences(readsBlobs: boolean, write: () => void): void {
     const hooks = this.#hooks!;
-    const { errorClasses, maxTreeBytes, readsBlobs = false } = hooks;
+    const { errorClasses, maxTreeBytes } = hooks;
     this.#hooks = { errorClasses, maxTreeBytes, readsBlobs };
     try {
       write();

@@ -193,6 +193,31 @@ for (const { title, newTarget } of transports) {
     assertEquals(await remote.sizes(sent()), [1, 2_000_000]);
   });
 
+  test(`${title}: the reason of a signal with a Blob`, async () => {
+    const target = newTarget();
+    const api = {
+      async reason(signal: AbortSignal): Promise<unknown> {
+        if (!signal.aborted) {
+          await new Promise((resolve) => signal.addEventListener("abort", resolve));
+        }
+        return signal.reason instanceof Error ? signal.reason.message : signal.reason;
+      },
+    };
+    await using _service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const before = AbortSignal.abort({ blob: new Blob(["why"]) });
+    const { blob } = await remote.reason(before) as { blob: Blob };
+    assertEquals(await blob.text(), "why");
+    // News of an abort cannot wait until a Blob is read.
+    const controller = new AbortController();
+    const call = remote.reason(controller.signal);
+    controller.abort(new Blob(["why"]));
+    assertEquals(
+      await call,
+      "The signal has aborted for a reason that cannot be sent: a value of type Blob",
+    );
+  });
+
   test(`${title}: Blobs in calls of functions that were passed, and in their results`, async () => {
     const target = newTarget();
     const api = {
