@@ -416,7 +416,6 @@ export class Peer implements Source {
     this.#cancelIdle = null;
     this.#requester.close();
     this.#onEnd();
-    if (this.#takers.size > 0) this.#lose(this.side.isClosed ? closed() : hostDied());
   }
 
   #send(
