@@ -29,7 +29,8 @@ type AnyFunction = (...args: any[]) => any;
  * - **Order and back-pressure.** Calls run in the order in which they are made. Awaiting each call lets `fn`
  *   set the pace. At most 512 calls to one process are in flight at once. Others wait in the process that
  *   makes them, so a caller that never awaits fills its own memory. A rejected call that nobody awaits is
- *   no unhandled rejection. A call that is not awaited may run shortly after the method has returned.
+ *   no unhandled rejection. A method's calls that it has not awaited run all the same: its answer waits
+ *   until they are sent. A call with a `Blob` is sent when the Blob is read, so later calls may overtake it.
  * - **Lifetime.** A function in an argument ends with its call, or with the stream that is the call's result;
  *   one in an item, or in the value of a step, ends with its stream. One in a result, or with `keep`, lives
  *   until the other side disposes it (`fn[Symbol.dispose]()`) or its garbage collection finds it forgotten,
@@ -52,7 +53,7 @@ type AnyFunction = (...args: any[]) => any;
  *
  * @example Progress
  * ```ts
- * import { connect, type Proxied, proxy, serve } from "@tandem/ipc";
+ * import { connect, proxy, serve } from "@tandem/ipc";
  * import { assertEquals } from "@std/assert";
  *
  * const api = {

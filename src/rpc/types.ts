@@ -13,12 +13,13 @@ export type RemoteReadableCall<Y> =
   & AsyncIterableIterator<Y>
   & Promise<RemoteReadable<Y>>;
 
-/** The type in which a stream arrives; every other type is unchanged. */
+/** The type in which a stream or a function of `proxy` arrives; every other type is unchanged. */
 export type RemoteStream<R> = R extends AsyncGenerator<infer Y, infer T, infer N>
   ? AsyncGenerator<Y, T, N>
   : R extends Generator<infer Y, infer T, infer N> ? AsyncGenerator<Y, T, N>
   : R extends ReadableStream<infer Y> ? RemoteReadable<Y>
   : R extends AsyncIterable<infer Y> ? AsyncIterableIterator<Y>
+  : R extends AnyFunction ? Proxied<R>
   : R;
 
 /**
@@ -60,15 +61,21 @@ type IsRemote<M> = unknown extends ThisParameterType<M> ? M extends {
   : false
   : false;
 
-/** Whether it is a promise of anything but a stream. */
+/** Whether it is a promise of anything but a stream or a function. */
 type IsPromise<R> = 0 extends 1 & R ? false
   : [R] extends [never] ? false
   : [R] extends [Promise<infer V>] ? [Promise<V>] extends [R] ? IsNoStream<V> : false
   : false;
 
 type IsNoStream<V> = 0 extends 1 & V ? true
-  : [Extract<V, Generator<unknown, unknown, never> | AsyncIterable<unknown>>] extends [never] ? true
+  : [Extract<V, Generator<unknown, unknown, never> | AsyncIterable<unknown> | AnyFunction>] extends
+    [
+      never,
+    ] ? true
   : false;
+
+// deno-lint-ignore no-explicit-any -- a function of any type
+type AnyFunction = (...args: any[]) => any;
 
 /**
  * Takes the place of a type that can never be sent, so that a call with it does not compile. The text says

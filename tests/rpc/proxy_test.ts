@@ -428,6 +428,10 @@ if (!isBare) {
       assertEquals(lines, ["waiting", "called"]);
       await service.expect("callback ended TIMEOUT");
       await slow.expect("call ended TIMEOUT");
+      const stopped = await spawn(client, "lender.ts", [target, "slow-callback"]);
+      assertEquals([await service.line(), await stopped.line()], ["waiting", "called"]);
+      await stopped.stopped();
+      await service.expect("callback ended TIMEOUT");
       const blocked = await spawn(client, "lender.ts", [target, "blocked-callback"]);
       await service.expect("waiting");
       await blocked.expect("called");

@@ -14,6 +14,8 @@ import {
   type instance,
   type Metadata,
   type Next,
+  type Proxied,
+  proxy,
   type Remote,
   serve,
   Server,
@@ -200,4 +202,47 @@ export function aroundTypes(): void {
   serve(Client.fromFd(server.fd), () => {});
   // @ts-expect-error -- the wrong side
   connect<Api>(server);
+}
+
+interface Lending {
+  render(page: number, progress: (percent: number) => void): void;
+  stop(nested: { signal: AbortSignal }): AbortSignal;
+  adder(first: number): (second: number) => number;
+  laterAdder(): Promise<(first: number) => number>;
+}
+
+declare const lending: Remote<Lending>;
+
+/** Never called. */
+export async function lends(): Promise<void> {
+  const double = proxy((value: number) => value * 2, { keep: true });
+  expectType<Same<typeof double, ((value: number) => number) & Disposable>>();
+  expectType<
+    Same<Proxied<(value: number) => string>, ((value: number) => Promise<string>) & Disposable>
+  >();
+  expectType<
+    Same<
+      Proxied<(count: number) => Generator<string>>,
+      ((count: number) => AsyncGenerator<string>) & Disposable
+    >
+  >();
+  // The parameter has its type from the method.
+  await lending.render(
+    1,
+    proxy((percent) => expectType<Same<typeof percent, number>>()),
+  );
+  const signal: AbortSignal = await lending.stop({ signal: AbortSignal.timeout(1) });
+  const add = await lending.adder(1);
+  expectType<Same<typeof add, Proxied<(second: number) => number>>>();
+  const later = await lending.laterAdder();
+  expectType<Same<typeof later, Proxied<(first: number) => number>>>();
+  const sum: number = await add(2);
+  add[Symbol.dispose]();
+  // @ts-expect-error: only functions travel so
+  proxy({ add: () => 1 });
+  // @ts-expect-error: no such option
+  proxy(() => 1, { kept: true });
+  // @ts-expect-error: the function has another parameter
+  await lending.render(1, proxy((percent: string) => percent));
+  void [signal, sum];
 }

@@ -7,6 +7,7 @@ import * as v from "valibot";
 import * as z from "zod";
 import {
   connect,
+  type Proxied,
   type Remote,
   type RemoteReadableCall,
   type Unsendable,
@@ -72,7 +73,7 @@ expectType<Same<typeof methods.anyLater, () => Promise<any>>>();
 expectType<Same<typeof methods.anyMethod, (...args: any[]) => Promise<any>>>();
 expectType<Same<typeof methods.thenable, () => Promise<number>>>();
 expectType<Same<ReturnType<typeof methods.callback>, Promise<number>>>();
-expectType<Same<typeof methods.callbackResult, () => Promise<() => void>>>();
+expectType<Same<typeof methods.callbackResult, () => Promise<Proxied<() => void>>>>();
 expectType<Same<ReturnType<typeof methods.either>, Promise<number> | Promise<boolean>>>();
 
 export class Base {
