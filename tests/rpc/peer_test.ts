@@ -3,10 +3,11 @@ import { assertEquals } from "@std/assert";
 import process from "node:process";
 import { callContext, connect, type Peer, serve } from "../../mod.ts";
 import { runtime, test } from "../support/harness.ts";
+import { ownUid } from "../support/own_user.ts";
 import { collect, typedAt } from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
-const ownPeer: Peer = { pid: process.pid, uid: process.geteuid!(), runtime };
+const ownPeer: Peer = { pid: process.pid, uid: ownUid(), runtime };
 
 for (const site of sites) {
   test(`${site.title}: methods and streams know the process that calls`, async () => {

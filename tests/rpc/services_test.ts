@@ -12,10 +12,11 @@ import {
   runtimes,
   test,
 } from "../support/harness.ts";
+import { ownUid } from "../support/own_user.ts";
 import { startService } from "../support/rpc_helper.ts";
 import { transports } from "../support/sites.ts";
 
-const uid = process.geteuid!();
+const uid = ownUid();
 
 function pids(found: readonly ServiceInfo[]): number[] {
   return found.map(({ pid }) => pid);
