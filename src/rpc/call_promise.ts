@@ -24,6 +24,8 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   declare stream?: Stream;
   /** Steps that wait for the result, and are taken before later ones. */
   declare waiting?: number;
+  /** Resolves when the last of these steps has settled: a rejection takes longer than a result. */
+  declare taken?: Promise<void>;
   /** The result as a ReadableStream, once a method of one was called. */
   declare readable?: ReadableStream<unknown>;
 
@@ -128,7 +130,17 @@ function take<T>(
     return step(call.stream ??= streamOf(result));
   });
   const taking = openRaising<Step>();
-  taken.then(taking.resolve, (error) => fail(taking, error));
+  const before = call.taken;
+  const { promise: settled, resolve: goOn } = Promise.withResolvers<void>();
+  call.taken = settled;
+  taken.then(async (result) => {
+    await before;
+    taking.resolve(result);
+    goOn();
+  }, async (error) => {
+    await before;
+    fail(taking, error, goOn);
+  });
   return taking.promise;
 }
 

@@ -41,6 +41,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   #isComplete = false;
   /** Steps without an answer, and steps that wait for the answer of an earlier one. */
   readonly #steps: PendingStep[] = [];
+  #isRejecting = false;
   /** Resolves when the steps that wait for their values have been sent; later steps wait for it. */
   #sending: Promise<void> | null = null;
   readonly #kind: StreamKind;
@@ -166,11 +167,20 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
 
   /** Settles the steps that have an outcome, in their order. */
   settle(): void {
-    for (let step = this.#steps[0]; step?.outcome; step = this.#steps[0]) {
-      this.#steps.shift();
-      this.#settleOne(step, step.outcome);
+    while (!this.#isRejecting && this.#steps[0]?.outcome) {
+      const step = this.#steps.shift()!;
+      this.#settleOne(step, step.outcome!);
       step.release?.();
     }
+  }
+
+  /** A rejection takes some microtasks, in which no later step may settle. */
+  #reject(step: PendingStep, error: unknown): void {
+    this.#isRejecting = true;
+    step.reject(error, () => {
+      this.#isRejecting = false;
+      this.settle();
+    });
   }
 
   #settleOne(step: PendingStep, { kind, value }: Outcome): void {
@@ -182,18 +192,24 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
       }
       case "threw":
         this.#complete();
-        return step.reject(this.#named(value));
+        return this.#reject(step, this.#named(value));
       case "refused":
-        return step.reject(this.#named(value));
+        return this.#reject(step, this.#named(value));
       case "complete":
-        return step.settleAsComplete();
+        return this.#settleAsComplete(step);
       case "failed":
-        if (this.#isComplete) return step.settleAsComplete();
+        if (this.#isComplete) return this.#settleAsComplete(step);
         // The state of the generator is unknown, so the stream ends.
         if (!this.#hasEnded) this.#origin?.source.drop(this.#origin.id);
         this.#end();
-        return step.reject(this.#named(value));
+        return this.#reject(step, this.#named(value));
     }
+  }
+
+  /** Settles a step as a generator that is complete does. */
+  #settleAsComplete(step: PendingStep): void {
+    if (step.kind === Step.throw) return this.#reject(step, step.value);
+    step.resolve({ done: true, value: step.kind === Step.return ? step.value : undefined });
   }
 
   /** The error of a step as an error of the call that has returned the stream. */
@@ -253,8 +269,8 @@ class PendingStep implements StepOutcome {
     this.#raising.resolve(result);
   }
 
-  reject(error: unknown): void {
-    fail(this.#raising, error);
+  reject(error: unknown, afterwards: () => void): void {
+    fail(this.#raising, error, afterwards);
   }
 
   get lotOwner(): LotOwner {
@@ -280,13 +296,6 @@ class PendingStep implements StepOutcome {
   #end(kind: Outcome["kind"], value: unknown): void {
     this.outcome = { kind, value };
     this.#stream.settle();
-  }
-
-  /** Settles as a generator that is complete does. */
-  settleAsComplete(): void {
-    if (this.kind === Step.throw) return this.reject(this.value);
-    const value = this.kind === Step.return ? this.value : undefined;
-    this.resolve({ done: true, value });
   }
 }
 

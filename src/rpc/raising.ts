@@ -8,6 +8,7 @@
  */
 import { isEnding } from "../base/closing.ts";
 import { followsPromises } from "../runtime/awaits.ts";
+import { queueMicrotask } from "../runtime/timers.ts";
 import { withCallers } from "./call_errors.ts";
 
 type Resolve = (value: unknown) => void;
@@ -52,11 +53,20 @@ async function outcomeOf(settled: Promise<unknown>): Promise<unknown> {
   return outcome;
 }
 
+/** From the rejection of {@linkcode raised} until the reactions of the promise that follows it have run. */
+const microtasksOfRejection = 3;
+
 /** Rejects when the promise that was resolved with it has a reaction for V8 to follow. */
-async function raised(error: unknown): Promise<never> {
+async function raised(error: unknown, afterwards: () => void): Promise<never> {
   await null;
   await null;
+  // V8 does not follow a promise that has a second reaction, so only counting tells when it has rejected.
+  afterMicrotasks(microtasksOfRejection, afterwards);
   throw withCallers(error);
+}
+
+function afterMicrotasks(count: number, body: () => void): void {
+  queueMicrotask(count === 1 ? body : () => afterMicrotasks(count - 1, body));
 }
 
 const ignore = (): void => {};
@@ -74,8 +84,18 @@ export function openRaising<T>(type: PromiseConstructor = Promise): Raising<T> {
   return { promise: promise as Promise<T>, resolve };
 }
 
-/** Makes the promise reject. It is no unhandled rejection when the user closes the connection. */
-export function fail<T>({ promise, resolve }: Raising<T>, error: unknown): void {
+/**
+ * Makes the promise reject. It is no unhandled rejection when the user closes the connection.
+ *
+ * @param afterwards runs when another promise may settle without overtaking this one
+ */
+export function fail<T>(
+  { promise, resolve }: Raising<T>,
+  error: unknown,
+  afterwards: () => void = ignore,
+): void {
   if (isEnding(error)) promise.catch(ignore);
-  (resolve as Resolve)(followsPromises ? raised(error) : new Failure(error));
+  if (followsPromises) return (resolve as Resolve)(raised(error, afterwards));
+  (resolve as Resolve)(new Failure(error));
+  afterwards();
 }
