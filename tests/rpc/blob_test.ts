@@ -225,9 +225,10 @@ for (const { title, newTarget } of transports) {
         const found = await Promise.all([answer(new Blob(["a"])), answer(new Blob(["b"]))]);
         return (await Promise.all(found.map((blob) => blob.text()))).join(" ");
       },
-      // Not awaited: the call ends when all of it was sent.
-      tell(hear: (blob: Blob) => void): void {
-        for (let index = 0; index < 600; index++) void hear(new Blob([`${index}`]));
+      // More calls than may be in flight at once.
+      async tell(hear: (blob: Blob) => void): Promise<void> {
+        const calls = Array.from({ length: 600 }, (_, index) => hear(new Blob([`${index}`])));
+        await Promise.all(calls);
       },
     };
     await using _service = serve(target, api);
