@@ -49,6 +49,8 @@ const hostRequestBytes = 2 ** 18;
 const lookInterval = 100;
 /** How long a call that is over waits for calls of its functions that this process has not read yet. */
 const unreadMilliseconds = 100;
+/** How many turns of the event loop it waits at least: the process may not have run meanwhile. */
+const unreadTurns = 10;
 /** After so long without a claim, the receiver must have died. */
 const unclaimedMilliseconds = 60_000;
 
@@ -184,10 +186,15 @@ export class Host implements Shelf {
   }
 
   /** Retires what waits for requests that do not come: their senders may have cancelled them. */
-  #retireInTime(limit: number): void {
+  #retireInTime(limit: number, taken = this.#taken, turns = 0): void {
     setImmediate(() => {
       if (this.#retirements.length === 0) return;
-      if (this.#unread > 0 && now() < limit) return this.#retireInTime(limit);
+      if (this.#unread > 0) {
+        // The requests come, however slowly: this process may be short of processor time.
+        if (this.#taken !== taken) return this.#retireInTime(now() + unreadMilliseconds);
+        const mayCome = now() < limit || turns < unreadTurns;
+        if (mayCome) return this.#retireInTime(limit, taken, turns + 1);
+      }
       for (const { run } of this.#retirements.splice(0)) run();
     });
   }
