@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 7;
+pub const abi_version: u32 = 8;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{

@@ -10,6 +10,7 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 const Slots = @import("../protocol/slots.zig").SlotsType(Shared);
+const Trim = @import("../protocol/trim.zig").TrimType(Shared);
 
 /// 1: the control block describes a request; 0: none came within the time-out. A time-out of 0 tries once.
 export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control) i32 {
@@ -49,6 +50,20 @@ export fn tandem_reserve(handle_address: f64, slot: u32, length: u32) i32 {
     if (length > handle.map.geometry.max_response_bytes) return arguments.failed(error.TooLarge);
     Shared.commit_response(handle, slot, length) catch |err| return arguments.failed(err);
     return 0;
+}
+
+/// As `tandem_reserve`, in place of the request, which the server no longer needs: see `Trim.request_of`.
+export fn tandem_reserve_instead(
+    handle_address: f64,
+    slot: u32,
+    generation_low: u32,
+    generation_high: u32,
+    length: u32,
+) i32 {
+    const handle = arguments.handle_at(handle_address);
+    const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return 0;
+    Trim.request_of(handle, call);
+    return tandem_reserve(handle_address, slot, length);
 }
 
 /// The state of a request that this handle holds: `Held` in layout.ts, and the milliseconds left.

@@ -1,6 +1,7 @@
 //! Memory of rare long messages goes back to the system. Only a participant that has a slot as a draft may
-//! take pages from its areas, because no other participant writes or reads there then. It marks this in the
-//! slot, so that others no longer rely on the allocation.
+//! take pages from its areas, because no other participant writes or reads there then; and a server may take
+//! those of a request that it holds. It marks this in the slot, so that others no longer rely on the
+//! allocation.
 //!
 //! A slot that long messages use all the time keeps its pages. They are taken after a second without one, by
 //! participants that saw the last long message, when they send, receive, sleep or leave. No participant wakes
@@ -42,6 +43,16 @@ pub fn TrimType(comptime Shared: type) type {
             _ = since(handle, std.math.maxInt(u64));
         }
 
+        /// For an answer that finds no memory: gives back that of the request, which this handle holds and has
+        /// read, and that of free slots. The request cannot be delivered again.
+        pub fn request_of(handle: *Handle, call: slots.Call) void {
+            all(handle);
+            if (Slots.held(handle, call) != .held) return;
+            Slots.last_delivery(handle, call);
+            mark(handle, call.slot);
+            punch(handle, handle.map.request_offset(call.slot), handle.map.geometry.request_area_bytes);
+        }
+
         fn since(handle: *Handle, used_before_ns: u64) bool {
             var place: u32 = 0;
             while (place < handle.large_count) {
@@ -59,19 +70,22 @@ pub fn TrimType(comptime Shared: type) type {
         }
 
         fn give_back(handle: *Handle, index: u32) void {
+            mark(handle, index);
+            const geometry = &handle.map.geometry;
+            punch(handle, handle.map.request_offset(index), geometry.request_area_bytes);
+            punch(handle, handle.map.response_offset(index), geometry.response_area_bytes);
+        }
+
+        /// Before the pages are taken: a participant that dies in between only makes others allocate once
+        /// more than necessary.
+        fn mark(handle: *Handle, index: u32) void {
             const slot = handle.map.slot(index);
             const trims = Shared.load(u32, &slot.trims, .monotonic);
-            // Marked first: a participant that dies in between only makes others allocate once more than
-            // necessary.
             Shared.store(u32, &slot.trims, trims +% 1, .monotonic);
-            const geometry = &handle.map.geometry;
-            const areas = [_][2]u64{
-                .{ handle.map.request_offset(index), geometry.request_area_bytes },
-                .{ handle.map.response_offset(index), geometry.response_area_bytes },
-            };
-            for (areas) |area| {
-                if (area[1] > keep_bytes) Shared.punch(handle.fd, area[0] + keep_bytes, area[1] - keep_bytes);
-            }
+        }
+
+        fn punch(handle: *Handle, offset: u64, length: u64) void {
+            if (length > keep_bytes) Shared.punch(handle.fd, offset + keep_bytes, length - keep_bytes);
         }
     };
 }

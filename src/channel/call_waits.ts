@@ -30,6 +30,8 @@ interface RoomWaiter {
   readonly stopListening: (() => void) | null;
   /** Tries again. True: the wait is over, with a slot or with an error. */
   attempt(): boolean;
+  /** Why there was no slot; undefined: all were in use. */
+  readonly refusal: (() => unknown) | undefined;
   reject(error: unknown): void;
 }
 
@@ -129,7 +131,9 @@ export class CallWaits implements Waits {
       this.#room.delete(waiter);
       waiter.stopListening?.();
       if (!waiter.attempt()) {
-        waiter.reject(busyFailure("send a request", this.#channel, this.#callCount));
+        const { refusal } = waiter;
+        const error = refusal?.() ?? busyFailure("send a request", this.#channel, this.#callCount);
+        waiter.reject(error);
       }
     }
     for (const first of this.#calls.values()) {
@@ -251,6 +255,7 @@ export class CallWaits implements Waits {
     deadline: number,
     signal: AbortSignal | undefined,
     attempt: () => T | null,
+    refusal?: () => unknown,
   ): Promise<T> {
     const { promise, resolve, reject } = Promise.withResolvers<T>();
     const stopListening = signal
@@ -274,6 +279,7 @@ export class CallWaits implements Waits {
         }
         return true;
       },
+      refusal,
       reject: (error) => rejectAs(promise, reject, error),
     };
     this.#room.add(waiter);

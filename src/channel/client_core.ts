@@ -5,6 +5,8 @@
  */
 import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { mapResult, same } from "../base/closing.ts";
+import { codeOf } from "../base/guard.ts";
+import { Retry } from "../base/retry.ts";
 import { TandemError } from "../errors.ts";
 import {
   AnswerKind,
@@ -72,6 +74,9 @@ export class ClientCore extends HandleCore implements DraftSender {
   readonly #waits: CallWaits;
   readonly #loop: Loop;
   readonly #home: CallHome;
+  /** The last attempt to send a request has found no memory. */
+  #memoryFailure: unknown = null;
+  readonly #retry: Retry = new Retry();
   readonly #encoded: Encoded = newEncoded();
   readonly #fresh: FreshArrays = new FreshArrays();
   /** The last `into` that an answer was shorter than, and the view of its front. */
@@ -171,7 +176,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     const { timeout } = settings;
     const flags = this.#encode(payload, settings.deliveries) | sendWatched;
     // In their order: a later message may depend on an earlier one.
-    if (!this.#waits.hasRoomWaiters && this.#trySend(this.#encoded, flags, timeout)) {
+    if (!this.#waits.hasRoomWaiters && this.#trySendInMemory(this.#encoded, flags, timeout)) {
       this.#read(this.#lastCall(), settings, isInBackground, reader);
     } else {
       this.#readLater(flags, settings, reader, isInBackground, roomTimeout);
@@ -187,8 +192,8 @@ export class ClientCore extends HandleCore implements DraftSender {
     roomTimeout: number,
   ): void {
     const { timeout, deadline, signal } = settings;
-    if (timeout === 0) throw this.#busy("send a request");
-    this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout)).then(
+    if (timeout === 0) throw this.#refusal();
+    this.#whenRoom(flags, deadline, signal, deadlineAfter(roomTimeout), true).then(
       (call) => this.#read(call, settings, isInBackground, reader),
     ).catch((error) => reader.fail(error));
   }
@@ -379,6 +384,7 @@ export class ClientCore extends HandleCore implements DraftSender {
   close(): void {
     if (!this.channel.isOpen) return;
     this.#loop.close();
+    this.#retry.reset();
     closeChannel(this.channel);
     this.#waits.close();
   }
@@ -435,6 +441,25 @@ export class ClientCore extends HandleCore implements DraftSender {
     if (status < 0) throw callFailure(status, "send a request");
     if (status === 2) this.#loop.nudge();
     return true;
+  }
+
+  /** As {@linkcode #trySend}. False also when there is no memory for the message. */
+  #trySendInMemory(sent: SentBytes, flags: number, timeout: number): boolean {
+    this.#memoryFailure = null;
+    try {
+      const isSent = this.#trySend(sent, flags, timeout);
+      if (isSent) this.#retry.reset();
+      return isSent;
+    } catch (error) {
+      if (codeOf(error) !== "NO_SPACE") throw error;
+      this.#memoryFailure = error;
+      return false;
+    }
+  }
+
+  /** Why the last request was not sent: no memory, or no slot. */
+  #refusal(): unknown {
+    return this.#memoryFailure ?? this.#busy("send a request");
   }
 
   /** The call that the native side has just made. Waits for an earlier call in its slot end. */
@@ -498,6 +523,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     deadline: number,
     signal: AbortSignal | undefined,
     roomDeadline: number = deadline,
+    waitsForMemory: boolean = false,
   ): Promise<CallRef> {
     const { bytes, length } = this.#encoded;
     const copy = { bytes: bytes.slice(0, length), length };
@@ -505,8 +531,12 @@ export class ClientCore extends HandleCore implements DraftSender {
     const promise = this.#waits.addRoom(waitsUntil, signal, () => {
       checkOpen(this.channel, "client");
       const left = deadline === Infinity ? NaN : Math.max(0, deadline - now());
-      return this.#trySend(copy, flags, left) ? this.#lastCall() : null;
-    });
+      if (!waitsForMemory) return this.#trySend(copy, flags, left) ? this.#lastCall() : null;
+      if (this.#retry.isPausing) return null;
+      if (this.#trySendInMemory(copy, flags, left)) return this.#lastCall();
+      if (this.#memoryFailure) this.#retry.pause(() => this.#loop.start(waitsUntil));
+      return null;
+    }, waitsForMemory ? () => this.#refusal() : undefined);
     this.#loop.start(waitsUntil);
     return promise;
   }

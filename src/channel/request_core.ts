@@ -125,6 +125,32 @@ export class RequestCore {
   /** Response memory to fill in place. */
   allocate(byteLength: number): Bytes {
     const { channel } = this.#home;
+    this.#checkAllocation(byteLength);
+    const status = channel.native.tandem_reserve(channel.address, this.#slot, byteLength);
+    return this.#allocated(byteLength, status);
+  }
+
+  /**
+   * As {@linkcode allocate}, in the place of the request, whose bytes are lost, and with the memory that
+   * free slots keep.
+   */
+  allocateInstead(byteLength: number): Bytes {
+    const { native, address } = this.#home.channel;
+    this.#checkAllocation(byteLength);
+    const [slot, low, high] = [this.#slot, this.#low, this.#high];
+    return this.#allocated(
+      byteLength,
+      native.tandem_reserve_instead(address, slot, low, high, byteLength),
+    );
+  }
+
+  #allocated(byteLength: number, status: number): Bytes {
+    if (status < 0) throw callFailure(status, `allocate a response of ${byteLength} bytes`);
+    return this.#home.channel.memory.response(this.#slot, byteLength);
+  }
+
+  #checkAllocation(byteLength: number): void {
+    const { channel } = this.#home;
     checkOpen(channel, "request");
     checkWhole(byteLength, "byteLength", 0, Number.MAX_SAFE_INTEGER);
     if (byteLength > channel.maxResponseBytes) throw this.#tooLarge(byteLength);
@@ -134,9 +160,6 @@ export class RequestCore {
         "Cannot allocate a response: the request is answered already; allocate before you reply",
       );
     }
-    const status = channel.native.tandem_reserve(channel.address, this.#slot, byteLength);
-    if (status < 0) throw callFailure(status, `allocate a response of ${byteLength} bytes`);
-    return channel.memory.response(this.#slot, byteLength);
   }
 
   /** True: the client gets the answer. */

@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 7;
+export const abiVersion = 8;
 /** Of the shared memory. */
 export const layoutVersion = 4;
 export const slotsMax = 65536;

@@ -157,6 +157,17 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_reserve_instead: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* length */ "u32",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_last_delivery: {
     parameters: [/* handle */ "f64", /* slot */ "u32", /* low */ "u32", /* high */ "u32"],
     result: "void",

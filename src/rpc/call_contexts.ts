@@ -11,6 +11,8 @@ import { copyMetadata, type Metadata, noMetadata } from "./metadata.ts";
 /** The context of a call. */
 export class RequestContext implements CallContext {
   readonly method: string;
+  /** The method reads its arguments in the request. */
+  isInPlace: boolean = false;
   readonly #delivery: Delivery;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;

@@ -116,6 +116,7 @@ export class Dispatcher {
     const args = decoder.list();
     const Context = this.#offer.around ? ServedCall : RequestContext;
     const context = new Context(name, delivery, traceparent, tracestate, metadata);
+    context.isInPlace = rawCallee !== undefined;
     const terms = flags & hasHost ? new LentTerms(delivery) : undefined;
     this.#endpoint.reads.finish(reading, terms);
     const isDeclared = (flags & isRepeatableFlag) !== 0;
@@ -262,7 +263,8 @@ export class Dispatcher {
     result: unknown,
     record: Recorder | undefined,
   ): Promise<void> | undefined {
-    const failure = replyResult(this.#reply(delivery, context), Kind.value, result);
+    const reply = this.#reply(delivery, context, !context.isInPlace);
+    const failure = replyResult(reply, Kind.value, result);
     if (failure instanceof Promise) {
       return failure.then((failure) => this.#answered(delivery, context, failure, record));
     }
@@ -299,8 +301,13 @@ export class Dispatcher {
     refuse(this.#reply(delivery, undefined), error);
   }
 
-  #reply(delivery: Delivery, call: RequestContext | undefined): Reply {
-    return { delivery, side: this.#endpoint, max: this.#receiver.maxResponseBytes, call };
+  #reply(
+    delivery: Delivery,
+    call: RequestContext | undefined,
+    waitsForMemory: boolean = false,
+  ): Reply {
+    const max = this.#receiver.maxResponseBytes;
+    return { delivery, side: this.#endpoint, max, call, waitsForMemory };
   }
 }
 

@@ -9,9 +9,10 @@ import { corrupt } from "../codec/reader.ts";
 import { type Encoder, UserCodeError } from "../codec/encoder.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
-import type { Delivery } from "../transport/transport.ts";
+import type { Bytes, Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import type { LotOwner } from "./lent.ts";
+import { waitForMemory } from "./full_memory.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
 import { whenRead } from "./blob_reading.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
@@ -22,9 +23,22 @@ import { Unread, type Writes } from "./writes.ts";
 function replyMessage(delivery: Delivery, message: OutgoingMessage): boolean {
   const { whole } = message;
   if (whole) return delivery.reply(whole);
-  const answer = delivery.allocate(message.byteLength);
+  return replyIn(delivery, delivery.allocate(message.byteLength), message);
+}
+
+function replyIn(delivery: Delivery, answer: Bytes, message: OutgoingMessage): boolean {
   message.copyTo(answer);
   return delivery.reply(answer);
+}
+
+/** As {@linkcode replyMessage}; if memory is full, the answer takes that of the request. */
+function replyInstead(delivery: Delivery, message: OutgoingMessage): boolean {
+  try {
+    return replyMessage(delivery, message);
+  } catch (error) {
+    if (codeOf(error) !== "NO_SPACE") throw error;
+    return replyIn(delivery, delivery.allocateInstead(message.byteLength), message);
+  }
 }
 
 /** A delivery to answer, and the end that answers it. */
@@ -33,20 +47,54 @@ export interface Reply {
   readonly side: Pick<Side, "writes" | "isClosed">;
   /** The longest answer. */
   readonly max: number;
+  /** The request is not read any more, and the answer may wait for memory until the caller gives up. */
+  readonly waitsForMemory?: boolean;
+  /** Attempts that have found no memory. */
+  readonly attempts?: number;
   /** The context in which the answer's streams run. */
   readonly call?: CallContext | undefined;
   /** The stream with which the answer's lent values end. */
   readonly owner?: LotOwner | undefined;
 }
 
-/** An answer that is sent when its Blobs are read. */
+/** An answer that is sent when its Blobs are read, or when there is memory for it. */
 class LaterReply {
   /** As {@linkcode replyWith} returns it, and never one of these. Never rejects. */
   readonly outcome: Promise<unknown>;
 
-  constructor(reply: Reply, kind: number, message: EncodedMessage) {
-    this.outcome = replyWhenRead(reply, kind, message);
+  constructor(outcome: Promise<unknown>) {
+    this.outcome = outcome;
   }
+}
+
+/** There is no memory for a message, which was taken back. */
+class MemoryFull {
+  readonly message: EncodedMessage;
+  readonly error: unknown;
+
+  constructor(message: EncodedMessage, error: unknown) {
+    this.message = message;
+    this.error = error;
+  }
+}
+
+/** Never rejects. */
+async function replyWhenRoom(
+  reply: Reply,
+  kind: number,
+  { message, error }: MemoryFull,
+): Promise<unknown> {
+  const { attempts = 0 } = reply;
+  if (!await waitForMemory(reply.delivery, attempts)) {
+    message.drop(answerUnwanted());
+    return error;
+  }
+  return await resumed({ ...reply, attempts: attempts + 1 }, kind, message);
+}
+
+async function resumed(reply: Reply, kind: number, message: EncodedMessage): Promise<unknown> {
+  const outcome = replyWith(reply, kind, (encoder, writes) => writes.resume(encoder, message));
+  return outcome instanceof LaterReply ? await outcome.outcome : outcome;
 }
 
 async function replyWhenRead(
@@ -66,7 +114,7 @@ async function replyWhenRead(
     message.drop(answerUnwanted());
     return undefined;
   }
-  return replyWith(reply, kind, (encoder, writes) => writes.resume(encoder, message));
+  return await resumed(reply, kind, message);
 }
 
 /**
@@ -83,13 +131,24 @@ export function replyWith(
   const { delivery, side, max, call, owner } = reply;
   if (side.isClosed) return undefined;
   const writes = side.writes("receiver", call, owner);
-  const send = (message: OutgoingMessage) => replyMessage(delivery, message);
+  const send = (message: OutgoingMessage) => {
+    if (!reply.waitsForMemory) return replyMessage(delivery, message);
+    try {
+      return replyInstead(delivery, message);
+    } catch (error) {
+      if (codeOf(error) !== "NO_SPACE") throw error;
+      throw new MemoryFull(writes.withdraw(message.encoder, 0), error);
+    }
+  };
   try {
     const encode = (encoder: Encoder) => write(encoder, writes);
     if (!withMessage(writes, kind, 0, max, encode, send)) writes.drop(answerUnwanted());
     return undefined;
   } catch (error) {
-    if (error instanceof Unread) return new LaterReply(reply, kind, error.message);
+    if (error instanceof Unread) {
+      return new LaterReply(replyWhenRead(reply, kind, error.message));
+    }
+    if (error instanceof MemoryFull) return new LaterReply(replyWhenRoom(reply, kind, error));
     writes.drop(answerUnwanted());
     return error ?? new Error("Nothing was thrown");
   }

@@ -176,7 +176,7 @@ export class Writes implements MessageHooks {
   #unread(encoder: Encoder, flags: number): unknown {
     encoder.checkTree();
     checkLength(this.#side.limits, messageBytes(encoder) + encoder.unreadBytes, "send");
-    const message = this.withdrawn = this.#withdraw(encoder, flags);
+    const message = this.withdrawn = this.withdraw(encoder, flags);
     return new Unread(message);
   }
 
@@ -222,11 +222,11 @@ export class Writes implements MessageHooks {
    * to be sent another time.
    */
   failed(encoder: Encoder, flags: number, error: unknown): void {
-    if (codeOf(error) === "NOT_FOUND") this.withdrawn = this.#withdraw(encoder, flags);
+    if (codeOf(error) === "NOT_FOUND") this.withdrawn = this.withdraw(encoder, flags);
   }
 
-  /** Takes the message back; its lent values go on. */
-  #withdraw(encoder: Encoder, flags: number): EncodedMessage {
+  /** Takes the message back, to be sent another time; its lent values go on. */
+  withdraw(encoder: Encoder, flags: number): EncodedMessage {
     const lent = this.#lent ?? [];
     const values = this.#parcel ?? encoder.take(headerBytes, this.#valuesEnd);
     if (this.#entries) this.#host!.withdraw(this.#entries);

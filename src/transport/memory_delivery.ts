@@ -63,6 +63,10 @@ export class MemoryDelivery implements Delivery {
     return this.#allocated = new Uint8Array(byteLength);
   }
 
+  allocateInstead(byteLength: number): Bytes {
+    return this.allocate(byteLength);
+  }
+
   reply(answer: Bytes): boolean {
     if (this.#isAnswered) return false;
     this.#checkLength(answer.byteLength);

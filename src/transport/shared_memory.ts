@@ -100,7 +100,9 @@ function tryAllocate(client: ClientCore, byteLength: number): DraftCore | null {
   try {
     return client.allocate(byteLength);
   } catch (error) {
-    if (codeOf(error) === "BUSY") return null;
+    // It waits for memory as for a slot.
+    const code = codeOf(error);
+    if (code === "BUSY" || code === "NO_SPACE") return null;
     throw error;
   }
 }

@@ -71,6 +71,13 @@ export interface Delivery {
    */
   allocate(byteLength: number): Bytes;
   /**
+   * As {@linkcode allocate}, if that has found no memory: takes the memory of the request, which must not
+   * be read any more. No other receiver gets the request then.
+   *
+   * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `CLOSED`
+   */
+  allocateInstead(byteLength: number): Bytes;
+  /**
    * Answers.
    *
    * @returns false: the sender no longer waits
