@@ -34,6 +34,7 @@ import { OutSignal } from "./out_signal.ts";
 import { OutStream } from "./out_stream.ts";
 import { functionEnded } from "./lent_function.ts";
 import { type InvocationAnnouncement, readInvocationAnnouncement } from "./parcels.ts";
+import { waitForMemory } from "./full_memory.ts";
 import { refuse, type Reply, replyResult, replyThrown, replyWith } from "./replies.ts";
 import type { Side } from "./side.ts";
 import type { Claim, Shelf } from "./writes.ts";
@@ -600,8 +601,30 @@ function noSuchValue(): TandemError {
   );
 }
 
-/** Replies with a part of a long message, copied once, straight into the answer. */
+/** Answers with a part of a long message, as soon as there is memory for it. */
 function replyPortion(delivery: Delivery, part: Bytes): void {
+  try {
+    sendPortion(delivery, part);
+  } catch (error) {
+    if (codeOf(error) !== "NO_SPACE") throw error;
+    void replyPortionLater(delivery, part);
+  }
+}
+
+/** Never rejects. */
+async function replyPortionLater(delivery: Delivery, part: Bytes): Promise<void> {
+  for (let attempts = 0; await waitForMemory(delivery, attempts); attempts++) {
+    try {
+      return sendPortion(delivery, part);
+    } catch (error) {
+      // The host was closed, which ends its requests.
+      if (codeOf(error) !== "NO_SPACE") return;
+    }
+  }
+}
+
+/** The part is copied once, straight into the answer. */
+function sendPortion(delivery: Delivery, part: Bytes): void {
   const answer = delivery.allocate(headerBytes + part.byteLength);
   writePortion(part, answer);
   delivery.reply(answer);
