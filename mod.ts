@@ -86,6 +86,7 @@ export { type SubscribeOptions, type Topic, topic, type TopicOptions } from "./s
 export type { Overflow } from "./src/transport/transport.ts";
 export { serve, Service } from "./src/rpc/service.ts";
 export {
+  type MayBeMissing,
   type SchemaInput,
   type SchemaOutput,
   type StandardIssue,
@@ -95,6 +96,7 @@ export {
   type ValidatedParameters,
 } from "./src/rpc/validated.ts";
 export type {
+  AnyRemote,
   Proxied,
   Remote,
   RemoteMethod,
@@ -103,6 +105,20 @@ export type {
   RemoteReadableCall,
   RemoteResult,
   RemoteStream,
-  Unsendable,
 } from "./src/rpc/types.ts";
+export type {
+  AnyFunction,
+  At,
+  Is,
+  IsNoStream,
+  IsPromise,
+  IsRemote,
+  MethodNames,
+  Refused,
+  RefusedArguments,
+  RefusedProperties,
+  SentArguments,
+  Unsendable,
+} from "./src/rpc/sendable.ts";
+export type { ConnectTarget, ServeTarget } from "./src/transport/targets.ts";
 export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";

@@ -20,6 +20,7 @@ export interface AroundCall {
 
 /** A call that `around` of {@linkcode connect} sees before it is sent. */
 export interface ClientCall extends AroundCall {
+  /** This process is the caller. */
   readonly side: "client";
   /** The target of the connection. */
   readonly target: string;
@@ -37,7 +38,9 @@ export interface ClientCall extends AroundCall {
  * it, here and in the method, which finds the metadata that `around` has assigned.
  */
 export interface ServiceCall extends AroundCall, CallContext {
+  /** This process is the service that was called. */
   readonly side: "service";
+  /** The metadata, frozen. To change them, assign `{ ...call.metadata, key: value }`. */
   metadata: Metadata;
 }
 

@@ -5,6 +5,7 @@
  */
 import { describe } from "../base/checks.ts";
 import { LentFunction } from "./lent_function.ts";
+import type { AnyFunction } from "./sendable.ts";
 
 /** Options of {@linkcode proxy}. */
 export interface ProxyOptions {
@@ -14,9 +15,6 @@ export interface ProxyOptions {
    */
   readonly keep?: boolean;
 }
-
-// deno-lint-ignore no-explicit-any -- a function of any type
-type AnyFunction = (...args: any[]) => any;
 
 /**
  * Passes a function by reference: the other side gets a function, and when it calls it, `fn` runs here.

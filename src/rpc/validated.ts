@@ -55,7 +55,7 @@ export type ValidatedParameters<Input extends readonly unknown[]> = Input extend
   : Input;
 
 /** Whether an argument of this type need not be given: unknown and any may be, but need not. */
-type MayBeMissing<T> = unknown extends T ? false : undefined extends T ? true : false;
+export type MayBeMissing<T> = unknown extends T ? false : undefined extends T ? true : false;
 
 /** The lists that a schema takes. */
 export type SchemaInput<Schema> = Schema extends // deno-lint-ignore no-explicit-any -- whatever it makes of them
