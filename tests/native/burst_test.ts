@@ -59,6 +59,16 @@ for (const server of runtimes) {
   }, { skip });
 
   test(
+    `${server} serves: long messages in parts, 40 at once in 64 MB: all are answered`,
+    async () => {
+      const what = { size: "64m", calls: 40, bytes: 3_000_000, timeout: 60_000 };
+      const calls = await burst(server, server === "bun" ? "deno" : "bun", what);
+      assertEquals(JSON.parse(await calls.line()), { ok: 40 });
+    },
+    { skip },
+  );
+
+  test(
     `${server} serves: no memory for a single call: NO_SPACE when its time runs out`,
     async () => {
       const what = { size: "600k", options: { slots: 4 }, calls: 3, bytes: 900_000, timeout: 300 };
