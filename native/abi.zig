@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 8;
+pub const abi_version: u32 = 9;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -230,6 +230,11 @@ pub const send_deliveries_shift = 8;
 /// Flags of a request as its server sees them.
 pub const request_text: u32 = 1;
 pub const request_one_way: u32 = 2;
+
+/// Time-outs of `tandem_receive`, and a result.
+pub const receive_first: i32 = -1;
+pub const receive_next: i32 = -2;
+pub const receive_stood_back: i32 = 2;
 
 /// What `tandem_cancel` does to a call that already has an answer.
 pub const cancel_keep_answer: u32 = 0;

@@ -121,8 +121,17 @@ pub const Handle = struct {
     /// The last request found a free slot but no free cell of the ring.
     found_ring_full: bool = false,
 
-    /// The load word of this participant's entry.
+    /// The load word of this participant's entry, and whether its bit says that it takes requests.
     load: words.LoadWord = .{},
+    is_serving: bool = false,
+    /// How many requests this server may take before it looks at the other servers again.
+    allowance: u32 = 0,
+    /// How long this server has left the request at this head to a less busy one, and when it looked last; 0: it
+    /// does not.
+    patience: struct { head: u64 = 0, seen_ns: u64 = 0, waited_ns: u64 = 0 } = .{},
+    /// By participant index: one more than the number of the last look of a server that did not take what was
+    /// left to it.
+    unresponsive: [*]u64,
 
     /// What the event loop owns: its bell, under this participant's own index, and its death watches.
     lent: [watched_max + 1]Lent = @splat(.{}),
@@ -143,6 +152,7 @@ pub const Handle = struct {
         var size = Sizes{};
         const watched = size.add(words.Epoch, layout.participants_max);
         const unreachable_epochs = size.add(words.Epoch, layout.participants_max);
+        const unresponsive = size.add(u64, layout.participants_max);
         const calls = size.add(OwnCall, slots);
         const positions = size.add(u32, slots);
         const hints = size.add(u32, slots);
@@ -160,6 +170,7 @@ pub const Handle = struct {
             .bells = bells,
             .watched = @ptrCast(@alignCast(base + watched)),
             .unreachable_epochs = @ptrCast(@alignCast(base + unreachable_epochs)),
+            .unresponsive = @ptrCast(@alignCast(base + unresponsive)),
             .calls = @ptrCast(@alignCast(base + calls)),
             .positions = @ptrCast(@alignCast(base + positions)),
             .hints = @ptrCast(@alignCast(base + hints)),

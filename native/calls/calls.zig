@@ -9,6 +9,7 @@ const slots = @import("../protocol/slots.zig");
 const RepairType = @import("../protocol/repair.zig").RepairType;
 const RingType = @import("../protocol/ring.zig").RingType;
 const SlotsType = slots.SlotsType;
+const SpreadType = @import("../protocol/spread.zig").SpreadType;
 const TrimType = @import("../protocol/trim.zig").TrimType;
 const WaitType = @import("../protocol/wait.zig").WaitType;
 
@@ -18,6 +19,7 @@ pub fn CallsType(comptime Shared: type) type {
         const Repair = RepairType(Shared);
         const Ring = RingType(Shared);
         const Slots = SlotsType(Shared);
+        const Spread = SpreadType(Shared);
         const Trim = TrimType(Shared);
         const Wait = WaitType(Shared);
 
@@ -174,6 +176,9 @@ pub fn CallsType(comptime Shared: type) type {
                 if (sweep_if_due(handle)) if (try Slots.receive(handle)) |received| return received;
                 return if (Lifetime.is_over(handle)) error.NotFound else null;
             }
+            Spread.looks(handle);
+            // The handler of the request may block the thread.
+            defer Spread.rests(handle);
             var pacing: Wait.Pacing = .of(&handle.pacing);
             var slice: u32 = 0;
             var announced = false;
@@ -195,6 +200,7 @@ pub fn CallsType(comptime Shared: type) type {
                 if (passed(deadline_ns)) return null;
                 try sleep(handle, &slice, deadline_ns);
                 announced = false;
+                Spread.looks(handle);
             }
         }
 

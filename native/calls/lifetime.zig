@@ -3,16 +3,19 @@
 const Handle = @import("../handle.zig").Handle;
 const RepairType = @import("../protocol/repair.zig").RepairType;
 const SlotsType = @import("../protocol/slots.zig").SlotsType;
+const SpreadType = @import("../protocol/spread.zig").SpreadType;
 const WaitType = @import("../protocol/wait.zig").WaitType;
 
 pub fn LifetimeType(comptime Shared: type) type {
     return struct {
         const Repair = RepairType(Shared);
         const Slots = SlotsType(Shared);
+        const Spread = SpreadType(Shared);
         const Wait = WaitType(Shared);
 
         /// The first thing that a newcomer does.
         pub fn enter(handle: *Handle) void {
+            Spread.forget(handle);
             _ = Shared.fetch_add(&handle.map.header().joins, 1, .seq_cst);
             // mutant:newcomer-rings-no-sleeper
             Wait.wake_all(handle);

@@ -10,12 +10,17 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 const Slots = @import("../protocol/slots.zig").SlotsType(Shared);
+const Spread = @import("../protocol/spread.zig").SpreadType(Shared);
 const Trim = @import("../protocol/trim.zig").TrimType(Shared);
 
-/// 1: the control block describes a request; 0: none came within the time-out. A time-out of 0 tries once.
+/// 1: the control block describes a request; 0: none came within the time-out. A time-out of 0 tries once. One
+/// below 0 is a look of a server that takes requests as they come: `receive_first`, and `receive_next` for those
+/// that follow at once. `receive_stood_back`: a less busy server gets the request.
 export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control) i32 {
     const handle = arguments.handle_at(handle_address);
-    const may_wait = timeout_ms != 0;
+    const takes_turns = timeout_ms < 0;
+    if (takes_turns and Spread.stands_back(handle, timeout_ms == abi.receive_first)) return abi.receive_stood_back;
+    const may_wait = !takes_turns and timeout_ms != 0;
     const deadline_ns = if (may_wait) Calls.deadline_after(timeout_ms) else 0;
     const found = Calls.receive(handle, deadline_ns, may_wait) catch |err| return arguments.failed(err);
     const received = found orelse return 0;
@@ -24,6 +29,11 @@ export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control
     control.flags = received.flags & (abi.request_text | abi.request_one_way);
     control.deliveries = @as(u32, received.word.delivery) + 1;
     return 1;
+}
+
+/// This server takes no request until it looks again.
+export fn tandem_rest(handle_address: f64) void {
+    Spread.rests(arguments.handle_at(handle_address));
 }
 
 /// 1: the answer goes to its client; 0: no client waits for it any more.

@@ -112,6 +112,16 @@ pub const Real = struct {
         } else @prefetch(pointer, .{ .rw = if (use == .write) .write else .read });
     }
 
+    /// The number of a server's next look, see protocol/spread.zig.
+    pub inline fn next_look(look: u47) u47 {
+        return look +% 1;
+    }
+
+    /// Whether a server has waited long enough for another one.
+    pub inline fn is_over(waited_ns: u64, grace_ns: u64) bool {
+        return waited_ns > grace_ns;
+    }
+
     /// Loads a word only to decide on a `prefetch`. It is no step of the protocol, and nothing else may
     /// depend on it.
     pub inline fn glance(comptime T: type, pointer: *T) T {

@@ -15,6 +15,7 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const EventLoop = @import("../calls/event_loop.zig").EventLoopType(Shared);
 const Slots = slots.SlotsType(Shared);
+const Spread = @import("../protocol/spread.zig").SpreadType(Shared);
 const Trim = @import("../protocol/trim.zig").TrimType(Shared);
 
 const World = world_of_tests.World;
@@ -291,4 +292,107 @@ test "a server publishes how many requests it works on" {
     try testing.expectEqual(1, Shared.load(words.LoadWord, load, .monotonic).calls);
     try testing.expect(try Slots.reply(world.first, second, "x", 1, .bytes));
     try testing.expectEqual(0, Shared.load(words.LoadWord, load, .monotonic).calls);
+}
+
+test "a server that works on a request leaves the next one to an idle server" {
+    const world = try World.init(16, 1);
+    defer world.deinit();
+    const busy = world.first;
+    const idle = try world.server();
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    _ = try send(client, "a", 1);
+    // It works on nothing, so it takes what there is.
+    Spread.looks(idle);
+    try testing.expect(!Spread.stands_back(busy, true));
+    const first = try receive(busy);
+    try testing.expect(!Spread.stands_back(busy, true));
+    _ = try send(client, "b", 1);
+    try testing.expect(Spread.stands_back(busy, true));
+    // Not for a server that has no room, that never looks, or that is as busy.
+    Spread.rests(idle);
+    try testing.expect(!Spread.stands_back(busy, true));
+    Spread.looks(idle);
+    try testing.expect(!Spread.stands_back(idle, true));
+    const second = try receive(idle);
+    _ = try send(client, "c", 1);
+    try testing.expect(!Spread.stands_back(busy, true));
+    try testing.expect(!Spread.stands_back(idle, true));
+    // With an answer it is idle again.
+    _ = try Slots.reply(idle, second, "x", 1, .bytes);
+    try testing.expect(Spread.stands_back(busy, true));
+    try testing.expect(try Slots.reply(busy, first, "x", 1, .bytes));
+    try testing.expect(!Spread.stands_back(busy, true));
+    channel.close(idle, .unmap);
+}
+
+test "a burst is shared equally, in few looks" {
+    const world = try World.init(16, 1);
+    defer world.deinit();
+    const other = try world.server();
+    defer channel.close(other, .unmap);
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    for ([_]*Handle{ world.first, other }) |server| Spread.looks(server);
+    for (0..10) |_| _ = try send(client, "a", 1);
+    for ([_]*Handle{ world.first, other }) |server| {
+        var taken: u32 = 0;
+        while (!Spread.stands_back(server, taken == 0)) : (taken += 1) _ = receive(server) catch break;
+        try testing.expectEqual(5, taken);
+    }
+}
+
+test "a server that does not take what is left to it is waited for once" {
+    const world = try World.init(16, 1);
+    defer world.deinit();
+    const busy = world.first;
+    const stopped = try world.server();
+    defer channel.close(stopped, .unmap);
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    Spread.looks(stopped);
+    for (0..4) |_| _ = try send(client, "a", 1);
+    _ = try receive(busy);
+    _ = try receive(busy);
+    try testing.expect(Spread.stands_back(busy, true));
+    busy.patience.waited_ns += 50 * std.time.ns_per_ms;
+    try testing.expect(!Spread.stands_back(busy, true));
+    // Not for the next request either, until it has looked.
+    _ = try receive(busy);
+    try testing.expect(!Spread.stands_back(busy, true));
+    Spread.looks(stopped);
+    try testing.expect(Spread.stands_back(busy, true));
+    // A further request gets the whole time.
+    busy.patience.waited_ns += 50 * std.time.ns_per_ms;
+    _ = try receive(stopped);
+    _ = try send(client, "b", 1);
+    try testing.expect(Spread.stands_back(busy, true));
+}
+
+test "whatever load words say, a request waits for one grace at most" {
+    const world = try World.init(16, 1);
+    defer world.deinit();
+    const busy = world.first;
+    const other = try world.server();
+    defer channel.close(other, .unmap);
+    const client = try world.client();
+    defer channel.close(client, .unmap);
+    var random = std.Random.DefaultPrng.init(1);
+    for (0..2_000) |_| {
+        const load = &client.map.participant(other.index).load;
+        Shared.store(words.LoadWord, load, @bitCast(random.random().int(u64)), .monotonic);
+        client.map.header().serving_servers = @splat(random.random().int(u64));
+        const first = try send(client, "a", 1);
+        const second = try send(client, "b", 1);
+        try testing.expectEqual(first, try receive(busy));
+        if (Spread.stands_back(busy, true)) {
+            busy.patience.waited_ns += 50 * std.time.ns_per_ms;
+            try testing.expect(!Spread.stands_back(busy, true));
+        }
+        try testing.expectEqual(second, try receive(busy));
+        for ([_]slots.Call{ first, second }) |call| {
+            try testing.expect(try Slots.reply(busy, call, "x", 1, .bytes));
+            try expect_answer(client, call, "x");
+        }
+    }
 }

@@ -11,6 +11,7 @@ const Role = layout.Role;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const RingType = @import("ring.zig").RingType;
 const SlotsType = @import("slots.zig").SlotsType;
+const SpreadType = @import("spread.zig").SpreadType;
 const WaitType = @import("wait.zig").WaitType;
 
 const SlotWord = words.SlotWord;
@@ -20,6 +21,7 @@ pub fn RepairType(comptime Shared: type) type {
         const Participants = ParticipantsType(Shared);
         const Ring = RingType(Shared);
         const Slots = SlotsType(Shared);
+        const Spread = SpreadType(Shared);
         const Wait = WaitType(Shared);
 
         /// How long one operation may repair. The caller waits for something else and has a deadline, while a
@@ -107,6 +109,8 @@ pub fn RepairType(comptime Shared: type) type {
         /// Ends or hands back everything of this handle's participant.
         pub fn settle_own(handle: *Handle) void {
             const gone = handle.owner();
+            Spread.rests(handle);
+            Spread.forget(handle);
             // A full ring refuses redeliveries until a server takes something. In that case the requests
             // fail, because leaving must not wait for others.
             if (!settle_all(handle, gone, .left)) _ = settle_all(handle, gone, .left_in_a_hurry);
@@ -217,16 +221,16 @@ pub fn RepairType(comptime Shared: type) type {
                     Wait.count(handle, "reclaimed");
                     if (word.state == .posted_held) Wait.count(handle, "failures");
                     // Its client still waits for the answer.
-                    if (word.state == .held) Wait.wake(handle, owner.index);
+                    if (word.state == .held) Wait.wake_rarely(handle, owner.index);
                     if (owner == handle.owner()) handle.push_hint(index);
                     Wait.wake_room(handle);
                 },
                 .ready => {
                     Wait.count(handle, "failures");
-                    Wait.wake(handle, owner.index);
+                    Wait.wake_rarely(handle, owner.index);
                 },
                 .queued, .posted => _ = Wait.wake_server(handle),
-                .abandoned => Wait.wake(handle, target.holder),
+                .abandoned => Wait.wake_rarely(handle, target.holder),
                 .draft, .held, .posted_held => {},
             }
         }

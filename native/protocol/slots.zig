@@ -277,9 +277,9 @@ pub fn SlotsType(comptime Shared: type) type {
                     Wait.wake_room(handle);
                 } else {
                     // Its server may want to stop working on it.
-                    Wait.wake(handle, target.holder);
+                    Wait.wake_rarely(handle, target.holder);
                 }
-                if (owner != handle.owner()) Wait.wake(handle, owner.index);
+                if (owner != handle.owner()) Wait.wake_rarely(handle, owner.index);
                 return true;
             }
             return false;

@@ -118,7 +118,7 @@ pub fn WaitType(comptime Shared: type) type {
         /// by themselves at the end of each slice, so ringing one of them is enough.
         pub fn wake_room(handle: *Handle) void {
             var targets: Targets = .all;
-            var sleepers: Sleepers = .of(handle, &handle.map.header().waiting_for_room);
+            var sleepers: Members = .of(handle, &handle.map.header().waiting_for_room);
             while (sleepers.next()) |index| {
                 // mutant:free-slot-rings-one-event-loop
                 if (ring(handle, index, targets) == .rung_blocking) targets = .event_loops;
@@ -127,7 +127,7 @@ pub fn WaitType(comptime Shared: type) type {
 
         fn wake_one(handle: *Handle, set_words: *[layout.participants_max / 64]u64) bool {
             var seen_rung = false;
-            var sleepers: Sleepers = .of(handle, set_words);
+            var sleepers: Members = .of(handle, set_words);
             while (sleepers.next()) |index| {
                 switch (ring(handle, index, .all)) {
                     .rung, .rung_blocking => return true,
@@ -139,24 +139,24 @@ pub fn WaitType(comptime Shared: type) type {
         }
 
         /// The participants of a set. The set is read word by word.
-        const Sleepers = struct {
+        pub const Members = struct {
             set_words: []u64,
             word_index: usize = 0,
             bits: u64 = 0,
 
-            fn of(handle: *Handle, set_words: *[layout.participants_max / 64]u64) Sleepers {
+            pub fn of(handle: *Handle, set_words: *[layout.participants_max / 64]u64) Members {
                 return .{ .set_words = set_words[0 .. (Participants.used_count(handle) + 63) / 64] };
             }
 
-            fn next(sleepers: *Sleepers) ?words.ParticipantIndex {
-                while (sleepers.bits == 0) {
-                    if (sleepers.word_index == sleepers.set_words.len) return null;
-                    sleepers.bits = Shared.load(u64, &sleepers.set_words[sleepers.word_index], .seq_cst);
-                    sleepers.word_index += 1;
+            pub fn next(members: *Members) ?words.ParticipantIndex {
+                while (members.bits == 0) {
+                    if (members.word_index == members.set_words.len) return null;
+                    members.bits = Shared.load(u64, &members.set_words[members.word_index], .seq_cst);
+                    members.word_index += 1;
                 }
-                const place = @ctz(sleepers.bits);
-                sleepers.bits &= sleepers.bits - 1;
-                return @intCast((sleepers.word_index - 1) * 64 + place);
+                const place = @ctz(members.bits);
+                members.bits &= members.bits - 1;
+                return @intCast((members.word_index - 1) * 64 + place);
             }
         };
 
@@ -170,7 +170,12 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// After a repair, and for a newcomer that sleepers have to watch.
         pub fn wake_all(handle: *Handle) void {
-            for (0..Participants.used_count(handle)) |index| wake(handle, @intCast(index));
+            for (0..Participants.used_count(handle)) |index| wake_rarely(handle, @intCast(index));
+        }
+
+        /// As `wake`, in less code.
+        pub noinline fn wake_rarely(handle: *Handle, index: words.ParticipantIndex) void {
+            wake(handle, index);
         }
 
         const Targets = enum { all, event_loops };
@@ -223,11 +228,11 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// Only the owner of an index touches its bit. A repairer that cleared the bit of a dead participant
         /// could be stopped and then clear its successor's bit.
-        fn set(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
+        pub noinline fn set(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             _ = Shared.fetch_or(&set_words[index / 64], bit(index), .seq_cst);
         }
 
-        fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
+        pub noinline fn clear(set_words: *[layout.participants_max / 64]u64, index: words.ParticipantIndex) void {
             const word = &set_words[index / 64];
             // Own, at least this bit. A hint to others: a participant that still sees it looks at the wait
             // word in vain, and one that misses it overlooks only a participant that is awake.

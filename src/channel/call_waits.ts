@@ -116,6 +116,9 @@ export class CallWaits implements Waits {
     return hits;
   }
 
+  readonly isSettling = false;
+  readonly standsBack = false;
+
   hasMissed(): boolean {
     return false;
   }

@@ -34,6 +34,10 @@ export interface Waits {
   readonly isWaiting: boolean;
   /** `arm*` flags: the events that wake the loop beside answers to its own calls. */
   readonly wanted: number;
+  /** Whether a handler may still answer its request within some microtasks; the next look waits for that. */
+  readonly isSettling: boolean;
+  /** Whether the last look left a request to another server. */
+  readonly standsBack: boolean;
   /** Whether there is a result that the native side's last look before a sleep does not see. */
   hasMissed(): boolean;
   /** Settles the promises whose deadline is over at `now`. Returns the next deadline, or Infinity. */
@@ -44,6 +48,8 @@ type State = "idle" | "polling" | "asleep";
 
 /** Microtasks in which the program can react to an answer before the next look. */
 const microtasksBetweenLooks = 2;
+/** How many of them a handler has for its answer before this server counts as busy. */
+const microtasksToSettle = 16;
 /** How often to look where rings or deaths cannot be reported, in milliseconds. */
 const slice = 25;
 /** How long after a huge message its memory may be idle, in milliseconds; the native side decides. */
@@ -76,6 +82,7 @@ export class Loop {
   readonly #tick: () => void;
   readonly #microtask: () => void;
   #microtasksLeft = 0;
+  #settles = false;
 
   /** No wait ends earlier. A loop that polls looks at the clock itself, so it needs no timer. */
   #nextDeadline = Infinity;
@@ -103,6 +110,7 @@ export class Loop {
     this.#tick = () => this.#lookInNewTurn();
     this.#microtask = () => {
       this.#microtasksLeft -= 1;
+      if (this.#settles && !this.#waits.isSettling) this.#microtasksLeft = 0;
       if (this.#microtasksLeft > 0) queueMicrotask(this.#microtask);
       else this.#look();
     };
@@ -189,7 +197,8 @@ export class Loop {
   }
 
   #lookSoon(): void {
-    this.#microtasksLeft = microtasksBetweenLooks;
+    this.#settles = this.#waits.isSettling;
+    this.#microtasksLeft = this.#settles ? microtasksToSettle : microtasksBetweenLooks;
     queueMicrotask(this.#microtask);
   }
 
@@ -210,7 +219,7 @@ export class Loop {
 
   #lookOnce(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
-    const hits = this.#waits.poll() || this.#linger();
+    const hits = this.#waits.poll() || (this.#waits.standsBack ? 0 : this.#linger());
     if (!this.#channel.isOpen) return;
     const time = this.#timeAfter(hits);
     if (time >= this.#nextDeadline) this.#expireAt(time);
@@ -221,7 +230,11 @@ export class Loop {
       this.#state = "idle";
       this.#rest();
     } else if (hits > 0) {
-      this.#continue(this.#pacing.afterHits(hits, this.#waits.outstanding));
+      const { outstanding, isSettling } = this.#waits;
+      this.#continue(this.#pacing.afterHits(hits, outstanding, isSettling));
+    } else if (this.#waits.standsBack) {
+      // Until the other server takes the request, or its time is over.
+      this.#nextTurn();
     } else {
       this.#continue(this.#pacing.afterMiss(time));
     }

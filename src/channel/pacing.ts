@@ -86,13 +86,17 @@ export class Pacing {
     this.#hitsLeft -= hits;
   }
 
-  /** The step after a look with `hits` while `outstanding` calls are in flight. */
-  afterHits(hits: number, outstanding: number): Next {
+  /**
+   * The step after a look with `hits` while `outstanding` calls are in flight.
+   *
+   * @param settles whether the last request may be answered within some microtasks
+   */
+  afterHits(hits: number, outstanding: number, settles: boolean): Next {
     // An immediate hit says nothing about whether polling pays off.
     if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
     this.#misses = 0;
     const areFew = hits === 1 && outstanding <= fewAtOnce;
-    return areFew && this.#hitsLeft > 0 ? "microtask" : "turn";
+    return (areFew || settles) && this.#hitsLeft > 0 ? "microtask" : "turn";
   }
 
   /** The step after a look that found nothing, even by lingering. */

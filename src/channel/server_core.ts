@@ -24,6 +24,7 @@ import {
 } from "./channel.ts";
 import { newEncoded } from "./encoding.ts";
 import { callFailure } from "./failure.ts";
+import { receiveFirst, receiveNext, receiveStoodBack } from "../ffi/layout.ts";
 import { HandleCore } from "./handle_core.ts";
 import { Loop } from "./loop.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
@@ -63,7 +64,13 @@ export class ServerCore extends HandleCore {
 
   constructor(channel: Channel) {
     super(channel, "server");
-    this.#waits = new ServerWaits((max) => this.#take(max, itself, []), () => this.#receive(0));
+    this.#waits = new ServerWaits({
+      takeMany: (max, isFirst) => this.#takeInTurn(max, isFirst),
+      takeOne: (isFirst) => this.#receiveInTurn(isFirst),
+      rest: () => {
+        if (channel.isOpen) channel.native.tandem_rest(channel.address);
+      },
+    });
     this.#loop = new Loop(channel, this.#waits);
     this.#waits.onSettled = () => this.#loop.settle();
     this.#home = {
@@ -147,7 +154,7 @@ export class ServerCore extends HandleCore {
     // Earlier waits come first, and the event loop's other work comes in between.
     const mayTake = timeout === 0 || this.#takenInARow < takenInARowMax;
     if (!this.#waits.hasTakers && mayTake) {
-      const requests = this.#take(max, itself, []);
+      const requests = timeout === 0 ? this.#take(max, itself, []) : this.#takeInTurn(max, true);
       if (requests.length > 0) {
         this.#takenInARow += 1;
         return Promise.resolve(pick(requests));
@@ -368,9 +375,20 @@ export class ServerCore extends HandleCore {
     checkOpen(this.channel, "server");
     const { native, address, words } = this.channel;
     const status = native.tandem_receive(address, timeout, words);
+    if (timeout < 0) this.#waits.looked(status === receiveStoodBack);
     if (status === 1) return new RequestCore(this.#home);
     if (status < 0) throw callFailure(status, "receive a request");
     return null;
+  }
+
+  /** For a server that takes requests as they come: a less busy one may get this request. */
+  #receiveInTurn(isFirst: boolean): RequestCore | null {
+    return this.#receive(isFirst ? receiveFirst : receiveNext);
+  }
+
+  #takeInTurn(max: number, isFirst: boolean): RequestCore[] {
+    const first = this.#receiveInTurn(isFirst);
+    return first ? this.#take(max, itself, [first]) : [];
   }
 
   /** Takes requests until `made` has `max` items. */

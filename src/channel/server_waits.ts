@@ -30,6 +30,20 @@ interface Taker {
   reject(error: unknown): void;
 }
 
+/** What the waits ask of their server. */
+export interface Source {
+  /**
+   * Takes the requests in the ring, up to a number.
+   *
+   * @param isFirst whether the program has run since the last look: its handlers may have answered
+   */
+  takeMany(max: number, isFirst: boolean): RequestCore[];
+  /** Takes the oldest request in the ring. */
+  takeOne(isFirst: boolean): RequestCore | null;
+  /** Lets other servers know that this one takes no request for now. */
+  rest(): void;
+}
+
 /** How many of the requests whose abort a handler waits for are looked at each time. */
 const watchedAtOnce = 16;
 
@@ -47,8 +61,7 @@ const consumedAtOnce = 64;
 
 /** The pending promises of one server. */
 export class ServerWaits implements Waits {
-  readonly #takeMany: (max: number) => RequestCore[];
-  readonly #takeOne: () => RequestCore | null;
+  readonly #source: Source;
   /** In the order of the calls, which is the order in which they get requests. */
   readonly #takers: Set<Taker> = new Set();
   /** With the deadlines of their clients. */
@@ -56,13 +69,29 @@ export class ServerWaits implements Waits {
   /** The client of one of them has gone, and this handle does not know which. */
   #looksAtAll = false;
 
-  /**
-   * @param takeMany takes the requests in the ring, up to a number
-   * @param takeOne takes the oldest request in the ring
-   */
-  constructor(takeMany: (max: number) => RequestCore[], takeOne: () => RequestCore | null) {
-    this.#takeMany = takeMany;
-    this.#takeOne = takeOne;
+  /** The last request that was taken before this server left the next one to another. */
+  #settling: RequestCore | null = null;
+  #standsBack = false;
+  #isFirstLook = true;
+  /** Other servers believe that this one takes the next request. */
+  #isExpectedToTake = false;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  get isSettling(): boolean {
+    return this.#settling !== null && !this.#settling.isAnswered;
+  }
+
+  get standsBack(): boolean {
+    return this.#standsBack;
+  }
+
+  /** The server has looked for a request, and may have left it to another one. */
+  looked(stoodBack: boolean): void {
+    this.#standsBack = stoodBack;
+    this.#isExpectedToTake = true;
   }
 
   /** Whether the process stays alive for promises that wait for requests. */
@@ -89,12 +118,15 @@ export class ServerWaits implements Waits {
   readonly outstanding: number = 0;
 
   poll(): number {
+    this.#settling = null;
+    this.#standsBack = false;
+    this.#isFirstLook = true;
     let hits = this.#pollWatched();
     for (const taker of this.#takers) {
       try {
         const taken = taker.take();
         hits += taken;
-        if (taken === 0 || hits >= consumedAtOnce) break;
+        if (taken === 0 || hits >= consumedAtOnce || this.#standsBack) break;
       } catch (error) {
         this.#end(taker);
         taker.reject(error);
@@ -165,7 +197,7 @@ export class ServerWaits implements Waits {
         reject(reasonOf(signal!));
       }),
       take: () => {
-        const requests = this.#takeMany(max);
+        const requests = this.#source.takeMany(max, this.#isFirst());
         if (requests.length === 0) return 0;
         this.#end(receiver);
         resolve(pick(requests));
@@ -207,12 +239,24 @@ export class ServerWaits implements Waits {
     });
   }
 
+  #isFirst(): boolean {
+    const isFirst = this.#isFirstLook;
+    this.#isFirstLook = false;
+    return isFirst;
+  }
+
   #feed(taker: Taker, consumer: Consumer): number {
     let taken = 0;
+    let last: RequestCore | null = null;
     // A handler may have ended this wait, or the server.
     while (taken < consumedAtOnce && consumer.hasRoom && this.#takers.has(taker)) {
-      const request = this.#takeOne();
-      if (!request) break;
+      const request = this.#source.takeOne(this.#isFirst());
+      if (!request) {
+        // Its handler may answer within some microtasks, and then this server is not busy.
+        if (this.#standsBack) this.#settling = last;
+        break;
+      }
+      last = request;
       taken += 1;
       consumer.take(request);
       if (this.#takers.size === 1) continue;
@@ -242,11 +286,15 @@ export class ServerWaits implements Waits {
       taker.close();
     }
     this.#takers.clear();
+    this.#settling = null;
     this.#watched.clear();
   }
 
   #end(taker: Taker): void {
     taker.stopListening?.();
     this.#takers.delete(taker);
+    if (this.#takers.size > 0 || !this.#isExpectedToTake) return;
+    this.#isExpectedToTake = false;
+    this.#source.rest();
   }
 }

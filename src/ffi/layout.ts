@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 8;
+export const abiVersion = 9;
 /** Of the shared memory. */
 export const layoutVersion = 4;
 export const slotsMax = 65536;
@@ -32,6 +32,9 @@ export const sendWatched = 8;
 export const sendDeliveriesShift = 8;
 export const requestText = 1;
 export const requestOneWay = 2;
+export const receiveFirst = -1;
+export const receiveNext = -2;
+export const receiveStoodBack = 2;
 export const cancelKeepAnswer = 0;
 export const cancelRelease = 1;
 export const cancelTimedOut = 2;

@@ -121,6 +121,7 @@ export const symbols = {
     parameters: [/* handle */ "f64", /* milliseconds */ "f64", /* control */ "buffer"],
     result: "i32",
   },
+  tandem_rest: { parameters: [/* handle */ "f64"], result: "void" },
   tandem_reply: {
     parameters: [
       /* handle */ "f64",

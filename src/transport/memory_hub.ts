@@ -291,15 +291,16 @@ export class MemoryHub {
     }
   }
 
-  /** Takers take turns. */
+  /** The taker that holds the fewest calls; among equals, they take turns. */
   #nextTaker(): Taker | null {
+    let least: Taker | null = null;
     for (const taker of this.#takers) {
-      if (!taker.hasRoom) continue;
-      this.#takers.delete(taker);
-      this.#takers.add(taker);
-      return taker;
+      if (taker.hasRoom && (least === null || taker.calls < least.calls)) least = taker;
     }
-    return null;
+    if (least === null) return null;
+    this.#takers.delete(least);
+    this.#takers.add(least);
+    return least;
   }
 
   /** Ends the target for all its ends. */

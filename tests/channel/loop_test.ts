@@ -14,6 +14,8 @@ const { setImmediate } = globalThis as unknown as Global;
 class Echo implements Waits {
   outstanding = 0;
   readonly wanted: number = 0;
+  readonly isSettling = false;
+  readonly standsBack = false;
   readonly #settled: () => void;
 
   constructor(settled: () => void) {

@@ -60,6 +60,8 @@ pub const Memory = struct {
 
     pub const prefetch = Real.prefetch;
     pub const glance = Real.glance;
+    pub const next_look = Real.next_look;
+    pub const is_over = Real.is_over;
     pub const pause = Real.pause;
     pub const yield = Real.yield;
     pub const now_ns = clock.now_ns;

@@ -211,7 +211,8 @@ pub const Actor = struct {
             },
             .publish => actor.publish(timeout),
             .receive => {
-                const result = library.tandem_receive(address, timeout, control);
+                const in_turn: f64 = @floatFromInt(if (random.boolean()) abi.receive_first else abi.receive_next);
+                const result = library.tandem_receive(address, if (random.boolean()) in_turn else timeout, control);
                 if (result == 1) {
                     if (control.slot >= actor.native.map.geometry.slots) @panic("a request in a slot that is none");
                     actor.touch(actor.request(control.slot, control.length), control.length, .read);

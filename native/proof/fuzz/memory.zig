@@ -207,6 +207,8 @@ pub const SharedMemory = struct {
 
     pub const prefetch = Real.prefetch;
     pub const glance = Real.glance;
+    pub const next_look = Real.next_look;
+    pub const is_over = Real.is_over;
 
     pub fn pause() void {
         state.now_ns += 30;

@@ -180,6 +180,8 @@ pub const list = [_]Named{
     .{ .name = "server-dies-in-what-it-begins-once", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
     // Longer configurations.
+    .{ .name = "two-busy-servers", .text = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy", .is_long = true },
+    .{ .name = "busy-server-stopped", .text = "slots=2 cells=2 stops=1 stoppable=1 client:post,post server:serve_busy server:serve_busy", .is_long = true },
     .{ .name = "rings-fail-and-a-death", .text = "slots=1 cells=2 failures=2 deaths=1 deliveries=2 client:request,request server:serve waker:0 waker:1", .is_long = true },
     .{ .name = "rings-fail-for-two-servers", .text = "slots=1 cells=2 failures=2 client:post,request server:serve waker:1 server:serve", .is_long = true },
     .{ .name = "ringer-stopped-on-a-client", .text = "slots=1 cells=2 failures=1 stops=1 stoppable=0 client:post client:request server:serve waker:2", .is_long = true },

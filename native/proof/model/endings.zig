@@ -146,7 +146,7 @@ fn is_answered_by_stopped(slot: usize) bool {
     const call = payloads.call_of(get(state.slot(slot, "request_inline")));
     for (0..state.processes) |process| {
         if (state.status(process) != .stopped or steps.doing(process) != .reply) continue;
-        if (get(state.process(process, .holding)) == @as(u64, call) + 1) return true;
+        if (get(state.process(process, .holding)) >> @intCast(call) & 1 != 0) return true;
     }
     return false;
 }

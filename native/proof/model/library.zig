@@ -13,6 +13,7 @@ pub extern fn tandem_cancel(f64, u32, u32, u32, u32) i32;
 pub extern fn tandem_allocate(f64, u32, *Control) i32;
 pub extern fn tandem_publish(f64, u32, u32, u32, u32, u32, f64) i32;
 pub extern fn tandem_receive(f64, f64, *Control) i32;
+pub extern fn tandem_rest(f64) void;
 pub extern fn tandem_last_delivery(f64, u32, u32, u32) void;
 pub extern fn tandem_reply(f64, u32, u32, u32, [*]const u8, u32, u32) i32;
 pub extern fn tandem_watch_call(f64, u32, u32, u32) i32;

@@ -39,6 +39,9 @@ pub fn say(remark: rq.Remark) void {
 /// number in it. It lies in private memory, so it belongs to the moment of the program.
 const held: *[8]u8 = fibre.private[fibre.private_bytes - 8 ..];
 
+/// Whether the running look of a server has lost its patience.
+pub const patience_is_over: *u8 = &fibre.private[fibre.private_bytes - 9];
+
 pub fn held_numbers() [8]u8 {
     return held.*;
 }
@@ -106,7 +109,8 @@ pub const Model = struct {
 
     pub fn fetch_or(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
         _ = order;
-        return ask(.{ .kind = .fetch_or, .variable = variable_at(pointer).?, .a = mask });
+        const variable = variable_at(pointer) orelse return 0;
+        return ask(.{ .kind = .fetch_or, .variable = variable, .a = mask });
     }
 
     pub fn fetch_and(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
@@ -154,6 +158,20 @@ pub const Model = struct {
 
     pub fn now_ns() u64 {
         return ask(.{ .kind = .now });
+    }
+
+    /// A number that grows would make every state a new one. A server that has stopped responding therefore
+    /// counts as unresponsive for ever.
+    pub fn next_look(look: u47) u47 {
+        _ = look;
+        return 0;
+    }
+
+    pub fn is_over(waited_ns: u64, grace_ns: u64) bool {
+        _ = .{ waited_ns, grace_ns };
+        const is_patience_over = ask(.{ .kind = .has_passed }) != 0;
+        patience_is_over.* = @intFromBool(is_patience_over);
+        return is_patience_over;
     }
 
     pub fn futex_wait(word: *const u32, expected: u32, timeout_ns: u64) void {

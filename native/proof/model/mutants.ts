@@ -18,6 +18,7 @@ export interface Mutant {
 }
 
 const oneCall = "slots=1 cells=2 client:request server:serve";
+const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
 
 export const mutants: readonly Mutant[] = [
@@ -268,5 +269,17 @@ sleeper.knocks = knocks;`,
     why: "a call that may not run twice is given to a second server",
     configuration:
       "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last",
+  },
+  {
+    name: "patience-without-end",
+    replacement: "if (begins or !Shared.is_over(patience.waited_ns, grace_ns) or true) {",
+    why: "a server leaves a request for ever to one that is stopped",
+    configuration: `stops=1 stoppable=1 ${busy}`,
+  },
+  {
+    name: "less-busy-server-sleeps-on",
+    replacement: "",
+    why: "a server leaves a request to one that sleeps, and that no process has rung",
+    configuration: `stops=1 stoppable=0 ${busy}`,
   },
 ];

@@ -20,6 +20,7 @@ pub const pending_max = 3;
 const Participant = struct {
     handle: Handle,
     watched: [rq.indices_max]words.Epoch,
+    unresponsive: [rq.indices_max]u64,
     unreachable_epochs: [rq.indices_max]words.Epoch,
     sleeper: Sleeper,
     calls: [4]OwnCall,
@@ -41,14 +42,20 @@ const Participant = struct {
     room_call: u8,
     waits_for_room: bool,
     next_call: u8,
+    /// Requests that it works on, the oldest first.
+    held: [held_max]HeldRequest,
+    held_count: u32,
 };
+
+pub const held_max = 2;
+pub const HeldRequest = struct { slot: u32, low: u32, high: u32, first: u64 };
 
 pub fn self() *Participant {
     return @ptrCast(&fibre.private);
 }
 
 comptime {
-    std.debug.assert(@sizeOf(Participant) <= fibre.private_bytes);
+    std.debug.assert(@sizeOf(Participant) <= fibre.private_bytes - 9);
 }
 
 // The functions of the programs are not inlined, so that a frame and its leftovers vanish together.

@@ -16,6 +16,8 @@ pub const Kind = enum(u8) {
     read_half,
 
     now,
+    /// 1: a server has waited long enough for another one.
+    has_passed,
     lock_byte,
     unlock_byte,
     byte_locked,
@@ -80,7 +82,9 @@ pub const Events = packed struct(u32) {
     hangup: u6 = 0,
     retry: u6 = 0,
     last_retry: u6 = 0,
-    unused: u4 = 0,
+    /// A handler ends. It may depend on all other requests: none of them is waiting for a server.
+    handled: bool = false,
+    unused: u3 = 0,
     /// Not an event: the loop sleeps, or nothing is pending. Only an event moves it.
     asleep: bool = false,
     idle: bool = false,
@@ -104,6 +108,7 @@ pub const event = struct {
     pub const notify: Event = @bitOffsetOf(Events, "notify");
     pub const hangup: Event = @bitOffsetOf(Events, "hangup");
     pub const retry: Event = @bitOffsetOf(Events, "retry");
+    pub const handled: Event = @bitOffsetOf(Events, "handled");
     pub const last_retry: Event = @bitOffsetOf(Events, "last_retry");
     /// For a ring: it fails, although its owner listens.
     pub const failure: Event = @bitOffsetOf(Events, "bell");
@@ -120,7 +125,7 @@ pub const Remark = union(enum) {
     received: struct { call: u8, allowed: u8 },
     /// No other server may get the call from now on.
     begun_for_good: u8,
-    replied,
+    replied: u8,
     /// It gives up everything that it holds.
     leaving,
     wrong: []const u8,

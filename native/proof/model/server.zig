@@ -1,5 +1,6 @@
 //! What servers do.
 
+const std = @import("std");
 const abi = @import("../../abi.zig");
 const words = @import("../../memory/words.zig");
 const memory = @import("memory.zig");
@@ -65,6 +66,87 @@ noinline fn rest(may_close: bool) void {
         if (wakes) break;
     }
     event_loop.disarm();
+}
+
+/// Its handlers are asynchronous, and it takes another request while it works on one.
+pub fn serve_busy() noreturn {
+    const own = participant.self();
+    while (true) {
+        if (own.held_count == participant.held_max) {
+            participant.begin(.receive);
+            library.tandem_rest(participant.address());
+            await_turn(false);
+        } else switch (take_in_turn()) {
+            1 => {},
+            abi.receive_stood_back => await_turn(true),
+            else => if (event_loop.fall_asleep(abi.arm_requests)) rest_busy() else await_turn(true),
+        }
+    }
+}
+
+noinline fn take_in_turn() i32 {
+    const own = participant.self();
+    participant.begin(.receive);
+    var control: abi.Control = .{};
+    const status = library.tandem_receive(participant.address(), abi.receive_first, &control);
+    // The plans have two servers of this kind.
+    if (status == abi.receive_stood_back and memory.patience_is_over.* != 0) {
+        say(.{ .wrong = "a server leaves a request to one that did not take it in time" });
+    }
+    memory.patience_is_over.* = 0;
+    if (status < 0) say(.{ .wrong = "a server could not receive" });
+    if (status != 1) return status;
+    const first = begin_request(&control);
+    own.held[own.held_count] = .{ .slot = control.slot, .low = control.generation_low, .high = control.generation_high, .first = first };
+    own.held_count += 1;
+    return 1;
+}
+
+/// A handler may end before the next look.
+noinline fn await_turn(may_look: bool) void {
+    const is_busy = participant.self().held_count > 0;
+    while (true) {
+        const woken_by = event_loop.wait(.{ .turn = may_look, .handled = is_busy });
+        if (woken_by == event.turn) return;
+        if (woken_by == event.handled) return end_handler();
+        _ = event_loop.in_background(woken_by);
+    }
+}
+
+noinline fn rest_busy() void {
+    const own = participant.self();
+    while (true) {
+        participant.begin(.sleep);
+        const woken_by = event_loop.wait(.{
+            .asleep = true,
+            .bell = true,
+            .slice = own.needs_slices or own.is_unsure,
+            .handled = own.held_count > 0,
+        });
+        const wakes = switch (woken_by) {
+            event.bell, event.handled => true,
+            event.slice => wakes: {
+                participant.begin(.sweep);
+                _ = library.tandem_sweep(participant.address());
+                break :wakes true;
+            },
+            else => event_loop.in_background(woken_by),
+        };
+        if (!wakes) continue;
+        event_loop.disarm();
+        if (woken_by == event.handled) end_handler();
+        return;
+    }
+}
+
+noinline fn end_handler() void {
+    const own = participant.self();
+    const held = own.held[0];
+    own.held_count -= 1;
+    own.held[0] = if (own.held_count > 0) own.held[1] else std.mem.zeroes(participant.HeldRequest);
+    own.held[own.held_count] = std.mem.zeroes(participant.HeldRequest);
+    const control: abi.Control = .{ .slot = held.slot, .generation_low = held.low, .generation_high = held.high };
+    answer_request(&control, held.first);
 }
 
 pub fn serve_block() noreturn {
@@ -139,5 +221,5 @@ noinline fn answer_request(control: *const abi.Control, first: u64) void {
         @backingInt(words.AnswerKind.bytes),
     );
     if (status < 0) say(.{ .wrong = "a server could not answer" });
-    say(.replied);
+    say(.{ .replied = payloads.call_of(first) });
 }

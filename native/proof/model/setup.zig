@@ -40,6 +40,8 @@ pub const Action = enum {
     serve_block,
     /// Begins each request so that no other server may begin it later.
     serve_last,
+    /// Takes another request while it works on one.
+    serve_busy,
     /// A foreign event loop with a notify descriptor.
     serve_notify,
     /// Closes the handle, whatever is in flight.
@@ -60,7 +62,7 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| switch (action) {
             .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_last, .serve_notify, .close => {},
+            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_last, .serve_busy, .serve_notify, .close => {},
         };
         return count;
     }
@@ -85,6 +87,11 @@ pub var plans: []const Plan = &.{};
 pub fn has(wanted: Action) bool {
     for (plans) |*plan| if (plan.has(wanted)) return true;
     return false;
+}
+
+/// Whether servers look at each other's loads. Otherwise these are no part of the model.
+pub fn spreads() bool {
+    return has(.serve_busy);
 }
 
 pub var max_deliveries: u8 = 1;

@@ -6,6 +6,7 @@ const std = @import("std");
 const layout = @import("../../memory/layout.zig");
 const mappings = @import("../../platform/sys/mappings.zig");
 const words = @import("../../memory/words.zig");
+const setup = @import("setup.zig");
 const rq = @import("request.zig");
 
 pub const processes_max = 4;
@@ -15,10 +16,10 @@ pub const cells_max = 8;
 
 /// The names of the variables, in order.
 pub const header_fields = [_][]const u8{
-    "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers",
+    "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers", "serving_servers",
     "participants_used", "joins", "slots_used",
 };
-pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks" };
+pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks", "load" };
 pub const slot_fields = [_][]const u8{
     "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
@@ -35,7 +36,7 @@ pub const process_fields = enum {
     /// Index and epoch, one more than the index in the low byte, once its bells are there.
     identity,
     notified,
-    /// One more than the number of the call that was delivered to it.
+    /// A bit for each call that was delivered to it.
     holding,
     in_flight,
     /// Its bell was rung and not yet heard.
@@ -183,17 +184,20 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     @memset(&variables, unknown);
     count = 0;
     inline for (header_fields) |field| add(@offsetOf(layout.Header, field));
+    if (!setup.spreads()) ignore(@offsetOf(layout.Header, "serving_servers"), 8);
     participants_at = count;
     for (0..layout.participants_max) |index| {
         const base = layout.page_bytes + index * @sizeOf(layout.Participant);
         ignore(base + @offsetOf(layout.Participant, "pid"), 4);
         ignore(base + @offsetOf(layout.Participant, "uid"), 4);
+        ignore(base + @offsetOf(layout.Participant, "runtime"), 4);
         ignore(base + @offsetOf(layout.Participant, "folder_device"), 8);
         ignore(base + @offsetOf(layout.Participant, "folder_inode"), 8);
         ignore(base + @offsetOf(layout.Participant, "counters"), @sizeOf(layout.Counters));
-        ignore(base + @offsetOf(layout.Participant, "load"), 8);
-        if (index >= indices) continue;
-        inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));
+        if (index < indices) {
+            inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));
+        }
+        if (index >= indices or !setup.spreads()) ignore(base + @offsetOf(layout.Participant, "load"), 8);
     }
     cells_at = count;
     for (0..cells) |index| add(geometry.ring_offset + index * @sizeOf(words.Cell));

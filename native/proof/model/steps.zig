@@ -51,6 +51,8 @@ pub fn enabled(process: usize) u32 {
             return if (setup.plans[process].waker_of == null) slice_bit else 0;
         },
         .event => return enabled_events(process, request),
+        // Patience is for servers that are gone: among others, it is never needed.
+        .has_passed => return if (any_server_is_gone()) default_variant | 1 << event.failure else 1 << event.failure,
         .ring_bell, .ring_notify => {
             const may_fail_too = get(state.single(.failures_left)) > 0;
             return if (may_fail_too) default_variant | 1 << event.failure else default_variant;
@@ -64,6 +66,7 @@ fn enabled_events(process: usize, request: *const Request) u32 {
     const index: u8 = @truncate(request.b);
     if (wanted.bell and !bell_rung(index, request.b >> 8)) wanted.bell = false;
     if (wanted.expire and get(state.single(.clock)) == 0) wanted.expire = false;
+    if (wanted.handled and any_is_queued()) wanted.handled = false;
     if (wanted.notify and get(state.process(process, .notified)) == 0) wanted.notify = false;
     var hung_up: u6 = 0;
     for (0..state.indices) |other| {
@@ -74,6 +77,21 @@ fn enabled_events(process: usize, request: *const Request) u32 {
     wanted.asleep = false;
     wanted.idle = false;
     return wanted.bits();
+}
+
+fn any_server_is_gone() bool {
+    for (setup.plans, 0..) |*plan, process| {
+        if (plan.role == .server and state.status(process) != .running) return true;
+    }
+    return false;
+}
+
+fn any_is_queued() bool {
+    for (0..state.slots) |slot| switch (state.word(words.SlotWord, state.slot(slot, "word")).state) {
+        .queued, .posted => return true,
+        else => {},
+    };
+    return false;
 }
 
 /// The live process that these bells belong to.
@@ -226,6 +244,7 @@ fn answer_to(process: usize, request: *const Request, variant: u5) ?u64 {
         .load, .store, .cas, .fetch_or, .fetch_and, .fetch_add => return access(process, request),
         .write_half => return write_half(process, request),
         .read_half => return read_half(process, request),
+        .has_passed => return @intFromBool(variant != event.failure),
         .now => return if (get(state.single(.clock)) == 0) participant.time_before else participant.time_after,
         .lock_byte => {
             if (locked(process, request.a)) violated("two processes lock the same byte");
@@ -374,14 +393,14 @@ fn hear(process: usize, remark: rq.Remark) void {
             if (get(handed_out) > request.allowed) violated("a request is handed out more often than allowed");
             for (0..state.processes) |other| {
                 if (!state.is_there(other)) continue;
-                if (get(state.process(other, .holding)) == @as(u64, request.call) + 1) {
+                if (get(state.process(other, .holding)) & bit_of(request.call) != 0) {
                     violated("two live servers hold the same request");
                 }
             }
-            set(state.process(process, .holding), @as(u64, request.call) + 1);
+            set(state.process(process, .holding), get(state.process(process, .holding)) | bit_of(request.call));
         },
         .begun_for_good => |call| set(state.call(call, .handed_out), std.math.maxInt(u8)),
-        .replied => set(state.process(process, .holding), 0),
+        .replied => |call| set(state.process(process, .holding), get(state.process(process, .holding)) & ~bit_of(call)),
         .leaving => {
             set(state.process(process, .holding), 0);
             release_areas(process);
@@ -389,6 +408,10 @@ fn hear(process: usize, remark: rq.Remark) void {
         },
         .wrong => |what| violated(what),
     }
+}
+
+fn bit_of(call: u8) u64 {
+    return @as(u64, 1) << @intCast(call);
 }
 
 fn may_cancel() bool {
