@@ -32,6 +32,10 @@
 //! good end without help: all calls have ended, all slots are free, the ring is empty, dead participants are
 //! repaired, and no sleeper has anything to wake up for (`endings.zig`).
 //!
+//! A server that takes a request while it works on one (`serve_busy`) may have to wait for a less busy server.
+//! Its handlers do not end while a request is queued, so nothing else ends that wait; the grace passes only if a
+//! server has died or was stopped. So among living servers no request depends on it.
+//!
 //! Assumed: each access is atomic, and every process sees all accesses in one order. That is sequential
 //! consistency; the orders in the code are weaker in places, and the code says there why that is enough.
 //! Also not covered: garbage in the memory, files that cannot grow, numbers that repeat (except the ring's
