@@ -120,6 +120,26 @@ export const serving: readonly Operation[] = [
     steps: [["receive 0 0 0", 1]],
   },
   {
+    name: "receive in turn, while it works on another request",
+    prepare: async (scene) => {
+      const victim = await holding(scene, 12, { maxDeliveries: 2 }, "answered");
+      await scene.start(1, 12, { maxDeliveries: 2 }, "answered");
+      return victim;
+    },
+    steps: [["receive 0 1 -1", 1]],
+  },
+  {
+    name: "receive in turn, and leave the request to a server that sleeps",
+    prepare: async (scene) => {
+      const victim = await holding(scene, 12, { maxDeliveries: 2 }, "answered");
+      const idle = await scene.joined("server");
+      await idle.expect("receive 0 0 -1", 0);
+      await scene.start(1, 12, { maxDeliveries: 2 }, "answered");
+      return victim;
+    },
+    steps: [["receive 0 1 -1", 2], ["receive 0 1 -1", 2]],
+  },
+  {
     name: "wait for a request in vain",
     prepare: alone,
     steps: [["receive 0 0 20", 0]],
