@@ -9,18 +9,22 @@ import type { Delivery } from "../transport/transport.ts";
 /** Pauses between attempts, in milliseconds: short at first, longer later. */
 const pauses: readonly number[] = [1, 2, 5, 10, 20];
 
+/** How long before the caller's time runs out it is told that memory is full, in milliseconds. */
+const notice = 50;
+
 /**
  * Waits before another attempt.
  *
  * @param attempts those before this one
- * @returns false: the caller does not wait any longer
+ * @returns false: the caller does not wait any longer, or will soon stop to
  */
 export async function waitForMemory(
   { signal, timeRemaining }: Delivery,
   attempts: number,
 ): Promise<boolean> {
-  if (signal.aborted || timeRemaining <= 0) return false;
+  const left = timeRemaining - notice;
+  if (signal.aborted || left <= 0) return false;
   const pause = pauses[Math.min(attempts, pauses.length - 1)]!;
-  await new Promise<void>((resolve) => void later(Math.min(pause, timeRemaining), resolve));
+  await new Promise<void>((resolve) => void later(Math.min(pause, left), resolve));
   return !signal.aborted;
 }

@@ -344,7 +344,7 @@ export class Host implements Shelf {
         entry.usedAt = now();
         const part = entry.parts?.[index];
         if (!part) throw corrupt("there is no such part");
-        return replyPortion(delivery, part.subarray(offset, offset + partBytes));
+        return replyPortion(this.#reply(delivery), part.subarray(offset, offset + partBytes));
       }
       case Kind.pull: {
         const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];
@@ -602,25 +602,28 @@ function noSuchValue(): TandemError {
 }
 
 /** Answers with a part of a long message, as soon as there is memory for it. */
-function replyPortion(delivery: Delivery, part: Bytes): void {
+function replyPortion(reply: Reply, part: Bytes): void {
   try {
-    sendPortion(delivery, part);
+    sendPortion(reply.delivery, part);
   } catch (error) {
     if (codeOf(error) !== "NO_SPACE") throw error;
-    void replyPortionLater(delivery, part);
+    void replyPortionLater(reply, part, error);
   }
 }
 
 /** Never rejects. */
-async function replyPortionLater(delivery: Delivery, part: Bytes): Promise<void> {
+async function replyPortionLater(reply: Reply, part: Bytes, failure: unknown): Promise<void> {
+  const { delivery } = reply;
+  let last = failure;
   for (let attempts = 0; await waitForMemory(delivery, attempts); attempts++) {
     try {
       return sendPortion(delivery, part);
     } catch (error) {
-      // The host was closed, which ends its requests.
-      if (codeOf(error) !== "NO_SPACE") return;
+      last = error;
+      if (codeOf(error) !== "NO_SPACE") break;
     }
   }
+  refuse(reply, last);
 }
 
 /** The part is copied once, straight into the answer. */

@@ -314,15 +314,17 @@ if (!isBare) {
     const controllers = Array.from({ length: 50 }, () => new AbortController());
     const calls = controllers.map(({ signal }) => there.remote.hold(signal));
     for (const _ of calls) await there.service.expect("holding");
-    const [path] = privateChannelsOf(there.target);
-    using watcher = Client.open(path!);
-    await eventually(() => watcher.stats().inFlight === 2, "one lease, one request for news");
+    // The service has a private channel, too.
+    using watchers = new DisposableStack();
+    const channels = privateChannelsOf(there.target).map((path) => watchers.use(Client.open(path)));
+    const slotsInUse = () => channels.reduce((sum, channel) => sum + channel.stats().inFlight, 0);
+    await eventually(() => slotsInUse() === 2, "one lease, one request for news");
     for (const { abort } of controllers.map((c) => ({ abort: () => c.abort(process.pid) }))) {
       abort();
     }
     for (const _ of calls) await there.service.expect("aborted undefined");
     await Promise.all(calls);
-    await eventually(() => watcher.stats().inFlight === 0, "the lease is given up");
+    await eventually(() => slotsInUse() === 0, "the lease is given up");
     await there.stop();
   });
 }
