@@ -46,9 +46,13 @@ pub fn CallsType(comptime Shared: type) type {
                 return null;
             };
             Shared.commit_request(handle, call.slot, length) catch |err| {
-                // The file system is full; earlier messages may have left memory in another slot.
-                defer _ = Slots.free_draft(handle, call);
-                return try Slots.acquire_committed(handle, length) orelse err;
+                // The file system is full; earlier messages may have left memory in free slots.
+                Trim.give_back(handle, call.slot);
+                Trim.free_slots(handle);
+                Shared.commit_request(handle, call.slot, length) catch {
+                    _ = Slots.free_draft(handle, call);
+                    return err;
+                };
             };
             return call;
         }

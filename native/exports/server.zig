@@ -72,7 +72,7 @@ export fn tandem_reserve_instead(
 ) i32 {
     const handle = arguments.handle_at(handle_address);
     const call = arguments.known_call(handle, slot, generation_low, generation_high) orelse return 0;
-    Trim.request_of(handle, call);
+    Trim.request_of(handle, call, length);
     return tandem_reserve(handle_address, slot, length);
 }
 

@@ -101,17 +101,6 @@ pub fn SlotsType(comptime Shared: type) type {
 
         pub const used_count = TableBounds.slots;
 
-        /// A free slot whose request area is known to have memory for `length` bytes.
-        pub fn acquire_committed(handle: *Handle, length: u32) Error!?Call {
-            for (0..used_count(handle)) |index| {
-                if (handle.committed[index].request_bytes < length) continue;
-                const call = acquire_slot(handle, @intCast(index)) orelse continue;
-                // Its pages may have been given back since.
-                if (Shared.commit_request(handle, call.slot, length)) return call else |_| _ = free_draft(handle, call);
-            }
-            return null;
-        }
-
         /// Gives a draft back unsent.
         pub fn discard(handle: *Handle, call: Call) void {
             if (free_draft(handle, call)) handle.push_hint(call.slot);

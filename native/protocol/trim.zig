@@ -43,17 +43,34 @@ pub fn TrimType(comptime Shared: type) type {
             _ = since(handle, std.math.maxInt(u64));
         }
 
-        /// For an answer that finds no memory: gives back that of the request, which this handle holds and has
-        /// read, and that of free slots. The request cannot be delivered again.
-        pub fn request_of(handle: *Handle, call: slots.Call) void {
-            all(handle);
+        /// For an answer that finds no memory: gives it that of the request, which this handle holds and has
+        /// read, and gives back that of free slots. The request cannot be delivered again.
+        pub fn request_of(handle: *Handle, call: slots.Call, length: u32) void {
+            free_slots(handle);
             if (Slots.held(handle, call) != .held) return;
             Slots.last_delivery(handle, call);
             mark(handle, call.slot);
-            punch(handle, handle.map.request_offset(call.slot), handle.map.geometry.request_area_bytes);
+            const bytes = handle.map.geometry.request_area_bytes;
+            const piece = std.mem.alignForward(u64, bytes / 16, std.heap.page_size_min);
+            var from: u64 = keep_bytes;
+            // In pieces: a sender that waits for memory as well would take all of it in between, and the answer
+            // could wait for that request.
+            while (from < bytes) : (from += piece) {
+                Shared.punch(handle.fd, handle.map.request_offset(call.slot) + from, @min(piece, bytes - from));
+                _ = Shared.allocate(handle.fd, handle.map.response_offset(call.slot), @min(from + piece, length));
+            }
         }
 
-        fn since(handle: *Handle, used_before_ns: u64) bool {
+        /// For a message that finds no memory: gives back that of all free slots, whichever participant used it.
+        pub noinline fn free_slots(handle: *Handle) void {
+            for (0..Slots.used_count(handle)) |index| {
+                const call = Slots.acquire_slot(handle, @intCast(index)) orelse continue;
+                give_back(handle, call.slot);
+                Slots.discard(handle, call);
+            }
+        }
+
+        noinline fn since(handle: *Handle, used_before_ns: u64) bool {
             var place: u32 = 0;
             while (place < handle.large_count) {
                 const slot = handle.large[place];
@@ -69,7 +86,8 @@ pub fn TrimType(comptime Shared: type) type {
             return handle.large_count > 0;
         }
 
-        fn give_back(handle: *Handle, index: u32) void {
+        /// Of a slot that this handle has as a draft.
+        pub noinline fn give_back(handle: *Handle, index: u32) void {
             mark(handle, index);
             const geometry = &handle.map.geometry;
             punch(handle, handle.map.request_offset(index), geometry.request_area_bytes);
