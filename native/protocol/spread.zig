@@ -17,7 +17,7 @@ const TableBoundsType = @import("table_bounds.zig").TableBoundsType;
 const WaitType = @import("wait.zig").WaitType;
 
 /// A sleeper takes 0.1 ms to wake up, and several times that on a busy machine.
-const grace_ns = 4 * std.time.ns_per_ms;
+const grace_ns = 10 * std.time.ns_per_ms;
 /// The most that the time between two looks counts: the machine may have been busy with something else.
 const step_ns = std.time.ns_per_ms / 2;
 
