@@ -42,7 +42,8 @@ async function runService(): Promise<void> {
 }
 
 async function runClient(seed: number, timeout: number): Promise<void> {
-  const remote = connect<Api>(target, { timeout });
+  // What is scribbled over may lose an item of a stream, too.
+  const remote = connect<Api>(target, { timeout, itemTimeout: timeout });
   const counts = { done: 0, hit: 0 };
   let isOver = false;
   void stopped.then(() => isOver = true);
