@@ -9,6 +9,7 @@ import { endedByClosing, rejectAs } from "../base/closing.ts";
 import type { Waits } from "./loop.ts";
 import { onAbort, reasonOf } from "../base/abort.ts";
 import type { RequestCore } from "./request_core.ts";
+import { queueMicrotask } from "../runtime/timers.ts";
 
 /** Gets requests as they arrive, one at a time, as long as it has room. */
 export interface Consumer {
@@ -58,6 +59,8 @@ function* firstOf<T>(values: Iterable<T>, count: number): Generator<T> {
 
 /** Requests that consumers get before the event loop's other work has its turn. */
 const consumedAtOnce = 64;
+/** How soon a program that handles requests in a loop asks for the next one. */
+const microtasksBetweenReceives = 16;
 
 /** The pending promises of one server. */
 export class ServerWaits implements Waits {
@@ -199,8 +202,9 @@ export class ServerWaits implements Waits {
       take: () => {
         const requests = this.#source.takeMany(max, this.#isFirst());
         if (requests.length === 0) return 0;
-        this.#end(receiver);
+        this.#remove(receiver);
         resolve(pick(requests));
+        this.#restSoon();
         return requests.length;
       },
       expire: () => resolve(pick([])),
@@ -290,11 +294,26 @@ export class ServerWaits implements Waits {
     this.#watched.clear();
   }
 
-  #end(taker: Taker): void {
+  #remove(taker: Taker): void {
     taker.stopListening?.();
     this.#takers.delete(taker);
+  }
+
+  #end(taker: Taker): void {
+    this.#remove(taker);
+    this.#restUnlessTaking();
+  }
+
+  #restUnlessTaking(): void {
     if (this.#takers.size > 0 || !this.#isExpectedToTake) return;
     this.#isExpectedToTake = false;
     this.#source.rest();
+  }
+
+  /** A loop over requests asks for the next one within some microtasks, and takes requests all the time. */
+  #restSoon(microtasks: number = microtasksBetweenReceives): void {
+    if (this.#takers.size > 0) return;
+    if (microtasks === 0) return this.#restUnlessTaking();
+    queueMicrotask(() => this.#restSoon(microtasks - 1));
   }
 }

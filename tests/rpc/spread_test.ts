@@ -70,7 +70,7 @@ for (const [first, second] of [["deno", "deno"], ["bun", "bun"], ["deno", "bun"]
 
   test(`${first} and ${second}: raw requests are shared equally`, async () => {
     for (
-      const [form, method] of [["serve", "wait"], ["sync", "block"]] as const
+      const [form, method] of [["serve", "wait"], ["iterate", "wait"], ["sync", "block"]] as const
     ) {
       const target = newTarget();
       await start(first, target, form, 1);
