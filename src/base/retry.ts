@@ -8,6 +8,11 @@ import { later } from "../runtime/timers.ts";
 /** In milliseconds: short at first, longer later. */
 const pauses: readonly number[] = [1, 2, 5, 10, 20];
 
+/** Milliseconds before another attempt, after so many that have failed before. */
+export function pauseAfter(attempts: number): number {
+  return pauses[Math.min(attempts, pauses.length - 1)]!;
+}
+
 export class Retry {
   #attempts = 0;
   #cancel: (() => void) | null = null;
@@ -20,7 +25,7 @@ export class Retry {
   /** An attempt has failed: `again` runs when the next one may be made. */
   pause(again: () => void): void {
     this.#cancel?.();
-    const pause = pauses[Math.min(this.#attempts, pauses.length - 1)]!;
+    const pause = pauseAfter(this.#attempts);
     this.#attempts += 1;
     this.#cancel = later(pause, () => {
       this.#cancel = null;

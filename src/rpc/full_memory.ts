@@ -3,11 +3,9 @@
  *
  * @module
  */
+import { pauseAfter } from "../base/retry.ts";
 import { later } from "../runtime/timers.ts";
 import type { Delivery } from "../transport/transport.ts";
-
-/** Pauses between attempts, in milliseconds: short at first, longer later. */
-const pauses: readonly number[] = [1, 2, 5, 10, 20];
 
 /** How long before the caller's time runs out it is told that memory is full, in milliseconds. */
 const notice = 50;
@@ -24,7 +22,7 @@ export async function waitForMemory(
 ): Promise<boolean> {
   const left = timeRemaining - notice;
   if (signal.aborted || left <= 0) return false;
-  const pause = pauses[Math.min(attempts, pauses.length - 1)]!;
-  await new Promise<void>((resolve) => void later(Math.min(pause, left), resolve));
+  const pause = Math.min(pauseAfter(attempts), left);
+  await new Promise<void>((resolve) => void later(pause, resolve));
   return !signal.aborted;
 }

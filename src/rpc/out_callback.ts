@@ -19,7 +19,7 @@ export class OutCallback implements Lent, Loan {
   /** The function itself, which its owner gets back. */
   readonly value: object;
   readonly isKept: boolean;
-  /** Who has it knows this number. */
+  /** Only receivers of the function know this number. */
   readonly key: number;
   readonly #source: LentFunction | undefined;
   readonly #context: StreamContext | null;
