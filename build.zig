@@ -1,13 +1,13 @@
 //! Builds the native library, its unit tests, and the TypeScript that is generated from them.
 //!
-//!     zig build                          zig-out/lib/{x86_64,aarch64}/libtandem.so
+//!     zig build                          zig-out/lib/{x86_64,aarch64}/libtandem.so, and tandem-node.node
 //!     zig build test                     unit tests on this machine
 //!     zig build test-arm64 -fqemu        unit tests on arm64, by emulation where needed
 //!     zig build crash                    zig-out/bin/tandem-crash, which dies on demand
 //!     zig build model                    zig-out/bin/tandem-model, which explores the protocol
 //!     zig build bindings                 rewrites src/ffi/layout.ts
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
-//!     zig build embed                    writes src/ffi/embedded.js
+//!     zig build embed                    writes src/ffi/embedded.js and src/runtime/embedded_addon.js
 //!     zig build stress                   zig-out/bin/tandem-stress, random operations of many threads
 //!     zig build proofs                   model, crash, fuzz and stress
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
@@ -40,7 +40,7 @@ pub fn build(b: *std.Build) void {
         .bindings = b.step("bindings", "Generate src/ffi/layout.ts from native/bindings.zig"),
         .fuzz = b.step("fuzz", "Build the fuzzer of shared memory and channel files"),
         .model = b.step("model", "Build the model checker of the protocol, zig-out/bin/tandem-model"),
-        .embed = b.step("embed", "Generate src/ffi/embedded.js from the libraries"),
+        .embed = b.step("embed", "Generate the modules that contain the libraries"),
         .stress = b.step("stress", "Build the program in which many threads do everything at random"),
         .proofs = b.step("proofs", "Build the four programs above for scripts/prove"),
         .test_library = b.step("test-library", "Build the library that stops its process where a test says"),
@@ -58,20 +58,32 @@ pub fn build(b: *std.Build) void {
     ) orelse &.{};
 
     const generated = b.addUpdateSourceFiles();
-    const embed = b.addRunArtifact(addTool(b, "embed", "scripts/embed.zig"));
-    embed.addArg(soname);
-    inline for (comptime std.enums.values(Arch)) |arch| {
-        const library = addLibrary(b, arch, optimize orelse .safe, .{
-            .root = "native/lib.zig",
-            .name = "tandem",
-            .soname = soname,
-        });
-        const install = b.addInstallLibFile(library, @tagName(arch) ++ "/libtandem.so");
-        steps.install.dependOn(&install.step);
-        embed.addArg(@tagName(arch));
-        embed.addFileArg(library);
+    const tool = addTool(b, "embed", "scripts/embed.zig");
+    inline for (.{
+        .{
+            .library = Library{ .root = "native/lib.zig", .name = "tandem", .soname = soname, .stays = true },
+            .file = "libtandem.so",
+            .module = "src/ffi/embedded.js",
+            .types = "embedded.d.ts",
+        },
+        .{
+            .library = Library{ .root = "native/node_addon.zig", .name = "tandem-node", .soname = "tandem-node.node" },
+            .file = "tandem-node.node",
+            .module = "src/runtime/embedded_addon.js",
+            .types = "embedded_addon.d.ts",
+        },
+    }) |shipped| {
+        const embed = b.addRunArtifact(tool);
+        embed.addArgs(&.{ shipped.types, shipped.library.soname });
+        inline for (comptime std.enums.values(Arch)) |arch| {
+            const library = addLibrary(b, arch, optimize orelse .safe, shipped.library);
+            const install = b.addInstallLibFile(library, @tagName(arch) ++ "/" ++ shipped.file);
+            steps.install.dependOn(&install.step);
+            embed.addArg(@tagName(arch));
+            embed.addFileArg(library);
+        }
+        generated.addCopyFileToSource(embed.captureStdOut(.{}), shipped.module);
     }
-    generated.addCopyFileToSource(embed.captureStdOut(.{}), "src/ffi/embedded.js");
     steps.embed.dependOn(&generated.step);
 
     inline for (comptime std.enums.values(Arch)) |arch| {
@@ -80,6 +92,7 @@ pub fn build(b: *std.Build) void {
                 .root = "native/test_library.zig",
                 .name = "tandem-test",
                 .soname = "libtandem-test.so",
+                .stays = true,
             });
             const install = b.addInstallLibFile(library, @tagName(arch) ++ "/libtandem-test.so");
             steps.test_library.dependOn(&install.step);
@@ -111,8 +124,8 @@ pub fn build(b: *std.Build) void {
     addTests(b, steps.test_arm64, target(b, .aarch64), optimize orelse .safe, filters);
 }
 
-/// A shared library: its root file, and its names.
-const Library = struct { root: []const u8, name: []const u8, soname: []const u8 };
+/// A shared library: its root file, its names, and whether it is never unloaded.
+const Library = struct { root: []const u8, name: []const u8, soname: []const u8, stays: bool = false };
 
 /// No libc: processes with glibc and processes with musl load the same file.
 fn target(b: *std.Build, arch: Arch) std.Build.ResolvedTarget {
@@ -154,8 +167,9 @@ fn addLibrary(
     const link = b.addRunFile(.zig_exe);
     link.setName("link lib" ++ library.name ++ ".so for " ++ @tagName(arch));
     link.addArgs(&.{ "build-lib", "-dynamic", "--name", library.name, "-fllvm", "-flld", "-fstrip" });
-    link.addArgs(&.{ "-target", @tagName(arch) ++ "-linux-none", "--gc-sections", "-z", "nodelete" });
-    // Weak symbols, which a process may lack, are looked up when the library is loaded.
+    link.addArgs(&.{ "-target", @tagName(arch) ++ "-linux-none", "--gc-sections" });
+    if (library.stays) link.addArgs(&.{ "-z", "nodelete" });
+    // Looked up when the library is loaded: weak symbols, which a process may lack, and those of Node-API.
     link.addArg("-fallow-shlib-undefined");
     // memcpy and its like come from the process's own libc; compiler-rt would be 100 KiB.
     link.addArg("-fno-compiler-rt");

@@ -9,6 +9,7 @@ test {
     _ = @import("handle.zig");
     _ = @import("memory/layout.zig");
     _ = @import("lib.zig");
+    _ = @import("node/bound.zig");
     _ = @import("protocol/participants.zig");
     _ = @import("memory/occupancy.zig");
     _ = @import("platform/bells/private.zig");

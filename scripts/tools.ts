@@ -15,6 +15,9 @@ import {
 /** The folder of this checkout. */
 export const checkout: string = fileURLToPath(new URL("..", import.meta.url));
 
+/** Flags with which Node finds what the other runtimes find by their configuration. */
+export const nodeArgs: readonly string[] = ["--import", join(checkout, "scripts/node/hooks.mjs")];
+
 /** The path of an installed program. */
 export function toolPath(name: string): string {
   return join(checkout, ".tools/bin", name);
@@ -34,7 +37,7 @@ export function toolCommand(
 ): Command {
   return runtimeCommand(runtime, file, {
     args,
-    runtimeArgs: runtime === "deno" ? ["--quiet", ...denoArgs] : [],
+    runtimeArgs: runtime === "deno" ? ["--quiet", ...denoArgs] : runtime === "node" ? nodeArgs : [],
     candidates: [toolPath(runtime)],
   });
 }

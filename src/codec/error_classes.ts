@@ -10,7 +10,10 @@ import { describe } from "../base/checks.ts";
 // deno-lint-ignore no-explicit-any -- its constructor may take any arguments: it is never called
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
-/** The classes that both runtimes have. */
+// Older versions of Node lack it.
+const { SuppressedError } = globalThis as { SuppressedError?: ErrorClass };
+
+/** The classes that every runtime has. */
 const builtIn: readonly ErrorClass[] = [
   Error,
   EvalError,
@@ -20,7 +23,7 @@ const builtIn: readonly ErrorClass[] = [
   TypeError,
   URIError,
   AggregateError,
-  SuppressedError,
+  ...(SuppressedError ? [SuppressedError] : []),
   DOMException,
 ];
 

@@ -17,10 +17,13 @@ export interface ErrorParts {
   readonly properties: readonly [string, unknown][];
 }
 
+// Older versions of Node lack it.
+const { SuppressedError } = globalThis as { SuppressedError?: ErrorClass };
+
 /** Properties that are no part of a list of keys, by class. */
 const hiddenProperties: readonly (readonly [ErrorClass, readonly string[]])[] = [
   [AggregateError, ["errors"]],
-  [SuppressedError, ["error", "suppressed"]],
+  ...(SuppressedError ? [[SuppressedError, ["error", "suppressed"]]] as const : []),
 ];
 
 /** They are sent apart, or a message must not set them. */

@@ -5,6 +5,7 @@
  */
 import { TandemError } from "../errors.ts";
 import type { Backend, Table } from "../runtime/backend.ts";
+import { descriptorPath } from "../runtime/file_names.ts";
 
 const symbols = {
   memfd_create: { parameters: ["buffer", "u32"], result: "i32", cold: true },
@@ -97,7 +98,7 @@ export class LibraryFiles {
     if (fd < 0) throw new Error("memfd_create failed");
     try {
       this.#write(fd, bytes);
-      return use(uniquePath(fd));
+      return use(descriptorPath(fd));
     } finally {
       this.#c.close(fd); // the mapping stays
     }
@@ -131,16 +132,6 @@ export class LibraryFiles {
       offset += written;
     }
   }
-}
-
-/**
- * The path of a descriptor in a spelling that is new to this process. glibc takes a path that it knows for
- * the library that it has loaded from there, and the system uses descriptor numbers again.
- */
-function uniquePath(fd: number): string {
-  const digits = Math.random().toFixed(8).slice(2);
-  const spelling = Array.from(digits, (digit) => `${"/".repeat(Number(digit) + 1)}.`).join("");
-  return `/proc/self/fd${spelling}/${fd}`;
 }
 
 /** The first result; a `TandemError` is final. @throws {AggregateError} when there is none */

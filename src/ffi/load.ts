@@ -5,7 +5,9 @@
  */
 import { TandemError } from "../errors.ts";
 import type { Arch, Backend } from "../runtime/backend.ts";
+import { decodeBase64 } from "../runtime/base64.ts";
 import { backend } from "../runtime/current.ts";
+import { checkoutPath } from "../runtime/file_names.ts";
 import { embedded, soname } from "./embedded.js";
 import { abiVersion, Runtime } from "./layout.ts";
 import { LibraryFiles } from "./library_file.ts";
@@ -17,7 +19,8 @@ let library: Native | undefined;
  * The native library: `TANDEM_LIBRARY` if that is set, else the build of this checkout, else the library
  * inside the package.
  *
- * @throws {TandemError} `PERMISSION` without `--allow-ffi` in Deno; `UNSUPPORTED` where there is no
+ * @throws {TandemError} `PERMISSION` without `--allow-ffi` in Deno, or without `--allow-addons` under Node's
+ * `--permission`; `UNSUPPORTED` where there is no
  * library for this machine or it cannot be loaded; `INCOMPATIBLE` when it has another version
  */
 export function native(): Native {
@@ -52,7 +55,8 @@ function load(backend: Backend): Native {
     const override = backend.environment("TANDEM_LIBRARY");
     if (override) return open(backend, override);
     const files = new LibraryFiles(backend);
-    const local = localPath(arch);
+    const url = import.meta.url as string | undefined;
+    const local = checkoutPath(url, "/src/ffi/load.ts", `${arch}/libtandem.so`);
     if (local !== null && files.exists(local)) return open(backend, local);
     return loadEmbedded(backend, files, arch);
   } catch (error) {
@@ -62,18 +66,6 @@ function load(backend: Backend): Native {
 
 function isArch(arch: string): arch is Arch {
   return arch === "x86_64" || arch === "aarch64";
-}
-
-/** Where `zig build` puts the library, when this module is part of a checkout and of no bundle. */
-function localPath(arch: Arch): string | null {
-  // A bundle that is no module has none.
-  const url = import.meta.url as string | undefined;
-  if (url === undefined) return null;
-  const { protocol, pathname } = new URL(url);
-  const own = "/src/ffi/load.ts";
-  if (protocol !== "file:" || !pathname.endsWith(own)) return null;
-  const root = decodeURIComponent(pathname.slice(0, -own.length));
-  return `${root}/zig-out/lib/${arch}/libtandem.so`;
 }
 
 function loadEmbedded(backend: Backend, files: LibraryFiles, arch: Arch): Native {
@@ -129,11 +121,4 @@ function explain(error: unknown): TandemError {
   return new TandemError("UNSUPPORTED", `cannot load the native library: ${message}`, {
     cause: error,
   });
-}
-
-function decodeBase64(text: string): Uint8Array {
-  const { fromBase64 } = Uint8Array as { fromBase64?(text: string): Uint8Array };
-  // Older runtimes lack it; the alternative takes a hundred times as long.
-  if (fromBase64) return fromBase64.call(Uint8Array, text);
-  return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
 }

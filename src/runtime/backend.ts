@@ -1,5 +1,5 @@
 /**
- * The parts of a runtime that `src/` needs. `deno.ts` and `bun.ts` implement them; no other module of the
+ * The parts of a runtime that `src/` needs. `deno.ts`, `bun.ts` and `node.ts` implement them; no other module of the
  * package knows which runtime it runs on.
  *
  * @module
@@ -63,7 +63,7 @@ export interface AsyncHooks {
 
 /** One runtime. */
 export interface Backend {
-  readonly name: "deno" | "bun";
+  readonly name: "deno" | "bun" | "node";
   /** The operating system; only `"linux"` is supported. */
   readonly platform: string;
   /** The processor's architecture: an {@linkcode Arch} if there is a library for it. */

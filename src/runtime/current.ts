@@ -7,13 +7,18 @@ import { TandemError } from "../errors.ts";
 import type { Backend } from "./backend.ts";
 import { bun } from "./bun.ts";
 import { deno } from "./deno.ts";
+import { checkVersion, node } from "./node.ts";
+
+const { process } = globalThis as unknown as {
+  readonly process?: { readonly versions?: Readonly<Record<string, string | undefined>> };
+};
 
 let current: Backend | undefined;
 
 /**
  * The backend of this runtime.
  *
- * @throws {TandemError} `UNSUPPORTED` in other runtimes than Deno and Bun
+ * @throws {TandemError} `UNSUPPORTED` in other runtimes than Deno, Bun and Node, and in older versions of Node
  */
 export function backend(): Backend {
   return current ??= chooseBackend();
@@ -22,5 +27,14 @@ export function backend(): Backend {
 function chooseBackend(): Backend {
   if ("Bun" in globalThis) return bun;
   if ("Deno" in globalThis) return deno;
-  throw new TandemError("UNSUPPORTED", "@tandem/ipc runs in Deno and in Bun; this is neither");
+  // Last, because the others have this number as well.
+  const version = process?.versions?.["node"];
+  if (version !== undefined) {
+    checkVersion(version);
+    return node;
+  }
+  throw new TandemError(
+    "UNSUPPORTED",
+    "Cannot use @tandem/ipc here: this is neither Deno, Bun nor Node; run the program in one of them",
+  );
 }

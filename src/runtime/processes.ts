@@ -15,7 +15,7 @@ import { backend } from "./current.ts";
 export type RuntimeName = Backend["name"];
 
 /** Every supported runtime. */
-export const runtimeNames: readonly RuntimeName[] = ["deno", "bun"];
+export const runtimeNames: readonly RuntimeName[] = ["deno", "bun", "node"];
 
 /** A program and its arguments. */
 export interface Command {
@@ -30,7 +30,7 @@ export interface RunOptions {
   readonly args?: readonly string[];
   /**
    * Flags of the runtime, such as `--allow-net`. Deno grants exactly these permissions. Default: all
-   * permissions in Deno, no flags in Bun.
+   * permissions in Deno, no flags in Bun and Node.
    */
   readonly runtimeArgs?: readonly string[];
   /** Paths to try before PATH where this process does not run in that runtime itself. */
@@ -75,7 +75,12 @@ export function runtimeCommand(
   const flags = runtimeArgs ?? (runtime === "deno" ? ["--allow-all"] : []);
   return {
     program: findRuntime(runtime, candidates),
-    args: ["run", ...flags, fileArgument(runtime, file), ...args],
+    args: [
+      ...(runtime === "node" ? [] : ["run"]),
+      ...flags,
+      fileArgument(runtime, file),
+      ...args,
+    ],
   };
 }
 
@@ -184,7 +189,9 @@ function fileArgument(runtime: RuntimeName, file: string | URL): string {
   const url = new URL(file);
   if (url.protocol === "file:") return decodeURIComponent(url.pathname);
   if (runtime === "deno") return url.href;
-  throw new TypeError(`Cannot run ${url.href} in Bun: it runs files; give a path or a file: URL`);
+  throw new TypeError(
+    `Cannot run ${url.href} in ${runtime}: it runs files; give a path or a file: URL`,
+  );
 }
 
 function searchPath(): readonly string[] {

@@ -1,5 +1,5 @@
 /**
- * The code that tests share, so that each runs unchanged under `deno test` and under `bun test`. It
+ * The code that tests share, so that each runs unchanged under `deno test`, `bun test` and `node --test`. It
  * registers, watches and cleans up after tests, and starts other processes.
  *
  * Tests wait for conditions and never assert a maximum time. Everything that a test started is gone when
@@ -49,7 +49,7 @@ const patience = 60_000;
 
 const watchdog = isBare ? null : startWatchdog();
 
-/** The test that runs. Both runners run one test at a time. */
+/** The test that runs. All runners run one test at a time. */
 let current: Scope | undefined;
 
 /** The resources of one test. */
@@ -100,8 +100,19 @@ interface DenoTest {
   };
 }
 
+interface NodeTest {
+  readonly test: (
+    name: string,
+    options: { timeout?: number; skip?: boolean },
+    body: () => Promise<void>,
+  ) => Promise<void>;
+}
+
 // A computed name, so that Deno does not look for the module.
 const bunTest = runtime === "bun" ? await import(["bun", "test"].join(":")) as BunTest : undefined;
+const nodeTest = runtime === "node"
+  ? await import(["node", "test"].join(":")) as NodeTest
+  : undefined;
 const { Deno: denoTest } = globalThis as unknown as { Deno: DenoTest };
 
 interface DenoPermissions {
@@ -126,11 +137,13 @@ export function test(
   const fn = () => runTest(name, body, timeout);
   // The runner's own limit only as a last resort: it would leave processes behind.
   if (bunTest) bunTest.test(name, fn, timeout + 60_000);
+  else if (nodeTest) void nodeTest.test(name, { timeout: timeout + 60_000 }, fn);
   else denoTest.test({ name, fn, sanitizeOps: true, sanitizeResources: true, sanitizeExit: true });
 }
 
 function skipTest(name: string): void {
   if (bunTest) bunTest.test.skip(name, () => {});
+  else if (nodeTest) void nodeTest.test(name, { skip: true }, () => Promise.resolve());
   else denoTest.test.ignore(name, () => {});
 }
 
@@ -338,7 +351,7 @@ export function text(bytes: Uint8Array): string {
 /** A job must not silently test the wrong runtime. */
 function checkRuntime(): void {
   const versions: Readonly<Record<string, string | undefined>> = process.versions;
-  const found = versions.bun ? "bun" : versions.deno ? "deno" : "neither";
+  const found = versions.bun ? "bun" : versions.deno ? "deno" : "node";
   assertEquals(found, runtime);
   const wanted = process.env.TANDEM_TEST_RUNTIME;
   if (wanted) assertEquals(runtime, wanted, "TANDEM_TEST_RUNTIME names another runtime");

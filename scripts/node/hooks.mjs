@@ -1,0 +1,38 @@
+/**
+ * Lets Node run the programs of this checkout as Deno and Bun do: it finds `@tandem/ipc` and `@std/assert`,
+ * and in versions without `using` it rewrites the modules that declare something so.
+ *
+ *     node --import ./scripts/node/hooks.mjs FILE
+ *
+ * @module
+ */
+import { readFileSync } from "node:fs";
+import { createRequire, registerHooks } from "node:module";
+
+const checkout = new URL("../../", import.meta.url);
+const own = new Map([
+  ["@tandem/ipc", new URL("mod.ts", checkout).href],
+  ["@std/assert", new URL("tests/support/std_assert.js", checkout).href],
+]);
+
+/** `using` came with version 24. */
+const isOld = Number(process.versions.node.split(".")[0]) < 24;
+const declares = /^\s*(?:await )?using |\((?:await )?using |for \((?:const|using) /m;
+
+registerHooks({
+  resolve(specifier, context, next) {
+    return next(own.get(specifier) ?? specifier, context);
+  },
+  ...(isOld ? { load } : {}),
+});
+
+function load(url, context, next) {
+  if (!url.startsWith(checkout.href) || !url.endsWith(".ts") || url.includes("/node_modules/")) {
+    return next(url, context);
+  }
+  const source = readFileSync(new URL(url), "utf8");
+  if (!declares.test(source)) return next(url, context);
+  const { transformSync } = createRequire(import.meta.url)("esbuild");
+  const { code } = transformSync(source, { loader: "ts", target: "node22", sourcefile: url });
+  return { format: "module", source: code, shortCircuit: true };
+}

@@ -1,0 +1,214 @@
+/**
+ * The backend for Node.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import {
+  type AsyncHooks,
+  type Backend,
+  bellFifo,
+  type ContextRunner,
+  type ContextVariable,
+  type Kind,
+  type Signature,
+  type Table,
+  type Watch,
+} from "./backend.ts";
+import { type Addon, loadAddon } from "./node_addon.ts";
+import { setImmediate } from "./timers.ts";
+
+interface Socket {
+  on(event: string, listener: () => void): void;
+  ref(): void;
+  unref(): void;
+  destroy(): void;
+}
+
+interface NodeNet {
+  readonly Socket: new (options: object) => Socket;
+}
+
+// The parts of Node in use, declared here so that the file type-checks under every compiler.
+interface Global {
+  readonly process: {
+    readonly platform: string;
+    readonly arch: string;
+    readonly versions: Readonly<Record<string, string | undefined>>;
+    readonly execPath: string;
+    readonly pid: number;
+    geteuid(): number;
+    readonly env: Readonly<Record<string, string | undefined>>;
+    getBuiltinModule(name: string): unknown;
+    on(event: "exit", listener: () => void): void;
+  };
+}
+
+const global: Global = globalThis as unknown as Global;
+
+/** A pipe or socket in the loop. */
+class SocketWatch implements Watch {
+  readonly #socket: Socket;
+  #isOpen = true;
+
+  constructor(fd: number, onReadable: () => void, onHangup: () => void) {
+    // Not an import: only programs that wait for promises need it.
+    const net = global.process.getBuiltinModule("node:net") as NodeNet;
+    this.#socket = new net.Socket({
+      fd,
+      readable: true,
+      writable: false,
+      // Node would allocate 64 KiB for each arrival.
+      onread: {
+        buffer: new Uint8Array(64),
+        callback: () => {
+          if (this.#isOpen) onReadable();
+          return true;
+        },
+      },
+    });
+    this.#socket.unref();
+    // A socket reports the death of its other end so; "close" follows.
+    this.#socket.on("error", () => {});
+    this.#socket.on("close", () => {
+      if (!this.#isOpen) return;
+      this.#isOpen = false;
+      onHangup();
+    });
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#socket.destroy();
+  }
+}
+
+let loaded: Addon | undefined;
+
+function addon(): Addon {
+  return loaded ??= loadAddon(node.arch);
+}
+
+const letters: Readonly<Record<Kind, string>> = {
+  u32: "u",
+  i32: "i",
+  f64: "f",
+  buffer: "b",
+  size: "s",
+  void: "v",
+};
+
+/** The signature as the addon takes it. */
+function translate({ parameters, result }: Signature): string {
+  return letters[result] + parameters.map((kind) => letters[kind]).join("");
+}
+
+function asyncHooks(): AsyncHooks {
+  return global.process.getBuiltinModule("node:async_hooks") as AsyncHooks;
+}
+
+/** The oldest version that runs the package: a minor version of each major one up to the first listed. */
+const oldest: readonly [major: number, minor: number] = [22, 18];
+
+/**
+ * Checks the version of Node.
+ *
+ * @throws {TandemError} `UNSUPPORTED` where it is too old
+ */
+export function checkVersion(version: string): void {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  if (major > oldest[0] || (major === oldest[0] && minor >= oldest[1])) return;
+  throw new TandemError(
+    "UNSUPPORTED",
+    `Cannot run @tandem/ipc in Node ${version}: it needs ${oldest.join(".")} or newer; ` +
+      "install a newer Node, or use Deno or Bun",
+  );
+}
+
+/** The backend for Node. */
+export const node: Backend = {
+  name: "node",
+  bellKind: bellFifo,
+
+  get pid(): number {
+    return global.process.pid;
+  },
+
+  get uid(): number {
+    return global.process.geteuid();
+  },
+
+  get platform(): string {
+    return global.process.platform;
+  },
+
+  get arch(): string {
+    const { arch } = global.process;
+    return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
+  },
+
+  get binary(): string | null {
+    const sea = global.process.getBuiltinModule("node:sea") as { isSea?(): boolean } | undefined;
+    return sea?.isSea?.() ? null : global.process.execPath;
+  },
+
+  environment(name: string): string | undefined {
+    return global.process.env[name];
+  },
+
+  // --watch starts the program again.
+  replacesCode: false,
+
+  mayLoad(): boolean {
+    // Loading itself reports a missing permission, and names what is missing.
+    return true;
+  },
+
+  bind<Functions>(path: string, table: Table): Functions {
+    const { open, bind } = addon();
+    const library = open(path);
+    const functions: Record<string, unknown> = {};
+    for (const [name, signature] of Object.entries(table)) {
+      functions[name] = bind(library, name, translate(signature));
+    }
+    return functions as Functions;
+  },
+
+  mapping(address: number, byteLength: number): ArrayBuffer {
+    return addon().mapping(address, byteLength);
+  },
+
+  watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
+    return new SocketWatch(fd, onReadable, onHangup);
+  },
+
+  showsOnlyItems(): boolean {
+    // V8 lists the keys of an array quickly.
+    return false;
+  },
+
+  onExit(callback: () => void): void {
+    global.process.on("exit", callback);
+  },
+
+  captureContext(): ContextRunner {
+    return asyncHooks().AsyncLocalStorage.snapshot();
+  },
+
+  contextVariable<T>(): ContextVariable<T> {
+    return new (asyncHooks().AsyncLocalStorage)<T>();
+  },
+
+  nextTurn(callback: () => void): void {
+    setImmediate(callback);
+  },
+};
