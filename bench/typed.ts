@@ -39,10 +39,10 @@ export interface Streamed {
 const sliceMs = 60;
 const pieceBytes = 64 * 1024;
 const streamBytes = 2 ** 30;
-const overheadBars: Readonly<Record<Runtime, number>> = { bun: 2, deno: 4 };
+const overheadBars: Readonly<Record<Runtime, number>> = { bun: 2, deno: 4, node: 4 };
 /** Microseconds that metadata, or around, may add to a call. */
 const extraBar = 1;
-const streamBars: Readonly<Record<Runtime, number>> = { bun: 1, deno: 0.5 };
+const streamBars: Readonly<Record<Runtime, number>> = { bun: 1, deno: 0.5, node: 0.5 };
 const privateBarBytes = 32 * 2 ** 20;
 const committedBarBytes = 8 * 2 ** 20;
 

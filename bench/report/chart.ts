@@ -26,7 +26,11 @@ const others = "#8a9199";
 const panelWidth = 265;
 const nameWidth = 150;
 
-const runtimeNames: Readonly<Record<Runtime, string>> = { bun: "Bun", deno: "Deno" };
+const runtimeNames: Readonly<Record<Runtime, string>> = {
+  bun: "Bun",
+  deno: "Deno",
+  node: "Node",
+};
 
 /** The text of the SVG file. */
 export async function drawChart(figures: readonly ChartFigure[]): Promise<string> {

@@ -20,7 +20,7 @@ import { type Caller, Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
 
 const warmUpMs = 500;
-const p50Must = { bun: 1.15, deno: 1.25 };
+const p50Must = { bun: 1.15, deno: 1.25, node: 1.25 };
 
 export const scenario: Scenario = {
   name: "paced",

@@ -21,6 +21,7 @@ import { Stage } from "../lib/stage.ts";
 const bars = {
   bun: { p50: { must: 3_000, goal: 1_000 }, ratio: { must: 25 } },
   deno: { p50: { must: 6_000, goal: 2_000 }, ratio: { must: 10 } },
+  node: { p50: { must: 6_000, goal: 2_000 }, ratio: { must: 10 } },
 };
 
 export const scenario: Scenario = {
