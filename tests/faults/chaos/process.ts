@@ -9,6 +9,7 @@
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
+import { startThread, type Thread } from "../../support/threads.ts";
 import { argument, type Part, play } from "./player.ts";
 
 const text = argument();
@@ -21,7 +22,7 @@ async function playAlone(part: Part): Promise<void> {
 }
 
 function obeyLines(): void {
-  const workers = new Map<number, Worker>();
+  const workers = new Map<number, Thread>();
   const lines = createInterface({ input: process.stdin });
   lines.on("line", (line) => {
     const { start, terminate } = JSON.parse(line) as { start?: Part; terminate?: number };
@@ -34,16 +35,17 @@ function obeyLines(): void {
   lines.on("close", () => process.exit(0));
 }
 
-function startWorker(part: Part, onEnd: () => void): Worker {
-  const worker = new Worker(new URL("./worker.ts", import.meta.url), { type: "module" });
-  worker.onmessage = () => {
-    worker.terminate();
-    onEnd();
-  };
-  worker.onerror = (event) => {
-    console.error(`the Worker of player ${part.id} failed: ${event.message}`);
-    process.exit(1);
-  };
-  worker.postMessage(part);
+function startWorker(part: Part, onEnd: () => void): Thread {
+  const worker = startThread(new URL("./worker.ts", import.meta.url), {
+    onMessage: () => {
+      worker.terminate();
+      onEnd();
+    },
+    onError: (message) => {
+      console.error(`the Worker of player ${part.id} failed: ${message}`);
+      process.exit(1);
+    },
+  });
+  worker.post(part);
   return worker;
 }

@@ -3,14 +3,12 @@
  *
  * @module
  */
+import { threadScope } from "../../support/threads.ts";
 import { type Part, play } from "./player.ts";
 
-const scope = globalThis as unknown as {
-  onmessage: (event: MessageEvent<Part>) => void;
-  postMessage(message: number): void;
-};
-
-scope.onmessage = async ({ data }) => {
-  await play(data);
-  scope.postMessage(data.id);
-};
+const scope = threadScope();
+scope.listen(async (message) => {
+  const part = message as Part;
+  await play(part);
+  scope.post(part.id);
+});
