@@ -4,11 +4,14 @@
  *
  *     node --import ./scripts/node/hooks.mjs FILE
  *
+ * TANDEM_NODE_PROGRAMS names a folder that bundle.mjs has filled. Programs that are in it run from there.
+ *
  * @module
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire, enableCompileCache, registerHooks } from "node:module";
-import { fileURLToPath } from "node:url";
+import process from "node:process";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const checkout = new URL("../../", import.meta.url);
 // Else each of the thousand processes of the tests spends 0.3 s of the processor on stripping types.
@@ -23,12 +26,23 @@ const own = new Map([
 const isOld = Number(process.versions.node.split(".")[0]) < 24;
 const declares = /^\s*(?:await )?using |\((?:await )?using |for \((?:const|using) /m;
 
+const bundles = process.env.TANDEM_NODE_PROGRAMS;
+
 registerHooks({
   resolve(specifier, context, next) {
-    return next(own.get(specifier) ?? specifier, context);
+    const bundle = context.parentURL === undefined ? bundleOf(specifier) : undefined;
+    return next(bundle ?? own.get(specifier) ?? specifier, context);
   },
   ...(isOld ? { load } : {}),
 });
+
+/** Where the bundle of a program is, which nobody imports but Node itself. */
+function bundleOf(url) {
+  if (!bundles || !url.startsWith(checkout.href)) return undefined;
+  const name = url.slice(checkout.href.length).replace(/\.ts$/, ".mjs");
+  const bundle = pathToFileURL(`${bundles}/${name}`);
+  return existsSync(bundle) ? bundle.href : undefined;
+}
 
 function load(url, context, next) {
   if (!url.startsWith(checkout.href) || !url.endsWith(".ts") || url.includes("/node_modules/")) {

@@ -8,10 +8,10 @@ import {
   eventually,
   folder,
   newTarget,
+  ownRuntime,
   pairs,
   processState,
   type Runtime,
-  runtimes,
   spawn,
   startClient,
   startServer,
@@ -85,7 +85,7 @@ async function memoryStays(
   throw new Error(`${mebibytes} MiB in ${child.describe()}`);
 }
 
-for (const name of runtimes) {
+for (const name of ownRuntime) {
   for (const what of ["open", "use", "connect", "fail"]) {
     test(`${name}: two thousand handles come and go (${what})`, async () => {
       const target = newTarget();

@@ -19,7 +19,7 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { pairs, startWatchdog } from "../support/processes.ts";
+import { everyPair, startWatchdog } from "../support/processes.ts";
 import { checkActor } from "./crash/actor.ts";
 import { calling } from "./crash/operations/calling.ts";
 import { opening } from "./crash/operations/opening.ts";
@@ -48,7 +48,7 @@ const everyRuntime: Cast = {
 
 const casts: readonly Cast[] = [
   everyRuntime,
-  ...pairs.map(({ server, client, title }): Cast => ({
+  ...everyPair.map(({ server, client, title }): Cast => ({
     title,
     servers: [server],
     clients: [client],

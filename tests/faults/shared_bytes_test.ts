@@ -1,7 +1,7 @@
 /** Another process changes bytes while this one's runtime reads them: no crash. */
 import { assertEquals } from "@std/assert";
 import { Server } from "../../mod.ts";
-import { newTarget, runtimes, spawn, test } from "../support/harness.ts";
+import { newTarget, ownRuntime, spawn, test } from "../support/harness.ts";
 import { openAnonymousPair } from "../support/open_pair.ts";
 import { size, tried } from "./size.ts";
 
@@ -12,7 +12,7 @@ interface Results {
   readonly failed: number;
 }
 
-for (const runtime of runtimes) {
+for (const runtime of ownRuntime) {
   for (const form of ["text", "json", "typed"]) {
     // The short one is copied to reused memory, the long one to its own.
     for (const length of [9_000, 60_000]) {

@@ -23,9 +23,9 @@ import {
   Child,
   folder,
   newTarget,
+  ownRuntime,
   type Runtime,
   runtimePath,
-  runtimes,
   test,
 } from "../support/harness.ts";
 
@@ -58,7 +58,8 @@ function testSteps(
   steps: () => readonly Step[],
   check: (outcomes: Outcome[]) => void,
 ): void {
-  for (const runtime of options.only ? [options.only] : runtimes) {
+  for (const runtime of ownRuntime) {
+    if (options.only && options.only !== runtime) continue;
     const title = `${runtime}: ${name}`;
     const body = async () => check(await run(runtime, steps(), options));
     test(title, body, { skip: options.skip ?? null });

@@ -14,6 +14,7 @@ import {
   eventually,
   fixtureCommand,
   newTarget,
+  ownRuntime,
   pairs,
   present,
   type Runtime,
@@ -317,7 +318,7 @@ test("a hundred and fifty event loops of one process are all served", async () =
   for (const server of servers) server.close();
 });
 
-for (const where of runtimes) {
+for (const where of ownRuntime) {
   test(
     `${where}: a process that becomes another user while its waker sleeps still wakes`,
     async () => {

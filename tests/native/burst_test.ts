@@ -6,8 +6,9 @@ import {
   type Child,
   fixtureCommand,
   folder,
+  pairs,
   type Runtime,
-  runtimes,
+  runtime,
   spawn,
   test,
 } from "../support/harness.ts";
@@ -38,43 +39,29 @@ async function burst(server: Runtime, client: Runtime, what: Burst): Promise<Chi
   });
 }
 
-for (const server of runtimes) {
-  for (const client of runtimes) {
-    test(
-      `${server} serves ${client}: 200 calls of 900 KB at once in 64 MB: all are answered`,
-      async () => {
-        const what = { size: "64m", calls: 200, bytes: 900_000, timeout: 60_000 };
-        const calls = await burst(server, client, what);
-        assertEquals(JSON.parse(await calls.line()), { ok: 200 });
-      },
-      { skip },
-    );
-  }
-
-  test(`${server} serves: little memory and few places: all calls are answered`, async () => {
-    const options = { concurrency: 2 };
-    const what = { size: "8m", options, calls: 60, bytes: 900_000, timeout: 60_000 };
-    const calls = await burst(server, server, what);
-    assertEquals(JSON.parse(await calls.line()), { ok: 60 });
+for (const { server, client, title } of pairs) {
+  test(`${title}: 200 calls of 900 KB at once in 64 MB: all are answered`, async () => {
+    const what = { size: "64m", calls: 200, bytes: 900_000, timeout: 60_000 };
+    const calls = await burst(server, client, what);
+    assertEquals(JSON.parse(await calls.line()), { ok: 200 });
   }, { skip });
 
-  test(
-    `${server} serves: long messages in parts, 40 at once in 64 MB: all are answered`,
-    async () => {
-      const what = { size: "64m", calls: 40, bytes: 3_000_000, timeout: 60_000 };
-      const calls = await burst(server, server === "bun" ? "deno" : "bun", what);
-      assertEquals(JSON.parse(await calls.line()), { ok: 40 });
-    },
-    { skip },
-  );
-
-  test(
-    `${server} serves: no memory for a single call: NO_SPACE when its time runs out`,
-    async () => {
-      const what = { size: "600k", options: { slots: 4 }, calls: 3, bytes: 900_000, timeout: 300 };
-      const calls = await burst(server, server, what);
-      assertEquals(JSON.parse(await calls.line()), { NO_SPACE: 3 });
-    },
-    { skip },
-  );
+  test(`${title}: long messages in parts, 40 at once in 64 MB: all are answered`, async () => {
+    const what = { size: "64m", calls: 40, bytes: 3_000_000, timeout: 60_000 };
+    const calls = await burst(server, client, what);
+    assertEquals(JSON.parse(await calls.line()), { ok: 40 });
+  }, { skip });
 }
+
+test(`${runtime}: little memory and few places: all calls are answered`, async () => {
+  const options = { concurrency: 2 };
+  const what = { size: "8m", options, calls: 60, bytes: 900_000, timeout: 60_000 };
+  const calls = await burst(runtime, runtime, what);
+  assertEquals(JSON.parse(await calls.line()), { ok: 60 });
+}, { skip });
+
+test(`${runtime}: no memory for a single call: NO_SPACE when its time runs out`, async () => {
+  const what = { size: "600k", options: { slots: 4 }, calls: 3, bytes: 900_000, timeout: 300 };
+  const calls = await burst(runtime, runtime, what);
+  assertEquals(JSON.parse(await calls.line()), { NO_SPACE: 3 });
+}, { skip });

@@ -26,6 +26,7 @@ import {
   eventually,
   folder,
   newTarget,
+  ownRuntime,
   runtime,
   runtimes,
   spawn,
@@ -374,7 +375,7 @@ test(
 );
 
 test("closing a handle whose views other threads read is no crash", async () => {
-  for (const each of runtimes) {
+  for (const each of ownRuntime) {
     const child = await spawn(each, "stale_views.ts", ["6"]);
     await child.expect("done");
     const { signal } = await child.exited;

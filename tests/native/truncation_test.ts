@@ -5,12 +5,12 @@
 import { assertEquals } from "@std/assert";
 import { truncateSync } from "node:fs";
 import { Server } from "../../mod.ts";
-import { newTarget, type Runtime, runtimes, settled, spawn, test } from "../support/harness.ts";
+import { newTarget, ownRuntime, type Runtime, settled, spawn, test } from "../support/harness.ts";
 
 /** A shorter file wakes no promise, so the promise form has a time-out. */
 const forms = ["receiveSync", "requestSync", "getSync", "sendSync", "request"] as const;
 
-for (const name of runtimes) {
+for (const name of ownRuntime) {
   for (const form of forms) {
     test(`${name}: a file that is cut short while ${form} sleeps: CORRUPT`, async () => {
       // The kernel kills it if it looks at that moment: then tries again.

@@ -19,10 +19,10 @@ import { toolPath } from "../../scripts/tools.ts";
 import {
   Child,
   folder,
+  ownRuntime,
   type Runtime,
   runtime,
   runtimePath,
-  runtimes,
   test,
 } from "../support/harness.ts";
 
@@ -85,7 +85,7 @@ function start(runtime: Runtime, name: string, code: string): Child {
 for (const source of sources) {
   const examples = examplesOf(source);
   if (examples.length === 0) continue;
-  for (const runtime of runtimes) {
+  for (const runtime of ownRuntime) {
     test(`${runtime}: the examples of ${source} run`, async () => {
       const children: Child[] = [];
       try {

@@ -3,7 +3,16 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import { connect, type RemoteError, serve, type TandemError, withOptions } from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
-import { atEnd, doomed, eventually, newTarget, runtimes, spawn, test } from "../support/harness.ts";
+import {
+  atEnd,
+  doomed,
+  eventually,
+  newTarget,
+  ownRuntime,
+  runtimes,
+  spawn,
+  test,
+} from "../support/harness.ts";
 import { rejection, startService, typedAt } from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
@@ -213,7 +222,7 @@ for (const { title, newTarget } of transports) {
 }
 
 for (const runtime of runtimes) {
-  for (const client of runtimes) {
+  for (const client of ownRuntime) {
     test(`${runtime} serves ${client}: an uncaught error prints both sides and the cause`, async () => {
       const target = newTarget();
       await startService(runtime, target);

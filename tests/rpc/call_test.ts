@@ -10,6 +10,7 @@ import {
   assertRejectsCode,
   doomed,
   newTarget,
+  ownRuntime,
   pattern,
   runtimes,
   sleep,
@@ -347,7 +348,7 @@ for (const transport of transports) {
   });
 }
 
-for (const runtime of runtimes) {
+for (const runtime of ownRuntime) {
   test(`${runtime}: a method that returns a promise for the first time keeps its context`, async () => {
     const target = newTarget();
     const service = await spawn(runtime, "typed_surprise.ts", [target]);
@@ -364,7 +365,7 @@ for (const runtime of runtimes) {
   });
 }
 
-for (const runtime of runtimes) {
+for (const runtime of ownRuntime) {
   test(`${runtime}: a connection that waits for nothing does not keep its process alive`, async () => {
     const target = newTarget();
     await using service = serve(target, { add: (a: number, b: number) => a + b });

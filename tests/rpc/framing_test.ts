@@ -10,7 +10,15 @@ import {
 } from "../../mod.ts";
 import { RequestCore } from "../../src/channel/request_core.ts";
 import { type Checks, isPattern, pattern } from "../fixtures/typed_checks.ts";
-import { assertRejectsCode, newTarget, runtimes, sleep, spawn, test } from "../support/harness.ts";
+import {
+  assertRejectsCode,
+  newTarget,
+  ownRuntime,
+  runtimes,
+  sleep,
+  spawn,
+  test,
+} from "../support/harness.ts";
 import { collect, startChecks } from "../support/rpc_helper.ts";
 
 const mebibyte = 2 ** 20;
@@ -132,7 +140,7 @@ for (const runtime of runtimes) {
     await service.expect("stopped");
   });
 
-  for (const client of runtimes) {
+  for (const client of ownRuntime) {
     test(`${runtime} serves ${client}: a client that is killed while it sends`, async () => {
       const target = newTarget();
       const service = await startChecks(runtime, target, largeSlots);

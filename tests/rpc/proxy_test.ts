@@ -28,6 +28,7 @@ import {
   eventually,
   isBare,
   newTarget as newChannel,
+  ownRuntime,
   pairs,
   runtime,
   runtimes,
@@ -518,7 +519,7 @@ if (!isBare) {
     await there.stop();
   });
 
-  for (const server of runtimes) {
+  for (const server of ownRuntime) {
     test(`${server}: 100,000 functions leave memory, slots and entries level`, async () => {
       const target = newChannel();
       const child = await spawn(server, "callback_leak.ts", [target], {

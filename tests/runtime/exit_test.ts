@@ -5,10 +5,10 @@ import {
   type Child,
   eventually,
   newTarget,
+  ownRuntime,
   present,
   processState,
   type Runtime,
-  runtimes,
   settled,
   sleep,
   spawn,
@@ -23,7 +23,7 @@ async function start(runtime: Runtime, target: string, what: string): Promise<Ch
   return child;
 }
 
-for (const name of runtimes) {
+for (const name of ownRuntime) {
   for (const what of ["open", "used", "timed-out", "aborted", "held", "call", "closed"]) {
     test(`${name}: an open handle without a pending promise lets the process end (${what})`, async () => {
       const target = newTarget();

@@ -1,7 +1,14 @@
 /** Handles that the program has forgotten are closed. */
 import { assertEquals } from "@std/assert";
 import { Server } from "../../mod.ts";
-import { eventually, newTarget, processState, runtimes, spawn, test } from "../support/harness.ts";
+import {
+  eventually,
+  newTarget,
+  ownRuntime,
+  processState,
+  spawn,
+  test,
+} from "../support/harness.ts";
 import { startService } from "../support/rpc_helper.ts";
 
 const gc = { denoPermissions: ["--allow-ffi", "--v8-flags=--expose-gc"] };
@@ -11,7 +18,7 @@ interface Left {
   readonly texts: readonly string[];
 }
 
-for (const runtime of runtimes) {
+for (const runtime of ownRuntime) {
   for (const kind of ["client", "server", "receiver", "requester", "call", "draft"]) {
     test(`${runtime}: a forgotten ${kind} gives back its place, its slots and its descriptors`, async () => {
       const target = newTarget();

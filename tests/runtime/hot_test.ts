@@ -9,6 +9,7 @@ import {
   folder,
   newTarget,
   type Runtime,
+  runtime,
   runtimePath,
   startProgram,
   test,
@@ -99,7 +100,7 @@ class Program {
   }
 }
 
-for (const [name, flag] of modes) {
+for (const [name, flag] of modes.filter(([name]) => name === runtime)) {
   test(`${name} ${flag}: after ${saves} saves the newest services answer, and no call hangs`, async () => {
     const target = newTarget();
     const program = new Program(name, flag, typed, target);

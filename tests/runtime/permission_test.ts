@@ -2,7 +2,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "node:path";
 import { Client } from "../../mod.ts";
-import { folder, runtimes, spawn, test, text } from "../support/harness.ts";
+import { folder, ownRuntime, spawn, test, text } from "../support/harness.ts";
 
 /** The outcome of each step. */
 type Steps = Readonly<Record<string, string>>;
@@ -65,7 +65,7 @@ test("Bun: everything works without a flag", async () => {
   assertEquals(child.stderr, "");
 });
 
-for (const name of runtimes) {
+for (const name of ownRuntime) {
   test(`${name}: a library elsewhere is used when TANDEM_LIBRARY says so`, async () => {
     const child = await spawn(name, "open.ts", ["thumbs", "open"], {
       denoPermissions: ["--allow-ffi", "--allow-env=TANDEM_LIBRARY"],

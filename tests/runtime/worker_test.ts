@@ -8,9 +8,9 @@ import {
   doomed,
   eventually,
   newTarget,
+  ownRuntime,
   present,
   type Runtime,
-  runtimes,
   spawn,
   startClient,
   test,
@@ -36,7 +36,7 @@ async function assertAlive(host: Child): Promise<void> {
 
 const clientForms: readonly ClientForm[] = ["promise", "sync"];
 
-for (const name of runtimes) {
+for (const name of ownRuntime) {
   test(`${name}: a Worker serves from a thread of its own`, async () => {
     for (const role of ["serve", "serve-sync"]) {
       const target = newTarget();

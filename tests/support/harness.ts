@@ -21,7 +21,9 @@ export { pattern } from "./pattern.ts";
 export {
   Child,
   eventually,
+  everyPair,
   type Exit,
+  ownRuntime,
   type Pair,
   pairs,
   type ProcessState,

@@ -20,6 +20,7 @@ export type Runtime = RuntimeName;
 /** The runtime that runs this. */
 export const runtime: Runtime = backend().name;
 
+/** For tests in which this process is the other side, and for those in which all take part. */
 export const runtimes: readonly Runtime[] = runtimeNames;
 
 /** Who serves and who calls. */
@@ -31,9 +32,15 @@ export interface Pair {
 }
 
 /** Every ordered pair of runtimes. */
-export const pairs: readonly Pair[] = runtimes.flatMap((server) =>
+export const everyPair: readonly Pair[] = runtimes.flatMap((server) =>
   runtimes.map((client) => ({ server, client, title: `${server} serves ${client}` }))
 );
+
+/** The pairs that this suite tests: its own runtime calls. The suites of the others test the rest. */
+export const pairs: readonly Pair[] = everyPair.filter(({ client }) => client === runtime);
+
+/** For tests in which one runtime meets only itself: each suite tests its own. */
+export const ownRuntime: readonly [Runtime] = [runtime];
 
 let watchdog: Watchdog | undefined;
 
