@@ -92,7 +92,7 @@ async function addRivals(stage: Stage, runtime: Runtime, rivals: Rival[]): Promi
   await add("Worker postMessage", stage.call(runtime, "worker", ""));
   await (runtime === "bun"
     ? add("Bun.spawn IPC", stage.call(runtime, "spawn_ipc", "advanced"))
-    : add("child_process IPC", stage.call(runtime, "fork_ipc", "")));
+    : add("child_process IPC", stage.call(runtime, "fork_ipc", "advanced")));
   await add("HTTP, fetch", served(stage, runtime, "http", ""));
 }
 

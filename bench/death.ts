@@ -78,9 +78,14 @@ async function measure(
   try {
     const latencies: number[] = [];
     for (let kill = 0; kill < kills; kill++) {
-      // Servers of the two runtimes replace the dead ones in turn.
+      // Servers of all runtimes replace the dead ones in turn.
       while (servers.size < 2) {
-        const child = await start(runtimes[(kill + servers.size) % 2]!, "server", target, form);
+        const child = await start(
+          runtimes[(kill + servers.size) % runtimes.length]!,
+          "server",
+          target,
+          form,
+        );
         const holding = child.receive<Holding>();
         holding.catch(() => {}); // it may end without a request
         servers.set(child.pid, { child, holding });

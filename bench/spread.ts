@@ -31,8 +31,8 @@ async function main(): Promise<void> {
   const bars = [];
   const splits: Record<string, unknown> = {};
   for (const client of runtimes) {
-    for (const first of runtimes) {
-      for (const second of runtimes) {
+    for (const [index, first] of runtimes.entries()) {
+      for (const second of runtimes.slice(index)) {
         for (const { name, method, concurrency } of kinds) {
           const all = await Promise.all(
             (["typed", "raw"] as const).map(async (form) => {

@@ -1,5 +1,5 @@
 /**
- * Measures each step of a 12-byte call in nanoseconds, in both runtimes. Client and server are handles of
+ * Measures each step of a 12-byte call in nanoseconds, in every runtime. Client and server are handles of
  * one thread, so that nothing waits. A call between two processes takes longer by the way from one
  * processor to the other and back.
  *

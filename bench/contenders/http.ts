@@ -1,8 +1,10 @@
 /**
- * HTTP over TCP: `Bun.serve` or `Deno.serve`, and `fetch`, over connections that stay open.
+ * HTTP over TCP: `Bun.serve`, `Deno.serve` or `node:http`, and `fetch`, over connections that stay open.
  *
  * @module
  */
+import { Buffer } from "node:buffer";
+import { createServer } from "node:http";
 import { thisRuntime } from "../lib/runtimes.ts";
 import type { Contender } from "./contender.ts";
 
@@ -22,12 +24,25 @@ interface DenoGlobal {
 const { Bun, Deno } = globalThis as unknown as { Bun: BunGlobal; Deno: DenoGlobal };
 const hostname = "127.0.0.1";
 
+function serveInNode(onListen: (address: { port: number }) => void): void {
+  const server = createServer((request, response) => {
+    const chunks: Uint8Array[] = [];
+    request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    request.on("end", () => {
+      const body = Buffer.concat(chunks);
+      response.writeHead(200, { "content-length": body.byteLength }).end(body);
+    });
+  });
+  server.listen(0, hostname, () => onListen(server.address() as { port: number }));
+}
+
 export const contender: Contender = {
   serve(_, ready) {
     const handler: Handler = async (request) => new Response(await request.arrayBuffer());
     const onListen = ({ port }: { port: number }) => ready(`http://${hostname}:${port}/`);
     if (thisRuntime === "bun") onListen(Bun.serve({ hostname, port: 0, fetch: handler }));
-    else Deno.serve({ hostname, port: 0, onListen }, handler);
+    else if (thisRuntime === "deno") Deno.serve({ hostname, port: 0, onListen }, handler);
+    else serveInNode(onListen);
   },
   connect(url) {
     return {

@@ -1,12 +1,13 @@
 /**
  * A Unix socket through the runtime's own interface: `Bun.listen` and `Bun.connect`, `Deno.listen`
- * and `Deno.connect`.
+ * and `Deno.connect`. Node's own is `node:net`.
  *
  * @module
  */
 import { thisRuntime } from "../lib/runtimes.ts";
 import type { Connection, Contender } from "./contender.ts";
 import { callFrames, echoFrames, type End, type Write } from "./frames.ts";
+import { contender as throughNet } from "./unix_net.ts";
 
 // The parts of the runtimes that are used, declared here so that the file type-checks under both.
 interface BunSocket<Data> {
@@ -47,7 +48,7 @@ interface BunEnd {
   drain: () => void;
 }
 
-export const contender: Contender = {
+const own: Contender = {
   serve(path, ready) {
     if (thisRuntime === "bun") serveInBun(path);
     else void serveInDeno(path);
@@ -55,6 +56,8 @@ export const contender: Contender = {
   },
   connect: (path) => thisRuntime === "bun" ? connectInBun(path) : connectInDeno(path),
 };
+
+export const contender: Contender = thisRuntime === "node" ? throughNet : own;
 
 function serveInBun(path: string): void {
   Bun.listen<BunEnd>({

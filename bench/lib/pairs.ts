@@ -17,12 +17,12 @@ export interface Pair {
   readonly name: string;
 }
 
-/** All four pairs. */
+/** All pairs. */
 export const pairs: readonly Pair[] = runtimes.flatMap((client) =>
   runtimes.map((server) => ({ client, server, name: `${client} → ${server}` }))
 );
 
-/** The two pairs within one runtime. */
+/** The pairs within one runtime. */
 export const samePairs: readonly Pair[] = pairs.filter(({ client, server }) => client === server);
 
 /** All pairs, or in the short form the pairs within one runtime. */
@@ -45,6 +45,12 @@ export async function startChannel(
   await prepare(target);
   const { child } = await stage.serve(server, contender, target);
   return await stage.call(client, contender, target, [child]);
+}
+
+/** The kinds of Unix sockets by the names of their contenders; in Node both are the same. */
+export function socketKinds({ client, server }: Pair): Readonly<Record<string, string>> {
+  const isNode = client === "node" && server === "node";
+  return { unix_own: "Unix socket", ...(!isNode && { unix_net: "Unix socket, node:net" }) };
 }
 
 /** Starts both sides of a Unix socket; `contender` is one of `contenders/unix_*.ts`. */

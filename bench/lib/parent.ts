@@ -8,7 +8,7 @@ import type { ChildProcess } from "node:child_process";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import { type Command, startProcess } from "../../src/runtime/processes.ts";
-import { type Host, hostCommand } from "./runtimes.ts";
+import { hostCommand, type Runtime } from "./runtimes.ts";
 
 const running = new Set<Child>();
 process.on("exit", () => running.forEach((child) => child.kill()));
@@ -39,9 +39,9 @@ export class Child implements AsyncDisposable {
   }
 
   /** Starts a module. */
-  static of(host: Host, module: URL, args: readonly string[] = []): Child {
-    const name = [host, ...module.pathname.split("/").slice(-2), ...args].join(" ");
-    return new Child(name, hostCommand(host, module, args));
+  static of(runtime: Runtime, module: URL, args: readonly string[] = []): Child {
+    const name = [runtime, ...module.pathname.split("/").slice(-2), ...args].join(" ");
+    return new Child(name, hostCommand(runtime, module, args));
   }
 
   get pid(): number {

@@ -11,7 +11,7 @@ import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
 import { type Buckets, Histogram } from "./histogram.ts";
 import type { Load, Measured, TimerMessage } from "./load.ts";
 import { Child } from "./parent.ts";
-import { type Host, nativeProgram } from "./runtimes.ts";
+import { nativeProgram, type Runtime } from "./runtimes.ts";
 import { watchUsage } from "./usage.ts";
 
 /** A client process that runs slices. */
@@ -103,19 +103,19 @@ export class Stage implements AsyncDisposable {
   }
 
   /** Starts the server of a contender. */
-  async serve(host: Host, contender: string, address: string): Promise<Served> {
-    const child = this.use(Child.of(host, program("server"), [contender, address]));
+  async serve(runtime: Runtime, contender: string, address: string): Promise<Served> {
+    const child = this.use(Child.of(runtime, program("server"), [contender, address]));
     return { child, address: (await child.receive<{ address: string }>()).address };
   }
 
   /** Starts a client of a contender. */
   async call(
-    host: Host,
+    runtime: Runtime,
     contender: string,
     address: string,
     servers: readonly Child[] = [],
   ): Promise<Caller> {
-    const child = this.use(Child.of(host, program("client"), [contender, address]));
+    const child = this.use(Child.of(runtime, program("client"), [contender, address]));
     await child.receive();
     return new Caller(child, servers);
   }

@@ -1,13 +1,8 @@
 /**
- * A Worker that sends each message back.
+ * A worker that sends each message back.
  *
  * @module
  */
+import { listenInWorker } from "../lib/workers.ts";
 
-interface WorkerScope {
-  onmessage: ((event: { data: unknown }) => void) | null;
-  postMessage(message: unknown): void;
-}
-
-const scope = globalThis as unknown as WorkerScope;
-scope.onmessage = ({ data }) => scope.postMessage(data);
+listenInWorker((message, port) => port.postMessage(message));

@@ -1,5 +1,5 @@
 /**
- * A child process of `Bun.spawn` that sends each message back.
+ * A child process of `Bun.spawn` or `fork` that sends each message back.
  *
  * @module
  */

@@ -9,7 +9,8 @@ import { arch, cpus, loadavg, release, totalmem } from "node:os";
 import { hyperfineVersion } from "../lib/hyperfine.ts";
 import { installedPath } from "../contenders/packages.ts";
 import { natsServer } from "../lib/nats.ts";
-import { type Host, programOf } from "../lib/runtimes.ts";
+import { runtimePath } from "../../scripts/tools.ts";
+import { type Runtime, runtimes } from "../lib/runtimes.ts";
 
 /** The properties of this machine, by name. */
 export function describeMachine(): Record<string, string> {
@@ -20,9 +21,7 @@ export function describeMachine(): Record<string, string> {
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     kernel: release(),
     "load before": loadavg().map((load) => load.toFixed(2)).join(", "),
-    bun: versionOf("bun"),
-    deno: versionOf("deno"),
-    node: versionOf("node"),
+    ...Object.fromEntries(runtimes.map((runtime) => [runtime, versionOf(runtime)])),
     ...contenderVersions(),
     "nats-server": numberIn(output(natsServer, ["--version"])),
     hyperfine: numberIn(hyperfineVersion() ?? ""),
@@ -30,8 +29,8 @@ export function describeMachine(): Record<string, string> {
   };
 }
 
-function versionOf(host: Host): string {
-  return numberIn(output(programOf(host), ["--version"]));
+function versionOf(runtime: Runtime): string {
+  return numberIn(output(runtimePath(runtime), ["--version"]));
 }
 
 function numberIn(text: string): string {

@@ -15,8 +15,15 @@ import {
   ratioText,
   type Scenario,
 } from "../lib/outcome.ts";
-import { entryOf, promiseLoad, samePairs, startChannel, startUnix } from "../lib/pairs.ts";
-import { type Host, type Runtime, runtimes } from "../lib/runtimes.ts";
+import {
+  entryOf,
+  promiseLoad,
+  samePairs,
+  socketKinds,
+  startChannel,
+  startUnix,
+} from "../lib/pairs.ts";
+import { type Runtime, runtimes } from "../lib/runtimes.ts";
 import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { type Caller, Stage } from "../lib/stage.ts";
 
@@ -25,7 +32,7 @@ export const scenario: Scenario = {
   title: "What users would pick instead",
   about:
     "Promise echo, both sides in the same runtime, with one call outstanding and with 64. Ratios " +
-    "are to the channel of the same runtime; those of Node, which has no channel, are to Bun's.",
+    "are to the channel of the same runtime.",
   run,
 };
 
@@ -47,12 +54,13 @@ async function run(context: Context): Promise<Outcome> {
     const add = async (what: string, starting: Promise<Caller>): Promise<void> => {
       rivals.push({ name: `${runtime}, ${what}`, caller: await starting, runtime });
     };
-    await add("Unix socket", startUnix(stage, pair, "unix_own"));
-    await add("Unix socket, node:net", startUnix(stage, pair, "unix_net"));
-    if (runtime === "bun") {
-      for (const serialization of ["advanced", "json"]) {
-        await add(`Bun.spawn IPC, ${serialization}`, stage.call("bun", "spawn_ipc", serialization));
-      }
+    for (const [contender, name] of Object.entries(socketKinds(pair))) {
+      await add(name, startUnix(stage, pair, contender));
+    }
+    for (const serialization of ["advanced", "json"]) {
+      await (runtime === "bun"
+        ? add(`Bun.spawn IPC, ${serialization}`, stage.call("bun", "spawn_ipc", serialization))
+        : add(`fork IPC, ${serialization}`, stage.call(runtime, "fork_ipc", serialization)));
     }
     await add("Worker postMessage", stage.call(runtime, "worker", ""));
     await add("HTTP, serve and fetch", served(stage, runtime, "http", ""));
@@ -115,9 +123,8 @@ async function addInstalled(stage: Stage, rivals: Rival[]): Promise<string[]> {
     }
   }
   const node = async (name: string, starting: Promise<Caller>): Promise<void> => {
-    rivals.push({ name: `node, ${name}`, caller: await starting, runtime: "bun" });
+    rivals.push({ name: `node, ${name}`, caller: await starting, runtime: "node" });
   };
-  await node("Unix socket, node:net", served(stage, "node", "unix_net", stage.path("sock")));
   await node("ZeroMQ", served(stage, "node", "zeromq", stage.path("zmq")));
   await node("piscina", stage.call("node", "piscina", ""));
   return [];
@@ -125,12 +132,12 @@ async function addInstalled(stage: Stage, rivals: Rival[]): Promise<string[]> {
 
 async function served(
   stage: Stage,
-  host: Host,
+  runtime: Runtime,
   contender: string,
   wanted: string,
 ): Promise<Caller> {
-  const { child, address } = await stage.serve(host, contender, wanted);
-  return await stage.call(host, contender, address, [child]);
+  const { child, address } = await stage.serve(runtime, contender, wanted);
+  return await stage.call(runtime, contender, address, [child]);
 }
 
 function rowOf(

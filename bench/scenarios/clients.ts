@@ -33,7 +33,8 @@ const barAt = 3;
 const mixes: Readonly<Record<string, readonly Runtime[]>> = {
   bun: ["bun"],
   deno: ["deno"],
-  mixed: ["bun", "deno"],
+  node: ["node"],
+  mixed: ["bun", "deno", "node"],
 };
 
 export const scenario: Scenario = {

@@ -21,6 +21,7 @@ import {
   pairs,
   promiseLoad,
   samePairs,
+  socketKinds,
   startChannel,
   startUnix,
 } from "../lib/pairs.ts";
@@ -34,7 +35,6 @@ const bars = {
   node: { must: 2.5, goal: 4 },
 };
 const barAt = 64;
-const sockets = { "unix_own": "Unix socket", "unix_net": "Unix socket, node:net" };
 
 export const scenario: Scenario = {
   name: "promise-many",
@@ -68,7 +68,7 @@ async function run(context: Context): Promise<Outcome> {
   const callers: Callers[] = [];
   for (const pair of pairs) {
     const started = [];
-    for (const [contender, name] of Object.entries(sockets)) {
+    for (const [contender, name] of Object.entries(socketKinds(pair))) {
       const caller = await startUnix(stage, pair, contender);
       started.push({ name: `${pair.name}, ${name}`, caller });
     }

@@ -1,10 +1,14 @@
 /**
- * The alternatives without shared memory: a Worker, and in Bun a child process with Bun's own channel. A
+ * The alternatives without shared memory: a Worker, and in Bun and Node a child process with a channel. A
  * number in each message relates answers to questions.
  *
  * @module
  */
+import { fork } from "node:child_process";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { thisRuntime } from "../lib/runtimes.ts";
+import { startWorker } from "../lib/workers.ts";
 
 /** Adds two numbers elsewhere. */
 type Add = (a: number, b: number) => Promise<number>;
@@ -43,37 +47,37 @@ function correlate(post: (question: Question) => void): {
   };
 }
 
-interface WorkerLike {
-  postMessage(message: unknown): void;
-  onmessage: ((event: { data: Answer }) => void) | null;
-}
-
 /** A Worker of this runtime. */
 export function connectWorker(): Add {
-  const { Worker } = globalThis as unknown as {
-    Worker: new (url: URL, options: object) => WorkerLike;
-  };
-  const worker = new Worker(new URL("worker.ts", import.meta.url), { type: "module" });
   const { add, take } = correlate((question) => worker.postMessage(question));
-  worker.onmessage = ({ data }) => take(data);
+  const worker = startWorker(new URL("worker.ts", import.meta.url), take);
   return add;
+}
+
+interface Sender {
+  send(message: object): unknown;
 }
 
 interface BunGlobal {
-  readonly Bun?: {
-    spawn(command: string[], options: object): { send(message: unknown): void };
-  };
+  readonly Bun: { spawn(command: string[], options: object): Sender };
 }
 
-/** A child process with Bun's own channel; null in Deno. */
+/** A child process with the runtime's own channel; null in Deno, which has only that of `node:child_process`. */
 export function connectIpc(): Add | null {
-  const { Bun } = globalThis as unknown as BunGlobal;
-  if (!Bun) return null;
+  if (thisRuntime === "deno") return null;
   const program = fileURLToPath(new URL("ipc_child.ts", import.meta.url));
   const { add, take } = correlate((question) => child.send(question));
-  const child = Bun.spawn([globalThis.process.execPath, program], {
-    ipc: (answer: Answer) => take(answer),
-    stdio: ["ignore", "ignore", "inherit"],
-  });
+  const child = thisRuntime === "bun" ? spawnInBun(program, take) : forkInNode(program, take);
   return add;
+}
+
+function spawnInBun(program: string, ipc: (answer: Answer) => void): Sender {
+  const { Bun } = globalThis as unknown as BunGlobal;
+  const stdio = ["ignore", "ignore", "inherit"];
+  return Bun.spawn([process.execPath, program], { ipc, stdio });
+}
+
+function forkInNode(program: string, take: (answer: Answer) => void): Sender {
+  const child = fork(program, { stdio: ["ignore", "ignore", "inherit", "ipc"] });
+  return child.on("message", take as (message: unknown) => void);
 }

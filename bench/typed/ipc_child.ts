@@ -1,5 +1,5 @@
 /**
- * A child process of Bun that adds numbers.
+ * A child process that adds numbers.
  *
  * @module
  */

@@ -1,17 +1,13 @@
 /**
- * A Worker that adds numbers.
+ * A worker that adds numbers.
  *
  * @module
  */
+import { listenInWorker } from "../lib/workers.ts";
 import type { Question } from "./contenders.ts";
-
-const scope = globalThis as unknown as {
-  onmessage: (event: { data: Question }) => void;
-  postMessage(message: unknown): void;
-};
 
 const methods = new Map([["add", (a: number, b: number) => a + b]]);
 
-scope.onmessage = ({ data: { id, method, args } }) => {
-  scope.postMessage({ id, result: methods.get(method)!(...args) });
-};
+listenInWorker<Question>(({ id, method, args }, port) => {
+  port.postMessage({ id, result: methods.get(method)!(...args) });
+});
