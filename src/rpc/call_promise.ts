@@ -10,6 +10,9 @@ import { readableOf, streamIn } from "./readable.ts";
 type Stream = AsyncGenerator<unknown, unknown, unknown>;
 type Step = IteratorResult<unknown, unknown>;
 
+// Not every set of declarations has a name for it.
+type PipeOptions = Parameters<ReadableStream<unknown>["pipeTo"]>[1];
+
 interface Opened extends Raising<unknown> {
   readonly promise: CallPromise<unknown>;
 }
@@ -76,12 +79,12 @@ export class CallPromise<T> extends Promise<T> implements Stream {
 
   pipeThrough<R>(
     transform: { readonly readable: ReadableStream<R>; readonly writable: WritableStream<unknown> },
-    options?: StreamPipeOptions,
+    options?: PipeOptions,
   ): ReadableStream<R> {
     return asReadable(this).pipeThrough(transform, options);
   }
 
-  pipeTo(destination: WritableStream<unknown>, options?: StreamPipeOptions): Promise<void> {
+  pipeTo(destination: WritableStream<unknown>, options?: PipeOptions): Promise<void> {
     return asReadable(this).pipeTo(destination, options);
   }
 

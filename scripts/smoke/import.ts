@@ -1,0 +1,4 @@
+import * as tandem from "@tandem/ipc";
+import { main } from "./program.ts";
+
+await main(tandem);

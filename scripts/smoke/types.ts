@@ -1,0 +1,34 @@
+/** What users write: it must compile with the package's declarations, in modules of each kind. */
+import { Client, connect, type Remote, serve, Server, TandemError } from "@tandem/ipc";
+
+const api = {
+  add: (a: number, b: number): number => a + b,
+  async *count(to: number): AsyncGenerator<number> {
+    for (let number = 0; number < to; number++) yield await Promise.resolve(number);
+  },
+  text: (): ReadableStream<string> => new ReadableStream(),
+};
+
+export async function typed(signal: AbortSignal): Promise<number> {
+  await using service = serve("smoke", api, { signal });
+  using remote: Remote<typeof api> = connect<typeof api>("smoke");
+  let sum: number = await remote.add(1, 2);
+  for await (const number of remote.count(3)) sum += number;
+  for await (const part of remote.text()) sum += part.length;
+  await service.close();
+  return sum;
+}
+
+export function untyped(): Uint8Array<ArrayBuffer> | null {
+  using server = Server.open("smoke-bytes");
+  using client = Client.open("smoke-bytes");
+  try {
+    const answer: Uint8Array<ArrayBuffer> = client.requestSync("text", { timeout: 30_000 });
+    return answer;
+  } catch (error) {
+    if (error instanceof TandemError && error.code === "TIMEOUT") return null;
+    throw error;
+  } finally {
+    server.unlink();
+  }
+}
