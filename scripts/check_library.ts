@@ -1,14 +1,68 @@
 /**
- * Checks that the built libraries export the functions in `src/ffi/symbols.ts`, need nothing that a process
- * may lack, stay loaded, and are small. Prints the problems.
+ * Checks that the built libraries export what they should and nothing else, need nothing that a process may
+ * lack, and are small; and that the package contains these builds. Prints the problems.
  *
  * @module
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
+import { embedded as embeddedLibraries } from "../src/ffi/embedded.js";
 import { symbols } from "../src/ffi/symbols.ts";
+import { embedded as embeddedAddons } from "../src/runtime/embedded_addon.js";
 
-const bytesMax = 120 * 1024;
+/** A file that is built for each architecture. */
+interface Shipped {
+  readonly file: string;
+  readonly bytesMax: number;
+  /** Whether it stays loaded when everything that has loaded it is gone. */
+  readonly stays: boolean;
+  readonly exports: ReadonlySet<string>;
+  /** Where the exports are listed. */
+  readonly list: string;
+  /** What it may need besides functions of libc. */
+  readonly needs: ReadonlySet<string>;
+  readonly embedded: Readonly<Record<string, string>>;
+}
+
+const shipped: readonly Shipped[] = [
+  {
+    file: "libtandem.so",
+    bytesMax: 120 * 1024,
+    stays: true,
+    exports: new Set(Object.keys(symbols)),
+    list: "src/ffi/symbols.ts",
+    needs: new Set(),
+    embedded: embeddedLibraries,
+  },
+  {
+    file: "tandem-node.node",
+    bytesMax: 10 * 1024,
+    // Each thread loads one of its own, which must not pile up.
+    stays: false,
+    exports: new Set(["napi_register_module_v1"]),
+    list: "Node-API",
+    // Of version 6 or older, which every supported Node has.
+    needs: new Set([
+      "napi_add_finalizer",
+      "napi_create_bigint_uint64",
+      "napi_create_double",
+      "napi_create_external_arraybuffer",
+      "napi_create_function",
+      "napi_create_int32",
+      "napi_create_uint32",
+      "napi_get_buffer_info",
+      "napi_get_cb_info",
+      "napi_get_value_bigint_uint64",
+      "napi_get_value_double",
+      "napi_get_value_string_utf8",
+      "napi_set_named_property",
+      "napi_throw_error",
+      "napi_throw_type_error",
+    ]),
+    embedded: embeddedAddons,
+  },
+];
+
 // Functions that the compiler calls by itself. Every process has a libc with them.
 const fromLibc = new Set(["memcpy", "memmove", "memset", "memcmp", "bcmp"]);
 
@@ -92,33 +146,43 @@ class Elf {
   }
 }
 
-function* problems(arch: keyof typeof machines, bytes: Uint8Array): Generator<string> {
+function* problems(
+  { bytesMax, stays, exports, list, needs, embedded }: Shipped,
+  arch: keyof typeof machines,
+  bytes: Uint8Array,
+): Generator<string> {
   const elf = new Elf(bytes);
   if (elf.machine !== machines[arch]) yield `is for machine ${elf.machine}`;
   if (bytes.byteLength > bytesMax) yield `has ${bytes.byteLength} bytes, more than ${bytesMax}`;
   if (elf.sections.some(({ type }) => type === shtSymtab)) yield "is not stripped";
+  if (embedded[arch] !== bytes.toBase64()) yield "is not what the package contains";
 
   const dynamic = elf.dynamic();
   if (dynamic.some(({ tag }) => tag === dtNeeded)) yield "needs another library";
   const flags = dynamic.find(({ tag }) => tag === dtFlags1)?.value ?? 0;
-  if (!(flags & df1NoDelete)) yield "is not linked with -z nodelete";
+  if (((flags & df1NoDelete) !== 0) !== stays) {
+    yield `is ${stays ? "not " : ""}linked with -z nodelete`;
+  }
 
   const exported = new Set<string>();
   for (const { name, isDefined, isWeak } of elf.symbols()) {
     if (isDefined) exported.add(name);
-    else if (!isWeak && !fromLibc.has(name)) yield `needs ${name}, which a process may lack`;
+    else if (!isWeak && !fromLibc.has(name) && !needs.has(name)) {
+      yield `needs ${name}, which a process may lack`;
+    }
   }
-  const listed = new Set(Object.keys(symbols));
-  for (const name of exported.difference(listed)) yield `exports ${name}, not in symbols.ts`;
-  for (const name of listed.difference(exported)) yield `lacks ${name}, which is in symbols.ts`;
+  for (const name of exported.difference(exports)) yield `exports ${name}, not in ${list}`;
+  for (const name of exports.difference(exported)) yield `lacks ${name}, which is in ${list}`;
 }
 
-for (const arch of ["x86_64", "aarch64"] as const) {
-  const path = `zig-out/lib/${arch}/libtandem.so`;
-  const bytes = readFileSync(new URL(`../${path}`, import.meta.url));
-  console.log(`${path}: ${bytes.byteLength} bytes`);
-  for (const problem of problems(arch, bytes)) {
-    console.log(`${path} ${problem}`);
-    process.exitCode = 1;
+for (const library of shipped) {
+  for (const arch of ["x86_64", "aarch64"] as const) {
+    const path = `zig-out/lib/${arch}/${library.file}`;
+    const bytes = readFileSync(new URL(`../${path}`, import.meta.url));
+    console.log(`${path}: ${bytes.byteLength} bytes`);
+    for (const problem of problems(library, arch, bytes)) {
+      console.log(`${path} ${problem}`);
+      process.exitCode = 1;
+    }
   }
 }
