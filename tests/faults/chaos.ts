@@ -1,5 +1,5 @@
 /**
- * Processes of both runtimes, in main threads and in Workers, call each other in every form while they
+ * Processes of all runtimes, in main threads and in Workers, call each other in every form while they
  * are killed, stopped and replaced at random. Each writes its intents and their outcomes into its
  * ledger. The judge checks all ledgers afterwards: no call is lost, none is answered wrongly, none is
  * delivered more often than it allows, and the channel is at rest in the end.
@@ -29,12 +29,13 @@ import { Casting, type Seat } from "./chaos/troupe.ts";
 const seats: readonly Seat[] = [
   { runtime: "bun", place: "main", roles: ["server"] },
   { runtime: "deno", place: "main", roles: ["server"] },
+  { runtime: "node", place: "main", roles: ["server"] },
   { runtime: "bun", place: "workers", roles: ["server", "client"] },
   { runtime: "deno", place: "workers", roles: ["server", "client"] },
+  { runtime: "node", place: "workers", roles: ["server", "client"] },
   { runtime: "bun", place: "main", roles: ["client"] },
   { runtime: "deno", place: "main", roles: ["client"] },
-  { runtime: "bun", place: "main", roles: ["client"] },
-  { runtime: "deno", place: "main", roles: ["client"] },
+  { runtime: "node", place: "main", roles: ["client"] },
 ];
 
 interface Options {

@@ -2,16 +2,17 @@
  * Kills a process at every store to shared memory, and at every system call that leaves
  * something behind, in every operation and every role, and checks how others go on.
  *
- *     bun tests/faults/crash.ts [--full] [--only TEXT [--point N]] [--places] [--list]
+ *     bun tests/faults/crash.ts [--full] [--seed N] [--only TEXT [--point N]] [--places] [--list]
  *
  * Run `zig build crash` before. The victim is native/crash.zig, the library with points of death
- * in it; servers and clients of both runtimes survive it.
+ * in it; servers and clients of all runtimes survive it.
  *
  * `--only` takes the operations with that text in their names, `--point` only one of their points;
  * `--places` shows where each victim died, `--list` the names of all operations.
  *
- * Without `--full` all four are on the channel at every point. With it every point is tried with
- * each single pair of runtimes as well, and with stopped bystanders.
+ * Without `--full` two servers and two clients are on the channel, of two runtimes, and of other two in the
+ * next operation; the seed decides which come first. With it every point is tried with all runtimes
+ * together, with each single pair of them, and with stopped bystanders.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import { existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { everyPair, startWatchdog } from "../support/processes.ts";
+import { everyPair, runtimes, startWatchdog } from "../support/processes.ts";
 import { checkActor } from "./crash/actor.ts";
 import { calling } from "./crash/operations/calling.ts";
 import { opening } from "./crash/operations/opening.ts";
@@ -40,11 +41,18 @@ const operations: readonly Operation[] = [
 ];
 
 const everyRuntime: Cast = {
-  title: "servers and clients of both runtimes",
-  servers: ["deno", "bun"],
-  clients: ["deno", "bun"],
+  title: "servers and clients of all runtimes",
+  servers: runtimes,
+  clients: runtimes,
   bystanders: [],
 };
+
+/** Every pair of runtimes is in one of them, in both orders. */
+const duos: readonly Cast[] = runtimes.map((one, index) => {
+  const duo = [one, runtimes[(index + 1) % runtimes.length]!];
+  const title = `servers and clients of ${duo.join(" and ")}`;
+  return { title, servers: duo, clients: duo, bystanders: [] };
+});
 
 const casts: readonly Cast[] = [
   everyRuntime,
@@ -57,7 +65,7 @@ const casts: readonly Cast[] = [
   {
     ...everyRuntime,
     title: `${everyRuntime.title}, beside others that are stopped`,
-    bystanders: ["deno", "bun"],
+    bystanders: runtimes,
   },
 ];
 
@@ -67,6 +75,7 @@ interface Arguments {
   readonly places: boolean;
   readonly only: string;
   readonly point: number | undefined;
+  readonly seed: number;
 }
 
 function readArguments(): Arguments {
@@ -77,6 +86,7 @@ function readArguments(): Arguments {
       places: { type: "boolean", default: false },
       only: { type: "string", default: "" },
       point: { type: "string" },
+      seed: { type: "string" },
     },
   });
   const { full, list, places, only } = values;
@@ -84,29 +94,37 @@ function readArguments(): Arguments {
   if (point !== undefined && !(Number.isInteger(point) && point >= 1)) {
     throw new Error(`--point is the number of a point, 1 or more, not "${values.point}"`);
   }
+  const seed = Number(values.seed ?? Math.floor(Math.random() * duos.length));
+  if (!(Number.isInteger(seed) && seed >= 0)) {
+    throw new Error(`--seed is a whole number, not "${values.seed}"`);
+  }
   if (!operations.some(({ name }) => name.includes(only))) {
     throw new Error(`no operation has "${only}" in its name; --list shows them all`);
   }
-  return { full, list, places, only, point };
+  return { full, list, places, only, point, seed };
 }
 
-/** The result of one cast. */
+/** The result of some operations. */
 interface Result {
   readonly points: number;
   readonly failures: number;
 }
 
+/** Each operation meets one of the casts, in turn, beginning with the one of that number. */
 async function tryAll(
-  cast: Cast,
+  casts: readonly Cast[],
+  first: number,
   chosen: readonly Operation[],
   point: number | undefined,
   places: boolean,
 ): Promise<Result> {
-  console.log(`\n${cast.title}`);
+  console.log(`\n${casts.map(({ title }) => title).join("; ")}`);
   let points = 0;
   let failures = 0;
-  let scene = await startScene(cast);
-  for (const operation of chosen) {
+  const scenes = await Promise.all(casts.map(startScene));
+  for (const [index, operation] of chosen.entries()) {
+    const turn = (first + index) % casts.length;
+    const scene = scenes[turn]!;
     try {
       const tried = await tryOperation(scene, operation, point);
       points += tried.points;
@@ -115,13 +133,14 @@ async function tryAll(
     } catch (error) {
       failures += 1;
       console.log(`FAILED  ${error instanceof Error ? error.message : error}`);
+      console.log(scene.cast.title);
       console.log(scene.describe());
-      // Its faults must not spoil the next operation.
+      // Its faults must not spoil a later operation.
       await scene.end();
-      scene = await startScene(cast);
+      scenes[turn] = await startScene(scene.cast);
     }
   }
-  await scene.end();
+  await Promise.all(scenes.map((scene) => scene.end()));
   return { points, failures };
 }
 
@@ -133,7 +152,7 @@ async function startScene(cast: Cast): Promise<Scene> {
 }
 
 async function run(): Promise<void> {
-  const { full, list, places, only, point } = readArguments();
+  const { full, list, places, only, point, seed } = readArguments();
   const chosen = operations.filter(({ name }) => name.includes(only));
   if (list) {
     for (const { name } of chosen) console.log(name);
@@ -143,8 +162,9 @@ async function run(): Promise<void> {
   const began = performance.now();
   let points = 0;
   let failures = 0;
-  for (const cast of full ? casts : [everyRuntime]) {
-    const result = await tryAll(cast, chosen, point, places);
+  console.log(`crash: seed ${seed}`);
+  for (const some of full ? casts.map((cast) => [cast]) : [duos]) {
+    const result = await tryAll(some, seed, chosen, point, places);
     points += result.points;
     failures += result.failures;
   }

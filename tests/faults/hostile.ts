@@ -1,5 +1,5 @@
 /**
- * Processes of both runtimes work in channels while another one scribbles over the memory. Each of
+ * Processes of all runtimes work in channels while another one scribbles over the memory. Each of
  * their operations has to return or to throw an error with a code, in time; none may crash or hang;
  * and once the channel has been replaced everything works again. The answers in between may be
  * anything.
@@ -176,7 +176,7 @@ function report(rounds: number): void {
   );
   const operations = Object.values(byResult).reduce((a, b) => a + b, 0);
   console.log(
-    `hostile: seed ${seed}: ${rounds} rounds, ${victims.length} processes of both runtimes, ` +
+    `hostile: seed ${seed}: ${rounds} rounds, ${victims.length} processes of all runtimes, ` +
       `${sum} changes in ${written.length} fields (${Math.min(...written)} or more in each), ` +
       `${operations} operations (${describe(byResult)}), ` +
       `${rounds * victims.length * calmCalls} calls in replaced channels all answered; ` +

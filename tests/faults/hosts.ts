@@ -1,5 +1,5 @@
 /**
- * Typed services and their clients, in both runtimes, are killed and stopped while they exchange
+ * Typed services and their clients, in all runtimes, are killed and stopped while they exchange
  * streams and long messages, eight calls at once each. Every answer is judged; no rejection may stay
  * unhandled; and in the end each service serves, streams, and ends on SIGTERM, and no file is left.
  *

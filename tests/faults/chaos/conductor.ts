@@ -5,6 +5,7 @@
  * @module
  */
 import type { Client } from "../../../mod.ts";
+import { runtimeNames } from "../../../src/runtime/processes.ts";
 import { Head, Phase } from "./ledger.ts";
 import { tailOf } from "./story.ts";
 import { type Role, sleep } from "./player.ts";
@@ -193,7 +194,7 @@ export class Conductor {
   #join(): void {
     if (this.#guests.size >= guestsMax) return;
     const guest = this.#casting.cast({
-      runtime: this.#random.pick(["deno", "bun"]),
+      runtime: this.#random.pick(runtimeNames),
       place: "main",
       roles: [this.#random.pick(["client", "server"])],
     });

@@ -1,13 +1,13 @@
 /**
- * The processes that go on: servers and clients of both runtimes, each used for many trials.
+ * The processes that go on: servers and clients of all runtimes, each used for many trials.
  *
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import type { ChannelOptions, SendOptions } from "../../../mod.ts";
-import { Child, eventually, type Runtime, runtimePath } from "../../support/processes.ts";
+import { toolCommand } from "../../../scripts/tools.ts";
+import { Child, eventually, type Runtime } from "../../support/processes.ts";
 import type { ClientCommand, Outcome } from "./client.ts";
 import type { Handled, ServerCommand } from "./server.ts";
 
@@ -27,10 +27,9 @@ abstract class Survivor<Command> {
 
   constructor(runtime: Runtime, program: string, env: Readonly<Record<string, string>>) {
     this.runtime = runtime;
-    const path = fileURLToPath(new URL(program, import.meta.url));
-    const flags = runtime === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
-    const title = `${runtime} ${program}`;
-    this.process = new Child(title, runtimePath(runtime), [...flags, path], env);
+    const path = new URL(program, import.meta.url);
+    const command = toolCommand(runtime, path, [], ["--allow-ffi"]);
+    this.process = new Child(`${runtime} ${program}`, command.program, command.args, env);
   }
 
   async greeting(): Promise<void> {

@@ -78,7 +78,7 @@ export const opening: readonly Operation[] = [
     },
     steps: [[`open 0 server anonymous nameless ${sizes}`, 0]],
     async after(scene) {
-      // The next one finds the leftovers, in either runtime.
+      // The next one finds the leftovers, in any runtime.
       await Promise.all(scene.servers.map((server) => server.tell("anonymous")));
       scene.checkHome();
       await scene.open();
