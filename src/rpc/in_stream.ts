@@ -6,6 +6,7 @@
 import { isThenable } from "../base/guard.ts";
 import { generatorKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { TandemError } from "../errors.ts";
+import { backend } from "../runtime/current.ts";
 import { now } from "../runtime/timers.ts";
 import { errorOfCall } from "./call_errors.ts";
 import { Lot, type LotOwner } from "./lent.ts";
@@ -68,8 +69,8 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   }
 
   next(...value: [] | [unknown]): Promise<Result> {
-    // Bun passes an object of its own to what it takes for a generator.
-    const hasValue = value.length > 0 && this.#kind === generatorKind;
+    const hasValue = value.length > 0 && this.#kind === generatorKind &&
+      !backend().isSink(value[0]);
     return this.#step(Step.next, hasValue, hasValue ? value[0] : undefined);
   }
 

@@ -116,6 +116,9 @@ export interface Backend {
    */
   showsOnlyItems(array: readonly unknown[]): boolean;
 
+  /** Whether a value that `next()` of an iterator got comes from the runtime rather than from a program. */
+  isSink(value: unknown): boolean;
+
   /** Runs `callback` when the process ends in an orderly way. */
   onExit(callback: () => void): void;
 

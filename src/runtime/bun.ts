@@ -4,6 +4,7 @@
  * @module
  */
 import { showsOnlyItems } from "./bun_arrays.ts";
+import { isSink } from "./bun_sinks.ts";
 import {
   type AsyncHooks,
   type Backend,
@@ -166,6 +167,7 @@ export const bun: Backend = {
   },
 
   showsOnlyItems,
+  isSink,
 
   onExit(callback: () => void): void {
     global.process.on("exit", callback);

@@ -318,6 +318,10 @@ export const deno: Backend = {
     return false;
   },
 
+  isSink(): boolean {
+    return false;
+  },
+
   onExit(callback: () => void): void {
     global.process.on("exit", callback);
   },

@@ -196,6 +196,10 @@ export const node: Backend = {
     return false;
   },
 
+  isSink(): boolean {
+    return false;
+  },
+
   onExit(callback: () => void): void {
     global.process.on("exit", callback);
   },

@@ -1,7 +1,7 @@
 /** ReadableStreams as results: awaited, and straight from the call. */
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { connect, RemoteError, serve } from "../../mod.ts";
-import { assertRejectsCode, eventually, test } from "../support/harness.ts";
+import { assertRejectsCode, eventually, newTarget, test } from "../support/harness.ts";
 import { collect, rejection, typedAt } from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
@@ -172,3 +172,43 @@ for (const { title, newTarget } of transports) {
     await assertRejectsCode(direct, "CLOSED");
   });
 }
+
+test("the body of a Response can be a generator of a service, whatever it is read as", async () => {
+  const parts = ["part 0 ", "part 1 "].map((part) => new TextEncoder().encode(part));
+  const api = {
+    async *parts() {
+      yield* parts;
+    },
+  };
+  const target = newTarget();
+  await using _service = serve(target, api);
+  using remote = connect<typeof api>(target, { timeout: 30_000 });
+  // The types of the runtimes know no iterables here.
+  const response = () => new Response(remote.parts() as unknown as ReadableStream);
+  assertEquals(await response().text(), "part 0 part 1 ");
+  assertEquals((await response().bytes()).byteLength, 14);
+  assertEquals((await response().blob()).size, 14);
+  let length = 0;
+  for await (const chunk of response().body!) length += chunk.byteLength;
+  assertEquals(length, 14);
+});
+
+test("a value with getters that throw is no reason for next() to throw", async () => {
+  const api = {
+    *values(): Generator<string, void, unknown> {
+      for (let got: unknown = "first";; got = yield String(got)) if (got === "end") return;
+    },
+  };
+  const target = newTarget();
+  await using _service = serve(target, api);
+  using remote = connect<typeof api>(target, { timeout: 30_000 });
+  const values = remote.values();
+  assertEquals((await values.next()).value, "first");
+  const surprising = {
+    get write() {
+      throw new Error("surprise");
+    },
+  };
+  await assertRejects(() => values.next(surprising), Error, "surprise");
+  await values.return();
+});
