@@ -4,6 +4,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
+const numbers = @import("numbers.zig");
 const segment = @import("memory/segment.zig");
 const clock = @import("platform/sys/clock.zig");
 const files = @import("platform/sys/files.zig");
@@ -54,16 +55,16 @@ pub fn open(
     clock.learn();
     const wanted: segment.Options = .{
         .kind = if (operation & abi.open_kind_int != 0) .int else .bytes,
-        .slots = whole(options.slots),
-        .max_request_bytes = whole(options.max_request_bytes),
-        .max_response_bytes = whole(options.max_response_bytes),
-        .max_deliveries = whole(options.max_deliveries),
-        .mode = @intCast((whole(options.mode) orelse segment.Options.mode_default) & 0o777),
+        .slots = numbers.whole(options.slots),
+        .max_request_bytes = numbers.whole(options.max_request_bytes),
+        .max_response_bytes = numbers.whole(options.max_response_bytes),
+        .max_deliveries = numbers.whole(options.max_deliveries),
+        .mode = @intCast((numbers.whole(options.mode) orelse segment.Options.mode_default) & 0o777),
     };
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
-        const fd = whole(options.fd) orelse return error.InvalidTarget;
+        const fd = numbers.whole(options.fd) orelse return error.InvalidTarget;
         return open_fd(@intCast(@min(fd, std.math.maxInt(i32))), role, &wanted, control, location);
     }
     const existence: segment.Existence = if (operation & abi.open_create_new != 0)
@@ -89,7 +90,7 @@ pub fn open(
 }
 
 fn handle_of(address: f64) *const Handle {
-    return @ptrFromInt(@as(usize, @intFromFloat(address)));
+    return @ptrFromInt(numbers.address(address));
 }
 
 fn open_location(
@@ -261,11 +262,6 @@ pub fn public_descriptor(handle: *Handle, control: *Control) Error!i32 {
     const own = files.stat(handle.fd, "");
     if (own == .info) if (handle.bells.open_channel(&own.info)) |fd| return fd;
     return segment.reopen(handle.fd, control);
-}
-
-fn whole(value: f64) ?u64 {
-    if (!(value >= 0)) return null;
-    return @intFromFloat(@min(value, 1e15));
 }
 
 /// Finds the location of a named file that came as a descriptor, so that its bells lie where participants

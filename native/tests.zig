@@ -10,6 +10,7 @@ test {
     _ = @import("memory/layout.zig");
     _ = @import("lib.zig");
     _ = @import("node/bound.zig");
+    _ = @import("numbers.zig");
     _ = @import("protocol/participants.zig");
     _ = @import("memory/occupancy.zig");
     _ = @import("platform/bells/private.zig");

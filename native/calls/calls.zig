@@ -1,6 +1,7 @@
 //! The steps of a call that may have to wait, as blocking operations and as single tries.
 
 const std = @import("std");
+const numbers = @import("../numbers.zig");
 const words = @import("../memory/words.zig");
 const Error = @import("../abi.zig").Error;
 const Handle = @import("../handle.zig").Handle;
@@ -23,12 +24,10 @@ pub fn CallsType(comptime Shared: type) type {
         const Trim = TrimType(Shared);
         const Wait = WaitType(Shared);
 
-        /// 0: no deadline. TypeScript refuses negative numbers and NaN; here they mean no deadline.
+        /// 0: no deadline.
         pub fn deadline_after(timeout_ms: f64) u64 {
-            // A hundred years in milliseconds: longer time-outs mean no deadline.
-            const timeout_ms_max = 100.0 * 365.0 * 86_400_000.0;
-            if (!(timeout_ms >= 0) or timeout_ms > timeout_ms_max) return 0;
-            return Shared.now_ns() + @as(u64, @intFromFloat(timeout_ms * std.time.ns_per_ms));
+            const left_ns = numbers.nanoseconds(timeout_ms) orelse return 0;
+            return Shared.now_ns() + left_ns;
         }
 
         fn passed(deadline_ns: u64) bool {

@@ -1,7 +1,8 @@
 //! How arguments and results of the exports travel. Handles are doubles, because an address fits in one and
-//! both runtimes pass doubles in a register; 64-bit values go through the control block.
+//! all runtimes pass doubles in a register; 64-bit values go through the control block.
 
 const abi = @import("../abi.zig");
+const numbers = @import("../numbers.zig");
 const slots = @import("../protocol/slots.zig");
 const Control = abi.Control;
 const Handle = @import("../handle.zig").Handle;
@@ -9,7 +10,7 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const TableBounds = @import("../protocol/table_bounds.zig").TableBoundsType(Shared);
 
 pub fn handle_at(address: f64) *Handle {
-    return @ptrFromInt(@as(usize, @intFromFloat(address)));
+    return @ptrFromInt(numbers.address(address));
 }
 
 pub fn call_of(slot: u32, generation_low: u32, generation_high: u32) slots.Call {
