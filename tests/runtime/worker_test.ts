@@ -17,6 +17,7 @@ import {
   text,
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
+import { startWorker } from "../support/worker.ts";
 
 /** Starts a process whose main thread has no handle, and a Worker in it. */
 async function startHost(runtime: Runtime, target: string, role: string): Promise<Child> {
@@ -161,10 +162,11 @@ for (const name of ownRuntime) {
 test("a Worker of the test itself answers its main thread", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: {} });
-  const worker = new Worker(new URL("../fixtures/worker.ts", import.meta.url), { type: "module" });
   const messages: string[] = [];
-  worker.onmessage = ({ data }: MessageEvent) => messages.push(data);
-  worker.postMessage({ target, role: "serve" });
+  const worker = startWorker<string>(new URL("../fixtures/worker.ts", import.meta.url), {
+    onMessage: (message) => messages.push(message),
+  });
+  worker.post({ target, role: "serve" });
   await eventually(() => messages.includes("ready"));
   assertEquals(text(await client.request("x")), "x");
   assertEquals(text(client.requestSync("y")), "y");
