@@ -40,6 +40,7 @@ const barriers: readonly (readonly [layer: string, forbidden: RegExp])[] = [
 /** As `sourceLayers`. The programs come last: they may use everything. */
 const nativeLayers: readonly string[] = [
   "native/abi.zig",
+  "native/numbers.zig",
   "native/platform",
   "native/memory",
   "native/waiting",

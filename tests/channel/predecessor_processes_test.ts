@@ -3,17 +3,16 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readlinkSync, statSync, truncateSync } from "node:fs";
 import { basename, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { type Call, Client, Server } from "../../mod.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
   eventually,
+  fixtureCommand,
   folder,
   newTarget,
   pattern,
   present,
-  runtimePath,
   runtimes,
   settled,
   spawn,
@@ -207,10 +206,8 @@ for (const name of runtimes) {
     mkdirSync(mount);
     // In its own namespace, where any user may mount.
     const script = `mount -t tmpfs -o size=700k none ${mount} 2> /dev/null || exit 77; exec "$@"`;
-    const flags = name === "deno" ? ["run", "--quiet", "--allow-ffi"] : ["run"];
-    const fixture = fileURLToPath(new URL("../fixtures/predecessor.ts", import.meta.url));
     const channel = join(mount, basename(target));
-    const command = [runtimePath(name), ...flags, fixture, channel, "fill-disk"];
+    const command = fixtureCommand(name, "predecessor.ts", [channel, "fill-disk"]);
     const { status, stdout, stderr } = spawnSync(
       "unshare",
       ["--map-root-user", "--mount", "sh", "-c", script, "sh", ...command],

@@ -178,7 +178,7 @@ test("keys that collide do not block the receiver", () => {
   for (const keys of [collidingDoubles(110_000), collidingBigints(60_000)]) {
     for (const message of [setOf(keys), mapOf(keys)]) {
       const { error } = assertCheap("colliding keys", message, perByte);
-      if (runtime !== "deno") continue;
+      if (runtime === "bun") continue;
       // V8 would take twenty seconds.
       assertEquals(error?.code, "TOO_LARGE");
       assertStringIncludes(error!.message, "collide");

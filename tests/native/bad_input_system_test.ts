@@ -1,6 +1,6 @@
 /**
  * Refusals by the system: other users' files, full and odd file systems, old kernels, limits. Each
- * case runs in a separate process, in both runtimes, which has to end by itself in an orderly way.
+ * case runs in a separate process, in every runtime, which has to end by itself in an orderly way.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import {
@@ -21,11 +21,11 @@ import type { Outcome, Step } from "../fixtures/bad_input.ts";
 import { asOtherUser, noRoot, otherUser, withMount, works } from "../support/privileges.ts";
 import {
   Child,
+  fixtureCommand,
   folder,
   newTarget,
   ownRuntime,
   type Runtime,
-  runtimePath,
   test,
 } from "../support/harness.ts";
 
@@ -68,14 +68,8 @@ function testSteps(
 
 async function run(runtime: Runtime, steps: readonly Step[], options: Case): Promise<Outcome[]> {
   const { command = () => [], env = () => ({}), denoPermissions = ["--allow-ffi"] } = options;
-  const flags = runtime === "deno" ? ["run", "--quiet", ...denoPermissions] : ["run"];
-  const [first, ...rest] = [
-    ...command(),
-    runtimePath(runtime),
-    ...flags,
-    fixture,
-    JSON.stringify(steps),
-  ];
+  const program = fixtureCommand(runtime, "bad_input.ts", [JSON.stringify(steps)], denoPermissions);
+  const [first, ...rest] = [...command(), ...program];
   const variables = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1", ...env() };
   const child = new Child(`${runtime} ${JSON.stringify(steps)}`, first!, rest, variables);
   try {

@@ -118,9 +118,12 @@ function handedOver(fd: number): readonly string[] {
   return ["sh", "-c", script, "sh"];
 }
 
-const other: Runtime = runtime === "deno" ? "bun" : "deno";
+/** The other runtimes. In a run of all runners, each one is server and client of each other one. */
+const others = runtimes.filter((name) => name !== runtime);
+const [other] = others as [Runtime, ...Runtime[]];
 
 async function meet(
+  peer: Runtime,
   way: Way,
   origin: Origin,
   environment: Environment,
@@ -132,7 +135,7 @@ async function meet(
   const clientSpec: Spec = way === "path"
     ? { how: "open", target: path }
     : { how: "fromFd", target: "3" };
-  const client = [...through, ...party("client", other, clientSpec)];
+  const client = [...through, ...party("client", peer, clientSpec)];
   using made = origin === "attached" ? make(way, target, mode) : null;
   const spec: Spec = made === null
     ? { how: way === "anonymous" ? "anonymous" : "create", target, mode, client, clientEnv: env }
@@ -146,7 +149,7 @@ async function meet(
   // No third participant could wake one of them.
   made?.close();
   const greeting = await server.message<{ runtime: Runtime }>();
-  assertEquals(greeting.runtime, other);
+  assertEquals(greeting.runtime, peer);
   const { answered, unreachable } = await server.message<Report>();
   assertEquals(answered, 8);
   const differ = environment === "mount namespace" ||
@@ -161,15 +164,17 @@ function make(way: Way, target: string, mode: number): Server {
 }
 
 for (const way of ways) {
-  for (const origin of origins) {
-    for (const environment of environments) {
+  for (const [index, environment] of environments.entries()) {
+    for (const [turn, origin] of origins.entries()) {
+      const client = others[(index + turn) % others.length]!;
       const skip = environment === "uid"
         ? noOtherUser
         : environment === "mount namespace"
         ? noMount
         : null;
-      const title = `${way}, ${origin}, ${environment}: both wake up for each other`;
-      test(title, () => withOpenFolder((open) => meet(way, origin, environment, open)), { skip });
+      const title = `${client}, ${way}, ${origin}, ${environment}: both wake up for each other`;
+      const body = (open: string) => meet(client, way, origin, environment, open);
+      test(title, () => withOpenFolder(body), { skip });
     }
   }
 }

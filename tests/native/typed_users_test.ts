@@ -30,7 +30,12 @@ const cases: readonly (readonly [Runtime, Runtime, Case])[] = [
     mode: "0o660",
     group: otherUser + 2,
   }],
-  ["bun", "deno", { title: "users who share no group, mode 0o666", mode: "0o666", group: 0 }],
+  ["bun", "node", { title: "users who share no group, mode 0o666", mode: "0o666", group: 0 }],
+  ["node", "deno", {
+    title: "members of one group, mode 0o660",
+    mode: "0o660",
+    group: otherUser + 2,
+  }],
 ];
 
 for (const [server, client, { title, mode, group }] of cases) {
