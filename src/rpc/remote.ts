@@ -189,20 +189,20 @@ export function connect<Api extends object>(
  *
  * @example
  * ```ts
+ * import { setTimeout as sleep } from "node:timers/promises";
  * import { callContext, connect, serve, TandemError, withOptions } from "@tandem/ipc";
  * import { assertEquals, assertRejects } from "@std/assert";
  *
  * const api = {
- *   async forEver(): Promise<void> {
- *     const { signal } = callContext()!;
- *     await new Promise((resolve) => signal.addEventListener("abort", resolve));
+ *   async nap(ms: number): Promise<void> {
+ *     await sleep(ms, undefined, { signal: callContext()?.signal });
  *   },
  * };
  * await using service = serve("patience", api);
  * using remote = connect<typeof api>("patience");
  *
  * const hasty = withOptions(remote, { timeout: 20 });
- * const error = await assertRejects(() => hasty.forEver(), TandemError);
+ * const error = await assertRejects(() => hasty.nap(60_000), TandemError);
  * assertEquals(error.code, "TIMEOUT");
  * service.unlink();
  * ```

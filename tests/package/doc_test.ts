@@ -1,6 +1,6 @@
 /**
  * Every example of the reference documentation and of the README, copied into a file of its own and
- * run in both runtimes, in Deno with `--allow-ffi` alone; and the links between the documents.
+ * run in every runtime, in Deno with `--allow-ffi` alone; and the links between the documents.
  * `deno test --doc` type-checks the examples of the reference documentation.
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
@@ -13,16 +13,16 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
-import process from "node:process";
 import { fileURLToPath } from "node:url";
-import { toolPath } from "../../scripts/tools.ts";
+import { nodeArgs, toolCommand, toolPath } from "../../scripts/tools.ts";
 import {
-  Child,
+  type Child,
   folder,
   ownRuntime,
   type Runtime,
   runtime,
   runtimePath,
+  startProgram,
   test,
 } from "../support/harness.ts";
 
@@ -76,10 +76,9 @@ function writeProgram(name: string, code: string): string {
 function start(runtime: Runtime, name: string, code: string): Child {
   const path = writeProgram(name, code);
   const more = code.split("\n", 1)[0]!.match(/--allow-\w+/g) ?? [];
-  const permissions = ["--no-prompt", "--allow-ffi", ...more];
-  const flags = runtime === "deno" ? ["run", "--quiet", ...permissions] : ["run"];
-  const env = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1" };
-  return new Child(`${runtime} ${name}`, runtimePath(runtime), [...flags, path], env);
+  const { program, args } = toolCommand(runtime, path, [], ["--no-prompt", "--allow-ffi", ...more]);
+  const env = { TANDEM_DIR: folder(), NO_COLOR: "1" };
+  return startProgram(`${runtime} ${name}`, [program, ...args], env);
 }
 
 for (const source of sources) {
@@ -87,20 +86,13 @@ for (const source of sources) {
   if (examples.length === 0) continue;
   for (const runtime of ownRuntime) {
     test(`${runtime}: the examples of ${source} run`, async () => {
-      const children: Child[] = [];
-      try {
-        for (const { line, code } of examples) {
-          const child = start(runtime, `example-${line}.ts`, code);
-          children.push(child);
-          await child.ended();
-          assertEquals(child.stderr, "", child.describe());
-        }
-        const left = readdirSync(folder()).filter((name) => !name.startsWith("example-"));
-        assertEquals(left, [], "an example leaves its channel behind");
-      } finally {
-        for (const child of children) child.kill("SIGKILL");
-        await Promise.all(children.map((child) => child.closed));
+      for (const { line, code } of examples) {
+        const child = start(runtime, `example-${line}.ts`, code);
+        await child.ended();
+        assertEquals(child.stderr, "", child.describe());
       }
+      const left = readdirSync(folder()).filter((name) => !name.startsWith("example-"));
+      assertEquals(left, [], "an example leaves its channel behind");
     });
   }
 }
@@ -135,8 +127,8 @@ interface Program {
   readonly name: string;
   /**
    * What follows `ts` at the fence. `check`: it is compiled, and not run; `bun`: it runs in Bun only, and
-   * is compiled with Bun's types only; `other`: a program of another library, which is compiled with Bun's
-   * types, and not run.
+   * is compiled with Bun's types only; `other`: a program without this package, which is compiled with
+   * Bun's types, and not run.
    */
   readonly mark: string;
   readonly code: string;
@@ -157,46 +149,43 @@ function printedBy(code: string): string[] {
     .filter((line) => !line.endsWith("…"));
 }
 
+const testFlags: readonly string[] = {
+  deno: ["test", "--quiet", "--allow-ffi", "--no-check", "--sanitize-ops", "--sanitize-resources"],
+  bun: ["test"],
+  node: [...nodeArgs, "--test"],
+}[runtime];
+
 /** Runs a file of tests as users do, with the leak sanitizers that the runner has. */
 async function runTests(name: string, code: string): Promise<void> {
   const path = writeProgram(name, code);
-  const flags = runtime === "deno"
-    ? ["--quiet", "--allow-ffi", "--no-check", "--sanitize-ops", "--sanitize-resources"]
-    : [];
-  const env = { ...process.env, TANDEM_DIR: folder(), NO_COLOR: "1" };
-  const child = new Child(`test ${name}`, runtimePath(runtime), ["test", ...flags, path], env);
-  await child.ended();
+  // Node's runner runs nothing in a process that it has started itself.
+  const env = { TANDEM_DIR: folder(), NO_COLOR: "1", NODE_TEST_CONTEXT: undefined };
+  const command = [runtimePath(runtime), ...testFlags, path];
+  await startProgram(`test ${name}`, command, env).ended();
 }
 
 for (const document of documents) {
   const programs = programsOf(document);
 
   test(`${runtime}: the programs of ${document} print what they say`, async () => {
-    const children: Child[] = [];
     const services: Child[] = [];
-    try {
-      for (const { name, code } of programs) writeProgram(name, code);
-      for (const { name, mark, code } of programs) {
-        if (mark === "check" || mark === "other") continue;
-        if (name.endsWith("_test.ts")) {
-          await runTests(name, code);
-          continue;
-        }
-        const child = start(mark === "bun" ? "bun" : runtime, name, code);
-        children.push(child);
-        for (const line of printedBy(code)) assertEquals(await child.line(), line, name);
-        // Services wait for calls; the other programs end by themselves.
-        if (name.includes("service")) services.push(child);
-        else await child.ended();
-        assertEquals(child.stderr, "", child.describe());
+    for (const { name, code } of programs) writeProgram(name, code);
+    for (const { name, mark, code } of programs) {
+      if (mark === "check" || mark === "other") continue;
+      if (name.endsWith("_test.ts")) {
+        await runTests(name, code);
+        continue;
       }
-      for (const service of services) {
-        service.kill("SIGTERM");
-        await service.ended();
-      }
-    } finally {
-      for (const child of children) child.kill("SIGKILL");
-      await Promise.all(children.map((child) => child.closed));
+      const child = start(mark === "bun" ? "bun" : runtime, name, code);
+      for (const line of printedBy(code)) assertEquals(await child.line(), line, name);
+      // Services wait for calls; the other programs end by themselves.
+      if (name.includes("service")) services.push(child);
+      else await child.ended();
+      assertEquals(child.stderr, "", child.describe());
+    }
+    for (const service of services) {
+      service.kill("SIGTERM");
+      await service.ended();
     }
   });
 }
@@ -204,7 +193,7 @@ for (const document of documents) {
 // Once is enough: no part of it runs in the test runner.
 if (runtime === "deno") {
   test("the programs of the documents compile, with the types of Deno and of Bun", async () => {
-    const env = { ...process.env, NO_COLOR: "1" };
+    const env = { NO_COLOR: "1" };
     const forDeno: string[] = [];
     for (const [index, document] of documents.entries()) {
       mkdirSync(pathOf(`${index}`));
@@ -228,8 +217,8 @@ if (runtime === "deno") {
     };
     writeFileSync(pathOf("tsconfig.json"), JSON.stringify(project));
     const compilers = [
-      new Child("deno check", runtimePath("deno"), check, env),
-      new Child("tsc", toolPath("tsc"), ["-p", pathOf("tsconfig.json")], env),
+      startProgram("deno check", [runtimePath("deno"), ...check], env),
+      startProgram("tsc", [toolPath("tsc"), "-p", pathOf("tsconfig.json")], env),
     ];
     for (const compiler of compilers) await compiler.ended();
   });
