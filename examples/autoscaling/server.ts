@@ -38,9 +38,9 @@ for (const { path } of [control, channel]) Server.unlink(path!);
 
 function start(idleMilliseconds: number): void {
   const file = fileURLToPath(new URL("worker.ts", import.meta.url));
-  // Runs in the runtime of this process; Bun ignores the flag for Deno. Nothing is written to the pipe: it
-  // closes when this process ends, even if it is killed, and then the worker ends.
-  const worker = spawn(process.execPath, ["run", "--allow-ffi", file, String(idleMilliseconds)], {
+  // Runs in the runtime of this process. Nothing is written to the pipe: it closes when this process ends,
+  // even if it is killed, and then the worker ends.
+  const worker = spawn(process.execPath, [...process.execArgv, file, String(idleMilliseconds)], {
     stdio: ["pipe", "inherit", "inherit"],
   });
   workers.add(worker);

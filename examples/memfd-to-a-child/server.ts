@@ -13,9 +13,8 @@ import { Server } from "@tandem/ipc";
 await using server = Server.anonymous({ slots: 16, name: "example" });
 
 const file = fileURLToPath(new URL("client.ts", import.meta.url));
-// The child's descriptor 3 is the channel. The command is the same for both runtimes: Bun ignores the flag for
-// Deno, and in Deno the child gets no other permission.
-const child = spawn(process.execPath, ["run", "--allow-ffi", file], {
+// The child's descriptor 3 is the channel. It runs in the runtime of this process.
+const child = spawn(process.execPath, [...process.execArgv, file], {
   stdio: ["ignore", "inherit", "inherit", server.fd],
 });
 

@@ -20,9 +20,9 @@ Server.unlink("example-worker-pool");
 
 function start(): void {
   const file = fileURLToPath(new URL("worker.ts", import.meta.url));
-  // Runs in the runtime of this process; Bun ignores the flag for Deno. Nothing is written to the pipe: it
-  // closes when this process ends, even if it is killed, and then the worker ends.
-  const worker = spawn(process.execPath, ["run", "--allow-ffi", file], {
+  // Runs in the runtime of this process. Nothing is written to the pipe: it closes when this process ends,
+  // even if it is killed, and then the worker ends.
+  const worker = spawn(process.execPath, [...process.execArgv, file], {
     stdio: ["pipe", "inherit", "inherit"],
   });
   workers.add(worker);

@@ -1,6 +1,7 @@
 /**
  * Runs every example as its README says, and compares its output with the README:
- * `…` there matches anything. The servers run on this runtime, the clients on all.
+ * `…` there matches anything. The servers run on this runtime, the clients on this one and on another one;
+ * the suites of all runtimes together have each runtime with each other one.
  */
 import { assert, assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -17,7 +18,6 @@ import {
   runtimes,
   test,
 } from "../support/harness.ts";
-import { nodeArgs } from "../../scripts/tools.ts";
 
 const examples = fileURLToPath(new URL("../../examples", import.meta.url));
 
@@ -38,7 +38,6 @@ const table: Readonly<Record<string, Example>> = {
   "cache-service": {},
   "calls-by-hand": {},
   "cancellation": {},
-  "deno-and-bun": {},
   "echo": {},
   "foreign-event-loop": {},
   "graceful-shutdown": {},
@@ -48,6 +47,7 @@ const table: Readonly<Record<string, Example>> = {
   "memfd-to-a-child": {},
   "one-way": { inTurn: true },
   "sqlite-writer": {},
+  "three-runtimes": {},
   "thumbnails": {},
   "ticket-counter": {},
   "timeout-and-retry": {},
@@ -81,7 +81,7 @@ test("every example is tested and in the index", () => {
   assertEquals(linked.sort(), folders);
 });
 
-for (const [name, example] of Object.entries(table)) {
+for (const [index, [name, example]] of Object.entries(table).entries()) {
   test(`${name}: its files are there, and its README runs them`, () => {
     for (const file of ["README.md", "server.ts", "client.ts"]) {
       assert(existsSync(join(examples, name, file)), `there is no ${file}`);
@@ -99,20 +99,26 @@ for (const [name, example] of Object.entries(table)) {
     const sources = readdirSync(join(examples, name)).filter((file) => file.endsWith(".ts"));
     for (const file of sources) {
       const source = readFileSync(join(examples, name, file), "utf8");
-      const found = /\b(Deno|Bun)\.\w|"Bun"|"Deno"|bun:|process\.versions/.exec(source);
+      const found = /\b(Deno|Bun)\.\w|"Bun"|"Deno"|bun:|process\.(versions|features)/.exec(source);
       assertEquals(found?.[0], undefined, file);
     }
   });
 
   const { commands } = readReadme(name);
   const hasClient = commands[runtime].some(isClient);
-  for (const clients of hasClient ? runtimes : [runtime]) {
+  for (const clients of hasClient ? [runtime, another(index)] : [runtime]) {
     const title = hasClient ? `${name}: ${runtime} serves ${clients}` : `${name}: ${runtime}`;
     const mix = commands[runtime].map((command, index) =>
       isClient(command) ? commands[clients][index]! : command
     );
     test(title, () => run(name, mix, example), { timeout: patience + 20_000 });
   }
+}
+
+/** The next runtime in the list, or the one before, in turn. */
+function another(index: number): Runtime {
+  const place = runtimes.indexOf(runtime) + (index % 2 === 0 ? 1 : -1);
+  return runtimes.at(place % runtimes.length)!;
 }
 
 async function run(name: string, commands: readonly Command[], example: Example): Promise<void> {
@@ -180,17 +186,9 @@ function readReadme(name: string): Readme {
     assert(found, `${name}/README.md has no commands for ${runtime}`);
     return found;
   };
-  const bun = all("bun");
-  // The READMEs leave out the flags with which Node runs the programs of a checkout.
-  const node = bun.map(({ args, file }): Command => ({
-    line: `node ${args.join(" ")}`,
-    runtime: "node",
-    args: [...nodeArgs, ...args],
-    file,
-  }));
-  const commands = { deno: all("deno"), bun, node };
+  const commands = { deno: all("deno"), bun: all("bun"), node: all("node") };
   // Blocks that mix the runtimes consist of the same commands, which the tests run.
-  const lines = new Set([...commands.deno, ...commands.bun].map(({ line }) => line));
+  const lines = new Set(runtimes.flatMap((name) => commands[name].map(({ line }) => line)));
   for (const { line } of blocks.flat()) assert(lines.has(line), `${name}/README.md: ${line}`);
   const outputs = new Map<string, readonly string[]>();
   for (const [, file, output] of text.matchAll(/^`([^`\n]+)` prints:\n\n```text\n(.*?)\n```$/gms)) {
@@ -201,11 +199,12 @@ function readReadme(name: string): Readme {
 
 function parseCommand(line: string, name: string): Command {
   const [program, ...args] = line.split(" ");
-  assert(program === "deno" || program === "bun", `${name}/README.md: ${line}`);
+  const runtime = runtimes.find((runtime) => runtime === program);
+  assert(runtime, `${name}/README.md: ${line}`);
   const folder = `examples/${name}/`;
   const file = programOf(args)[0]?.slice(folder.length);
   assert(file && existsSync(join(examples, name, file)), `${name}/README.md: ${line}`);
-  return { line, runtime: program, args, file };
+  return { line, runtime, args, file };
 }
 
 /** The program and its arguments, without the runtime's own. */

@@ -1,12 +1,12 @@
 /**
- * Calls the server, which may run on the other runtime.
+ * Calls the server, which may run on another runtime.
  *
  * @module
  */
 import { gunzipSync } from "node:zlib";
 import { Client, RemoteError } from "@tandem/ipc";
 
-using client = await Client.connect("example-deno-and-bun", { timeout: 10_000 });
+using client = await Client.connect("example-three-runtimes", { timeout: 10_000 });
 
 const server = new TextDecoder().decode(await client.request("who"));
 console.log(`${navigator.userAgent} asks ${server}`);

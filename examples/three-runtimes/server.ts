@@ -7,7 +7,7 @@ import { gzipSync } from "node:zlib";
 import { Server } from "@tandem/ipc";
 
 const stop = new AbortController();
-await using server = Server.open("example-deno-and-bun");
+await using server = Server.open("example-three-runtimes");
 
 await server.serve((request) => {
   // A request knows whether it was a string or bytes. Functions of the runtime get a copy, because another
