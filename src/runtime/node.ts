@@ -5,17 +5,15 @@
  */
 import { TandemError } from "../errors.ts";
 import {
-  type AsyncHooks,
   type Backend,
   bellFifo,
-  type ContextRunner,
-  type ContextVariable,
   type Kind,
   type Signature,
   type Table,
   type Watch,
 } from "./backend.ts";
 import { type Addon, loadAddon } from "./node_addon.ts";
+import { captureContext, contextVariable } from "./node_contexts.ts";
 import { setImmediate } from "./timers.ts";
 
 interface Socket {
@@ -112,10 +110,6 @@ function translate({ parameters, result }: Signature): string {
   return letters[result] + parameters.map((kind) => letters[kind]).join("");
 }
 
-function asyncHooks(): AsyncHooks {
-  return global.process.getBuiltinModule("node:async_hooks") as AsyncHooks;
-}
-
 /** The oldest version that runs the package: a minor version of each major one up to the first listed. */
 const oldest: readonly [major: number, minor: number] = [22, 18];
 
@@ -204,13 +198,8 @@ export const node: Backend = {
     global.process.on("exit", callback);
   },
 
-  captureContext(): ContextRunner {
-    return asyncHooks().AsyncLocalStorage.snapshot();
-  },
-
-  contextVariable<T>(): ContextVariable<T> {
-    return new (asyncHooks().AsyncLocalStorage)<T>();
-  },
+  captureContext,
+  contextVariable,
 
   nextTurn(callback: () => void): void {
     setImmediate(callback);
