@@ -1,6 +1,6 @@
-/** Programs that are bundled, minified and compiled, as both runtimes run them. */
+/** Programs that are bundled, minified and compiled, as every runtime runs them. */
 import { assertEquals } from "@std/assert";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -9,13 +9,14 @@ import {
   atEnd,
   type Child,
   newTarget,
+  pairs,
   type Runtime,
   runtime,
   runtimePath,
-  runtimes,
   startProgram,
   test,
 } from "../support/harness.ts";
+import { checkout, toolPath } from "../../scripts/tools.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
 const modules = fileURLToPath(new URL("../../node_modules", import.meta.url));
@@ -34,15 +35,14 @@ async function run(command: readonly string[]): Promise<void> {
 /** Makes one file of a program and this package. */
 type Bundler = (entry: string, out: string) => Promise<void>;
 
-const esbuild = (format: "esm" | "cjs" | "iife"): Bundler => (entry, out) =>
+const esbuild = (...flags: readonly string[]): Bundler => (entry, out) =>
   run([
     join(modules, `@esbuild/linux-${process.arch}/bin/esbuild`),
     "--bundle",
-    "--minify",
     "--platform=node",
     "--target=esnext",
     "--log-level=error",
-    `--format=${format}`,
+    ...flags,
     `--outfile=${out}`,
     entry,
   ]);
@@ -50,15 +50,19 @@ const esbuild = (format: "esm" | "cjs" | "iife"): Bundler => (entry, out) =>
 const bunBuild = (...flags: readonly string[]): Bundler => (entry, out) =>
   run([runtimePath("bun"), "build", ...flags, `--outfile=${out}`, entry]);
 
-const minifiers: Readonly<Record<string, Bundler>> = {
-  esbuild: esbuild("esm"),
+const minifiers = {
+  esbuild: esbuild("--minify", "--format=esm"),
   bun: bunBuild("--minify", "--target=node"),
-};
+} as const;
 
 /** The command that runs a bundle. */
 function command(runtime: Runtime, bundle: string): string[] {
-  const flags = runtime === "deno" ? ["--quiet", "--no-prompt", "--allow-ffi"] : [];
-  return [runtimePath(runtime), "run", ...flags, bundle];
+  const flags = {
+    deno: ["run", "--quiet", "--no-prompt", "--allow-ffi"],
+    bun: ["run"],
+    node: [],
+  } as const;
+  return [runtimePath(runtime), ...flags[runtime], bundle];
 }
 
 function start(command: readonly string[], target: string): Child {
@@ -108,39 +112,95 @@ async function assertTalk(service: readonly string[], client: readonly string[])
 const serviceSource = join(fixtures, "bundled_service.ts");
 const clientSource = join(fixtures, "bundled_client.ts");
 
-test("esbuild --minify and bun build --minify: services and clients, each in both runtimes", async () => {
+test("esbuild --minify and bun build --minify: services and clients, each in every runtime", async () => {
   const out = scratch();
-  const bundle = async (program: string, minifier: string): Promise<string> => {
+  const bundle = async (program: string, minifier: keyof typeof minifiers): Promise<string> => {
     const path = join(out, `${program}-${minifier}.mjs`);
-    await minifiers[minifier]!(join(fixtures, `bundled_${program}.ts`), path);
+    await minifiers[minifier](join(fixtures, `bundled_${program}.ts`), path);
     return path;
   };
   for (const [one, other] of [["esbuild", "bun"], ["bun", "esbuild"]] as const) {
     const [service, client] = await Promise.all([bundle("service", one), bundle("client", other)]);
-    await assertTalk(command("deno", service), command("bun", client));
-    await assertTalk(command("bun", service), command("deno", client));
+    for (const pair of pairs) {
+      await assertTalk(command(pair.server, service), command(pair.client, client));
+    }
   }
 });
 
 for (const format of ["cjs", "iife"] as const) {
-  test(`esbuild --minify --format=${format}: a program that is no module, in both runtimes`, async () => {
+  test(`esbuild --minify --format=${format}: programs that are no modules`, async () => {
     const out = scratch();
-    const [entry, bundle] = [join(out, "entry.ts"), join(out, "bundle.cjs")];
-    const code = `import { connect, serve } from ${JSON.stringify(join(fixtures, "../../mod.ts"))};
-async function main() {
-  await using service = serve(process.argv[2], { add: (a, b) => a + b });
-  using remote = connect(process.argv[2]);
-  console.log(await remote.add(1, 2));
+    const [service, client] = [join(out, "service.cjs"), join(out, "client.cjs")];
+    const bundle = esbuild("--minify", `--format=${format}`);
+    await Promise.all([bundle(serviceSource, service), bundle(clientSource, client)]);
+    await assertTalk(command(runtime, service), command(runtime, client));
+  });
 }
-void main();
-`;
-    writeFileSync(entry, code);
-    await esbuild(format)(entry, bundle);
-    for (const runtime of runtimes) {
-      const child = start(command(runtime, bundle), newTarget());
-      await child.expect("3");
-      await child.ended();
+
+/** A folder with programs that use the npm package: it is in node_modules, as for every user. */
+async function install(): Promise<{ out: string; service: string; client: string }> {
+  const out = scratch();
+  const installed = join(out, "node_modules/@tandem/ipc");
+  mkdirSync(installed, { recursive: true });
+  await run([join(checkout, "scripts/build_package"), join(installed, "dist")]);
+  copyFileSync(join(checkout, "package.json"), join(installed, "package.json"));
+  const [service, client] = [join(out, "bundled_service.ts"), join(out, "bundled_client.ts")];
+  copyFileSync(serviceSource, service);
+  copyFileSync(clientSource, client);
+  return { out, service, client };
+}
+
+// The bundles of the npm package: the suite of the runtime that they are for is enough.
+if (runtime === "node") {
+  test("the npm package in bundles of esbuild and bun build, modules or not, minified or not", async () => {
+    const { out, service, client } = await install();
+    const ways: readonly [extension: string, bundle: Bundler][] = [
+      ["mjs", esbuild("--format=esm")],
+      ["mjs", esbuild("--format=esm", "--minify")],
+      ["cjs", esbuild("--format=cjs")],
+      ["cjs", esbuild("--format=cjs", "--minify")],
+      ["mjs", bunBuild("--target=node")],
+      ["mjs", bunBuild("--target=node", "--minify")],
+      ["cjs", bunBuild("--target=node", "--format=cjs")],
+    ];
+    for (const [index, [extension, bundle]] of ways.entries()) {
+      const [serving, calling] = ["service", "client"].map((name) =>
+        join(out, `${name}-${index}.${extension}`)
+      ) as [string, string];
+      await Promise.all([bundle(service, serving), bundle(client, calling)]);
+      await assertTalk(command("node", serving), command("node", calling));
     }
+  });
+
+  test("esbuild --target=node22: the oldest Node runs the npm package's bundle", async () => {
+    const { out, service, client } = await install();
+    const [serving, calling] = [join(out, "service.mjs"), join(out, "client.mjs")];
+    const bundle = esbuild("--target=node22", "--format=esm");
+    await Promise.all([bundle(service, serving), bundle(client, calling)]);
+    const oldest = toolPath("oldest-node");
+    await assertTalk([oldest, serving], [oldest, calling]);
+    await assertTalk([oldest, serving], command("node", calling));
+  });
+
+  test("node --build-sea: a service that is one executable file", async () => {
+    const { out, service } = await install();
+    const [main, settings, output] = ["main.cjs", "sea.json", "service"].map((name) =>
+      join(out, name)
+    ) as [string, string, string];
+    await esbuild("--format=cjs", "--minify")(service, main);
+    writeFileSync(settings, JSON.stringify({ main, output, disableExperimentalSEAWarning: true }));
+    await run([runtimePath("node"), `--build-sea=${settings}`]);
+    await assertTalk([output], command("bun", clientSource));
+  }, { timeout: 180_000 });
+}
+
+if (runtime === "bun") {
+  test("bun build --target=bun: the npm package in bundles for Bun, minified or not", async () => {
+    const { out, service, client } = await install();
+    const [serving, calling] = [join(out, "service.js"), join(out, "client.js")];
+    await bunBuild("--target=bun")(service, serving);
+    await bunBuild("--target=bun", "--minify")(client, calling);
+    await assertTalk(command("bun", serving), command("bun", calling));
   });
 }
 
