@@ -1,5 +1,5 @@
 /**
- * Calls between TypeScript processes through shared memory, in Deno and in Bun.
+ * Calls between TypeScript processes through shared memory, in Deno, in Bun and in Node.
  *
  * A {@linkcode Server} opens a channel and answers; a {@linkcode Client} sends requests. They may run in
  * any mix of runtimes on one Linux machine. With {@linkcode serve} and {@linkcode connect}, processes call
@@ -19,7 +19,7 @@
  * await using server = Server.open("thumbs");
  * const serving = server.serve((request) => request.text().toUpperCase());
  *
- * // Any other process, in either runtime:
+ * // Any other process, in any runtime:
  * using client = await Client.connect("thumbs", { timeout: 5_000 });
  * const answer = await client.request("hello", { timeout: 1_000 });
  * assertEquals(new TextDecoder().decode(answer), "HELLO");

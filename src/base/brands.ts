@@ -6,7 +6,7 @@
  *
  * @module
  */
-// Not from `node:util`, which takes both runtimes several milliseconds to load.
+// Not from `node:util`, which takes Deno and Bun several milliseconds to load.
 import * as types from "node:util/types";
 
 /** Whether a value is a Proxy, also a revoked one. */

@@ -4,7 +4,7 @@
  *
  * @module
  */
-// `node:util` itself takes both runtimes several milliseconds to load.
+// `node:util` itself takes Deno and Bun several milliseconds to load.
 import * as types from "node:util/types";
 
 /** Objects of these classes are known by their slots. Without the slots they are only their properties. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-// `node:util` itself takes both runtimes several milliseconds to load.
+// `node:util` itself takes Deno and Bun several milliseconds to load.
 import * as types from "node:util/types";
 import { getterOf } from "../base/brands.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Everything that the native library exports, once, for both runtimes. What each function does is
+ * Everything that the native library exports, once, for all runtimes. What each function does is
  * said in native/lib.zig; the numbers are named in layout.ts.
  *
  * Handles and addresses travel as doubles, 64-bit values through the control block; `low` and `high`

@@ -103,7 +103,7 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
 }
 
 /**
- * Connects to an interface that {@linkcode serve} offers in any process, in either runtime. Each method of
+ * Connects to an interface that {@linkcode serve} offers in any process, in any runtime. Each method of
  * the returned remote makes a call to a service of the target.
  *
  * The target is a name, a path, `memory:NAME`, or a `Client`: see `target` below.

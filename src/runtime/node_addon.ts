@@ -110,8 +110,9 @@ const nameless = 0o20000000;
 
 function fromNamelessFile(folder: string, bytes: Uint8Array): Addon {
   const fs = process.getBuiltinModule("node:fs");
-  const { O_RDWR, O_DIRECTORY } = fs.constants;
-  const fd = fs.openSync(folder, O_RDWR | O_DIRECTORY | nameless, 0o700);
+  // Not for reading, which would need another of Node's permissions.
+  const { O_WRONLY, O_DIRECTORY } = fs.constants;
+  const fd = fs.openSync(folder, O_WRONLY | O_DIRECTORY | nameless, 0o700);
   try {
     fs.writeFileSync(fd, bytes);
     return load(descriptorPath(fd));

@@ -1,5 +1,5 @@
 /**
- * Numbers that cross a border, as both runtimes see them: ids as a bigint and as two words, sequences
+ * Numbers that cross a border, as every runtime sees them: ids as a bigint and as two words, sequences
  * of calls, deaths. native/proof/ageing.zig ages a channel before it is opened.
  *
  * Elsewhere: each field by itself across each of its borders, and at its end (native/proof/wrap_test.zig).

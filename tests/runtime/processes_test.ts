@@ -115,7 +115,7 @@ for (const name of runtimes) {
   });
 
   test(`a ${name} process runs a file with a strange name`, async () => {
-    // Neither runtime takes "?" or "#" in a path on its command line.
+    // Neither Deno nor Bun takes "?" or "#" in a path on its command line.
     const path = join(folder(), "-a file%20.ts");
     writeFileSync(path, readFileSync(fixture));
     for (const file of [path, pathToFileURL(path), pathToFileURL(path).href]) {

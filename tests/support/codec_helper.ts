@@ -48,7 +48,7 @@ export function decode(
 
 export const roundTrip = (value: unknown): unknown => decode(encode(value));
 
-/** Equal to the last detail, from either runtime; follows cycles once. */
+/** Equal to the last detail, from any runtime; follows cycles once. */
 export function assertSame(
   found: unknown,
   wanted: unknown,
