@@ -1,8 +1,8 @@
 /**
- * A client of the demo, for either runtime. In Deno it needs `--allow-ffi`, and `--allow-read` for the
+ * A client of the demo, for any runtime. In Deno it needs `--allow-ffi`, and `--allow-read` for the
  * tree.
  *
- *     client.ts TARGET WORK_TARGET LANES
+ *     client.ts TARGET WORK_TARGET NUMBER LANES
  *
  * Several lanes ask the main process, which serves the work target, for files. Each lane sends one file at a
  * time, and the lanes together always keep requests waiting.
@@ -28,7 +28,7 @@ import { onEnd } from "./end.ts";
 
 const endCodes: ReadonlySet<ErrorCode> = new Set(["CANCELLED", "NOT_FOUND", "CLOSED"]);
 
-const [target = "", workTarget = "", lanes = ""] = process.argv.slice(2);
+const [target = "", workTarget = "", number = "", lanes = ""] = process.argv.slice(2);
 const client = Client.open(target);
 const work = Client.open(workTarget);
 onEnd(() => {
@@ -55,7 +55,7 @@ async function runLane(): Promise<void> {
   let checked: Checked[] = [];
   let failed: Failed[] = [];
   for (;;) {
-    const report: Report = { checked, failed };
+    const report: Report = { client: Number(number), checked, failed };
     const answer = await work.request(JSON.stringify(report));
     const batch = JSON.parse(new TextDecoder().decode(answer)) as Batch;
     if (batch.length === 0) return;

@@ -1,6 +1,7 @@
 /**
- * The demo: a Deno process and a Bun process serve one channel. Clients of both runtimes send them every
- * file of a tree and check the answers. Halfway the demo kills one server, and no file is lost.
+ * The demo: a Deno process, a Bun process and a Node process serve one channel. Clients in all three
+ * runtimes send them every file of a tree and check the answers. Halfway the demo kills one server, and no
+ * file is lost.
  *
  *     scripts/demo [--help]
  *

@@ -59,6 +59,8 @@ export interface Failed {
 
 /** From a client to the main process: the results for its files. */
 export interface Report {
+  /** The number of the client. */
+  readonly client: number;
   readonly checked: readonly Checked[];
   readonly failed: readonly Failed[];
 }

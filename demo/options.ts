@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 export interface Options {
   /** The folder whose files the clients send. */
   readonly tree: string;
-  /** The number of client processes, in the two runtimes in turn. */
+  /** The number of client processes, in the three runtimes in turn. */
   readonly clients: number;
   /** The most files to send. */
   readonly limit: number;
@@ -23,12 +23,13 @@ export interface Options {
 
 const help = `Usage: scripts/demo [options]
 
-A Deno process and a Bun process serve one channel. Clients of both runtimes send them every file of
-a tree. Each answer is the SHA-256 and the gzip size of the file. The clients check every SHA-256, and
-compress one file in fifty to check its size. Halfway the demo kills one server with SIGKILL.
+A Deno process, a Bun process and a Node process serve one channel. Clients in all three runtimes send
+them every file of a tree. Each answer is the SHA-256 and the gzip size of the file. The clients check
+every SHA-256, and compress one file in fifty to check its size. Halfway the demo kills one server with
+SIGKILL.
 
   --tree DIR     sends the files in DIR (default: this checkout with its tools and node_modules)
-  --clients N    starts N client processes (default: 2)
+  --clients N    starts N client processes (default: 3)
   --limit N      sends N files at most
   --no-kill      kills no server
   --help         shows this text
@@ -40,7 +41,7 @@ export function readOptions(): Options {
     const { values } = parseArgs({
       options: {
         tree: { type: "string", default: fileURLToPath(new URL("..", import.meta.url)) },
-        clients: { type: "string", default: "2" },
+        clients: { type: "string", default: "3" },
         limit: { type: "string", default: "Infinity" },
         "no-kill": { type: "boolean", default: false },
         help: { type: "boolean", default: false },

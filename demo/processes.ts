@@ -4,26 +4,28 @@
  * @module
  */
 import type { ChildProcess } from "node:child_process";
-import { startProcess } from "../src/runtime/processes.ts";
-import { hostCommand, type Runtime } from "../bench/lib/runtimes.ts";
+import { toolCommand } from "../scripts/tools.ts";
+import { type RuntimeName, startProcess } from "../src/runtime/processes.ts";
 
 /** A process of the demo. */
 export class DemoProcess {
   /** Its name in the output. */
   readonly name: string;
-  readonly runtime: Runtime;
+  readonly runtime: RuntimeName;
   /** Resolves to `"code 1"` or `"signal SIGKILL"`, for example; `null` after code 0. */
   readonly ended: Promise<string | null>;
   readonly #process: ChildProcess;
 
   constructor(
     name: string,
-    runtime: Runtime,
+    runtime: RuntimeName,
     module: URL,
     args: readonly string[],
     permissions: readonly string[],
   ) {
-    const command = hostCommand(runtime, module, args, permissions);
+    // CI checks the types. Here the check would delay the start.
+    const flags = ["--no-check", "--no-prompt", ...permissions];
+    const command = toolCommand(runtime, module, args, flags);
     // The demo writes nothing to the standard input. Closing it makes the process end.
     const child = startProcess(command, { stdio: ["pipe", "pipe", "inherit"] });
     this.name = name;

@@ -4,8 +4,9 @@
  * @module
  */
 import process from "node:process";
-import { type Runtime, runtimes } from "../bench/lib/runtimes.ts";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Server } from "../mod.ts";
+import { type RuntimeName, runtimeNames } from "../src/runtime/processes.ts";
 import { answerBytes, type Batch, type Report } from "./messages.ts";
 import type { Options } from "./options.ts";
 import { DemoProcess } from "./processes.ts";
@@ -83,7 +84,8 @@ export class Run {
     const names = this.#servers.map((server) =>
       server === this.#victim ? `${server.name}, killed` : server.name
     );
-    this.tally.print(seconds, names, this.#channel.stats());
+    const clients = this.#clients.map(({ name }) => name);
+    this.tally.print(seconds, names, clients, this.#channel.stats());
   }
 
   /** Ends the processes and removes the channels. */
@@ -98,10 +100,12 @@ export class Run {
   }
 
   async #start(): Promise<void> {
+    for (const runtime of runtimeNames) this.#startServer(`${runtime} server`, runtime);
+    for (let number = 0; number < this.#options.clients; number++) this.#startClient(number);
+    // Else the quickest to start could do all the work on a small tree.
+    while (this.#channel.servers < runtimeNames.length) await sleep(10);
     this.#work.serve((request) => JSON.stringify(this.#nextBatch(request.json() as Report)))
       .catch((error: Error) => this.#stopped.reject(error));
-    for (const runtime of runtimes) this.#startServer(`${runtime} server`, runtime);
-    for (let number = 0; number < this.#options.clients; number++) this.#startClient(number);
     await Promise.all(this.#clients.map(async ({ name, ended }) => {
       const failure = await ended;
       if (failure !== null) throw new Error(`the ${name} ended with ${failure}`);
@@ -109,7 +113,7 @@ export class Run {
     this.#progress.end();
   }
 
-  #startServer(name: string, runtime: Runtime): void {
+  #startServer(name: string, runtime: RuntimeName): void {
     const args = [this.#target, `${this.#servers.length}`, `${this.#busyBytes}`];
     const module = new URL("server.ts", import.meta.url);
     const server = new DemoProcess(name, runtime, module, args, ["--allow-ffi"]);
@@ -121,8 +125,8 @@ export class Run {
   }
 
   #startClient(number: number): void {
-    const runtime = runtimes[number % runtimes.length]!;
-    const args = [this.#target, this.#workTarget, `${lanesPerClient}`];
+    const runtime = runtimeNames[number % runtimeNames.length]!;
+    const args = [this.#target, this.#workTarget, `${number}`, `${lanesPerClient}`];
     const permissions = ["--allow-ffi", `--allow-read=${this.#options.tree}`];
     const module = new URL("client.ts", import.meta.url);
     this.#clients.push(

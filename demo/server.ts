@@ -1,5 +1,5 @@
 /**
- * A server of the demo, for either runtime. In Deno it needs only `--allow-ffi`, because the requests contain
+ * A server of the demo, for any runtime. In Deno it needs only `--allow-ffi`, because the requests contain
  * the files.
  *
  *     server.ts TARGET NUMBER BUSY_BYTES
@@ -35,7 +35,7 @@ const serving = server.serve((request) => {
 try {
   await serving;
 } catch (error) {
-  // The other server or the main process removes the channel at the end.
+  // Another server or the main process removes the channel at the end.
   if (!(error instanceof TandemError) || error.code !== "NOT_FOUND") throw error;
 }
 process.exit();

@@ -7,6 +7,14 @@ import { fixed, summarize, whole } from "../bench/lib/stats.ts";
 import type { Stats } from "../mod.ts";
 import type { Failed, Report } from "./messages.ts";
 
+/** What a server has done. */
+interface Share {
+  calls: number;
+  bytes: number;
+  /** By the number of the client. */
+  readonly byClient: Map<number, number>;
+}
+
 /** Adds up the reports of the clients. */
 export class Tally {
   readonly unread: Failed[] = [];
@@ -17,14 +25,14 @@ export class Tally {
   #gzipBytes = 0;
   readonly #latenciesMs: number[] = [];
   /** By the number of the server. */
-  readonly #byServer = new Map<number, { calls: number; bytes: number }>();
+  readonly #byServer = new Map<number, Share>();
 
   /** The number of files that are done, with or without success. */
   get settled(): number {
     return this.#files + this.unread.length + this.failed.length;
   }
 
-  add({ checked, failed }: Report): void {
+  add({ client, checked, failed }: Report): void {
     for (const failure of failed) (failure.isUnread ? this.unread : this.failed).push(failure);
     for (const { server, bytes, gzipBytes, isSample, latencyMs } of checked) {
       this.#files++;
@@ -32,15 +40,21 @@ export class Tally {
       this.#bytes += bytes;
       this.#gzipBytes += gzipBytes;
       this.#latenciesMs.push(latencyMs);
-      const share = this.#byServer.get(server) ?? { calls: 0, bytes: 0 };
+      const share = this.#byServer.get(server) ?? { calls: 0, bytes: 0, byClient: new Map() };
       share.calls++;
       share.bytes += bytes;
+      share.byClient.set(client, (share.byClient.get(client) ?? 0) + 1);
       this.#byServer.set(server, share);
     }
   }
 
-  /** Prints the summary; `servers` has the name of each server by number. */
-  print(seconds: number, servers: readonly string[], stats: Stats): void {
+  /** Prints the summary; `servers` and `clients` have their names by number. */
+  print(
+    seconds: number,
+    servers: readonly string[],
+    clients: readonly string[],
+    stats: Stats,
+  ): void {
     const { median, p99 } = summarize(this.#latenciesMs);
     const lines: [string, string][] = [
       [
@@ -60,15 +74,25 @@ export class Tally {
     ];
     console.log();
     for (const [name, value] of lines) console.log(`${name.padEnd(8)} ${value}`);
-    console.table(Object.fromEntries(servers.map((name, number) => [name, this.#share(number)])));
+    console.log("\nwho answered how many calls of whom:");
+    console.table(
+      Object.fromEntries(servers.map((name, number) => [name, this.#share(number, clients)])),
+    );
     this.#printFailures("could not be read", this.unread);
     this.#printFailures("failed", this.failed);
   }
 
-  #share(server: number): Record<string, string> {
-    const { calls, bytes } = this.#byServer.get(server) ?? { calls: 0, bytes: 0 };
+  #share(server: number, clients: readonly string[]): Record<string, string> {
+    const { calls = 0, bytes = 0, byClient } = this.#byServer.get(server) ?? {};
     const percent = 100 * calls / Math.max(1, this.#files);
-    return { calls: whole(calls), share: `${fixed(percent, 1)} %`, bytes: megabytes(bytes) };
+    return {
+      ...Object.fromEntries(
+        clients.map((name, number) => [name, whole(byClient?.get(number) ?? 0)]),
+      ),
+      calls: whole(calls),
+      share: `${fixed(percent, 1)} %`,
+      bytes: megabytes(bytes),
+    };
   }
 
   #printFailures(what: string, failures: readonly Failed[]): void {
