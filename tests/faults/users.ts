@@ -2,7 +2,7 @@
  * Root opens, uses and removes channels in a folder that every user can write to, while another user
  * changes everything there that can be changed by name: no file of root's is touched, nothing crashes or
  * hangs, every answer is right, and every error has a code. Then a trace of the system calls shows that
- * no name is looked up twice, and no link followed.
+ * no name is looked up twice, and no link followed, and that what Node loads lies in a file without a name.
  *
  *     bun tests/faults/users.ts [--full] [--seed N]
  *
@@ -23,8 +23,9 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { checkout, runtimePath, toolPath } from "../../scripts/tools.ts";
 import { programCommand, runtimes, Talker } from "./talker.ts";
-import { fault } from "./users/trace.ts";
+import { fault, makesName } from "./users/trace.ts";
 
 const uid = 2_000_000_000 + process.pid % 100_000_000;
 const channels = ["raw.tandem", "typed.tandem", "again.tandem", "private.tandem"];
@@ -43,6 +44,7 @@ try {
   prepare();
   await attack(full ? 600 : 20);
   trace();
+  traceLoading();
 } catch (error) {
   console.error(`users: seed ${seed}: ${error instanceof Error ? error.message : error}`);
   process.exitCode = 1;
@@ -129,25 +131,9 @@ function trace(): void {
   let calls = 0;
   for (const runtime of runtimes) {
     const file = join(root, `${runtime}.trace`);
-    const [program, ...args] = [
-      ...[
-        "strace",
-        "-f",
-        "-y",
-        "-qq",
-        "-s",
-        "4096",
-        "-e",
-        "trace=%file,%network,fchmod",
-        "-o",
-        file,
-      ],
-      ...programCommand(runtime, "tests/faults/users/victim.ts"),
-      ...[here, "2", ...channels],
-    ] as [string, ...string[]];
-    const { status, stdout, stderr } = spawnSync(program, args, { encoding: "utf8" });
-    if (status !== 0) throw new Error(`the traced ${runtime} failed: ${stdout}${stderr}`);
-    const lines = readFileSync(file, "utf8").split("\n").filter((line) => line.includes(here));
+    const command = programCommand(runtime, "tests/faults/users/victim.ts");
+    const traced = traceOf(file, [...command, here, "2", ...channels]);
+    const lines = traced.filter((line) => line.includes(here));
     const faults = lines.flatMap((line) => fault(line, here) ?? []);
     if (faults.length > 0) {
       throw new Error(`${runtime}: ${[...new Set(faults)].slice(0, 10).join("\n")}`);
@@ -158,6 +144,36 @@ function trace(): void {
     calls += lines.length;
   }
   console.log(`trace: ${calls} system calls by name, none looks up a name twice or follows a link`);
+}
+
+/** The lines that strace writes of a command. */
+function traceOf(file: string, command: readonly string[]): string[] {
+  const filter = ["-e", "trace=%file,%network,fchmod"];
+  const args = ["-f", "-y", "-qq", "-s", "4096", ...filter, "-o", file, ...command];
+  const { status, stdout, stderr } = spawnSync("strace", args, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`the traced ${command[0]} failed: ${stdout}${stderr}`);
+  return readFileSync(file, "utf8").split("\n");
+}
+
+/** The package, which a bundle is like, takes the addon for Node from no path that another user can change. */
+function traceLoading(): void {
+  const here = join(root, "loading");
+  mkdirSync(here);
+  const bundle = join(root, "victim.mjs");
+  const victim = join(checkout, "tests/faults/users/victim.ts");
+  const build = ["build", victim, "--target=node", "--format=esm", `--outfile=${bundle}`];
+  const { status, stderr } = spawnSync(toolPath("bun"), build, { encoding: "utf8" });
+  if (status !== 0) throw new Error(`cannot bundle the victim: ${stderr}`);
+  const command = [runtimePath("node"), bundle, here, "0.1", channels[0]!];
+  const traced = traceOf(join(root, "loading.trace"), command);
+  const lines = traced.filter((line) => !line.includes(here));
+  const made = lines.filter(makesName);
+  if (made.length > 0) throw new Error(`node makes files with names:\n${made.join("\n")}`);
+  const nameless = lines.filter((line) => line.includes("O_TMPFILE"));
+  if (nameless.length !== 1 || !nameless[0]!.includes('"/dev/shm"')) {
+    throw new Error(`node does not load the addon as it should:\n${nameless.join("\n")}`);
+  }
+  console.log("loading: the addon for Node lies in a file of /dev/shm without a name");
 }
 
 function describe(counts: Record<string, number>): string {

@@ -11,6 +11,14 @@ const call = /\b(\w+)\((.*)\)\s+= (-?\d+|\?)/;
 /** Calls that take a folder's descriptor and a name, and never follow a link at the end of it. */
 const byName = new Set(["mkdirat", "mknodat", "unlinkat"]);
 
+/** Whether a line of the trace gives a file a name, or takes one away. */
+export function makesName(line: string): boolean {
+  const [, name, args, result] = call.exec(line) ?? [];
+  if (name === undefined || result!.startsWith("-")) return false;
+  return /^(mkdir|mknod|unlink|rename|link|symlink|rmdir|creat)/.test(name) ||
+    /\bO_CREAT\b/.test(args!);
+}
+
 /** The fault of a line of the trace; null: none. */
 export function fault(line: string, shared: string): string | null {
   const found = call.exec(line);
