@@ -245,8 +245,10 @@ export class Connection implements CallMaker {
       else writeCall(encoder, method, args, extras, terms.metadata);
     };
     const send = (outgoing: OutgoingMessage) => {
+      // Lending takes time: the first value opens a channel.
+      const left = writes.hasEntries ? Math.max(0, call.deadline - now()) : timeout;
       try {
-        requester.request(outgoing, requestTerms(call, timeout, writes.hasLent), call);
+        requester.request(outgoing, requestTerms(call, left, writes.hasLent), call);
       } catch (error) {
         writes.failed(outgoing.encoder, flags, error);
         throw error;

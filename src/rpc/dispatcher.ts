@@ -8,6 +8,7 @@ import { codeOf, isThenable } from "../base/guard.ts";
 import type { Admission, Gate } from "../base/gate.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
 import { runInContext } from "./context.ts";
 import type { Around, ServiceCall } from "./around.ts";
@@ -157,12 +158,14 @@ export class Dispatcher {
     let stopListening: (() => void) | null = null;
     let admission: Admission | null = null;
     try {
-      const { signal: ended, timeRemaining: timeout } = delivery;
+      // Before the private path opens, which takes time.
+      const deadline = now() + delivery.timeRemaining;
+      const { signal: ended } = delivery;
       const stop = () => fetching.abort(ended.reason);
       if (ended.aborted) stop();
       else stopListening = onAbort(ended, stop);
       const { signal } = fetching;
-      const parcel = await this.#endpoint.fetch(announcement, { timeout, signal });
+      const parcel = await this.#endpoint.fetch(announcement, { deadline, signal });
       admission = await this.#gate.admission();
       signal.throwIfAborted();
       const called = readParcel(this.#endpoint.reads, parcel, this.#read, delivery);

@@ -498,9 +498,10 @@ export class Host implements Shelf {
     callback: OutCallback,
     announcement: InvocationAnnouncement,
   ): Promise<() => void> {
-    const { timeRemaining: timeout, signal } = delivery;
+    const deadline = now() + delivery.timeRemaining;
+    const { signal } = delivery;
     try {
-      const parcel = await this.#side.fetch(announcement, { timeout, signal });
+      const parcel = await this.#side.fetch(announcement, { deadline, signal });
       const { lease, callback: id } = announcement;
       const read = (reading: Reading) => this.#readLong(reading, delivery, lease, id);
       const args = readParcel(this.#side.reads, parcel, read, undefined);

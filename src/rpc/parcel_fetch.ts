@@ -41,14 +41,14 @@ export interface PartSource {
 /**
  * Fetches a long message.
  *
- * @param terms `timeout` is for the whole message, not for each part
+ * @param terms `deadline` is for the whole message, not for each part
  * @throws {TandemError} `TOO_LARGE` when it is longer than this side allows; `BUSY` when its sender is
  * silent while others need the memory; `SERVER_DIED`
  */
 export async function fetchParcel(
   source: PartSource,
   { id, count, treeBytes, totalBytes }: Announcement,
-  { timeout = Infinity, signal }: FetchTerms,
+  { deadline = Infinity, signal }: FetchTerms,
 ): Promise<Parcel> {
   const { limits } = source.side;
   checkLength(limits, totalBytes, "take");
@@ -58,7 +58,7 @@ export async function fetchParcel(
     throw corrupt("a long message has impossible parts");
   }
   const assembly = assemblies.begin();
-  const fetch = new ParcelFetch(source, id, now() + timeout, assembly);
+  const fetch = new ParcelFetch(source, id, deadline, assembly);
   if (signal?.aborted) assembly.end(reasonOf(signal));
   const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
   let left = totalBytes;

@@ -166,9 +166,9 @@ export class PendingCall implements AnswerReader {
 
   #fetch(announcement: Announcement): void {
     const endpoint = this.endpoint!;
+    const { deadline } = this;
     const { signal } = this.terms;
-    const timeout = Math.max(0, this.deadline - now());
-    endpoint.fetch(announcement, { timeout, ...(signal && { signal }) }).then((parcel) => {
+    endpoint.fetch(announcement, { deadline, ...(signal && { signal }) }).then((parcel) => {
       this.#resolve(readParcel(endpoint.reads, parcel, readResult, this));
     }).catch((error) => this.#reject(error, true));
   }

@@ -15,7 +15,8 @@ import type { Claim, Writes } from "./writes.ts";
 
 /** The time limit of fetching a long message, and the signal that ends it. */
 export interface FetchTerms {
-  readonly timeout?: number;
+  /** In the time of `performance.now()`. */
+  readonly deadline?: number;
   readonly signal?: AbortSignal;
 }
 

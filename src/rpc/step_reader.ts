@@ -4,6 +4,7 @@
  * @module
  */
 import { corrupt } from "../codec/reader.ts";
+import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes } from "../transport/transport.ts";
 import type { StepLimits, StepOutcome, StreamTerms } from "./received.ts";
 import { Kind, type Reading, readMessage, readParcel } from "./message.ts";
@@ -85,7 +86,9 @@ export class StepReader implements AnswerReader {
 
   #fetch(announcement: Announcement): void {
     const { reads } = this.#side;
-    this.#side.fetch(announcement, this.#limits).then(
+    const { timeout = Infinity, signal } = this.#limits;
+    const terms = { deadline: now() + timeout, ...(signal && { signal }) };
+    this.#side.fetch(announcement, terms).then(
       (parcel) => this.#settle(() => readParcel(reads, parcel, this.#open, undefined)),
       (error) => this.#outcome.failed(error),
     );

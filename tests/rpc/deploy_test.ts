@@ -52,7 +52,7 @@ test("SIGTERM while a client is stopped that should fetch a long answer: the ser
   await service.ended();
 });
 
-test("under load of both runtimes, three generations of services replace each other: no call fails", async () => {
+test("under load of all runtimes, three generations of services replace each other: no call fails", async () => {
   const target = newTarget();
   let services = await Promise.all(runtimes.map((runtime) => deploy(runtime, target, 1)));
   const clients = await Promise.all(

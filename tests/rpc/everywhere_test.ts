@@ -24,6 +24,10 @@ import {
 import { collect, rejection, startService } from "../support/rpc_helper.ts";
 import { transports } from "../support/sites.ts";
 
+function ofEachRuntime<T>(value: T): T[] {
+  return runtimes.map(() => value);
+}
+
 function fulfilled<T>(...values: T[]): PromiseSettledResult<T>[] {
   return values.map((value) => ({ status: "fulfilled", value }));
 }
@@ -36,7 +40,8 @@ function outcomes(results: readonly PromiseSettledResult<unknown>[]): unknown[] 
   });
 }
 
-async function both(): Promise<{ target: string; started: Child[] }> {
+/** A service in each runtime. */
+async function inEachRuntime(): Promise<{ target: string; started: Child[] }> {
   const target = newTarget();
   const started: Child[] = [];
   for (const runtime of runtimes) started.push(await startService(runtime, target));
@@ -44,23 +49,23 @@ async function both(): Promise<{ target: string; started: Child[] }> {
 }
 
 test("every service gets the call once, in the order of the list, whichever runtime it runs on", async () => {
-  const { target, started } = await both();
+  const { target, started } = await inEachRuntime();
   using remote = connect<Api>(target, { timeout: 30_000 });
   const all = everywhere(remote);
   const pids = started.map(({ pid }) => pid);
   assertEquals(await all.pid(), fulfilled(...pids));
   assertEquals((await services(target)).map(({ pid }) => pid), pids);
   for (let count = 1; count <= 20; count++) {
-    assertEquals(await all.count(), fulfilled(count, count));
+    assertEquals(await all.count(), fulfilled(...ofEachRuntime(count)));
   }
-  assertEquals(await all.length(new Uint8Array(2_500_000)), fulfilled(2_500_000, 2_500_000));
+  assertEquals(await all.length(new Uint8Array(2_500_000)), fulfilled(...ofEachRuntime(2_500_000)));
   const streams = await all.pieces(1, 3);
   for (const result of streams) {
     assert(result.status === "fulfilled");
     assertEquals((await collect(result.value)).length, 3);
   }
   const failed = await all.fail("of its own");
-  assertEquals(outcomes(failed), ["REMOTE", "REMOTE"]);
+  assertEquals(outcomes(failed), ofEachRuntime("REMOTE"));
 });
 
 for (const runtime of runtimes) {
@@ -208,13 +213,13 @@ for (const { title, newTarget } of transports) {
 }
 
 test("many calls of all services, one after the other and at once, leave nothing behind", async () => {
-  const { target } = await both();
+  const { target } = await inEachRuntime();
   using remote = connect<Api>(target, { timeout: 60_000 });
   const all = everywhere(remote);
   for (let round = 0; round < 5; round++) {
     const calls = Array.from({ length: 50 }, (_, index) => all.add(index, 1));
     for (const [index, results] of (await Promise.all(calls)).entries()) {
-      assertEquals(results, fulfilled(index + 1, index + 1));
+      assertEquals(results, fulfilled(...ofEachRuntime(index + 1)));
     }
   }
   const idle = doomed(services(target));

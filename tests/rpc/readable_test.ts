@@ -112,7 +112,7 @@ for (const { title, newTarget } of transports) {
     const response = new Response(await remote.bytes());
     assertEquals(await response.text(), "part 0 part 1 part 2 ");
     made = 0;
-    // Without awaiting it: both runtimes take what can be iterated.
+    // Without awaiting it: every runtime takes what can be iterated.
     assertEquals(await new Response(remote.bytes()).text(), "part 0 part 1 part 2 ");
     made = 0;
     for await (const chunk of remote.bytes()) assertInstanceOf(chunk, Uint8Array);
