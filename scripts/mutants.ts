@@ -6,9 +6,17 @@
  *
  * @module
  */
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { spawnSync } from "node:child_process";
-import { tmpdir } from "node:os";
+import { spawn } from "node:child_process";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -89,45 +97,75 @@ function apply(folder: string, { name, replacement }: Mutant): void {
   writeFileSync(path, lines.join("\n"));
 }
 
+/** How a program ended, and what it said. */
+interface Run {
+  readonly status: number | null;
+  readonly output: string;
+}
+
+function run(program: string, args: readonly string[], cwd: string): Promise<Run> {
+  const child = spawn(program, args, { cwd, stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (text: string) => output += text);
+  }
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => resolve({ status, output }));
+  });
+}
+
+// Compiling takes most of a mutant's time. So nothing is optimized, and LLVM is used only where Zig has no code
+// generator of its own that is good enough.
+const compile = [
+  ...["build-exe", "native/model.zig", "-Odebug", "-fstrip", "-fsingle-threaded"],
+  // As in build.zig.
+  "-mno-red-zone",
+  ...(process.arch === "x64" ? ["-fno-llvm", "-fno-lld"] : []),
+  ...["--cache-dir", ".zig-cache", "-femit-bin=model"],
+];
+
 /** Null: it was caught. */
-function survives(folder: string, mutant: Mutant): string | null {
+async function survives(folder: string, mutant: Mutant): Promise<string | null> {
   cpSync(join(root, "native"), join(folder, "native"), { recursive: true });
   apply(folder, mutant);
-  // Without optimization it compiles in a second; compiling takes most of a mutant's time.
-  const build = spawnSync(
-    join(root, ".tools/bin/zig"),
-    ["build", "model", "-Doptimize=debug", "--cache-dir", join(folder, ".zig-cache")],
-    { cwd: folder, encoding: "utf8" },
-  );
-  if (build.status !== 0) return `it does not compile: ${build.error ?? build.stderr}`;
-  const run = spawnSync(
-    join(folder, "zig-out/bin/tandem-model"),
-    ["--seconds", String(secondsMax), "--walks", String(walks), ...mutant.configuration.split(" ")],
-    { encoding: "utf8", maxBuffer: 1 << 28 },
-  );
-  const lines = run.stdout.split("\n");
-  if (run.status === foundViolation) {
-    console.log(`  caught:${lines.find((line) => line.includes("VIOLATION"))?.split(":")[1]}`);
-    console.log(`  ${lines[1]?.trim()}`);
+  const build = await run(join(root, ".tools/bin/zig"), compile, folder);
+  if (build.status !== 0) return `it does not compile: ${build.output}`;
+  const limits = ["--seconds", String(secondsMax), "--walks", String(walks)];
+  const args = [...limits, ...mutant.configuration.split(" ")];
+  const { status, output } = await run(join(folder, "model"), args, folder);
+  const lines = output.split("\n");
+  if (status === foundViolation) {
+    const violation = lines.find((line) => line.includes("VIOLATION"))?.split(":")[1];
+    console.log(`${mutant.name}: ${mutant.why}\n  caught:${violation}\n  ${lines[1]?.trim()}`);
     return null;
   }
-  return `the checker ended with ${run.status ?? run.signal}: ${run.stdout}${run.stderr}`;
+  return `the checker ended with ${status}: ${output}`;
+}
+
+/** Tries mutants, one after the other, until none is left. */
+async function work(folder: string): Promise<void> {
+  for (let mutant = rest.shift(); mutant; mutant = rest.shift()) {
+    const reason = await survives(folder, mutant);
+    if (reason === null) continue;
+    survivors += 1;
+    const { name, why, configuration } = mutant;
+    console.log(`${name}: ${why}\n  NOT CAUGHT with ${configuration}: ${reason}`);
+  }
 }
 
 const anchors = findAnchors();
-const folder = mkdtempSync(join(tmpdir(), "tandem-mutants-"));
+const list = chosen();
+const rest = [...list];
 let survivors = 0;
+const folder = mkdtempSync(join(tmpdir(), "tandem-mutants-"));
 try {
-  for (const file of ["build.zig", "build.zig.zon"]) cpSync(join(root, file), join(folder, file));
-  cpSync(join(root, "scripts/embed.zig"), join(folder, "scripts/embed.zig"));
-  const list = chosen();
-  for (const mutant of list) {
-    console.log(`${mutant.name}: ${mutant.why}`);
-    const reason = survives(folder, mutant);
-    if (reason === null) continue;
-    survivors += 1;
-    console.log(`  NOT CAUGHT with ${mutant.configuration}: ${reason}`);
-  }
+  const workers = Array.from({ length: availableParallelism() }, (_, index) => {
+    const own = join(folder, String(index));
+    mkdirSync(own);
+    return work(own);
+  });
+  await Promise.all(workers);
   console.log(`${list.length - survivors} of ${list.length} mutants caught`);
 } finally {
   rmSync(folder, { recursive: true, force: true });
