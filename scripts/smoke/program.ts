@@ -29,7 +29,7 @@ async function serve(tandem: Tandem, name: string): Promise<void> {
 
 async function call(tandem: Tandem, name: string): Promise<void> {
   // Node knows `using` from version 24 on.
-  const remote = tandem.connect<Api>(`smoke-${name}`, { timeout: 30_000 });
+  const remote = tandem.connect<Api>(`smoke-${name}`, { timeout: Infinity });
   const long = new Uint8Array(3_000_000).fill(7);
   let sum = 0;
   for await (const number of remote.count(4)) sum += number;
