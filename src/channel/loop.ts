@@ -121,7 +121,9 @@ export class Loop {
     busyLoops.add(this);
     if (deadline < this.#nextDeadline) this.#nextDeadline = deadline;
     if (this.#state === "polling") return;
-    if (this.#state === "asleep" && this.#pacing.prefersSleep && this.#waits.wanted === 0) {
+    // Without a bell, only the timer of a new sleep keeps the process alive for this wait.
+    const sleepsOn = this.#bell !== null && this.#pacing.prefersSleep && this.#waits.wanted === 0;
+    if (this.#state === "asleep" && sleepsOn) {
       this.#reference();
       this.#alarm.set(this.#nextDeadline);
       return;
@@ -318,8 +320,11 @@ export class Loop {
       weakly(this.#self, Loop.#whenRung),
       weakly(this.#self, Loop.#whenBellLost),
     );
-    this.#needsSlices ||= this.#bell === null;
     this.#isBellReferenced = false;
+    if (this.#bell) return;
+    this.#needsSlices = true;
+    // The next attempt would fail as well, and leave another descriptor open.
+    this.#hasLostBell = true;
   }
 
   static readonly #whenRung = (loop: Loop): void => loop.#rung();

@@ -33,6 +33,9 @@ interface Module {
 interface Global {
   readonly process: {
     readonly env: Readonly<Record<string, string | undefined>>;
+    /** Only with `--permission`. */
+    readonly permission?: { has(scope: string): boolean };
+    readonly allowedNodeEnvironmentFlags: ReadonlySet<string>;
     dlopen(module: Module, path: string): void;
     getBuiltinModule(name: "node:fs"): typeof import("node:fs");
   };
@@ -47,6 +50,9 @@ const { process } = globalThis as unknown as Global;
  * addon for this processor or no place to load it from
  */
 export function loadAddon(arch: string): Addon {
+  if (process.permission?.has("net") === false && hasNetPermission()) {
+    throw forbidden("it may not watch descriptors");
+  }
   const built = checkoutPath(
     import.meta.url as string | undefined,
     "/src/runtime/node_addon.ts",
@@ -66,7 +72,7 @@ function fromCheckout(path: string): Addon | null {
   try {
     return load(path);
   } catch (error) {
-    if (isForbidden(error)) throw forbidden(error);
+    if (isForbidden(error)) throw forbidden((error as Error).message, error);
     return null;
   }
 }
@@ -93,7 +99,7 @@ function fromPackage(arch: string): Addon {
     }
   }
   const refusal = failures.find(isForbidden);
-  if (refusal !== undefined) throw forbidden(refusal);
+  if (refusal !== undefined) throw forbidden((refusal as Error).message, refusal);
   throw new TandemError(
     "UNSUPPORTED",
     `Cannot load the addon for Node: no folder of ${
@@ -147,11 +153,17 @@ function isForbidden(error: unknown): boolean {
   return code === "ERR_DLOPEN_DISABLED" || code === "ERR_ACCESS_DENIED";
 }
 
-function forbidden(error: unknown): TandemError {
+function forbidden(reason: string, cause?: unknown): TandemError {
+  const net = hasNetPermission() ? ", --allow-net" : "";
   return new TandemError(
     "PERMISSION",
-    `Cannot load the addon for Node: its permissions forbid it (${(error as Error).message}); ` +
-      "run with --allow-addons and --allow-fs-write=/dev/shm",
-    { cause: error },
+    `Cannot load the addon for Node: its permissions forbid it (${reason}); ` +
+      `run with --allow-addons${net} and --allow-fs-write=/dev/shm`,
+    cause === undefined ? {} : { cause },
   );
+}
+
+/** Newer versions have it, and need it for any descriptor that is to be watched. */
+function hasNetPermission(): boolean {
+  return process.allowedNodeEnvironmentFlags.has("--allow-net");
 }

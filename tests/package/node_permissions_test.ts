@@ -1,0 +1,75 @@
+/** Node with `--permission`: the flags that the guide names are needed, and no others are. */
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { checkout, toolPath } from "../../scripts/tools.ts";
+import {
+  type Child,
+  folder,
+  newTarget,
+  runtime,
+  runtimePath,
+  startProgram,
+  test,
+} from "../support/harness.ts";
+
+/** Makes one file of a fixture and this package, so that Node loads what the package contains. */
+async function bundle(fixture: string): Promise<string> {
+  const out = join(folder(), `${fixture}.mjs`);
+  const esbuild = join(checkout, `node_modules/@esbuild/linux-${process.arch}/bin/esbuild`);
+  const flags = ["--bundle", "--platform=node", "--target=node22", "--format=esm"];
+  const source = join(checkout, "tests/fixtures", `${fixture}.ts`);
+  const command = [esbuild, ...flags, "--log-level=error", `--outfile=${out}`, source];
+  await startProgram("esbuild", command).ended();
+  return out;
+}
+
+/** The command of the guide, for programs in the test's folder. The oldest version has no `--allow-net`. */
+function documentedFlags(name: string): string[] {
+  const guide = readFileSync(join(checkout, "docs/guide/operations.md"), "utf8");
+  const [, flags] = /^node (--permission .*) service\.ts$/m.exec(guide) ?? [];
+  assert(flags !== undefined, "the guide has no command");
+  const all = flags.replace('"$PWD"', folder()).split(" ");
+  return name === "node" ? all : all.filter((flag) => flag !== "--allow-net");
+}
+
+function start(node: string, flags: readonly string[], program: string, target: string): Child {
+  const env = { TANDEM_LIBRARY: undefined, TANDEM_DIR: folder(), NO_COLOR: "1" };
+  return startProgram(`node ${flags.join(" ")}`, [node, ...flags, program, target, "open"], env);
+}
+
+if (runtime === "node") {
+  for (
+    const [name, node] of [["node", runtimePath("node")], [
+      "oldest-node",
+      toolPath("oldest-node"),
+    ]] as const
+  ) {
+    test(`${name}: with the flags of the guide, a service and a client work`, async () => {
+      const [service, client] = [await bundle("bundled_service"), await bundle("bundled_client")];
+      const target = newTarget();
+      const flags = documentedFlags(name);
+      await start(node, flags, service, target).expect("ready");
+      const calling = start(node, flags, client, target);
+      const { sum, long } = await calling.message<{ sum: number; long: number[] }>();
+      assertEquals([sum, long], [3, [3_000_000, 3_000_000]]);
+      await calling.ended();
+    });
+
+    test(`${name}: without one of the flags: PERMISSION, with advice`, async () => {
+      const program = await bundle("open");
+      const flags = documentedFlags(name);
+      // The program itself is behind the last one.
+      for (const missing of flags.filter((flag) => !/permission|read/.test(flag))) {
+        const rest = flags.filter((flag) => flag !== missing);
+        const child = start(node, rest, program, newTarget());
+        await child.message();
+        const { code, message } = await child.message<{ code: string; message: string }>();
+        assertEquals(code, "PERMISSION");
+        assertStringIncludes(message, missing);
+        await child.ended();
+      }
+    });
+  }
+}
