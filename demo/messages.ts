@@ -5,18 +5,22 @@
  * @module
  */
 
+import { type RuntimeName, runtimeNames } from "../src/runtime/processes.ts";
+
 /** The result of a server for a file. */
 export interface Answer {
   readonly sha256: Uint8Array;
   readonly gzipBytes: number;
   /** The number of the server. */
   readonly server: number;
+  /** The runtime of the server. */
+  readonly runtime: RuntimeName;
 }
 
 const sha256Bytes = 32;
 
 /** The length of an encoded answer. */
-export const answerBytes: number = sha256Bytes + 8 + 4;
+export const answerBytes: number = sha256Bytes + 8 + 4 + 1;
 
 /** Encodes an answer. */
 export function encodeAnswer(answer: Answer): Uint8Array {
@@ -25,6 +29,7 @@ export function encodeAnswer(answer: Answer): Uint8Array {
   bytes.set(answer.sha256);
   view.setFloat64(sha256Bytes, answer.gzipBytes);
   view.setUint32(sha256Bytes + 8, answer.server);
+  view.setUint8(sha256Bytes + 12, runtimeNames.indexOf(answer.runtime));
   return bytes;
 }
 
@@ -35,6 +40,7 @@ export function decodeAnswer(bytes: Uint8Array): Answer {
     sha256: bytes.subarray(0, sha256Bytes),
     gzipBytes: view.getFloat64(sha256Bytes),
     server: view.getUint32(sha256Bytes + 8),
+    runtime: runtimeNames[view.getUint8(sha256Bytes + 12)]!,
   };
 }
 
@@ -59,8 +65,8 @@ export interface Failed {
 
 /** From a client to the main process: the results for its files. */
 export interface Report {
-  /** The number of the client. */
-  readonly client: number;
+  /** The runtime of the client. */
+  readonly runtime: RuntimeName;
   readonly checked: readonly Checked[];
   readonly failed: readonly Failed[];
 }

@@ -84,8 +84,7 @@ export class Run {
     const names = this.#servers.map((server) =>
       server === this.#victim ? `${server.name}, killed` : server.name
     );
-    const clients = this.#clients.map(({ name }) => name);
-    this.tally.print(seconds, names, clients, this.#channel.stats());
+    this.tally.print(seconds, names, this.#channel.stats());
   }
 
   /** Ends the processes and removes the channels. */
@@ -126,7 +125,7 @@ export class Run {
 
   #startClient(number: number): void {
     const runtime = runtimeNames[number % runtimeNames.length]!;
-    const args = [this.#target, this.#workTarget, `${number}`, `${lanesPerClient}`];
+    const args = [this.#target, this.#workTarget, `${lanesPerClient}`];
     const permissions = ["--allow-ffi", `--allow-read=${this.#options.tree}`];
     const module = new URL("client.ts", import.meta.url);
     this.#clients.push(

@@ -10,6 +10,7 @@ import { createHash } from "node:crypto";
 import process from "node:process";
 import { gzipSync } from "node:zlib";
 import { Server, TandemError } from "../mod.ts";
+import { backend } from "../src/runtime/current.ts";
 import { encodeAnswer } from "./messages.ts";
 import { onEnd } from "./end.ts";
 
@@ -30,6 +31,7 @@ const serving = server.serve((request) => {
     sha256: createHash("sha256").update(bytes).digest(),
     gzipBytes: gzipSync(bytes).byteLength,
     server: Number(number),
+    runtime: backend().name,
   });
 });
 try {

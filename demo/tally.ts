@@ -5,14 +5,15 @@
  */
 import { fixed, summarize, whole } from "../bench/lib/stats.ts";
 import type { Stats } from "../mod.ts";
+import { type RuntimeName, runtimeNames } from "../src/runtime/processes.ts";
 import type { Failed, Report } from "./messages.ts";
 
 /** What a server has done. */
 interface Share {
   calls: number;
   bytes: number;
-  /** By the number of the client. */
-  readonly byClient: Map<number, number>;
+  /** By the runtime of the client. */
+  readonly byRuntime: Map<RuntimeName, number>;
 }
 
 /** Adds up the reports of the clients. */
@@ -32,7 +33,7 @@ export class Tally {
     return this.#files + this.unread.length + this.failed.length;
   }
 
-  add({ client, checked, failed }: Report): void {
+  add({ runtime, checked, failed }: Report): void {
     for (const failure of failed) (failure.isUnread ? this.unread : this.failed).push(failure);
     for (const { server, bytes, gzipBytes, isSample, latencyMs } of checked) {
       this.#files++;
@@ -40,21 +41,16 @@ export class Tally {
       this.#bytes += bytes;
       this.#gzipBytes += gzipBytes;
       this.#latenciesMs.push(latencyMs);
-      const share = this.#byServer.get(server) ?? { calls: 0, bytes: 0, byClient: new Map() };
+      const share = this.#byServer.get(server) ?? { calls: 0, bytes: 0, byRuntime: new Map() };
       share.calls++;
       share.bytes += bytes;
-      share.byClient.set(client, (share.byClient.get(client) ?? 0) + 1);
+      share.byRuntime.set(runtime, (share.byRuntime.get(runtime) ?? 0) + 1);
       this.#byServer.set(server, share);
     }
   }
 
-  /** Prints the summary; `servers` and `clients` have their names by number. */
-  print(
-    seconds: number,
-    servers: readonly string[],
-    clients: readonly string[],
-    stats: Stats,
-  ): void {
+  /** Prints the summary; `servers` has the name of each server by number. */
+  print(seconds: number, servers: readonly string[], stats: Stats): void {
     const { median, p99 } = summarize(this.#latenciesMs);
     const lines: [string, string][] = [
       [
@@ -74,22 +70,20 @@ export class Tally {
     ];
     console.log();
     for (const [name, value] of lines) console.log(`${name.padEnd(8)} ${value}`);
-    console.log("\nwho answered how many calls of whom:");
-    console.table(
-      Object.fromEntries(servers.map((name, number) => [name, this.#share(number, clients)])),
-    );
+    console.log("\ncalls by server and client:");
+    console.table(Object.fromEntries(servers.map((name, number) => [name, this.#share(number)])));
     this.#printFailures("could not be read", this.unread);
     this.#printFailures("failed", this.failed);
   }
 
-  #share(server: number, clients: readonly string[]): Record<string, string> {
-    const { calls = 0, bytes = 0, byClient } = this.#byServer.get(server) ?? {};
+  #share(server: number): Record<string, string> {
+    const { calls = 0, bytes = 0, byRuntime } = this.#byServer.get(server) ?? {};
     const percent = 100 * calls / Math.max(1, this.#files);
     return {
       ...Object.fromEntries(
-        clients.map((name, number) => [name, whole(byClient?.get(number) ?? 0)]),
+        runtimeNames.map((name) => [`${name} clients`, whole(byRuntime?.get(name) ?? 0)]),
       ),
-      calls: whole(calls),
+      together: whole(calls),
       share: `${fixed(percent, 1)} %`,
       bytes: megabytes(bytes),
     };
