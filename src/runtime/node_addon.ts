@@ -100,13 +100,14 @@ function fromPackage(arch: string): Addon {
   }
   const refusal = failures.find(isForbidden);
   if (refusal !== undefined) throw forbidden((refusal as Error).message, refusal);
+  // Those of the private folders: the others say the same of paths that nobody knows.
+  const reasons = failures.slice(folders.length).map((error) => (error as Error).message);
   throw new TandemError(
     "UNSUPPORTED",
     `Cannot load the addon for Node: no folder of ${
       folders.join(", ")
-    } can hold a file with code (${
-      failures.map((error) => (error as Error).message).join("; ")
-    }); set TMPDIR to a folder that can`,
+    } can hold a file with code (${reasons.join("; ")}); ` +
+      "set TMPDIR to a folder that is writable and not mounted with noexec",
     { cause: failures[0] },
   );
 }
