@@ -1,4 +1,7 @@
-/** Node with `--permission`: the flags that the guide names are needed, and no others are. */
+/**
+ * The addon that the package contains: Node with `--permission` loads it with exactly the flags that the guide
+ * names, and from any folder that may hold code.
+ */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -13,6 +16,7 @@ import {
   startProgram,
   test,
 } from "../support/harness.ts";
+import { works } from "../support/privileges.ts";
 
 /** Makes one file of a fixture and this package, so that Node loads what the package contains. */
 async function bundle(fixture: string): Promise<string> {
@@ -72,4 +76,48 @@ if (runtime === "node") {
       }
     });
   }
+
+  const skip = works(["unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt"])
+    ? null
+    : "mounting is refused";
+
+  test("/dev/shm with noexec, as in Docker: the addon comes from another folder", async () => {
+    assertEquals((await openWithout("/dev/shm", {})).path, "/dev/shm/a.tandem");
+    const everywhere = "/dev/shm /tmp /var/tmp";
+    assertEquals((await openWithout(everywhere, { TMPDIR: "/mnt" })).path, "/dev/shm/a.tandem");
+  }, { skip });
+
+  test("no folder may hold code: UNSUPPORTED, with advice", async () => {
+    const { code, message } = await openWithout("/dev/shm /tmp /var/tmp", { TMPDIR: undefined });
+    assertEquals(code, "UNSUPPORTED");
+    assertStringIncludes(message!, "set TMPDIR to a folder");
+  }, { skip });
+}
+
+interface Opened {
+  readonly path?: string;
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** Opens a channel where these folders hold no code. Code may be in /mnt. */
+async function openWithout(
+  folders: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Opened> {
+  // The program is opened before its folder is hidden, and read from the standard input.
+  const script = `exec 3< "$1"
+    for folder in $2; do mount -t tmpfs -o noexec none $folder || exit; done
+    mount -t tmpfs none /mnt && exec "$3" --input-type=module - /dev/shm/a.tandem open <&3`;
+  const args = [await bundle("open"), folders, runtimePath("node")];
+  const command = ["unshare", "-m", "sh", "-c", script, "sh", ...args];
+  const child = startProgram(`node without code in ${folders}`, command, {
+    TANDEM_LIBRARY: undefined,
+    NO_COLOR: "1",
+    ...env,
+  });
+  await child.message();
+  const opened = await child.message<Opened>();
+  await child.ended();
+  return opened;
 }
