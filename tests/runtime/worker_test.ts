@@ -17,7 +17,7 @@ import {
   text,
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
-import { startWorker } from "../support/worker.ts";
+import { startThread } from "../support/threads.ts";
 
 /** Starts a process whose main thread has no handle, and a Worker in it. */
 async function startHost(runtime: Runtime, target: string, role: string): Promise<Child> {
@@ -163,8 +163,9 @@ test("a Worker of the test itself answers its main thread", async () => {
   const target = newTarget();
   using client = Client.open(target, { create: {} });
   const messages: string[] = [];
-  const worker = startWorker<string>(new URL("../fixtures/worker.ts", import.meta.url), {
-    onMessage: (message) => messages.push(message),
+  const worker = startThread(new URL("../fixtures/worker.ts", import.meta.url), {
+    onMessage: (message) => messages.push(String(message)),
+    onError: (message) => messages.push(message),
   });
   worker.post({ target, role: "serve" });
   await eventually(() => messages.includes("ready"));
