@@ -178,7 +178,8 @@ export const node: Backend = {
   },
 
   mapping(address: number, byteLength: number): ArrayBuffer {
-    return addon().mapping(address, byteLength);
+    // Node does not let programs transfer buffers that addons make. What took its memory over is as any other.
+    return addon().mapping(address, byteLength).transfer();
   },
 
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
