@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 9;
+pub const abi_version: u32 = 10;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -205,6 +205,9 @@ pub const Options = extern struct {
     /// For `open_private`: the handle through which the private channel is found. Its own participant hosts
     /// the channel, or another participant of its channel does.
     main: f64 = not_given,
+    /// A function of the runtime that says whether it wants this thread to end, and the function's argument.
+    interrupt: f64 = not_given,
+    interrupt_argument: f64 = not_given,
 };
 
 /// The operation word of `tandem_open`.

@@ -45,6 +45,19 @@ pub const watched_max = 64;
 /// A descriptor that the event loop owns, and the file that it stood for when the loop got it.
 const Lent = struct { fd: i32 = -1, participant: u32 = 0, device: u64 = 0, inode: u64 = 0 };
 
+/// How the runtime ends a thread that a blocking operation holds: the operation asks it now and then.
+pub const Interruption = struct {
+    const Ask = *const fn (?*anyopaque) callconv(.c) u32;
+
+    ask: ?Ask = null,
+    argument: ?*anyopaque = null,
+
+    pub fn is_due(interruption: Interruption) bool {
+        const ask = interruption.ask orelse return false;
+        return ask(interruption.argument) != 0;
+    }
+};
+
 pub const Handle = struct {
     map: layout.Map,
     /// The description that holds this participant's lock. It is never passed on: a child that inherited it
@@ -142,6 +155,7 @@ pub const Handle = struct {
     peer_notify_fd: i32 = -1,
 
     memory_bytes: u64,
+    interruption: Interruption = .{},
     /// Among the handles of one thread, so that the thread's end can close them.
     of_thread: thread_exit.Node = .{},
 

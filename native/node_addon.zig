@@ -11,13 +11,14 @@ const Bound = bound.Bound;
 pub const panic = @import("platform/panic.zig");
 
 /// Compared by src/runtime/node_addon.ts. Increase it with every change of what JavaScript sees.
-const version: u32 = 1;
+const version: u32 = 2;
 
 export fn napi_register_module_v1(env: napi.Env, exports: napi.Value) ?napi.Value {
     const functions = [_]struct { [:0]const u8, napi.Callback }{
         .{ "open", &open },
         .{ "bind", &bind },
         .{ "mapping", &mapping },
+        .{ "interruption", &interruption },
     };
     inline for (functions) |named| {
         const name, const callback = named;
@@ -104,6 +105,31 @@ fn mapping(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
         return fail(env, "this runtime makes no ArrayBuffer over memory of others");
     }
     return result;
+}
+
+/// interruption(out): the address of a function that a native function of this thread calls while it blocks,
+/// and that of its argument. The result is not 0 when Node wants the thread to end: a Worker is terminated, or the
+/// process ends, which waits for its threads.
+fn interruption(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
+    const values = arguments(1, env, info) orelse return null;
+    var address: ?*anyopaque = null;
+    var length: usize = 0;
+    var numbers: [2]f64 = .{ @floatFromInt(@intFromPtr(&is_ending)), @floatFromInt(@intFromPtr(env)) };
+    const found = napi.napi_get_buffer_info(env, values[0], &address, &length);
+    if (found != .ok or length < @sizeOf(@TypeOf(numbers))) return fail(env, "interruption() takes a Float64Array");
+    const out: [*]u8 = @ptrCast(address.?);
+    @memcpy(out[0..@sizeOf(@TypeOf(numbers))], std.mem.asBytes(&numbers));
+    return null;
+}
+
+fn is_ending(argument: ?*anyopaque) callconv(.c) u32 {
+    const env: napi.Env = @ptrCast(argument.?);
+    var scope: napi.HandleScope = undefined;
+    if (napi.napi_open_handle_scope(env, &scope) != .ok) return 1;
+    defer _ = napi.napi_close_handle_scope(env, scope);
+    var value: napi.Value = undefined;
+    if (napi.napi_get_global(env, &value) != .ok) return 1;
+    return @intFromBool(napi.napi_coerce_to_bool(env, value, &value) != .ok);
 }
 
 fn arguments(comptime count: usize, env: napi.Env, info: napi.CallbackInfo) ?[count]napi.Value {

@@ -224,11 +224,13 @@ pub fn CallsType(comptime Shared: type) type {
             return true;
         }
 
-        /// One slice of a blocking wait that was announced. `Corrupt`: the file was cut short meanwhile, and
-        /// the announcement stands.
+        /// One slice of a blocking wait that was announced. `Corrupt`: the file was cut short meanwhile;
+        /// `Cancelled`: the thread has to end. In both cases the announcement stands.
         fn sleep(handle: *Handle, slice: *u32, deadline_ns: u64) Error!void {
             const slept_ns = Wait.sleep(handle, slice, deadline_ns);
             if (Lifetime.lost(handle)) return error.Corrupt;
+            // No code of the program runs any more: the thread ends, and its end closes this handle.
+            if (handle.interruption.is_due()) return error.Cancelled;
             const rung = Wait.was_rung(handle, slept_ns);
             Wait.awake(handle);
             sweep_after_sleep(handle, rung);

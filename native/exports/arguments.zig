@@ -5,12 +5,19 @@ const abi = @import("../abi.zig");
 const numbers = @import("../numbers.zig");
 const slots = @import("../protocol/slots.zig");
 const Control = abi.Control;
-const Handle = @import("../handle.zig").Handle;
+const handles = @import("../handle.zig");
+const Handle = handles.Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const TableBounds = @import("../protocol/table_bounds.zig").TableBoundsType(Shared);
 
 pub fn handle_at(address: f64) *Handle {
     return @ptrFromInt(numbers.address(address));
+}
+
+pub fn interruption_of(options: *const abi.Options) handles.Interruption {
+    const ask = numbers.address(options.interrupt);
+    if (ask == 0) return .{};
+    return .{ .ask = @ptrFromInt(ask), .argument = @ptrFromInt(numbers.address(options.interrupt_argument)) };
 }
 
 pub fn call_of(slot: u32, generation_low: u32, generation_high: u32) slots.Call {

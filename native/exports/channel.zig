@@ -38,6 +38,7 @@ export fn tandem_open(
     var location: Location = undefined;
     const handle = channel.open(target[0..target_length], operation, options, control, &location) catch |err|
         return arguments.failed(err);
+    handle.interruption = arguments.interruption_of(options);
     const geometry = &handle.map.geometry;
     control.handle = @floatFromInt(@intFromPtr(handle));
     control.base = @floatFromInt(@intFromPtr(handle.map.base));

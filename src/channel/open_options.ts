@@ -5,6 +5,7 @@
  */
 import { checkWhole, describe } from "../base/checks.ts";
 import { deliveriesMax, optionsCount, payloadBytesMax, slotsMax } from "../ffi/layout.ts";
+import { backend } from "../runtime/current.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
 
 /** NaN where an option was not given. */
@@ -25,6 +26,7 @@ export function encodeOptions(options: ChannelOptions, fd: number, main: number)
     whole("mode", 0, 0o777),
     fd,
     main,
+    ...(backend().interruption() ?? [NaN, NaN]),
   ]);
   return encoded;
 }

@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 9;
+export const abiVersion = 10;
 /** Of the shared memory. */
 export const layoutVersion = 4;
 export const slotsMax = 65536;
@@ -17,7 +17,7 @@ export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
 export const controlBytes = 208;
 export const attachedMax = 8;
-export const optionsCount = 7;
+export const optionsCount = 9;
 export const openRoleServer = 1;
 export const openKindInt = 2;
 export const openOrCreate = 4;

@@ -111,6 +111,13 @@ export interface Backend {
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch;
 
   /**
+   * How the runtime ends a thread that a native function blocks: the addresses of a function that the native
+   * function calls now and then on that thread, and of its argument. Its result is not 0 when the thread has to
+   * end. Null: nothing waits for this thread.
+   */
+  interruption(): readonly [ask: number, argument: number] | null;
+
+  /**
    * Whether a long array has no properties but its items, as far as the runtime can find out without
    * listing all keys. False: there may be others.
    */

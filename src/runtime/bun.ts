@@ -162,6 +162,11 @@ export const bun: Backend = {
     return ffi().toArrayBuffer(address, 0, byteLength);
   },
 
+  interruption(): null {
+    // A process ends without its threads, and a thread that is terminated is left to itself.
+    return null;
+  },
+
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   },

@@ -309,6 +309,11 @@ export const deno: Backend = {
     return UnsafePointerView.getArrayBuffer(UnsafePointer.create(BigInt(address)), byteLength);
   },
 
+  interruption(): null {
+    // A process ends without its threads, and a thread that is terminated is left to itself.
+    return null;
+  },
+
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   },

@@ -27,6 +27,10 @@ interface NodeNet {
   readonly Socket: new (options: object) => Socket;
 }
 
+interface NodeThreads {
+  readonly isMainThread: boolean;
+}
+
 // The parts of Node in use, declared here so that the file type-checks under every compiler.
 interface Global {
   readonly process: {
@@ -180,6 +184,14 @@ export const node: Backend = {
   mapping(address: number, byteLength: number): ArrayBuffer {
     // Node does not let programs transfer buffers that addons make. What took its memory over is as any other.
     return addon().mapping(address, byteLength).transfer();
+  },
+
+  interruption(): readonly [number, number] | null {
+    const threads = global.process.getBuiltinModule("node:worker_threads") as NodeThreads;
+    if (threads.isMainThread) return null;
+    const out = new Float64Array(2);
+    addon().interruption(out);
+    return [out[0]!, out[1]!];
   },
 
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {

@@ -21,9 +21,11 @@ export interface Addon {
   bind(library: bigint, name: string, signature: string): (...values: unknown[]) => unknown;
   /** An `ArrayBuffer` over mapped memory. */
   mapping(address: number, byteLength: number): ArrayBuffer;
+  /** Writes the addresses of a function that says whether this thread has to end, and of its argument. */
+  interruption(out: Float64Array): void;
 }
 
-const version = 1;
+const version = 2;
 
 interface Module {
   exports: unknown;
