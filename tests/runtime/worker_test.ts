@@ -35,6 +35,13 @@ async function assertAlive(host: Child): Promise<void> {
   await host.expect("pong");
 }
 
+/** Whether the Worker of a host with the role `block-…` sleeps in native code. */
+function isBlocked(watcher: Client, what: string): boolean {
+  const { waitingServers, waitingClients, inFlight } = watcher.stats();
+  if (what === "receive") return waitingServers === 1;
+  return waitingClients === 1 && inFlight === (what === "request" ? 1 : 3);
+}
+
 const clientForms: readonly ClientForm[] = ["promise", "sync"];
 
 for (const name of ownRuntime) {
@@ -83,6 +90,33 @@ for (const name of ownRuntime) {
         assertEquals(watcher.stats().inFlight, 0);
       });
     }
+  }
+
+  for (const what of ["receive", "request", "send"]) {
+    for (const end of ["exit", "throw"]) {
+      test(`${name}: a process ends although its Worker blocks (${what}, ${end})`, async () => {
+        const target = newTarget();
+        using watcher = Client.open(target, { create: { slots: 3 } });
+        const host = await startHost(name, target, `block-${what}`);
+        await eventually(() => isBlocked(watcher, what));
+        host.send(end);
+        const { code, signal } = await host.exited;
+        assertEquals([code, signal], [end === "exit" ? 7 : 1, null]);
+      });
+    }
+
+    // The others leave the thread of a Worker to itself that is blocked when it is terminated.
+    if (name !== "node") continue;
+    test(`${name}: a Worker is terminated while it blocks (${what})`, async () => {
+      const target = newTarget();
+      using watcher = Client.open(target, { create: { slots: 3 } });
+      const host = await startHost(name, target, `block-${what}`);
+      await eventually(() => isBlocked(watcher, what));
+      host.send("terminate");
+      await eventually(() => watcher.stats().clients === 1 && watcher.servers === 0);
+      assertEquals(watcher.stats().inFlight, 0);
+      await assertAlive(host);
+    });
   }
 
   test(`${name}: the request of a terminated Worker goes to another server`, async () => {
