@@ -19,6 +19,17 @@ export function checkoutPath(url: string | undefined, own: string, built: string
 }
 
 /**
+ * The path of a file that the npm package has beside its code, when the module of that URL is part of an installed
+ * package; else null. The folder of a bundle may be one in which others can write.
+ */
+export function packagePath(url: string | undefined, file: string): string | null {
+  if (url === undefined) return null;
+  const { protocol, pathname } = new URL(url);
+  const folder = /^.*\/node_modules\/@tandem\/ipc\/dist\//.exec(pathname);
+  return protocol === "file:" && folder ? decodeURIComponent(folder[0]) + file : null;
+}
+
+/**
  * The path of a descriptor in a spelling that is new to this process. glibc takes a path that it knows for
  * the library that it has loaded from there, and the system uses descriptor numbers again.
  */

@@ -1,8 +1,10 @@
 /**
  * Loads the addon through which Node calls native functions.
  *
- * Node loads addons from files alone. The file is one without a name where the system can make such a file,
- * in memory if possible: nothing is left behind, and no other process can reach it.
+ * Node loads addons from files alone. The npm package has such files, because many containers have no folder that
+ * is both writable and allowed to hold code. A bundle has no file; then it is one without a name where the
+ * system can make such a file, in memory if possible: nothing is left behind, and no other process can
+ * reach it.
  *
  * @module
  */
@@ -10,7 +12,7 @@ import { TandemError } from "../errors.ts";
 import type { Arch } from "./backend.ts";
 import { decodeBase64 } from "./base64.ts";
 import { embedded } from "./embedded_addon.js";
-import { checkoutPath, descriptorPath } from "./file_names.ts";
+import { checkoutPath, descriptorPath, packagePath } from "./file_names.ts";
 
 /** What the addon exports; see native/node_addon.zig. */
 export interface Addon {
@@ -35,8 +37,8 @@ interface Module {
 interface Global {
   readonly process: {
     readonly env: Readonly<Record<string, string | undefined>>;
-    /** Only with `--permission`. */
-    readonly permission?: { has(scope: string): boolean };
+    /** Only under `--permission`. */
+    readonly permission?: { has(scope: "addon" | "net"): boolean };
     readonly allowedNodeEnvironmentFlags: ReadonlySet<string>;
     dlopen(module: Module, path: string): void;
     getBuiltinModule(name: "node:fs"): typeof import("node:fs");
@@ -46,40 +48,37 @@ interface Global {
 const { process } = globalThis as unknown as Global;
 
 /**
- * The addon, loaded anew in each thread.
+ * The addon, loaded anew in each thread: from the file that the checkout or the npm package has of it, else from the
+ * copy inside the code, which needs a folder that can hold it for a moment.
  *
  * @throws {TandemError} `PERMISSION` where Node's permissions forbid it, `UNSUPPORTED` where there is no
  * addon for this processor or no place to load it from
  */
 export function loadAddon(arch: string): Addon {
-  if (process.permission?.has("net") === false && hasNetPermission()) {
-    throw forbidden("it may not watch descriptors");
-  }
-  const built = checkoutPath(
-    import.meta.url as string | undefined,
-    "/src/runtime/node_addon.ts",
-    `${arch}/tandem-node.node`,
-  );
-  const addon = (built === null ? null : fromCheckout(built)) ?? fromPackage(arch);
+  const url = import.meta.url as string | undefined;
+  const file = checkoutPath(url, "/src/runtime/node_addon.ts", `${arch}/tandem-node.node`) ??
+    packagePath(url, `tandem-node-${arch}.node`);
+  const addon = (file === null ? null : fromFile(file)) ?? fromCopy(arch);
+  if (isNetForbidden()) throw forbidden("it may not watch descriptors");
   if (addon.version === version) return addon;
   throw new TandemError(
     "INCOMPATIBLE",
     `Cannot use the addon for Node: it has version ${addon.version}, this package needs ${version}; ` +
-      "build it again (scripts/setup)",
+      "install the package again, or build it again (scripts/setup)",
   );
 }
 
-/** Null: it is not built. */
-function fromCheckout(path: string): Addon | null {
+/** Null: it is not there. */
+function fromFile(path: string): Addon | null {
   try {
     return load(path);
   } catch (error) {
-    if (isForbidden(error)) throw forbidden((error as Error).message, error);
+    if (areAddonsForbidden(error)) throw forbidden((error as Error).message, error);
     return null;
   }
 }
 
-function fromPackage(arch: string): Addon {
+function fromCopy(arch: string): Addon {
   const text = embedded[arch as Arch];
   if (!text) {
     throw new TandemError(
@@ -90,27 +89,27 @@ function fromPackage(arch: string): Addon {
   const bytes = decodeBase64(text);
   const preferred = process.env["TMPDIR"];
   const folders = ["/dev/shm", ...(preferred ? [preferred] : []), "/tmp", "/var/tmp"];
-  const failures: unknown[] = [];
+  const failures = new Map<string, unknown>();
   for (const attempt of [fromNamelessFile, fromPrivateFolder]) {
     for (const folder of folders) {
       try {
         return attempt(folder, bytes);
       } catch (error) {
-        failures.push(error);
+        if (areAddonsForbidden(error)) throw forbidden((error as Error).message, error);
+        failures.set(folder, error);
       }
     }
   }
-  const refusal = failures.find(isForbidden);
-  if (refusal !== undefined) throw forbidden((refusal as Error).message, refusal);
-  // Those of the private folders: the others say the same of paths that nobody knows.
-  const reasons = failures.slice(folders.length).map((error) => (error as Error).message);
+  for (const [folder, error] of failures) {
+    if (isWritingForbidden(error)) throw forbidden((error as Error).message, error, folder);
+  }
+  const found = [...failures].map(([folder, error]) => `${folder}: ${(error as Error).message}`);
   throw new TandemError(
     "UNSUPPORTED",
-    `Cannot load the addon for Node: no folder of ${
-      folders.join(", ")
-    } can hold a file with code (${reasons.join("; ")}); ` +
-      "set TMPDIR to a folder that is writable and not mounted with noexec",
-    { cause: failures[0] },
+    `Cannot load the addon for Node: no folder can hold a file with code (${found.join("; ")}); ` +
+      "set TMPDIR to a folder that is writable and not mounted with noexec, " +
+      "or do not bundle the package, which has the addon as a file",
+    { cause: failures.get(folders[0]!) },
   );
 }
 
@@ -150,23 +149,34 @@ function load(path: string): Addon {
   return module.exports as Addon;
 }
 
-/** Whether Node's permissions were missing, rather than the system's. */
-function isForbidden(error: unknown): boolean {
-  const { code } = error as { code?: string };
-  return code === "ERR_DLOPEN_DISABLED" || code === "ERR_ACCESS_DENIED";
+/** By `--permission` without `--allow-addons`, or by `--no-addons`. */
+function areAddonsForbidden(error: unknown): boolean {
+  return (error as { code?: string }).code === "ERR_DLOPEN_DISABLED";
 }
 
-function forbidden(reason: string, cause?: unknown): TandemError {
-  const net = hasNetPermission() ? ", --allow-net" : "";
+/** By Node's permissions, rather than the system's. */
+function isWritingForbidden(error: unknown): boolean {
+  return (error as { code?: string }).code === "ERR_ACCESS_DENIED";
+}
+
+/** Newer versions have this permission, and demand it for any descriptor that is to be watched. */
+function isNetForbidden(): boolean {
+  const { permission, allowedNodeEnvironmentFlags: flags } = process;
+  return permission?.has("net") === false && flags.has("--allow-net");
+}
+
+/** @param folder where Node has to write; undefined: nowhere, or it may */
+function forbidden(reason: string, cause?: unknown, folder?: string): TandemError {
+  const { permission } = process;
+  const flags = [
+    ...(permission?.has("addon") === false ? ["--allow-addons"] : []),
+    ...(isNetForbidden() ? ["--allow-net"] : []),
+    ...(folder === undefined ? [] : [`--allow-fs-write=${folder}`]),
+  ];
+  const advice = permission ? `with ${flags.join(" and ")}` : "without --no-addons";
   return new TandemError(
     "PERMISSION",
-    `Cannot load the addon for Node: its permissions forbid it (${reason}); ` +
-      `run with --allow-addons${net} and --allow-fs-write=/dev/shm`,
+    `Cannot load the addon for Node: Node forbids it (${reason}); run it ${advice}`,
     cause === undefined ? {} : { cause },
   );
-}
-
-/** Newer versions have it, and need it for any descriptor that is to be watched. */
-function hasNetPermission(): boolean {
-  return process.allowedNodeEnvironmentFlags.has("--allow-net");
 }
