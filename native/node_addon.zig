@@ -7,16 +7,20 @@ const host = @import("platform/libc.zig");
 const napi = @import("node/napi.zig");
 const bound = @import("node/bound.zig");
 const Bound = bound.Bound;
+const quick = @import("node/quick.zig");
+const Quick = quick.Quick;
 
 pub const panic = @import("platform/panic.zig");
 
 /// Compared by src/runtime/node_addon.ts. Increase it with every change of what JavaScript sees.
-const version: u32 = 2;
+const version: u32 = 3;
 
 export fn napi_register_module_v1(env: napi.Env, exports: napi.Value) ?napi.Value {
     const functions = [_]struct { [:0]const u8, napi.Callback }{
         .{ "open", &open },
         .{ "bind", &bind },
+        .{ "bindQuick", &bind_quick },
+        .{ "address", &address_of },
         .{ "mapping", &mapping },
         .{ "interruption", &interruption },
     };
@@ -61,6 +65,18 @@ fn reason() [*:0]const u8 {
 
 /// bind(library, name, signature): a function of a library.
 fn bind(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
+    return bind_as(env, info, false);
+}
+
+/// bindQuick(library, name, signature): a function that finds its arguments in its property `block`, an
+/// `ArrayBuffer`, and leaves its result there.
+fn bind_quick(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
+    return bind_as(env, info, true);
+}
+
+const Kept = union { bound: Bound, quick: Quick };
+
+fn bind_as(env: napi.Env, info: napi.CallbackInfo, is_quick: bool) ?napi.Value {
     const values = arguments(3, env, info) orelse return null;
     var handle: u64 = 0;
     var is_exact = false;
@@ -77,13 +93,39 @@ fn bind(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
     const target = Bound.init(address, std.mem.span(signature)) orelse return fail(env, "no such signature");
 
     const malloc = host.function(Allocate, "malloc") orelse return fail(env, "this process has no malloc()");
-    const kept: *Bound = @ptrCast(@alignCast(malloc(@sizeOf(Bound)) orelse return fail(env, "out of memory")));
-    kept.* = target;
+    const kept: *Kept = @ptrCast(@alignCast(malloc(@sizeOf(Kept)) orelse return fail(env, "out of memory")));
+    var block: napi.Value = undefined;
+    if (is_quick) {
+        var memory: ?*anyopaque = null;
+        const status = napi.napi_create_arraybuffer(env, @sizeOf(quick.Block), &memory, &block);
+        const prepared = if (status == .ok) Quick.init(target, @ptrCast(@alignCast(memory))) else null;
+        kept.* = .{ .quick = prepared orelse {
+            release(env, kept, null);
+            return fail(env, "a function of this signature is bound by bind()");
+        } };
+    } else {
+        kept.* = .{ .bound = target };
+    }
+    const callback: napi.Callback = if (is_quick) &quick.invoke else &bound.invoke;
     var function: napi.Value = undefined;
-    const status = napi.napi_create_function(env, name, std.mem.len(name), &bound.invoke, kept, &function);
-    if (status == .ok and napi.napi_add_finalizer(env, function, kept, &release, null, null) == .ok) return function;
-    release(env, kept, null);
-    return null;
+    if (napi.napi_create_function(env, name, std.mem.len(name), callback, kept, &function) != .ok or
+        napi.napi_add_finalizer(env, function, kept, &release, null, null) != .ok)
+    {
+        release(env, kept, null);
+        return null;
+    }
+    // So the block lives as long as the function.
+    if (is_quick and napi.napi_set_named_property(env, function, "block", block) != .ok) return null;
+    return function;
+}
+
+/// address(view): where the bytes of an `ArrayBufferView` are. They stay there until its buffer is detached,
+/// also if V8 has kept them on its heap until now.
+fn address_of(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
+    const values = arguments(1, env, info) orelse return null;
+    const address = bound.address_of(env, values[0]) orelse return null;
+    var result: napi.Value = undefined;
+    return if (napi.napi_create_double(env, @floatFromInt(address), &result) == .ok) result else null;
 }
 
 fn release(_: napi.Env, data: ?*anyopaque, _: ?*anyopaque) callconv(.c) void {

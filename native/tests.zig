@@ -11,6 +11,7 @@ test {
     _ = @import("lib.zig");
     _ = @import("node/bound.zig");
     _ = @import("numbers.zig");
+    _ = @import("node/quick.zig");
     _ = @import("protocol/participants.zig");
     _ = @import("memory/occupancy.zig");
     _ = @import("platform/bells/private.zig");

@@ -19,8 +19,8 @@ pub const Kind = enum(u8) {
 };
 
 /// System V has six registers for integers; the rest lie on the stack, in the same order for every callee.
-const words_max = 8;
-const doubles_max = 4;
+pub const words_max = 8;
+pub const doubles_max = 4;
 pub const parameters_max = 12;
 
 pub const Bound = struct {
@@ -84,16 +84,7 @@ pub fn invoke(env: napi.Env, info: napi.CallbackInfo) callconv(.c) ?napi.Value {
 /// Null: an exception is pending.
 inline fn read_word(env: napi.Env, value: napi.Value, kind: Kind) ?u64 {
     switch (kind) {
-        .buffer => {
-            var address: ?*anyopaque = null;
-            var length: usize = 0;
-            if (napi.napi_get_buffer_info(env, value, &address, &length) != .ok) {
-                _ = refuse(env, "an ArrayBufferView");
-                return null;
-            }
-            // The functions take the address of an empty view for one that is not null.
-            return if (address) |known| @intFromPtr(known) else no_bytes;
-        },
+        .buffer => return address_of(env, value),
         .size => {
             var word: u64 = 0;
             var is_exact = false;
@@ -115,6 +106,18 @@ inline fn read_word(env: napi.Env, value: napi.Value, kind: Kind) ?u64 {
     }
 }
 
+/// Where the bytes of an `ArrayBufferView` are. Null: an exception is pending.
+pub inline fn address_of(env: napi.Env, value: napi.Value) ?u64 {
+    var address: ?*anyopaque = null;
+    var length: usize = 0;
+    if (napi.napi_get_buffer_info(env, value, &address, &length) != .ok) {
+        _ = refuse(env, "an ArrayBufferView");
+        return null;
+    }
+    // The functions take the address of an empty view for one that is not null.
+    return if (address) |known| @intFromPtr(known) else no_bytes;
+}
+
 const no_bytes: u64 = 16;
 
 fn refuse(env: napi.Env, comptime wanted: [:0]const u8) ?napi.Value {
@@ -123,8 +126,8 @@ fn refuse(env: napi.Env, comptime wanted: [:0]const u8) ?napi.Value {
     return null;
 }
 
-const WordFunction = *const fn (u64, u64, u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) callconv(.c) u64;
-const DoubleFunction = *const fn (u64, u64, u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) callconv(.c) f64;
+pub const WordFunction = *const fn (u64, u64, u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) callconv(.c) u64;
+pub const DoubleFunction = *const fn (u64, u64, u64, u64, u64, u64, u64, u64, f64, f64, f64, f64) callconv(.c) f64;
 
 inline fn call(env: napi.Env, bound: *const Bound, words: *const [words_max]u64, doubles: *const [doubles_max]f64) ?napi.Value {
     var result: napi.Value = undefined;
@@ -142,7 +145,7 @@ inline fn call(env: napi.Env, bound: *const Bound, words: *const [words_max]u64,
     return if (status == .ok) result else null;
 }
 
-inline fn apply(comptime Function: type, address: *const anyopaque, w: *const [words_max]u64, d: *const [doubles_max]f64) @typeInfo(@typeInfo(Function).pointer.child).@"fn".return_type.? {
+pub inline fn apply(comptime Function: type, address: *const anyopaque, w: *const [words_max]u64, d: *const [doubles_max]f64) @typeInfo(@typeInfo(Function).pointer.child).@"fn".return_type.? {
     const function: Function = @ptrCast(@alignCast(address));
     return function(w[0], w[1], w[2], w[3], w[4], w[5], w[6], w[7], d[0], d[1], d[2], d[3]);
 }

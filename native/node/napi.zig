@@ -22,6 +22,7 @@ pub extern fn napi_create_double(Env, f64, *Value) Status;
 pub extern fn napi_create_int32(Env, i32, *Value) Status;
 pub extern fn napi_create_uint32(Env, u32, *Value) Status;
 pub extern fn napi_create_bigint_uint64(Env, u64, *Value) Status;
+pub extern fn napi_create_arraybuffer(Env, usize, *?*anyopaque, *Value) Status;
 pub extern fn napi_create_function(Env, ?[*]const u8, usize, Callback, ?*anyopaque, *Value) Status;
 pub extern fn napi_create_external_arraybuffer(Env, ?*anyopaque, usize, ?Finalizer, ?*anyopaque, *Value) Status;
 pub extern fn napi_add_finalizer(Env, Value, ?*anyopaque, Finalizer, ?*anyopaque, ?*anyopaque) Status;

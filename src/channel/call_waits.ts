@@ -59,11 +59,12 @@ export class CallWaits implements Waits {
   /** The calls that do not keep the process alive; all waits for a call agree on that. */
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
-  readonly #fresh: FreshArrays = new FreshArrays();
+  readonly #fresh: FreshArrays;
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
     this.#channel = channel;
+    this.#fresh = new FreshArrays(channel.backend);
   }
 
   get isPending(): boolean {

@@ -78,7 +78,7 @@ export class ClientCore extends HandleCore implements DraftSender {
   #memoryFailure: unknown = null;
   readonly #retry: Retry = new Retry();
   readonly #encoded: Encoded = newEncoded();
-  readonly #fresh: FreshArrays = new FreshArrays();
+  readonly #fresh: FreshArrays;
   /** The last `into` that an answer was shorter than, and the view of its front. */
   #lastInto: Bytes = nothing;
   #lastView: Bytes = nothing;
@@ -87,6 +87,7 @@ export class ClientCore extends HandleCore implements DraftSender {
 
   constructor(channel: Channel) {
     super(channel, "client");
+    this.#fresh = new FreshArrays(channel.backend);
     this.#waits = new CallWaits(channel);
     this.#loop = new Loop(channel, this.#waits);
     this.#waits.onSettled = () => this.#loop.settle();

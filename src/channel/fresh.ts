@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Backend } from "../runtime/backend.ts";
 import type { Bytes } from "./waiter.ts";
 
 /** Answers of unknown length go here and are copied from here. */
@@ -18,8 +19,13 @@ const usualLengthMax = 2 ** 20;
  */
 export class FreshArrays {
   #lastLength = 0;
-  /** 0: the last two differ, or are too long. */
+  /** 0: the last two differ, or are too long, or so short that they are better copied. */
   #usualLength = 0;
+  readonly #copiedBytesMax: number;
+
+  constructor({ copiedBytesMax }: Pick<Backend, "copiedBytesMax">) {
+    this.#copiedBytesMax = copiedBytesMax;
+  }
 
   get isLengthKnown(): boolean {
     return this.#usualLength > 0;
@@ -38,7 +44,8 @@ export class FreshArrays {
 
   /** An answer had this length. */
   note(length: number): void {
-    this.#usualLength = length === this.#lastLength && length <= usualLengthMax ? length : 0;
+    const isUsual = length === this.#lastLength && length <= usualLengthMax;
+    this.#usualLength = isUsual && length > this.#copiedBytesMax ? length : 0;
     this.#lastLength = length;
   }
 }

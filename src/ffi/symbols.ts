@@ -43,7 +43,7 @@ export const symbols = {
   tandem_send: {
     parameters: [
       /* handle */ "f64",
-      /* bytes */ "buffer",
+      /* bytes */ "bytes",
       /* length */ "u32",
       /* flags */ "u32",
       /* milliseconds */ "f64",
@@ -54,7 +54,7 @@ export const symbols = {
   tandem_request: {
     parameters: [
       /* handle */ "f64",
-      /* bytes */ "buffer",
+      /* bytes */ "bytes",
       /* length */ "u32",
       /* flags */ "u32",
       /* milliseconds */ "f64",
@@ -128,7 +128,7 @@ export const symbols = {
       /* slot */ "u32",
       /* low */ "u32",
       /* high */ "u32",
-      /* bytes */ "buffer",
+      /* bytes */ "bytes",
       /* length */ "u32",
       /* kind */ "u32",
     ],
@@ -228,7 +228,10 @@ export const symbols = {
   },
 } as const;
 
-type Value<Kind> = Kind extends "buffer" ? ArrayBufferView : Kind extends "void" ? void : number;
+type Value<Kind> = Kind extends "buffer" ? ArrayBufferView
+  : Kind extends "bytes" ? Uint8Array
+  : Kind extends "void" ? void
+  : number;
 type Values<Kinds> = { -readonly [Index in keyof Kinds]: Value<Kinds[Index]> };
 
 /** The library's functions, with types that follow from the table. */

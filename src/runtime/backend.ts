@@ -17,9 +17,10 @@ export type BellKind = typeof bellFifo | typeof bellDatagram;
 
 /**
  * How a value crosses the boundary. A `buffer` is an `ArrayBufferView`, never null; the address of an empty
- * one means nothing. A `size` is a `bigint`, which the C library needs; it is too slow for our own.
+ * one means nothing. `bytes` is a `Uint8Array` that the function only reads, as many bytes of it as the next
+ * parameter says. A `size` is a `bigint`, which the C library needs; it is too slow for our own.
  */
-export type Kind = "u32" | "i32" | "f64" | "buffer" | "size" | "void";
+export type Kind = "u32" | "i32" | "f64" | "buffer" | "bytes" | "size" | "void";
 
 /** A native function. */
 export interface Signature {
@@ -116,6 +117,12 @@ export interface Backend {
    * end. Null: nothing waits for this thread.
    */
   interruption(): readonly [ask: number, argument: number] | null;
+
+  /**
+   * Up to this length, an array is made more quickly as a copy of what native code has written elsewhere than
+   * for native code to write into.
+   */
+  readonly copiedBytesMax: number;
 
   /**
    * Whether a long array has no properties but its items, as far as the runtime can find out without

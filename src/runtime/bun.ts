@@ -107,7 +107,7 @@ function asyncHooks(): AsyncHooks {
 
 /** The signature as Bun takes it. */
 function translate({ parameters, result }: Signature): object {
-  const rename = (kind: string) => kind === "size" ? "u64" : kind;
+  const rename = (kind: string) => kind === "size" ? "u64" : kind === "bytes" ? "buffer" : kind;
   return { args: parameters.map(rename), returns: rename(result) };
 }
 
@@ -170,6 +170,8 @@ export const bun: Backend = {
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   },
+
+  copiedBytesMax: 0,
 
   showsOnlyItems,
   isSink,

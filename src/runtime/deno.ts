@@ -154,7 +154,7 @@ class SocketWatch implements Watch {
 
 /** The signature as Deno takes it. */
 function translate({ parameters, result }: Signature): object {
-  const rename = (kind: string) => kind === "size" ? "usize" : kind;
+  const rename = (kind: string) => kind === "size" ? "usize" : kind === "bytes" ? "buffer" : kind;
   return { parameters: parameters.map(rename), result: rename(result) };
 }
 
@@ -317,6 +317,8 @@ export const deno: Backend = {
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   },
+
+  copiedBytesMax: 0,
 
   showsOnlyItems(): boolean {
     // V8 lists the keys of an array quickly.

@@ -21,13 +21,23 @@ export interface Addon {
   open(path: string): bigint;
   /** `signature`: the letter of the result's kind, then one for each parameter's. */
   bind(library: bigint, name: string, signature: string): (...values: unknown[]) => unknown;
+  /** As `bind`, of a function that finds its arguments in memory. No `i32` or `size` among its parameters. */
+  bindQuick(library: bigint, name: string, signature: string): QuickFunction;
+  /** Where the bytes of a view are, until its buffer is detached. */
+  address(view: ArrayBufferView): number;
   /** An `ArrayBuffer` over mapped memory. */
   mapping(address: number, byteLength: number): ArrayBuffer;
   /** Writes the addresses of a function that says whether this thread has to end, and of its argument. */
   interruption(out: Float64Array): void;
 }
 
-const version = 2;
+/** A function whose arguments lie in a block, and its result; native/node/quick.zig has the layout. */
+export interface QuickFunction {
+  (): void;
+  readonly block: ArrayBuffer;
+}
+
+const version = 3;
 
 interface Module {
   exports: unknown;
