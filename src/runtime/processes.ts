@@ -61,11 +61,28 @@ interface Global {
 
 const { process } = globalThis as unknown as Global;
 
+/** What a runtime with permissions calls itself, and the flags that it has for this. */
+interface Refusal {
+  readonly who: string;
+  readonly look: string;
+  readonly start: string;
+}
+
+const refusals: Readonly<Partial<Record<RuntimeName, Refusal>>> = {
+  deno: {
+    who: "Deno",
+    look: "--allow-read and --allow-env",
+    start: "--allow-run and --allow-env",
+  },
+  node: { who: "Node", look: "--allow-fs-read", start: "--allow-child-process" },
+};
+
 /**
  * The command that runs a TypeScript file in a runtime.
  *
  * @param file a path, relative to the working directory of this process, or a URL
- * @throws {TandemError} `NOT_FOUND` when there is no such runtime; `PERMISSION` when Deno refuses to look
+ * @throws {TandemError} `NOT_FOUND` when there is no such runtime; `PERMISSION` when this runtime refuses to
+ * look
  */
 export function runtimeCommand(
   runtime: RuntimeName,
@@ -88,29 +105,33 @@ export function runtimeCommand(
  * The path of a runtime's binary: the one that runs this process, else the first of `candidates`, else
  * the first on PATH.
  *
- * @throws {TandemError} `NOT_FOUND` when there is none; `PERMISSION` when Deno refuses to look
+ * @throws {TandemError} `NOT_FOUND` when there is none; `PERMISSION` when this runtime refuses to look
  */
 export function findRuntime(runtime: RuntimeName, candidates: readonly string[] = []): string {
   const { name, binary } = backend();
-  // Deno reports this path without a permission. An upgrade may have removed the file.
+  // Every runtime reports this path without a permission. An upgrade may have removed the file.
   if (runtime === name && binary !== null && lookAt(binary) !== "absent") return binary;
   const paths = [...candidates, ...searchPath().map((folder) => `${folder}/${runtime}`)];
   const found = paths.find((path) => lookAt(path) === "present");
   if (found !== undefined) return found;
   const hidden = paths.find((path) => lookAt(path) === "hidden");
-  if (hidden !== undefined) {
+  const refusal = refusals[name];
+  if (hidden !== undefined && refusal) {
     throw new TandemError(
       "PERMISSION",
-      `Cannot look for ${runtime} at ${hidden}: Deno refused access; ` +
-        "run this program with --allow-read and --allow-env",
+      `Cannot look for ${runtime} at ${hidden}: ${refusal.who} refused access; ` +
+        `run this program with ${refusal.look}`,
     );
   }
+  const isPathHidden = name === "deno"
+    ? ", or Deno does not let this program read it (--allow-env)"
+    : "";
   throw new TandemError(
     "NOT_FOUND",
     `Cannot find ${runtime}: ${
       paths.length > 0
         ? `there is no executable file at ${paths.join(", ")}`
-        : "PATH is empty, or Deno does not let this program read it (--allow-env)"
+        : `PATH is empty${isPathHidden}`
     }; install ${runtime}, or add its folder to PATH`,
   );
 }
@@ -121,7 +142,7 @@ export function findRuntime(runtime: RuntimeName, candidates: readonly string[] 
  * Other failures, such as a limit of the system, arrive in the `error` event.
  *
  * @throws {TandemError} `NOT_FOUND` when the program or the working directory does not exist; `PERMISSION`
- * when Deno refuses to start processes
+ * when this runtime refuses to start processes
  */
 export function startProcess(command: Command, options: ProcessOptions = {}): ChildProcess {
   const { cwd, env, stdio = "pipe", isDetached = false } = options;
@@ -135,11 +156,12 @@ export function startProcess(command: Command, options: ProcessOptions = {}): Ch
       detached: isDetached,
     });
   } catch (error) {
-    if (!isRefusal(error)) throw error;
+    const refusal = refusals[backend().name];
+    if (!refusal || !isRefusal(error)) throw error;
     throw new TandemError(
       "PERMISSION",
-      `Cannot start ${program}: Deno refused (${(error as Error).message}); ` +
-        "run this program with --allow-run and --allow-env",
+      `Cannot start ${program}: ${refusal.who} refused (${(error as Error).message}); ` +
+        `run this program with ${refusal.start}`,
       { cause: error },
     );
   }
@@ -199,7 +221,7 @@ function searchPath(): readonly string[] {
   return path.split(":").filter((folder) => folder !== "");
 }
 
-/** `"hidden"`: Deno does not let this process look. */
+/** `"hidden"`: this runtime does not let this process look. */
 function lookAt(
   path: string,
   kind: "program" | "folder" = "program",
@@ -214,7 +236,8 @@ function lookAt(
   }
 }
 
-/** Whether Deno's permissions were missing, rather than the system's. */
+/** Whether the runtime's permissions were missing, rather than the system's. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.name === "NotCapable";
+  const { name, code } = error as { name?: string; code?: string };
+  return name === "NotCapable" || code === "ERR_ACCESS_DENIED";
 }

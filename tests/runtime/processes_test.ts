@@ -133,6 +133,14 @@ test("a Deno process has exactly the permissions that were given", async () => {
   assertEquals(some.permissions, ["net", "ffi"]);
 });
 
+test("a Node process gets the flags of Node before its file", async () => {
+  const module = 'data:text/javascript,process.env.TANDEM_FLAG="set"';
+  const runtimeArgs = ["--import", module, "--no-warnings"];
+  const started = await run(command("node", { runtimeArgs, args: ["--import", "x"] }));
+  assertEquals(started.env.TANDEM_FLAG, "set");
+  assertEquals(started.args, ["--import", "x"]);
+});
+
 test("a relative path is one of the parent's working directory", () => {
   const relative = "tests/fixtures/started.ts";
   const { args } = runtimeCommand(runtime, relative);
@@ -182,25 +190,41 @@ test("NOT_FOUND where the program or the working directory does not exist", () =
   assertThrowsCode(() => startProcess(shell, { cwd: missing }), "NOT_FOUND", missing, "/bin/sh");
 });
 
-test("Deno without the permissions says which are missing", async () => {
-  const path = join(folder(), "starter.ts");
-  const module = join(checkout, "src/runtime/processes.ts");
-  writeFileSync(
-    path,
-    `import { findRuntime, startProcess } from ${JSON.stringify(module)};
+/** Prints the codes and messages of the errors, when nothing is permitted but to load the program. */
+const starter = `import { findRuntime, startProcess } from ${
+  JSON.stringify(join(checkout, "src/runtime/processes.ts"))
+};
 const codes = [() => findRuntime("bun"), () => startProcess({ program: "/bin/sh", args: [] })]
   .map((body) => { try { body(); } catch (error) { return [error.code, error.message]; } });
-console.log(JSON.stringify(codes));`,
-  );
-  const flags = [`--allow-read=${checkout}`, "--allow-env=PATH"];
-  const options = { runtimeArgs: flags, candidates: [toolPath("deno")] };
-  const started = startProcess(runtimeCommand("deno", path, options));
-  const [look, start] = JSON.parse(await text(started.stdout!)) as [string, string][];
-  assertEquals([look![0], start![0]], ["PERMISSION", "PERMISSION"]);
-  assertStringIncludes(look![1], "--allow-read");
-  assertStringIncludes(start![1], "--allow-run");
-  await eventually(() => started.exitCode === 0);
-});
+console.log(JSON.stringify(codes));`;
+
+const refusing = [
+  ["deno", [`--allow-read=${checkout}`, "--allow-env=PATH"], "--allow-read", "--allow-run"],
+  ["node", ["--permission"], "--allow-fs-read", "--allow-child-process"],
+] as const;
+
+for (const [name, flags, toLook, toStart] of refusing) {
+  test(`${name} without the permissions says which are missing`, async () => {
+    const path = join(folder(), "starter.ts");
+    writeFileSync(path, starter);
+    const readable = name === "node"
+      ? [`--allow-fs-read=${checkout}`, `--allow-fs-read=${folder()}`]
+      : [];
+    const options = { runtimeArgs: [...flags, ...readable], candidates: [toolPath(name)] };
+    const started = startProcess(runtimeCommand(name, path, options), {
+      env: { PATH: "/usr/bin" },
+    });
+    const [look, start] = JSON.parse(await text(started.stdout!)) as [string, string][];
+    assertEquals([look![0], start![0]], ["PERMISSION", "PERMISSION"]);
+    const others = refusing.filter((other) => other[0] !== name).map((other) => other[2]);
+    for (const [message, flag] of [[look![1], toLook], [start![1], toStart]] as const) {
+      assertStringIncludes(message, flag);
+      assertStringIncludes(message.toLowerCase(), `${name} refused`);
+      for (const other of others) assert(!message.includes(other), message);
+    }
+    await eventually(() => started.exitCode === 0);
+  });
+}
 
 test("the main entry loads no code that starts processes", () => {
   const seen = new Set<string>();
