@@ -9,9 +9,9 @@ import { bun } from "./bun.ts";
 import { deno } from "./deno.ts";
 import { checkVersion, node } from "./node.ts";
 
-const { process } = globalThis as unknown as {
+interface Global {
   readonly process?: { readonly versions?: Readonly<Record<string, string | undefined>> };
-};
+}
 
 let current: Backend | undefined;
 
@@ -28,6 +28,7 @@ function chooseBackend(): Backend {
   if ("Bun" in globalThis) return bun;
   if ("Deno" in globalThis) return deno;
   // Last, because the others have this number as well.
+  const { process } = globalThis as unknown as Global;
   const version = process?.versions?.["node"];
   if (version !== undefined) {
     checkVersion(version);

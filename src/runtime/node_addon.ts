@@ -55,7 +55,8 @@ interface Global {
   };
 }
 
-const { process } = globalThis as unknown as Global;
+// Its `process` is not read here: Deno would load its modules for Node.
+const global = globalThis as unknown as Global;
 
 /**
  * The addon, loaded anew in each thread: from the file that the checkout or the npm package has of it, else from the
@@ -97,7 +98,7 @@ function fromCopy(arch: string): Addon {
     );
   }
   const bytes = decodeBase64(text);
-  const preferred = process.env["TMPDIR"];
+  const preferred = global.process.env["TMPDIR"];
   const folders = ["/dev/shm", ...(preferred ? [preferred] : []), "/tmp", "/var/tmp"];
   const failures = new Map<string, unknown>();
   for (const attempt of [fromNamelessFile, fromPrivateFolder]) {
@@ -127,7 +128,7 @@ function fromCopy(arch: string): Addon {
 const nameless = 0o20000000;
 
 function fromNamelessFile(folder: string, bytes: Uint8Array): Addon {
-  const fs = process.getBuiltinModule("node:fs");
+  const fs = global.process.getBuiltinModule("node:fs");
   // Not for reading, which would need another of Node's permissions.
   const { O_WRONLY, O_DIRECTORY } = fs.constants;
   const fd = fs.openSync(folder, O_WRONLY | O_DIRECTORY | nameless, 0o700);
@@ -141,7 +142,7 @@ function fromNamelessFile(folder: string, bytes: Uint8Array): Addon {
 
 /** For file systems that make no nameless files, and where there is no /proc. */
 function fromPrivateFolder(parent: string, bytes: Uint8Array): Addon {
-  const fs = process.getBuiltinModule("node:fs");
+  const fs = global.process.getBuiltinModule("node:fs");
   const folder = fs.mkdtempSync(`${parent}/tandem-`);
   const path = `${folder}/tandem-node.node`;
   try {
@@ -155,7 +156,7 @@ function fromPrivateFolder(parent: string, bytes: Uint8Array): Addon {
 
 function load(path: string): Addon {
   const module: Module = { exports: {} };
-  process.dlopen(module, path);
+  global.process.dlopen(module, path);
   return module.exports as Addon;
 }
 

@@ -31,13 +31,14 @@ interface Global {
   readonly process: { getBuiltinModule(name: "node:async_hooks"): AsyncHooks };
 }
 
-const { process } = globalThis as unknown as Global;
+// Its `process` is not read here: Deno would load its modules for Node.
+const global = globalThis as unknown as Global;
 
 let hooks: AsyncHooks | undefined;
 let keepsChanges: boolean | undefined;
 
 function asyncHooks(): AsyncHooks {
-  return hooks ??= process.getBuiltinModule("node:async_hooks");
+  return hooks ??= global.process.getBuiltinModule("node:async_hooks");
 }
 
 /** Has the context in which it was made. People see its type where they watch resources. */
