@@ -47,7 +47,7 @@ function load(backend: Backend): Native {
   if (platform !== "linux" || !isArch(arch)) {
     throw new TandemError(
       "UNSUPPORTED",
-      `@tandem/ipc runs on Linux on x86_64 and aarch64; this is ${platform} on ${arch}`,
+      `Cannot run @tandem/ipc here: this is ${platform} on ${arch}; use Linux on x86_64 or aarch64`,
     );
   }
   try {
@@ -75,7 +75,7 @@ function loadEmbedded(backend: Backend, files: LibraryFiles, arch: Arch): Native
   if (!text) {
     throw new TandemError(
       "UNSUPPORTED",
-      `this package contains no native library for ${arch}; in a checkout, run \`zig build\``,
+      `Cannot load the native library: this package contains none for ${arch}; in a checkout, run scripts/setup`,
     );
   }
   return files.with(decodeBase64(text), (path) => open(backend, path));
@@ -108,17 +108,18 @@ function hasOtherVersion(backend: Backend, path: string): TandemError | null {
 function incompatible(path: string, version: number): TandemError {
   return new TandemError(
     "INCOMPATIBLE",
-    `the native library ${path} has ABI version ${version}, this package needs ${abiVersion}`,
+    `Cannot use the native library ${path}: its interface has version ${version}, this package needs ${abiVersion}; ` +
+      "in a checkout, run scripts/setup; else unset TANDEM_LIBRARY",
   );
 }
 
 const needsPermission =
-  "@tandem/ipc loads a native library, which Deno does not allow: run with --allow-ffi (for all paths)";
+  "Cannot load the native library: Deno does not allow it; run with --allow-ffi (for all paths)";
 
 function explain(error: unknown): TandemError {
   if (error instanceof TandemError) return error;
   const { message } = error as Error;
-  return new TandemError("UNSUPPORTED", `cannot load the native library: ${message}`, {
+  return new TandemError("UNSUPPORTED", `Cannot load the native library: ${message}`, {
     cause: error,
   });
 }
