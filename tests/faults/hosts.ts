@@ -49,7 +49,13 @@ const { seconds, seed } = options();
 const folder = mkdtempSync("/dev/shm/tandem-hosts-");
 const target = join(folder, "stage.tandem");
 const tally = { kills: 0, stops: 0, done: 0, hit: 0, scribbles: 0 };
+/** Those that are ready. */
 let actors: Actor[] = [];
+/** Those that were killed and are being replaced; so many at a time. */
+const replacements = new Set<Promise<void>>();
+const replacementsMax = 3;
+/** All that were ever started. */
+const started: Actor[] = [];
 let state = seed;
 
 console.log(`hosts: seed ${seed}, ${seconds} s`);
@@ -66,14 +72,14 @@ try {
   console.error(`FAILED with seed ${seed}: ${(error as Error).stack}`);
   process.exitCode = 1;
 } finally {
-  for (const actor of actors) actor.kill();
-  await Promise.all(actors.map((actor) => actor.closed));
+  for (const actor of started) actor.kill();
+  await Promise.all(started.map((actor) => actor.closed));
   rmSync(folder, { recursive: true, force: true });
 }
 
 async function run(): Promise<void> {
-  for (const runtime of runtimes) await start(runtime, "service");
-  for (const runtime of [...runtimes, ...runtimes]) await start(runtime, "client");
+  await Promise.all(runtimes.map((runtime) => start(runtime, "service")));
+  await Promise.all([...runtimes, ...runtimes].map((runtime) => start(runtime, "client")));
   const end = Date.now() + seconds * 1000;
   let nextReport = Date.now() + 60_000;
   while (Date.now() < end) {
@@ -87,14 +93,16 @@ async function run(): Promise<void> {
     const left = Math.round((end - Date.now()) / 1000);
     console.log(`  ${tally.kills} kills, ${tally.stops} stops, ${left} s left`);
   }
+  await Promise.all(replacements);
   await rest();
 }
 
 async function start(runtime: Runtime, role: Role): Promise<void> {
   const actor = new Actor(runtime, role, [target, String(below(2 ** 31))]);
-  actors.push(actor);
+  started.push(actor);
   const said = await actor.line(watch("its start"));
   if (said !== "ready") throw new Error(`${actor.title} says ${said}`);
+  actors.push(actor);
 }
 
 /** A process ends only when this program kills it. */
@@ -108,7 +116,11 @@ async function kill(actor: Actor): Promise<void> {
   await actor.closed;
   if (actor.signal !== "SIGKILL") throw new Error(`${actor.title} ${actor.end}`);
   tally.kills += 1;
-  await start(actor.runtime, actor.role);
+  const replacement = start(actor.runtime, actor.role);
+  replacements.add(replacement);
+  // If it fails, the promise stays, and the next wait for it rejects.
+  replacement.then(() => replacements.delete(replacement), () => {});
+  if (replacements.size >= replacementsMax) await Promise.race(replacements);
 }
 
 async function stop(actor: Actor): Promise<void> {
@@ -123,8 +135,8 @@ async function stop(actor: Actor): Promise<void> {
  * give anything; no process may crash, and all end in good order.
  */
 async function runScribbled(seconds: number): Promise<void> {
-  for (const runtime of runtimes) await start(runtime, "service");
-  for (const runtime of runtimes) await start(runtime, "witness");
+  await Promise.all(runtimes.map((runtime) => start(runtime, "service")));
+  await Promise.all(runtimes.map((runtime) => start(runtime, "witness")));
   const end = Date.now() + seconds * 1000;
   while (Date.now() < end) {
     checkAlive();
