@@ -87,6 +87,16 @@ export async function startBesideSockets(
   return rivals;
 }
 
+/** Starts calls over the channel that `fork` of Node opens to its child, in both forms. */
+export async function startForks(stage: Stage): Promise<readonly Entry[]> {
+  const started: Entry[] = [];
+  for (const serialization of ["json", "advanced"]) {
+    const caller = await stage.call("node", "fork_ipc", serialization);
+    started.push(entryOf(`node, fork IPC, ${serialization}`, caller, promiseLoad(12, 1)));
+  }
+  return started;
+}
+
 /** One blocking call in this many is timed. */
 export const blockingTimeEvery = 32;
 

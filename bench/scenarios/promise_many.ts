@@ -35,6 +35,9 @@ const bars = {
   node: { must: 2.5, goal: 4 },
 };
 const barAt = 64;
+const workerName = "node, worker thread";
+/** Calls a second, of those that Node's own threads reach. */
+const workerMust = 1.5;
 
 export const scenario: Scenario = {
   name: "promise-many",
@@ -44,7 +47,7 @@ export const scenario: Scenario = {
     "fresh array for each answer. Beside them are Unix sockets of the same two runtimes, through the " +
     "runtime's own interface and through `node:net`, which return views of the bytes that they read. Both " +
     "sides write all messages of one microtask checkpoint to a socket at once. The bar is relative to the " +
-    "quicker socket. Two limits are measured as well: `native` has so many calls in progress through the " +
+    "quicker socket, and in Node also to `postMessage` between two threads. Two limits are measured as well: `native` has so many calls in progress through the " +
     "same channel with native code on both sides, and `promises alone` are the same loops without sending.",
   run,
 };
@@ -83,6 +86,8 @@ async function run(context: Context): Promise<Outcome> {
     alone.push({ name: `promises alone, ${runtime}`, caller });
   }
 
+  const worker = await stage.call("node", "worker", "");
+
   const levels = context.isShort ? [8, barAt] : [1, 4, 16, barAt, 128, 256];
   const rows: Record<string, string>[] = [];
   const curves = new Map<string, Point[]>();
@@ -94,6 +99,7 @@ async function run(context: Context): Promise<Outcome> {
       .filter(({ pair }) => outstanding === barAt || samePairs.includes(pair))
       .map(({ pair, channel, into, sockets }) => {
         const others = sockets.map(({ name, caller }) => entryOf(name, caller, load));
+        if (pair.name === "node → node") others.push(entryOf(workerName, worker, load));
         const inPlace = entryOf(`${pair.name}, into`, into, load, others);
         const fresh = entryOf(`${pair.name}, fresh`, channel, load, others);
         return { pair, others, channels: [inPlace, fresh] };
@@ -114,7 +120,7 @@ async function run(context: Context): Promise<Outcome> {
     };
     for (const limit of limits) addRow(seriesOf(results, limit), "");
     for (const { channels, others } of entries) {
-      const quicker = quickest(results, others);
+      const quicker = quickest(results, socketsOf(others));
       for (const each of [...channels, ...others].map((entry) => seriesOf(results, entry))) {
         const isChannel = channels.some(({ name }) => name === each.name);
         addRow(each, isChannel ? ratioText(each.ratios(quicker)) : "");
@@ -124,8 +130,17 @@ async function run(context: Context): Promise<Outcome> {
     if (outstanding !== barAt) continue;
     atBar = results;
     for (const { pair, channels, others } of entries) {
-      const quicker = quickest(results, others);
+      const quicker = quickest(results, socketsOf(others));
+      const workers = others.find(({ name }) => name === workerName);
       for (const channel of channels) {
+        if (workers) {
+          met.push({
+            what: `promise, ${barAt} outstanding, ${channel.name}, of a worker thread`,
+            measured: seriesOf(results, channel).ratios(workers).median,
+            must: workerMust,
+            write: times,
+          });
+        }
         met.push({
           what: `promise, ${barAt} outstanding, ${channel.name}, of the quicker Unix socket`,
           measured: seriesOf(results, channel).ratios(quicker).median,
@@ -156,6 +171,10 @@ async function run(context: Context): Promise<Outcome> {
     ],
     bars: met,
   };
+}
+
+function socketsOf(entries: readonly Entry[]): readonly Entry[] {
+  return entries.filter(({ name }) => name !== workerName);
 }
 
 function quickest(results: Results, entries: readonly Entry[]): Entry {

@@ -14,8 +14,14 @@ import {
   type Scenario,
   times,
 } from "../lib/outcome.ts";
-import { comparedPairs, entryOf, promiseLoad, startBesideSockets } from "../lib/pairs.ts";
-import { alternate, seriesOf } from "../lib/slices.ts";
+import {
+  comparedPairs,
+  entryOf,
+  promiseLoad,
+  startBesideSockets,
+  startForks,
+} from "../lib/pairs.ts";
+import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
 const bars = {
@@ -24,12 +30,16 @@ const bars = {
   node: { p50: { must: 6_000, goal: 2_000 }, ratio: { must: 10 } },
 };
 
+/** Calls a second, of those that Node's own child processes reach. */
+const forkMust = 10;
+
 export const scenario: Scenario = {
   name: "promise-one",
   title: "Promise echo, one outstanding, back to back",
   about:
     "`await client.request(payload)` in a loop, 12 bytes, beside a Unix socket of the same two " +
-    "runtimes. The bar on the median latency is for the best slice.",
+    "runtimes, and in Node beside its channel to a child process. The bar on the median latency is for the best " +
+    "slice.",
   run,
 };
 
@@ -41,7 +51,12 @@ async function run(context: Context): Promise<Outcome> {
     comparedPairs(context),
     (name, caller) => entryOf(name, caller, load),
   );
-  const results = await alternate(entries.map(({ entry }) => entry), context);
+  const forks = await startForks(stage);
+  const beside = (entry: Entry): Entry =>
+    entry.name === "node → node"
+      ? { ...entry, against: [...entry.against ?? [], ...forks] }
+      : entry;
+  const results = await alternate(entries.map(({ entry }) => beside(entry)), context);
   const met: Bar[] = [];
   const rows: Record<string, string>[] = [];
   for (const { pair, entry, unix } of entries) {
@@ -55,6 +70,24 @@ async function run(context: Context): Promise<Outcome> {
         ...latencyColumns(each),
         "of the socket": ratioText(each.ratios(unix)),
       });
+    }
+    if (pair.name === "node → node") {
+      for (const fork of forks) {
+        const rival = seriesOf(results, fork);
+        rows.push({
+          "": fork.name,
+          ...rateColumns(rival),
+          "best p50, µs": micros(rival.p50s.min),
+          ...latencyColumns(rival),
+          "of the socket": "",
+        });
+        met.push({
+          what: `promise, 1 outstanding, ${pair.name}, of ${fork.name.replace("node, ", "")}`,
+          measured: series.ratios(fork).median,
+          must: forkMust,
+          write: times,
+        });
+      }
     }
     const { p50, ratio } = bars[pair.client];
     const name = `promise, 1 outstanding, ${pair.name}`;
