@@ -46,7 +46,7 @@ function partsOf(name: string): { who: string; what: string } {
   return { who, what: what.join(", ") };
 }
 
-const dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3]];
+const dashes = [[1, 0], [7, 3], [2, 2], [9, 3, 2, 3], [14, 4], [9, 3, 2, 3, 2, 3]];
 
 function looks(names: readonly string[]) {
   const parts = names.map(partsOf);

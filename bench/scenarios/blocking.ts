@@ -13,7 +13,7 @@ import {
   ratioText,
   type Scenario,
 } from "../lib/outcome.ts";
-import { blockingTimeEvery, entryOf, pairs, startChannel } from "../lib/pairs.ts";
+import { blockingTimeEvery, entryOf, pairs, samePairs, startChannel } from "../lib/pairs.ts";
 import { alternate, type Entry, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
@@ -67,7 +67,11 @@ async function run(context: Context): Promise<Outcome> {
     "of the control": ratioText(series.ratios(control)),
     "of the ping-pong": ratioText(series.ratios(pingPong)),
   }));
-  const series = [...results.values()].filter(({ name }) => !name.startsWith("control beside"));
+  // Mixed pairs lie between those within one runtime, and more lines than these have no colours.
+  const mixed = pairs.filter((pair) => !samePairs.includes(pair)).map(({ name }) => name);
+  const series = [...results.values()].filter(({ name }) =>
+    !name.startsWith("control beside") && !mixed.includes(name.split(", ")[0]!)
+  );
   return {
     tables: [{ title: "Calls a second", rows }],
     plots: [{

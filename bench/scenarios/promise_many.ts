@@ -166,7 +166,10 @@ async function run(context: Context): Promise<Outcome> {
         kind: "latency",
         name: "promise-many-latency",
         title: `Promise echo, ${barAt} outstanding`,
-        series: [...atBar.values()].map(({ name, latency }) => ({ name, histogram: latency })),
+        // More lines have no colours.
+        series: [...atBar.values()]
+          .filter(({ name }) => samePairs.some((pair) => name.startsWith(`${pair.name}, `)))
+          .map(({ name, latency }) => ({ name, histogram: latency })),
       },
     ],
     bars: met,
