@@ -61,8 +61,12 @@ const floorMilliseconds = 1_000;
 const factorMax = 400;
 
 function assertCheap(what: string, message: Bytes, perByte: number): Outcome {
-  const outcome = decode(message);
   const allowed = floorMilliseconds + factorMax * perByte * message.byteLength;
+  // A costly message is slow every time, a busy machine is not.
+  let outcome = decode(message);
+  for (let again = 0; again < 2 && outcome.milliseconds > allowed; again++) {
+    outcome = decode(message);
+  }
   assert(
     outcome.milliseconds <= allowed,
     `${what}: ${outcome.milliseconds} ms for ${message.byteLength} bytes; an array of numbers takes ` +
