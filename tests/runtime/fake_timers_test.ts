@@ -13,6 +13,12 @@ interface BunTest {
   readonly jest: { useFakeTimers(): void; useRealTimers(): void };
 }
 
+interface NodeTest {
+  readonly mock: {
+    readonly timers: { enable(options: { apis: readonly string[] }): void; reset(): void };
+  };
+}
+
 /** Replaces the timers, and restores them. */
 interface Fake {
   readonly name: string;
@@ -51,7 +57,9 @@ const throwing: Fake = {
 const sinon: Fake = {
   name: "sinon",
   install() {
-    const clock = FakeTimers.install({ now: 1_000 });
+    // Node looks nextTick up for its own streams: no output of a child process would arrive.
+    const toNotFake = runtime === "node" ? ["nextTick" as const] : [];
+    const clock = FakeTimers.install({ now: 1_000, toNotFake });
     return () => clock.uninstall();
   },
 };
@@ -66,6 +74,17 @@ if (runtime === "bun") {
     install() {
       jest.useFakeTimers();
       return () => jest.useRealTimers();
+    },
+  });
+}
+
+if (runtime === "node") {
+  const { mock } = await import(["node", "test"].join(":")) as NodeTest;
+  fakes.push({
+    name: "node:test",
+    install() {
+      mock.timers.enable({ apis: ["setTimeout", "setInterval", "setImmediate", "Date"] });
+      return () => mock.timers.reset();
     },
   });
 }

@@ -1,8 +1,10 @@
-/** Users' own tests, under the leak checks and the isolation of both test runners. */
+/** Users' own tests, under the leak checks and the isolation of all test runners. */
 import { assertEquals, assertMatch } from "@std/assert";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { nodeArgs } from "../../scripts/tools.ts";
 import {
   type Child,
   folder,
@@ -17,12 +19,15 @@ const library = new URL("../../mod.ts", import.meta.url).href;
 
 /** Runs a test runner, and says what it printed. */
 async function runTests(args: readonly string[]): Promise<string> {
-  const child: Child = startProgram(args.join(" "), [runtimePath(runtime), "test", ...args], {
+  const runner = runtime === "node" ? [...nodeArgs, "--test", "--test-reporter=spec"] : ["test"];
+  const child: Child = startProgram(args.join(" "), [runtimePath(runtime), ...runner, ...args], {
     TANDEM_DIR: folder(),
     NO_COLOR: "1",
+    // With it, Node's runner would report to the runner of this test.
+    NODE_TEST_CONTEXT: undefined,
   });
   const lines: string[] = [];
-  // Deno reports on stdout, Bun on stderr.
+  // Deno and Node report on stdout, Bun on stderr.
   try {
     while (true) lines.push(await child.line());
   } catch {
@@ -103,5 +108,52 @@ test("file ${number}", async () => {
       return path;
     });
     assertMatch(await runTests(["--isolate", ...files]), /3 pass\n *0 fail/);
+  });
+}
+
+if (runtime === "node") {
+  const isNewer = Number(process.versions.node.split(".")[0]) >= 24;
+  const isolation = isNewer ? "--test-isolation=none" : "--experimental-test-isolation=none";
+  for (const flags of [[], [isolation], ["--test-force-exit"]]) {
+    test(`node --test ${flags.join(" ")}: users' tests pass`, async () => {
+      assertMatch(await runTests([...flags, ownTests]), /pass 23\n.*fail 0/);
+    });
+  }
+
+  /** Test files in which that code runs. */
+  const files = (count: number, code: string): string[] =>
+    Array.from({ length: count }, (_, index) => {
+      const path = join(folder(), `file-${index}.test.ts`);
+      const source = `import { Client, connect, serve, topic } from ${JSON.stringify(library)};
+import assert from "node:assert/strict";
+import { test } from "node:test";
+test("file ${index}", async (t) => {
+  const own = ${index};
+  const serveNumber = () => serve("left", { number: () => own });
+  const remote = connect("left", { timeout: 30_000 });
+  ${code}
+});
+`;
+      writeFileSync(path, source);
+      return path;
+    });
+
+  test("node --test: a file ends whatever it leaves open, but for services and pending promises", async () => {
+    const code = `const service = serveNumber();
+  t.after(() => service.close());
+  assert.equal(await remote.number(), own);
+  const subscription = topic("news").subscribe();
+  topic("news").publish(1);
+  assert.equal((await subscription.next()).value, 1);
+  Client.open("raw", { create: {} }).trySend("nobody answers");`;
+    assertMatch(await runTests(files(1, code)), /pass 1\n.*fail 0/);
+  });
+
+  test("node --test --test-force-exit: a service that a test file leaves behind answers no test of the next file", async () => {
+    const code = `serveNumber();
+  for (let call = 0; call < 10; call++) assert.equal(await remote.number(), own);`;
+    // One after the other: the files share the channel.
+    const flags = ["--test-force-exit", "--test-concurrency=1"];
+    assertMatch(await runTests([...flags, ...files(3, code)]), /pass 3\n.*fail 0/);
   });
 }
