@@ -18,6 +18,9 @@ import {
 } from "../support/harness.ts";
 import { checkout, toolPath } from "../../scripts/tools.ts";
 
+/** Bundlers and compilers keep a loaded machine busy for long. */
+const patience = 180_000;
+
 const fixtures = fileURLToPath(new URL("../fixtures", import.meta.url));
 const modules = fileURLToPath(new URL("../../node_modules", import.meta.url));
 
@@ -112,20 +115,27 @@ async function assertTalk(service: readonly string[], client: readonly string[])
 const serviceSource = join(fixtures, "bundled_service.ts");
 const clientSource = join(fixtures, "bundled_client.ts");
 
-test("esbuild --minify and bun build --minify: services and clients, each in every runtime", async () => {
-  const out = scratch();
-  const bundle = async (program: string, minifier: keyof typeof minifiers): Promise<string> => {
-    const path = join(out, `${program}-${minifier}.mjs`);
-    await minifiers[minifier](join(fixtures, `bundled_${program}.ts`), path);
-    return path;
-  };
-  for (const [one, other] of [["esbuild", "bun"], ["bun", "esbuild"]] as const) {
-    const [service, client] = await Promise.all([bundle("service", one), bundle("client", other)]);
-    for (const pair of pairs) {
-      await assertTalk(command(pair.server, service), command(pair.client, client));
+test(
+  "esbuild --minify and bun build --minify: services and clients, each in every runtime",
+  async () => {
+    const out = scratch();
+    const bundle = async (program: string, minifier: keyof typeof minifiers): Promise<string> => {
+      const path = join(out, `${program}-${minifier}.mjs`);
+      await minifiers[minifier](join(fixtures, `bundled_${program}.ts`), path);
+      return path;
+    };
+    for (const [one, other] of [["esbuild", "bun"], ["bun", "esbuild"]] as const) {
+      const [service, client] = await Promise.all([
+        bundle("service", one),
+        bundle("client", other),
+      ]);
+      for (const pair of pairs) {
+        await assertTalk(command(pair.server, service), command(pair.client, client));
+      }
     }
-  }
-});
+  },
+  { timeout: patience },
+);
 
 for (const format of ["cjs", "iife"] as const) {
   test(`esbuild --minify --format=${format}: programs that are no modules`, async () => {
@@ -152,25 +162,29 @@ async function install(): Promise<{ out: string; service: string; client: string
 
 // The bundles of the npm package: the suite of the runtime that they are for is enough.
 if (runtime === "node") {
-  test("the npm package in bundles of esbuild and bun build, modules or not, minified or not", async () => {
-    const { out, service, client } = await install();
-    const ways: readonly [extension: string, bundle: Bundler][] = [
-      ["mjs", esbuild("--format=esm")],
-      ["mjs", esbuild("--format=esm", "--minify")],
-      ["cjs", esbuild("--format=cjs")],
-      ["cjs", esbuild("--format=cjs", "--minify")],
-      ["mjs", bunBuild("--target=node")],
-      ["mjs", bunBuild("--target=node", "--minify")],
-      ["cjs", bunBuild("--target=node", "--format=cjs")],
-    ];
-    for (const [index, [extension, bundle]] of ways.entries()) {
-      const [serving, calling] = ["service", "client"].map((name) =>
-        join(out, `${name}-${index}.${extension}`)
-      ) as [string, string];
-      await Promise.all([bundle(service, serving), bundle(client, calling)]);
-      await assertTalk(command("node", serving), command("node", calling));
-    }
-  });
+  test(
+    "the npm package in bundles of esbuild and bun build, modules or not, minified or not",
+    async () => {
+      const { out, service, client } = await install();
+      const ways: readonly [extension: string, bundle: Bundler][] = [
+        ["mjs", esbuild("--format=esm")],
+        ["mjs", esbuild("--format=esm", "--minify")],
+        ["cjs", esbuild("--format=cjs")],
+        ["cjs", esbuild("--format=cjs", "--minify")],
+        ["mjs", bunBuild("--target=node")],
+        ["mjs", bunBuild("--target=node", "--minify")],
+        ["cjs", bunBuild("--target=node", "--format=cjs")],
+      ];
+      for (const [index, [extension, bundle]] of ways.entries()) {
+        const [serving, calling] = ["service", "client"].map((name) =>
+          join(out, `${name}-${index}.${extension}`)
+        ) as [string, string];
+        await Promise.all([bundle(service, serving), bundle(client, calling)]);
+        await assertTalk(command("node", serving), command("node", calling));
+      }
+    },
+    { timeout: patience },
+  );
 
   test("esbuild --target=node22: the oldest Node runs the npm package's bundle", async () => {
     const { out, service, client } = await install();
@@ -180,7 +194,7 @@ if (runtime === "node") {
     const oldest = toolPath("oldest-node");
     await assertTalk([oldest, serving], [oldest, calling]);
     await assertTalk([oldest, serving], command("node", calling));
-  });
+  }, { timeout: patience });
 
   test("node --build-sea: a service that is one executable file", async () => {
     const { out, service } = await install();
@@ -191,7 +205,7 @@ if (runtime === "node") {
     writeFileSync(settings, JSON.stringify({ main, output, disableExperimentalSEAWarning: true }));
     await run([runtimePath("node"), `--build-sea=${settings}`]);
     await assertTalk([output], command("bun", clientSource));
-  }, { timeout: 180_000 });
+  }, { timeout: patience });
 }
 
 if (runtime === "bun") {
