@@ -48,7 +48,8 @@ const views: readonly (readonly [ViewClass, number])[] = [
   [Uint8ClampedArray, 1],
   [Int16Array, 2],
   [Uint16Array, 2],
-  [Float16Array, 2],
+  // The oldest supported Node has none.
+  ...("Float16Array" in globalThis ? [[Float16Array, 2]] as const : []),
   [Int32Array, 4],
   [Uint32Array, 4],
   [Float32Array, 4],
