@@ -15,7 +15,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
-import { setImmediate } from "./timers.ts";
+import { NodeLike } from "./node_like.ts";
 
 // The parts of Bun in use, declared here so that the file type-checks under every compiler.
 interface FFI {
@@ -111,44 +111,18 @@ function translate({ parameters, result }: Signature): object {
   return { args: parameters.map(rename), returns: rename(result) };
 }
 
-/** The backend for Bun. */
-export const bun: Backend = {
-  name: "bun",
-  bellKind: bellDatagram,
-
-  get pid(): number {
-    return global.process.pid;
-  },
-
-  get uid(): number {
-    return global.process.geteuid();
-  },
-
-  get platform(): string {
-    return global.process.platform;
-  },
-
-  get arch(): string {
-    const { arch } = global.process;
-    return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
-  },
+class BunBackend extends NodeLike implements Backend {
+  readonly name = "bun";
+  readonly bellKind = bellDatagram;
 
   get binary(): string | null {
     // Where a compiled program has its files.
     return global.Bun.main.startsWith("/$bunfs/") ? null : global.process.execPath;
-  },
+  }
 
-  environment(name: string): string | undefined {
-    return global.process.env[name];
-  },
-
-  get replacesCode(): boolean {
+  override get replacesCode(): boolean {
     return global.process.execArgv.includes("--hot");
-  },
-
-  mayLoad(): boolean {
-    return true;
-  },
+  }
 
   bind<Functions>(path: string, table: Table): Functions {
     const declarations: Record<string, object> = {};
@@ -156,39 +130,32 @@ export const bun: Backend = {
       declarations[name] = translate(signature);
     }
     return ffi().dlopen(path, declarations).symbols as Functions;
-  },
+  }
 
   mapping(address: number, byteLength: number): ArrayBuffer {
     return ffi().toArrayBuffer(address, 0, byteLength);
-  },
-
-  interruption(): null {
-    // A process ends without its threads, and a thread that is terminated is left to itself.
-    return null;
-  },
+  }
 
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
-  },
+  }
 
-  copiedBytesMax: 0,
+  override showsOnlyItems(array: readonly unknown[]): boolean {
+    return showsOnlyItems(array);
+  }
 
-  showsOnlyItems,
-  isSink,
-
-  onExit(callback: () => void): void {
-    global.process.on("exit", callback);
-  },
+  override isSink(value: unknown): boolean {
+    return isSink(value);
+  }
 
   captureContext(): ContextRunner {
     return asyncHooks().AsyncLocalStorage.snapshot();
-  },
+  }
 
   contextVariable<T>(): ContextVariable<T> {
     return new (asyncHooks().AsyncLocalStorage)<T>();
-  },
+  }
+}
 
-  nextTurn(callback: () => void): void {
-    setImmediate(callback);
-  },
-};
+/** The backend for Bun. */
+export const bun: Backend = new BunBackend();

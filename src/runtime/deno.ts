@@ -13,6 +13,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
+import { NodeLike } from "./node_like.ts";
 import { now, setImmediate } from "./timers.ts";
 
 type Pointer = object | null;
@@ -256,45 +257,37 @@ function asyncHooks(): AsyncHooks {
   return global.process.getBuiltinModule("node:async_hooks") as AsyncHooks;
 }
 
-/** The backend for Deno. */
-export const deno: Backend = {
-  name: "deno",
-  bellKind: bellFifo,
+class DenoBackend extends NodeLike implements Backend {
+  readonly name = "deno";
+  readonly bellKind = bellFifo;
 
-  get pid(): number {
-    return global.process.pid;
-  },
-
-  get uid(): number {
+  override get uid(): number {
     const { state } = global.Deno.permissions.querySync({ name: "sys", kind: "uid" });
     return state === "granted" ? global.process.geteuid() : -1;
-  },
+  }
 
-  get platform(): string {
+  override get platform(): string {
     return global.Deno.build.os;
-  },
+  }
 
-  get arch(): string {
+  override get arch(): string {
     return global.Deno.build.arch;
-  },
+  }
 
   get binary(): string | null {
     return global.Deno.build.standalone ? null : global.process.execPath;
-  },
+  }
 
-  environment(name: string): string | undefined {
+  override environment(name: string): string | undefined {
     // Reading without the permission would ask the user, or throw.
     const { state } = global.Deno.permissions.querySync({ name: "env", variable: name });
     return state === "granted" ? global.Deno.env.get(name) : undefined;
-  },
+  }
 
-  // --watch starts the program again, and --watch-hmr patches functions in place.
-  replacesCode: false,
-
-  mayLoad(): boolean {
+  override mayLoad(): boolean {
     // For all paths, as pointers require. One prompt, before Deno prompts for each path that is tried.
     return global.Deno.permissions.requestSync({ name: "ffi" }).state === "granted";
-  },
+  }
 
   // Deno compiles each function that it binds, which takes 0.1 to 0.4 ms at start and 20 to 40 ns for a
   // call. A pointer takes no time at start and 2 µs for a call: cold functions are bound as pointers.
@@ -302,36 +295,16 @@ export const deno: Backend = {
     const closed = bindOnce(path, table, true);
     // Deno does not promise that functions outlive `close`. It is so as long as the library stays mapped.
     return (works(closed, table) ? closed : bindOnce(path, table, false)) as Functions;
-  },
+  }
 
   mapping(address: number, byteLength: number): ArrayBuffer {
     const { UnsafePointer, UnsafePointerView } = global.Deno;
     return UnsafePointerView.getArrayBuffer(UnsafePointer.create(BigInt(address)), byteLength);
-  },
-
-  interruption(): null {
-    // A process ends without its threads, and a thread that is terminated is left to itself.
-    return null;
-  },
+  }
 
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
-  },
-
-  copiedBytesMax: 0,
-
-  showsOnlyItems(): boolean {
-    // V8 lists the keys of an array quickly.
-    return false;
-  },
-
-  isSink(): boolean {
-    return false;
-  },
-
-  onExit(callback: () => void): void {
-    global.process.on("exit", callback);
-  },
+  }
 
   // `AsyncLocalStorage.snapshot()` takes 600 ns for each run, half the time of a call, and makes garbage.
   // Its own base takes 20 ns.
@@ -349,15 +322,18 @@ export const deno: Backend = {
         setAsyncContext(before);
       }
     };
-  },
+  }
 
   contextVariable<T>(): ContextVariable<T> {
     const contexts = knownContexts();
     return contexts ? new CopyingVariable<T>(contexts) : new (asyncHooks().AsyncLocalStorage)<T>();
-  },
+  }
 
-  nextTurn(callback: () => void, bell?: Watch | null): void {
+  override nextTurn(callback: () => void, bell?: Watch | null): void {
     if (bell instanceof SocketWatch) bell.nextTurn(callback);
     else setImmediate(callback);
-  },
-};
+  }
+}
+
+/** The backend for Deno. */
+export const deno: Backend = new DenoBackend();

@@ -7,6 +7,8 @@ import { TandemError } from "../errors.ts";
 import {
   type Backend,
   bellFifo,
+  type ContextRunner,
+  type ContextVariable,
   type Kind,
   type Signature,
   type Table,
@@ -15,7 +17,7 @@ import {
 import { type Addon, loadAddon } from "./node_addon.ts";
 import { captureContext, contextVariable } from "./node_contexts.ts";
 import { quickCall } from "./node_calls.ts";
-import { setImmediate } from "./timers.ts";
+import { NodeLike } from "./node_like.ts";
 
 interface Socket {
   on(event: string, listener: () => void): void;
@@ -134,44 +136,14 @@ export function checkVersion(version: string): void {
   );
 }
 
-/** The backend for Node. */
-export const node: Backend = {
-  name: "node",
-  bellKind: bellFifo,
-
-  get pid(): number {
-    return global.process.pid;
-  },
-
-  get uid(): number {
-    return global.process.geteuid();
-  },
-
-  get platform(): string {
-    return global.process.platform;
-  },
-
-  get arch(): string {
-    const { arch } = global.process;
-    return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
-  },
+class NodeBackend extends NodeLike implements Backend {
+  readonly name = "node";
+  readonly bellKind = bellFifo;
 
   get binary(): string | null {
     const sea = global.process.getBuiltinModule("node:sea") as { isSea?(): boolean } | undefined;
     return sea?.isSea?.() ? null : global.process.execPath;
-  },
-
-  environment(name: string): string | undefined {
-    return global.process.env[name];
-  },
-
-  // --watch starts the program again.
-  replacesCode: false,
-
-  mayLoad(): boolean {
-    // Loading itself reports a missing permission, and names what is missing.
-    return true;
-  },
+  }
 
   bind<Functions>(path: string, table: Table): Functions {
     const { open, bind, bindQuick, address } = addon();
@@ -185,45 +157,38 @@ export const node: Backend = {
       functions[name] = quick ?? bind(library, name, letters);
     }
     return functions as Functions;
-  },
+  }
 
   mapping(address: number, byteLength: number): ArrayBuffer {
     // Node does not let programs transfer buffers that addons make. What took its memory over is as any other.
     return addon().mapping(address, byteLength).transfer();
-  },
+  }
 
-  interruption(): readonly [number, number] | null {
+  override interruption(): readonly [number, number] | null {
     const threads = global.process.getBuiltinModule("node:worker_threads") as NodeThreads;
     if (threads.isMainThread) return null;
     const out = new Float64Array(2);
     addon().interruption(out);
     return [out[0]!, out[1]!];
-  },
+  }
 
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
-  },
+  }
 
   // V8 keeps arrays of up to 64 bytes on its heap, and takes 250 ns to move one out.
-  copiedBytesMax: 64,
+  override get copiedBytesMax(): number {
+    return 64;
+  }
 
-  showsOnlyItems(): boolean {
-    // V8 lists the keys of an array quickly.
-    return false;
-  },
+  captureContext(): ContextRunner {
+    return captureContext();
+  }
 
-  isSink(): boolean {
-    return false;
-  },
+  contextVariable<T>(): ContextVariable<T> {
+    return contextVariable<T>();
+  }
+}
 
-  onExit(callback: () => void): void {
-    global.process.on("exit", callback);
-  },
-
-  captureContext,
-  contextVariable,
-
-  nextTurn(callback: () => void): void {
-    setImmediate(callback);
-  },
-};
+/** The backend for Node. */
+export const node: Backend = new NodeBackend();
