@@ -23,10 +23,10 @@ await build({
   }),
   outdir,
   outbase: checkout,
-  outExtension: { ".js": ".mjs" },
+  // Stacks go on to name the programs.
+  outExtension: { ".js": ".ts.mjs" },
   bundle: true,
-  // Programs import each other, and services are known by the identity of their classes.
-  splitting: true,
+  keepNames: true,
   format: "esm",
   platform: "node",
   // The oldest supported version has no `using`.

@@ -39,8 +39,7 @@ registerHooks({
 /** Where the bundle of a program is, which nobody imports but Node itself. */
 function bundleOf(url) {
   if (!bundles || !url.startsWith(checkout.href)) return undefined;
-  const name = url.slice(checkout.href.length).replace(/\.ts$/, ".mjs");
-  const bundle = pathToFileURL(`${bundles}/${name}`);
+  const bundle = pathToFileURL(`${bundles}/${url.slice(checkout.href.length)}.mjs`);
   return existsSync(bundle) ? bundle.href : undefined;
 }
 

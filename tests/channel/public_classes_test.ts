@@ -76,7 +76,8 @@ const members = new Map<object, readonly [instance: string, own: string]>([
 
 function namesOf(object: object, without: readonly string[]): string {
   const names = Reflect.ownKeys(object).map((key) =>
-    typeof key === "symbol" ? key.description! : key
+    // Node had the symbols before the language.
+    typeof key === "symbol" ? key.description!.replace("nodejs.", "Symbol.") : key
   );
   const rank = (name: string) => name.startsWith("Symbol.") ? `~${name}` : name;
   return names.filter((name) => !without.includes(name))
