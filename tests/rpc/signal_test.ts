@@ -6,6 +6,7 @@ import { CustomError } from "../fixtures/typed_errors.ts";
 import { privateChannelsOf } from "../support/bells.ts";
 import {
   assertRejectsCode,
+  atEnd,
   eventually,
   isBare,
   pairs,
@@ -315,8 +316,8 @@ if (!isBare) {
     const calls = controllers.map(({ signal }) => there.remote.hold(signal));
     for (const _ of calls) await there.service.expect("holding");
     // The service has a private channel, too.
-    using watchers = new DisposableStack();
-    const channels = privateChannelsOf(there.target).map((path) => watchers.use(Client.open(path)));
+    const channels = privateChannelsOf(there.target).map((path) => Client.open(path));
+    atEnd(() => Promise.resolve(channels.forEach((channel) => channel.close())));
     const slotsInUse = () => channels.reduce((sum, channel) => sum + channel.stats().inFlight, 0);
     await eventually(() => slotsInUse() === 2, "one lease, one request for news");
     for (const { abort } of controllers.map((c) => ({ abort: () => c.abort(process.pid) }))) {
