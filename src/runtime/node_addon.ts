@@ -146,11 +146,25 @@ function fromPrivateFolder(parent: string, bytes: Uint8Array): Addon {
   const folder = fs.mkdtempSync(`${parent}/tandem-`);
   const path = `${folder}/tandem-node.node`;
   try {
-    fs.writeFileSync(path, bytes, { flag: "wx", mode: 0o700 });
+    const fd = fs.openSync(path, "wx", 0o700);
+    try {
+      fs.writeFileSync(fd, bytes);
+    } finally {
+      fs.closeSync(fd);
+    }
     return load(path);
   } finally {
-    fs.rmSync(path, { force: true });
+    // `rmSync` would need the permission to read. There may be no file.
+    quietly(() => fs.unlinkSync(path));
     fs.rmdirSync(folder);
+  }
+}
+
+function quietly(body: () => void): void {
+  try {
+    body();
+  } catch {
+    // The caller can do nothing about it.
   }
 }
 

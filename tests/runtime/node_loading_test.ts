@@ -1,7 +1,7 @@
 /** What Node needs to load the package: its version, its permissions, a place for the addon. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
@@ -136,6 +136,28 @@ if (runtime === "node") {
     }
     assertEquals(await inContainer("bundle", { TMPDIR: "/media" }), { sum: 3 });
   }, { skip: noRoot });
+
+  test("where no file can be nameless: the file and its folder are gone again", async () => {
+    const nameless = 0o20000000;
+    const seam = `const fs = process.getBuiltinModule("node:fs");
+      const { openSync } = fs;
+      fs.openSync = (path, flags, mode) => {
+        if (typeof flags === "number" && flags & ${nameless}) throw new Error("EOPNOTSUPP");
+        return openSync(path, flags, mode);
+      };`;
+    const app = installed();
+    const places = mkdtempSync(join(folder(), "places-"));
+    const command = [
+      runtimePath("node"),
+      ...withAddons.split(" "),
+      `--allow-fs-read=${app}`,
+      `--allow-fs-write=${places}`,
+      `--import=data:text/javascript,${encodeURIComponent(seam)}`,
+      join(app, "bundle.mjs"),
+    ];
+    assertEquals(await outcomeOf(command, { TMPDIR: places }), { sum: 3 });
+    assertEquals(readdirSync(places), []);
+  });
 
   const old = ["/usr/bin/node", "/usr/local/bin/node"].find((path) => {
     const { stdout } = spawnSync(path, ["--version"], { encoding: "utf8" });
