@@ -53,7 +53,8 @@ function integersOf(array: readonly unknown[]): Numbers | null {
 
 /** Whether it is a whole number of 32 bits, and not -0. */
 function isInteger(value: unknown): value is number {
-  return ((value as number) | 0) === value && (value !== 0 || 1 / value > 0);
+  // First, because the operator throws for bigints, and calls methods of objects.
+  return typeof value === "number" && (value | 0) === value && (value !== 0 || 1 / value > 0);
 }
 
 /** Null: not all items are numbers, or so few are fractions that they are shorter one by one. */
