@@ -1,6 +1,6 @@
 /**
  * Turns CBOR into values. Another process wrote the bytes, which may be anything: bytes that are not a
- * message end in `CORRUPT`.
+ * message end in `CORRUPT`, and values that only newer runtimes have in `UNSUPPORTED`.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { ErrorClasses } from "./error_classes.ts";
 import { isHidden, makeError, setHidden } from "./error_values.ts";
 import type { StreamKind } from "./stream_kinds.ts";
 import { RegExpBudget } from "./regexp_budget.ts";
-import { type Blobs, corrupt, noBlobs, Reader } from "./reader.ts";
-import { depthMax, holeByte, sharedViewClasses, Tag, viewClasses } from "./tags.ts";
+import { type Blobs, corrupt, noBlobs, Reader, unsupported } from "./reader.ts";
+import { depthMax, holeByte, missingViews, sharedViewClasses, Tag, viewClasses } from "./tags.ts";
 import {
   blobObjects,
   errorObjects,
@@ -86,7 +86,7 @@ export class Decoder extends Reader {
   /**
    * Reads the next value.
    *
-   * @throws {TandemError} `CORRUPT`
+   * @throws {TandemError} `CORRUPT`; `UNSUPPORTED` for a value that this runtime cannot have
    */
   value(): unknown {
     try {
@@ -234,7 +234,7 @@ export class Decoder extends Reader {
         return this.#met[index] = this.#function();
     }
     const view = viewClasses.get(tag);
-    if (!view) throw corrupt(`there is no tag ${tag}`);
+    if (!view) throw missingView(tag) ?? corrupt(`there is no tag ${tag}`);
     const buffer = this.#buffer();
     if (buffer.byteLength % view.BYTES_PER_ELEMENT !== 0) throw corrupt("half an element is left");
     return this.#met[index] = new view(buffer);
@@ -528,7 +528,16 @@ export class Decoder extends Reader {
     const source = this.#requiredText();
     const reason = this.#regExps.take(source);
     if (reason !== null) throw corrupt(reason);
-    return new RegExp(source, this.#requiredText());
+    const flags = this.#requiredText();
+    try {
+      return new RegExp(source, flags);
+    } catch (error) {
+      // The syntax grows with the language. The runtime's message names the expression.
+      throw unsupported(
+        `the runtime that reads it refuses a regular expression (${(error as Error).message})`,
+        "send an expression that it knows",
+      );
+    }
   }
 
   #requiredText(): string {
@@ -590,10 +599,12 @@ export class Decoder extends Reader {
 
   #sharedView(): ArrayBufferView {
     if (this.byte() !== 0x84) throw corrupt("a view is missing");
-    const view = sharedViewClasses.get(this.length());
+    const tag = this.length();
+    const view = sharedViewClasses.get(tag);
+    if (!view) throw missingView(tag) ?? corrupt(`there is no view of tag ${tag}`);
     const buffer = this.#viewedBuffer();
     const [byteOffset, length] = [this.length(), this.length()];
-    if (!view || !(buffer instanceof SharedArrayBuffer)) throw corrupt("a view has no buffer");
+    if (!(buffer instanceof SharedArrayBuffer)) throw corrupt("a view has no buffer");
     return new view(buffer, byteOffset, length);
   }
 
@@ -626,6 +637,16 @@ const numberViews: ReadonlyMap<
   [Tag.float64, Float64Array],
 ]);
 
+/** The error for a view that this runtime lacks; undefined: no runtime has such a view. */
+function missingView(tag: number): TandemError | undefined {
+  const name = missingViews.get(tag);
+  if (name === undefined) return undefined;
+  return unsupported(
+    `the runtime that reads it has no ${name}`,
+    `send the numbers as a Float32Array`,
+  );
+}
+
 function setProperty(object: object, key: string, value: unknown): void {
   if (key === "__proto__") {
     // An assignment would set the prototype.
@@ -634,7 +655,7 @@ function setProperty(object: object, key: string, value: unknown): void {
   } else (object as Record<string, unknown>)[key] = value;
 }
 
-/** The runtime throws errors of its own for hostile bytes: no UTF-8, no regular expression, no date. */
+/** The runtime throws errors of its own for hostile bytes: no UTF-8, no date, no room. */
 function asCorrupt(error: unknown): unknown {
   if (error instanceof TandemError) return error;
   return corrupt(error instanceof Error ? error.message : String(error));

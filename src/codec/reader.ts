@@ -42,6 +42,14 @@ export function corrupt(found: string): TandemError {
   );
 }
 
+/** Makes the error for a value of a newer runtime. The other side may be the one that sees it. */
+export function unsupported(found: string, instead: string): TandemError {
+  return new TandemError(
+    "UNSUPPORTED",
+    `Cannot read a message: ${found}; run the process that reads it in a newer runtime, or ${instead}`,
+  );
+}
+
 export class Reader {
   protected bytes: Bytes = new Uint8Array(0);
   protected at = 0;

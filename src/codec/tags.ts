@@ -105,6 +105,11 @@ export const viewClasses: ReadonlyMap<number, ViewClass> = new Map<number, ViewC
   [Tag.float64, Float64Array],
 ]);
 
+/** Names of the classes that other runtimes have and this one lacks, by their tags. */
+export const missingViews: ReadonlyMap<number, string> = new Map(
+  Float16Array ? [] : [[Tag.float16, "Float16Array"]],
+);
+
 /** Tags of typed arrays by their `Symbol.toStringTag`. */
 export const viewTags: ReadonlyMap<string, number> = new Map(
   [...viewClasses].map(([tag, { name }]) => [name, tag]),

@@ -219,6 +219,7 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "MISMATCH",
   "INCOMPATIBLE",
   "CORRUPT",
+  "UNSUPPORTED",
   "TOO_LARGE",
   "NO_SPACE",
   "BUSY",

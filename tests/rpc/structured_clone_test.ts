@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { connect } from "../../mod.ts";
-import { anyValue, clonesCauses, corpus } from "../support/any_value.ts";
+import { anyValue, clonesCauses, corpus, hasFloat16 } from "../support/any_value.ts";
 import { assertCloned } from "../support/clone_assert.ts";
 import { encode } from "../support/codec_helper.ts";
 import { test } from "../support/harness.ts";
@@ -26,16 +26,16 @@ for (const site of sites) {
     const target = site.newTarget();
     await site.start("typed_checks.ts", target, {});
     using remote = connect<Checks>(target, { timeout: 30_000 });
-    const wanted = corpus();
-    const made = await remote.makeCorpus() as unknown[];
+    const wanted = corpus(hasFloat16);
+    const made = await remote.makeCorpus(hasFloat16) as unknown[];
     assertEquals(made.length, wanted.length);
     for (const [index, value] of made.entries()) {
       await assertCloned(value, structuredClone(wanted[index]));
     }
-    assertEquals(await remote.checkCorpus(wanted), "as it should be");
+    assertEquals(await remote.checkCorpus(wanted, hasFloat16), "as it should be");
     // The check can fail.
     wanted[wanted.length - 1] = Object(2n ** 81n);
-    assert(await remote.checkCorpus(wanted) !== "as it should be");
+    assert(await remote.checkCorpus(wanted, hasFloat16) !== "as it should be");
   });
 }
 

@@ -6,6 +6,9 @@
  */
 import { assert, assertEquals, AssertionError } from "@std/assert";
 
+/** The oldest supported Node makes a Blob of a File. */
+const clonesFiles = structuredClone(new File([], "")) instanceof File;
+
 /** Pairs of found and wanted objects, which must match one to one. */
 interface Pairs {
   readonly byWanted: Map<object, object>;
@@ -39,6 +42,10 @@ function compare(found: unknown, wanted: unknown, path: string, pairs: Pairs): v
   }
   pairs.byWanted.set(wanted, found);
   pairs.byFound.set(found, wanted);
+  // Its name and date have been lost here; tests of Blobs compare them with those that were sent.
+  if (!clonesFiles && wanted instanceof Blob && found instanceof File) {
+    return compareContents(found, wanted, path, pairs);
+  }
   assertEquals(tagOf(found), tagOf(wanted), path);
   const classes = [found, wanted].map((value) => Object.getPrototypeOf(value));
   assert(classes[0] === classes[1], `${path}: an object of another class`);
@@ -142,11 +149,15 @@ function compareViews(
 
 function compareBlobs(found: Blob, wanted: Blob, path: string, pairs: Pairs): void {
   assertEquals(found instanceof File, wanted instanceof File, path);
-  assertEquals([found.size, found.type], [wanted.size, wanted.type], path);
   if (wanted instanceof File) {
     const { name, lastModified } = found as File;
     assertEquals([name, lastModified], [wanted.name, wanted.lastModified], path);
   }
+  compareContents(found, wanted, path, pairs);
+}
+
+function compareContents(found: Blob, wanted: Blob, path: string, pairs: Pairs): void {
+  assertEquals([found.size, found.type], [wanted.size, wanted.type], path);
   pairs.blobs.push([found, wanted]);
 }
 
