@@ -423,6 +423,16 @@ const header = (tree: readonly number[]) => {
   return Uint8Array.from([wireVersion, 3, 0, 0, length & 255, length >> 8, 0, 0, ...tree]);
 };
 
+test("bigints of any number of bytes", () => {
+  for (let count = 0; count <= 12; count++) {
+    for (const byte of [0, 0x7f, 0x80, 0xff]) {
+      const bytes = new Array<number>(count).fill(byte);
+      const hex = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
+      assertEquals(decode(header([0xc2, 0x40 + count, ...bytes])), BigInt(`0x0${hex}`));
+    }
+  }
+});
+
 test("bytes that promise more than there is: refused before memory is set aside", () => {
   const heads = [
     [0x9a, 0x7f, 0xff, 0xff, 0xff], // an array
