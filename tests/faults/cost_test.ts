@@ -44,7 +44,10 @@ function decode(message: Bytes, maxTreeBytes = treeBytesDefault): Outcome {
   const milliseconds = performance.now() - begun;
   if (error === null) return { milliseconds, error };
   assertInstanceOf(error, TandemError, String(error));
-  assert(["CORRUPT", "TOO_LARGE", "INCOMPATIBLE"].includes(error.code), String(error));
+  assert(
+    ["CORRUPT", "TOO_LARGE", "INCOMPATIBLE", "UNSUPPORTED"].includes(error.code),
+    String(error),
+  );
   return { milliseconds, error };
 }
 
