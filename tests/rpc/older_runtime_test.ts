@@ -1,6 +1,6 @@
 /** Values of newer runtimes that arrive in one which lacks their classes. */
 import { assert, assertEquals } from "@std/assert";
-import { connect, serve } from "../../mod.ts";
+import { connect, proxy, serve, topic } from "../../mod.ts";
 import { decode, encode } from "../support/codec_helper.ts";
 import {
   assertRejectsCode,
@@ -60,6 +60,16 @@ for (const runtime of runtimes) {
     const ownTarget = newTarget();
     await using _own = serve(ownTarget, { give: () => value });
     assertUnsupported(await remote.ask(ownTarget));
+    assertUnsupported(await remote.call(proxy(() => value)));
+    const lent = await remote.lend() as (value: unknown) => Promise<string>;
+    await assertRejectsCode(lent(value), "UNSUPPORTED", ...found);
+    assertEquals(await lent(1), "taken");
+    const news = newTarget();
+    using values = topic<unknown>(news);
+    const arrival = remote.subscribe(news);
+    await service.expect("subscribed");
+    values.publish(value);
+    assertUnsupported(await arrival);
     // The others of the language arrive, and the service goes on.
     assertEquals(await remote.take(new Float32Array(2)), "taken");
   });
