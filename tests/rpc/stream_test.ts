@@ -242,12 +242,16 @@ for (const runtime of runtimes) {
 
   test(`${runtime} serves: a step that waits for a killed service: SERVER_DIED`, async () => {
     using there = await typed(runtime);
+    const begins = Promise.withResolvers<void>();
     async function* silent(): AsyncGenerator<number> {
+      begins.resolve();
       await new Promise(() => {});
       yield 1;
     }
     const doubled = there.remote.double(silent());
     const step = doomed(doubled.next());
+    // The service has taken the call: one that nobody has taken would wait for another service.
+    await begins.promise;
     await eventually(
       () => privateChannelsOf(there.target).length >= 2,
       "both sides have a channel",
