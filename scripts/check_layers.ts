@@ -25,6 +25,7 @@ const sourceLayers: readonly string[] = [
   "src/transport",
   "src/rpc",
   "mod.ts",
+  "src/cli",
 ];
 
 /**

@@ -13,6 +13,7 @@ const versions: Record<string, [path: string, pattern: RegExp][]> = {
     ["package-lock.json", /^ {2}"version": "(.*?)"/m],
     ["deno.json", /^ {2}"version": "(.*?)"/m],
     ["build.zig.zon", /^ {4}\.version = "(.*?)"/m],
+    ["src/cli/version.ts", /^export const version = "(.*?)"/m],
   ],
   "Zig": [
     ["build.zig", /^const required_zig = "(.*?)"/m],

@@ -1,0 +1,116 @@
+/**
+ * Channels as an observer sees them.
+ *
+ * @module
+ */
+import { readdirSync, statSync } from "node:fs";
+import process from "node:process";
+import type { Stats } from "../base/stats.ts";
+import { closeChannel, openChannel, OpenMode } from "../channel/channel.ts";
+import { HandleCore } from "../channel/handle_core.ts";
+import type { Participant } from "../channel/roster.ts";
+import { TandemError } from "../errors.ts";
+import { openKindInt } from "../ffi/layout.ts";
+
+/** What is known of a channel. */
+export interface Observed {
+  readonly target: string;
+  readonly path: string;
+  /** What a call carries. */
+  readonly kind: "bytes" | "integers";
+  readonly maxRequestBytes: number;
+  readonly maxResponseBytes: number;
+  readonly maxDeliveries: number;
+  /** Without the observer. */
+  readonly stats: Stats;
+  /** Without the observer. */
+  readonly participants: readonly Omit<Participant, "privatePath">[];
+}
+
+/**
+ * Looks at a channel. For that moment the observer is a client of it.
+ *
+ * @throws {TandemError} what opening the channel throws
+ */
+export function observe(target: string): Observed {
+  const { channel, kind } = openEither(target);
+  try {
+    const core = new HandleCore(channel, "client");
+    // Counts of the dead would mislead.
+    core.sweep();
+    const stats = core.stats();
+    const participants = core.participants();
+    const own = participants.findIndex(({ pid, role }) => pid === process.pid && role === "client");
+    return {
+      target,
+      path: core.path ?? target,
+      kind,
+      maxRequestBytes: core.maxRequestBytes,
+      maxResponseBytes: core.maxResponseBytes,
+      maxDeliveries: core.maxDeliveries,
+      stats: { ...stats, clients: stats.clients - 1 },
+      participants: participants.filter((_, index) => index !== own)
+        .map(({ role, pid, uid, runtime, calls }) => ({ role, pid, uid, runtime, calls })),
+    };
+  } finally {
+    closeChannel(channel);
+  }
+}
+
+function openEither(target: string) {
+  try {
+    return { channel: openChannel("client", target, OpenMode.attach), kind: "bytes" } as const;
+  } catch (error) {
+    if (!(error instanceof TandemError) || error.code !== "MISMATCH") throw error;
+    const channel = openChannel("client", target, OpenMode.attach | openKindInt);
+    return { channel, kind: "integers" } as const;
+  }
+}
+
+/** The folder in which channels with names are. */
+export function channelFolder(): string {
+  return process.env["TANDEM_DIR"] || `/dev/shm/tandem-${process.geteuid!()}`;
+}
+
+const extension = ".tandem";
+
+/** A channel of the folder: what is known of it, or why it cannot be opened. */
+export type Listed =
+  | { readonly target: string; readonly modified: Date; readonly observed: Observed }
+  | { readonly target: string; readonly modified: Date; readonly error: Error };
+
+/** All channels with names, in the order of their names. */
+export function listChannels(): Listed[] {
+  const folder = channelFolder();
+  return namesIn(folder).flatMap((file): Listed[] => {
+    const target = file.slice(0, -extension.length);
+    const modified = modifiedAt(`${folder}/${file}`);
+    if (modified === null) return [];
+    try {
+      return [{ target, modified, observed: observe(target) }];
+    } catch (error) {
+      // It may have gone between the two looks.
+      if (error instanceof TandemError && error.code === "NOT_FOUND") return [];
+      return [{ target, modified, error: error as Error }];
+    }
+  });
+}
+
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).filter((name) => name.endsWith(extension)).sort();
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    if (code === "ENOENT") return [];
+    throw new TandemError(
+      "PERMISSION",
+      `Cannot list the channels in ${folder}: ${message}; run this as its owner, or set TANDEM_DIR`,
+      { cause: error },
+    );
+  }
+}
+
+/** Null: it is gone. */
+function modifiedAt(path: string): Date | null {
+  return statSync(path, { throwIfNoEntry: false })?.mtime ?? null;
+}

@@ -1,0 +1,94 @@
+/**
+ * `tandem call`
+ *
+ * @module
+ */
+import { buildCommand, type Command } from "@stricli/core";
+import { Client } from "../../channel/client.ts";
+import { connect, withOptions } from "../../rpc/remote.ts";
+import type { Context } from "../context.ts";
+import { argumentsIn, textOf } from "../values.ts";
+import { parseCount, parseDuration, targetParameter, textParameter } from "./parameters.ts";
+
+interface Flags {
+  readonly timeout: number;
+  readonly retries: number;
+}
+
+type Remote = Readonly<Record<string, (...values: unknown[]) => PromiseLike<unknown>>>;
+
+export const call: Command<Context> = buildCommand<
+  Flags,
+  [string, string | undefined, string | undefined],
+  Context
+>({
+  docs: {
+    brief: "Call a method of a service, or send a request to a raw channel",
+    customUsage: [
+      "TARGET METHOD [PAYLOAD|-] [--timeout DURATION] [--retries N]",
+      "TARGET [-] [--timeout DURATION]",
+    ],
+    fullDescription:
+      "With METHOD, PAYLOAD is JSON: an array is the list of the arguments, any other value is the " +
+      "one argument, and nothing means no arguments. The result is written as JSON, each item of a " +
+      "stream on a line, and bytes as they are.\n\n" +
+      "Without METHOD, standard input is the request, and its answer is written as it is.\n\n" +
+      "A payload of - is standard input. Durations are seconds, or have a unit: 500ms, 5s, 2m.",
+  },
+  parameters: {
+    flags: {
+      timeout: {
+        kind: "parsed",
+        parse: parseDuration,
+        default: "30s",
+        placeholder: "duration",
+        brief: "How long the call may take, with the wait for a service; or infinity",
+      },
+      retries: {
+        kind: "parsed",
+        parse: parseCount,
+        default: "0",
+        placeholder: "n",
+        brief: "How often a call that failed is tried again, if it may run twice",
+      },
+    },
+    positional: {
+      kind: "tuple",
+      parameters: [
+        targetParameter,
+        textParameter("method", "Method of the service; -, or nothing: the channel is a raw one"),
+        textParameter("payload", "Arguments as JSON, or - for standard input"),
+      ],
+    },
+  },
+  async func({ timeout, retries }, target, method, payload) {
+    if (method === undefined || method === "-") {
+      return await callRaw(this, target, timeout, method === undefined);
+    }
+    const text = payload === "-" ? new TextDecoder().decode(await this.readInput()) : payload ?? "";
+    const values = argumentsIn(text);
+    using remote = connect<Remote>(target, {
+      timeout,
+      idempotent: retries > 0,
+      retry: { attempts: retries + 1 },
+    } as object) as unknown as Remote & Disposable;
+    await writeResult(this, await withOptions(remote, { timeout })[method]!(...values));
+  },
+});
+
+async function callRaw(
+  context: Context,
+  target: string,
+  timeout: number,
+  isOptional: boolean,
+): Promise<void> {
+  const request = await context.readInput(isOptional);
+  using client = await Client.connect(target, { timeout });
+  context.process.stdout.write(await client.request(request, { timeout }));
+}
+
+async function writeResult({ process }: Context, result: unknown): Promise<void> {
+  const isStream = typeof result === "object" && result !== null && Symbol.asyncIterator in result;
+  if (!isStream) return void process.stdout.write(textOf(result));
+  for await (const item of result as AsyncIterable<unknown>) process.stdout.write(textOf(item));
+}

@@ -1,0 +1,29 @@
+/**
+ * `tandem rm`
+ *
+ * @module
+ */
+import { buildCommand, type Command } from "@stricli/core";
+import { unlinkChannel } from "../../channel/channel.ts";
+import { TandemError } from "../../errors.ts";
+import type { Context } from "../context.ts";
+import { targetParameter } from "./parameters.ts";
+
+export const rm: Command<Context> = buildCommand<Record<never, never>, [string], Context>({
+  docs: {
+    brief: "Remove a channel",
+    fullDescription:
+      "Removes the channel's file. Calls in flight end with CANCELLED, and processes " +
+      "that have it open get NOT_FOUND for further calls.",
+  },
+  parameters: { positional: { kind: "tuple", parameters: [targetParameter] } },
+  func(_, target) {
+    if (unlinkChannel(target)) return;
+    throw new TandemError(
+      "NOT_FOUND",
+      `Cannot remove channel ${
+        JSON.stringify(target)
+      }: there is none; \`tandem ls\` lists channels`,
+    );
+  },
+});

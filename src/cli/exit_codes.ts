@@ -1,0 +1,26 @@
+/**
+ * The exit codes of `tandem`.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+
+/** What the command has done. */
+export const ExitCode = {
+  done: 0,
+  /** The call, or another operation, has failed. */
+  failed: 1,
+  /** The command line makes no sense. */
+  usage: 2,
+  /** Not now: the same command may succeed later. EX_TEMPFAIL of sysexits.h. */
+  refused: 75,
+} as const;
+
+/** The exit code for an error. Wrong names and numbers are mistakes on the command line. */
+export function exitCodeOf(error: unknown): number {
+  if (error instanceof TandemError) {
+    return error.code === "BUSY" ? ExitCode.refused : ExitCode.failed;
+  }
+  const isMistake = error instanceof TypeError || error instanceof RangeError;
+  return isMistake ? ExitCode.usage : ExitCode.failed;
+}
