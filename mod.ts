@@ -60,7 +60,7 @@ export type { Payload } from "./src/channel/payload.ts";
 export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/result.ts";
 export { Server } from "./src/channel/server.ts";
-export type { Peer } from "./src/base/peer.ts";
+export type { Participant, Peer } from "./src/base/peer.ts";
 export { type Everywhere, everywhere, type EverywhereMethod } from "./src/rpc/everywhere.ts";
 export { instance } from "./src/rpc/instance.ts";
 export { type ServiceInfo, services, type ServicesOptions } from "./src/rpc/services.ts";

@@ -33,5 +33,13 @@ export interface Peer {
   readonly runtime: "deno" | "bun" | "node" | "unknown";
 }
 
+/** A handle that is open on a channel, and the process that has it. */
+export interface Participant extends Peer {
+  /** The side of the channel that the handle is on. */
+  readonly role: "client" | "server";
+  /** The requests that it has taken and not answered yet. */
+  readonly calls: number;
+}
+
 /** Stands for a sender that can no longer be found. */
 export const unknownPeer: Peer = Object.freeze({ pid: 0, uid: -1, runtime: "unknown" });

@@ -5,6 +5,7 @@
  */
 import { notConstructible } from "../base/maker.ts";
 import { HandleCore } from "./handle_core.ts";
+import type { Participant } from "../base/peer.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The work of a handle, for other layers. Users cannot reach it. */
@@ -103,6 +104,35 @@ export abstract class ChannelHandle implements Disposable {
    */
   stats(): Stats {
     return this.#core.stats();
+  }
+
+  /**
+   * The handles that are open on the channel, this one too, in the order of their places in the channel. It
+   * looks for deaths first, so all of them are alive.
+   *
+   * @example
+   * ```ts
+   * import { Client, Server } from "@tandem/ipc";
+   * import { assertEquals } from "@std/assert";
+   * import process from "node:process";
+   *
+   * using server = Server.anonymous();
+   * using _client = Client.fromFd(server.fd);
+   * const roles = server.participants().map(({ role, pid }) => [role, pid]);
+   * assertEquals(roles, [["server", process.pid], ["client", process.pid]]);
+   * ```
+   *
+   * @throws {TandemError} `CLOSED`
+   */
+  participants(): Participant[] {
+    this.#core.sweep();
+    return this.#core.members().map(({ role, pid, uid, runtime, calls }) => ({
+      role,
+      pid,
+      uid,
+      runtime,
+      calls,
+    }));
   }
 
   /**

@@ -9,7 +9,7 @@ import { StatField } from "../ffi/layout.ts";
 import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
-import { type Participant, participantsOf } from "./roster.ts";
+import { type Member, membersOf } from "./roster.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The side of a channel that a handle is on. */
@@ -53,9 +53,9 @@ export class HandleCore {
   }
 
   /** The living participants, in the order of their places in the table. */
-  participants(): Participant[] {
+  members(): Member[] {
     checkOpen(this.channel, this.#role);
-    return participantsOf(this.channel);
+    return membersOf(this.channel);
   }
 
   /** How many participants have ever joined; below 0: the channel has ended. */

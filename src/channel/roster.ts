@@ -3,15 +3,12 @@
  *
  * @module
  */
-import { type Peer, unknownPeer } from "../base/peer.ts";
+import { type Participant, type Peer, unknownPeer } from "../base/peer.ts";
 import { Control, Runtime } from "../ffi/layout.ts";
 import type { Channel } from "./channel.ts";
 
-/** A living participant of a channel. */
-export interface Participant extends Peer {
-  readonly role: "client" | "server";
-  /** The requests that it holds. */
-  readonly calls: number;
+/** A living participant of a channel, and where it can be reached alone. */
+export interface Member extends Participant {
   /** The name of its private channel, if it has one. */
   readonly privatePath: string;
 }
@@ -20,9 +17,9 @@ const roles = [null, "client", "server", null] as const;
 const runtimes: readonly string[] = Object.keys(Runtime);
 
 /** The living participants, in the order of their places in the table. */
-export function participantsOf(channel: Channel): Participant[] {
+export function membersOf(channel: Channel): Member[] {
   const { native, address, words } = channel;
-  const found: Participant[] = [];
+  const found: Member[] = [];
   for (let position = 0;; position++) {
     const result = native.tandem_participant(address, position, words);
     if (result < 0) return found;

@@ -5,12 +5,7 @@
  */
 import { readdirSync, statSync } from "node:fs";
 import process from "node:process";
-import type { Stats } from "../base/stats.ts";
-import { closeChannel, openChannel, OpenMode } from "../channel/channel.ts";
-import { HandleCore } from "../channel/handle_core.ts";
-import type { Participant } from "../channel/roster.ts";
-import { TandemError } from "../errors.ts";
-import { openKindInt } from "../ffi/layout.ts";
+import { Client, IntClient, type Participant, type Stats, TandemError } from "@tandem/ipc";
 
 /** What is known of a channel. */
 export interface Observed {
@@ -24,7 +19,7 @@ export interface Observed {
   /** Without the observer. */
   readonly stats: Stats;
   /** Without the observer. */
-  readonly participants: readonly Omit<Participant, "privatePath">[];
+  readonly participants: readonly Participant[];
 }
 
 /**
@@ -33,37 +28,35 @@ export interface Observed {
  * @throws {TandemError} what opening the channel throws
  */
 export function observe(target: string): Observed {
-  const { channel, kind } = openEither(target);
+  const { client, kind } = openEither(target);
   try {
-    const core = new HandleCore(channel, "client");
-    // Counts of the dead would mislead.
-    core.sweep();
-    const stats = core.stats();
-    const participants = core.participants();
-    const own = participants.findIndex(({ pid, role }) => pid === process.pid && role === "client");
+    const participants = client.participants();
+    // No other client of this process is open.
+    const own = participants.findIndex(({ role, pid, uid }) =>
+      role === "client" && pid === process.pid && uid === process.geteuid!()
+    );
+    const stats = client.stats();
     return {
       target,
-      path: core.path ?? target,
+      path: client.path ?? target,
       kind,
-      maxRequestBytes: core.maxRequestBytes,
-      maxResponseBytes: core.maxResponseBytes,
-      maxDeliveries: core.maxDeliveries,
+      maxRequestBytes: client.maxRequestBytes,
+      maxResponseBytes: client.maxResponseBytes,
+      maxDeliveries: client.maxDeliveries,
       stats: { ...stats, clients: stats.clients - 1 },
-      participants: participants.filter((_, index) => index !== own)
-        .map(({ role, pid, uid, runtime, calls }) => ({ role, pid, uid, runtime, calls })),
+      participants: participants.filter((_, index) => index !== own),
     };
   } finally {
-    closeChannel(channel);
+    client.close();
   }
 }
 
 function openEither(target: string) {
   try {
-    return { channel: openChannel("client", target, OpenMode.attach), kind: "bytes" } as const;
+    return { client: Client.open(target), kind: "bytes" } as const;
   } catch (error) {
     if (!(error instanceof TandemError) || error.code !== "MISMATCH") throw error;
-    const channel = openChannel("client", target, OpenMode.attach | openKindInt);
-    return { channel, kind: "integers" } as const;
+    return { client: IntClient.open(target), kind: "integers" } as const;
   }
 }
 

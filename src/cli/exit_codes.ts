@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
+import { TandemError } from "@tandem/ipc";
 
 /** What the command has done. */
 export const ExitCode = {

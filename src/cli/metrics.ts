@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Stats } from "../base/stats.ts";
+import type { Stats } from "@tandem/ipc";
 import type { Observed } from "./channels.ts";
 
 type Metric = readonly [name: string, type: "gauge" | "counter", help: string];

@@ -67,7 +67,7 @@ export class ChannelRequester extends ChannelEnd implements Requester {
   }
 
   listReceivers(): ReceiverInfo[] {
-    return this.#client.participants().filter(({ role }) => role === "server");
+    return this.#client.members().filter(({ role }) => role === "server");
   }
 
   request(message: Message, terms: RequestTerms | undefined, reader: AnswerReader): void {

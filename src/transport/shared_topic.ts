@@ -128,7 +128,7 @@ export class SharedTopic implements TopicEnd {
     }
     this.#hasNewcomer = false;
     const living: Set<string> = new Set();
-    for (const { role, privatePath } of main.participants()) {
+    for (const { role, privatePath } of main.members()) {
       if (role !== "server") continue;
       living.add(privatePath);
       if (!this.#outlets.has(privatePath)) this.#connect(main, privatePath);

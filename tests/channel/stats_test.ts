@@ -1,14 +1,17 @@
 /** The numbers of a channel. */
 import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
 import { Client, Server, type Stats } from "../../mod.ts";
 import {
   assertRejectsCode,
+  assertThrowsCode,
   doomed,
   eventually,
   newTarget,
   pattern,
   present,
   runtime,
+  runtimes,
   startClient,
   startServer,
   test,
@@ -193,3 +196,28 @@ test("memory is committed as messages need it, and mapped for the worst case", (
   call.getSync();
   assertEquals(client.stats().mappedBytes, mappedBytes);
 });
+
+for (const runtime of runtimes) {
+  test(`participants: a client in ${runtime} with its call, until it is killed`, async () => {
+    const target = newTarget();
+    using server = Server.create(target);
+    const client = await startClient(runtime, target, "promise");
+    client.send({ op: "request", payload: "hold" });
+    const others = () => server.participants().filter(({ pid }) => pid !== process.pid);
+    await eventually(() => server.stats().queued === 1, "its request has come");
+    const [found, ...more] = others();
+    assertEquals(more, []);
+    assertEquals(
+      { ...found },
+      { role: "client", pid: client.pid, uid: process.geteuid!(), runtime, calls: 0 },
+    );
+    const request = present(server.tryReceive());
+    assertEquals(request.text(), "hold");
+    const own = server.participants().find(({ pid }) => pid === process.pid);
+    assertEquals(own?.calls, 1);
+    await client.killed();
+    assertEquals(others(), []);
+    server.close();
+    assertThrowsCode(() => server.participants(), "CLOSED");
+  });
+}

@@ -4,18 +4,18 @@
  * @module
  */
 import { buildCommand, type Command } from "@stricli/core";
-import { Client } from "../../channel/client.ts";
-import { connect, withOptions } from "../../rpc/remote.ts";
+import { Client, connect } from "@tandem/ipc";
 import type { Context } from "../context.ts";
 import { argumentsIn, textOf } from "../values.ts";
-import { parseCount, parseDuration, targetParameter, textParameter } from "./parameters.ts";
+import { optionalText, parseCount, parseDuration, targetParameter } from "./parameters.ts";
 
 interface Flags {
   readonly timeout: number;
   readonly retries: number;
 }
 
-type Remote = Readonly<Record<string, (...values: unknown[]) => PromiseLike<unknown>>>;
+// deno-lint-ignore no-explicit-any -- any values can be arguments
+type Remote = Record<string, (...values: any[]) => unknown>;
 
 export const call: Command<Context> = buildCommand<
   Flags,
@@ -56,8 +56,8 @@ export const call: Command<Context> = buildCommand<
       kind: "tuple",
       parameters: [
         targetParameter,
-        textParameter("method", "Method of the service; -, or nothing: the channel is a raw one"),
-        textParameter("payload", "Arguments as JSON, or - for standard input"),
+        optionalText("method", "Method of the service; -, or nothing: the channel is a raw one"),
+        optionalText("payload", "Arguments as JSON, or - for standard input"),
       ],
     },
   },
@@ -71,8 +71,8 @@ export const call: Command<Context> = buildCommand<
       timeout,
       idempotent: retries > 0,
       retry: { attempts: retries + 1 },
-    } as object) as unknown as Remote & Disposable;
-    await writeResult(this, await withOptions(remote, { timeout })[method]!(...values));
+    });
+    await writeResult(this, await remote[method]!(...values));
   },
 });
 

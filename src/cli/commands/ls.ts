@@ -4,7 +4,7 @@
  * @module
  */
 import { buildCommand, type Command } from "@stricli/core";
-import { TandemError } from "../../errors.ts";
+import { TandemError } from "@tandem/ipc";
 import { channelFolder, listChannels, type Listed } from "../channels.ts";
 import type { Context } from "../context.ts";
 import { tableOf } from "../table.ts";

@@ -4,18 +4,26 @@
  * @module
  */
 
-const asText = (text: string): string => text;
+/** A positional parameter that stays as it is. */
+interface TextParameter {
+  readonly brief: string;
+  readonly placeholder: string;
+  readonly parse: (text: string) => string;
+}
 
 /** The target of a channel. */
-export const targetParameter = {
+export const targetParameter: TextParameter = {
   brief: "Name of the channel, or a path with a slash",
   placeholder: "target",
-  parse: asText,
-} as const;
+  parse: String,
+};
 
-/** A parameter that stays as it is. */
-export function textParameter(placeholder: string, brief: string) {
-  return { brief, placeholder, parse: asText, optional: true } as const;
+/** A text that may be left out. */
+export function optionalText(
+  placeholder: string,
+  brief: string,
+): TextParameter & { readonly optional: true } {
+  return { brief, placeholder, parse: String, optional: true };
 }
 
 /** Reads seconds with an optional unit, as `timeout(1)` does, as milliseconds. */

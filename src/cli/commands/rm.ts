@@ -4,8 +4,7 @@
  * @module
  */
 import { buildCommand, type Command } from "@stricli/core";
-import { unlinkChannel } from "../../channel/channel.ts";
-import { TandemError } from "../../errors.ts";
+import { Server, TandemError } from "@tandem/ipc";
 import type { Context } from "../context.ts";
 import { targetParameter } from "./parameters.ts";
 
@@ -18,7 +17,7 @@ export const rm: Command<Context> = buildCommand<Record<never, never>, [string],
   },
   parameters: { positional: { kind: "tuple", parameters: [targetParameter] } },
   func(_, target) {
-    if (unlinkChannel(target)) return;
+    if (Server.unlink(target)) return;
     throw new TandemError(
       "NOT_FOUND",
       `Cannot remove channel ${
