@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import process from "node:process";
 import { Client, IntClient, type Participant, type Stats, TandemError } from "@tandem/ipc";
 
@@ -69,22 +69,19 @@ const extension = ".tandem";
 
 /** A channel of the folder: what is known of it, or why it cannot be opened. */
 export type Listed =
-  | { readonly target: string; readonly modified: Date; readonly observed: Observed }
-  | { readonly target: string; readonly modified: Date; readonly error: Error };
+  | { readonly target: string; readonly observed: Observed }
+  | { readonly target: string; readonly error: Error };
 
 /** All channels with names, in the order of their names. */
 export function listChannels(): Listed[] {
-  const folder = channelFolder();
-  return namesIn(folder).flatMap((file): Listed[] => {
+  return namesIn(channelFolder()).flatMap((file): Listed[] => {
     const target = file.slice(0, -extension.length);
-    const modified = modifiedAt(`${folder}/${file}`);
-    if (modified === null) return [];
     try {
-      return [{ target, modified, observed: observe(target) }];
+      return [{ target, observed: observe(target) }];
     } catch (error) {
       // It may have gone between the two looks.
       if (error instanceof TandemError && error.code === "NOT_FOUND") return [];
-      return [{ target, modified, error: error as Error }];
+      return [{ target, error: error as Error }];
     }
   });
 }
@@ -96,14 +93,9 @@ function namesIn(folder: string): string[] {
     const { code, message } = error as { code?: string; message: string };
     if (code === "ENOENT") return [];
     throw new TandemError(
-      "PERMISSION",
+      code === "EACCES" || code === "EPERM" ? "PERMISSION" : "NOT_FOUND",
       `Cannot list the channels in ${folder}: ${message}; run this as its owner, or set TANDEM_DIR`,
       { cause: error },
     );
   }
-}
-
-/** Null: it is gone. */
-function modifiedAt(path: string): Date | null {
-  return statSync(path, { throwIfNoEntry: false })?.mtime ?? null;
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { Buffer } from "node:buffer";
+import { once } from "node:events";
 import process from "node:process";
 
 /** Where a command writes, and what it reads. */
@@ -15,6 +16,8 @@ export interface Context {
     /** Set when the command has ended. */
     exitCode?: number;
   };
+  /** Writes a result. Resolves when the reader keeps up. */
+  write(result: string | Uint8Array): Promise<void>;
   /** All of standard input; nothing if it is a terminal and `isOptional`. */
   readInput(isOptional?: boolean): Promise<Uint8Array>;
 }
@@ -26,6 +29,9 @@ export function processContext(): Context {
       stdout: process.stdout,
       stderr: process.stderr,
       env: process.env,
+    },
+    async write(result) {
+      if (!process.stdout.write(result)) await once(process.stdout, "drain");
     },
     async readInput(isOptional = false) {
       if (isOptional && process.stdin.isTTY) return new Uint8Array();

@@ -76,6 +76,7 @@ test("tandem call: what fails has its code, on stderr and as exit code", async (
       2,
       /^tandem: .*Cannot use "soon" as a duration/,
     ],
+    [["call", "thumbs", "then"], 2, /^tandem: Cannot call "then": no service can offer a method/],
     [["call", "no name"], 2, /^tandem: Cannot open channel "no name": a name begins with/],
     [["call"], 2, /^tandem: Expected argument for target; `tandem --help`/],
     [["stat", "nobody"], 1, /^tandem: .*\(NOT_FOUND\)\n$/],

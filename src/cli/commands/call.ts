@@ -72,7 +72,14 @@ export const call: Command<Context> = buildCommand<
       idempotent: retries > 0,
       retry: { attempts: retries + 1 },
     });
-    await writeResult(this, await remote[method]!(...values));
+    const called = remote[method];
+    if (typeof called !== "function") {
+      throw new RangeError(
+        `Cannot call ${JSON.stringify(method)}: no service can offer a method of that name; ` +
+          "give another one",
+      );
+    }
+    await writeResult(this, await called(...values));
   },
 });
 
@@ -83,12 +90,14 @@ async function callRaw(
   isOptional: boolean,
 ): Promise<void> {
   const request = await context.readInput(isOptional);
+  const began = performance.now();
   using client = await Client.connect(target, { timeout });
-  context.process.stdout.write(await client.request(request, { timeout }));
+  const left = Math.max(timeout - (performance.now() - began), 0);
+  await context.write(await client.request(request, { timeout: left }));
 }
 
-async function writeResult({ process }: Context, result: unknown): Promise<void> {
+async function writeResult(context: Context, result: unknown): Promise<void> {
   const isStream = typeof result === "object" && result !== null && Symbol.asyncIterator in result;
-  if (!isStream) return void process.stdout.write(textOf(result));
-  for await (const item of result as AsyncIterable<unknown>) process.stdout.write(textOf(item));
+  if (!isStream) return await context.write(textOf(result));
+  for await (const item of result as AsyncIterable<unknown>) await context.write(textOf(item));
 }
