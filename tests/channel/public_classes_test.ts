@@ -20,7 +20,7 @@ const members = new Map<object, readonly [instance: string, own: string]>([
     ChannelHandle,
     [
       "adoptNotifyFd adoptPeerNotifyFd drainNotify fd maxDeliveries maxRequestBytes " +
-      "maxResponseBytes notify notifyFd path slots stats Symbol.dispose",
+      "maxResponseBytes notify notifyFd participants path slots stats Symbol.dispose",
       "",
     ],
   ],
