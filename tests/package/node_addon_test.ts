@@ -108,10 +108,10 @@ async function openWithout(
   folders: string,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Opened> {
-  // The program is opened before its folder is hidden, and read from the standard input.
-  const script = `exec 3< "$1"
+  // The program and Node are opened before their folders may be hidden.
+  const script = `exec 3< "$1" 4< "$3"
     for folder in $2; do mount -t tmpfs -o noexec none $folder || exit; done
-    mount -t tmpfs none /mnt && exec "$3" --input-type=module - /dev/shm/a.tandem open <&3`;
+    mount -t tmpfs none /mnt && exec /proc/self/fd/4 --input-type=module - /dev/shm/a.tandem open <&3`;
   const args = [await bundle("open"), folders, runtimePath("node")];
   const command = ["unshare", "-m", "sh", "-c", script, "sh", ...args];
   const child = startProgram(`node without code in ${folders}`, command, {

@@ -96,10 +96,13 @@ const permissions: readonly (readonly [program: string, flags: string, advice: s
   ["bundle", `${withoutAddons} --allow-fs-write=/dev/shm`, "run it with --allow-addons"],
 ];
 
-/** The folders of a container that may not write: `/dev/shm` for data alone, no other one. */
-const hardened = `mount --make-rprivate / && mount --bind "$1" /mnt && cd /mnt && shift &&
-  mount -o remount,noexec /dev/shm && mount -t tmpfs -o ro none /tmp &&
-  mount -t tmpfs -o ro none /var/tmp && mount -t tmpfs none /media && exec "$@"`;
+/**
+ * The folders of a container that may not write: `/dev/shm` for data alone, no other one. Node is opened first,
+ * because its folder may be hidden then.
+ */
+const hardened = `mount --make-rprivate / && mount --bind "$1" /mnt && cd /mnt && exec 4< "$2" &&
+  shift 2 && mount -o remount,noexec /dev/shm && mount -t tmpfs -o ro none /tmp &&
+  mount -t tmpfs -o ro none /var/tmp && mount -t tmpfs none /media && exec /proc/self/fd/4 "$@"`;
 
 test("versions of Node before 22.18 are UNSUPPORTED", () => {
   for (const version of ["22.18.0", "22.19.1", "23.11.1", "24.0.0", "26.12.1"]) {
