@@ -143,7 +143,12 @@ export class Peer implements Source {
     const { signal } = leaseEnd;
     const write = (encoder: Encoder) => encoder.value(this.#lease);
     const terms = { signal, isBackground: true };
-    this.#send(Kind.lease, write, terms, { read: end, fail: end });
+    try {
+      this.#send(Kind.lease, write, terms, { read: end, fail: end });
+    } catch (error) {
+      // Others may have removed the channel of a host that has died since this side opened it.
+      throw this.explain(error);
+    }
     this.#leaseEnd = leaseEnd;
     // The host may have closed just before: a lease in a queue without a receiver would not end.
     this.#look();
