@@ -186,13 +186,13 @@ function isWritingForbidden(error: unknown): boolean {
 
 /** Newer versions have this permission, and demand it for any descriptor that is to be watched. */
 function isNetForbidden(): boolean {
-  const { permission, allowedNodeEnvironmentFlags: flags } = process;
+  const { permission, allowedNodeEnvironmentFlags: flags } = global.process;
   return permission?.has("net") === false && flags.has("--allow-net");
 }
 
 /** @param folder where Node has to write; undefined: nowhere, or it may */
 function forbidden(reason: string, cause?: unknown, folder?: string): TandemError {
-  const { permission } = process;
+  const { permission } = global.process;
   const flags = [
     ...(permission?.has("addon") === false ? ["--allow-addons"] : []),
     ...(isNetForbidden() ? ["--allow-net"] : []),
