@@ -5,6 +5,7 @@
  */
 import { buildCommand, type Command } from "@stricli/core";
 import { Client, connect } from "@tandem/ipc";
+import { now } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
 import { argumentsIn, textOf } from "../values.ts";
 import { optionalText, parseCount, parseDuration, targetParameter } from "./parameters.ts";
@@ -90,9 +91,9 @@ async function callRaw(
   isOptional: boolean,
 ): Promise<void> {
   const request = await context.readInput(isOptional);
-  const began = performance.now();
+  const began = now();
   using client = await Client.connect(target, { timeout });
-  const left = Math.max(timeout - (performance.now() - began), 0);
+  const left = Math.max(timeout - (now() - began), 0);
   await context.write(await client.request(request, { timeout: left }));
 }
 
