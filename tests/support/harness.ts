@@ -168,6 +168,10 @@ async function runTest(
   });
   try {
     await Promise.race([body(), hang]);
+  } catch (error) {
+    // Node's runner prints errors when all tests have ended, and not at all if it is stopped.
+    if (nodeTest) console.error(error);
+    throw error;
   } finally {
     clearTimeout(timer);
     await scope.end();
