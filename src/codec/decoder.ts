@@ -643,7 +643,7 @@ function missingView(tag: number): TandemError | undefined {
   if (name === undefined) return undefined;
   return unsupported(
     `the runtime that reads it has no ${name}`,
-    `send the numbers as a Float32Array`,
+    "send the numbers as a Float32Array",
   );
 }
 

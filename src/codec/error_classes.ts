@@ -10,8 +10,9 @@ import { describe } from "../base/checks.ts";
 // deno-lint-ignore no-explicit-any -- its constructor may take any arguments: it is never called
 export type ErrorClass = abstract new (...args: any[]) => Error;
 
-// Older versions of Node lack it.
-const { SuppressedError } = globalThis as { SuppressedError?: ErrorClass };
+/** Undefined in older versions of Node. */
+export const suppressedError: ErrorClass | undefined =
+  (globalThis as { SuppressedError?: ErrorClass }).SuppressedError;
 
 /** The classes that every runtime has. */
 const builtIn: readonly ErrorClass[] = [
@@ -23,7 +24,7 @@ const builtIn: readonly ErrorClass[] = [
   TypeError,
   URIError,
   AggregateError,
-  ...(SuppressedError ? [SuppressedError] : []),
+  ...(suppressedError ? [suppressedError] : []),
   DOMException,
 ];
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ErrorClass, ErrorClasses } from "./error_classes.ts";
+import { type ErrorClass, type ErrorClasses, suppressedError } from "./error_classes.ts";
 
 /** The parts of an error that a message carries. */
 export interface ErrorParts {
@@ -17,13 +17,10 @@ export interface ErrorParts {
   readonly properties: readonly [string, unknown][];
 }
 
-// Older versions of Node lack it.
-const { SuppressedError } = globalThis as { SuppressedError?: ErrorClass };
-
 /** Properties that are no part of a list of keys, by class. */
 const hiddenProperties: readonly (readonly [ErrorClass, readonly string[]])[] = [
   [AggregateError, ["errors"]],
-  ...(SuppressedError ? [[SuppressedError, ["error", "suppressed"]]] as const : []),
+  ...(suppressedError ? [[suppressedError, ["error", "suppressed"]]] as const : []),
 ];
 
 /** They are sent apart, or a message must not set them. */

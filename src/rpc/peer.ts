@@ -78,8 +78,7 @@ export class Peer implements Source {
     try {
       this.#requester = open();
     } catch (error) {
-      if (codeOf(error) === "NOT_FOUND") throw hostDied();
-      throw error;
+      throw this.explain(error);
     }
     this.#requester.onLoss(() => this.#look());
     try {
