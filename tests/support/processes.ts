@@ -192,11 +192,22 @@ export async function eventually(
   condition: () => unknown | Promise<unknown>,
   what?: string,
 ): Promise<void> {
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + 60_000;
   for (let pause = 1; !(await condition()); pause = Math.min(pause * 2, 20)) {
     if (Date.now() > deadline) throw new Error(`never happened: ${what ?? condition}`);
     await sleep(pause);
   }
+}
+
+/**
+ * Makes `attempt` with longer and longer times until it says that its time was long enough: where something has to
+ * begin before a time is over. A busy machine may stand still for longer than any certain time.
+ */
+export async function longEnough(
+  milliseconds: number,
+  attempt: (milliseconds: number) => Promise<boolean>,
+): Promise<void> {
+  for (let time = milliseconds; !(await attempt(time)); time *= 2);
 }
 
 /** Only where a condition is waited for, or where the passing of time is what is tested. */
