@@ -83,9 +83,9 @@ export class AddressedCalls {
     this.#cancelRetry?.();
   }
 
-  /** Stops fetching long calls. */
-  giveUpFetches(): void {
-    this.#dispatcher?.giveUpFetches();
+  /** See {@linkcode Dispatcher.giveUpFetches}. */
+  giveUpFetches(looks: number): void {
+    this.#dispatcher?.giveUpFetches(looks);
   }
 
   /** Never throws. */

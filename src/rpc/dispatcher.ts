@@ -46,6 +46,13 @@ export interface Offer {
   readonly around: Around<ServiceCall> | undefined;
 }
 
+/** A long call that is being fetched. */
+class Fetching {
+  readonly stop: AbortController = new AbortController();
+  /** How often {@linkcode Dispatcher.giveUpFetches} has looked since a part arrived. */
+  looks = 0;
+}
+
 /** A call that was read. */
 interface Called {
   readonly method: Offered;
@@ -64,8 +71,7 @@ export class Dispatcher {
   readonly #endpoint: Endpoint;
   readonly #offer: Offer;
   readonly #gate: Gate;
-  /** Long calls that are being fetched. */
-  readonly #fetches: Set<AbortController> = new Set();
+  readonly #fetches: Set<Fetching> = new Set();
 
   constructor(receiver: Receiver, endpoint: Endpoint, offer: Offer, gate: Gate) {
     this.#receiver = receiver;
@@ -93,9 +99,15 @@ export class Dispatcher {
     }
   }
 
-  /** Stops fetching. Other services get those calls, or they fail for their callers. */
-  giveUpFetches(): void {
-    for (const fetching of this.#fetches) fetching.abort(givenUp);
+  /**
+   * Stops fetching the calls of which no part has arrived for so many looks. Other services get those calls, or they
+   * fail for their callers.
+   */
+  giveUpFetches(looks: number): void {
+    for (const fetching of this.#fetches) {
+      fetching.looks += 1;
+      if (fetching.looks >= looks) fetching.stop.abort(givenUp);
+    }
   }
 
   readonly #open = (reading: Reading, delivery: Delivery): Called | Announcement =>
@@ -153,7 +165,7 @@ export class Dispatcher {
    */
   async #fetch(delivery: Delivery, announcement: Announcement): Promise<void> {
     const visit = this.#gate.enterLobby();
-    const fetching = new AbortController();
+    const fetching = new Fetching();
     this.#fetches.add(fetching);
     let stopListening: (() => void) | null = null;
     let admission: Admission | null = null;
@@ -161,11 +173,14 @@ export class Dispatcher {
       // Before the private path opens, which takes time.
       const deadline = now() + delivery.timeRemaining;
       const { signal: ended } = delivery;
-      const stop = () => fetching.abort(ended.reason);
+      const stop = () => fetching.stop.abort(ended.reason);
       if (ended.aborted) stop();
       else stopListening = onAbort(ended, stop);
-      const { signal } = fetching;
-      const parcel = await this.#endpoint.fetch(announcement, { deadline, signal });
+      const { signal } = fetching.stop;
+      const onPart = () => void (fetching.looks = 0);
+      const parcel = await this.#endpoint.fetch(announcement, { deadline, signal, onPart });
+      // From here on it waits as a call in progress does.
+      this.#fetches.delete(fetching);
       admission = await this.#gate.admission();
       signal.throwIfAborted();
       const called = readParcel(this.#endpoint.reads, parcel, this.#read, delivery);

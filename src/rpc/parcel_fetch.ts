@@ -48,7 +48,7 @@ export interface PartSource {
 export async function fetchParcel(
   source: PartSource,
   { id, count, treeBytes, totalBytes }: Announcement,
-  { deadline = Infinity, signal }: FetchTerms,
+  { deadline = Infinity, signal, onPart }: FetchTerms,
 ): Promise<Parcel> {
   const { limits } = source.side;
   checkLength(limits, totalBytes, "take");
@@ -58,7 +58,7 @@ export async function fetchParcel(
     throw corrupt("a long message has impossible parts");
   }
   const assembly = assemblies.begin();
-  const fetch = new ParcelFetch(source, id, deadline, assembly);
+  const fetch = new ParcelFetch(source, id, deadline, assembly, onPart);
   if (signal?.aborted) assembly.end(reasonOf(signal));
   const stopListening = signal && onAbort(signal, () => assembly.end(reasonOf(signal)));
   let left = totalBytes;
@@ -89,12 +89,20 @@ class ParcelFetch {
   readonly #id: number;
   readonly #deadline: number;
   readonly #assembly: Assembly;
+  readonly #onPart: (() => void) | undefined;
 
-  constructor(source: PartSource, id: number, deadline: number, assembly: Assembly) {
+  constructor(
+    source: PartSource,
+    id: number,
+    deadline: number,
+    assembly: Assembly,
+    onPart: (() => void) | undefined,
+  ) {
     this.#source = source;
     this.#id = id;
     this.#deadline = deadline;
     this.#assembly = assembly;
+    this.#onPart = onPart;
   }
 
   /** Fetches one byte string, several parts of it at once. */
@@ -134,6 +142,7 @@ class ParcelFetch {
           try {
             const part = readPortion(this.#source.side, answer, isPrivate);
             this.#assembly.arrived(part.byteLength);
+            this.#onPart?.();
             take(part);
             resolve();
           } catch (error) {

@@ -20,11 +20,13 @@ import type { CloseOptions } from "./options.ts";
 import type { ServiceTerms } from "./terms.ts";
 
 /**
- * How long a closed service waits for long messages that are still being fetched, in milliseconds, since the
- * processes at their other ends may be stopped: for calls in all, and for answers since a part was asked for.
- * After that, other services get the calls, as when a service has died.
+ * How long a closed service waits for the next part of a long message that is still being fetched, in milliseconds,
+ * since the process at its other end may be stopped. After that, other services get the calls, as when a service
+ * has died.
  */
 const fetchGrace = 2_000;
+/** Looks for such calls in that time. They are counted, since this process may be stopped as well. */
+const fetchLooks = 4;
 
 export class ServiceCore {
   /** See {@linkcode Service.finished}. */
@@ -37,6 +39,7 @@ export class ServiceCore {
   readonly #addressed: AddressedCalls;
   readonly #gate: Gate;
   readonly #stopping: AbortController = new AbortController();
+  #cancelLook: (() => void) | null = null;
   #stopListening: (() => void) | undefined;
 
   constructor(receiver: Receiver, methods: ReadonlyMap<string, Offered>, terms: ServiceTerms) {
@@ -80,15 +83,20 @@ export class ServiceCore {
     const cancelEnd = timeout === Infinity
       ? undefined
       : laterForSure(Math.min(timeout, timerMax), () => this.#end());
-    const cancelTimer = laterForSure(fetchGrace, () => this.#giveUpFetches());
+    this.#giveUpFetches();
     await this.finished.catch(() => {});
-    cancelTimer();
+    this.#cancelLook?.();
     cancelEnd?.();
   }
 
+  /** Looks again and again, unless it does so already. */
   #giveUpFetches(): void {
-    this.#dispatcher.giveUpFetches();
-    this.#addressed.giveUpFetches();
+    this.#cancelLook ??= laterForSure(fetchGrace / fetchLooks, () => {
+      this.#cancelLook = null;
+      this.#dispatcher.giveUpFetches(fetchLooks);
+      this.#addressed.giveUpFetches(fetchLooks);
+      this.#giveUpFetches();
+    });
   }
 
   /** Leaves the target at once; calls in progress end there. */

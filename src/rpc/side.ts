@@ -18,6 +18,8 @@ export interface FetchTerms {
   /** In the time of `performance.now()`. */
   readonly deadline?: number;
   readonly signal?: AbortSignal;
+  /** Runs when a part has arrived. */
+  readonly onPart?: () => void;
 }
 
 /** Takes a call that has arrived on a private path. Never throws. */

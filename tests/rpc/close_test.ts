@@ -9,8 +9,19 @@ import {
   type ServerRequest,
   TandemError,
 } from "../../mod.ts";
-import { assertRejectsCode, eventually, newTarget, runtimes, test } from "../support/harness.ts";
-import { rejection, startService } from "../support/rpc_helper.ts";
+import type { Checks } from "../fixtures/typed_checks.ts";
+import {
+  assertRejectsCode,
+  doomed,
+  eventually,
+  newTarget,
+  ownRuntime,
+  runtimes,
+  sleep,
+  spawn,
+  test,
+} from "../support/harness.ts";
+import { rejection, startChecks, startService } from "../support/rpc_helper.ts";
 import { transports } from "../support/sites.ts";
 
 class Api {
@@ -177,6 +188,63 @@ for (const name of runtimes) {
     assertEquals(await answers, Array(4).fill("delivery 2"));
   });
 }
+
+/** Longer than a closed service waits for a part of a long call. */
+const longerThanGrace = 3_000;
+
+for (const name of ownRuntime) {
+  test(`${name}: close: a long call is answered, however slowly its parts come`, async () => {
+    const target = newTarget();
+    const service = await startChecks(name, target);
+    using remote = connect<Checks>(target, { timeout: 60_000 });
+    using watcher = Client.open(target);
+    const bytes = new Uint8Array(60 * 2 ** 20);
+    const call = doomed(remote.check(bytes, 0, 0));
+    await eventually(() => watcher.stats().inFlight === 1 && watcher.stats().queued === 0);
+    service.send("stop");
+    // In each turn of this process a few parts are asked for.
+    const begin = performance.now();
+    while (performance.now() - begin < longerThanGrace) {
+      const end = performance.now() + 300;
+      while (performance.now() < end);
+      await sleep(1);
+    }
+    assertEquals(await call, bytes.byteLength);
+    // The method finds wrong bytes, and says so.
+    await service.line();
+    await service.expect("stopped");
+  });
+}
+
+for (const name of ownRuntime) {
+  test(`${name}: close: a client that is stopped while it sends long calls holds up nothing`, async () => {
+    const target = newTarget();
+    const service = await startChecks(name, target);
+    const client = await spawn(name, "typed_checks.ts", ["client", target]);
+    await client.expect("sending");
+    await client.stopped();
+    service.send("stop");
+    await service.expect("stopped");
+  });
+}
+
+test("close: a long call that has arrived waits for its turn", async () => {
+  const target = newTarget();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const api = { hold: () => held, length: (bytes: Uint8Array) => bytes.byteLength };
+  const service = serve(target, api, { concurrency: 1 });
+  using remote = connect<typeof api>(target, { timeout: 60_000 });
+  // While this one is fetched, the other one begins.
+  const long = doomed(remote.length(new Uint8Array(3_000_000)));
+  const first = remote.hold();
+  await eventually(() => service.stats().inFlight === 2 && service.stats().queued === 0);
+  const closing = service.close();
+  await sleep(longerThanGrace);
+  release();
+  await first;
+  assertEquals(await long, 3_000_000);
+  await closing;
+});
 
 test("a raw server that is closed aborts the signals of its handlers", async () => {
   const server = Server.anonymous();
