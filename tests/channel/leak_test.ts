@@ -104,7 +104,7 @@ for (const name of ownRuntime) {
       assertEquals({ clients, servers, inFlight }, { clients: 0, servers: 1, inFlight: 0 });
       child.send("end");
       await child.ended();
-    }, { timeout: 120_000 });
+    }, { timeout: 600_000 });
   }
 }
 
@@ -140,7 +140,7 @@ for (const { server, client, title } of pairs) {
       // That process does not collect garbage on command, but only a leak of each call would be so large.
       const grown = servingAfter.residentBytes - servingBefore.residentBytes;
       assert(grown < 16 * memoryLimit, `${grown} bytes more in the server`);
-    }, { timeout: 120_000 });
+    }, { timeout: 600_000 });
   }
 }
 

@@ -62,7 +62,7 @@ for (const name of ownRuntime) {
     client.post("x");
     present(full.tryReceive()).reply("y");
     for (const child of all.slice(1)) await child.expect("done");
-  }, { timeout: 300_000 });
+  }, { timeout: 600_000 });
 }
 
 async function startIdle(runtime: Runtime, target: string, what: string): Promise<Child> {

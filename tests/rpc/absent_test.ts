@@ -167,13 +167,11 @@ for (const { title, newTarget } of transports) {
     serveAtEndClosed(target);
     using remote = connect<typeof api>(target);
     const timeouts = [0.2, 1.5, 3, 40, 41.25, 60];
-    const ends: number[] = [];
     const calls = timeouts.map(async (timeout) => {
       const begin = performance.now();
       await assertRejectsCode(withOptions(remote, { timeout }).hang(), "TIMEOUT");
       const took = performance.now() - begin;
       assert(took >= timeout - 0.1, `${timeout}: ${took}`);
-      ends.push(timeout);
     });
     // Traffic must not keep them waiting.
     let isOver = false;
@@ -183,7 +181,6 @@ for (const { title, newTarget } of transports) {
     await Promise.all(calls);
     isOver = true;
     await traffic;
-    assertEquals(ends.toSorted((a, b) => a - b), timeouts);
   });
 }
 
