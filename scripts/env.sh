@@ -6,3 +6,8 @@ export DENO_NO_UPDATE_CHECK=1
 # Zig compiles its build program at its first use on a machine. With optimization that takes more than three
 # minutes, without it 20 seconds, and the program is fast enough.
 export ZIG_DEBUG_CMD=1
+# Zig and Deno have their caches there; a service manager may leave it out.
+if [ -z "${HOME:-}" ]; then
+  HOME=$(getent passwd "$(id -u)" | cut -d: -f6) || true
+  export HOME=${HOME:-/tmp}
+fi

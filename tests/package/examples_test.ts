@@ -22,7 +22,7 @@ import {
 const examples = fileURLToPath(new URL("../../examples", import.meta.url));
 
 /** Milliseconds after which an example counts as hanging. */
-const patience = 45_000;
+const patience = 160_000;
 
 interface Example {
   /** Whether each command is run when the one before has ended, and not all together. */
