@@ -24,6 +24,7 @@ const sourceLayers: readonly string[] = [
   "src/codec",
   "src/transport",
   "src/rpc",
+  "src/pool",
   "mod.ts",
   "src/cli",
 ];
