@@ -8,6 +8,7 @@ import { armRoom, cancelRelease, cancelTimedOut, Status } from "../ffi/layout.ts
 import { answerFailed, checkReady, readAnswer, takeAnswer } from "./answers.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
+import { noteEnd } from "./ended_calls.ts";
 import { busyFailure, callFailure } from "./failure.ts";
 import { FreshArrays } from "./fresh.ts";
 import type { Waits } from "./loop.ts";
@@ -344,6 +345,7 @@ export class CallWaits implements Waits {
         if (!answer) throw this.#disagreement(waiter);
         waiter.resolve!(answer);
       } catch (error) {
+        if (waiter.reader) noteEnd(error, waiter.call);
         waiter.reject(error);
       }
     }

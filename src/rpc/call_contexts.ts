@@ -13,6 +13,9 @@ export class RequestContext implements CallContext {
   readonly method: string;
   /** The method reads its arguments in the request. */
   isInPlace: boolean = false;
+  /** What {@linkcode CallWatch.begin} has returned. */
+  watchToken: number = -1;
+  hasFailed: boolean = false;
   readonly #delivery: Delivery;
   readonly traceparent: string | undefined;
   readonly tracestate: string | undefined;

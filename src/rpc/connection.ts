@@ -326,12 +326,12 @@ function callFlags(
 
 /** @param isOnce the call lends values, which cannot be given to a second service */
 function requestTerms(
-  { deadline, terms: { signal, maxDeliveries } }: PendingCall,
+  { deadline, terms: { signal, maxDeliveries, waitsForRoom } }: PendingCall,
   timeout: number,
   isOnce: boolean,
 ): RequestTerms | undefined {
   const deliveries = isOnce ? 1 : maxDeliveries;
-  if (!signal && deliveries === undefined) {
+  if (!signal && deliveries === undefined && waitsForRoom) {
     return timeout === Infinity ? undefined : { timeout, deadline };
   }
   return {
@@ -339,6 +339,7 @@ function requestTerms(
     deadline,
     ...(signal && { signal }),
     ...(deliveries !== undefined && { maxDeliveries: deliveries }),
+    ...(!waitsForRoom && { roomTimeout: 0 }),
   };
 }
 

@@ -16,6 +16,7 @@ import { ServedCall } from "./around_service.ts";
 import { RequestContext } from "./call_contexts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { CallHook } from "./hooks.ts";
+import type { CallWatch } from "./call_watch.ts";
 import { type Callee, calleeOf, type Offered, rawCalleeOf } from "./interface.ts";
 import { LentTerms } from "./lent_terms.ts";
 import {
@@ -44,6 +45,7 @@ export interface Offer {
   readonly onCall: CallHook | undefined;
   readonly idempotent: Idempotent;
   readonly around: Around<ServiceCall> | undefined;
+  readonly watch: CallWatch | undefined;
 }
 
 /** A long call that is being fetched. */
@@ -204,7 +206,8 @@ export class Dispatcher {
   ): void {
     // Another service would repeat work that has begun here.
     if (!isRepeatable) delivery.lastDelivery();
-    const { onCall, around } = this.#offer;
+    const { onCall, around, watch } = this.#offer;
+    if (watch) context.watchToken = watch.begin(method.name, delivery);
     const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;
     const body = around && context instanceof ServedCall
       ? (): unknown => context.runThrough(around, method, rawCallee, args)
@@ -242,10 +245,15 @@ export class Dispatcher {
   /** @param admission null: the call has none yet, because it has ended at once */
   #leave(context: RequestContext, admission: Admission | null): void {
     const running = context.end();
-    if (!running) return admission?.leave();
+    if (!running) return this.#left(context, admission);
     // `around` has answered before the method ended.
     const held = admission ?? this.#gate.enter();
-    running.then(() => held.leave());
+    running.then(() => this.#left(context, held));
+  }
+
+  #left({ watchToken, hasFailed }: RequestContext, admission: Admission | null): void {
+    this.#offer.watch?.end(watchToken, hasFailed);
+    admission?.leave();
   }
 
   /**
@@ -309,6 +317,7 @@ export class Dispatcher {
   ): Promise<void> | undefined {
     // A schema that refuses arguments is not an error of the method.
     const isRefused = codeOf(error) === "INVALID_ARGUMENTS";
+    context.hasFailed = !isRefused;
     if (isRefused) this.#refuse(delivery, error);
     const pending = isRefused ? undefined : replyThrown(this.#reply(delivery, context), error);
     record?.end(error ?? new Error("The method threw nothing"));

@@ -43,6 +43,8 @@ export class LineKeeper implements Lines {
   readonly target: string;
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
+  /** See {@linkcode Lines.complete}. */
+  complete?: (error: unknown) => Promise<unknown> | undefined;
   readonly #transport: Transport;
   readonly #held: Held = { line: null };
   readonly #closing: AbortController = new AbortController();

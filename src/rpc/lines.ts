@@ -42,6 +42,10 @@ export interface Lines {
   whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line>;
   hangUp(line: Line): void;
   explain(error: unknown): unknown;
+  /**
+   * Adds to the error of a call what it takes time to find out. Never rejects; undefined: there is nothing to add.
+   */
+  complete?(error: unknown): Promise<unknown> | undefined;
   /** The error of a call that no service was there for. */
   notServed(): TandemError;
   close(): void;

@@ -154,6 +154,13 @@ export interface CallOptions extends WaitOptions {
    */
   whenAbsent?: "wait" | "fail";
   /**
+   * What a call does while all slots of the channel are in use: it waits for one within its `timeout`
+   * (`"wait"`), or fails with `BUSY` at once (`"fail"`).
+   *
+   * @default "wait"
+   */
+  whenFull?: "wait" | "fail";
+  /**
    * How many services, one after another, may get a call of an idempotent method, if each dies while it
    * holds the call; at most the channel's `maxDeliveries`, which is also the default. If a service dies
    * after it began with another call, that call fails with `SERVER_DIED`.

@@ -124,12 +124,20 @@ export class PendingCall implements AnswerReader {
   #wasServed(error: unknown): boolean {
     if (this.presence === null) return true;
     const code = codeOf(error);
+    // It has not waited.
+    if (code === "BUSY" && !this.terms.waitsForRoom) return true;
     const isOver = code === "TIMEOUT" || code === "BUSY";
     return !isOver || this.presence.wasServedSince(this.answersBefore);
   }
 
   #reject(error: unknown, isAnswer: boolean): void {
     this.#end();
+    const added = this.lines.complete?.(error);
+    if (added) void added.then((complete) => this.#fail(complete, isAnswer));
+    else this.#fail(error, isAnswer);
+  }
+
+  #fail(error: unknown, isAnswer: boolean): void {
     const { promise, resolve, site, terms: { signal } } = this;
     const named = errorOfCall(this.lines.explain(error), site, isAnswer, signal);
     if (promise) fail({ promise, resolve }, named);

@@ -13,6 +13,7 @@ import { laterForSure, timerMax } from "../runtime/timers.ts";
 import type { Delivery, Receiver } from "../transport/transport.ts";
 import { AddressedCalls } from "./addressed_calls.ts";
 import { prepareContexts } from "./context.ts";
+import type { CallWatch } from "./call_watch.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Offered } from "./interface.ts";
@@ -41,13 +42,22 @@ export class ServiceCore {
   readonly #stopping: AbortController = new AbortController();
   #cancelLook: (() => void) | null = null;
   #stopListening: (() => void) | undefined;
+  #pauses = 0;
+  /** Ends the wait for calls when the service is paused. */
+  #pausing: AbortController = new AbortController();
+  #wakeFromPause: (() => void) | undefined;
 
-  constructor(receiver: Receiver, methods: ReadonlyMap<string, Offered>, terms: ServiceTerms) {
+  constructor(
+    receiver: Receiver,
+    methods: ReadonlyMap<string, Offered>,
+    terms: ServiceTerms,
+    watch?: CallWatch,
+  ) {
     const { concurrency = receiver.slots } = terms;
     this.#receiver = receiver;
     this.#gate = new Gate(concurrency);
     this.#endpoint = new Endpoint(receiver, terms.errorClasses, terms.limits);
-    const offer = { methods, ...terms };
+    const offer = { methods, watch, ...terms };
     this.#dispatcher = new Dispatcher(receiver, this.#endpoint, offer, this.#gate);
     this.#addressed = new AddressedCalls(this.#endpoint, offer, this.#gate, this.#stopping.signal);
     prepareContexts();
@@ -75,11 +85,46 @@ export class ServiceCore {
     return this.#receiver.unlink();
   }
 
+  /**
+   * Takes no more calls from the target until every pause has ended. Calls that are addressed to this service
+   * still come. The pause begins at once, and calls in progress go on.
+   *
+   * @returns ends the pause; twice is fine
+   */
+  pause(): () => void {
+    this.#pauses += 1;
+    this.#pausing.abort();
+    let isPaused = true;
+    return () => {
+      if (!isPaused) return;
+      isPaused = false;
+      this.#pauses -= 1;
+      this.#wakeUnlessPaused();
+    };
+  }
+
+  #wakeUnlessPaused(): void {
+    if (this.#pauses > 0 && !this.#stopping.signal.aborted) return;
+    this.#wakeFromPause?.();
+    this.#wakeFromPause = undefined;
+  }
+
+  /** How many calls are in progress, except streams that have begun. */
+  get callsInProgress(): number {
+    return this.#gate.inProgress;
+  }
+
+  /** Resolves when no call is in progress, or being fetched. */
+  async whenIdle(): Promise<void> {
+    while (!this.#gate.isEmpty) await this.#gate.change();
+  }
+
   /** See {@linkcode Service.close}. */
   async close(options: CloseOptions = {}): Promise<void> {
     const { timeout = Infinity } = options;
     checkTimeout(timeout, "timeout");
     this.#stopping.abort();
+    this.#wakeUnlessPaused();
     const cancelEnd = timeout === Infinity
       ? undefined
       : laterForSure(Math.min(timeout, timerMax), () => this.#end());
@@ -104,7 +149,25 @@ export class ServiceCore {
     this.#addressed.close();
     this.#endpoint.close();
     this.#receiver.close();
+    this.#stopping.abort();
     this.#gate.wake();
+    this.#wakeUnlessPaused();
+  }
+
+  /** Serves until the service is paused or closed. @returns whether it is paused */
+  async #serve(take: (delivery: Delivery) => void): Promise<boolean> {
+    const { signal: closing } = this.#stopping;
+    if (this.#pauses === 0) this.#pausing = new AbortController();
+    const { signal: pausing } = this.#pausing;
+    await this.#receiver.serve(this.#gate, take, AbortSignal.any([closing, pausing]));
+    return pausing.aborted && !closing.aborted;
+  }
+
+  async #pauseEnd(): Promise<void> {
+    if (this.#pauses === 0 || this.#stopping.signal.aborted) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wakeFromPause = resolve;
+    await promise;
   }
 
   async #run(): Promise<void> {
@@ -113,7 +176,7 @@ export class ServiceCore {
     const dispatch = (delivery: Delivery) => this.#dispatcher.dispatch(delivery);
     const take = (delivery: Delivery) => run(dispatch, delivery);
     try {
-      await this.#receiver.serve(this.#gate, take, this.#stopping.signal);
+      while (await this.#serve(take)) await this.#pauseEnd();
       await this.#endpoint.answersFetched(fetchGrace);
     } finally {
       // The signal may outlive many services.

@@ -74,6 +74,8 @@ export interface CallTerms {
   readonly itemTimeout: number;
   /** Whether a call waits for a service. */
   readonly waitsForService: boolean;
+  /** Whether a call waits for a slot. */
+  readonly waitsForRoom: boolean;
   readonly signal: AbortSignal | undefined;
   readonly maxDeliveries: number | undefined;
   readonly idempotent: Idempotent;
@@ -150,7 +152,8 @@ function parseIdempotent(idempotent: unknown): Idempotent {
 
 /** @throws {RangeError} {TypeError} for an invalid option */
 export function parseCallOptions(options: CallOptions): CallTerms {
-  const { timeout = timeoutDefault, itemTimeout = Infinity, whenAbsent = "wait" } = options;
+  const { timeout = timeoutDefault, itemTimeout = Infinity } = options;
+  const { whenAbsent = "wait", whenFull = "wait" } = options;
   const { signal, retry = {}, maxDeliveries, traceparent, callSites = false } = options;
   if (typeof callSites !== "boolean") {
     throw new TypeError(`Cannot use ${describe(callSites)} as callSites: give true or false`);
@@ -163,6 +166,9 @@ export function parseCallOptions(options: CallOptions): CallTerms {
       `Cannot use ${describe(whenAbsent)} as whenAbsent: give "wait" or "fail"`,
     );
   }
+  if (whenFull !== "wait" && whenFull !== "fail") {
+    throw new TypeError(`Cannot use ${describe(whenFull)} as whenFull: give "wait" or "fail"`);
+  }
   if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 31);
   const { attempts, delay, maxDelay } = retry;
   if (attempts !== undefined) checkWhole(attempts, "retry.attempts", 1, 1000);
@@ -174,6 +180,7 @@ export function parseCallOptions(options: CallOptions): CallTerms {
     timeout,
     itemTimeout,
     waitsForService: whenAbsent === "wait",
+    waitsForRoom: whenFull === "wait",
     signal,
     maxDeliveries,
     idempotent,
