@@ -1,13 +1,20 @@
 /**
- * What a supervisor and its workers tell each other. A worker gets its assignment in its environment; then each
- * side posts messages on a channel of its own, since a posted message outlives its sender.
+ * What a supervisor and its workers tell each other. Each side posts messages on a channel of its own, since a
+ * posted message outlives its sender: see `post.ts`. The first order, posted before the process starts, is the
+ * worker's {@linkcode Assignment}: no permission of a runtime is needed to read it, as for the environment.
+ *
+ * The runtime runs the worker file itself, and before it `bootstrap.ts`, which {@linkcode preloadFlags} name. In this
+ * way Deno needs no permission to read the file, and the program sees its own arguments, name and `import.meta.main`.
  *
  * @module
  */
+import type { RuntimeName } from "../runtime/processes.ts";
 import type { LogRecord } from "./types.ts";
 
-/** The variable of the environment that has the {@linkcode Assignment} of a worker, as JSON. */
-export const assignmentVariable = "TANDEM_WORKER";
+/** Flags with which a runtime runs a file before the worker file; `bootstrap` is a path, or in Deno a URL. */
+export function preloadFlags(runtime: RuntimeName, bootstrap: string): readonly string[] {
+  return [`${runtime === "node" ? "--import" : "--preload"}=${bootstrap}`];
+}
 
 /** The descriptors that a worker inherits. */
 export const descriptors = {
@@ -31,8 +38,6 @@ export interface Assignment {
   readonly pool: string;
   /** The path of the pool's channel; null: the worker inherits it ({@linkcode descriptors}). */
   readonly path: string | null;
-  /** The address of the worker file: a `file:` URL, or in Deno any other. */
-  readonly file: string;
   /** As in PoolOptions; infinite times are null. */
   readonly concurrency: number;
   readonly abortGrace: number;
@@ -60,7 +65,7 @@ export type Report =
   | { readonly kind: "ready"; readonly methods: readonly string[] }
   | { readonly kind: "failed"; readonly failure: StartFailure }
   | { readonly kind: "log"; readonly records: readonly SentRecord[] }
-  /** It has begun with a call after a time without calls, so the supervisor looks at the queue again. */
+  /** It has begun with a call after {@linkcode stirAfter} without calls, so the supervisor looks at the queue again. */
   | { readonly kind: "stirred" }
   /** It takes no more calls until it is told to: it has ended `maxCalls`, or a call after which it is replaced. */
   | { readonly kind: "spent"; readonly reason: "calls" | "error" | "session" }
@@ -68,17 +73,25 @@ export type Report =
   | { readonly kind: "aging" }
   /** Its oldest `held` state: a session holds it, or no more. */
   | { readonly kind: "held"; readonly session: string | null }
-  /** The code of the worker has called process.exit() or has thrown; the worker ends at once. */
+  /** An error that no code has caught ends the worker at once. */
   | { readonly kind: "uncaught"; readonly error: unknown };
 
 /** What a supervisor orders. */
 export type Order =
+  /** The first order, which the worker takes when it starts. */
+  | { readonly kind: "begin"; readonly assignment: Assignment }
   /** Take no more calls, finish those in progress, run `exit`, and end with code 0. */
   | { readonly kind: "retire" }
   /** Take calls again, although you are spent: there is no successor. */
   | { readonly kind: "goOn" }
   /** How long a successful call takes on average in the pool, in milliseconds. */
   | { readonly kind: "pace"; readonly milliseconds: number };
+
+/**
+ * After so many milliseconds without a call, a worker reports that it has begun with one. Not after each pause: a
+ * report takes longer than a short call.
+ */
+export const stirAfter = 50;
 
 /** Names of methods that the package offers in each worker, beside those of its interface. */
 export const reserved = {
