@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 10;
+pub const abi_version: u32 = 11;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -272,6 +272,15 @@ pub const linger_crowded: i32 = 2;
 
 /// What runs a participant, as it says itself.
 pub const Runtime = enum(u32) { unknown, deno, bun, node, _ };
+
+/// For `tandem_guard_start`: no such descriptor.
+pub const guard_none: u32 = std.math.maxInt(u32);
+
+/// Numbers at the beginning of what `tandem_record_read` writes.
+pub const RecordField = enum(u32) { entries, calls, failures };
+
+/// Numbers that follow for each entry.
+pub const EntryField = enum(u32) { entry, state, sequence, method, age, slot, generation_low, generation_high };
 
 pub const bell_fifo: u32 = 1;
 pub const bell_datagram: u32 = 2;

@@ -4,6 +4,7 @@ const std = @import("std");
 const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
 const words = @import("memory/words.zig");
+const worker = @import("worker/record.zig");
 
 const constants = .{
     .{ "abiVersion", abi.abi_version, "Compared with the library's own when it is loaded." },
@@ -22,6 +23,8 @@ const constants = .{
     .{ "controlBytes", @sizeOf(abi.Control), "" },
     .{ "attachedMax", abi.Control.attached_max, "" },
     .{ "optionsCount", std.meta.fieldNames(abi.Options).len, "" },
+    .{ "recordFields", std.meta.fieldNames(abi.RecordField).len, "" },
+    .{ "entryFields", std.meta.fieldNames(abi.EntryField).len, "" },
 };
 
 const flags = .{
@@ -33,7 +36,7 @@ const flags = .{
     "cancel_draft",       "arm_requests",       "arm_room",         "armed",
     "arm_work",           "arm_newcomer",       "armed_large",      "armed_unsure",
     "linger_nothing",     "linger_work",        "linger_crowded",   "bell_fifo",
-    "bell_datagram",      "watch_complete",     "watch_incomplete",
+    "bell_datagram",      "watch_complete",     "watch_incomplete", "guard_none",
 };
 
 pub fn main(init: std.process.Init) !void {
@@ -60,6 +63,9 @@ pub fn main(init: std.process.Init) !void {
     try print_enum(out, Held, "Held", "What became of a request that a server holds.");
     try print_enum(out, abi.Runtime, "Runtime", "What runs a participant.");
     try print_enum(out, abi.StatField, "StatField", "Places in what `tandem_stats` writes.");
+    try print_enum(out, worker.State, "EntryState", "What became of the call of an entry in a worker's record.");
+    try print_enum(out, abi.RecordField, "RecordField", "Places at the beginning of what `tandem_record_read` writes.");
+    try print_enum(out, abi.EntryField, "EntryField", "Places in what follows there for each entry.");
     try print_control(out);
     try out.flush();
 }

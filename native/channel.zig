@@ -13,6 +13,7 @@ const mappings = @import("platform/sys/mappings.zig");
 const process = @import("platform/sys/process.zig");
 const target = @import("platform/target.zig");
 const thread_exit = @import("platform/thread_exit.zig");
+const guard = @import("worker/guard.zig");
 const waker_thread = @import("waiting/waker_thread.zig");
 const Bells = @import("platform/bells/bells.zig").Bells;
 const folders = @import("platform/bells/folder.zig");
@@ -307,8 +308,9 @@ pub fn close(handle: *Handle, after: After) void {
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
-    // After this, the memory may go.
+    // After these two, the memory may go.
     waker_thread.remove(&handle.waker);
+    guard.forget(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Comes before the entry is free: otherwise it would remove the files of the next participant there.

@@ -12,4 +12,5 @@ comptime {
     _ = @import("exports/client.zig");
     _ = @import("exports/event_loop.zig");
     _ = @import("exports/server.zig");
+    _ = @import("exports/worker.zig");
 }

@@ -26,4 +26,8 @@ test {
     _ = @import("waiting/pacing.zig");
     _ = @import("memory/words.zig");
     _ = @import("proof/wrap_test.zig");
+    _ = @import("worker/judgement.zig");
+    _ = @import("worker/record.zig");
+    _ = @import("worker/record_memory.zig");
+    _ = @import("worker/title.zig");
 }

@@ -49,6 +49,7 @@ const nativeLayers: readonly string[] = [
   "native/handle.zig",
   "native/protocol",
   "native/calls",
+  "native/worker",
   "native/channel.zig",
   "native/exports",
   "native/lib.zig",

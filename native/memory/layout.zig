@@ -314,6 +314,9 @@ pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
 /// The byte that a process locks while it replaces the file.
 pub const replace_lock_offset: u64 = 1 << 61;
 
+/// The byte that a handle locks which claims the channel: only one can, and no handle needs to.
+pub const claim_lock_offset: u64 = replace_lock_offset + 1;
+
 test "no two participants share a byte" {
     try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
     try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));

@@ -18,6 +18,7 @@ const mappings = @import("../platform/sys/mappings.zig");
 const process = @import("../platform/sys/process.zig");
 const sockets = @import("../platform/sys/sockets.zig");
 const thread = @import("../platform/thread.zig");
+const Lock = @import("../platform/lock.zig").Lock;
 const WakerType = @import("waker.zig").WakerType;
 const Sleeper = @import("waker.zig").Sleeper;
 const words = @import("../memory/words.zig");
@@ -89,20 +90,6 @@ var groups: ?*Group = null;
 /// The process that started the threads. A child that was forked, and continues without `exec`, has none of
 /// them.
 var threads_of: u32 = 0;
-
-const Lock = struct {
-    /// 0: free, 1: taken, 2: a thread waits.
-    word: u32 = 0,
-
-    fn take(mutex: *Lock) void {
-        if (@cmpxchgStrong(u32, &mutex.word, 0, 1, .acquire, .monotonic) == null) return;
-        while (@atomicRmw(u32, &mutex.word, .Xchg, 2, .acquire) != 0) futex.wait_private(&mutex.word, 2);
-    }
-
-    fn give(mutex: *Lock) void {
-        if (@atomicRmw(u32, &mutex.word, .Xchg, 0, .release) == 2) futex.wake_private(&mutex.word);
-    }
-};
 
 /// Lets the waker ring a bell when others knock; `fd` belongs to the waker from here on.
 pub fn add_bell(waker: *?*Assignment, entry: *layout.Participant, fd: i32, kind: u32) void {

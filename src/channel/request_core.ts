@@ -202,6 +202,29 @@ export class RequestCore {
     channel.native.tandem_last_delivery(channel.address, this.#slot, this.#low, this.#high);
   }
 
+  /**
+   * Tells the guard of this worker process that a handler begins with the request.
+   *
+   * @param method the worker's number for the method
+   * @returns what {@linkcode endWork} takes; below 0: no guard watches the request
+   */
+  beginWork(method: number): number {
+    const { channel } = this.#home;
+    if (!channel.isOpen) return -1;
+    const { native, address } = channel;
+    return native.tandem_work_begin(address, this.#slot, this.#low, this.#high, method);
+  }
+
+  /**
+   * The handler has ended. If the process has been condemned because of this very request, it ends here and
+   * at once.
+   *
+   * @param entry from {@linkcode beginWork}; given once
+   */
+  endWork(entry: number, hasFailed: boolean): void {
+    if (entry >= 0) this.#home.channel.native.tandem_work_end(entry, hasFailed ? 1 : 0);
+  }
+
   /** Aborts the signal if the client has gone. True: it has. */
   checkAbort(): boolean {
     if (this.isAnswered || !this.cancelled) return false;

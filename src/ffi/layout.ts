@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 10;
+export const abiVersion = 11;
 /** Of the shared memory. */
 export const layoutVersion = 4;
 export const slotsMax = 65536;
@@ -18,6 +18,8 @@ export const responseInlineBytes = 120;
 export const controlBytes = 208;
 export const attachedMax = 8;
 export const optionsCount = 9;
+export const recordFields = 3;
+export const entryFields = 8;
 export const openRoleServer = 1;
 export const openKindInt = 2;
 export const openOrCreate = 4;
@@ -53,6 +55,7 @@ export const bellFifo = 1;
 export const bellDatagram = 2;
 export const watchComplete = -1;
 export const watchIncomplete = -2;
+export const guardNone = 4294967295;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {
@@ -163,6 +166,33 @@ export const StatField = {
   committedBytes: 18,
   mappedBytes: 19,
   unreachable: 20,
+} as const;
+
+/** What became of the call of an entry in a worker's record. */
+export const EntryState = {
+  free: 0,
+  running: 1,
+  timedOut: 2,
+  hung: 3,
+} as const;
+
+/** Places at the beginning of what `tandem_record_read` writes. */
+export const RecordField = {
+  entries: 0,
+  calls: 1,
+  failures: 2,
+} as const;
+
+/** Places in what follows there for each entry. */
+export const EntryField = {
+  entry: 0,
+  state: 1,
+  sequence: 2,
+  method: 3,
+  age: 4,
+  slot: 5,
+  generationLow: 6,
+  generationHigh: 7,
 } as const;
 
 /** Places in the control block: of 32-bit words, and of doubles. */

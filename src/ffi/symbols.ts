@@ -226,6 +226,56 @@ export const symbols = {
     result: "void",
     cold: true,
   },
+  tandem_record_create: {
+    parameters: [/* entries */ "u32", /* control */ "buffer"],
+    result: "f64",
+    cold: true,
+  },
+  tandem_record_fd: { parameters: [/* record */ "f64"], result: "i32", cold: true },
+  tandem_record_read: {
+    parameters: [/* record */ "f64", /* numbers */ "buffer", /* length */ "u32"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_record_condemn: {
+    parameters: [
+      /* record */ "f64",
+      /* entry */ "u32",
+      /* sequence */ "f64",
+      /* reason */ "u32",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_record_close: { parameters: [/* record */ "f64"], result: "void", cold: true },
+  tandem_guard_start: {
+    parameters: [
+      /* fd of the record */ "u32",
+      /* fd of the lifeline */ "u32",
+      /* grace, milliseconds */ "f64",
+      /* hung, milliseconds */ "f64",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_work_begin: {
+    parameters: [
+      /* handle */ "f64",
+      /* slot */ "u32",
+      /* low */ "u32",
+      /* high */ "u32",
+      /* method */ "u32",
+    ],
+    result: "i32",
+  },
+  tandem_work_end: { parameters: [/* entry */ "u32", /* has failed */ "u32"], result: "void" },
+  tandem_kill_tree: { parameters: [/* pid */ "u32"], result: "void", cold: true },
+  tandem_set_title: {
+    parameters: [/* bytes */ "buffer", /* length */ "u32"],
+    result: "void",
+    cold: true,
+  },
+  tandem_claim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
 } as const;
 
 type Value<Kind> = Kind extends "buffer" ? ArrayBufferView

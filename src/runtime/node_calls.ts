@@ -111,6 +111,12 @@ const shapes: Readonly<Record<string, (block: Block, native: () => void) => Call
     native();
     return block.result;
   },
+  ww: (block, native) => (a: number, b: number) => {
+    block.word(0, a);
+    block.word(1, b);
+    native();
+    return block.result;
+  },
   d: (block, native) => (a: number) => {
     block.double(0, a);
     native();

@@ -70,11 +70,31 @@ pub fn drain(fd: i32) void {
 }
 
 fn readable(fd: i32) bool {
-    const poll_in: i16 = 1;
-    var request: extern struct { fd: i32, events: i16 = poll_in, revents: i16 = 0 } = .{ .fd = fd };
-    const now: linux.kernel_timespec = .{ .sec = 0, .nsec = 0 };
-    const result = wrap(linux.syscall5(.ppoll, @intFromPtr(&request), 1, @intFromPtr(&now), 0, 0));
-    return result.ok() and request.revents & poll_in != 0;
+    var watched: [1]Watched = .{.{ .fd = fd, .events = poll_in }};
+    return poll(&watched, 0).ok() and watched[0].found & poll_in != 0;
+}
+
+pub const poll_in: i16 = 1;
+/// Reported without being asked for: an error, a hang-up.
+pub const poll_gone: i16 = 0x8 | 0x10;
+
+/// A descriptor that `poll` waits for; below 0: none.
+pub const Watched = extern struct { fd: i32, events: i16 = 0, found: i16 = 0 };
+
+/// Waits until something has happened to one of the descriptors. Null: for ever.
+pub fn poll(watched: []Watched, timeout_ns: ?u64) Result {
+    const timeout = timeout_ns orelse 0;
+    const time: linux.kernel_timespec = .{
+        .sec = @intCast(timeout / std.time.ns_per_s),
+        .nsec = @intCast(timeout % std.time.ns_per_s),
+    };
+    const limit = if (timeout_ns == null) 0 else @intFromPtr(&time);
+    return wrap(linux.syscall5(.ppoll, @intFromPtr(watched.ptr), watched.len, limit, 0, 0));
+}
+
+/// A counter that is readable when it is not zero. Non-blocking.
+pub fn event_counter() Result {
+    return wrap(linux.syscall2(.eventfd2, 0, o_nonblock | o_cloexec));
 }
 
 /// Another descriptor for the same description.
@@ -302,5 +322,24 @@ pub fn memfd_create(name: [*:0]const u8) Result {
 /// Forbids shrinking, growing and further seals.
 pub fn seal(fd: i32) Result {
     const add_seals = 1033;
-    return wrap(linux.syscall3(.fcntl, arg(fd), add_seals, 0x1 | 0x2 | 0x4));
+    return wrap(linux.syscall3(.fcntl, arg(fd), add_seals, seal_seal | seal_shrink | seal_grow));
+}
+
+const seal_seal = 0x1;
+const seal_shrink = 0x2;
+const seal_grow = 0x4;
+
+/// Whether the file keeps its size for ever.
+pub fn is_sealed(fd: i32) bool {
+    const get_seals = 1034;
+    const result = wrap(linux.syscall3(.fcntl, arg(fd), get_seals, 0));
+    const wanted = seal_shrink | seal_grow;
+    return result.ok() and result.value & wanted == wanted;
+}
+
+/// Programs that this process starts from now on do not inherit the descriptor.
+pub fn close_on_exec(fd: i32) void {
+    const set_flags = 2;
+    const cloexec = 1;
+    _ = linux.syscall3(.fcntl, arg(fd), set_flags, cloexec);
 }

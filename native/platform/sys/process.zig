@@ -41,6 +41,25 @@ pub fn id() u32 {
     return @truncate(linux.syscall0(.getpid));
 }
 
+pub const Signal = enum(u32) { kill = 9, stop = 19 };
+
+/// Sends a signal to a process, or below zero to a group. A process that is gone, or belongs to another user,
+/// does not get it.
+pub fn send_signal(target: i64, signal: Signal) void {
+    _ = linux.syscall2(.kill, kernel.arg(target), @backingInt(signal));
+}
+
+/// 0: there is no such process.
+pub fn group_of(process: u32) u32 {
+    const result = wrap(linux.syscall1(.getpgid, process));
+    return if (result.ok()) @truncate(result.value) else 0;
+}
+
+/// Ends this process without a signal.
+pub fn exit(code: u8) noreturn {
+    while (true) _ = linux.syscall1(.exit_group, code);
+}
+
 var runtime_of_process: u32 = 0;
 
 /// What runs this process: `abi.Runtime`.
