@@ -4,7 +4,7 @@
  * @module
  */
 import { type Maker, notConstructible } from "../base/maker.ts";
-import { codeOf, report } from "../base/guard.ts";
+import { codeOf } from "../base/guard.ts";
 import { corrupt } from "../codec/reader.ts";
 import { TandemError } from "../errors.ts";
 import { addresseeOf, InstanceLines } from "../rpc/instance_lines.ts";
@@ -15,9 +15,9 @@ import { now } from "../runtime/timers.ts";
 import { reserved } from "./control.ts";
 import type { SessionOptions } from "./options.ts";
 import { type Held, SessionCore, type SessionWorker } from "./session_core.ts";
+import { LogTap } from "./log_tap.ts";
 import { notCheckedOut, titleOf, workerDied } from "./session_errors.ts";
 import type { SessionHome } from "./session_home.ts";
-import type { LogRecord } from "./types.ts";
 import { type HeldTerms, parseSessionOptions, type SessionTerms } from "./session_terms.ts";
 
 export type { SessionWorker };
@@ -148,34 +148,18 @@ async function hold(home: SessionHome, terms: SessionTerms): Promise<Held> {
 async function holdOne(home: SessionHome, terms: SessionTerms, timeout: number): Promise<Held> {
   const id = crypto.randomUUID();
   const { maxHold, name, afterError, signal, onLog } = terms;
-  const callTerms = parseCallOptions({ timeout, ...(signal && { signal }) });
-  const stopLogs = onLog ? listen(home, id, onLog) : () => {};
+  const callTerms = parseCallOptions({ timeout, whenFull: "fail", ...(signal && { signal }) });
+  const logs = onLog ? new LogTap(home, id, onLog) : null;
   const held: HeldTerms = { maxHold, name, afterError };
   const stream = home.call(reserved.checkout, [id, held], callTerms);
   try {
     const worker = workerIn(await stream.next(), name);
-    return { id, worker, hold: stream, stopLogs, ...placeOf(home, worker, name) };
+    return { id, worker, hold: stream, logs, ...placeOf(home, worker, name) };
   } catch (error) {
-    stopLogs();
+    logs?.stop();
     stream.return(undefined).catch(() => {});
     throw error;
   }
-}
-
-function listen(
-  home: SessionHome,
-  id: string,
-  onLog: (record: LogRecord) => void,
-): () => void {
-  const listening = home.onLog((record, session) => {
-    if (session !== id) return;
-    try {
-      onLog(record);
-    } catch (error) {
-      report(onLog, "onLog", error);
-    }
-  });
-  return () => listening[Symbol.dispose]();
 }
 
 function workerIn(

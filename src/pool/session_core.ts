@@ -24,6 +24,7 @@ import {
   titleOf,
   workerDied,
 } from "./session_errors.ts";
+import type { LogTap } from "./log_tap.ts";
 import type { SessionHome } from "./session_home.ts";
 import { SessionStream, StreamUse } from "./session_stream.ts";
 import type { SessionTerms } from "./session_terms.ts";
@@ -48,8 +49,7 @@ export interface Held {
   readonly lines: InstanceLines;
   /** Whether the worker is still a service of the pool. */
   isThere(): boolean;
-  /** Stops listening to what the session logs. */
-  stopLogs(): void;
+  readonly logs: LogTap | null;
 }
 
 /** A call of the session. */
@@ -89,8 +89,6 @@ const goneCodes: ReadonlySet<string> = new Set([
 ]);
 /** How much earlier than its holder the worker may notice that `maxHold` is over, in milliseconds. */
 const holdLead = 100;
-/** How long records of a session may be on their way when it has ended, in milliseconds. */
-const logDelay = 1_000;
 
 const ignore = (): void => {};
 
@@ -120,7 +118,10 @@ export class SessionCore {
     this.#title = titleOf(terms.name);
     this.#heldUntil = now() + terms.maxHold;
     const { signal } = terms;
-    const poolCloses = () => this.#end(endedByClosing(poolClosed(this.#title)), { isOwn: true });
+    const poolCloses = () => {
+      held.logs?.stop();
+      this.#end(endedByClosing(poolClosed(this.#title)), { isOwn: true });
+    };
     this.#stops = [
       onAbort(held.lines.closing, poolCloses),
       ...(signal ? [onAbort(signal, () => this.abort(reasonOf(signal)))] : []),
@@ -277,9 +278,8 @@ export class SessionCore {
     this.#cancelTimer?.();
     for (const stop of this.#stops) stop();
     this.#over.abort(error);
-    const { hold, stopLogs } = this.#held;
-    hold.return(undefined).catch(ignore);
-    later(logDelay, stopLogs);
+    // Records that are under way still come.
+    this.#held.hold.return(undefined).catch(ignore);
   }
 
   /** Waits for the calls, then gives the worker back. Never rejects. May be called twice. */
@@ -307,6 +307,7 @@ export class SessionCore {
     const connection = this.#home.connection.through(this.#held.lines);
     try {
       await connection.call(reserved.checkin, [this.#held.id, this.#hadError], terms);
+      await this.#held.logs?.over;
     } catch {
       // The worker is gone, or the end of the hold makes the pool replace it.
     }

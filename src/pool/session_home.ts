@@ -5,7 +5,8 @@
  */
 import type { Connection } from "../rpc/connection.ts";
 import type { CallTerms } from "../rpc/terms.ts";
-import type { LogRecord, WorkerExit } from "./types.ts";
+import type { SessionListener } from "./session_logs.ts";
+import type { WorkerExit } from "./types.ts";
 
 export interface SessionHome {
   /** The connection of the pool: it closes when the pool does. */
@@ -19,6 +20,6 @@ export interface SessionHome {
    * undefined: it does not. Never rejects.
    */
   exitOfProcess(pid: number): Promise<WorkerExit | undefined>;
-  /** Runs `listener` for each record that a worker logs, in their order. */
-  onLog(listener: (record: LogRecord, session: string | null) => void): Disposable;
+  /** Listens to what is logged in a session. The returned function stops that. */
+  onSessionLog(session: string, listener: SessionListener): () => void;
 }

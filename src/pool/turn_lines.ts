@@ -18,6 +18,8 @@ export class TurnLines implements Lines {
   /** To the session's worker. */
   readonly #lines: InstanceLines;
   readonly #turn: Turn;
+  /** Why the call has no turn. */
+  #refusal: unknown = null;
 
   constructor(lines: InstanceLines, turn: Turn) {
     this.target = lines.target;
@@ -46,6 +48,9 @@ export class TurnLines implements Lines {
     const stopListening = signal && onAbort(signal, () => over.reject(reasonOf(signal)));
     try {
       await Promise.race([this.#turn.come, over.promise]);
+    } catch (error) {
+      this.#refusal = error;
+      throw error;
     } finally {
       cancel();
       stopListening?.();
@@ -57,7 +62,7 @@ export class TurnLines implements Lines {
   }
 
   explain(error: unknown): unknown {
-    return this.#lines.explain(error);
+    return error === this.#refusal ? error : this.#lines.explain(error);
   }
 
   notServed(): TandemError {
