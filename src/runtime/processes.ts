@@ -39,6 +39,11 @@ export interface RunOptions {
 
 /** How a process starts. */
 export interface ProcessOptions {
+  /** The name of the program in its arguments, which lists of processes show. Default: its path. */
+  readonly argv0?: string;
+  /** The user as whom it runs, and its group, by number. Default: those of this process. */
+  readonly uid?: number;
+  readonly gid?: number;
   /** The working directory. Default: that of this process. */
   readonly cwd?: string;
   /** Variables to set on top of this process's environment; `undefined` removes one. */
@@ -56,6 +61,7 @@ interface Global {
     cwd(): string;
     getBuiltinModule(name: "node:child_process"): typeof import("node:child_process");
     getBuiltinModule(name: "node:fs"): typeof import("node:fs");
+    getBuiltinModule(name: "node:os"): typeof import("node:os");
   };
 }
 
@@ -145,12 +151,15 @@ export function findRuntime(runtime: RuntimeName, candidates: readonly string[] 
  * when this runtime refuses to start processes
  */
 export function startProcess(command: Command, options: ProcessOptions = {}): ChildProcess {
-  const { cwd, env, stdio = "pipe", isDetached = false } = options;
+  const { cwd, env, stdio = "pipe", isDetached = false, argv0, uid, gid } = options;
   const { program, args } = command;
   checkPaths(program, cwd);
   try {
     return process.getBuiltinModule("node:child_process").spawn(unlikeNode(program), args, {
-      ...(cwd === undefined ? {} : { cwd }),
+      ...(cwd !== undefined && { cwd }),
+      ...(argv0 !== undefined && { argv0 }),
+      ...(uid !== undefined && { uid }),
+      ...(gid !== undefined && { gid }),
       env: mergedEnvironment(env ?? {}),
       stdio,
       detached: isDetached,
@@ -201,6 +210,16 @@ function mergedEnvironment(
     if (value !== undefined) merged[name] = value;
   }
   return merged;
+}
+
+/** How many processors this process may use. */
+export function availableProcessors(): number {
+  try {
+    return process.getBuiltinModule("node:os").availableParallelism();
+  } catch {
+    // Deno does not tell without --allow-sys.
+    return 1;
+  }
 }
 
 /** An absolute path or a URL: neither is mistaken for a flag, nor for a script of a package.json. */
