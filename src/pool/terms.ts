@@ -172,7 +172,9 @@ function parseName(name: unknown, target: string | undefined, file: string | URL
   const given = name ?? target?.replace(/^.*\//, "").replace(/\.tandem$/, "") ??
     String(file).replace(/^.*\//, "").replace(/\.[^.]*$/, "");
   if (typeof given === "string" && given !== "" && !/\p{Cc}/u.test(given)) return given;
-  throw new TypeError(`Cannot use ${describe(given)} as name: give a text without control characters`);
+  throw new TypeError(
+    `Cannot use ${describe(given)} as name: give a text without control characters`,
+  );
 }
 
 function parseIdempotent(value: unknown): boolean | readonly string[] {

@@ -59,6 +59,7 @@ interface Global {
   readonly process: {
     readonly env: Readonly<Record<string, string | undefined>>;
     cwd(): string;
+    kill(pid: number, signal: string): void;
     getBuiltinModule(name: "node:child_process"): typeof import("node:child_process");
     getBuiltinModule(name: "node:fs"): typeof import("node:fs");
     getBuiltinModule(name: "node:os"): typeof import("node:os");
@@ -173,6 +174,15 @@ export function startProcess(command: Command, options: ProcessOptions = {}): Ch
         `run this program with ${refusal.start}`,
       { cause: error },
     );
+  }
+}
+
+/** Kills all processes of a group. Does nothing if there are none. */
+export function killGroup(group: number): void {
+  try {
+    process.kill(-group, "SIGKILL");
+  } catch {
+    // None is left, or they belong to another user.
   }
 }
 

@@ -1,0 +1,71 @@
+/**
+ * How workers have ended, and which calls they had then.
+ *
+ * @module
+ */
+import { later } from "../runtime/timers.ts";
+import type { RecordContent } from "./record.ts";
+import type { WorkerExit } from "./types.ts";
+
+/** The ends of so many workers are remembered. */
+const remembered = 1_024;
+/** A call knows at once that its worker is gone; the supervisor has to wait until the kernel tells it. */
+const patience = 2_000;
+
+interface Ended {
+  readonly exit: WorkerExit;
+  readonly calls: ReadonlySet<bigint>;
+}
+
+export class ExitHistory {
+  readonly #ended: Ended[] = [];
+  #waiting: (() => void)[] = [];
+  #isOver = false;
+
+  /** A worker has ended. @param content what its record says */
+  add(exit: WorkerExit, content: RecordContent): void {
+    this.#ended.push({ exit, calls: new Set(content.running.map(({ id }) => id)) });
+    if (this.#ended.length > remembered) this.#ended.shift();
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const wake of waiting) wake();
+  }
+
+  /** No more will end. */
+  end(): void {
+    this.#isOver = true;
+    this.#wake();
+  }
+
+  /** How the worker has ended that had the call. Never rejects; undefined: the supervisor does not find out. */
+  ofCall(id: bigint): Promise<WorkerExit | undefined> {
+    return this.#find(({ calls }) => calls.has(id));
+  }
+
+  ofProcess(pid: number): Promise<WorkerExit | undefined> {
+    return this.#find(({ exit }) => exit.pid === pid);
+  }
+
+  async #find(isIt: (ended: Ended) => boolean): Promise<WorkerExit | undefined> {
+    let isLate = false;
+    const cancel = later(patience, () => {
+      isLate = true;
+      this.#wake();
+    });
+    try {
+      for (;;) {
+        // The last: another worker may have got the call after one that died.
+        const found = this.#ended.findLast(isIt);
+        if (found) return found.exit;
+        if (isLate || this.#isOver) return undefined;
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    } finally {
+      cancel();
+    }
+  }
+}
