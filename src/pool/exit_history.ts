@@ -21,9 +21,12 @@ export class ExitHistory {
   readonly #ended: Ended[] = [];
   #waiting: (() => void)[] = [];
   #isOver = false;
+  /** How many workers have ended. */
+  count = 0;
 
   /** A worker has ended. @param content what its record says */
   add(exit: WorkerExit, content: RecordContent): void {
+    this.count += 1;
     this.#ended.push({ exit, calls: new Set(content.running.map(({ id }) => id)) });
     if (this.#ended.length > remembered) this.#ended.shift();
     this.#wake();

@@ -67,6 +67,10 @@ export class Supervisor implements WorkerListener {
   #refusals: Refusals | null = null;
   #isStopping = false;
   #cancelLook: (() => void) | null = null;
+  /** The next look is not further away than {@linkcode lookEvery}. */
+  #looksSoon = false;
+  /** Something has happened since the last look. */
+  #isStirred = false;
   #cancelRetry: (() => void) | null = null;
   #lookUntil = 0;
   #wasQueued = false;
@@ -118,6 +122,11 @@ export class Supervisor implements WorkerListener {
     while (!isSo()) await new Promise<void>((resolve) => this.#onChange.push(resolve));
   }
 
+  /** Asks the waits of {@linkcode when} again. */
+  wake(): void {
+    this.#changed();
+  }
+
   #changed(): void {
     const waiting = this.#onChange;
     this.#onChange = [];
@@ -126,13 +135,19 @@ export class Supervisor implements WorkerListener {
 
   /** A call was made, or has begun: the supervisor looks at the pool for a while. */
   stir(): void {
-    if (this.#isStopping) return;
-    this.#lookUntil = now() + lookFor;
-    this.#cancelLook ??= later(lookEvery / 4, () => this.#lookAgain());
+    this.#isStirred = true;
+    if (!this.#looksSoon && !this.#isStopping) this.#lookIn(lookEvery / 4);
+  }
+
+  #lookIn(milliseconds: number): void {
+    this.#cancelLook?.();
+    this.#looksSoon = milliseconds <= lookEvery;
+    this.#cancelLook = later(Math.min(milliseconds, timerMax), () => this.#lookAgain());
   }
 
   #lookAgain(): void {
     this.#cancelLook = null;
+    this.#looksSoon = false;
     this.#look();
   }
 
@@ -179,7 +194,9 @@ export class Supervisor implements WorkerListener {
   }
 
   #lookLater(isBusy: boolean, idle: number, time: number): void {
-    if (this.#cancelLook) return;
+    if (this.#isStirred) this.#lookUntil = time + lookFor;
+    this.#isStirred = false;
+    if (this.#looksSoon) return;
     const { minSpare, idleTimeout, minTtl, maxMemoryBytes } = this.#terms;
     let pause = Infinity;
     if (isBusy || time < this.#lookUntil) pause = lookEvery;
@@ -188,8 +205,7 @@ export class Supervisor implements WorkerListener {
       pause = Math.max(lookEvery, Math.min(...times), minTtl - (time - this.#lastStartAt));
     }
     if (maxMemoryBytes !== Infinity) pause = Math.min(pause, memoryEvery);
-    if (pause === Infinity) return;
-    this.#cancelLook = later(Math.min(pause, timerMax), () => this.#lookAgain());
+    if (pause !== Infinity) this.#lookIn(pause);
   }
 
   /** How long calls take, from the time that workers were busy and the calls that they have ended. */

@@ -1,0 +1,237 @@
+/**
+ * The work of a {@linkcode Pool}.
+ *
+ * @module
+ */
+import type { Stats } from "../base/stats.ts";
+import type { CallTerms } from "../rpc/terms.ts";
+import { Client } from "../channel/client.ts";
+import { unlinkChannel } from "../channel/channel.ts";
+import type { ClientCore } from "../channel/client_core.ts";
+import { TandemError } from "../errors.ts";
+import { checkTimeout } from "../base/checks.ts";
+import { endedByClosing } from "../base/closing.ts";
+import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
+import type { PoolOptions } from "./options.ts";
+import { bootstrapFor } from "./bootstrap_file.ts";
+import { groupId, userId } from "./identity.ts";
+import { type CallHome, PoolCalls } from "./pool_calls.ts";
+import { openPoolChannel } from "./pool_channel.ts";
+import type { SessionHome } from "./session_home.ts";
+import type { SessionListener } from "./session_logs.ts";
+import { Supervisor } from "./supervisor.ts";
+import { parsePoolOptions, parseResize, type PoolTerms } from "./terms.ts";
+import type { WorkerExit } from "./types.ts";
+
+/** Numbers about a pool and its channel. */
+export interface PoolStats extends Stats {
+  /** Workers that have not ended. */
+  readonly workers: number;
+  /** Of these, those that are starting. */
+  readonly starting: number;
+  /** Those that have nothing to do. */
+  readonly idle: number;
+  /** Those that have a call, or that a session holds. */
+  readonly busy: number;
+  /** Those that take no more calls. */
+  readonly stopping: number;
+  /** Workers that have ended. */
+  readonly exits: number;
+}
+
+/** How often a pool that drains looks whether its calls have ended, in milliseconds. */
+const drainEvery = 5;
+
+export class PoolCore<Api extends object> implements CallHome, SessionHome {
+  readonly terms: PoolTerms;
+  readonly calls: PoolCalls<Api>;
+  readonly supervisor: Supervisor;
+  readonly ready: Promise<void>;
+  /** For numbers, the claim, and the descriptor that workers inherit. */
+  readonly channel: ClientCore;
+  #isRefusing = false;
+  #closing: Promise<void> | null = null;
+  #wasStopped = false;
+
+  constructor(file: string | URL, options: PoolOptions) {
+    this.terms = parsePoolOptions(file, options);
+    const { terms } = this;
+    const { args, env, cwd, user, group } = terms;
+    const uid = userId(user);
+    const gid = groupId(group, user);
+    this.channel = openPoolChannel(terms);
+    // Workers of another user may not reach the folder of the channel.
+    const isInherited = terms.target === undefined || uid !== undefined;
+    const plan = {
+      file,
+      args,
+      env,
+      cwd,
+      uid,
+      gid,
+      channelFd: isInherited ? this.channel.fd : null,
+      bootstrap: bootstrapFor,
+    };
+    const path = isInherited ? null : this.channel.path;
+    this.supervisor = new Supervisor(terms, plan, this.channel, path);
+    this.calls = new PoolCalls<Api>(terms.target ?? Client.fromFd(this.channel.fd), this);
+    this.ready = this.#whenReady();
+    // A program that does not ask for it gets no unhandled rejection.
+    this.ready.catch(() => {});
+    this.supervisor.start();
+  }
+
+  get openMax(): number {
+    const { maxQueuePerClient, concurrency } = this.terms;
+    return maxQueuePerClient + this.supervisor.size.max * concurrency;
+  }
+
+  get timeout(): number {
+    return this.terms.timeout;
+  }
+
+  get idempotent(): boolean | readonly string[] {
+    return this.terms.idempotent;
+  }
+
+  get maxDeliveries(): number {
+    return this.terms.maxDeliveries;
+  }
+
+  get connection(): PoolCalls<Api>["connection"] {
+    return this.calls.connection;
+  }
+
+  refusal(): TandemError | null {
+    if (this.#closing) return closed();
+    if (!this.#isRefusing) return null;
+    return new TandemError("CLOSED", "Cannot call the pool: it drains, and takes no new calls");
+  }
+
+  stir(): void {
+    this.supervisor.stir();
+  }
+
+  exitOfCall(id: bigint): Promise<WorkerExit | undefined> {
+    return this.supervisor.exits.ofCall(id);
+  }
+
+  exitOfProcess(pid: number): Promise<WorkerExit | undefined> {
+    return this.supervisor.exits.ofProcess(pid);
+  }
+
+  call(method: string, args: readonly unknown[], terms: CallTerms): AsyncGenerator<unknown> {
+    return this.calls.call(method, args, terms) as unknown as AsyncGenerator<unknown>;
+  }
+
+  onSessionLog(session: string, listener: SessionListener): () => void {
+    return this.supervisor.logs.onSession(session, listener);
+  }
+
+  /** Rejects when none could start within `startTimeout`, and when the pool closes before. */
+  async #whenReady(): Promise<void> {
+    const { supervisor, terms: { startTimeout } } = this;
+    let isLate = false;
+    const cancel = startTimeout === Infinity
+      ? () => {}
+      : later(Math.min(startTimeout, timerMax), () => {
+        isLate = true;
+        supervisor.wake();
+      });
+    const hasFailed = () =>
+      isLate && supervisor.readyCount === 0 && supervisor.lastFailure !== undefined;
+    await supervisor.when(() =>
+      supervisor.readyCount >= supervisor.size.min || this.#closing !== null || hasFailed()
+    );
+    cancel();
+    if (this.#closing) throw endedByClosing(closed());
+    if (supervisor.readyCount < supervisor.size.min) throw supervisor.lastFailure;
+  }
+
+  stats(): PoolStats {
+    const infos = this.supervisor.infos();
+    const count = (state: string) => infos.filter((info) => info.state === state).length;
+    return {
+      ...this.channel.stats(),
+      workers: infos.length,
+      starting: count("starting"),
+      idle: count("idle"),
+      busy: count("busy"),
+      stopping: count("stopping"),
+      exits: this.supervisor.exits.count,
+    };
+  }
+
+  /** Removes the target's name. False: it was removed already, or there is none. */
+  unlink(): boolean {
+    const { path } = this.channel;
+    return path !== null && unlinkChannel(path);
+  }
+
+  resize(size: { min?: number; max?: number }): void {
+    this.#checkOpen("resize it");
+    const { slots } = this.channel;
+    this.supervisor.size = parseResize(size, this.supervisor.size, slots);
+  }
+
+  async restart(): Promise<void> {
+    this.#checkOpen("restart its workers");
+    await this.supervisor.restart();
+  }
+
+  #checkOpen(tried: string): void {
+    if (this.#closing) throw new TandemError("CLOSED", `Cannot ${tried}: the pool is closed`);
+  }
+
+  /** Takes no new calls. Resolves to whether the accepted ones have ended in time. */
+  async drain(timeout: number): Promise<boolean> {
+    checkTimeout(timeout, "timeout");
+    this.#isRefusing = true;
+    const deadline = now() + timeout;
+    const release = keepAlive();
+    try {
+      while (this.#hasCalls()) {
+        if (now() >= deadline) return false;
+        await new Promise<void>((resolve) => void laterForSure(drainEvery, resolve));
+      }
+      return true;
+    } finally {
+      release();
+    }
+  }
+
+  #hasCalls(): boolean {
+    if (!this.channel.channel.isOpen) return false;
+    return this.channel.stats().inFlight > 0 ||
+      this.supervisor.workers.some((worker) =>
+        worker.session !== null || worker.content().running.length > 0
+      );
+  }
+
+  close(timeout: number = this.terms.stopTimeout): Promise<void> {
+    this.#closing ??= this.#close(timeout);
+    this.supervisor.wake();
+    return this.#closing;
+  }
+
+  async #close(timeout: number): Promise<void> {
+    checkTimeout(timeout, "timeout");
+    const startedAt = now();
+    // Nobody waits for workers that cannot start.
+    if (this.supervisor.readyCount > 0) await this.drain(timeout);
+    // What is left ends with CLOSED, before its workers die.
+    this.calls.close();
+    await this.supervisor.stop(Math.max(0, timeout - (now() - startedAt)));
+    this.#release();
+  }
+
+  #release(): void {
+    if (this.#wasStopped) return;
+    this.#wasStopped = true;
+    this.channel.close();
+  }
+}
+
+function closed(): TandemError {
+  return new TandemError("CLOSED", "Cannot use the pool: it is closed");
+}
