@@ -44,7 +44,7 @@ export class Gate {
   #last: Visit | null = null;
   #inLobby = 0;
   readonly #waiting: ((admission: Admission) => void)[] = [];
-  #wake: (() => void) | null = null;
+  readonly #watchers: (() => void)[] = [];
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -111,8 +111,7 @@ export class Gate {
 
   /** Ends {@linkcode change}. */
   wake(): void {
-    this.#wake?.();
-    this.#wake = null;
+    for (const watcher of this.#watchers.splice(0)) watcher();
   }
 
   /**
@@ -121,7 +120,7 @@ export class Gate {
    */
   async change(): Promise<void> {
     const release = keepAlive();
-    await new Promise<void>((resolve) => this.#wake = resolve);
+    await new Promise<void>((resolve) => this.#watchers.push(resolve));
     release();
   }
 }

@@ -119,12 +119,6 @@ export class ClientCore extends HandleCore implements DraftSender {
     return this.channel.native.tandem_pending(this.channel.address);
   }
 
-  /** Server handles that are open on the channel. */
-  get servers(): number {
-    checkOpen(this.channel, "client");
-    return this.channel.native.tandem_servers(this.channel.address);
-  }
-
   /** Checks the options of a call. */
   settings(options: RequestOptions | undefined): CallSettings {
     return options === undefined

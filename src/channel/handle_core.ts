@@ -58,6 +58,12 @@ export class HandleCore {
     return membersOf(this.channel);
   }
 
+  /** Server handles that are open on the channel. */
+  get servers(): number {
+    checkOpen(this.channel, this.#role);
+    return this.channel.native.tandem_servers(this.channel.address);
+  }
+
   /** How many participants have ever joined; below 0: the channel has ended. */
   get joins(): number {
     checkOpen(this.channel, this.#role);

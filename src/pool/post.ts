@@ -3,13 +3,14 @@
  *
  * @module
  */
-import { codeOf } from "../base/guard.ts";
+import { codeOf, textOf } from "../base/guard.ts";
 import { ClientCore } from "../channel/client_core.ts";
 import { ServerCore } from "../channel/server_core.ts";
 import type { RequestCore } from "../channel/request_core.ts";
 import { ErrorClasses } from "../codec/error_classes.ts";
 import { TopicCodec } from "../rpc/topic_codec.ts";
 import { later } from "../runtime/timers.ts";
+import { shortened } from "./formatting.ts";
 
 /** The longest message. */
 const maxBytes = 2 ** 20;
@@ -19,6 +20,9 @@ const slots = 1_024;
 const reservedSlots = 64;
 /** After how many milliseconds a message that found no room is posted again. */
 const retryAfter = 20;
+
+/** The longest text that stands for an error, in UTF-16 units. */
+const describedMax = 64 * 1024;
 
 const codec = new TopicCodec(new ErrorClasses(), maxBytes);
 
@@ -77,6 +81,28 @@ export class Outbox<M> {
       if (this.#waiting.length > 0 || !this.#client.hasRoom(slots - reservedSlots)) return false;
       return this.#tryPost(bytes);
     });
+  }
+
+  /** Posts a message with an error, or with a description of it if it cannot be sent. Never throws. */
+  postDescribed(message: (error: unknown) => M, error: unknown): void {
+    try {
+      this.post(message(error));
+    } catch {
+      try {
+        this.post(message(descriptionOf(error)));
+      } catch {
+        // The channel is damaged: the supervisor sees how this process ends.
+      }
+    }
+  }
+
+  /** Whether a value can be part of a message, and takes at most `max` bytes there. Never throws. */
+  canSend(value: unknown, max: number): boolean {
+    try {
+      return codec.encode(value, ({ byteLength }) => byteLength <= max);
+    } catch {
+      return false;
+    }
   }
 
   close(): void {
@@ -164,6 +190,19 @@ export class Inbox<M> {
   close(): void {
     this.#server.close();
   }
+}
+
+/** The text of an error, or of another value. */
+function descriptionOf(error: unknown): Error {
+  const description = new Error(shortened(textOf(error), describedMax));
+  try {
+    const { name, stack } = error as Error;
+    if (typeof name === "string") description.name = name;
+    if (typeof stack === "string") description.stack = shortened(stack, describedMax);
+  } catch {
+    // It is no error, or its getters throw.
+  }
+  return description;
 }
 
 function anonymous(name: string): ServerCore {

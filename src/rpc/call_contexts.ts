@@ -8,8 +8,18 @@ import type { Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import { copyMetadata, type Metadata, noMetadata } from "./metadata.ts";
 
+/** The request behind a context, also in the bodies of generators. Users cannot reach it. */
+export let deliveryOf: (context: CallContext) => Delivery | undefined;
+
 /** The context of a call. */
 export class RequestContext implements CallContext {
+  static {
+    deliveryOf = (context) => {
+      if (#delivery in context) return context.#delivery;
+      return context instanceof StreamContext ? requestOf(context) : undefined;
+    };
+  }
+
   readonly method: string;
   /** The method reads its arguments in the request. */
   isInPlace: boolean = false;
@@ -64,8 +74,15 @@ export class RequestContext implements CallContext {
   }
 }
 
+let requestOf: (context: StreamContext) => Delivery | undefined;
+
 /** The context of a generator's body, whose call was answered when the stream began. */
 export class StreamContext implements CallContext {
+  static {
+    requestOf = (context) => context.#delivery;
+  }
+
+  readonly #delivery: Delivery | undefined;
   readonly method: string;
   readonly signal: AbortSignal;
   readonly timeRemaining: number = Infinity;
@@ -76,6 +93,7 @@ export class StreamContext implements CallContext {
   readonly metadata: Metadata;
 
   constructor(call: CallContext, signal: AbortSignal) {
+    this.#delivery = deliveryOf(call);
     this.method = call.method;
     this.metadata = call.metadata;
     this.deliveries = call.deliveries;

@@ -150,7 +150,8 @@ export class Dispatcher {
   }
 
   #unknownMethod(name: string): never {
-    const names = [...this.#offer.methods.keys()].filter((name) => name !== "");
+    const listed = [...this.#offer.methods.values()].filter(({ isHidden }) => !isHidden);
+    const names = listed.map(({ name }) => name).filter((name) => name !== "");
     const offered = names.length === 0
       ? "the service is a bare function"
       : `the service offers ${names.join(", ")}`;

@@ -15,6 +15,8 @@ export interface Offered {
   readonly bare: Callee | undefined;
   /** When the object was served, long byte strings were to be views of shared memory. */
   readonly wasRaw: boolean;
+  /** A method of this package, which is not listed among those of the program. */
+  readonly isHidden?: boolean;
 }
 
 /** The function of a method. */

@@ -133,8 +133,20 @@ export interface Backend {
   /** Whether a value that `next()` of an iterator got comes from the runtime rather than from a program. */
   isSink(value: unknown): boolean;
 
+  /** Whether this thread is the one with which the process has begun. */
+  readonly isMainThread: boolean;
+
   /** Runs `callback` when the process ends in an orderly way. */
   onExit(callback: () => void): void;
+
+  /** Runs `callback` with an error that ends the process, just before, because no code has caught it. */
+  onUncaught(callback: (error: unknown) => void): void;
+
+  /** Runs `callback` when there is nothing left that the process would wait for. */
+  onDrained(callback: () => void): void;
+
+  /** Ends the process. */
+  exit(code: number): never;
 
   /**
    * Captures the asynchronous context of the caller: the values of every `AsyncLocalStorage`. The returned

@@ -50,6 +50,8 @@ interface Global {
     readonly env: Record<string, string | undefined>;
     getBuiltinModule(name: string): unknown;
     on(event: "exit", listener: () => void): void;
+    on(event: "unhandledRejection", listener: (reason: unknown) => void): void;
+    listenerCount(event: "unhandledRejection"): number;
   };
 }
 
@@ -146,6 +148,15 @@ class BunBackend extends NodeLike implements Backend {
 
   override isSink(value: unknown): boolean {
     return isSink(value);
+  }
+
+  override onUncaught(callback: (error: unknown) => void): void {
+    super.onUncaught(callback);
+    // Only rejections that a listener throws again arrive there.
+    const { process } = global;
+    process.on("unhandledRejection", (reason) => {
+      if (process.listenerCount("unhandledRejection") === 1) throw reason;
+    });
   }
 
   captureContext(): ContextRunner {

@@ -65,6 +65,11 @@ interface AsyncContexts {
 }
 
 interface Global {
+  addEventListener(name: "error", listener: (event: { readonly error: unknown }) => void): void;
+  addEventListener(
+    name: "unhandledrejection",
+    listener: (event: { readonly reason: unknown }) => void,
+  ): void;
   readonly Deno: DenoGlobal;
   readonly process: {
     readonly execPath: string;
@@ -282,6 +287,11 @@ class DenoBackend extends NodeLike implements Backend {
     // Reading without the permission would ask the user, or throw.
     const { state } = global.Deno.permissions.querySync({ name: "env", variable: name });
     return state === "granted" ? global.Deno.env.get(name) : undefined;
+  }
+
+  override onUncaught(callback: (error: unknown) => void): void {
+    global.addEventListener("error", (event) => callback(event.error));
+    global.addEventListener("unhandledrejection", (event) => callback(event.reason));
   }
 
   override mayLoad(): boolean {

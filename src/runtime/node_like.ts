@@ -13,7 +13,11 @@ interface NodeProcess {
   readonly pid: number;
   geteuid(): number;
   readonly env: Readonly<Record<string, string | undefined>>;
-  on(event: "exit", listener: () => void): void;
+  on(event: "exit" | "beforeExit", listener: () => void): void;
+  on(event: "uncaughtExceptionMonitor", listener: (error: unknown) => void): void;
+  listenerCount(event: "uncaughtException"): number;
+  exit(code: number): never;
+  getBuiltinModule(name: "node:worker_threads"): { readonly isMainThread: boolean };
 }
 
 /** Read when it is needed: Deno loads its modules for Node then. */
@@ -72,6 +76,26 @@ export abstract class NodeLike {
 
   onExit(callback: () => void): void {
     nodeProcess().on("exit", callback);
+  }
+
+  get isMainThread(): boolean {
+    return nodeProcess().getBuiltinModule("node:worker_threads").isMainThread;
+  }
+
+  onUncaught(callback: (error: unknown) => void): void {
+    const process = nodeProcess();
+    process.on("uncaughtExceptionMonitor", (error) => {
+      // With such a listener, the process goes on.
+      if (process.listenerCount("uncaughtException") === 0) callback(error);
+    });
+  }
+
+  onDrained(callback: () => void): void {
+    nodeProcess().on("beforeExit", callback);
+  }
+
+  exit(code: number): never {
+    return nodeProcess().exit(code);
   }
 
   nextTurn(callback: () => void): void {
