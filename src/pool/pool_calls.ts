@@ -28,7 +28,6 @@ export interface CallHome {
   /** Milliseconds for each call, unless it has a timeout of its own. */
   readonly timeout: number;
   readonly idempotent: boolean | readonly string[];
-  readonly maxDeliveries: number;
   /** Why the pool takes no call; null: it does. */
   refusal(): TandemError | null;
   /** A call is made. */
@@ -46,11 +45,10 @@ export class PoolCalls<Api extends object> implements Caller {
 
   constructor(target: ConnectTarget, home: CallHome) {
     this.#home = home;
-    const { timeout, idempotent, maxDeliveries } = home;
+    const { timeout, idempotent } = home;
     const options: ConnectOptions = {
       timeout,
       ...(idempotent !== false && { idempotent }),
-      maxDeliveries,
       whenFull: "fail",
       // A worker that dies in a call of an idempotent method is enough: the pool has tried others.
       retry: { attempts: 1 },

@@ -94,10 +94,6 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
     return this.terms.idempotent;
   }
 
-  get maxDeliveries(): number {
-    return this.terms.maxDeliveries;
-  }
-
   get connection(): PoolCalls<Api>["connection"] {
     return this.calls.connection;
   }
