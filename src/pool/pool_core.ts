@@ -14,7 +14,7 @@ import { endedByClosing } from "../base/closing.ts";
 import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./bootstrap_file.ts";
-import { groupId, userId } from "./identity.ts";
+import { groupId, shareWith, userId } from "./identity.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
 import { openPoolChannel } from "./pool_channel.ts";
 import type { SessionHome } from "./session_home.ts";
@@ -60,8 +60,10 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
     const uid = userId(user);
     const gid = groupId(group, user);
     this.channel = openPoolChannel(terms);
-    // Workers of another user may not reach the folder of the channel.
-    const isInherited = terms.target === undefined || uid !== undefined;
+    if (gid !== undefined) shareWith(this.channel.fd, gid);
+    // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
+    const isNamed = !terms.target?.includes("/");
+    const isInherited = terms.target === undefined || (gid !== undefined && isNamed);
     const plan = {
       file,
       args,

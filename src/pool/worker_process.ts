@@ -13,6 +13,7 @@ import { exitOf } from "./exits.ts";
 import { killTree } from "./guard.ts";
 import { LastLines, Lines } from "./lines.ts";
 import { Inbox, Outbox } from "./post.ts";
+import { shareWith } from "./identity.ts";
 import { allMemoryKills, memoryEvents, memoryKills, residentBytes } from "./proc.ts";
 import { type CondemnedReason, type RecordContent, WorkerRecord } from "./record.ts";
 import type { WorkerExit, WorkerInfo, WorkerState } from "./types.ts";
@@ -108,6 +109,10 @@ export class WorkerProcess {
     inherited[descriptors.orders] = this.#orders.fd;
     inherited[descriptors.record] = this.#record.fd;
     if (channelFd !== null) inherited[descriptors.channel] = channelFd;
+    if (gid !== undefined) {
+      shareWith(this.#reports.fd, gid);
+      shareWith(this.#orders.fd, gid);
+    }
     try {
       const child = startProcess(runtimeCommand(runtime, file, { args, runtimeArgs }), {
         argv0: `tandem ${assignment.pool} worker ${this.number}`,
