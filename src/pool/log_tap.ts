@@ -5,31 +5,49 @@
  */
 import { report } from "../base/guard.ts";
 import type { SessionHome } from "./session_home.ts";
+import type { SessionListener } from "./session_logs.ts";
 import type { LogRecord } from "./types.ts";
 
-export class LogTap {
+export class LogTap implements SessionListener {
+  readonly #onLog: (record: LogRecord) => void;
   /** Resolves when all records of the session have come. */
-  readonly over: Promise<void>;
-  /** Stops listening. */
-  readonly stop: () => void;
+  readonly ended: Promise<void>;
+  readonly #end: () => void;
+  #stopListening: (() => void) | null = null;
+
+  private constructor(onLog: (record: LogRecord) => void) {
+    this.#onLog = onLog;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#end = resolve;
+  }
 
   /** @param onLog the program's */
-  constructor(home: SessionHome, session: string, onLog: (record: LogRecord) => void) {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.over = promise;
-    const stop = home.onSessionLog(session, {
-      record: (record) => {
-        try {
-          onLog(record);
-        } catch (error) {
-          report(onLog, "onLog", error);
-        }
-      },
-      over: () => this.stop(),
-    });
-    this.stop = () => {
-      stop();
-      resolve();
-    };
+  static async open(
+    home: SessionHome,
+    session: string,
+    onLog: (record: LogRecord) => void,
+  ): Promise<LogTap> {
+    const tap = new LogTap(onLog);
+    tap.#stopListening = await home.onSessionLog(session, tap);
+    return tap;
+  }
+
+  record(record: LogRecord): void {
+    try {
+      this.#onLog(record);
+    } catch (error) {
+      report(this.#onLog, "onLog", error);
+    }
+  }
+
+  over(): void {
+    this.stop();
+  }
+
+  /** Stops listening. May be called twice. */
+  stop(): void {
+    this.#stopListening?.();
+    this.#end();
   }
 }

@@ -5,8 +5,9 @@
  */
 export { Pool } from "./pool.ts";
 export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
-export type { PoolStats } from "./pool_core.ts";
 export type { PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
+export { AttachedPool } from "./attached.ts";
+export type { AttachOptions } from "./attached.ts";
 export { Session } from "./session.ts";
 export type { SessionWorker } from "./session.ts";
 export type {
@@ -14,6 +15,7 @@ export type {
   LogLevel,
   LogRecord,
   LogTimer,
+  PoolStats,
   WorkerEvent,
   WorkerExit,
   WorkerInfo,

@@ -3,12 +3,13 @@
  *
  * @module
  */
+import { attach, type AttachedPool, type AttachOptions } from "./attached.ts";
 import type { Everywhere } from "../rpc/everywhere.ts";
 import type { Remote } from "../rpc/types.ts";
 import type { PoolOptions, SessionOptions } from "./options.ts";
-import { PoolCore, type PoolStats } from "./pool_core.ts";
+import { PoolCore } from "./pool_core.ts";
 import { checkOut, type Session } from "./session.ts";
-import type { LogRecord, WorkerEvent, WorkerInfo } from "./types.ts";
+import type { LogRecord, PoolStats, WorkerEvent, WorkerInfo } from "./types.ts";
 
 /** How many workers a pool has. */
 export interface PoolResize {
@@ -70,6 +71,17 @@ export class Pool<Api extends object> implements AsyncDisposable {
     this.call = this.#core.calls.remote;
     this.everywhere = this.#core.calls.everywhere;
     this.ready = this.#core.ready;
+  }
+
+  /**
+   * The pool that another process has started on a target, or will start: its calls, sessions and logs. It has no
+   * workers of its own. `connect(target)` makes calls of a pool, too, without the rest.
+   *
+   * @param target that of the pool's options
+   * @throws {TypeError} {RangeError} for wrong options
+   */
+  static attach<Api extends object>(target: string, options?: AttachOptions): AttachedPool<Api> {
+    return attach<Api>(target, options);
   }
 
   /** The target on which other processes reach the pool; undefined: only this process does. */

@@ -11,6 +11,7 @@ import { CallPromise } from "../rpc/call_promise.ts";
 import { Connection } from "../rpc/connection.ts";
 import { type Everywhere, everywhere } from "../rpc/everywhere.ts";
 import { LineKeeper } from "../rpc/line.ts";
+import type { Lines } from "../rpc/lines.ts";
 import type { ConnectOptions } from "../rpc/options.ts";
 import { fail } from "../rpc/raising.ts";
 import { type Caller, remoteThrough } from "../rpc/remote.ts";
@@ -18,6 +19,7 @@ import { type CallTerms, parseConnectOptions } from "../rpc/terms.ts";
 import type { Remote } from "../rpc/types.ts";
 import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import { describeExit } from "./exits.ts";
+import { tooManyOpen } from "./refused_calls.ts";
 import { explainStart } from "./start_error.ts";
 import type { WorkerExit } from "./types.ts";
 
@@ -43,7 +45,8 @@ export class PoolCalls<Api extends object> implements Caller {
   readonly #home: CallHome;
   #open = 0;
 
-  constructor(target: ConnectTarget, home: CallHome) {
+  /** @param wrap makes lines of those to the pool's channel */
+  constructor(target: ConnectTarget, home: CallHome, wrap?: (lines: Lines) => Lines) {
     this.#home = home;
     const { timeout, idempotent } = home;
     const options: ConnectOptions = {
@@ -57,7 +60,7 @@ export class PoolCalls<Api extends object> implements Caller {
     const transport = transportOf(target, "connect to");
     const lines = new LineKeeper(targetName(target), transport, terms.errorClasses, terms.limits);
     lines.complete = (error) => this.#complete(error);
-    this.connection = new Connection(target, terms, lines);
+    this.connection = new Connection(target, terms, wrap?.(lines) ?? lines);
     const { connection } = this;
     const state = { target: lines.target, connection, options, caller: this };
     this.remote = remoteThrough(state) as Remote<Api>;
@@ -82,12 +85,7 @@ export class PoolCalls<Api extends object> implements Caller {
 
   #fullness(): TandemError | null {
     const { openMax } = this.#home;
-    if (this.#open < openMax) return null;
-    return new TandemError(
-      "BUSY",
-      `Cannot call the pool: this client has ${this.#open} calls open, as many as ` +
-        "maxQueuePerClient and the workers allow; wait for some of them",
-    );
+    return this.#open < openMax ? null : tooManyOpen(this.#open);
   }
 
   #refused(error: TandemError, method: string, { site, signal }: CallTerms): CallPromise<unknown> {

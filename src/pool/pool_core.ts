@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Stats } from "../base/stats.ts";
+import type { ServiceCore } from "../rpc/service_core.ts";
 import type { CallTerms } from "../rpc/terms.ts";
 import { Client } from "../channel/client.ts";
 import { unlinkChannel } from "../channel/channel.ts";
@@ -15,40 +15,29 @@ import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers
 import type { PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./bootstrap_file.ts";
 import { groupId, shareWith, userId } from "./identity.ts";
+import type { Listeners } from "./listeners.ts";
+import type { PoolTap } from "./pool_logs.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
 import { openPoolChannel } from "./pool_channel.ts";
+import { type ClientTerms, type ControlledPool, serveControl } from "./public_control.ts";
 import type { SessionHome } from "./session_home.ts";
 import type { SessionListener } from "./session_logs.ts";
 import { Supervisor } from "./supervisor.ts";
 import { parsePoolOptions, parseResize, type PoolTerms } from "./terms.ts";
-import type { WorkerExit } from "./types.ts";
-
-/** Numbers about a pool and its channel. */
-export interface PoolStats extends Stats {
-  /** Workers that have not ended. */
-  readonly workers: number;
-  /** Of these, those that are starting. */
-  readonly starting: number;
-  /** Those that have nothing to do. */
-  readonly idle: number;
-  /** Those that have a call, or that a session holds. */
-  readonly busy: number;
-  /** Those that take no more calls. */
-  readonly stopping: number;
-  /** Workers that have ended. */
-  readonly exits: number;
-}
+import type { PoolStats, WorkerExit, WorkerInfo } from "./types.ts";
 
 /** How often a pool that drains looks whether its calls have ended, in milliseconds. */
 const drainEvery = 5;
 
-export class PoolCore<Api extends object> implements CallHome, SessionHome {
+export class PoolCore<Api extends object> implements CallHome, ControlledPool, SessionHome {
   readonly terms: PoolTerms;
   readonly calls: PoolCalls<Api>;
   readonly supervisor: Supervisor;
   readonly ready: Promise<void>;
   /** For numbers, the claim, and the descriptor that workers inherit. */
   readonly channel: ClientCore;
+  /** For attached pools; null: the pool has no target. */
+  readonly #control: ServiceCore | null;
   #isRefusing = false;
   #closing: Promise<void> | null = null;
   #wasStopped = false;
@@ -80,7 +69,25 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
     this.ready = this.#whenReady();
     // A program that does not ask for it gets no unhandled rejection.
     this.ready.catch(() => {});
+    this.#control = terms.target === undefined ? null : serveControl(terms.target, this);
     this.supervisor.start();
+  }
+
+  clientTerms(): ClientTerms {
+    return { openCalls: this.openMax };
+  }
+
+  workers(): WorkerInfo[] {
+    return this.supervisor.infos();
+  }
+
+  get taps(): Listeners<PoolTap> {
+    return this.supervisor.logs.taps;
+  }
+
+  async handOver(): Promise<void> {
+    await this.supervisor.stop(this.terms.stopTimeout);
+    this.#release();
   }
 
   get openMax(): number {
@@ -119,7 +126,7 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
   }
 
   call(method: string, args: readonly unknown[], terms: CallTerms): AsyncGenerator<unknown> {
-    return this.calls.call(method, args, terms) as unknown as AsyncGenerator<unknown>;
+    return this.calls.call(method, args, terms);
   }
 
   onSessionLog(session: string, listener: SessionListener): () => void {
@@ -163,6 +170,7 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
   /** Removes the target's name. False: it was removed already, or there is none. */
   unlink(): boolean {
     const { path } = this.channel;
+    this.#control?.unlink();
     return path !== null && unlinkChannel(path);
   }
 
@@ -226,6 +234,8 @@ export class PoolCore<Api extends object> implements CallHome, SessionHome {
   #release(): void {
     if (this.#wasStopped) return;
     this.#wasStopped = true;
+    // Its own answer to the successor is still to be sent.
+    void this.#control?.close();
     this.channel.close();
   }
 }

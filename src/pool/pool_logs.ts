@@ -22,14 +22,18 @@ export interface PoolRecord {
   readonly session: string | null;
 }
 
+/** What attached pools are told. */
+export type PoolTap =
+  | PoolRecord
+  /** A session holds the worker of that number, or no more. */
+  | { readonly held: number; readonly session: string | null };
+
 export class PoolLogs {
   readonly #name: string;
   /** Programs that listen. */
   readonly listeners: Listeners<LogRecord> = new Listeners("onLog");
   /** Attached pools. */
-  readonly taps: Listeners<
-    PoolRecord | { readonly held: number; readonly session: string | null }
-  > = new Listeners("logs");
+  readonly taps: Listeners<PoolTap> = new Listeners("logs");
   readonly #sessions: SessionLogs = new SessionLogs();
 
   /** @param name the pool's */

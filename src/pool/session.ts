@@ -149,7 +149,7 @@ async function holdOne(home: SessionHome, terms: SessionTerms, timeout: number):
   const id = crypto.randomUUID();
   const { maxHold, name, afterError, signal, onLog } = terms;
   const callTerms = parseCallOptions({ timeout, whenFull: "fail", ...(signal && { signal }) });
-  const logs = onLog ? new LogTap(home, id, onLog) : null;
+  const logs = onLog ? await LogTap.open(home, id, onLog) : null;
   const held: HeldTerms = { maxHold, name, afterError };
   const stream = home.call(reserved.checkout, [id, held], callTerms);
   try {

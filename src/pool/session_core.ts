@@ -301,13 +301,14 @@ export class SessionCore {
   }
 
   async #checkIn(): Promise<void> {
-    const { timeout } = this.#terms;
+    // Calls may have little time, but without this the worker would be replaced.
+    const timeout = Math.max(this.#terms.timeout, this.#home.timeout);
     const options = { timeout, signal: this.#over.signal, inheritDeadline: false };
     const terms = parseCallOptions(options);
     const connection = this.#home.connection.through(this.#held.lines);
     try {
       await connection.call(reserved.checkin, [this.#held.id, this.#hadError], terms);
-      await this.#held.logs?.over;
+      await this.#held.logs?.ended;
     } catch {
       // The worker is gone, or the end of the hold makes the pool replace it.
     }

@@ -20,6 +20,9 @@ export interface SessionHome {
    * undefined: it does not. Never rejects.
    */
   exitOfProcess(pid: number): Promise<WorkerExit | undefined>;
-  /** Listens to what is logged in a session. The returned function stops that. */
-  onSessionLog(session: string, listener: SessionListener): () => void;
+  /** Listens to what is logged in a session from now on. The returned function stops that. */
+  onSessionLog(
+    session: string,
+    listener: SessionListener,
+  ): (() => void) | Promise<() => void>;
 }

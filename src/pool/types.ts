@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Stats } from "../base/stats.ts";
 import type { RuntimeName } from "../runtime/processes.ts";
 
 /** What a worker does. */
@@ -90,4 +91,20 @@ export interface LogRecord {
   readonly call: { readonly id: string; readonly method: string } | null;
   /** The timers of the call that have ended since its record before this one. */
   readonly timers: readonly LogTimer[];
+}
+
+/** Numbers about a pool and its channel. */
+export interface PoolStats extends Stats {
+  /** Workers that have not ended. */
+  readonly workers: number;
+  /** Of these, those that are starting. */
+  readonly starting: number;
+  /** Those that have nothing to do. */
+  readonly idle: number;
+  /** Those that have a call, or that a session holds. */
+  readonly busy: number;
+  /** Those that take no more calls. */
+  readonly stopping: number;
+  /** Workers that have ended. */
+  readonly exits: number;
 }

@@ -277,10 +277,11 @@ test("no worker in time: TIMEOUT, and the wait leaves nothing behind", async () 
 
 test("after maxHold, calls reject with CLOSED, also the one in progress", async () => {
   const { steps, told, checkOut } = stage();
-  const session = await checkOut({ maxHold: 50 });
-  assertEquals(told.checkedOut, [{ maxHold: 50, name: undefined, afterError: "replace" }]);
-  const running = session.call.wait("long");
-  await assertRejectsCode(running, "CLOSED", "50 ms", 'method "wait"');
+  const session = await checkOut({ maxHold: 500 });
+  assertEquals(told.checkedOut, [{ maxHold: 500, name: undefined, afterError: "replace" }]);
+  const running = doomed(session.call.wait("long"));
+  await eventually(() => steps.done.length === 1, "the call runs");
+  await assertRejectsCode(running, "CLOSED", "500 ms", 'method "wait"');
   await assertRejectsCode(session.call.note("late"), "CLOSED", 'method "note"');
   await eventually(() => told.ended.length === 1, "the worker is released");
   await session.close();
@@ -289,8 +290,9 @@ test("after maxHold, calls reject with CLOSED, also the one in progress", async 
 
 test("the timeout is that of each call, and of each wait in the queue", async () => {
   const { steps, checkOut } = stage();
-  const session = await checkOut({ timeout: 60 });
+  const session = await checkOut({ timeout: 1_000 });
   const slow = doomed(session.call.wait("slow"));
+  await eventually(() => steps.done.length === 1, "the first call runs");
   const hasty = withOptions(session.call, { timeout: 10 }).note("hasty");
   const behind = session.call.note("behind");
   const error = await assertRejectsCode(hasty, "TIMEOUT", "calls before it");
@@ -356,7 +358,7 @@ test("abort ends a stream, also between two items", async () => {
 
 test("close leaves a stream that nobody reads, after the timeout", async () => {
   const { steps, told, checkOut } = stage();
-  const session = await checkOut({ timeout: 40 });
+  const session = await checkOut({ timeout: 1_000 });
   const rows = session.call.rows(3);
   assertEquals((await rows.next()).value, 1);
   await session.close();
