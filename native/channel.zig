@@ -304,13 +304,14 @@ pub const After = enum { unmap, keep_views };
 
 pub fn close(handle: *Handle, after: After) void {
     thread_exit.remove(&handle.of_thread, close_all_of_thread);
-    // This comes first, because everything below touches the memory.
+    // Calls in progress lose their clients below, which is no reason to kill this process.
+    guard.forget(handle);
+    // This comes first of all that touches the memory.
     _ = Wait.lost(handle);
     Repair.settle_own(handle);
     Trim.all(handle);
-    // After these two, the memory may go.
+    // After this, the memory may go.
     waker_thread.remove(&handle.waker);
-    guard.forget(handle);
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Comes before the entry is free: otherwise it would remove the files of the next participant there.

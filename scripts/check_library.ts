@@ -27,7 +27,8 @@ interface Shipped {
 const shipped: readonly Shipped[] = [
   {
     file: "libtandem.so",
-    bytesMax: 120 * 1024,
+    // 120 KiB, and 20 for records, guards, titles and the end of processes with their descendants: pools.
+    bytesMax: 140 * 1024,
     stays: true,
     exports: new Set(Object.keys(symbols)),
     list: "src/ffi/symbols.ts",

@@ -20,15 +20,18 @@ const record = @import("record.zig");
 const record_memory = @import("record_memory.zig");
 const slots = @import("../protocol/slots.zig");
 const thread = @import("../platform/thread.zig");
+const words = @import("../memory/words.zig");
 const Error = abi.Error;
 const Handle = @import("../handle.zig").Handle;
 const Limits = judgement.Limits;
 const Lock = @import("../platform/lock.zig").Lock;
 const Place = places.Place;
 const Shared = @import("../memory/shared.zig").Chosen;
+const Participants = @import("../protocol/participants.zig").ParticipantsType(Shared);
 const Places = places.PlacesType(Shared);
 const Record = record.RecordType(Shared);
 const Slots = slots.SlotsType(Shared);
+const TableBounds = @import("../protocol/table_bounds.zig").TableBoundsType(Shared);
 
 /// The record of this process and what the guard knows beside it.
 const Watch = struct {
@@ -110,14 +113,19 @@ pub fn begin(handle: *Handle, call: slots.Call, method: u32) ?u32 {
     const watch = @atomicLoad(?*Watch, &current, .acquire) orelse return null;
     const index = Places.take(watch.places, @atomicLoad(u32, &watch.next, .monotonic)) orelse return null;
     _ = @atomicRmw(u32, &watch.used, .Max, index + 1, .monotonic);
+    // Both are handed over with the request.
+    const slot = handle.map.slot(call.slot);
+    const deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic);
+    const owner = Shared.load(words.Owner, &slot.owner, .monotonic);
     // A damaged entry stays taken.
     Places.begin(&watch.places[index], watch.memory.entry(index), .{
         .handle = @intFromPtr(handle),
         .slot = call.slot,
         .generation = call.generation,
         .since_ns = Shared.now_ns(),
-        // Handed over with the request.
-        .deadline_ns = Shared.load(u64, &handle.map.slot(call.slot).deadline_ns, .monotonic),
+        .deadline_ns = deadline_ns,
+        // An odd one was scribbled over. This handle itself is never dead.
+        .owner = if (TableBounds.has_participant(handle, owner.index)) owner else handle.owner(),
     }, method) orelse return null;
     // In the one order, either the guard's announcement comes before this look, or the beginning of the call
     // comes before the guard's last look.
@@ -233,8 +241,10 @@ fn is_abandoned(handle: *Handle, call: places.Call, now_ns: u64) bool {
     if (Shared.file_state(handle) == .short) return true;
     return switch (Slots.held(handle, .{ .slot = call.slot, .generation = call.generation })) {
         .abandoned, .lost => true,
-        // The client's time may be over before the client has looked.
-        .held => call.deadline_ns != 0 and call.deadline_ns <= now_ns,
+        // The client's time may be over before the client has looked. And who would notice its death, if this
+        // process is the only other one?
+        .held => (call.deadline_ns != 0 and call.deadline_ns <= now_ns) or
+            Participants.dead_epoch(handle, call.owner.index, call.owner.epoch),
         .posted => false,
     };
 }

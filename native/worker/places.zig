@@ -18,6 +18,7 @@ pub const Place = struct {
     since_ns: u64,
     /// 0: none.
     deadline_ns: u64,
+    owner: words.Owner,
     /// The sequence of the call in progress. Only the thread that has begun it looks.
     sequence: Sequence,
 
@@ -33,6 +34,8 @@ pub const Call = struct {
     generation: words.Generation,
     since_ns: u64,
     deadline_ns: u64,
+    /// The client, as a participant whose entry exists.
+    owner: words.Owner,
 };
 
 pub fn PlacesType(comptime Shared: type) type {
@@ -67,6 +70,7 @@ pub fn PlacesType(comptime Shared: type) type {
             Shared.store(u64, &place.generation, call.generation, .release);
             Shared.store(u64, &place.since_ns, call.since_ns, .release);
             Shared.store(u64, &place.deadline_ns, call.deadline_ns, .release);
+            Shared.store(words.Owner, &place.owner, call.owner, .release);
         }
 
         fn running(call: Call, method: u32) Running {
@@ -81,6 +85,7 @@ pub fn PlacesType(comptime Shared: type) type {
                 .generation = @truncate(Shared.load(u64, &place.generation, .acquire)),
                 .since_ns = Shared.load(u64, &place.since_ns, .acquire),
                 .deadline_ns = Shared.load(u64, &place.deadline_ns, .acquire),
+                .owner = Shared.load(words.Owner, &place.owner, .acquire),
             };
             return if (Record.word_of(entry, .acquire) == word) call else null;
         }

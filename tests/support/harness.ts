@@ -214,6 +214,8 @@ export interface SpawnOptions {
    * process; the program reports its own process id.
    */
   readonly through?: readonly string[];
+  /** Descriptors of this process that the program inherits, from 3 on. */
+  readonly inherit?: readonly number[];
 }
 
 /**
@@ -224,12 +226,12 @@ export async function spawn(
   runtime: Runtime,
   fixture: string,
   args: readonly string[] = [],
-  { denoPermissions = ["--allow-ffi"], env = {}, through = [] }: SpawnOptions = {},
+  { denoPermissions = ["--allow-ffi"], env = {}, through = [], inherit = [] }: SpawnOptions = {},
 ): Promise<Child> {
   const command = [...through, ...fixtureCommand(runtime, fixture, args, denoPermissions)];
   const title = `${runtime} ${[fixture, ...args].join(" ")}`;
   const variables = { TANDEM_DIR: folder(), NO_COLOR: "1", ...env };
-  const child = startProgram(title, command, variables);
+  const child = startProgram(title, command, variables, inherit);
   const greeting = await child.message<{ runtime: Runtime; pid: number }>();
   // A wrapper script or a wrong binary would make tests of kills and pairs worthless.
   const pid = through.length > 0 ? greeting.pid : child.pid;
@@ -254,8 +256,9 @@ export function startProgram(
   title: string,
   [path, ...args]: readonly string[],
   env: Readonly<Record<string, string | undefined>> = {},
+  inherit: readonly number[] = [],
 ): Child {
-  const child = new Child(title, present(path), args, env);
+  const child = new Child(title, present(path), args, env, inherit);
   scope().children.push(child);
   return child;
 }

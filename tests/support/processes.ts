@@ -72,9 +72,11 @@ export class Child {
     path: string,
     args: readonly string[],
     env: Readonly<Record<string, string | undefined>>,
+    inherit: readonly number[] = [],
   ) {
     this.#title = title;
-    const child = startProcess({ program: path, args }, { cwd: checkout, env });
+    const stdio: ("pipe" | number)[] = ["pipe", "pipe", "pipe", ...inherit];
+    const child = startProcess({ program: path, args }, { cwd: checkout, env, stdio });
     assert(child.pid !== undefined && child.stdout && child.stderr && child.stdin, path);
     this.#process = child;
     this.pid = child.pid;

@@ -1,0 +1,277 @@
+/** Worker processes that their guard ends, with all that they have started, and those that it lets live. */
+import { assert, assertEquals } from "@std/assert";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import process from "node:process";
+import { Client } from "../../mod.ts";
+import { killTree } from "../../src/pool/guard.ts";
+import { WorkerRecord } from "../../src/pool/record.ts";
+import { startProcess } from "../../src/runtime/processes.ts";
+import {
+  assertRejectsCode,
+  atEnd,
+  type Child,
+  doomed,
+  eventually,
+  newTarget,
+  ownRuntime,
+  processState,
+  type Runtime,
+  runtimes,
+  sleep,
+  spawn,
+  startClient,
+  test,
+  text,
+} from "../support/harness.ts";
+
+/** A process that has ended, and whose parent has not asked for its exit code, is gone as well. */
+function isGone(pid: number): boolean {
+  try {
+    return processState(pid).state === "Z";
+  } catch {
+    return true;
+  }
+}
+
+/** All processes below one. */
+function descendants(pid: number): number[] {
+  const children = readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean)
+  );
+  return children.map(Number).flatMap((child) => [child, ...descendants(child)]);
+}
+
+const everything = { denoPermissions: ["--allow-all"] };
+
+for (const name of runtimes) {
+  for (const mode of ["loop", "sleep", "children"]) {
+    test(`${name}: a worker that would go on (${mode}) ends with its supervisor`, async () => {
+      const supervisor = await spawn(name, "guarded.ts", ["supervise", mode], everything);
+      const [worker] = await supervisor.message<[number]>();
+      atEnd(() => Promise.resolve(isGone(worker) || killTree(worker)).then(() => {}));
+      const children = mode === "children" ? 4 : 0;
+      await eventually(() => descendants(worker).length >= children);
+      const started = [worker, ...descendants(worker)];
+      await supervisor.killed();
+      await eventually(() => started.every(isGone), `the worker and its ${children} children end`);
+    });
+  }
+}
+
+test("a tree of processes is killed, also where it has left its group", async () => {
+  const child = startProcess(
+    {
+      program: "/bin/sh",
+      args: ["-c", "setsid sh -c 'setsid sleep 1001 & exec sleep 1002' & wait"],
+    },
+    { stdio: "ignore", isDetached: true },
+  );
+  const exited = new Promise((resolve) => child.once("exit", (_, signal) => resolve(signal)));
+  const pid = child.pid!;
+  await eventually(() => descendants(pid).length === 2);
+  const all = descendants(pid);
+  killTree(pid);
+  assertEquals(await exited, "SIGKILL");
+  await eventually(() => all.every(isGone));
+});
+
+/** A worker, its record, and a client of the channel that it serves. */
+class Site implements Disposable {
+  readonly target = newTarget();
+  readonly client: Client = Client.open(this.target, { create: { slots: 4, maxDeliveries: 1 } });
+  readonly record: WorkerRecord = WorkerRecord.create(2);
+
+  async start(runtime: Runtime, abortGrace: number, hungTimeout = Infinity): Promise<Child> {
+    const worker = await spawn(
+      runtime,
+      "guarded.ts",
+      ["serve", this.target, `${abortGrace}`, `${hungTimeout}`],
+      { inherit: [this.record.fd] },
+    );
+    await worker.expect("ready");
+    return worker;
+  }
+
+  [Symbol.dispose](): void {
+    this.client.close();
+    this.record.close();
+  }
+}
+
+interface Begun {
+  readonly entry: number;
+  readonly id: string;
+}
+
+for (const name of runtimes) {
+  for (const what of ["loop", "sleep"]) {
+    test(`${name}: a worker in a call (${what}) that nobody waits for is killed`, async () => {
+      using site = new Site();
+      const worker = await site.start(name, 50);
+      // By then the guard sleeps until a call begins.
+      await eventually(() => guardState(worker.pid) === "S");
+      const call = doomed(site.client.request(what, { timeout: 200 }));
+      const { entry, id } = await worker.message<Begun>();
+      const [running] = site.record.read().running;
+      assert(running);
+      assertEquals([running.entry, running.method, running.id], [entry, what.length, BigInt(id)]);
+      assertEquals([running.condemned, site.record.read().ended], [null, null]);
+      assert(Math.abs(running.since - Date.now()) < 60_000);
+      await assertRejectsCode(call, "TIMEOUT");
+      assertEquals(await worker.exited, { code: null, signal: "SIGKILL" });
+      const { calls, ended } = site.record.read();
+      assertEquals({ calls, ended }, { calls: 0, ended: { reason: "timeout", id: BigInt(id) } });
+    });
+  }
+
+  test(`${name}: a worker is killed whose caller has cancelled, or has died`, async () => {
+    for (const how of ["cancel", "death"]) {
+      using site = new Site();
+      const worker = await site.start(name, 20);
+      const caller = await startClient(name, site.target, "promise");
+      const controller = new AbortController();
+      const { signal } = controller;
+      if (how === "death") caller.send({ op: "request", payload: "loop" });
+      else doomed(site.client.request("loop", { signal }));
+      const { id } = await worker.message<Begun>();
+      // Nobody notices a death while the only server is busy.
+      if (how === "death") site.client.close();
+      await sleep(100);
+      assert(worker.isRunning, how);
+      if (how === "death") await caller.killed();
+      else controller.abort();
+      assertEquals(await worker.exited, { code: null, signal: "SIGKILL" }, how);
+      assertEquals(site.record.read().ended, { reason: "timeout", id: BigInt(id) }, how);
+    }
+  });
+
+  test(`${name}: a worker that ends an abandoned call within the grace lives`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 60_000);
+    await assertRejectsCode(site.client.request("wait 300", { timeout: 50 }), "TIMEOUT");
+    assertEquals(text(await site.client.request("next")), "next");
+    // Long calls that somebody waits for do not count, nor do those that fail.
+    assertEquals(text(await site.client.request("fail")), "fail");
+    assert(worker.isRunning);
+    await eventually(() => site.record.read().calls === 3);
+    const { failures, ended, running } = site.record.read();
+    assertEquals({ failures, ended, running }, { failures: 1, ended: null, running: [] });
+  });
+
+  test(`${name}: a grace of nothing kills nobody who has a caller`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 0);
+    for (let count = 0; count < 5; count++) {
+      assertEquals(text(await site.client.request("wait 30", { timeout: 60_000 })), "wait 30");
+    }
+    assert(worker.isRunning);
+  });
+
+  test(`${name}: a worker is killed that has one call for too long`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 50, 150);
+    assertEquals(text(await site.client.request("wait 10")), "wait 10");
+    const call = doomed(site.client.request("sleep"));
+    await worker.message();
+    const { id } = await worker.message<Begun>();
+    await assertRejectsCode(call, "SERVER_DIED");
+    assertEquals(await worker.exited, { code: null, signal: "SIGKILL" });
+    assertEquals(site.record.read().ended, { reason: "hung", id: BigInt(id) });
+  });
+
+  test(`${name}: the guard leaves the memory of a closed channel alone`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 0);
+    doomed(site.client.request("close 200"));
+    await worker.message();
+    await worker.expect("done");
+    assertEquals(await worker.exited, { code: 7, signal: null });
+  });
+
+  test(`${name}: the supervisor condemns a worker, which ends at the end of that call`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 60_000);
+    doomed(site.client.request("wait 300"));
+    await worker.message();
+    const [running] = site.record.read().running;
+    const { entry, sequence } = running!;
+    assertEquals(site.record.condemn(entry, sequence + 1, "hung"), false);
+    assertEquals(site.record.condemn(entry + 1, sequence, "hung"), false);
+    assertEquals(site.record.condemn(entry, sequence, "hung"), true);
+    assertEquals(site.record.condemn(entry, sequence, "timeout"), false);
+    assertEquals(await worker.exited, { code: null, signal: "SIGKILL" });
+    assertEquals(site.record.read().ended?.reason, "hung");
+  });
+}
+
+/** What the kernel says of the guard's thread; nothing before the thread has its name. */
+function guardStatus(pid: number): string {
+  const status = readdirSync(`/proc/${pid}/task`).map((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/status`, "utf8")
+  );
+  return status.find((text) => text.startsWith("Name:\ttandem-guard\n")) ?? "";
+}
+
+function guardState(pid: number): string | undefined {
+  return /^State:\s+(\w)/m.exec(guardStatus(pid))?.[1];
+}
+
+function guardWakeUps(pid: number): number {
+  return Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(guardStatus(pid))?.[1]);
+}
+
+for (const name of ownRuntime) {
+  test(`${name}: while no call runs, the guard does not wake up`, async () => {
+    using site = new Site();
+    const worker = await site.start(name, 20);
+    await site.client.request("warm");
+    let before = NaN;
+    await eventually(async () => {
+      before = guardWakeUps(worker.pid);
+      await sleep(300);
+      return guardWakeUps(worker.pid) === before;
+    }, "the guard comes to rest");
+    await sleep(300);
+    assertEquals(guardWakeUps(worker.pid), before);
+    // While one runs, it does.
+    doomed(site.client.request("wait 100000"));
+    await eventually(() => guardWakeUps(worker.pid) > before + 3);
+  });
+
+  test(`${name}: calls that are abandoned about when they end cost at most their worker`, async () => {
+    using site = new Site();
+    let deaths = 0;
+    let survivals = 0;
+    let worker = await site.start(name, 10);
+    for (let count = 0; count < 40; count++) {
+      const before = site.record.read().calls;
+      // The guard looks at the deadline, then ten milliseconds later.
+      const duration = 30 + count % 3;
+      await site.client.request(`wait ${duration}`, { timeout: 20 }).catch(() => {});
+      // It has ended, or its worker has died for it.
+      await eventually(() => site.record.read().calls > before || !worker.isRunning);
+      const { calls, ended, running } = site.record.read();
+      if (calls > before) {
+        survivals += 1;
+        assertEquals({ ended, running }, { ended: null, running: [] });
+        assertEquals(text(await site.client.request("next")), "next");
+      } else {
+        deaths += 1;
+        assertEquals(await worker.exited, { code: null, signal: "SIGKILL" });
+        assertEquals([ended?.reason, ended?.id], ["timeout", running[0]?.id]);
+        site.record.close();
+        Object.assign(site, { record: WorkerRecord.create(2) });
+        worker = await site.start(name, 10);
+      }
+    }
+    assertEquals(deaths + survivals, 40);
+  });
+}
+
+test("this process has no guard that was not started", () => {
+  assert(existsSync(`/proc/${process.pid}/task`));
+  const names = readdirSync(`/proc/${process.pid}/task`).map((thread) =>
+    readFileSync(`/proc/${process.pid}/task/${thread}/comm`, "utf8")
+  );
+  assert(!names.includes("tandem-guard\n"));
+});
