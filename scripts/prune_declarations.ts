@@ -1,5 +1,5 @@
 /**
- * Removes the declarations that the entry of the npm package does not reach: those of internal modules.
+ * Removes the declarations that the entries of the npm package do not reach: those of internal modules.
  *
  *     bun scripts/prune_declarations.ts FOLDER
  *
@@ -21,7 +21,7 @@ function reach(file: string): void {
   for (const [, path] of text.matchAll(imports)) reach(`${join(dirname(file), path!)}.d.ts`);
 }
 
-reach(join(folder, "mod.d.ts"));
+for (const entry of ["mod.d.ts", "src/pool/main.d.ts"]) reach(join(folder, entry));
 const entries = readdirSync(folder, { recursive: true, withFileTypes: true });
 for (const entry of entries) {
   const path = join(entry.parentPath, entry.name);

@@ -49,6 +49,11 @@ const makeCall = (core: CallCore): Call => new CallMaker(core);
  * ```
  */
 export class Client extends ChannelHandle {
+  static {
+    // Runtimes print it, and bundlers change it.
+    Object.defineProperty(this, "name", { value: "Client" });
+  }
+
   readonly #core: ClientCore;
 
   private constructor(core: ClientCore) {

@@ -46,6 +46,11 @@ const makeAll = (cores: RequestCore[]): ServerRequest[] => cores.map(makeRequest
  * ```
  */
 export class Server extends ChannelHandle implements AsyncIterable<ServerRequest>, AsyncDisposable {
+  static {
+    // Runtimes print it, and bundlers change it.
+    Object.defineProperty(this, "name", { value: "Server" });
+  }
+
   readonly #core: ServerCore;
 
   private constructor(core: ServerCore) {

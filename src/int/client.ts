@@ -41,6 +41,11 @@ const makeCall = (core: CallCore): IntCall => new CallMaker(core);
  * ```
  */
 export class IntClient extends ChannelHandle {
+  static {
+    // Runtimes print it, and bundlers change it.
+    Object.defineProperty(this, "name", { value: "IntClient" });
+  }
+
   readonly #core: ClientCore;
 
   private constructor(core: ClientCore) {

@@ -56,6 +56,11 @@ export type IntResult = IntValue | boolean | null | void;
  */
 export class IntServer extends ChannelHandle
   implements AsyncIterable<IntServerRequest>, AsyncDisposable {
+  static {
+    // Runtimes print it, and bundlers change it.
+    Object.defineProperty(this, "name", { value: "IntServer" });
+  }
+
   readonly #core: ServerCore;
 
   private constructor(core: ServerCore) {

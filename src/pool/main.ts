@@ -8,6 +8,10 @@ export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
 export type { PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
 export { AttachedPool } from "./attached.ts";
 export type { AttachOptions } from "./attached.ts";
+export { work, workerInfo } from "./work.ts";
+export type { WorkerIdentity, WorkOptions } from "./work.ts";
+export { log } from "./log.ts";
+export type { Log, LogProperties } from "./log.ts";
 export { Session } from "./session.ts";
 export type { SessionWorker } from "./session.ts";
 export type {
