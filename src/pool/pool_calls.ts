@@ -45,8 +45,16 @@ export class PoolCalls<Api extends object> implements Caller {
   readonly #home: CallHome;
   #open = 0;
 
-  /** @param wrap makes lines of those to the pool's channel */
-  constructor(target: ConnectTarget, home: CallHome, wrap?: (lines: Lines) => Lines) {
+  /**
+   * @param wrap makes lines of those to the pool's channel
+   * @param name the target for messages
+   */
+  constructor(
+    target: ConnectTarget,
+    home: CallHome,
+    wrap: (lines: Lines) => Lines = (lines) => lines,
+    name: string = targetName(target),
+  ) {
     this.#home = home;
     const { timeout, idempotent } = home;
     const options: ConnectOptions = {
@@ -58,9 +66,9 @@ export class PoolCalls<Api extends object> implements Caller {
     };
     const terms = parseConnectOptions(options);
     const transport = transportOf(target, "connect to");
-    const lines = new LineKeeper(targetName(target), transport, terms.errorClasses, terms.limits);
+    const lines = new LineKeeper(name, transport, terms.errorClasses, terms.limits);
     lines.complete = (error) => this.#complete(error);
-    this.connection = new Connection(target, terms, wrap?.(lines) ?? lines);
+    this.connection = new Connection(target, terms, wrap(lines));
     const { connection } = this;
     const state = { target: lines.target, connection, options, caller: this };
     this.remote = remoteThrough(state) as Remote<Api>;

@@ -24,7 +24,7 @@ export function openPoolChannel(terms: PoolTerms): ClientCore {
   if (!terms.handOver) checkUnclaimed(target);
   const client = ClientCore.open(target, sizes);
   try {
-    if (!terms.handOver && !claim(client)) throw claimed(target, supervisorOf(target));
+    if (!claim(client) && !terms.handOver) throw claimed(target, supervisorOf(target));
   } catch (error) {
     client.close();
     throw error;

@@ -4,8 +4,10 @@
  * @module
  */
 import type { ServiceCore } from "../rpc/service_core.ts";
+import { connect } from "../rpc/remote.ts";
 import type { CallTerms } from "../rpc/terms.ts";
 import { Client } from "../channel/client.ts";
+import { coreOf } from "../channel/handle.ts";
 import { unlinkChannel } from "../channel/channel.ts";
 import type { ClientCore } from "../channel/client_core.ts";
 import { TandemError } from "../errors.ts";
@@ -18,8 +20,14 @@ import { groupId, shareWith, userId } from "./identity.ts";
 import type { Listeners } from "./listeners.ts";
 import type { PoolTap } from "./pool_logs.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
-import { openPoolChannel } from "./pool_channel.ts";
-import { type ClientTerms, type ControlledPool, serveControl } from "./public_control.ts";
+import { claim } from "./guard.ts";
+import { controlTarget, openPoolChannel, supervisorOf } from "./pool_channel.ts";
+import {
+  type ClientTerms,
+  type ControlledPool,
+  type PoolControl,
+  serveControl,
+} from "./public_control.ts";
 import type { SessionHome } from "./session_home.ts";
 import type { SessionListener } from "./session_logs.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -28,6 +36,8 @@ import type { PoolStats, WorkerExit, WorkerInfo } from "./types.ts";
 
 /** How often a pool that drains looks whether its calls have ended, in milliseconds. */
 const drainEvery = 5;
+/** How much longer than its `stopTimeout` another supervisor may take to hand over, in milliseconds. */
+const handOverGrace = 5_000;
 
 export class PoolCore<Api extends object> implements CallHome, ControlledPool, SessionHome {
   readonly terms: PoolTerms;
@@ -37,7 +47,11 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   /** For numbers, the claim, and the descriptor that workers inherit. */
   readonly channel: ClientCore;
   /** For attached pools; null: the pool has no target. */
-  readonly #control: ServiceCore | null;
+  #control: ServiceCore | null = null;
+  /** The handle of this process's own calls. */
+  readonly #client: ClientCore;
+  /** The target is this supervisor's. */
+  #isOwner: boolean;
   #isRefusing = false;
   #closing: Promise<void> | null = null;
   #wasStopped = false;
@@ -65,11 +79,18 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     };
     const path = isInherited ? null : this.channel.path;
     this.supervisor = new Supervisor(terms, plan, this.channel, path);
-    this.calls = new PoolCalls<Api>(terms.target ?? Client.fromFd(this.channel.fd), this);
+    const client = terms.target === undefined
+      ? Client.fromFd(this.channel.fd)
+      : Client.open(this.channel.path!);
+    this.#client = coreOf(client) as ClientCore;
+    this.calls = new PoolCalls<Api>(client, this, undefined, terms.target ?? terms.name);
+    this.#isOwner = terms.target === undefined || claim(this.channel);
     this.ready = this.#whenReady();
     // A program that does not ask for it gets no unhandled rejection.
     this.ready.catch(() => {});
-    this.#control = terms.target === undefined ? null : serveControl(terms.target, this);
+    if (this.#isOwner && terms.target !== undefined) {
+      this.#control = serveControl(terms.target, this);
+    }
     this.supervisor.start();
   }
 
@@ -151,6 +172,23 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     cancel();
     if (this.#closing) throw endedByClosing(closed());
     if (supervisor.readyCount < supervisor.size.min) throw supervisor.lastFailure;
+    if (!this.#isOwner) await this.#takeOver(this.terms.target!);
+  }
+
+  /** The workers are ready: the supervisor that has the target ends its own. */
+  async #takeOver(target: string): Promise<void> {
+    const { stopTimeout } = this.terms;
+    using old = connect<PoolControl>(controlTarget(target), {
+      timeout: stopTimeout + handOverGrace,
+    });
+    while (!this.#isOwner) {
+      if (this.#closing) throw endedByClosing(closed());
+      // It may have ended by itself, or die while it is asked.
+      if (supervisorOf(target) !== undefined) await old.handOver().catch(() => {});
+      this.#isOwner = claim(this.channel);
+      if (!this.#isOwner) await pause(drainEvery);
+    }
+    this.#control = serveControl(target, this);
   }
 
   stats(): PoolStats {
@@ -198,7 +236,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     try {
       while (this.#hasCalls()) {
         if (now() >= deadline) return false;
-        await new Promise<void>((resolve) => void laterForSure(drainEvery, resolve));
+        await pause(drainEvery);
       }
       return true;
     } finally {
@@ -206,12 +244,10 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     }
   }
 
+  /** Calls of others that still wait are for the next pool on the target. */
   #hasCalls(): boolean {
-    if (!this.channel.channel.isOpen) return false;
-    return this.channel.stats().inFlight > 0 ||
-      this.supervisor.workers.some((worker) =>
-        worker.session !== null || worker.content().running.length > 0
-      );
+    if (!this.#client.channel.isOpen) return false;
+    return this.#client.pending > 0 || this.supervisor.workers.some((worker) => worker.isBusy);
   }
 
   close(timeout: number = this.terms.stopTimeout): Promise<void> {
@@ -238,6 +274,10 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     void this.#control?.close();
     this.channel.close();
   }
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => void laterForSure(milliseconds, resolve));
 }
 
 function closed(): TandemError {

@@ -238,6 +238,11 @@ export class WorkerProcess {
     return this.#methods[index] ?? "";
   }
 
+  /** It has a call, or a session holds it. */
+  get isBusy(): boolean {
+    return this.session !== null || this.content().running.length > 0;
+  }
+
   /** It does nothing, and takes calls. */
   isIdle(content: RecordContent = this.content()): boolean {
     return this.isReady && !this.isLeaving && !this.isSpent && this.session === null &&
