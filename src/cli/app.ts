@@ -12,16 +12,20 @@ import {
 } from "@stricli/core";
 import { call } from "./commands/call.ts";
 import { ls } from "./commands/ls.ts";
+import { pool } from "./commands/pool.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
 import type { Context } from "./context.ts";
 import { ExitCode, exitCodeOf } from "./exit_codes.ts";
+import { messageOf } from "./messages.ts";
 import { version } from "./version.ts";
 
 const app: Application<Context> = buildApplication(
   buildRouteMap<string, Context>({
-    routes: { ls, stat, call, rm },
-    docs: { brief: "Looks at channels between processes, and calls their services" },
+    routes: { ls, stat, call, rm, pool },
+    docs: {
+      brief: "Looks at channels between processes, calls their services, and runs pools of workers",
+    },
   }),
   {
     name: "tandem",
@@ -39,12 +43,6 @@ const app: Application<Context> = buildApplication(
     },
   },
 );
-
-function messageOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const { code } = error as { code?: unknown };
-  return typeof code === "string" ? `${error.message} (${code})` : error.message;
-}
 
 /** Runs a command. @returns its exit code */
 export async function run(args: readonly string[], context: Context): Promise<number> {

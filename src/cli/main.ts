@@ -1,5 +1,5 @@
 /**
- * The command `tandem`: looks at channels, and calls services from a shell.
+ * The command `tandem`: looks at channels, calls services from a shell, and runs pools of workers.
  *
  * @module
  */

@@ -30,8 +30,8 @@ export function textOf(value: unknown): string | Uint8Array {
   return `${JSON.stringify(value, plain)}\n`;
 }
 
-/** Values that JSON does not have. */
-function plain(_key: string, value: unknown): unknown {
+/** The replacer for JSON of values that JSON does not have. */
+export function plain(_key: string, value: unknown): unknown {
   if (typeof value === "bigint") return String(value);
   if (value instanceof Map) return Object.fromEntries(value);
   if (value instanceof Set) return [...value];
