@@ -115,11 +115,10 @@ class Supervisor {
       case "SIGHUP":
         return this.#replace();
       case "SIGQUIT":
-        return this.#isStopping ? this.#killAll() : this.#stop();
+        return this.#stop(this.#isStopping);
       case "SIGTERM":
       case "SIGINT":
-        if (!this.#isStopping) this.#stop();
-        return this.#killAll();
+        return this.#stop(true);
     }
   }
 
@@ -162,30 +161,27 @@ class Supervisor {
     }
   }
 
-  #stop(): void {
+  #stop(isAtOnce: boolean): void {
+    if (isAtOnce) this.#sideTask?.kill();
+    if (this.#isStopping) return void this.#pool.close({ timeout: 0 });
     this.#isStopping = true;
     this.#say("info", "stops");
     this.#manager.tell({ STOPPING: 1, STATUS: "Waits for calls to end" });
-    this.#end().then(this.#resolve, this.#reject);
+    this.#end(isAtOnce).then(this.#resolve, this.#reject);
   }
 
-  async #end(): Promise<void> {
+  async #end(isAtOnce: boolean): Promise<void> {
     const taskEnd = this.#sideTask?.stop();
     const timer = this.#stopTimeout === Infinity
       ? undefined
       : setTimeout(() => this.#sideTask?.kill(), this.#stopTimeout);
-    await this.#pool.close();
+    await this.#pool.close(isAtOnce ? { timeout: 0 } : {});
     await taskEnd;
     clearTimeout(timer);
   }
 
-  /** Nothing has time to end by itself. */
-  #killAll(): void {
-    this.#sideTask?.kill();
-    for (const { pid } of this.#pool.workers()) killGroup(pid);
-  }
-
   #becomeReady(): void {
+    if (this.#isReady) return;
     this.#isReady = true;
     this.#manager.tell({ READY: 1 });
     this.#say("info", "is ready");
@@ -202,8 +198,10 @@ class Supervisor {
     else if (exit && isOrderly(exit)) this.#say("info", `${who} has ended`);
     else this.#say("warning", `${who} has ended: ${exit ? describe(exit) : "unknown"}`);
     if (this.#isStopping) return;
-    const ready = this.#pool.workers().filter(({ state }) => state === "idle" || state === "busy");
-    this.#manager.tell({ STATUS: `${ready.length} workers take calls` });
+    const { idle, busy, min } = this.#pool.stats();
+    this.#manager.tell({ STATUS: `${idle + busy} workers take calls` });
+    // `ready` of the pool has rejected if no worker could start for a while.
+    if (kind === "ready" && idle + busy >= min) this.#becomeReady();
   }
 
   #say(level: "debug" | "info" | "warning" | "error", message: string): void {
@@ -217,13 +215,4 @@ function isOrderly({ reason, code }: WorkerExit): boolean {
 
 function describe({ reason, code, signal }: WorkerExit): string {
   return `${reason}, ${signal ?? `exit code ${code}`}`;
-}
-
-function killGroup(pid: number): void {
-  if (pid <= 0) return;
-  try {
-    process.kill(-pid, "SIGKILL");
-  } catch {
-    // It has ended, and the news is on its way.
-  }
 }
