@@ -176,6 +176,13 @@ export interface PoolOptions {
    * @default {false}
    */
   handOver?: boolean;
+  /**
+   * Whether lists of processes show this process as `tandem NAME supervisor`. Workers are always shown as
+   * `tandem NAME worker NUMBER`.
+   *
+   * @default {false}
+   */
+  title?: boolean;
 }
 
 /** Options of {@linkcode Pool.checkout}. */

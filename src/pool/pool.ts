@@ -56,6 +56,8 @@ export class Pool<Api extends object> implements AsyncDisposable {
    * `CLOSED` if the pool is closed before.
    */
   readonly ready: Promise<void>;
+  /** Resolves when the pool has ended: it was closed, or another one has taken over its target. */
+  readonly finished: Promise<void>;
 
   /**
    * Starts a pool. Calls can be made at once: they wait for the first worker.
@@ -71,6 +73,7 @@ export class Pool<Api extends object> implements AsyncDisposable {
     this.call = this.#core.calls.remote;
     this.everywhere = this.#core.calls.everywhere;
     this.ready = this.#core.ready;
+    this.finished = this.#core.finished;
   }
 
   /**
@@ -145,7 +148,7 @@ export class Pool<Api extends object> implements AsyncDisposable {
 
   /**
    * Takes no new calls, waits for those in progress, and ends all workers. Calls that are left after `timeout` reject
-   * with `CLOSED`, and their workers are killed. Twice is fine.
+   * with `CLOSED`, and their workers are killed. Twice is fine; the second time may leave less time.
    */
   close(options: PoolCloseOptions = {}): Promise<void> {
     return this.#core.close(options.timeout);

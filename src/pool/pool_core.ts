@@ -16,6 +16,7 @@ import { endedByClosing } from "../base/closing.ts";
 import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./bootstrap_file.ts";
+import { setTitle } from "./guard.ts";
 import { groupId, shareWith, userId } from "./identity.ts";
 import type { Listeners } from "./listeners.ts";
 import type { PoolTap } from "./pool_logs.ts";
@@ -44,6 +45,8 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   readonly calls: PoolCalls<Api>;
   readonly supervisor: Supervisor;
   readonly ready: Promise<void>;
+  readonly finished: Promise<void>;
+  #finish!: () => void;
   /** For numbers, the claim, and the descriptor that workers inherit. */
   readonly channel: ClientCore;
   /** For attached pools; null: the pool has no target. */
@@ -54,10 +57,15 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   #isOwner: boolean;
   #isRefusing = false;
   #closing: Promise<void> | null = null;
+  /** When calls that are left are given up. A later `close()` may leave less time. */
+  #closeBy = Infinity;
+  /** The workers are told to end. */
+  #isEnding = false;
   #wasStopped = false;
 
   constructor(file: string | URL, options: PoolOptions) {
     this.terms = parsePoolOptions(file, options);
+    this.finished = new Promise((resolve) => this.#finish = resolve);
     const { terms } = this;
     const { args, env, cwd, user, group } = terms;
     const uid = userId(user);
@@ -91,6 +99,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     if (this.#isOwner && terms.target !== undefined) {
       this.#control = serveControl(terms.target, this);
     }
+    if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
     this.supervisor.start();
   }
 
@@ -196,6 +205,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     const count = (state: string) => infos.filter((info) => info.state === state).length;
     return {
       ...this.channel.stats(),
+      ...this.supervisor.size,
       workers: infos.length,
       starting: count("starting"),
       idle: count("idle"),
@@ -230,12 +240,16 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   /** Takes no new calls. Resolves to whether the accepted ones have ended in time. */
   async drain(timeout: number): Promise<boolean> {
     checkTimeout(timeout, "timeout");
-    this.#isRefusing = true;
     const deadline = now() + timeout;
+    return await this.#drainUntil(() => deadline);
+  }
+
+  async #drainUntil(deadline: () => number): Promise<boolean> {
+    this.#isRefusing = true;
     const release = keepAlive();
     try {
       while (this.#hasCalls()) {
-        if (now() >= deadline) return false;
+        if (now() >= deadline()) return false;
         await pause(drainEvery);
       }
       return true;
@@ -250,26 +264,31 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     return this.#client.pending > 0 || this.supervisor.workers.some((worker) => worker.isBusy);
   }
 
-  close(timeout: number = this.terms.stopTimeout): Promise<void> {
-    this.#closing ??= this.#close(timeout);
+  async close(timeout: number = this.terms.stopTimeout): Promise<void> {
+    checkTimeout(timeout, "timeout");
+    const deadline = now() + timeout;
+    const isSooner = deadline < this.#closeBy;
+    this.#closeBy = Math.min(deadline, this.#closeBy);
+    if (isSooner && this.#isEnding) this.supervisor.killIn(timeout);
+    this.#closing ??= this.#close();
     this.supervisor.wake();
-    return this.#closing;
+    await this.#closing;
   }
 
-  async #close(timeout: number): Promise<void> {
-    checkTimeout(timeout, "timeout");
-    const startedAt = now();
+  async #close(): Promise<void> {
     // Nobody waits for workers that cannot start.
-    if (this.supervisor.readyCount > 0) await this.drain(timeout);
+    if (this.supervisor.readyCount > 0) await this.#drainUntil(() => this.#closeBy);
     // What is left ends with CLOSED, before its workers die.
     this.calls.close();
-    await this.supervisor.stop(Math.max(0, timeout - (now() - startedAt)));
+    this.#isEnding = true;
+    await this.supervisor.stop(Math.max(0, this.#closeBy - now()));
     this.#release();
   }
 
   #release(): void {
     if (this.#wasStopped) return;
     this.#wasStopped = true;
+    this.#finish();
     // Its own answer to the successor is still to be sent.
     void this.#control?.close();
     this.channel.close();

@@ -516,21 +516,26 @@ export class Supervisor implements WorkerListener {
     this.#awaited.clear();
   }
 
+  /** Kills the workers that are left after `timeout` milliseconds. @returns what prevents that */
+  killIn(timeout: number): () => void {
+    const kill = () => {
+      for (const worker of this.workers) worker.kill();
+    };
+    if (timeout === Infinity) return () => {};
+    if (timeout > 0) return laterForSure(Math.min(timeout, timerMax), kill);
+    kill();
+    return () => {};
+  }
+
   /** Ends all workers; those that still have calls after `timeout` milliseconds are killed. */
   async stop(timeout: number): Promise<void> {
     this.#halt();
     const release = keepAlive();
-    const kill = () => {
-      for (const worker of this.workers) worker.kill();
-    };
     for (const worker of this.workers) {
       if (worker.isStarting) worker.kill();
       else worker.retire();
     }
-    if (timeout === 0) kill();
-    const cancel = timeout === Infinity || timeout === 0
-      ? () => {}
-      : laterForSure(Math.min(timeout, timerMax), kill);
+    const cancel = this.killIn(timeout);
     await this.when(() => this.#workers.size === 0);
     cancel();
     release();

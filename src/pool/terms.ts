@@ -47,6 +47,7 @@ export interface PoolTerms extends PoolSize {
   readonly maxRequestBytes: number | undefined;
   readonly maxResponseBytes: number | undefined;
   readonly handOver: boolean;
+  readonly title: boolean;
 }
 
 /** The most slots of a channel. */
@@ -109,6 +110,7 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
     maxRequestBytes: options.maxRequestBytes,
     maxResponseBytes: options.maxResponseBytes,
     handOver: options.handOver === true,
+    title: options.title === true,
   };
 }
 

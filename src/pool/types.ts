@@ -95,6 +95,10 @@ export interface LogRecord {
 
 /** Numbers about a pool and its channel. */
 export interface PoolStats extends Stats {
+  /** The fewest workers. */
+  readonly min: number;
+  /** The most workers. */
+  readonly max: number;
   /** Workers that have not ended. */
   readonly workers: number;
   /** Of these, those that are starting. */

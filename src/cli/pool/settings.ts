@@ -24,13 +24,16 @@ export interface SupervisorSettings {
 }
 
 /** All settings, as a configuration file has them. */
-export interface Settings extends PoolOptions, SupervisorSettings {
+export interface Settings extends Omit<PoolOptions, "title">, SupervisorSettings {
   /** The worker file. */
   readonly worker?: string;
 }
 
 /** The options of the pool that are the same on the command line. */
-type PlainOptions = Omit<PoolOptions, "runtime" | "idempotent" | "args" | "env" | "runtimeArgs">;
+type PlainOptions = Omit<
+  PoolOptions,
+  "runtime" | "idempotent" | "args" | "env" | "runtimeArgs" | "title"
+>;
 
 /** The flags of the command. */
 export interface Flags extends PlainOptions, SupervisorSettings {

@@ -90,9 +90,10 @@ class Supervisor {
     this.#lines = lines;
     this.#manager = manager;
     this.#stopTimeout = options.stopTimeout ?? 30_000;
-    this.#pool = new Pool(file, options);
+    this.#pool = new Pool(file, { ...options, title: true });
     this.#pool.onLog((record) => lines.record(record));
     this.#pool.onWorker((event) => this.#tell(event));
+    this.#pool.finished.then(() => this.#finished());
     this.#pool.ready.then(() => this.#becomeReady(), (error) => this.#complain(error));
     const { min, max } = this.#pool.stats();
     this.#least = { min, max };
@@ -168,6 +169,12 @@ class Supervisor {
     this.#say("info", "stops");
     this.#manager.tell({ STOPPING: 1, STATUS: "Waits for calls to end" });
     this.#end(isAtOnce).then(this.#resolve, this.#reject);
+  }
+
+  #finished(): void {
+    if (this.#isStopping) return;
+    this.#say("info", "has handed its target over");
+    this.#stop(false);
   }
 
   async #end(isAtOnce: boolean): Promise<void> {
