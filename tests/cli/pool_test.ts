@@ -38,25 +38,28 @@ interface PoolOptions {
   readonly through?: readonly string[];
   readonly env?: Readonly<Record<string, string | undefined>>;
   readonly worker?: string | null;
+  readonly target?: string;
 }
 
 /** A supervisor, what it has written, and its workers. */
 class Supervisor {
-  readonly target = newTarget();
+  readonly target: string;
   readonly versionFile = newTarget();
   readonly child: Child;
 
-  constructor(flags: readonly string[], { through = [], env = {}, worker }: PoolOptions = {}) {
+  constructor(
+    flags: readonly string[],
+    { through = [], env = {}, worker, target }: PoolOptions = {},
+  ) {
+    this.target = target ?? newTarget();
     this.setVersion("1");
     const { program, args } = toolCommand(runtime, `${checkout}/src/cli/main.ts`, [
       "pool",
-      ...(worker === null ? [] : [worker ?? workerFile]),
+      ...(worker === null ? [] : [worker ?? workerFile, this.versionFile]),
       "--target",
       this.target,
       ...nodeArgs.map((arg) => `--node-arg=${arg}`),
       ...flags,
-      "--",
-      this.versionFile,
     ]);
     this.child = startProgram("tandem pool", [...through, program, ...args], {
       TANDEM_DIR: folder(),
@@ -140,9 +143,12 @@ test("tandem pool: QUIT lets calls end, exit code 0", async () => {
   const { workers } = pool;
   assertEquals(workers.length, 2);
   const remote = pool.connect();
-  const calls = [remote.slow(600), remote.slow(600)];
+  const release = newTarget();
+  const calls = [remote.hold(release), remote.hold(release)];
   await eventually(async () => (await remoteStats(pool)).inFlight === 2, "both calls are in work");
   pool.signal("SIGQUIT");
+  await pool.wrote(/^info supervisor: stops$/);
+  writeFileSync(release, "");
   const pids = await Promise.all(calls);
   assertEquals(new Set(pids), new Set(workers));
   await pool.assertEnded(workers);
@@ -195,18 +201,13 @@ test("tandem pool: --stop-timeout ends what QUIT waits for", async () => {
 test(
   "tandem pool: what reaches the group of the supervisor, as Ctrl-C does, reaches no worker",
   async () => {
-    const pool = await ready([
-      ...two,
-      "--side-task",
-      "trap 'echo interrupted' QUIT; while :; do sleep 0.1; done",
-    ], {
-      through: ["setsid", "--wait"],
-    });
-    const [supervisor] = childrenOf(pool.child.pid);
-    const workers = childrenOf(supervisor!);
+    const sideTask = "trap 'echo interrupted' QUIT; while :; do sleep 0.1; done";
+    // It begins a session of its own, and becomes the supervisor.
+    const pool = await ready([...two, "--side-task", sideTask], { through: ["setsid"] });
+    const { workers } = pool;
     const call = pool.connect().slow(600);
     await eventually(async () => (await remoteStats(pool)).inFlight === 1);
-    process.kill(-supervisor!, "SIGQUIT");
+    process.kill(-pool.child.pid, "SIGQUIT");
     assert(workers.includes(await call));
     await pool.assertEnded(workers);
     assert(!pool.child.stderr.includes("interrupted"));
@@ -405,11 +406,14 @@ test("tandem pool: --pid-file", async () => {
 
 test("tandem pool: --conf has the settings, and flags come first", async () => {
   const file = join(folder(), "pool.json");
+  const version = join(folder(), "version");
+  writeFileSync(version, "from the file");
   writeFileSync(join(folder(), "worker.ts"), `import ${JSON.stringify(workerFile)};\n`);
   writeFileSync(
     file,
     JSON.stringify({
       worker: "worker.ts",
+      args: [version],
       min: 5,
       max: 1,
       env: { COLOUR: "red" },
@@ -419,7 +423,38 @@ test("tandem pool: --conf has the settings, and flags come first", async () => {
   const pool = await ready(["--conf", file, "--min", "1"], { worker: null });
   assertEquals(pool.workers.length, 1);
   assertEquals(await pool.connect().variables(["COLOUR"]), ["red"]);
+  assertEquals(await pool.connect().version(), "from the file");
   assertEquals(readFileSync(join(folder(), "own.pid"), "utf8"), `${pool.child.pid}\n`);
+  pool.signal("SIGQUIT");
+  await pool.child.ended();
+}, patience);
+
+test("tandem pool: the supervisor and its workers have titles", async () => {
+  const pool = await ready([...two, "--name", "pictures"]);
+  const title = (pid: number) =>
+    readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  assertEquals(title(pool.child.pid), "tandem pictures supervisor");
+  assertEquals(pool.workers.map(title).sort(), [
+    "tandem pictures worker 1",
+    "tandem pictures worker 2",
+  ]);
+  pool.signal("SIGQUIT");
+  await pool.child.ended();
+}, patience);
+
+test("tandem pool: --hand-over takes the place of another supervisor, which ends", async () => {
+  const old = await ready(two);
+  const workers = old.workers;
+  const remote = old.connect();
+  let isLoading = true;
+  const load = Array.from({ length: 4 }, async () => {
+    while (isLoading) await remote.slow(5);
+  });
+  const pool = await ready([...two, "--hand-over"], { target: old.target });
+  await old.assertEnded(workers);
+  isLoading = false;
+  await Promise.all(load);
+  assert(pool.workers.includes(await remote.pid()));
   pool.signal("SIGQUIT");
   await pool.child.ended();
 }, patience);

@@ -71,6 +71,8 @@ class Supervisor {
   readonly #stopTimeout: number;
   readonly #least: { min: number; readonly max: number };
   #isReady = false;
+  /** The first workers could not start in time. The pool goes on trying. */
+  #isLate = false;
   #isStopping = false;
   /** How many more times the workers have to be replaced. */
   #restarts = 0;
@@ -195,6 +197,7 @@ class Supervisor {
   }
 
   #complain(error: unknown): void {
+    this.#isLate = true;
     if (!this.#isStopping) this.#say("error", messageOf(error));
   }
 
@@ -207,8 +210,7 @@ class Supervisor {
     if (this.#isStopping) return;
     const { idle, busy, min } = this.#pool.stats();
     this.#manager.tell({ STATUS: `${idle + busy} workers take calls` });
-    // `ready` of the pool has rejected if no worker could start for a while.
-    if (kind === "ready" && idle + busy >= min) this.#becomeReady();
+    if (kind === "ready" && this.#isLate && idle + busy >= min) this.#becomeReady();
   }
 
   #say(level: "debug" | "info" | "warning" | "error", message: string): void {
