@@ -83,8 +83,9 @@ export class WorkerCalls implements CallWatch {
     this.#running[token] = undefined;
     this.#freeTokens.push(token);
     const { delivery, entry, beganAt, isReserved } = running;
-    if (delivery instanceof RequestCore) delivery.endWork(entry, hasFailed);
+    // First: the end of the process may be near.
     this.#home.ended(delivery);
+    if (delivery instanceof RequestCore) delivery.endWork(entry, hasFailed);
     if (isReserved) return;
     this.#inProgress -= 1;
     if (hasFailed) this.#failed(beganAt);

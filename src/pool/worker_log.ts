@@ -26,7 +26,6 @@ interface CallState {
   timers: LogTimer[];
   readonly call: SentRecord["call"];
   readonly session: string | null;
-  hasEnded: boolean;
 }
 
 /** How long texts are that stand for a record or a property that cannot be sent, in UTF-16 units. */
@@ -65,19 +64,17 @@ export class WorkerLog {
   /** Adds a timer to the next record of the running call, or writes a record with it when the call has ended. */
   addTimer(timer: LogTimer): void {
     const { delivery, call, session } = this.#place();
-    const state = delivery && this.#stateOf(delivery, call, session);
-    if (!delivery || !state || state.hasEnded) return this.#sendTimers([timer], call, session);
-    state.timers.push(timer);
+    // The body of a generator runs when its call was answered.
+    if (!delivery || delivery.isAnswered) return this.#sendTimers([timer], call, session);
+    this.#states.get(delivery)!.timers.push(timer);
     this.#timed.add(delivery);
   }
 
   /** The call has ended: no record takes its timers along any more. */
   callEnded(delivery: Delivery): void {
-    const state = this.#states.get(delivery);
-    if (!state) return;
-    state.hasEnded = true;
-    const timers = this.#takeTimers(delivery);
-    if (timers.length > 0) this.#sendTimers(timers, state.call, state.session);
+    if (!this.#timed.has(delivery)) return;
+    const { call, session } = this.#states.get(delivery)!;
+    this.#sendTimers(this.#takeTimers(delivery), call, session);
   }
 
   #place(): Pick<SentRecord, "call" | "session"> & { readonly delivery: Delivery | undefined } {
@@ -90,20 +87,8 @@ export class WorkerLog {
     if (known) return { delivery, call: known.call, session: known.session };
     const call = { id: this.#home.idOf(delivery), method: context.method };
     const session = this.#home.session();
-    this.#stateOf(delivery, call, session);
+    this.#states.set(delivery, { timers: [], call, session });
     return { delivery, call, session };
-  }
-
-  #stateOf(
-    delivery: Delivery,
-    call: SentRecord["call"],
-    session: string | null,
-  ): CallState {
-    const known = this.#states.get(delivery);
-    if (known) return known;
-    const state: CallState = { timers: [], call, session, hasEnded: false };
-    this.#states.set(delivery, state);
-    return state;
   }
 
   #takeTimers(delivery: Delivery): LogTimer[] {

@@ -20,7 +20,7 @@ import { Inbox, Outbox } from "../../src/pool/post.ts";
 import { WorkerRecord } from "../../src/pool/record.ts";
 import { runtimeCommand, startProcess } from "../../src/runtime/processes.ts";
 import type { Remote } from "../../src/rpc/types.ts";
-import { atEnd, eventually, type Exit, folder, present, type Runtime } from "./harness.ts";
+import { atEnd, eventually, type Exit, present, type Runtime } from "./harness.ts";
 
 /** How the worker is started. */
 export interface FakeTerms {
@@ -85,7 +85,8 @@ export class FakeSupervisor {
     const inherited = [this.#inbox.fd, this.#orders.fd, this.record.fd, this.#channel.fd];
     this.#child = startProcess(command, {
       cwd: checkout,
-      env: { TANDEM_DIR: folder(), NO_COLOR: "1", ...env },
+      // Its private paths lie where this process looks for those of an anonymous channel.
+      env: { NO_COLOR: "1", ...env },
       stdio: ["pipe", "pipe", "pipe", ...inherited],
       isDetached: true,
     });
