@@ -50,7 +50,7 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
   }
 
   get openMax(): number {
-    return this.#lines?.openMax ?? Infinity;
+    return this.#lines!.openMax;
   }
 
   refusal(): TandemError | null {

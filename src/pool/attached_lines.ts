@@ -34,9 +34,9 @@ export class AttachedLines implements Lines {
     return this.main.closing;
   }
 
-  /** How many calls this client may have open at once, as far as it is known. */
+  /** How many calls this client may have open at once. While it is not known, calls are counted, but not refused. */
   get openMax(): number {
-    return this.#openMax ?? Infinity;
+    return this.#openMax ?? Number.MAX_SAFE_INTEGER;
   }
 
   openNow(): Line | null {
@@ -79,10 +79,22 @@ export class AttachedLines implements Lines {
         // A service that is no pool has no such limit.
         if (this.#isServed) this.#openMax = Infinity;
         if (this.#openMax !== null) break;
-        await new Promise<void>((resolve) => laterForSure(retryAfter, resolve));
+        await this.#pause();
       }
     }
     this.#learning = null;
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        cancel();
+        stopListening();
+        resolve();
+      };
+      const cancel = laterForSure(retryAfter, end);
+      const stopListening = onAbort(this.closing, end);
+    });
   }
 
   get #isServed(): boolean {

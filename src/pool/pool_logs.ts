@@ -44,11 +44,11 @@ export class PoolLogs {
   add(worker: number, records: readonly SentRecord[]): void {
     for (const { session, ...sent } of records) {
       const record: LogRecord = { ...sent, worker };
-      this.#sessions.logged(record, session);
+      const isHeard = this.#sessions.logged(record, session);
       this.taps.tell({ record, session });
       // Without a listener nothing is lost: it is printed.
-      if (this.listeners.isEmpty) this.#print(record);
-      else this.listeners.tell(record);
+      if (!this.listeners.isEmpty) this.listeners.tell(record);
+      else if (!isHeard) this.#print(record);
     }
   }
 

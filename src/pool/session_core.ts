@@ -79,14 +79,10 @@ interface Ending extends Failure {
   readonly isOwn: boolean;
 }
 
-/** Codes with which calls may end because their worker is gone. */
-const goneCodes: ReadonlySet<string> = new Set([
-  "SERVER_DIED",
-  "NO_SERVER",
-  "NOT_FOUND",
-  "CLOSED",
-  "CANCELLED",
-]);
+/** Codes with which calls end whose worker is gone. */
+const goneCodes: ReadonlySet<string> = new Set(["SERVER_DIED", "NO_SERVER"]);
+/** Codes with which they may end. */
+const doubtfulCodes: ReadonlySet<string> = new Set(["NOT_FOUND", "CLOSED", "CANCELLED"]);
 /** How much earlier than its holder the worker may notice that `maxHold` is over, in milliseconds. */
 const holdLead = 100;
 
@@ -237,12 +233,16 @@ export class SessionCore {
     const ending = this.#ending;
     if (ending) return error === ending.error ? ending : plain(error);
     this.#hadError = true;
-    const isLost = call.turn.state === "now" && goneCodes.has(codeOf(error) ?? "") &&
-      !this.#held.isThere();
+    const isLost = call.turn.state === "now" && this.#isGone(codeOf(error) ?? "");
     const failure = isLost ? this.#loss(call) : plain(error);
     this.#turns.clearAfter(call.turn, () => callCleared(this.#title, failure.error));
     if (isLost) this.#end(failure.error, { isOwn: false, whenKnown: failure.whenKnown });
     return failure;
+  }
+
+  #isGone(code: string): boolean {
+    // A worker that dies leaves the channel a moment after it has left its calls.
+    return goneCodes.has(code) || (doubtfulCodes.has(code) && !this.#held.isThere());
   }
 
   /** The worker is gone. */

@@ -4,7 +4,8 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { later, timerMax } from "../runtime/timers.ts";
+import { callContext } from "../rpc/context.ts";
+import { later, now, timerMax } from "../runtime/timers.ts";
 import type { Report } from "./control.ts";
 import type { SessionWorker } from "./session_core.ts";
 import type { HeldTerms } from "./session_terms.ts";
@@ -21,6 +22,8 @@ export interface SessionWorkerHome {
   post(report: Report): void;
   /** Runs the program's `checkoutDone`. */
   checkoutDone(): unknown;
+  /** Whether a client of that process is on the pool's channel. */
+  isClientThere(pid: number): boolean;
   /** Reports an error of `checkoutDone`. Never throws. */
   failed(error: unknown): void;
   /** The worker is free again. */
@@ -28,6 +31,11 @@ export interface SessionWorkerHome {
 }
 
 type Step = IteratorResult<SessionWorker, undefined>;
+
+/** How often it looks whether a client still lives that has not asked for its worker yet, in milliseconds. */
+const lookEvery = 50;
+/** How long such a client may take, in milliseconds. One that is stopped for longer has to check out again. */
+const claimTimeout = 10_000;
 
 /** How a session has ended: the worker takes other calls, or it is replaced. */
 type Ending = "clean" | "spent";
@@ -40,6 +48,7 @@ class HeldSession implements AsyncIterator<SessionWorker, undefined> {
   readonly #resume: () => void;
   readonly #over: PromiseWithResolvers<void> = Promise.withResolvers();
   #onEnd: () => void;
+  #wasAskedFor = false;
   #hasBegun = false;
   #hasEnded = false;
   #isCheckingIn = false;
@@ -51,6 +60,17 @@ class HeldSession implements AsyncIterator<SessionWorker, undefined> {
     this.#home = home;
     this.#onEnd = onEnd;
     this.#resume = home.pause();
+    const { peer, timeRemaining } = callContext()!;
+    this.#awaitHolder(peer.pid, now() + Math.min(timeRemaining, claimTimeout));
+  }
+
+  /** The client may have died, or have been stopped, before it could learn that its call has reached a worker. */
+  #awaitHolder(pid: number, deadline: number): void {
+    this.#cancelTimer = later(lookEvery, () => {
+      if (this.#wasAskedFor || this.#hasEnded) return;
+      if (now() < deadline && this.#home.isClientThere(pid)) this.#awaitHolder(pid, deadline);
+      else this.#abandon();
+    });
   }
 
   /** Its holder knows the worker. */
@@ -63,6 +83,7 @@ class HeldSession implements AsyncIterator<SessionWorker, undefined> {
   }
 
   async next(): Promise<Step> {
+    this.#wasAskedFor = true;
     if (!this.#hasBegun && !this.#hasEnded) await this.#home.whenIdle();
     if (this.#hasEnded || this.#hasBegun) {
       await this.over;

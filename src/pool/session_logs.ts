@@ -27,9 +27,15 @@ export class SessionLogs {
     return () => void this.#listeners.delete(session);
   }
 
-  /** A worker has logged something. */
-  logged(record: LogRecord, session: string | null): void {
-    if (session !== null) this.#listeners.get(session)?.record(record);
+  /**
+   * A worker has logged something.
+   *
+   * @returns whether anyone listens to that session
+   */
+  logged(record: LogRecord, session: string | null): boolean {
+    const listener = session === null ? undefined : this.#listeners.get(session);
+    listener?.record(record);
+    return listener !== undefined;
   }
 
   /** A session holds the worker, or no more. */

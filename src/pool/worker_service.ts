@@ -67,6 +67,8 @@ class WorkerService {
       whenNone: () => this.#calls.whenNone(),
       post: (report) => outbox.post(report),
       checkoutDone: () => hooks.checkoutDone(),
+      isClientThere: (pid) =>
+        this.#server!.members().some((member) => member.role === "client" && member.pid === pid),
       failed: (error) => this.#log.write("error", "checkoutDone has thrown", { error }),
       settle: () => this.#calls.settle(),
     });
