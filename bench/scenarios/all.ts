@@ -12,6 +12,7 @@ import { scenario as idle } from "./idle.ts";
 import { scenario as inPlace } from "./in_place.ts";
 import { scenario as paced } from "./paced.ts";
 import { scenario as payload } from "./payload.ts";
+import { scenario as pool } from "./pool.ts";
 import { scenario as predecessor } from "./predecessor.ts";
 import { scenario as promiseMany } from "./promise_many.ts";
 import { scenario as promiseOne } from "./promise_one.ts";
@@ -35,4 +36,5 @@ export const scenarios: readonly Scenario[] = [
   idle,
   predecessor,
   alternatives,
+  pool,
 ];

@@ -38,6 +38,7 @@ const sources: readonly string[] = [
 /** The modules that the examples import, by name. */
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
+  "@tandem/ipc/pool": "src/pool/main.ts",
   "@std/assert": "tests/support/std_assert.js",
   "zod": "node_modules/zod/index.js",
 };
@@ -118,6 +119,7 @@ test("every class that is exported has an example", () => {
 const documents: readonly string[] = [
   "README.md",
   "docs/coming-from.md",
+  "docs/coming-from-pools.md",
   ...readdirSync(join(repository, "docs/guide")).filter((name) => name !== "README.md").sort()
     .map((name) => `docs/guide/${name}`),
 ];

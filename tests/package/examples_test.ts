@@ -5,7 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import {
@@ -27,7 +27,11 @@ const patience = 160_000;
 interface Example {
   /** Whether each command is run when the one before has ended, and not all together. */
   readonly inTurn?: boolean;
+  /** Its programs. Default: a server and a client. */
+  readonly programs?: readonly string[];
 }
+
+const poolPrograms: Example = { programs: ["main.ts", "worker.ts"] };
 
 /** Every folder of `examples/` that has programs. */
 const table: Readonly<Record<string, Example>> = {
@@ -46,6 +50,9 @@ const table: Readonly<Record<string, Example>> = {
   "log-tail": {},
   "memfd-to-a-child": {},
   "one-way": { inTurn: true },
+  "pool/passwords": poolPrograms,
+  "pool/sqlite": poolPrograms,
+  "pool/thumbnails": poolPrograms,
   "sqlite-writer": {},
   "three-runtimes": {},
   "thumbnails": {},
@@ -74,19 +81,20 @@ interface Readme {
 }
 
 test("every example is tested and in the index", () => {
-  const folders = readdirSync(examples, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory()).map(({ name }) => name).sort();
-  assertEquals(folders, [...Object.keys(table), ...withoutPrograms].sort());
+  const programs = readdirSync(examples, { recursive: true, encoding: "utf8" })
+    .filter((file) => file.endsWith(".ts"));
+  const folders = [...new Set(programs.map((file) => dirname(file)))].sort();
+  assertEquals(folders, Object.keys(table).sort());
   const index = readFileSync(join(examples, "README.md"), "utf8");
   const linked = [...index.matchAll(/^\| \[.+\]\((.+)\/README\.md\) \|/gm)].map(([, name]) =>
     name!
   );
-  assertEquals(linked.sort(), folders);
+  assertEquals(linked.sort(), [...folders, ...withoutPrograms].sort());
 });
 
 for (const [index, [name, example]] of Object.entries(table).entries()) {
   test(`${name}: its files are there, and its README runs them`, () => {
-    for (const file of ["README.md", "server.ts", "client.ts"]) {
+    for (const file of ["README.md", ...example.programs ?? ["server.ts", "client.ts"]]) {
       assert(existsSync(join(examples, name, file)), `there is no ${file}`);
     }
     const { commands, outputs } = readReadme(name);
