@@ -205,9 +205,12 @@ test(
     // It begins a session of its own, and becomes the supervisor.
     const pool = await ready([...two, "--side-task", sideTask], { through: ["setsid"] });
     const { workers } = pool;
-    const call = pool.connect().slow(600);
+    const release = newTarget();
+    const call = pool.connect().hold(release);
     await eventually(async () => (await remoteStats(pool)).inFlight === 1);
     process.kill(-pool.child.pid, "SIGQUIT");
+    await pool.wrote(/^info supervisor: stops$/);
+    writeFileSync(release, "");
     assert(workers.includes(await call));
     await pool.assertEnded(workers);
     assert(!pool.child.stderr.includes("interrupted"));
