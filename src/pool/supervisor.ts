@@ -327,12 +327,17 @@ export class Supervisor implements WorkerListener {
     return number;
   }
 
-  /** Starts a worker and waits until it is ready. Rejects with the reason why it could not start. */
-  startAwaited(): Promise<WorkerProcess> {
-    const worker = this.#startOne();
-    return new Promise((resolve, reject) => {
-      this.#awaited.set(worker, { resolve: () => resolve(worker), reject });
-    });
+  /** Starts the successor of a worker, and waits until it is ready. Rejects with the reason why it could not start. */
+  async #startSuccessor(old: WorkerProcess): Promise<void> {
+    const successor = this.#startOne();
+    this.#successors.set(old, successor);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#awaited.set(successor, { resolve, reject });
+      });
+    } finally {
+      this.#successors.delete(old);
+    }
   }
 
   /** Retires a worker when its successor is ready. */
@@ -493,8 +498,9 @@ export class Supervisor implements WorkerListener {
     const release = keepAlive();
     try {
       for (const old of this.workers) {
-        if (old.exit || old.isLeaving) continue;
-        await this.startAwaited();
+        // Who has a successor ends anyway; the successor is one of these workers.
+        if (old.exit || old.isLeaving || this.#successors.has(old)) continue;
+        await this.#startSuccessor(old);
         if (this.#isStopping) throw closed("restart");
         if (old.exit) continue;
         old.retire();

@@ -235,6 +235,12 @@ test("tandem pool: HUP replaces the workers and fails no call", async () => {
   await Promise.all(load);
   assertEquals([await remote.version(), await remote.version()], ["2", "2"]);
   await eventually(() => workers.every((pid) => !isThere(pid)), "the old workers have gone");
+  let working = 0;
+  for (const line of pool.lines.slice(pool.lines.indexOf("info supervisor: is ready"))) {
+    if (/^info supervisor: worker .* is ready$/.test(line)) working += 1;
+    if (/^\w+ supervisor: worker .* has ended/.test(line)) working -= 1;
+    assert(working >= 0, `the successor is ready first: ${pool.child.stderr}`);
+  }
   pool.signal("SIGQUIT");
   await pool.child.ended();
 }, patience);
@@ -593,6 +599,8 @@ test(
     process.kill(child.pid, "SIGQUIT");
     await child.ended();
     rmSync(path);
+    rmSync(path.replace(/\.tandem$/, ".pool.tandem"));
+    rmSync(path.replace(/\.tandem$/, ".pool.tandem"));
     assertEquals(readFileSync(pid, "utf8"), "", "only root could remove it");
   },
   { ...patience, skip: noRoot },

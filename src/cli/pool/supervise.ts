@@ -206,7 +206,10 @@ class Supervisor {
     if (kind === "starting") this.#say("debug", `${who} starts`);
     else if (kind === "ready") this.#say("info", `${who} is ready`);
     else if (exit && isOrderly(exit)) this.#say("info", `${who} has ended`);
-    else this.#say("warning", `${who} has ended: ${exit ? describe(exit) : "unknown"}`);
+    else if (exit) {
+      // A pool that stops kills those that have not been ready yet, or take too long.
+      this.#say(this.#isStopping ? "info" : "warning", `${who} has ended: ${describe(exit)}`);
+    }
     if (this.#isStopping) return;
     const { idle, busy, min } = this.#pool.stats();
     this.#manager.tell({ STATUS: `${idle + busy} workers take calls` });
