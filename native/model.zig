@@ -9,6 +9,7 @@
 //!     zig-out/bin/tandem-model --list              lists all configurations
 //!     zig-out/bin/tandem-model --config clear      one of them
 //!     zig-out/bin/tandem-model slots=1 cells=2 deaths=1 client:request server:serve
+//!     zig-out/bin/tandem-model record              a worker's record (record.zig)
 //!
 //! Exits with 0 when everything was explored and nothing found, with 1 after printing the path to a
 //! violation, with 2 when a limit (--states, --seconds) came first, and with 64 for wrong arguments.
@@ -24,6 +25,7 @@
 //! | `endings.zig` | good ends |
 //! | `reductions.zig` | accesses that need no step of their own, and how that is checked |
 //! | `explorer.zig`, `run.zig` | depth first through all states, after some random walks |
+//! | `record.zig` | the records of workers: a model of its own |
 //! | `mutants.ts` | the protocol broken on purpose, for scripts/mutants.ts |
 //!
 //! Checked in every state: a call ends once, with its own untorn answer or an error that has a reason; a
@@ -50,6 +52,7 @@ const std = @import("std");
 const configurations = @import("proof/model/configuration.zig");
 const explorer = @import("proof/model/explorer.zig");
 const memory = @import("proof/model/memory.zig");
+const record = @import("proof/model/record.zig");
 const report = @import("proof/model/report.zig");
 const run = @import("proof/model/run.zig");
 const clock = @import("platform/sys/clock.zig");
@@ -82,6 +85,7 @@ pub fn main(init: std.process.Init) !u8 {
     defer writer.flush() catch {};
 
     var chosen: std.ArrayList(configurations.Named) = .empty;
+    var records: std.ArrayList(record.Configuration) = .empty;
     var custom: std.ArrayList(u8) = .empty;
     var is_full = false;
     var limits: explorer.Limits = .{ .states = 2_000_000_000, .seconds = 24 * 3600 };
@@ -94,6 +98,7 @@ pub fn main(init: std.process.Init) !u8 {
             for (configurations.list) |named| {
                 try writer.print("{s}{s}: {s}\n", .{ named.name, if (named.is_long) " (--full)" else "", named.text });
             }
+            for (record.list) |named| try writer.print("{s}: {d} calls of a worker\n", .{ named.name, named.calls });
             return 0;
         } else if (std.mem.startsWith(u8, argument, "--")) {
             index += 1;
@@ -108,19 +113,35 @@ pub fn main(init: std.process.Init) !u8 {
             } else if (std.mem.eql(u8, argument, "--seconds")) {
                 limits.seconds = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is not a number of seconds");
             } else return refuse(argument, "is not an option");
+        } else if (find_record(argument)) |named| {
+            try records.append(arena, named);
         } else {
             try custom.appendSlice(arena, argument);
             try custom.append(arena, ' ');
         }
     }
     if (custom.items.len > 0) try chosen.append(arena, .{ .name = "command line", .text = custom.items });
-    if (chosen.items.len == 0) {
+    if (chosen.items.len == 0 and records.items.len == 0) {
+        try records.appendSlice(arena, &record.list);
         for (configurations.list) |named| if (is_full or !named.is_long) try chosen.append(arena, named);
     }
 
+    const begin = clock.monotonic_ns();
     var states: u64 = 0;
     var transitions: u64 = 0;
-    const begin = clock.monotonic_ns();
+    for (records.items) |named| {
+        try writer.print("{s}: {d} calls of a worker\n", .{ named.name, named.calls });
+        const found = try record.explore(named);
+        const totals = record.totals;
+        states += totals.states;
+        transitions += totals.steps;
+        try writer.print("  {d} states, {d} steps, {d} of them condemn\n", .{ totals.states, totals.steps, totals.condemned });
+        const violation = found orelse continue;
+        try writer.print("  VIOLATION: {s}\n ", .{violation.what});
+        for (violation.path) |choice| try writer.print(" {s}", .{@tagName(choice)});
+        try writer.writeAll("\n");
+        return 1;
+    }
     for (chosen.items) |named| {
         var configuration: configurations.Configuration = undefined;
         if (configurations.parse(named.text, &configuration)) |problem| return refuse(problem.word, problem.what);
@@ -151,13 +172,18 @@ pub fn main(init: std.process.Init) !u8 {
         try writer.flush();
     }
     try writer.print("{d} configurations, {d} states, {d} steps, no violation, {d} s\n", .{
-        chosen.items.len, states, transitions, (clock.monotonic_ns() - begin) / std.time.ns_per_s,
+        chosen.items.len + records.items.len, states, transitions, (clock.monotonic_ns() - begin) / std.time.ns_per_s,
     });
     return 0;
 }
 
 fn find(name: []const u8) ?configurations.Named {
     for (configurations.list) |named| if (std.mem.eql(u8, named.name, name)) return named;
+    return null;
+}
+
+fn find_record(name: []const u8) ?record.Configuration {
+    for (record.list) |named| if (std.mem.eql(u8, named.name, name)) return named;
     return null;
 }
 

@@ -141,7 +141,7 @@ pub fn end(index: u32, has_failed: bool) void {
     if (index >= watch.places.len) return;
     const place = &watch.places[index];
     if (@atomicLoad(u32, &place.is_taken, .monotonic) == 0) return;
-    if (!Record.end(watch.memory.entry(index), place.sequence)) process_tree.end(process.id());
+    if (!Places.end(place, watch.memory.entry(index))) process_tree.end(process.id());
     Record.count(watch.memory.header(), has_failed);
     @atomicStore(u32, &watch.next, index, .monotonic);
     Places.give_back(place);

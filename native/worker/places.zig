@@ -19,8 +19,8 @@ pub const Place = struct {
     /// 0: none.
     deadline_ns: u64,
     owner: words.Owner,
-    /// The sequence of the call in progress. Only the thread that has begun it looks.
-    sequence: Sequence,
+    /// The sequence of the call in progress. Only the thread that ends it looks.
+    sequence: u64,
 
     /// Of the guard: when it has noticed that no client waits for the call of this sequence any more.
     noticed_sequence: Sequence,
@@ -60,8 +60,15 @@ pub fn PlacesType(comptime Shared: type) type {
             // In the order of `Record.begin`: the word comes last, and each store is a release.
             // mutant:described-after-announced begin
             describe(place, call);
-            place.sequence = Record.begin(entry, running(call, method)) orelse return null;
+            const sequence = Record.begin(entry, running(call, method)) orelse return null;
             // mutant:described-after-announced end
+            // Own.
+            Shared.store(u64, &place.sequence, sequence, .monotonic);
+        }
+
+        /// The call ends. False: the worker has been condemned for it and must do nothing more.
+        pub fn end(place: *Place, entry: *record.Entry) bool {
+            return Record.end(entry, @truncate(Shared.load(u64, &place.sequence, .monotonic)));
         }
 
         fn describe(place: *Place, call: Call) void {
@@ -87,6 +94,7 @@ pub fn PlacesType(comptime Shared: type) type {
                 .deadline_ns = Shared.load(u64, &place.deadline_ns, .acquire),
                 .owner = Shared.load(words.Owner, &place.owner, .acquire),
             };
+            // mutant:place-read-once
             return if (Record.word_of(entry, .acquire) == word) call else null;
         }
 

@@ -97,6 +97,7 @@ pub fn RecordType(comptime Shared: type) type {
             Shared.store(u64, &entry.generation, call.generation, .release);
             Shared.store(u32, &entry.slot, call.slot, .release);
             Shared.store(u32, &entry.method, call.method, .release);
+            // mutant:sequence-not-raised
             const sequence = word.sequence +% 1;
             // Sequentially consistent, because a look for a sleeping guard follows.
             return if (Shared.cas(Word, &entry.word, word, .running(sequence), .seq_cst)) sequence else null;
@@ -104,6 +105,7 @@ pub fn RecordType(comptime Shared: type) type {
 
         /// The call ends. False: its worker has been condemned for it and must do nothing more.
         pub fn end(entry: *Entry, sequence: Sequence) bool {
+            // mutant:call-ended-by-a-store
             return Shared.cas(Word, &entry.word, .running(sequence), .{ .sequence = sequence }, .acq_rel);
         }
 
@@ -111,6 +113,7 @@ pub fn RecordType(comptime Shared: type) type {
         /// decided it.
         pub fn condemn(entry: *Entry, sequence: Sequence, reason: Reason) bool {
             const condemned: Word = .{ .state = @fromBackingInt(@backingInt(reason)), .sequence = sequence };
+            // mutant:condemned-without-its-sequence
             return Shared.cas(Word, &entry.word, .running(sequence), condemned, .acq_rel);
         }
 
@@ -133,6 +136,7 @@ pub fn RecordType(comptime Shared: type) type {
                     .slot = Shared.load(u32, &entry.slot, .acquire),
                     .method = Shared.load(u32, &entry.method, .acquire),
                 };
+                // mutant:record-read-once
                 if (Shared.load(Word, &entry.word, .acquire) == word) return .{ .word = word, .call = call };
             }
             return .{ .word = .{}, .call = .{} };

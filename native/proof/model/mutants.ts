@@ -282,4 +282,44 @@ sleeper.knocks = knocks;`,
     why: "a server leaves a request to one that sleeps, and that no process has rung",
     configuration: `stops=1 stoppable=0 ${busy}`,
   },
+  {
+    name: "call-ended-by-a-store",
+    replacement: `Shared.store(Word, &entry.word, .{ .sequence = sequence }, .release);
+return true;`,
+    why: "a worker that was condemned goes on, and its next call dies",
+    configuration: "record",
+  },
+  {
+    name: "condemned-without-its-sequence",
+    replacement: `const word = Shared.load(Word, &entry.word, .acquire);
+return word.state == .running and Shared.cas(Word, &entry.word, word, condemned, .acq_rel);`,
+    why: "a killer that was stopped kills the worker for its next call",
+    configuration: "record",
+  },
+  {
+    name: "sequence-not-raised",
+    replacement: "const sequence = word.sequence;",
+    why: "two calls have the same word, and a killer that was stopped takes one for the other",
+    configuration: "record-guard",
+  },
+  {
+    name: "described-after-announced",
+    replacement: `const sequence = Record.begin(entry, running(call, method)) orelse return null;
+describe(place, call);`,
+    why: "the guard judges a call by what it knows of the one before",
+    configuration: "record-guard",
+  },
+  {
+    name: "place-read-once",
+    replacement: `_ = .{ entry, word };
+return call;`,
+    why: "the guard looks for the slot of one call in the channel of another",
+    configuration: "record-guard",
+  },
+  {
+    name: "record-read-once",
+    replacement: "return .{ .word = word, .call = call };",
+    why: "the supervisor names another call than the one that runs",
+    configuration: "record-supervisor",
+  },
 ];
