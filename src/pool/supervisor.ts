@@ -197,14 +197,13 @@ export class Supervisor implements WorkerListener {
     if (this.#isStirred) this.#lookUntil = time + lookFor;
     this.#isStirred = false;
     if (this.#looksSoon) return;
-    const { minSpare, idleTimeout, minTtl, maxMemoryBytes } = this.#terms;
+    const { minSpare, idleTimeout, minTtl } = this.#terms;
     let pause = Infinity;
     if (isBusy || time < this.#lookUntil) pause = lookEvery;
     else if (this.#workers.size > this.#size.min && idle > minSpare) {
       const times = this.workers.map(({ idleSince }) => idleSince + idleTimeout - wallClock());
       pause = Math.max(lookEvery, Math.min(...times), minTtl - (time - this.#lastStartAt));
     }
-    if (maxMemoryBytes !== Infinity) pause = Math.min(pause, memoryEvery);
     if (pause !== Infinity) this.#lookIn(pause);
   }
 
@@ -244,7 +243,7 @@ export class Supervisor implements WorkerListener {
       if (!worker.isReady || worker.isLeaving) continue;
       const isOld = time - worker.startedAt >= maxLifetime;
       const isLarge = looksAtMemory && residentBytes(worker.pid) > maxMemoryBytes;
-      if (isOld || isLarge || worker.isSpent) this.#replace(worker);
+      if (isOld || isLarge || worker.isOverdue) this.#replace(worker);
     }
   }
 
@@ -363,7 +362,7 @@ export class Supervisor implements WorkerListener {
     if (!worker.isSpent || worker.session !== null) return;
     // Code of a session may have left it in any state.
     if (this.#mustEnd.has(worker)) return worker.retire();
-    worker.order({ kind: "goOn" });
+    worker.goOn();
   }
 
   readonly #mustEnd: WeakSet<WorkerProcess> = new WeakSet();
@@ -468,8 +467,8 @@ export class Supervisor implements WorkerListener {
   /** A worker that has gone needs no further step when its successor is there. */
   #forgetSuccessorOf(worker: WorkerProcess): void {
     const successor = this.#successors.get(worker);
-    if (successor) this.#settleStart(successor);
     this.#successors.delete(worker);
+    if (successor) this.#settleStart(successor)?.resolve();
   }
 
   #startFailed(worker: WorkerProcess, exit: WorkerExit): void {

@@ -58,6 +58,8 @@ export class WorkerProcess {
   isLeaving = false;
   /** It takes no more calls by itself: see the report `spent`. */
   isSpent = false;
+  /** It has been spent, and is replaced as soon as another worker can start. */
+  isOverdue = false;
   /** The session that holds it; null: none does. */
   session: string | null = null;
   readonly #record: WorkerRecord;
@@ -160,7 +162,7 @@ export class WorkerProcess {
       this.isReady = true;
       this.#idleSince = wallClock();
     } else if (report.kind === "uncaught") this.#wasUncaught = true;
-    else if (report.kind === "spent") this.isSpent = true;
+    else if (report.kind === "spent") this.isSpent = this.isOverdue = true;
     else if (report.kind === "held") this.session = report.session;
     this.#listener.reported(this, report);
   }
@@ -292,6 +294,12 @@ export class WorkerProcess {
       // The worker has damaged the channel: it obeys no order, and ends when its time is over.
       this.kill();
     }
+  }
+
+  /** Takes calls again, although it is spent. */
+  goOn(): void {
+    this.isSpent = false;
+    this.order({ kind: "goOn" });
   }
 
   /** Finishes its calls, and ends. */
