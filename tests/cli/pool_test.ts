@@ -600,7 +600,6 @@ test(
     await child.ended();
     rmSync(path);
     rmSync(path.replace(/\.tandem$/, ".pool.tandem"));
-    rmSync(path.replace(/\.tandem$/, ".pool.tandem"));
     assertEquals(readFileSync(pid, "utf8"), "", "only root could remove it");
   },
   { ...patience, skip: noRoot },
