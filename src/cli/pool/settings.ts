@@ -4,15 +4,12 @@
  * @module
  */
 import type { FlagParametersForType } from "@stricli/core";
-import type { LogLevel, PoolOptions } from "@tandem/ipc/pool";
+import type { LogLevel, PoolOptions, RuntimeName } from "@tandem/ipc/pool";
 import { parseCount, parseDuration } from "../commands/parameters.ts";
 import type { Context } from "../context.ts";
 import { type LogForm, logForms, logLevels } from "./log_lines.ts";
 
-/** A runtime of workers. */
-export type RuntimeName = typeof runtimeNames[number];
-
-const runtimeNames = ["deno", "bun", "node"] as const;
+const runtimeNames: readonly RuntimeName[] = ["deno", "bun", "node"];
 
 /** What concerns the supervisor alone. */
 export interface SupervisorSettings {
