@@ -8,11 +8,10 @@
  */
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { TandemError } from "../errors.ts";
-import type { Backend } from "./backend.ts";
 import { backend } from "./current.ts";
 
 /** A runtime that the package supports. */
-export type RuntimeName = Backend["name"];
+export type RuntimeName = "deno" | "bun" | "node";
 
 /** Every supported runtime. */
 export const runtimeNames: readonly RuntimeName[] = ["deno", "bun", "node"];
