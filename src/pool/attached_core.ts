@@ -53,6 +53,10 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
     return this.#lines!.openMax;
   }
 
+  isFull(): void {
+    this.#lines!.askAgain();
+  }
+
   refusal(): TandemError | null {
     return this.#isClosed
       ? new TandemError("CLOSED", "Cannot call the pool: it was detached; attach to it again")

@@ -85,6 +85,21 @@ export class AttachedLines implements Lines {
     this.#learning = null;
   }
 
+  /** Asks again: the pool may have got another size. */
+  askAgain(): void {
+    this.#learning ??= this.#refresh();
+  }
+
+  /** Never rejects. */
+  async #refresh(): Promise<void> {
+    try {
+      this.#openMax = await this.#ask();
+    } catch {
+      // The old one holds until there is a supervisor.
+    }
+    this.#learning = null;
+  }
+
   #pause(): Promise<void> {
     return new Promise((resolve) => {
       const end = () => {

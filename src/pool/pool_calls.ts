@@ -34,6 +34,8 @@ export interface CallHome {
   refusal(): TandemError | null;
   /** A call is made. */
   stir(): void;
+  /** A call is one too many: {@linkcode openMax} may be out of date. */
+  isFull?(): void;
   /** How the worker has ended that had a call; undefined: nobody knows. Never rejects. */
   exitOfCall(id: bigint): Promise<WorkerExit | undefined>;
 }
@@ -93,7 +95,9 @@ export class PoolCalls<Api extends object> implements Caller {
 
   #fullness(): TandemError | null {
     const { openMax } = this.#home;
-    return this.#open < openMax ? null : tooManyOpen(this.#open);
+    if (this.#open < openMax) return null;
+    this.#home.isFull?.();
+    return tooManyOpen(this.#open);
   }
 
   #refused(error: TandemError, method: string, { site, signal }: CallTerms): CallPromise<unknown> {
