@@ -159,7 +159,17 @@ export class ServiceCore {
     const { signal: closing } = this.#stopping;
     if (this.#pauses === 0) this.#pausing = new AbortController();
     const { signal: pausing } = this.#pausing;
-    await this.#receiver.serve(this.#gate, take, AbortSignal.any([closing, pausing]));
+    const served = this.#receiver.serve(this.#gate, take, AbortSignal.any([closing, pausing]));
+    const paused = Promise.withResolvers<void>();
+    const stopListening = onAbort(pausing, paused.resolve);
+    try {
+      // It waits for the calls in progress, but a paused service goes on before they have ended.
+      await Promise.race([served, paused.promise]);
+      if (!pausing.aborted || closing.aborted) await served;
+    } finally {
+      stopListening();
+      served.catch(() => {});
+    }
     return pausing.aborted && !closing.aborted;
   }
 
