@@ -80,6 +80,11 @@ export fn tandem_kill_tree(pid: u32) void {
     process_tree.end(pid);
 }
 
+/// Ends all that this process has started.
+export fn tandem_kill_children() void {
+    process_tree.end_own();
+}
+
 /// Sets the title of this process in lists of processes.
 export fn tandem_set_title(bytes: [*]const u8, length: u32) void {
     title.set(bytes[0..length]);

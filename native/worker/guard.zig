@@ -240,7 +240,9 @@ fn is_abandoned(handle: *Handle, call: places.Call, now_ns: u64) bool {
     // A look at the memory of a file that was cut short would end the process.
     if (Shared.file_state(handle) == .short) return true;
     return switch (Slots.held(handle, .{ .slot = call.slot, .generation = call.generation })) {
-        .abandoned, .lost => true,
+        .abandoned => true,
+        // It is answered, and its end follows: whoever killed the process for it would hit another call.
+        .lost => false,
         // The client's time may be over before the client has looked. And who would notice its death, if this
         // process is the only other one?
         .held => (call.deadline_ns != 0 and call.deadline_ns <= now_ns) or

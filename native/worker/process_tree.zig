@@ -33,14 +33,23 @@ pub fn end(root: u32) void {
     const own = process.id();
     // A process that is stopped starts no others. This one cannot stop itself and go on.
     if (root != own) process.send_signal(root, .stop);
-    var found: Found = .{};
-    // A list of children may have gaps while some of them end, and this process may start further ones.
-    for (0..16) |_| if (!grow(&found, root)) break;
-    for (found.ids[0..found.count]) |id| process.send_signal(id, .kill);
+    end_descendants(root);
     if (process.group_of(root) == root) process.send_signal(-@as(i64, root), .kill);
     process.send_signal(root, .kill);
     // The first process of a namespace does not get the signal from itself.
     if (root == own) process.exit(137);
+}
+
+/// Ends all that this process has started and that still has a parent.
+pub fn end_own() void {
+    end_descendants(process.id());
+}
+
+fn end_descendants(root: u32) void {
+    var found: Found = .{};
+    // A list of children may have gaps while some of them end, and this process may start further ones.
+    for (0..16) |_| if (!grow(&found, root)) break;
+    for (found.ids[0..found.count]) |id| process.send_signal(id, .kill);
 }
 
 /// Stops and adds descendants that were not known. False: there were none.

@@ -270,6 +270,7 @@ export const symbols = {
   },
   tandem_work_end: { parameters: [/* entry */ "u32", /* has failed */ "u32"], result: "void" },
   tandem_kill_tree: { parameters: [/* pid */ "u32"], result: "void", cold: true },
+  tandem_kill_children: { parameters: [], result: "void", cold: true },
   tandem_set_title: {
     parameters: [/* bytes */ "buffer", /* length */ "u32"],
     result: "void",

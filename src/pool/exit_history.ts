@@ -18,11 +18,17 @@ interface Ended {
 }
 
 export class ExitHistory {
+  readonly #isRunning: (id: bigint) => boolean;
   readonly #ended: Ended[] = [];
   #waiting: (() => void)[] = [];
   #isOver = false;
   /** How many workers have ended. */
   count = 0;
+
+  /** @param isRunning whether a worker has the call that has not ended, as far as the supervisor knows */
+  constructor(isRunning: (id: bigint) => boolean) {
+    this.#isRunning = isRunning;
+  }
 
   /** A worker has ended. @param content what its record says */
   add(exit: WorkerExit, content: RecordContent): void {
@@ -46,14 +52,18 @@ export class ExitHistory {
 
   /** How the worker has ended that had the call. Never rejects; undefined: the supervisor does not find out. */
   ofCall(id: bigint): Promise<WorkerExit | undefined> {
-    return this.#find(({ calls }) => calls.has(id));
+    // Another worker may have got the call after one that died, and may be dying.
+    return this.#find(({ calls }) => calls.has(id), () => this.#isRunning(id));
   }
 
   ofProcess(pid: number): Promise<WorkerExit | undefined> {
     return this.#find(({ exit }) => exit.pid === pid);
   }
 
-  async #find(isIt: (ended: Ended) => boolean): Promise<WorkerExit | undefined> {
+  async #find(
+    isIt: (ended: Ended) => boolean,
+    mayFollow: () => boolean = () => false,
+  ): Promise<WorkerExit | undefined> {
     let isLate = false;
     const cancel = later(patience, () => {
       isLate = true;
@@ -61,10 +71,8 @@ export class ExitHistory {
     });
     try {
       for (;;) {
-        // The last: another worker may have got the call after one that died.
-        const found = this.#ended.findLast(isIt);
-        if (found) return found.exit;
-        if (isLate || this.#isOver) return undefined;
+        const found = this.#ended.findLast(isIt)?.exit;
+        if (isLate || this.#isOver || (found && !mayFollow())) return found;
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }
     } finally {

@@ -44,7 +44,8 @@ function reasonOf(facts: ExitFacts): ExitReason {
 /** For messages: how a worker has ended, and what it said at last. */
 export function describeExit({ number, code, signal, reason, stderr }: WorkerExit): string {
   const how = signal !== null ? `was ended by ${signal}` : `exited with code ${code}`;
-  const lines = stderr.trimEnd().split("\n").filter((line) => line.trim() !== "");
+  // The frames of a stack say less than the message above them.
+  const lines = stderr.split("\n").filter((line) => !/^\s*(?:at .*)?$/.test(line));
   const last = lines.length === 0 ? "" : `; it wrote: ${lines.slice(-3).join(" / ").slice(0, 500)}`;
   return `worker ${number} ${how} (${reason})${last}`;
 }

@@ -86,3 +86,8 @@ export function claim({ channel }: HandleCore): boolean {
 export function killTree(pid: number): void {
   native().tandem_kill_tree(pid);
 }
+
+/** Kills all that this process has started. Those that outlive it belong to nobody. */
+export function killChildren(): void {
+  native().tandem_kill_children();
+}

@@ -31,10 +31,16 @@ export function residentBytes(pid: number): number {
   return Number.isFinite(pages) ? pages * pageBytes : 0;
 }
 
-/** The file in which the kernel counts the processes of a group that it has killed for lack of memory. */
+/**
+ * The file in which the kernel counts the processes of a group that it has killed for lack of memory; empty if it does
+ * not count them.
+ */
 export function memoryEvents(pid: number): string {
   const group = /^0::(.*)$/m.exec(textOf(`/proc/${pid}/cgroup`))?.[1];
-  return group === undefined ? "" : `/sys/fs/cgroup${group === "/" ? "" : group}/memory.events`;
+  if (group === undefined) return "";
+  const path = `/sys/fs/cgroup${group === "/" ? "" : group}/memory.events`;
+  // Also where the groups of the first version count memory, there is one of the second version.
+  return textOf(path) === "" ? "" : path;
 }
 
 /** How many processes of a group the kernel has killed for lack of memory. */

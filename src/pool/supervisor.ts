@@ -50,7 +50,9 @@ interface Seen {
 }
 
 export class Supervisor implements WorkerListener {
-  readonly exits: ExitHistory = new ExitHistory();
+  readonly exits: ExitHistory = new ExitHistory((id) =>
+    this.workers.some((worker) => worker.content().running.some((call) => call.id === id))
+  );
   readonly logs: PoolLogs;
   readonly events: Listeners<WorkerEvent> = new Listeners("onWorker");
   readonly #terms: PoolTerms;

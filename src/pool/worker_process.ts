@@ -75,6 +75,7 @@ export class WorkerProcess {
   #wasUncaught = false;
   #exit: WorkerExit | null = null;
   #idleSince: number;
+  #callsSeen = 0;
   #last: WorkerInfo | null = null;
 
   constructor(plan: WorkerPlan, listener: WorkerListener) {
@@ -233,7 +234,12 @@ export class WorkerProcess {
 
   /** What it works on. Also after its end: what it worked on at last. */
   content(): RecordContent {
-    return this.#record.read();
+    const content = this.#record.read();
+    if (content.calls !== this.#callsSeen) {
+      this.#callsSeen = content.calls;
+      this.#idleSince = wallClock();
+    }
+    return content;
   }
 
   methodOf(index: number): string {

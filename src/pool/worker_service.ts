@@ -13,7 +13,7 @@ import { keepAlive, setImmediate } from "../runtime/timers.ts";
 import { ChannelReceiver } from "../transport/shared_memory.ts";
 import type { Delivery } from "../transport/transport.ts";
 import { type Assignment, descriptors, type Order, reserved } from "./control.ts";
-import { startGuard } from "./guard.ts";
+import { killChildren, startGuard } from "./guard.ts";
 import { logTo } from "./log.ts";
 import { Inbox } from "./post.ts";
 import { SessionHost } from "./session_host.ts";
@@ -165,6 +165,7 @@ class WorkerService {
       this.#log.write("error", "exit has thrown", { error });
     }
     mark.phase = "over";
+    killChildren();
     backend().exit(code);
   }
 

@@ -1,0 +1,53 @@
+/**
+ * Calls whose work takes their timeout, give or take 2 ms, between calls that have time enough. Whichever way each race
+ * goes, the others are answered: a worker is killed for the call that it was to be killed for, or not at all.
+ *
+ * @module
+ */
+import { withOptions } from "../../../mod.ts";
+import { check, codeOf, type Stage, Tally } from "./stage.ts";
+
+const timeout = 20;
+const callers = 8;
+
+export async function edge(stage: Stage): Promise<string> {
+  const patient = await race(stage, stage.size(10_000, 800), 1_000);
+  const strict = await race(stage, stage.size(10_000, 300), 1);
+  return `grace 1,000 ms: ${patient}; grace 1 ms: ${strict}`;
+}
+
+async function race(stage: Stage, calls: number, abortGrace: number): Promise<string> {
+  const pool = stage.pool({ min: 4, max: 4, abortGrace });
+  let exits = 0;
+  const reasons = new Tally();
+  pool.onWorker(({ exit }) => {
+    if (!exit) return;
+    exits += 1;
+    reasons.add(exit.reason);
+  });
+  await pool.ready;
+  const hasty = withOptions(pool.call, { timeout });
+  const tally = new Tally();
+  let made = 0;
+  await Promise.all(Array.from({ length: callers }, async () => {
+    while (made < calls) {
+      const id = made++;
+      const work = timeout + stage.random.between(-20, 20) / 10;
+      const method = stage.random.chance(0.5) ? "once" : "busy";
+      const other = pool.call.once(id, 0);
+      try {
+        check(await hasty[method](id, work) === id, `call ${id} has a wrong result`);
+        tally.add("done");
+      } catch (error) {
+        const code = codeOf(error);
+        check(code === "TIMEOUT", `call ${id} ended with ${code}: ${(error as Error).message}`);
+        tally.add(code);
+      }
+      check(await other === id, `the call beside ${id} has a wrong result`);
+    }
+  }));
+  check(abortGrace < 1_000 || exits === 0, `${exits} workers were killed: ${reasons}`);
+  check(reasons.of("timeout") === exits, `workers have gone: ${reasons}`);
+  await pool.close();
+  return `${made} races (${tally}), as many calls beside them, none harmed, ${exits} workers killed`;
+}

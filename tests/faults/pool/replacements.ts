@@ -1,0 +1,54 @@
+/**
+ * Workers are replaced over and over: by kills, by orderly exits in a call, by `maxCalls`. Descriptors and memory of the
+ * supervisor stay level.
+ *
+ * @module
+ */
+import process from "node:process";
+import { check, descriptors, residentBytes, type Stage, until } from "./stage.ts";
+
+/** Garbage and caches of the runtime move by so much. */
+const noiseBytes = 24 << 20;
+
+export async function replacements(stage: Stage): Promise<string> {
+  const wanted = stage.size(1_000, 40);
+  const pool = stage.pool({ min: 2, max: 2, maxCalls: 3, idempotent: true });
+  let exits = 0;
+  pool.onWorker(({ kind }) => void (kind === "exited" && (exits += 1)));
+  await pool.ready;
+  const level = async () => {
+    await until(
+      () => pool.workers().filter(({ state }) => state === "idle").length === 2,
+      "two workers are idle",
+    );
+    return { descriptors: descriptors(), bytes: residentBytes() };
+  };
+  const replace = async (until: number) => {
+    for (let id = 0; exits < until; id++) {
+      const ready = pool.workers().filter(({ state }) => state === "idle" || state === "busy");
+      if (id % 4 === 0 && ready.length > 0) kill(stage.random.pick(ready).pid);
+      check(await pool.call.again(id, 0) === id, "a wrong result");
+    }
+  };
+  await replace(wanted / 4);
+  const first = await level();
+  await replace(wanted);
+  const last = await level();
+  check(
+    last.descriptors <= first.descriptors,
+    `${last.descriptors} descriptors, after ${first.descriptors} before`,
+  );
+  const grown = last.bytes - first.bytes;
+  check(grown < noiseBytes, `the memory has grown by ${grown >> 10} KB`);
+  await pool.close();
+  return `${exits} workers replaced: descriptors ${first.descriptors} then ${last.descriptors}, ` +
+    `memory ${first.bytes >> 10} KB then ${last.bytes >> 10} KB`;
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has just ended by itself.
+  }
+}

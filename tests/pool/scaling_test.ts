@@ -1,0 +1,190 @@
+/** How many workers a pool has: it grows with the queue, and shrinks when it is idle. */
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { eventually, sleep, test } from "../support/harness.ts";
+import { Events, Journal, readyPool, readyWorkers, startPool } from "../support/pool.ts";
+
+test("ready resolves when min workers are ready, and the pool tells what happened in order", async () => {
+  const pool = startPool({ min: 2, max: 4 });
+  const events = new Events(pool);
+  await pool.ready;
+  const workers = pool.workers();
+  assertEquals(
+    workers.map(({ number, state, method, calls }) => ({ number, state, method, calls })),
+    [
+      { number: 1, state: "idle", method: null, calls: 0 },
+      { number: 2, state: "idle", method: null, calls: 0 },
+    ],
+  );
+  for (const { pid, rssBytes, since } of workers) {
+    assert(pid > 0 && rssBytes > 1_000_000 && since <= Date.now() && since > Date.now() - 60_000);
+    assert(
+      events.indexOf("starting", pid) < events.indexOf("ready", pid) ||
+        events.of("starting").length < 2,
+    );
+  }
+  await pool.close();
+  for (const { pid } of workers) {
+    assert(events.indexOf("ready", pid) < events.indexOf("exited", pid), events.story.join());
+    const { code, signal, reason } = await events.exitOf(pid);
+    assertEquals({ code, signal, reason }, { code: 0, signal: null, reason: "exit" });
+  }
+});
+
+test("workers(): a busy worker has its method and since when, and counts its calls", async () => {
+  const pool = await readyPool(1);
+  const journal = new Journal();
+  await pool.call.echo(1);
+  const before = Date.now();
+  const call = pool.call.hold(journal.path, "a");
+  await journal.has("begin a");
+  const [busy] = pool.workers();
+  assertEquals([busy!.state, busy!.method, busy!.calls], ["busy", "hold", 1]);
+  assert(busy!.since >= before - 1 && busy!.since <= Date.now(), String(busy!.since));
+  journal.release("a");
+  await call;
+  await eventually(() => pool.workers()[0]!.state === "idle");
+  const [idle] = pool.workers();
+  assertEquals([idle!.method, idle!.calls], [null, 2]);
+  assert(idle!.since >= busy!.since);
+});
+
+test("a listener that is disposed of hears no more; one that throws harms nobody", async () => {
+  const pool = await readyPool(1, { max: 2 });
+  let heard = 0;
+  const listening = pool.onWorker(() => void (heard += 1));
+  listening[Symbol.dispose]();
+  pool.onWorker(() => {
+    throw new Error("of the listener");
+  });
+  const events = new Events(pool);
+  pool.resize({ min: 2 });
+  await eventually(() => readyWorkers(pool).length === 2);
+  assertEquals(heard, 0);
+  assertEquals(events.story, ["starting 2", "ready 2"]);
+});
+
+test("a burst: the pool starts several workers at once, up to max", async () => {
+  const pool = await readyPool(1, { max: 4 });
+  const events = new Events(pool);
+  const journal = new Journal();
+  const names = ["a", "b", "c", "d", "e", "f"];
+  const calls = names.map((name) => pool.call.hold(journal.path, name));
+  await eventually(() => events.of("ready").length === 3, "the pool grows");
+  assertEquals(events.story.slice(0, 3), ["starting 2", "starting 3", "starting 4"]);
+  await eventually(() => journal.lines.length === 4);
+  assertEquals(pool.workers().map(({ state }) => state), ["busy", "busy", "busy", "busy"]);
+  for (const name of names) journal.release(name);
+  assertEquals(new Set(await Promise.all(calls)).size, 4);
+  assertEquals(events.of("starting").length, 3);
+});
+
+test("calls that the workers there are can serve start no others", async () => {
+  const pool = await readyPool(2, { max: 4 });
+  const events = new Events(pool);
+  for (let round = 0; round < 50; round++) {
+    await pool.call.echo(round);
+    await sleep(5);
+  }
+  assertEquals(events.all, []);
+});
+
+test("idle workers beyond min end after idleTimeout, in good order", async () => {
+  const pool = await readyPool(1, { max: 3, idleTimeout: 300, minTtl: 0 });
+  const events = new Events(pool);
+  const journal = new Journal();
+  const calls = ["a", "b", "c"].map((name) => pool.call.hold(journal.path, name));
+  await eventually(() => journal.lines.length === 3);
+  for (const name of ["a", "b", "c"]) journal.release(name);
+  await Promise.all(calls);
+  const idle = performance.now();
+  await eventually(() => pool.workers().length === 1, "the pool shrinks");
+  for (const { at, exit } of events.of("exited")) {
+    assert(at - idle >= 250, "a worker ended too early");
+    assertEquals([exit!.code, exit!.reason], [0, "exit"]);
+  }
+  // It goes no further, and still serves.
+  await sleep(500);
+  assertEquals(readyWorkers(pool).length, 1);
+  assertEquals(await pool.call.echo(1), 1);
+});
+
+test("minTtl: no worker that is not needed ends earlier", async () => {
+  const pool = await readyPool(1, { max: 3, idleTimeout: 0, minTtl: 1_000 });
+  const events = new Events(pool);
+  const journal = new Journal();
+  const calls = ["a", "b", "c"].map((name) => pool.call.hold(journal.path, name));
+  await eventually(() => journal.lines.length === 3);
+  for (const name of ["a", "b", "c"]) journal.release(name);
+  await Promise.all(calls);
+  await eventually(() => pool.workers().length === 1, "the pool shrinks");
+  const last = events.of("starting").at(-1)!;
+  for (const { at } of events.of("exited")) {
+    assert(at - last.at >= 950, `a worker ended ${at - last.at} ms after the last start`);
+  }
+});
+
+test("minSpare: so many idle workers are kept ready beside the busy ones, up to max", async () => {
+  const pool = await readyPool(1, { max: 3, minSpare: 1 });
+  const journal = new Journal();
+  const idle = () => pool.workers().filter(({ state }) => state === "idle").length;
+  assertEquals(pool.workers().length, 1);
+  const calls = [pool.call.hold(journal.path, "a")];
+  await eventually(() => pool.workers().length === 2 && idle() === 1, "a spare worker");
+  calls.push(pool.call.hold(journal.path, "b"));
+  await eventually(() => pool.workers().length === 3 && idle() === 1, "another spare worker");
+  calls.push(pool.call.hold(journal.path, "c"));
+  await journal.has("begin c");
+  await sleep(50);
+  assertEquals([pool.workers().length, idle()], [3, 0]);
+  for (const name of ["a", "b", "c"]) journal.release(name);
+  await Promise.all(calls);
+});
+
+test("maxSpare: idle workers beyond it end, however short they are idle", async () => {
+  const pool = await readyPool(1, { max: 4, maxSpare: 2, minTtl: 0, idleTimeout: 600_000 });
+  const journal = new Journal();
+  const names = ["a", "b", "c", "d"];
+  const calls = names.map((name) => pool.call.hold(journal.path, name));
+  await eventually(() => journal.lines.length === 4);
+  for (const name of names) journal.release(name);
+  await Promise.all(calls);
+  await eventually(() => pool.workers().length === 2, "the pool shrinks");
+  await sleep(100);
+  assertEquals(readyWorkers(pool).length, 2);
+});
+
+test("resize: a higher min starts workers, a lower max ends them, and busy ones finish their calls", async () => {
+  const pool = await readyPool(1, { max: 1, minTtl: 600_000 });
+  pool.resize({ min: 3, max: 3 });
+  await eventually(() => readyWorkers(pool).length === 3, "it grows");
+  const journal = new Journal();
+  const calls = ["a", "b"].map((name) => pool.call.hold(journal.path, name));
+  await eventually(() => journal.lines.length === 2);
+  pool.resize({ min: 1, max: 1 });
+  await eventually(() => pool.workers().length === 2, "the idle one ends");
+  journal.release("a");
+  journal.release("b");
+  assertEquals(new Set(await Promise.all(calls)).size, 2);
+  await eventually(() => pool.workers().length === 1, "one of the others ends");
+  assertEquals(await pool.call.echo(1), 1);
+});
+
+test("resize: a range that makes no sense is refused, and nothing changes", async () => {
+  const pool = await readyPool(1, { max: 2 });
+  for (
+    const size of [{ max: 0 }, { min: -1 }, { min: 1.5 }, { max: NaN }, { min: 2, max: 1 }]
+  ) {
+    assertThrows(() => pool.resize(size), RangeError);
+  }
+  await sleep(50);
+  assertEquals(pool.workers().length, 1);
+});
+
+test("min 0: a worker starts when a call comes, and ends when it is idle", async () => {
+  const pool = startPool({ min: 0, max: 1, idleTimeout: 100, minTtl: 0 });
+  await pool.ready;
+  assertEquals(pool.workers(), []);
+  const first = await pool.call.pid();
+  await eventually(() => pool.workers().length === 0, "it ends");
+  assert(await pool.call.pid() !== first);
+});

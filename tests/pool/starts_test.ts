@@ -1,0 +1,129 @@
+/** Workers that cannot start: callers get the reason, and the pool tries again, but never in a tight loop. */
+import { assert, assertEquals } from "@std/assert";
+import { TandemError } from "../../mod.ts";
+import type { Pool, PoolOptions } from "../../src/pool/main.ts";
+import type { Api, Mode } from "../fixtures/pool/changing.ts";
+import { assertRejectsCode, doomed, eventually, sleep, test } from "../support/harness.ts";
+import { Events, ModeFile, readyPool, startPool, workerFile, writeFile } from "../support/pool.ts";
+import { rejection } from "../support/rpc_helper.ts";
+
+function changing(mode: ModeFile, options: PoolOptions = {}): Pool<Api> {
+  return startPool<Api>({ min: 1, max: 1, ...options, env: mode.env }, workerFile("changing.ts"));
+}
+
+test("setup runs once in each worker, before its first call", async () => {
+  const pool = await readyPool(2);
+  for (let round = 0; round < 3; round++) {
+    const results = await pool.everywhere.setups();
+    assertEquals(
+      results.map((result) => result.status === "fulfilled" ? result.value : result.reason),
+      [1, 1],
+    );
+  }
+});
+
+interface Start {
+  readonly mode: Mode;
+  readonly code: string | RegExp;
+  readonly message: string;
+  readonly options?: PoolOptions;
+}
+
+const starts: readonly Start[] = [
+  { mode: "throws at import", code: "REMOTE", message: "no import today" },
+  { mode: "throws in setup", code: "REMOTE", message: "no setup today" },
+  { mode: "rejects in setup", code: "REMOTE", message: "no setup today" },
+  { mode: "exits at import", code: "SERVER_DIED", message: "4" },
+  { mode: "dies in setup", code: "SERVER_DIED", message: "SIGKILL" },
+  { mode: "does not work", code: /./, message: "work(" },
+  { mode: "never ready", code: /./, message: "startTimeout", options: { startTimeout: 1_500 } },
+  {
+    mode: "blocks at import",
+    code: /./,
+    message: "startTimeout",
+    options: { startTimeout: 1_500 },
+  },
+];
+
+for (const { mode, code, message, options } of starts) {
+  test(`a worker that ${mode}: callers get the reason; once it is mended, calls are served`, async () => {
+    const file = new ModeFile(mode);
+    const pool = changing(file, options);
+    const waits = rejection(pool.call.version());
+    const error = await waits;
+    assert(error instanceof TandemError, String(error));
+    if (typeof code === "string") assertEquals(error.code, code, error.message);
+    assert(error.message.includes(message), error.message);
+    // Also those that come later.
+    const { code: later } = await rejection(pool.call.version()) as TandemError;
+    assertEquals(later, error.code);
+    file.write("fine", "mended");
+    await eventually(async () => {
+      try {
+        return await pool.call.version() === "mended";
+      } catch {
+        return false;
+      }
+    }, "the pool tries again");
+  });
+}
+
+test("a missing file, a file that does not compile: callers get the reason", async () => {
+  const files: readonly (readonly [string, string])[] = [
+    [`${writeFile("x", "")}.missing.ts`, "missing.ts"],
+    [writeFile("wrong.ts", "export const = ;\n"), "wrong.ts"],
+  ];
+  for (const [file, part] of files) {
+    const pool = startPool<Api>({ min: 1, max: 1 }, file);
+    const error = await rejection(pool.call.version());
+    assert(error instanceof TandemError, String(error));
+    assert(error.message.includes(part), error.message);
+  }
+});
+
+test("workers that cannot start are started less and less often, and take no calls", async () => {
+  const file = new ModeFile("throws at import");
+  const pool = changing(file, { min: 2, max: 2 });
+  const events = new Events(pool);
+  await rejection(pool.call.version());
+  const window = 3_000;
+  const began = performance.now();
+  // Calls do not hurry it.
+  while (performance.now() - began < window) {
+    await rejection(pool.call.version());
+    await sleep(20);
+  }
+  const starts = file.starts.length;
+  assert(starts >= 2, "it does not try again");
+  // In a tight loop there would be thirty and more.
+  assert(starts <= 16, `${starts} starts in ${window} ms`);
+  assertEquals(events.of("ready"), []);
+  assertEquals(
+    events.of("exited").every(({ exit }) => exit!.code === 1),
+    true,
+    JSON.stringify(events.all),
+  );
+});
+
+test("a worker that cannot start beside one that works: calls are served, and the pool is not ready", async () => {
+  const file = new ModeFile("fine");
+  const pool = changing(file, { max: 2 });
+  await pool.ready;
+  file.write("throws at import", "2");
+  pool.resize({ min: 2 });
+  await eventually(() => file.starts.length >= 3, "it tries again");
+  for (let round = 0; round < 20; round++) assertEquals(await pool.call.version(), "1");
+  file.write("fine", "3");
+  await eventually(() => pool.workers().filter(({ state }) => state === "idle").length === 2);
+});
+
+test("a pool that cannot start its workers can be closed: its calls reject, and so does ready", async () => {
+  const file = new ModeFile("never ready");
+  const pool = changing(file);
+  const waits = doomed(pool.call.version());
+  const ready = doomed(pool.ready);
+  await eventually(() => file.starts.length === 1);
+  await pool.close();
+  await assertRejectsCode(waits, "CLOSED");
+  await assertRejectsCode(ready, "CLOSED");
+});
