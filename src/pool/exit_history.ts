@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { later } from "../runtime/timers.ts";
+import { laterForSure } from "../runtime/timers.ts";
 import type { RecordContent } from "./record.ts";
 import type { WorkerExit } from "./types.ts";
 
@@ -65,7 +65,7 @@ export class ExitHistory {
     mayFollow: () => boolean = () => false,
   ): Promise<WorkerExit | undefined> {
     let isLate = false;
-    const cancel = later(patience, () => {
+    const cancel = laterForSure(patience, () => {
       isLate = true;
       this.#wake();
     });
