@@ -112,7 +112,9 @@ fn open(fd: i32, limits: Limits) Error!*Watch {
 pub fn begin(handle: *Handle, call: slots.Call, method: u32) ?u32 {
     const watch = @atomicLoad(?*Watch, &current, .acquire) orelse return null;
     const index = Places.take(watch.places, @atomicLoad(u32, &watch.next, .monotonic)) orelse return null;
-    _ = @atomicRmw(u32, &watch.used, .Max, index + 1, .monotonic);
+    // Sequentially consistent, as the beginning of the call below: the guard's last look must come this far.
+    const is_first = index >= @atomicLoad(u32, &watch.used, .seq_cst);
+    if (is_first) _ = @atomicRmw(u32, &watch.used, .Max, index + 1, .seq_cst);
     // Both are handed over with the request.
     const slot = handle.map.slot(call.slot);
     const deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic);
