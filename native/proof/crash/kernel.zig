@@ -22,7 +22,9 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
         // These only concern the process itself.
-        .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair => false,
+        .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair, .eventfd2, .getpgid => false,
+        // These end processes.
+        .kill, .exit_group => true,
         // It depends on the arguments.
         .openat, .fcntl, .futex => false,
         .lseek, .pread64, .readlinkat, .statx, .fstatfs, .getdents64, .prlimit64, .uname, .getcwd => false,
