@@ -1,6 +1,19 @@
 /** The worker's side of a pool: src/pool/work.ts and bootstrap.ts, with a supervisor made here. */
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { assertRejectsCode, doomed, eventually, runtimes, test } from "../support/harness.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import { cpSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Server } from "../../mod.ts";
+import { checkout } from "../../scripts/tools.ts";
+import { work, workerInfo } from "../../src/pool/work.ts";
+import {
+  assertRejectsCode,
+  assertThrowsCode,
+  doomed,
+  eventually,
+  folder,
+  runtimes,
+  test,
+} from "../support/harness.ts";
 import { FakeSupervisor } from "../support/fake_supervisor.ts";
 import { rejection } from "../support/rpc_helper.ts";
 import type { WorkerApi } from "../fixtures/pool_worker.ts";
@@ -171,6 +184,27 @@ for (const runtime of runtimes) {
     void later;
   });
 
+  test(`a ${runtime} worker that fails fast rests, if there are others`, async () => {
+    const supervisor = new FakeSupervisor(runtime, "pool_worker.ts");
+    await supervisor.when("ready");
+    using remote = supervisor.connect<WorkerApi>();
+    supervisor.order({ kind: "pace", milliseconds: 60_000 });
+    // Orders come before calls that are made later only if the worker has seen them.
+    await remote.failLater(20).catch(() => {});
+    await rejection(remote.fail("alone") as Promise<unknown>);
+    assertEquals(await remote.echo("no rest"), "no rest");
+    using other = Server.fromFd(supervisor.channelFd);
+    await rejection(remote.fail("beside another") as Promise<unknown>);
+    const waiting = doomed(remote.echo("another takes it"));
+    const request = await other.receive();
+    assert(request);
+    supervisor.order({ kind: "retire" });
+    assertEquals((await supervisor.exited).code, 0);
+    request.fail(new Error("taken"));
+    await assertRejectsCode(waiting, "REMOTE");
+    assertEquals(supervisor.record.read().calls, 4);
+  });
+
   test(`a retired ${runtime} worker ends its calls first`, async () => {
     const supervisor = new FakeSupervisor(runtime, "pool_worker.ts", { args: ["bad exit"] });
     await supervisor.when("ready");
@@ -205,4 +239,42 @@ for (const runtime of runtimes) {
     assertEquals(await supervisor.exited, { code: null, signal: "SIGKILL" });
     assertEquals(supervisor.record.read().ended?.reason, "timeout");
   });
+
+  test(`a ${runtime} worker may have another copy of the package than its bootstrap`, async () => {
+    const copy = join(folder(), "copy");
+    for (const part of ["src", "mod.ts"]) {
+      cpSync(join(checkout, part), join(copy, part), { recursive: true });
+    }
+    const file = join(copy, "worker.ts");
+    writeFileSync(
+      file,
+      `import { log, work, workerInfo } from "./src/pool/main.ts";
+       console.log("importing");
+       work({
+         number(): number {
+           log.info("by log");
+           console.warn("by console");
+           return workerInfo().number;
+         },
+       });`,
+    );
+    const supervisor = new FakeSupervisor(runtime, file);
+    await supervisor.when("ready");
+    using remote = supervisor.connect<{ number(): number }>();
+    assertEquals(await remote.number(), 3);
+    const { records } = supervisor;
+    assertEquals(records.map(({ level, message, call }) => [level, message, call?.method]), [
+      ["info", "importing", undefined],
+      ["info", "by log", "number"],
+      ["warning", "by console", "number"],
+    ]);
+    supervisor.hangUp();
+    await supervisor.exited;
+  });
 }
+
+test("work() and workerInfo() outside of a pool say what to do", () => {
+  assertThrowsCode(() => work({ a: () => 1 }), "NOT_FOUND", "new Pool()");
+  assertThrowsCode(() => workerInfo(), "NOT_FOUND", "new Pool()");
+  assertThrows(() => work({ a: () => 1 }, { setup: 5 as never }), TypeError, "setup");
+});
