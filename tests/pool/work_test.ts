@@ -248,7 +248,9 @@ for (const runtime of runtimes) {
     const file = join(copy, "worker.ts");
     writeFileSync(
       file,
-      `import { log, work, workerInfo } from "./src/pool/main.ts";
+      // Not main.ts: the oldest Node does not parse all of it outside of the checkout.
+      `import { log } from "./src/pool/log.ts";
+       import { work, workerInfo } from "./src/pool/work.ts";
        console.log("importing");
        work({
          number(): number {
