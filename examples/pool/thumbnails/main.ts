@@ -38,9 +38,8 @@ const next = await Promise.all(widths.map((width) => pool.call.shrink(picture, w
 console.log(`${next.length} more pictures`);
 
 await pool.close();
-for (const { reason, signal } of exits) {
-  if (reason !== "exit") console.log(`a worker was killed: ${reason}, ${signal}`);
-}
+const killed = exits.filter(({ reason }) => reason === "timeout");
+console.log(`killed because of a timeout: ${killed.length} worker`);
 
 /** Makes a picture with a gradient. */
 function paint(width: number, height: number): Uint8Array {
