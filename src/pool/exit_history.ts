@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { laterForSure } from "../runtime/timers.ts";
+import { laterForSure, now } from "../runtime/timers.ts";
 import type { RecordContent } from "./record.ts";
 import type { WorkerExit } from "./types.ts";
 
@@ -11,10 +11,15 @@ import type { WorkerExit } from "./types.ts";
 const remembered = 1_024;
 /** A call knows at once that its worker is gone; the supervisor has to wait until the kernel tells it. */
 const patience = 2_000;
+/** After so long, a call is taken for one that its worker had not begun when it died. */
+const recordPatience = 500;
+/** A death is known to the supervisor at most so long before its caller asks. */
+const askedWithin = 1_000;
 
 interface Ended {
   readonly exit: WorkerExit;
   readonly calls: ReadonlySet<bigint>;
+  readonly at: number;
 }
 
 export class ExitHistory {
@@ -33,7 +38,8 @@ export class ExitHistory {
   /** A worker has ended. @param content what its record says */
   add(exit: WorkerExit, content: RecordContent): void {
     this.count += 1;
-    this.#ended.push({ exit, calls: new Set(content.running.map(({ id }) => id)) });
+    const calls = new Set(content.running.map(({ id }) => id));
+    this.#ended.push({ exit, calls, at: now() });
     if (this.#ended.length > remembered) this.#ended.shift();
     this.#wake();
   }
@@ -51,21 +57,29 @@ export class ExitHistory {
   }
 
   /** How the worker has ended that had the call. Never rejects; undefined: the supervisor does not find out. */
-  ofCall(id: bigint): Promise<WorkerExit | undefined> {
+  async ofCall(id: bigint): Promise<WorkerExit | undefined> {
+    const askedAt = now();
+    const isIts = ({ calls }: Ended) => calls.has(id);
     // Another worker may have got the call after one that died, and may be dying.
-    return this.#find(({ calls }) => calls.has(id), () => this.#isRunning(id));
+    const found = await this.#find(isIts, recordPatience, () => this.#isRunning(id));
+    if (found) return found;
+    // A worker may die after it took a call and before it wrote this down. Its record has nothing else then.
+    const mayBeIts = ({ calls, at }: Ended) =>
+      calls.has(id) || (calls.size === 0 && at >= askedAt - askedWithin);
+    return this.#find(mayBeIts, patience - recordPatience);
   }
 
   ofProcess(pid: number): Promise<WorkerExit | undefined> {
-    return this.#find(({ exit }) => exit.pid === pid);
+    return this.#find(({ exit }) => exit.pid === pid, patience);
   }
 
   async #find(
     isIt: (ended: Ended) => boolean,
+    milliseconds: number,
     mayFollow: () => boolean = () => false,
   ): Promise<WorkerExit | undefined> {
     let isLate = false;
-    const cancel = laterForSure(patience, () => {
+    const cancel = laterForSure(milliseconds, () => {
       isLate = true;
       this.#wake();
     });

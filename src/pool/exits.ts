@@ -46,6 +46,8 @@ export function describeExit({ number, code, signal, reason, stderr }: WorkerExi
   const how = signal !== null ? `was ended by ${signal}` : `exited with code ${code}`;
   // The frames of a stack say less than the message above them.
   const lines = stderr.split("\n").filter((line) => !/^\s*(?:at .*)?$/.test(line));
-  const last = lines.length === 0 ? "" : `; it wrote: ${lines.slice(-3).join(" / ").slice(0, 500)}`;
+  const error = lines.findLastIndex((line) => /\w*error: /i.test(line));
+  const said = error < 0 ? lines.slice(-3) : lines.slice(error, error + 3);
+  const last = said.length === 0 ? "" : `; it wrote: ${said.join(" / ").slice(0, 500)}`;
   return `worker ${number} ${how} (${reason})${last}`;
 }

@@ -38,7 +38,7 @@ for (const [stream, name] of Object.keys(scenes).entries()) {
     await stage.end();
     console.log(`  ${name}, ${Math.round((performance.now() - began) / 1000)} s: ${summary}`);
   } catch (error) {
-    stage.abandon();
+    await stage.abandon();
     failures += 1;
     console.log(`\nFAILED: ${name} with seed ${plan.seed}: ${(error as Error).stack}`);
   }

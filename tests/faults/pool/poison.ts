@@ -28,6 +28,7 @@ export async function poison(stage: Stage): Promise<string> {
     "four workers are idle",
   );
   check(exits === 2, `${exits} workers have gone`);
+  const killed = exits;
   await pool.close();
-  return `${calls - 1} calls answered beside one that killed ${exits} workers`;
+  return `${calls - 1} calls answered beside one that killed ${killed} workers`;
 }

@@ -6,6 +6,7 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { Server } from "../../../mod.ts";
 import { nodeArgs } from "../../../scripts/tools.ts";
 import { Pool, type PoolOptions } from "../../../src/pool/main.ts";
 import { Random } from "../chaos/random.ts";
@@ -33,6 +34,7 @@ export class Stage {
   /** Where tasks leave their traces. */
   readonly #ledger = join(this.folder, "ledger");
   readonly #token: string;
+  readonly #pools: Pool<Api>[] = [];
 
   constructor(plan: Plan, stream: number) {
     this.plan = plan;
@@ -56,7 +58,9 @@ export class Stage {
   }
 
   pool(options: PoolOptions): Pool<Api> {
-    return new Pool<Api>(workerFile, this.options(options));
+    const pool = new Pool<Api>(workerFile, this.options(options));
+    this.#pools.push(pool);
+    return pool;
   }
 
   /** How often each task has begun. */
@@ -87,13 +91,19 @@ export class Stage {
     await until(() => this.processes().length === 0, "no process of the scene is left");
     await until(() => zombies().length === 0, "no zombie is left");
     rmSync(this.#ledger, { force: true });
+    // Channels with names stay for the next supervisor.
+    for (const name of readdirSync(this.folder)) {
+      if (name.endsWith(".tandem")) Server.unlink(join(this.folder, name));
+    }
     const left = readdirSync(this.folder, { recursive: true });
     check(left.length === 0, `left behind: ${left}`);
     this.clear();
   }
 
   /** After a failure. */
-  abandon(): void {
+  async abandon(): Promise<void> {
+    // Else they would go on to start workers.
+    await Promise.all(this.#pools.map((pool) => pool.close({ timeout: 0 })));
     for (const pid of this.processes()) process.kill(pid, "SIGKILL");
     this.clear();
   }
