@@ -11,8 +11,8 @@ interface Global {
   readonly process: {
     getBuiltinModule(name: "node:fs"): {
       readFileSync(path: string, encoding: "utf8"): string;
-      fchownSync(fd: number, user: number, group: number): void;
-      fchmodSync(fd: number, mode: number): void;
+      chownSync(path: string, user: number, group: number): void;
+      chmodSync(path: string, mode: number): void;
     };
     getuid(): number;
   };
@@ -76,7 +76,9 @@ function idOf(file: string, key: string | number, what: string): number {
 /** Lets the members of a group open a channel, as workers of another user do. */
 export function shareWith(fd: number, group: number): void {
   const { process } = globalThis as unknown as Global;
-  const { fchownSync, fchmodSync } = process.getBuiltinModule("node:fs");
-  fchownSync(fd, process.getuid(), group);
-  fchmodSync(fd, 0o660);
+  const { chownSync, chmodSync } = process.getBuiltinModule("node:fs");
+  // By its name, because Deno knows only descriptors that it has opened itself.
+  const path = `/proc/self/fd/${fd}`;
+  chownSync(path, process.getuid(), group);
+  chmodSync(path, 0o660);
 }

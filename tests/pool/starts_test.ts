@@ -69,15 +69,15 @@ for (const { mode, code, message, options } of starts) {
 }
 
 test("a missing file, a file that does not compile: callers get the reason", async () => {
-  const files: readonly (readonly [string, string])[] = [
-    [`${writeFile("x", "")}.missing.ts`, "missing.ts"],
-    [writeFile("wrong.ts", "export const = ;\n"), "wrong.ts"],
+  const files: readonly (readonly [string, RegExp])[] = [
+    [`${writeFile("x", "")}.missing.ts`, /missing\.ts/],
+    [writeFile("wrong.ts", "export const = ;\n"), /[Ee]xpected/],
   ];
   for (const [file, part] of files) {
     const pool = startPool<Api>({ min: 1, max: 1 }, file);
     const error = await rejection(pool.call.version());
     assert(error instanceof TandemError, String(error));
-    assert(error.message.includes(part), error.message);
+    assert(part.test(error.message), error.message);
   }
 });
 
