@@ -138,8 +138,8 @@ export class AttachedLines implements Lines {
     return this.main.explain(error);
   }
 
-  complete(error: unknown): Promise<unknown> | undefined {
-    return this.main.complete?.(error);
+  complete(error: unknown, deadline: number): Promise<unknown> | undefined {
+    return this.main.complete?.(error, deadline);
   }
 
   notServed(): TandemError {

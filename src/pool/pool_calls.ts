@@ -17,6 +17,7 @@ import { fail } from "../rpc/raising.ts";
 import { type Caller, remoteThrough } from "../rpc/remote.ts";
 import { type CallTerms, parseConnectOptions } from "../rpc/terms.ts";
 import type { Remote } from "../rpc/types.ts";
+import { now } from "../runtime/timers.ts";
 import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import { describeExit } from "./exits.ts";
 import { tooManyOpen } from "./refused_calls.ts";
@@ -69,7 +70,7 @@ export class PoolCalls<Api extends object> implements Caller {
     const terms = parseConnectOptions(options);
     const transport = transportOf(target, "connect to");
     const lines = new LineKeeper(name, transport, terms.errorClasses, terms.limits);
-    lines.complete = (error) => this.#complete(error);
+    lines.complete = (error, deadline) => this.#complete(error, deadline);
     this.connection = new Connection(target, terms, wrap(lines));
     const { connection } = this;
     const state = { target: lines.target, connection, options, caller: this };
@@ -107,10 +108,10 @@ export class PoolCalls<Api extends object> implements Caller {
     return opened.promise;
   }
 
-  #complete(error: unknown): Promise<unknown> | undefined {
+  #complete(error: unknown, deadline: number): Promise<unknown> | undefined {
     switch (codeOf(error)) {
       case "SERVER_DIED":
-        return this.#withExit(error as TandemError);
+        return this.#withExit(error as TandemError, now() >= deadline);
       case "REMOTE": {
         const explained = explainStart(error);
         return explained === error ? undefined : Promise.resolve(explained);
@@ -123,11 +124,13 @@ export class PoolCalls<Api extends object> implements Caller {
     return undefined;
   }
 
-  async #withExit(error: TandemError): Promise<unknown> {
+  /** @param isLate the time of the call was over: its worker may have been killed before this client has looked */
+  async #withExit(error: TandemError, isLate: boolean): Promise<unknown> {
     const id = endedCall(error);
     const exit = id === undefined ? undefined : await this.#home.exitOfCall(id);
     if (!exit) return error;
-    return new TandemError("SERVER_DIED", `Cannot finish a call: ${describeExit(exit)}`, {
+    const code = isLate && exit.reason === "timeout" ? "TIMEOUT" : "SERVER_DIED";
+    return new TandemError(code, `Cannot finish a call: ${describeExit(exit)}`, {
       cause: exit,
     });
   }

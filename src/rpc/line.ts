@@ -44,7 +44,7 @@ export class LineKeeper implements Lines {
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
   /** See {@linkcode Lines.complete}. */
-  complete?: (error: unknown) => Promise<unknown> | undefined;
+  complete?: (error: unknown, deadline: number) => Promise<unknown> | undefined;
   readonly #transport: Transport;
   readonly #held: Held = { line: null };
   readonly #closing: AbortController = new AbortController();

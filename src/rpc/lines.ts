@@ -44,8 +44,10 @@ export interface Lines {
   explain(error: unknown): unknown;
   /**
    * Adds to the error of a call what it takes time to find out. Never rejects; undefined: there is nothing to add.
+   *
+   * @param deadline of the call, in the time of `performance.now()`
    */
-  complete?(error: unknown): Promise<unknown> | undefined;
+  complete?(error: unknown, deadline: number): Promise<unknown> | undefined;
   /** The error of a call that no service was there for. */
   notServed(): TandemError;
   close(): void;

@@ -132,7 +132,7 @@ export class PendingCall implements AnswerReader {
 
   #reject(error: unknown, isAnswer: boolean): void {
     this.#end();
-    const added = this.lines.complete?.(error);
+    const added = this.lines.complete?.(error, this.deadline);
     if (added) void added.then((complete) => this.#fail(complete, isAnswer));
     else this.#fail(error, isAnswer);
   }
