@@ -64,9 +64,8 @@ export class Pool<Api extends object> implements AsyncDisposable {
    *
    * @param file the worker file: a `file:` URL, or a path relative to the working directory
    * @param options sizes, limits and others
-   * @throws {TandemError} `EXISTS` when another process supervises the target; the codes of opening a channel;
-   * `NOT_FOUND` for an unknown user
-   * @throws {TypeError} {RangeError} for wrong options
+   * @throws {TandemError} `EXISTS` when another process supervises the target; the codes of opening a channel
+   * @throws {TypeError} {RangeError} for wrong options, and for a user that the system does not have
    */
   constructor(file: string | URL, options: PoolOptions = {}) {
     this.#core = new PoolCore<Api>(file, options);

@@ -17,7 +17,7 @@ import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers
 import type { PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./bootstrap_file.ts";
 import { setTitle } from "./guard.ts";
-import { groupId, shareWith, userId } from "./identity.ts";
+import { identityOf, shareWith } from "./identity.ts";
 import type { Listeners } from "./listeners.ts";
 import type { PoolTap } from "./pool_logs.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
@@ -68,8 +68,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     this.finished = new Promise((resolve) => this.#finish = resolve);
     const { terms } = this;
     const { args, env, cwd, user, group } = terms;
-    const uid = userId(user);
-    const gid = groupId(group, user);
+    const { uid, gid } = identityOf(user, group);
     this.channel = openPoolChannel(terms);
     if (gid !== undefined) shareWith(this.channel.fd, gid);
     // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
