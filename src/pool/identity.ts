@@ -3,18 +3,17 @@
  *
  * @module
  */
+import { TandemError } from "../errors.ts";
 import { findGroup, findUser } from "../runtime/accounts.ts";
+import { bindC } from "../runtime/c_library.ts";
 
-// The parts that are used, declared here so that the file type-checks under every compiler.
-interface Global {
-  readonly process: {
-    getBuiltinModule(name: "node:fs"): {
-      fchownSync(fd: number, user: number, group: number): void;
-      fchmodSync(fd: number, mode: number): void;
-    };
-    getuid(): number;
-  };
+interface Calls {
+  fchown(fd: number, user: number, group: number): number;
+  fchmod(fd: number, mode: number): number;
 }
+
+/** For `fchown`: the user stays. */
+const sameUser = 2 ** 32 - 1;
 
 /** Numbers of a user and a group; undefined: those of this process. */
 export interface Identity {
@@ -39,10 +38,20 @@ export function identityOf(
   return { uid: account.uid, gid: gid ?? account.gid };
 }
 
-/** Lets the members of a group open a channel, as workers of another user do. */
+/**
+ * Lets the members of a group open a channel, as workers of another user do.
+ *
+ * @throws {TandemError} `PERMISSION`
+ */
 export function shareWith(fd: number, group: number): void {
-  const { process } = globalThis as unknown as Global;
-  const { fchownSync, fchmodSync } = process.getBuiltinModule("node:fs");
-  fchownSync(fd, process.getuid(), group);
-  fchmodSync(fd, 0o660);
+  const { fchown, fchmod } = bindC<Calls>({
+    fchown: { parameters: ["u32", "u32", "u32"], result: "i32", cold: true },
+    fchmod: { parameters: ["u32", "u32"], result: "i32", cold: true },
+  });
+  if (fchown(fd, sameUser, group) === 0 && fchmod(fd, 0o660) === 0) return;
+  throw new TandemError(
+    "PERMISSION",
+    `Cannot give group ${group} access to the pool's channels: the operating system refused; run the ` +
+      "supervisor as root, or give a group that it belongs to",
+  );
 }
