@@ -104,7 +104,8 @@ function reportUncaught(mark: WorkerMark, outbox: Outbox<Report>, error: unknown
 function reportFailure(mark: WorkerMark, outbox: Outbox<Report>, error: unknown): void {
   const during = mark.phase === "setup" ? "setup" : "import";
   mark.phase = "over";
-  outbox.postDescribed((error) => ({ kind: "failed", failure: { during, error } }), error);
+  const whole = withParts(error);
+  outbox.postDescribed((error) => ({ kind: "failed", failure: { during, error } }), whole);
 }
 
 function drained({ assignment: { number, pool }, phase }: WorkerMark): TandemError {
@@ -118,4 +119,16 @@ function drained({ assignment: { number, pool }, phase }: WorkerMark): TandemErr
     "NOT_FOUND",
     `Cannot start worker ${number} of the pool ${JSON.stringify(pool)}: ${found}; ${advice}`,
   );
+}
+
+/** The message of an error of several others, such as those of a file that does not compile, names them. */
+function withParts(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { errors } = error as { errors?: unknown };
+  if (!Array.isArray(errors) || errors.length === 0) return error;
+  const parts = errors.map((part) => part?.message ?? String(part)).join("; ").slice(0, 1_000);
+  const whole = new Error(`${error.message}: ${parts}`, { cause: error.cause });
+  whole.name = error.name;
+  if (error.stack !== undefined) whole.stack = error.stack;
+  return whole;
 }
