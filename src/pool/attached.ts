@@ -8,12 +8,13 @@ import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Everywhere } from "../rpc/everywhere.ts";
 import type { Remote } from "../rpc/types.ts";
 import { AttachedCore } from "./attached_core.ts";
-import type { SessionOptions } from "./options.ts";
+import type { PoolCallOptions, SessionOptions } from "./options.ts";
+import { callOptionsOf } from "./call_options.ts";
 import { checkOut, type Session } from "./session.ts";
 import type { LogRecord, PoolStats, WorkerInfo } from "./types.ts";
 
 /** Options of {@linkcode Pool.attach}. */
-export interface AttachOptions {
+export interface AttachOptions extends PoolCallOptions {
   /**
    * For a call: waiting for the pool and for a worker, and its work; in milliseconds.
    *
@@ -115,5 +116,6 @@ export function attach<Api extends object>(
   }
   const { timeout = 30_000 } = options;
   checkTimeout(timeout, "timeout");
-  return new AttachedPoolMaker(new AttachedCore(target, timeout)) as object as AttachedPool<Api>;
+  const core = new AttachedCore(target, timeout, callOptionsOf(options));
+  return new AttachedPoolMaker(core) as object as AttachedPool<Api>;
 }

@@ -9,6 +9,7 @@ import type { CallTerms } from "../rpc/terms.ts";
 import type { Remote } from "../rpc/types.ts";
 import { AttachedLines } from "./attached_lines.ts";
 import { AttachedLogs } from "./attached_logs.ts";
+import type { PoolCallOptions } from "./options.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
 import { controlTarget } from "./pool_channel.ts";
 import type { PoolControl } from "./public_control.ts";
@@ -23,14 +24,16 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
   readonly calls: PoolCalls<Api>;
   readonly logs: AttachedLogs;
   readonly timeout: number;
+  readonly callOptions: PoolCallOptions;
   // The workers know which methods may run twice.
   readonly idempotent = false;
   readonly #control: Remote<PoolControl>;
   #lines: AttachedLines | null = null;
   #isClosed = false;
 
-  constructor(target: string, timeout: number) {
+  constructor(target: string, timeout: number, callOptions: PoolCallOptions) {
     this.timeout = timeout;
+    this.callOptions = callOptions;
     this.#control = connect<PoolControl>(controlTarget(target), { timeout: controlTimeout });
     this.logs = new AttachedLogs(this.#control);
     this.calls = new PoolCalls<Api>(target, this, (main) => {

@@ -5,7 +5,7 @@
  */
 export { Pool } from "./pool.ts";
 export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
-export type { PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
+export type { PoolCallOptions, PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
 export type { RuntimeName } from "../runtime/processes.ts";
 export { AttachedPool } from "./attached.ts";
 export type { AttachOptions } from "./attached.ts";

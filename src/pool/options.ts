@@ -3,14 +3,22 @@
  *
  * @module
  */
+import type { Around, ClientCall } from "../rpc/around.ts";
+import type { EndOptions } from "../rpc/options.ts";
 import type { RuntimeName } from "../runtime/processes.ts";
 import type { LogRecord } from "./types.ts";
 
 /** Flags of each runtime. */
 export type RuntimeFlags = Readonly<Partial<Record<RuntimeName, readonly string[]>>>;
 
+/** Options of the calls of a pool's client. */
+export interface PoolCallOptions extends EndOptions {
+  /** Runs around every call, as with {@linkcode ConnectOptions.around}. */
+  around?: Around<ClientCall>;
+}
+
 /** Options of a pool. All times are in milliseconds. */
-export interface PoolOptions {
+export interface PoolOptions extends PoolCallOptions {
   /**
    * The runtime of the workers; a list: workers take turns, so that the pool has about as many of each.
    *

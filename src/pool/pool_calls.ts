@@ -21,6 +21,7 @@ import { now } from "../runtime/timers.ts";
 import { type ConnectTarget, targetName, transportOf } from "../transport/targets.ts";
 import { describeExit } from "./exits.ts";
 import { tooManyOpen } from "./refused_calls.ts";
+import type { PoolCallOptions } from "./options.ts";
 import { explainStart } from "./start_error.ts";
 import type { WorkerExit } from "./types.ts";
 
@@ -31,6 +32,7 @@ export interface CallHome {
   /** Milliseconds for each call, unless it has a timeout of its own. */
   readonly timeout: number;
   readonly idempotent: boolean | readonly string[];
+  readonly callOptions: PoolCallOptions;
   /** Why the pool takes no call; null: it does. */
   refusal(): TandemError | null;
   /** A call is made. */
@@ -59,8 +61,9 @@ export class PoolCalls<Api extends object> implements Caller {
     name: string = targetName(target),
   ) {
     this.#home = home;
-    const { timeout, idempotent } = home;
+    const { timeout, idempotent, callOptions } = home;
     const options: ConnectOptions = {
+      ...callOptions,
       timeout,
       ...(idempotent !== false && { idempotent }),
       whenFull: "fail",

@@ -14,7 +14,7 @@ import { TandemError } from "../errors.ts";
 import { checkTimeout } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
-import type { PoolOptions } from "./options.ts";
+import type { PoolCallOptions, PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./bootstrap_file.ts";
 import { setTitle } from "./guard.ts";
 import { identityOf, shareWith } from "./identity.ts";
@@ -126,6 +126,10 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
 
   get timeout(): number {
     return this.terms.timeout;
+  }
+
+  get callOptions(): PoolCallOptions {
+    return this.terms.callOptions;
   }
 
   get idempotent(): boolean | readonly string[] {

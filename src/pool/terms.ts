@@ -6,7 +6,8 @@
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import { backend } from "../runtime/current.ts";
 import { availableProcessors, type RuntimeName, runtimeNames } from "../runtime/processes.ts";
-import type { PoolOptions, RuntimeFlags } from "./options.ts";
+import { callOptionsOf } from "./call_options.ts";
+import type { PoolCallOptions, PoolOptions, RuntimeFlags } from "./options.ts";
 
 /** How many workers a pool may have, and how many of them may be idle. */
 export interface PoolSize {
@@ -47,6 +48,8 @@ export interface PoolTerms extends PoolSize {
   readonly maxRequestBytes: number | undefined;
   readonly maxResponseBytes: number | undefined;
   readonly handOver: boolean;
+  /** For the calls of this process. */
+  readonly callOptions: PoolCallOptions;
   readonly title: boolean;
 }
 
@@ -110,6 +113,7 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
     maxRequestBytes: options.maxRequestBytes,
     maxResponseBytes: options.maxResponseBytes,
     handOver: options.handOver === true,
+    callOptions: callOptionsOf(options),
     title: options.title === true,
   };
 }

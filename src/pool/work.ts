@@ -4,12 +4,18 @@
  * @module
  */
 import { describe } from "../base/checks.ts";
+import type { Around, ServiceCall } from "../rpc/around.ts";
+import type { EndOptions } from "../rpc/options.ts";
+import { parseServiceOptions } from "../rpc/terms.ts";
 import { TandemError } from "../errors.ts";
+import { callOptionsOf } from "./call_options.ts";
 import { startWorker, type Worker } from "./worker_start.ts";
 import { startService, type WorkHooks } from "./worker_service.ts";
 
-/** What a worker runs at certain moments. Each function may be asynchronous. */
-export interface WorkOptions {
+/** What a worker runs at certain moments, where each function may be asynchronous, and options of its calls. */
+export interface WorkOptions extends EndOptions {
+  /** Runs around every call that reaches a method, as with {@linkcode ServiceOptions.around}. */
+  around?: Around<ServiceCall>;
   /**
    * Runs when the worker starts; calls come when it has ended. If it throws, the pool replaces the worker, and while no
    * worker can start, callers get the error.
@@ -54,7 +60,8 @@ let hasWorked = false;
  * ```
  *
  * @param api the methods, as for {@linkcode serve}
- * @param options what to run when the worker starts, when a session has ended, and when the worker stops
+ * @param options what to run when the worker starts, when a session has ended, and when the worker stops; and
+ * options of its calls
  * @throws {TandemError} `NOT_FOUND` in a process that no pool has started; `EXISTS` at a second call
  * @throws {TypeError} for a value without methods, and for wrong options
  */
@@ -68,13 +75,15 @@ export function work<Api extends object>(api: Api, options: WorkOptions = {}): v
     exit: hook(options, "exit"),
   };
   const worker = thisWorker("work for a pool");
+  const { concurrency, idempotent } = worker.mark.assignment;
+  const terms = parseServiceOptions({ ...callOptionsOf(options), concurrency, idempotent });
   if (hasWorked || worker.mark.phase !== "import") {
     throw new TandemError(
       "EXISTS",
       "Cannot work for a pool: this process does so already; call work() once, with all methods",
     );
   }
-  startService(worker, api, hooks);
+  startService(worker, api, hooks, terms);
   hasWorked = true;
 }
 
@@ -109,7 +118,7 @@ function thisWorker(tried: string): Worker {
   );
 }
 
-function hook(options: WorkOptions, name: keyof WorkOptions): () => unknown {
+function hook(options: WorkOptions, name: "setup" | "checkoutDone" | "exit"): () => unknown {
   const { [name]: given } = options;
   if (given === undefined) return () => {};
   if (typeof given === "function") return () => given();

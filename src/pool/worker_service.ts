@@ -7,7 +7,7 @@ import { openChannel, openChannelFromFd, OpenMode } from "../channel/channel.ts"
 import { ServerCore } from "../channel/server_core.ts";
 import { type Callee, type Offered, offeredMethods } from "../rpc/interface.ts";
 import { ServiceCore } from "../rpc/service_core.ts";
-import { parseServiceOptions } from "../rpc/terms.ts";
+import type { ServiceTerms } from "../rpc/terms.ts";
 import { backend } from "../runtime/current.ts";
 import { keepAlive, setImmediate } from "../runtime/timers.ts";
 import { ChannelReceiver } from "../transport/shared_memory.ts";
@@ -35,14 +35,20 @@ export interface WorkHooks {
  * @throws {TypeError} for a value without methods
  * @throws {TandemError} when the worker cannot reach its supervisor
  */
-export function startService(worker: Worker, api: object, hooks: WorkHooks): void {
-  const service = new WorkerService(worker, api, hooks);
+export function startService(
+  worker: Worker,
+  api: object,
+  hooks: WorkHooks,
+  terms: ServiceTerms,
+): void {
+  const service = new WorkerService(worker, api, hooks, terms);
   void service.run();
 }
 
 class WorkerService {
   readonly #worker: Worker;
   readonly #hooks: WorkHooks;
+  readonly #terms: ServiceTerms;
   readonly #methods: ReadonlyMap<string, Offered>;
   readonly #log: WorkerLog;
   readonly #sessions: SessionHost;
@@ -52,10 +58,11 @@ class WorkerService {
   #service: ServiceCore | null = null;
   #isRetiring = false;
 
-  constructor(worker: Worker, api: object, hooks: WorkHooks) {
+  constructor(worker: Worker, api: object, hooks: WorkHooks, terms: ServiceTerms) {
     const { mark: { assignment }, outbox } = worker;
     this.#worker = worker;
     this.#hooks = hooks;
+    this.#terms = terms;
     this.#log = new WorkerLog(outbox, {
       idOf: (delivery) => this.#idOf(delivery),
       session: () => this.#sessions.session,
@@ -110,7 +117,7 @@ class WorkerService {
     const { mark, outbox } = this.#worker;
     const { assignment } = mark;
     const { record, lifeline } = descriptors;
-    const { abortGrace, hungTimeout, concurrency, idempotent } = assignment;
+    const { abortGrace, hungTimeout } = assignment;
     startGuard({
       recordFd: record,
       lifeline,
@@ -119,13 +126,12 @@ class WorkerService {
     });
     const server = openServer(assignment);
     this.#server = server;
-    const terms = parseServiceOptions({ concurrency, idempotent });
     mark.phase = "ready";
     outbox.post({ kind: "ready", methods: this.#calls.methods });
     this.#service = new ServiceCore(
       new ChannelReceiver(server),
       this.#methods,
-      terms,
+      this.#terms,
       this.#calls,
     );
     // It also lives while it is paused, until its supervisor ends it or is gone.

@@ -4,7 +4,7 @@
  * @module
  */
 import type { FlagParametersForType } from "@stricli/core";
-import type { LogLevel, PoolOptions, RuntimeName } from "@tandem/ipc/pool";
+import type { LogLevel, PoolCallOptions, PoolOptions, RuntimeName } from "@tandem/ipc/pool";
 import { parseCount, parseDuration } from "../commands/parameters.ts";
 import type { Context } from "../context.ts";
 import { type LogForm, logForms, logLevels } from "./log_lines.ts";
@@ -21,7 +21,8 @@ export interface SupervisorSettings {
 }
 
 /** All settings, as a configuration file has them. */
-export interface Settings extends Omit<PoolOptions, "title">, SupervisorSettings {
+export interface Settings
+  extends Omit<PoolOptions, "title" | keyof PoolCallOptions>, SupervisorSettings {
   /** The worker file. */
   readonly worker?: string;
 }
@@ -29,7 +30,8 @@ export interface Settings extends Omit<PoolOptions, "title">, SupervisorSettings
 /** The options of the pool that are the same on the command line. */
 type PlainOptions = Omit<
   PoolOptions,
-  "runtime" | "idempotent" | "args" | "env" | "runtimeArgs" | "title"
+  // Calls are for programs.
+  keyof PoolCallOptions | "runtime" | "idempotent" | "args" | "env" | "runtimeArgs" | "title"
 >;
 
 /** The flags of the command. */
