@@ -7,14 +7,14 @@ export { Pool } from "./pool.ts";
 export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
 export type { PoolCallOptions, PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
 export type { RuntimeName } from "../runtime/processes.ts";
-export { AttachedPool } from "./attached.ts";
-export type { AttachOptions } from "./attached.ts";
-export { work, workerInfo } from "./work.ts";
-export type { WorkerIdentity, WorkOptions } from "./work.ts";
-export { log } from "./log.ts";
-export type { Log, LogProperties } from "./log.ts";
-export { Session } from "./session.ts";
-export type { SessionWorker } from "./session.ts";
+export { AttachedPool } from "./clients/attached.ts";
+export type { AttachOptions } from "./clients/attached.ts";
+export { work, workerInfo } from "./worker/work.ts";
+export type { WorkerIdentity, WorkOptions } from "./worker/work.ts";
+export { log } from "./worker/log.ts";
+export type { Log, LogProperties } from "./worker/log.ts";
+export { Session } from "./session/session.ts";
+export type { SessionWorker } from "./session/session.ts";
 export type {
   ExitReason,
   LogLevel,

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { attach, type AttachedPool, type AttachOptions } from "./attached.ts";
+import { attach, type AttachedPool, type AttachOptions } from "./clients/attached.ts";
 import type { Everywhere } from "../rpc/everywhere.ts";
 import type { Remote } from "../rpc/types.ts";
 import type { PoolOptions, SessionOptions } from "./options.ts";
 import { PoolCore } from "./pool_core.ts";
-import { checkOut, type Session } from "./session.ts";
+import { checkOut, type Session } from "./session/session.ts";
 import type { LogRecord, PoolStats, WorkerEvent, WorkerInfo } from "./types.ts";
 
 /** How many workers a pool has. */

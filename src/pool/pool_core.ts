@@ -15,24 +15,24 @@ import { checkTimeout } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { PoolCallOptions, PoolOptions } from "./options.ts";
-import { bootstrapFor } from "./bootstrap_file.ts";
-import { setTitle } from "./guard.ts";
-import { identityOf, shareWith } from "./identity.ts";
+import { bootstrapFor } from "./supervisor/bootstrap_file.ts";
+import { setTitle } from "./link/guard.ts";
+import { identityOf, shareWith } from "./supervisor/identity.ts";
 import type { Listeners } from "./listeners.ts";
-import type { PoolTap } from "./pool_logs.ts";
-import { type CallHome, PoolCalls } from "./pool_calls.ts";
-import { claim } from "./guard.ts";
-import { controlTarget, openPoolChannel, supervisorOf } from "./pool_channel.ts";
+import type { PoolTap } from "./supervisor/pool_logs.ts";
+import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
+import { claim } from "./link/guard.ts";
+import { controlTarget, openPoolChannel, supervisorOf } from "./supervisor/pool_channel.ts";
 import {
   type ClientTerms,
   type ControlledPool,
   type PoolControl,
   serveControl,
-} from "./public_control.ts";
-import type { SessionHome } from "./session_home.ts";
-import type { SessionListener } from "./session_logs.ts";
-import { Supervisor } from "./supervisor.ts";
-import { parsePoolOptions, parseResize, type PoolTerms } from "./terms.ts";
+} from "./supervisor/public_control.ts";
+import type { SessionHome } from "./session/session_home.ts";
+import type { SessionListener } from "./session/session_logs.ts";
+import { Supervisor } from "./supervisor/supervisor.ts";
+import { parsePoolOptions, parseResize, type PoolTerms } from "./supervisor/terms.ts";
 import type { PoolStats, WorkerExit, WorkerInfo } from "./types.ts";
 
 /** How often a pool that drains looks whether its calls have ended, in milliseconds. */

@@ -3,8 +3,8 @@ import { assert, assertEquals } from "@std/assert";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { Client } from "../../mod.ts";
-import { killTree } from "../../src/pool/guard.ts";
-import { WorkerRecord } from "../../src/pool/record.ts";
+import { killTree } from "../../src/pool/link/guard.ts";
+import { WorkerRecord } from "../../src/pool/link/record.ts";
 import { startProcess } from "../../src/runtime/processes.ts";
 import {
   assertRejectsCode,

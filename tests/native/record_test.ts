@@ -4,8 +4,8 @@ import { closeSync, existsSync, openSync, readFileSync, writeSync } from "node:f
 import process from "node:process";
 import { Client } from "../../mod.ts";
 import { ServerCore } from "../../src/channel/server_core.ts";
-import { claim, startGuard } from "../../src/pool/guard.ts";
-import { WorkerRecord } from "../../src/pool/record.ts";
+import { claim, startGuard } from "../../src/pool/link/guard.ts";
+import { WorkerRecord } from "../../src/pool/link/record.ts";
 import {
   assertThrowsCode,
   atEnd,

@@ -1,7 +1,7 @@
-/** What a worker logs: src/pool/log.ts, worker_log.ts and console_capture.ts. */
+/** What a worker logs: src/pool/worker/log.ts, worker_log.ts and console_capture.ts. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import type { SentRecord } from "../../src/pool/control.ts";
-import { log } from "../../src/pool/log.ts";
+import type { SentRecord } from "../../src/pool/link/control.ts";
+import { log } from "../../src/pool/worker/log.ts";
 import type { WorkerApi } from "../fixtures/pool_worker.ts";
 import { FakeSupervisor, type FakeTerms } from "../support/fake_supervisor.ts";
 import { assertRejectsCode, doomed, eventually, runtimes, test } from "../support/harness.ts";

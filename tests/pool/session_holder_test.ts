@@ -5,11 +5,11 @@
 import { assert, assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import process from "node:process";
 import { callContext, serve, type TandemError, withOptions } from "../../mod.ts";
-import { reserved } from "../../src/pool/control.ts";
+import { reserved } from "../../src/pool/link/control.ts";
 import type { SessionOptions } from "../../src/pool/options.ts";
-import { checkOut, type Session } from "../../src/pool/session.ts";
-import type { SessionHome } from "../../src/pool/session_home.ts";
-import { SessionLogs } from "../../src/pool/session_logs.ts";
+import { checkOut, type Session } from "../../src/pool/session/session.ts";
+import type { SessionHome } from "../../src/pool/session/session_home.ts";
+import { SessionLogs } from "../../src/pool/session/session_logs.ts";
 import type { LogRecord, WorkerExit } from "../../src/pool/types.ts";
 import { Connection } from "../../src/rpc/connection.ts";
 import { parseConnectOptions } from "../../src/rpc/terms.ts";

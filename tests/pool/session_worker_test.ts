@@ -1,9 +1,9 @@
-/** The worker's half of sessions: src/pool/session_host.ts. */
+/** The worker's half of sessions: src/pool/worker/session_host.ts. */
 import { assert, assertEquals } from "@std/assert";
 import { Client, Server, withOptions } from "../../mod.ts";
 import type { SessionOptions } from "../../src/pool/options.ts";
-import { checkOut, type Session } from "../../src/pool/session.ts";
-import type { SessionHome } from "../../src/pool/session_home.ts";
+import { checkOut, type Session } from "../../src/pool/session/session.ts";
+import type { SessionHome } from "../../src/pool/session/session_home.ts";
 import { Connection } from "../../src/rpc/connection.ts";
 import { parseConnectOptions } from "../../src/rpc/terms.ts";
 import type { WorkerApi } from "../fixtures/pool_worker.ts";

@@ -1,10 +1,10 @@
-/** The worker's side of a pool: src/pool/work.ts and bootstrap.ts, with a supervisor made here. */
+/** The worker's side of a pool: src/pool/worker/work.ts and bootstrap.ts, with a supervisor made here. */
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Server } from "../../mod.ts";
 import { checkout } from "../../scripts/tools.ts";
-import { work, workerInfo } from "../../src/pool/work.ts";
+import { work, workerInfo } from "../../src/pool/worker/work.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -249,8 +249,8 @@ for (const runtime of runtimes) {
     writeFileSync(
       file,
       // Not main.ts: the oldest Node does not parse all of it outside of the checkout.
-      `import { log } from "./src/pool/log.ts";
-       import { work, workerInfo } from "./src/pool/work.ts";
+      `import { log } from "./src/pool/worker/log.ts";
+       import { work, workerInfo } from "./src/pool/worker/work.ts";
        console.log("importing");
        work({
          number(): number {

@@ -15,9 +15,9 @@ import {
   preloadFlags,
   type Report,
   type SentRecord,
-} from "../../src/pool/control.ts";
-import { Inbox, Outbox } from "../../src/pool/post.ts";
-import { WorkerRecord } from "../../src/pool/record.ts";
+} from "../../src/pool/link/control.ts";
+import { Inbox, Outbox } from "../../src/pool/link/post.ts";
+import { WorkerRecord } from "../../src/pool/link/record.ts";
 import { runtimeCommand, startProcess } from "../../src/runtime/processes.ts";
 import type { Remote } from "../../src/rpc/types.ts";
 import { atEnd, eventually, type Exit, present, type Runtime } from "./harness.ts";
@@ -33,7 +33,7 @@ export interface FakeTerms {
   readonly hasBootstrap?: boolean;
 }
 
-const bootstrap = fileURLToPath(new URL("../../src/pool/bootstrap.ts", import.meta.url));
+const bootstrap = fileURLToPath(new URL("../../src/pool/worker/bootstrap.ts", import.meta.url));
 
 export class FakeSupervisor {
   readonly reports: Report[] = [];

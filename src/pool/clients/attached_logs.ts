@@ -1,0 +1,112 @@
+/**
+ * What the workers of an attached pool log. Its supervisor sends it as long as anyone listens here.
+ *
+ * @module
+ */
+import { withOptions } from "../../rpc/remote.ts";
+import type { Remote } from "../../rpc/types.ts";
+import { laterForSure } from "../../runtime/timers.ts";
+import { Listeners } from "../listeners.ts";
+import type { PoolTap } from "../supervisor/pool_logs.ts";
+import type { PoolControl } from "../supervisor/public_control.ts";
+import { type SessionListener, SessionLogs } from "../session/session_logs.ts";
+import type { LogRecord } from "../types.ts";
+
+/** After how many milliseconds a supervisor that has gone is looked for again. */
+const retryAfter = 200;
+
+/** One time of listening. */
+interface Reading {
+  readonly stop: AbortController;
+  /** Resolves when records come from now on, or there is no supervisor. Never rejects. */
+  readonly begun: Promise<void>;
+}
+
+export class AttachedLogs {
+  readonly #control: Remote<PoolControl>;
+  readonly #listeners: Listeners<LogRecord> = new Listeners("onLog");
+  readonly #sessions: SessionLogs = new SessionLogs();
+  #reading: Reading | null = null;
+
+  constructor(control: Remote<PoolControl>) {
+    this.#control = control;
+  }
+
+  add(listener: (record: LogRecord) => void): Disposable {
+    const listening = this.#listeners.add(listener);
+    this.#begin();
+    return {
+      [Symbol.dispose]: () => {
+        listening[Symbol.dispose]();
+        this.#stopIfUnused();
+      },
+    };
+  }
+
+  /** The returned function stops the listening. */
+  async onSession(session: string, listener: SessionListener): Promise<() => void> {
+    const stop = this.#sessions.add(session, listener);
+    await this.#begin().begun;
+    return () => {
+      stop();
+      this.#stopIfUnused();
+    };
+  }
+
+  #begin(): Reading {
+    if (this.#reading) return this.#reading;
+    const stop = new AbortController();
+    const { promise: begun, resolve } = Promise.withResolvers<void>();
+    void this.#read(stop.signal, resolve);
+    return this.#reading = { stop, begun };
+  }
+
+  #stopIfUnused(): void {
+    if (this.#listeners.isEmpty && this.#sessions.isEmpty) this.#stop();
+  }
+
+  #stop(): void {
+    this.#reading?.stop.abort();
+    this.#reading = null;
+  }
+
+  /** Never rejects. */
+  async #read(signal: AbortSignal, begun: () => void): Promise<void> {
+    const control = withOptions(this.#control, { signal, whenAbsent: "fail" });
+    while (!signal.aborted) {
+      try {
+        for await (const taps of control.logs()) {
+          begun();
+          for (const tap of taps) this.#tell(tap);
+        }
+      } catch {
+        // There is no supervisor, or this pool was closed.
+      }
+      begun();
+      // No more comes of the sessions that there were.
+      this.#sessions.end();
+      if (!signal.aborted) await pause(signal);
+    }
+  }
+
+  #tell(tap: PoolTap): void {
+    if ("held" in tap) return this.#sessions.held(tap.held, tap.session);
+    this.#sessions.logged(tap.record, tap.session);
+    this.#listeners.tell(tap.record);
+  }
+
+  close(): void {
+    this.#stop();
+    this.#sessions.end();
+  }
+}
+
+function pause(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const cancel = laterForSure(retryAfter, resolve);
+    signal.addEventListener("abort", () => {
+      cancel();
+      resolve();
+    }, { once: true });
+  });
+}
