@@ -29,7 +29,8 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { exitOf, Notes, sessionPool, startSessionPool } from "../support/session_pool.ts";
+import { exitIn } from "../support/pool.ts";
+import { Notes, sessionPool, startSessionPool } from "../support/session_pool.ts";
 
 interface Stage {
   readonly pool: Pool<Api>;
@@ -328,7 +329,7 @@ test("an exit is found for each of many calls", async () => {
   const attached = attachHere(target);
   const errors = await Promise.all([11, 12, 13].map(async (code) => {
     const error = await assertRejectsCode(attached.call.exit(code), "SERVER_DIED");
-    return exitOf(error).code === code;
+    return exitIn(error).code === code;
   }));
   assertEquals(errors, [true, true, true]);
 });

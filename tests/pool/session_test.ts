@@ -18,7 +18,8 @@ import {
   sleep,
   test,
 } from "../support/harness.ts";
-import { exitOf, Notes, sessionPool } from "../support/session_pool.ts";
+import { exitIn } from "../support/pool.ts";
+import { Notes, sessionPool } from "../support/session_pool.ts";
 
 /** The process that served a session. */
 async function pidOf(pool: Pool<Api>, options: SessionOptions = {}): Promise<number> {
@@ -179,11 +180,11 @@ test("the worker exits: an error with its exit at once, which sticks; the pool g
   const running = doomed(session.call.exit(3));
   const cleared = doomed(session.call.note("never"));
   const error = await assertRejectsCode(running, "SERVER_DIED");
-  const { code, reason, pid } = exitOf(error);
+  const { code, reason, pid } = exitIn(error);
   assertEquals([code, reason, pid], [3, "exit", session.worker.pid]);
   assertStrictEquals((await assertRejectsCode(cleared, "CANCELLED")).cause, error);
   for (let count = 0; count < 2; count++) {
-    assertEquals(exitOf(await rejection(session.call.note("never"))), exitOf(error));
+    assertEquals(exitIn(await rejection(session.call.note("never"))), exitIn(error));
   }
   await session.close();
   assertNotEquals(await pidOf(pool), session.worker.pid);
@@ -194,7 +195,7 @@ test("the worker is killed between two calls: the next one has the exit", async 
   const session = await pool.checkout();
   await session.call.note("alive");
   process.kill(session.worker.pid, "SIGKILL");
-  const exit = exitOf(await rejection(session.call.note("dead")));
+  const exit = exitIn(await rejection(session.call.note("dead")));
   assertEquals([exit.signal, exit.reason, exit.pid], ["SIGKILL", "crash", session.worker.pid]);
   await session.close();
 });
@@ -209,7 +210,7 @@ test("the worker exits in the middle of a stream", async () => {
   const reading = doomed(read());
   const behind = session.call.note("never");
   const error = await rejection(reading);
-  assertEquals([rows, exitOf(error).code], [[1, 2], 4]);
+  assertEquals([rows, exitIn(error).code], [[1, 2], 4]);
   assertStrictEquals((await assertRejectsCode(behind, "CANCELLED")).cause, error);
   await session.close();
 });
@@ -221,7 +222,7 @@ test("timeout in progress: the call ends, and a worker that goes on is killed", 
   const slow = doomed(session.call.hold(notes.path, "a"));
   await notes.has("begin a");
   await assertRejectsCode(slow, "TIMEOUT");
-  const exit = exitOf(await rejection(session.call.pid()));
+  const exit = exitIn(await rejection(session.call.pid()));
   assertEquals([exit.reason, exit.pid], ["timeout", session.worker.pid]);
   await session.close();
   assertEquals(notes.lines, ["begin a"]);
@@ -242,7 +243,7 @@ test("a hung worker is replaced before the timeout, which is no timeout of the c
   const pool = await sessionPool(1, { hungTimeout: 400 });
   const notes = new Notes();
   const session = await pool.checkout({ timeout: 20_000 });
-  const exit = exitOf(await rejection(session.call.block(notes.path)));
+  const exit = exitIn(await rejection(session.call.block(notes.path)));
   assertEquals(exit.reason, "hung");
   await session.close();
 });

@@ -3,26 +3,16 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { TandemError } from "../../mod.ts";
-import { nodeArgs } from "../../scripts/tools.ts";
-import { Pool, type PoolOptions, type WorkerExit } from "../../src/pool/main.ts";
+import type { Pool, PoolOptions } from "../../src/pool/main.ts";
 import type { Api } from "../fixtures/pool/session.ts";
-import { atEnd, eventually, newTarget } from "./harness.ts";
-
-const file = new URL("../fixtures/pool/session.ts", import.meta.url);
-/** What workers of this checkout need, and a limit so that a failed test ends soon. */
-const defaults: PoolOptions = {
-  runtimeArgs: { node: nodeArgs, deno: ["--quiet", "--allow-all"] },
-  stopTimeout: 2_000,
-};
+import { eventually, newTarget } from "./harness.ts";
+import { startPool, workerFile } from "./pool.ts";
 
 /** Starts a pool of so many workers, which is closed when the test ends. */
 export function startSessionPool(workers: number, options: PoolOptions = {}): Pool<Api> {
-  const pool = new Pool<Api>(file, { ...defaults, min: workers, max: workers, ...options });
-  atEnd(() => pool.close());
-  return pool;
+  const size = { min: workers, max: workers };
+  return startPool<Api>({ ...size, ...options }, workerFile("session.ts"));
 }
 
 /** As {@linkcode startSessionPool}; all workers are ready. */
@@ -51,13 +41,4 @@ export class Notes {
   release(step: string): void {
     writeFileSync(`${this.path}.${step}`, "");
   }
-}
-
-/** The exit that a `SERVER_DIED` error has as its cause. */
-export function exitOf(error: unknown): WorkerExit {
-  assert(error instanceof TandemError, String(error));
-  assertEquals(error.code, "SERVER_DIED", error.message);
-  const { cause } = error as { cause?: WorkerExit };
-  assert(cause !== undefined && cause !== null, "SERVER_DIED has no cause");
-  return cause;
 }
