@@ -40,7 +40,8 @@ export interface PoolCloseOptions {
  * The workers take calls from one queue. The pool starts and stops them as they are needed, and replaces those that
  * die, hang, or have done enough.
  *
- * A pool does not keep its process alive; a pending call does. Workers, and the processes that they have started,
+ * A pool without a target does not keep its process alive; a pending call does. One with a target is there for other
+ * processes, too, and keeps its process alive until it is closed. Workers, and the processes that they have started,
  * end when this process does, however it ends.
  *
  * @typeParam Api the interface of the worker file

@@ -1,6 +1,7 @@
 /** The end of a pool: in good order, in a hurry, and by SIGKILL. Nothing is left behind. */
 import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Pool } from "../../src/pool/main.ts";
 import type { Mode } from "../fixtures/pool/changing.ts";
 import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
@@ -159,6 +160,26 @@ test("a pool that is forgotten keeps no process alive, and its workers end with 
     assertEquals(pids.length, 2);
     child.end();
     await child.ended();
+    await allEnded(pids);
+  }
+});
+
+test("a pool with a target keeps its process alive, as a service does", async () => {
+  for (const runtime of ownRuntime) {
+    const target = newTarget();
+    const child = await spawn(runtime, "pool/kept.ts", [target], {
+      denoPermissions: ["--allow-all"],
+    });
+    const pids = await child.message<number[]>();
+    child.end();
+    const attached = Pool.attach<Api>(target);
+    // deno-lint-ignore require-await -- an end of a test is a promise
+    atEnd(async () => attached.close());
+    for (let call = 0; call < 20; call++) {
+      assertEquals(await attached.call.echo(call), call);
+      await sleep(50);
+    }
+    child.kill("SIGKILL");
     await allEnded(pids);
   }
 });

@@ -6,6 +6,7 @@
 import { statSync } from "node:fs";
 import { inspect } from "node:util";
 import type { LogLevel, LogRecord } from "@tandem/ipc/pool";
+import { wallClock } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
 import { plain } from "../values.ts";
 
@@ -56,7 +57,7 @@ export class LogLines {
     this.#write(
       level,
       this.#form === "json"
-        ? json({ time: iso(Date.now()), level, source, message })
+        ? json({ time: iso(wallClock()), level, source, message })
         : line(level, source, message),
     );
   }

@@ -4,6 +4,7 @@
  * @module
  */
 import process from "node:process";
+import { laterForSure } from "../../runtime/timers.ts";
 import { bindC } from "../../runtime/c_library.ts";
 
 interface CFunctions {
@@ -36,7 +37,7 @@ export class ServiceManager implements Disposable {
   readonly #c: CFunctions | null = null;
   readonly #address: Uint8Array = new Uint8Array();
   readonly #fd: number = -1;
-  #beat: ReturnType<typeof setInterval> | undefined;
+  #cancelBeat: (() => void) | undefined;
 
   /** Takes its address out of the environment, so that no child reports in the name of this process. */
   constructor(environment: Record<string, string | undefined>) {
@@ -60,8 +61,16 @@ export class ServiceManager implements Disposable {
     const microseconds = Number(period ?? 0);
     if (microseconds > 0 && (watched === undefined || Number(watched) === process.pid)) {
       // Half the period, as its documentation advises.
-      this.#beat = setInterval(() => this.tell({ WATCHDOG: 1 }), microseconds / 2_000);
+      this.#beat(microseconds / 2_000);
     }
+  }
+
+  /** Tells again and again that the supervisor lives. */
+  #beat(period: number): void {
+    this.#cancelBeat = laterForSure(period, () => {
+      this.tell({ WATCHDOG: 1 });
+      this.#beat(period);
+    });
   }
 
   /** Sends a message. Nobody may listen. */
@@ -83,7 +92,7 @@ export class ServiceManager implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#beat);
+    this.#cancelBeat?.();
     this.#c?.close(this.#fd);
   }
 }

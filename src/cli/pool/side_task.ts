@@ -8,6 +8,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import process from "node:process";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { laterForSure, now } from "../../runtime/timers.ts";
 
 /** What a side task tells. */
 export interface SideTaskEvents {
@@ -47,7 +48,7 @@ export class SideTask {
   readonly #period: number | null;
   readonly #events: SideTaskEvents;
   #child: ChildProcess | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #cancelTimer: (() => void) | undefined;
   #startedAt = 0;
   #pause = shortestPause;
   #isStopping = false;
@@ -64,7 +65,7 @@ export class SideTask {
   /** Asks the command to end, and resolves when it has. It may take forever: see {@linkcode kill}. */
   stop(): Promise<void> {
     this.#isStopping = true;
-    clearTimeout(this.#timer);
+    this.#cancelTimer?.();
     if (!this.#child) return Promise.resolve();
     const gone = new Promise<void>((resolve) => this.#whenGone = resolve);
     this.#signal("SIGTERM");
@@ -75,11 +76,11 @@ export class SideTask {
   kill(): void {
     this.#isStopping = true;
     if (this.#child) this.#signal("SIGKILL");
-    else clearTimeout(this.#timer);
+    else this.#cancelTimer?.();
   }
 
   #start(): void {
-    this.#startedAt = performance.now();
+    this.#startedAt = now();
     const child = spawn("/bin/sh", ["-c", script, "sh", this.#command], {
       // A group of its own: Ctrl-C reaches the supervisor alone, which then ends it.
       detached: true,
@@ -108,18 +109,18 @@ export class SideTask {
     // What the command has left behind in its group ends with it.
     this.#signal("SIGKILL");
     this.#child = null;
-    const lasted = performance.now() - this.#startedAt;
+    const lasted = now() - this.#startedAt;
     const pause = this.#period === null
       ? this.#backoff(lasted)
       : Math.max(this.#period - lasted, 0);
     this.#events.ended(how, pause, hasFailed);
-    this.#timer = setTimeout(() => this.#start(), pause);
+    this.#cancelTimer = laterForSure(pause, () => this.#start());
   }
 
   /** The command may end before the processes that it has started. */
   #awaitGroup(): void {
     if (this.#child?.pid !== undefined && hasProcesses(this.#child.pid)) {
-      this.#timer = setTimeout(() => this.#awaitGroup(), lookPeriod);
+      this.#cancelTimer = laterForSure(lookPeriod, () => this.#awaitGroup());
     } else {
       this.#child = null;
       this.#whenGone();

@@ -5,6 +5,7 @@
  */
 import process from "node:process";
 import { Pool, type PoolOptions, type WorkerEvent, type WorkerExit } from "@tandem/ipc/pool";
+import { keepAlive, laterForSure } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
 import { messageOf } from "../messages.ts";
 import { LogLines } from "./log_lines.ts";
@@ -28,12 +29,12 @@ export async function supervise(
   const lines = new LogLines(context, log, logLevel);
   const supervisor = new Supervisor(file, settings, lines, manager);
   signals.pass((signal) => supervisor.heed(signal));
-  // A pool lets its process end when it has no calls.
-  const keptAlive = setInterval(() => {}, 2 ** 30);
+  // A pool without a target lets its process end when it has no calls.
+  const release = keepAlive();
   try {
     await supervisor.ended;
   } finally {
-    clearInterval(keptAlive);
+    release();
   }
 }
 
@@ -181,12 +182,12 @@ class Supervisor {
 
   async #end(isAtOnce: boolean): Promise<void> {
     const taskEnd = this.#sideTask?.stop();
-    const timer = this.#stopTimeout === Infinity
+    const cancel = this.#stopTimeout === Infinity
       ? undefined
-      : setTimeout(() => this.#sideTask?.kill(), this.#stopTimeout);
+      : laterForSure(this.#stopTimeout, () => this.#sideTask?.kill());
     await this.#pool.close(isAtOnce ? { timeout: 0 } : {});
     await taskEnd;
-    clearTimeout(timer);
+    cancel?.();
   }
 
   #becomeReady(): void {

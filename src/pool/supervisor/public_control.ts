@@ -48,7 +48,7 @@ export interface PoolControl {
 /** The most records that wait for one reader. */
 const tappedMax = 10_000;
 
-/** Serves the interface until the service is closed. It does not keep the process alive. */
+/** Serves the interface until the service is closed. It keeps the process alive, as any service does. */
 export function serveControl(target: string, pool: ControlledPool): ServiceCore {
   const control: PoolControl = {
     clientTerms: () => pool.clientTerms(),
@@ -62,7 +62,6 @@ export function serveControl(target: string, pool: ControlledPool): ServiceCore 
   const options = { slots: 256, maxRequestBytes: 4_096, maxResponseBytes: 65_536 };
   const place = controlTarget(target);
   const receiver = transportOf(place, "serve").serve(place, options);
-  receiver.unref();
   return new ServiceCore(receiver, offeredMethods(control), parseServiceOptions(options));
 }
 

@@ -6,7 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Stream } from "node:stream";
 import { textOf } from "../../base/guard.ts";
-import { later, now, wallClock } from "../../runtime/timers.ts";
+import { later, now, queueMicrotask, wallClock } from "../../runtime/timers.ts";
 import {
   killGroup,
   runtimeCommand,
