@@ -1,5 +1,6 @@
 /** What users write: it must compile with the package's declarations, in modules of each kind. */
 import { Client, connect, type Remote, serve, Server, TandemError } from "@tandem/ipc";
+import { Pool, type WorkerExit } from "@tandem/ipc/pool";
 
 const api = {
   add: (a: number, b: number): number => a + b,
@@ -30,5 +31,15 @@ export function untyped(): Uint8Array<ArrayBuffer> | null {
     throw error;
   } finally {
     server.unlink();
+  }
+}
+
+export async function pooled(): Promise<WorkerExit | number> {
+  await using pool = new Pool<typeof api>("./worker.ts", { max: 4, runtimeArgs: { deno: ["-A"] } });
+  try {
+    await using session = await pool.checkout();
+    return await pool.call.add(1, await session.call.add(2, 3));
+  } catch (error) {
+    return (error as TandemError).cause as WorkerExit;
   }
 }

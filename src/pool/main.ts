@@ -6,7 +6,7 @@
 export { Pool } from "./pool.ts";
 export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
 export type { PoolCallOptions, PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
-export type { RuntimeName } from "../runtime/processes.ts";
+export type { RuntimeName } from "../runtime/names.ts";
 export { AttachedPool } from "./clients/attached.ts";
 export type { AttachOptions } from "./clients/attached.ts";
 export { work, workerInfo } from "./worker/work.ts";

@@ -5,7 +5,7 @@
  */
 import type { Around, ClientCall } from "../rpc/around.ts";
 import type { EndOptions } from "../rpc/options.ts";
-import type { RuntimeName } from "../runtime/processes.ts";
+import type { RuntimeName } from "../runtime/names.ts";
 import type { LogRecord } from "./types.ts";
 
 /** Flags of each runtime. */

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Stats } from "../base/stats.ts";
-import type { RuntimeName } from "../runtime/processes.ts";
+import type { RuntimeName } from "../runtime/names.ts";
 
 /** What a worker does. */
 export type WorkerState = "starting" | "idle" | "busy" | "stopping";

@@ -5,6 +5,8 @@
  * @module
  */
 
+import type { RuntimeName } from "./names.ts";
+
 /** The processor architectures that a library is built for. */
 export type Arch = "x86_64" | "aarch64";
 
@@ -64,7 +66,7 @@ export interface AsyncHooks {
 
 /** One runtime. */
 export interface Backend {
-  readonly name: "deno" | "bun" | "node";
+  readonly name: RuntimeName;
   /** The operating system; only `"linux"` is supported. */
   readonly platform: string;
   /** The processor's architecture: an {@linkcode Arch} if there is a library for it. */

@@ -9,12 +9,9 @@
 import type { ChildProcess, StdioOptions } from "node:child_process";
 import { TandemError } from "../errors.ts";
 import { backend } from "./current.ts";
+import type { RuntimeName } from "./names.ts";
 
-/** A runtime that the package supports. */
-export type RuntimeName = "deno" | "bun" | "node";
-
-/** Every supported runtime. */
-export const runtimeNames: readonly RuntimeName[] = ["deno", "bun", "node"];
+export { type RuntimeName, runtimeNames } from "./names.ts";
 
 /** A program and its arguments. */
 export interface Command {

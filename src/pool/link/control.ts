@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { RuntimeName } from "../../runtime/processes.ts";
+import type { RuntimeName } from "../../runtime/names.ts";
 import type { LogRecord } from "../types.ts";
 
 /** Flags with which a runtime runs a file before the worker file; `bootstrap` is a path, or in Deno a URL. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { RuntimeName } from "../../runtime/processes.ts";
+import type { RuntimeName } from "../../runtime/names.ts";
 
 // The parts that are used, declared here so that the file type-checks under every compiler.
 interface Global {

@@ -6,7 +6,7 @@
 import type { ClientCore } from "../../channel/client_core.ts";
 import { TandemError } from "../../errors.ts";
 import { keepAlive, later, laterForSure, now, timerMax, wallClock } from "../../runtime/timers.ts";
-import type { RuntimeName } from "../../runtime/processes.ts";
+import type { RuntimeName } from "../../runtime/names.ts";
 import { Backoff } from "./backoff.ts";
 import type { Assignment, Report } from "../link/control.ts";
 import { ExitHistory } from "./exit_history.ts";

@@ -5,7 +5,8 @@
  */
 import { checkTimeout, checkWhole, describe } from "../../base/checks.ts";
 import { backend } from "../../runtime/current.ts";
-import { availableProcessors, type RuntimeName, runtimeNames } from "../../runtime/processes.ts";
+import { type RuntimeName, runtimeNames } from "../../runtime/names.ts";
+import { availableProcessors } from "../../runtime/processes.ts";
 import { callOptionsOf } from "../call_options.ts";
 import type { PoolCallOptions, PoolOptions, RuntimeFlags } from "../options.ts";
 
