@@ -14,13 +14,13 @@ export type { WorkerIdentity, WorkOptions } from "./worker/work.ts";
 export { log } from "./worker/log.ts";
 export type { Log, LogProperties } from "./worker/log.ts";
 export { Session } from "./session/session.ts";
-export type { SessionWorker } from "./session/session.ts";
 export type {
   ExitReason,
   LogLevel,
   LogRecord,
   LogTimer,
   PoolStats,
+  SessionWorker,
   WorkerEvent,
   WorkerExit,
   WorkerInfo,

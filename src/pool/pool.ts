@@ -8,7 +8,8 @@ import type { Everywhere } from "../rpc/everywhere.ts";
 import type { Remote } from "../rpc/types.ts";
 import type { PoolOptions, SessionOptions } from "./options.ts";
 import { PoolCore } from "./pool_core.ts";
-import { checkOut, type Session } from "./session/session.ts";
+import { checkOut } from "./session/check_out.ts";
+import type { Session } from "./session/session.ts";
 import type { LogRecord, PoolStats, WorkerEvent, WorkerInfo } from "./types.ts";
 
 /** How many workers a pool has. */

@@ -112,3 +112,11 @@ export interface PoolStats extends Stats {
   /** Workers that have ended. */
   readonly exits: number;
 }
+
+/** A worker of a pool, as its sessions know it. */
+export interface SessionWorker {
+  /** Its number in the pool. */
+  readonly number: number;
+  /** The id of its process. */
+  readonly pid: number;
+}

@@ -2,7 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { Client, Server, withOptions } from "../../mod.ts";
 import type { SessionOptions } from "../../src/pool/options.ts";
-import { checkOut, type Session } from "../../src/pool/session/session.ts";
+import { checkOut } from "../../src/pool/session/check_out.ts";
+import type { Session } from "../../src/pool/session/session.ts";
 import type { SessionHome } from "../../src/pool/session/session_home.ts";
 import { Connection } from "../../src/rpc/connection.ts";
 import { parseConnectOptions } from "../../src/rpc/terms.ts";

@@ -10,7 +10,8 @@ import type { Remote } from "../../rpc/types.ts";
 import { AttachedCore } from "./attached_core.ts";
 import type { PoolCallOptions, SessionOptions } from "../options.ts";
 import { callOptionsOf } from "../call_options.ts";
-import { checkOut, type Session } from "../session/session.ts";
+import { checkOut } from "../session/check_out.ts";
+import type { Session } from "../session/session.ts";
 import type { LogRecord, PoolStats, WorkerInfo } from "../types.ts";
 
 /** Options of {@linkcode Pool.attach}. */

@@ -15,6 +15,7 @@ import { readableOf, streamIn } from "../../rpc/readable.ts";
 import { type CallTerms, parseCallOptions } from "../../rpc/terms.ts";
 import { later, now, timerMax } from "../../runtime/timers.ts";
 import { reserved } from "../link/control.ts";
+import type { SessionWorker } from "../types.ts";
 import {
   callCleared,
   heldTooLong,
@@ -30,14 +31,6 @@ import { SessionStream, StreamUse } from "./session_stream.ts";
 import type { SessionTerms } from "./session_terms.ts";
 import { TurnLines } from "./turn_lines.ts";
 import { type Turn, Turns } from "./turns.ts";
-
-/** A worker of a pool, as its sessions know it. */
-export interface SessionWorker {
-  /** Its number in the pool. */
-  readonly number: number;
-  /** The id of its process. */
-  readonly pid: number;
-}
 
 /** A worker that was checked out. */
 export interface Held {

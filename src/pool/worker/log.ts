@@ -5,7 +5,8 @@
  */
 import { now, wallClock } from "../../runtime/timers.ts";
 import type { LogLevel, LogTimer } from "../types.ts";
-import { timerText, type WorkerLog } from "./worker_log.ts";
+import { logTarget } from "./log_target.ts";
+import { timerText } from "./worker_log.ts";
 
 /** Values to log beside a text. */
 export type LogProperties = Readonly<Record<string, unknown>>;
@@ -25,14 +26,6 @@ export interface Log {
    * without one, a record of the level `"debug"` has the timers that are left.
    */
   time(name: string): Disposable;
-}
-
-/** Null: this process is no worker, or has not called work() yet. */
-let worker: WorkerLog | null = null;
-
-/** From now on, records go to the supervisor. */
-export function logTo(target: WorkerLog): void {
-  worker = target;
 }
 
 /**
@@ -109,6 +102,7 @@ class Timer implements Disposable {
     this.#isOver = true;
     const duration = now() - this.#start;
     const timer: LogTimer = { name: this.#name, startedAt: this.#startedAt, duration };
+    const { worker } = logTarget;
     if (worker) worker.addTimer(timer);
     else write("debug", timerText(timer), undefined);
   }
@@ -122,6 +116,7 @@ const consoleMethods = {
 } as const satisfies Record<LogLevel, string>;
 
 function write(level: LogLevel, message: string, properties: LogProperties | undefined): void {
+  const { worker } = logTarget;
   if (worker) return worker.write(level, String(message), propertiesOf(properties));
   console[consoleMethods[level]](message, ...(properties === undefined ? [] : [properties]));
 }

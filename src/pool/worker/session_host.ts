@@ -7,7 +7,7 @@ import { TandemError } from "../../errors.ts";
 import { callContext } from "../../rpc/context.ts";
 import { later, now, timerMax } from "../../runtime/timers.ts";
 import type { Report } from "../link/control.ts";
-import type { SessionWorker } from "../session/session_core.ts";
+import type { SessionWorker } from "../types.ts";
 import type { HeldTerms } from "../session/session_terms.ts";
 
 /** What sessions need of the worker. */

@@ -14,7 +14,7 @@ import { ChannelReceiver } from "../../transport/shared_memory.ts";
 import type { Delivery } from "../../transport/transport.ts";
 import { type Assignment, descriptors, type Order, reserved } from "../link/control.ts";
 import { killChildren, startGuard } from "../link/guard.ts";
-import { logTo } from "./log.ts";
+import { logTarget } from "./log_target.ts";
 import { Inbox } from "../link/post.ts";
 import { SessionHost } from "./session_host.ts";
 import type { HeldTerms } from "../session/session_terms.ts";
@@ -99,7 +99,7 @@ class WorkerService {
     const { mark, outbox } = this.#worker;
     mark.phase = "setup";
     mark.console = (level, text) => this.#log.write(level, text);
-    logTo(this.#log);
+    logTarget.worker = this.#log;
     this.#orders.listen((order) => this.#follow(order));
     try {
       const { setup } = this.#hooks;
