@@ -57,7 +57,7 @@ fn descriptor(value: u32) ?i32 {
     return if (value == abi.guard_none) null else std.math.cast(i32, value) orelse -1;
 }
 
-/// A handler begins with a request of this handle. The result is for `tandem_work_end`; -1: nobody watches it.
+/// A handler begins with a request of this handle. The result is for `tandem_work_end`; -1: no guard watches it.
 export fn tandem_work_begin(
     handle_address: f64,
     slot: u32,

@@ -108,7 +108,7 @@ fn open(fd: i32, limits: Limits) Error!*Watch {
     return watch;
 }
 
-/// A call begins. Null: there is no record, or it has no room, so nobody watches the call.
+/// A call begins. Null: there is no record, or it has no room, so no guard watches the call.
 pub fn begin(handle: *Handle, call: slots.Call, method: u32) ?u32 {
     const watch = @atomicLoad(?*Watch, &current, .acquire) orelse return null;
     const index = Places.take(watch.places, @atomicLoad(u32, &watch.next, .monotonic)) orelse return null;

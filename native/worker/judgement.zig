@@ -26,7 +26,7 @@ pub const Facts = struct {
     deadline_ns: u64,
     /// When the guard noticed that no client waits any more; null: one does.
     noticed_ns: ?u64,
-    /// Its handle is closed, so nobody can know whether a client waits.
+    /// Its handle is closed, so no guard can know whether a client waits.
     is_forgotten: bool,
 };
 

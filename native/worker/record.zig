@@ -10,7 +10,7 @@
 //!
 //! The worker itself makes the first two steps; its guard or its supervisor makes the last one. Each is a
 //! compare-and-swap from the exact word, whose sequence names the call. The reason is a part of the word, so
-//! nobody can die between the decision and the reason.
+//! no process can die between the decision and the reason.
 
 const std = @import("std");
 const words = @import("../memory/words.zig");

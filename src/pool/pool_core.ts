@@ -16,12 +16,11 @@ import { endedByClosing } from "../base/closing.ts";
 import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { PoolCallOptions, PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./supervisor/bootstrap_file.ts";
-import { setTitle } from "./link/guard.ts";
 import { identityOf, shareWith } from "./supervisor/identity.ts";
 import type { Listeners } from "./listeners.ts";
 import type { PoolTap } from "./supervisor/pool_logs.ts";
 import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
-import { claim } from "./link/guard.ts";
+import { claim, setTitle } from "./link/guard.ts";
 import { controlTarget, openPoolChannel, supervisorOf } from "./supervisor/pool_channel.ts";
 import {
   type ClientTerms,
@@ -72,8 +71,8 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     this.channel = openPoolChannel(terms);
     if (gid !== undefined) shareWith(this.channel.fd, gid);
     // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
-    const isNamed = !terms.target?.includes("/");
-    const isInherited = terms.target === undefined || (gid !== undefined && isNamed);
+    const isPath = terms.target?.includes("/") === true;
+    const isInherited = terms.target === undefined || (gid !== undefined && !isPath);
     const plan = {
       file,
       args,

@@ -109,11 +109,6 @@ export class ServiceCore {
     this.#wakeFromPause = undefined;
   }
 
-  /** How many calls are in progress, except streams that have begun. */
-  get callsInProgress(): number {
-    return this.#gate.inProgress;
-  }
-
   /** Resolves when no call is in progress, or being fetched. */
   async whenIdle(): Promise<void> {
     while (!this.#gate.isEmpty) await this.#gate.change();

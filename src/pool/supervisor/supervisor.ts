@@ -307,12 +307,12 @@ export class Supervisor implements WorkerListener {
   }
 
   #assignment(): Assignment {
-    const { terms, path } = { terms: this.#terms, path: this.#path };
+    const terms = this.#terms;
     const finite = (value: number) => value === Infinity ? null : value;
     return {
       number: this.#freeNumber(),
       pool: terms.name,
-      path,
+      path: this.#path,
       concurrency: terms.concurrency,
       abortGrace: terms.abortGrace,
       hungTimeout: finite(terms.hungTimeout),
@@ -345,23 +345,12 @@ export class Supervisor implements WorkerListener {
   #replace(old: WorkerProcess): void {
     if (this.#successors.has(old) || this.#isStopping) return;
     if (this.#backoff.remaining(now()) > 0) return this.#goOn(old);
-    const successor = this.#startOne();
-    this.#successors.set(old, successor);
-    this.#awaited.set(successor, {
-      resolve: () => {
-        this.#successors.delete(old);
-        this.#endGently(old);
-      },
-      reject: () => {
-        this.#successors.delete(old);
-        this.#goOn(old);
-      },
-    });
+    this.#startSuccessor(old).then(() => this.#endGently(old), () => this.#goOn(old));
   }
 
   /** A worker that was to be replaced goes on, because no other can start. It is replaced later. */
   #goOn(worker: WorkerProcess): void {
-    if (!worker.isSpent || worker.session !== null) return;
+    if (!worker.isSpent || worker.isLeaving || worker.session !== null) return;
     // Code of a session may have left it in any state.
     if (this.#mustEnd.has(worker)) return worker.retire();
     worker.goOn();
@@ -407,17 +396,13 @@ export class Supervisor implements WorkerListener {
         break;
       case "spent":
         if (report.reason !== "calls") this.#mustEnd.add(worker);
-        this.#replaceSpent(worker);
+        // It takes no call before its successor is there, unless none can start.
+        this.#replace(worker);
+        this.stir();
         break;
       case "uncaught":
         break;
     }
-  }
-
-  #replaceSpent(worker: WorkerProcess): void {
-    // It takes no call before its successor is there, unless none can start.
-    this.#replace(worker);
-    this.stir();
   }
 
   wrote(worker: WorkerProcess, stream: "stdout" | "stderr", line: string): void {
