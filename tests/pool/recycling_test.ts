@@ -167,6 +167,23 @@ test("two restarts at once: both resolve, and no call fails", async () => {
   assert(readyWorkers(pool).every(({ pid }) => !before.includes(pid)));
 });
 
+test("restart while another one starts a worker: that worker becomes ready before it is replaced", async () => {
+  const mode = new ModeFile("fine");
+  const pool = startPool<Api>({ min: 1, max: 1, env: mode.env }, workerFile("changing.ts"));
+  await pool.ready;
+  mode.write("waits in setup", "2");
+  const first = pool.restart();
+  await eventually(() => mode.starts.length === 2);
+  mode.write("fine", "3");
+  const second = pool.restart();
+  // Time for a successor that must not start yet.
+  await sleep(300);
+  assertEquals(mode.starts.length, 2);
+  mode.letGo();
+  await Promise.all([first, second]);
+  assertEquals(await pool.call.version(), "3");
+});
+
 test("restart of a closed pool is CLOSED", async () => {
   const pool = await readyPool(1, { target: newTarget() });
   await pool.close();

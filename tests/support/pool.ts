@@ -91,6 +91,11 @@ export class ModeFile {
     writeFileSync(this.path, `${mode}\n${version}\n`);
   }
 
+  /** Lets workers go on that wait in their setup. */
+  letGo(): void {
+    writeFileSync(`${this.path}.go`, "");
+  }
+
   /** The processes that have read it. */
   get starts(): number[] {
     const path = `${this.path}.starts`;

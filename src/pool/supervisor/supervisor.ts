@@ -484,6 +484,8 @@ export class Supervisor implements WorkerListener {
     const release = keepAlive();
     try {
       for (const old of this.workers) {
+        // Someone waits for the start of such a worker.
+        await this.when(() => !old.isStarting);
         // Who has a successor ends anyway; the successor is one of these workers.
         if (old.exit || old.isLeaving || this.#successors.has(old)) continue;
         await this.#startSuccessor(old);
