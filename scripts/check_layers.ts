@@ -20,6 +20,7 @@ const sourceLayers: readonly string[] = [
   "src/base",
   "src/ffi",
   "src/channel",
+  "src/limit",
   "src/int",
   "src/codec",
   "src/transport",

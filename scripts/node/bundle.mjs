@@ -32,6 +32,7 @@ await build({
   // The oldest supported version has no `using`.
   target: `node${process.versions.node}`,
   alias: {
+    "@tandem/ipc/limit": join(checkout, "src/limit/main.ts"),
     "@tandem/ipc/pool": join(checkout, "src/pool/main.ts"),
     "@tandem/ipc": join(checkout, "mod.ts"),
     "@std/assert": join(checkout, "tests/support/std_assert.js"),

@@ -38,6 +38,7 @@ const sources: readonly string[] = [
 /** The modules that the examples import, by name. */
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
+  "@tandem/ipc/limit": "src/limit/main.ts",
   "@tandem/ipc/pool": "src/pool/main.ts",
   "@std/assert": "tests/support/std_assert.js",
   "zod": "node_modules/zod/index.js",
