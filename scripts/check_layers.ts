@@ -28,7 +28,6 @@ const sourceLayers: readonly string[] = [
   "src/pool/types.ts",
   "src/pool/options.ts",
   "src/pool/call_options.ts",
-  "src/pool/listeners.ts",
   "src/pool/link",
   "src/pool/session",
   "src/pool/supervisor",

@@ -17,7 +17,7 @@ import { keepAlive, later, laterForSure, now, timerMax } from "../runtime/timers
 import type { PoolCallOptions, PoolOptions } from "./options.ts";
 import { bootstrapFor } from "./supervisor/bootstrap_file.ts";
 import { identityOf, shareWith } from "./supervisor/identity.ts";
-import type { Listeners } from "./listeners.ts";
+import type { Listeners } from "../base/listeners.ts";
 import type { PoolTap } from "./supervisor/pool_logs.ts";
 import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
 import { claim, setTitle } from "./link/guard.ts";

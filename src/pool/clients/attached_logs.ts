@@ -6,7 +6,7 @@
 import { withOptions } from "../../rpc/remote.ts";
 import type { Remote } from "../../rpc/types.ts";
 import { laterForSure } from "../../runtime/timers.ts";
-import { Listeners } from "../listeners.ts";
+import { Listeners } from "../../base/listeners.ts";
 import type { PoolTap } from "../supervisor/pool_logs.ts";
 import type { PoolControl } from "../supervisor/public_control.ts";
 import { type SessionListener, SessionLogs } from "../session/session_logs.ts";

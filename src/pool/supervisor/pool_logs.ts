@@ -4,7 +4,7 @@
  * @module
  */
 import type { SentRecord } from "../link/control.ts";
-import { Listeners } from "../listeners.ts";
+import { Listeners } from "../../base/listeners.ts";
 import { type SessionListener, SessionLogs } from "../session/session_logs.ts";
 import type { LogRecord } from "../types.ts";
 

@@ -10,7 +10,7 @@ import { offeredMethods } from "../../rpc/interface.ts";
 import { ServiceCore } from "../../rpc/service_core.ts";
 import { parseServiceOptions } from "../../rpc/terms.ts";
 import { transportOf } from "../../transport/targets.ts";
-import type { Listeners } from "../listeners.ts";
+import type { Listeners } from "../../base/listeners.ts";
 import { controlTarget } from "./pool_channel.ts";
 import type { PoolTap } from "./pool_logs.ts";
 import type { LogRecord, PoolStats, WorkerExit, WorkerInfo } from "../types.ts";

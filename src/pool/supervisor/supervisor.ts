@@ -10,7 +10,7 @@ import type { RuntimeName } from "../../runtime/names.ts";
 import { Backoff } from "./backoff.ts";
 import type { Assignment, Report } from "../link/control.ts";
 import { ExitHistory } from "./exit_history.ts";
-import { Listeners } from "../listeners.ts";
+import { Listeners } from "../../base/listeners.ts";
 import { PoolLogs } from "./pool_logs.ts";
 import { residentBytes } from "./proc.ts";
 import type { RecordContent } from "../link/record.ts";

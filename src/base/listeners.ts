@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { describe } from "../base/checks.ts";
-import { isThenable, report } from "../base/guard.ts";
+import { describe } from "./checks.ts";
+import { isThenable, report } from "./guard.ts";
 
 type Listener<E> = (event: E) => unknown;
 

@@ -1,0 +1,179 @@
+/**
+ * A place of a limit that is held.
+ *
+ * @module
+ */
+import { notConstructible } from "../base/maker.ts";
+import type { TandemError } from "../errors.ts";
+import type { LockMode } from "./types.ts";
+
+/** The one whose lock it is. */
+export interface LockOwner {
+  isHeld(lock: Lock): boolean;
+  heartbeat(lock: Lock): boolean;
+  release(lock: Lock): boolean;
+  /** The lock has a signal from now on: the owner watches for its loss. */
+  watch(lock: Lock, controller: AbortController): void;
+}
+
+/** The numbers of a grant, as the native side gives them. */
+export interface Grant {
+  readonly id: number;
+  readonly ticket: number;
+  readonly tokenLow: number;
+  readonly tokenHigh: number;
+  readonly mode: LockMode;
+}
+
+/** Makes a lock; only the package can. */
+export let makeLock: (owner: LockOwner, grant: Grant) => Lock;
+/** Marks a lock as lost. Its owner aborts the signal, if there is one. */
+export let loseLock: (lock: Lock, reason: TandemError) => void;
+/** The owner of a lock, for other layers. */
+export let ownerOf: (lock: Lock) => LockOwner;
+
+/** What a constructor has to be called with. */
+const key: unique symbol = Symbol("Lock");
+
+/**
+ * A place of a {@linkcode Limit} that this process holds, until it is released or the process ends, however it
+ * ends. With `using`, the end of the block releases it.
+ *
+ * A lock is kept when the program forgets it, because the program may still do what the lock is for. The console
+ * gets one warning then.
+ *
+ * @example
+ * ```ts
+ * import { Limit } from "@tandem/ipc/limit";
+ * import { assertEquals } from "@std/assert";
+ *
+ * using limit = new Limit("nightly-report");
+ * {
+ *   using lock = limit.tryAcquire();
+ *   assertEquals(lock?.id, 1);
+ *   assertEquals(limit.isHeld, true);
+ * }
+ * assertEquals(limit.isHeld, false);
+ * ```
+ */
+export class Lock implements Disposable {
+  static {
+    makeLock = (owner, grant) => new Lock(key, owner, grant);
+    loseLock = (lock, reason) => lock.#loss = reason;
+    ownerOf = (lock) => lock.#owner;
+  }
+
+  readonly #owner: LockOwner;
+  readonly #tokenLow: number;
+  readonly #tokenHigh: number;
+  #controller: AbortController | null = null;
+  #loss: TandemError | null = null;
+  /** The place that is held, from 1 to the limit's `max`. All shared locks have the same. */
+  readonly id: number;
+  /** The number of the attempt that got this lock, in the order in which all contenders are served. */
+  readonly ticket: number;
+  /** Whether it is held alone. */
+  readonly mode: LockMode;
+
+  private constructor(made: typeof key, owner: LockOwner, grant: Grant) {
+    if (made !== key) throw notConstructible("Lock", "the methods of Limit");
+    this.#owner = owner;
+    this.#tokenLow = grant.tokenLow;
+    this.#tokenHigh = grant.tokenHigh;
+    this.id = grant.id;
+    this.ticket = grant.ticket;
+    this.mode = grant.mode;
+  }
+
+  /**
+   * The fencing token: greater than that of every earlier lock of the limit, also after the limit's file was deleted,
+   * and after a restart of the machine unless its clock was set back. A resource that remembers the greatest token
+   * it has seen can refuse a holder that was stopped for so long that it lost its lock.
+   *
+   * @example A resource that refuses old holders
+   * ```ts
+   * import { Limit } from "@tandem/ipc/limit";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let newest = 0n;
+   * function write(token: bigint): boolean {
+   *   if (token < newest) return false;
+   *   newest = token;
+   *   return true;
+   * }
+   *
+   * using first = new Limit("fenced");
+   * using second = new Limit("fenced");
+   * const slow = first.acquireSync();
+   * const thief = second.acquireSync({ steal: true });
+   * assertEquals(write(thief!.token), true);
+   * assertEquals(write(slow!.token), false);
+   * ```
+   */
+  get token(): bigint {
+    return (BigInt(this.#tokenHigh) << 32n) | BigInt(this.#tokenLow);
+  }
+
+  /** Whether the lock is held: false once it is released or stolen, and when its limit is closed. */
+  get isHeld(): boolean {
+    return this.#owner.isHeld(this);
+  }
+
+  /**
+   * Aborts when the lock is lost, within a second: with a {@linkcode TandemError} of the code `CANCELLED` when
+   * another contender has stolen it, and of the code `NOT_FOUND` when the limit's file is gone. It does not abort when
+   * the lock is released. Ask for it when you use it: as long as the lock is held, a timer looks for the file then.
+   * It does not keep the process alive.
+   *
+   * @example
+   * ```ts
+   * import { Limit } from "@tandem/ipc/limit";
+   * import { TandemError } from "@tandem/ipc";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * using limit = new Limit("leader");
+   * using rival = new Limit("leader");
+   * const { signal } = limit.acquireSync()!;
+   * const lost = new Promise((resolve) => signal.addEventListener("abort", resolve));
+   * rival.acquireSync({ steal: true });
+   * const waiting = limit.acquire({ timeout: 60_000 }); // keeps this process alive until then
+   * await lost;
+   * assert(signal.reason instanceof TandemError);
+   * assertEquals(signal.reason.code, "CANCELLED");
+   * rival.close();
+   * (await waiting)?.release();
+   * ```
+   */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      const controller = this.#controller = new AbortController();
+      if (this.#loss !== null) controller.abort(this.#loss);
+      else this.#owner.watch(this, controller);
+    }
+    return this.#controller.signal;
+  }
+
+  /**
+   * Looks whether the lock is still good: it is held, and the limit's file is where it was. If not, the lock is lost
+   * from now on. Two system calls; {@linkcode isHeld} needs none and does not look at the file.
+   *
+   * @returns false: the lock was released, or is lost
+   */
+  heartbeat(): boolean {
+    return this.#owner.heartbeat(this);
+  }
+
+  /**
+   * Gives the place back. The next waiter gets it.
+   *
+   * @returns false: it was released before, or it was lost
+   */
+  release(): boolean {
+    return this.#owner.release(this);
+  }
+
+  /** The same as {@linkcode release}. */
+  [Symbol.dispose](): void {
+    this.#owner.release(this);
+  }
+}

@@ -1,0 +1,19 @@
+/**
+ * Limits on how many processes do something at once, with waiters that never poll.
+ *
+ * @module
+ */
+export { Limit } from "./limit.ts";
+export { Lock } from "./lock.ts";
+export type { LimitChange, LimitChangeKind } from "./events.ts";
+export type {
+  AcquireOptions,
+  AcquireSyncOptions,
+  LimitOptions,
+  LimitOrder,
+  LockInfo,
+  LockMode,
+  Refusal,
+  StandbyLimit,
+  TryAcquireOptions,
+} from "./types.ts";
