@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 11;
+pub const abi_version: u32 = 12;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -272,6 +272,9 @@ pub const linger_crowded: i32 = 2;
 
 /// What runs a participant, as it says itself.
 pub const Runtime = enum(u32) { unknown, deno, bun, node, _ };
+
+/// For `tandem_exec`: the participant ends with the program, also if the program's children live on.
+pub const exec_alone: u32 = 1;
 
 /// For `tandem_guard_start`: no such descriptor.
 pub const guard_none: u32 = std.math.maxInt(u32);

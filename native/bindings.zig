@@ -37,6 +37,7 @@ const flags = .{
     "arm_work",           "arm_newcomer",       "armed_large",      "armed_unsure",
     "linger_nothing",     "linger_work",        "linger_crowded",   "bell_fifo",
     "bell_datagram",      "watch_complete",     "watch_incomplete", "guard_none",
+    "exec_alone",
 };
 
 pub fn main(init: std.process.Init) !void {

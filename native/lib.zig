@@ -11,6 +11,7 @@ comptime {
     _ = @import("exports/channel.zig");
     _ = @import("exports/client.zig");
     _ = @import("exports/event_loop.zig");
+    _ = @import("exports/exec.zig");
     _ = @import("exports/server.zig");
     _ = @import("exports/worker.zig");
 }

@@ -17,11 +17,13 @@ test {
     _ = @import("platform/bells/private.zig");
     _ = @import("proof/protocol_test.zig");
     _ = @import("proof/repair_test.zig");
+    _ = @import("platform/program.zig");
     _ = @import("platform/retired.zig");
     _ = @import("memory/shared.zig");
     _ = @import("proof/stress.zig");
     _ = @import("platform/sys/clock.zig");
     _ = @import("platform/sys/locks.zig");
+    _ = @import("platform/sys/programs.zig");
     _ = @import("platform/target.zig");
     _ = @import("waiting/pacing.zig");
     _ = @import("memory/words.zig");

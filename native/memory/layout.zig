@@ -13,7 +13,7 @@ const Error = @import("../abi.zig").Error;
 /// "TANDEM" and a byte that text editors do not preserve.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// Increase it with every change of this file that another version would misread.
-pub const layout_version: u32 = 4;
+pub const layout_version: u32 = 5;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
@@ -304,11 +304,11 @@ pub const Map = struct {
     }
 };
 
-/// The byte that a participant locks. These bytes lie beyond the end of every file, one for each participant
-/// that ever was.
+/// The byte that a participant locks. The next one stands for the same participant: see `lock_for_process`.
+/// These bytes lie beyond the end of every file, two for each participant that ever was.
 pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
     const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
-    return (1 << 62) | (@as(u64, index) << epoch_bits) | (epoch & words.epoch_max);
+    return (1 << 62) | (((@as(u64, index) << epoch_bits) | (epoch & words.epoch_max)) << 1);
 }
 
 /// The byte that a process locks while it replaces the file.
@@ -318,8 +318,8 @@ pub const replace_lock_offset: u64 = 1 << 61;
 pub const claim_lock_offset: u64 = replace_lock_offset + 1;
 
 test "no two participants share a byte" {
-    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 1, lock_offset(1, 0));
-    try std.testing.expect(lock_offset(1023, words.epoch_max) <= std.math.maxInt(i64));
+    try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 2, lock_offset(1, 0));
+    try std.testing.expect(lock_offset(1023, words.epoch_max) < std.math.maxInt(i64));
     try std.testing.expect(lock_offset(0, 0) > file_bytes_max);
 }
 

@@ -1,9 +1,9 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 11;
+export const abiVersion = 12;
 /** Of the shared memory. */
-export const layoutVersion = 4;
+export const layoutVersion = 5;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;
@@ -56,6 +56,7 @@ export const bellDatagram = 2;
 export const watchComplete = -1;
 export const watchIncomplete = -2;
 export const guardNone = 4294967295;
+export const execWithoutChildren = 1;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {

@@ -276,6 +276,21 @@ export const symbols = {
     result: "void",
     cold: true,
   },
+  tandem_exec: {
+    parameters: [
+      /* handle */ "f64",
+      /* paths */ "buffer",
+      /* length */ "u32",
+      /* arguments */ "buffer",
+      /* length */ "u32",
+      /* environment */ "buffer",
+      /* length */ "u32",
+      /* flags */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_claim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
 } as const;
 

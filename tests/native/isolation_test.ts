@@ -275,7 +275,7 @@ test(
     const script = `
 import fcntl, os, struct, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
-start, end = 1 << 62, (1 << 62) + (1 << 52)
+start, end = 1 << 62, (1 << 62) + (1 << 53)
 def lock(first, length):
     if length <= 0: return
     try: fcntl.fcntl(fd, 37, struct.pack("hhqqi4x", fcntl.F_RDLCK, 0, first, length, 0))

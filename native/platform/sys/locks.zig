@@ -22,10 +22,27 @@ pub fn unlock_byte(fd: i32, offset: u64) void {
     _ = linux.syscall3(.fcntl, arg(fd), linux.F.OFD_SETLK, @intFromPtr(&lock));
 }
 
-/// True: another description holds the byte for writing. `null`: unknown. It asks as a reader would, so that
-/// the read lock of a process without write permission hides nothing.
+/// Takes the byte after that one for this process (F_SETLK): programs that replace this one keep it, children
+/// do not inherit it. It ends with the process, or when the process closes any descriptor of the file.
+pub fn lock_for_process(fd: i32, offset: u64) Result {
+    var lock = byte_lock(offset + 1);
+    return wrap(linux.syscall3(.fcntl, arg(fd), setlk, @intFromPtr(&lock)));
+}
+
+pub fn unlock_for_process(fd: i32, offset: u64) void {
+    var lock = byte_lock(offset + 1);
+    lock.type = unlocked;
+    _ = linux.syscall3(.fcntl, arg(fd), setlk, @intFromPtr(&lock));
+}
+
+const setlk = 6;
+
+/// True: another description holds the byte for writing, or a process the one after it. `null`: unknown. One
+/// look at both, so a participant can change over from one to the other. It asks as a reader would, so that the
+/// read lock of a process without write permission hides nothing.
 pub fn byte_locked(fd: i32, offset: u64) ?bool {
     var lock = byte_lock(offset);
+    lock.length = 2;
     lock.type = read_lock;
     const result = wrap(linux.syscall3(.fcntl, arg(fd), linux.F.OFD_GETLK, @intFromPtr(&lock)));
     if (result == .errno) return null;
@@ -61,6 +78,23 @@ test "locks belong to the description, not to the process" {
     try std.testing.expectEqual(Errno.AGAIN, lock_byte(b, 1 << 62).errno);
     files.close(a);
     try std.testing.expectEqual(false, byte_locked(b, 1 << 62));
+}
+
+test "a process may hold a participant's lock in place of a description" {
+    const memory = files.memfd_create("test").fd();
+    defer files.close(memory);
+    var buffer: files.DescriptorPath = undefined;
+    const path = files.descriptor_path(memory, &buffer);
+    const participant = files.open(path, files.o_rdwr | files.o_cloexec, 0).fd();
+    defer files.close(participant);
+    try std.testing.expect(lock_byte(participant, 1 << 62).ok());
+    try std.testing.expect(lock_for_process(participant, 1 << 62).ok());
+    unlock_byte(participant, 1 << 62);
+    // A process does not see its own lock by its own means.
+    try std.testing.expectEqual(true, byte_locked(memory, 1 << 62));
+    try std.testing.expectEqual(false, byte_locked(memory, (1 << 62) + 2));
+    unlock_for_process(participant, 1 << 62);
+    try std.testing.expectEqual(false, byte_locked(memory, 1 << 62));
 }
 
 test "a read lock neither shows as a participant's nor hides one" {

@@ -73,7 +73,7 @@ fn print_step(writer: *Writer, process: u8, variant: u5) !void {
             (if (state.get(state.process(process, .futex)) == 0) "futex_wait, the word has changed" else "futex_wait, falls asleep")
         else if (slept == state.woken) "is awake" else "its slice ends"),
         .lock_byte, .unlock_byte, .byte_locked => try writer.print("{t} of participant {d}, epoch {d}", .{
-            request.kind, request.a >> 50 & 0x3ff, request.a & ((1 << 50) - 1),
+            request.kind, request.a >> 51 & 0x3ff, request.a >> 1 & ((1 << 50) - 1),
         }),
         .ring_bell, .ring_notify, .watch_life, .announce_life, .close_bells => try writer.print("{t} of participant {d}, epoch {d}", .{
             request.kind, request.a, request.b,
