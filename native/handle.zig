@@ -60,8 +60,8 @@ pub const Interruption = struct {
 
 pub const Handle = struct {
     map: layout.Map,
-    /// The description that holds this participant's lock. It is never passed on: a child that inherited it
-    /// would keep the lock after its parent's death, and no process would notice that death.
+    /// The description that holds this participant's lock. It is never passed on except by `bequest.zig`: a child
+    /// that inherited it would keep the lock after its parent's death, and no process would notice that death.
     fd: i32,
     /// Another description of the same file, the `fd` that users see; -1: not needed yet.
     public_fd: i32 = -1,

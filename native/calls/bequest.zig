@@ -33,6 +33,8 @@ pub fn replace(handle: *Handle, next: *const program.Program, heirs: Heirs, cont
     Shared.store(u32, &entry.waker, layout.waker_none, .monotonic);
     defer Shared.store(u32, &entry.waker, waker, .release);
     const offset = layout.lock_offset(handle.index, handle.epoch);
+    put_out_of_the_way(&handle.fd);
+    if (handle.bells.life >= 0) put_out_of_the_way(&handle.bells.life);
     switch (heirs) {
         // Waiters hang on the socket, so they learn of the end.
         .program_and_children => return program.replace(next, &.{ handle.fd, handle.bells.life }),
@@ -48,6 +50,17 @@ pub fn replace(handle: *Handle, next: *const program.Program, heirs: Heirs, cont
             return program.replace(next, &.{handle.fd});
         },
     }
+}
+
+/// Shell scripts choose descriptors by low numbers, and so would close this one by opening another.
+fn put_out_of_the_way(fd: *i32) void {
+    const number_min = 800;
+    if (fd.* >= number_min) return;
+    const copy = files.duplicate_from(fd.*, number_min);
+    // The process may have no such number.
+    if (!copy.ok()) return;
+    files.close(fd.*);
+    fd.* = copy.fd();
 }
 
 /// A process loses its locks on a file with the first descriptor of the file that it closes, and executing a

@@ -56,7 +56,7 @@ export const bellDatagram = 2;
 export const watchComplete = -1;
 export const watchIncomplete = -2;
 export const guardNone = 4294967295;
-export const execWithoutChildren = 1;
+export const execAlone = 1;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {

@@ -208,7 +208,8 @@ function unlikeNode(program: string): string {
   return name === "deno" && program === binary ? program.replace(/[^/]*$/, "./$&") : program;
 }
 
-function mergedEnvironment(
+/** The environment of this process with changes; `undefined` removes a variable. */
+export function mergedEnvironment(
   changes: Readonly<Record<string, string | undefined>>,
 ): Record<string, string> {
   const merged: Record<string, string> = {};

@@ -99,8 +99,13 @@ pub fn event_counter() Result {
 
 /// Another descriptor for the same description.
 pub fn duplicate(fd: i32) Result {
+    return duplicate_from(fd, 0);
+}
+
+/// As `duplicate`, with a number that is not below the given one.
+pub fn duplicate_from(fd: i32, number_min: u32) Result {
     const dupfd_cloexec = 1030;
-    return wrap(linux.syscall3(.fcntl, arg(fd), dupfd_cloexec, 0));
+    return wrap(linux.syscall3(.fcntl, arg(fd), dupfd_cloexec, number_min));
 }
 
 /// The same file under a description of its own; the descriptor may stand for a pipe.

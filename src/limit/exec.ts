@@ -1,0 +1,177 @@
+/**
+ * Replaces the program of this process, and passes a participant's life on to the new program.
+ *
+ * @module
+ */
+import { TandemError } from "../errors.ts";
+import { Control, execAlone, Status } from "../ffi/layout.ts";
+import type { Native } from "../ffi/symbols.ts";
+import { type ControlBlock, openFailure } from "../channel/failure.ts";
+
+/** Text, or bytes that need not be UTF-8. */
+export type Text = string | Uint8Array;
+
+/** A program, as the kernel takes it. */
+export interface Program {
+  /** A path, or a name to search for along `PATH` of the environment. */
+  readonly command: Text;
+  /** Without the name of the program itself. */
+  readonly args: readonly Text[];
+  /** `NAME=value` each. */
+  readonly environment: readonly Text[];
+  /** Whether the participant ends with the program, also if children of the program live on. */
+  readonly isAlone: boolean;
+}
+
+/** Whose life is passed on. */
+export interface Heritage extends ControlBlock {
+  readonly native: Native;
+  readonly address: number;
+}
+
+/**
+ * Does not return: the process goes on as the other program.
+ *
+ * @throws {TandemError} when it goes on as it was: `NOT_FOUND`: there is no such program; `PERMISSION`: it
+ * cannot be executed; `TOO_LARGE`: the arguments are too long; `BUSY`, `UNSUPPORTED`: see `Lock.exec`
+ * @throws {TypeError} when a text has a zero byte
+ */
+export function replaceProgram(heritage: Heritage, program: Program): never {
+  const command = bytesOf(program.command);
+  const paths = candidates(command, searchPath(program.environment));
+  const args = program.args.map(bytesOf);
+  let failure = execute(heritage, program, paths, [command, ...args]);
+  if (failure.errno === errnos.noExecutable) {
+    // A script without a line that names its interpreter.
+    failure = execute(heritage, program, [shell], [shell, paths[failure.path]!, ...args]);
+  }
+  throw refused(program.command, failure.errno);
+}
+
+const shell = bytesOf("/bin/sh");
+const errnos = { noEntry: 2, tooLong: 7, noExecutable: 8, access: 13 } as const;
+
+interface Failure {
+  readonly errno: number;
+  /** The position of the path that it is about. */
+  readonly path: number;
+}
+
+function execute(
+  heritage: Heritage,
+  { environment, isAlone }: Program,
+  paths: readonly Uint8Array[],
+  args: readonly Uint8Array[],
+): Failure {
+  const { native, address, words } = heritage;
+  const [pathBytes, argBytes, variableBytes] = [paths, args, environment.map(bytesOf)].map(joined);
+  const status = native.tandem_exec(
+    address,
+    pathBytes!,
+    pathBytes!.length,
+    argBytes!,
+    argBytes!.length,
+    variableBytes!,
+    variableBytes!.length,
+    isAlone ? execAlone : 0,
+    words,
+  );
+  const errno = words[Control.errno]!;
+  if (status === -Status.system && errno !== 0) return { errno, path: words[Control.slot]! };
+  if (status === -Status.busy) {
+    throw new TandemError(
+      "BUSY",
+      "Cannot pass a lock on to a program without its children: this process has opened the limit's " +
+        "file more than once; close its other Limit objects first",
+    );
+  }
+  throw openFailure(status, "pass a lock on to a program", heritage);
+}
+
+function refused(command: Text, errno: number): TandemError {
+  const name = JSON.stringify(
+    typeof command === "string" ? command : new TextDecoder().decode(command),
+  );
+  switch (errno) {
+    case errnos.noEntry:
+      return new TandemError(
+        "NOT_FOUND",
+        `Cannot run ${name}: there is no such program${
+          name.includes("/") ? "" : " in PATH"
+        }; give its path`,
+      );
+    case errnos.tooLong:
+      return new TandemError(
+        "TOO_LARGE",
+        `Cannot run ${name}: the arguments and the environment are too long; pass less`,
+      );
+    case errnos.access:
+      return new TandemError(
+        "PERMISSION",
+        `Cannot run ${name}: it is no program, or this user may not execute it; check its mode`,
+      );
+  }
+  return new TandemError(
+    "PERMISSION",
+    `Cannot run ${name}: the system refuses to execute it (errno ${errno}); check the file`,
+  );
+}
+
+function candidates(command: Uint8Array, path: Uint8Array): Uint8Array[] {
+  if (command.includes(slash)) return [command];
+  // An empty name would be the folder itself.
+  if (command.length === 0) return [];
+  return splitAt(path, colon).map((folder) =>
+    folder.length === 0 ? command : concat([folder, new Uint8Array([slash]), command])
+  );
+}
+
+const slash = 47;
+const colon = 58;
+
+/** As the C library has it when there is none. */
+const defaultPath = "/bin:/usr/bin";
+
+function searchPath(environment: readonly Text[]): Uint8Array {
+  const prefix = "PATH=";
+  for (const variable of environment) {
+    const start = typeof variable === "string"
+      ? variable.slice(0, prefix.length)
+      : new TextDecoder().decode(variable.subarray(0, prefix.length));
+    if (start === prefix) return bytesOf(variable).subarray(prefix.length);
+  }
+  return bytesOf(defaultPath);
+}
+
+function bytesOf(text: Text): Uint8Array {
+  const bytes = typeof text === "string" ? new TextEncoder().encode(text) : text;
+  if (!bytes.includes(0)) return bytes;
+  throw new TypeError(
+    `Cannot pass ${JSON.stringify(text)} to a program: it has a zero byte; leave that out`,
+  );
+}
+
+function joined(texts: readonly Uint8Array[]): Uint8Array {
+  const zero = new Uint8Array(1);
+  return concat(texts.flatMap((text) => [text, zero]));
+}
+
+function concat(parts: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    all.set(part, offset);
+    offset += part.length;
+  }
+  return all;
+}
+
+function splitAt(bytes: Uint8Array, separator: number): Uint8Array[] {
+  const parts: Uint8Array[] = [];
+  let start = 0;
+  for (let end = bytes.indexOf(separator); end >= 0; end = bytes.indexOf(separator, start)) {
+    parts.push(bytes.subarray(start, end));
+    start = end + 1;
+  }
+  return [...parts, bytes.subarray(start)];
+}
