@@ -118,6 +118,11 @@ pub const Detail = enum(u32) {
     locked_out,
     /// Writing to the file again takes new space; `found` is the magic number of its file system.
     copy_on_write,
+    /// About the terms of a limit: others contend on other terms.
+    limit_max,
+    limit_order,
+    /// The limit has given out all tickets that it has.
+    tickets,
 };
 
 /// Filled by calls that return more than their result. It consists of 32-bit words, so that TypeScript reads
@@ -173,11 +178,16 @@ pub const Control = extern struct {
     runtime: u32 = 0,
     /// The requests that it holds.
     calls: u32 = 0,
+    /// About a limit.
+    list_max: u32 = 0,
+    list_order: u32 = 0,
+    list_holders: u32 = 0,
+    list_waiters: u32 = 0,
 
     pub const attached_max = 8;
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 208);
+        std.debug.assert(@sizeOf(Control) == 224);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {
@@ -220,6 +230,8 @@ pub const open_anonymous: u32 = 16;
 pub const open_from_fd: u32 = 32;
 /// A private channel of one participant; with `open_create_new`, this participant's own.
 pub const open_private: u32 = 64;
+/// A concurrency limit.
+pub const open_kind_limit: u32 = 128;
 
 /// Flags of a send.
 pub const send_text: u32 = 1;
@@ -250,6 +262,8 @@ pub const cancel_draft: u32 = 3;
 /// Results of `tandem_watch_next` beside a descriptor.
 pub const watch_complete: i32 = -1;
 pub const watch_incomplete: i32 = -2;
+/// The participant in the control block need not be watched any more.
+pub const watch_drop: i32 = -3;
 
 /// What an event loop that goes to sleep waits for.
 pub const arm_requests: u32 = 1;
@@ -269,6 +283,36 @@ pub const linger_nothing: i32 = 0;
 pub const linger_work: i32 = 1;
 /// Nothing has come, and other programs need the processor.
 pub const linger_crowded: i32 = 2;
+
+/// Flags of a request for a place.
+pub const limit_shared: u32 = 1;
+/// Takes the places of all holders, before all others that wait.
+pub const limit_steal: u32 = 2;
+/// Gives up at once if it gets no place.
+pub const limit_try: u32 = 4;
+
+/// Everyone may wait.
+pub const limit_no_standby: u32 = std.math.maxInt(u32);
+
+/// In which order waiters are served.
+pub const limit_oldest: u32 = 1;
+pub const limit_newest: u32 = 2;
+
+/// What became of an attempt, beside a place (its number, from 1) and an error (the negative of a status).
+pub const limit_waits: i32 = 0;
+/// Enough others wait already.
+pub const limit_refused_full: i32 = -1000;
+/// Newer ones wait.
+pub const limit_refused_replaced: i32 = -1001;
+/// It did not want to wait.
+pub const limit_not_now: i32 = -1002;
+/// Somebody has taken the place, or the file is gone.
+pub const limit_lost: i32 = -1003;
+/// There is no attempt.
+pub const limit_idle: i32 = -1004;
+
+/// Numbers that `tandem_limit_list` writes for each contender.
+pub const LimitField = enum(u32) { index, is_waiting, place, ticket, token_low, token_high, pid, runtime, since, shared, urgent };
 
 /// What runs a participant, as it says itself.
 pub const Runtime = enum(u32) { unknown, deno, bun, node, _ };

@@ -25,6 +25,8 @@ const constants = .{
     .{ "optionsCount", std.meta.fieldNames(abi.Options).len, "" },
     .{ "recordFields", std.meta.fieldNames(abi.RecordField).len, "" },
     .{ "entryFields", std.meta.fieldNames(abi.EntryField).len, "" },
+    .{ "limitFields", std.meta.fieldNames(abi.LimitField).len, "" },
+    .{ "limitPlacesMax", @import("memory/limit_words.zig").places_max, "" },
 };
 
 const flags = .{
@@ -38,6 +40,10 @@ const flags = .{
     "linger_nothing",     "linger_work",        "linger_crowded",   "bell_fifo",
     "bell_datagram",      "watch_complete",     "watch_incomplete", "guard_none",
     "exec_alone",
+    "watch_drop",         "open_kind_limit",    "limit_shared",     "limit_steal",
+    "limit_try",          "limit_no_standby",   "limit_oldest",     "limit_newest",
+    "limit_waits",        "limit_refused_full", "limit_not_now",    "limit_refused_replaced",
+    "limit_lost",         "limit_idle",
 };
 
 pub fn main(init: std.process.Init) !void {
@@ -67,6 +73,7 @@ pub fn main(init: std.process.Init) !void {
     try print_enum(out, worker.State, "EntryState", "What became of the call of an entry in a worker's record.");
     try print_enum(out, abi.RecordField, "RecordField", "Places at the beginning of what `tandem_record_read` writes.");
     try print_enum(out, abi.EntryField, "EntryField", "Places in what follows there for each entry.");
+    try print_enum(out, abi.LimitField, "LimitField", "Places in what `tandem_limit_list` writes for each contender.");
     try print_control(out);
     try out.flush();
 }

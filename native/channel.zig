@@ -54,13 +54,17 @@ pub fn open(
     location.path.length = 0;
     try check_kernel(control);
     clock.learn();
-    const wanted: segment.Options = .{
+    const wanted: segment.Options = if (operation & abi.open_kind_limit != 0) limit: {
+        var of_limit: segment.Options = .of_kind(.limit);
+        of_limit.mode = mode_of(options);
+        break :limit of_limit;
+    } else .{
         .kind = if (operation & abi.open_kind_int != 0) .int else .bytes,
         .slots = numbers.whole(options.slots),
         .max_request_bytes = numbers.whole(options.max_request_bytes),
         .max_response_bytes = numbers.whole(options.max_response_bytes),
         .max_deliveries = numbers.whole(options.max_deliveries),
-        .mode = @intCast((numbers.whole(options.mode) orelse segment.Options.mode_default) & 0o777),
+        .mode = mode_of(options),
     };
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
@@ -76,7 +80,7 @@ pub fn open(
         .existing;
     const may_create = existence != .existing;
     if (operation & abi.open_private == 0) {
-        try target.resolve(name, may_create, control, location);
+        try target.resolve(name, if (wanted.kind == .limit) .limit else .channel, may_create, control, location);
         defer location.close();
         return open_location(location, role, &wanted, existence, null, control);
     }
@@ -88,6 +92,10 @@ pub fn open(
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
     return error.Corrupt;
+}
+
+fn mode_of(options: *const abi.Options) u32 {
+    return @intCast((numbers.whole(options.mode) orelse segment.Options.mode_default) & 0o777);
 }
 
 fn handle_of(address: f64) *const Handle {
@@ -275,7 +283,7 @@ fn find_location(found: *const segment.Segment, location: *target.Location) bool
     path.length = result.value;
     if (path.length == 0 or path.bytes[0] != '/') return false;
     var nothing: Control = .{};
-    target.resolve(path.slice(), false, &nothing, location) catch return false;
+    target.resolve(path.slice(), .channel, false, &nothing, location) catch return false;
     if (segment.same_file(location, &found.info)) return true;
     location.close();
     return false;
@@ -350,7 +358,7 @@ pub fn close_all_here() void {
 /// Removes a channel's name and ends its calls. False: there is no channel.
 pub fn unlink(name: []const u8, control: *Control) Error!bool {
     var location: target.Location = undefined;
-    target.resolve(name, false, control, &location) catch |err| switch (err) {
+    target.resolve(name, .channel, false, control, &location) catch |err| switch (err) {
         error.NotFound => return false,
         else => return err,
     };
@@ -378,7 +386,7 @@ fn remove_file(location: *const target.Location, info: *const files.FileInfo, co
 
 /// Informs all participants, and removes the files beside the channel.
 fn end_channel(location: *const target.Location, control: *Control) Error!void {
-    for ([_]layout.Kind{ .bytes, .int }) |kind| {
+    for ([_]layout.Kind{ .bytes, .int, .limit }) |kind| {
         const found = segment.open_location(location, &.of_kind(kind), .existing, control) catch |err| switch (err) {
             error.Mismatch => continue,
             // Another process has removed it meanwhile, or it is damaged: the name is removed all the same.

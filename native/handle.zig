@@ -4,6 +4,7 @@
 const std = @import("std");
 const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
+const limit_words = @import("memory/limit_words.zig");
 const words = @import("memory/words.zig");
 const clock = @import("platform/sys/clock.zig");
 const files = @import("platform/sys/files.zig");
@@ -44,6 +45,23 @@ pub const watched_max = 64;
 
 /// A descriptor that the event loop owns, and the file that it stood for when the loop got it.
 const Lent = struct { fd: i32 = -1, participant: u32 = 0, device: u64 = 0, inode: u64 = 0 };
+
+/// What a contender of a limit knows privately.
+pub const Contention = struct {
+    /// The terms that its user wants; 0: those of the file.
+    max: u11 = 0,
+    order: u32 = 0,
+    /// Wishes to resize up to this number are known: `max` follows them.
+    resizes_seen: u53 = 0,
+    /// How many may wait beside it, in this attempt.
+    standby: u32 = abi.limit_no_standby,
+    /// The state of its word that its user knows; an event loop sleeps until it is another one.
+    known: limit_words.ContenderState = .idle,
+    /// The fencing token of the place that it holds; 0: none.
+    token: u64 = 0,
+    /// Deaths of others were not all watched when the last sleep began.
+    is_unsure: bool = false,
+};
 
 /// How the runtime ends a thread that a blocking operation holds: the operation asks it now and then.
 pub const Interruption = struct {
@@ -146,6 +164,11 @@ pub const Handle = struct {
     /// left to it.
     unresponsive: [*]u64,
 
+    /// Of a limit.
+    contention: Contention = .{},
+    /// By participant index: the epoch of a participant whose life socket could not be reached.
+    unwatchable: [*]words.Epoch,
+
     /// What the event loop owns: its bell, under this participant's own index, and its death watches.
     lent: [watched_max + 1]Lent = @splat(.{}),
 
@@ -167,6 +190,7 @@ pub const Handle = struct {
         const watched = size.add(words.Epoch, layout.participants_max);
         const unreachable_epochs = size.add(words.Epoch, layout.participants_max);
         const unresponsive = size.add(u64, layout.participants_max);
+        const unwatchable = size.add(words.Epoch, layout.participants_max);
         const calls = size.add(OwnCall, slots);
         const positions = size.add(u32, slots);
         const hints = size.add(u32, slots);
@@ -185,6 +209,7 @@ pub const Handle = struct {
             .watched = @ptrCast(@alignCast(base + watched)),
             .unreachable_epochs = @ptrCast(@alignCast(base + unreachable_epochs)),
             .unresponsive = @ptrCast(@alignCast(base + unresponsive)),
+            .unwatchable = @ptrCast(@alignCast(base + unwatchable)),
             .calls = @ptrCast(@alignCast(base + calls)),
             .positions = @ptrCast(@alignCast(base + positions)),
             .hints = @ptrCast(@alignCast(base + hints)),

@@ -75,7 +75,7 @@ export fn tandem_age(name: [*]const u8, length: u32, age: *const ageing.Age) i32
 
 fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Error!void {
     var location: target.Location = undefined;
-    try target.resolve(name, false, control, &location);
+    try target.resolve(name, .channel, false, control, &location);
     defer location.close();
     const found = try segment.open_location(&location, &.of_kind(.bytes), .existing, control);
     defer found.close();

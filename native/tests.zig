@@ -8,6 +8,8 @@ test {
     _ = @import("platform/copy_on_write.zig");
     _ = @import("handle.zig");
     _ = @import("memory/layout.zig");
+    _ = @import("memory/limit_words.zig");
+    _ = @import("proof/limit_test.zig");
     _ = @import("lib.zig");
     _ = @import("node/bound.zig");
     _ = @import("numbers.zig");

@@ -56,6 +56,12 @@ const nativeLayers: readonly string[] = [
   "native/memory",
   "native/waiting",
   "native/handle.zig",
+  // What the two protocols share, below both: repair knows limits and channels.
+  "native/protocol/table_bounds.zig",
+  "native/protocol/participants.zig",
+  "native/protocol/notify.zig",
+  "native/protocol/wait.zig",
+  "native/limit",
   "native/protocol",
   "native/calls",
   "native/worker",

@@ -15,6 +15,11 @@ pub fn LifetimeType(comptime Shared: type) type {
 
         /// The first thing that a newcomer does.
         pub fn enter(handle: *Handle) void {
+            // Contenders watch those ahead of them, and no newcomer is.
+            if (handle.map.geometry.kind == .limit) {
+                _ = Repair.sweep(handle);
+                return;
+            }
             Spread.forget(handle);
             _ = Shared.fetch_add(&handle.map.header().joins, 1, .seq_cst);
             // mutant:newcomer-rings-no-sleeper

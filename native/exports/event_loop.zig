@@ -8,10 +8,12 @@ const own_bell = @import("../platform/bells/own_bell.zig");
 const waker_thread = @import("../waiting/waker_thread.zig");
 const words = @import("../memory/words.zig");
 const Control = abi.Control;
+const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const DeathWatch = @import("../calls/death_watch.zig").DeathWatchType(Shared);
 const EventLoop = @import("../calls/event_loop.zig").EventLoopType(Shared);
+const LimitWatching = @import("../calls/limit/watching.zig").WatchingType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const NotifyDescriptor = @import("../calls/notify_descriptor.zig").NotifyDescriptorType(Shared);
 const Repair = @import("../protocol/repair.zig").RepairType(Shared);
@@ -37,6 +39,7 @@ export fn tandem_linger(handle_address: f64, wanted: u32) i32 {
 /// sleep.
 export fn tandem_arm(handle_address: f64, wanted: u32) i32 {
     const handle = arguments.handle_at(handle_address);
+    if (handle.map.geometry.kind == .limit) return LimitWatching.arm(handle);
     const result = EventLoop.arm(handle, wanted);
     return if (result == abi.armed and handle.large_count > 0) abi.armed_large else result;
 }
@@ -65,10 +68,28 @@ export fn tandem_bell(handle_address: f64, kind: u32) i32 {
 /// A descriptor to be watched for its hang-up (the control block has the participant), -1: all participants
 /// are watched, -2: some cannot be.
 export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
-    switch (DeathWatch.watch_next(arguments.handle_at(handle_address))) {
+    const handle = arguments.handle_at(handle_address);
+    if (handle.map.geometry.kind == .limit) return watch_next_contender(handle, control);
+    switch (DeathWatch.watch_next(handle)) {
         .fd => |watch| {
             control.slot = watch.index;
             return watch.fd;
+        },
+        .complete => return abi.watch_complete,
+        .incomplete => return abi.watch_incomplete,
+    }
+}
+
+/// As `tandem_watch_next`, and -3: the participant in the control block need not be watched any more.
+fn watch_next_contender(handle: *Handle, control: *Control) i32 {
+    switch (LimitWatching.watch_next(handle)) {
+        .fd => |watch| {
+            control.slot = watch.index;
+            return watch.fd;
+        },
+        .drop => |index| {
+            control.slot = index;
+            return abi.watch_drop;
         },
         .complete => return abi.watch_complete,
         .incomplete => return abi.watch_incomplete,

@@ -3,6 +3,9 @@
 
 const std = @import("std");
 const layout = @import("layout.zig");
+const limit_area = @import("limit_area.zig");
+const limit_words = @import("limit_words.zig");
+const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
 const kernel = @import("../platform/sys/kernel.zig");
 const mappings = @import("../platform/sys/mappings.zig");
@@ -91,7 +94,10 @@ pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) 
         control.fail(.allocate, @backingInt(sized.errno));
         return target.errno_error(sized.errno);
     }
-    const ring_bytes = @as(u64, geometry.ring_cells) * @sizeOf(words.Cell);
+    const ring_bytes = if (geometry.kind == .limit)
+        geometry.file_bytes - geometry.ring_offset
+    else
+        @as(u64, geometry.ring_cells) * @sizeOf(words.Cell);
     inline for (.{ .{ 0, layout.page_bytes }, .{ geometry.ring_offset, ring_bytes } }) |range| {
         const allocated = files.fallocate(fd, range[0], range[1]);
         if (!allocated.ok()) {
@@ -99,12 +105,17 @@ pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) 
             return if (allocated.errno == .OPNOTSUPP) error.Unsupported else error.NoSpace;
         }
     }
-    const mapped = mappings.map_shared(fd, layout.page_bytes);
+    const mapped_bytes = if (geometry.kind == .limit) geometry.file_bytes else layout.page_bytes;
+    const mapped = mappings.map_shared(fd, mapped_bytes);
     if (!mapped.ok()) {
         control.fail(.map_memory, @backingInt(mapped.errno));
         return error.NoSpace;
     }
-    defer mappings.unmap(mapped.value, layout.page_bytes);
+    defer mappings.unmap(mapped.value, mapped_bytes);
+    if (geometry.kind == .limit) {
+        const map: layout.Map = .{ .base = @ptrFromInt(mapped.value), .geometry = geometry.* };
+        initialise_limit(map.limit());
+    }
     const header: *layout.Header = @ptrFromInt(mapped.value);
     // No process knows of this file before it is linked or passed on, long after these stores. The last one
     // is a release, for processes that find the file in another way.
@@ -118,4 +129,12 @@ pub fn initialise(fd: i32, geometry: *const layout.Geometry, control: *Control) 
     process.random(std.mem.asBytes(&channel_id));
     Shared.store(u64, &header.channel_id, channel_id, .monotonic);
     Shared.store(u64, &header.magic, layout.magic, .release);
+}
+
+/// As the stores to the header.
+fn initialise_limit(area: *limit_area.Area) void {
+    Shared.store(limit_words.QueueWord, &area.queue, .{ .next = 1, .max = 1 }, .monotonic);
+    Shared.store(u64, &area.places_used, 1, .monotonic);
+    // Greater than every token of an earlier file: nobody draws a million tokens a second for long.
+    Shared.store(u64, &area.tokens, clock.wall_us(), .monotonic);
 }

@@ -4,10 +4,13 @@
 //! ```
 //! header | participants |    ring    | slot headers | areas of slot 0 | areas of slot 1 | …
 //! └──────────────── dense ───────────────────────┘    request bytes, response bytes each
+//!
+//! header | participants | area of the limit                                     a concurrency limit
 //! ```
 
 const std = @import("std");
 const words = @import("words.zig");
+const limit_area = @import("limit_area.zig");
 const Error = @import("../abi.zig").Error;
 
 /// "TANDEM" and a byte that text editors do not preserve.
@@ -26,7 +29,8 @@ pub const error_bytes_min: u64 = 1024;
 /// A process's address space has 47 bits; a channel may take an eighth of it.
 pub const file_bytes_max: u64 = 1 << 44;
 
-pub const Kind = enum(u32) { bytes = 0, int = 1, _ };
+/// `limit`: no channel, but a concurrency limit; its participants contend for places.
+pub const Kind = enum(u32) { bytes = 0, int = 1, limit = 2, _ };
 
 /// What a participant's handle is for.
 pub const Role = enum(u32) { client = 1, server = 2 };
@@ -191,12 +195,16 @@ pub const Geometry = struct {
     file_bytes: u64,
 
     pub fn init(kind: Kind, slots: u64, max_request: u64, max_response: u64, max_deliveries: u64) Error!Geometry {
+        if (kind == .limit) {
+            if (slots | max_request | max_response | max_deliveries != 0) return error.Corrupt;
+            return of_limit;
+        }
         if (slots < 1 or slots > slots_max) return error.Corrupt;
         if (max_request > payload_bytes_max or max_response > payload_bytes_max) return error.Corrupt;
         if (max_deliveries < 1 or max_deliveries > deliveries_max) return error.Corrupt;
         switch (kind) {
             .bytes, .int => {},
-            _ => return error.Corrupt,
+            .limit, _ => return error.Corrupt,
         }
         const cells = ring_cells_for(slots);
         const ring_offset = page_bytes + participants_max * @sizeOf(Participant);
@@ -223,6 +231,27 @@ pub const Geometry = struct {
             .file_bytes = file_bytes,
         };
     }
+
+    /// All limits have the same size: there is room for every contender and every place.
+    pub const of_limit: Geometry = limit: {
+        const start = page_bytes + participants_max * @sizeOf(Participant);
+        const end = round_up(start + @sizeOf(limit_area.Area));
+        break :limit .{
+            .kind = .limit,
+            .slots = 0,
+            .max_request_bytes = 0,
+            .max_response_bytes = 0,
+            .max_deliveries = 0,
+            .ring_cells = 0,
+            .ring_offset = start,
+            .slots_offset = end,
+            .dense_bytes = end,
+            .request_area_bytes = 0,
+            .response_area_bytes = 0,
+            .area_stride = 0,
+            .file_bytes = end,
+        };
+    };
 
     /// The maximum length of an answer: errors have room even if responses are tiny.
     pub fn response_bytes_max(geometry: *const Geometry) u32 {
@@ -266,6 +295,11 @@ pub const Map = struct {
     pub inline fn participant(map: *const Map, index: words.ParticipantIndex) *Participant {
         const entries: [*]Participant = @ptrCast(@alignCast(map.base + page_bytes));
         return &entries[index];
+    }
+
+    /// Of a limit.
+    pub inline fn limit(map: *const Map) *limit_area.Area {
+        return @ptrCast(@alignCast(map.base + map.geometry.ring_offset));
     }
 
     pub inline fn cell(map: *const Map, position: u64) *words.Cell {
@@ -351,4 +385,11 @@ test "the largest channels keep within the address space or are refused" {
     );
     try std.testing.expectError(error.Corrupt, Geometry.init(.bytes, slots_max + 1, 1, 1, 1));
     try std.testing.expectError(error.Corrupt, Geometry.init(@fromBackingInt(7), 1, 1, 1, 1));
+}
+
+test "a limit has one geometry" {
+    const geometry = try Geometry.init(.limit, 0, 0, 0, 0);
+    try std.testing.expectEqual(0, geometry.ring_offset % page_bytes);
+    try std.testing.expectEqual(0, geometry.file_bytes % page_bytes);
+    try std.testing.expectError(error.Corrupt, Geometry.init(.limit, 1, 0, 0, 0));
 }

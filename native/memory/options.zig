@@ -30,6 +30,7 @@ pub const Options = struct {
     }
 
     pub fn geometry(options: *const Options, control: *Control) Error!layout.Geometry {
+        if (options.kind == .limit) return .of_limit;
         return layout.Geometry.init(
             options.kind,
             options.slots orelse slots_default,

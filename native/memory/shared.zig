@@ -137,6 +137,9 @@ pub const Real = struct {
     /// row mean that the words make no sense.
     pub const turns_max = 1 << 20;
 
+    /// The most contenders of a limit that a look can collect in private memory.
+    pub const contenders_max = 1024;
+
     // The protocol's questions to the kernel stand here too, because a model of the memory needs a model of
     // locks, sleeps and bells.
 
@@ -147,6 +150,7 @@ pub const Real = struct {
     pub const yield = process.sched_yield;
     pub const processor = process.processor;
     pub const now_ns = clock.monotonic_ns;
+    pub const wall_ms = clock.wall_ms;
     pub const futex_wait = futex.wait;
     pub const futex_wake = futex.wake_all;
     pub const byte_locked = locks.byte_locked;

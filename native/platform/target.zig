@@ -14,7 +14,18 @@ const Control = abi.Control;
 
 pub const path_bytes_max = 4096;
 
-pub const suffix = ".tandem";
+pub const Suffix = enum {
+    channel,
+    limit,
+
+    fn text(suffix: Suffix) []const u8 {
+        return switch (suffix) {
+            .channel => ".tandem",
+            .limit => ".limit",
+        };
+    }
+};
+
 const name_bytes_max = 64;
 
 pub const Path = struct {
@@ -68,10 +79,16 @@ pub const Location = struct {
     }
 };
 
-/// A name lies in the default folder; a target with a slash is a path.
+/// A name lies in the default folder, and its file has the suffix; a target with a slash is a path.
 ///
 /// (A location is large. Returned beside errors, it would become a constant of four kilobytes for each.)
-pub fn resolve(target: []const u8, make_folder: bool, control: *Control, location: *Location) Error!void {
+pub fn resolve(
+    target: []const u8,
+    suffix: Suffix,
+    make_folder: bool,
+    control: *Control,
+    location: *Location,
+) Error!void {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
     if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, location);
     if (!valid_name(target)) return invalid(control, .name_invalid);
@@ -82,7 +99,7 @@ pub fn resolve(target: []const u8, make_folder: bool, control: *Control, locatio
     path.append("/") catch return invalid(control, .path_too_long);
     location.name_start = path.length;
     path.append(target) catch return invalid(control, .path_too_long);
-    path.append(suffix) catch return invalid(control, .path_too_long);
+    path.append(suffix.text()) catch return invalid(control, .path_too_long);
 }
 
 /// Makes the path absolute, because the process may change its working directory.
@@ -233,18 +250,18 @@ test "names" {
 test "a path is made absolute, and its folder is opened" {
     var control: Control = .{};
     var location: Location = undefined;
-    try resolve("./no-such-channel", false, &control, &location);
+    try resolve("./no-such-channel", .channel, false, &control, &location);
     defer location.close();
     try std.testing.expectEqual(@as(u8, '/'), location.path.slice()[0]);
     try std.testing.expectEqualStrings("no-such-channel", std.mem.span(location.name()));
     try std.testing.expect(std.mem.endsWith(u8, location.path.slice(), "/./no-such-channel"));
     var root: Location = undefined;
-    try resolve("/proc", false, &control, &root);
+    try resolve("/proc", .channel, false, &control, &root);
     defer root.close();
     try std.testing.expectEqualStrings("proc", std.mem.span(root.name()));
     var folder: Location = undefined;
-    try resolve("/proc/", false, &control, &folder);
+    try resolve("/proc/", .channel, false, &control, &folder);
     defer folder.close();
     try std.testing.expectEqualStrings(".", std.mem.span(folder.name()));
-    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", false, &control, &location));
+    try std.testing.expectError(error.NotFound, resolve("/no-such-folder/x", .channel, false, &control, &location));
 }

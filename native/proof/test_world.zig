@@ -16,6 +16,7 @@ const words = @import("../memory/words.zig");
 const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const Calls = @import("../calls/calls.zig").CallsType(Shared);
+const Terms = @import("../calls/limit/terms.zig").TermsType(Shared);
 const Slots = slots.SlotsType(Shared);
 
 /// One anonymous channel and its handles.
@@ -51,6 +52,19 @@ pub const World = struct {
         defer made.close();
         ageing.set(&made.map, age);
         return .{ .first = try open_fd(made.fd, abi.open_role_server) };
+    }
+
+    /// A concurrency limit with so many places.
+    pub fn init_limit(max: u32) !World {
+        const world: World = .{ .first = try open("test", abi.open_anonymous | abi.open_kind_limit, &.{}) };
+        var control: abi.Control = .{};
+        try Terms.want(world.first, max, 0, &control);
+        return world;
+    }
+
+    /// Another contender.
+    pub fn contender(world: World) !*Handle {
+        return world.join(abi.open_kind_limit);
     }
 
     fn open(name: []const u8, operation: u32, options: *const abi.Options) !*Handle {

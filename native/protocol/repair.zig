@@ -8,6 +8,7 @@ const Error = @import("../abi.zig").Error;
 const Handle = @import("../handle.zig").Handle;
 const layout = @import("../memory/layout.zig");
 const Role = layout.Role;
+const DepartureType = @import("../limit/departure.zig").DepartureType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const RingType = @import("ring.zig").RingType;
 const SlotsType = @import("slots.zig").SlotsType;
@@ -18,6 +19,7 @@ const SlotWord = words.SlotWord;
 
 pub fn RepairType(comptime Shared: type) type {
     return struct {
+        const LimitDeparture = DepartureType(Shared);
         const Participants = ParticipantsType(Shared);
         const Ring = RingType(Shared);
         const Slots = SlotsType(Shared);
@@ -84,12 +86,14 @@ pub fn RepairType(comptime Shared: type) type {
             // Handed over with the word; used only by the participant that frees exactly that entry.
             const role = Shared.load(u32, &entry.role, .monotonic);
             const gone: words.Owner = .{ .index = index, .epoch = word.epoch };
-            const complete = settle_all(handle, gone, .died);
+            const is_limit = handle.map.geometry.kind == .limit;
+            if (is_limit) LimitDeparture.settle_dead(handle, gone);
+            const complete = is_limit or settle_all(handle, gone, .died);
             // All sleepers are rung before the entry is free: otherwise a repairer that is stopped in between
             // would leave a sleeper that was just falling asleep without any event. They are also rung if the
             // ring had no room, because they make room.
             // mutant:full-ring-rings-no-sleeper begin
-            Wait.wake_all(handle);
+            if (!is_limit) Wait.wake_all(handle);
             if (!complete) return false;
             // mutant:full-ring-rings-no-sleeper end
             // Comes before the entry is free: another repairer finds what a dead repairer leaves.
@@ -108,6 +112,7 @@ pub fn RepairType(comptime Shared: type) type {
 
         /// Ends or hands back everything of this handle's participant.
         pub fn settle_own(handle: *Handle) void {
+            if (handle.map.geometry.kind == .limit) return LimitDeparture.settle_own(handle);
             const gone = handle.owner();
             Spread.rests(handle);
             Spread.forget(handle);

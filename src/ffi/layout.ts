@@ -15,11 +15,13 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 208;
+export const controlBytes = 224;
 export const attachedMax = 8;
 export const optionsCount = 9;
 export const recordFields = 3;
 export const entryFields = 8;
+export const limitFields = 11;
+export const limitPlacesMax = 1024;
 export const openRoleServer = 1;
 export const openKindInt = 2;
 export const openOrCreate = 4;
@@ -57,6 +59,20 @@ export const watchComplete = -1;
 export const watchIncomplete = -2;
 export const guardNone = 4294967295;
 export const execAlone = 1;
+export const watchDrop = -3;
+export const openKindLimit = 128;
+export const limitShared = 1;
+export const limitSteal = 2;
+export const limitTry = 4;
+export const limitNoStandby = 4294967295;
+export const limitOldest = 1;
+export const limitNewest = 2;
+export const limitWaits = 0;
+export const limitRefusedFull = -1000;
+export const limitNotNow = -1002;
+export const limitRefusedReplaced = -1001;
+export const limitLost = -1003;
+export const limitIdle = -1004;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {
@@ -117,6 +133,9 @@ export const Detail = {
   noBells: 32,
   lockedOut: 33,
   copyOnWrite: 34,
+  limitMax: 35,
+  limitOrder: 36,
+  tickets: 37,
 } as const;
 
 /** What an answered slot holds. */
@@ -196,6 +215,21 @@ export const EntryField = {
   generationHigh: 7,
 } as const;
 
+/** Places in what `tandem_limit_list` writes for each contender. */
+export const LimitField = {
+  index: 0,
+  isWaiting: 1,
+  place: 2,
+  ticket: 3,
+  tokenLow: 4,
+  tokenHigh: 5,
+  pid: 6,
+  runtime: 7,
+  since: 8,
+  shared: 9,
+  urgent: 10,
+} as const;
+
 /** Places in the control block: of 32-bit words, and of doubles. */
 export const Control = {
   detail: 0,
@@ -234,4 +268,8 @@ export const Control = {
   uid: 49,
   runtime: 50,
   calls: 51,
+  listMax: 52,
+  listOrder: 53,
+  listHolders: 54,
+  listWaiters: 55,
 } as const;

@@ -291,6 +291,57 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_limit_terms: {
+    parameters: [
+      /* handle */ "f64",
+      /* max */ "u32",
+      /* order */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_limit_request: {
+    parameters: [
+      /* handle */ "f64",
+      /* flags */ "u32",
+      /* standby */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+  },
+  tandem_limit_look: {
+    parameters: [/* handle */ "f64", /* control */ "buffer"],
+    result: "i32",
+  },
+  tandem_limit_wait: {
+    parameters: [/* handle */ "f64", /* milliseconds */ "f64", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_limit_withdraw: {
+    parameters: [/* handle */ "f64", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_limit_release: { parameters: [/* handle */ "f64"], result: "i32" },
+  tandem_limit_state: { parameters: [/* handle */ "f64"], result: "i32" },
+  tandem_limit_heartbeat: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_limit_resize: {
+    parameters: [/* handle */ "f64", /* max */ "u32"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_limit_list: {
+    parameters: [
+      /* handle */ "f64",
+      /* numbers */ "buffer",
+      /* length */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_claim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
 } as const;
 

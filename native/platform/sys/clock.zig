@@ -22,6 +22,29 @@ pub fn monotonic_ns() u64 {
     return own -% @atomicLoad(u64, &clock_offset_ns, .monotonic);
 }
 
+/// Microseconds since the epoch.
+pub fn wall_us() u64 {
+    const clock_realtime = 0;
+    return wall_of(clock_realtime, std.time.ns_per_us);
+}
+
+/// Milliseconds since the epoch, up to one tick of the kernel late: for display.
+pub fn wall_ms() u64 {
+    const clock_realtime_coarse = 5;
+    return wall_of(clock_realtime_coarse, std.time.ns_per_ms);
+}
+
+fn wall_of(which: u32, comptime unit_ns: u64) u64 {
+    var time: linux.kernel_timespec = undefined;
+    if (libc.function(ClockGettime, "clock_gettime")) |quick| {
+        _ = quick(@intCast(which), &time);
+    } else {
+        _ = linux.syscall2(.clock_gettime, which, @intFromPtr(&time));
+    }
+    const seconds: u64 = @intCast(@max(0, time.sec));
+    return seconds * (std.time.ns_per_s / unit_ns) + @as(u64, @intCast(time.nsec)) / unit_ns;
+}
+
 /// The offset that this process's time namespace adds to the machine's clock. Deadlines travel between
 /// processes whose namespaces may differ.
 var clock_offset_ns: u64 = 0;

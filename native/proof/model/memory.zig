@@ -160,6 +160,13 @@ pub const Model = struct {
         return ask(.{ .kind = .now });
     }
 
+    /// For display.
+    pub fn wall_ms() u64 {
+        return 0;
+    }
+
+    pub const contenders_max = 8;
+
     /// A number that grows would make every state a new one. A server that has stopped responding therefore
     /// counts as unresponsive for ever.
     pub fn next_look(look: u47) u47 {

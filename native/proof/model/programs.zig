@@ -33,6 +33,7 @@ fn start(plan: *const setup.Plan) void {
         .watched = &own.watched,
         .unreachable_epochs = &own.unreachable_epochs,
         .unresponsive = &own.unresponsive,
+        .unwatchable = undefined,
         .calls = &own.calls,
         .positions = &own.positions,
         .hints = &own.hints,

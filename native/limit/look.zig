@@ -1,0 +1,78 @@
+//! The look: grants whatever can be granted. Anyone may run it, any number at once, and it may stop or die
+//! anywhere: another look continues.
+
+const Handle = @import("../handle.zig").Handle;
+const limit_words = @import("../memory/limit_words.zig");
+const contenders = @import("contenders.zig");
+const OrderType = @import("order.zig").OrderType;
+const PlacesType = @import("places.zig").PlacesType;
+const ResizingType = @import("resizing.zig").ResizingType;
+const QueueWord = limit_words.QueueWord;
+const Seen = contenders.Seen;
+
+pub fn LookType(comptime Shared: type) type {
+    return struct {
+        const Contenders = contenders.ContendersType(Shared);
+        const Order = OrderType(Shared);
+        const Places = PlacesType(Shared);
+        const Resizing = ResizingType(Shared);
+
+        /// Each turn grants a place, or another participant has made progress.
+        const turns_max = 4096;
+
+        /// False: others changed too much; the caller looks again after a while. `guess`: the waiter that is
+        /// probably the first.
+        pub fn run(handle: *Handle, guess: ?Seen) bool {
+            var wish = Resizing.begin(handle);
+            var hint = guess;
+            const is_sure = for (0..turns_max) |_| {
+                switch (turn(handle, hint)) {
+                    .granted => hint = null,
+                    .unsure => break false,
+                    .done => {
+                        if (!Resizing.finish(handle, wish)) break true;
+                        // Another wish came meanwhile.
+                        wish = Resizing.begin(handle);
+                        hint = null;
+                    },
+                }
+            } else false;
+            ring_unaware(handle);
+            return is_sure;
+        }
+
+        const Turn = enum { granted, done, unsure };
+
+        fn turn(handle: *Handle, hint: ?Seen) Turn {
+            const terms = Shared.load(QueueWord, &handle.map.limit().queue, .seq_cst);
+            const waiter = switch (Order.first(handle, terms.newest, hint)) {
+                .none => return .done,
+                .unsure => return .unsure,
+                .waiter => |waiter| waiter,
+            };
+            // Comes after the first waiter is known. All who grant at once take the lowest free place, so they
+            // collide there, and no two of them count the same gap.
+            const found = Places.survey(handle);
+            const place = place: {
+                if (waiter.word.shared) if (found.shared) |shared| break :place shared;
+                // mutant:one-place-too-many
+                if (found.occupied < terms.places()) if (found.free) |free| break :place free;
+                // The survey may have handed a place to this very waiter.
+                if (Contenders.word_of(handle, waiter.index) != waiter.word) return .granted;
+                return if (found.is_unsure) .unsure else .done;
+            };
+            if (Contenders.word_of(handle, waiter.index) != waiter.word) return .granted;
+            Places.grant(handle, place, waiter);
+            return .granted;
+        }
+
+        /// Somebody who granted a place or stole one may have died, or been stopped, before the ring.
+        fn ring_unaware(handle: *Handle) void {
+            var each: Contenders.Each = .of(handle);
+            while (each.next()) |seen| {
+                // mutant:unaware-not-rung
+                if (seen.index != handle.index and Contenders.is_unaware(handle, seen)) Contenders.wake(handle, seen.index);
+            }
+        }
+    };
+}
