@@ -59,8 +59,6 @@ pub const Contention = struct {
     known: limit_words.ContenderState = .idle,
     /// The fencing token of the place that it holds; 0: none.
     token: u64 = 0,
-    /// Deaths of others were not all watched when the last sleep began.
-    is_unsure: bool = false,
 };
 
 /// How the runtime ends a thread that a blocking operation holds: the operation asks it now and then.
