@@ -90,6 +90,16 @@ export fn tandem_set_title(bytes: [*]const u8, length: u32) void {
     title.set(bytes[0..length]);
 }
 
+/// 1: the title of this process ends with " - standby" from now on; 0: one that has begun this ends it.
+export fn tandem_title_standby(begins: u32) void {
+    if (begins != 0) title.begin_standby() else title.end_standby();
+}
+
+/// Writes the title of a process, and returns its length; 0: it cannot be read.
+export fn tandem_title_of(pid: u32, out: [*]u8, length: u32) u32 {
+    return @intCast(title.of(pid, out[0..length]).len);
+}
+
 /// 1: this handle has the channel's only claim, until it closes; 0: another one has it.
 export fn tandem_claim(handle_address: f64) i32 {
     const handle = arguments.handle_at(handle_address);

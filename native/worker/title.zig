@@ -6,23 +6,128 @@ const files = @import("../platform/sys/files.zig");
 const process = @import("../platform/sys/process.zig");
 
 /// The place of the arguments, as the kernel knows it.
-const Area = struct { start: usize, end: usize };
+const Area = struct {
+    start: usize,
+    end: usize,
+
+    fn bytes(area: Area) []u8 {
+        const first: [*]u8 = @ptrFromInt(area.start);
+        return first[0 .. area.end - area.start];
+    }
+};
+
+/// The kernel shows no more of a title.
+const title_bytes_max = 4096;
+const name_bytes_max = 15;
+const standby_suffix = " - standby";
+
+/// Threads of a process may wait at the same time.
+var mutex: std.atomic.Value(u32) = .init(0);
+/// Waits that show in the title.
+var standbys: u32 = 0;
+/// What the title was before; null: it stays as it is.
+var replaced: ?Saved = null;
+
+/// The bytes that a title has overwritten.
+const Saved = struct {
+    area: []u8,
+    first: [title_bytes_max]u8,
+    last: u8,
+    name: [name_bytes_max + 1]u8,
+    name_length: usize,
+};
 
 /// Shows `title`, or as much of its beginning as the arguments had room for.
 pub fn set(title: []const u8) void {
-    if (area_of_arguments()) |area| {
-        const bytes: [*]u8 = @ptrFromInt(area.start);
-        write(bytes[0 .. area.end - area.start], title);
-    }
+    lock();
+    defer unlock();
+    replaced = null;
+    if (area_of_arguments()) |area| write(area.bytes(), title);
     name_main_thread(title);
+}
+
+/// The process waits: its title ends with " - standby" from now on.
+pub fn begin_standby() void {
+    lock();
+    defer unlock();
+    standbys += 1;
+    if (standbys > 1) return;
+    const area = area_of_arguments() orelse return;
+    replaced = save(area.bytes()) orelse return;
+    var buffer: [title_bytes_max]u8 = undefined;
+    write(area.bytes(), with_suffix(shown(&replaced.?), @min(area.bytes().len - 2, title_bytes_max), &buffer));
+    name_main_thread(with_suffix(replaced.?.name[0..replaced.?.name_length], name_bytes_max, &buffer));
+}
+
+/// A wait is over. The last one brings the title back.
+pub fn end_standby() void {
+    lock();
+    defer unlock();
+    standbys -|= 1;
+    if (standbys > 0) return;
+    const saved = &(replaced orelse return);
+    const first_length = @min(saved.area.len, title_bytes_max);
+    @memcpy(saved.area[0..first_length], saved.first[0..first_length]);
+    saved.area[saved.area.len - 1] = saved.last;
+    name_main_thread(saved.name[0..saved.name_length]);
+    replaced = null;
+}
+
+/// The title of a process in `buffer`; empty: this process may not read it, or there is no such process.
+pub fn of(pid: u32, buffer: []u8) []const u8 {
+    var path: [32]u8 = undefined;
+    const name = std.fmt.bufPrintSentinel(&path, "/proc/{d}/cmdline", .{pid}, 0) catch unreachable;
+    return spaced(buffer[0..(read_file(name, buffer) orelse return "").len]);
+}
+
+fn lock() void {
+    while (mutex.cmpxchgWeak(0, 1, .acquire, .monotonic) != null) std.atomic.spinLoopHint();
+}
+
+fn unlock() void {
+    mutex.store(0, .release);
+}
+
+/// Null: there is no room for the suffix, or the kernel does not tell the name.
+fn save(area: []u8) ?Saved {
+    if (area.len < standby_suffix.len + 2) return null;
+    var saved: Saved = .{ .area = area, .first = undefined, .last = area[area.len - 1], .name = undefined, .name_length = 0 };
+    const first_length = @min(area.len, title_bytes_max);
+    @memcpy(saved.first[0..first_length], area[0..first_length]);
+    const name = read_file("/proc/self/comm", &saved.name) orelse return null;
+    saved.name_length = std.mem.trimEnd(u8, name, "\n").len;
+    return saved;
+}
+
+/// What the kernel shows of saved arguments.
+fn shown(saved: *Saved) []const u8 {
+    var text: []u8 = saved.first[0..@min(saved.area.len, title_bytes_max)];
+    // See `write`.
+    if (saved.last != 0) text = text[0 .. std.mem.findScalar(u8, text, 0) orelse text.len];
+    return text;
+}
+
+/// Arguments are separated by zeros.
+fn spaced(arguments: []u8) []const u8 {
+    const text = arguments[0..std.mem.trimEnd(u8, arguments, "\x00").len];
+    std.mem.replaceScalar(u8, text, 0, ' ');
+    return text;
+}
+
+fn with_suffix(title: []const u8, bytes_max: usize, buffer: *[title_bytes_max]u8) []const u8 {
+    @memcpy(buffer[0..title.len], title);
+    const kept = whole_characters(spaced(buffer[0..title.len]), bytes_max - standby_suffix.len);
+    @memcpy(buffer[kept.len..][0..standby_suffix.len], standby_suffix);
+    return buffer[0 .. kept.len + standby_suffix.len];
 }
 
 /// If the last byte is not zero, the kernel shows no more than the text up to the first zero.
 fn write(area: []u8, title: []const u8) void {
     if (area.len < 2) return;
-    const shown = whole_characters(title, area.len - 2);
-    @memcpy(area[0..shown.len], shown);
-    @memset(area[shown.len..], 0);
+    const room = area[0..@min(area.len - 1, title_bytes_max)];
+    const visible = whole_characters(title, room.len - 1);
+    @memcpy(room[0..visible.len], visible);
+    @memset(room[visible.len..], 0);
     area[area.len - 1] = 1;
 }
 
@@ -55,11 +160,10 @@ fn read_file(path: [*:0]const u8, buffer: []u8) ?[]const u8 {
 
 /// The thread of this call may be another one.
 fn name_main_thread(title: []const u8) void {
-    const bytes_max = 15;
     const opened = files.open("/proc/self/comm", files.o_wronly | files.o_cloexec, 0);
     if (!opened.ok()) return;
     defer files.close(opened.fd());
-    _ = files.write(opened.fd(), whole_characters(title, bytes_max));
+    _ = files.write(opened.fd(), whole_characters(title, name_bytes_max));
 }
 
 /// As much of a text in UTF-8 as fits, without a part of a character at its end.
@@ -98,4 +202,17 @@ test "a title ends where the kernel stops reading" {
     var tiny: [1]u8 = .{'x'};
     write(&tiny, "pool");
     try std.testing.expectEqualSlices(u8, "x", &tiny);
+}
+
+test "a title of one that waits ends with that" {
+    var buffer: [title_bytes_max]u8 = undefined;
+    try std.testing.expectEqualStrings("bun x.ts - standby", with_suffix("bun\x00x.ts\x00", 40, &buffer));
+    try std.testing.expectEqualStrings("bun - standby", with_suffix("bun\x00x.ts", 13, &buffer));
+    try std.testing.expectEqualStrings(" - standby", with_suffix("bun", 10, &buffer));
+}
+
+test "the title of another process" {
+    var buffer: [64]u8 = undefined;
+    try std.testing.expect(of(process.id(), &buffer).len > 0);
+    try std.testing.expectEqualStrings("", of(0, &buffer));
 }

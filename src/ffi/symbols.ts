@@ -342,6 +342,12 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_title_standby: { parameters: [/* begins */ "u32"], result: "void", cold: true },
+  tandem_title_of: {
+    parameters: [/* pid */ "u32", /* out */ "buffer", /* length */ "u32"],
+    result: "u32",
+    cold: true,
+  },
   tandem_claim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
 } as const;
 

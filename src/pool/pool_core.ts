@@ -4,6 +4,7 @@
  * @module
  */
 import type { ServiceCore } from "../rpc/service_core.ts";
+import { setTitle } from "../ffi/title.ts";
 import { connect } from "../rpc/remote.ts";
 import type { CallTerms } from "../rpc/terms.ts";
 import { Client } from "../channel/client.ts";
@@ -20,7 +21,7 @@ import { identityOf, shareWith } from "./supervisor/identity.ts";
 import type { Listeners } from "../base/listeners.ts";
 import type { PoolTap } from "./supervisor/pool_logs.ts";
 import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
-import { claim, setTitle } from "./link/guard.ts";
+import { claim } from "./link/guard.ts";
 import { controlTarget, openPoolChannel, supervisorOf } from "./supervisor/pool_channel.ts";
 import {
   type ClientTerms,

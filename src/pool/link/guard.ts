@@ -1,5 +1,5 @@
 /**
- * What native code does for workers and their supervisors: the guard thread, titles, claims, and the end of a
+ * What native code does for workers and their supervisors: the guard thread, claims, and the end of a
  * process with all that it has started. See native/worker/.
  *
  * @module
@@ -52,18 +52,6 @@ export function startGuard({ recordFd, lifeline, abortGrace, hungTimeout }: Guar
     );
   }
   throw callFailure(status, tried);
-}
-
-/**
- * Sets the title of this process in lists of processes, as far as the arguments that it was started with have
- * room, and the name of its main thread, of which 15 bytes are shown.
- */
-export function setTitle(title: string): void {
-  // Some runtimes take these from the memory that is overwritten, when they are first asked for.
-  const { process } = globalThis as unknown as { process: Record<string, unknown> };
-  for (const name of ["argv", "argv0", "execArgv", "execPath", "title"]) void process[name];
-  const bytes = new TextEncoder().encode(title);
-  native().tandem_set_title(bytes, bytes.byteLength);
 }
 
 /**

@@ -4,12 +4,13 @@
  *
  * @module
  */
+import { setTitle } from "../../ffi/title.ts";
 import { codeOf } from "../../base/guard.ts";
 import { TandemError } from "../../errors.ts";
 import { backend } from "../../runtime/current.ts";
 import { captureConsole, type ConsoleSink } from "./console_capture.ts";
 import { type Assignment, descriptors, type Order, type Report } from "../link/control.ts";
-import { setTitle, startGuard } from "../link/guard.ts";
+import { startGuard } from "../link/guard.ts";
 import { Inbox, Outbox } from "../link/post.ts";
 import { WorkerLog } from "./worker_log.ts";
 
