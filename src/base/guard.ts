@@ -58,6 +58,15 @@ export function report(source: object, what: string, error: unknown): void {
   }
 }
 
+/** Tells the program's author of something that no code of the program gets as an error. Never throws. */
+export function remark(text: string): void {
+  try {
+    console.warn(`@tandem/ipc: ${text}`);
+  } catch {
+    // The console may be code of the user, too.
+  }
+}
+
 /** A string, so that the console does not inspect the error itself. */
 function stackOf(error: unknown): string {
   try {

@@ -11,6 +11,7 @@ import {
   openAnonymous,
   openCreateNew,
   openFromFd,
+  openKindLimit,
   openOrCreate,
   openPrivate,
   openRoleServer,
@@ -27,13 +28,14 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 
 /** The ways to open a channel. */
 export const OpenMode: Readonly<
-  Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd", number>
+  Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit", number>
 > = {
   attach: 0,
   openOrCreate,
   createNew: openCreateNew,
   anonymous: openAnonymous,
   fromFd: openFromFd,
+  limit: openOrCreate | openKindLimit,
 };
 
 /** An open channel, as all operations use it. */
@@ -173,7 +175,8 @@ function triedToOpen(role: string, target: string, mode: number, fd: number): st
   if (mode & openAnonymous) return "make an anonymous channel";
   if (mode & openPrivate) return "open the private channel of a process";
   const verb = mode & openCreateNew ? "create" : "open";
-  return `${verb} channel ${JSON.stringify(target)}`;
+  const kind = mode & openKindLimit ? "limit" : "channel";
+  return `${verb} ${kind} ${JSON.stringify(target)}`;
 }
 
 /** @throws {TypeError} when `target` is no string */
@@ -214,9 +217,11 @@ export function checkOpen(channel: Channel, what: string): void {
   if (!channel.isOpen) throw closedError(what);
 }
 
+const handles: ReadonlySet<string> = new Set(["client", "server", "limit"]);
+
 /** The error of every operation on a closed handle. */
 export function closedError(what: string): TandemError {
-  const found = what === "client" || what === "server" ? "it" : "the handle that it came from";
+  const found = handles.has(what) ? "it" : "the handle that it came from";
   return new TandemError("CLOSED", `Cannot use this ${what}: ${found} is closed; open another one`);
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Control, watchIncomplete } from "../ffi/layout.ts";
+import { Control, watchDrop, watchIncomplete } from "../ffi/layout.ts";
 import type { Watch } from "../runtime/backend.ts";
 import { later } from "../runtime/timers.ts";
 import type { Channel } from "./channel.ts";
@@ -36,27 +36,40 @@ export class DeathWatch {
     this.#onDeath = onDeath;
   }
 
-  /** Connects to each participant that is not watched yet. False: some deaths will go unreported. */
+  /**
+   * Connects to each participant that is to be watched and is not yet, and leaves those that need not be watched any
+   * more. False: some deaths will go unreported.
+   */
   watchAll(): boolean {
     const { native, address, words } = this.#channel;
     for (;;) {
       const fd = native.tandem_watch_next(address, words);
+      if (fd === watchDrop) {
+        this.#drop(words[Control.slot]!);
+        continue;
+      }
       if (fd < 0) return fd !== watchIncomplete && !this.#isBlind;
       this.#watch(words[Control.slot]!, fd);
     }
   }
 
   #watch(participant: number, fd: number): void {
-    const last = this.#watches.get(participant);
-    if (last) {
-      last.close();
-      this.#channel.watches.delete(last);
-    }
+    this.#drop(participant);
     const hungUp: { watch: Watch | null } = { watch: null };
     const onHangup = weakly(this.#self, whenHungUp(participant, hungUp));
     hungUp.watch = openWatch(this.#channel, fd, ignore, onHangup);
     if (hungUp.watch) this.#watches.set(participant, hungUp.watch);
     else this.#isBlind = true;
+  }
+
+  #drop(participant: number): void {
+    const watch = this.#watches.get(participant);
+    if (!watch) return;
+    this.#watches.delete(participant);
+    this.#channel.watches.delete(watch);
+    this.#cancelRetries.get(watch)?.();
+    this.#cancelRetries.delete(watch);
+    watch.close();
   }
 
   /** The kernel closes a dying process's descriptors one by one: its lock may go a moment later. */

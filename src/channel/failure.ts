@@ -126,7 +126,7 @@ function reasonOf(
   }
   switch (detail) {
     case Detail.kind:
-      return `it is a channel for ${kindName(found)}, and this is a handle for ` +
+      return `it is ${kindName(found)}, and this is a handle of ` +
         `${kindName(wanted)}; use ${handleNames(found)} for it, or give another name`;
     case Detail.layoutVersion:
       return `it has layout version ${found}, but this version of the package needs ${wanted}; ` +
@@ -236,12 +236,15 @@ const sizeNames = {
   [Detail.maxDeliveries]: "maxDeliveries",
 };
 
+const kindNames: readonly string[] = ["a channel for bytes", "a channel for integers", "a limit"];
+const handlesOfKinds: readonly string[] = ["Server and Client", "IntServer and IntClient", "Limit"];
+
 function kindName(kind: number): string {
-  return kind === 1 ? "integers" : "bytes";
+  return kindNames[kind] ?? "something else";
 }
 
 function handleNames(kind: number): string {
-  return kind === 1 ? "IntServer and IntClient" : "Server and Client";
+  return handlesOfKinds[kind] ?? "a newer version";
 }
 
 function shortReason(found: number, wanted: number): string {

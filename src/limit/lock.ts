@@ -5,6 +5,7 @@
  */
 import { notConstructible } from "../base/maker.ts";
 import type { TandemError } from "../errors.ts";
+import { Control } from "../ffi/layout.ts";
 import type { LockMode } from "./types.ts";
 
 /** The one whose lock it is. */
@@ -16,17 +17,8 @@ export interface LockOwner {
   watch(lock: Lock, controller: AbortController): void;
 }
 
-/** The numbers of a grant, as the native side gives them. */
-export interface Grant {
-  readonly id: number;
-  readonly ticket: number;
-  readonly tokenLow: number;
-  readonly tokenHigh: number;
-  readonly mode: LockMode;
-}
-
-/** Makes a lock; only the package can. */
-export let makeLock: (owner: LockOwner, grant: Grant) => Lock;
+/** Makes a lock of the place that the control block of its handle tells of; only the package can. */
+export let makeLock: (owner: LockOwner, id: number, mode: LockMode, control: Uint32Array) => Lock;
 /** Marks a lock as lost. Its owner aborts the signal, if there is one. */
 export let loseLock: (lock: Lock, reason: TandemError) => void;
 /** The owner of a lock, for other layers. */
@@ -58,7 +50,7 @@ const key: unique symbol = Symbol("Lock");
  */
 export class Lock implements Disposable {
   static {
-    makeLock = (owner, grant) => new Lock(key, owner, grant);
+    makeLock = (owner, id, mode, control) => new Lock(key, owner, id, mode, control);
     loseLock = (lock, reason) => lock.#loss = reason;
     ownerOf = (lock) => lock.#owner;
   }
@@ -75,14 +67,20 @@ export class Lock implements Disposable {
   /** Whether it is held alone. */
   readonly mode: LockMode;
 
-  private constructor(made: typeof key, owner: LockOwner, grant: Grant) {
+  private constructor(
+    made: typeof key,
+    owner: LockOwner,
+    id: number,
+    mode: LockMode,
+    control: Uint32Array,
+  ) {
     if (made !== key) throw notConstructible("Lock", "the methods of Limit");
     this.#owner = owner;
-    this.#tokenLow = grant.tokenLow;
-    this.#tokenHigh = grant.tokenHigh;
-    this.id = grant.id;
-    this.ticket = grant.ticket;
-    this.mode = grant.mode;
+    this.#tokenLow = control[Control.generationLow]!;
+    this.#tokenHigh = control[Control.generationHigh]!;
+    this.id = id;
+    this.ticket = control[Control.epochHigh]! * 2 ** 32 + control[Control.epochLow]!;
+    this.mode = mode;
   }
 
   /**

@@ -3,7 +3,6 @@
  *
  * @module
  */
-import type { RuntimeName } from "../runtime/names.ts";
 
 /**
  * Whether a lock is held alone or together with others. An `"exclusive"` lock has a place of its own. All
@@ -142,7 +141,7 @@ export interface LockInfo {
   /** Its process, as it sees itself: in a container of its own it has another one outside. */
   readonly pid: number;
   /** The runtime that it runs on. */
-  readonly runtime: RuntimeName | "unknown";
+  readonly runtime: "deno" | "bun" | "node" | "unknown";
   /** What lists of processes show of it; empty if this process may not read that. */
   readonly title: string;
   /** When it got its lock or began to wait, in milliseconds since the epoch. */
