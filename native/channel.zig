@@ -320,6 +320,7 @@ pub fn close(handle: *Handle, after: After) void {
     Trim.all(handle);
     // After this, the memory may go.
     waker_thread.remove(&handle.waker);
+    handle.close_blocking_bell();
     if (handle.notify_fd >= 0) Notify.disable(handle);
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Comes before the entry is free: otherwise it would remove the files of the next participant there.

@@ -166,6 +166,10 @@ pub const Handle = struct {
     contention: Contention = .{},
     /// By participant index: the epoch of a participant whose life socket could not be reached.
     unwatchable: [*]words.Epoch,
+    /// As `watched`, for the watches of blocking waits, which have no event loop.
+    watched_blocking: [*]words.Epoch,
+    /// The bell of blocking waits; -1: none was needed yet.
+    blocking_bell: i32 = -1,
 
     /// What the event loop owns: its bell, under this participant's own index, and its death watches.
     lent: [watched_max + 1]Lent = @splat(.{}),
@@ -189,6 +193,7 @@ pub const Handle = struct {
         const unreachable_epochs = size.add(words.Epoch, layout.participants_max);
         const unresponsive = size.add(u64, layout.participants_max);
         const unwatchable = size.add(words.Epoch, layout.participants_max);
+        const watched_blocking = size.add(words.Epoch, layout.participants_max);
         const calls = size.add(OwnCall, slots);
         const positions = size.add(u32, slots);
         const hints = size.add(u32, slots);
@@ -208,6 +213,7 @@ pub const Handle = struct {
             .unreachable_epochs = @ptrCast(@alignCast(base + unreachable_epochs)),
             .unresponsive = @ptrCast(@alignCast(base + unresponsive)),
             .unwatchable = @ptrCast(@alignCast(base + unwatchable)),
+            .watched_blocking = @ptrCast(@alignCast(base + watched_blocking)),
             .calls = @ptrCast(@alignCast(base + calls)),
             .positions = @ptrCast(@alignCast(base + positions)),
             .hints = @ptrCast(@alignCast(base + hints)),
@@ -241,14 +247,29 @@ pub const Handle = struct {
         if (free) |known| known.* = lent;
     }
 
-    /// Closes the descriptors that a dead event loop has left open, as Deno's loop does when a Worker ends. A
-    /// descriptor that was closed meanwhile may stand for another file; it is left alone.
+    /// The bell of the event loop, if it still has one.
+    pub fn lent_bell(handle: *Handle) ?i32 {
+        for (&handle.lent) |*known| {
+            if (known.fd >= 0 and known.participant == handle.index and is_open(known)) return known.fd;
+        }
+        return null;
+    }
+
+    /// A descriptor that was closed meanwhile may stand for another file.
+    fn is_open(known: *const Lent) bool {
+        const file = files.stat(known.fd, "");
+        return file == .info and file.info.device == known.device and file.info.inode == known.inode;
+    }
+
+    pub fn close_blocking_bell(handle: *Handle) void {
+        if (handle.blocking_bell >= 0) files.close(handle.blocking_bell);
+        handle.blocking_bell = -1;
+    }
+
+    /// Closes the descriptors that a dead event loop has left open, as Deno's loop does when a Worker ends.
     pub fn close_lent(handle: *Handle) void {
         for (&handle.lent) |*known| {
-            if (known.fd < 0) continue;
-            const file = files.stat(known.fd, "");
-            if (file != .info) continue;
-            if (file.info.device == known.device and file.info.inode == known.inode) files.close(known.fd);
+            if (known.fd >= 0 and is_open(known)) files.close(known.fd);
         }
     }
 

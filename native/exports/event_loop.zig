@@ -56,6 +56,8 @@ export fn tandem_disarm(handle_address: f64) void {
 /// The descriptor that the event loop polls; it belongs to the loop.
 export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     const handle = arguments.handle_at(handle_address);
+    // Its name is needed, and ringers that have it open have to look for the new one.
+    handle.close_blocking_bell();
     const bell = own_bell.make(&handle.bells, kind) orelse return abi.Status.system.result();
     waker_thread.add_bell(&handle.waker, handle.entry(), bell.waker, kind);
     // The bell exists; the first sleep that may be rung is announced later. Other participants need not look
@@ -84,6 +86,7 @@ export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
 fn watch_next_contender(handle: *Handle, control: *Control) i32 {
     switch (LimitWatching.watch_next(handle)) {
         .fd => |watch| {
+            handle.lend(watch.fd, watch.index);
             control.slot = watch.index;
             return watch.fd;
         },

@@ -66,7 +66,6 @@ pub fn ContendersType(comptime Shared: type) type {
             Wait.set(&handle.map.limit().contending, handle.index);
             // Read by `list` only, and by those who grant, as a hint.
             Shared.store(u64, &entry.token, 0, .monotonic);
-            Shared.store(u64, &entry.is_unwatchable, 0, .monotonic);
             // Own: nobody else changes an idle word.
             const last = Shared.load(ContenderWord, &entry.word, .monotonic);
             var choosing = attempt;

@@ -15,9 +15,7 @@ pub const Contender = extern struct {
     token: u64,
     /// Since when it waits or holds, in milliseconds since the epoch, as the bits of a double. For display.
     since: u64,
-    /// Not 0: its life socket does not tell when it ends, so others have to look in slices of time.
-    is_unwatchable: u64,
-    reserved: [32]u8,
+    reserved: [40]u8,
 
     comptime {
         std.debug.assert(@sizeOf(Contender) == 64);

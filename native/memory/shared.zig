@@ -155,6 +155,7 @@ pub const Real = struct {
     pub const futex_wake = futex.wake_all;
     pub const byte_locked = locks.byte_locked;
     pub const unlock_byte = locks.unlock_byte;
+    pub const poll = files.poll;
     pub const drain = files.drain;
     pub const close = files.close;
 

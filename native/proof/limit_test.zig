@@ -276,6 +276,26 @@ test "a thread waits until its deadline, or has the place" {
     releaser.join();
 }
 
+test "a thread that waits notices a death" {
+    const group = try Group(3).init(1);
+    const a, const b, const c = group.all;
+    _ = try request(b, .{});
+    _ = try request(c, .{});
+    const die = struct {
+        fn run(handle: *Handle) void {
+            // The wait has its bell when it is about to sleep.
+            while (Shared.load(u32, &handle.map.participant(2).bell, .acquire) == 0) std.Thread.yield() catch {};
+            world_of_tests.die(handle);
+        }
+    }.run;
+    const killer = try std.Thread.spawn(.{}, die, .{b});
+    try testing.expectEqual(1, try Blocking.wait(c, 0));
+    killer.join();
+    b.destroy();
+    channel.close(c, .unmap);
+    channel.close(a, .unmap);
+}
+
 test "many threads, few places: never more holders, and no place is lost" {
     const max = 2;
     const group = try Group(6).init(max);

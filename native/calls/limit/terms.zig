@@ -33,6 +33,7 @@ pub fn TermsType(comptime Shared: type) type {
             const own = &handle.contention;
             own.max = @intCast(@min(max, limit_words.places_max));
             own.order = order;
+            if (Resizing.wish(handle).max != 0) _ = Look.run(handle, null);
             own.resizes_seen = Resizing.wish(handle).number;
             return agree(handle, control);
         }

@@ -140,7 +140,6 @@ pub fn WatchingType(comptime Shared: type) type {
                 if (Shared.watch_life(&handle.bells, Participants.identity(handle, index, epoch))) |fd| {
                     if (handle.watched[index] == 0) handle.watched_count += 1;
                     handle.watched[index] = epoch;
-                    handle.lend(fd, index);
                     return .{ .fd = .{ .fd = fd, .index = index } };
                 }
                 // It may have died or left just now.
@@ -160,9 +159,7 @@ pub fn WatchingType(comptime Shared: type) type {
         }
 
         fn is_unwatchable(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) bool {
-            if (handle.unwatchable[index] == epoch) return true;
-            // Written before the contender's word said that it contends.
-            return Shared.load(u64, &Contenders.at(handle, index).is_unwatchable, .monotonic) != 0;
+            return handle.unwatchable[index] == epoch;
         }
 
         const Covered = enum { all, unwatched, unsure };

@@ -71,6 +71,7 @@ pub const Memory = struct {
     pub const futex_wake = Real.futex_wake;
     pub const byte_locked = Real.byte_locked;
     pub const unlock_byte = Real.unlock_byte;
+    pub const poll = Real.poll;
     pub const drain = Real.drain;
     pub const close = Real.close;
     pub const lock_byte = Real.lock_byte;

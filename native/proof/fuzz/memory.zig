@@ -235,6 +235,12 @@ pub const SharedMemory = struct {
         if (@atomicLoad(u32, word, .seq_cst) == expected) state.now_ns += timeout_ns;
     }
 
+    pub fn poll(watched: anytype, timeout_ns: ?u64) void {
+        spend(system_call_work);
+        for (watched) |*one| one.found = 0;
+        state.now_ns += timeout_ns orelse @panic("a sleep without an end");
+    }
+
     pub fn futex_wake(word: *const u32) void {
         spend(system_call_work);
         touch(@intFromPtr(word), @sizeOf(u32));

@@ -167,6 +167,11 @@ pub const Model = struct {
 
     pub const contenders_max = 8;
 
+    pub fn poll(watched: anytype, timeout_ns: ?u64) void {
+        _ = .{ watched, timeout_ns };
+        @panic("blocking waits for a place are not part of the model");
+    }
+
     /// A number that grows would make every state a new one. A server that has stopped responding therefore
     /// counts as unresponsive for ever.
     pub fn next_look(look: u47) u47 {

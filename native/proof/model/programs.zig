@@ -34,6 +34,7 @@ fn start(plan: *const setup.Plan) void {
         .unreachable_epochs = &own.unreachable_epochs,
         .unresponsive = &own.unresponsive,
         .unwatchable = undefined,
+        .watched_blocking = undefined,
         .calls = &own.calls,
         .positions = &own.positions,
         .hints = &own.hints,
