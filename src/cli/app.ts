@@ -11,6 +11,7 @@ import {
   text_en,
 } from "@stricli/core";
 import { call } from "./commands/call.ts";
+import { limit } from "./commands/limit.ts";
 import { ls } from "./commands/ls.ts";
 import { pool } from "./commands/pool.ts";
 import { rm } from "./commands/rm.ts";
@@ -22,9 +23,11 @@ import { version } from "./version.ts";
 
 const app: Application<Context> = buildApplication(
   buildRouteMap<string, Context>({
-    routes: { ls, stat, call, rm, pool },
+    routes: { ls, stat, call, rm, limit, pool },
     docs: {
-      brief: "Looks at channels between processes, calls their services, and runs pools of workers",
+      brief:
+        "Looks at channels between processes, calls their services, limits how many commands run at once, " +
+        "and runs pools of workers",
     },
   }),
   {

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { readdirSync } from "node:fs";
+import { existsSync } from "node:fs";
 import process from "node:process";
 import { Client, IntClient, type Participant, type Stats, TandemError } from "@tandem/ipc";
+import { channelFolder, namesIn } from "./folder.ts";
 
 /** What is known of a channel. */
 export interface Observed {
@@ -60,12 +61,12 @@ function openEither(target: string) {
   }
 }
 
-/** The folder in which channels with names are. */
-export function channelFolder(): string {
-  return process.env["TANDEM_DIR"] || `/dev/shm/tandem-${process.geteuid!()}`;
-}
-
 const extension = ".tandem";
+
+/** Whether there is a file with the name of that channel. */
+export function hasChannel(target: string): boolean {
+  return existsSync(target.includes("/") ? target : `${channelFolder()}/${target}${extension}`);
+}
 
 /** A channel of the folder: what is known of it, or why it cannot be opened. */
 export type Listed =
@@ -74,8 +75,7 @@ export type Listed =
 
 /** All channels with names, in the order of their names. */
 export function listChannels(): Listed[] {
-  return namesIn(channelFolder()).flatMap((file): Listed[] => {
-    const target = file.slice(0, -extension.length);
+  return namesIn(channelFolder(), extension).flatMap((target): Listed[] => {
     try {
       return [{ target, observed: observe(target) }];
     } catch (error) {
@@ -84,18 +84,4 @@ export function listChannels(): Listed[] {
       return [{ target, error: error as Error }];
     }
   });
-}
-
-function namesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder).filter((name) => name.endsWith(extension)).sort();
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    if (code === "ENOENT") return [];
-    throw new TandemError(
-      code === "EACCES" || code === "EPERM" ? "PERMISSION" : "NOT_FOUND",
-      `Cannot list the channels in ${folder}: ${message}; run this as its owner, or set TANDEM_DIR`,
-      { cause: error },
-    );
-  }
 }

@@ -7,6 +7,7 @@
  */
 import type { Stats } from "@tandem/ipc";
 import type { Observed } from "./channels.ts";
+import type { ObservedLimit } from "./limits.ts";
 
 type Metric = readonly [name: string, type: "gauge" | "counter", help: string];
 
@@ -36,10 +37,22 @@ const metrics: Readonly<Record<keyof Stats, Metric>> = {
 
 /** All numbers of a channel, labelled with its target. */
 export function metricsOf({ target, stats }: Observed): string {
+  return Object.entries(metrics)
+    .map(([key, metric]) => textOf(metric, target, stats[key as keyof Stats])).join("");
+}
+
+/** The numbers of a limit. */
+export function limitMetricsOf({ target, max, holders, waiters }: ObservedLimit): string {
+  return [
+    textOf(["limit_max", "gauge", "Places of the limit"], target, max),
+    textOf(["limit_holders", "gauge", "Holders of a place"], target, holders.length),
+    textOf(["limit_waiters", "gauge", "Waiters for a place"], target, waiters.length),
+  ].join("");
+}
+
+function textOf([name, type, help]: Metric, target: string, value: number): string {
   const label = target.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
-  return Object.entries(metrics).map(([key, [name, type, help]]) =>
-    `# HELP tandem_${name} ${help}.\n` +
+  return `# HELP tandem_${name} ${help}.\n` +
     `# TYPE tandem_${name} ${type}\n` +
-    `tandem_${name}{target="${label}"} ${stats[key as keyof Stats]}\n`
-  ).join("");
+    `tandem_${name}{target="${label}"} ${value}\n`;
 }

@@ -41,3 +41,9 @@ export function plain(_key: string, value: unknown): unknown {
   }
   return value;
 }
+
+/** A text as one line without control characters, for tables and messages. */
+export function oneLine(text: string): string {
+  // deno-lint-ignore no-control-regex -- these are what it is about
+  return text.replaceAll(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ").trim();
+}

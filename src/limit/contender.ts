@@ -12,6 +12,7 @@ import { TandemError } from "../errors.ts";
 import { limitNoStandby, limitNotNow, limitTry } from "../ffi/layout.ts";
 import { Attempt, type Contending } from "./attempt.ts";
 import type { LimitChange } from "./events.ts";
+import { type Program, replaceProgram } from "./exec.ts";
 import { LimitCore, type Owner } from "./limit_core.ts";
 import { contendersOf, termsOf } from "./listing.ts";
 import { type Lock, type LockOwner, loseLock, makeLock } from "./lock.ts";
@@ -267,6 +268,22 @@ export class Contender implements LockOwner, Owner, Contending {
     const isReleased = this.core.release();
     if (isReleased) this.#tell("released", lock);
     return isReleased;
+  }
+
+  exec(lock: Lock, program: Program): never {
+    if (!this.isHeld(lock)) {
+      throw new TandemError(
+        "CANCELLED",
+        `Cannot pass the lock of ${
+          JSON.stringify(this.target)
+        } on: it is not held any more; acquire it again`,
+      );
+    }
+    try {
+      replaceProgram(this.core.channel, program);
+    } finally {
+      this.core.restore();
+    }
   }
 
   watch(lock: Lock, controller: AbortController): void {

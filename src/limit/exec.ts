@@ -3,9 +3,11 @@
  *
  * @module
  */
+import { describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
 import { Control, execAlone, Status } from "../ffi/layout.ts";
 import type { Native } from "../ffi/symbols.ts";
+import { mergedEnvironment } from "../runtime/processes.ts";
 import { type ControlBlock, openFailure } from "../channel/failure.ts";
 
 /** Text, or bytes that need not be UTF-8. */
@@ -21,6 +23,48 @@ export interface Program {
   readonly environment: readonly Text[];
   /** Whether the participant ends with the program, also if children of the program live on. */
   readonly isAlone: boolean;
+}
+
+/** Options of `Lock.exec`. */
+export interface ExecOptions {
+  /**
+   * Whether the lock is released when the program has ended, although children that it has started live on.
+   *
+   * @default {false}
+   */
+  close?: boolean;
+  /** Variables for the program, beside those of this process; `undefined` removes one. */
+  env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** A lock's part of the environment. */
+interface Numbers {
+  readonly id: number;
+  readonly token: bigint;
+}
+
+/** What `Lock.exec` has been given, checked. */
+export function programOf(
+  command: string,
+  args: readonly string[],
+  { close = false, env = {} }: ExecOptions,
+  { id, token }: Numbers,
+): Program {
+  for (const text of [command, ...args]) {
+    if (typeof text === "string") continue;
+    throw new TypeError(`Cannot pass ${describe(text)} to a program: give a string`);
+  }
+  const variables = mergedEnvironment({
+    ...env,
+    TANDEM_LIMIT_ID: String(id),
+    TANDEM_LIMIT_TOKEN: String(token),
+  });
+  return {
+    command,
+    args,
+    environment: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
+    isAlone: close,
+  };
 }
 
 /** Whose life is passed on. */

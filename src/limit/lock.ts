@@ -6,6 +6,7 @@
 import { notConstructible } from "../base/maker.ts";
 import type { TandemError } from "../errors.ts";
 import { Control } from "../ffi/layout.ts";
+import { type ExecOptions, type Program, programOf } from "./exec.ts";
 import type { LockMode } from "./types.ts";
 
 /** The one whose lock it is. */
@@ -13,6 +14,8 @@ export interface LockOwner {
   isHeld(lock: Lock): boolean;
   heartbeat(lock: Lock): boolean;
   release(lock: Lock): boolean;
+  /** Does not return: see {@linkcode Lock.exec}. */
+  exec(lock: Lock, program: Program): never;
   /** The lock has a signal from now on: the owner watches for its loss. */
   watch(lock: Lock, controller: AbortController): void;
 }
@@ -168,6 +171,45 @@ export class Lock implements Disposable {
    */
   release(): boolean {
     return this.#owner.release(this);
+  }
+
+  /**
+   * Replaces this process by another program, which takes the lock with it. The process keeps its id, its terminal and
+   * its place among the processes; nothing of this program runs on, no `finally` and no listener of `exit`. The lock
+   * is released when the program and the children that inherited it have ended, whatever ends them. The program has
+   * `TANDEM_LIMIT_ID` and `TANDEM_LIMIT_TOKEN` in its environment.
+   *
+   * A program that closes descriptors that it does not know releases the lock, and so does one that marks them for its
+   * children, as far as these are concerned.
+   *
+   * @example
+   * ```ts
+   * import { Limit } from "@tandem/ipc/limit";
+   * import { TandemError } from "@tandem/ipc";
+   * import { assert, assertEquals } from "@std/assert";
+   *
+   * using limit = new Limit("backup");
+   * using lock = limit.tryAcquire();
+   * try {
+   *   lock?.exec("no-such-program", ["--all"]);
+   * } catch (error) {
+   *   assert(error instanceof TandemError);
+   *   assertEquals(error.code, "NOT_FOUND");
+   * }
+   * assertEquals(limit.isHeld, true);
+   * ```
+   *
+   * @param command a name to search for along `PATH`, or a path
+   * @param args the arguments that follow the name
+   * @param options `close`: the lock ends with the program, and its children do not keep it; `env`: variables to add
+   * @throws {TandemError} `NOT_FOUND` when there is no such program, `PERMISSION` when it cannot be executed,
+   * `TOO_LARGE` when the arguments are too long; `CANCELLED` when the lock is not held any more; with `close`: `BUSY`
+   * when this process has opened the limit's file more than once, and `UNSUPPORTED` before Linux 5.11. Then the
+   * process goes on, and still holds the lock
+   * @throws {TypeError} when an argument is no string, or has a zero byte
+   */
+  exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): never {
+    return this.#owner.exec(this, programOf(command, args, options, this));
   }
 
   /** The same as {@linkcode release}. */

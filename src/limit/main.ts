@@ -5,6 +5,7 @@
  */
 export { Limit } from "./limit.ts";
 export { Lock } from "./lock.ts";
+export type { ExecOptions } from "./exec.ts";
 export type { LimitChange, LimitChangeKind } from "./events.ts";
 export type {
   AcquireOptions,

@@ -135,6 +135,12 @@ export interface Backend {
   /** Whether a value that `next()` of an iterator got comes from the runtime rather than from a program. */
   isSink(value: unknown): boolean;
 
+  /**
+   * Whether the runtime marks the descriptors that this process has inherited, at its start, so that programs that
+   * take the place of this one do not inherit them.
+   */
+  readonly marksInherited: boolean;
+
   /** Whether this thread is the one with which the process has begun. */
   readonly isMainThread: boolean;
 

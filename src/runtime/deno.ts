@@ -289,6 +289,10 @@ class DenoBackend extends NodeLike implements Backend {
     return state === "granted" ? global.Deno.env.get(name) : undefined;
   }
 
+  override get marksInherited(): boolean {
+    return false;
+  }
+
   override onUncaught(callback: (error: unknown) => void): void {
     global.addEventListener("error", (event) => callback(event.error));
     global.addEventListener("unhandledrejection", (event) => callback(event.reason));

@@ -56,6 +56,10 @@ export abstract class NodeLike {
     return true;
   }
 
+  get marksInherited(): boolean {
+    return true;
+  }
+
   // A process ends without its threads, and a thread that is terminated is left to itself.
   interruption(): readonly [ask: number, argument: number] | null {
     return null;

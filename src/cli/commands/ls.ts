@@ -5,9 +5,12 @@
  */
 import { buildCommand, type Command } from "@stricli/core";
 import { TandemError } from "@tandem/ipc";
-import { channelFolder, listChannels, type Listed } from "../channels.ts";
+import { listChannels, type Listed } from "../channels.ts";
 import type { Context } from "../context.ts";
+import { channelFolder } from "../folder.ts";
+import { type ListedLimit, listLimits } from "../limits.ts";
 import { tableOf } from "../table.ts";
+import { plain } from "../values.ts";
 
 interface Flags {
   readonly json?: boolean;
@@ -15,26 +18,31 @@ interface Flags {
 
 export const ls: Command<Context> = buildCommand<Flags, [], Context>({
   docs: {
-    brief: "List the channels of this user",
+    brief: "List the channels and limits of this user",
     fullDescription:
-      "Lists the channels in $TANDEM_DIR, else in /dev/shm/tandem-<user id>: who is " +
-      "on them, and what they work on. A channel that cannot be opened is listed with the reason.",
+      "Lists the channels and limits in $TANDEM_DIR, else in /dev/shm/tandem-<user id>: who is " +
+      "on them, and what they work on. One that cannot be opened is listed with the reason.",
   },
   parameters: {
     flags: {
-      json: { kind: "boolean", optional: true, brief: "Write one JSON object for each channel" },
+      json: { kind: "boolean", optional: true, brief: "Write one JSON object for each of them" },
     },
   },
   func({ json }) {
     const { stdout, stderr } = this.process;
     const channels = listChannels();
+    const limits = listLimits();
     if (json) {
-      for (const channel of channels) stdout.write(`${JSON.stringify(asObject(channel))}\n`);
-    } else if (channels.length === 0) {
-      stderr.write(`There are no channels in ${channelFolder()}.\n`);
-    } else {
-      stdout.write(tableOf(head, channels.map(asRow)));
+      const objects = [...channels.map(asObject), ...limits.map(limitAsObject)];
+      for (const object of objects) stdout.write(`${JSON.stringify(object, plain)}\n`);
+      return;
     }
+    const tables = [
+      ...(channels.length > 0 ? [tableOf(head, channels.map(asRow))] : []),
+      ...(limits.length > 0 ? [tableOf(limitHead, limits.map(limitAsRow))] : []),
+    ];
+    if (tables.length > 0) stdout.write(tables.join("\n"));
+    else stderr.write(`There are no channels and no limits in ${channelFolder()}.\n`);
   },
 });
 
@@ -55,12 +63,26 @@ function asRow(listed: Listed): (string | number)[] {
   ];
 }
 
+const limitHead = ["LIMIT", "MAX", "HELD", "WAITING", "ORDER"];
+
+function limitAsRow(listed: ListedLimit): (string | number)[] {
+  if ("error" in listed) return [listed.target, codeOf(listed.error)];
+  const { max, order, holders, waiters } = listed.limit;
+  return [listed.target, max, holders.length, waiters.length, order];
+}
+
+function limitAsObject(listed: ListedLimit): object {
+  return "error" in listed ? { ...errorObject(listed), kind: "limit" } : listed.limit;
+}
+
 function asObject(listed: Listed): object {
-  const { target } = listed;
-  if ("error" in listed) {
-    return { target, error: { code: codeOf(listed.error), message: listed.error.message } };
-  }
-  return listed.observed;
+  return "error" in listed ? errorObject(listed) : listed.observed;
+}
+
+function errorObject(
+  { target, error }: { readonly target: string; readonly error: Error },
+): object {
+  return { target, error: { code: codeOf(error), message: error.message } };
 }
 
 function codeOf(error: Error): string {

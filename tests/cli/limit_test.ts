@@ -1,0 +1,298 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
+import { serve } from "../../mod.ts";
+import { checkout, toolCommand } from "../../scripts/tools.ts";
+import { Limit } from "../../src/limit/main.ts";
+import { type Child, eventually, folder, runtime, startProgram, test } from "../support/harness.ts";
+import { type Outcome, runFile } from "../support/run.ts";
+import { hexOf, surroundingsCommand, surroundingsOf } from "../support/surroundings.ts";
+
+const mainFile = "src/cli/main.ts";
+
+const tandem = (...args: readonly string[]): Promise<Outcome> => runFile(mainFile, args);
+
+function tandemCommand(args: readonly string[]): string[] {
+  const command = toolCommand(runtime, join(checkout, mainFile), ["limit", ...args]);
+  return [command.program, ...command.args];
+}
+
+/** `tandem limit`, which other commands may start. */
+function start(args: readonly string[], through: readonly string[] = []): Child {
+  return startProgram(`tandem limit ${args.join(" ")}`, [...through, ...tandemCommand(args)], {
+    TANDEM_DIR: folder(),
+    NO_COLOR: "1",
+  });
+}
+
+/** A limit of the folder that the command looks in. */
+const open = (name: string): Limit => new Limit(`${folder()}/${name}.limit`);
+
+/** Starts a command with another limit of descriptors than the test's. */
+const limited = ["/bin/sh", "-c", 'ulimit -S -n 500; "$@"; exit $?', "sh"];
+
+test("tandem limit: the command finds what it would find without it", async () => {
+  const args = ["", "two words", "ünïcödé", "-x", "--max", "--"];
+  const env = { TANDEM_DIR: folder(), NO_COLOR: "1" };
+  const command = surroundingsCommand(args);
+  const expected = await surroundingsOf(startProgram("direct", [...limited, ...command], env));
+  const found = await surroundingsOf(start(["probe", "--", ...command], limited));
+  assertEquals(found.args, expected.args);
+  assertEquals(found.blocked, "0000000000000000");
+  // SIGPIPE and SIGXFSZ, which runtimes ignore.
+  assertEquals(parseInt(found.ignored, 16) & 0x1001000, 0);
+  assertEquals(found.nonblocking, []);
+  assertEquals(found.descriptorLimit, 500);
+  assertEquals(
+    { ...found.environment, TANDEM_LIMIT_TOKEN: "" },
+    { ...expected.environment, TANDEM_LIMIT_ID: hexOf("1"), TANDEM_LIMIT_TOKEN: "" },
+  );
+  assertMatch(found.environment["TANDEM_LIMIT_TOKEN"]!, /^(3\d)+$/);
+  const known = new Set(expected.files.map(([, name]) => name));
+  assertEquals(
+    found.files.filter(([, name]) => !known.has(name)).map(([fd]) => fd),
+    [800, 801],
+  );
+  assertEquals(expected.files.filter(([fd]) => !found.files.some(([other]) => other === fd)), []);
+});
+
+test("tandem limit: bytes that are no text, and descriptors of the caller, reach the command", async () => {
+  const shell = [
+    "bash",
+    "-c",
+    String
+      .raw`export BYTES=$'\xff=\xfe'; exec "$@" -- bash -c 'cat "$1" - <&9; echo "$2$BYTES" | od -An -tx1' sh ` +
+    String.raw`<(echo substituted) $'\xfd' 9<<<inherited`,
+    "sh",
+  ];
+  // Deno does not start with arguments that are no text.
+  const through = runtime === "deno"
+    ? shell.map((part) => part.replace(String.raw`$'\xfd'`, "''"))
+    : shell;
+  const child = start(["bytes"], through);
+  await child.expect("substituted");
+  await child.expect("inherited");
+  await child.expect(runtime === "deno" ? " ff 3d fe 0a" : " fd ff 3d fe 0a");
+  await child.ended();
+});
+
+test("tandem limit: it is the command: process, status, signals", async () => {
+  const script =
+    'echo $$ $PPID; read line; case $line in exit) exit 7;; *) kill -s "$line" $$; esac';
+  const statuses = { exit: { code: 7, signal: null }, TERM: { code: null, signal: "SIGTERM" } };
+  for (const [word, expected] of Object.entries(statuses)) {
+    const child = start(["same", "--", "sh", "-c", script]);
+    await child.expect(`${child.pid} ${process.pid}`);
+    child.send(word);
+    assertEquals(await child.exited, expected);
+  }
+});
+
+test("tandem limit: a command dies of a closed pipe", async () => {
+  const { code, stdout, stderr } = await tandem(
+    "limit",
+    "pipe",
+    "--",
+    "bash",
+    "-c",
+    'yes | head -1; echo "${PIPESTATUS[@]}"',
+  );
+  assertEquals([code, stdout, stderr], [0, "y\n141 0\n", ""]);
+});
+
+test("tandem limit: what is refused says by whom, in one line", async () => {
+  using limit = open("nightly");
+  const lock = limit.tryAcquire()!;
+  const since = new Date(limit.holders()[0]!.since);
+  const refused = await tandem("limit", "nightly", "--", "backup.sh", "--all");
+  assertEquals([refused.code, refused.stdout], [75, ""]);
+  assertMatch(
+    refused.stderr,
+    new RegExp(
+      `^tandem: did not run "backup\\.sh": limit "nightly" is held by process ${process.pid} ` +
+        `\\([^\\n]*\\) since ${since.getFullYear()}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\n$`,
+    ),
+  );
+  const silent = await tandem("limit", "nightly", "--skip-ok", "--", "backup.sh");
+  assertEquals(silent, { code: 0, signal: null, stdout: "", stderr: "" });
+  const late = await tandem("limit", "nightly", "--timeout", "0.05", "--", "backup.sh");
+  assertEquals(late.code, 75);
+  assertMatch(late.stderr, /: it waited 0\.05 s, and limit "nightly" is held by process /);
+  const full = await tandem("limit", "nightly", "--standby", "0", "--", "backup.sh");
+  assertEquals(full.code, 75);
+  assertMatch(full.stderr, /: 0 others wait already, and limit "nightly" is held by process /);
+  lock.release();
+  const other = await tandem("limit", "nightly", "--max", "2", "--", "echo", "runs");
+  assertEquals([other.code, other.stdout, other.stderr], [0, "runs\n", ""]);
+});
+
+test("tandem limit: a command line that makes no sense, and commands that cannot run", async () => {
+  const cases: [string[], number, RegExp][] = [
+    [[], 2, /there is none; give the name of a limit, --, and the command\n$/],
+    [["a"], 2, /there is none; give the name/],
+    [["b", "--max", "0", "--", "true"], 2, /max/],
+    [["c", "--wait", "--no-wait", "--", "true"], 2, /wait/],
+    [["d", "--no-wait", "--timeout", "1", "--", "true"], 2, /leave out --no-wait\n$/],
+    [["e", "--timeout", "soon", "--", "true"], 2, /Cannot use "soon" as a duration/],
+    [["no name", "--", "true"], 2, /"no name"/],
+    [["f", "true", "-l"], 2, /-l/],
+    [["g", "--", "no-such-command"], 127, /no such program in PATH; give its path/],
+    [["h", "--", "/no/such/command"], 127, /"\/no\/such\/command": there is no such/],
+    [["i", "--", "/etc/passwd"], 126, /"\/etc\/passwd": it is no program, or/],
+  ];
+  await Promise.all(cases.map(async ([args, code, message]) => {
+    const outcome = await tandem("limit", ...args);
+    assertEquals([outcome.code, outcome.stdout], [code, ""], `${args}: ${outcome.stderr}`);
+    assertMatch(outcome.stderr, message);
+    assertMatch(outcome.stderr, /^tandem: [^\n]*\n$/);
+  }));
+});
+
+test("tandem limit: waiters get the place in their order, and wake without looking", async () => {
+  using limit = open("queue");
+  const lock = limit.tryAcquire()!;
+  const first = start(["queue", "--wait", "--", "sh", "-c", "echo first; read line"]);
+  await eventually(() => limit.waiters().length === 1);
+  const second = start(["queue", "--standby", "2", "--", "echo", "second"]);
+  await eventually(() => limit.waiters().length === 2);
+  assertEquals(limit.waiters().map(({ pid }) => pid), [first.pid, second.pid]);
+  const third = await tandem("limit", "queue", "--standby", "2", "--", "true");
+  assertEquals(third.code, 75);
+  assertMatch(third.stderr, /: 2 others wait already, and /);
+  lock.release();
+  await first.expect("first");
+  assertEquals(limit.holders().map(({ pid }) => pid), [first.pid]);
+  first.end();
+  await second.expect("second");
+  await Promise.all([first.exited, second.ended()]);
+});
+
+test("tandem limit: signals end one that waits, as any command", async () => {
+  using limit = open("signals");
+  using _lock = limit.tryAcquire()!;
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    const child = start(["signals", "--wait", "--", "true"]);
+    await eventually(() => limit.waiters().length === 1);
+    process.kill(child.pid, signal);
+    assertEquals(await child.exited, { code: null, signal });
+    await eventually(() => limit.waiters().length === 0);
+  }
+});
+
+test("tandem limit: the lock outlives the command in its children, but not with --close", async () => {
+  const script = "sleep 1000 >/dev/null 2>&1 & echo $!; read line; exit 3";
+  for (const close of [false, true]) {
+    using limit = open("children");
+    const flags = close ? ["--close"] : [];
+    const child = start(["children", ...flags, "--", "sh", "-c", script]);
+    const grandchild = Number(await child.line());
+    assertEquals(limit.tryAcquire(), null);
+    child.send("and now end");
+    assertEquals(await child.exited, { code: 3, signal: null });
+    process.kill(grandchild, 0);
+    if (!close) {
+      const refused = await tandem("limit", "children", "--", "true");
+      assertEquals(refused.code, 75);
+      assertMatch(refused.stderr, new RegExp(`process ${child.pid} or its children since `));
+      assertEquals(limit.tryAcquire(), null);
+      process.kill(grandchild, "SIGKILL");
+    }
+    assertEquals((await limit.acquire())?.id, 1);
+    if (close) process.kill(grandchild, "SIGKILL");
+  }
+});
+
+test("tandem limit: one limit around another, both held by the command", async () => {
+  using outer = open("outer");
+  using inner = open("inner");
+  const command = ["inner", "--", "sh", "-c", "echo runs; read line"];
+  const child = start(["outer", "--", ...tandemCommand(command)]);
+  await child.expect("runs");
+  for (const limit of [outer, inner]) {
+    assertEquals(limit.tryAcquire(), null);
+    assertEquals(limit.holders().map(({ pid }) => pid), [child.pid]);
+  }
+  child.end();
+  assertEquals([(await outer.acquire())?.id, (await inner.acquire())?.id], [1, 1]);
+});
+
+test("tandem limit: job control, also while it waits", async () => {
+  using limit = open("jobs");
+  const lock = limit.tryAcquire()!;
+  const job = tandemCommand(["jobs", "--wait", "--", "sh", "-c", "echo ready; exec cat"]);
+  const terminal = ["/usr/bin/python3", join(checkout, "tests/fixtures/limit/job_control.py")];
+  const shell = startProgram("shell", [...terminal, ...job], { TANDEM_DIR: folder() });
+  const pid = Number((await shell.line()).split(" ")[1]);
+  await eventually(() => limit.waiters().some((waiter) => waiter.pid === pid));
+  const dialogue: [string, string?][] = [
+    ["type \\x1a"],
+    ["wait", "stopped SIGTSTP"],
+    ["foreground", "continued"],
+  ];
+  const talk = async (lines: typeof dialogue) => {
+    for (const [command, answer] of lines) {
+      shell.send(command);
+      if (answer !== undefined) await shell.expect(answer);
+    }
+  };
+  await talk(dialogue);
+  lock.release();
+  await talk([["read ready", "shown ready"], ["group", `foreground ${pid}`]]);
+  assertEquals(limit.holders().map((holder) => holder.pid), [pid]);
+  await talk(dialogue);
+  await talk([
+    ["type hello\\n"],
+    // The terminal's own echo, and that of the program.
+    ["read hello\r\nhello", "shown hello"],
+    ["type \\x03"],
+    ["wait", "killed SIGINT"],
+  ]);
+  assertEquals((await limit.acquire())?.id, 1);
+});
+
+test("tandem ls, stat and rm know limits", async () => {
+  using limit = open("nightly");
+  const path = `${folder()}/nightly.limit`;
+  const lock = limit.tryAcquire()!;
+  const waiter = start(["nightly", "--wait", "--", "true"]);
+  await eventually(() => limit.waiters().length === 1);
+
+  const [list, objects, table, object, metrics, kept] = await Promise.all([
+    tandem("ls"),
+    tandem("ls", "--json"),
+    tandem("stat", "nightly"),
+    tandem("stat", path, "--json"),
+    tandem("stat", "nightly", "--prometheus"),
+    tandem("rm", "nightly"),
+  ]);
+  assertEquals([list.code, list.stderr], [0, ""]);
+  assertMatch(list.stdout, /^LIMIT +MAX +HELD +WAITING +ORDER\nnightly +1 +1 +1 +oldest\n$/);
+  assertMatch(table.stdout, /^kind +limit$/m);
+  assertMatch(
+    table.stdout,
+    new RegExp(`^1 +${process.pid} +${runtime} +exclusive +20.*${lock.token}`, "m"),
+  );
+  assertMatch(table.stdout, new RegExp(`^waits +${waiter.pid} +${runtime} +exclusive +20`, "m"));
+  const found = JSON.parse(object.stdout);
+  assertEquals([found.kind, found.max, found.order], ["limit", 1, "oldest"]);
+  assertEquals(found.holders[0].token, String(lock.token));
+  assertEquals(found.waiters[0].pid, waiter.pid);
+  assertEquals(JSON.parse(objects.stdout), { ...found, target: "nightly", path });
+  assertMatch(metrics.stdout, /^tandem_limit_waiters\{target="nightly"\} 1$/m);
+  assertEquals([kept.code, existsSync(path)], [75, true]);
+  assertMatch(kept.stderr, /^tandem: Cannot remove limit "nightly": 2 hold it or wait for it; /);
+
+  lock.release();
+  await waiter.ended();
+  await using service = serve(`${folder()}/nightly.tandem`, { ping: () => true });
+  const both = await tandem("stat", "nightly", "--json");
+  assertEquals(both.stdout.trimEnd().split("\n").map((line) => JSON.parse(line).kind), [
+    "bytes",
+    "limit",
+  ]);
+  assertEquals((await tandem("rm", "nightly")).code, 2);
+  service.unlink();
+  assertEquals(await tandem("rm", "nightly"), { code: 0, signal: null, stdout: "", stderr: "" });
+  assert(!existsSync(path));
+});

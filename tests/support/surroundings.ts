@@ -1,0 +1,50 @@
+/**
+ * What a program finds when it starts.
+ *
+ * @module
+ */
+import { join } from "node:path";
+import { checkout } from "../../scripts/tools.ts";
+import type { Child } from "./processes.ts";
+
+/** The command that tells it, with some arguments. */
+export function surroundingsCommand(args: readonly string[] = []): [string, ...string[]] {
+  const script = 'grep -E "^Sig(Blk|Ign)" /proc/self/status; ulimit -n; exec python3 "$@"';
+  const python = join(checkout, "tests/fixtures/limit/surroundings.py");
+  return ["sh", "-c", script, "sh", python, ...args];
+}
+
+/** What it has told. Bytes are hexadecimal. */
+export interface Surroundings {
+  readonly blocked: string;
+  readonly ignored: string;
+  readonly descriptorLimit: number;
+  readonly pid: number;
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly nonblocking: readonly number[];
+  readonly files: readonly (readonly [fd: number, name: string])[];
+}
+
+/** Reads it, and ends the program. */
+export async function surroundingsOf(child: Child): Promise<Surroundings> {
+  const [blocked, ignored, limit] = [await child.line(), await child.line(), await child.line()];
+  const found = await child.message<
+    Omit<Surroundings, "blocked" | "ignored" | "descriptorLimit">
+  >();
+  child.end();
+  await child.ended();
+  const mask = (line: string) => line.split("\t")[1]!;
+  return {
+    blocked: mask(blocked),
+    ignored: mask(ignored),
+    descriptorLimit: Number(limit),
+    ...found,
+  };
+}
+
+/** A text as {@linkcode Surroundings} has it. */
+export function hexOf(text: string): string {
+  return Array.from(new TextEncoder().encode(text), (byte) => byte.toString(16).padStart(2, "0"))
+    .join("");
+}
