@@ -45,10 +45,10 @@ const registry: FinalizationRegistry<LimitCore> = new FinalizationRegistry((core
   if (!core.checkHeld()) return core.close();
   forgotten.add(core);
   remark(
-    `the program has forgotten a lock of the limit ${
+    `the program has forgotten a Limit object that holds a lock of ${
       JSON.stringify(core.target)
-    } that it holds; the lock is kept ` +
-      "until the process ends: call release(), or keep the Limit object in a variable",
+    }, so it cannot ` +
+      "release the lock any more; the lock is kept until the process ends: release it, or keep the object",
   );
 });
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { rmSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import process from "node:process";
 import { TandemError } from "../../mod.ts";
 import { Limit, type LimitChange, type LimitOptions, Lock } from "../../src/limit/main.ts";
@@ -518,7 +518,72 @@ test("a forgotten lock is kept and reported once", async () => {
   assertEquals(await ask(holder, { op: "forget" }), {});
   using limit = new Limit(target);
   assertEquals(limit.tryAcquire(), null);
-  await eventually(() => holder.stderr.includes("has forgotten a lock"));
+  await eventually(() => holder.stderr.includes("has forgotten a Limit object"));
+  assertEquals(await ask(holder, { op: "forget" }), {});
   assertEquals(limit.tryAcquire(), null);
   assertEquals(holder.stderr.split("has forgotten").length, 2);
+});
+
+test("a forgotten limit without a lock is closed; one that waits is not", async () => {
+  const target = newTarget();
+  const idle = await startContender(target);
+  const waiting = await startContender(target);
+  using limit = new Limit(target);
+  const lock = present(limit.tryAcquire());
+  assertEquals(await ask(waiting, { op: "promise" }), { waits: true });
+  assertEquals(hasOpen(idle, target), true);
+  for (const child of [idle, waiting]) assertEquals(await ask(child, { op: "forget" }), {});
+  await eventually(async () => {
+    await ask(idle, { op: "forget" });
+    return !hasOpen(idle, target);
+  });
+  lock.release();
+  assertEquals((await waiting.message<LimitAnswer>()).id, 1);
+  assertEquals(idle.stderr + waiting.stderr, "");
+});
+
+/** Whether a process has the limit's folder of bells open, as each that has the limit open does. */
+function hasOpen({ pid }: Child, target: string): boolean {
+  const folder = `/proc/${pid}/fd`;
+  return readdirSync(folder).some((name) => {
+    try {
+      return readlinkSync(`${folder}/${name}`) === `${target}.bells`;
+    } catch {
+      // It was closed meanwhile.
+      return false;
+    }
+  });
+}
+
+test("a process stays alive while it waits, and not because it holds a lock", async () => {
+  const target = newTarget();
+  const holder = await startContender(target);
+  const waiter = await startContender(target);
+  assertEquals((await ask(holder, { op: "try" })).id, 1);
+  assertEquals(await ask(holder, { op: "watch" }), {});
+  assertEquals(await ask(waiter, { op: "promise" }), { waits: true });
+  waiter.end();
+  // Whatever it does when its input has ended, it has done before the holder has ended.
+  holder.end();
+  await holder.ended();
+  assertEquals((await waiter.message<LimitAnswer>()).id, 1);
+  await waiter.ended();
+});
+
+test("title: it ends with “ - standby” while the process waits", async () => {
+  const target = newTarget();
+  const child = await startContender(target, { title: true });
+  const titleOf = () => readFileSync(`/proc/${child.pid}/cmdline`, "latin1");
+  const nameOf = () => readFileSync(`/proc/${child.pid}/comm`, "latin1");
+  const [title, name] = [titleOf(), nameOf()];
+  using limit = new Limit(target);
+  const lock = present(limit.tryAcquire());
+  assertEquals(await ask(child, { op: "promise" }), { waits: true });
+  const [waiter] = limit.waiters();
+  assert(waiter!.title.endsWith(" - standby"), waiter!.title);
+  assert(title.replaceAll("\0", " ").startsWith(waiter!.title.replace(" - standby", "")));
+  assert(nameOf().endsWith(" - standby\n"));
+  lock.release();
+  assertEquals((await child.message<LimitAnswer>()).id, 1);
+  assertEquals([titleOf(), nameOf()], [title, name]);
 });
