@@ -1,0 +1,123 @@
+/**
+ * Limits whose contenders are killed and stopped: what each scene asserts stands in its file in `limit/`.
+ *
+ *     bun tests/faults/limit.ts [--full] [--seed N] [SCENE...]
+ *
+ * The scenes: `crowd` (never more holders than places, nobody overtaken, no place lost), `kills` (how soon the next
+ * one runs), `idle` (waiters do nothing). Only --full judges times and counts of system calls; it has the numbers
+ * that RELIABILITY.md names, and wants the machine for itself.
+ *
+ * @module
+ */
+import process from "node:process";
+import { parseArgs } from "node:util";
+import { crowd } from "./limit/crowd.ts";
+import { watchIdle } from "./limit/idle.ts";
+import { killGrantees, killHolders } from "./limit/kills.ts";
+import { check, Rig } from "./limit/rig.ts";
+import { runtimes } from "./talker.ts";
+
+const scenes: Readonly<Record<string, (rig: Rig) => Promise<void>>> = {
+  crowd: playCrowd,
+  kills: playKills,
+  idle: playIdle,
+};
+
+const { seed, isFull, names } = readOptions();
+console.log(`limit: seed ${seed}`);
+let failures = 0;
+for (const [stream, name] of Object.keys(scenes).entries()) {
+  if (!names.includes(name)) continue;
+  const began = performance.now();
+  const rig = new Rig(seed, stream, isFull);
+  try {
+    await scenes[name]!(rig);
+    console.log(`  ${name}: ${Math.round((performance.now() - began) / 1000)} s`);
+  } catch (error) {
+    failures += 1;
+    console.log(`\nFAILED: ${name} with seed ${seed}: ${(error as Error).stack}`);
+  } finally {
+    await rig.end();
+  }
+}
+console.log(
+  failures === 0
+    ? "limit: no place with two holders, none lost, nobody overtaken"
+    : `${failures} scenes failed`,
+);
+process.exit(failures === 0 ? 0 : 1);
+
+async function playCrowd(rig: Rig): Promise<void> {
+  const sizes = rig.isFull
+    ? [{ processes: 50, contenders: 1, seconds: 60 }, { processes: 50, contenders: 4, seconds: 60 }]
+    : [{ processes: 12, contenders: 2, seconds: 8 }];
+  for (const size of sizes) console.log(`  ${await crowd(rig, size)}`);
+}
+
+async function playKills(rig: Rig): Promise<void> {
+  const kills = rig.size(200, 4);
+  const rows: Record<string, unknown> = {};
+  for (const runtime of runtimes) {
+    for (const form of ["promise", "sync"] as const) {
+      const latencies = await killHolders(rig, runtime, form, kills);
+      rows[`${runtime}, ${form}, holder`] = row(latencies);
+      judge(rig, `${runtime}, ${form}: the next one after a kill`, latencies, 10);
+    }
+    const latencies = await killGrantees(rig, runtime, kills);
+    rows[`${runtime}, promise, grantee`] = row(latencies);
+    judge(rig, `${runtime}: the next one after a killed grantee`, latencies, 50);
+  }
+  console.log("  milliseconds from a SIGKILL to the next one's JavaScript:");
+  console.table(rows);
+}
+
+function row(latencies: readonly number[]): Record<string, number> {
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const at = (share: number) => Math.round(sorted[Math.floor(share * (sorted.length - 1))]! * 10) / 10;
+  return { kills: sorted.length, median: at(0.5), p90: at(0.9), max: at(1) };
+}
+
+function judge(rig: Rig, what: string, latencies: readonly number[], bar: number): void {
+  const { median } = row(latencies) as { median: number };
+  check(!rig.isFull || median <= bar, `${what}: median ${median} ms, more than ${bar} ms`);
+}
+
+async function playIdle(rig: Rig): Promise<void> {
+  const seconds = rig.size(60, 3);
+  for (const others of [0, 100]) {
+    const found = await watchIdle(rig, others, seconds);
+    console.log(`  system calls of waiters in ${seconds} s, behind ${others} others:`);
+    console.table(Object.fromEntries(found.map(({ title, calls, cpuMilliseconds }) => {
+      const all = Object.values(calls).reduce((sum, count) => sum + count, 0);
+      const kinds = Object.entries(calls).map(([name, count]) => `${count} ${name}`).join(", ");
+      return [title, { calls: all, cpuMilliseconds, kinds }];
+    })));
+    for (const { title, calls, cpuMilliseconds } of found) {
+      const isIdle = Object.keys(calls).length === 0 && cpuMilliseconds === 0;
+      check(!rig.isFull || isIdle, `${title} behind ${others} others: ${JSON.stringify(calls)}`);
+    }
+  }
+}
+
+function readOptions(): { seed: number; isFull: boolean; names: readonly string[] } {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { full: { type: "boolean", default: false }, seed: { type: "string" } },
+      allowPositionals: true,
+    });
+    const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
+    if (!Number.isInteger(seed)) throw new Error("--seed: give a whole number");
+    for (const name of positionals) {
+      if (!scenes[name]) throw new Error(`no scene is called ${name}`);
+    }
+    return {
+      seed,
+      isFull: values.full,
+      names: positionals.length > 0 ? positionals : Object.keys(scenes),
+    };
+  } catch (error) {
+    console.error(`limit: ${(error as Error).message}`);
+    console.error("usage: bun tests/faults/limit.ts [--full] [--seed N] [SCENE...]");
+    process.exit(2);
+  }
+}
