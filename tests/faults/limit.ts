@@ -73,7 +73,8 @@ async function playKills(rig: Rig): Promise<void> {
 
 function row(latencies: readonly number[]): Record<string, number> {
   const sorted = [...latencies].sort((a, b) => a - b);
-  const at = (share: number) => Math.round(sorted[Math.floor(share * (sorted.length - 1))]! * 10) / 10;
+  const at = (share: number) =>
+    Math.round(sorted[Math.floor(share * (sorted.length - 1))]! * 10) / 10;
   return { kills: sorted.length, median: at(0.5), p90: at(0.9), max: at(1) };
 }
 

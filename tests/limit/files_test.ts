@@ -121,19 +121,23 @@ for (const runtime of ownRuntime) {
     assert(!existsSync(join(folder(), "weekly.limit")));
   });
 
-  test(`${runtime}: another user cannot use a limit of this one, nor prepare one for it`, async () => {
-    const shared = join(folder(), "shared");
-    mkdirSync(shared);
-    chmodSync(shared, 0o1777);
-    const [own] = openLimits(1, {}, join(shared, "own"));
-    const lock = present(own!.tryAcquire());
-    chownSync(own!.target, otherUser, otherUser);
-    // In a folder of everybody's, a file of another user is a trap.
-    assertRefused(() => new Limit(own!.target), "PERMISSION", own!.target);
-    chownSync(own!.target, 0, 0);
-    assert(lock.isHeld);
-    openLimit(own!.target);
-  }, { skip: noRoot });
+  test(
+    `${runtime}: another user cannot use a limit of this one, nor prepare one for it`,
+    () => {
+      const shared = join(folder(), "shared");
+      mkdirSync(shared);
+      chmodSync(shared, 0o1777);
+      const [own] = openLimits(1, {}, join(shared, "own"));
+      const lock = present(own!.tryAcquire());
+      chownSync(own!.target, otherUser, otherUser);
+      // In a folder of everybody's, a file of another user is a trap.
+      assertRefused(() => new Limit(own!.target), "PERMISSION", own!.target);
+      chownSync(own!.target, 0, 0);
+      assert(lock.isHeld);
+      openLimit(own!.target);
+    },
+    { skip: noRoot },
+  );
 }
 
 for (const [loss, lose] of Object.entries(losses)) {

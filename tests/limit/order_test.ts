@@ -75,7 +75,9 @@ test("an abort, a timeout and a grant at the same time: the place is with one co
   for (let round = 0; round < 20; round++) {
     const lock = present(holder!.tryAcquire());
     const cancel = new AbortController();
-    const waits = waiter!.acquire({ signal: cancel.signal, timeout: 1 + round % 3 }).catch(() => null);
+    const waits = waiter!.acquire({ signal: cancel.signal, timeout: 1 + round % 3 }).catch(() =>
+      null
+    );
     if (round % 2) await Promise.resolve();
     if (round % 4 === 1) cancel.abort();
     lock.release();
@@ -114,7 +116,8 @@ test("contenders of all runtimes are served in the order of their tickets", asyn
   // One that blocks a process has to be its last.
   for (const [form, rounds] of [["promise", 3], ["sync", 1]] as const) {
     const lock = present(holder.tryAcquire());
-    const waits: { contender: Contender; on: string; grant: ReturnType<Contender["acquire"]> }[] = [];
+    const waits: { contender: Contender; on: string; grant: ReturnType<Contender["acquire"]> }[] =
+      [];
     for (let round = 0; round < rounds; round++) {
       for (const contender of processes) {
         const on = `${form} ${round}`;

@@ -118,9 +118,7 @@ test("the end of a scope releases what `using` declares", () => {
 
 test("shared locks have one id; exclusive and shared ones exclude each other", () => {
   const [one, two, three, other] = openLimits(4);
-  const shared = [one!, two!, three!].map((limit) =>
-    present(limit.tryAcquire({ mode: "shared" }))
-  );
+  const shared = [one!, two!, three!].map((limit) => present(limit.tryAcquire({ mode: "shared" })));
   assertEquals(shared.map(({ id, mode }) => [id, mode]), Array(3).fill([1, "shared"]));
   assertEquals(other!.tryAcquire(), null);
   for (const lock of shared.slice(1)) lock.release();
@@ -184,7 +182,9 @@ test("holders and waiters are known by process, runtime, place, token, time and 
   const own = { pid: process.pid, runtime: ownRuntime[0] };
   assertEquals(known, { ...own, id, token, ticket, mode: "shared" });
   assert(since >= before - 1 && since <= Date.now() + 1, `${since}`);
-  const waiters = two!.waiters().map(({ since: _since, title: _title, ticket: _, ...rest }) => rest);
+  const waiters = two!.waiters().map(({ since: _since, title: _title, ticket: _, ...rest }) =>
+    rest
+  );
   assertEquals(waiters, [
     { ...own, id: 0, token: 0n, mode: "exclusive" },
     { ...own, id: 0, token: 0n, mode: "shared" },
@@ -383,11 +383,13 @@ test("newest first, and two may stand by: the two newest do, and the newest is s
   const order: number[] = [];
   const ends: Promise<unknown>[] = [];
   for (const [index, limit] of limits.entries()) {
-    ends.push(limit.acquire().then((won) => {
-      if (!won) return;
-      order.push(index);
-      won.release();
-    }));
+    ends.push(
+      limit.acquire().then((won) => {
+        if (!won) return;
+        order.push(index);
+        won.release();
+      }),
+    );
     await eventually(() => holder!.waiters().length === Math.min(index + 1, 2), "they stand by");
   }
   await Promise.all(ends.slice(0, 2));

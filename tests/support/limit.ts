@@ -58,7 +58,10 @@ export function assertTickets(
   expected: { readonly holders: readonly Lock[]; readonly waiters: number },
 ): void {
   const ticketsOf = (list: readonly { readonly ticket: number }[]) => list.map((one) => one.ticket);
-  assertEquals(ticketsOf(limit.holders()).sort(byNumber), ticketsOf(expected.holders).sort(byNumber));
+  assertEquals(
+    ticketsOf(limit.holders()).sort(byNumber),
+    ticketsOf(expected.holders).sort(byNumber),
+  );
   const waiters = ticketsOf(limit.waiters());
   assertEquals(waiters, [...waiters].sort(byNumber), "waiters in served order");
   assertEquals(waiters.length, expected.waiters);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { type ChildProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { checkout } from "../../../scripts/tools.ts";

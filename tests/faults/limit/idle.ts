@@ -66,7 +66,9 @@ async function traceCalls(
   file: string,
   seconds: number,
 ): Promise<Record<string, number>> {
-  const strace = spawn("strace", ["-f", "-qq", "-o", file, "-p", String(pid)], { stdio: "inherit" });
+  const strace = spawn("strace", ["-f", "-qq", "-o", file, "-p", String(pid)], {
+    stdio: "inherit",
+  });
   const ended = new Promise((resolve) => strace.once("close", resolve));
   await pause(500 + seconds * 1000);
   strace.kill("SIGINT");

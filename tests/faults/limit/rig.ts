@@ -32,7 +32,10 @@ export class Rig {
     return this.isFull ? full : bounded;
   }
 
-  async contender(runtime: Runtime, env: Readonly<Record<string, string>> = {}): Promise<Contender> {
+  async contender(
+    runtime: Runtime,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Contender> {
     const [program, ...args] = programCommand(runtime, "tests/fixtures/limit/contender.ts");
     const child = new Child(`${runtime} contender`, program, args, { NO_COLOR: "1", ...env });
     await child.message();
