@@ -88,14 +88,16 @@ async function playIdle(rig: Rig): Promise<void> {
   for (const others of [0, 100]) {
     const found = await watchIdle(rig, others, seconds);
     console.log(`  system calls of waiters in ${seconds} s, behind ${others} others:`);
-    console.table(Object.fromEntries(found.map(({ title, calls, cpuMilliseconds }) => {
-      const all = Object.values(calls).reduce((sum, count) => sum + count, 0);
-      const kinds = Object.entries(calls).map(([name, count]) => `${count} ${name}`).join(", ");
-      return [title, { calls: all, cpuMilliseconds, kinds }];
+    console.table(Object.fromEntries(found.map(({ title, form: _, ...figures }) => {
+      return [title, figures];
     })));
-    for (const { title, calls, cpuMilliseconds } of found) {
-      const isIdle = Object.keys(calls).length === 0 && cpuMilliseconds === 0;
-      check(!rig.isFull || isIdle, `${title} behind ${others} others: ${JSON.stringify(calls)}`);
+    let listening = 0;
+    for (const { title, form, main } of found) {
+      if (form === "socket") listening = main;
+      // A thread that blocks does nothing at all. An event loop does what its runtime does for any socket.
+      const most = form === "sync" ? 0 : listening + 2;
+      const isJudged = rig.isFull || form === "sync";
+      check(!isJudged || main <= most, `${title} behind ${others}: ${main} calls, not ${most}`);
     }
   }
 }

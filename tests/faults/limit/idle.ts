@@ -1,5 +1,6 @@
 /**
- * What waiters do while nothing happens: nothing. strace counts the system calls of all their threads.
+ * What waiters do while nothing happens: no more than a process of the same runtime that listens to a silent socket,
+ * which Bun wakes up for once a second. strace sees the system calls of all threads.
  *
  * @module
  */
@@ -12,15 +13,18 @@ import type { Form } from "../../fixtures/limit/commands.ts";
 import { runtimes } from "../talker.ts";
 import { check, pause, type Rig, until } from "./rig.ts";
 
-/** System calls and processor time of one waiter. */
+/** System calls and processor time of one process, while it was watched. */
 export interface Idleness {
   readonly title: string;
-  /** By their names. */
-  readonly calls: Readonly<Record<string, number>>;
+  readonly form: Form | "socket";
+  /** By the thread that runs JavaScript. */
+  readonly main: number;
+  /** By the runtime's other threads. */
+  readonly others: number;
   readonly cpuMilliseconds: number;
 }
 
-/** One waiter of each runtime and form, behind `others` waiters. */
+/** Of each runtime, one waiter of each form behind `others` waiters, and before them what listens to a socket. */
 export async function watchIdle(rig: Rig, others: number, seconds: number): Promise<Idleness[]> {
   const target = join(rig.folder, `idle-${others}.limit`);
   using holder = new Limit(target);
@@ -32,29 +36,34 @@ export async function watchIdle(rig: Rig, others: number, seconds: number): Prom
     void crowd.acquire({}, "promise", `${other}`);
   }
   await until(() => holder.waiters().length === others, "the others wait");
-  const waiters = [];
+  const idlers: { title: string; form: Idleness["form"]; pid: number }[] = [];
+  const ends: (() => Promise<void>)[] = [];
   for (const runtime of runtimes) {
-    for (const form of ["promise", "sync"] as readonly Form[]) {
+    const { pid } = await rig.listener(runtime, join(rig.folder, `${runtime}-${others}`), quiet);
+    idlers.push({ title: `${runtime}, socket`, form: "socket", pid });
+    for (const form of ["promise", "sync"] as const) {
       const contender = await rig.contender(runtime, quiet);
       await contender.open(target);
-      waiters.push({ title: `${runtime}, ${form}`, contender, waits: contender.acquire({}, form) });
-      await until(() => holder.waiters().length === others + waiters.length, "it waits");
+      const waits = contender.acquire({}, form);
+      idlers.push({ title: `${runtime}, ${form}`, form, pid: contender.pid });
+      await until(() => holder.waiters().length === others + ends.length + 1, "it waits");
+      ends.push(async () => {
+        check((await waits).id === 1, "it is served");
+        await contender.tell({ do: "close" });
+      });
     }
   }
   // Runtimes collect garbage and end idle threads of their own for a while.
-  await pause(rig.size(45_000, 4_000));
-  const found = await Promise.all(waiters.map(async ({ title, contender: { pid } }) => {
+  await pause(rig.size(60_000, 4_000));
+  const found = await Promise.all(idlers.map(async ({ pid, ...idler }) => {
     const before = processState(pid).cpuMilliseconds;
     const calls = await traceCalls(pid, join(rig.folder, `${pid}.trace`), seconds);
-    return { title, calls, cpuMilliseconds: processState(pid).cpuMilliseconds - before };
+    return { ...idler, ...calls, cpuMilliseconds: processState(pid).cpuMilliseconds - before };
   }));
-  // They were waiting, and are served as soon as there is a place.
+  // They were waiting, and are served in their order as soon as there is a place.
   lock.release();
   crowd.child.kill("SIGKILL");
-  for (const { waits, contender } of waiters) {
-    check((await waits).id === 1, "it is served");
-    await contender.tell({ do: "close" });
-  }
+  for (const end of ends) await end();
   return found;
 }
 
@@ -65,24 +74,29 @@ async function traceCalls(
   pid: number,
   file: string,
   seconds: number,
-): Promise<Record<string, number>> {
-  const strace = spawn("strace", ["-f", "-qq", "-o", file, "-p", String(pid)], {
-    stdio: "inherit",
-  });
+): Promise<Pick<Idleness, "main" | "others">> {
+  const strace = spawn("strace", ["-f", "-qq", "-o", file, "-p", `${pid}`], { stdio: "inherit" });
   const ended = new Promise((resolve) => strace.once("close", resolve));
   await pause(500 + seconds * 1000);
   strace.kill("SIGINT");
   await ended;
-  return countCalls(readFileSync(file, "utf8"));
+  return countCalls(readFileSync(file, "utf8"), pid);
 }
 
-/** Calls that have ended. Those that were under way when strace came are resumed without an end. */
-export function countCalls(trace: string): Record<string, number> {
-  const counts: Record<string, number> = {};
+/** Calls that have begun, without those that were under way when strace came. */
+function countCalls(trace: string, pid: number): Pick<Idleness, "main" | "others"> {
+  const threads = new Set<string>();
+  let main = 0;
+  let others = 0;
   for (const line of trace.split("\n")) {
-    const name = /^\d+\s+(?:<\.\.\. )?(\w+)\b.*\)\s+= /.exec(line)?.[1];
-    if (name === undefined) continue;
-    counts[name] = (counts[name] ?? 0) + 1;
+    const [, thread, rest] = /^(\d+)\s+(\w.*)$/.exec(line) ?? [];
+    if (thread === undefined || rest === undefined) continue;
+    // The first line of a thread is the call that it was in.
+    const isFirst = !threads.has(thread);
+    threads.add(thread);
+    if (isFirst || rest.startsWith("+++")) continue;
+    if (Number(thread) === pid) main += 1;
+    else others += 1;
   }
-  return counts;
+  return { main, others };
 }

@@ -18,6 +18,7 @@ export class Rig {
   readonly random: Random;
   readonly children: ChildProcess[] = [];
   readonly contenders: Contender[] = [];
+  readonly #listeners: Child[] = [];
   /** How long something may take on a busy machine before it counts as never. */
   readonly patience: number = 60_000;
 
@@ -44,7 +45,26 @@ export class Rig {
     return contender;
   }
 
+  /** A process that listens to a Unix socket with a silent client, and does not use this package's waits. */
+  async listener(
+    runtime: Runtime,
+    path: string,
+    env: Readonly<Record<string, string>>,
+  ): Promise<Child> {
+    const [program, ...args] = programCommand(runtime, "tests/fixtures/idle.ts");
+    const child = new Child(`${runtime} listener`, program, [...args, path, "socket"], {
+      NO_COLOR: "1",
+      ...env,
+    });
+    this.#listeners.push(child);
+    await child.message();
+    await child.expect("socket");
+    return child;
+  }
+
   async end(): Promise<void> {
+    for (const child of this.#listeners) child.kill("SIGKILL");
+    await Promise.all(this.#listeners.map(({ exited }) => exited));
     for (const child of this.children) child.kill("SIGKILL");
     for (const { child } of this.contenders) child.kill("SIGKILL");
     await Promise.all(this.contenders.map(({ child }) => child.exited));
