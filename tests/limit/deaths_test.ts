@@ -170,7 +170,7 @@ test("close gives back the place, and ends the wait", async () => {
   const error = await waits.then(() => null, (error) => error);
   assertEquals((error as { code?: string } | null)?.code, "CLOSED");
   holder!.close();
-  assertEquals([lock.isHeld, lock.signal.aborted], [false, true]);
+  assertEquals([lock.isHeld, lock.heartbeat(), lock.release()], [false, false, false]);
   present(await later);
 });
 

@@ -3,7 +3,6 @@ import { assert, assertEquals } from "@std/assert";
 import { execFileSync, spawn as startChild } from "node:child_process";
 import {
   chmodSync,
-  chownSync,
   existsSync,
   linkSync,
   mkdirSync,
@@ -17,6 +16,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
+import { fileURLToPath } from "node:url";
 import { Server } from "../../mod.ts";
 import { Limit } from "../../src/limit/main.ts";
 import { assertRefused } from "../support/bad_input_assert.ts";
@@ -30,7 +30,13 @@ import {
   test,
 } from "../support/harness.ts";
 import { openLimit, openLimits, startContender, startProcess, waiting } from "../support/limit.ts";
-import { noRoot, otherUser } from "../support/privileges.ts";
+import { asOtherUser, noRoot, works } from "../support/privileges.ts";
+
+const fixture = fileURLToPath(new URL("../fixtures/limit/contender.ts", import.meta.url));
+
+/** Why a test that starts programs as another user cannot run here; null: it can. */
+const noOtherUser: string | null = noRoot ??
+  (works([...asOtherUser, "test", "-r", fixture]) ? null : "another user cannot read this folder");
 
 /** How a file is lost. Each leaves a place where a new one can be made. */
 const losses: Readonly<Record<string, (target: string) => void>> = {
@@ -122,21 +128,30 @@ for (const runtime of ownRuntime) {
   });
 
   test(
-    `${runtime}: another user cannot use a limit of this one, nor prepare one for it`,
-    () => {
+    `${runtime}: another user cannot use a limit of this one, unless its mode allows it`,
+    async () => {
+      chmodSync(folder(), 0o711);
       const shared = join(folder(), "shared");
       mkdirSync(shared);
       chmodSync(shared, 0o1777);
       const [own] = openLimits(1, {}, join(shared, "own"));
-      const lock = present(own!.tryAcquire());
-      chownSync(own!.target, otherUser, otherUser);
-      // In a folder of everybody's, a file of another user is a trap.
-      assertRefused(() => new Limit(own!.target), "PERMISSION", own!.target);
-      chownSync(own!.target, 0, 0);
-      assert(lock.isHeld);
-      openLimit(own!.target);
+      const [common] = openLimits(1, { mode: 0o666 }, join(shared, "common"));
+      present(own!.tryAcquire());
+      const lock = present(common!.tryAcquire());
+      const other = await startProcess(runtime, [], asOtherUser);
+      const error = await other.open(own!.target).then(() => null, (error) => error);
+      assertEquals((error as { code?: string } | null)?.code, "PERMISSION");
+      await other.open(common!.target);
+      const waits = other.acquire();
+      await waiting(common!, 1);
+      lock.release();
+      assertEquals((await waits).id, 1);
+      const again = common!.acquire();
+      await waiting(common!, 1);
+      other.child.end();
+      present(await again);
     },
-    { skip: noRoot },
+    { skip: noOtherUser },
   );
 }
 

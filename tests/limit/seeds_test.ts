@@ -3,7 +3,7 @@
  * each of their tests and each known weakness has a test here. `tests/README.md` has the table.
  */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { existsSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import process from "node:process";
 import { Limit, type LimitOptions } from "../../src/limit/main.ts";
 import {
@@ -181,7 +181,8 @@ test("holders and waiters are known by process, runtime, place, token, time and 
   const { id, token, ticket } = lock;
   const own = { pid: process.pid, runtime: ownRuntime[0] };
   assertEquals(known, { ...own, id, token, ticket, mode: "shared" });
-  assert(since >= before - 1 && since <= Date.now() + 1, `${since}`);
+  // The kernel's coarse clock is a tick late.
+  assert(since >= before - 20 && since <= Date.now() + 1, `${since - before}`);
   const waiters = two!.waiters().map(({ since: _since, title: _title, ticket: _, ...rest }) =>
     rest
   );
@@ -318,20 +319,17 @@ test("refused and timed-out waiters leave no place taken among the waiters", asy
 test("the title says who stands by, and is restored", async () => {
   const [holder] = openLimits(1);
   const titled = await startProcess(ownRuntime[0]);
-  const plain = await titled.tell<string>({ do: "title" });
+  const plain = titleOf(titled.pid);
   for (const form of ["promise", "sync"] as const) {
     const lock = present(holder!.tryAcquire());
     await titled.open(holder!.target, { title: true });
     const waits = titled.acquire({}, form);
     await waiting(holder!, 1);
-    await eventually(
-      () => holder!.waiters()[0]?.title.endsWith(" - standby"),
-      "the listing tells that it stands by",
-    );
-    if (form === "promise") assertEquals(await titled.tell({ do: "title" }), `${plain} - standby`);
+    await eventually(() => holder!.waiters()[0]?.title.endsWith(" - standby"), "the title tells");
+    assert(titleOf(titled.pid).endsWith(" - standby"), titleOf(titled.pid));
     lock.release();
     assertEquals((await waits).id, 1);
-    assertEquals(await titled.tell({ do: "title" }), plain);
+    assertEquals(titleOf(titled.pid), plain);
     assert(!holder!.holders()[0]!.title.endsWith("standby"));
     await titled.tell({ do: "close" });
   }
@@ -419,9 +417,7 @@ for (const runtime of ownRuntime) {
     }
     lock.release();
     assertEquals((await waits[2])!.id, 1);
-    const titles = await Promise.all(
-      processes.map((each) => each.tell<string>({ do: "title" })),
-    );
+    const titles = processes.map(({ pid }) => titleOf(pid));
     assert(titles.every((title) => !title.includes("standby")), `${titles}`);
   });
 
@@ -487,6 +483,11 @@ test("another limit on the same target: the file's terms, or MISMATCH while some
   lock.release();
   assertEquals(openLimit(holder!.target, { max: 3 }).max, 3);
 });
+
+/** As lists of processes show it. */
+function titleOf(pid: number): string {
+  return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+}
 
 function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, index) => index + 1);

@@ -25,10 +25,13 @@ export async function startContender(
 export async function startProcess(
   runtime: Runtime,
   flags: readonly string[] = [],
+  through: readonly string[] = [],
 ): Promise<Contender> {
   // Reading is for the modules of Workers.
   const denoPermissions = ["--allow-ffi", "--allow-read", "--allow-run=sleep", ...flags];
-  return new Contender(await spawn(runtime, "limit/contender.ts", [], { denoPermissions }));
+  return new Contender(
+    await spawn(runtime, "limit/contender.ts", [], { denoPermissions, through }),
+  );
 }
 
 /** A contender of this process, which is closed when the test ends. */
