@@ -52,6 +52,13 @@ type Outcome = number | Refusal;
 /** How often an attempt may begin anew because its file was deleted or its place stolen at once. */
 const turnsMax = 1_000;
 
+/** By the results of the native side. */
+const refusals: ReadonlyMap<number, Refusal> = new Map([
+  [limitRefusedFull, "standby-full"],
+  [limitRefusedReplaced, "replaced"],
+  [limitNotNow, "timeout"],
+]);
+
 const tried = "acquire a lock of";
 
 export class Attempt implements PendingAttempt {
@@ -252,7 +259,7 @@ export class Attempt implements PendingAttempt {
       if (result > 0) {
         if (this.#core.isFileThere()) return result;
         this.#core.release();
-      } else if (result === -Status.notFound) {
+      } else if (result === -Status.notFound || this.#isRefusalStale(result)) {
         this.#core.reopen();
       } else if (result === limitLost || result === limitIdle) {
         this.#core.release();
@@ -264,17 +271,15 @@ export class Attempt implements PendingAttempt {
     throw this.#core.failure(-Status.busy, tried);
   }
 
+  /** Whether others that were met in a file without a name refuse a place. */
+  #isRefusalStale(result: number): boolean {
+    return refusals.has(result) && !this.#core.isTrusted && !this.#core.isFileThere();
+  }
+
   #judgeOther(result: number): Outcome {
-    switch (result) {
-      case 0:
-        return 0;
-      case limitRefusedFull:
-        return "standby-full";
-      case limitRefusedReplaced:
-        return "replaced";
-      case limitNotNow:
-        return "timeout";
-    }
+    const refusal = refusals.get(result);
+    if (refusal) return refusal;
+    if (result === 0) return 0;
     throw this.#core.failure(result, tried);
   }
 

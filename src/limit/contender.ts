@@ -138,7 +138,7 @@ export class Contender implements LockOwner, Owner, Contending {
     core.refresh();
     const result = core.request(settings.flags | limitTry, limitNoStandby);
     if (result > 0 && core.isTrusted) return this.granted(result, settings.mode ?? "exclusive");
-    if (result === limitNotNow) return this.refused("timeout");
+    if (result === limitNotNow && core.isTrusted) return this.refused("timeout");
     const once = { ...settings, timeout: 0 };
     return this.#finish(once, result) ?? null;
   }

@@ -29,7 +29,7 @@ import {
   present,
   test,
 } from "../support/harness.ts";
-import { openLimit, openLimits, startContender, startProcess, waiting } from "../support/limit.ts";
+import { openLimit, openLimits, startProcess, waiting } from "../support/limit.ts";
 import { asOtherUser, noRoot, works } from "../support/privileges.ts";
 
 const fixture = fileURLToPath(new URL("../fixtures/limit/contender.ts", import.meta.url));
@@ -41,7 +41,6 @@ const noOtherUser: string | null = noRoot ??
 /** How a file is lost. Each leaves a place where a new one can be made. */
 const losses: Readonly<Record<string, (target: string) => void>> = {
   "is unlinked": (target) => unlinkSync(target),
-  "is moved away": (target) => renameSync(target, `${target}.old`),
   "is replaced by another limit": (target) => {
     const other = `${target}.other`;
     new Limit(other).close();
@@ -244,7 +243,8 @@ for (const runtime of ownRuntime) {
     assert(again.isHeld);
     holder.close();
     present(watcher!.tryAcquire()).release();
-    const contender = await startContender(runtime, target);
+    const contender = await startProcess(runtime, ["--allow-env", "--allow-run=sleep"]);
+    await contender.open(target);
     await contender.acquire();
     const { child: grandchild } = await contender.tell<{ child: number }>({ do: "fork" });
     atEnd(() => Promise.resolve(endProcess(grandchild)));

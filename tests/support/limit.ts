@@ -28,7 +28,7 @@ export async function startProcess(
   through: readonly string[] = [],
 ): Promise<Contender> {
   // Reading is for the modules of Workers.
-  const denoPermissions = ["--allow-ffi", "--allow-read", "--allow-run=sleep", ...flags];
+  const denoPermissions = ["--allow-ffi", "--allow-read", ...flags];
   return new Contender(
     await spawn(runtime, "limit/contender.ts", [], { denoPermissions, through }),
   );
