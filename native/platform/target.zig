@@ -18,7 +18,7 @@ pub const Suffix = enum {
     channel,
     limit,
 
-    fn text(suffix: Suffix) []const u8 {
+    pub fn text(suffix: Suffix) []const u8 {
         return switch (suffix) {
             .channel => ".tandem",
             .limit => ".limit",
@@ -138,7 +138,7 @@ fn invalid(control: *Control, detail: abi.Detail) Error {
     return error.InvalidTarget;
 }
 
-fn valid_name(name: []const u8) bool {
+pub fn valid_name(name: []const u8) bool {
     if (name.len < 1 or name.len > name_bytes_max) return false;
     if (!std.ascii.isAlphanumeric(name[0])) return false;
     for (name) |byte| {

@@ -327,6 +327,11 @@ export const symbols = {
   tandem_limit_release: { parameters: [/* handle */ "f64"], result: "i32" },
   tandem_limit_state: { parameters: [/* handle */ "f64"], result: "i32" },
   tandem_limit_heartbeat: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_limit_names: {
+    parameters: [/* out */ "buffer", /* length */ "u32", /* control */ "buffer"],
+    result: "i32",
+    cold: true,
+  },
   tandem_limit_resize: {
     parameters: [/* handle */ "f64", /* max */ "u32"],
     result: "i32",

@@ -13,19 +13,28 @@ const fields = Object.keys(LimitField).length;
 const nothing = new Float64Array(0);
 const runtimes: readonly string[] = Object.keys(Runtime);
 
+/** One that holds a place or waits for one, as the limit's memory tells. */
+export type Contending = Omit<LockInfo, "title">;
+
 /** All that hold a place or wait for one, in the order in which they are served. */
 export function contendersOf(channel: Channel): LockInfo[] {
   const titles = new Map<number, string>();
-  return rowsOf(channel).map((row) => {
-    const pid = row[LimitField.pid]!;
+  return contendingOn(channel).map((contending) => {
+    const { pid } = contending;
     if (!titles.has(pid)) titles.set(pid, titleOf(pid));
+    return { ...contending, title: titles.get(pid)! };
+  });
+}
+
+/** As {@linkcode contendersOf}, without their titles, which take system calls. */
+export function contendingOn(channel: Channel): Contending[] {
+  return rowsOf(channel).map((row) => {
     const high = BigInt(row[LimitField.tokenHigh]!);
     return {
       id: row[LimitField.isWaiting] ? 0 : row[LimitField.place]!,
       token: row[LimitField.isWaiting] ? 0n : high << 32n | BigInt(row[LimitField.tokenLow]!),
-      pid,
+      pid: row[LimitField.pid]!,
       runtime: (runtimes[row[LimitField.runtime]!] ?? "unknown") as LockInfo["runtime"],
-      title: titles.get(pid)!,
       since: row[LimitField.since]!,
       mode: row[LimitField.shared] ? "shared" : "exclusive",
       ticket: row[LimitField.ticket]!,

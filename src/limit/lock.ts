@@ -148,8 +148,9 @@ export class Lock implements Disposable {
   get signal(): AbortSignal {
     if (this.#controller === null) {
       const controller = this.#controller = new AbortController();
+      if (this.#loss === null) this.#owner.watch(this, controller);
+      // Lost before anyone has watched, or found to be lost just now.
       if (this.#loss !== null) controller.abort(this.#loss);
-      else this.#owner.watch(this, controller);
     }
     return this.#controller.signal;
   }

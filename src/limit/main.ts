@@ -6,6 +6,13 @@
 export { Limit } from "./limit.ts";
 export { Lock } from "./lock.ts";
 export type { ExecOptions } from "./exec.ts";
+export { type Locks, locks } from "./lock_manager.ts";
+export type {
+  NamedLock,
+  NamedLockInfo,
+  NamedLockOptions,
+  NamedLockSnapshot,
+} from "./lock_types.ts";
 export type { LimitChange, LimitChangeKind } from "./events.ts";
 export type {
   AcquireOptions,

@@ -1,0 +1,152 @@
+/**
+ * The time between the grant of a lock and the end of the callback that holds it.
+ *
+ * @module
+ */
+import { onAbort } from "../base/abort.ts";
+import { codeOf, textOf } from "../base/guard.ts";
+import { describe } from "../base/checks.ts";
+import { setImmediate } from "../runtime/timers.ts";
+import type { Lock } from "./lock.ts";
+import type { NamedLock } from "./lock_types.ts";
+import type { LockMode } from "./types.ts";
+
+/**
+ * The callbacks that hold a lock. A program may hold a lock for ever by a promise that nothing refers to, which must
+ * not be taken for a lock that it has forgotten.
+ */
+const holdings: Set<Holding> = new Set();
+
+/** A lock that a callback holds. */
+export class Holding {
+  readonly #name: string;
+  readonly #lock: Lock;
+  readonly #end: (hasListened: boolean) => void;
+  readonly #ending: PromiseWithResolvers<unknown> = Promise.withResolvers();
+  #controller: AbortController | null = null;
+  #stopListening: (() => void) | null = null;
+  #hasListened = false;
+  #isOver = false;
+  #loss: { readonly reason: unknown } | null = null;
+
+  /** @param end runs once, when the lock is free; it gets whether the lock had to listen for its loss */
+  constructor(name: string, lock: Lock, end: (hasListened: boolean) => void) {
+    this.#name = name;
+    this.#lock = lock;
+    this.#end = end;
+  }
+
+  /** Calls the callback. The promise settles as the callback's does, after the lock is free. */
+  run(callback: (lock: NamedLock) => unknown): Promise<unknown> {
+    let result: unknown;
+    try {
+      result = callback(new HeldLock(this, this.#name, this.#lock));
+    } catch (error) {
+      this.#finish(() => this.#ending.reject(error));
+      return this.#ending.promise;
+    }
+    // Nothing else can be a promise.
+    if ((typeof result !== "object" || result === null) && typeof result !== "function") {
+      this.#finish(() => this.#ending.resolve(result));
+      return this.#ending.promise;
+    }
+    holdings.add(this);
+    new Promise((resolve) => resolve(result)).then(
+      (value) => this.#finish(() => this.#ending.resolve(value)),
+      (error) => this.#finish(() => this.#ending.reject(error)),
+    );
+    listenSoon(this);
+    return this.#ending.promise;
+  }
+
+  /** Aborts when the lock is lost. */
+  get signal(): AbortSignal {
+    if (this.#controller === null) {
+      this.#controller = new AbortController();
+      this.listen();
+      if (this.#loss !== null) this.#controller.abort(this.#loss.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  /** Waits for the loss of the lock from now on. */
+  listen(): void {
+    if (this.#isOver || this.#hasListened) return;
+    this.#hasListened = true;
+    const { signal } = this.#lock;
+    if (signal.aborted) this.#lose();
+    else this.#stopListening = onAbort(signal, () => this.#lose());
+  }
+
+  #finish(settle: () => void): void {
+    if (this.#isOver) return;
+    // A lock that was lost unnoticed: what the callback has done may be wrong.
+    if (!this.#lock.release()) return this.#lose();
+    this.#close();
+    settle();
+  }
+
+  /** The callback may still run: what it returns reaches nobody. */
+  #lose(): void {
+    if (this.#isOver) return;
+    const reason = lossOf(this.#name, this.#lock.signal.reason);
+    this.#loss = { reason };
+    this.#lock.release();
+    this.#close();
+    this.#ending.reject(reason);
+    this.#controller?.abort(reason);
+  }
+
+  #close(): void {
+    this.#isOver = true;
+    holdings.delete(this);
+    this.#stopListening?.();
+    this.#end(this.#hasListened);
+  }
+}
+
+/** The lock as the callback sees it. */
+class HeldLock implements NamedLock {
+  readonly #holding: Holding;
+  readonly #lock: Lock;
+  readonly name: string;
+  readonly mode: LockMode;
+  readonly id: number;
+
+  constructor(holding: Holding, name: string, lock: Lock) {
+    this.#holding = holding;
+    this.#lock = lock;
+    this.name = name;
+    this.mode = lock.mode;
+    this.id = lock.id;
+  }
+
+  get token(): bigint {
+    return this.#lock.token;
+  }
+
+  get signal(): AbortSignal {
+    return this.#holding.signal;
+  }
+}
+
+/** Holdings that are to listen in the next turn: most locks are held for less, and listening costs more. */
+const listeningSoon: Set<Holding> = new Set();
+
+function listenSoon(holding: Holding): void {
+  listeningSoon.add(holding);
+  if (listeningSoon.size > 1) return;
+  setImmediate(() => {
+    const holdings = [...listeningSoon];
+    listeningSoon.clear();
+    for (const holding of holdings) holding.listen();
+  });
+}
+
+/** What the user's promise rejects with: the specification knows only theft. */
+function lossOf(name: string, reason: unknown): unknown {
+  const code = codeOf(reason);
+  if (code !== undefined && code !== "CANCELLED") return reason;
+  const found = code === undefined ? "another request has stolen it" : textOf(reason);
+  return new DOMException(`Cannot hold lock ${describe(name)} any longer: ${found}`, "AbortError");
+}
