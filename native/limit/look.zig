@@ -1,6 +1,7 @@
 //! The look: grants whatever can be granted. Anyone may run it, any number at once, and it may stop or die
 //! anywhere: another look continues.
 
+const std = @import("std");
 const Handle = @import("../handle.zig").Handle;
 const limit_words = @import("../memory/limit_words.zig");
 const contenders = @import("contenders.zig");
@@ -17,15 +18,24 @@ pub fn LookType(comptime Shared: type) type {
         const Places = PlacesType(Shared);
         const Resizing = ResizingType(Shared);
 
-        /// Each turn grants a place, or another participant has made progress.
-        const turns_max = 4096;
+        /// Each turn grants a place, or another participant has made progress. A process that scribbles can fake
+        /// either, so after many turns the clock decides.
+        const turns_max = 1 << 16;
+        const turns_untimed = 64;
+        const longest_ns = 10 * std.time.ns_per_ms;
 
         /// False: others changed too much; the caller looks again after a while. `guess`: the waiter that is
         /// probably the first.
         pub fn run(handle: *Handle, guess: ?Seen) bool {
             var wish = Resizing.begin(handle);
             var hint = guess;
-            const is_sure = for (0..turns_max) |_| {
+            var started_ns: u64 = 0;
+            const is_sure = for (0..turns_max) |count| {
+                if (count % turns_untimed == turns_untimed - 1) {
+                    const now_ns = Shared.now_ns();
+                    if (started_ns == 0) started_ns = now_ns;
+                    if (now_ns -% started_ns > longest_ns) break false;
+                }
                 switch (turn(handle, hint)) {
                     .granted => hint = null,
                     .unsure => break false,

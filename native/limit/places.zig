@@ -23,7 +23,8 @@ pub fn PlacesType(comptime Shared: type) type {
     return struct {
         const Contenders = contenders.ContendersType(Shared);
 
-        const turns_max = 64;
+        /// Whoever changes a place looks afterwards, so a place that changes all the time may be left to them.
+        const turns_max = 16;
 
         pub fn used(handle: *Handle) u32 {
             // Raised before the terms that need it. Sequentially consistent as those.

@@ -5,6 +5,7 @@ const testing = std.testing;
 const abi = @import("../abi.zig");
 const channel = @import("../channel.zig");
 const world_of_tests = @import("test_world.zig");
+const files = @import("../platform/sys/files.zig");
 const Handle = @import("../handle.zig").Handle;
 const Shared = @import("../memory/shared.zig").Chosen;
 const limit_words = @import("../memory/limit_words.zig");
@@ -296,27 +297,116 @@ test "a thread that waits notices a death" {
     channel.close(a, .unmap);
 }
 
-test "many threads, few places: never more holders, and no place is lost" {
-    const max = 2;
-    const group = try Group(6).init(max);
+test "garbage in the memory of a limit neither crashes nor hangs anyone" {
+    const group = try Group(3).init(2);
     defer group.deinit();
-    const Counts = struct { holders: u32 = 0, most: u32 = 0 };
-    var counts: Counts = .{};
-    const work = struct {
-        fn run(handle: *Handle, shared: *Counts) !void {
-            for (0..3000) |_| {
-                if (try request(handle, .{}) == abi.limit_waits) _ = try Blocking.wait(handle, 0);
-                const now = @atomicRmw(u32, &shared.holders, .Add, 1, .seq_cst) + 1;
-                _ = @atomicRmw(u32, &shared.most, .Max, now, .seq_cst);
-                _ = @atomicRmw(u32, &shared.holders, .Sub, 1, .seq_cst);
-                try testing.expect(Attempts.release(handle));
-            }
+    const a, const b, const c = group.all;
+    const area = a.map.limit();
+    var prng: std.Random.DefaultPrng = .init(11);
+    const random = prng.random();
+    var control: abi.Control = .{};
+    var out: [8 * listing.field_count]f64 = undefined;
+    for (0..60) |turn| {
+        // Sometimes everything, sometimes a few words, so that the rest makes sense.
+        const bytes = std.mem.asBytes(area);
+        if (turn % 3 == 0) random.bytes(bytes);
+        for (0..random.uintLessThan(u32, 40)) |_| {
+            const offset = random.uintLessThan(usize, bytes.len / 8) * 8;
+            random.bytes(bytes[offset..][0..8]);
         }
-    }.run;
-    var threads: [6]std.Thread = undefined;
-    for (&threads, group.all) |*thread, handle| thread.* = try std.Thread.spawn(.{}, work, .{ handle, &counts });
+        // Few contenders, many places and the reverse.
+        if (turn % 2 == 0) area.contending = @splat(random.int(u64));
+        if (turn % 4 == 0) area.queue.next = random.int(u20);
+        for ([_]*Handle{ a, b, c }) |handle| {
+            Terms.want(handle, random.uintLessThan(u32, 3), random.uintLessThan(u32, 3), &control) catch {};
+            _ = request(handle, attempts.Request{
+                .shared = random.uintLessThan(u32, 2) == 0,
+                .steal = random.uintLessThan(u32, 2) == 0,
+                .brief = random.uintLessThan(u32, 2) == 0,
+                .standby = random.uintLessThan(u32, 3),
+            }) catch {};
+            _ = Attempts.look(handle) catch {};
+            _ = Watching.arm(handle);
+            switch (Watching.watch_next(handle)) {
+                .fd => |watch| files.close(watch.fd),
+                else => {},
+            }
+            _ = Blocking.wait(handle, 1) catch {};
+            _ = Listing.list(handle, &out, &control);
+            Terms.resize(handle, random.uintLessThan(u32, 2000));
+            _ = Attempts.heartbeat(handle);
+            _ = Attempts.withdraw(handle);
+            _ = Attempts.release(handle);
+        }
+    }
+    area.* = std.mem.zeroes(@TypeOf(area.*));
+}
+
+/// What several threads do to one limit at random, and what must hold all the time.
+const Crowd = struct {
+    const max = 2;
+    const members = 6;
+
+    /// Sharers in the high half, exclusive holders in the low one: all of one moment.
+    holders: u64 = 0,
+    faults: u32 = 0,
+
+    const one_sharer = 1 << 32;
+
+    fn enter(crowd: *Crowd, is_shared: bool) void {
+        const one: u64 = if (is_shared) one_sharer else 1;
+        const now = @atomicRmw(u64, &crowd.holders, .Add, one, .seq_cst) + one;
+        // Sharers occupy one place together.
+        const exclusive: u32 = @truncate(now);
+        if (exclusive + @intFromBool(now >= one_sharer) > max) crowd.fault();
+    }
+
+    fn leave(crowd: *Crowd, is_shared: bool) void {
+        _ = @atomicRmw(u64, &crowd.holders, .Sub, if (is_shared) one_sharer else 1, .seq_cst);
+    }
+
+    fn fault(crowd: *Crowd) void {
+        _ = @atomicRmw(u32, &crowd.faults, .Add, 1, .seq_cst);
+    }
+
+    fn run(crowd: *Crowd, handle: *Handle, seed: u64, turns: u32) void {
+        var prng: std.Random.DefaultPrng = .init(seed);
+        const random = prng.random();
+        for (0..turns) |_| {
+            const wanted: attempts.Request = .{
+                .shared = random.uintLessThan(u32, 3) == 0,
+                .brief = random.uintLessThan(u32, 5) == 0,
+                .standby = if (random.uintLessThan(u32, 5) == 0) 2 else abi.limit_no_standby,
+            };
+            var outcome = request(handle, wanted) catch return crowd.fault();
+            if (outcome == abi.limit_waits) {
+                const patience_ns: u64 = if (random.uintLessThan(u32, 4) == 0) random.uintLessThan(u64, 50_000) else 0;
+                const deadline_ns = if (patience_ns == 0) 0 else Shared.now_ns() + patience_ns;
+                outcome = Blocking.wait(handle, deadline_ns) catch |err| switch (err) {
+                    error.Timeout => Attempts.withdraw(handle),
+                    else => return crowd.fault(),
+                };
+            }
+            if (outcome <= 0) continue;
+            if (outcome > max) crowd.fault();
+            crowd.enter(wanted.shared);
+            if (random.uintLessThan(u32, 3) == 0) std.Thread.yield() catch {};
+            crowd.leave(wanted.shared);
+            if (!Attempts.release(handle)) crowd.fault();
+        }
+    }
+};
+
+test "many threads, few places: never more holders, and no place is lost" {
+    const group = try Group(Crowd.members).init(Crowd.max);
+    defer group.deinit();
+    var crowd: Crowd = .{};
+    var threads: [Crowd.members]std.Thread = undefined;
+    for (&threads, group.all, 0..) |*thread, handle, seed| {
+        thread.* = try std.Thread.spawn(.{}, Crowd.run, .{ &crowd, handle, seed, 2000 });
+    }
     for (threads) |thread| thread.join();
-    try testing.expect(counts.most <= max);
+    try testing.expectEqual(0, crowd.faults);
     for (group.all) |handle| try testing.expectEqual(abi.limit_idle, Attempts.state(handle));
     try testing.expectEqual(1, try request(group.all[0], .{}));
     try testing.expectEqual(2, try request(group.all[1], .{}));

@@ -22,7 +22,7 @@ pub fn TermsType(comptime Shared: type) type {
         const Repair = RepairType(Shared);
         const Resizing = ResizingType(Shared);
 
-        const turns_max = 1 << 10;
+        const turns_max = 64;
 
         pub fn current(handle: *Handle) QueueWord {
             return Shared.load(QueueWord, &handle.map.limit().queue, .seq_cst);

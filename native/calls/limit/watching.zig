@@ -3,6 +3,7 @@
 const abi = @import("../../abi.zig");
 const Handle = @import("../../handle.zig").Handle;
 const watched_max = @import("../../handle.zig").watched_max;
+const layout = @import("../../memory/layout.zig");
 const words = @import("../../memory/words.zig");
 const contenders = @import("../../limit/contenders.zig");
 const departure = @import("../../limit/departure.zig");
@@ -112,7 +113,7 @@ pub fn WatchingType(comptime Shared: type) type {
         fn surplus(handle: *Handle, needed: *const Needed) ?words.ParticipantIndex {
             const kept_max = @min(needed.count + spare_max, watched_max);
             if (handle.watched_count < kept_max) return null;
-            for (0..Participants.used_count(handle)) |position| {
+            for (0..layout.participants_max) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 if (handle.watched[index] != 0 and !needed.has(index)) return index;
             }
@@ -170,7 +171,11 @@ pub fn WatchingType(comptime Shared: type) type {
             needed.find(handle);
             var is_unsure = needed.is_cut;
             for (needed.units[0..needed.count]) |index| {
-                const epoch = epoch_of(handle, index) orelse return .unwatched;
+                // It has just left, and rings; or a process scribbles.
+                const epoch = epoch_of(handle, index) orelse {
+                    is_unsure = true;
+                    continue;
+                };
                 if (handle.watched[index] == epoch) continue;
                 if (!is_unwatchable(handle, index, epoch)) return .unwatched;
                 is_unsure = true;
@@ -183,9 +188,7 @@ pub fn WatchingType(comptime Shared: type) type {
             if (Lifetime.lost(handle)) return abi.arm_work;
             Wait.announce(handle, .bell, .{});
             // mutant:no-last-look-at-the-limit
-            var result = last_look(handle);
-            // As in `EventLoop.arm`.
-            if (result == abi.armed and !Shared.has_waker(handle)) result = abi.armed_unsure;
+            const result = last_look(handle);
             if (result != abi.armed and result != abi.armed_unsure) Wait.awake(handle);
             return result;
         }
@@ -194,13 +197,14 @@ pub fn WatchingType(comptime Shared: type) type {
             const is_sure = Look.run(handle, null);
             const state = Contenders.own_word(handle).state;
             if (state != handle.contention.known) return abi.arm_work;
-            if (state != .waiting) return abi.armed;
+            if (state != .waiting) return if (Shared.has_waker(handle)) abi.armed else abi.armed_unsure;
             if (Attempts.is_replaced(handle) or Lifetime.is_removed(handle)) return abi.arm_work;
             return switch (covered(handle)) {
                 // mutant:waiter-watches-nobody
                 .unwatched => abi.arm_newcomer,
                 .unsure => abi.armed_unsure,
-                .all => if (is_sure) abi.armed else abi.armed_unsure,
+                // As in `EventLoop.arm`.
+                .all => if (is_sure and Shared.has_waker(handle)) abi.armed else abi.armed_unsure,
             };
         }
     };
