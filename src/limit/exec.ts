@@ -33,8 +33,14 @@ export interface ExecOptions {
    * @default {false}
    */
   close?: boolean;
-  /** Variables for the program, beside those of this process; `undefined` removes one. */
+  /** Variables to set in the environment of the program; `undefined` removes one. */
   env?: Readonly<Record<string, string | undefined>>;
+  /**
+   * The environment that `env` changes, `NAME=value` each.
+   *
+   * @default that of this process
+   */
+  environment?: readonly (string | Uint8Array)[];
 }
 
 /** A lock's part of the environment. */
@@ -45,26 +51,37 @@ interface Numbers {
 
 /** What `Lock.exec` has been given, checked. */
 export function programOf(
-  command: string,
-  args: readonly string[],
-  { close = false, env = {} }: ExecOptions,
-  { id, token }: Numbers,
+  command: Text,
+  args: readonly Text[],
+  options: ExecOptions,
+  numbers: Numbers,
 ): Program {
-  for (const text of [command, ...args]) {
-    if (typeof text === "string") continue;
-    throw new TypeError(`Cannot pass ${describe(text)} to a program: give a string`);
+  for (const text of [command, ...args, ...options.environment ?? []]) {
+    if (typeof text === "string" || text instanceof Uint8Array) continue;
+    throw new TypeError(`Cannot pass ${describe(text)} to a program: give a string, or bytes`);
   }
-  const variables = mergedEnvironment({
+  const environment = environmentOf(options, numbers);
+  return { command, args, environment, isAlone: options.close ?? false };
+}
+
+function environmentOf({ env, environment }: ExecOptions, { id, token }: Numbers): Text[] {
+  const set: Readonly<Record<string, string | undefined>> = {
     ...env,
     TANDEM_LIMIT_ID: String(id),
     TANDEM_LIMIT_TOKEN: String(token),
-  });
-  return {
-    command,
-    args,
-    environment: Object.entries(variables).map(([name, value]) => `${name}=${value}`),
-    isAlone: close,
   };
+  const given = environment ?? variables(mergedEnvironment({}));
+  return [...given.filter((variable) => !Object.hasOwn(set, nameOf(variable))), ...variables(set)];
+}
+
+function variables(values: Readonly<Record<string, string | undefined>>): string[] {
+  return Object.entries(values)
+    .flatMap(([name, value]) => value === undefined ? [] : [`${name}=${value}`]);
+}
+
+function nameOf(variable: Text): string {
+  const text = typeof variable === "string" ? variable : new TextDecoder().decode(variable);
+  return text.split("=", 1)[0]!;
 }
 
 /** Whose life is passed on. */
@@ -177,14 +194,8 @@ const colon = 58;
 const defaultPath = "/bin:/usr/bin";
 
 function searchPath(environment: readonly Text[]): Uint8Array {
-  const prefix = "PATH=";
-  for (const variable of environment) {
-    const start = typeof variable === "string"
-      ? variable.slice(0, prefix.length)
-      : new TextDecoder().decode(variable.subarray(0, prefix.length));
-    if (start === prefix) return bytesOf(variable).subarray(prefix.length);
-  }
-  return bytesOf(defaultPath);
+  const variable = environment.find((text) => nameOf(text) === "PATH");
+  return variable === undefined ? bytesOf(defaultPath) : bytesOf(variable).subarray("PATH=".length);
 }
 
 function bytesOf(text: Text): Uint8Array {

@@ -24,8 +24,6 @@ export interface LockOwner {
 export let makeLock: (owner: LockOwner, id: number, mode: LockMode, control: Uint32Array) => Lock;
 /** Marks a lock as lost. Its owner aborts the signal, if there is one. */
 export let loseLock: (lock: Lock, reason: TandemError) => void;
-/** The owner of a lock, for other layers. */
-export let ownerOf: (lock: Lock) => LockOwner;
 
 /** What a constructor has to be called with. */
 const key: unique symbol = Symbol("Lock");
@@ -55,7 +53,6 @@ export class Lock implements Disposable {
   static {
     makeLock = (owner, id, mode, control) => new Lock(key, owner, id, mode, control);
     loseLock = (lock, reason) => lock.#loss = reason;
-    ownerOf = (lock) => lock.#owner;
   }
 
   readonly #owner: LockOwner;
@@ -200,16 +197,20 @@ export class Lock implements Disposable {
    * assertEquals(limit.isHeld, true);
    * ```
    *
-   * @param command a name to search for along `PATH`, or a path
+   * @param command a name to search for along `PATH`, or a path; bytes need not be UTF-8
    * @param args the arguments that follow the name
-   * @param options `close`: the lock ends with the program, and its children do not keep it; `env`: variables to add
+   * @param options `close`: the lock ends with the program, and its children do not keep it; `env`: variables to set
    * @throws {TandemError} `NOT_FOUND` when there is no such program, `PERMISSION` when it cannot be executed,
    * `TOO_LARGE` when the arguments are too long; `CANCELLED` when the lock is not held any more; with `close`: `BUSY`
    * when this process has opened the limit's file more than once, and `UNSUPPORTED` before Linux 5.11. Then the
    * process goes on, and still holds the lock
-   * @throws {TypeError} when an argument is no string, or has a zero byte
+   * @throws {TypeError} when an argument is neither a string nor bytes, or has a zero byte
    */
-  exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): never {
+  exec(
+    command: string | Uint8Array,
+    args: readonly (string | Uint8Array)[] = [],
+    options: ExecOptions = {},
+  ): never {
     return this.#owner.exec(this, programOf(command, args, options, this));
   }
 

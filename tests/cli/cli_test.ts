@@ -193,7 +193,7 @@ test("tandem rm: removes the file of a channel", async () => {
 test("tandem --help names every command, and --version the version", async () => {
   const help = await tandem(["--help"]);
   assertDone(help);
-  for (const command of ["ls", "stat", "call", "rm"]) {
+  for (const command of ["ls", "stat", "call", "rm", "limit"]) {
     assertMatch(help.stdout, new RegExp(`^ +tandem ${command} `, "m"));
     const own = await tandem([command, "--help"]);
     assertDone(own);

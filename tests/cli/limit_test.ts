@@ -4,7 +4,8 @@ import { join } from "node:path";
 import process from "node:process";
 import { serve } from "../../mod.ts";
 import { checkout, toolCommand } from "../../scripts/tools.ts";
-import { Limit } from "../../src/limit/main.ts";
+import { run } from "../../src/cli/app.ts";
+import { Limit } from "@tandem/ipc/limit";
 import { type Child, eventually, folder, runtime, startProgram, test } from "../support/harness.ts";
 import { type Outcome, runFile } from "../support/run.ts";
 import { hexOf, surroundingsCommand, surroundingsOf } from "../support/surroundings.ts";
@@ -12,6 +13,21 @@ import { hexOf, surroundingsCommand, surroundingsOf } from "../support/surroundi
 const mainFile = "src/cli/main.ts";
 
 const tandem = (...args: readonly string[]): Promise<Outcome> => runFile(mainFile, args);
+
+/** The same in this process, for command lines after which it goes on. */
+async function tandemHere(...args: readonly string[]): Promise<Outcome> {
+  const out = { stdout: "", stderr: "" };
+  const code = await run(args, {
+    process: {
+      stdout: { write: (text) => void (out.stdout += text) },
+      stderr: { write: (text) => void (out.stderr += text) },
+      env: process.env,
+    },
+    write: (text) => Promise.resolve(void (out.stdout += text)),
+    readInput: () => Promise.resolve(new Uint8Array()),
+  });
+  return { code, signal: null, ...out };
+}
 
 function tandemCommand(args: readonly string[]): string[] {
   const command = toolCommand(runtime, join(checkout, mainFile), ["limit", ...args]);
@@ -103,50 +119,89 @@ test("tandem limit: a command dies of a closed pipe", async () => {
 
 test("tandem limit: what is refused says by whom, in one line", async () => {
   using limit = open("nightly");
+  const { target } = limit;
   const lock = limit.tryAcquire()!;
-  const since = new Date(limit.holders()[0]!.since);
-  const refused = await tandem("limit", "nightly", "--", "backup.sh", "--all");
+  const refused = await tandemHere("limit", target, "--", "backup.sh", "--all");
   assertEquals([refused.code, refused.stdout], [75, ""]);
-  assertMatch(
-    refused.stderr,
-    new RegExp(
-      `^tandem: did not run "backup\\.sh": limit "nightly" is held by process ${process.pid} ` +
-        `\\([^\\n]*\\) since ${since.getFullYear()}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\d\\n$`,
-    ),
-  );
-  const silent = await tandem("limit", "nightly", "--skip-ok", "--", "backup.sh");
-  assertEquals(silent, { code: 0, signal: null, stdout: "", stderr: "" });
-  const late = await tandem("limit", "nightly", "--timeout", "0.05", "--", "backup.sh");
-  assertEquals(late.code, 75);
-  assertMatch(late.stderr, /: it waited 0\.05 s, and limit "nightly" is held by process /);
-  const full = await tandem("limit", "nightly", "--standby", "0", "--", "backup.sh");
-  assertEquals(full.code, 75);
-  assertMatch(full.stderr, /: 0 others wait already, and limit "nightly" is held by process /);
-  lock.release();
-  const other = await tandem("limit", "nightly", "--max", "2", "--", "echo", "runs");
-  assertEquals([other.code, other.stdout, other.stderr], [0, "runs\n", ""]);
-});
-
-test("tandem limit: a command line that makes no sense, and commands that cannot run", async () => {
-  const cases: [string[], number, RegExp][] = [
-    [[], 2, /there is none; give the name of a limit, --, and the command\n$/],
-    [["a"], 2, /there is none; give the name/],
-    [["b", "--max", "0", "--", "true"], 2, /max/],
-    [["c", "--wait", "--no-wait", "--", "true"], 2, /wait/],
-    [["d", "--no-wait", "--timeout", "1", "--", "true"], 2, /leave out --no-wait\n$/],
-    [["e", "--timeout", "soon", "--", "true"], 2, /Cannot use "soon" as a duration/],
-    [["no name", "--", "true"], 2, /"no name"/],
-    [["f", "true", "-l"], 2, /-l/],
-    [["g", "--", "no-such-command"], 127, /no such program in PATH; give its path/],
-    [["h", "--", "/no/such/command"], 127, /"\/no\/such\/command": there is no such/],
-    [["i", "--", "/etc/passwd"], 126, /"\/etc\/passwd": it is no program, or/],
+  const { since } = limit.holders()[0]!;
+  const [, name, pid, time] = refused.stderr.match(
+    /^tandem: did not run "backup\.sh": limit (".*") is held by process (\d+) \(\S.*\) since (20[-\d]+ [\d:]+)\n$/,
+  )!;
+  assertEquals([JSON.parse(name!), Number(pid)], [target, process.pid]);
+  // Local time, to the second.
+  assertEquals(new Date(time!).getTime(), Math.floor(since / 1000) * 1000);
+  const cases: [string[], RegExp][] = [
+    [["--timeout", "0.01"], /: it waited 0\.01 s, and limit ".*" is held by process /],
+    [["--timeout", "5ms"], /: it waited 0\.005 s, and limit /],
+    [["--standby", "0"], /: 0 others wait already, and limit ".*" is held by process /],
+    [["--no-wait"], /"backup\.sh": limit ".*" is held by process /],
+    [["--shared"], /: limit ".*" is held by process /],
   ];
-  await Promise.all(cases.map(async ([args, code, message]) => {
-    const outcome = await tandem("limit", ...args);
-    assertEquals([outcome.code, outcome.stdout], [code, ""], `${args}: ${outcome.stderr}`);
+  for (const [flags, message] of cases) {
+    const outcome = await tandemHere("limit", target, ...flags, "--", "backup.sh");
+    assertEquals([outcome.code, outcome.stdout], [75, ""], outcome.stderr);
     assertMatch(outcome.stderr, message);
     assertMatch(outcome.stderr, /^tandem: [^\n]*\n$/);
-  }));
+  }
+  const silent = await tandemHere("limit", target, "--skip-ok", "--", "backup.sh");
+  assertEquals(silent, { code: 0, signal: null, stdout: "", stderr: "" });
+  const others = await tandemHere("limit", target, "--max", "2", "--", "backup.sh");
+  assertEquals(others.code, 1);
+  assertMatch(others.stderr, /\(MISMATCH\)\n$/);
+  lock.release();
+  const outcome = await tandem("limit", target, "--max", "2", "--", "echo", "runs");
+  assertEquals([outcome.code, outcome.stdout, outcome.stderr], [0, "runs\n", ""]);
+});
+
+test("tandem limit: many holders are not all named, and a title stays in its line", async () => {
+  using limit = open("many");
+  limit.resize(5);
+  const others = Array.from({ length: 5 }, () => open("many"));
+  for (const other of others) assert(other.tryAcquire());
+  const command = "line\u001b[31m\nfeed".repeat(20);
+  const outcome = await tandemHere("limit", limit.target, "--max", "5", "--", command);
+  assertEquals(outcome.code, 75);
+  assertEquals(outcome.stderr.match(/process \d+ /g)?.length, 3);
+  assertMatch(
+    outcome.stderr,
+    /^\P{Cc}*…": limit ".*" \(5 at once\) is held by .* and 2 more\n$/u,
+  );
+  for (const other of others) other.close();
+});
+
+test("tandem limit: a command line that makes no sense", async () => {
+  const cases: [string[], RegExp][] = [
+    [[], /there is none; give the name of a limit, --, and the command\n$/],
+    [["x"], /there is none; give the name/],
+    [["x", "--max", "0", "--", "true"], /max/],
+    [["x", "--max", "many", "--", "true"], /Cannot use "many" as a number/],
+    [["x", "--wait", "--no-wait", "--", "true"], /wait/],
+    [["x", "--no-wait", "--timeout", "1", "--", "true"], /leave out --no-wait\n$/],
+    [["x", "--no-wait", "--standby", "1", "--", "true"], /leave out --no-wait\n$/],
+    [["x", "--timeout", "soon", "--", "true"], /Cannot use "soon" as a duration/],
+    [["no name", "--", "true"], /"no name"/],
+    [["x", "true", "-l"], /-l/],
+  ];
+  for (const [args, message] of cases) {
+    const outcome = await tandemHere("limit", ...args);
+    assertEquals([outcome.code, outcome.stdout], [2, ""], `${args}: ${outcome.stderr}`);
+    assertMatch(outcome.stderr, message);
+    assertMatch(outcome.stderr, /^tandem: [^\n]*\n$/);
+  }
+});
+
+test("tandem limit: commands that cannot run, as shells say it", async () => {
+  const cases: [string, number, RegExp][] = [
+    ["no-such-command", 127, /no such program in PATH; give its path/],
+    ["/no/such/command", 127, /"\/no\/such\/command": there is no such/],
+    ["/etc/passwd", 126, /"\/etc\/passwd": it is no program, or/],
+  ];
+  for (const [command, code, message] of cases) {
+    const outcome = await tandem("limit", "x", "--skip-ok", "--", command);
+    assertEquals([outcome.code, outcome.stdout], [code, ""], outcome.stderr);
+    assertMatch(outcome.stderr, message);
+    assertMatch(outcome.stderr, /^tandem: [^\n]*\n$/);
+  }
 });
 
 test("tandem limit: waiters get the place in their order, and wake without looking", async () => {
@@ -157,7 +212,7 @@ test("tandem limit: waiters get the place in their order, and wake without looki
   const second = start(["queue", "--standby", "2", "--", "echo", "second"]);
   await eventually(() => limit.waiters().length === 2);
   assertEquals(limit.waiters().map(({ pid }) => pid), [first.pid, second.pid]);
-  const third = await tandem("limit", "queue", "--standby", "2", "--", "true");
+  const third = await tandemHere("limit", limit.target, "--standby", "2", "--", "true");
   assertEquals(third.code, 75);
   assertMatch(third.stderr, /: 2 others wait already, and /);
   lock.release();
@@ -192,7 +247,7 @@ test("tandem limit: the lock outlives the command in its children, but not with 
     assertEquals(await child.exited, { code: 3, signal: null });
     process.kill(grandchild, 0);
     if (!close) {
-      const refused = await tandem("limit", "children", "--", "true");
+      const refused = await tandemHere("limit", limit.target, "--", "true");
       assertEquals(refused.code, 75);
       assertMatch(refused.stderr, new RegExp(`process ${child.pid} or its children since `));
       assertEquals(limit.tryAcquire(), null);
@@ -261,10 +316,10 @@ test("tandem ls, stat and rm know limits", async () => {
   const [list, objects, table, object, metrics, kept] = await Promise.all([
     tandem("ls"),
     tandem("ls", "--json"),
-    tandem("stat", "nightly"),
-    tandem("stat", path, "--json"),
-    tandem("stat", "nightly", "--prometheus"),
-    tandem("rm", "nightly"),
+    tandemHere("stat", path),
+    tandemHere("stat", path, "--json"),
+    tandemHere("stat", path, "--prometheus"),
+    tandemHere("rm", path),
   ]);
   assertEquals([list.code, list.stderr], [0, ""]);
   assertMatch(list.stdout, /^LIMIT +MAX +HELD +WAITING +ORDER\nnightly +1 +1 +1 +oldest\n$/);
@@ -279,9 +334,9 @@ test("tandem ls, stat and rm know limits", async () => {
   assertEquals(found.holders[0].token, String(lock.token));
   assertEquals(found.waiters[0].pid, waiter.pid);
   assertEquals(JSON.parse(objects.stdout), { ...found, target: "nightly", path });
-  assertMatch(metrics.stdout, /^tandem_limit_waiters\{target="nightly"\} 1$/m);
+  assertMatch(metrics.stdout, /^tandem_limit_waiters\{target=".*nightly\.limit"\} 1$/m);
   assertEquals([kept.code, existsSync(path)], [75, true]);
-  assertMatch(kept.stderr, /^tandem: Cannot remove limit "nightly": 2 hold it or wait for it; /);
+  assertMatch(kept.stderr, /^tandem: Cannot remove limit ".*": 2 hold it or wait for it; /);
 
   lock.release();
   await waiter.ended();

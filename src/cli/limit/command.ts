@@ -5,7 +5,6 @@
  */
 import { Limit, type Lock } from "@tandem/ipc/limit";
 import { TandemError } from "@tandem/ipc";
-import { type LockOwner, ownerOf } from "../../limit/lock.ts";
 import type { Context } from "../context.ts";
 import { CommandFailure, ExitCode } from "../exit_codes.ts";
 import { inheritedDescriptors, passOn } from "./descriptors.ts";
@@ -29,7 +28,7 @@ export function runLimited(
   // Before there are any others.
   const descriptors = inheritedDescriptors();
   const { max, order, standby } = flags;
-  const limit = new Limit(name, {
+  using limit = new Limit(name, {
     max,
     ...(order === undefined ? {} : { order }),
     ...(standby === undefined ? {} : { standby }),
@@ -61,17 +60,12 @@ function become(
   lock: Lock,
   command: readonly string[],
   descriptors: readonly number[],
-  isAlone: boolean,
+  close: boolean,
 ): never {
   const [program, ...args] = givenArguments(command);
-  const environment = givenEnvironment({
-    TANDEM_LIMIT_ID: String(lock.id),
-    TANDEM_LIMIT_TOKEN: String(lock.token),
-  });
   passOn(descriptors);
-  const owner: LockOwner = ownerOf(lock);
   try {
-    owner.exec(lock, { command: program!, args, environment, isAlone });
+    lock.exec(program!, args, { close, environment: givenEnvironment() });
   } catch (error) {
     throw failureOf(error);
   }

@@ -6,7 +6,8 @@
  */
 import { readFileSync } from "node:fs";
 import process from "node:process";
-import type { Text } from "../../limit/exec.ts";
+
+type Text = string | Uint8Array;
 
 /** The last arguments, which the runtime has decoded like this. */
 export function givenArguments(decoded: readonly string[]): readonly Text[] {
@@ -23,17 +24,10 @@ function decodes(bytes: Uint8Array, text: string): boolean {
   return decoded === text || (decoded.includes("\ufffd") && text.includes("\ufffd"));
 }
 
-/** The environment with some variables set, as `NAME=value` each. */
-export function givenEnvironment(set: Readonly<Record<string, string>>): readonly Text[] {
-  const added = Object.entries(set).map(([name, value]) => `${name}=${value}`);
-  const given: readonly Text[] = readTexts("/proc/self/environ") ??
+/** The environment, `NAME=value` each. */
+export function givenEnvironment(): readonly Text[] {
+  return readTexts("/proc/self/environ") ??
     Object.entries(process.env).map(([name, value]) => `${name}=${value}`);
-  return [...given.filter((variable) => !(nameOf(variable) in set)), ...added];
-}
-
-function nameOf(variable: Text): string {
-  const text = typeof variable === "string" ? variable : new TextDecoder().decode(variable);
-  return text.split("=", 1)[0]!;
 }
 
 /** Null: the system does not tell. */
