@@ -32,6 +32,7 @@ pub fn WatchingType(comptime Shared: type) type {
         /// So many connections that are not needed now may stay: the same contenders often meet again.
         const spare_max = 8;
         const turns_max = 64;
+        const entitled_max = 4;
 
         /// Those ahead that this waiter has to watch, the nearest first.
         const Needed = struct {
@@ -39,15 +40,17 @@ pub fn WatchingType(comptime Shared: type) type {
             units: [departure.units_max]words.ParticipantIndex = undefined,
             /// There are more.
             is_cut: bool = false,
+            /// Those ahead do not keep this waiter from a place: some have gone since the last look.
+            is_entitled: bool = false,
 
             fn find(needed: *Needed, handle: *Handle) void {
                 const own: Seen = .{ .index = handle.index, .word = Contenders.own_word(handle) };
-                needed.count = 0;
-                needed.is_cut = false;
+                needed.* = .{};
                 if (own.word.state != .waiting) return;
                 var collection: Contenders.Collection = .{};
                 const all = collection.collect(handle);
                 const terms = Terms.current(handle);
+                needed.is_entitled = own.word.shared and can_join(all, own, terms.newest);
                 var last = own;
                 var has_sharer = false;
                 while (needed.count < terms.places()) {
@@ -58,7 +61,10 @@ pub fn WatchingType(comptime Shared: type) type {
                         if (nearest) |other| if (!is_ahead(other, seen, terms.newest)) continue;
                         nearest = seen;
                     }
-                    last = nearest orelse return;
+                    last = nearest orelse {
+                        needed.is_entitled = true;
+                        return;
+                    };
                     if (needed.count == needed.units.len) {
                         needed.is_cut = true;
                         return;
@@ -68,6 +74,17 @@ pub fn WatchingType(comptime Shared: type) type {
                     needed.units[needed.count] = last.index;
                     needed.count += 1;
                 }
+            }
+
+            /// Whether a sharer has no waiter ahead, but another sharer with a place.
+            fn can_join(all: []const Seen, own: Seen, newest: bool) bool {
+                var has_place = false;
+                for (all) |seen| {
+                    if (seen.word.state == .held) {
+                        if (seen.word.shared) has_place = true;
+                    } else if (is_ahead(seen, own, newest)) return false;
+                }
+                return has_place;
             }
 
             /// Holders come first, in the order of their tickets, then the waiters as they are served.
@@ -163,12 +180,14 @@ pub fn WatchingType(comptime Shared: type) type {
             return handle.unwatchable[index] == epoch;
         }
 
-        const Covered = enum { all, unwatched, unsure };
+        const Covered = enum { all, unwatched, unsure, entitled };
 
         /// Whether every contender that has to be watched is watched.
         fn covered(handle: *Handle) Covered {
             var needed: Needed = .{};
             needed.find(handle);
+            // mutant:entitled-and-asleep
+            if (needed.is_entitled) return .entitled;
             var is_unsure = needed.is_cut;
             for (needed.units[0..needed.count]) |index| {
                 // It has just left, and rings; or a process scribbles.
@@ -194,18 +213,25 @@ pub fn WatchingType(comptime Shared: type) type {
         }
 
         pub fn last_look(handle: *Handle) i32 {
-            const is_sure = Look.run(handle, null);
-            const state = Contenders.own_word(handle).state;
-            if (state != handle.contention.known) return abi.arm_work;
-            if (state != .waiting) return if (Shared.has_waker(handle)) abi.armed else abi.armed_unsure;
-            if (Attempts.is_replaced(handle) or Lifetime.is_removed(handle)) return abi.arm_work;
-            return switch (covered(handle)) {
-                // mutant:waiter-watches-nobody
-                .unwatched => abi.arm_newcomer,
-                .unsure => abi.armed_unsure,
+            // Whoever has gone between the look and the search for those ahead may die before it rings, and nobody
+            // watches one that has gone. More turns mean that the words make no sense.
+            for (0..entitled_max) |_| {
+                const is_sure = Look.run(handle, null);
+                const state = Contenders.own_word(handle).state;
+                if (state != handle.contention.known) return abi.arm_work;
                 // As in `EventLoop.arm`.
-                .all => if (is_sure and Shared.has_waker(handle)) abi.armed else abi.armed_unsure,
-            };
+                const asleep = if (is_sure and Shared.has_waker(handle)) abi.armed else abi.armed_unsure;
+                if (state != .waiting) return asleep;
+                if (Attempts.is_replaced(handle) or Lifetime.is_removed(handle)) return abi.arm_work;
+                switch (covered(handle)) {
+                    .entitled => {},
+                    // mutant:waiter-watches-nobody
+                    .unwatched => return abi.arm_newcomer,
+                    .unsure => return abi.armed_unsure,
+                    .all => return asleep,
+                }
+            }
+            return abi.armed_unsure;
         }
     };
 }
