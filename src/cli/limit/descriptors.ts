@@ -20,19 +20,24 @@ export function inheritedDescriptors(): readonly number[] {
   const all = openDescriptors();
   const standard = all.filter(({ fd }) => fd <= 2);
   const others = all.filter(({ fd }) => fd > 2);
-  // Numbers are given from below, so a runtime's first one comes after those that were there.
+  // Numbers are given from below. So a runtime's first one comes after those that were there, and one that comes
+  // long after all others was there.
   const firstOwn = others.find(({ file }) => file === "anon_inode:[eventpoll]")?.fd ?? 0;
+  const firstFar = others.find(({ fd }, index) => fd - (others[index - 1]?.fd ?? 2) > gap)?.fd ??
+    Infinity;
   const counts = new Map<string, number>();
   for (const { file } of others) counts.set(file, (counts.get(file) ?? 0) + 1);
   const isOwn = ({ fd, file }: Descriptor) =>
-    fd >= firstOwn && (
-      file.startsWith("anon_inode:") || file === "/dev/null" ||
+    fd >= firstOwn && fd < firstFar && (
+      /^(?:anon_inode|socket):/.test(file) || file === "/dev/null" ||
       // A copy of a standard stream, or both ends of a pipe.
       standard.some((stream) => stream.file === file) ||
       (file.startsWith("pipe:") && counts.get(file)! > 1)
     );
   return others.filter((descriptor) => !isOwn(descriptor)).map(({ fd }) => fd);
 }
+
+const gap = 16;
 
 /** Lets the next program inherit them. */
 export function passOn(descriptors: readonly number[]): void {
