@@ -16,6 +16,7 @@ import { type Program, replaceProgram } from "./exec.ts";
 import { LimitCore, type Owner } from "./limit_core.ts";
 import { contendersOf, termsOf } from "./listing.ts";
 import { type Lock, type LockOwner, loseLock, makeLock } from "./lock.ts";
+import { keepAlive } from "../runtime/timers.ts";
 import {
   type AcquireSettings,
   acquireSettings,
@@ -182,11 +183,16 @@ export class Contender implements LockOwner, Owner, Contending {
     options?: AcquireOptions,
   ): Promise<T | null> {
     checkBody(body, "run");
+    let letEnd: (() => void) | null = null;
     this.#runs += 1;
     try {
       const lock = await this.#acquire(options);
-      return lock && await body(lock);
+      const result = lock && body(lock);
+      if (!isThenable(result)) return result as T | null;
+      letEnd = keepAlive();
+      return await result;
     } finally {
+      letEnd?.();
       this.#endRun();
     }
   }

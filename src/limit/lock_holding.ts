@@ -6,7 +6,7 @@
 import { onAbort } from "../base/abort.ts";
 import { codeOf, textOf } from "../base/guard.ts";
 import { describe } from "../base/checks.ts";
-import { setImmediate } from "../runtime/timers.ts";
+import { keepAlive, setImmediate } from "../runtime/timers.ts";
 import type { Lock } from "./lock.ts";
 import type { NamedLock } from "./lock_types.ts";
 import type { LockMode } from "./types.ts";
@@ -25,6 +25,7 @@ export class Holding {
   readonly #ending: PromiseWithResolvers<unknown> = Promise.withResolvers();
   #controller: AbortController | null = null;
   #stopListening: (() => void) | null = null;
+  #letEnd: (() => void) | null = null;
   #hasListened = false;
   #isOver = false;
   #loss: { readonly reason: unknown } | null = null;
@@ -55,7 +56,7 @@ export class Holding {
       (value) => this.#finish(() => this.#ending.resolve(value)),
       (error) => this.#finish(() => this.#ending.reject(error)),
     );
-    listenSoon(this);
+    outlastSoon(this);
     return this.#ending.promise;
   }
 
@@ -76,6 +77,13 @@ export class Holding {
     const { signal } = this.#lock;
     if (signal.aborted) this.#lose();
     else this.#stopListening = onAbort(signal, () => this.#lose());
+  }
+
+  /** The process lives as long as the request is pending. */
+  outlastTurn(): void {
+    if (this.#isOver) return;
+    this.#letEnd = keepAlive();
+    this.listen();
   }
 
   #finish(settle: () => void): void {
@@ -100,6 +108,7 @@ export class Holding {
   #close(): void {
     this.#isOver = true;
     holdings.delete(this);
+    this.#letEnd?.();
     this.#stopListening?.();
     this.#end(this.#hasListened);
   }
@@ -130,16 +139,16 @@ class HeldLock implements NamedLock {
   }
 }
 
-/** Holdings that are to listen in the next turn: most locks are held for less, and listening costs more. */
-const listeningSoon: Set<Holding> = new Set();
+/** Holdings that were begun in this turn. Most end in it, and a timer and listening cost more than they do. */
+const begunNow: Set<Holding> = new Set();
 
-function listenSoon(holding: Holding): void {
-  listeningSoon.add(holding);
-  if (listeningSoon.size > 1) return;
+function outlastSoon(holding: Holding): void {
+  begunNow.add(holding);
+  if (begunNow.size > 1) return;
   setImmediate(() => {
-    const holdings = [...listeningSoon];
-    listeningSoon.clear();
-    for (const holding of holdings) holding.listen();
+    const begun = [...begunNow];
+    begunNow.clear();
+    for (const holding of begun) holding.outlastTurn();
   });
 }
 

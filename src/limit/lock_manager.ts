@@ -32,7 +32,7 @@ export class Locks {
    * settles, also when it rejects. First come, first served: an exclusive request waits for all earlier ones of the
    * same name, a shared one for the earlier exclusive ones.
    *
-   * A request that waits keeps the process alive. While the callback runs, only what the callback waits for does.
+   * The process stays alive until the promise settles, also while the callback waits for something that never happens.
    *
    * @param name any string that does not begin with "-"
    * @param callback gets the lock

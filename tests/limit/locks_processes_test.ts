@@ -194,7 +194,7 @@ test("a lock that is held for ever by a forgotten promise is no forgotten lock",
   assertEquals(child.stderr, "");
 });
 
-test("a lock that is held does not keep the process alive; a request that waits does", async () => {
+test("a request keeps its process alive until it settles, while it waits and while its callback does", async () => {
   const [name, otherName] = [newLockName(), newLockName()];
   const own = hold(locks, name);
   await own.granted;
@@ -205,10 +205,16 @@ test("a lock that is held does not keep the process alive; a request that waits 
   holder.send({ hold: "held", name: otherName });
   await expectEvent(holder, "granted", "held");
   holder.end();
-  assertEquals((await holder.exited).code, 0);
-  assertEquals(await isFree(locks, otherName), true);
   own.release();
   await expectEvent(waiter, "granted", "waits");
+  // Both callbacks wait for a word that cannot come any more.
+  const stolen = async (name: string) =>
+    assertEquals(await locks.request(name, { steal: true }, () => "stolen"), "stolen");
+  await Promise.all([stolen(name), stolen(otherName)]);
+  for (const event of ["lost", "failed"]) {
+    await expectEvent(waiter, event, "waits");
+    await expectEvent(holder, event, "held");
+  }
   assertEquals((await waiter.exited).code, 0);
-  assertEquals(await isFree(locks, name), true);
+  assertEquals((await holder.exited).code, 0);
 });
