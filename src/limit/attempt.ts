@@ -14,6 +14,7 @@ import {
   limitRefusedFull,
   limitRefusedReplaced,
   limitTry,
+  limitWaits,
   Status,
 } from "../ffi/layout.ts";
 import { beginStandby } from "../ffi/title.ts";
@@ -263,6 +264,8 @@ export class Attempt implements PendingAttempt {
         this.#core.reopen();
       } else if (result === limitLost || result === limitIdle) {
         this.#core.release();
+      } else if (result < limitWaits && !this.#core.isTrusted && !this.#core.isFileThere()) {
+        this.#core.reopen();
       } else {
         return this.#judgeOther(result);
       }

@@ -83,12 +83,12 @@ export class Contender implements LockOwner, Owner, Contending {
   }
 
   get max(): number {
-    this.core.checkOpen();
+    this.#follow();
     return termsOf(this.core.channel).max;
   }
 
   get order(): LimitOrder {
-    this.core.checkOpen();
+    this.#follow();
     return orders[termsOf(this.core.channel).order - 1] ?? "oldest";
   }
 
@@ -228,8 +228,14 @@ export class Contender implements LockOwner, Owner, Contending {
   }
 
   #contenders(): LockInfo[] {
-    this.core.checkOpen();
+    this.#follow();
     return contendersOf(this.core.channel);
+  }
+
+  /** @throws {TandemError} `CLOSED`, and what opening throws */
+  #follow(): void {
+    this.core.checkOpen();
+    this.core.follow();
   }
 
   onChange(listener: (change: LimitChange) => unknown): Disposable {
@@ -240,7 +246,7 @@ export class Contender implements LockOwner, Owner, Contending {
 
   resize(max: number): void {
     checkMax(max, "max");
-    this.core.checkOpen();
+    this.#follow();
     const { native, address } = this.core.channel;
     const status = native.tandem_limit_resize(address, max);
     if (status < 0) throw this.core.failure(status, "resize");

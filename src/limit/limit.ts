@@ -247,7 +247,7 @@ export class Limit implements Disposable {
    * assertEquals(limit.waiters(), []);
    * ```
    *
-   * @throws {TandemError} `CLOSED`; `CORRUPT`
+   * @throws {TandemError} `CLOSED`; `CORRUPT`; what opening throws, when the limit's file was deleted
    */
   holders(): LockInfo[] {
     return this.#contender.holders();
@@ -256,7 +256,7 @@ export class Limit implements Disposable {
   /**
    * All that wait, in the order in which they will be served.
    *
-   * @throws {TandemError} `CLOSED`; `CORRUPT`
+   * @throws {TandemError} `CLOSED`; `CORRUPT`; what opening throws, when the limit's file was deleted
    */
   waiters(): LockInfo[] {
     return this.#contender.waiters();
@@ -302,7 +302,7 @@ export class Limit implements Disposable {
    * ```
    *
    * @param max 1 to 1,024
-   * @throws {TandemError} `CLOSED`; `CORRUPT`; `NOT_FOUND` when the limit's file was deleted
+   * @throws {TandemError} `CLOSED`; `CORRUPT`; what opening throws, when the limit's file was deleted
    * @throws {RangeError} when `max` is out of its range
    */
   resize(max: number): void {

@@ -142,19 +142,27 @@ export class LimitCore {
     return now() - this.#checkedAt < trustTime;
   }
 
-  /** Whether the file of the place that is held still has its name. */
+  /** Whether the limit's file still has its name. */
   isFileThere(): boolean {
     const { native, address } = this.#channel;
     this.#checkedAt = now();
     const isLost = native.tandem_limit_heartbeat(address) === limitLost;
     // A place that was stolen is lost as well.
-    this.#isGone = isLost && native.tandem_limit_state(address) > 0;
+    this.#isGone = isLost && native.tandem_limit_state(address) !== limitLost;
     return !this.#isGone;
   }
 
   /** Opens the file again if it was found to have lost its name. */
   refresh(): void {
     if (this.#isGone) this.reopen();
+  }
+
+  /** As {@linkcode refresh}, and looks at the file, unless something is held or awaited in this one. */
+  follow(): void {
+    const { native, address } = this.#channel;
+    if (this.attempt || native.tandem_limit_state(address) !== limitIdle) return;
+    if (!this.isTrusted) this.isFileThere();
+    this.refresh();
   }
 
   /** Leaves a file that has lost its name, and opens the one that has it now. */

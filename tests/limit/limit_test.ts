@@ -429,11 +429,26 @@ test("the file is deleted while nobody holds: contenders meet on the new one", a
   using second = new Limit(target);
   present(first.tryAcquire()).release();
   rmSync(target);
-  // For so long it is taken for granted that the file is there.
-  await new Promise((resolve) => setTimeout(resolve, 250));
-  const lock = present(first.tryAcquire());
+  // For some milliseconds it is taken for granted that the file is there; then the lock is lost.
+  await eventually(() => present(first.tryAcquire()).heartbeat());
   assertEquals(second.tryAcquire(), null);
-  assertEquals(lock.heartbeat(), true);
+  assertEquals(first.isHeld, true);
+});
+
+test("the file is deleted while another object holds: there is a place in the new one", async () => {
+  for (const isSync of [true, false]) {
+    const target = newTarget();
+    using holder = new Limit(target);
+    using second = new Limit(target);
+    const lock = present(holder.tryAcquire());
+    rmSync(target);
+    await eventually(() => second.holders().length === 0);
+    assertEquals(holder.holders().length, 1);
+    const next = present(isSync ? second.tryAcquire() : await second.acquire());
+    assert(next.token > lock.token);
+    assertEquals([lock.heartbeat(), next.heartbeat()], [false, true]);
+    assertEquals(holder.tryAcquire(), null);
+  }
 });
 
 test("wrong options", async () => {
