@@ -63,7 +63,7 @@ pub fn ContendersType(comptime Shared: type) type {
             const entry = own(handle);
             // Before the word: a scan that does not see the bit comes before the drawing.
             // mutant:bit-set-after-the-word
-            Wait.set(&handle.map.limit().contending, handle.index);
+            mark(handle);
             // Read by `list` only, and by those who grant, as a hint.
             Shared.store(u64, &entry.token, 0, .monotonic);
             // Own: nobody else changes an idle word.
@@ -80,6 +80,14 @@ pub fn ContendersType(comptime Shared: type) type {
             // If it fails, another participant has drawn for this one, and this ticket stays unused.
             _ = change(handle, handle.index, choosing, choosing.waiting(drawn.next));
             return drawn;
+        }
+
+        /// Sets this contender's bit, unless it stands: see `DepartureType.leave`.
+        fn mark(handle: *Handle) void {
+            const set = &handle.map.limit().contending;
+            const bit = @as(u64, 1) << @truncate(handle.index);
+            // Own: only this contender changes this bit.
+            if (Shared.load(u64, &set[handle.index / 64], .monotonic) & bit == 0) Wait.set(set, handle.index);
         }
 
         /// A contender's word; if it is choosing, after drawing a ticket for it.
@@ -111,10 +119,12 @@ pub fn ContendersType(comptime Shared: type) type {
             }
         };
 
-        /// Whether a contender beside this one is not idle; a hint.
+        /// Whether a contender beside this one is not idle.
         pub fn has_others(handle: *Handle) bool {
             var members: Wait.Members = .of(handle, &handle.map.limit().contending);
-            while (members.next()) |index| if (index != handle.index) return true;
+            while (members.next()) |index| {
+                if (index != handle.index and word_of(handle, index).state != .idle) return true;
+            }
             return false;
         }
 

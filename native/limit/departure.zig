@@ -49,16 +49,19 @@ pub fn DepartureType(comptime Shared: type) type {
         /// The contender at this handle is idle now; its word was `word`.
         fn leave(handle: *Handle, word: ContenderWord) void {
             handle.contention.token = 0;
-            Wait.clear(&handle.map.limit().contending, handle.index);
             // mutant:released-place-not-freed
             if (word.state == .held) Places.leave(handle, word.place);
-            if (Contenders.has_others(handle)) do_duty(handle, word.ticket);
+            // The bit stays: the next attempt would only set it again, and nobody else looks at it.
+            if (!Contenders.has_others(handle)) return;
+            Wait.clear(&handle.map.limit().contending, handle.index);
+            do_duty(handle, word.ticket);
         }
 
         /// Everything that this handle's contender has.
         pub fn settle_own(handle: *Handle) void {
             // The second turn is for a place that was granted meanwhile.
-            for (0..2) |_| if (withdraw(handle) or release(handle)) return;
+            for (0..2) |_| if (withdraw(handle) or release(handle)) break;
+            Wait.clear(&handle.map.limit().contending, handle.index);
         }
 
         /// Everything that a dead contender has. Any number of participants may do it at once. Afterwards the

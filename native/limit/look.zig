@@ -38,6 +38,10 @@ pub fn LookType(comptime Shared: type) type {
                 }
                 switch (turn(handle, hint)) {
                     .granted => hint = null,
+                    // Whoever contends since then looks later.
+                    .granted_alone => if (wish == null) return true else {
+                        hint = null;
+                    },
                     .unsure => break false,
                     .done => {
                         if (!Resizing.finish(handle, wish)) break true;
@@ -51,14 +55,15 @@ pub fn LookType(comptime Shared: type) type {
             return is_sure;
         }
 
-        const Turn = enum { granted, done, unsure };
+        const Turn = enum { granted, granted_alone, done, unsure };
 
         fn turn(handle: *Handle, hint: ?Seen) Turn {
             const terms = Shared.load(QueueWord, &handle.map.limit().queue, .seq_cst);
-            const waiter = switch (Order.first(handle, terms.newest, hint)) {
+            const first = Order.first(handle, terms.newest, hint);
+            const waiter = switch (first) {
                 .none => return .done,
                 .unsure => return .unsure,
-                .waiter => |waiter| waiter,
+                .waiter, .lone => |waiter| waiter,
             };
             // Comes after the first waiter is known. All who grant at once take the lowest free place, so they
             // collide there, and no two of them count the same gap.
@@ -72,8 +77,7 @@ pub fn LookType(comptime Shared: type) type {
                 return if (found.is_unsure) .unsure else .done;
             };
             if (Contenders.word_of(handle, waiter.index) != waiter.word) return .granted;
-            Places.grant(handle, place, waiter);
-            return .granted;
+            return if (Places.grant(handle, place, waiter) and first == .lone) .granted_alone else .granted;
         }
 
         /// Somebody who granted a place or stole one may have died, or been stopped, before the ring.

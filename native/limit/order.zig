@@ -7,6 +7,8 @@ const Seen = contenders.Seen;
 pub const First = union(enum) {
     none,
     waiter: Seen,
+    /// A waiter beside whom nobody contends.
+    lone: Seen,
     /// Others changed too much meanwhile.
     unsure,
 };
@@ -25,24 +27,34 @@ pub fn OrderType(comptime Shared: type) type {
         pub fn first(handle: *Handle, newest: bool, guess: ?Seen) First {
             var candidate = guess;
             for (0..turns_max) |_| {
-                const best = best_of_scan(handle, newest);
-                if (best == null) return .none;
+                const found = scan(handle, newest);
+                const best = found.best orelse return .none;
                 // mutant:first-waiter-not-confirmed
-                if (candidate) |known| if (known.index == best.?.index and known.word == best.?.word) return .{ .waiter = known };
+                if (candidate) |known| if (known.index == best.index and known.word == best.word) return found.first(known);
                 candidate = best;
             }
             return .unsure;
         }
 
-        fn best_of_scan(handle: *Handle, newest: bool) ?Seen {
-            var best: ?Seen = null;
+        const Scan = struct {
+            best: ?Seen = null,
+            contenders: u32 = 0,
+
+            fn first(found: Scan, waiter: Seen) First {
+                return if (found.contenders == 1) .{ .lone = waiter } else .{ .waiter = waiter };
+            }
+        };
+
+        fn scan(handle: *Handle, newest: bool) Scan {
+            var found: Scan = .{};
             var each: Contenders.Each = .of(handle);
             while (each.next()) |seen| {
+                if (seen.word.state != .idle) found.contenders += 1;
                 if (seen.word.state != .waiting) continue;
-                if (best) |other| if (!seen.word.goes_before(other.word, newest)) continue;
-                best = seen;
+                if (found.best) |other| if (!seen.word.goes_before(other.word, newest)) continue;
+                found.best = seen;
             }
-            return best;
+            return found;
         }
     };
 }

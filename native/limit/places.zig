@@ -101,12 +101,14 @@ pub fn PlacesType(comptime Shared: type) type {
 
         /// Reserves a place for a waiter and hands it over. The word of a shared place is overwritten only when
         /// its last sharer has been handed the place.
-        pub fn grant(handle: *Handle, place: Place, waiter: Seen) void {
+        /// False: another participant has changed the place.
+        pub fn grant(handle: *Handle, place: Place, waiter: Seen) bool {
             const taken = place.word.taken(waiter.index, waiter.word);
             // Exact: of all who grant at once, one gets the place.
             // mutant:place-taken-by-a-store
-            if (!Shared.cas(PlaceWord, &handle.map.limit().places[place.number], place.word, taken, .seq_cst)) return;
+            if (!Shared.cas(PlaceWord, &handle.map.limit().places[place.number], place.word, taken, .seq_cst)) return false;
             hand_over(handle, place.number, taken);
+            return true;
         }
 
         /// Frees a place that this contender has left, unless others share it.

@@ -107,8 +107,10 @@ pub fn AttemptsType(comptime Shared: type) type {
                 // Sequentially consistent: whoever holds the place next draws later, and gets a greater one.
                 own.token = Shared.fetch_add(&handle.map.limit().tokens, 1, .seq_cst) +% 1;
                 note_time(handle);
-                Shared.store(u64, &entry.token, own.token, .seq_cst);
-                // A thief may have come before the token was drawn; then the thief's own is not greater.
+                // For display, and a hint to those who ring.
+                Shared.store(u64, &entry.token, own.token, .monotonic);
+                // A thief may have come before the token was drawn; then the thief's own is not greater. The drawing
+                // and this load are sequentially consistent.
                 // mutant:stolen-before-the-token
                 if (Contenders.own_word(handle) != word) return acknowledge_loss(handle);
             }
