@@ -10,6 +10,7 @@ import { scenario as blocking } from "./blocking.ts";
 import { scenario as clients } from "./clients.ts";
 import { scenario as idle } from "./idle.ts";
 import { scenario as inPlace } from "./in_place.ts";
+import { scenario as limit } from "./limit.ts";
 import { scenario as paced } from "./paced.ts";
 import { scenario as payload } from "./payload.ts";
 import { scenario as pool } from "./pool.ts";
@@ -37,4 +38,5 @@ export const scenarios: readonly Scenario[] = [
   predecessor,
   alternatives,
   pool,
+  limit,
 ];
