@@ -1,5 +1,6 @@
 /** What users write: it must compile with the package's declarations, in modules of each kind. */
 import { Client, connect, type Remote, serve, Server, TandemError } from "@tandem/ipc";
+import { Limit } from "@tandem/ipc/limit";
 import { Pool, type WorkerExit } from "@tandem/ipc/pool";
 
 const api = {
@@ -42,4 +43,10 @@ export async function pooled(): Promise<WorkerExit | number> {
   } catch (error) {
     return (error as TandemError).cause as WorkerExit;
   }
+}
+
+export async function locked(signal: AbortSignal): Promise<bigint | null> {
+  using limit = new Limit("smoke", { max: 2, standby: 1, order: "newest" });
+  using lock = await limit.acquire({ mode: "shared", timeout: 1_000, signal });
+  return lock === null ? null : lock.token;
 }
