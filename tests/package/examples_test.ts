@@ -43,6 +43,7 @@ const table: Readonly<Record<string, Example>> = {
   "calls-by-hand": {},
   "cancellation": {},
   "echo": {},
+  "fencing": { programs: ["main.ts", "store.ts", "writer.ts"] },
   "foreign-event-loop": {},
   "graceful-shutdown": {},
   "large-messages": {},
