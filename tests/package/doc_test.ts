@@ -120,6 +120,7 @@ test("every class that is exported has an example", () => {
 const documents: readonly string[] = [
   "README.md",
   "docs/coming-from.md",
+  "docs/coming-from-locks.md",
   "docs/coming-from-pools.md",
   ...readdirSync(join(repository, "docs/guide")).filter((name) => name !== "README.md").sort()
     .map((name) => `docs/guide/${name}`),
