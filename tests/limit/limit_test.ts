@@ -22,6 +22,7 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
+import { startThread } from "../support/threads.ts";
 
 type Several<Count> = Count extends 2 ? [Limit, Limit]
   : Count extends 3 ? [Limit, Limit, Limit]
@@ -583,6 +584,34 @@ test("a process stays alive while it waits, and not because it holds a lock", as
   await holder.ended();
   assertEquals((await waiter.message<LimitAnswer>()).id, 1);
   await waiter.ended();
+});
+
+test("a thread is a contender of its own, and frees its place when it is ended, also while it blocks", async () => {
+  const target = newTarget();
+  using limit = new Limit(target);
+  for (const form of ["promise", "sync"]) {
+    const lock = present(limit.tryAcquire());
+    const messages: unknown[] = [];
+    const thread = startThread(new URL("../fixtures/limit_worker.ts", import.meta.url), {
+      onMessage: (message) => messages.push(message),
+      onError: (message) => messages.push(message),
+    });
+    thread.post({ target, form });
+    await eventually(() => limit.waiters().length === 1);
+    if (form === "promise") {
+      lock.release();
+      await eventually(() => messages.length === 1);
+      assertEquals(messages, [1]);
+      assertEquals(limit.tryAcquire(), null);
+    }
+    const waiting = limit.acquire();
+    thread.terminate();
+    // Some runtimes end a thread that blocks as soon as it has what it waits for.
+    lock.release();
+    present(await waiting).release();
+    present(await limit.acquire()).release();
+    assertEquals(limit.waiters(), []);
+  }
 });
 
 test("title: it ends with “ - standby” while the process waits", async () => {
