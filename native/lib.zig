@@ -12,7 +12,6 @@ comptime {
     _ = @import("exports/client.zig");
     _ = @import("exports/event_loop.zig");
     _ = @import("exports/exec.zig");
-    _ = @import("exports/folder.zig");
     _ = @import("exports/limit.zig");
     _ = @import("exports/server.zig");
     _ = @import("exports/worker.zig");

@@ -12,6 +12,7 @@ const Contenders = @import("../limit/contenders.zig").ContendersType(Shared);
 const Lifetime = @import("../calls/lifetime.zig").LifetimeType(Shared);
 const Listing = @import("../calls/limit/listing.zig").ListingType(Shared);
 const Outcome = @import("../calls/limit/attempts.zig").Outcome;
+const names = @import("../calls/limit/names.zig");
 const Terms = @import("../calls/limit/terms.zig").TermsType(Shared);
 
 /// Writes the place and the token of an attempt that has one, and its ticket.
@@ -96,4 +97,12 @@ export fn tandem_limit_list(handle_address: f64, out: [*]f64, length: u32, contr
     const handle = arguments.handle_at(handle_address);
     if (Lifetime.lost(handle)) return arguments.failed(error.Corrupt);
     return @intCast(Listing.list(handle, out[0..length], control));
+}
+
+/// Writes the names of the limits in the default folder that somebody contends for, each with a NUL behind it, as far
+/// as there is room. Returns how many bytes all of them need.
+export fn tandem_limit_names(out: [*]u8, length: u32, control: *Control) i32 {
+    control.* = .{};
+    const bytes = names.list(out[0..length], control) catch |err| return arguments.failed(err);
+    return @intCast(bytes);
 }

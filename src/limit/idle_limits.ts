@@ -16,19 +16,23 @@ const idleOfOneLockMax = 4;
 /** For how many milliseconds at least. */
 const idleTime = 10_000;
 
-/** A limit that a request uses. */
-export interface OpenLimit {
-  readonly limit: Limit;
+/** A limit that one request uses at a time. */
+export class OpenLimit {
   readonly target: string;
   readonly max: number;
-}
+  readonly limit: Limit;
+  /** When it became idle, in the time of `performance.now()`. */
+  since = 0;
 
-interface IdleLimit extends OpenLimit {
-  readonly since: number;
+  constructor(target: string, max: number) {
+    this.target = target;
+    this.max = max;
+    this.limit = new Limit(target, { max, order: "oldest" });
+  }
 }
 
 /** The one that has been idle for longest comes first. */
-const idle: IdleLimit[] = [];
+const idle: OpenLimit[] = [];
 
 /**
  * A limit for one request.
@@ -36,18 +40,24 @@ const idle: IdleLimit[] = [];
  * @throws what `new Limit` throws
  */
 export function takeLimit(target: string, max: number): OpenLimit {
-  const found = idle.findLastIndex((open) => open.target === target && open.max === max);
-  if (found >= 0) return idle.splice(found, 1)[0]!;
-  // Of two limits of one process, the one that leaves first makes room for the other.
+  for (let at = idle.length - 1; at >= 0; at--) {
+    const open = idle[at]!;
+    if (open.target !== target || open.max !== max) continue;
+    if (at === idle.length - 1) idle.pop();
+    else idle.splice(at, 1);
+    return open;
+  }
   closeOld();
-  return { limit: new Limit(target, { max, order: "oldest" }), target, max };
+  return new OpenLimit(target, max);
 }
 
 /** Takes back a limit that holds no lock, has never waited, and so has nothing in the event loop. */
-export function returnLimit({ limit, target, max }: OpenLimit): void {
-  idle.push({ limit, target, max, since: now() });
+export function returnLimit(open: OpenLimit): void {
+  open.since = now();
+  idle.push(open);
+  if (idle.length === 1) return;
   closeOld();
-  const ofThisLock = idle.filter((open) => open.target === target);
+  const ofThisLock = idle.filter(({ target }) => target === open.target);
   if (ofThisLock.length > idleOfOneLockMax) close(ofThisLock[0]!);
   if (idle.length > idleMax) close(idle[0]!);
 }
@@ -57,7 +67,7 @@ function closeOld(): void {
   while (idle.length > 0 && idle[0]!.since < limit) close(idle[0]!);
 }
 
-function close(open: IdleLimit): void {
+function close(open: OpenLimit): void {
   idle.splice(idle.indexOf(open), 1);
   open.limit.close();
 }

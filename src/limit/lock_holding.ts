@@ -4,9 +4,10 @@
  * @module
  */
 import { onAbort } from "../base/abort.ts";
+import { Alarm } from "../base/alarm.ts";
 import { codeOf, textOf } from "../base/guard.ts";
 import { describe } from "../base/checks.ts";
-import { keepAlive, setImmediate } from "../runtime/timers.ts";
+import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import type { Lock } from "./lock.ts";
 import type { NamedLock } from "./lock_types.ts";
 import type { LockMode } from "./types.ts";
@@ -83,7 +84,7 @@ export class Holding {
   outlastTurn(): void {
     if (this.#isOver) return;
     this.#letEnd = keepAlive();
-    this.listen();
+    if (!this.#hasListened) listenLater(this);
   }
 
   #finish(settle: () => void): void {
@@ -108,6 +109,7 @@ export class Holding {
   #close(): void {
     this.#isOver = true;
     holdings.delete(this);
+    if (listeningLater.delete(this)) alarm.rest();
     this.#letEnd?.();
     this.#stopListening?.();
     this.#end(this.#hasListened);
@@ -139,7 +141,7 @@ class HeldLock implements NamedLock {
   }
 }
 
-/** Holdings that were begun in this turn. Most end in it, and a timer and listening cost more than they do. */
+/** Holdings that were begun in this turn. Most end in it, and a timer costs more than they do. */
 const begunNow: Set<Holding> = new Set();
 
 function outlastSoon(holding: Holding): void {
@@ -150,6 +152,23 @@ function outlastSoon(holding: Holding): void {
     begunNow.clear();
     for (const holding of begun) holding.outlastTurn();
   });
+}
+
+/**
+ * A holder listens for the loss of its lock after so many milliseconds. Most have ended by then, and listening costs
+ * a bell in the event loop.
+ */
+const listenDelay = 5;
+const listeningLater: Set<Holding> = new Set();
+const alarm: Alarm = new Alarm(() => {
+  const holdings = [...listeningLater];
+  listeningLater.clear();
+  for (const holding of holdings) holding.listen();
+}, () => listeningLater.size > 0);
+
+function listenLater(holding: Holding): void {
+  listeningLater.add(holding);
+  alarm.set(now() + listenDelay);
 }
 
 /** What the user's promise rejects with: the specification knows only theft. */

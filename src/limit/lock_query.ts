@@ -27,7 +27,7 @@ export async function queryLocks(): Promise<NamedLockSnapshot> {
   await undefined;
   const held: NamedLockInfo[] = [];
   const pending: NamedLockInfo[] = [];
-  const targets = limitNames().map((target) => ({ target, name: nameOf(target) }));
+  const targets = contendedLimits().map((target) => ({ target, name: nameOf(target) }));
   targets.sort((one, other) => one.name < other.name ? -1 : 1);
   for (const { target, name } of targets) {
     for (const contending of lookAt(target)) {
@@ -57,8 +57,8 @@ function lookAt(target: string): Contending[] {
   }
 }
 
-/** The limits in this user's folder. */
-function limitNames(): string[] {
+/** The limits in this user's folder that somebody contends for. */
+function contendedLimits(): string[] {
   const buffer = new ArrayBuffer(controlBytes);
   const words = new Uint32Array(buffer);
   for (let length = 4096;; length *= 4) {
