@@ -264,23 +264,36 @@ function sleepsOf(pid: number): number {
 }
 
 /**
- * Waits until a process has nothing more to do for now: it sleeps, but for the few times a second at
- * which a blocking wait looks for the dead.
+ * Waits until a process has nothing more to do for now: none of its threads runs or waits for a processor, and all of
+ * them sleep on, but for the few times a second at which a blocking wait looks for the dead.
  */
 export async function settled(child: Child): Promise<void> {
+  const pause = 25;
   let before = -Infinity;
   let time = 0;
   await eventually(async () => {
     if (!child.isRunning) return true;
     const now = sleepsOf(child.pid);
     // On a busy machine the pause is longer than it says.
-    const elapsed = performance.now() - time;
-    if (now - before <= 5 * Math.max(1, elapsed / 100)) return true;
+    const isCalm = now - before <= Math.max(2, (performance.now() - time) / 20);
+    if (isCalm && !isAwake(child.pid)) return true;
     before = now;
-    time += elapsed;
-    await sleep(100);
+    time = performance.now();
+    await sleep(pause);
     return false;
   }, "a process comes to rest");
+}
+
+/** Whether a thread of a process runs, waits for a processor or for a disk. */
+function isAwake(pid: number): boolean {
+  try {
+    return readdirSync(`/proc/${pid}/task`).some((thread) => {
+      const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, "utf8");
+      return "RD".includes(stat.charAt(stat.lastIndexOf(")") + 2));
+    });
+  } catch {
+    return true; // A thread or the process ended meanwhile.
+  }
 }
 
 /** Looks after this process from outside; see fixtures/watchdog.ts. */
