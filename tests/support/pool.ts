@@ -33,10 +33,10 @@ export function workerFile(name: string): URL {
   return new URL(`../fixtures/pool/${name}`, import.meta.url);
 }
 
-/** What workers of this checkout need, and a limit so that a failed test ends soon. */
+/** What workers of this checkout need, and a limit for the ends of tests that have failed. */
 export const poolDefaults: PoolOptions = {
   runtimeArgs: { node: nodeArgs, deno: ["--quiet", "--allow-all"] },
-  stopTimeout: 2_000,
+  stopTimeout: 15_000,
 };
 
 /** Starts a pool, which is closed when the test ends. */
