@@ -78,7 +78,9 @@ export class ServerCore extends HandleCore {
       encoded: newEncoded(),
       held: this.#held,
       watch: (request) => {
-        const deadline = now() + request.timeRemaining;
+        const left = request.timeRemaining;
+        // After it: a deadline that is too late does no harm.
+        const deadline = now() + left;
         this.#waits.watch(request, deadline);
         this.#loop.start(deadline);
       },

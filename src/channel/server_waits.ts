@@ -168,8 +168,17 @@ export class ServerWaits implements Waits {
   expire(now: number): number {
     let next = Infinity;
     for (const [request, deadline] of this.#watched) {
-      if (deadline > now) next = Math.min(next, deadline);
-      else if (request.isAnswered || request.checkAbort()) this.#watched.delete(request);
+      if (deadline > now) {
+        next = Math.min(next, deadline);
+      } else if (request.isAnswered || request.checkAbort()) {
+        this.#watched.delete(request);
+      } else {
+        // The native side reads a clock of its own, by which the client still has time.
+        const left = request.timeRemaining;
+        const again = left > 0 ? now + left : Infinity;
+        this.#watched.set(request, again);
+        next = Math.min(next, again);
+      }
     }
     for (const taker of this.#takers) {
       if (taker.deadline > now) {

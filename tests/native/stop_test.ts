@@ -1,6 +1,7 @@
 /** Stopped processes (SIGSTOP) are not dead, and block only the callers whose requests they hold. */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Client, Server } from "../../mod.ts";
+import { RequestCore } from "../../src/channel/request_core.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -10,6 +11,7 @@ import {
   newTarget,
   present,
   processState,
+  runtime,
   runtimes,
   settled,
   startClient,
@@ -142,3 +144,30 @@ for (const name of runtimes) {
     await assertRejectsCode(answer, "SERVER_DIED");
   });
 }
+
+/** Lets the next look at the time that a request has left find half of it, as a look at an older clock does. */
+function readClockTooEarly(look: () => void): void {
+  const { prototype } = RequestCore;
+  const real = Object.getOwnPropertyDescriptor(prototype, "timeRemaining")!;
+  const get = function (this: RequestCore) {
+    return real.get!.call(this) / 2;
+  };
+  Object.defineProperty(prototype, "timeRemaining", { ...real, get });
+  try {
+    look();
+  } finally {
+    Object.defineProperty(prototype, "timeRemaining", real);
+  }
+}
+
+test("a client is stopped: the signal of its request aborts at the deadline, also after a look that came too early", async () => {
+  const target = newTarget();
+  using server = Server.create(target);
+  const client = await startClient(runtime, target, "promise");
+  client.send({ op: "request", payload: "x", options: { timeout: 1_000 } });
+  const request = present(await server.receive());
+  await stop(client);
+  readClockTooEarly(() => void request.signal);
+  await eventually(() => request.signal.aborted, "the signal aborts");
+  assertEquals(request.cancelled, true);
+});
