@@ -5,7 +5,7 @@ import { newTarget, ownRuntime, spawn, test } from "../support/harness.ts";
 import { openAnonymousPair } from "../support/open_pair.ts";
 import { size, tried } from "./size.ts";
 
-const times = size(20_000, 400_000);
+const times = size(8_000, 400_000);
 
 interface Results {
   readonly done: number;
