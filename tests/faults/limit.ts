@@ -11,7 +11,7 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
-import { crowd } from "./limit/crowd.ts";
+import { crowd, type Size } from "./limit/crowd.ts";
 import { watchIdle } from "./limit/idle.ts";
 import { killGrantees, killHolders } from "./limit/kills.ts";
 import { check, Rig } from "./limit/rig.ts";
@@ -48,9 +48,14 @@ console.log(
 process.exit(failures === 0 ? 0 : 1);
 
 async function playCrowd(rig: Rig): Promise<void> {
-  const sizes = rig.isFull
-    ? [{ processes: 50, contenders: 1, seconds: 60 }, { processes: 50, contenders: 4, seconds: 60 }]
-    : [{ processes: 12, contenders: 2, seconds: 8 }];
+  const plays = ["plain", "resized", "newest", "stolen"] as const;
+  const sizes: Size[] = plays.map((play) => {
+    return { play, processes: 9, contenders: 2, seconds: rig.size(60, 4) };
+  });
+  if (rig.isFull) {
+    sizes.push({ play: "plain", processes: 50, contenders: 1, seconds: 60 });
+    sizes.push({ play: "plain", processes: 50, contenders: 4, seconds: 60 });
+  }
   for (const size of sizes) console.log(`  ${await crowd(rig, size)}`);
 }
 

@@ -11,12 +11,15 @@ import { checkout } from "../../../scripts/tools.ts";
 import { startProcess } from "../../../src/runtime/processes.ts";
 import { Limit } from "../../../src/limit/main.ts";
 import { programCommand, type Runtime, runtimes } from "../talker.ts";
-import type { Report } from "./report.ts";
+import type { Play, Report } from "./report.ts";
 import { check, pause, type Rig, until } from "./rig.ts";
 
 const max = 3;
+/** While the number of places changes. */
+const most = 5;
 
-interface Size {
+export interface Size {
+  readonly play: Play;
   readonly processes: number;
   /** Of each process. */
   readonly contenders: number;
@@ -78,14 +81,17 @@ class Player {
 
 export async function crowd(rig: Rig, size: Size): Promise<string> {
   const { random } = rig;
-  const target = join(rig.folder, "crowd.limit");
+  const { play } = size;
+  const target = join(rig.folder, `${play}-${size.contenders}.limit`);
   const tally = new Tally();
-  using watcher = new Limit(target, { max });
+  using watcher = new Limit(target, { max, order: play === "newest" ? "newest" : "oldest" });
   const players: Player[] = [];
   let stream = 0;
   const start = (): Player => {
     stream += 1;
-    const args = [target, max, join(rig.folder, "witness"), rig.seed, stream, size.contenders];
+    const places = play === "resized" ? most : max;
+    const witness = `${target}.witness`;
+    const args = [target, play, places, witness, rig.seed, stream, size.contenders];
     const player = new Player(runtimes[stream % runtimes.length]!, args.map(String), tally);
     rig.children.push(player.process);
     return player;
@@ -95,12 +101,13 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
   let kills = 0;
   let stops = 0;
   let looks = 0;
-  let most = 0;
+  let seen = 0;
   const deadline = performance.now() + size.seconds * 1000;
   while (performance.now() < deadline) {
     await pause(random.skewed(1, 60));
     looks += 1;
-    most = Math.max(most, look(watcher, tally));
+    seen = Math.max(seen, look(watcher, tally, play));
+    if (play === "resized" && random.chance(0.2)) watcher.resize(random.between(1, most));
     const index = random.between(0, players.length - 1);
     const player = players[index]!;
     const deed = random.between(1, 10);
@@ -119,6 +126,7 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
       throw new Error(`nobody is served any more:\n${describe(watcher)}`);
     }
   }
+  if (play === "resized") watcher.resize(max);
   for (const player of players) player.signal("SIGCONT");
   for (const player of players) player.process.stdin!.write("stop\n");
   await until(
@@ -127,19 +135,22 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
   );
   check(tally.faults.length === 0, tally.faults.slice(0, 5).join("\n"));
   checkRest(watcher);
-  return `${size.processes * size.contenders} contenders in ${size.processes} processes for ` +
+  return `${play}: ${
+    size.processes * size.contenders
+  } contenders in ${size.processes} processes for ` +
     `${size.seconds} s: ${tally.grants} grants, ${tally.refusals} refusals, ${kills} kills, ` +
-    `${stops} stops, ${looks} looks at up to ${most} contenders; the longest wait took ` +
+    `${stops} stops, ${looks} looks at up to ${seen} contenders; the longest wait took ` +
     `${Math.round(tally.longestWait)} ms`;
 }
 
 /** Who holds is listed before who waits, so a waiter with a smaller ticket was overtaken. */
-function look(watcher: Limit, tally: Tally): number {
+function look(watcher: Limit, tally: Tally, play: Play): number {
   const holders = watcher.holders();
   const waiters = watcher.waiters();
   const newest = Math.max(-1, ...holders.map(({ ticket }) => ticket));
   const overtaken = waiters.find(({ ticket }) => ticket < newest);
-  if (overtaken) {
+  // A thief's lock comes before older tickets, too.
+  if (overtaken && (play === "plain" || play === "resized")) {
     tally.faults.push(`ticket ${newest} holds, ${overtaken.ticket} waits:\n${describe(watcher)}`);
   }
   return holders.length + waiters.length;
@@ -156,7 +167,7 @@ function checkRest(watcher: Limit): void {
   const { target } = watcher;
   check(watcher.holders().length === 0, `places are held:\n${describe(watcher)}`);
   check(watcher.waiters().length === 0, `somebody waits:\n${describe(watcher)}`);
-  const limits = Array.from({ length: max + 1 }, () => new Limit(target, { max }));
+  const limits = Array.from({ length: max + 1 }, () => new Limit(target));
   const ids = limits.map((limit) => limit.tryAcquire()?.id ?? 0);
   for (const limit of limits) limit.close();
   check(String(ids) === "1,2,3,0", `places are lost: ${ids}`);

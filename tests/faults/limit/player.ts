@@ -1,23 +1,24 @@
 /**
  * A process with contenders that acquire and release at random, until they are told to stop.
  *
- *     player.ts TARGET MAX WITNESS SEED STREAM CONTENDERS
+ *     player.ts TARGET PLAY MAX WITNESS SEED STREAM CONTENDERS
  *
- * It writes lines of JSON: a {@linkcode Report} now and then, with faults at once. At a line on stdin each contender
+ * PLAY is a {@linkcode Play}; MAX is the greatest number of places. It writes lines of JSON: a {@linkcode Report} now and then, with faults at once. At a line on stdin each contender
  * ends what it has begun, and the process ends.
  *
  * @module
  */
 import process from "node:process";
 import { createInterface } from "node:readline";
-import { Limit, type Lock } from "../../../src/limit/main.ts";
+import { Limit, type LimitOptions, type Lock } from "../../../src/limit/main.ts";
 import { args } from "../../fixtures/lib.ts";
 import { Random } from "../chaos/random.ts";
-import type { Report } from "./report.ts";
+import type { Play, Report } from "./report.ts";
 import { Witness } from "./witness.ts";
 
-const [target, maxText, witnessPath, seed, stream, contenders] = args as [
+const [target, play, maxText, witnessPath, seed, stream, contenders] = args as [
   string,
+  Play,
   string,
   string,
   string,
@@ -25,6 +26,9 @@ const [target, maxText, witnessPath, seed, stream, contenders] = args as [
   string,
 ];
 const max = Number(maxText);
+const options: LimitOptions = play === "resized"
+  ? {}
+  : { max, order: play === "newest" ? "newest" : "oldest" };
 const random = new Random(Number(seed), Number(stream));
 const witness = new Witness(witnessPath);
 let isOver = false;
@@ -47,7 +51,7 @@ function fault(what: string): void {
 }
 
 async function contend(): Promise<void> {
-  let limit = new Limit(target, { max });
+  let limit = new Limit(target, options);
   while (!isOver) {
     if (random.chance(0.3)) await pause(random.skewed(1, 40));
     const began = performance.now();
@@ -58,18 +62,20 @@ async function contend(): Promise<void> {
     } else report.refusals += 1;
     if (random.chance(0.02)) {
       limit.close();
-      limit = new Limit(target, { max });
+      limit = new Limit(target, options);
     }
   }
   // At last one attempt without a time limit: nobody waits for ever.
   const lock = await limit.acquire();
-  await hold(limit, lock!);
+  if (lock) await hold(limit, lock);
+  else if (play !== "newest") fault(`refused at last: ${limit.refusal}`);
   limit.close();
 }
 
 /** Null: refused, or given up. */
 async function attempt(limit: Limit): Promise<Lock | null> {
   const mode = random.chance(0.15) ? "shared" : "exclusive";
+  if (play === "stolen" && random.chance(0.05)) return await limit.acquire({ steal: true });
   const form = random.between(1, 10);
   if (form === 1) return limit.tryAcquire({ mode });
   if (form === 2) return await limit.acquire({ mode, timeout: random.skewed(1, 300) });
@@ -94,11 +100,17 @@ async function hold(limit: Limit, lock: Lock): Promise<void> {
   const { id, ticket, mode } = lock;
   report.grants += 1;
   if (id < 1 || id > max) fault(`a place ${id} of ${max}`);
+  if (play === "stolen") {
+    await pause(random.skewed(1, 20));
+    return void lock.release();
+  }
   if (!witness.take(id, mode === "shared")) {
     return fault(`two holders of place ${id}, one with ticket ${ticket}: ${dump(limit)}`);
   }
   const overtaken = limit.waiters().find((waiter) => waiter.ticket < ticket);
-  if (overtaken) fault(`ticket ${ticket} has overtaken ${overtaken.ticket}: ${dump(limit)}`);
+  if (overtaken && play !== "newest") {
+    fault(`ticket ${ticket} has overtaken ${overtaken.ticket}: ${dump(limit)}`);
+  }
   if (random.chance(0.5)) await pause(random.skewed(1, 20));
   if (!lock.isHeld) fault(`the lock with ticket ${ticket} is lost: ${dump(limit)}`);
   witness.give(id);
