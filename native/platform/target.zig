@@ -27,6 +27,10 @@ pub const Suffix = enum {
 };
 
 const name_bytes_max = 64;
+/// A lock has any name, and its limit an encoded one, which is longer (src/limit/lock_names.ts). The names of files
+/// beside it are longer still, and have up to 255 bytes.
+const encoded_prefix = "lock__";
+const encoded_bytes_max = 200;
 
 pub const Path = struct {
     bytes: [path_bytes_max]u8,
@@ -91,7 +95,7 @@ pub fn resolve(
 ) Error!void {
     if (std.mem.indexOfScalar(u8, target, 0) != null) return invalid(control, .name_invalid);
     if (std.mem.indexOfScalar(u8, target, '/') != null) return resolve_path(target, control, location);
-    if (!valid_name(target)) return invalid(control, .name_invalid);
+    if (!valid_name(target, suffix)) return invalid(control, .name_invalid);
     const path = &location.path;
     path.* = try default_folder(control);
     location.folder = try open_own_folder(path, make_folder, control);
@@ -138,8 +142,10 @@ fn invalid(control: *Control, detail: abi.Detail) Error {
     return error.InvalidTarget;
 }
 
-pub fn valid_name(name: []const u8) bool {
-    if (name.len < 1 or name.len > name_bytes_max) return false;
+pub fn valid_name(name: []const u8, suffix: Suffix) bool {
+    const is_encoded = suffix == .limit and std.mem.startsWith(u8, name, encoded_prefix);
+    const bytes_max: usize = if (is_encoded) encoded_bytes_max else name_bytes_max;
+    if (name.len < 1 or name.len > bytes_max) return false;
     if (!std.ascii.isAlphanumeric(name[0])) return false;
     for (name) |byte| {
         if (!std.ascii.isAlphanumeric(byte) and byte != '.' and byte != '_' and byte != '-') return false;
@@ -241,10 +247,21 @@ fn read_environment(path: *Path, control: *Control) Error!bool {
 }
 
 test "names" {
-    for ([_][]const u8{ "a", "thumbs", "A.b_c-9", "0" }) |name| try std.testing.expect(valid_name(name));
-    const long: [65]u8 = @splat('a');
-    try std.testing.expect(valid_name(long[0..64]));
-    for ([_][]const u8{ "", ".a", "-a", "_a", "a b", "ä", &long }) |name| try std.testing.expect(!valid_name(name));
+    const expect = std.testing.expect;
+    const long: [201]u8 = @splat('a');
+    for ([_][]const u8{ "a", "thumbs", "A.b_c-9", "0", "lock__", long[0..64] }) |name| {
+        try expect(valid_name(name, .channel));
+        try expect(valid_name(name, .limit));
+    }
+    for ([_][]const u8{ "", ".a", "-a", "_a", "a b", "ä", long[0..65] }) |name| {
+        try expect(!valid_name(name, .channel));
+        try expect(!valid_name(name, .limit));
+    }
+    const encoded = "lock__" ++ long;
+    try expect(valid_name(encoded[0..200], .limit));
+    try expect(!valid_name(encoded[0..201], .limit));
+    try expect(!valid_name(encoded[0..65], .channel));
+    try expect(!valid_name("lock__a/b", .limit));
 }
 
 test "a path is made absolute, and its folder is opened" {

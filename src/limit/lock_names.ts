@@ -12,7 +12,8 @@
 
 const prefix = "lock__";
 const plainName = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const lengthMax = 64;
+/** As native/platform/target.zig takes it. */
+const lengthMax = 200;
 const hashDigits = 32;
 
 // The parts that are used, declared here so that the file type-checks under every compiler.

@@ -5,7 +5,7 @@ import { nameOf, targetOf } from "../../src/limit/lock_names.ts";
 import { test } from "../support/harness.ts";
 
 /** What native/platform/target.zig takes. */
-const validTarget = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+const validTarget = /^(?:[A-Za-z0-9][A-Za-z0-9._-]{0,63}|lock__[A-Za-z0-9._-]{0,194})$/;
 
 const anyName = fc.string({ unit: "binary", maxLength: 300 });
 

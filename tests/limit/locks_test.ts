@@ -126,7 +126,9 @@ test("a Limit of the same name is the same lock", async () => {
 
 test("query gives names as they were requested, in their order", async () => {
   const start = newLockName("query");
-  const names = [" z", "/a", "\u00e9", "", "_20_"].map((end) => newLockName(`${start}${end}`));
+  const names = [" z", "/a", "\u00e9", "", "_20_", "-long".repeat(28)].map((end) =>
+    newLockName(`${start}${end}`)
+  );
   const held = names.map((name) => hold(locks, name));
   await Promise.all(held.map(({ granted }) => granted));
   const found = (await locks.query()).held.map(({ name }) => name).filter((name) =>

@@ -28,7 +28,7 @@ pub fn list(out: []u8, control: *Control) Error!usize {
     while (reader.next()) |file| {
         if (!std.mem.endsWith(u8, file, suffix)) continue;
         const name = file[0 .. file.len - suffix.len];
-        if (!target.valid_name(name) or !contended(folder, file)) continue;
+        if (!target.valid_name(name, .limit) or !contended(folder, file)) continue;
         if (length + name.len < out.len) {
             @memcpy(out[length..][0..name.len], name);
             out[length + name.len] = 0;
