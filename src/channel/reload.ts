@@ -14,9 +14,9 @@ import { backend } from "../runtime/current.ts";
 /** How long handlers of code that was replaced may take to end, in milliseconds. */
 export const replacedGrace = 1_000;
 
-/** A server that newer code can replace. */
+/** A server, or a contender of a limit, that newer code can replace. */
 export interface Replaceable {
-  /** Ends serving, and leaves the channel. */
+  /** Ends what it does, and leaves the channel or limit. */
   replace(): void;
 }
 
@@ -40,8 +40,8 @@ function registry(): Registry {
 }
 
 /**
- * A server has opened the channel at `path`: this ends the servers of replaced code. The server calls the
- * returned function when it closes.
+ * A server has opened the channel at `path`, or a contender the limit: this ends those of replaced code. It
+ * calls the returned function when it closes.
  */
 export function opened(path: string, server: Replaceable): () => void {
   if (!backend().replacesCode) return () => {};

@@ -12,6 +12,7 @@ import {
   openChannel,
   OpenMode,
 } from "../channel/channel.ts";
+import { opened, type Replaceable } from "../channel/reload.ts";
 import { TandemError } from "../errors.ts";
 import { limitIdle, limitLost, Status } from "../ffi/layout.ts";
 import { later, now } from "../runtime/timers.ts";
@@ -32,12 +33,14 @@ export interface PendingAttempt {
   wake(): void;
 }
 
-/** Hears that a lock is lost. */
+/** The contender. */
 export interface Owner {
+  /** Its lock is lost. */
   lost(reason: TandemError): void;
+  close(): void;
 }
 
-export class LimitCore {
+export class LimitCore implements Replaceable {
   readonly target: string;
   readonly #terms: LimitTerms;
   readonly #owner: WeakRef<Owner>;
@@ -47,6 +50,7 @@ export class LimitCore {
   /** The file has lost its name, so the next attempt opens another one. */
   #isGone = false;
   #cancelBeat: (() => void) | null = null;
+  readonly #unregister: (() => void) | null;
   /** Keeps the contender alive, too. */
   attempt: PendingAttempt | null = null;
   /** Of the lock that is held. */
@@ -58,6 +62,8 @@ export class LimitCore {
     this.#owner = new WeakRef(owner);
     this.#channel = open(target, terms);
     this.#checkedAt = now();
+    const { path } = this.#channel;
+    this.#unregister = path === null ? null : opened(path, this);
   }
 
   /** @throws {TandemError} `CLOSED` */
@@ -219,8 +225,26 @@ export class LimitCore {
     this.#listen();
   }
 
+  /** Newer code of this program has opened the limit, and must not wait for code that is gone. */
+  replace(): void {
+    if (this.isOpen && this.checkHeld()) {
+      this.#lose(
+        new TandemError(
+          "CANCELLED",
+          `Cannot keep the lock of ${
+            JSON.stringify(this.target)
+          }: newer code has replaced this program`,
+        ),
+      );
+    }
+    const owner = this.#owner.deref();
+    if (owner) owner.close();
+    else this.close();
+  }
+
   /** Leaves the limit. */
   close(): void {
+    this.#unregister?.();
     this.#endWatch();
     this.attempt = null;
     this.#leave();

@@ -21,6 +21,7 @@ interface Api {
   hang(): Promise<void>;
 }
 
+const limits = new URL("../../src/limit/main.ts", import.meta.url).href;
 const library = new URL("../../mod.ts", import.meta.url).href;
 
 /** A program that serves, each time that it is saved. */
@@ -54,6 +55,14 @@ console.log("own", ${version});
 void (async () => {
   for await (const _ of seen);
 })();
+`;
+
+const leader = (version: number, target: string): string =>
+  `import { Limit } from ${JSON.stringify(limits)};
+const limit = new Limit(${JSON.stringify(target)});
+const lock = await limit.acquire({ timeout: 10_000 });
+if (!lock) process.exit(1);
+console.log("own", ${version});
 `;
 
 /** Ways to run a program so that it is replaced when it is saved. */
@@ -137,6 +146,11 @@ for (const [name, flag] of modes.filter(([name]) => name === runtime)) {
       await program.save(version);
       await eventually(() => numbers.publish(version) === 1, `one, after save ${version}`);
     }
+  });
+
+  test(`${name} ${flag}: the newest code gets the lock of the code before it`, async () => {
+    const program = new Program(name, flag, leader, newTarget());
+    for (let version = 0; version <= 2; version++) await program.save(version);
   });
 
   test(`${name} ${flag}: raw servers are replaced as well`, async () => {
