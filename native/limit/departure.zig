@@ -54,7 +54,7 @@ pub fn DepartureType(comptime Shared: type) type {
             // The bit stays: the next attempt would only set it again, and nobody else looks at it.
             if (!Contenders.has_others(handle)) return;
             Wait.clear(&handle.map.limit().contending, handle.index);
-            do_duty(handle, word.ticket);
+            do_duty(handle, word);
         }
 
         /// Everything that this handle's contender has.
@@ -67,14 +67,14 @@ pub fn DepartureType(comptime Shared: type) type {
         /// Everything that a dead contender has. Any number of participants may do it at once. Afterwards the
         /// entry may be freed.
         pub fn settle_dead(handle: *Handle, gone: words.Owner) void {
-            const ticket = settle_word(handle, gone) orelse return;
+            const word = settle_word(handle, gone) orelse return;
             // Also if another participant has settled the word, because that one may have died since.
             // mutant:repair-rings-no-sleeper
-            do_duty(handle, ticket);
+            do_duty(handle, word);
         }
 
-        /// The last ticket. Null: another participant has repaired it.
-        fn settle_word(handle: *Handle, gone: words.Owner) ?limit_words.Ticket {
+        /// The last word. Null: another participant has repaired it.
+        fn settle_word(handle: *Handle, gone: words.Owner) ?ContenderWord {
             // The word changes few times while its contender is gone. More changes mean that a process
             // scribbles; the word is then left as it is.
             for (0..64) |_| {
@@ -82,8 +82,8 @@ pub fn DepartureType(comptime Shared: type) type {
                 // The entry is still present, so the dead contender wrote the word, and not a successor.
                 // mutant:successor-taken-for-the-dead-contender
                 if (!is_present(handle, gone)) return null;
-                if (word.state == .idle) return word.ticket;
-                if (Contenders.change(handle, gone.index, word, word.idle())) return word.ticket;
+                if (word.state == .idle) return word;
+                if (Contenders.change(handle, gone.index, word, word.idle())) return word;
             }
             return null;
         }
@@ -95,23 +95,26 @@ pub fn DepartureType(comptime Shared: type) type {
             return word.state == .joined and word.epoch == gone.epoch;
         }
 
-        /// After a contender with this ticket has left.
-        noinline fn do_duty(handle: *Handle, ticket: limit_words.Ticket) void {
+        /// After a contender whose word was this one has left.
+        noinline fn do_duty(handle: *Handle, word: ContenderWord) void {
             // mutant:leaver-rings-no-sleeper
-            ring_behind(handle, ticket);
+            ring_behind(handle, word);
             // mutant:leaver-does-not-look
             _ = Look.run(handle, null);
         }
 
-        /// Rings the sleepers that may watch a contender that had this ticket.
-        fn ring_behind(handle: *Handle, ticket: limit_words.Ticket) void {
+        /// Rings the sleepers that may watch a contender whose word was this one.
+        fn ring_behind(handle: *Handle, gone: ContenderWord) void {
             var collection: Contenders.Collection = .{};
             const all = collection.collect(handle);
             const terms = Shared.load(QueueWord, &handle.map.limit().queue, .seq_cst);
-            const last = if (terms.newest or has_urgent(all)) null else last_watcher(all, ticket, terms.places());
+            const follows_tickets = !terms.newest and !gone.urgent and !has_urgent(all);
+            const last = if (follows_tickets) last_watcher(all, gone.ticket, terms.places()) else null;
             for (all) |seen| {
                 if (seen.index == handle.index or !Contenders.sleeps_for_a_place(handle, seen)) continue;
-                if (last) |limit| if (seen.word.ticket < ticket or seen.word.ticket > limit) continue;
+                if (last) |limit| if (seen.word.ticket > limit) continue;
+                // Of a contender that is idle already, it is unknown whether it was a thief.
+                if (follows_tickets and gone.state != .idle and seen.word.ticket < gone.ticket) continue;
                 Contenders.wake(handle, seen.index);
             }
         }
