@@ -183,11 +183,14 @@ pub const Control = extern struct {
     list_order: u32 = 0,
     list_holders: u32 = 0,
     list_waiters: u32 = 0,
+    /// 1: shortly before the place was granted, the limit's file had its name.
+    is_named: u32 = 0,
+    reserved_limit: u32 = 0,
 
     pub const attached_max = 8;
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 224);
+        std.debug.assert(@sizeOf(Control) == 232);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {

@@ -59,6 +59,10 @@ pub const Contention = struct {
     known: limit_words.ContenderState = .idle,
     /// The fencing token of the place that it holds; 0: none.
     token: u64 = 0,
+    /// When the place was granted, and when the file was last seen to have its name, in milliseconds since the
+    /// epoch.
+    granted_at: u64 = 0,
+    named_at: u64 = 0,
 };
 
 /// How the runtime ends a thread that a blocking operation holds: the operation asks it now and then.

@@ -26,6 +26,7 @@ fn concluded(handle: *Handle, outcome: abi.Error!Outcome, control: *Control) i32
     control.generation_high = @truncate(token >> 32);
     control.epoch_low = @truncate(ticket);
     control.epoch_high = @truncate(ticket >> 32);
+    control.is_named = @intFromBool(Attempts.was_named(handle));
     return result;
 }
 

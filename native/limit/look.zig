@@ -8,6 +8,7 @@ const contenders = @import("contenders.zig");
 const OrderType = @import("order.zig").OrderType;
 const PlacesType = @import("places.zig").PlacesType;
 const ResizingType = @import("resizing.zig").ResizingType;
+const PlaceWord = limit_words.PlaceWord;
 const QueueWord = limit_words.QueueWord;
 const Seen = contenders.Seen;
 
@@ -38,10 +39,6 @@ pub fn LookType(comptime Shared: type) type {
                 }
                 switch (turn(handle, hint)) {
                     .granted => hint = null,
-                    // Whoever contends since then looks later.
-                    .granted_alone => if (wish == null) return true else {
-                        hint = null;
-                    },
                     .unsure => break false,
                     .done => {
                         if (!Resizing.finish(handle, wish)) break true;
@@ -55,15 +52,25 @@ pub fn LookType(comptime Shared: type) type {
             return is_sure;
         }
 
-        const Turn = enum { granted, granted_alone, done, unsure };
+        /// As `run`, for this contender when nobody else contends, and in fewer steps. False: nothing was granted.
+        pub fn grant_alone(handle: *Handle, own: Seen) bool {
+            if (Resizing.wish(handle).max != 0) return false;
+            // As the scan of `Order.first`: whoever contends from now on has a later ticket, and looks.
+            // mutant:lone-waiter-not-alone
+            if (Contenders.has_others(handle)) return false;
+            // So no place is held. This is the lowest one, which others would grant as well.
+            const word = Shared.load(PlaceWord, &handle.map.limit().places[0], .seq_cst);
+            return word.state == .free and Places.grant(handle, .{ .number = 0, .word = word }, own);
+        }
+
+        const Turn = enum { granted, done, unsure };
 
         fn turn(handle: *Handle, hint: ?Seen) Turn {
             const terms = Shared.load(QueueWord, &handle.map.limit().queue, .seq_cst);
-            const first = Order.first(handle, terms.newest, hint);
-            const waiter = switch (first) {
+            const waiter = switch (Order.first(handle, terms.newest, hint)) {
                 .none => return .done,
                 .unsure => return .unsure,
-                .waiter, .lone => |waiter| waiter,
+                .waiter => |waiter| waiter,
             };
             // Comes after the first waiter is known. All who grant at once take the lowest free place, so they
             // collide there, and no two of them count the same gap.
@@ -77,7 +84,8 @@ pub fn LookType(comptime Shared: type) type {
                 return if (found.is_unsure) .unsure else .done;
             };
             if (Contenders.word_of(handle, waiter.index) != waiter.word) return .granted;
-            return if (Places.grant(handle, place, waiter) and first == .lone) .granted_alone else .granted;
+            _ = Places.grant(handle, place, waiter);
+            return .granted;
         }
 
         /// Somebody who granted a place or stole one may have died, or been stopped, before the ring.

@@ -7,8 +7,6 @@ const Seen = contenders.Seen;
 pub const First = union(enum) {
     none,
     waiter: Seen,
-    /// A waiter beside whom nobody contends.
-    lone: Seen,
     /// Others changed too much meanwhile.
     unsure,
 };
@@ -27,34 +25,24 @@ pub fn OrderType(comptime Shared: type) type {
         pub fn first(handle: *Handle, newest: bool, guess: ?Seen) First {
             var candidate = guess;
             for (0..turns_max) |_| {
-                const found = scan(handle, newest);
-                const best = found.best orelse return .none;
+                const best = best_of_scan(handle, newest);
+                if (best == null) return .none;
                 // mutant:first-waiter-not-confirmed
-                if (candidate) |known| if (known.index == best.index and known.word == best.word) return found.first(known);
+                if (candidate) |known| if (known.index == best.?.index and known.word == best.?.word) return .{ .waiter = known };
                 candidate = best;
             }
             return .unsure;
         }
 
-        const Scan = struct {
-            best: ?Seen = null,
-            contenders: u32 = 0,
-
-            fn first(found: Scan, waiter: Seen) First {
-                return if (found.contenders == 1) .{ .lone = waiter } else .{ .waiter = waiter };
-            }
-        };
-
-        fn scan(handle: *Handle, newest: bool) Scan {
-            var found: Scan = .{};
+        fn best_of_scan(handle: *Handle, newest: bool) ?Seen {
+            var best: ?Seen = null;
             var each: Contenders.Each = .of(handle);
             while (each.next()) |seen| {
-                if (seen.word.state != .idle) found.contenders += 1;
                 if (seen.word.state != .waiting) continue;
-                if (found.best) |other| if (!seen.word.goes_before(other.word, newest)) continue;
-                found.best = seen;
+                if (best) |other| if (!seen.word.goes_before(other.word, newest)) continue;
+                best = seen;
             }
-            return found;
+            return best;
         }
     };
 }

@@ -15,7 +15,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 224;
+export const controlBytes = 232;
 export const attachedMax = 8;
 export const optionsCount = 9;
 export const recordFields = 3;
@@ -272,4 +272,6 @@ export const Control = {
   listOrder: 53,
   listHolders: 54,
   listWaiters: 55,
+  isNamed: 56,
+  reservedLimit: 57,
 } as const;

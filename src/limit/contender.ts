@@ -138,7 +138,7 @@ export class Contender implements LockOwner, Owner, Contending {
     this.#outlivesRuns = true;
     core.refresh();
     const result = core.request(settings.flags | limitTry, limitNoStandby);
-    if (result > 0 && core.isTrusted) return this.granted(result, settings.mode ?? "exclusive");
+    if (result > 0 && core.isNamed) return this.granted(result, settings.mode ?? "exclusive");
     if (result === limitNotNow && core.isTrusted) return this.refused("timeout");
     const once = { ...settings, timeout: 0 };
     return this.#finish(once, result) ?? null;
@@ -153,7 +153,7 @@ export class Contender implements LockOwner, Owner, Contending {
     if (terms.standbyLimit || terms.retry || settings.timeout === 0) return this.#finish(settings);
     core.refresh();
     const result = core.request(settings.flags, terms.standby);
-    if (result > 0 && core.isTrusted) return this.granted(result, settings.mode ?? "exclusive");
+    if (result > 0 && core.isNamed) return this.granted(result, settings.mode ?? "exclusive");
     return this.#finish(settings, result);
   }
 

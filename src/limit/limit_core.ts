@@ -14,7 +14,7 @@ import {
 } from "../channel/channel.ts";
 import { opened, type Replaceable } from "../channel/reload.ts";
 import { TandemError } from "../errors.ts";
-import { limitIdle, limitLost, Status } from "../ffi/layout.ts";
+import { Control, limitIdle, limitLost, Status } from "../ffi/layout.ts";
 import { later, now } from "../runtime/timers.ts";
 import { limitFailure } from "./failure.ts";
 import { LimitWaits } from "./limit_waits.ts";
@@ -146,6 +146,11 @@ export class LimitCore implements Replaceable {
   /** Whether the file has had its name some milliseconds ago, when the clock costs less than a look. */
   get isTrusted(): boolean {
     return now() - this.#checkedAt < trustTime;
+  }
+
+  /** As {@linkcode isTrusted}, of the place that was just granted, and costs nothing. */
+  get isNamed(): boolean {
+    return this.#channel.words[Control.isNamed] === 1;
   }
 
   /** Whether the limit's file still has its name. */

@@ -65,10 +65,17 @@ pub fn AttemptsType(comptime Shared: type) type {
             // A newcomer goes before those that sleep, so they watch it.
             // mutant:newcomer-ahead-rings-no-sleeper
             if (wanted.steal or terms.newest) Contenders.wake_waiters(handle);
-            if (wanted.steal) steal(handle) else _ = Look.run(handle, guess(handle));
+            if (wanted.steal) steal(handle) else look_first(handle);
             const outcome = acknowledge(handle);
             if (outcome != abi.limit_waits) return outcome;
             return stay(handle, wanted.brief);
+        }
+
+        /// Right after the ticket was drawn.
+        fn look_first(handle: *Handle) void {
+            const waiter = guess(handle);
+            if (waiter) |own| if (Look.grant_alone(handle, own)) return;
+            _ = Look.run(handle, waiter);
         }
 
         fn guess(handle: *Handle) ?Seen {
@@ -123,9 +130,11 @@ pub fn AttemptsType(comptime Shared: type) type {
         }
 
         fn note_time(handle: *Handle) void {
-            const now: f64 = @floatFromInt(Shared.wall_ms());
+            const now = Shared.wall_ms();
+            handle.contention.granted_at = now;
             // For display.
-            Shared.store(u64, &Contenders.own(handle).since, @bitCast(now), .monotonic);
+            const since: f64 = @floatFromInt(now);
+            Shared.store(u64, &Contenders.own(handle).since, @bitCast(since), .monotonic);
         }
 
         /// The attempt was not granted a place: whether it may wait.
@@ -239,9 +248,19 @@ pub fn AttemptsType(comptime Shared: type) type {
             };
         }
 
+        /// Whether the file had its name when the place was granted, or shortly before: a look at it takes longer
+        /// than the whole attempt.
+        pub fn was_named(handle: *const Handle) bool {
+            const trusted_ms = 200;
+            const own = &handle.contention;
+            // Also false if the clock was set back meanwhile.
+            return own.granted_at -% own.named_at < trusted_ms;
+        }
+
         /// Whether the place is still held, in a file that others can find.
         pub fn heartbeat(handle: *Handle) Outcome {
             if (Lifetime.lost(handle) or Lifetime.is_removed(handle)) return abi.limit_lost;
+            handle.contention.named_at = Shared.wall_ms();
             return switch (Contenders.own_word(handle).state) {
                 .held => 1,
                 .lost => abi.limit_lost,
