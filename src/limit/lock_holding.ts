@@ -5,7 +5,7 @@
  */
 import { onAbort } from "../base/abort.ts";
 import { Alarm } from "../base/alarm.ts";
-import { codeOf, textOf } from "../base/guard.ts";
+import { codeOf, report, textOf } from "../base/guard.ts";
 import { describe } from "../base/checks.ts";
 import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import type { Lock } from "./lock.ts";
@@ -163,7 +163,14 @@ const listeningLater: Set<Holding> = new Set();
 const alarm: Alarm = new Alarm(() => {
   const holdings = [...listeningLater];
   listeningLater.clear();
-  for (const holding of holdings) holding.listen();
+  for (const holding of holdings) {
+    try {
+      holding.listen();
+    } catch (error) {
+      // It hears of its loss when its callback ends.
+      report(Holding, "listening for the loss of a lock", error);
+    }
+  }
 }, () => listeningLater.size > 0);
 
 function listenLater(holding: Holding): void {
