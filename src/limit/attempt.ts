@@ -14,7 +14,6 @@ import {
   limitRefusedFull,
   limitRefusedReplaced,
   limitTry,
-  limitWaits,
   Status,
 } from "../ffi/layout.ts";
 import { beginStandby } from "../ffi/title.ts";
@@ -102,7 +101,7 @@ export class Attempt implements PendingAttempt {
       const outcome = this.#begin(first);
       return outcome === 0 ? undefined : this.#settle(outcome);
     } catch (error) {
-      this.#end();
+      this.cancel(error);
       throw error;
     }
   }
@@ -264,8 +263,6 @@ export class Attempt implements PendingAttempt {
         this.#core.reopen();
       } else if (result === limitLost || result === limitIdle) {
         this.#core.release();
-      } else if (result < limitWaits && !this.#core.isTrusted && !this.#core.isFileThere()) {
-        this.#core.reopen();
       } else {
         return this.#judgeOther(result);
       }
