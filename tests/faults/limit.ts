@@ -1,7 +1,7 @@
 /**
  * Limits whose contenders are killed and stopped: what each scene asserts stands in its file in `limit/`.
  *
- *     bun tests/faults/limit.ts [--full] [--seed N] [SCENE...]
+ *     bun tests/faults/limit.ts [--full] [--seed N] [--kills N] [SCENE...]
  *
  * The scenes: `crowd` (never more holders than places, nobody overtaken, no place lost), `kills` (how soon the next
  * one runs), `idle` (waiters do nothing). Only --full judges times and counts of system calls; it has the numbers
@@ -23,7 +23,7 @@ const scenes: Readonly<Record<string, (rig: Rig) => Promise<void>>> = {
   idle: playIdle,
 };
 
-const { seed, isFull, names } = readOptions();
+const { seed, isFull, kills, names } = readOptions();
 console.log(`limit: seed ${seed}`);
 let failures = 0;
 for (const [stream, name] of Object.keys(scenes).entries()) {
@@ -60,7 +60,6 @@ async function playCrowd(rig: Rig): Promise<void> {
 }
 
 async function playKills(rig: Rig): Promise<void> {
-  const kills = rig.size(200, 4);
   const rows: Record<string, Row> = {};
   for (const runtime of runtimes) {
     for (const form of ["promise", "sync"] as const) {
@@ -111,25 +110,41 @@ async function playIdle(rig: Rig): Promise<void> {
   }
 }
 
-function readOptions(): { seed: number; isFull: boolean; names: readonly string[] } {
+interface Options {
+  readonly seed: number;
+  readonly isFull: boolean;
+  readonly kills: number;
+  readonly names: readonly string[];
+}
+
+function readOptions(): Options {
   try {
     const { values, positionals } = parseArgs({
-      options: { full: { type: "boolean", default: false }, seed: { type: "string" } },
+      options: {
+        full: { type: "boolean", default: false },
+        seed: { type: "string" },
+        kills: { type: "string" },
+      },
       allowPositionals: true,
     });
     const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
     if (!Number.isInteger(seed)) throw new Error("--seed: give a whole number");
+    const kills = Number(values.kills ?? (values.full ? 200 : 4));
+    if (!Number.isInteger(kills) || kills < 1) {
+      throw new Error("--kills: give a whole number from 1");
+    }
     for (const name of positionals) {
       if (!scenes[name]) throw new Error(`no scene is called ${name}`);
     }
     return {
       seed,
       isFull: values.full,
+      kills,
       names: positionals.length > 0 ? positionals : Object.keys(scenes),
     };
   } catch (error) {
     console.error(`limit: ${(error as Error).message}`);
-    console.error("usage: bun tests/faults/limit.ts [--full] [--seed N] [SCENE...]");
+    console.error("usage: bun tests/faults/limit.ts [--full] [--seed N] [--kills N] [SCENE...]");
     process.exit(2);
   }
 }
