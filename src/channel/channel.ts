@@ -122,7 +122,10 @@ export function openChannel(
   const operation = mode | (role === "server" ? openRoleServer : 0);
   const { words, numbers } = control;
   const status = library.tandem_open(bytes, bytes.byteLength, operation, encoded, words, path);
-  if (status < 0) throw openFailure(status, triedToOpen(role, target, mode, fd), control);
+  if (status < 0) {
+    const noun = mode & openKindLimit ? "limit" : "channel";
+    throw openFailure(status, triedToOpen(role, target, mode, fd), control, noun);
+  }
   const pathLength = words[Control.pathLength]!;
   const geometry: Geometry = {
     base: numbers[Control.base]!,

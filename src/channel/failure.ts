@@ -82,20 +82,34 @@ const callReasons: Readonly<Record<number, string>> = {
     "the channel's file system is full, so there is no memory for the message; free some space",
 };
 
-/** A failure to open or unlink `target`; `negative` as the native side returned it. */
+/**
+ * A failure to open or unlink a target; `negative` as the native side returned it, `noun` as the user knows the target.
+ */
 export function openFailure(
   negative: number,
   tried: string,
   { words, numbers }: ControlBlock,
+  noun: "channel" | "limit" = "channel",
 ): Error {
   const status = -negative;
   const detail = words[Control.detail] ?? 0;
   const found = numbers[Control.found] ?? 0;
   const wanted = numbers[Control.wanted] ?? 0;
   const errno = words[Control.errno] ?? 0;
-  const reason = reasonOf(status, detail, found, wanted, errno) + attachedText(status, words);
+  const cause = reasonOf(status, detail, found, wanted, errno);
+  const isLimits = noun === "limit" && detail !== Detail.kind;
+  const reason = (isLimits ? limitReason(cause, status, errno) : cause) +
+    attachedText(status, words);
   if (status === Status.invalidTarget) return new TypeError(`Cannot ${tried}: ${reason}`);
   return new TandemError(codes[status] ?? "CORRUPT", `Cannot ${tried}: ${reason}`);
+}
+
+/** What is true of channels in other words: the files of limits are made and checked as theirs. */
+function limitReason(cause: string, status: number, errno: number): string {
+  // Opening makes a limit.
+  const isFolderMissing = status === Status.notFound && errno === 2;
+  if (isFolderMissing) return "there is no directory for it; make that, or give another path";
+  return cause.replaceAll("channel", "limit");
 }
 
 /** The participants that keep a channel with other options from being made again. */

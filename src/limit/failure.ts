@@ -21,7 +21,7 @@ export function limitFailure(negative: number, tried: string, control: ControlBl
         `Cannot ${tried}: its file is damaged or was truncated; end its users, and remove it`,
       );
     case Status.noSpace:
-      return openFailure(negative, tried, control);
+      return openFailure(negative, tried, control, "limit");
   }
   return callFailure(negative, tried);
 }

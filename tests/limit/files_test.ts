@@ -57,7 +57,7 @@ test("a symbolic link is refused, and nothing is made or changed behind it", () 
   for (const behind of [limit, victim, nowhere]) {
     const link = newTarget();
     symlinkSync(behind, link);
-    assertRefused(() => new Limit(link), "CORRUPT", link, "symbolic link");
+    assertRefused(() => new Limit(link), "CORRUPT", link, "symbolic link", "the limit itself");
   }
   assertEquals([readFileSync(victim, "utf8"), existsSync(nowhere)], ["precious", false]);
 });
@@ -70,9 +70,14 @@ test("what is no limit is refused and stays as it is", () => {
   const fifo = newTarget();
   execFileSync("mkfifo", [fifo]);
   for (const target of [fifo, folder(), "/dev/null"]) {
-    assertRefused(() => new Limit(target), "CORRUPT", target);
+    assertRefused(() => new Limit(target), "CORRUPT", target, "limit");
   }
-  assertRefused(() => new Limit(join(folder(), "nowhere", "x")), "NOT_FOUND", "nowhere");
+  assertRefused(
+    () => new Limit(join(folder(), "nowhere", "x")),
+    "NOT_FOUND",
+    "nowhere",
+    "directory",
+  );
 });
 
 test("a channel is no limit, and a limit is no channel", () => {
@@ -80,8 +85,14 @@ test("a channel is no limit, and a limit is no channel", () => {
   Server.create(channel).close();
   const limit = newTarget();
   new Limit(limit).close();
-  assertRefused(() => new Limit(channel), "MISMATCH", channel);
-  assertRefused(() => Server.open(limit), "MISMATCH", limit);
+  assertRefused(
+    () => new Limit(channel),
+    "MISMATCH",
+    channel,
+    "a channel for bytes",
+    "Server and Client",
+  );
+  assertRefused(() => Server.open(limit), "MISMATCH", limit, "a limit", "Limit");
   Server.open(channel).close();
   new Limit(limit).close();
 });
