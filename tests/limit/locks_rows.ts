@@ -8,20 +8,27 @@
  */
 import { assert, assertEquals, assertRejects, assertStrictEquals } from "@std/assert";
 import { eventually } from "../support/harness.ts";
-import { hold, isFree, stateOf, type WebLock, type WebLocks } from "../support/locks.ts";
+import {
+  forgetLock,
+  hold,
+  isFree,
+  newLockName,
+  stateOf,
+  type WebLock,
+  type WebLocks,
+} from "../support/locks.ts";
 
 /** A behaviour, and how it is tested. */
 export interface Row {
   readonly behavior: string;
-  /** @param newName gives the name of a lock that no other row uses */
-  run(manager: WebLocks, newName: (beginning?: string) => string): Promise<void>;
+  run(manager: WebLocks): Promise<void>;
 }
 
 export const rows: readonly Row[] = [
   {
     behavior: "A request needs a name and a callback.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       for (const args of [[], [name], [name, {}], [name, "callback"], [name, {}, undefined]]) {
         await assertRejects(() => manager.request(...args), TypeError);
       }
@@ -29,7 +36,7 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "A wrong argument rejects the promise; the method throws nothing.",
-    async run(manager, newName) {
+    async run(manager) {
       let promise: Promise<unknown> | undefined;
       const boom = new RangeError("thrown by a getter");
       const options = {
@@ -37,7 +44,7 @@ export const rows: readonly Row[] = [
           throw boom;
         },
       };
-      promise = manager.request(newName(), options, unreached);
+      promise = manager.request(newLockName(), options, unreached);
       assertStrictEquals(await errorOf(promise), boom);
       promise = manager.request(Symbol("name"), unreached);
       await assertRejects(() => promise!, TypeError);
@@ -45,16 +52,16 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The name becomes a string.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const given = { toString: () => name };
       assertEquals(await manager.request(given, ({ name }: WebLock) => name), name);
     },
   },
   {
     behavior: "Any other string is a name; different strings are different locks.",
-    async run(manager, newName) {
-      const start = newName();
+    async run(manager) {
+      const start = newLockName();
       const ends = [
         "",
         "\0",
@@ -71,6 +78,7 @@ export const rows: readonly Row[] = [
       ];
       const long = "x".repeat(1000);
       const names = [...ends, "_", "_20_", long, `${long}y`].map((end) => start + end);
+      for (const name of names) forgetLock(name);
       const held = names.map((name) => hold(manager, name));
       const found = await Promise.all(held.map(async ({ granted }) => (await granted)?.name));
       assertEquals(found, names);
@@ -80,15 +88,17 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: 'Names that begin with "-" are reserved.',
-    async run(manager, newName) {
-      await assertRefused(manager.request(`-${newName()}`, unreached), "NotSupportedError");
-      assertEquals(await isFree(manager, `${newName()}-`), true);
+    async run(manager) {
+      await assertRefused(manager.request(`-${newLockName()}`, unreached), "NotSupportedError");
+      const name = `${newLockName()}-`;
+      forgetLock(name);
+      assertEquals(await isFree(manager, name), true);
     },
   },
   {
     behavior: 'The mode is "exclusive" or "shared"; "exclusive" is the default.',
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       for (const mode of ["both", "", null, 1, "Exclusive"]) {
         await assertRejects(() => manager.request(name, { mode }, unreached), TypeError);
       }
@@ -101,8 +111,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "Options may be undefined or null; another value that is no object is refused.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       for (const options of [undefined, null, {}, () => {}]) {
         assertEquals(await manager.request(name, options, () => 1), 1);
       }
@@ -113,8 +123,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The flags become booleans.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const got = await manager.request(name, { ifAvailable: 1, steal: "" }, isNull);
@@ -125,41 +135,44 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The signal has to be an AbortSignal.",
-    async run(manager, newName) {
+    async run(manager) {
       for (const signal of ["abort", 1, false, {}, Symbol(), () => {}, null]) {
-        await assertRejects(() => manager.request(newName(), { signal }, unreached), TypeError);
+        await assertRejects(() => manager.request(newLockName(), { signal }, unreached), TypeError);
       }
     },
   },
   {
     behavior: "`steal` and `ifAvailable` exclude each other.",
-    async run(manager, newName) {
+    async run(manager) {
       const options = { steal: true, ifAvailable: true };
-      await assertRefused(manager.request(newName(), options, unreached), "NotSupportedError");
+      await assertRefused(manager.request(newLockName(), options, unreached), "NotSupportedError");
     },
   },
   {
     behavior: "Only an exclusive request can steal.",
-    async run(manager, newName) {
+    async run(manager) {
       const options = { steal: true, mode: "shared" };
-      await assertRefused(manager.request(newName(), options, unreached), "NotSupportedError");
+      await assertRefused(manager.request(newLockName(), options, unreached), "NotSupportedError");
     },
   },
   {
     behavior: "A `signal` excludes `steal` and `ifAvailable`.",
-    async run(manager, newName) {
+    async run(manager) {
       const { signal } = new AbortController();
       for (const flag of ["steal", "ifAvailable"]) {
         const options = { signal, [flag]: true };
-        await assertRefused(manager.request(newName(), options, unreached), "NotSupportedError");
-        assertEquals(await manager.request(newName(), { signal, [flag]: false }, () => 1), 1);
+        await assertRefused(
+          manager.request(newLockName(), options, unreached),
+          "NotSupportedError",
+        );
+        assertEquals(await manager.request(newLockName(), { signal, [flag]: false }, () => 1), 1);
       }
     },
   },
   {
     behavior: "The callback gets a lock with the name and the mode.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       for (const mode of ["exclusive", "shared"]) {
         const lock = await manager.request(name, { mode }, (lock: WebLock) => lock);
         assertEquals([lock.name, lock.mode], [name, mode]);
@@ -168,10 +181,10 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The callback never runs within the call of `request`.",
-    async run(manager, newName) {
+    async run(manager) {
       for (const options of [{}, { ifAvailable: true }, { steal: true }, { mode: "shared" }]) {
         let hasReturned = false;
-        const promise = manager.request(newName(), options, () => hasReturned);
+        const promise = manager.request(newLockName(), options, () => hasReturned);
         hasReturned = true;
         assertEquals(await promise, true);
       }
@@ -179,8 +192,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The promise resolves to what the callback returns, or its promise resolves to.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const object = {};
       const thenable = { then: (resolve: (value: unknown) => void) => resolve(object) };
       for (const result of [object, Promise.resolve(object), thenable]) {
@@ -192,8 +205,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The promise rejects with what the callback throws, or its promise rejects with.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const boom = new Error("of the callback");
       const failing = () => {
         throw boom;
@@ -211,8 +224,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The lock is free when the promise settles, whichever way.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       await manager.request(name, () => {});
       assertEquals(await isFree(manager, name), true);
       await manager.request(name, () => Promise.reject(new Error())).catch(() => {});
@@ -221,8 +234,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "The lock is held until the callback's promise settles.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const first = hold(manager, name);
       await first.granted;
       const second = hold(manager, name);
@@ -238,8 +251,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "A lock is not reentrant: its holder, too, has to wait for it.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       let inner: Promise<unknown> | undefined;
       let isInside = false;
       await manager.request(name, async () => {
@@ -253,8 +266,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "Exclusive requests get the lock one at a time, in the order of the calls.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const order: number[] = [];
       let inside = 0;
       const requests = Array.from({ length: 5 }, (_, index) =>
@@ -270,13 +283,13 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "Locks of different names do not wait for each other.",
-    async run(manager, newName) {
-      const outer = newName();
+    async run(manager) {
+      const outer = newLockName();
       const order: string[] = [];
       let blocked: Promise<unknown> | undefined;
       await manager.request(outer, async () => {
         blocked = manager.request(outer, () => order.push("same name"));
-        await manager.request(newName(), () => order.push("other name"));
+        await manager.request(newLockName(), () => order.push("other name"));
       });
       await blocked;
       assertEquals(order, ["other name", "same name"]);
@@ -284,8 +297,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "Shared requests hold the lock together.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const sharers = [1, 2, 3].map(() => hold(manager, name, { mode: "shared" }));
       await Promise.all(sharers.map(({ granted }) => granted));
       assertEquals(await isFree(manager, name), false);
@@ -296,8 +309,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "An exclusive request waits for all that share the lock.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const sharers = [1, 2].map(() => hold(manager, name, { mode: "shared" }));
       await Promise.all(sharers.map(({ granted }) => granted));
       const alone = hold(manager, name);
@@ -313,8 +326,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "An exclusive request that waits keeps later shared ones waiting.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const sharer = hold(manager, name, { mode: "shared" });
       await sharer.granted;
       const alone = hold(manager, name);
@@ -334,8 +347,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "Shared requests that wait one after the other get the lock together.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const alone = hold(manager, name);
       await alone.granted;
       const sharers = [1, 2, 3].map(() => hold(manager, name, { mode: "shared" }));
@@ -351,8 +364,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`ifAvailable` gets a lock that is free.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       assertEquals(await isFree(manager, name), true);
       assertEquals(await isFree(manager, name, "shared"), true);
     },
@@ -360,8 +373,8 @@ export const rows: readonly Row[] = [
   {
     behavior:
       "`ifAvailable` calls the callback with null if the lock is held, and resolves to its result.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const options = { ifAvailable: true };
@@ -378,8 +391,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "A callback that got null holds nothing.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const without = hold(manager, name, { ifAvailable: true });
@@ -393,8 +406,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`ifAvailable` overtakes no request that waits.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const sharer = hold(manager, name, { mode: "shared" });
       await sharer.granted;
       assertEquals(await isFree(manager, name, "shared"), true);
@@ -408,8 +421,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "A signal that has aborted rejects the request with its reason.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const reason = { any: "value" };
       const aborted = AbortSignal.abort(reason);
       assertStrictEquals(
@@ -423,8 +436,8 @@ export const rows: readonly Row[] = [
   {
     behavior:
       "An abort rejects a request that waits, with the signal's reason, and the queue moves on.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const controller = new AbortController();
@@ -444,8 +457,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "An abort before the callback has begun rejects the request, and the lock is free.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const controller = new AbortController();
       const request = manager.request(name, { signal: controller.signal }, unreached);
       controller.abort("too late");
@@ -455,8 +468,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "An abort has no effect on a lock that is held.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const controller = new AbortController();
       const held = hold(manager, name, { signal: controller.signal });
       await held.granted;
@@ -468,8 +481,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "One signal may belong to many requests.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const controller = new AbortController();
       const { signal } = controller;
       const held = hold(manager, name, { signal });
@@ -483,8 +496,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`steal` gets a lock that is free.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       assertEquals(await manager.request(name, { steal: true }, isNull), false);
       assertEquals(await isFree(manager, name), true);
     },
@@ -492,8 +505,8 @@ export const rows: readonly Row[] = [
   {
     behavior:
       "`steal` gets a lock that is held; the holder's promise rejects with an AbortError at once.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const victim = hold(manager, name);
       await victim.granted;
       const thief = hold(manager, name, { steal: true });
@@ -510,8 +523,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`steal` takes the lock from all that share it.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const sharers = [1, 2].map(() => hold(manager, name, { mode: "shared" }));
       await Promise.all(sharers.map(({ granted }) => granted));
       const thief = hold(manager, name, { steal: true });
@@ -524,8 +537,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`steal` is served before all that wait; they keep their places.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const victim = hold(manager, name);
       await victim.granted;
       const [second, third] = [hold(manager, name), hold(manager, name)];
@@ -545,8 +558,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "A lock that was stolen can be stolen again.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const victims = [hold(manager, name)];
       await victims[0]!.granted;
       for (let turn = 0; turn < 3; turn++) {
@@ -562,8 +575,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`query` lists the locks that are held and the requests that wait.",
-    async run(manager, newName) {
-      const [alone, together] = [newName(), newName()];
+    async run(manager) {
+      const [alone, together] = [newLockName(), newLockName()];
       const held = [
         hold(manager, alone),
         ...[1, 2].map(() => hold(manager, together, { mode: "shared" })),
@@ -583,8 +596,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`query` lists the requests that wait for a lock in the order in which they came.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const modes = ["shared", "exclusive", "exclusive", "shared", "exclusive"];
@@ -596,8 +609,8 @@ export const rows: readonly Row[] = [
   },
   {
     behavior: "`query` gives plain data: name, mode, and a `clientId` that tells who asks.",
-    async run(manager, newName) {
-      const name = newName();
+    async run(manager) {
+      const name = newLockName();
       const held = hold(manager, name);
       await held.granted;
       const waiting = hold(manager, name, { mode: "shared" });

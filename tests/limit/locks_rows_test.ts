@@ -8,12 +8,12 @@ import { assertEquals } from "@std/assert";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { locks } from "@tandem/ipc/limit";
-import { newLockName, type WebLocks } from "../support/locks.ts";
+import type { WebLocks } from "../support/locks.ts";
 import { type Runtime, runtime, test } from "../support/harness.ts";
 import { rows } from "./locks_rows.ts";
 
 for (const { behavior, run } of rows) {
-  test(`locks: ${behavior}`, () => run(locks, newLockName));
+  test(`locks: ${behavior}`, () => run(locks));
 }
 
 const { navigator } = globalThis as unknown as { navigator?: { locks?: WebLocks } };
@@ -34,7 +34,7 @@ if (navigator?.locks) {
   const { locks } = navigator;
   for (const { behavior, run } of rows) {
     if (deviations[behavior]?.includes(runtime)) continue;
-    test(`navigator.locks: ${behavior}`, () => run(locks, newLockName));
+    test(`navigator.locks: ${behavior}`, () => run(locks));
   }
 }
 
