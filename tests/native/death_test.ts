@@ -148,8 +148,8 @@ for (const { server, client, title } of pairs) {
       }
       const { requests, replies, inFlight, failures } = watcher.stats();
       assertEquals({ requests, inFlight }, { requests: count * rounds, inFlight: 0 });
-      // A request whose server died either failed or was answered before.
-      assert(failures <= errors && replies + failures >= count * rounds - 1, `${replies}`);
+      // A request whose server died either failed or was answered before, perhaps a moment before it was counted.
+      assert(failures <= errors && replies + failures >= count * rounds - rounds, `${replies}`);
       serving.kill("SIGKILL");
     }
   });

@@ -11,6 +11,7 @@ import {
   doomed,
   eventually,
   folder,
+  longEnough,
   runtimes,
   test,
 } from "../support/harness.ts";
@@ -232,10 +233,16 @@ for (const runtime of runtimes) {
   });
 
   test(`a ${runtime} worker in a call that nobody waits for is killed after abortGrace`, async () => {
-    const supervisor = new FakeSupervisor(runtime, "pool_worker.ts");
+    const supervisor = new FakeSupervisor(runtime, "pool_worker.ts", {
+      assignment: { abortGrace: 100 },
+    });
     await supervisor.when("ready");
-    using remote = supervisor.connect<WorkerApi>({ timeout: 50 });
-    await assertRejectsCode(remote.block(60_000), "TIMEOUT");
+    await longEnough(50, async (timeout) => {
+      using remote = supervisor.connect<WorkerApi>({ timeout });
+      await assertRejectsCode(remote.block(60_000), "TIMEOUT");
+      const { running, ended } = supervisor.record.read();
+      return running.length > 0 || ended !== null;
+    });
     assertEquals(await supervisor.exited, { code: null, signal: "SIGKILL" });
     assertEquals(supervisor.record.read().ended?.reason, "timeout");
   });

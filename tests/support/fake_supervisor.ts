@@ -62,7 +62,7 @@ export class FakeSupervisor {
       pool: "fake",
       path: null,
       concurrency,
-      abortGrace: 100,
+      abortGrace: 10_000,
       hungTimeout: null,
       maxCalls: null,
       idempotent: false,
