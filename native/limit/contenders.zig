@@ -91,7 +91,7 @@ pub fn ContendersType(comptime Shared: type) type {
         }
 
         /// A contender's word; if it is choosing, after drawing a ticket for it.
-        pub fn settled_word(handle: *Handle, index: ParticipantIndex) ContenderWord {
+        pub noinline fn settled_word(handle: *Handle, index: ParticipantIndex) ContenderWord {
             for (0..turns_max) |_| {
                 const word = word_of(handle, index);
                 // mutant:choosing-taken-for-idle
@@ -113,7 +113,7 @@ pub fn ContendersType(comptime Shared: type) type {
                 return .{ .handle = handle, .members = .of(handle, &handle.map.limit().contending) };
             }
 
-            pub fn next(each: *Each) ?Seen {
+            pub noinline fn next(each: *Each) ?Seen {
                 const index = each.members.next() orelse return null;
                 return .{ .index = index, .word = settled_word(each.handle, index) };
             }
@@ -133,7 +133,7 @@ pub fn ContendersType(comptime Shared: type) type {
             count: u32 = 0,
             all: [Shared.contenders_max]Seen = undefined,
 
-            pub fn collect(collection: *Collection, handle: *Handle) []Seen {
+            pub noinline fn collect(collection: *Collection, handle: *Handle) []Seen {
                 collection.count = 0;
                 var each: Each = .of(handle);
                 while (each.next()) |seen| {

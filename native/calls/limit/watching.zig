@@ -43,7 +43,7 @@ pub fn WatchingType(comptime Shared: type) type {
             /// Those ahead do not keep this waiter from a place: some have gone since the last look.
             is_entitled: bool = false,
 
-            fn find(needed: *Needed, handle: *Handle) void {
+            noinline fn find(needed: *Needed, handle: *Handle) void {
                 const own: Seen = .{ .index = handle.index, .word = Contenders.own_word(handle) };
                 needed.* = .{};
                 if (own.word.state != .waiting) return;
