@@ -133,7 +133,7 @@ test("tandem limit: what is refused says by whom, in one line", async () => {
   const cases: [string[], RegExp][] = [
     [["--timeout", "0.01"], /: it waited 0\.01 s, and limit ".*" is held by process /],
     [["--timeout", "5ms"], /: it waited 0\.005 s, and limit /],
-    [["--standby", "0"], /: 0 others wait already, and limit ".*" is held by process /],
+    [["--standby", "0"], /"backup\.sh": limit ".*" is held by process /],
     [["--no-wait"], /"backup\.sh": limit ".*" is held by process /],
     [["--shared"], /: limit ".*" is held by process /],
   ];

@@ -19,6 +19,7 @@ function why(limit: Limit, wait: number): string {
   const waiting = limit.waiters().length;
   switch (limit.refusal) {
     case "standby-full":
+      if (waiting === 0) return "";
       return `${waiting === 1 ? "another one waits" : `${waiting} others wait`} already, and `;
     case "replaced":
       return "a newer one waits in its place, and ";
