@@ -84,6 +84,8 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
   const { play } = size;
   const target = join(rig.folder, `${play}-${size.contenders}.limit`);
   const tally = new Tally();
+  // There is memory for more places than may be given.
+  new Limit(target, { max: most }).close();
   using watcher = new Limit(target, { max, order: play === "newest" ? "newest" : "oldest" });
   const players: Player[] = [];
   let stream = 0;
