@@ -4,6 +4,7 @@
  * @module
  */
 import { describe } from "../base/checks.ts";
+import { textOf } from "../base/guard.ts";
 import { TandemError } from "../errors.ts";
 import { Control, execAlone, Status } from "../ffi/layout.ts";
 import type { Native } from "../ffi/symbols.ts";
@@ -70,8 +71,23 @@ function environmentOf({ env, environment }: ExecOptions, { id, token }: Numbers
     TANDEM_LIMIT_ID: String(id),
     TANDEM_LIMIT_TOKEN: String(token),
   };
-  const given = environment ?? variables(mergedEnvironment({}));
+  const given = environment ?? ownEnvironment();
   return [...given.filter((variable) => !Object.hasOwn(set, nameOf(variable))), ...variables(set)];
+}
+
+function ownEnvironment(): string[] {
+  try {
+    return variables(mergedEnvironment({}));
+  } catch (cause) {
+    throw new TandemError(
+      "PERMISSION",
+      `Cannot pass on the environment: the runtime refuses to read it (${
+        textOf(cause)
+      }); run with --allow-env, or ` +
+        "give the option environment",
+      { cause },
+    );
+  }
 }
 
 function variables(values: Readonly<Record<string, string | undefined>>): string[] {

@@ -189,7 +189,7 @@ export class Lock implements Disposable {
    * using limit = new Limit("backup");
    * using lock = limit.tryAcquire();
    * try {
-   *   lock?.exec("no-such-program", ["--all"]);
+   *   lock?.exec("/no/such/program", ["--all"], { environment: [] });
    * } catch (error) {
    *   assert(error instanceof TandemError);
    *   assertEquals(error.code, "NOT_FOUND");
@@ -200,7 +200,8 @@ export class Lock implements Disposable {
    * @param command a name to search for along `PATH`, or a path; bytes need not be UTF-8
    * @param args the arguments that follow the name
    * @param options `close`: the lock ends with the program, and its children do not keep it; `env`: variables to set
-   * @throws {TandemError} `NOT_FOUND` when there is no such program, `PERMISSION` when it cannot be executed,
+   * @throws {TandemError} `NOT_FOUND` when there is no such program, `PERMISSION` when it cannot be executed, or
+   * when the runtime does not let this process read its environment (Deno: `--allow-env`),
    * `TOO_LARGE` when the arguments are too long; `CANCELLED` when the lock is not held any more; with `close`: `BUSY`
    * when this process has opened the limit's file more than once, and `UNSUPPORTED` before Linux 5.11. Then the
    * process goes on, and still holds the lock
