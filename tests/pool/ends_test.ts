@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Pool } from "../../src/pool/main.ts";
+import { Pool, type PoolOptions } from "../../src/pool/main.ts";
 import type { Mode } from "../fixtures/pool/changing.ts";
 import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
@@ -105,9 +105,11 @@ test("close with calls that do not end: after stopTimeout they reject with CLOSE
 });
 
 test("close while workers start: they end, and ready rejects", async () => {
-  const pool = new Pool<Api>(workerFile("worker.ts"), { ...poolDefaults, min: 3, max: 3 });
+  const { env } = new ModeFile("never ready");
+  const options: PoolOptions = { ...poolDefaults, min: 3, max: 3, env };
+  const pool = new Pool<Api>(workerFile("changing.ts"), options);
   const ready = doomed(pool.ready);
-  const call = doomed(pool.call.echo(1));
+  const call = doomed(pool.call.pid());
   const events = new Events(pool);
   await pool.close();
   assertEquals(pool.workers(), []);

@@ -272,7 +272,6 @@ export class Supervisor implements WorkerListener {
   #startOne(): WorkerProcess {
     this.#refusals?.close();
     this.#refusals = null;
-    this.#lastStartAt = now();
     const runtime = this.#nextRuntime();
     const { bootstrap, ...common } = this.#plan;
     const worker = new WorkerProcess({
@@ -284,6 +283,8 @@ export class Supervisor implements WorkerListener {
     }, this);
     this.#workers.set(worker.number, worker);
     this.events.tell({ kind: "starting", worker: worker.info() });
+    // A busy machine may take long to start a process.
+    this.#lastStartAt = now();
     const { startTimeout } = this.#terms;
     if (startTimeout !== Infinity) {
       const cancel = later(Math.min(startTimeout, timerMax), () => {
