@@ -22,6 +22,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { everyPair, runtimes, startWatchdog } from "../support/processes.ts";
 import { checkActor } from "./crash/actor.ts";
+import { limitOperations, tryLimitOperation } from "./crash/limits.ts";
 import { calling } from "./crash/operations/calling.ts";
 import { opening } from "./crash/operations/opening.ts";
 import { repairing } from "./crash/operations/repairing.ts";
@@ -69,6 +70,8 @@ const casts: readonly Cast[] = [
   },
 ];
 
+const parent = process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
+
 interface Arguments {
   readonly full: boolean;
   readonly list: boolean;
@@ -98,7 +101,7 @@ function readArguments(): Arguments {
   if (!(Number.isInteger(seed) && seed >= 0)) {
     throw new Error(`--seed is a whole number, not "${values.seed}"`);
   }
-  if (!operations.some(({ name }) => name.includes(only))) {
+  if (![...operations, ...limitOperations].some(({ name }) => name.includes(only))) {
     throw new Error(`no operation has "${only}" in its name; --list shows them all`);
   }
   return { full, list, places, only, point, seed };
@@ -144,8 +147,26 @@ async function tryAll(
   return { points, failures };
 }
 
+/** The operations on limits; their survivors are processes like the victim. */
+async function tryLimits(only: string, places: boolean): Promise<Result> {
+  console.log("\ncontenders for a limit");
+  let points = 0;
+  let failures = 0;
+  for (const operation of limitOperations.filter(({ name }) => name.includes(only))) {
+    try {
+      const died = await tryLimitOperation(operation, parent);
+      points += died.length;
+      console.log(`${String(died.length).padStart(6)}  ${operation.name}`);
+      if (places) { for (const place of died) console.log(`        before ${place}`); }
+    } catch (error) {
+      failures += 1;
+      console.log(`FAILED  ${error instanceof Error ? error.message : error}`);
+    }
+  }
+  return { points, failures };
+}
+
 async function startScene(cast: Cast): Promise<Scene> {
-  const parent = process.env.TANDEM_DIR ?? (existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
   const scene = await Scene.create(cast, parent);
   await watchdog.tell(`folder ${scene.folder}`);
   return scene;
@@ -154,8 +175,9 @@ async function startScene(cast: Cast): Promise<Scene> {
 async function run(): Promise<void> {
   const { full, list, places, only, point, seed } = readArguments();
   const chosen = operations.filter(({ name }) => name.includes(only));
+  const ofLimits = limitOperations.filter(({ name }) => name.includes(only));
   if (list) {
-    for (const { name } of chosen) console.log(name);
+    for (const { name } of [...chosen, ...ofLimits]) console.log(name);
     return;
   }
   checkActor();
@@ -168,9 +190,14 @@ async function run(): Promise<void> {
     points += result.points;
     failures += result.failures;
   }
+  const limits = await tryLimits(only, places);
+  points += limits.points;
+  failures += limits.failures;
   const seconds = Math.round((performance.now() - began) / 1000);
   const end = failures === 0 ? "all others went on" : `${failures} operations FAILED`;
-  console.log(`\n${chosen.length} operations, ${points} deaths, ${seconds} s: ${end}`);
+  console.log(
+    `\n${chosen.length + ofLimits.length} operations, ${points} deaths, ${seconds} s: ${end}`,
+  );
   if (failures > 0) process.exitCode = 1;
 }
 

@@ -20,6 +20,8 @@
 //! watch H · hung-up H · watch-call H C · poll H
 //! notify-fd H · adopt H own|peer · drain H · notify H
 //! sleep MILLISECONDS
+//! open-limit H MODE TARGET · terms H MAX · want H [shared] [steal] [try] · look H · await H TIMEOUT
+//! withdraw H · release H · resize H MAX · contenders H · sleepers H
 //! ```
 //!
 //! The remaining commands produce rare states immediately, see stage.zig.
@@ -111,6 +113,16 @@ const Word = enum {
     drain,
     notify,
     sleep,
+    @"open-limit",
+    terms,
+    want,
+    look,
+    await,
+    withdraw,
+    release,
+    resize,
+    contenders,
+    sleepers,
     churn,
     repeat,
     @"insert-next",
@@ -177,6 +189,8 @@ const SendFlag = enum(u32) {
     block = abi.send_block,
     watched = abi.send_watched,
 };
+
+const WantFlag = enum(u32) { shared = abi.limit_shared, steal = abi.limit_steal, @"try" = abi.limit_try };
 
 const ArmFlag = enum(u32) { requests = abi.arm_requests, room = abi.arm_room };
 
@@ -332,6 +346,31 @@ fn obey(command: []const u8) !i64 {
             clock.sleep_ns(std.time.ns_per_ms * try arguments.number());
             return 0;
         },
+        .@"open-limit" => return open_limit(&arguments),
+        .terms => {
+            const handle = try arguments.handle();
+            return library.tandem_limit_terms(handle, try arguments.small(), 0, &control);
+        },
+        .want => {
+            const handle = try arguments.handle();
+            return library.tandem_limit_request(handle, try arguments.flags(WantFlag), abi.limit_no_standby, &control);
+        },
+        .look => return library.tandem_limit_look(try arguments.handle(), &control),
+        .await => {
+            const handle = try arguments.handle();
+            return library.tandem_limit_wait(handle, try arguments.time(), &control);
+        },
+        .withdraw => return library.tandem_limit_withdraw(try arguments.handle(), &control),
+        .release => return library.tandem_limit_release(try arguments.handle()),
+        .resize => {
+            const handle = try arguments.handle();
+            return library.tandem_limit_resize(handle, try arguments.small());
+        },
+        .contenders => {
+            var list: [40 * std.meta.fieldNames(abi.LimitField).len]f64 = undefined;
+            return library.tandem_limit_list(try arguments.handle(), &list, list.len, &control);
+        },
+        .sleepers => return stage.sleepers(native(try arguments.handle())),
         .churn => {
             const handle = native(try arguments.handle());
             return stage.churn(handle, try arguments.small());
@@ -394,6 +433,16 @@ fn open(arguments: *Arguments) !i64 {
     };
     const operation = @backingInt(role) | @backingInt(mode);
     const result = library.tandem_open(target.ptr, @intCast(target.len), operation, &options, &control, &path);
+    if (result == 0) place.* = .{ .address = control.handle, .base = control.base };
+    return result;
+}
+
+fn open_limit(arguments: *Arguments) !i64 {
+    const place = try arguments.opened_handle();
+    const mode = try arguments.choice(OpenMode);
+    const target = try arguments.word();
+    const operation = abi.open_kind_limit | @backingInt(mode);
+    const result = library.tandem_open(target.ptr, @intCast(target.len), operation, &.{}, &control, &path);
     if (result == 0) place.* = .{ .address = control.handle, .base = control.base };
     return result;
 }

@@ -47,6 +47,17 @@ pub fn repeat(handle: *Handle, call: Call, count: u32) !i64 {
     return 0;
 }
 
+/// How many participants have announced a sleep that no ring has ended.
+pub fn sleepers(handle: *Handle) i64 {
+    var count: i64 = 0;
+    for (0..Participants.used_count(handle)) |position| {
+        const entry = handle.map.participant(@intCast(position));
+        if (Shared.load(words.ParticipantWord, &entry.word, .acquire).state != .joined) continue;
+        if (Shared.load(words.WaitWord, &entry.wait, .acquire).asleep()) count += 1;
+    }
+    return count;
+}
+
 /// The leftover of a repairer that dies before its compare-and-swap, for a request that is handed on.
 pub fn insert_next(handle: *Handle, call: Call) !i64 {
     var next = Shared.load(words.SlotWord, &handle.map.slot(call.slot).word, .acquire);

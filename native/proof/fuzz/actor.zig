@@ -5,6 +5,7 @@ const linux = std.os.linux;
 const abi = @import("../../abi.zig");
 const layout = @import("../../memory/layout.zig");
 const library = @import("library.zig");
+const limit_words = @import("../../memory/limit_words.zig");
 const memory = @import("memory.zig");
 const stats = @import("../../protocol/stats.zig");
 const files = @import("../../platform/sys/files.zig");
@@ -43,12 +44,27 @@ pub const Operation = enum {
     pending,
     servers,
     stats,
+    limit_terms,
+    limit_request,
+    limit_look,
+    limit_withdraw,
+    limit_release,
+    limit_wait,
+    limit_state,
+    limit_heartbeat,
+    limit_resize,
+    limit_list,
     open,
     close,
     unlink,
 
-    /// Some operations belong to a role.
-    pub fn is_of(operation: Operation, server: bool) bool {
+    /// Some operations belong to a role, or to one kind of memory.
+    pub fn is_of(operation: Operation, server: bool, kind: layout.Kind) bool {
+        if (operation.is_of_limits()) return kind == .limit;
+        if (kind == .limit) return switch (operation) {
+            .arm, .disarm, .bell, .watch_next, .hung_up, .sweep => true,
+            else => false,
+        };
         return switch (operation) {
             .send, .post, .request, .get, .ready, .cancel, .allocate, .publish => !server,
             .receive, .reply, .reply_in_place, .fail, .held => server,
@@ -57,11 +73,15 @@ pub const Operation = enum {
         };
     }
 
+    fn is_of_limits(operation: Operation) bool {
+        return std.mem.startsWith(u8, @tagName(operation), "limit_");
+    }
+
     /// How often it is chosen: operations that carry a call through its life are more frequent than those
     /// that end it.
     fn weight(operation: Operation) u32 {
         return switch (operation) {
-            .send, .receive, .reply, .get, .ready => 8,
+            .send, .receive, .reply, .get, .ready, .limit_request, .limit_look, .limit_release => 8,
             .request, .post, .allocate, .publish, .reply_in_place => 4,
             .open, .close, .unlink, .clear => 1,
             else => 2,
@@ -158,7 +178,7 @@ pub const Actor = struct {
     fn choose(actor: *Actor) Operation {
         while (true) {
             const operation = deck[actor.random.uintLessThan(usize, deck.len)];
-            if (operation.is_of(actor.server)) return operation;
+            if (operation.is_of(actor.server, actor.native.map.geometry.kind)) return operation;
         }
     }
 
@@ -284,8 +304,38 @@ pub const Actor = struct {
                 for (numbers) |number| if (!(number >= 0)) @panic("a statistic that is no number");
                 return 0;
             },
+            .limit_terms => library.tandem_limit_terms(address, some(random), random.uintLessThan(u32, 4), control),
+            .limit_request => {
+                const standby = if (random.boolean()) abi.limit_no_standby else random.uintLessThan(u32, 4);
+                return actor.placed(library.tandem_limit_request(address, random.uintLessThan(u32, 8), standby, control));
+            },
+            .limit_look => actor.placed(library.tandem_limit_look(address, control)),
+            .limit_withdraw => actor.placed(library.tandem_limit_withdraw(address, control)),
+            .limit_release => library.tandem_limit_release(address),
+            .limit_wait => actor.placed(library.tandem_limit_wait(address, timeout, control)),
+            .limit_state => actor.placed(library.tandem_limit_state(address)),
+            .limit_heartbeat => actor.placed(library.tandem_limit_heartbeat(address)),
+            .limit_resize => library.tandem_limit_resize(address, some(random)),
+            .limit_list => {
+                const fields_each = std.meta.fieldNames(abi.LimitField).len;
+                var list: [40 * fields_each]f64 = undefined;
+                const found = library.tandem_limit_list(address, &list, list.len, control);
+                if (found > list.len / fields_each) @panic("more contenders than there is place for");
+                for (list[0 .. @as(usize, @intCast(@max(found, 0))) * fields_each]) |number| {
+                    if (std.math.isNan(number)) @panic("a listed contender has no number");
+                }
+                return found;
+            },
             .open, .close, .unlink => unreachable,
         };
+    }
+
+    /// What became of an attempt; a place is one that a limit can have.
+    fn placed(actor: *Actor, result: i32) i32 {
+        _ = actor;
+        if (result > limit_words.places_max) @panic("a place that no limit has");
+        if (result >= abi.limit_idle and result <= abi.limit_refused_full) return 0;
+        return result;
     }
 
     fn publish(actor: *Actor, timeout: f64) i32 {
@@ -351,7 +401,7 @@ pub const Actor = struct {
             const back = if (actor.random.boolean()) @min(4, count) else count;
             return actor.known[(actor.known_count - 1 - actor.random.uintLessThan(u32, back)) % known_max];
         }
-        const slot = actor.random.uintLessThan(u32, actor.native.map.geometry.slots);
+        const slot = actor.random.uintLessThan(u32, @max(1, actor.native.map.geometry.slots));
         return .{ .slot = slot, .low = actor.random.uintLessThan(u32, 4), .high = 0 };
     }
 
@@ -412,6 +462,15 @@ pub const Actor = struct {
         }
     }
 };
+
+/// A number of places: few, many, or more than there can be.
+fn some(random: std.Random) u32 {
+    return switch (random.uintLessThan(u8, 8)) {
+        0 => random.int(u32),
+        1 => random.uintLessThan(u32, 2048),
+        else => random.uintLessThan(u32, 4),
+    };
+}
 
 /// A fraction of a second, whatever the operation.
 const work_max = 1 << 26;

@@ -3,9 +3,29 @@
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
+const limit_area = @import("../../memory/limit_area.zig");
+const limit_words = @import("../../memory/limit_words.zig");
 const words = @import("../../memory/words.zig");
 
-const Region = enum { header, participant, cell, slot, area };
+const Region = enum {
+    header,
+    participant,
+    cell,
+    slot,
+    area,
+    limit,
+    place,
+    contender,
+
+    /// Whether a segment of this kind has it.
+    fn is_of(region: Region, kind: layout.Kind) bool {
+        return switch (region) {
+            .header, .participant => true,
+            .cell, .slot, .area => kind != .limit,
+            .limit, .place, .contender => kind == .limit,
+        };
+    }
+};
 
 /// Some bits of a packed word.
 const Part = struct { name: []const u8, shift: u8, bits: u8 };
@@ -25,7 +45,10 @@ pub const table: []const Field = fields_of(layout.Header, .header, "header", 0) 
     fields_of(layout.Participant, .participant, "participant", 0) ++
     &[1]Field{word_field(words.Cell, .cell, "cell", 0)} ++
     fields_of(layout.Slot, .slot, "slot", 0) ++
-    &[1]Field{.{ .name = "area", .region = .area, .offset = 0, .element_bytes = 1, .count = 256 }};
+    &[1]Field{.{ .name = "area", .region = .area, .offset = 0, .element_bytes = 1, .count = 256 }} ++
+    fields_of(limit_area.Area, .limit, "limit", 0) ++
+    &[1]Field{word_field(limit_words.PlaceWord, .place, "place", 0)} ++
+    fields_of(limit_area.Contender, .contender, "contender", 0);
 
 fn fields_of(
     comptime Struct: type,
@@ -47,7 +70,8 @@ fn fields_of(
                 .element_bytes = @sizeOf(Type),
                 .is_rare = is_rare(path),
             }},
-            .array => |array| &[1]Field{.{
+            // A region of its own.
+            .array => |array| if (@typeInfo(array.child) == .@"struct") &[0]Field{} else &[1]Field{.{
                 .name = path,
                 .region = region,
                 .offset = offset,
@@ -97,7 +121,7 @@ pub fn find(name: []const u8) ?usize {
 /// Changes one word, or rarely all of its kind, and returns the index of its field. `only` restricts it to
 /// that field. It only changes existing memory: among the first participants, cells and slots.
 pub fn mutate(map: *const layout.Map, random: std.Random, only: ?usize) usize {
-    const index = only orelse choose(random);
+    const index = only orelse choose(map, random);
     const field = &table[index];
     if (only == null and random.uintLessThan(u32, everywhere_every) == 0) {
         change_everywhere(map, field, random);
@@ -113,10 +137,12 @@ pub fn mutate(map: *const layout.Map, random: std.Random, only: ?usize) usize {
 fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Random) void {
     const geometry = &map.geometry;
     const start, const stride: u64, const count: u64 = switch (field.region) {
-        .header, .area => return,
+        .header, .area, .limit => return,
         .participant => .{ layout.page_bytes, @sizeOf(layout.Participant), layout.participants_max },
         .cell => .{ geometry.ring_offset, @sizeOf(words.Cell), geometry.ring_cells },
         .slot => .{ geometry.slots_offset, @sizeOf(layout.Slot), geometry.slots },
+        .place => .{ geometry.ring_offset + @offsetOf(limit_area.Area, "places"), @sizeOf(limit_words.PlaceWord), limit_words.places_max },
+        .contender => .{ geometry.ring_offset + @offsetOf(limit_area.Area, "contenders"), @sizeOf(limit_area.Contender), layout.participants_max },
     };
     const first = @intFromPtr(map.base) + start + field.offset;
     const value = changed(map, field, first, read(first, field.element_bytes), random, true);
@@ -136,12 +162,13 @@ fn change_everywhere(map: *const layout.Map, field: *const Field, random: std.Ra
 
 /// Chooses any field. Fields that identify or end a channel are rare, because nothing else happens in it
 /// afterwards, and so are fields without influence.
-fn choose(random: std.Random) usize {
-    for (0..4) |_| {
+fn choose(map: *const layout.Map, random: std.Random) usize {
+    var tries: u32 = 0;
+    while (true) : (tries += 1) {
         const index = random.uintLessThan(usize, table.len);
-        if (!table[index].is_rare) return index;
+        if (!table[index].region.is_of(map.geometry.kind)) continue;
+        if (!table[index].is_rare or tries >= 8) return index;
     }
-    return random.uintLessThan(usize, table.len);
 }
 
 fn is_rare(comptime path: []const u8) bool {
@@ -165,6 +192,11 @@ fn place(map: *const layout.Map, field: *const Field, random: std.Random, anywhe
             const front = if (random.boolean()) 0 else geometry.request_area_bytes;
             break :area geometry.dense_bytes + slot * stride + front;
         },
+        .limit => geometry.ring_offset,
+        .place => geometry.ring_offset + @offsetOf(limit_area.Area, "places") +
+            few_or_any(random, limit_words.places_max, anywhere) * @sizeOf(limit_words.PlaceWord),
+        .contender => geometry.ring_offset + @offsetOf(limit_area.Area, "contenders") +
+            few_or_any(random, layout.participants_max, anywhere) * @sizeOf(limit_area.Contender),
     };
     const element = random.uintLessThan(u64, field.count);
     return @intFromPtr(map.base) + start + field.offset + element * field.element_bytes;

@@ -35,7 +35,7 @@ const Run = struct {
 
     /// Opens a handle on the channel, by path or through a descriptor.
     fn open(run: *Run, operation: u32, options: *const abi.Options) i32 {
-        const server = run.random.boolean();
+        const server = run.kind != abi.open_kind_limit and run.random.boolean();
         const role = if (server) abi.open_role_server else 0;
         var control: abi.Control = .{};
         var path: [4096]u8 = undefined;
@@ -125,6 +125,23 @@ const Run = struct {
         }
     }
 
+    fn start_limit_anew(run: *Run) void {
+        const target = run.path.slice();
+        var control: abi.Control = .{};
+        var path: [4096]u8 = undefined;
+        const made = library.tandem_open(target.ptr, @intCast(target.len), abi.open_create_new | abi.open_kind_limit, &nothing_asked, &control, &path);
+        if (made < 0) @panic("no new limit can be made in place of the old one");
+        var one: Actor = .init(control, false, run.random, &run.report.tally);
+        if (library.tandem_open(target.ptr, @intCast(target.len), abi.open_kind_limit, &nothing_asked, &control, &path) < 0) {
+            @panic("the new limit cannot be opened");
+        }
+        var other: Actor = .init(control, false, run.random, &run.report.tally);
+        take_in_turn(&one, &other);
+        one.close();
+        other.close();
+        _ = library.tandem_unlink(target.ptr, @intCast(target.len), &control);
+    }
+
     /// The old file goes, whatever it is, and a new channel of that name works.
     fn start_anew(run: *Run) void {
         const target = run.path.slice();
@@ -134,7 +151,9 @@ const Run = struct {
         run.report.tally[@backingInt(actor_file.Operation.unlink)][actor_file.outcome_of(unlinked)] += 1;
         // A file that is no longer a channel is left to its owner.
         if (unlinked < 0) _ = files.unlinkat(-100, run.path.text(), 0);
+        const is_limit = run.kind == abi.open_kind_limit;
         run.kind = 0;
+        if (is_limit) return run.start_limit_anew();
         var options = nothing_asked;
         const role = abi.open_role_server;
         var path: [4096]u8 = undefined;
@@ -151,6 +170,15 @@ const Run = struct {
         _ = library.tandem_unlink(target.ptr, @intCast(target.len), &control);
     }
 };
+
+fn take_in_turn(one: *Actor, other: *Actor) void {
+    const none = abi.limit_no_standby;
+    if (library.tandem_limit_request(one.address, 0, none, &one.control) != 1) @panic("a new limit has no place");
+    if (library.tandem_limit_request(other.address, 0, none, &other.control) != 0) @panic("a new limit has two places");
+    if (library.tandem_limit_release(one.address) != 1) @panic("a place is lost in a new limit");
+    if (library.tandem_limit_look(other.address, &other.control) != 1) @panic("a released place is not passed on");
+    if (library.tandem_limit_release(other.address) != 1) @panic("a place that was passed on is lost");
+}
 
 fn call_once(client: *Actor, server: *Actor) void {
     const text = "does it work?";
@@ -177,14 +205,19 @@ pub fn once(folder: []const u8, seed: u64, report: *Report) void {
     run.path.print("{s}/{d}.tandem", .{ folder, seed }) catch unreachable;
 
     var options = nothing_asked;
-    if (random.uintLessThan(u8, 8) == 0) {
+    const kind = random.uintLessThan(u8, 8);
+    if (kind == 0) {
         run.kind = abi.open_kind_int;
+    } else if (kind <= 2) {
+        run.kind = abi.open_kind_limit;
     } else {
         options.max_request_bytes = size(random);
         options.max_response_bytes = size(random);
     }
-    options.slots = slot_count(random);
-    options.max_deliveries = @floatFromInt(1 + random.uintLessThan(u32, 31));
+    if (run.kind != abi.open_kind_limit) {
+        options.slots = slot_count(random);
+        options.max_deliveries = @floatFromInt(1 + random.uintLessThan(u32, 31));
+    }
     if (run.open(abi.open_create_new, &options) < 0) @panic("no channel can be made");
     for (0..random.uintLessThan(usize, 4)) |_| run.attach();
     run.steps(random.uintLessThan(u32, 100));

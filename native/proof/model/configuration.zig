@@ -12,6 +12,9 @@
 //! | mortal, stoppable | which of them, as digits from 0; default: all |
 //! | cold | 1: no slot was ever used |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
+//! | max | of a limit: its places; its processes are contenders, as `contender:acquire,release` |
+//! | newest | 1: a limit that prefers the newest |
+//! | switches | how often another process may go on while one is in the middle of an operation; 0: ever so often |
 //!
 //! `waker:0` is the waker of the first process. As a thread of it, it dies and is stopped with it.
 //!
@@ -31,6 +34,9 @@ pub const Configuration = struct {
     mortal: u8 = 0xff,
     stoppable: u8 = 0xff,
     cold: bool = false,
+    max: u8 = 1,
+    newest: bool = false,
+    switches: u8 = 0,
     give_up: bool = false,
     plans: [state.processes_max]setup.Plan = undefined,
     actions: [state.processes_max][8]setup.Action = undefined,
@@ -80,6 +86,13 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         configuration.cold = number != 0;
     } else if (std.mem.eql(u8, name, "give_up")) {
         configuration.give_up = number != 0;
+    } else if (std.mem.eql(u8, name, "max")) {
+        if (number < 1 or number > state.places_max) return "is not possible: there are 1 to 3 places";
+        configuration.max = number;
+    } else if (std.mem.eql(u8, name, "newest")) {
+        configuration.newest = number != 0;
+    } else if (std.mem.eql(u8, name, "switches")) {
+        configuration.switches = number;
     } else return "is not a bound";
     return null;
 }
@@ -98,7 +111,9 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
     if (std.mem.eql(u8, head, "waker")) return parse_waker(configuration, actions);
     const is_late = head.len > 0 and head[0] == '+';
     const role = if (is_late) head[1..] else head;
+    const contends = std.mem.eql(u8, role, "contender");
     const place = configuration.processes;
+    if (place > 0 and contends != configuration.plans[0].contends) return "is on a channel beside contenders for a limit";
     var count: usize = 0;
     var words = std.mem.splitScalar(u8, actions, ',');
     while (words.next()) |word| {
@@ -108,7 +123,8 @@ fn parse_process(configuration: *Configuration, head: []const u8, actions: []con
         count += 1;
     }
     configuration.plans[place] = .{
-        .role = if (std.mem.eql(u8, role, "client")) .client else if (std.mem.eql(u8, role, "server")) .server else return "is neither a client nor a server",
+        .role = if (std.mem.eql(u8, role, "server")) .server else if (std.mem.eql(u8, role, "client") or contends) .client else return "is neither a client, a server nor a contender",
+        .contends = contends,
         .late = is_late,
         .actions = configuration.actions[place][0..count],
         .first_call = configuration.calls,

@@ -7,6 +7,7 @@
 
 const std = @import("std");
 const words = @import("../../memory/words.zig");
+const limit_rules = @import("limit_rules.zig");
 const payloads = @import("payloads.zig");
 const setup = @import("setup.zig");
 const rq = @import("request.zig");
@@ -19,6 +20,7 @@ pub fn fault() ?[]const u8 {
     for (0..state.processes) |process| {
         if (!is_at_rest(process)) return "a process is still running";
     }
+    if (setup.contends()) return limit_rules.fault();
     if (any_watches()) {
         for (0..state.indices) |index| {
             if (!is_unrepaired(index) or has_only_joined(index)) continue;

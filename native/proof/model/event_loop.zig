@@ -11,6 +11,7 @@ const participant = @import("participant.zig");
 const pending_calls = @import("pending_calls.zig");
 const setup = @import("setup.zig");
 const Model = memory.Model;
+const DeathWatch = @import("../../calls/death_watch.zig").DeathWatchType(Model);
 const Event = rq.Event;
 const Events = rq.Events;
 const event = rq.event;
@@ -84,12 +85,22 @@ pub noinline fn watch_all() void {
     var control: abi.Control = .{};
     while (true) {
         const fd = library.tandem_watch_next(participant.address(), &control);
+        if (fd == abi.watch_drop) continue;
         if (fd < 0) {
             own.needs_slices = fd == abi.watch_incomplete;
             return;
         }
         own.retries &= ~bit(control.slot);
     }
+}
+
+/// For a loop that waits for nothing any more: the others' deaths are no matter of its.
+pub noinline fn unwatch() void {
+    const own = participant.self();
+    for (own.watched, 0..) |epoch, index| {
+        if (epoch != 0) DeathWatch.forget(&own.handle, @intCast(index));
+    }
+    own.retries = 0;
 }
 
 fn bit(index: u32) u6 {

@@ -126,6 +126,11 @@ const Choices = struct {
             if (may_die and setup.mortal & bit != 0) choices.deaths |= bit;
             if (may_stop and setup.stoppable & bit != 0) choices.stops |= bit;
         }
+        if (setup.bounds_switches and state.get(state.single(.switches_left)) == 0) {
+            if (running()) |process| for (0..state.processes) |other| {
+                if (other != process) choices.steps[other] = 0;
+            };
+        }
         choices.time = setup.has_deadlines and state.get(state.single(.clock)) == 0;
         return choices;
     }
@@ -164,9 +169,38 @@ fn is_helpful(choice: Choice) bool {
     };
 }
 
+/// The process that is in the middle of an operation, and could go on.
+fn running() ?u8 {
+    const value = state.get(state.single(.running));
+    if (value == 0) return null;
+    const process: u8 = @intCast(value - 1);
+    return if (steps.enabled(process) != 0) process else null;
+}
+
+/// Counts how often a process goes on while another one is in the middle of an operation. Most faults need few
+/// of these switches, and with few of them an exploration ends.
+fn note_switch(process: u8) void {
+    if (running()) |other| if (other != process) {
+        const left = state.single(.switches_left);
+        state.set(left, state.get(left) -| 1);
+    };
+}
+
+fn note_running(process: u8) void {
+    const is_between = switch (steps.request_of(process).kind) {
+        .event, .left => true,
+        else => false,
+    };
+    state.set(state.single(.running), if (is_between) 0 else process + 1);
+}
+
 pub fn apply(choice: Choice) void {
     switch (choice) {
-        .step => |one| steps.step(one.process, one.variant),
+        .step => |one| {
+            if (setup.bounds_switches) note_switch(one.process);
+            steps.step(one.process, one.variant);
+            if (setup.bounds_switches) note_running(one.process);
+        },
         .die => |process| steps.die(process),
         .unlock => |process| steps.unlock_dead(process),
         .stop => |process| steps.stop(process),

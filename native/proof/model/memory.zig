@@ -142,6 +142,17 @@ pub const Model = struct {
     pub const prefetch = Real.prefetch;
     pub const glance = Real.glance;
 
+    /// As many as the model has participants.
+    pub const contenders_max = rq.indices_max;
+
+    pub fn wall_us() u64 {
+        return 0;
+    }
+
+    pub fn wall_ms() u64 {
+        return 0;
+    }
+
     pub fn pause() void {
         @panic("the model does not spin");
     }

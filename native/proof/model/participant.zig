@@ -22,6 +22,7 @@ const Participant = struct {
     watched: [rq.indices_max]words.Epoch,
     unresponsive: [rq.indices_max]u64,
     unreachable_epochs: [rq.indices_max]words.Epoch,
+    unwatchable: [rq.indices_max]words.Epoch,
     sleeper: Sleeper,
     calls: [4]OwnCall,
     positions: [4]u32,
@@ -41,6 +42,8 @@ const Participant = struct {
     pending_count: u32,
     room_call: u8,
     waits_for_room: bool,
+    /// In a limit.
+    has_place: bool,
     next_call: u8,
     /// Requests that it works on, the oldest first.
     held: [held_max]HeldRequest,

@@ -6,6 +6,7 @@ const memory = @import("memory.zig");
 const state = @import("state.zig");
 const library = @import("library.zig");
 const client = @import("client.zig");
+const contender = @import("contender.zig");
 const event_loop = @import("event_loop.zig");
 const lifetime = @import("lifetime.zig");
 const participant = @import("participant.zig");
@@ -33,7 +34,7 @@ fn start(plan: *const setup.Plan) void {
         .watched = &own.watched,
         .unreachable_epochs = &own.unreachable_epochs,
         .unresponsive = &own.unresponsive,
-        .unwatchable = undefined,
+        .unwatchable = &own.unwatchable,
         .watched_blocking = undefined,
         .calls = &own.calls,
         .positions = &own.positions,
@@ -92,5 +93,11 @@ fn act(action: setup.Action) void {
         .serve_block => server.serve_block(),
         .serve_notify => server.serve_notify(),
         .close => lifetime.close(),
+        .acquire, .acquire_timeout, .share, .share_timeout, .stand_by, .steal => contender.acquire(action),
+        .acquire_sync, .acquire_sync_timeout => contender.acquire_sync(action),
+        .try_acquire, .try_share => contender.attempt(action),
+        .release => contender.release(),
+        .resize_1, .resize_2 => contender.resize(if (action == .resize_1) 1 else 2),
+        .adopt_1, .adopt_2 => contender.adopt(if (action == .adopt_1) 1 else 2),
     }
 }

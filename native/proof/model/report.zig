@@ -1,6 +1,7 @@
 //! States and steps in words.
 
 const std = @import("std");
+const limit_words = @import("../../memory/limit_words.zig");
 const words = @import("../../memory/words.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
@@ -36,7 +37,8 @@ const Name = struct {
     process: usize,
 
     pub fn format(self: Name, writer: *Writer) !void {
-        try writer.print("{t} {d}", .{ setup.plans[self.process].role, self.process });
+        const plan = &setup.plans[self.process];
+        try writer.print("{s} {d}", .{ if (plan.contends) "contender" else @tagName(plan.role), self.process });
     }
 };
 
@@ -110,10 +112,36 @@ fn print_variable(writer: *Writer, variable: u16) !void {
         const fields = state.participant_fields;
         return writer.print("participant {d} {s}", .{ place / fields.len, fields[place % fields.len] });
     }
+    if (setup.contends()) return print_limit_variable(writer, variable);
     if (variable < state.slot(0, "word")) return writer.print("cell {d}", .{variable - state.cell(0)});
     const place = variable - state.slot(0, "word");
     const fields = state.slot_fields;
     try writer.print("slot {d} {s}", .{ place / fields.len, fields[place % fields.len] });
+}
+
+fn print_limit_variable(writer: *Writer, variable: u16) !void {
+    if (variable < state.place(0)) return writer.writeAll(state.limit_fields[variable - state.limit("queue")]);
+    if (variable < state.contender(0, "word")) return writer.print("place {d}", .{variable - state.place(0) + 1});
+    const offset = variable - state.contender(0, "word");
+    const fields = state.contender_fields;
+    try writer.print("contender {d} {s}", .{ offset / fields.len, fields[offset % fields.len] });
+}
+
+fn print_limit_value(writer: *Writer, variable: u16, value: u64) !void {
+    if (variable == state.limit("queue")) {
+        const word: limit_words.QueueWord = @bitCast(value);
+        return writer.print("next ticket {d}, max {d}, version {d}", .{ word.next, word.max, word.version });
+    }
+    if (variable < state.place(0)) return writer.print("{d}", .{value});
+    if (variable < state.contender(0, "word")) {
+        const word: limit_words.PlaceWord = @bitCast(value);
+        return writer.print("{t} contender {d} ticket {d} version {d}", .{ word.state, word.index, word.ticket, word.version });
+    }
+    if (state.contender_index(variable) == null) return writer.print("{d}", .{value});
+    const word: limit_words.ContenderWord = @bitCast(value);
+    try writer.print("{s}{s}{s} place {d} ticket {d}", .{
+        std.enums.tagName(limit_words.ContenderState, word.state) orelse "?", if (word.shared) " shared" else "", if (word.urgent) " urgent" else "", @as(u32, word.place) + 1, word.ticket,
+    });
 }
 
 fn print_value(writer: *Writer, variable: u16, value: u64) !void {
@@ -137,6 +165,7 @@ fn print_value(writer: *Writer, variable: u16, value: u64) !void {
         }
         return;
     }
+    if (setup.contends()) return print_limit_value(writer, variable, value);
     if (variable < state.slot(0, "word")) {
         const cell: words.Cell = @bitCast(value);
         if (!cell.full) return writer.print("empty of lap {d}", .{cell.lap});

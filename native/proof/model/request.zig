@@ -129,6 +129,12 @@ pub const Remark = union(enum) {
     /// It gives up everything that it holds.
     leaving,
     wrong: []const u8,
+    /// A contender begins to want a place, and this is how that ends.
+    wanted,
+    granted: struct { place: u16, is_shared: bool, token: u64 },
+    refused,
+    /// It uses its place no more.
+    releasing,
 };
 
 pub const Ending = enum { answered, server_died, timed_out, cancelled, aborted, busy, closed };
@@ -158,4 +164,9 @@ pub const Doing = enum(u8) {
     idle,
     wake,
     remove,
+    look,
+    withdraw,
+    release,
+    resize,
+    adopt,
 };

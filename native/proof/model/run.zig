@@ -9,6 +9,7 @@ const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
 const state = @import("state.zig");
 const steps = @import("steps.zig");
+const limit_words = @import("../../memory/limit_words.zig");
 const clock = @import("../../platform/sys/clock.zig");
 
 /// Explores. Afterwards the state is the initial one, and `explorer.trace` leads to a violation.
@@ -16,28 +17,28 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
     reductions.init();
     explorer.totals = .{};
     var generator = std.Random.DefaultPrng.init(1);
-    prepare(configuration);
+    prepare(configuration, true);
     learn(generator.random());
-    prepare(configuration);
+    prepare(configuration, true);
     if (search(configuration, generator.random())) |what| {
-        prepare(configuration);
+        prepare(configuration, true);
         return .{ .violation = what };
     }
     while (true) {
         // Only now the first step of each process is known.
-        prepare(configuration);
+        prepare(configuration, false);
         const outcome = explorer.explore(limits, clock.monotonic_ns) catch |err| switch (err) {
             error.Surprise => {
                 reductions.learn();
                 continue;
             },
         };
-        prepare(configuration);
+        prepare(configuration, false);
         return outcome;
     }
 }
 
-fn prepare(configuration: *const configurations.Configuration) void {
+fn prepare(configuration: *const configurations.Configuration, is_walk: bool) void {
     steps.violation = null;
     local.clear();
     const plans = configuration.plans[0..configuration.processes];
@@ -45,14 +46,19 @@ fn prepare(configuration: *const configurations.Configuration) void {
     setup.max_deliveries = configuration.deliveries;
     setup.may_give_up = configuration.give_up;
     setup.rings_may_fail = configuration.failures > 0;
+    setup.max = configuration.max;
+    setup.is_newest = configuration.newest;
+    setup.bounds_switches = configuration.switches > 0;
     setup.has_deadlines = false;
     for (plans) |*plan| {
-        if (plan.has(.request_timeout) or plan.has(.block_timeout)) setup.has_deadlines = true;
+        if (plan.has(.request_timeout) or plan.has(.block_timeout) or plan.has(.acquire_timeout) or plan.has(.share_timeout) or plan.has(.acquire_sync_timeout)) setup.has_deadlines = true;
     }
     setup.mortal = configuration.mortal;
     setup.stoppable = configuration.stoppable;
     // Each process may need one index, and one more while another leaves.
-    state.init(configuration.slots, configuration.cells, configuration.processes, configuration.processes, configuration.deliveries);
+    const slots = if (setup.contends()) 0 else configuration.slots;
+    const cells = if (setup.contends()) 0 else configuration.cells;
+    state.init(slots, cells, configuration.processes, configuration.processes, configuration.deliveries);
     for (0..state.slots) |slot| {
         // As earlier calls have left them, so that fields that never change are no steps.
         state.set(state.slot(slot, "request_length"), @import("memory.zig").payload_bytes);
@@ -61,6 +67,10 @@ fn prepare(configuration: *const configurations.Configuration) void {
         state.set(state.slot(slot, "request_flags"), @as(u64, configuration.deliveries) << 8);
     }
     if (!configuration.cold) state.set(state.header("slots_used"), state.slots);
+    if (setup.contends()) {
+        state.set(state.limit("queue"), @bitCast(limit_words.QueueWord{ .next = 1, .max = configuration.max, .newest = configuration.newest }));
+        state.set(state.limit("places_used"), configuration.max);
+    }
     for (0..state.processes) |process| {
         state.set(state.process(process, .program), local.first(@intCast(process)));
     }
@@ -70,6 +80,8 @@ fn prepare(configuration: *const configurations.Configuration) void {
     state.set(state.single(.deaths_left), configuration.deaths);
     state.set(state.single(.stops_left), configuration.stops);
     state.set(state.single(.failures_left), configuration.failures);
+    // Walks are not bounded.
+    state.set(state.single(.switches_left), if (is_walk) std.math.maxInt(u32) else configuration.switches);
     for (0..state.processes) |process| {
         state.set(state.process(process, .rung), 0);
         reductions.surprise = null;
@@ -115,7 +127,7 @@ fn search(configuration: *const configurations.Configuration, random: std.Random
             if (reductions.surprise != null) {
                 reductions.learn();
                 // The first step of each process may be another one now.
-                prepare(configuration);
+                prepare(configuration, true);
                 break;
             }
             if (steps.violation) |what| return what;

@@ -46,10 +46,34 @@ pub const Action = enum {
     serve_notify,
     /// Closes the handle, whatever is in flight.
     close,
+    // The actions of contenders for a limit.
+    /// As a promise: returns when it is settled.
+    acquire,
+    acquire_timeout,
+    share,
+    share_timeout,
+    /// Blocking.
+    acquire_sync,
+    acquire_sync_timeout,
+    /// Without waiting.
+    try_acquire,
+    try_share,
+    /// Waits only if no other contender does.
+    stand_by,
+    steal,
+    /// Gives back what the last action has acquired, if anything.
+    release,
+    resize_1,
+    resize_2,
+    /// Adopts these terms, if no other contender is there.
+    adopt_1,
+    adopt_2,
 };
 
 pub const Plan = struct {
     role: Role,
+    /// It contends for a limit; it is on no channel.
+    contends: bool = false,
     /// It is not a participant, but the waker of one.
     waker_of: ?u8 = null,
     /// It joins while the others are running.
@@ -62,14 +86,14 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| switch (action) {
             .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            .discard, .clear, .cancel, .sweep, .remove, .lose_file, .nothing, .serve, .serve_close, .serve_block, .serve_last, .serve_busy, .serve_notify, .close => {},
+            else => {},
         };
         return count;
     }
 
     pub fn blocks(plan: *const Plan) bool {
         for (plan.actions) |action| switch (action) {
-            .block, .block_timeout, .serve_block => return true,
+            .block, .block_timeout, .serve_block, .acquire_sync, .acquire_sync_timeout => return true,
             else => {},
         };
         return false;
@@ -93,6 +117,23 @@ pub fn has(wanted: Action) bool {
 pub fn spreads() bool {
     return has(.serve_busy);
 }
+
+/// Whether the processes are contenders for a limit.
+pub fn contends() bool {
+    return plans.len > 0 and plans[0].contends;
+}
+
+/// Whether the terms of the limit may change.
+pub fn changes_terms() bool {
+    return has(.resize_1) or has(.resize_2) or has(.adopt_1) or has(.adopt_2);
+}
+
+/// The terms of the limit at the beginning.
+pub var max: u8 = 1;
+pub var is_newest = false;
+
+/// Whether only few processes are interrupted in the middle of an operation.
+pub var bounds_switches = false;
 
 pub var max_deliveries: u8 = 1;
 

@@ -4,6 +4,8 @@
 
 const std = @import("std");
 const layout = @import("../../memory/layout.zig");
+const limit_area = @import("../../memory/limit_area.zig");
+const limit_words = @import("../../memory/limit_words.zig");
 const mappings = @import("../../platform/sys/mappings.zig");
 const words = @import("../../memory/words.zig");
 const setup = @import("setup.zig");
@@ -13,6 +15,7 @@ pub const processes_max = 4;
 pub const calls_max = 8;
 pub const slots_max = 3;
 pub const cells_max = 8;
+pub const places_max = 3;
 
 /// The names of the variables, in order.
 pub const header_fields = [_][]const u8{
@@ -24,6 +27,9 @@ pub const slot_fields = [_][]const u8{
     "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
 };
+
+pub const limit_fields = [_][]const u8{ "queue", "resize", "places_used", "tokens", "contending" };
+pub const contender_fields = [_][]const u8{ "word", "token" };
 
 pub const process_fields = enum {
     /// The node of `local.zig`: the program's stack and private memory.
@@ -41,6 +47,11 @@ pub const process_fields = enum {
     in_flight,
     /// Its bell was rung and not yet heard.
     rung,
+    /// One more than the place of the limit that it may use, and whether it shares it: `Place`.
+    place,
+    /// The token of that place, and the highest one of all who had ended when it was granted.
+    token,
+    token_floor,
 };
 
 pub const woken = 0xffff;
@@ -53,7 +64,20 @@ pub const Status = enum(u8) {
     stopped,
 };
 
-pub const single_fields = enum { clock, deaths_left, stops_left, failures_left, server_has_gone, file_is_lost };
+pub const single_fields = enum {
+    clock,
+    deaths_left,
+    stops_left,
+    failures_left,
+    server_has_gone,
+    file_is_lost,
+    /// How often another process may still go on while one is in the middle of an operation.
+    switches_left,
+    /// One more than the process that is in the middle of an operation.
+    running,
+    /// The highest token of all who use their places no more.
+    ended_token,
+};
 
 pub const call_fields = enum {
     /// 0: not sent, 1: sent, 2: ended, 3: posted
@@ -74,6 +98,9 @@ pub var processes: u16 = 0;
 var participants_at: u16 = 0;
 var cells_at: u16 = 0;
 var slots_at: u16 = 0;
+var limit_at: u16 = 0;
+var places_at: u16 = 0;
+var contenders_at: u16 = 0;
 pub var shared_count: u16 = 0;
 var processes_at: u16 = 0;
 var singles_at: u16 = 0;
@@ -82,13 +109,13 @@ var areas_at: u16 = 0;
 pub var count: u16 = 0;
 
 const variables_max = header_fields.len + rq.indices_max * participant_fields.len + cells_max +
-    slots_max * slot_fields.len + processes_max * std.enums.values(process_fields).len +
+    slots_max * slot_fields.len + limit_fields.len + places_max + rq.indices_max * contender_fields.len + processes_max * std.enums.values(process_fields).len +
     std.enums.values(single_fields).len + calls_max * 2 + slots_max * 4;
 
 pub var values: [variables_max]u64 = undefined;
 
 /// The size of the memory that provides the model's addresses.
-pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (64 << 10);
+pub const memory_bytes = layout.page_bytes + layout.participants_max * @sizeOf(layout.Participant) + (128 << 10);
 
 /// By offset in the memory, in units of four bytes.
 var variables: [memory_bytes / 4]u16 = undefined;
@@ -120,6 +147,32 @@ pub fn slot(index: usize, comptime field: []const u8) u16 {
     return slots_at + @as(u16, @intCast(index * slot_fields.len)) + comptime position(&slot_fields, field);
 }
 
+pub fn limit(comptime field: []const u8) u16 {
+    return limit_at + comptime position(&limit_fields, field);
+}
+
+pub fn place(index: usize) u16 {
+    return places_at + @as(u16, @intCast(index));
+}
+
+pub fn contender(index: usize, comptime field: []const u8) u16 {
+    return contenders_at + @as(u16, @intCast(index * contender_fields.len)) + comptime position(&contender_fields, field);
+}
+
+/// The contender whose word a variable is, or null.
+pub fn contender_index(variable: u16) ?usize {
+    if (variable < contenders_at or variable >= shared_count) return null;
+    const offset = variable - contenders_at;
+    return if (offset % contender_fields.len == 0) offset / contender_fields.len else null;
+}
+
+/// The participant whose word a variable is, or null.
+pub fn participant_index(variable: u16) ?usize {
+    if (variable < participants_at or variable >= cells_at) return null;
+    const offset = variable - participants_at;
+    return if (offset % participant_fields.len == 0) offset / participant_fields.len else null;
+}
+
 pub fn process(index: usize, field: process_fields) u16 {
     return processes_at + @as(u16, @intCast(index * std.enums.values(process_fields).len + @backingInt(field)));
 }
@@ -138,17 +191,17 @@ pub fn area(index: usize, field: area_fields) u16 {
 
 /// The area that half of a payload belongs to.
 pub fn area_of(variable: u16) usize {
-    const place = variable - slots_at;
-    const is_response = place % slot_fields.len >= comptime position(&slot_fields, "response_inline");
-    return place / slot_fields.len * 2 + @intFromBool(is_response);
+    const offset = variable - slots_at;
+    const is_response = offset % slot_fields.len >= comptime position(&slot_fields, "response_inline");
+    return offset / slot_fields.len * 2 + @intFromBool(is_response);
 }
 
 /// The participant whose wait word a variable is, or null.
 pub fn wait_index(variable: u16) ?usize {
     if (variable < participants_at or variable >= cells_at) return null;
-    const place = variable - participants_at;
-    if (place % participant_fields.len != comptime position(&participant_fields, "wait")) return null;
-    return place / participant_fields.len;
+    const offset = variable - participants_at;
+    if (offset % participant_fields.len != comptime position(&participant_fields, "wait")) return null;
+    return offset / participant_fields.len;
 }
 
 pub const SlotField = std.math.IntFittingRange(0, slot_fields.len - 1);
@@ -156,9 +209,9 @@ pub const SlotPart = struct { slot: usize, field: SlotField };
 
 /// The slot and field that a variable is, or null.
 pub fn slot_part(variable: u16) ?SlotPart {
-    if (variable < slots_at or variable >= shared_count) return null;
-    const place = variable - slots_at;
-    return .{ .slot = place / slot_fields.len, .field = @intCast(place % slot_fields.len) };
+    if (variable < slots_at or variable >= limit_at) return null;
+    const offset = variable - slots_at;
+    return .{ .slot = offset / slot_fields.len, .field = @intCast(offset % slot_fields.len) };
 }
 
 pub fn slot_field(comptime field: []const u8) SlotField {
@@ -177,9 +230,12 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     cells = cell_count;
     indices = index_count;
     processes = process_count;
-    geometry = layout.Geometry.init(.bytes, slots, 16, 16, max_deliveries) catch unreachable;
+    geometry = if (setup.contends())
+        .of_limit
+    else
+        layout.Geometry.init(.bytes, slots, 16, 16, max_deliveries) catch unreachable;
     // Production never has so few: here positions repeat soon, and the ring is full often.
-    geometry.ring_cells = cells;
+    if (!setup.contends()) geometry.ring_cells = cells;
 
     @memset(&variables, unknown);
     count = 0;
@@ -210,6 +266,8 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
             add(base + @offsetOf(layout.Slot, name) + if (is_second) 8 else 0);
         }
     }
+    limit_at = count;
+    if (setup.contends()) add_limit();
     shared_count = count;
     processes_at = count;
     count += processes * @as(u16, std.enums.values(process_fields).len);
@@ -228,6 +286,21 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     @memset(&values, 0);
     hash = 0;
     undo_count = 0;
+}
+
+fn add_limit() void {
+    const base = geometry.ring_offset;
+    inline for (limit_fields) |field| add(base + @offsetOf(limit_area.Area, field));
+    places_at = count;
+    for (0..places_max) |index| add(base + @offsetOf(limit_area.Area, "places") + index * @sizeOf(limit_words.PlaceWord));
+    contenders_at = count;
+    for (0..indices) |index| {
+        const entry = base + @offsetOf(limit_area.Area, "contenders") + index * @sizeOf(limit_area.Contender);
+        inline for (contender_fields) |field| add(entry + @offsetOf(limit_area.Contender, field));
+        ignore(entry + @offsetOf(limit_area.Contender, "since"), 8);
+        // Every life socket tells when its owner ends.
+        ignore(entry + @offsetOf(limit_area.Contender, "is_unwatchable"), 8);
+    }
 }
 
 fn add(offset: u64) void {

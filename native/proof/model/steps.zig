@@ -7,6 +7,7 @@ const words = @import("../../memory/words.zig");
 const local = @import("local.zig");
 const memory = @import("memory.zig");
 const participant = @import("participant.zig");
+const limit_rules = @import("limit_rules.zig");
 const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
 const rq = @import("request.zig");
@@ -193,7 +194,9 @@ fn check_store(process: usize, variable: u16) void {
 
 fn write(process: usize, variable: u16, value: u64) void {
     reductions.note_write(process, variable, value);
+    const before = get(variable);
     set(variable, value);
+    if (setup.contends()) if (limit_rules.judge(variable, before)) |what| violated(what);
     if (state.slot_part(variable)) |place| {
         // The contents of a free slot are worthless: a process that reads them is detected.
         if (place.field == 0 and state.word(words.SlotWord, variable).state == .free) poison(place.slot);
@@ -407,6 +410,7 @@ fn hear(process: usize, remark: rq.Remark) void {
             if (setup.plans[process].role == .server) set(state.single(.server_has_gone), 1);
         },
         .wrong => |what| violated(what),
+        .wanted, .refused, .granted, .releasing => if (limit_rules.hear(process, remark)) |what| violated(what),
     }
 }
 
@@ -441,6 +445,7 @@ pub fn may_fail(process: usize) bool {
 pub fn die(process: usize) void {
     set(state.single(.deaths_left), get(state.single(.deaths_left)) - 1);
     const has_lock = get(state.process(process, .lock)) != 0;
+    limit_rules.end_use(process);
     set(state.process(process, .status), @backingInt(if (has_lock) state.Status.dying else .dead));
     set(state.process(process, .futex), 0);
     set(state.process(process, .identity), 0);
