@@ -62,7 +62,6 @@ pub fn ContendersType(comptime Shared: type) type {
         pub fn publish(handle: *Handle, attempt: ContenderWord) ?QueueWord {
             const entry = own(handle);
             // Before the word: a scan that does not see the bit comes before the drawing.
-            // mutant:bit-set-after-the-word
             mark(handle);
             // Read by `list` only, and by those who grant, as a hint.
             Shared.store(u64, &entry.token, 0, .monotonic);

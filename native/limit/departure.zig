@@ -49,7 +49,6 @@ pub fn DepartureType(comptime Shared: type) type {
         /// The contender at this handle is idle now; its word was `word`.
         fn leave(handle: *Handle, word: ContenderWord) void {
             handle.contention.token = 0;
-            // mutant:released-place-not-freed
             if (word.state == .held) Places.leave(handle, word.place);
             // The bit stays: the next attempt would only set it again, and nobody else looks at it.
             if (!Contenders.has_others(handle)) return;
@@ -69,7 +68,6 @@ pub fn DepartureType(comptime Shared: type) type {
         pub fn settle_dead(handle: *Handle, gone: words.Owner) void {
             const word = settle_word(handle, gone) orelse return;
             // Also if another participant has settled the word, because that one may have died since.
-            // mutant:repair-rings-no-sleeper
             do_duty(handle, word);
         }
 
@@ -99,7 +97,6 @@ pub fn DepartureType(comptime Shared: type) type {
         noinline fn do_duty(handle: *Handle, word: ContenderWord) void {
             // mutant:leaver-rings-no-sleeper
             ring_behind(handle, word);
-            // mutant:leaver-does-not-look
             _ = Look.run(handle, null);
         }
 

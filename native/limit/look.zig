@@ -92,7 +92,6 @@ pub fn LookType(comptime Shared: type) type {
         fn ring_unaware(handle: *Handle) void {
             var each: Contenders.Each = .of(handle);
             while (each.next()) |seen| {
-                // mutant:unaware-not-rung
                 if (seen.index != handle.index and Contenders.is_unaware(handle, seen)) Contenders.wake(handle, seen.index);
             }
         }

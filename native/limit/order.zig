@@ -27,7 +27,6 @@ pub fn OrderType(comptime Shared: type) type {
             for (0..turns_max) |_| {
                 const best = best_of_scan(handle, newest);
                 if (best == null) return .none;
-                // mutant:first-waiter-not-confirmed
                 if (candidate) |known| if (known.index == best.?.index and known.word == best.?.word) return .{ .waiter = known };
                 candidate = best;
             }

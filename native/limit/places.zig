@@ -78,7 +78,6 @@ pub fn PlacesType(comptime Shared: type) type {
             if (contender.state != .waiting or contender.ticket != word.ticket) return;
             // If it fails, somebody else was first, with this place or with another one.
             if (Contenders.change(handle, word.index, contender, contender.held(number))) {
-                // mutant:grant-rings-no-sleeper
                 Contenders.wake(handle, word.index);
             }
         }

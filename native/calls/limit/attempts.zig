@@ -201,7 +201,6 @@ pub fn AttemptsType(comptime Shared: type) type {
             if (handle.is_lost) return error.Corrupt;
             var outcome = acknowledge(handle);
             if (outcome != abi.limit_waits) return outcome;
-            // mutant:waiter-does-not-look
             _ = Look.run(handle, guess(handle));
             outcome = acknowledge(handle);
             if (outcome != abi.limit_waits) return outcome;

@@ -262,9 +262,6 @@ pub const SharedMemory = struct {
         return Real.ring_notify(bells, other);
     }
 
-    pub const wall_us = Real.wall_us;
-    pub const wall_ms = Real.wall_ms;
-    pub const contenders_max = Real.contenders_max;
     pub const unlock_byte = Real.unlock_byte;
     pub const lock_byte = Real.lock_byte;
     pub const drain = Real.drain;

@@ -13,6 +13,7 @@
 //! | cold | 1: no slot was ever used |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
 //! | max | of a limit: its places; its processes are contenders, as `contender:acquire,release` |
+//! | used | as many places it has had once |
 //! | newest | 1: a limit that prefers the newest |
 //! | switches | how often another process may go on while one is in the middle of an operation; 0: ever so often |
 //!
@@ -35,6 +36,7 @@ pub const Configuration = struct {
     stoppable: u8 = 0xff,
     cold: bool = false,
     max: u8 = 1,
+    used: u8 = 1,
     newest: bool = false,
     switches: u8 = 0,
     give_up: bool = false,
@@ -89,6 +91,9 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
     } else if (std.mem.eql(u8, name, "max")) {
         if (number < 1 or number > state.places_max) return "is not possible: there are 1 to 3 places";
         configuration.max = number;
+    } else if (std.mem.eql(u8, name, "used")) {
+        if (number < 1 or number > state.places_max) return "is not possible: there are 1 to 3 places";
+        configuration.used = number;
     } else if (std.mem.eql(u8, name, "newest")) {
         configuration.newest = number != 0;
     } else if (std.mem.eql(u8, name, "switches")) {
@@ -213,4 +218,41 @@ pub const list = [_]Named{
     .{ .name = "two-deaths-of-three", .text = "slots=1 cells=2 deaths=2 mortal=01 deliveries=2 client:post server:serve server:serve", .is_long = true },
     .{ .name = "blocking-server-dies", .text = "slots=1 cells=2 deaths=1 mortal=2 deliveries=2 client:post server:serve_block server:serve_block", .is_long = true },
     .{ .name = "successor-beside-a-server", .text = "slots=1 cells=2 deaths=1 mortal=0 client:discard server:serve +client:request", .is_long = true },
+    // A limit on concurrency.
+    .{ .name = "limit", .text = "max=1 deaths=1 contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-stopped", .text = "max=1 stops=1 contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-two-places", .text = "max=2 deaths=1 mortal=0 contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-shared", .text = "max=1 deaths=1 mortal=0 contender:share,release contender:acquire,release" },
+    .{ .name = "limit-deadline", .text = "max=1 contender:acquire,release contender:acquire_timeout,release" },
+    .{ .name = "limit-attempt", .text = "max=1 contender:acquire,release contender:try_acquire,release" },
+    .{ .name = "limit-blocking", .text = "max=1 deaths=1 mortal=0 contender:acquire,release contender:acquire_sync,release" },
+    .{ .name = "limit-stolen", .text = "max=1 deaths=1 mortal=1 contender:acquire,listen,release contender:steal,release" },
+    .{ .name = "limit-shrunk", .text = "max=1 used=2 contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-adopted", .text = "max=1 contender:acquire,release contender:adopt_2,acquire,release" },
+    .{ .name = "limit-three", .text = "max=1 switches=1 contender:acquire,release contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-three-stopped", .text = "max=1 switches=1 stops=1 contender:acquire,release contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-two-places-stopped", .text = "max=2 switches=1 stops=1 contender:acquire,release contender:acquire,release contender:acquire,release" },
+    .{ .name = "limit-holder-dies", .text = "max=1 switches=1 deaths=1 mortal=0 contender:acquire,release contender:acquire contender:acquire" },
+    .{ .name = "limit-waiter-dies", .text = "max=1 switches=1 deaths=1 mortal=1 contender:acquire,listen contender:acquire contender:acquire" },
+    .{ .name = "limit-two-deaths", .text = "max=1 switches=1 deaths=2 mortal=01 contender:acquire contender:acquire contender:acquire", .is_long = true },
+    .{ .name = "limit-mixed", .text = "max=1 switches=1 contender:share,release contender:acquire,release contender:share,release" },
+    .{ .name = "limit-deadline-among-three", .text = "max=1 switches=1 contender:acquire,release contender:acquire_timeout contender:acquire" },
+    .{ .name = "limit-resized", .text = "max=1 switches=1 deaths=1 mortal=2 contender:acquire,listen contender:acquire contender:resize_2" },
+    .{ .name = "limit-made-smaller", .text = "max=2 switches=1 contender:acquire,release contender:acquire,resize_1,release contender:acquire,release" },
+    .{ .name = "limit-newest", .text = "max=1 newest=1 switches=1 contender:acquire,listen contender:acquire contender:acquire" },
+    .{ .name = "limit-standby", .text = "max=1 switches=1 contender:acquire,release contender:stand_by,release contender:stand_by,release" },
+    .{ .name = "limit-index-used-again", .text = "max=1 switches=1 deaths=1 mortal=0 contender:acquire contender:acquire,release +contender:acquire,release" },
+    .{ .name = "limit-successor", .text = "max=1 switches=1 deaths=1 mortal=0 contender:nothing contender:sweep contender:sweep +contender:acquire,release" },
+    .{ .name = "limit-thief-among-three", .text = "max=1 switches=1 deaths=1 mortal=1 contender:acquire,listen contender:steal,release contender:acquire" },
+    .{ .name = "limit-again", .text = "max=1 contender:acquire,release,acquire,release contender:try_acquire,release", .is_long = true },
+    .{ .name = "limit-deep", .text = "max=1 switches=2 contender:acquire,release contender:acquire,release contender:acquire,release", .is_long = true },
+    .{ .name = "limit-deep-two-places", .text = "max=2 switches=2 contender:acquire,release contender:acquire,release contender:acquire,release", .is_long = true },
+    .{ .name = "limit-deep-stopped", .text = "max=1 switches=2 stops=1 stoppable=0 contender:acquire,release contender:acquire contender:acquire", .is_long = true },
+    .{ .name = "limit-deep-deaths", .text = "max=1 switches=2 deaths=1 mortal=0 contender:acquire,release contender:acquire contender:acquire", .is_long = true },
+    .{ .name = "limit-deep-shared", .text = "max=2 switches=2 contender:share,release contender:acquire,release contender:share,release", .is_long = true },
+    .{ .name = "limit-deadline-and-deaths", .text = "max=1 deaths=1 contender:acquire,release contender:acquire_timeout,release", .is_long = true },
+    .{ .name = "limit-stolen-and-deaths", .text = "max=1 deaths=2 contender:acquire,release contender:steal,release", .is_long = true },
+    .{ .name = "limit-stolen-and-stopped", .text = "max=1 stops=1 contender:acquire,listen,release contender:steal,release", .is_long = true },
+    .{ .name = "limit-four", .text = "max=2 switches=1 contender:acquire,release contender:share,release contender:share,release contender:acquire,release", .is_long = true },
+    .{ .name = "limit-sharers-watched", .text = "max=2 switches=1 deaths=1 mortal=0 contender:acquire,listen contender:share,listen contender:share,listen contender:acquire", .is_long = true },
 };

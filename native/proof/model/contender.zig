@@ -154,6 +154,35 @@ noinline fn sleep(may_expire: bool) bool {
     }
 }
 
+/// A timer looks now and then: a thief may have died before it rang.
+pub noinline fn listen() void {
+    const own = participant.self();
+    if (!own.has_place) return;
+    while (true) {
+        if (event_loop.fall_asleep(0)) {
+            participant.begin(.sleep);
+            const woken_by = event_loop.wait(.{ .asleep = true, .bell = true, .slice = true, .close = true });
+            if (woken_by != event.bell and woken_by != event.slice and woken_by != event.close) {
+                _ = event_loop.in_background(woken_by);
+            }
+            event_loop.disarm();
+            if (woken_by == event.close) return;
+        }
+        if (!still_holds()) break;
+    }
+    own.has_place = false;
+    release_lost();
+}
+
+noinline fn still_holds() bool {
+    participant.begin(.look);
+    var control: abi.Control = .{};
+    const result = library.tandem_limit_look(participant.address(), &control);
+    if (result > 0) return true;
+    if (result != abi.limit_lost or !setup.has(.steal)) say(.{ .wrong = "a place is gone, and no contender has stolen it" });
+    return false;
+}
+
 pub noinline fn release() void {
     const own = participant.self();
     if (!own.has_place) return;

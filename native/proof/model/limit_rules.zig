@@ -39,11 +39,15 @@ fn process_at(index: usize) ?usize {
 /// What is wrong with a remark; null: nothing.
 pub fn hear(process: usize, remark: rq.Remark) ?[]const u8 {
     switch (remark) {
-        .wanted => set(state.process(process, .in_flight), 1),
+        .wanted => {
+            set(state.process(process, .in_flight), 1);
+            set(state.process(process, .token), 0);
+        },
         .refused => set(state.process(process, .in_flight), 0),
         .releasing => end_use(process),
         .granted => |grant| {
             set(state.process(process, .in_flight), 0);
+            if (!has_word_held(process)) return take_lost(process, grant.token);
             const use: Use = .{ .is_used = true, .is_shared = grant.is_shared, .place = grant.place };
             if (clash(use)) |what| return what;
             if (grant.token <= get(state.process(process, .token_floor))) return "a token is not greater than those of earlier holders";
@@ -53,6 +57,18 @@ pub fn hear(process: usize, remark: rq.Remark) ?[]const u8 {
         else => unreachable,
     }
     return null;
+}
+
+fn has_word_held(process: usize) bool {
+    const index = index_of(process) orelse return false;
+    return word_of(index).state == .held;
+}
+
+/// It is told of a place that was stolen meanwhile. Its token must be older than the theft.
+fn take_lost(process: usize, token: u64) ?[]const u8 {
+    const newest = state.process(process, .token);
+    defer set(newest, 0);
+    return if (token > get(newest)) "a token was drawn after the theft of its place" else null;
 }
 
 /// Whether a use is impossible beside those of the processes that are there.
@@ -91,7 +107,8 @@ pub fn end_use(process: usize) void {
 // ---- what happens to the words --------------------------------------------------------------------
 
 /// After a change of a word; null: nothing is wrong.
-pub fn judge(variable: u16, before: u64) ?[]const u8 {
+pub fn judge(process: usize, variable: u16, before: u64) ?[]const u8 {
+    if (variable == state.limit("queue")) return judge_terms(process, @bitCast(before), state.word(limit_words.QueueWord, variable));
     if (state.contender_index(variable)) |index| return judge_contender(index, @bitCast(before), word_of(index));
     if (state.participant_index(variable)) |index| {
         const old: words.ParticipantWord = @bitCast(before);
@@ -103,10 +120,22 @@ pub fn judge(variable: u16, before: u64) ?[]const u8 {
     return null;
 }
 
+/// Nobody waits or holds on other terms than it knows, unless somebody resizes the limit.
+fn judge_terms(process: usize, before: limit_words.QueueWord, now: limit_words.QueueWord) ?[]const u8 {
+    if (before.max == now.max and before.newest == now.newest) return null;
+    if (setup.has(.resize_1) or setup.has(.resize_2)) return null;
+    for (0..state.indices) |index| {
+        if (process_at(index) != process and word_of(index).contends()) return "the terms change under a contender";
+    }
+    return null;
+}
+
 fn judge_contender(index: usize, before: limit_words.ContenderWord, now: limit_words.ContenderWord) ?[]const u8 {
     if (before.state == .held and now.state != .held) {
         // Stolen: its owner may not know yet, but no one counts on it any more.
-        if (process_at(index)) |process| if (now.state == .lost) end_use(process);
+        if (process_at(index)) |process| if (now.state == .lost) {
+            if (use_of(process).is_used) end_use(process) else set(state.process(process, .token), get(state.limit("tokens")));
+        };
         return null;
     }
     if (before.state == .held or now.state != .held) return null;
@@ -139,7 +168,8 @@ pub fn fault() ?[]const u8 {
         const word = word_of(index);
         if (get(state.process(process, .in_flight)) != 0) {
             if (!may_wait(word)) return "a contender waits for ever";
-        } else if (word.state != .idle and !use_of(process).is_used) return "a place or a turn is left to one who does not want it";
+            if (setup.is_newest and is_outdated(word)) return "an older standby does not make room";
+        } else if (word.state != .idle and !use_of(process).is_used and !is_unfinished(process, word)) return "a place or a turn is left to one who does not want it";
     }
     return null;
 }
@@ -149,14 +179,39 @@ fn index_of(process: usize) ?usize {
     return if (identity == 0) null else @intCast((identity & 0xff) - 1);
 }
 
-/// Whether stopped processes keep from a contender what it waits for.
+/// Whether a place was stolen from one who does not listen, or by a thief that was stopped before it rang.
+fn is_unfinished(process: usize, word: limit_words.ContenderWord) bool {
+    const wanted: rq.Events = @bitCast(@as(u32, @truncate(steps.request_of(process).a)));
+    return word.state == .lost and (!wanted.asleep or is_stopped_at(.send));
+}
+
+/// Whether a newer contender waits, which was not stopped before it rang this one.
+fn is_outdated(waiter: limit_words.ContenderWord) bool {
+    if (is_stopped_at(.send)) return false;
+    for (0..state.indices) |index| {
+        const word = word_of(index);
+        if (word.state == .waiting and word.ticket > waiter.ticket) return true;
+    }
+    return false;
+}
+
+fn is_stopped_at(operation: rq.Doing) bool {
+    for (0..state.processes) |process| {
+        if (state.status(process) == .stopped and steps.doing(process) == operation) return true;
+    }
+    return false;
+}
+
+/// Whether stopped processes, or those that use their places for ever, keep from a contender what it waits for.
 fn may_wait(waiter: limit_words.ContenderWord) bool {
     if (waiter.state != .waiting) return false;
     var exclusive: u64 = 0;
     var sharing: u64 = 0;
+    var any_stopped = false;
     for (0..state.processes) |process| {
         if (state.status(process) != .running) {
             if (state.status(process) != .stopped) continue;
+            any_stopped = true;
         } else if (!use_of(process).is_used) continue;
         const index = index_of(process) orelse continue;
         const word = word_of(index);
@@ -173,7 +228,8 @@ fn may_wait(waiter: limit_words.ContenderWord) bool {
         if (!counts) continue;
         if (word.shared) sharing = 1 else exclusive += 1;
     }
-    const places = if (setup.changes_terms()) 1 else state.word(limit_words.QueueWord, state.limit("queue")).max;
+    // A resize counts as not done yet while the process that does it is stopped.
+    const places = if (setup.changes_terms() and any_stopped) 1 else state.word(limit_words.QueueWord, state.limit("queue")).max;
     if (waiter.shared and sharing > 0 and exclusive == 0) return false;
     return exclusive + sharing >= places;
 }

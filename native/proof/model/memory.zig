@@ -145,10 +145,7 @@ pub const Model = struct {
     /// As many as the model has participants.
     pub const contenders_max = rq.indices_max;
 
-    pub fn wall_us() u64 {
-        return 0;
-    }
-
+    /// For display.
     pub fn wall_ms() u64 {
         return 0;
     }
@@ -170,13 +167,6 @@ pub const Model = struct {
     pub fn now_ns() u64 {
         return ask(.{ .kind = .now });
     }
-
-    /// For display.
-    pub fn wall_ms() u64 {
-        return 0;
-    }
-
-    pub const contenders_max = 8;
 
     pub fn poll(watched: anytype, timeout_ns: ?u64) void {
         _ = .{ watched, timeout_ns };

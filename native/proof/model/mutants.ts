@@ -20,6 +20,8 @@ export interface Mutant {
 const oneCall = "slots=1 cells=2 client:request server:serve";
 const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
+const oneEach = "max=1 contender:acquire,release contender:acquire,release";
+const sharers = "contender:share,release contender:acquire,release contender:share_timeout,release";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -321,5 +323,109 @@ return call;`,
     replacement: "return .{ .word = word, .call = call };",
     why: "the supervisor names another call than the one that runs",
     configuration: "record-supervisor",
+  },
+  {
+    name: "void-place-counts",
+    replacement: "if (stands(handle, number, word) or true) return word;",
+    why: "a place stays reserved for a contender that has left",
+    configuration: "--walks 10 max=1 contender:acquire,release,acquire,release",
+  },
+  {
+    name: "shared-place-freed-with-its-last-sharer",
+    replacement: "return false;",
+    why: "an exclusive contender is granted a place that others still share",
+    configuration:
+      "max=1 contender:share,release contender:share,release contender:acquire,release",
+  },
+  {
+    name: "place-taken-by-a-store",
+    replacement:
+      "Shared.store(PlaceWord, &handle.map.limit().places[place.number], taken, .seq_cst);",
+    why: "a granter that was stopped gives away a place that others hold",
+    configuration: `max=1 ${sharers}`,
+  },
+  {
+    name: "one-place-too-many",
+    replacement: "if (found.occupied <= terms.places()) if (found.free) |free| break :place free;",
+    why: "there is one holder more than places",
+    configuration: "max=1 used=2 contender:acquire,release contender:acquire,release",
+  },
+  {
+    name: "ticket-drawn-before-choosing",
+    replacement: `const drawn = draw(handle) orelse return null;
+Shared.store(ContenderWord, &entry.word, choosing.waiting(drawn.next), .seq_cst);`,
+    why: "a contender is overtaken while it draws",
+    configuration: oneEach,
+  },
+  {
+    name: "choosing-taken-for-idle",
+    replacement: "if (word.state != .choosing or true) return word;",
+    why: "a contender is overtaken while it draws",
+    configuration: oneEach,
+  },
+  {
+    name: "resize-rings-no-sleeper",
+    replacement: "",
+    why: "who raises the number of places and dies leaves waiters asleep beside a free place",
+    configuration:
+      "max=1 deaths=1 mortal=2 contender:acquire,listen contender:acquire contender:resize_2",
+  },
+  {
+    name: "successor-taken-for-the-dead-contender",
+    replacement: "",
+    why: "a repairer that was stopped ends the attempt of the next contender at the same index",
+    configuration:
+      "max=1 switches=2 deaths=1 mortal=0 contender:nothing contender:sweep contender:sweep +contender:acquire,release",
+  },
+  {
+    name: "leaver-rings-no-sleeper",
+    replacement: "_ = ticket;",
+    why: "waiters watch one that has left, and never learn of the death of those before it",
+    configuration:
+      "max=1 deaths=1 mortal=0 contender:acquire,listen contender:acquire_timeout contender:acquire",
+  },
+  {
+    name: "terms-changed-under-contenders",
+    replacement: "_ = control;",
+    why: "contenders hold more places than others believe there are",
+    configuration: "max=1 contender:acquire,release contender:adopt_2",
+  },
+  {
+    name: "newcomer-ahead-rings-no-sleeper",
+    replacement: "",
+    why: "an older standby sleeps on, although a newer one has come",
+    configuration: "max=1 newest=1 contender:acquire,listen contender:acquire contender:acquire",
+  },
+  {
+    name: "stolen-before-the-token",
+    replacement: "",
+    why: "a contender uses a place that was stolen while it drew its token",
+    configuration: "max=1 contender:acquire,release contender:steal,release",
+  },
+  {
+    name: "sharers-count-for-each",
+    replacement: "has_sharer = has_sharer and last.word.shared;",
+    why: "a waiter watches two who share a place, and not the one who has the other place",
+    configuration:
+      "--walks 300 max=2 switches=1 deaths=1 mortal=0 contender:acquire,listen contender:share,listen contender:share,listen contender:acquire",
+  },
+  {
+    name: "no-last-look-at-the-limit",
+    replacement: "var result: i32 = abi.armed;",
+    why: "a place that was given back between the look and the announcement rings no bell",
+    configuration: oneEach,
+  },
+  {
+    name: "waiter-watches-nobody",
+    replacement: ".unwatched => abi.armed,",
+    why: "the death of a holder wakes nobody",
+    configuration: `deaths=1 ${oneEach}`,
+  },
+  {
+    name: "entitled-and-asleep",
+    replacement: "",
+    why:
+      "a holder has gone since the look and dies before it rings; nobody watches one that is gone",
+    configuration: `deaths=1 ${oneEach}`,
   },
 ];

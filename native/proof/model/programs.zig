@@ -96,6 +96,7 @@ fn act(action: setup.Action) void {
         .acquire, .acquire_timeout, .share, .share_timeout, .stand_by, .steal => contender.acquire(action),
         .acquire_sync, .acquire_sync_timeout => contender.acquire_sync(action),
         .try_acquire, .try_share => contender.attempt(action),
+        .listen => contender.listen(),
         .release => contender.release(),
         .resize_1, .resize_2 => contender.resize(if (action == .resize_1) 1 else 2),
         .adopt_1, .adopt_2 => contender.adopt(if (action == .adopt_1) 1 else 2),

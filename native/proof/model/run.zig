@@ -69,7 +69,7 @@ fn prepare(configuration: *const configurations.Configuration, is_walk: bool) vo
     if (!configuration.cold) state.set(state.header("slots_used"), state.slots);
     if (setup.contends()) {
         state.set(state.limit("queue"), @bitCast(limit_words.QueueWord{ .next = 1, .max = configuration.max, .newest = configuration.newest }));
-        state.set(state.limit("places_used"), configuration.max);
+        state.set(state.limit("places_used"), @max(configuration.max, configuration.used));
     }
     for (0..state.processes) |process| {
         state.set(state.process(process, .program), local.first(@intCast(process)));

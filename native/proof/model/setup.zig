@@ -61,6 +61,8 @@ pub const Action = enum {
     /// Waits only if no other contender does.
     stand_by,
     steal,
+    /// Sleeps with its place until that is stolen, or until the user has enough of it.
+    listen,
     /// Gives back what the last action has acquired, if anything.
     release,
     resize_1,

@@ -196,7 +196,7 @@ fn write(process: usize, variable: u16, value: u64) void {
     reductions.note_write(process, variable, value);
     const before = get(variable);
     set(variable, value);
-    if (setup.contends()) if (limit_rules.judge(variable, before)) |what| violated(what);
+    if (setup.contends()) if (limit_rules.judge(process, variable, before)) |what| violated(what);
     if (state.slot_part(variable)) |place| {
         // The contents of a free slot are worthless: a process that reads them is detected.
         if (place.field == 0 and state.word(words.SlotWord, variable).state == .free) poison(place.slot);
