@@ -22,7 +22,9 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
         // These only concern the process itself.
-        .futex_waitv, .rt_sigprocmask, .prctl, .getsockopt, .pipe2, .socketpair, .eventfd2, .getpgid => false,
+        .futex_waitv, .rt_sigprocmask, .rt_sigaction, .prctl, .getsockopt, .pipe2, .socketpair, .eventfd2, .getpgid, .getppid => false,
+        // The program changes, and with it everything that it could still do.
+        .execve => true,
         // These end processes.
         .kill, .exit_group => true,
         // It depends on the arguments.

@@ -317,11 +317,12 @@ pub const Actor = struct {
             .limit_heartbeat => actor.placed(library.tandem_limit_heartbeat(address)),
             .limit_resize => library.tandem_limit_resize(address, some(random)),
             .limit_list => {
-                const fields_each = std.meta.fieldNames(abi.LimitField).len;
+                const fields_each = comptime std.meta.fieldNames(abi.LimitField).len;
                 var list: [40 * fields_each]f64 = undefined;
                 const found = library.tandem_limit_list(address, &list, list.len, control);
-                if (found > list.len / fields_each) @panic("more contenders than there is place for");
-                for (list[0 .. @as(usize, @intCast(@max(found, 0))) * fields_each]) |number| {
+                if (found > layout.participants_max) @panic("more contenders than participants");
+                const written = @min(@as(usize, @intCast(@max(found, 0))), list.len / fields_each);
+                for (list[0 .. written * fields_each]) |number| {
                     if (std.math.isNan(number)) @panic("a listed contender has no number");
                 }
                 return found;

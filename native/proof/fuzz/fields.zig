@@ -56,7 +56,7 @@ fn fields_of(
     comptime prefix: []const u8,
     comptime base: u32,
 ) []const Field {
-    @setEvalBranchQuota(10_000);
+    @setEvalBranchQuota(100_000);
     var list: []const Field = &.{};
     for (std.meta.fieldNames(Struct)) |name| {
         const Type = @FieldType(Struct, name);

@@ -25,7 +25,7 @@ fn is_shared(action: setup.Action) bool {
 }
 
 fn has_deadline(action: setup.Action) bool {
-    return action == .acquire_timeout or action == .share_timeout;
+    return action == .acquire_timeout or action == .share_timeout or action == .acquire_sync_timeout;
 }
 
 /// As a promise.
@@ -54,7 +54,8 @@ pub noinline fn acquire_sync(action: setup.Action) void {
     const timeout: f64 = if (action == .acquire_sync_timeout) participant.timeout_ms else participant.no_timeout;
     const waited = library.tandem_limit_wait(participant.address(), timeout, &control);
     if (waited == 0) say(.{ .wrong = "a wait ends without a result" });
-    note(action, waited, &control);
+    const has_expired = waited == abi.Status.timeout.result() and action == .acquire_sync_timeout;
+    if (has_expired) _ = withdraw(action) else note(action, waited, &control);
 }
 
 noinline fn request(action: setup.Action, standby: u32) i32 {
@@ -113,10 +114,6 @@ fn note(action: setup.Action, result: i32, control: *const abi.Control) void {
         },
         abi.Status.mismatch.result() => {
             if (!setup.changes_terms()) say(.{ .wrong = "a contender finds other terms, and there are none" });
-            say(.refused);
-        },
-        abi.Status.timeout.result() => {
-            if (action != .acquire_sync_timeout) say(.{ .wrong = "a wait without a deadline times out" });
             say(.refused);
         },
         else => if (result > 0) {

@@ -9,6 +9,8 @@ const layout = @import("../../memory/layout.zig");
 const words = @import("../../memory/words.zig");
 const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
+const files = @import("../../platform/sys/files.zig");
+const participant = @import("participant.zig");
 const fibre = @import("fibre.zig");
 const rq = @import("request.zig");
 const setup = @import("setup.zig");
@@ -168,9 +170,24 @@ pub const Model = struct {
         return ask(.{ .kind = .now });
     }
 
+    /// A sleep on a bell and on connections, which stand behind it.
     pub fn poll(watched: anytype, timeout_ns: ?u64) void {
-        _ = .{ watched, timeout_ns };
-        @panic("blocking waits for a place are not part of the model");
+        const retry_ns_max = std.time.ns_per_s;
+        var events: rq.Events = .{ .asleep = true, .bell = true };
+        if (timeout_ns) |timeout| if (timeout < retry_ns_max) {
+            events.slice = true;
+        } else {
+            events.expire = true;
+        };
+        for (watched[1..]) |one| if (one.fd >= 0) {
+            events.hangup |= @as(u6, 1) << @intCast(one.fd - life_fd_first);
+        };
+        const woken_by = participant.wait_blocking(events);
+        for (watched, 0..) |*one, place| one.found = switch (woken_by) {
+            rq.event.bell => if (place == 0) files.poll_in else 0,
+            rq.event.hangup...rq.event.hangup + 5 => if (place > 0 and one.fd == life_fd_first + @as(i32, woken_by - rq.event.hangup)) files.poll_gone else 0,
+            else => 0,
+        };
     }
 
     /// A number that grows would make every state a new one. A server that has stopped responding therefore
@@ -287,7 +304,7 @@ pub const Model = struct {
     pub fn watch_life(bells: anytype, other: Identity) ?i32 {
         _ = bells;
         const found = ask(.{ .kind = .watch_life, .a = other.index, .b = other.epoch }) != 0;
-        return if (found) no_such_fd else null;
+        return if (found) life_fd_first + @as(i32, @intCast(other.index)) else null;
     }
 
     pub fn forget_bells(bells: anytype, other: Identity) void {
@@ -298,8 +315,8 @@ pub const Model = struct {
 /// The length of requests and answers.
 pub const payload_bytes = 16;
 
-/// No descriptor of the real kernel.
-const no_such_fd = 1 << 30;
+/// No descriptors of the real kernel: connections to participants, by index.
+const life_fd_first = 1 << 30;
 /// Notify descriptors are this one and the following ones, one for each process.
 pub const notify_fd_first = 1 << 29;
 

@@ -411,13 +411,13 @@ Shared.store(ContenderWord, &entry.word, choosing.waiting(drawn.next), .seq_cst)
   },
   {
     name: "no-last-look-at-the-limit",
-    replacement: "var result: i32 = abi.armed;",
+    replacement: "const result: i32 = abi.armed;",
     why: "a place that was given back between the look and the announcement rings no bell",
     configuration: oneEach,
   },
   {
     name: "waiter-watches-nobody",
-    replacement: ".unwatched => abi.armed,",
+    replacement: ".unwatched => return asleep,",
     why: "the death of a holder wakes nobody",
     configuration: `deaths=1 ${oneEach}`,
   },
@@ -427,5 +427,11 @@ Shared.store(ContenderWord, &entry.word, choosing.waiting(drawn.next), .seq_cst)
     why:
       "a holder has gone since the look and dies before it rings; nobody watches one that is gone",
     configuration: `deaths=1 ${oneEach}`,
+  },
+  {
+    name: "blocking-sleep-not-announced",
+    replacement: "",
+    why: "no process rings a thread that does not say that it sleeps",
+    configuration: "max=1 contender:acquire,release contender:acquire_sync,release",
   },
 ];

@@ -23,6 +23,7 @@ const Participant = struct {
     unresponsive: [rq.indices_max]u64,
     unreachable_epochs: [rq.indices_max]words.Epoch,
     unwatchable: [rq.indices_max]words.Epoch,
+    watched_blocking: [rq.indices_max]words.Epoch,
     sleeper: Sleeper,
     calls: [4]OwnCall,
     positions: [4]u32,
@@ -115,4 +116,17 @@ pub fn ended_with(call: u8, status: i32, bytes: *[memory.payload_bytes]u8) void 
         .not_yet => return say(.{ .wrong = "a call that was reported as ended is not" }),
         else => return say(.{ .wrong = "an error that cannot be" }),
     });
+}
+
+/// As `event_loop.wait`, for a thread whose loop does not run.
+pub noinline fn wait_blocking(wanted: rq.Events) rq.Event {
+    memory.forget_numbers();
+    const own = self();
+    own.doing = .sleep;
+    var epochs: u64 = 0;
+    for (0..rq.indices_max) |index| epochs |= @as(u64, @intCast(own.handle.watched[index])) << @intCast(index * 8);
+    const identity = @as(u64, own.handle.index) | @as(u64, own.handle.epoch) << 8;
+    const woken_by: rq.Event = @intCast(memory.ask(.{ .kind = .event, .a = wanted.bits(), .b = identity, .c = epochs }));
+    own.doing = .wait_for_answer;
+    return woken_by;
 }

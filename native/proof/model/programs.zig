@@ -35,7 +35,9 @@ fn start(plan: *const setup.Plan) void {
         .unreachable_epochs = &own.unreachable_epochs,
         .unresponsive = &own.unresponsive,
         .unwatchable = &own.unwatchable,
-        .watched_blocking = undefined,
+        .watched_blocking = &own.watched_blocking,
+        // No descriptor of the real kernel: a blocking wait listens to the same bell as the loop.
+        .blocking_bell = memory.notify_fd_first + @as(i32, setup.current),
         .calls = &own.calls,
         .positions = &own.positions,
         .hints = &own.hints,

@@ -95,7 +95,7 @@ pub const Plan = struct {
 
     pub fn blocks(plan: *const Plan) bool {
         for (plan.actions) |action| switch (action) {
-            .block, .block_timeout, .serve_block, .acquire_sync, .acquire_sync_timeout => return true,
+            .block, .block_timeout, .serve_block => return true,
             else => {},
         };
         return false;

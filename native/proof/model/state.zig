@@ -298,8 +298,6 @@ fn add_limit() void {
         const entry = base + @offsetOf(limit_area.Area, "contenders") + index * @sizeOf(limit_area.Contender);
         inline for (contender_fields) |field| add(entry + @offsetOf(limit_area.Contender, field));
         ignore(entry + @offsetOf(limit_area.Contender, "since"), 8);
-        // Every life socket tells when its owner ends.
-        ignore(entry + @offsetOf(limit_area.Contender, "is_unwatchable"), 8);
     }
 }
 
