@@ -1,5 +1,6 @@
 //! Who holds a place and who waits for one, for display.
 
+const std = @import("std");
 const abi = @import("../../abi.zig");
 const Control = abi.Control;
 const Handle = @import("../../handle.zig").Handle;
@@ -72,7 +73,9 @@ pub fn ListingType(comptime Shared: type) type {
             set(out, .token_high, token >> 32);
             set(out, .shared, @intFromBool(seen.word.shared));
             set(out, .urgent, @intFromBool(seen.word.urgent));
-            out[@backingInt(abi.LimitField.since)] = @bitCast(Shared.load(u64, &entry.since, .monotonic));
+            const since: f64 = @bitCast(Shared.load(u64, &entry.since, .monotonic));
+            // A process may have scribbled over it.
+            out[@backingInt(abi.LimitField.since)] = if (std.math.isFinite(since)) since else 0;
             if (seen.index >= Participants.used_count(handle)) return;
             const participant = handle.map.participant(seen.index);
             set(out, .pid, Shared.load(u32, &participant.pid, .monotonic));
