@@ -70,7 +70,7 @@ pub fn ContendersType(comptime Shared: type) type {
             var choosing = attempt;
             choosing.state = .choosing;
             choosing.ticket = last.ticket;
-            // mutant:ticket-drawn-before-choosing
+            // mutant:ticket-drawn-before-choosing begin
             Shared.store(ContenderWord, &entry.word, choosing, .seq_cst);
             const drawn = draw(handle) orelse {
                 if (change(handle, handle.index, choosing, last.idle())) Wait.clear(&handle.map.limit().contending, handle.index);
@@ -78,6 +78,7 @@ pub fn ContendersType(comptime Shared: type) type {
             };
             // If it fails, another participant has drawn for this one, and this ticket stays unused.
             _ = change(handle, handle.index, choosing, choosing.waiting(drawn.next));
+            // mutant:ticket-drawn-before-choosing end
             return drawn;
         }
 

@@ -233,7 +233,7 @@ pub const list = [_]Named{
     .{ .name = "limit-three-stopped", .text = "max=1 switches=1 stops=1 contender:acquire,release contender:acquire,release contender:acquire,release" },
     .{ .name = "limit-two-places-stopped", .text = "max=2 switches=1 stops=1 contender:acquire,release contender:acquire,release contender:acquire,release" },
     .{ .name = "limit-holder-dies", .text = "max=1 switches=1 deaths=1 mortal=0 contender:acquire,release contender:acquire contender:acquire" },
-    .{ .name = "limit-waiter-dies", .text = "max=1 switches=1 deaths=1 mortal=1 contender:acquire,listen contender:acquire contender:acquire" },
+    .{ .name = "limit-waiter-dies", .text = "max=1 switches=1 deaths=1 mortal=1 contender:acquire,listen contender:acquire contender:acquire", .is_long = true },
     .{ .name = "limit-two-deaths", .text = "max=1 switches=1 deaths=2 mortal=01 contender:acquire contender:acquire contender:acquire", .is_long = true },
     .{ .name = "limit-mixed", .text = "max=1 switches=1 contender:share,release contender:acquire,release contender:share,release" },
     .{ .name = "limit-deadline-among-three", .text = "max=1 switches=1 contender:acquire,release contender:acquire_timeout contender:acquire" },
