@@ -7,7 +7,7 @@ const words = @import("../../memory/words.zig");
 const rq = @import("request.zig");
 const setup = @import("setup.zig");
 const state = @import("state.zig");
-const steps = @import("steps.zig");
+const local = @import("local.zig");
 const get = state.get;
 const set = state.set;
 
@@ -20,6 +20,10 @@ const Use = packed struct(u64) {
 
 fn use_of(process: usize) Use {
     return @bitCast(get(state.process(process, .place)));
+}
+
+fn moment_of(process: usize) *const local.Node {
+    return &local.nodes.items[get(state.process(process, .program))];
 }
 
 fn word_of(index: usize) limit_words.ContenderWord {
@@ -181,7 +185,7 @@ fn index_of(process: usize) ?usize {
 
 /// Whether a place was stolen from one who does not listen, or by a thief that was stopped before it rang.
 fn is_unfinished(process: usize, word: limit_words.ContenderWord) bool {
-    const wanted: rq.Events = @bitCast(@as(u32, @truncate(steps.request_of(process).a)));
+    const wanted: rq.Events = @bitCast(@as(u32, @truncate(moment_of(process).request.a)));
     return word.state == .lost and (!wanted.asleep or is_stopped_at(.send));
 }
 
@@ -197,7 +201,7 @@ fn is_outdated(waiter: limit_words.ContenderWord) bool {
 
 fn is_stopped_at(operation: rq.Doing) bool {
     for (0..state.processes) |process| {
-        if (state.status(process) == .stopped and steps.doing(process) == operation) return true;
+        if (state.status(process) == .stopped and moment_of(process).doing == operation) return true;
     }
     return false;
 }
@@ -219,7 +223,7 @@ fn may_wait(waiter: limit_words.ContenderWord) bool {
             .held => true,
             .waiting => setup.is_newest or word.urgent or word.ticket < waiter.ticket,
             // Stopped on its way out, it counts as if it had not gone.
-            .idle => switch (steps.doing(process)) {
+            .idle => switch (moment_of(process).doing) {
                 .release, .withdraw, .close => true,
                 else => false,
             },

@@ -10,7 +10,6 @@ const words = @import("../../memory/words.zig");
 const Identity = @import("../../platform/bells/names.zig").Identity;
 const Error = @import("../../abi.zig").Error;
 const files = @import("../../platform/sys/files.zig");
-const participant = @import("participant.zig");
 const fibre = @import("fibre.zig");
 const rq = @import("request.zig");
 const setup = @import("setup.zig");
@@ -20,6 +19,9 @@ const Request = rq.Request;
 
 /// Never stored to: it only provides addresses.
 pub var memory: [state.memory_bytes]u8 align(layout.page_bytes) = undefined;
+
+/// How a thread waits whose event loop does not run; participant.zig has it.
+pub var wait_blocking: *const fn (rq.Events) rq.Event = undefined;
 
 /// The running program's question.
 pub var asked: Request = undefined;
@@ -182,7 +184,7 @@ pub const Model = struct {
         for (watched[1..]) |one| if (one.fd >= 0) {
             events.hangup |= @as(u6, 1) << @intCast(one.fd - life_fd_first);
         };
-        const woken_by = participant.wait_blocking(events);
+        const woken_by = wait_blocking(events);
         for (watched, 0..) |*one, place| one.found = switch (woken_by) {
             rq.event.bell => if (place == 0) files.poll_in else 0,
             rq.event.hangup...rq.event.hangup + 5 => if (place > 0 and one.fd == life_fd_first + @as(i32, woken_by - rq.event.hangup)) files.poll_gone else 0,

@@ -434,4 +434,10 @@ Shared.store(ContenderWord, &entry.word, choosing.waiting(drawn.next), .seq_cst)
     why: "no process rings a thread that does not say that it sleeps",
     configuration: "max=1 contender:acquire,release contender:acquire_sync,release",
   },
+  {
+    name: "lone-waiter-not-alone",
+    replacement: "",
+    why: "a newcomer overtakes those that wait",
+    configuration: oneEach,
+  },
 ];

@@ -5,6 +5,8 @@ const configurations = @import("configuration.zig");
 const endings = @import("endings.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
+const memory = @import("memory.zig");
+const participant = @import("participant.zig");
 const setup = @import("setup.zig");
 const reductions = @import("reductions.zig");
 const state = @import("state.zig");
@@ -40,6 +42,7 @@ pub fn run(configuration: *const configurations.Configuration, limits: explorer.
 
 fn prepare(configuration: *const configurations.Configuration, is_walk: bool) void {
     steps.violation = null;
+    memory.wait_blocking = participant.wait_blocking;
     local.clear();
     const plans = configuration.plans[0..configuration.processes];
     setup.plans = plans;
@@ -61,8 +64,8 @@ fn prepare(configuration: *const configurations.Configuration, is_walk: bool) vo
     state.init(slots, cells, configuration.processes, configuration.processes, configuration.deliveries);
     for (0..state.slots) |slot| {
         // As earlier calls have left them, so that fields that never change are no steps.
-        state.set(state.slot(slot, "request_length"), @import("memory.zig").payload_bytes);
-        state.set(state.slot(slot, "response_length"), @import("memory.zig").payload_bytes);
+        state.set(state.slot(slot, "request_length"), memory.payload_bytes);
+        state.set(state.slot(slot, "response_length"), memory.payload_bytes);
         steps.poison(slot);
         state.set(state.slot(slot, "request_flags"), @as(u64, configuration.deliveries) << 8);
     }
