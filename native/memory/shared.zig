@@ -179,12 +179,17 @@ pub const Real = struct {
         return switch (files.stat(handle.fd, "")) {
             .info => |info| if (info.size < handle.map.geometry.file_bytes)
                 .short
-            else if (info.links == 0 and handle.is_named)
+            else if (handle.is_named and (info.links == 0 or is_moved(handle, &info)))
                 .unlinked
             else
                 .whole,
             .errno => .whole,
         };
+    }
+
+    /// Whoever opens the name of a limit that was moved makes another one, whose places have other holders.
+    fn is_moved(handle: anytype, own: *const files.FileInfo) bool {
+        return handle.map.geometry.kind == .limit and handle.bells.has_lost_name(own);
     }
 
     /// Whether a knock reaches this handle's event loop.

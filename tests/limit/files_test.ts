@@ -46,6 +46,7 @@ const losses: Readonly<Record<string, (target: string) => void>> = {
     new Limit(other).close();
     renameSync(other, target);
   },
+  "is moved away": (target) => renameSync(target, `${target}.moved`),
 };
 
 test("a symbolic link is refused, and nothing is made or changed behind it", () => {

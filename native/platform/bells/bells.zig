@@ -307,15 +307,33 @@ pub const Bells = struct {
     pub fn open_channel(bells: *const Bells, own: *const files.FileInfo) ?i32 {
         const parent = bells.open_parent() orelse return null;
         defer files.close(parent);
-        var name = bells.folder_name;
-        const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
-        name[length - names.suffix.len] = 0;
         const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+        const name = bells.channel_name();
         const opened = files.openat(parent, &name, flags, 0);
         if (!opened.ok()) return null;
-        const there = files.stat(opened.fd(), "");
-        if (there == .info and there.info.inode == own.inode and there.info.device == own.device) return opened.fd();
+        if (is_same(files.stat(opened.fd(), ""), own)) return opened.fd();
         files.close(opened.fd());
         return null;
     }
+
+    /// Whether the name of the channel's file stands for another file now, or for none.
+    pub fn has_lost_name(bells: *const Bells, own: *const files.FileInfo) bool {
+        const parent = bells.open_parent() orelse return false;
+        defer files.close(parent);
+        const name = bells.channel_name();
+        const there = files.stat(parent, &name);
+        if (there == .errno) return there.errno == .NOENT;
+        return !is_same(there, own);
+    }
+
+    fn channel_name(bells: *const Bells) names.FolderName {
+        var name = bells.folder_name;
+        const length = std.mem.indexOfScalar(u8, &name, 0) orelse name.len;
+        name[length - names.suffix.len] = 0;
+        return name;
+    }
 };
+
+fn is_same(there: files.StatResult, own: *const files.FileInfo) bool {
+    return there == .info and there.info.inode == own.inode and there.info.device == own.device;
+}
