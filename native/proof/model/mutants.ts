@@ -21,7 +21,6 @@ const oneCall = "slots=1 cells=2 client:request server:serve";
 const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
 const oneEach = "max=1 contender:acquire,release contender:acquire,release";
-const sharers = "contender:share,release contender:acquire,release contender:share_timeout,release";
 
 export const mutants: readonly Mutant[] = [
   {
@@ -342,7 +341,7 @@ return call;`,
     replacement:
       "Shared.store(PlaceWord, &handle.map.limit().places[place.number], taken, .seq_cst);",
     why: "a granter that was stopped gives away a place that others hold",
-    configuration: `max=1 ${sharers}`,
+    configuration: `switches=2 ${oneEach} contender:acquire,release`,
   },
   {
     name: "one-place-too-many",
@@ -379,7 +378,7 @@ Shared.store(ContenderWord, &entry.word, choosing.waiting(drawn.next), .seq_cst)
   },
   {
     name: "leaver-rings-no-sleeper",
-    replacement: "_ = ticket;",
+    replacement: "_ = word;",
     why: "waiters watch one that has left, and never learn of the death of those before it",
     configuration:
       "max=1 deaths=1 mortal=0 contender:acquire,listen contender:acquire_timeout contender:acquire",
