@@ -136,7 +136,7 @@ export class LimitCore implements Replaceable {
         "NOT_FOUND",
         `Cannot keep the lock of ${
           JSON.stringify(this.target)
-        }: the limit's file was deleted, so others may hold ` +
+        }: the limit's file was deleted or moved, so others may hold ` +
           "locks of a new one; stop what the lock is for, and acquire it again",
       ),
     );
