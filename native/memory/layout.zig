@@ -341,9 +341,15 @@ pub const Map = struct {
 /// The byte that a participant locks. The next one stands for the same participant: see `lock_for_process`.
 /// These bytes lie beyond the end of every file, two for each participant that ever was.
 pub fn lock_offset(index: words.ParticipantIndex, epoch: words.Epoch) u64 {
-    const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
     return (1 << 62) | (((@as(u64, index) << epoch_bits) | (epoch & words.epoch_max)) << 1);
 }
+
+/// Whose byte that is.
+pub fn lock_owner(offset: u64) words.Owner {
+    return .{ .index = @truncate(offset >> (epoch_bits + 1)), .epoch = @intCast(offset >> 1 & words.epoch_max) };
+}
+
+const epoch_bits = @bitSizeOf(@TypeOf(words.epoch_max)) - @clz(words.epoch_max);
 
 /// The byte that a process locks while it replaces the file.
 pub const replace_lock_offset: u64 = 1 << 61;
@@ -354,6 +360,8 @@ pub const claim_lock_offset: u64 = replace_lock_offset + 1;
 test "no two participants share a byte" {
     try std.testing.expectEqual(lock_offset(0, words.epoch_max) + 2, lock_offset(1, 0));
     try std.testing.expect(lock_offset(1023, words.epoch_max) < std.math.maxInt(i64));
+    const owner: words.Owner = .{ .index = 1023, .epoch = words.epoch_max - 1 };
+    try std.testing.expectEqual(owner, lock_owner(lock_offset(owner.index, owner.epoch)));
     try std.testing.expect(lock_offset(0, 0) > file_bytes_max);
 }
 

@@ -6,6 +6,7 @@
 //! server is left, requests may wait for one to come.
 
 const std = @import("std");
+const layout = @import("../../memory/layout.zig");
 const words = @import("../../memory/words.zig");
 const limit_rules = @import("limit_rules.zig");
 const payloads = @import("payloads.zig");
@@ -107,7 +108,7 @@ fn any_watches() bool {
 fn owner_of(process: usize) ?words.Owner {
     const lock = get(state.process(process, .lock));
     if (lock == 0) return null;
-    return .{ .index = @truncate(lock >> 50), .epoch = @intCast(lock & ((1 << 50) - 1)) };
+    return layout.lock_owner(lock);
 }
 
 /// A participant that dies before it has rung the sleepers is unwatched and owns nothing. Its entry is freed

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const limit_words = @import("../../memory/limit_words.zig");
+const layout = @import("../../memory/layout.zig");
 const words = @import("../../memory/words.zig");
 const explorer = @import("explorer.zig");
 const local = @import("local.zig");
@@ -74,9 +75,10 @@ fn print_step(writer: *Writer, process: u8, variant: u5) !void {
         .futex_wait => try writer.writeAll(if (slept == 0)
             (if (state.get(state.process(process, .futex)) == 0) "futex_wait, the word has changed" else "futex_wait, falls asleep")
         else if (slept == state.woken) "is awake" else "its slice ends"),
-        .lock_byte, .unlock_byte, .byte_locked => try writer.print("{t} of participant {d}, epoch {d}", .{
-            request.kind, request.a >> 51 & 0x3ff, request.a >> 1 & ((1 << 50) - 1),
-        }),
+        .lock_byte, .unlock_byte, .byte_locked => {
+            const owner = layout.lock_owner(request.a);
+            try writer.print("{t} of participant {d}, epoch {d}", .{ request.kind, owner.index, owner.epoch });
+        },
         .ring_bell, .ring_notify, .watch_life, .announce_life, .close_bells => try writer.print("{t} of participant {d}, epoch {d}", .{
             request.kind, request.a, request.b,
         }),
