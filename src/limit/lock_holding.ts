@@ -5,7 +5,7 @@
  */
 import { onAbort } from "../base/abort.ts";
 import { Alarm } from "../base/alarm.ts";
-import { codeOf, report } from "../base/guard.ts";
+import { codeOf, report, textOf } from "../base/guard.ts";
 import { describe } from "../base/checks.ts";
 import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import type { Lock } from "./lock.ts";
@@ -182,9 +182,6 @@ function listenLater(holding: Holding): void {
 function lossOf(name: string, reason: unknown): unknown {
   const code = codeOf(reason);
   if (code !== undefined && code !== "CANCELLED") return reason;
-  return new DOMException(
-    `Cannot hold lock ${describe(name)} any longer: another request has stolen it; ` +
-      "stop what the lock is for",
-    "AbortError",
-  );
+  const found = code === undefined ? "another request has stolen it" : textOf(reason);
+  return new DOMException(`Cannot hold lock ${describe(name)} any longer: ${found}`, "AbortError");
 }
