@@ -29,6 +29,19 @@ test("maxCalls: each worker serves exactly so many calls, and its successor is r
   assertEquals([code, reason], [0, "exit"]);
 });
 
+test("maxCalls: a worker that ends its last call after its successor is ready has no second one", async () => {
+  const pool = await readyPool(1, { maxCalls: 1 });
+  const events = new Events(pool);
+  const [first] = pool.workers();
+  const journal = new Journal();
+  const call = pool.call.hold(journal.path, "a");
+  await eventually(() => events.of("ready").length === 1, "its successor is ready");
+  journal.release("a");
+  await call;
+  await events.exitOf(first!.pid);
+  assertEquals(events.of("starting").length, 1, events.story.join());
+});
+
 test("maxCalls under load: no worker serves more, and no call fails", async () => {
   const pool = await readyPool(2, { maxCalls: 5 });
   const pids = await Promise.all(Array.from({ length: 40 }, () => pool.call.sleep(1)));

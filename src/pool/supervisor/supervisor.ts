@@ -344,7 +344,8 @@ export class Supervisor implements WorkerListener {
 
   /** Retires a worker when its successor is ready. */
   #replace(old: WorkerProcess): void {
-    if (this.#successors.has(old) || this.#isStopping) return;
+    // One that retires has had its successor: its report that it is spent may come later.
+    if (old.isLeaving || this.#successors.has(old) || this.#isStopping) return;
     if (this.#backoff.remaining(now()) > 0) return this.#goOn(old);
     this.#startSuccessor(old).then(() => this.#endGently(old), () => this.#goOn(old));
   }
