@@ -117,7 +117,10 @@ test("everywhere waits for busy workers, and one that dies has a result of its o
   const outcomes = (await results).map((result) =>
     result.status === "fulfilled" ? "fine" : result.reason.code
   );
-  assertEquals(outcomes.sort(), ["SERVER_DIED", "fine"]);
+  // The worker may die before the call has reached it.
+  const [failure, other] = outcomes.toSorted();
+  assert(failure === "SERVER_DIED" || failure === "NO_SERVER", failure);
+  assertEquals(other, "fine");
   assertEquals((await works as { code?: string }).code, "SERVER_DIED");
 });
 
