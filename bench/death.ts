@@ -18,10 +18,11 @@
 import process from "node:process";
 import type { Ended, Form, Holding, Outcome } from "./death/messages.ts";
 import { machineNow } from "./lib/clock.ts";
-import { type Bar, judge, parseOptions } from "./lib/options.ts";
+import { KillReport } from "./lib/kills.ts";
+import { judge, parseOptions } from "./lib/options.ts";
 import { Child } from "./lib/parent.ts";
 import { type Runtime, runtimes } from "./lib/runtimes.ts";
-import { fixed, summarize } from "./lib/stats.ts";
+import { summarize } from "./lib/stats.ts";
 import { Target } from "./lib/target.ts";
 import { Server } from "../mod.ts";
 
@@ -37,32 +38,18 @@ await main();
 
 async function main(): Promise<void> {
   const options = parseOptions("kills", 50);
-  const rows: Record<string, unknown> = {};
-  const bars: Bar[] = [];
+  const report = new KillReport(barMs);
   for (const client of runtimes) {
     for (const form of ["blocking", "promise"] as const) {
       for (const outcome of ["error", "redelivery"] as const) {
-        const name = `${client}, ${form}, ${outcome}`;
-        const { median, p90, p99, max, count } = summarize(
-          await measure(client, form, outcome, options.count),
-        );
-        rows[name] = {
-          kills: count,
-          median: fixed(median, 1),
-          p90: fixed(p90, 1),
-          p99: fixed(p99, 1),
-          max: fixed(max, 1),
-        };
-        bars.push({
-          what: `${name}: median ${fixed(median, 1)} ms ≤ ${barMs} ms`,
-          met: median <= barMs,
-        });
+        const times = await measure(client, form, outcome, options.count);
+        report.add(`${client}, ${form}, ${outcome}`, summarize(times));
       }
     }
   }
   console.log("milliseconds from the SIGKILL of a server to the end of the call");
-  console.table(rows);
-  judge(bars, options);
+  console.table(report.rows);
+  judge(report.bars, options);
 }
 
 async function measure(

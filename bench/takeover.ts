@@ -14,11 +14,12 @@
 import { Limit } from "../src/limit/main.ts";
 import type { Acquired, Form } from "./limit/messages.ts";
 import { machineNow } from "./lib/clock.ts";
-import { type Bar, judge, parseOptions } from "./lib/options.ts";
+import { KillReport } from "./lib/kills.ts";
+import { judge, parseOptions } from "./lib/options.ts";
 import { Child } from "./lib/parent.ts";
 import { type Runtime, runtimes } from "./lib/runtimes.ts";
 import { Stage } from "./lib/stage.ts";
-import { fixed, summarize, type Summary } from "./lib/stats.ts";
+import { summarize, type Summary } from "./lib/stats.ts";
 
 /** How a standby waits. */
 export const takeoverForms: readonly Form[] = ["promise", "blocking"];
@@ -30,28 +31,15 @@ if (import.meta.main) await main();
 
 async function main(): Promise<void> {
   const options = parseOptions("kills", 200);
-  const rows: Record<string, unknown> = {};
-  const bars: Bar[] = [];
+  const report = new KillReport(takeoverBarMs);
   for (const runtime of runtimes) {
     for (const form of takeoverForms) {
-      const name = `${runtime}, ${form}`;
-      const { median, p90, p99, max, count } = await measureTakeovers(runtime, form, options.count);
-      rows[name] = {
-        kills: count,
-        median: fixed(median, 1),
-        p90: fixed(p90, 1),
-        p99: fixed(p99, 1),
-        max: fixed(max, 1),
-      };
-      bars.push({
-        what: `${name}: median ${fixed(median, 1)} ms ≤ ${takeoverBarMs} ms`,
-        met: median <= takeoverBarMs,
-      });
+      report.add(`${runtime}, ${form}`, await measureTakeovers(runtime, form, options.count));
     }
   }
   console.log("milliseconds from the SIGKILL of a holder to the standby's next line of JavaScript");
-  console.table(rows);
-  judge(bars, options);
+  console.table(report.rows);
+  judge(report.bars, options);
 }
 
 /** Kills so many holders. Returns the milliseconds until their standbys have the lock. */

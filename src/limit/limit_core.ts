@@ -132,12 +132,10 @@ export class LimitCore implements Replaceable {
     if (!this.checkHeld()) return false;
     if (this.isFileThere()) return true;
     this.#lose(
-      new TandemError(
+      this.#loss(
         "NOT_FOUND",
-        `Cannot keep the lock of ${
-          JSON.stringify(this.target)
-        }: the limit's file was deleted or moved, so others may hold ` +
-          "locks of a new one; stop what the lock is for, and acquire it again",
+        "the limit's file was deleted or moved, so others may hold locks of a new one; " +
+          "stop what the lock is for, and acquire it again",
       ),
     );
     return false;
@@ -233,14 +231,7 @@ export class LimitCore implements Replaceable {
   /** Newer code of this program has opened the limit, and must not wait for code that is gone. */
   replace(): void {
     if (this.isOpen && this.checkHeld()) {
-      this.#lose(
-        new TandemError(
-          "CANCELLED",
-          `Cannot keep the lock of ${
-            JSON.stringify(this.target)
-          }: newer code has replaced this program`,
-        ),
-      );
+      this.#lose(this.#loss("CANCELLED", "newer code has replaced this program"));
     }
     const owner = this.#owner.deref();
     if (owner) owner.close();
@@ -292,11 +283,13 @@ export class LimitCore implements Replaceable {
 
   #stolen(): TandemError {
     const thief = thiefOf(this.#channel);
+    return this.#loss("CANCELLED", `${thief} has stolen it; stop what the lock is for`);
+  }
+
+  #loss(code: "CANCELLED" | "NOT_FOUND", found: string): TandemError {
     return new TandemError(
-      "CANCELLED",
-      `Cannot keep the lock of ${
-        JSON.stringify(this.target)
-      }: ${thief} has stolen it; stop what the lock is for`,
+      code,
+      `Cannot keep the lock of ${JSON.stringify(this.target)}: ${found}`,
     );
   }
 
