@@ -15,6 +15,7 @@ import { fileURLToPath } from "node:url";
 import { Store } from "./store.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "fencing-"));
+process.once("exit", () => rmSync(folder, { recursive: true }));
 const file = fileURLToPath(new URL("writer.ts", import.meta.url));
 
 /** A process of writer.ts, in the runtime of this one. */
@@ -73,4 +74,3 @@ await first.show();
 await Promise.all([first.end(), second.end()]);
 using store = new Store(join(folder, "notes.db"));
 console.log("notes:", store.notes().join(", "));
-rmSync(folder, { recursive: true });
