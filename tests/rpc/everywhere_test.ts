@@ -2,7 +2,9 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import process from "node:process";
 import {
+  type Around,
   callContext,
+  type ClientCall,
   connect,
   everywhere,
   instance,
@@ -75,12 +77,17 @@ for (const runtime of runtimes) {
     const started: Child[] = [];
     for (let index = 0; index < 3; index++) started.push(await startService(runtime, target));
     const [dies, stops, lives] = started as [Child, Child, Child];
-    using remote = connect<Api>(target, { timeout: 60_000 });
+    let ended = 0;
+    // It is listed no more a moment before its call has failed here.
+    const around: Around<ClientCall> = (_call, next) =>
+      Promise.resolve(next()).finally(() => ended++);
+    using remote = connect<Api>(target, { timeout: 60_000, around });
     const leaving = new AbortController();
     const call = everywhere(withOptions(remote, { signal: leaving.signal })).hold();
     for (const service of started) await service.expect("holding 1");
     const newcomer = await startService(runtime, target);
     await dies.killed();
+    await eventually(() => ended === 1);
     await eventually(async () => (await services(target)).length === 3);
     leaving.abort("left");
     assertEquals(outcomes(await call), ["SERVER_DIED", "left", "left"]);
