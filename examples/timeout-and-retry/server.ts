@@ -19,7 +19,8 @@ await server.serve(async (request) => {
   seen.add(job);
   if (isFirstTime && Number(job) % 3 === 0) {
     // Stands for a disk or a network that does not answer.
-    await once(request.signal, "abort");
+    const { signal } = request;
+    if (!signal.aborted) await once(signal, "abort");
     givenUp += 1;
     return; // No client would get the answer.
   }
