@@ -24,9 +24,6 @@ const widths = [512, 256, 128, 64, 32, 16];
 const made = await Promise.all(widths.map((width) => pool.call.shrink(picture, width)));
 console.log("widths:", made.map((png) => decode(png).width).join(" "));
 
-const timed = records.filter(({ timers: [timer] }) => timer?.name === "decode");
-console.log(`${records.length} records, ${timed.length} with the time of decoding`);
-
 // The worker has a bug: with a width below 0 it never ends. The call ends in time, and its worker is replaced.
 try {
   await withOptions(pool.call, { timeout: 500 }).shrink(picture, -1);
@@ -38,6 +35,9 @@ const next = await Promise.all(widths.map((width) => pool.call.shrink(picture, w
 console.log(`${next.length} more pictures`);
 
 await pool.close();
+// Records may come a moment after the answers, but before the pool has closed.
+const timed = records.filter(({ timers: [timer] }) => timer?.name === "decode");
+console.log(`${records.length} records, ${timed.length} with the time of decoding`);
 const killed = exits.filter(({ reason }) => reason === "timeout");
 console.log(`killed because of a timeout: ${killed.length} worker`);
 
