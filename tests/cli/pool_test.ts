@@ -1,14 +1,6 @@
 /** `tandem pool`, as a service manager or a user of a shell sees it. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import {
-  chmodSync,
-  existsSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { connect } from "../../mod.ts";
@@ -26,6 +18,7 @@ import {
   startProgram,
   test,
 } from "../support/harness.ts";
+import { childrenOf, undisturbed } from "../support/pool.ts";
 import { noRoot } from "../support/privileges.ts";
 import { type Outcome, runFile } from "../support/run.ts";
 
@@ -126,13 +119,6 @@ function titleOf(pid: number): string {
   } catch {
     return ""; // It has ended.
   }
-}
-
-function childrenOf(pid: number): number[] {
-  return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-    readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ")
-      .filter(Boolean).map(Number)
-  );
 }
 
 function isThere(pid: number): boolean {
@@ -324,19 +310,19 @@ test(
   patience,
 );
 
-test("tandem pool: a worker that dies is reported and replaced", async () => {
-  const pool = await ready(two);
-  const [first] = pool.workers;
-  process.kill(first!, "SIGKILL");
-  await pool.wrote(
-    new RegExp(
-      `^warning supervisor: worker [12] \\(${runtime}, process ${first}\\) has ended: crash, SIGKILL$`,
-    ),
-  );
-  await pool.wrote(/is ready$/, 4);
-  pool.signal("SIGQUIT");
-  await pool.child.ended();
-}, patience);
+test("tandem pool: a worker that dies is reported and replaced", () =>
+  undisturbed(async () => {
+    const pool = await ready(two);
+    const [first] = pool.workers;
+    process.kill(first!, "SIGKILL");
+    const who = `worker [12] \\(${runtime}, process ${first}\\)`;
+    await pool.wrote(new RegExp(`^warning supervisor: ${who} has ended: `));
+    const line = pool.lines.find((line) => line.includes(" has ended: "))!;
+    assertMatch(line, new RegExp(`^warning supervisor: ${who} has ended: crash, SIGKILL$`));
+    await pool.wrote(/is ready$/, 4);
+    pool.signal("SIGQUIT");
+    await pool.child.ended();
+  }), patience);
 
 test("tandem pool: logs of workers are lines on standard error", async () => {
   const pool = await ready(two);

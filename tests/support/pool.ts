@@ -9,6 +9,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmdirSync,
   writeFileSync,
 } from "node:fs";
@@ -24,6 +25,7 @@ import {
   type WorkerExit,
   type WorkerInfo,
 } from "../../src/pool/main.ts";
+import { allMemoryKills } from "../../src/pool/supervisor/proc.ts";
 import type { Mode } from "../fixtures/pool/changing.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
 import { atEnd, eventually, folder, newTarget, present } from "./harness.ts";
@@ -88,7 +90,9 @@ export class ModeFile {
   }
 
   write(mode: Mode, version: string): void {
-    writeFileSync(this.path, `${mode}\n${version}\n`);
+    // At once: a worker that starts meanwhile reads the old text or the new one.
+    writeFileSync(`${this.path}.new`, `${mode}\n${version}\n`);
+    renameSync(`${this.path}.new`, this.path);
   }
 
   /** Lets workers go on that wait in their setup. */
@@ -233,6 +237,21 @@ export function memoryGroup(bytes: number): { readonly path: string } | { readon
 }
 
 let groups = 0;
+
+/**
+ * Makes `attempt`, and makes it again if it has failed while the kernel has killed any process for lack of memory, as
+ * other tests let it do: where groups of processes do not count that, a pool takes the end of its worker for such a one.
+ */
+export async function undisturbed(attempt: () => Promise<void>): Promise<void> {
+  for (;;) {
+    const before = allMemoryKills();
+    try {
+      return await attempt();
+    } catch (error) {
+      if (allMemoryKills() === before) throw error;
+    }
+  }
+}
 
 /** The path of a fixture, for a pool in another process. */
 export function workerPath(name: string): string {
