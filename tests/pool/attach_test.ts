@@ -21,11 +21,11 @@ import {
   type Child,
   doomed,
   eventually,
+  longEnough,
   newTarget,
   ownRuntime,
   type Runtime,
   runtimes,
-  sleep,
   spawn,
   test,
 } from "../support/harness.ts";
@@ -133,8 +133,14 @@ for (const runtime of ownRuntime) {
   test(`${runtime} holds a session and is stopped: maxHold frees the worker`, async () => {
     const stage = await poolAt(1);
     const child = await attachFrom(runtime, stage.target);
-    const pid = await ask<number>(child, ["checkout", { maxHold: 1_500 }]);
-    await ask(child, ["session", "note", "half of the work"]);
+    let pid = 0;
+    await longEnough(1_500, async (maxHold) => {
+      pid = await ask<number>(child, ["checkout", { maxHold }]);
+      const noted = await child.ask<Answer<string>>(["session", "note", "half of the work"]);
+      if ("result" in noted) return true;
+      assertEquals(noted.error.code, "CLOSED");
+      return false;
+    });
     await child.stopped();
     assertNotEquals(await onlyWorker(stage), pid);
     child.kill("SIGCONT");
@@ -267,10 +273,13 @@ test("maxQueuePerClient holds from the first call of an attached pool", async ()
   const held = [await pool.checkout(), await pool.checkout()];
   const three = [1, 2, 3].map((value) => attached.call.same(value));
   let fourth: Promise<unknown> | undefined;
-  await eventually(async () => {
-    fourth = attached.call.same(4);
-    const refused = fourth.then(() => false, () => true);
-    return !await Promise.race([refused, sleep(50).then(() => false)]);
+  await eventually(() => {
+    if (!fourth) {
+      const call = attached.call.same(4);
+      call.catch(() => fourth = undefined);
+      fourth = call;
+    }
+    return pool.stats().queued === 4;
   }, "a fourth call can wait");
   await Promise.all(held.map((session) => session.close()));
   assertEquals(await Promise.all([...three, fourth]), [[1], [2], [3], [4]]);

@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { RemoteError, withOptions } from "../../mod.ts";
 import { collectGarbage } from "../fixtures/lib.ts";
+import type { Api as Changing } from "../fixtures/pool/changing.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
 import {
   assertRejectsCode,
@@ -13,7 +14,7 @@ import {
   sleep,
   test,
 } from "../support/harness.ts";
-import { exists, Journal, readyPool, startPool } from "../support/pool.ts";
+import { exists, Journal, ModeFile, readyPool, startPool, workerFile } from "../support/pool.ts";
 import { collect, rejection } from "../support/rpc_helper.ts";
 import { Pool } from "../../src/pool/main.ts";
 
@@ -68,7 +69,12 @@ test("one worker: calls are served in the order in which they were made", async 
 
 test("a hundred calls at once, five workers: each call is answered, and each worker takes part", async () => {
   const pool = await readyPool(5);
-  const pids = await Promise.all(Array.from({ length: 100 }, () => pool.call.sleep(2)));
+  const journal = new Journal();
+  const calls = Array.from({ length: 100 }, () => pool.call.hold(journal.path, "a"));
+  // The others could end all of them while one stands still.
+  await eventually(() => journal.lines.length === 5, "each worker has a call");
+  journal.release("a");
+  const pids = await Promise.all(calls);
   assertEquals(new Set(pids), new Set(pool.workers().map(({ pid }) => pid)));
 });
 
@@ -158,10 +164,13 @@ test("the timeout covers the wait for a worker and the work together", async () 
 });
 
 test("the timeout covers the start of the first worker", async () => {
-  const pool = startPool({ min: 1, max: 1, timeout: 1 });
-  await assertRejectsCode(pool.call.echo(1), "TIMEOUT");
+  const mode = new ModeFile("waits in setup");
+  const options = { min: 1, max: 1, timeout: 1, env: mode.env };
+  const pool = startPool<Changing>(options, workerFile("changing.ts"));
+  await assertRejectsCode(pool.call.version(), "TIMEOUT");
+  mode.letGo();
   await pool.ready;
-  assertEquals(await withOptions(pool.call, { timeout: 30_000 }).echo(2), 2);
+  assertEquals(await withOptions(pool.call, { timeout: 30_000 }).version(), "1");
 });
 
 test("a call that has timed out holds none of its arguments", async () => {

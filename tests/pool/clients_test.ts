@@ -163,6 +163,13 @@ test("handOver under load: the new pool's workers take over, the old ones end, a
   const old = await first.ask<number[]>(["pids"]);
   const caller = await startCaller(target);
   assertEquals(await caller.ask(["load", 4]), "loading");
+  {
+    await using attached = Pool.attach<Api>(target);
+    await eventually(
+      async () => (await attached.stats()).replies > 20,
+      "old workers have answered",
+    );
+  }
   const journal = new Journal();
   assertEquals(await first.ask(["start", "hold", journal.path, "a"]), "started");
   await journal.has("begin a");

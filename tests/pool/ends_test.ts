@@ -133,6 +133,8 @@ test("nothing is left: no process, no zombie, no descriptor, no file", async () 
       workers.push(...pool.workers().map(({ pid }) => pid));
       const { pid } = pool.workers()[0]!;
       process.kill(pid, "SIGKILL");
+      // It may take a call until then.
+      await allEnded([pid]);
       await pool.call.pid();
       await rejection(pool.call.die("exit 3", null));
       await Promise.all(Array.from({ length: 5 }, () => pool.call.sleep(5)));

@@ -8,6 +8,7 @@ import {
   Journal,
   ModeFile,
   readyPool,
+  readyWorker,
   readyWorkers,
   startPool,
   workerFile,
@@ -62,7 +63,8 @@ test("maxCalls 1: every call has a process of its own", async () => {
 test("maxLifetime: old workers are replaced between two calls, and their successors are ready first", async () => {
   const pool = await readyPool(1, { maxLifetime: 500 });
   const events = new Events(pool);
-  const first = await pool.call.pid();
+  // No call: it may last for the worker's lifetime.
+  const first = readyWorker(pool).pid;
   let isDone = false;
   const load = (async () => {
     while (!isDone) await pool.call.sleep(3);
