@@ -128,6 +128,7 @@ for (const runtime of ownRuntime) {
     await contender.child.killed();
     const ids = (await Promise.all(waits)).map((lock) => present(lock).id);
     assertEquals(ids.sort(), [1, 2]);
+    await eventually(() => other.holders().length < 2, "the dead sharer is none");
     assertEquals(other.holders().length, 1, "the sharer of this process still holds");
     other.close();
     assertIdle(other.target, 1);

@@ -156,7 +156,8 @@ test("one request after the other keeps one limit open, and many names keep few"
   await locks.request(name, () => {});
   const before = descriptors();
   for (let turn = 0; turn < 100; turn++) await locks.request(name, () => {});
-  assertEquals(descriptors(), before);
+  // Limits of earlier tests may be closed meanwhile.
+  assert(descriptors() <= before, `${descriptors()} descriptors instead of ${before}`);
   const names = Array.from({ length: 60 }, () => newLockName());
   for (const name of names) await locks.request(name, () => {});
   const few = 16 * 6;
