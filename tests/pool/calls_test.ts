@@ -148,7 +148,7 @@ test("the timeout covers the wait for a worker", async () => {
 });
 
 test("the timeout covers the wait for a worker and the work together", async () => {
-  const pool = await readyPool(1);
+  const pool = await readyPool(1, { abortGrace: 20_000 });
   const journal = new Journal();
   await longEnough(300, async (timeout) => {
     const hasty = withOptions(pool.call, { timeout });

@@ -157,7 +157,7 @@ test("a worker is replaced after maxCalls, but not in the middle of a session", 
 });
 
 test("abort sticks, ends the call in progress, and the worker is replaced", async () => {
-  const pool = await sessionPool(1);
+  const pool = await sessionPool(1, { abortGrace: 20_000 });
   const notes = new Notes();
   const session = await pool.checkout({ afterError: "keep" });
   const running = doomed(session.call.obey(notes.path, "a"));
