@@ -5,9 +5,9 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { laterForSure, now } from "../runtime/timers.ts";
+import { laterForSure } from "../runtime/timers.ts";
 
-/** How long looks may fail without a request in between, in milliseconds. */
+/** How long looks may fail without a request in between: the pauses between them together, in milliseconds. */
 const damageMax = 1_000;
 /** Between looks that fail, in milliseconds. */
 const pauses: readonly number[] = [1, 5, 20, 50];
@@ -15,26 +15,27 @@ const pauses: readonly number[] = [1, 5, 20, 50];
 /** The failed looks of one `serve` since its last request. */
 export class Damage {
   #failures = 0;
-  #since = 0;
+  #waited = 0;
 
   /** A request has come. */
   isOver(): void {
     this.#failures = 0;
+    this.#waited = 0;
   }
 
   /**
    * How long to wait before the next look, in milliseconds.
    *
    * @throws `error` when waiting does not help: the channel is removed or closed, or has been damaged for
-   * a second
+   * a second. Not by a clock: a process that was stopped has not looked meanwhile
    */
   pauseAfter(error: unknown): number {
     if (!(error instanceof TandemError) || error.code !== "CORRUPT") throw error;
-    const time = now();
-    if (this.#failures === 0) this.#since = time;
-    if (time - this.#since > damageMax) throw error;
+    if (this.#waited > damageMax) throw error;
     this.#failures += 1;
-    return pauses[Math.min(this.#failures, pauses.length) - 1]!;
+    const milliseconds = pauses[Math.min(this.#failures, pauses.length) - 1]!;
+    this.#waited += milliseconds;
+    return milliseconds;
   }
 }
 
