@@ -197,7 +197,7 @@ test("an answer in time is an answer, however long the time-out", async () => {
   const target = newTarget();
   for (const name of runtimes) await startServer(name, target, "serve");
   using client = Client.open(target);
-  for (const timeout of [5_000.5, 1e9, 1e15, 2 ** 31, Number.MAX_VALUE, Infinity]) {
+  for (const timeout of [600_000.5, 1e9, 1e15, 2 ** 31, Number.MAX_VALUE, Infinity]) {
     assertEquals(text(client.requestSync("x", { timeout })), "x");
     assertEquals(text(await client.request("x", { timeout })), "x");
     assertEquals(text(client.sendSync("x", { timeout }).getSync({ timeout })), "x");
