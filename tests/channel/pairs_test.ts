@@ -51,12 +51,12 @@ for (const { server, client, title } of pairs) {
   test(`${title}: serveSync ends after its idle time-out`, async () => {
     const target = newTarget();
     using _maker = Server.create(target);
-    // Sent before the server starts, because it does not wait for long.
     const calling = await startClient(client, target, "sync");
     calling.send({ op: "burst", count: 50 });
     const serving = await startServer(server, target, "serveSync");
     assertEquals(await calling.message(), { count: 50 });
-    await serving.expect("served 50");
+    assertEquals(await calling.ask({ op: "request", payload: "stop" }), { text: "stopping" });
+    await serving.expect("served 51");
     await serving.ended();
   });
 
