@@ -239,7 +239,14 @@ for (const name of runtimes) {
     const child = await spawn(name, "open.ts", [newTarget(), "open"]);
     await child.line();
     const descriptors = `/proc/${child.pid}/fd`;
-    const links = readdirSync(descriptors).map((fd) => readlinkSync(`${descriptors}/${fd}`));
+    const links = readdirSync(descriptors).flatMap((fd) => {
+      try {
+        return readlinkSync(`${descriptors}/${fd}`);
+      } catch {
+        return []; // The runtime has closed it meanwhile.
+      }
+    });
+    assert(links.length > 2, "they can be read");
     for (const inherited of ["memfd:predecessor", present(named.path)]) {
       assertEquals(links.filter((link) => link.includes(inherited)), []);
     }

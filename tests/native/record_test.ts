@@ -41,10 +41,11 @@ test("a record for no call, or for more than a channel has slots, is refused", (
   assertEquals(record.read(), empty);
 });
 
-test("a thousand records leave no descriptor and no memory", () => {
+test("a thousand records leave no descriptor and no memory", async () => {
   const before = processState(process.pid).descriptors;
   for (let count = 0; count < 1000; count++) WorkerRecord.create(1).close();
-  assertEquals(processState(process.pid).descriptors, before);
+  // Other threads of the runtime open and close some at any time.
+  await eventually(() => processState(process.pid).descriptors <= before);
 });
 
 /** Bytes that follow from a seed. */

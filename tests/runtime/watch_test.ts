@@ -203,7 +203,8 @@ test("a thousand watches leave no descriptor", async () => {
     watched.watch.close();
     if (round % 2 !== 0) libc().close(peer);
   }
-  assertEquals(highest(), before);
+  // Other threads of the runtime open and close some at any time.
+  await eventually(() => highest() <= before, "all are closed");
 });
 
 test("what is no descriptor is refused", () => {
