@@ -309,7 +309,9 @@ test("unlink removes the bells of living participants as well", async () => {
   assert(bellsOf(target).length >= 3);
   assert(Server.unlink(target));
   assertEquals(readdirSync(folder()), []);
-  await child.killed();
+  await child.expect("unlinked");
+  await child.expect("served 0");
+  await child.ended();
   server.close();
   assertEquals(readdirSync(folder()), []);
 });
