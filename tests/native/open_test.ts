@@ -5,7 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
-  rmdirSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -28,6 +28,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { asOtherUser, otherUser, works } from "../support/privileges.ts";
 
 function modeOf(path: string): number {
   return statSync(path).mode & 0o777;
@@ -325,22 +326,28 @@ test("names lie in TANDEM_DIR, which is made private", async () => {
   }
 });
 
+/** A user with a folder that no other program uses; null: this user has to do. */
+const lonelyUser = works([...asOtherUser, "test", "-r", import.meta.filename!]) ? otherUser : null;
+
 test("without TANDEM_DIR names lie in /dev/shm, in a folder of the user's own", async () => {
   // A unique name.
   const name = `test-${process.pid}-${Date.now().toString(36)}`;
-  const directory = `/dev/shm/tandem-${process.geteuid?.()}`;
-  const wasThere = existsSync(directory);
+  const directory = `/dev/shm/tandem-${lonelyUser ?? process.geteuid!()}`;
   const path = join(directory, `${name}.tandem`);
   try {
     const child = await spawn(runtime, "open.ts", [name, "open"], {
       env: { TANDEM_DIR: undefined },
+      through: lonelyUser === null ? [] : asOtherUser,
     });
     assertEquals(await child.message(), { path });
+    assertEquals(modeOf(directory), 0o700);
     child.end();
     await child.ended();
+    assert(existsSync(path), "it outlives its participants");
   } finally {
-    assertEquals(Server.unlink(path), true);
-    if (!wasThere && readdirSync(directory).length === 0) rmdirSync(directory);
+    if (lonelyUser !== null) rmSync(directory, { recursive: true, force: true });
+    // The folder stays: other programs of this user may be about to use it.
+    else rmSync(path, { force: true });
   }
 });
 
