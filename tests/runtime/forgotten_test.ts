@@ -29,7 +29,10 @@ for (const runtime of ownRuntime) {
       const before = processState(child.pid).descriptors;
       await rounds(300);
       using server = Server.open(target);
-      await eventually(() => server.stats().inFlight === 0, "its calls and drafts end");
+      await eventually(async () => {
+        await child.ask("collect");
+        return server.stats().inFlight === 0;
+      }, "its calls and drafts end");
       await eventually(async () => {
         await child.ask("collect");
         return processState(child.pid).descriptors <= before + 2;

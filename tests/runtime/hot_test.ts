@@ -24,18 +24,21 @@ interface Api {
 const limits = new URL("../../src/limit/main.ts", import.meta.url).href;
 const library = new URL("../../mod.ts", import.meta.url).href;
 
+/** Makes a program that prints `own`, its version, and the number of its save, once it runs. */
+type MakeText = (version: number, target: string, save: number) => string;
+
 /** A program that serves, each time that it is saved. */
-const typed = (version: number, target: string): string =>
+const typed: MakeText = (version, target, save) =>
   `import { connect, serve } from ${JSON.stringify(library)};
 const target = ${JSON.stringify(target)};
 serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { slots: 8 });
 // On purpose, with other options.
 serve(target, { version: () => ${version}, hang: () => new Promise(() => {}) }, { concurrency: 2 });
 const remote = connect(target, { timeout: 30_000 });
-console.log("own", await remote.version());
+console.log("own", await remote.version(), ${save});
 `;
 
-const raw = (version: number, target: string): string =>
+const raw: MakeText = (version, target, save) =>
   `import { Client, Server } from ${JSON.stringify(library)};
 const target = ${JSON.stringify(target)};
 const server = Server.open(target);
@@ -45,24 +48,24 @@ void (async () => {
 const other = Server.open(target);
 void other.serve((request) => "${version}");
 const client = Client.open(target);
-console.log("own", new TextDecoder().decode(await client.request("x")));
+console.log("own", new TextDecoder().decode(await client.request("x")), ${save});
 `;
 
-const subscriber = (version: number, target: string): string =>
+const subscriber: MakeText = (version, target, save) =>
   `import { topic } from ${JSON.stringify(library)};
 const seen = topic(${JSON.stringify(target)}).subscribe();
-console.log("own", ${version});
+console.log("own", ${version}, ${save});
 void (async () => {
   for await (const _ of seen);
 })();
 `;
 
-const leader = (version: number, target: string): string =>
+const leader: MakeText = (version, target, save) =>
   `import { Limit } from ${JSON.stringify(limits)};
 const limit = new Limit(${JSON.stringify(target)});
 const lock = await limit.acquire({ timeout: 10_000 });
 if (!lock) process.exit(1);
-console.log("own", ${version});
+console.log("own", ${version}, ${save});
 `;
 
 /** Ways to run a program so that it is replaced when it is saved. */
@@ -77,11 +80,12 @@ const saves = 15;
 /** A program that is saved as a new version. */
 class Program {
   readonly #path: string = join(folder(), `program-${Math.random().toString(36).slice(2)}.ts`);
-  readonly #text: (version: number, target: string) => string;
+  readonly #text: MakeText;
   readonly #target: string;
+  #saves = 0;
   readonly child: Child;
 
-  constructor(runtime: Runtime, flag: string, text: typeof typed, target: string) {
+  constructor(runtime: Runtime, flag: string, text: MakeText, target: string) {
     this.#text = text;
     this.#target = target;
     this.write(0);
@@ -103,8 +107,8 @@ class Program {
     };
     writeAfter(1_500);
     try {
-      // A save may be seen as two.
-      while (await this.child.line() !== `own ${version}`);
+      // A save may be seen as two. The newest one counts: it ends what runs before it.
+      while (await this.child.line() !== `own ${version} ${this.#saves}`);
     } finally {
       clearTimeout(again);
     }
@@ -112,7 +116,8 @@ class Program {
 
   /** In place: not every runtime watches a file that was renamed over the old one. */
   write(version: number): void {
-    writeFileSync(this.#path, this.#text(version, this.#target));
+    this.#saves += 1;
+    writeFileSync(this.#path, this.#text(version, this.#target, this.#saves));
   }
 }
 
@@ -169,12 +174,12 @@ for (const [name, flag] of modes.filter(([name]) => name === runtime)) {
 
 test("bun --hot: a service and a remote on the global object go on", async () => {
   const target = newTarget();
-  const text = (version: number, target: string): string =>
+  const text: MakeText = (version, target, save) =>
     `import { connect, serve } from ${JSON.stringify(library)};
 const target = ${JSON.stringify(target)};
 globalThis.service ??= serve(target, { version: () => ${version} });
 globalThis.remote ??= connect(target, { timeout: 30_000 });
-if (await globalThis.remote.version() === 0) console.log("own", ${version});
+if (await globalThis.remote.version() === 0) console.log("own", ${version}, ${save});
 `;
   const program = new Program("bun", "--hot", text, target);
   for (let version = 0; version < 3; version++) {
