@@ -27,8 +27,11 @@ import type {
 } from "./operations.ts";
 import { isOfClient } from "./operations.ts";
 
-/** The time after which a promise that has to settle counts as hanging. */
-const patience = 5_000;
+/**
+ * After so many turns, in milliseconds, a promise that has to settle counts as hanging. Turns, because a process that
+ * stands still for that time has not looked.
+ */
+const [patience, turn] = [5_000, 10] as const;
 
 /** Holds the objects that operations have made. */
 export class RealActor implements Actor {
@@ -377,15 +380,16 @@ class Events {
 
   async #some(): Promise<void> {
     while (this.#settled.length === 0) {
-      let timer: ReturnType<typeof setTimeout> | undefined;
+      let timer: ReturnType<typeof setInterval> | undefined;
       await new Promise<void>((resolve, reject) => {
         this.#wake = resolve;
-        timer = setTimeout(
-          () => reject(new Error("a promise that has to settle stays pending")),
-          patience,
-        );
+        let turns = 0;
+        timer = setInterval(() => {
+          if (++turns < patience / turn) return;
+          reject(new Error("a promise that has to settle stays pending"));
+        }, turn);
       }).finally(() => {
-        clearTimeout(timer);
+        clearInterval(timer);
         this.#wake = null;
       });
     }
