@@ -21,7 +21,7 @@ console.log(`two: cancelled before there was an answer: ${call.cancel()}`);
 await call.get().catch((error: TandemError) => console.log(`two: ${error.code}`));
 
 // 3. By a deadline, which the server knows, too (`request.timeRemaining`).
-await client.request("three", { timeout: 500 }).catch((error: TandemError) => {
+await client.request("three", { timeout: 2_000 }).catch((error: TandemError) => {
   console.log(`three: ${error.code}`);
 });
 
