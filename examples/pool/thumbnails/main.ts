@@ -26,7 +26,7 @@ console.log("widths:", made.map((png) => decode(png).width).join(" "));
 
 // The worker has a bug: with a width below 0 it never ends. The call ends in time, and its worker is replaced.
 try {
-  await withOptions(pool.call, { timeout: 500 }).shrink(picture, -1);
+  await withOptions(pool.call, { timeout: 2_000 }).shrink(picture, -1);
 } catch (error) {
   if (!(error instanceof TandemError)) throw error;
   console.log("a call that never ends:", error.code);
