@@ -76,10 +76,14 @@ class Scope {
   }
 
   async end(): Promise<void> {
-    await Promise.all(this.endings.map((end) => end()));
-    this.killChildren();
-    await Promise.all(this.children.map((child) => child.closed));
-    if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
+    try {
+      await Promise.all(this.endings.map((end) => end()));
+    } finally {
+      // Also after an ending that fails.
+      this.killChildren();
+      await Promise.all(this.children.map((child) => child.closed));
+      if (this.#folder !== null) rmSync(this.#folder, { recursive: true, force: true });
+    }
   }
 }
 
