@@ -99,8 +99,8 @@ export class Endpoint implements Side {
   }
 
   /** See {@linkcode Host.fetched}. */
-  async answersFetched(patience: number): Promise<void> {
-    if (!this.isClosed) await this.#host?.fetched(patience);
+  async answersFetched(interval: number, looks: number): Promise<void> {
+    if (!this.isClosed) await this.#host?.fetched(interval, looks);
   }
 
   /** Ends all streams and fetches, in both directions. */

@@ -220,22 +220,37 @@ export class Host implements Shelf {
   }
 
   /**
-   * Resolves when the receivers have fetched their long answers. One that asks for no part for so many
-   * milliseconds may be stopped or dead.
+   * Resolves when the receivers have fetched their long answers, or when it has looked so many times, once in each
+   * interval of so many milliseconds, and none has asked for a part: they may be stopped or dead. The looks are
+   * counted, since this process may be stopped as well.
    */
-  fetched(patience: number): Promise<void> {
+  fetched(interval: number, looks: number): Promise<void> {
     return new Promise((resolve) => {
       let cancelTimer = (): void => {};
-      const look = () => {
+      let lastUse = this.#lastUseOfAnswers();
+      let idleLooks = 0;
+      const endUnless = (goesOn: boolean) => {
+        if (goesOn) return;
         cancelTimer();
-        const rest = this.#lastUseOfAnswers() + patience - now();
-        if (rest > 0) return void (cancelTimer = laterForSure(rest, look));
         this.#onForgotten = null;
         resolve();
       };
-      this.#onForgotten = look;
-      look();
+      const look = () => {
+        const use = this.#lastUseOfAnswers();
+        idleLooks = use === lastUse ? idleLooks + 1 : 0;
+        lastUse = use;
+        cancelTimer = laterForSure(interval, look);
+        endUnless(idleLooks < looks);
+      };
+      cancelTimer = laterForSure(interval, look);
+      this.#onForgotten = () => endUnless(this.#hasAnswers);
+      this.#onForgotten();
     });
+  }
+
+  /** Whether receivers have still to fetch long answers. */
+  get #hasAnswers(): boolean {
+    return this.#lastUseOfAnswers() > -Infinity;
   }
 
   #lastUseOfAnswers(): number {

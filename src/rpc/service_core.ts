@@ -26,7 +26,7 @@ import type { ServiceTerms } from "./terms.ts";
  * has died.
  */
 const fetchGrace = 2_000;
-/** Looks for such calls in that time. They are counted, since this process may be stopped as well. */
+/** Looks for such messages in that time. They are counted, since this process may be stopped as well. */
 const fetchLooks = 4;
 
 export class ServiceCore {
@@ -182,7 +182,7 @@ export class ServiceCore {
     const take = (delivery: Delivery) => run(dispatch, delivery);
     try {
       while (await this.#serve(take)) await this.#pauseEnd();
-      await this.#endpoint.answersFetched(fetchGrace);
+      await this.#endpoint.answersFetched(fetchGrace / fetchLooks, fetchLooks);
     } finally {
       // The signal may outlive many services.
       this.#stopListening?.();

@@ -57,6 +57,9 @@ class Api {
   }
 }
 
+/** Longer than a closed service waits for a part of a long call or answer. */
+const longerThanGrace = 3_000;
+
 for (const transport of transports) {
   test(`${transport.title}: close({ timeout }): a hanging call ends SERVER_DIED, and its signal aborts`, async () => {
     const target = transport.newTarget();
@@ -139,6 +142,25 @@ for (const transport of transports) {
     await service.finished;
   });
 
+  test(`${transport.title}: close: a long answer arrives although the process stands still meanwhile`, async () => {
+    const target = transport.newTarget();
+    const standStill = () =>
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, longerThanGrace);
+    const api = {
+      long(byteLength: number): Uint8Array {
+        void service.close();
+        // When the first parts are on their way.
+        setTimeout(standStill, 0);
+        return new Uint8Array(byteLength).fill(7);
+      },
+    };
+    const service = serve(target, api);
+    using remote = connect<typeof api>(target, { timeout: 30_000 });
+    const long = await remote.long(60_000_000);
+    assertEquals([long.byteLength, long.at(-1)], [60_000_000, 7]);
+    await service.finished;
+  });
+
   test(`${transport.title}: close({ timeout }): a wrong time-out is refused, and the service stays`, async () => {
     const target = transport.newTarget();
     const service = serve(target, new Api());
@@ -188,9 +210,6 @@ for (const name of runtimes) {
     assertEquals(await answers, Array(4).fill("delivery 2"));
   });
 }
-
-/** Longer than a closed service waits for a part of a long call. */
-const longerThanGrace = 3_000;
 
 for (const name of ownRuntime) {
   test(`${name}: close: a long call is answered, however slowly its parts come`, async () => {
