@@ -19,6 +19,9 @@ import { transports } from "../support/sites.ts";
 
 const uid = ownUid();
 
+/** Services that are to respond may be slow on a busy machine. */
+const patient = { timeout: 60_000 };
+
 function pids(found: readonly ServiceInfo[]): number[] {
   return found.map(({ pid }) => pid);
 }
@@ -49,17 +52,18 @@ for (const { title, newTarget } of transports) {
     await eventually(async () =>
       (await working()).reduce((sum, { callsInProgress }) => sum + callsInProgress, 0) === 2
     );
-    const found = await services(target);
+    const found = await services(target, patient);
     assertEquals(found.map(({ version }) => version), ["1", undefined]);
     for (const { pid, uid: of, runtime: its, responds, oldest, callsInProgress } of found) {
       assertEquals([pid, of, its, responds], [process.pid, uid, runtime, true]);
       assertEquals(oldest === null, callsInProgress === 0);
       if (oldest !== null) assert(oldest >= begun && oldest <= Date.now(), `${oldest}`);
     }
-    assertEquals(await services(remote), found);
+    assertEquals(await services(remote, patient), found);
     resolve();
     await Promise.all(calls);
-    assertEquals((await services(target)).map(({ oldest }) => oldest), [null, null]);
+    const idle = await services(target, patient);
+    assertEquals(idle.map(({ oldest }) => oldest), [null, null]);
   });
 
   test(`${title}: wrong arguments, an aborted signal and a closed remote`, async () => {
@@ -83,7 +87,7 @@ test("services of all runtimes: who they are, which version, and no longer when 
   for (const [index, runtime] of runtimes.entries()) {
     started.push(await startService(runtime, target, { version: `${index}` }));
   }
-  const found = await services(target);
+  const found = await services(target, patient);
   const expected = started.map(({ pid }, index) => ({
     pid,
     uid,
@@ -95,7 +99,7 @@ test("services of all runtimes: who they are, which version, and no longer when 
   }));
   assertEquals(found, expected);
   await started[0]!.killed();
-  assertEquals(await services(target), expected.slice(1));
+  assertEquals(await services(target, patient), expected.slice(1));
 });
 
 for (const runtime of runtimes) {
