@@ -115,7 +115,7 @@ for (const { title, newTarget } of transports) {
     const service = serve(target, api, { maxDeliveries: 2, idempotent: true });
     using remote = connect<typeof api>(target, { timeout: 300, retry: { attempts: 1 } });
     const handedBack = doomed(remote.hang());
-    assertEquals(await remote.ping(), "pong");
+    assertEquals(await withOptions(remote, { timeout: 20_000 }).ping(), "pong");
     await service.close({ timeout: 0 });
     const later = doomed(remote.ping());
     await assertRejectsCode(handedBack, "TIMEOUT");
