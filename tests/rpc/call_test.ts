@@ -1,5 +1,5 @@
 /** Typed calls: methods, errors, values, time-outs and redelivery. */
-import { assert, assertEquals, assertInstanceOf } from "@std/assert";
+import { assert, assertEquals, assertInstanceOf, assertMatch } from "@std/assert";
 import { callContext, Client, connect, RemoteError, serve, withOptions } from "../../mod.ts";
 import { wireVersion } from "../../src/rpc/message.ts";
 import { privateChannelsOf } from "../support/bells.ts";
@@ -158,7 +158,8 @@ for (const site of sites) {
       return await remote.holds() > before;
     });
     await service.expect("holding 1");
-    await service.expect("aborted TIMEOUT");
+    // The caller may be a moment ahead of the deadline that the service sees.
+    assertMatch(await service.line(), /^aborted (TIMEOUT|CANCELLED)$/);
     const controller = new AbortController();
     const held = doomed(withOptions(remote, { signal: controller.signal }).hold());
     await service.expect("holding 1");
@@ -336,15 +337,15 @@ for (const transport of transports) {
         return await withOptions(remote, { inheritDeadline: false }).left();
       },
       async shorter() {
-        return await withOptions(remote, { timeout: 1_000 }).left();
+        return await withOptions(remote, { timeout: 10_000 }).left();
       },
     };
     await using outerService = serve(outer, middle);
-    using caller = connect<typeof middle>(outer, { timeout: 20_000 });
+    using caller = connect<typeof middle>(outer, { timeout: 30_000 });
     const left = await caller.inherited();
-    assert(left > 0 && left <= 20_000, `${left}`);
+    assert(left > 0 && left <= 30_000, `${left}`);
     assertEquals(await caller.own(), Infinity);
-    assert(await caller.shorter() <= 1_000);
+    assert(await caller.shorter() <= 10_000);
     // Outside of a method nothing is inherited.
     assertEquals(callContext(), undefined);
     assertEquals(await remote.left(), Infinity);
