@@ -70,24 +70,34 @@ export async function callConcurrently(call: PromiseCall, load: Load): Promise<M
   return { calls, ms: elapsed, latency: histogram.buckets(), ...lateness };
 }
 
-/** Makes one call at a time, with a pause before each. */
+/** Makes one call, or a burst of several, after each pause. */
 export async function callPaced(call: PromiseCall, load: Load): Promise<Measured> {
-  const { bytes, ms, pauseMs } = load;
-  const histogram = new Histogram();
-  const payload = new Uint8Array(bytes).fill(1);
+  const { bytes, ms, pauseMs, burst = 1 } = load;
+  const last = new Histogram();
+  const first = new Histogram();
+  const payloads = Array.from({ length: burst }, (_, index) => new Uint8Array(bytes).fill(index));
   const begin = performance.now();
   let calls = 0;
   let elapsed = 0;
+  let before = begin;
+  let isFirst = true;
+  const callOnce = async (payload: Uint8Array<ArrayBuffer>): Promise<void> => {
+    checkEcho(await call(payload), payload);
+    if (!isFirst) return;
+    isFirst = false;
+    first.add((performance.now() - before) * 1e6);
+  };
   while (elapsed < ms) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    const before = performance.now();
-    checkEcho(await call(payload), payload);
+    isFirst = true;
+    before = performance.now();
+    await Promise.all(payloads.map(callOnce));
     const after = performance.now();
-    histogram.add((after - before) * 1e6);
-    calls += 1;
+    last.add((after - before) * 1e6);
+    calls += burst;
     elapsed = after - begin;
   }
-  return { calls, ms: elapsed, latency: histogram.buckets() };
+  return { calls, ms: elapsed, latency: last.buckets(), firstLatency: first.buckets() };
 }
 
 /** Checks the length, and the bytes that show an answer to another call. */

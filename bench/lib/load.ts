@@ -19,6 +19,8 @@ export interface Load {
   readonly outstanding?: number;
   /** Milliseconds between one answer and the next call. */
   readonly pauseMs?: number;
+  /** How many calls are made together after each pause; default: 1. Each such burst is timed as one. */
+  readonly burst?: number;
   /** A timer of 1 ms runs beside the calls. */
   readonly withTimer?: boolean;
 }
@@ -31,8 +33,10 @@ export interface Measured {
   readonly calls: number;
   /** The actual length, which may be a little longer than requested. */
   readonly ms: number;
-  /** Of the timed calls, in nanoseconds. */
+  /** Of the timed calls, in nanoseconds; of bursts, until the last answer. */
   readonly latency: Buckets;
+  /** Of bursts, until the first answer, in nanoseconds. */
+  readonly firstLatency?: Buckets;
   /** How much more than 1 ms the turns of the timer were apart, in nanoseconds. */
   readonly lateness?: Buckets;
   /** The same for a timer in the event loop of the server, if it has one. */

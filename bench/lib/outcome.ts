@@ -68,12 +68,14 @@ export interface LatencyPlot {
   readonly series: readonly { readonly name: string; readonly histogram: Histogram }[];
 }
 
-/** Calls a second as a function of another number. */
+/** A figure as a function of another number. */
 export interface CurvePlot {
   readonly kind: "curve";
   readonly name: string;
   readonly title: string;
   readonly x: string;
+  /** The figure; default: calls a second. */
+  readonly y?: string;
   readonly isLogarithmic: boolean;
   readonly series: readonly { readonly name: string; readonly points: readonly Point[] }[];
 }

@@ -64,6 +64,20 @@ export class Series {
     return this.slices.reduce((all, { latency }) => all.merge(latency), new Histogram());
   }
 
+  /** The latencies of the first answers of all bursts. */
+  get firstLatency(): Histogram {
+    return this.slices.reduce(
+      (all, { firstLatency = [] }) => all.merge(firstLatency),
+      new Histogram(),
+    );
+  }
+
+  /** The median of the best third of the slices; smaller figures are better. */
+  best(figure: (slice: Slice) => number): number {
+    const sorted = this.slices.map(figure).filter(Number.isFinite).sort((a, b) => a - b);
+    return summarize(sorted.slice(0, Math.ceil(sorted.length / 3))).median;
+  }
+
   /** The lateness of the timer in all slices together. */
   get lateness(): Histogram {
     return this.slices.reduce((all, { lateness = [] }) => all.merge(lateness), new Histogram());

@@ -136,7 +136,9 @@ function latencySpec({ title, series }: LatencyPlot): TopLevelSpec {
 const sizeLabel = "datum.value < 1024 ? datum.value + ' B' : datum.value < 1048576 " +
   "? datum.value / 1024 + ' KiB' : datum.value / 1048576 + ' MiB'";
 
-function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec {
+function curveSpec(
+  { title, x, y: figure = "calls a second", isLogarithmic, series }: CurvePlot,
+): TopLevelSpec {
   const values = series.flatMap(({ name, points }) =>
     points.map((point) => ({ ...partsOf(name), name, ...point }))
   );
@@ -166,7 +168,7 @@ function curveSpec({ title, x, isLogarithmic, series }: CurvePlot): TopLevelSpec
       field,
       type: "quantitative",
       scale: heights,
-      axis: { title: "calls a second", format: "~s" },
+      axis: { title: figure, format: "~s" },
     }) as const;
   return {
     ...common,

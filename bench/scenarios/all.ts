@@ -17,6 +17,7 @@ import { scenario as pool } from "./pool.ts";
 import { scenario as predecessor } from "./predecessor.ts";
 import { scenario as promiseMany } from "./promise_many.ts";
 import { scenario as promiseOne } from "./promise_one.ts";
+import { scenario as silence } from "./silence.ts";
 import { scenario as slots } from "./slots.ts";
 import { scenario as start } from "./start.ts";
 import { scenario as timers } from "./timers.ts";
@@ -29,6 +30,7 @@ export const scenarios: readonly Scenario[] = [
   promiseOne,
   promiseMany,
   paced,
+  silence,
   timers,
   clients,
   slots,

@@ -170,6 +170,15 @@ pub fn CallsType(comptime Shared: type) type {
             return true;
         }
 
+        /// The look of an event loop. Nothing in it takes a system call, because the request of a silent program
+        /// waits for it; the loop learns of deaths by itself.
+        pub fn look(handle: *Handle) Error!?Slots.Received {
+            if (handle.is_lost) return error.Corrupt;
+            Trim.now_and_then(handle);
+            if (try Slots.receive(handle)) |received| return received;
+            return if (Lifetime.is_over(handle)) error.NotFound else null;
+        }
+
         /// Waits until a request comes. Null: none came before the deadline.
         pub fn receive(handle: *Handle, deadline_ns: u64, may_wait: bool) Error!?Slots.Received {
             if (handle.is_lost) return error.Corrupt;

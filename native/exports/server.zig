@@ -18,11 +18,17 @@ const Trim = @import("../protocol/trim.zig").TrimType(Shared);
 /// that follow at once. `receive_stood_back`: a less busy server gets the request.
 export fn tandem_receive(handle_address: f64, timeout_ms: f64, control: *Control) i32 {
     const handle = arguments.handle_at(handle_address);
-    const takes_turns = timeout_ms < 0;
-    if (takes_turns and Spread.stands_back(handle, timeout_ms == abi.receive_first)) return abi.receive_stood_back;
-    const may_wait = !takes_turns and timeout_ms != 0;
+    if (timeout_ms < 0) {
+        if (Spread.stands_back(handle, timeout_ms == abi.receive_first)) return abi.receive_stood_back;
+        return described(control, Calls.look(handle));
+    }
+    const may_wait = timeout_ms != 0;
     const deadline_ns = if (may_wait) Calls.deadline_after(timeout_ms) else 0;
-    const found = Calls.receive(handle, deadline_ns, may_wait) catch |err| return arguments.failed(err);
+    return described(control, Calls.receive(handle, deadline_ns, may_wait));
+}
+
+fn described(control: *Control, result: abi.Error!?Slots.Received) i32 {
+    const found = result catch |err| return arguments.failed(err);
     const received = found orelse return 0;
     arguments.set_call(control, .{ .slot = received.slot, .generation = received.word.generation });
     control.length = received.length;

@@ -415,7 +415,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     const status = native.tandem_publish(address, slot, low, high, length, all, timeout);
     if (status === 0) throw callFailure(-Status.busy, "send a draft");
     if (status < 0) throw callFailure(status, "send a draft");
-    if (status === 2) this.#loop.nudge();
+    if (status === 2) this.#loop.nudge((flags & sendWatched) !== 0);
   }
 
   /** Encodes a payload. Returns the flags of its call. */
@@ -434,7 +434,7 @@ export class ClientCore extends HandleCore implements DraftSender {
     if (status === -Status.tooLarge) throw this.#tooLarge(length);
     if (status === -Status.busy) throw this.#busy("send a request");
     if (status < 0) throw callFailure(status, "send a request");
-    if (status === 2) this.#loop.nudge();
+    if (status === 2) this.#loop.nudge((flags & sendWatched) !== 0);
     return true;
   }
 

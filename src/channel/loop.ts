@@ -92,6 +92,9 @@ export class Loop {
   #cancelSlice: (() => void) | null = null;
   #needsSlices = false;
   #cancelNudge: (() => void) | null = null;
+  #mayNeedNudge = false;
+  /** One of the requests has no wait that would end with it. */
+  #nudgesWithoutWaits = false;
   #cancelTrim: (() => void) | null = null;
   /** A participant may have died that this handle did not watch yet. */
   #mayHaveMissedDeath = false;
@@ -122,14 +125,16 @@ export class Loop {
     if (deadline < this.#nextDeadline) this.#nextDeadline = deadline;
     if (this.#state === "polling") return;
     // Without a bell, only the timer of a new sleep keeps the process alive for this wait.
-    const sleepsOn = this.#bell !== null && this.#pacing.prefersSleep && this.#waits.wanted === 0;
-    if (this.#state === "asleep" && sleepsOn) {
+    const prefersSleep = this.#bell !== null && this.#pacing.prefersSleep &&
+      this.#waits.wanted === 0;
+    if (this.#state === "asleep" && prefersSleep) {
       this.#reference();
       this.#alarm.set(this.#nextDeadline);
       return;
     }
     this.#wakeUp();
-    this.#continue(this.#pacing.first);
+    if (prefersSleep) this.#lieDownSafely();
+    else this.#continue(this.#pacing.first);
   }
 
   /** A blocking call has used the handle's wait word meanwhile. */
@@ -142,9 +147,20 @@ export class Loop {
     if (!this.#waits.isPending) this.#rest();
   }
 
-  /** A sleeper was rung for a request of this handle. It may be stopped before it looks. */
-  nudge(): void {
-    if (this.#cancelNudge) return;
+  /**
+   * A sleeper was rung for a request of this handle. It may be stopped before it looks.
+   *
+   * @param isWatched whether a wait follows at once, so that the last wait ends after the request
+   */
+  nudge(isWatched: boolean): void {
+    this.#mayNeedNudge = true;
+    if (!isWatched) this.#nudgesWithoutWaits = true;
+    // A loop that goes to sleep soon sets the timer then: most answers come before.
+    if (this.#state === "asleep" || !isWatched) this.#nudgeLater();
+  }
+
+  #nudgeLater(): void {
+    if (this.#cancelNudge || !this.#mayNeedNudge) return;
     const { native, address } = this.#channel;
     let turn = 0;
     const again = (): void => {
@@ -152,9 +168,17 @@ export class Loop {
         this.#cancelNudge = null;
         turn += 1;
         if (this.#channel.isOpen && native.tandem_nudge(address) === 1) again();
+        else this.#endNudges();
       });
     };
     again();
+  }
+
+  #endNudges(): void {
+    this.#cancelNudge?.();
+    this.#cancelNudge = null;
+    this.#mayNeedNudge = false;
+    this.#nudgesWithoutWaits = false;
   }
 
   /** Before the channel is closed. */
@@ -167,8 +191,7 @@ export class Loop {
     for (const watch of this.#channel.watches) watch.close();
     this.#channel.watches.clear();
     this.#deaths.close();
-    this.#cancelNudge?.();
-    this.#cancelNudge = null;
+    this.#endNudges();
     this.#cancelTrim?.();
     this.#cancelTrim = null;
   }
@@ -257,6 +280,16 @@ export class Loop {
     return found === lingerWork ? this.#waits.poll() : 0;
   }
 
+  /** As {@linkcode #lieDown}, for a caller whose request is under way, and who must not see its errors. */
+  #lieDownSafely(): void {
+    try {
+      this.#lieDown();
+    } catch (error) {
+      report(Loop, "a wait of the event loop", error);
+      if (this.#channel.isOpen) this.#nextTurn();
+    }
+  }
+
   #lieDown(): void {
     const { native, address } = this.#channel;
     this.#makeBell();
@@ -291,6 +324,7 @@ export class Loop {
     this.#state = "asleep";
     this.#reference();
     this.#alarm.set(this.#nextDeadline);
+    this.#nudgeLater();
     this.#pacing.sleep();
     if (this.#needsSlices || isUnsure) this.#setSlice();
   }
@@ -362,8 +396,9 @@ export class Loop {
     }
     if (this.#waits.isWaiting) return;
     busyLoops.delete(this);
+    // The alarm goes on: it rings once in vain at most, and setting it anew takes longer than a call.
     this.#nextDeadline = Infinity;
-    this.#alarm.rest();
+    if (!this.#nudgesWithoutWaits) this.#endNudges();
     this.#cancelSlice?.();
     this.#cancelSlice = null;
     if (this.#state === "asleep") {

@@ -35,6 +35,8 @@ export class Pacing {
   #sleeps = 0;
   /** Looks in a row that found nothing. */
   #misses = 0;
+  /** A look has found something since the loop woke up or lingered. */
+  #hasFound = false;
   /** When to stop looking; Infinity: the first miss has not ended yet. */
   #lookUntil = 0;
   /** Hits that are left before the event loop has to have a turn. */
@@ -62,12 +64,18 @@ export class Pacing {
   /** The loop starts to poll. */
   wake(): void {
     this.#misses = 0;
+    this.#hasFound = false;
   }
 
   /** A look found nothing at `time`. Returns whether to linger for a moment. */
   miss(time: number): boolean {
     this.#misses += 1;
-    if (this.#budget === 0) return false;
+    if (this.#budget === 0) {
+      // The rest of a burst may be on its way. Each of its calls would ring a loop that sleeps already.
+      const lingers = this.#hasFound;
+      this.#hasFound = false;
+      return lingers;
+    }
     if (this.#misses === 1) {
       this.#lookUntil = Infinity;
       if (this.#turnBegan === Infinity) this.#turnBegan = time;
@@ -92,10 +100,14 @@ export class Pacing {
    * @param settles whether the last request may be answered within some microtasks
    */
   afterHits(hits: number, outstanding: number, settles: boolean): Next {
-    // An immediate hit says nothing about whether polling pays off.
-    if (this.#misses > 0) this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+    this.#hasFound = true;
+    // An immediate hit says nothing about whether polling pays off, and neither does the rest of a burst.
+    if (this.#misses > 0 && this.#budget > 0) {
+      this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
+    }
     this.#misses = 0;
-    const areFew = hits === 1 && outstanding <= fewAtOnce;
+    // After a silence, a burst is over soon; a turn would take longer than the rest of it.
+    const areFew = this.#budget === 0 || (hits === 1 && outstanding <= fewAtOnce);
     return (areFew || settles) && this.#hitsLeft > 0 ? "microtask" : "turn";
   }
 
