@@ -101,14 +101,18 @@ export class Pacing {
    */
   afterHits(hits: number, outstanding: number, settles: boolean): Next {
     this.#hasFound = true;
-    // An immediate hit says nothing about whether polling pays off, and neither does the rest of a burst.
-    if (this.#misses > 0 && this.#budget > 0) {
+    const isBurst = this.#budget === 0;
+    if (isBurst) {
+      // So many are no burst any more.
+      if (this.#hitsLeft <= 0) this.#budget = budgetMin;
+    } else if (this.#misses > 0) {
+      // An immediate hit says nothing about whether polling pays off.
       this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
     }
     this.#misses = 0;
-    // After a silence, a burst is over soon; a turn would take longer than the rest of it.
-    const areFew = this.#budget === 0 || (hits === 1 && outstanding <= fewAtOnce);
-    return (areFew || settles) && this.#hitsLeft > 0 ? "microtask" : "turn";
+    // A turn takes longer than the rest of a burst.
+    const isSoon = isBurst || settles || (hits === 1 && outstanding <= fewAtOnce);
+    return isSoon && this.#hitsLeft > 0 ? "microtask" : "turn";
   }
 
   /** The step after a look that found nothing, even by lingering. */

@@ -221,6 +221,40 @@ test("pacing: the next look comes within the turn for one result of few calls", 
   assertEquals(pacing.afterHits(2, 2, true), "microtask");
 });
 
+/** A loop that has learned that results are rare. */
+function quiet(): Pacing {
+  const pacing = new Pacing();
+  simulate(every(5), { until: 1_000 }, pacing);
+  while (!pacing.prefersSleep) pacing.sleep();
+  pacing.wake();
+  pacing.beginTurn();
+  return pacing;
+}
+
+test("pacing: after a silence, a loop looks for the rest of a burst within the turn, and lingers once for it", () => {
+  const pacing = quiet();
+  assertEquals(pacing.miss(0), false, "lingered before anything has come");
+  assertEquals(pacing.afterMiss(0), "sleep");
+  pacing.wake();
+  pacing.count(64);
+  assertEquals(pacing.afterHits(64, 200, false), "microtask");
+  assertEquals(pacing.miss(1), true);
+  pacing.count(3);
+  assertEquals(pacing.afterHits(3, 136, false), "microtask");
+  assertEquals(pacing.miss(2), true, "the burst has gone on");
+  assertEquals(pacing.afterMiss(2), "sleep");
+  assertEquals(pacing.prefersSleep, true);
+});
+
+test("pacing: after a silence, more results than a burst has make a loop poll again", () => {
+  const pacing = quiet();
+  pacing.count(hitsPerTurn);
+  assertEquals(pacing.afterHits(64, 64, false), "turn");
+  assertEquals(pacing.prefersSleep, false);
+  const { sleeps } = simulate(after(0), { until: 100, atOnce: 64 }, quiet());
+  assertEquals(afterWarmUp(sleeps), 0);
+});
+
 test("pacing: many calls in flight are looked at once a turn, few of them in between", () => {
   const single = simulate(after(0), { until: 10 });
   assert(single.hitsBetweenTurns > 100, `${single.hitsBetweenTurns} results between two turns`);
