@@ -129,6 +129,29 @@ test("bytes that arrive at any time are reported", async () => {
   libc().close(peer);
 });
 
+test("a turn that follows a ring at once needs no ring of its own", async () => {
+  // A process that stands still for a millisecond in between may ring itself all the same.
+  while (await ringsOfOne() > 1);
+}, { skip: backend().bellKind === bellFifo ? null : "its bell is a socket" });
+
+/** How often a bell rings that was rung once, if a turn follows. */
+async function ringsOfOne(): Promise<number> {
+  const [fd, path] = bell();
+  let rings = 0;
+  let hasTurned = false;
+  const watch = backend().watch(fd, () => {
+    rings += 1;
+    if (rings === 1) backend().nextTurn(() => hasTurned = true, watch);
+  }, () => {});
+  const writer = openSync(path, "w");
+  ring(writer);
+  await eventually(() => hasTurned);
+  await aWhile();
+  watch.close();
+  closeSync(writer);
+  return rings;
+}
+
 test("closing is immediate, happens once, and no callback follows", async () => {
   for (const what of ["nothing", "bytes", "a hangup", "bytes and a hangup"]) {
     while (!(await closesAtOnce(what)));
