@@ -83,6 +83,8 @@ export class Loop {
   readonly #microtask: () => void;
   #microtasksLeft = 0;
   #settles = false;
+  /** The loop has not polled until now. */
+  #isFirstTurn = false;
 
   /** No wait ends earlier. A loop that polls looks at the clock itself, so it needs no timer. */
   #nextDeadline = Infinity;
@@ -200,6 +202,7 @@ export class Loop {
     const { native, address } = this.#channel;
     if (this.#state === "asleep") native.tandem_disarm(address);
     this.#state = "polling";
+    this.#isFirstTurn = true;
     this.#cancelSlice?.();
     this.#cancelSlice = null;
     this.#pacing.wake();
@@ -218,7 +221,9 @@ export class Loop {
   }
 
   #nextTurn(): void {
-    this.#channel.backend.nextTurn(this.#tick, this.#bell);
+    const isFirst = this.#isFirstTurn;
+    this.#isFirstTurn = false;
+    this.#channel.backend.nextTurn(this.#tick, this.#bell, isFirst);
   }
 
   #lookSoon(): void {

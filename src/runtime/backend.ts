@@ -168,7 +168,8 @@ export interface Backend {
   /**
    * Runs `callback` in a later turn of the event loop, so that timers and I/O run in between. A runtime
    * that neglects I/O while turns follow each other uses the caller's `bell` to make itself look; then
-   * `onReadable` of the bell may run as well.
+   * `onReadable` of the bell may run as well. `isFirst`: the caller had no turns just before, so the runtime
+   * has most likely looked at its I/O.
    */
-  nextTurn(callback: () => void, bell?: Watch | null): void;
+  nextTurn(callback: () => void, bell?: Watch | null, isFirst?: boolean): void;
 }

@@ -87,6 +87,11 @@ const global: Global = globalThis as unknown as Global;
  * connections would wait. After this many milliseconds, a loop waits for its own bell instead of a turn.
  */
 const betweenPulses = 1;
+/**
+ * The same where the loop did not wait for turns before: Deno has most likely slept, and looked at its sockets then. A
+ * pulse takes as long as the answer after a silence.
+ */
+const betweenFirstPulses = 10;
 const pulse = new Uint8Array(1);
 
 /** A pipe or socket in the loop, through `node:net`: Deno's own APIs take no descriptor. */
@@ -149,9 +154,10 @@ class SocketWatch implements Watch {
   }
 
   /** A turn of the bell's owner. Only a bell can be written to by its owner. */
-  nextTurn(callback: () => void): void {
+  nextTurn(callback: () => void, isFirst: boolean): void {
     const time = now();
-    if (time - this.#lastPulse < betweenPulses || this.#beat !== null || !this.#isOpen) {
+    const interval = isFirst ? betweenFirstPulses : betweenPulses;
+    if (time - this.#lastPulse < interval || this.#beat !== null || !this.#isOpen) {
       setImmediate(callback);
       return;
     }
@@ -354,8 +360,8 @@ class DenoBackend extends NodeLike implements Backend {
     return contexts ? new CopyingVariable<T>(contexts) : new (asyncHooks().AsyncLocalStorage)<T>();
   }
 
-  override nextTurn(callback: () => void, bell?: Watch | null): void {
-    if (bell instanceof SocketWatch) bell.nextTurn(callback);
+  override nextTurn(callback: () => void, bell?: Watch | null, isFirst: boolean = false): void {
+    if (bell instanceof SocketWatch) bell.nextTurn(callback, isFirst);
     else setImmediate(callback);
   }
 }
