@@ -28,6 +28,8 @@ import { type Caller, Stage } from "../lib/stage.ts";
 import { summarize } from "../lib/stats.ts";
 
 const warmUpMs = 500;
+/** In a run that only checks that everything works. */
+const warmUpOfRound = 50;
 /** Bursts of a slice, at least: the median of fewer would be one of them. */
 const burstsMin = 5;
 /** More slices take longer than what they add is worth: most of the time is silence. */
@@ -65,9 +67,10 @@ interface Cell {
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const rivals = await startRivals(stage);
+  const ms = Math.min(warmUpMs, warmUpOfRound * context.rounds);
   for (const { caller } of rivals) {
-    await caller.run({ ...promiseLoad(12, 1), ms: warmUpMs });
-    await caller.run({ ...promiseLoad(12, 64), ms: warmUpMs });
+    await caller.run({ ...promiseLoad(12, 1), ms });
+    await caller.run({ ...promiseLoad(12, 64), ms });
   }
   const rows: Record<string, string>[] = [];
   const measured = new Map<string, { cell: Cell; results: Results }>();
