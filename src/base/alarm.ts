@@ -16,9 +16,9 @@ export class Alarm {
 
   /**
    * @param ring runs when a deadline may have passed; it sets the alarm again for the next one
-   * @param isNeeded whether a wait is left that may have a deadline
+   * @param isNeeded for {@linkcode rest}: whether a wait is left that may have a deadline
    */
-  constructor(ring: () => void, isNeeded: () => boolean) {
+  constructor(ring: () => void, isNeeded: () => boolean = () => false) {
     this.#ring = ring;
     this.#isNeeded = isNeeded;
   }

@@ -111,7 +111,8 @@ export class Loop {
       if (this.#state === "asleep") this.#lookAgain();
       this.onDeath?.();
     });
-    this.#alarm = new Alarm(() => this.#expire(), () => waits.isWaiting);
+    // The alarm of an ended wait goes on, and must not keep a handle that the program has forgotten.
+    this.#alarm = new Alarm(weakly(this.#self, Loop.#whenDue));
     this.#tick = () => this.#lookInNewTurn();
     this.#microtask = () => {
       this.#microtasksLeft -= 1;
@@ -366,6 +367,7 @@ export class Loop {
     this.#hasLostBell = true;
   }
 
+  static readonly #whenDue = (loop: Loop): void => loop.#expire();
   static readonly #whenRung = (loop: Loop): void => loop.#rung();
   static readonly #whenBellLost = (loop: Loop): void => loop.#loseBell();
 

@@ -19,7 +19,7 @@ interface Left {
 }
 
 for (const runtime of ownRuntime) {
-  for (const kind of ["client", "server", "receiver", "requester", "call", "draft"]) {
+  for (const kind of ["client", "server", "receiver", "requester", "patient", "call", "draft"]) {
     test(`${runtime}: a forgotten ${kind} gives back its place, its slots and its descriptors`, async () => {
       const target = newTarget();
       const child = await spawn(runtime, "forgotten.ts", [target], gc);
