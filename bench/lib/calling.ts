@@ -75,7 +75,10 @@ export async function callPaced(call: PromiseCall, load: Load): Promise<Measured
   const { bytes, ms, pauseMs, burst = 1 } = load;
   const last = new Histogram();
   const first = new Histogram();
-  const payloads = Array.from({ length: burst }, (_, index) => new Uint8Array(bytes).fill(index));
+  const payloads = Array.from(
+    { length: burst },
+    (_, index) => new Uint8Array(bytes).fill(index + 1),
+  );
   const begin = performance.now();
   let calls = 0;
   let elapsed = 0;

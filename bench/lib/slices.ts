@@ -103,7 +103,7 @@ export class Series {
 export type Results = ReadonlyMap<string, Series>;
 
 /** The series of an entry. */
-export function seriesOf(results: Results, { name }: Entry): Series {
+export function seriesOf(results: Results, { name }: Pick<Entry, "name">): Series {
   const series = results.get(name);
   if (!series) throw new Error(`"${name}" was not measured`);
   return series;

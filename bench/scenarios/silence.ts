@@ -64,6 +64,12 @@ interface Cell {
   readonly silenceMs: number;
 }
 
+/** All rivals in one cell. */
+interface Measurement {
+  readonly cell: Cell;
+  readonly results: Results;
+}
+
 async function run(context: Context): Promise<Outcome> {
   await using stage = new Stage();
   const rivals = await startRivals(stage);
@@ -73,16 +79,15 @@ async function run(context: Context): Promise<Outcome> {
     await caller.run({ ...promiseLoad(12, 64), ms });
   }
   const rows: Record<string, string>[] = [];
-  const measured = new Map<string, { cell: Cell; results: Results }>();
+  const all: Measurement[] = [];
   for (const cell of cellsOf(context)) {
     const entries = rivals.map((rival) => entryOf(rival, cell));
     const sliceMs = Math.max(context.sliceMs, burstsMin * (cell.silenceMs + 1));
     const rounds = Math.min(context.rounds, roundsMax);
     const results = await alternate(entries, { rounds, sliceMs });
-    measured.set(nameOf(cell), { cell, results });
+    all.push({ cell, results });
     rows.push(...entries.map((entry) => rowOf(cell, seriesOf(results, entry))));
   }
-  const all = [...measured.values()];
   return {
     tables: [{ title: "Latency and processor time of bursts", rows }],
     plots: plotsOf(rivals, all),
@@ -116,13 +121,13 @@ function cellsOf({ isShort }: Context): readonly Cell[] {
   return silences.flatMap((silenceMs) => bursts.map((burst) => ({ burst, silenceMs })));
 }
 
-function nameOf({ burst, silenceMs }: Cell): string {
-  return `${burst} after ${silenceMs} ms`;
+function nameOf(runtime: Runtime, what: string): string {
+  return `${runtime}, ${what}`;
 }
 
 function entryOf({ runtime, what, caller }: Rival, { burst, silenceMs }: Cell): Entry {
   const load = { bytes: 12, timeEvery: 1, pauseMs: silenceMs, burst };
-  return { name: `${runtime}, ${what}`, run: (ms) => caller.runWatched({ ...load, ms }) };
+  return { name: nameOf(runtime, what), run: (ms) => caller.runWatched({ ...load, ms }) };
 }
 
 const burstOf = ({ p50 }: Slice): number => p50;
@@ -148,12 +153,7 @@ function rowOf(cell: Cell, series: Series): Record<string, string> {
 
 /** The series of a rival in one cell. */
 function of(results: Results, runtime: Runtime, what: string): Series {
-  return seriesOf(results, { name: `${runtime}, ${what}`, run: undefined as never });
-}
-
-interface Measurement {
-  readonly cell: Cell;
-  readonly results: Results;
+  return seriesOf(results, { name: nameOf(runtime, what) });
 }
 
 function plotsOf(rivals: readonly Rival[], all: readonly Measurement[]): Plot[] {
