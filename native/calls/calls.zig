@@ -170,8 +170,8 @@ pub fn CallsType(comptime Shared: type) type {
             return true;
         }
 
-        /// The look of an event loop. Nothing in it takes a system call, because the request of a silent program
-        /// waits for it; the loop learns of deaths by itself.
+        /// The look of an event loop, which learns of deaths by itself. Searching for them takes system calls, and
+        /// after a silence a request waits for this look.
         pub fn look(handle: *Handle) Error!?Slots.Received {
             if (handle.is_lost) return error.Corrupt;
             Trim.now_and_then(handle);

@@ -243,9 +243,14 @@ export class Loop {
     try {
       this.#lookOnce();
     } catch (error) {
-      report(Loop, "a wait of the event loop", error);
-      if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
+      this.#lookLater(error);
     }
+  }
+
+  /** A look or a sleep has failed. */
+  #lookLater(error: unknown): void {
+    report(Loop, "a wait of the event loop", error);
+    if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
   }
 
   #lookOnce(): void {
@@ -291,8 +296,7 @@ export class Loop {
     try {
       this.#lieDown();
     } catch (error) {
-      report(Loop, "a wait of the event loop", error);
-      if (this.#channel.isOpen) this.#nextTurn();
+      this.#lookLater(error);
     }
   }
 
