@@ -19,6 +19,7 @@ test {
     _ = @import("platform/bells/private.zig");
     _ = @import("proof/protocol_test.zig");
     _ = @import("proof/repair_test.zig");
+    _ = @import("proof/sweep_test.zig");
     _ = @import("platform/program.zig");
     _ = @import("platform/retired.zig");
     _ = @import("memory/shared.zig");

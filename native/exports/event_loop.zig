@@ -4,6 +4,7 @@ const std = @import("std");
 const abi = @import("../abi.zig");
 const arguments = @import("arguments.zig");
 const files = @import("../platform/sys/files.zig");
+const names = @import("../platform/bells/names.zig");
 const own_bell = @import("../platform/bells/own_bell.zig");
 const waker_thread = @import("../waiting/waker_thread.zig");
 const words = @import("../memory/words.zig");
@@ -131,7 +132,7 @@ export fn tandem_nudge(handle_address: f64) i32 {
 export fn tandem_notify_fd(handle_address: f64) i32 {
     const handle = arguments.handle_at(handle_address);
     if (handle.notify_fd < 0) {
-        const fd = handle.bells.make_fifo('n') orelse own_bell.make_pipe() orelse return abi.Status.system.result();
+        const fd = handle.bells.make_fifo(names.notify_letter) orelse own_bell.make_pipe() orelse return abi.Status.system.result();
         waker_thread.add_notify(&handle.waker, handle.entry(), fd);
         NotifyDescriptor.set(handle, fd, false);
     }

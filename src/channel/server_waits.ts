@@ -175,6 +175,12 @@ export class ServerWaits implements Waits {
       } else {
         // The native side reads a clock of its own, by which the client still has time.
         const left = request.timeRemaining;
+        // The time ended between the two looks. No other look follows while this server sleeps.
+        if (left <= 0 && request.checkAbort()) {
+          this.#watched.delete(request);
+          continue;
+        }
+        // Nothing ends a posted message's wait.
         const again = left > 0 ? now + left : Infinity;
         this.#watched.set(request, again);
         next = Math.min(next, again);

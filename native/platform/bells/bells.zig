@@ -8,7 +8,8 @@
 //!     b<index>-<epoch>-<channel>   the bell of one participant: a FIFO or a datagram socket, as its
 //!                                  runtime can poll
 //!     l…                           a stream socket that listens and accepts nothing: the kernel hangs up on
-//!                                  participants that are connected to it when the process dies
+//!                                  participants that are connected to it when the process dies; its name is
+//!                                  s… until it listens, because what does not listen counts as dead
 //!     n…                           a pipe that makes another event loop's poll return
 //!     p…                           this participant's private channel, with `p….bells/` of its own
 //! ```
@@ -115,15 +116,41 @@ pub const Bells = struct {
     pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
         bells.index = index;
         bells.epoch = epoch;
-        const socket = sockets.open(.stream);
-        if (!socket.ok()) return .failed;
-        const bound = bells.bind_own(socket.fd(), 'l');
-        if (bound == .done and sockets.listen(socket.fd(), 4096).ok()) {
-            bells.life = socket.fd();
-            return .done;
+        for (0..16) |_| {
+            const socket = sockets.open(.stream);
+            if (!socket.ok()) return .failed;
+            switch (bells.name_life(socket.fd())) {
+                .done => {
+                    bells.life = socket.fd();
+                    return .done;
+                },
+                .again => files.close(socket.fd()),
+                .failed, .folder_gone => |outcome| {
+                    files.close(socket.fd());
+                    return if (outcome == .failed) .failed else .folder_gone;
+                },
+            }
         }
-        files.close(socket.fd());
-        return if (bound == .done) .failed else bound;
+        return .failed;
+    }
+
+    /// `again`: a sweeper has removed the socket before it listened.
+    fn name_life(bells: *Bells, socket: i32) enum { done, again, failed, folder_gone } {
+        switch (bells.bind_own(socket, names.unborn_letter)) {
+            .done => {},
+            .failed => return .failed,
+            .folder_gone => return .folder_gone,
+        }
+        if (!sockets.listen(socket, 4096).ok()) return .failed;
+        var unborn: names.Name = undefined;
+        var life: names.Name = undefined;
+        const named = files.rename_within(
+            bells.own,
+            bells.own_file_name(&unborn, names.unborn_letter),
+            bells.own_file_name(&life, names.life_letter),
+        );
+        if (named.ok()) return .done;
+        return if (named.errno == .NOENT) .again else .failed;
     }
 
     pub fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
@@ -183,14 +210,14 @@ pub const Bells = struct {
         }
         if (cached.fd >= 0) files.close(cached.fd);
         cached.* = .{};
-        const fd = bells.open_other(other, 'b', kind) orelse return false;
+        const fd = bells.open_other(other, names.bell_letter, kind) orelse return false;
         cached.* = .{ .index = other.index, .epoch = other.epoch, .fd = fd };
         return send(fd, kind);
     }
 
     /// Rings another participant's notify pipe.
     pub fn ring_notify(bells: *Bells, other: names.Identity) bool {
-        const fd = bells.open_other(other, 'n', abi.bell_fifo) orelse return false;
+        const fd = bells.open_other(other, names.notify_letter, abi.bell_fifo) orelse return false;
         defer files.close(fd);
         return send(fd, abi.bell_fifo);
     }
@@ -217,7 +244,7 @@ pub const Bells = struct {
         const folder = bells.other_folder(other.uid) orelse return null;
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
-        return file.connect_to(folder, bells.file_name(&buffer, 'l', other), .stream);
+        return file.connect_to(folder, bells.file_name(&buffer, names.life_letter, other), .stream);
     }
 
     /// The name of this participant's private channel.

@@ -3,6 +3,7 @@
 
 const abi = @import("../../abi.zig");
 const files = @import("../sys/files.zig");
+const names = @import("names.zig");
 const sockets = @import("../sys/sockets.zig");
 const Bells = @import("bells.zig").Bells;
 
@@ -24,7 +25,7 @@ pub fn make(bells: *Bells, kind: u32) ?OwnBell {
 }
 
 fn make_fifo(bells: *Bells) ?OwnBell {
-    if (bells.make_fifo('b')) |loop| return .{ .loop = loop, .waker = writer_of(loop), .is_named = true };
+    if (bells.make_fifo(names.bell_letter)) |loop| return .{ .loop = loop, .waker = writer_of(loop), .is_named = true };
     const loop = make_pipe() orelse return null;
     return .{ .loop = loop, .waker = writer_of(loop), .is_named = false };
 }
@@ -51,7 +52,7 @@ fn make_datagram(bells: *Bells) ?OwnBell {
         // One descriptor may be left where two are not.
         const lone = sockets.open(.datagram);
         if (!lone.ok()) return null;
-        if (bells.bind_own(lone.fd(), 'b') == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
+        if (bells.bind_own(lone.fd(), names.bell_letter) == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
         files.close(lone.fd());
         return null;
     }
@@ -62,5 +63,5 @@ fn make_datagram(bells: *Bells) ?OwnBell {
     }
     // It reports the disconnection once, and is still connected.
     sockets.clear_error(waker);
-    return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, 'b') == .done };
+    return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, names.bell_letter) == .done };
 }

@@ -70,15 +70,19 @@ pub fn remove_from(folder: i32, selection: Selection) void {
 fn remove_participants(folder: i32, selection: Selection) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
-    while (reader.next('l')) |name| {
+    while (reader.next(null)) |name| {
         const text = std.mem.span(name);
+        const is_unborn = text[0] == names.unborn_letter;
+        if (text[0] != names.life_letter and !is_unborn) continue;
         const goes = switch (selection) {
             .all => true,
             .dead => !file.listens(folder, name),
             .dead_but_of => |id| !is_of(text, id) and !file.listens(folder, name),
             .dead_and_all_of => |id| is_of(text, id) or !file.listens(folder, name),
         };
-        if (goes) remove_files(folder, &reader.name);
+        if (!goes) continue;
+        // If its participant lives, that makes another.
+        if (is_unborn) _ = files.unlinkat(folder, name, 0) else remove_files(folder, &reader.name);
     }
 }
 
@@ -91,12 +95,14 @@ fn is_of(name: []const u8, channel_id: u64) bool {
 /// Removes the files of one participant; `buffer` contains the name of one of them.
 pub fn remove_files(folder: i32, buffer: *names.Name) void {
     const name: [*:0]const u8 = @ptrCast(buffer);
-    for (names.letters) |letter| {
+    for (names.letters_before_life) |letter| {
         buffer[0] = letter;
         _ = files.unlinkat(folder, name, 0);
     }
     buffer[0] = names.private_letter;
     remove_private(folder, name);
+    buffer[0] = names.life_letter;
+    _ = files.unlinkat(folder, name, 0);
 }
 
 /// Removes a private channel and its bells. It has no private channels of its own.

@@ -148,6 +148,12 @@ pub fn unlinkat(directory: i32, path: [*:0]const u8, flags: u32) Result {
     return wrap(linux.syscall3(.unlinkat, arg(directory), @intFromPtr(path), flags));
 }
 
+/// Gives a file of a folder another name there, and replaces what has that name.
+pub fn rename_within(directory: i32, from: [*:0]const u8, to: [*:0]const u8) Result {
+    const fd = arg(directory);
+    return wrap(linux.syscall5(.renameat2, fd, @intFromPtr(from), fd, @intFromPtr(to), 0));
+}
+
 /// Reads the names in a folder, in no particular order.
 pub const DirectoryReader = struct {
     fd: i32,

@@ -18,7 +18,7 @@ pub const kernel_timespec = linux.kernel_timespec;
 fn leaves_a_trace(comptime number: SYS) bool {
     return switch (number) {
         .close, .read, .write, .mmap, .munmap => true,
-        .mkdirat, .mknodat, .unlinkat, .linkat => true,
+        .mkdirat, .mknodat, .unlinkat, .linkat, .renameat2 => true,
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
         .bind, .listen, .connect, .sendto => true,
         // These only concern the process itself.
