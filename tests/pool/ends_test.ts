@@ -230,7 +230,11 @@ for (const runtime of ownRuntime) {
       assertEquals(pids.length, 7);
       atEnd(async () => {
         for (const pid of [...pids, ...children]) {
-          if (exists(pid)) process.kill(pid, "SIGKILL");
+          try {
+            process.kill(pid, "SIGKILL");
+          } catch {
+            // It has ended, as it should.
+          }
         }
         await Promise.resolve();
       });

@@ -164,7 +164,8 @@ for (const runtime of runtimes) {
     });
     await supervisor.when("ready");
     using remote = supervisor.connect<WorkerApi>();
-    doomed(remote.hold());
+    // It goes on as long as its caller is there.
+    doomed(remote.aborted());
     await supervisor.when("aging");
     assertEquals(supervisor.all("spent"), []);
   });
@@ -209,8 +210,9 @@ for (const runtime of runtimes) {
     const supervisor = new FakeSupervisor(runtime, "pool_worker.ts", { args: ["bad exit"] });
     await supervisor.when("ready");
     using remote = supervisor.connect<WorkerApi>();
-    const failing = remote.failLater(200);
-    await eventually(() => supervisor.record.read().running.length === 1);
+    const failing = doomed(remote.failLater(200));
+    // And not its record: the call may have ended before this process looks again.
+    await supervisor.when("stirred");
     supervisor.order({ kind: "retire" });
     await assertRejectsCode(failing as Promise<unknown>, "REMOTE", "later");
     assertEquals(await supervisor.exited, { code: 1, signal: null });

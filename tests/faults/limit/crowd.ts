@@ -88,6 +88,8 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
   new Limit(target, { max: most }).close();
   using watcher = new Limit(target, { max, order: play === "newest" ? "newest" : "oldest" });
   const players: Player[] = [];
+  /** Also those that were killed. */
+  const all: Player[] = [];
   let stream = 0;
   const start = (): Player => {
     stream += 1;
@@ -96,6 +98,7 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
     const args = [target, play, places, witness, rig.seed, stream, size.contenders];
     const player = new Player(runtimes[stream % runtimes.length]!, args.map(String), tally);
     rig.children.push(player.process);
+    all.push(player);
     return player;
   };
   for (let count = 0; count < size.processes; count++) players.push(start());
@@ -131,8 +134,9 @@ export async function crowd(rig: Rig, size: Size): Promise<string> {
   if (play === "resized") watcher.resize(max);
   for (const player of players) player.signal("SIGCONT");
   for (const player of players) player.process.stdin!.write("stop\n");
+  // One that was killed a moment ago may still be about to die, and holds its place until then.
   await until(
-    () => tally.faults.length > 0 || players.every(({ end }) => end !== null),
+    () => tally.faults.length > 0 || all.every(({ end }) => end !== null),
     () => `all contenders come to an end; there are left\n${describe(watcher)}`,
   );
   check(tally.faults.length === 0, tally.faults.slice(0, 5).join("\n"));

@@ -69,8 +69,7 @@ class Storm {
     let next = last;
     while (isCalling) {
       const ready = this.#ready();
-      if (ready.length > 0) {
-        process.kill(this.#stage.random.pick(ready), "SIGKILL");
+      if (ready.length > 0 && kill(this.#stage.random.pick(ready))) {
         this.kills += 1;
         last = performance.now();
       }
@@ -136,6 +135,16 @@ class Storm {
 /** Whether a task may run again. */
 function mayRepeat(id: number): boolean {
   return id % 2 === 0;
+}
+
+/** False: the kill before has ended it meanwhile. */
+function kill(pid: number): boolean {
+  try {
+    process.kill(pid, "SIGKILL");
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isAlive(pid: number): boolean {
