@@ -97,16 +97,27 @@ pub fn EventLoopType(comptime Shared: type) type {
                 handle.processor = own;
                 Shared.store(u32, &handle.entry().processor, own, .monotonic);
             }
-            const looked_at = @min(Participants.used_count(handle), 8);
-            for (0..looked_at) |position| {
-                const index: words.ParticipantIndex = @intCast(position);
-                if (index == handle.index) continue;
-                const entry = handle.map.participant(index);
-                // Hints, both of them.
-                if (Shared.load(u32, &entry.processor, .monotonic) != own) continue;
-                if (Shared.load(words.ParticipantWord, &entry.word, .monotonic).state == .joined) return true;
+            const other = neighbour(handle, own);
+            if (other == 0 or other > Participants.used_count(handle)) return false;
+            const entry = handle.map.participant(@intCast(other - 1));
+            if (Shared.load(u32, &entry.processor, .monotonic) != own) return false;
+            return Shared.load(words.ParticipantWord, &entry.word, .monotonic).state == .joined;
+        }
+
+        /// One more than the other participant whose event loop waited on this processor last; 0: none. Two that
+        /// take turns find each other there, and write nothing.
+        fn neighbour(handle: *Handle, processor: u32) u32 {
+            const waited_last = &handle.map.header().waited_last;
+            const place = 2 * (processor % (waited_last.len / 2));
+            const me = @as(u32, handle.index) + 1;
+            const first = Shared.load(u32, &waited_last[place], .monotonic);
+            const second = Shared.load(u32, &waited_last[place + 1], .monotonic);
+            if (first == me) return second;
+            if (second != me) {
+                Shared.store(u32, &waited_last[place + 1], first, .monotonic);
+                Shared.store(u32, &waited_last[place], me, .monotonic);
             }
-            return false;
+            return first;
         }
 
         /// A hint. It looks at few of many calls, because each look steals the cache line that a server is

@@ -75,6 +75,10 @@ pub const Header = extern struct {
     /// The number of slots that were ever used.
     slots_used: u64,
 
+    /// By processor, modulo 32: one more than each of the two participants whose event loops waited there last;
+    /// 0: none. Hints.
+    waited_last: [64]u32 align(padding),
+
     comptime {
         std.debug.assert(@sizeOf(Header) <= page_bytes);
     }

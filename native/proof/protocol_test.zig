@@ -201,24 +201,43 @@ test "an event loop lingers until there is something to take" {
     try expect_answer(client, call, "hi");
 }
 
+/// As if this participant's event loop had waited on the processor of this thread.
+fn wait_here(handle: *Handle) void {
+    const own = Shared.processor() + 1;
+    const waited_last = &handle.map.header().waited_last;
+    Shared.store(u32, &handle.entry().processor, own, .monotonic);
+    Shared.store(u32, &waited_last[2 * (own % (waited_last.len / 2))], @as(u32, handle.index) + 1, .monotonic);
+}
+
 test "a loop that shares a processor with a peer does not linger while a yield would serve others" {
     const world = try World.init(4, 1);
     defer world.deinit();
+    // The loop looks at each peer, however many participants have joined before it.
+    var others: [20]*Handle = undefined;
+    for (&others) |*other| other.* = try world.client();
+    defer for (others) |other| channel.close(other, .unmap);
     const client = try world.client();
     defer channel.close(client, .unmap);
     const server = world.first;
     server.yield_after_ns = std.math.maxInt(u64);
     // This thread may be moved between the two lines.
     for (0..1000) |_| {
-        Shared.store(u32, &client.map.participant(client.index).processor, Shared.processor() + 1, .monotonic);
+        wait_here(client);
         if (EventLoop.linger(server, abi.arm_requests) == abi.linger_crowded) break;
     } else return error.NeverCrowded;
-    // A peer that has left shares nothing.
-    const another = try world.server();
-    Shared.store(u32, &client.map.participant(another.index).processor, Shared.processor() + 1, .monotonic);
-    channel.close(another, .unmap);
-    Shared.store(u32, &client.map.participant(client.index).processor, 0, .monotonic);
+    // It has moved, and one that has left shares nothing.
+    wait_here(client);
+    Shared.store(u32, &client.entry().processor, 0, .monotonic);
     try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
+    const another = try world.server();
+    wait_here(another);
+    channel.close(another, .unmap);
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
+    // Whatever another process writes there, it is a hint.
+    for ([_]u32{ 1024, 1025, std.math.maxInt(u32) }) |garbage| {
+        @memset(&server.map.header().waited_last, garbage);
+        try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
+    }
 }
 
 test "a draft of a channel that is removed is not sent" {
