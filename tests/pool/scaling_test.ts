@@ -1,6 +1,8 @@
 /** How many workers a pool has: it grows with the queue, and shrinks when it is idle. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { eventually, sleep, test } from "../support/harness.ts";
+import { Pool } from "../../src/pool/main.ts";
+import type { Api } from "../fixtures/pool/worker.ts";
+import { atEnd, doomed, eventually, newTarget, sleep, test } from "../support/harness.ts";
 import { Events, Journal, readyPool, readyWorkers, startPool } from "../support/pool.ts";
 
 test("ready resolves when min workers are ready, and the pool tells what happened in order", async () => {
@@ -87,6 +89,31 @@ test("calls that the workers there are can serve start no others", async () => {
     await sleep(5);
   }
   assertEquals(events.all, []);
+});
+
+/** Calls through an attached pool: the supervisor hears of none of them. */
+function attachedTo(target: string): ReturnType<typeof Pool.attach<Api>> {
+  const attached = Pool.attach<Api>(target);
+  // deno-lint-ignore require-await -- an end of a test is a promise
+  atEnd(async () => attached.close());
+  return attached;
+}
+
+test("the pool grows in a burst after short calls of others, one soon after the other", async () => {
+  const target = newTarget();
+  const pool = await readyPool(1, { max: 2, target });
+  const attached = attachedTo(target);
+  const journal = new Journal();
+  // Longer than the supervisor looks after a call: no pause between two calls is long enough to be reported.
+  const until = performance.now() + 2_000;
+  while (performance.now() < until) {
+    await attached.call.echo(1);
+    await sleep(1);
+  }
+  const calls = ["a", "b"].map((name) => doomed(attached.call.hold(journal.path, name)));
+  await eventually(() => readyWorkers(pool).length === 2, "the pool grows");
+  for (const name of ["a", "b"]) journal.release(name);
+  await Promise.all(calls);
 });
 
 test("idle workers beyond min end after idleTimeout, in good order", async () => {

@@ -159,7 +159,7 @@ export class Supervisor implements WorkerListener {
     const time = now();
     const wall = wallClock();
     const contents = new Map(this.workers.map((worker) => [worker, worker.content()]));
-    this.#lookAtPace(contents, time);
+    this.#lookAtCalls(contents, time);
     let busy = 0;
     let starting = 0;
     const idle: WorkerProcess[] = [];
@@ -209,8 +209,8 @@ export class Supervisor implements WorkerListener {
     if (pause !== Infinity) this.#lookIn(pause);
   }
 
-  /** How long calls take, from the time that workers were busy and the calls that they have ended. */
-  #lookAtPace(contents: Map<WorkerProcess, RecordContent>, time: number): void {
+  /** Whether calls have ended, and how long they take: from the time that workers were busy with them. */
+  #lookAtCalls(contents: Map<WorkerProcess, RecordContent>, time: number): void {
     const passed = time - this.#lastLookAt;
     this.#lastLookAt = time;
     const failing: WorkerProcess[] = [];
@@ -218,6 +218,8 @@ export class Supervisor implements WorkerListener {
       const seen = this.#seen.get(worker) ?? { calls: 0, failures: 0 };
       this.#seen.set(worker, { calls, failures });
       const ended = calls - seen.calls;
+      // Calls that follow one another so soon that their worker reports none.
+      if (ended > 0) this.#isStirred = true;
       if (failures > seen.failures) failing.push(worker);
       else if (ended > 0 && passed < 10 * lookEvery) {
         const busyTime = running.length > 0 ? passed : passed / 2;
