@@ -1,6 +1,6 @@
 /** Workers that cannot start: callers get the reason, and the pool tries again, but never in a tight loop. */
 import { assert, assertEquals } from "@std/assert";
-import { TandemError } from "../../mod.ts";
+import { TandemError, withOptions } from "../../mod.ts";
 import type { Pool, PoolOptions } from "../../src/pool/main.ts";
 import type { Api, Mode } from "../fixtures/pool/changing.ts";
 import { assertRejectsCode, doomed, eventually, sleep, test } from "../support/harness.ts";
@@ -9,6 +9,14 @@ import { rejection } from "../support/rpc_helper.ts";
 
 function changing(mode: ModeFile, options: PoolOptions = {}): Pool<Api> {
   return startPool<Api>({ min: 1, max: 1, ...options, env: mode.env }, workerFile("changing.ts"));
+}
+
+async function isServed(pool: Pool<Api>, version: string): Promise<boolean> {
+  try {
+    return await pool.call.version() === version;
+  } catch {
+    return false;
+  }
 }
 
 test("setup runs once in each worker, before its first call", async () => {
@@ -58,15 +66,31 @@ for (const { mode, code, message, options } of starts) {
     const { code: later } = await rejection(pool.call.version()) as TandemError;
     assertEquals(later, error.code);
     file.write("fine", "mended");
-    await eventually(async () => {
-      try {
-        return await pool.call.version() === "mended";
-      } catch {
-        return false;
-      }
-    }, "the pool tries again");
+    await eventually(() => isServed(pool, "mended"), "the pool tries again");
   });
 }
+
+test("min 0: a start that fails is an answer for the calls that wait, and not for all that follow", async () => {
+  const file = new ModeFile("throws at import");
+  const pool = changing(file, { min: 0 });
+  await assertRejectsCode(pool.call.version(), "REMOTE", "no import today");
+  file.write("fine", "mended");
+  await eventually(() => isServed(pool, "mended"), "a call starts a worker");
+});
+
+test("min 0: a start that fails when its caller has left refuses no later call", async () => {
+  const file = new ModeFile("blocks at import");
+  const pool = changing(file, { min: 0, startTimeout: 1_500 });
+  const events = new Events(pool);
+  const leaving = new AbortController();
+  const call = rejection(withOptions(pool.call, { signal: leaving.signal }).version());
+  await eventually(() => file.starts.length === 1, "a worker starts");
+  leaving.abort();
+  await call;
+  await eventually(() => events.of("exited").length > 0, "the start fails");
+  file.write("fine", "mended");
+  await eventually(() => isServed(pool, "mended"), "a call starts a worker");
+});
 
 test("a missing file, a file that does not compile: callers get the reason", async () => {
   const files: readonly (readonly [string, RegExp])[] = [

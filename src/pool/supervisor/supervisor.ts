@@ -254,17 +254,25 @@ export class Supervisor implements WorkerListener {
   /** Starts `count` workers, unless starts have failed lately. */
   #startMany(count: number): void {
     if (count <= 0) return;
-    const pause = this.#backoff.remaining(now());
-    if (pause > 0) {
-      this.#cancelRetry ??= later(pause, () => {
-        this.#cancelRetry = null;
-        this.#look();
-      });
-      return;
-    }
+    if (this.#backoff.remaining(now()) > 0) return this.#retryLater();
     // One at a time while it is not known whether any can start.
     const most = this.#backoff.failures > 0 ? 1 - this.#startingCount : count;
     for (let started = 0; started < Math.min(count, most); started++) this.#startOne();
+  }
+
+  /** The next attempt after starts that have failed. */
+  #retryLater(): void {
+    this.#cancelRetry ??= later(this.#backoff.remaining(now()), () => {
+      this.#cancelRetry = null;
+      // With `min: 0` it is a call that starts the next worker: it has to wait in the queue.
+      this.#endRefusals();
+      this.#look();
+    });
+  }
+
+  #endRefusals(): void {
+    this.#refusals?.close();
+    this.#refusals = null;
   }
 
   get #startingCount(): number {
@@ -272,8 +280,7 @@ export class Supervisor implements WorkerListener {
   }
 
   #startOne(): WorkerProcess {
-    this.#refusals?.close();
-    this.#refusals = null;
+    this.#endRefusals();
     const runtime = this.#nextRuntime();
     const { bootstrap, ...common } = this.#plan;
     const worker = new WorkerProcess({
@@ -474,6 +481,7 @@ export class Supervisor implements WorkerListener {
     if (others.length > 0) return;
     // All callers that wait get the reason, and so do others until the next attempt.
     this.#refusals ??= new Refusals(this.#channel.fd, reason);
+    this.#retryLater();
   }
 
   #lastFailure: unknown;
@@ -508,8 +516,7 @@ export class Supervisor implements WorkerListener {
     this.#isStopping = true;
     this.#cancelLook?.();
     this.#cancelRetry?.();
-    this.#refusals?.close();
-    this.#refusals = null;
+    this.#endRefusals();
     for (const { reject } of this.#awaited.values()) reject(closed("start a worker"));
     this.#awaited.clear();
   }
