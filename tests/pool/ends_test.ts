@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Pool, type PoolOptions } from "../../src/pool/main.ts";
-import type { Mode } from "../fixtures/pool/changing.ts";
+import type { Api as ChangingApi, Mode } from "../fixtures/pool/changing.ts";
 import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
 import {
@@ -29,6 +29,9 @@ import {
   openDescriptors,
   poolDefaults,
   readyPool,
+  readyWorker,
+  readyWorkers,
+  startPool,
   statOf,
   workerFile,
 } from "../support/pool.ts";
@@ -102,6 +105,34 @@ test("close with calls that do not end: after stopTimeout they reject with CLOSE
     "CLOSED",
   ]);
   assertEquals(pids.filter(exists), []);
+});
+
+test("idle workers that the pool ends and that do not end are killed after stopTimeout", async () => {
+  const env = { TEST_EXIT_HANGS: "1" };
+  const pool = await readyPool(1, { max: 1, env, stopTimeout: 300, minTtl: 0 });
+  const events = new Events(pool);
+  pool.resize({ min: 2, max: 2 });
+  await eventually(() => readyWorkers(pool).length === 2, "it grows");
+  pool.resize({ min: 1, max: 1 });
+  await eventually(() => pool.workers().length === 1, "the other one ends");
+  assertEquals(events.of("exited").map(({ exit }) => exit!.signal), ["SIGKILL"]);
+});
+
+test("a worker that must end, has no successor and does not end is killed after stopTimeout", async () => {
+  const file = new ModeFile("fine");
+  const pool = startPool<ChangingApi>({
+    min: 1,
+    max: 1,
+    env: { ...file.env, TEST_EXIT_HANGS: "1" },
+    afterError: "replace",
+    stopTimeout: 300,
+  }, workerFile("changing.ts"));
+  await pool.ready;
+  const events = new Events(pool);
+  const { pid } = readyWorker(pool);
+  file.write("throws at import", "2");
+  await assertRejectsCode(pool.call.fail(), "REMOTE", "not today");
+  assertEquals((await events.exitOf(pid)).signal, "SIGKILL");
 });
 
 test("close while workers start: they end, and ready rejects", async () => {

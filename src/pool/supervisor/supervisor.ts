@@ -189,7 +189,7 @@ export class Supervisor implements WorkerListener {
       minTtl,
     });
     this.#wasQueued = queued > 0;
-    for (const index of step.stop) idle[index]!.retire();
+    for (const index of step.stop) this.#endGently(idle[index]!);
     this.#startMany(step.start);
     this.#replaceOld(contents, time);
     this.#lookLater(busy > 0 || queued > 0 || starting > 0, idle.length, time);
@@ -363,7 +363,7 @@ export class Supervisor implements WorkerListener {
   #goOn(worker: WorkerProcess): void {
     if (!worker.isSpent || worker.isLeaving || worker.session !== null) return;
     // Code of a session may have left it in any state.
-    if (this.#mustEnd.has(worker)) return worker.retire();
+    if (this.#mustEnd.has(worker)) return this.#endGently(worker);
     worker.goOn();
   }
 
