@@ -32,6 +32,8 @@ export class Outbox<M> {
   /** Encoded messages that have found no room, in their order. */
   readonly #waiting: Uint8Array[] = [];
   #cancelRetry: (() => void) | null = null;
+  /** Runs when messages that waited are lost, because the other process has damaged the channel. */
+  onLost: () => void = () => {};
 
   constructor(client: ClientCore) {
     this.#client = client;
@@ -124,7 +126,12 @@ export class Outbox<M> {
   #retryLater(): void {
     this.#cancelRetry ??= later(retryAfter, () => {
       this.#cancelRetry = null;
-      while (this.#waiting.length > 0 && this.#tryPost(this.#waiting[0]!)) this.#waiting.shift();
+      try {
+        while (this.#waiting.length > 0 && this.#tryPost(this.#waiting[0]!)) this.#waiting.shift();
+      } catch {
+        this.#waiting.length = 0;
+        return this.onLost();
+      }
       if (this.#waiting.length > 0) this.#retryLater();
     });
   }

@@ -98,6 +98,8 @@ export class WorkerProcess {
     this.#idleSince = wallClock();
     this.#record = WorkerRecord.create(assignment.concurrency);
     this.#orders = Outbox.create<Order>("tandem-orders");
+    // It obeys no order any more.
+    this.#orders.onLost = () => this.kill();
     this.#reports = Inbox.create<Report>("tandem-reports");
     this.#orders.post({ kind: "begin", assignment });
     this.#reports.listen((report) => this.#take(report));
@@ -308,7 +310,7 @@ export class WorkerProcess {
     try {
       this.#orders.post(order);
     } catch {
-      // The worker has damaged the channel: it obeys no order, and ends when its time is over.
+      // The worker has damaged the channel, and obeys no order any more.
       this.kill();
     }
   }
