@@ -1,11 +1,40 @@
 /** Workers that cannot start: callers get the reason, and the pool tries again, but never in a tight loop. */
 import { assert, assertEquals } from "@std/assert";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
 import { TandemError, withOptions } from "../../mod.ts";
 import type { Pool, PoolOptions } from "../../src/pool/main.ts";
 import type { Api, Mode } from "../fixtures/pool/changing.ts";
-import { assertRejectsCode, doomed, eventually, sleep, test } from "../support/harness.ts";
-import { Events, ModeFile, readyPool, startPool, workerFile, writeFile } from "../support/pool.ts";
+import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
+import {
+  assertRejectsCode,
+  doomed,
+  eventually,
+  ownRuntime,
+  sleep,
+  spawn,
+  test,
+} from "../support/harness.ts";
+import {
+  Events,
+  ModeFile,
+  poolDefaults,
+  readyPool,
+  startPool,
+  workerFile,
+  writeFile,
+} from "../support/pool.ts";
 import { rejection } from "../support/rpc_helper.ts";
+
+function works([program, ...args]: readonly [string, ...string[]]): boolean {
+  return spawnSync(program, args).status === 0;
+}
+
+/** How many descriptors a process may open. */
+function softLimit(pid: number): string {
+  return /^Max open files\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/limits`, "utf8"))![1]!;
+}
 
 function changing(mode: ModeFile, options: PoolOptions = {}): Pool<Api> {
   return startPool<Api>({ min: 1, max: 1, ...options, env: mode.env }, workerFile("changing.ts"));
@@ -151,3 +180,44 @@ test("a pool that cannot start its workers can be closed: its calls reject, and 
   await assertRejectsCode(waits, "CLOSED");
   await assertRejectsCode(ready, "CLOSED");
 });
+
+const noLimits = works(["prlimit", "--nofile=60", "true"]) ? null : "prlimit is missing";
+
+/** No process of that id opens a descriptor from now on. */
+function limitDescriptors(pid: number, most: string): void {
+  const { status, stderr } = spawnSync("prlimit", [`--pid=${pid}`, `--nofile=${most}:`]);
+  assertEquals(status, 0, String(stderr));
+}
+
+test(
+  "a supervisor without a descriptor for a worker goes on, and starts one when it has some again",
+  async () => {
+    for (const runtime of ownRuntime) {
+      const plan: PoolPlan = {
+        file: workerFile("worker.ts").href,
+        options: { ...poolDefaults, min: 2, max: 2 },
+        isAwaited: true,
+      };
+      const child = await spawn(runtime, "pool/supervisor.ts", [JSON.stringify(plan)], {
+        denoPermissions: ["--allow-all"],
+      });
+      await child.expect("ready");
+      const [first, second] = await child.ask<[number, number]>(["pids"]);
+      const before = softLimit(child.pid);
+      limitDescriptors(child.pid, "3");
+      process.kill(first, "SIGKILL");
+      await eventually(async () => (await child.ask<number[]>(["pids"])).length === 1, "it ends");
+      const { error } = await child.ask<{ error: { code: string } }>(["restart"]);
+      assertEquals(error.code, "NO_SPACE");
+      process.kill(second, "SIGKILL");
+      await eventually(async () => (await child.ask<number[]>(["pids"])).length === 0, "it ends");
+      // Nobody can answer it yet.
+      assertEquals(await child.ask(["start", "pid"]), "started");
+      limitDescriptors(child.pid, before);
+      const isServed = async () => "result" in await child.ask<object>(["call", "pid"]);
+      await eventually(isServed, "a worker starts");
+      assertEquals(await child.ask(["close"]), "closed");
+    }
+  },
+  { skip: noLimits },
+);

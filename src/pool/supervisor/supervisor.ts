@@ -257,13 +257,18 @@ export class Supervisor implements WorkerListener {
     if (this.#backoff.remaining(now()) > 0) return this.#retryLater();
     // One at a time while it is not known whether any can start.
     const most = this.#backoff.failures > 0 ? 1 - this.#startingCount : count;
-    for (let started = 0; started < Math.min(count, most); started++) this.#startOne();
+    try {
+      for (let started = 0; started < Math.min(count, most); started++) this.#startOne();
+    } catch {
+      // It is tried again, as after a start that fails later.
+    }
   }
 
   /** The next attempt after starts that have failed. */
   #retryLater(): void {
     this.#cancelRetry ??= later(this.#backoff.remaining(now()), () => {
       this.#cancelRetry = null;
+      if (this.#backoff.remaining(now()) > 0) return this.#retryLater();
       // With `min: 0` it is a call that starts the next worker: it has to wait in the queue.
       this.#endRefusals();
       this.#look();
@@ -279,17 +284,10 @@ export class Supervisor implements WorkerListener {
     return this.workers.filter((worker) => worker.isStarting).length;
   }
 
+  /** Throws the reason why there is not even a process; then it is noted already. */
   #startOne(): WorkerProcess {
     this.#endRefusals();
-    const runtime = this.#nextRuntime();
-    const { bootstrap, ...common } = this.#plan;
-    const worker = new WorkerProcess({
-      ...common,
-      bootstrap: bootstrap(runtime),
-      runtime,
-      flags: this.#terms.flags(runtime),
-      assignment: this.#assignment(),
-    }, this);
+    const worker = this.#newProcess();
     this.#workers.set(worker.number, worker);
     this.events.tell({ kind: "starting", worker: worker.info() });
     // A busy machine may take long to start a process.
@@ -305,6 +303,24 @@ export class Supervisor implements WorkerListener {
     const release = keepAlive();
     void this.when(() => !worker.isStarting).then(release);
     return worker;
+  }
+
+  #newProcess(): WorkerProcess {
+    try {
+      const runtime = this.#nextRuntime();
+      const { bootstrap, ...common } = this.#plan;
+      return new WorkerProcess({
+        ...common,
+        bootstrap: bootstrap(runtime),
+        runtime,
+        flags: this.#terms.flags(runtime),
+        assignment: this.#assignment(),
+      }, this);
+    } catch (error) {
+      // No descriptor is left, or no memory.
+      this.#hasFailed(error);
+      throw error;
+    }
   }
 
   /** The runtime of which there are the fewest workers. */
@@ -455,9 +471,13 @@ export class Supervisor implements WorkerListener {
     this.exits.add(exit, worker.content());
     this.logs.held(worker.number, null);
     this.events.tell({ kind: "exited", worker: worker.info(), exit });
-    if (!worker.isReady && !this.#isStopping) this.#startFailed(worker, exit);
-    this.#forgetSuccessorOf(worker);
-    this.#changed();
+    try {
+      if (!worker.isReady && !this.#isStopping) this.#startFailed(worker, exit);
+      this.#forgetSuccessorOf(worker);
+    } finally {
+      // Others wait for this end, whatever follows from it.
+      this.#changed();
+    }
     this.#look();
     this.stir();
   }
@@ -470,18 +490,27 @@ export class Supervisor implements WorkerListener {
   }
 
   #startFailed(worker: WorkerProcess, exit: WorkerExit): void {
-    this.#backoff.failed(now());
     const said = this.#startFailures.get(worker);
     const isLate = worker.isLeaving && !said;
     const why = isLate ? ` (startTimeout is ${this.#terms.startTimeout} ms)` : "";
     const reason = said ? said.error : startError(exit, why);
-    this.#lastFailure = reason;
     this.#settleStart(worker)?.reject(reason);
+    this.#hasFailed(reason);
+  }
+
+  /** A start has failed; there is another attempt after a pause. */
+  #hasFailed(reason: unknown): void {
+    this.#backoff.failed(now());
+    this.#lastFailure = reason;
+    this.#retryLater();
     const others = this.workers.filter((other) => !other.isLeaving);
     if (others.length > 0) return;
-    // All callers that wait get the reason, and so do others until the next attempt.
-    this.#refusals ??= new Refusals(this.#channel.fd, reason);
-    this.#retryLater();
+    try {
+      // All callers that wait get the reason, and so do others until the next attempt.
+      this.#refusals ??= new Refusals(this.#channel.fd, reason);
+    } catch {
+      // What a worker lacks may be missing here, too. They wait for the next attempt.
+    }
   }
 
   #lastFailure: unknown;

@@ -89,6 +89,7 @@ export class WorkerProcess {
   #callsSeen = 0;
   #last: WorkerInfo | null = null;
 
+  /** @throws {TandemError} when what it shares with its supervisor cannot be made; if only its process cannot start, it exits */
   constructor(plan: WorkerPlan, listener: WorkerListener) {
     const { runtime, assignment } = plan;
     this.number = assignment.number;
@@ -96,21 +97,31 @@ export class WorkerProcess {
     this.#listener = listener;
     this.startedAt = now();
     this.#idleSince = wallClock();
-    this.#record = WorkerRecord.create(assignment.concurrency);
-    this.#orders = Outbox.create<Order>("tandem-orders");
-    // It obeys no order any more.
-    this.#orders.onLost = () => this.kill();
-    this.#reports = Inbox.create<Report>("tandem-reports");
-    this.#orders.post({ kind: "begin", assignment });
-    this.#reports.listen((report) => this.#take(report));
-    let failure: unknown;
-    this.#child = this.#start(plan, (error) => failure = error);
+    const opened: { close(): void }[] = [];
+    const opening = <T extends { close(): void }>(made: T): T => {
+      opened.push(made);
+      return made;
+    };
+    try {
+      this.#record = opening(WorkerRecord.create(assignment.concurrency));
+      this.#orders = opening(Outbox.create<Order>("tandem-orders"));
+      // It obeys no order any more.
+      this.#orders.onLost = () => this.kill();
+      this.#reports = opening(Inbox.create<Report>("tandem-reports"));
+      this.#orders.post({ kind: "begin", assignment });
+      this.#reports.listen((report) => this.#take(report));
+      let failure: unknown;
+      this.#child = this.#start(plan, (error) => failure = error);
+      // After the supervisor knows this object.
+      if (!this.#child) queueMicrotask(() => this.#notStarted(failure));
+    } catch (error) {
+      for (const part of opened) part.close();
+      throw error;
+    }
     this.pid = this.#child?.pid ?? 0;
     this.#memoryEvents = memoryEvents(this.pid);
     this.#killsBefore = memoryKills(this.#memoryEvents);
     this.#allKillsBefore = allMemoryKills();
-    // After the supervisor knows this object.
-    if (!this.#child) queueMicrotask(() => this.#notStarted(failure));
   }
 
   #start(plan: WorkerPlan, failed: (error: unknown) => void): ChildProcess | null {

@@ -1,4 +1,4 @@
-/** Posted messages whose channel the other process has damaged: src/pool/link/post.ts, and who is told. */
+/** What a supervisor shares with a worker: posted messages, and channels that are damaged or cannot be made. */
 import { assertEquals } from "@std/assert";
 import { closeSync, openSync } from "node:fs";
 import process from "node:process";
@@ -6,10 +6,10 @@ import { ServerCore } from "../../src/channel/server_core.ts";
 import { descriptors, type Order } from "../../src/pool/link/control.ts";
 import { Inbox, Outbox } from "../../src/pool/link/post.ts";
 import { bootstrapFor } from "../../src/pool/supervisor/bootstrap_file.ts";
-import { WorkerProcess } from "../../src/pool/supervisor/worker_process.ts";
+import { type WorkerPlan, WorkerProcess } from "../../src/pool/supervisor/worker_process.ts";
 import type { WorkerExit } from "../../src/pool/types.ts";
-import { atEnd, eventually, runtime, test } from "../support/harness.ts";
-import { poolDefaults, workerFile } from "../support/pool.ts";
+import { assertThrowsCode, atEnd, eventually, runtime, test } from "../support/harness.ts";
+import { openDescriptors, poolDefaults, workerFile } from "../support/pool.ts";
 
 /** More messages than the channel has room for. */
 const many = 1_100;
@@ -19,6 +19,34 @@ function damage(fd: number): void {
   const other = ServerCore.fromFd(fd);
   other.endChannel();
   other.close();
+}
+
+/** How to start a worker of fixtures/pool/worker.ts. */
+function planOn(channelFd: number): WorkerPlan {
+  const { runtimeArgs } = poolDefaults;
+  return {
+    runtime,
+    file: workerFile("worker.ts"),
+    bootstrap: bootstrapFor(runtime),
+    args: [],
+    flags: (runtimeArgs as Partial<Record<string, readonly string[]>>)[runtime],
+    env: {},
+    cwd: undefined,
+    uid: undefined,
+    gid: undefined,
+    channelFd,
+    assignment: {
+      number: 1,
+      pool: "test",
+      path: null,
+      concurrency: 1,
+      abortGrace: 100,
+      hungTimeout: null,
+      maxCalls: null,
+      idempotent: false,
+      afterError: "keep",
+    },
+  };
 }
 
 test("messages wait for room, and arrive in their order", async () => {
@@ -54,31 +82,8 @@ test("the channel is damaged while messages wait: they are dropped, and the owne
 
 test("a worker damages the channel of its orders while some wait: it is killed, and nobody else is harmed", async () => {
   const exited = Promise.withResolvers<WorkerExit>();
-  const { runtimeArgs } = poolDefaults;
   const channel = ServerCore.anonymous({ slots: 8 });
-  const worker = new WorkerProcess({
-    runtime,
-    file: workerFile("worker.ts"),
-    bootstrap: bootstrapFor(runtime),
-    args: [],
-    flags: (runtimeArgs as Partial<Record<string, readonly string[]>>)[runtime],
-    env: {},
-    cwd: undefined,
-    uid: undefined,
-    gid: undefined,
-    channelFd: channel.fd,
-    assignment: {
-      number: 1,
-      pool: "test",
-      path: null,
-      concurrency: 1,
-      abortGrace: 100,
-      hungTimeout: null,
-      maxCalls: null,
-      idempotent: false,
-      afterError: "keep",
-    },
-  }, {
+  const worker = new WorkerProcess(planOn(channel.fd), {
     reported: () => {},
     wrote: () => {},
     exited: (_, exit) => exited.resolve(exit),
@@ -96,4 +101,16 @@ test("a worker damages the channel of its orders while some wait: it is killed, 
   damage(fd);
   closeSync(fd);
   assertEquals((await exited.promise).signal, "SIGKILL");
+});
+
+test("a worker whose channels cannot be made leaves no descriptor", () => {
+  const plan = planOn(0);
+  const unsent = { ...plan.assignment, pool: (() => {}) as unknown as string };
+  const listener = { reported: () => {}, wrote: () => {}, exited: () => {} };
+  const make = () => new WorkerProcess({ ...plan, assignment: unsent }, listener);
+  // What is loaded once stays.
+  assertThrowsCode(make, "NOT_SERIALIZABLE");
+  const before = openDescriptors();
+  assertThrowsCode(make, "NOT_SERIALIZABLE");
+  assertEquals(openDescriptors(), before);
 });
