@@ -1,9 +1,29 @@
 /** How many workers a pool has: it grows with the queue, and shrinks when it is idle. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { connect } from "../../mod.ts";
 import { Pool } from "../../src/pool/main.ts";
+import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
-import { atEnd, doomed, eventually, newTarget, sleep, test } from "../support/harness.ts";
-import { Events, Journal, readyPool, readyWorkers, startPool } from "../support/pool.ts";
+import {
+  atEnd,
+  doomed,
+  eventually,
+  newTarget,
+  ownRuntime,
+  sleep,
+  spawn,
+  test,
+} from "../support/harness.ts";
+import {
+  Events,
+  Journal,
+  poolDefaults,
+  readyPool,
+  readyWorkers,
+  startPool,
+  workerFile,
+} from "../support/pool.ts";
+import { rejection } from "../support/rpc_helper.ts";
 
 test("ready resolves when min workers are ready, and the pool tells what happened in order", async () => {
   const pool = startPool({ min: 2, max: 4 });
@@ -217,4 +237,42 @@ test("min 0: a worker starts when a call comes, and ends when it is idle", async
   const first = await pool.call.pid();
   await eventually(() => pool.workers().length === 0, "it ends");
   assert(await pool.call.pid() !== first);
+});
+
+test("min 0: a call of another process starts a worker, also when the pool has been idle for long", async () => {
+  const target = newTarget();
+  const pool = startPool({ min: 0, max: 1, target, idleTimeout: 50, minTtl: 0 });
+  await pool.ready;
+  const attached = attachedTo(target);
+  using plain = connect<Api>(target);
+  const pids = new Set<number>();
+  for (const call of [attached.call, plain, attached.call]) {
+    pids.add(await call.pid());
+    await eventually(() => pool.workers().length === 0, "it ends");
+    // Longer than the supervisor looks after a call.
+    await sleep(1_200);
+  }
+  assertEquals(pids.size, 3);
+});
+
+test("min 0: a call that is given up before the supervisor looks starts a worker, too", async () => {
+  for (const runtime of ownRuntime) {
+    const target = newTarget();
+    const plan: PoolPlan = {
+      file: workerFile("worker.ts").href,
+      options: { ...poolDefaults, min: 0, max: 1, target },
+      isAwaited: true,
+    };
+    const child = await spawn(runtime, "pool/supervisor.ts", [JSON.stringify(plan)], {
+      denoPermissions: ["--allow-all"],
+    });
+    await child.expect("ready");
+    await child.stopped();
+    using plain = connect<Api>(target, { timeout: 200 });
+    await rejection(plain.pid());
+    child.kill("SIGCONT");
+    const isStarted = async () => (await child.ask<number[]>(["pids"])).length === 1;
+    await eventually(isStarted, "a worker starts");
+    assertEquals(await child.ask(["close"]), "closed");
+  }
 });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { ClientCore } from "../../channel/client_core.ts";
+import { QueueWatch } from "../../channel/queue_watch.ts";
 import { TandemError } from "../../errors.ts";
 import { keepAlive, later, laterForSure, now, timerMax, wallClock } from "../../runtime/timers.ts";
 import type { RuntimeName } from "../../runtime/names.ts";
@@ -74,6 +75,10 @@ export class Supervisor implements WorkerListener {
   /** Something has happened since the last look. */
   #isStirred = false;
   #cancelRetry: (() => void) | null = null;
+  /** For the time when there is no worker that could report a call; null: there was no such time yet. */
+  #queueWatch: QueueWatch | null = null;
+  /** A call has come while there was no worker. */
+  #isCalled = false;
   #lookUntil = 0;
   #wasQueued = false;
   #lastStartAt = 0;
@@ -174,8 +179,10 @@ export class Supervisor implements WorkerListener {
     }
     const queued = this.#channel.stats().queued;
     const { minSpare, maxSpare, concurrency, idleTimeout, minTtl } = this.#terms;
+    const { min, max } = this.#size;
     const step = scalingStep({
-      ...this.#size,
+      min: this.#isCalled ? Math.max(1, min) : min,
+      max,
       minSpare,
       maxSpare,
       concurrency,
@@ -189,10 +196,28 @@ export class Supervisor implements WorkerListener {
       minTtl,
     });
     this.#wasQueued = queued > 0;
+    this.#isCalled = false;
     for (const index of step.stop) this.#endGently(idle[index]!);
     this.#startMany(step.start);
     this.#replaceOld(contents, time);
+    this.#watchQueue();
     this.#lookLater(busy > 0 || queued > 0 || starting > 0, idle.length, time);
+  }
+
+  /** While no worker takes calls, and none is about to start, a call has to ring the supervisor itself. */
+  #watchQueue(): void {
+    const isAlone = this.workers.every(({ isLeaving }) => isLeaving);
+    if (!isAlone || this.#cancelRetry) return this.#queueWatch?.stop();
+    try {
+      this.#queueWatch ??= new QueueWatch(this.#channel.fd);
+    } catch {
+      // There is no descriptor for it now.
+      return this.#lookIn(lookFor);
+    }
+    this.#queueWatch.start(() => {
+      this.#isCalled = true;
+      this.#lookIn(0);
+    });
   }
 
   #lookLater(isBusy: boolean, idle: number, time: number): void {
@@ -545,6 +570,7 @@ export class Supervisor implements WorkerListener {
     this.#isStopping = true;
     this.#cancelLook?.();
     this.#cancelRetry?.();
+    this.#queueWatch?.close();
     this.#endRefusals();
     for (const { reject } of this.#awaited.values()) reject(closed("start a worker"));
     this.#awaited.clear();
