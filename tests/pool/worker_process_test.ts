@@ -1,7 +1,6 @@
 /** What a supervisor shares with a worker: posted messages, and channels that are damaged or cannot be made. */
 import { assertEquals } from "@std/assert";
 import { closeSync, openSync } from "node:fs";
-import process from "node:process";
 import { ServerCore } from "../../src/channel/server_core.ts";
 import { descriptors, type Order } from "../../src/pool/link/control.ts";
 import { Inbox, Outbox } from "../../src/pool/link/post.ts";
@@ -9,7 +8,7 @@ import { bootstrapFor } from "../../src/pool/supervisor/bootstrap_file.ts";
 import { type WorkerPlan, WorkerProcess } from "../../src/pool/supervisor/worker_process.ts";
 import type { WorkerExit } from "../../src/pool/types.ts";
 import { assertThrowsCode, atEnd, eventually, runtime, test } from "../support/harness.ts";
-import { openDescriptors, poolDefaults, workerFile } from "../support/pool.ts";
+import { ModeFile, openDescriptors, poolDefaults, workerFile } from "../support/pool.ts";
 
 /** More messages than the channel has room for. */
 const many = 1_100;
@@ -21,16 +20,20 @@ function damage(fd: number): void {
   other.close();
 }
 
-/** How to start a worker of fixtures/pool/worker.ts. */
-function planOn(channelFd: number): WorkerPlan {
+/** How to start a worker of `fixtures/pool/`. */
+function planOn(
+  channelFd: number,
+  file = "worker.ts",
+  env: Readonly<Record<string, string>> = {},
+): WorkerPlan {
   const { runtimeArgs } = poolDefaults;
   return {
     runtime,
-    file: workerFile("worker.ts"),
+    file: workerFile(file),
     bootstrap: bootstrapFor(runtime),
     args: [],
     flags: (runtimeArgs as Partial<Record<string, readonly string[]>>)[runtime],
-    env: {},
+    env,
     cwd: undefined,
     uid: undefined,
     gid: undefined,
@@ -83,7 +86,9 @@ test("the channel is damaged while messages wait: they are dropped, and the owne
 test("a worker damages the channel of its orders while some wait: it is killed, and nobody else is harmed", async () => {
   const exited = Promise.withResolvers<WorkerExit>();
   const channel = ServerCore.anonymous({ slots: 8 });
-  const worker = new WorkerProcess(planOn(channel.fd), {
+  // It reads no order.
+  const mode = new ModeFile("blocks at import");
+  const worker = new WorkerProcess(planOn(channel.fd, "changing.ts", mode.env), {
     reported: () => {},
     wrote: () => {},
     exited: (_, exit) => exited.resolve(exit),
@@ -93,8 +98,7 @@ test("a worker damages the channel of its orders while some wait: it is killed, 
     await exited.promise;
     channel.close();
   });
-  await eventually(() => worker.isReady, "the worker is ready");
-  process.kill(worker.pid, "SIGSTOP");
+  await eventually(() => mode.starts.length === 1, "it blocks");
   const order: Order = { kind: "goOn" };
   for (let count = 0; count < many; count++) worker.order(order);
   const fd = openSync(`/proc/${worker.pid}/fd/${descriptors.orders}`, "r+");
