@@ -115,18 +115,22 @@ export class Peer implements Source {
   /** Gives up the lease and the connection once they are unused; the timer keeps no process alive. */
   #restWhenIdle(): void {
     this.#lastUse = now();
-    if (this.#cancelIdle || this.#isDead) return;
-    const look = (): void => {
-      this.#cancelIdle = null;
-      if (this.#uses > 0 || this.#isDead) return;
-      const idle = now() - this.#lastUse;
-      // Timers may fire a millisecond early.
-      if (idle > idleMilliseconds - 1) return this.close();
-      if (idle > leaseMilliseconds - 1) this.#giveUpLease();
-      const until = this.#leaseEnd ? leaseMilliseconds : idleMilliseconds;
-      this.#cancelIdle = later(until - idle, look);
-    };
-    this.#cancelIdle = later(leaseMilliseconds, look);
+    if (!this.#cancelIdle && !this.#isDead) this.#lookIn(leaseMilliseconds);
+  }
+
+  #lookIn(milliseconds: number): void {
+    this.#cancelIdle?.();
+    this.#cancelIdle = later(milliseconds, () => this.#lookAtUse());
+  }
+
+  #lookAtUse(): void {
+    this.#cancelIdle = null;
+    if (this.#uses > 0 || this.#isDead) return;
+    const idle = now() - this.#lastUse;
+    // Timers may fire a millisecond early.
+    if (idle > idleMilliseconds - 1) return this.close();
+    if (idle > leaseMilliseconds - 1) this.#giveUpLease();
+    this.#lookIn((this.#leaseEnd ? leaseMilliseconds : idleMilliseconds) - idle);
   }
 
   /** @throws {TandemError} `SERVER_DIED` when the host is gone */
@@ -149,6 +153,8 @@ export class Peer implements Source {
       throw this.explain(error);
     }
     this.#leaseEnd = leaseEnd;
+    // The next look may be that of a connection without a lease, much later.
+    if (this.#cancelIdle) this.#lookIn(leaseMilliseconds);
     // The host may have closed just before: a lease in a queue without a receiver would not end.
     this.#look();
     if (this.#isDead) throw hostDied();
