@@ -15,6 +15,7 @@ import {
 import { join } from "node:path";
 import process from "node:process";
 import type { LogRecord } from "@tandem/ipc/pool";
+import { codeOf } from "../../src/base/guard.ts";
 import { findUser } from "../../src/runtime/accounts.ts";
 import { LogLines } from "../../src/cli/pool/log_lines.ts";
 import { PidFile } from "../../src/cli/pool/pid_file.ts";
@@ -25,6 +26,7 @@ import {
   assertThrowsCode,
   atEnd,
   type Child,
+  doomed,
   eventually,
   fixtureCommand,
   folder,
@@ -225,6 +227,32 @@ test("pid file: no link is followed, and a file that others have replaced stays"
   writeFileSync(other, "another's");
   file[Symbol.dispose]();
   assertEquals(readFileSync(other, "utf8"), "another's");
+});
+
+test("pid file: two processes that make and remove it again and again get it, or EXISTS", async () => {
+  const path = newTarget();
+  const child = await spawn(runtime, "cli/pid_files.ts", [path], { denoPermissions: ["-A"] });
+  let made = 0;
+  let refused = 0;
+  let hasFailed = false;
+  const told = child.message<{ refused?: number }>();
+  doomed(told.then(() => hasFailed = true));
+  while (!hasFailed && (made < 500 || refused < 500)) {
+    try {
+      using _file = new PidFile(path);
+      made += 1;
+    } catch (error) {
+      assertEquals(codeOf(error), "EXISTS", String(error));
+      refused += 1;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  child.send("enough");
+  const end = await told;
+  assert(end.refused !== undefined, JSON.stringify(end));
+  child.end();
+  await child.ended();
+  assert(!existsSync(path));
 });
 
 /** Tells of each datagram: the process that has sent it, its fields, and when it has come. */

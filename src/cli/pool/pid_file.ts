@@ -58,8 +58,10 @@ export function preparePidFile(path: string, uid: number, gid: number): void {
   if (found !== undefined) {
     // Not handed to the user, who may have put a link to another file of root's here.
     const fd = openLocked(path, readWrite | noFollow | closeOnExec);
-    unlink(cString(path));
-    close(fd);
+    if (fd !== null) {
+      unlink(cString(path));
+      close(fd);
+    } else if (lstatSync(path, { throwIfNoEntry: false })) throw unusable(path);
   }
   const fd = open(cString(path), readWrite | create | exclusive | noFollow | closeOnExec, 0o644);
   if (fd < 0) throw unusable(path);
@@ -81,7 +83,9 @@ export class PidFile implements Disposable {
     const { ftruncate, write } = c();
     const { readWrite, create, noFollow, closeOnExec } = openFlags;
     this.#path = path;
-    this.#fd = openLocked(path, readWrite | create | noFollow | closeOnExec);
+    const fd = openLocked(path, readWrite | create | noFollow | closeOnExec);
+    if (fd === null) throw unusable(path);
+    this.#fd = fd;
     const line = new TextEncoder().encode(`${process.pid}\n`);
     ftruncate(this.#fd, 0n);
     if (Number(write(this.#fd, line, BigInt(line.length))) !== line.length) {
@@ -99,40 +103,55 @@ export class PidFile implements Disposable {
   }
 }
 
-/** Opens a file and locks it, and makes sure that it is still the one at its path. */
-function openLocked(path: string, flags: number): number {
+/** Opens a file and locks it, and makes sure that it is still the one at its path. Null: it cannot be opened. */
+function openLocked(path: string, flags: number): number | null {
   const { open, flock, close } = c();
   for (;;) {
     const fd = open(cString(path), flags, 0o644);
-    if (fd < 0) throw unusable(path);
+    if (fd < 0) return null;
     const { nlink, isRegular } = describe(fd);
     if (!isRegular || nlink > 1) {
       close(fd);
       throw unusable(path);
     }
-    if (flock(fd, exclusiveAtOnce) < 0) {
-      const pid = readFileSync(path, "utf8").trim();
-      close(fd);
-      throw new TandemError(
-        "EXISTS",
-        `Cannot write the pid file ${path}: process ${pid} has it and runs; ` +
-          "stop that process, or give another path",
-      );
-    }
-    if (isAt(path, fd)) return fd;
+    const isLocked = flock(fd, exclusiveAtOnce) >= 0;
+    // Who has had it may have removed it just now.
+    const isThere = isAt(path, fd);
+    if (isLocked && isThere) return fd;
+    const holder = isThere ? holderIn(fd) : null;
     close(fd);
+    if (holder !== null) throw held(path, holder);
   }
 }
 
+/** The process that has the file, also if it removes the file meanwhile. */
+function holderIn(fd: number): string {
+  const pid = readFileSync(descriptorPath(fd), "utf8").trim();
+  // It has not written it yet, or no longer has the file in a moment.
+  return pid === "" ? "another process" : `process ${pid}`;
+}
+
+function descriptorPath(fd: number): string {
+  return `/proc/self/fd/${fd}`;
+}
+
 function describe(fd: number): { readonly nlink: number; readonly isRegular: boolean } {
-  const stat = statSync(`/proc/self/fd/${fd}`);
+  const stat = statSync(descriptorPath(fd));
   return { nlink: stat.nlink, isRegular: stat.isFile() };
 }
 
 function isAt(path: string, fd: number): boolean {
   const there = lstatSync(path, { throwIfNoEntry: false });
-  const here = statSync(`/proc/self/fd/${fd}`, { throwIfNoEntry: false });
+  const here = statSync(descriptorPath(fd), { throwIfNoEntry: false });
   return there !== undefined && there.ino === here?.ino && there.dev === here.dev;
+}
+
+function held(path: string, holder: string): TandemError {
+  return new TandemError(
+    "EXISTS",
+    `Cannot write the pid file ${path}: ${holder} has it and runs; ` +
+      "stop that process, or give another path",
+  );
 }
 
 function unusable(path: string): TandemError {
