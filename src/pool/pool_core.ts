@@ -70,36 +70,47 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     const { args, env, cwd, user, group } = terms;
     const { uid, gid } = identityOf(user, group);
     this.channel = openPoolChannel(terms);
-    if (gid !== undefined) shareWith(this.channel.fd, gid);
-    // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
-    const isPath = terms.target?.includes("/") === true;
-    const isInherited = terms.target === undefined || (gid !== undefined && !isPath);
-    const plan = {
-      file,
-      args,
-      env,
-      cwd,
-      uid,
-      gid,
-      channelFd: isInherited ? this.channel.fd : null,
-      bootstrap: bootstrapFor,
-    };
-    const path = isInherited ? null : this.channel.path;
-    this.supervisor = new Supervisor(terms, plan, this.channel, path);
-    const client = terms.target === undefined
-      ? Client.fromFd(this.channel.fd)
-      : Client.open(this.channel.path!);
-    this.#client = coreOf(client) as ClientCore;
-    this.calls = new PoolCalls<Api>(client, this, undefined, terms.target ?? terms.name);
-    this.#isOwner = terms.target === undefined || claim(this.channel);
+    let client: Client | null = null;
+    let supervisor: Supervisor | null = null;
+    try {
+      if (gid !== undefined) shareWith(this.channel.fd, gid);
+      // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
+      const isPath = terms.target?.includes("/") === true;
+      const isInherited = terms.target === undefined || (gid !== undefined && !isPath);
+      const plan = {
+        file,
+        args,
+        env,
+        cwd,
+        uid,
+        gid,
+        channelFd: isInherited ? this.channel.fd : null,
+        bootstrap: bootstrapFor,
+      };
+      const path = isInherited ? null : this.channel.path;
+      this.supervisor = supervisor = new Supervisor(terms, plan, this.channel, path);
+      client = terms.target === undefined
+        ? Client.fromFd(this.channel.fd)
+        : Client.open(this.channel.path!);
+      this.#client = coreOf(client) as ClientCore;
+      this.calls = new PoolCalls<Api>(client, this, undefined, terms.target ?? terms.name);
+      this.#isOwner = terms.target === undefined || claim(this.channel);
+      if (this.#isOwner && terms.target !== undefined) {
+        this.#control = serveControl(terms.target, this);
+      }
+      if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
+      supervisor.start();
+    } catch (error) {
+      // Nobody else can give back the target.
+      void supervisor?.stop(0);
+      void this.#control?.close();
+      client?.close();
+      this.channel.close();
+      throw error;
+    }
     this.ready = this.#whenReady();
     // A program that does not ask for it gets no unhandled rejection.
     this.ready.catch(() => {});
-    if (this.#isOwner && terms.target !== undefined) {
-      this.#control = serveControl(terms.target, this);
-    }
-    if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
-    this.supervisor.start();
   }
 
   clientTerms(): ClientTerms {

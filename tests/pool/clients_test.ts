@@ -1,13 +1,16 @@
 /** Pools with a target: clients in other processes, second supervisors, and calls of every worker. */
 import { assert, assertEquals } from "@std/assert";
+import { mkdirSync, rmdirSync } from "node:fs";
 import process from "node:process";
 import { connect } from "../../mod.ts";
 import { Pool } from "../../src/pool/main.ts";
+import { controlTarget } from "../../src/pool/supervisor/pool_channel.ts";
 import type { Load } from "../fixtures/pool/caller.ts";
 import type { PoolPlan } from "../fixtures/pool/supervisor.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
 import {
   assertRejectsCode,
+  assertThrowsCode,
   type Child,
   eventually,
   newTarget,
@@ -20,6 +23,7 @@ import {
   allEnded,
   Events,
   Journal,
+  openDescriptors,
   poolDefaults,
   readyPool,
   readyWorkers,
@@ -141,6 +145,21 @@ test("a second supervisor of a target is refused with EXISTS and the first one's
   await first.killed();
   await readyPool(1, { target, max: 2 });
   assertEquals(await remote.echo(2), 2);
+});
+
+test("a pool that cannot be made leaves its target to the next one", async () => {
+  const target = newTarget();
+  // In the place of the channel on which the supervisor answers attached pools.
+  const obstacle = controlTarget(target);
+  mkdirSync(obstacle);
+  const make = () => assertThrowsCode(() => startPool({ target, min: 1, max: 2 }), "CORRUPT");
+  make();
+  const before = openDescriptors();
+  make();
+  assertEquals(openDescriptors(), before);
+  rmdirSync(obstacle);
+  const pool = await readyPool(1, { target, max: 2 });
+  assertEquals(await pool.call.echo(1), 1);
 });
 
 test("a supervisor that was killed leaves its target to the next one, and calls that waited are served", async () => {
