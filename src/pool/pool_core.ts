@@ -35,8 +35,8 @@ import { Supervisor } from "./supervisor/supervisor.ts";
 import { parsePoolOptions, parseResize, type PoolTerms } from "./supervisor/terms.ts";
 import type { PoolStats, WorkerExit, WorkerInfo } from "./types.ts";
 
-/** How often a pool that drains looks whether its calls have ended, in milliseconds. */
-const drainEvery = 5;
+/** How often a pool looks whether its calls have ended, or its target is free, in milliseconds. */
+const lookEvery = 5;
 /** How much longer than its `stopTimeout` another supervisor may take to hand over, in milliseconds. */
 const handOverGrace = 5_000;
 
@@ -200,18 +200,28 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
 
   /** The workers are ready: the supervisor that has the target ends its own. */
   async #takeOver(target: string): Promise<void> {
-    const { stopTimeout } = this.terms;
-    using old = connect<PoolControl>(controlTarget(target), {
-      timeout: stopTimeout + handOverGrace,
-    });
-    while (!this.#isOwner) {
-      if (this.#closing) throw endedByClosing(closed());
-      // It may have ended by itself, or die while it is asked.
-      if (supervisorOf(target) !== undefined) await old.handOver().catch(() => {});
-      this.#isOwner = claim(this.channel);
-      if (!this.#isOwner) await pause(drainEvery);
-    }
+    await this.#claimFrom(target);
     this.#control = serveControl(target, this);
+  }
+
+  /** Leaves no request behind: this supervisor would take it itself. */
+  async #claimFrom(target: string): Promise<void> {
+    using old = connect<PoolControl>(controlTarget(target), {
+      timeout: this.terms.stopTimeout + handOverGrace,
+    });
+    let isAsking = false;
+    const hasAnswered = () => void (isAsking = false);
+    for (;;) {
+      if (this.#closing) throw endedByClosing(closed());
+      this.#isOwner = claim(this.channel);
+      if (this.#isOwner) return;
+      // It may end by itself, also before it has taken the request, which would wait for another one then.
+      if (!isAsking && supervisorOf(target) !== undefined) {
+        isAsking = true;
+        old.handOver().then(hasAnswered, hasAnswered);
+      }
+      await pause(lookEvery);
+    }
   }
 
   stats(): PoolStats {
@@ -264,7 +274,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     try {
       while (this.#hasCalls()) {
         if (now() >= deadline()) return false;
-        await pause(drainEvery);
+        await pause(lookEvery);
       }
       return true;
     } finally {

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { mkdirSync, rmdirSync } from "node:fs";
 import process from "node:process";
-import { connect } from "../../mod.ts";
+import { Client, connect } from "../../mod.ts";
 import { Pool } from "../../src/pool/main.ts";
 import { controlTarget } from "../../src/pool/supervisor/pool_channel.ts";
 import type { Load } from "../fixtures/pool/caller.ts";
@@ -210,6 +210,28 @@ test("handOver under load: the new pool's workers take over, the old ones end, a
     pids.some((pid) => old.includes(pid)) && pids.some((pid) => now.includes(pid)),
     String(pids),
   );
+});
+
+test("handOver from a supervisor that is killed before it has read the request", async () => {
+  const target = newTarget();
+  const first = await startSupervisor(target);
+  const old = await first.ask<number[]>(["pids"]);
+  await first.stopped();
+  const size = { min: 2, max: 2 };
+  const pool = startPool({ target, ...size, handOver: true, stopTimeout: Infinity });
+  let isReady = false;
+  void pool.ready.then(() => isReady = true);
+  using control = Client.open(controlTarget(target));
+  await eventually(() => control.stats().queued > 0, "the first one is asked");
+  await first.killed();
+  await eventually(() => isReady, "the second one has the target");
+  await allEnded(old);
+  // It does not take the request of its own.
+  await using attached = Pool.attach<Api>(target);
+  assertEquals((await attached.stats()).workers, 2);
+  const pids = readyWorkers(pool).map(({ pid }) => pid);
+  assertEquals(pids.length, 2);
+  assert(pids.includes(await attached.call.pid()));
 });
 
 test("restart under load of another process: no call fails there", async () => {
