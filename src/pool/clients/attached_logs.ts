@@ -16,10 +16,23 @@ import type { LogRecord } from "../types.ts";
 const retryAfter = 200;
 
 /** One time of listening. */
-interface Reading {
-  readonly stop: AbortController;
-  /** Resolves when records come from now on, or there is no supervisor. Never rejects. */
-  readonly begun: Promise<void>;
+class Reading {
+  readonly stop: AbortController = new AbortController();
+  #begun = Promise.withResolvers<void>();
+
+  /** Resolves when records come from then on, or there is no supervisor. Never rejects. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  hasBegun(): void {
+    this.#begun.resolve();
+  }
+
+  /** Another attempt is to follow. */
+  beginsAgain(): void {
+    this.#begun = Promise.withResolvers<void>();
+  }
 }
 
 export class AttachedLogs {
@@ -27,6 +40,7 @@ export class AttachedLogs {
   readonly #listeners: Listeners<LogRecord> = new Listeners("onLog");
   readonly #sessions: SessionLogs = new SessionLogs();
   #reading: Reading | null = null;
+  #isClosed = false;
 
   constructor(control: Remote<PoolControl>) {
     this.#control = control;
@@ -55,10 +69,13 @@ export class AttachedLogs {
 
   #begin(): Reading {
     if (this.#reading) return this.#reading;
-    const stop = new AbortController();
-    const { promise: begun, resolve } = Promise.withResolvers<void>();
-    void this.#read(stop.signal, resolve);
-    return this.#reading = { stop, begun };
+    const reading = new Reading();
+    if (this.#isClosed) reading.hasBegun();
+    else {
+      this.#reading = reading;
+      void this.#read(reading);
+    }
+    return reading;
   }
 
   #stopIfUnused(): void {
@@ -71,22 +88,33 @@ export class AttachedLogs {
   }
 
   /** Never rejects. */
-  async #read(signal: AbortSignal, begun: () => void): Promise<void> {
-    const control = withOptions(this.#control, { signal, whenAbsent: "fail" });
+  async #read(reading: Reading): Promise<void> {
+    const { signal } = reading.stop;
+    const control = withOptions(this.#control, {
+      signal,
+      whenAbsent: "fail",
+      // It outlives the call that has begun it.
+      inheritDeadline: false,
+    });
     while (!signal.aborted) {
       try {
         for await (const taps of control.logs()) {
-          begun();
+          if (signal.aborted) break;
+          reading.hasBegun();
           for (const tap of taps) this.#tell(tap);
         }
       } catch {
         // There is no supervisor, or this pool was closed.
       }
-      begun();
+      reading.hasBegun();
+      // Who listens now has a reading of its own.
+      if (signal.aborted) return;
+      reading.beginsAgain();
       // No more comes of the sessions that there were.
       this.#sessions.end();
-      if (!signal.aborted) await pause(signal);
+      await pause(signal);
     }
+    reading.hasBegun();
   }
 
   #tell(tap: PoolTap): void {
@@ -96,6 +124,7 @@ export class AttachedLogs {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#stop();
     this.#sessions.end();
   }

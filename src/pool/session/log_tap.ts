@@ -14,6 +14,7 @@ export class LogTap implements SessionListener {
   readonly ended: Promise<void>;
   readonly #end: () => void;
   #stopListening: (() => void) | null = null;
+  #hasEnded = false;
 
   private constructor(onLog: (record: LogRecord) => void) {
     this.#onLog = onLog;
@@ -29,7 +30,10 @@ export class LogTap implements SessionListener {
     onLog: (record: LogRecord) => void,
   ): Promise<LogTap> {
     const tap = new LogTap(onLog);
-    tap.#stopListening = await home.onSessionLog(session, tap);
+    const stopListening = await home.onSessionLog(session, tap);
+    tap.#stopListening = stopListening;
+    // There is nobody who would tell it anything.
+    if (tap.#hasEnded) stopListening();
     return tap;
   }
 
@@ -47,6 +51,7 @@ export class LogTap implements SessionListener {
 
   /** Stops listening. May be called twice. */
   stop(): void {
+    this.#hasEnded = true;
     this.#stopListening?.();
     this.#end();
   }

@@ -13,7 +13,7 @@ import type { InstanceLines } from "../../rpc/instance_lines.ts";
 import { fail } from "../../rpc/raising.ts";
 import { readableOf, streamIn } from "../../rpc/readable.ts";
 import { type CallTerms, parseCallOptions } from "../../rpc/terms.ts";
-import { later, now, timerMax } from "../../runtime/timers.ts";
+import { later, laterForSure, now, timerMax } from "../../runtime/timers.ts";
 import { reserved } from "../link/control.ts";
 import type { SessionWorker } from "../types.ts";
 import {
@@ -296,15 +296,30 @@ export class SessionCore {
   async #checkIn(): Promise<void> {
     // Calls may have little time, but without this the worker would be replaced.
     const timeout = Math.max(this.#terms.timeout, this.#home.timeout);
+    const deadline = now() + timeout;
     const options = { timeout, signal: this.#over.signal, inheritDeadline: false };
     const terms = parseCallOptions(options);
     const connection = this.#home.connection.through(this.#held.lines);
     try {
       await connection.call(reserved.checkin, [this.#held.id, this.#hadError], terms);
-      await this.#held.logs?.ended;
     } catch {
       // The worker is gone, or the end of the hold makes the pool replace it.
+      return;
     }
+    await this.#recordsCome(deadline);
+  }
+
+  /** Waits for the last records. Nobody tells which one it is if the worker has another supervisor than the logs. */
+  async #recordsCome(deadline: number): Promise<void> {
+    const { logs } = this.#held;
+    if (!logs) return;
+    const left = Math.min(Math.max(0, deadline - now()), timerMax);
+    const cancel = laterForSure(left, () => logs.stop());
+    const over = Promise.withResolvers<void>();
+    const stopListening = onAbort(this.#over.signal, over.resolve);
+    await Promise.race([logs.ended, over.promise]);
+    stopListening();
+    cancel();
   }
 }
 
