@@ -38,8 +38,8 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
     this.logs = new AttachedLogs(this.#control);
     this.calls = new PoolCalls<Api>(target, this, (main) => {
       return this.#lines = new AttachedLines(main, async () => {
-        const terms = await withOptions(this.#control, { whenAbsent: "fail" }).clientTerms();
-        return terms.openCalls;
+        const { openCalls } = await this.#asked.clientTerms();
+        return openCalls;
       });
     });
   }
@@ -81,7 +81,7 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
     return this.#find(this.#asked.exitOfProcess(pid));
   }
 
-  /** For questions that a call waits for: without a supervisor there is no answer. */
+  /** For questions that calls wait for: without a supervisor there is no answer, and no call has it alone. */
   get #asked(): Remote<PoolControl> {
     return withOptions(this.#control, { whenAbsent: "fail", inheritDeadline: false });
   }

@@ -12,12 +12,19 @@ import { tooManyOpen } from "./refused_calls.ts";
 
 /** After how many milliseconds a supervisor that is not there is looked for again. */
 const retryAfter = 50;
+/** The same while there are services that take calls without it. */
+const servedRetryAfter = 1_000;
 
 export class AttachedLines implements Lines {
   readonly target: string;
   readonly main: Lines;
   readonly #ask: () => Promise<number>;
   #openMax: number | null = null;
+  /**
+   * When the supervisor is asked again, in the time of `performance.now()`, while calls go on although it has not
+   * answered: it is busy, another one takes its place, or it is a service that is no pool. Null: calls wait for it.
+   */
+  #askAt: number | null = null;
   /** Calls that were made before it was known. */
   #early = 0;
   #waiting = 0;
@@ -40,11 +47,17 @@ export class AttachedLines implements Lines {
   }
 
   openNow(): Line | null {
-    return this.#openMax === null ? null : this.main.openNow();
+    if (this.#isToWait) return null;
+    if (this.#askAt !== null && now() >= this.#askAt) this.askAgain();
+    return this.main.openNow();
+  }
+
+  get #isToWait(): boolean {
+    return this.#openMax === null && this.#askAt === null;
   }
 
   async whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
-    if (this.#openMax === null) await this.#wait(deadline, signal);
+    if (this.#isToWait) await this.#wait(deadline, signal);
     return await this.main.whenOpen(deadline, signal);
   }
 
@@ -72,15 +85,9 @@ export class AttachedLines implements Lines {
   /** Asks until there is an answer, or nobody waits for it. Never rejects. */
   async #learn(): Promise<void> {
     while (this.#waiting > 0 && !this.closing.aborted) {
-      try {
-        this.#openMax = await this.#ask();
-        break;
-      } catch {
-        // A service that is no pool has no such limit.
-        if (this.#isServed) this.#openMax = Infinity;
-        if (this.#openMax !== null) break;
-        await this.#pause();
-      }
+      await this.#tryToLearn();
+      if (!this.#isToWait) break;
+      await this.#pause();
     }
     this.#learning = null;
   }
@@ -92,12 +99,19 @@ export class AttachedLines implements Lines {
 
   /** Never rejects. */
   async #refresh(): Promise<void> {
+    await this.#tryToLearn();
+    this.#learning = null;
+  }
+
+  /** Never rejects. */
+  async #tryToLearn(): Promise<void> {
     try {
       this.#openMax = await this.#ask();
+      this.#askAt = null;
     } catch {
-      // The old one holds until there is a supervisor.
+      // What was known holds until there is a supervisor.
+      if (this.#openMax === null && this.#isServed) this.#askAt = now() + servedRetryAfter;
     }
-    this.#learning = null;
   }
 
   #pause(): Promise<void> {
