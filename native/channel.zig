@@ -85,6 +85,7 @@ pub fn open(
         return open_location(location, role, &wanted, existence, null, control);
     }
     const main = handle_of(options.main);
+    if (may_create) regain_folders(main, name);
     try private.find(&main.bells, name, may_create, control, location);
     defer location.close();
     const handle = try open_location(location, role, &wanted, existence, main, control);
@@ -98,7 +99,7 @@ fn mode_of(options: *const abi.Options) u32 {
     return @intCast((numbers.whole(options.mode) orelse segment.Options.mode_default) & 0o777);
 }
 
-fn handle_of(address: f64) *const Handle {
+fn handle_of(address: f64) *Handle {
     return @ptrFromInt(numbers.address(address));
 }
 
@@ -256,6 +257,26 @@ fn join(handle: *Handle, role: Role) Error!void {
         if (err != error.Busy or !Repair.sweep(handle)) return err;
         return Participants.join(handle, role);
     };
+}
+
+/// Opens the folders of a participant's bells once more: there was no descriptor left for them, perhaps, or they were
+/// removed since. `path` was the channel's; none: the channel is anonymous, and keeps what it has.
+fn regain_folders(main: *Handle, path: []const u8) void {
+    if (path.len == 0 or main.bells.has_own_folder()) return;
+    const own = files.stat(main.fd, "");
+    if (own != .info) return;
+    var nothing: Control = .{};
+    var location: target.Location = undefined;
+    target.resolve(path, .channel, false, &nothing, &location) catch return;
+    defer location.close();
+    if (!segment.same_file(&location, &own.info)) return;
+    main.bells.reopen(&.{
+        .parent = location.folder,
+        .name = std.mem.span(location.name()),
+        .uid = own.info.uid,
+        .gid = own.info.gid,
+        .mode = own.info.mode,
+    });
 }
 
 /// Whether the file has a name that it can lose. A file that was opened by path has one, even if it has just

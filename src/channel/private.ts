@@ -31,7 +31,8 @@ export function servePrivate(
   options: ChannelOptions,
   number: number = 0,
 ): PrivateChannel {
-  const server = new ServerCore(main.openPrivate("server", "", options));
+  // Its path, in case that the folder beside the channel has to be found again.
+  const server = new ServerCore(main.openPrivate("server", main.path ?? "", options));
   const remove = () => {
     server.endChannel();
     server.close();

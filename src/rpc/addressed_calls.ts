@@ -5,7 +5,6 @@
  * @module
  */
 import type { Gate } from "../base/gate.ts";
-import { codeOf } from "../base/guard.ts";
 import { TandemError } from "../errors.ts";
 import { captureContext } from "../runtime/context.ts";
 import { later, setImmediate } from "../runtime/timers.ts";
@@ -26,8 +25,6 @@ export type SelfDescription = readonly [
 /** After how many milliseconds a private path that could not be opened is tried again, at first and at last. */
 const retryMin = 100;
 const retryMax = 10_000;
-/** Failures that do not go away. Others come from a lack of memory, handles or descriptors. */
-const lastingCodes: ReadonlySet<string> = new Set(["NOT_FOUND", "PERMISSION"]);
 
 export class AddressedCalls {
   readonly #endpoint: Endpoint;
@@ -70,9 +67,9 @@ export class AddressedCalls {
     try {
       void this.#endpoint.host;
       this.#retryAfter = retryMin;
-    } catch (error) {
-      // The target was removed, or this process has no folder beside it. Callers of instance() are told.
-      if (lastingCodes.has(codeOf(error) ?? "")) return;
+    } catch {
+      // For lack of memory, handles or descriptors, or there is no folder for it beside the target. No error says that
+      // it would stay so. Callers of instance() are told.
       this.#openAfter(this.#retryAfter);
       this.#retryAfter = Math.min(retryMax, this.#retryAfter * 2);
     }

@@ -1,6 +1,6 @@
 /** Remotes whose calls go to one certain process. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { readdirSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import {
@@ -253,6 +253,20 @@ test("a service whose private path is removed makes another one", async () => {
   const folder = join(`${target}.bells`, `u${process.geteuid!()}`);
   const [path] = readdirSync(folder).filter((name) => /^p[^.]*$/.test(name));
   assert(Server.unlink(join(folder, path!)));
+  await eventually(async () => await one.pid().catch(() => 0) === process.pid);
+});
+
+test("a service that could have no private path has one as soon as it can", async () => {
+  const target = newTarget();
+  const own = join(`${target}.bells`, `u${process.geteuid!()}`);
+  mkdirSync(own, { recursive: true, mode: 0o700 });
+  // Nobody puts files into a folder into which others may write.
+  chmodSync(own, 0o777);
+  await using _service = serve(target, { pid: () => process.pid });
+  using remote = connect<{ pid(): number }>(target, { timeout: 1_000 });
+  const one = instance(remote, process.pid);
+  await assertRejectsCode(one.pid(), "NO_SERVER");
+  chmodSync(own, 0o700);
   await eventually(async () => await one.pid().catch(() => 0) === process.pid);
 });
 

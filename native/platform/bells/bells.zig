@@ -78,6 +78,25 @@ pub const Bells = struct {
         bells.own = folders.open_own(top.fd, bells.uid) orelse -1;
     }
 
+    /// False also when others have removed it.
+    pub fn has_own_folder(bells: *const Bells) bool {
+        if (bells.own < 0) return false;
+        const now = files.stat(bells.own, "");
+        return now != .info or now.info.links > 0;
+    }
+
+    /// As `open`, but what this participant has stays open unless there is something better.
+    pub fn reopen(bells: *Bells, home: *const folders.Home) void {
+        var nothing: Control = .{};
+        var found = bells.*;
+        found.top = -1;
+        found.own = -1;
+        found.open(home, &nothing) catch return;
+        if (found.own < 0) return found.close_folders();
+        bells.close_folders();
+        bells.* = found;
+    }
+
     pub fn close_folders(bells: *Bells) void {
         for ([_]*i32{ &bells.top, &bells.own }) |fd| {
             if (fd.* >= 0) files.close(fd.*);
