@@ -168,7 +168,7 @@ pub const Handle = struct {
 
     /// Of a limit.
     contention: Contention = .{},
-    /// By participant index: the epoch of a participant whose life socket could not be reached.
+    /// By participant index: the epoch of a participant whose life pipe could not be opened.
     unwatchable: [*]words.Epoch,
     /// As `watched`, for the watches of blocking waits, which have no event loop.
     watched_blocking: [*]words.Epoch,
@@ -249,6 +249,14 @@ pub const Handle = struct {
             if (known.fd >= 0) break;
         }
         if (free) |known| known.* = lent;
+    }
+
+    /// The event loop closes its watch over a participant that lives. Another handle's watch over it, which is of the
+    /// same file, may get the number.
+    pub fn forget_lent(handle: *Handle, participant: u32) void {
+        for (&handle.lent) |*known| {
+            if (known.participant == participant) known.fd = -1;
+        }
     }
 
     /// The bell of the event loop, if it still has one.

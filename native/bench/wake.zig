@@ -40,7 +40,7 @@ var uring: ?Uring = null;
 
 pub fn run(rounds_wanted: u32) !void {
     const rounds = @min(rounds_wanted, rounds_max);
-    if (!files.pipe(&fifo).ok() or !sockets.open_pair(.datagram, &datagram).ok()) return error.NoDescriptors;
+    if (!files.pipe(&fifo).ok() or !sockets.open_pair(&datagram).ok()) return error.NoDescriptors;
     memory = files.memfd_create("bench").fd();
     _ = files.ftruncate(memory, 4096);
     words = @ptrFromInt(mappings.map_shared(memory, 4096).value);

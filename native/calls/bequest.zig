@@ -36,10 +36,10 @@ pub fn replace(handle: *Handle, next: *const program.Program, heirs: Heirs, cont
     put_out_of_the_way(&handle.fd);
     if (handle.bells.life >= 0) put_out_of_the_way(&handle.bells.life);
     switch (heirs) {
-        // Waiters hang on the socket, so they learn of the end.
+        // Waiters watch the pipe, so they learn of the end.
         .program_and_children => return program.replace(next, &.{ handle.fd, handle.bells.life }),
         .program => {
-            // Children would keep the socket open, so it ends here. Waiters then find the end in slices of time.
+            // Children would keep the pipe open, so it ends here. Waiters then find the end in slices of time.
             try prepare_process_lock(handle, control);
             if (!locks.lock_for_process(handle.fd, offset).ok()) return error.System;
             Shared.unlock_byte(handle.fd, offset);

@@ -1,5 +1,5 @@
-//! Watching over other participants: each death watch is a connection on which the kernel hangs up when the
-//! process at the other end dies.
+//! Watching over other participants: each death watch is a pipe on which the kernel hangs up when the process at the
+//! other end dies.
 
 const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
@@ -14,7 +14,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
         const Repair = RepairType(Shared);
 
         pub const Watched = union(enum) {
-            /// A connection that the event loop has to watch.
+            /// A pipe that the event loop has to watch.
             fd: struct { fd: i32, index: words.ParticipantIndex },
             /// All participants are watched.
             complete,
@@ -31,7 +31,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
                 const index: words.ParticipantIndex = @intCast(position);
                 if (index == handle.index) continue;
                 // Every participant that had joined by the number of joins above is seen here, because that
-                // load has acquired it. Its socket was made earlier still.
+                // load has acquired it. Its life was announced earlier still.
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined or handle.watched[index] == word.epoch) continue;
                 if (handle.watches_servers_only) {
@@ -69,7 +69,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
             return checked;
         }
 
-        /// For a participant whose socket is gone while its process lives: the loop has to look at it in
+        /// For a participant whose pipe is closed while its process lives: the loop has to look at it in
         /// slices.
         pub fn forget(handle: *Handle, index: words.ParticipantIndex) void {
             if (handle.watched[index] == 0) return;

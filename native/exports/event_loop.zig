@@ -92,6 +92,7 @@ fn watch_next_contender(handle: *Handle, control: *Control) i32 {
             return watch.fd;
         },
         .drop => |index| {
+            handle.forget_lent(index);
             control.slot = index;
             return abi.watch_drop;
         },

@@ -175,7 +175,7 @@ test "the dead free their places, and those that wait watch those that hold" {
     try testing.expectEqual(1, try request(b, .{}));
     try testing.expectEqual(abi.limit_waits, try request(a, .{}));
     try testing.expectEqual(abi.limit_waits, try request(c, .{}));
-    // Anonymous limits have life sockets, too.
+    // Anonymous limits have life pipes, too.
     const watch = Watching.watch_next(c);
     try testing.expectEqual(a.index, watch.fd.index);
     try testing.expectEqual(.complete, Watching.watch_next(c));

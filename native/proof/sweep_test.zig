@@ -5,6 +5,8 @@ const names = @import("../platform/bells/names.zig");
 const removal = @import("../platform/bells/removal.zig");
 const files = @import("../platform/sys/files.zig");
 const process = @import("../platform/sys/process.zig");
+const Control = @import("../abi.zig").Control;
+const folders = @import("../platform/bells/folder.zig");
 const Bells = @import("../platform/bells/bells.zig").Bells;
 
 const folder_name = "beef.bells";
@@ -18,24 +20,68 @@ const Sweeper = struct {
     }
 };
 
-test "a sweeper does not take a participant that is just announced for a dead one" {
-    var buffer: [64]u8 = undefined;
-    const parent_name = try std.fmt.bufPrintSentinel(&buffer, "/dev/shm/tandem-sweep-{d}", .{process.id()}, 0);
-    try std.testing.expect(files.mkdir(parent_name, 0o700).ok());
-    defer _ = files.unlinkat(-100, parent_name, files.at_removedir);
-    const parent = files.openat(-100, parent_name, files.o_path | files.o_directory | files.o_cloexec, 0).fd();
-    defer files.close(parent);
+/// A folder of this test's own, open.
+const Place = struct {
+    parent: i32,
+    path: [64]u8 = undefined,
 
+    fn make() !Place {
+        var place: Place = .{ .parent = -1 };
+        const path = try std.fmt.bufPrintSentinel(&place.path, "/dev/shm/tandem-sweep-{d}", .{process.id()}, 0);
+        try std.testing.expect(files.mkdir(path, 0o700).ok());
+        place.parent = files.openat(-100, path, files.o_path | files.o_directory | files.o_cloexec, 0).fd();
+        return place;
+    }
+
+    fn remove(place: *const Place) void {
+        files.close(place.parent);
+        _ = files.unlinkat(-100, @ptrCast(&place.path), files.at_removedir);
+    }
+
+    fn home(place: *const Place) folders.Home {
+        return .{ .parent = place.parent, .name = "beef", .uid = process.user(), .gid = 0, .mode = 0o600 };
+    }
+};
+
+test "watches and sweeps without end leave nothing in the participant that they look at" {
+    const place = try Place.make();
+    defer place.remove();
+    defer removal.remove_anonymous(place.parent, folder_name);
     var bells: Bells = .{ .channel_id = 0xbeef };
-    const home: @import("../platform/bells/folder.zig").Home = .{ .parent = parent, .name = "beef", .uid = process.user(), .gid = 0, .mode = 0o600 };
-    var sweeper: Sweeper = .{ .parent = parent };
+    var control: Control = .{};
+    try bells.open(&place.home(), &control);
+    try std.testing.expectEqual(.done, bells.announce_life(0, 1));
+    const identity: names.Identity = .{ .uid = process.user(), .index = 0, .epoch = 1 };
+    for (0..10_000) |_| {
+        files.close(bells.watch_life(identity) orelse return error.TestUnexpectedResult);
+        removal.remove_anonymous(place.parent, folder_name);
+    }
+    const watch = bells.watch_life(identity).?;
+    defer files.close(watch);
+    var watched = [1]files.Watched{.{ .fd = watch }};
+    _ = files.poll(&watched, 0);
+    try std.testing.expectEqual(0, watched[0].found);
+    files.close(bells.life);
+    bells.life = -1;
+    _ = files.poll(&watched, null);
+    try std.testing.expect(watched[0].found & files.poll_gone != 0);
+    try std.testing.expectEqual(null, bells.watch_life(identity));
+    bells.close();
+}
+
+test "a sweeper does not take a participant that is just announced for a dead one" {
+    const place = try Place.make();
+    defer place.remove();
+    const home = place.home();
+    var bells: Bells = .{ .channel_id = 0xbeef };
+    var sweeper: Sweeper = .{ .parent = place.parent };
     const thread = try std.Thread.spawn(.{}, Sweeper.run, .{&sweeper});
     defer {
         sweeper.ended.store(true, .release);
         thread.join();
-        removal.remove_anonymous(parent, folder_name);
+        removal.remove_anonymous(place.parent, folder_name);
     }
-    var control: @import("../abi.zig").Control = .{};
+    var control: Control = .{};
     for (1..3_000) |epoch| {
         // The sweeper removes the folder while it is empty.
         while (true) {

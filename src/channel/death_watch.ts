@@ -1,5 +1,5 @@
 /**
- * The death watch of one handle: connections to the other participants that hang up when those die.
+ * The death watch of one handle: a pipe of each other participant, which hangs up when that dies.
  *
  * @module
  */
@@ -7,12 +7,10 @@ import { Control, watchDrop, watchIncomplete } from "../ffi/layout.ts";
 import type { Watch } from "../runtime/backend.ts";
 import { later } from "../runtime/timers.ts";
 import type { Channel } from "./channel.ts";
-import { openWatch, weakly } from "./watching.ts";
+import { openDeathWatch, weakly } from "./watching.ts";
 
 /** When to look again at a death that is not certain yet, in milliseconds after the look before. */
 const hangupRetries: readonly number[] = [1, 5, 20, 50, 100];
-
-const ignore = (): void => {};
 
 /** A function of the module, so that the runtime's callback keeps no death watch alive. */
 function whenHungUp(participant: number, hungUp: { watch: Watch | null }) {
@@ -37,7 +35,7 @@ export class DeathWatch {
   }
 
   /**
-   * Connects to each participant that is to be watched and is not yet, and leaves those that need not be watched any
+   * Watches each participant that is to be watched and is not yet, and leaves those that need not be watched any
    * more. False: some deaths will go unreported.
    */
   watchAll(): boolean {
@@ -57,7 +55,7 @@ export class DeathWatch {
     this.#drop(participant);
     const hungUp: { watch: Watch | null } = { watch: null };
     const onHangup = weakly(this.#self, whenHungUp(participant, hungUp));
-    hungUp.watch = openWatch(this.#channel, fd, ignore, onHangup);
+    hungUp.watch = openDeathWatch(this.#channel, fd, onHangup);
     if (hungUp.watch) this.#watches.set(participant, hungUp.watch);
     else this.#isBlind = true;
   }
@@ -90,7 +88,7 @@ export class DeathWatch {
     this.#onDeath();
   }
 
-  /** Before the channel closes, which closes the connections. */
+  /** Before the channel closes, which closes the pipes. */
   close(): void {
     this.#watches.clear();
     for (const cancel of this.#cancelRetries.values()) cancel();

@@ -24,8 +24,17 @@ export function openWatch(
   onReadable: () => void,
   onHangup: () => void,
 ): Watch | null {
+  return kept(channel, ({ backend }) => backend.watch(fd, onReadable, onHangup));
+}
+
+/** As `openWatch`, for a pipe whose other end a participant holds while it lives. */
+export function openDeathWatch(channel: Channel, fd: number, onHangup: () => void): Watch | null {
+  return kept(channel, ({ backend }) => backend.watchHangup(fd, onHangup));
+}
+
+function kept(channel: Channel, open: (channel: Channel) => Watch): Watch | null {
   try {
-    const watch = channel.backend.watch(fd, onReadable, onHangup);
+    const watch = open(channel);
     channel.watches.add(watch);
     return watch;
   } catch {

@@ -114,6 +114,12 @@ export interface Backend {
   watch(fd: number, onReadable: () => void, onHangup: () => void): Watch;
 
   /**
+   * As `watch`, for a FIFO that is open for reading, and that nobody writes to. `onHangup` runs when no process has it
+   * open for writing any more.
+   */
+  watchHangup(fd: number, onHangup: () => void): Watch;
+
+  /**
    * How the runtime ends a thread that a native function blocks: the addresses of a function that the native
    * function calls now and then on that thread, and of its argument. Its result is not 0 when the thread has to
    * end. Null: nothing waits for this thread.

@@ -4,6 +4,7 @@
  * @module
  */
 import { showsOnlyItems } from "./bun_arrays.ts";
+import { closeDescriptor, epollOver } from "./bun_pipes.ts";
 import { isSink } from "./bun_sinks.ts";
 import {
   type AsyncHooks,
@@ -98,6 +99,46 @@ class SocketWatch implements Watch {
   }
 }
 
+/** A pipe in the loop, for its hang-up. */
+class PipeWatch implements Watch {
+  readonly #pipe: number;
+  readonly #watch: Watch;
+  #isOpen = true;
+
+  constructor(pipe: number, onHangup: () => void) {
+    this.#pipe = pipe;
+    const hungUp = () => {
+      this.#closePipe();
+      onHangup();
+    };
+    try {
+      this.#watch = new SocketWatch(epollOver(pipe, bun), () => {}, hungUp);
+    } catch (error) {
+      this.#closePipe();
+      throw error;
+    }
+  }
+
+  ref(): void {
+    this.#watch.ref();
+  }
+
+  unref(): void {
+    this.#watch.unref();
+  }
+
+  close(): void {
+    this.#watch.close();
+    this.#closePipe();
+  }
+
+  #closePipe(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    closeDescriptor(this.#pipe);
+  }
+}
+
 function ffi(): FFI {
   // Not an import: other runtimes and compilers reject the scheme.
   return global.process.getBuiltinModule("bun:ffi") as FFI;
@@ -138,8 +179,12 @@ class BunBackend extends NodeLike implements Backend {
     return ffi().toArrayBuffer(address, 0, byteLength);
   }
 
-  watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
+  override watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
+  }
+
+  override watchHangup(fd: number, onHangup: () => void): Watch {
+    return new PipeWatch(fd, onHangup);
   }
 
   override showsOnlyItems(array: readonly unknown[]): boolean {

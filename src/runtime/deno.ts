@@ -338,7 +338,7 @@ class DenoBackend extends NodeLike implements Backend {
     return UnsafePointerView.getArrayBuffer(UnsafePointer.create(BigInt(address)), byteLength);
   }
 
-  watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
+  override watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   }
 

@@ -172,7 +172,7 @@ class NodeBackend extends NodeLike implements Backend {
     return [out[0]!, out[1]!];
   }
 
-  watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
+  override watch(fd: number, onReadable: () => void, onHangup: () => void): Watch {
     return new SocketWatch(fd, onReadable, onHangup);
   }
 

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { Watch } from "./backend.ts";
 import { setImmediate } from "./timers.ts";
 
 // The parts of Node in use, declared here so that the file type-checks under every compiler.
@@ -42,6 +43,12 @@ export abstract class NodeLike {
   get arch(): string {
     const { arch } = nodeProcess();
     return arch === "x64" ? "x86_64" : arch === "arm64" ? "aarch64" : arch;
+  }
+
+  abstract watch(fd: number, onReadable: () => void, onHangup: () => void): Watch;
+
+  watchHangup(fd: number, onHangup: () => void): Watch {
+    return this.watch(fd, () => {}, onHangup);
   }
 
   environment(name: string): string | undefined {

@@ -1,4 +1,4 @@
-/** Descriptors in the event loop: what `Backend.watch` promises, in each runtime. */
+/** Descriptors in the event loop: what `Backend.watch` and `watchHangup` promise, in each runtime. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { closeSync, fstatSync, openSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
@@ -221,13 +221,15 @@ test("a bell never hangs up, whoever else opens and closes it", async () => {
   assertEquals(isOpen(fd), false);
 }, { skip: backend().bellKind === bellFifo ? null : "its bell is a socket" });
 
+/** As many descriptors are open, if none has been left open. */
+function highest(): number {
+  const [one, other] = connected();
+  libc().close(one);
+  libc().close(other);
+  return one;
+}
+
 test("a thousand watches leave no descriptor", async () => {
-  const highest = () => {
-    const [one, other] = connected();
-    libc().close(one);
-    libc().close(other);
-    return one;
-  };
   await aWhile();
   const before = highest();
   for (let round = 0; round < 1000; round++) {
@@ -242,6 +244,57 @@ test("a thousand watches leave no descriptor", async () => {
     if (round % 2 !== 0) libc().close(peer);
   }
   // Other threads of the runtime open and close some at any time.
+  await eventually(() => highest() <= before, "all are closed");
+});
+
+/** A FIFO that is open for writing, as that of a participant's life is, and a way to read it. */
+function life(): { owner: number; reader(): number } {
+  const [owner, path] = bell();
+  const name = new TextEncoder().encode(`${path}\0`);
+  return { owner, reader: () => libc().open(name, nonBlocking | closeOnExec) };
+}
+
+test("a pipe hangs up once for each of its readers, and only when its last writer is gone", async () => {
+  const { owner, reader } = life();
+  const hangups = [0, 0, 0];
+  const watches = hangups.map((_, index) =>
+    backend().watchHangup(reader(), () => hangups[index]! += 1)
+  );
+  watches[0]!.ref();
+  watches[0]!.unref();
+  for (let round = 0; round < 50; round++) libc().close(reader());
+  await aWhile();
+  assertEquals(hangups, [0, 0, 0]);
+  libc().close(owner);
+  await eventually(() => !hangups.includes(0));
+  await aWhile();
+  assertEquals(hangups, [1, 1, 1]);
+  for (const watch of watches) watch.close();
+});
+
+test("a pipe that is watched no more reports nothing, and leaves no descriptor", async () => {
+  const { owner, reader } = life();
+  const hangups: number[] = [];
+  await aWhile();
+  const before = highest();
+  for (let round = 0; round < 1000; round++) {
+    const watch = backend().watchHangup(reader(), () => hangups.push(round));
+    if (round % 7 === 0) await sleep(0);
+    watch.close();
+  }
+  await eventually(() => highest() <= before, "all are closed");
+  const watches = Array.from({ length: 20 }, () => {
+    const watch = backend().watchHangup(reader(), () => {
+      hangups.push(-1);
+      watch.close();
+    });
+    return watch;
+  });
+  for (const [index, watch] of watches.entries()) if (index % 2 === 0) watch.close();
+  libc().close(owner);
+  await eventually(() => hangups.length === 10);
+  await aWhile();
+  assertEquals(hangups, Array(10).fill(-1));
   await eventually(() => highest() <= before, "all are closed");
 });
 

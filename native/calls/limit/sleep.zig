@@ -13,7 +13,7 @@ const RepairType = @import("../../protocol/repair.zig").RepairType;
 const WaitType = @import("../../protocol/wait.zig").WaitType;
 const WatchingType = @import("watching.zig").WatchingType;
 
-/// The kernel closes a dying process's descriptors one by one, so its lock may go a moment after its socket.
+/// The kernel closes a dying process's descriptors one by one, so its lock may go a moment after its pipe.
 const retries_ms = [_]u64{ 1, 5, 20, 50, 100 };
 /// Where no ring or no hang-up may come.
 const slice_ns = 50 * std.time.ns_per_ms;
@@ -68,7 +68,7 @@ pub fn SleepType(comptime Shared: type) type {
             return handle.blocking_bell;
         }
 
-        /// Connects to everyone who has to be watched.
+        /// Watches everyone who has to be watched.
         pub fn watch(sleep: *Sleep) void {
             while (true) {
                 switch (Watching.watch_next(sleep.handle)) {
@@ -141,7 +141,7 @@ pub fn SleepType(comptime Shared: type) type {
             if (Repair.check(handle, known.index, epoch) == .unsettled) {
                 known.retries += 1;
                 if (known.retries <= retries_ms.len) return;
-                // Its socket is gone while it lives.
+                // Its pipe is closed while it lives.
                 handle.unwatchable[known.index] = epoch;
             }
             sleep.forget(position);

@@ -29,7 +29,7 @@ pub fn WatchingType(comptime Shared: type) type {
         const Terms = TermsType(Shared);
         const Wait = WaitType(Shared);
 
-        /// So many connections that are not needed now may stay: the same contenders often meet again.
+        /// So many watches that are not needed now may stay: the same contenders often meet again.
         const spare_max = 8;
         const turns_max = 64;
         const entitled_max = 4;

@@ -7,9 +7,9 @@
 //! thumbs.tandem.bells/u1000/       the folder of user 1000; only that user may write to it
 //!     b<index>-<epoch>-<channel>   the bell of one participant: a FIFO or a datagram socket, as its
 //!                                  runtime can poll
-//!     l…                           a stream socket that listens and accepts nothing: the kernel hangs up on
-//!                                  participants that are connected to it when the process dies; its name is
-//!                                  s… until it listens, because what does not listen counts as dead
+//!     l…                           a FIFO that its participant alone has open for writing: the kernel hangs up
+//!                                  on its readers, who watch, when the process dies; its name is s… until it is
+//!                                  open, because what nobody writes to counts as dead
 //!     n…                           a pipe that makes another event loop's poll return
 //!     p…                           this participant's private channel, with `p….bells/` of its own
 //! ```
@@ -130,52 +130,40 @@ pub const Bells = struct {
 
     pub const Announced = enum { done, failed, folder_gone };
 
-    /// Makes the socket whose hang-up reports this participant's death. `failed`: others have to look in
-    /// slices of time. `folder_gone`: another process has removed the folder; open it again.
+    /// Makes the FIFO whose hang-up reports this participant's death. `failed`: others have to look in slices of
+    /// time. `folder_gone`: another process has removed the folder; open it again.
     pub fn announce_life(bells: *Bells, index: u32, epoch: u64) Announced {
         bells.index = index;
         bells.epoch = epoch;
         for (0..16) |_| {
-            const socket = sockets.open(.stream);
-            if (!socket.ok()) return .failed;
-            switch (bells.name_life(socket.fd())) {
-                .done => {
-                    bells.life = socket.fd();
-                    return .done;
-                },
-                .again => files.close(socket.fd()),
-                .failed, .folder_gone => |outcome| {
-                    files.close(socket.fd());
-                    return if (outcome == .failed) .failed else .folder_gone;
-                },
+            const fifo = switch (bells.make_fifo_of(names.unborn_letter, file.life_mode)) {
+                .fd => |fd| fd,
+                .swept => continue,
+                .failed => return .failed,
+                .folder_gone => return .folder_gone,
+            };
+            var unborn: names.Name = undefined;
+            var life: names.Name = undefined;
+            const named = files.rename_within(
+                bells.own,
+                bells.own_file_name(&unborn, names.unborn_letter),
+                bells.own_file_name(&life, names.life_letter),
+            );
+            if (named.ok()) {
+                bells.life = fifo;
+                return .done;
             }
+            files.close(fifo);
+            if (named.errno != .NOENT) return .failed;
         }
         return .failed;
     }
 
-    /// `again`: a sweeper has removed the socket before it listened.
-    fn name_life(bells: *Bells, socket: i32) enum { done, again, failed, folder_gone } {
-        switch (bells.bind_own(socket, names.unborn_letter)) {
-            .done => {},
-            .failed => return .failed,
-            .folder_gone => return .folder_gone,
-        }
-        if (!sockets.listen(socket, 4096).ok()) return .failed;
-        var unborn: names.Name = undefined;
-        var life: names.Name = undefined;
-        const named = files.rename_within(
-            bells.own,
-            bells.own_file_name(&unborn, names.unborn_letter),
-            bells.own_file_name(&life, names.life_letter),
-        );
-        if (named.ok()) return .done;
-        return if (named.errno == .NOENT) .again else .failed;
-    }
-
-    pub fn bind_own(bells: *Bells, fd: i32, letter: u8) Announced {
-        if (bells.own < 0) return .failed;
+    /// Gives this participant's datagram socket its name. False: it has none.
+    pub fn bind_bell(bells: *Bells, fd: i32) bool {
+        if (bells.own < 0) return false;
         var buffer: names.Name = undefined;
-        const name = bells.own_file_name(&buffer, letter);
+        const name = bells.own_file_name(&buffer, names.bell_letter);
         for (0..2) |_| {
             // Through /proc, because a socket's address has at most 108 bytes.
             var address: sockets.Address = .{};
@@ -185,40 +173,54 @@ pub const Bells = struct {
                 .value => {
                     bells.has_files = true;
                     file.open_to_all(bells.own, name);
-                    return .done;
+                    return true;
                 },
-                .errno => |errno| switch (errno) {
-                    .ADDRINUSE => _ = files.unlinkat(bells.own, name, 0),
-                    .NOENT => return .folder_gone,
-                    else => return .failed,
+                .errno => |errno| {
+                    if (errno != .ADDRINUSE) return false;
+                    _ = files.unlinkat(bells.own, name, 0);
                 },
             }
         }
-        return .failed;
+        return false;
     }
 
-    /// Makes a FIFO of this participant, open for both directions; its own event loop owns that descriptor.
+    /// Makes a FIFO of this participant, to be rung; its own event loop owns that descriptor.
     pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
-        if (bells.own < 0) return null;
+        const made = bells.make_fifo_of(letter, file.bell_mode);
+        return if (made == .fd) made.fd else null;
+    }
+
+    const Made = union(enum) {
+        fd: i32,
+        /// A sweeper has removed it before it was open.
+        swept,
+        failed,
+        folder_gone,
+    };
+
+    noinline fn make_fifo_of(bells: *Bells, letter: u8, mode: u32) Made {
+        if (bells.own < 0) return .failed;
         var buffer: names.Name = undefined;
         const name = bells.own_file_name(&buffer, letter);
         for (0..2) |_| {
             switch (files.mkfifoat(bells.own, name, 0o600)) {
                 .value => {
                     bells.has_files = true;
-                    // Both ends are open, so that it never reads as closed between rings.
+                    // Both ends are open, so that it never reads as closed.
                     const flags = files.o_rdwr | files.o_nonblock | files.o_cloexec | files.o_nofollow;
                     const result = files.openat(bells.own, name, flags, 0);
-                    if (!result.ok()) return null;
-                    _ = files.fchmod(result.fd(), file.bell_mode);
-                    return result.fd();
+                    if (!result.ok()) return if (result.errno == .NOENT) .swept else .failed;
+                    _ = files.fchmod(result.fd(), mode);
+                    return .{ .fd = result.fd() };
                 },
-                .errno => |errno| if (errno == .EXIST) {
-                    _ = files.unlinkat(bells.own, name, 0);
-                } else return null,
+                .errno => |errno| switch (errno) {
+                    .EXIST => _ = files.unlinkat(bells.own, name, 0),
+                    .NOENT => return .folder_gone,
+                    else => return .failed,
+                },
             }
         }
-        return null;
+        return .failed;
     }
 
     /// Rings another participant's bell. False: it cannot be reached this way.
@@ -246,7 +248,7 @@ pub const Bells = struct {
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
         const name = bells.file_name(&buffer, letter, other);
-        return if (kind == abi.bell_fifo) file.open_fifo(folder, name) else file.connect_to(folder, name, .datagram);
+        return if (kind == abi.bell_fifo) file.open_to_ring(folder, name) else file.connect_to(folder, name);
     }
 
     /// A full bell needs no further ring.
@@ -258,12 +260,12 @@ pub const Bells = struct {
         };
     }
 
-    /// Opens a connection on which the kernel hangs up when that participant dies.
+    /// Opens a pipe on which the kernel hangs up when that participant dies.
     pub fn watch_life(bells: *const Bells, other: names.Identity) ?i32 {
         const folder = bells.other_folder(other.uid) orelse return null;
         defer bells.close_other(folder);
         var buffer: names.Name = undefined;
-        return file.connect_to(folder, bells.file_name(&buffer, names.life_letter, other), .stream);
+        return file.open_to_watch(folder, bells.file_name(&buffer, names.life_letter, other));
     }
 
     /// The name of this participant's private channel.

@@ -7,12 +7,12 @@ pub const Identity = struct { uid: u32, index: u32, epoch: u64 };
 
 pub const bell_letter = 'b';
 pub const life_letter = 'l';
-/// The life's socket before it listens.
+/// The life's FIFO before its participant has it open.
 pub const unborn_letter = 's';
 pub const notify_letter = 'n';
 pub const private_letter = 'p';
-/// The kinds of files of one participant, without its private channel and its life. Sweepers find the dead by the
-/// sockets of their lives, so these are removed last: a process may be killed while it removes files.
+/// The kinds of files of one participant, without its private channel and its life. Sweepers find the dead by their
+/// lives, so these are removed last: a process may be killed while it removes files.
 pub const letters_before_life = [_]u8{ bell_letter, notify_letter, unborn_letter };
 
 /// Follows the name of the channel in the name of the folder.

@@ -48,11 +48,11 @@ pub fn make_pipe() ?i32 {
 /// One end of a pair. It takes datagrams from the other end, and by its name from any process.
 fn make_datagram(bells: *Bells) ?OwnBell {
     var ends: [2]i32 = undefined;
-    if (!sockets.open_pair(.datagram, &ends).ok()) {
+    if (!sockets.open_pair(&ends).ok()) {
         // One descriptor may be left where two are not.
-        const lone = sockets.open(.datagram);
+        const lone = sockets.open();
         if (!lone.ok()) return null;
-        if (bells.bind_own(lone.fd(), names.bell_letter) == .done) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
+        if (bells.bind_bell(lone.fd())) return .{ .loop = lone.fd(), .waker = -1, .is_named = true };
         files.close(lone.fd());
         return null;
     }
@@ -63,5 +63,5 @@ fn make_datagram(bells: *Bells) ?OwnBell {
     }
     // It reports the disconnection once, and is still connected.
     sockets.clear_error(waker);
-    return .{ .loop = loop, .waker = waker, .is_named = bells.bind_own(loop, names.bell_letter) == .done };
+    return .{ .loop = loop, .waker = waker, .is_named = bells.bind_bell(loop) };
 }

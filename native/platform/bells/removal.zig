@@ -60,13 +60,13 @@ pub fn remove_from(folder: i32, selection: Selection) void {
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
         } else if (selection == .dead_and_all_of and is_of(text, selection.dead_and_all_of)) {
-            // The files of a participant that could not make its socket.
+            // The files of a participant that could not announce its life.
             remove_files(folder, &reader.name);
         }
     }
 }
 
-/// Removes everything of the selected participants; their sockets show which ones exist.
+/// Removes everything of the selected participants; their lives show which ones exist.
 fn remove_participants(folder: i32, selection: Selection) void {
     var reader = folders.Reader.open(folder) orelse return;
     defer reader.close();
@@ -76,9 +76,9 @@ fn remove_participants(folder: i32, selection: Selection) void {
         if (text[0] != names.life_letter and !is_unborn) continue;
         const goes = switch (selection) {
             .all => true,
-            .dead => !file.listens(folder, name),
-            .dead_but_of => |id| !is_of(text, id) and !file.listens(folder, name),
-            .dead_and_all_of => |id| is_of(text, id) or !file.listens(folder, name),
+            .dead => !file.is_alive(folder, name),
+            .dead_but_of => |id| !is_of(text, id) and !file.is_alive(folder, name),
+            .dead_and_all_of => |id| is_of(text, id) or !file.is_alive(folder, name),
         };
         if (!goes) continue;
         // If its participant lives, that makes another.

@@ -1,4 +1,4 @@
-//! Unix sockets.
+//! Unix sockets that take datagrams.
 
 const kernel = @import("kernel.zig");
 const Result = kernel.Result;
@@ -6,12 +6,11 @@ const linux = kernel.linux;
 const wrap = kernel.wrap;
 const arg = kernel.arg;
 
-pub const Kind = enum(u32) { stream = 1, datagram = 2 };
+const family_unix = 1;
+const datagram_nonblock_cloexec = 2 | 0o4000 | 0o2000000;
 
-pub fn open(kind: Kind) Result {
-    const family_unix = 1;
-    const nonblock_cloexec = 0o4000 | 0o2000000;
-    return wrap(linux.syscall3(.socket, family_unix, @backingInt(kind) | nonblock_cloexec, 0));
+pub fn open() Result {
+    return wrap(linux.syscall3(.socket, family_unix, datagram_nonblock_cloexec, 0));
 }
 
 pub const Address = extern struct {
@@ -23,20 +22,13 @@ pub fn bind(fd: i32, address: *const Address) Result {
     return wrap(linux.syscall3(.bind, arg(fd), @intFromPtr(address), @sizeOf(Address)));
 }
 
-pub fn listen(fd: i32, backlog: u32) Result {
-    return wrap(linux.syscall2(.listen, arg(fd), backlog));
-}
-
 pub fn connect(fd: i32, address: *const Address) Result {
     return wrap(linux.syscall3(.connect, arg(fd), @intFromPtr(address), @sizeOf(Address)));
 }
 
 /// Two sockets that are connected to each other.
-pub fn open_pair(kind: Kind, ends: *[2]i32) Result {
-    const family_unix = 1;
-    const nonblock_cloexec = 0o4000 | 0o2000000;
-    const type_and_flags = @backingInt(kind) | nonblock_cloexec;
-    return wrap(linux.syscall4(.socketpair, family_unix, type_and_flags, 0, @intFromPtr(ends)));
+pub fn open_pair(ends: *[2]i32) Result {
+    return wrap(linux.syscall4(.socketpair, family_unix, datagram_nonblock_cloexec, 0, @intFromPtr(ends)));
 }
 
 /// A connected datagram socket accepts any sender again. The other end stays connected to it.

@@ -20,7 +20,7 @@ fn leaves_a_trace(comptime number: SYS) bool {
         .close, .read, .write, .mmap, .munmap => true,
         .mkdirat, .mknodat, .unlinkat, .linkat, .renameat2 => true,
         .fchmod, .fchmodat, .fchownat, .ftruncate, .fallocate, .memfd_create => true,
-        .bind, .listen, .connect, .sendto => true,
+        .bind, .connect, .sendto => true,
         // These only concern the process itself.
         .futex_waitv, .rt_sigprocmask, .rt_sigaction, .prctl, .getsockopt, .pipe2, .socketpair, .eventfd2, .getpgid, .getppid => false,
         // The program changes, and with it everything that it could still do.
