@@ -32,6 +32,7 @@ test {
     _ = @import("memory/words.zig");
     _ = @import("proof/wrap_test.zig");
     _ = @import("worker/judgement.zig");
+    _ = @import("worker/process_tree.zig");
     _ = @import("worker/record.zig");
     _ = @import("worker/record_memory.zig");
     _ = @import("worker/title.zig");

@@ -10,10 +10,15 @@ const process = @import("../platform/sys/process.zig");
 
 /// More are ended only as far as they are in the group.
 const found_max = 4096;
+/// More are killed without being stopped before, and may start others unseen meanwhile.
+const stopped_max = 256;
 
 const Found = struct {
     ids: [found_max]u32 = undefined,
     count: u32 = 0,
+    /// One for each process that is stopped.
+    pipes: [stopped_max][2]i32 = undefined,
+    pipe_count: u32 = 0,
 
     /// False: it is known, or there is no room.
     fn add(found: *Found, id: u32) bool {
@@ -23,6 +28,30 @@ const Found = struct {
         found.count += 1;
         return true;
     }
+
+    /// A process that is stopped starts no others. If this process dies before it has killed that one, the kernel closes
+    /// the pipe and lets that one go on: it could not even notice that its supervisor is gone. A process for which
+    /// there is no pipe is not stopped.
+    fn stop(found: *Found, id: u32) void {
+        if (found.pipe_count == stopped_max) return;
+        const ends = &found.pipes[found.pipe_count];
+        if (!files.pipe(ends).ok()) return;
+        found.pipe_count += 1;
+        // A dying process closes one before the other.
+        for (ends) |end_of_pipe| if (!process.signal_at_hangup(end_of_pipe, id, .go_on)) return;
+        process.send_signal(id, .stop);
+    }
+
+    fn end_descendants(found: *Found, root: u32) void {
+        // A list of children may have gaps while some of them end, and this process may start further ones.
+        for (0..16) |_| if (!grow(found, root)) break;
+        for (found.ids[0..found.count]) |id| process.send_signal(id, .kill);
+    }
+
+    /// After they have been killed.
+    fn close(found: *const Found) void {
+        for (found.pipes[0..found.pipe_count]) |ends| for (ends) |end_of_pipe| files.close(end_of_pipe);
+    }
 };
 
 /// Ends a process, its descendants and, if it leads one, its group. Does not return if that is this process.
@@ -31,9 +60,11 @@ const Found = struct {
 /// parent, a descendant too, has died before: it is nobody's child now.
 pub fn end(root: u32) void {
     const own = process.id();
-    // A process that is stopped starts no others. This one cannot stop itself and go on.
-    if (root != own) process.send_signal(root, .stop);
-    end_descendants(root);
+    var found: Found = .{};
+    defer found.close();
+    // This one cannot stop itself and go on.
+    if (root != own) found.stop(root);
+    found.end_descendants(root);
     if (process.group_of(root) == root) process.send_signal(-@as(i64, root), .kill);
     process.send_signal(root, .kill);
     // The first process of a namespace does not get the signal from itself.
@@ -42,14 +73,9 @@ pub fn end(root: u32) void {
 
 /// Ends all that this process has started and that still has a parent.
 pub fn end_own() void {
-    end_descendants(process.id());
-}
-
-fn end_descendants(root: u32) void {
     var found: Found = .{};
-    // A list of children may have gaps while some of them end, and this process may start further ones.
-    for (0..16) |_| if (!grow(&found, root)) break;
-    for (found.ids[0..found.count]) |id| process.send_signal(id, .kill);
+    defer found.close();
+    found.end_descendants(process.id());
 }
 
 /// Stops and adds descendants that were not known. False: there were none.
@@ -95,10 +121,52 @@ fn add_children_of_thread(found: *Found, task: i32, thread: u32) bool {
                 continue;
             }
             if (id != 0 and found.add(id)) {
-                process.send_signal(id, .stop);
+                found.stop(id);
                 has_added = true;
             }
             id = 0;
         }
     }
+}
+
+const linux = std.os.linux;
+
+/// As /proc shows it: R, S, T (stopped), Z (dead), …
+fn state_of(id: u32) !u8 {
+    var path: [32]u8 = undefined;
+    const opened = files.open(try std.fmt.bufPrintSentinel(&path, "/proc/{d}/stat", .{id}, 0), files.o_rdonly, 0);
+    if (!opened.ok()) return error.NoSuchProcess;
+    defer files.close(opened.fd());
+    var buffer: [256]u8 = undefined;
+    const text = buffer[0..files.read(opened.fd(), &buffer).value];
+    // The name before it, in brackets, may contain anything.
+    return text[(std.mem.lastIndexOfScalar(u8, text, ')') orelse return error.NoState) + 2];
+}
+
+/// Stops a process, and dies before it kills it.
+fn die_too_early(id: u32) !noreturn {
+    var found: Found = .{};
+    found.stop(id);
+    while (try state_of(id) != 'T') process.sched_yield();
+    process.send_signal(process.id(), .kill);
+    unreachable;
+}
+
+test "a process goes on if the one that has stopped it dies before it kills it" {
+    const victim: u32 = @intCast(linux.fork());
+    if (victim == 0) while (true) {
+        _ = linux.pause();
+    };
+    defer {
+        process.send_signal(victim, .kill);
+        var status: i32 = 0;
+        _ = linux.waitpid(@intCast(victim), &status, 0);
+    }
+    const killer: u32 = @intCast(linux.fork());
+    if (killer == 0) die_too_early(victim) catch process.exit(1);
+    var status: i32 = 0;
+    _ = linux.waitpid(@intCast(killer), &status, 0);
+    try std.testing.expectEqual(9, status);
+    // A process closes its descriptors before it can be waited for.
+    try std.testing.expect(try state_of(victim) != 'T');
 }

@@ -41,12 +41,28 @@ pub fn id() u32 {
     return @truncate(linux.syscall0(.getpid));
 }
 
-pub const Signal = enum(u32) { kill = 9, stop = 19 };
+pub const Signal = enum(u32) { kill = 9, go_on = 18, stop = 19 };
 
 /// Sends a signal to a process, or below zero to a group. A process that is gone, or belongs to another user,
 /// does not get it.
 pub fn send_signal(target: i64, signal: Signal) void {
     _ = linux.syscall2(.kill, kernel.arg(target), @backingInt(signal));
+}
+
+/// Makes the kernel send a signal to a process when the other end of a pipe is closed. False: it does not.
+pub fn signal_at_hangup(pipe: i32, target: u32, signal: Signal) bool {
+    const set_flags = 4;
+    const set_owner = 8;
+    const set_signal = 10;
+    const non_blocking = 0o4000;
+    const signalling = 0o20000;
+    const steps = [_][2]usize{
+        .{ set_owner, target },
+        .{ set_signal, @backingInt(signal) },
+        .{ set_flags, non_blocking | signalling },
+    };
+    for (steps) |step| if (!wrap(linux.syscall3(.fcntl, kernel.arg(pipe), step[0], step[1])).ok()) return false;
+    return true;
 }
 
 /// 0: there is no such process.
