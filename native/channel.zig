@@ -117,7 +117,8 @@ fn open_location(
     // Other processes have no use for a file that this process has made and cannot use.
     errdefer if (found.is_new) {
         Shared.store(u64, &found.map.header().removed, 1, .seq_cst);
-        found.remove(location);
+        var nothing: Control = .{};
+        found.remove(location, &nothing) catch {};
     };
     return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
 }
@@ -399,6 +400,8 @@ pub fn unlink(name: []const u8, control: *Control) Error!bool {
 }
 
 fn remove_file(location: *const target.Location, info: *const files.FileInfo, control: *Control) Error!bool {
+    const locked = segment.open_locked(location);
+    defer if (locked) |fd| files.close(fd);
     if (!segment.same_file(location, info)) return true;
     const result = files.unlinkat(location.folder, location.name(), 0);
     if (result.ok() or result.errno == .NOENT) return true;

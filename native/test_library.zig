@@ -45,6 +45,9 @@ const Point = enum(u32) {
     answered,
     /// It is in the table, and no other participant has been rung.
     joined,
+    /// It has seen that the name of a channel's file stands for the file that it removes, and has not removed it. This
+    /// point comes before a step.
+    unlinking,
 };
 
 var chosen: u32 = @backingInt(Point.nowhere);
@@ -81,6 +84,30 @@ fn age_channel(name: []const u8, age: ageing.Age, control: *abi.Control) abi.Err
     defer found.close();
     ageing.set(&found.map, age);
 }
+
+/// The kernel's interface as native/platform/sys uses it.
+pub const Linux = struct {
+    pub const E = linux.E;
+    pub const F = linux.F;
+    pub const SYS = linux.SYS;
+    pub const Statx = linux.Statx;
+    pub const errno = linux.errno;
+    pub const kernel_timespec = linux.kernel_timespec;
+    pub const syscall0 = linux.syscall0;
+    pub const syscall1 = linux.syscall1;
+    pub const syscall2 = linux.syscall2;
+    pub const syscall4 = linux.syscall4;
+    pub const syscall5 = linux.syscall5;
+    pub const syscall6 = linux.syscall6;
+
+    pub inline fn syscall3(comptime number: SYS, a: usize, b: usize, c: usize) usize {
+        if (number == .unlinkat) {
+            const name: [*:0]const u8 = @ptrFromInt(b);
+            if (std.mem.endsWith(u8, std.mem.span(name), target.Suffix.channel.text())) reached(.unlinking);
+        }
+        return linux.syscall3(number, a, b, c);
+    }
+};
 
 pub const SharedMemory = struct {
     pub const load = Real.load;

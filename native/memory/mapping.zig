@@ -4,7 +4,10 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const layout = @import("layout.zig");
+const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
+const kernel = @import("../platform/sys/kernel.zig");
+const locks = @import("../platform/sys/locks.zig");
 const mappings = @import("../platform/sys/mappings.zig");
 const target = @import("../platform/target.zig");
 const removal = @import("../platform/bells/removal.zig");
@@ -31,8 +34,9 @@ pub const Segment = struct {
 
     /// Removes the file and everything beside it; the file goes last. A process that dies on the way leaves a
     /// channel that is marked as removed, and the next process continues.
-    pub fn remove(segment: *const Segment, location: *const Location) void {
+    pub noinline fn remove(segment: *const Segment, location: *const Location, control: *Control) Error!void {
         removal.remove_folder(location.folder, std.mem.span(location.name()), segment.info.uid, segment.channel_id());
+        try lock_to_replace(segment.fd, control);
         unlink_same(location, &segment.info);
     }
 
@@ -135,13 +139,26 @@ fn same(detail: abi.Detail, found: u64, wanted: ?u64, control: *Control) Error!v
     return error.Mismatch;
 }
 
-pub fn same_file(location: *const Location, info: *const files.FileInfo) bool {
+pub noinline fn same_file(location: *const Location, info: *const files.FileInfo) bool {
     return switch (files.stat(location.folder, location.name())) {
         .errno => false,
         .info => |now| now.inode == info.inode and now.device == info.device,
     };
 }
 
+/// Comes before a look at the name and its removal: between the two, another process could remove the file and
+/// give its name to a new one. The lock lasts until the description is closed.
+pub noinline fn lock_to_replace(fd: i32, control: *Control) Error!void {
+    const tries_max = 2000;
+    for (0..tries_max) |_| {
+        if (locks.lock_byte(fd, layout.replace_lock_offset).ok()) return;
+        clock.sleep_ns(std.time.ns_per_ms);
+    }
+    control.fail(.lock, @backingInt(kernel.Errno.AGAIN));
+    return error.Busy;
+}
+
+/// The caller has locked the file.
 pub fn unlink_same(location: *const Location, info: *const files.FileInfo) void {
     if (same_file(location, info)) _ = files.unlinkat(location.folder, location.name(), 0);
 }

@@ -3,10 +3,8 @@
 const std = @import("std");
 const abi = @import("../abi.zig");
 const layout = @import("layout.zig");
-const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
 const kernel = @import("../platform/sys/kernel.zig");
-const locks = @import("../platform/sys/locks.zig");
 const mappings = @import("../platform/sys/mappings.zig");
 const process = @import("../platform/sys/process.zig");
 const target = @import("../platform/target.zig");
@@ -37,8 +35,7 @@ const rounds_max = 1000;
 
 pub fn open_location(location: *const Location, options: *const Options, existence: Existence, control: *Control) Error!Segment {
     for (0..rounds_max) |_| {
-        const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
-        const opened = files.openat(location.folder, location.name(), flags, 0);
+        const opened = open_at(location);
         if (!opened.ok()) {
             if (opened.errno == .NOENT and existence != .existing) {
                 if (try creation.create_file(location, options, null, control)) |segment| return segment;
@@ -76,11 +73,28 @@ pub fn open_location(location: *const Location, options: *const Options, existen
         };
         if (!removed(&segment)) return segment;
         // The process that removed it has not finished, and may have died on the way.
-        segment.remove(location);
-        segment.close();
+        defer mappings.unmap(@intFromPtr(segment.map.base), segment.map.geometry.file_bytes);
+        try segment.remove(location, control);
+        files.close(fd);
     }
     control.fail(.open_file, @backingInt(kernel.Errno.BUSY));
     return error.Busy;
+}
+
+noinline fn open_at(location: *const Location) kernel.Result {
+    const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+    return files.openat(location.folder, location.name(), flags, 0);
+}
+
+/// Locks the file at a location, so that others do not replace it; close the descriptor afterwards. Null: this user
+/// may not write to the file.
+pub noinline fn open_locked(location: *const Location) ?i32 {
+    const opened = open_at(location);
+    if (!opened.ok()) return null;
+    var nothing: Control = .{};
+    // Whoever may read the file can hold that lock for ever, and must not keep its owner from removing it.
+    mapping.lock_to_replace(opened.fd(), &nothing) catch {};
+    return opened.fd();
 }
 
 /// Opens another description of the file behind a descriptor of the user's.
@@ -160,20 +174,9 @@ fn replace_leftover(
     options: *const Options,
     control: *Control,
 ) Error!?Segment {
-    try lock_to_replace(fd, control);
+    try mapping.lock_to_replace(fd, control);
     if (!mapping.same_file(location, info)) return null;
     return creation.create_file(location, options, info, control);
-}
-
-/// The lock lasts until the description is closed.
-fn lock_to_replace(fd: i32, control: *Control) Error!void {
-    const tries_max = 2000;
-    for (0..tries_max) |_| {
-        if (locks.lock_byte(fd, layout.replace_lock_offset).ok()) return;
-        clock.sleep_ns(std.time.ns_per_ms);
-    }
-    control.fail(.lock, @backingInt(kernel.Errno.AGAIN));
-    return error.Busy;
 }
 
 /// Removes a channel with other options than the wanted ones if no participant is attached and no request
@@ -193,14 +196,14 @@ fn replace_unused(
     // A channel of the other kind belongs to another program.
     const is_of_kind = control.detail != @backingInt(abi.Detail.kind);
     if (!is_unused or !is_of_kind or existence == .existing or info.uid != process.user()) return false;
-    try lock_to_replace(fd, control);
+    try mapping.lock_to_replace(fd, control);
     if (!mapping.same_file(location, info)) return true;
     const every_option: Options = .of_kind(geometry.kind);
     const segment = try mapping.attach(fd, info, &every_option, &nothing);
     defer mappings.unmap(@intFromPtr(segment.map.base), geometry.file_bytes);
     // Informs a participant that is just attaching.
     Shared.store(u64, &segment.map.header().removed, 1, .seq_cst);
-    segment.remove(location);
+    try segment.remove(location, control);
     return true;
 }
 

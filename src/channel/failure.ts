@@ -211,7 +211,7 @@ function reasonOf(
     case Detail.allocate:
       return allocateReason(errno);
     case Detail.lock:
-      return "another process has been making it for too long and does not finish; end that process";
+      return "another process has been making or removing it for too long and does not finish; end that process";
     case Detail.kernel:
       return `the kernel is Linux ${kernelName(found)}, and ${kernelName(wanted)} is the oldest ` +
         "supported one; use a newer kernel";

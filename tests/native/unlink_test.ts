@@ -17,6 +17,7 @@ import {
   text,
 } from "../support/harness.ts";
 import { openPair } from "../support/open_pair.ts";
+import { does, standsStill, startStopping, stopsAt } from "../faults/test_library.ts";
 
 test("unlink removes the file and says whether there was one", () => {
   const target = newTarget();
@@ -131,5 +132,38 @@ for (const name of runtimes) {
     const next = await startServer(name, target, "sync");
     using client = await Client.connect(target);
     assertEquals(text(await client.request("pid")), String(next.pid));
+  });
+}
+
+for (const name of runtimes) {
+  test(`${name}: an unlink that stands still at its last step does not remove a successor`, async () => {
+    const target = newTarget();
+    Server.create(target).close();
+    const remover = await startStopping(name, target);
+    await stopsAt(remover, "unlinking", "unlink");
+    await standsStill(remover);
+    assertThrowsCode(() => Server.open(target), "BUSY");
+    remover.kill("SIGCONT");
+    await remover.expect("unlinked");
+    using server = Server.open(target);
+    assertEquals([existsSync(target), server.unlink()], [true, true]);
+  });
+
+  test(`${name}: two that find a channel half removed make one successor`, async () => {
+    const target = newTarget();
+    Server.create(target).close();
+    const remover = await startStopping(name, target);
+    await stopsAt(remover, "unlinking", "unlink");
+    await standsStill(remover);
+    await remover.killed();
+    const opener = await startStopping(name, target);
+    await stopsAt(opener, "unlinking", "open server");
+    await standsStill(opener);
+    assertThrowsCode(() => Server.open(target), "BUSY");
+    opener.kill("SIGCONT");
+    await opener.expect("open");
+    using client = Client.open(target);
+    assertEquals(client.servers, 1);
+    await does(opener, "leave", "left");
   });
 }

@@ -19,7 +19,7 @@ const Selection = union(enum) {
 /// Removes everything of a removed channel, the files of dead participants, and the folders that are empty
 /// then. `channel_id` null: only the files of the dead. Ignores a folder that does not belong to `owner`, the
 /// owner of the channel.
-pub fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_id: ?u64) void {
+pub noinline fn remove_folder(parent: i32, channel_name: []const u8, owner: u32, channel_id: ?u64) void {
     var buffer: names.FolderName = undefined;
     const name = names.folder_name_of(channel_name, &buffer) catch return;
     remove_folder_named(parent, name, owner, if (channel_id) |id| .{ .dead_and_all_of = id } else .dead);
@@ -31,7 +31,7 @@ pub fn remove_anonymous(parent: i32, name: [*:0]const u8) void {
 }
 
 /// Goes two levels deep, whatever others have put there: files of users in folders of users.
-fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, selection: Selection) void {
+noinline fn remove_folder_named(parent: i32, name: [*:0]const u8, owner: u32, selection: Selection) void {
     const top = folders.open_folder(parent, name);
     if (!top.ok()) return;
     defer files.close(top.fd());
