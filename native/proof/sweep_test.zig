@@ -5,7 +5,9 @@ const names = @import("../platform/bells/names.zig");
 const removal = @import("../platform/bells/removal.zig");
 const files = @import("../platform/sys/files.zig");
 const process = @import("../platform/sys/process.zig");
-const Control = @import("../abi.zig").Control;
+const abi = @import("../abi.zig");
+const own_bell = @import("../platform/bells/own_bell.zig");
+const Control = abi.Control;
 const folders = @import("../platform/bells/folder.zig");
 const Bells = @import("../platform/bells/bells.zig").Bells;
 
@@ -67,6 +69,28 @@ test "watches and sweeps without end leave nothing in the participant that they 
     try std.testing.expect(watched[0].found & files.poll_gone != 0);
     try std.testing.expectEqual(null, bells.watch_life(identity));
     bells.close();
+}
+
+test "a participant that cannot announce its life has no bell with a name, which nobody would sweep" {
+    const place = try Place.make();
+    defer place.remove();
+    var control: Control = .{};
+    for ([_]u32{ abi.bell_fifo, abi.bell_datagram }) |kind| {
+        for ([_]bool{ false, true }) |lives| {
+            var bells: Bells = .{ .channel_id = 0xbeef };
+            try bells.open(&place.home(), &control);
+            if (lives) try std.testing.expectEqual(.done, bells.announce_life(0, 1));
+            const bell = own_bell.make(&bells, kind).?;
+            try std.testing.expectEqual(lives, bell.is_named);
+            // It is killed.
+            files.close(bell.loop);
+            files.close(bell.waker);
+            if (lives) files.close(bells.life);
+            bells.close_folders();
+            removal.remove_anonymous(place.parent, folder_name);
+            try std.testing.expect(files.stat(place.parent, folder_name) == .errno);
+        }
+    }
 }
 
 test "a sweeper does not take a participant that is just announced for a dead one" {

@@ -161,7 +161,7 @@ pub const Bells = struct {
 
     /// Gives this participant's datagram socket its name. False: it has none.
     pub fn bind_bell(bells: *Bells, fd: i32) bool {
-        if (bells.own < 0) return false;
+        if (!bells.may_be_found()) return false;
         var buffer: names.Name = undefined;
         const name = bells.own_file_name(&buffer, names.bell_letter);
         for (0..2) |_| {
@@ -184,8 +184,14 @@ pub const Bells = struct {
         return false;
     }
 
+    /// Sweepers find the dead by their lives, and would not find a bell without one.
+    fn may_be_found(bells: *const Bells) bool {
+        return bells.life >= 0;
+    }
+
     /// Makes a FIFO of this participant, to be rung; its own event loop owns that descriptor.
     pub fn make_fifo(bells: *Bells, letter: u8) ?i32 {
+        if (!bells.may_be_found()) return null;
         const made = bells.make_fifo_of(letter, file.bell_mode);
         return if (made == .fd) made.fd else null;
     }

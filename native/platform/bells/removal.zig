@@ -60,7 +60,7 @@ pub fn remove_from(folder: i32, selection: Selection) void {
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
         } else if (selection == .dead_and_all_of and is_of(text, selection.dead_and_all_of)) {
-            // The files of a participant that could not announce its life.
+            // The private channel of a participant that could not announce its life.
             remove_files(folder, &reader.name);
         }
     }
