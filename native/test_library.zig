@@ -7,6 +7,7 @@ const linux = std.os.linux;
 const abi = @import("abi.zig");
 const ageing = @import("proof/ageing.zig");
 const host = @import("platform/libc.zig");
+const files = @import("platform/sys/files.zig");
 const layout = @import("memory/layout.zig");
 const segment = @import("memory/segment.zig");
 const target = @import("platform/target.zig");
@@ -23,9 +24,13 @@ comptime {
 
 /// Simulates a kernel before 5.16 if the environment says so.
 pub fn lacks_futex_waitv() bool {
+    return is_set("TANDEM_WITHOUT_FUTEX_WAITV");
+}
+
+fn is_set(variable: [*:0]const u8) bool {
     const Getenv = *const fn ([*:0]const u8) callconv(.c) ?[*:0]u8;
     const getenv = host.function(Getenv, "getenv") orelse return false;
-    return getenv("TANDEM_WITHOUT_FUTEX_WAITV") != null;
+    return getenv(variable) != null;
 }
 
 /// The points at which a process can stop: just after the described step, and before anything else.
@@ -48,6 +53,8 @@ const Point = enum(u32) {
     /// It has seen that the name of a channel's file stands for the file that it removes, and has not removed it. This
     /// point comes before a step.
     unlinking,
+    /// A channel's file is complete and has no name yet, or one that nobody looks for. Comes before a step, too.
+    linking,
 };
 
 var chosen: u32 = @backingInt(Point.nowhere);
@@ -96,8 +103,6 @@ pub const Linux = struct {
     pub const syscall0 = linux.syscall0;
     pub const syscall1 = linux.syscall1;
     pub const syscall2 = linux.syscall2;
-    pub const syscall4 = linux.syscall4;
-    pub const syscall5 = linux.syscall5;
     pub const syscall6 = linux.syscall6;
 
     pub inline fn syscall3(comptime number: SYS, a: usize, b: usize, c: usize) usize {
@@ -106,6 +111,18 @@ pub const Linux = struct {
             if (std.mem.endsWith(u8, std.mem.span(name), target.Suffix.channel.text())) reached(.unlinking);
         }
         return linux.syscall3(number, a, b, c);
+    }
+
+    pub inline fn syscall4(comptime number: SYS, a: usize, b: usize, c: usize, d: usize) usize {
+        if (number == .openat and c & files.o_tmpfile == files.o_tmpfile and is_set("TANDEM_WITHOUT_O_TMPFILE")) {
+            return @bitCast(-@as(isize, @backingInt(E.OPNOTSUPP)));
+        }
+        return linux.syscall4(number, a, b, c, d);
+    }
+
+    pub inline fn syscall5(comptime number: SYS, a: usize, b: usize, c: usize, d: usize, e: usize) usize {
+        if (number == .linkat) reached(.linking);
+        return linux.syscall5(number, a, b, c, d, e);
     }
 };
 

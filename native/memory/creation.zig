@@ -8,6 +8,7 @@ const limit_words = @import("limit_words.zig");
 const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
 const kernel = @import("../platform/sys/kernel.zig");
+const locks = @import("../platform/sys/locks.zig");
 const mappings = @import("../platform/sys/mappings.zig");
 const process = @import("../platform/sys/process.zig");
 const target = @import("../platform/target.zig");
@@ -24,7 +25,7 @@ const Options = @import("options.zig").Options;
 const Segment = mapping.Segment;
 
 /// Makes a complete file, maps it and names it; `replacing` is the leftover that it replaces. Null: another
-/// process was first.
+/// process was first, or a sweeper; look again.
 pub fn create_file(
     location: *const Location,
     options: *const Options,
@@ -33,7 +34,7 @@ pub fn create_file(
 ) Error!?Segment {
     const geometry = try options.geometry(control);
     var temporary: Path = .init();
-    const fd = try make_file(location, &temporary, control);
+    const fd = try make_file(location, &temporary, control) orelse return null;
     errdefer files.close(fd);
     defer if (temporary.length > 0) {
         _ = files.unlinkat(location.folder, temporary.text(), 0);
@@ -52,7 +53,10 @@ pub fn create_file(
     if (replacing) |leftover_info| mapping.unlink_same(location, leftover_info);
     var buffer: files.DescriptorPath = undefined;
     const linked = files.link_following(files.descriptor_path(fd, &buffer), location.folder, location.name());
-    if (linked.ok()) return segment;
+    if (linked.ok()) {
+        if (temporary.length > 0) locks.unlock_byte(fd, layout.replace_lock_offset);
+        return segment;
+    }
     if (linked.errno == .EXIST) {
         segment.close();
         return null;
@@ -61,23 +65,62 @@ pub fn create_file(
     return target.errno_error(linked.errno);
 }
 
-/// A file without a name. If the file system cannot make one, its name is one that no process looks for.
-fn make_file(location: *const Location, temporary: *Path, control: *Control) Error!i32 {
+/// A file without a name. If the file system cannot make one, its name is one that no process looks for, except to
+/// sweep it. Null: a sweeper took it for another one.
+fn make_file(location: *const Location, temporary: *Path, control: *Control) Error!?i32 {
     const unnamed = files.openat(location.folder, ".", files.o_tmpfile | files.o_rdwr | files.o_cloexec, 0o600);
     if (unnamed.ok()) return unnamed.fd();
     if (unnamed.errno != .OPNOTSUPP and unnamed.errno != .ISDIR and unnamed.errno != .INVAL) {
         control.fail(.open_file, @backingInt(unnamed.errno));
         return target.errno_error(unnamed.errno);
     }
+    sweep_unfinished(location);
     var suffix: u64 = undefined;
     process.random(std.mem.asBytes(&suffix));
-    try temporary.print("{s}.{x}", .{ std.mem.span(location.name()), suffix });
+    try temporary.print("{s}.{x}" ++ unfinished, .{ std.mem.span(location.name()), suffix });
     const flags = files.o_rdwr | files.o_creat | files.o_excl | files.o_nofollow | files.o_cloexec;
     const named = files.openat(location.folder, temporary.text(), flags, 0o600);
-    if (named.ok()) return named.fd();
-    temporary.* = .init();
-    control.fail(.open_file, @backingInt(named.errno));
-    return target.errno_error(named.errno);
+    if (!named.ok()) {
+        temporary.* = .init();
+        control.fail(.open_file, @backingInt(named.errno));
+        return target.errno_error(named.errno);
+    }
+    // Before it was locked, a sweeper may have found it: it has removed it, or is about to.
+    const lock = locks.lock_byte(named.fd(), layout.replace_lock_offset);
+    const is_ours = lock.ok() or lock.errno != .AGAIN;
+    if (is_ours and files.stat(location.folder, temporary.text()) == .info) return named.fd();
+    files.close(named.fd());
+    return null;
+}
+
+const unfinished = ".unfinished";
+
+/// Removes the files that killed processes have left on the way to a channel of this name. A process that is still on
+/// the way holds its file's lock.
+noinline fn sweep_unfinished(location: *const Location) void {
+    const folder = files.openat(location.folder, ".", files.o_rdonly | files.o_directory | files.o_cloexec, 0);
+    if (!folder.ok()) return;
+    defer files.close(folder.fd());
+    var reader: files.DirectoryReader = .{ .fd = folder.fd() };
+    const channel = std.mem.span(location.name());
+    while (reader.next()) |name| {
+        if (!std.mem.startsWith(u8, name, channel) or !is_unfinished(name[channel.len..])) continue;
+        const path: [*:0]const u8 = @ptrCast(name.ptr);
+        const flags = files.o_rdwr | files.o_nofollow | files.o_cloexec | files.o_nonblock;
+        const opened = files.openat(location.folder, path, flags, 0);
+        if (!opened.ok()) continue;
+        defer files.close(opened.fd());
+        const info = files.stat(opened.fd(), "");
+        if (info != .info or info.info.uid != process.user()) continue;
+        if (!locks.lock_byte(opened.fd(), layout.replace_lock_offset).ok()) continue;
+        _ = files.unlinkat(location.folder, path, 0);
+    }
+}
+
+fn is_unfinished(ending: []const u8) bool {
+    if (ending.len < 1 + unfinished.len or ending[0] != '.' or !std.mem.endsWith(u8, ending, unfinished)) return false;
+    for (ending[1 .. ending.len - unfinished.len]) |digit| if (!std.ascii.isHex(digit)) return false;
+    return true;
 }
 
 /// Sizes the file, allocates the parts that every call touches, and writes the header with the magic last.

@@ -34,10 +34,11 @@ export async function startStopping(
   runtime: Runtime,
   target: string,
   role?: "server" | "client",
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Child> {
   const child = await spawn(runtime, "stopping.ts", [target, testLibrary], {
     denoPermissions: ["--allow-ffi", "--allow-env=TANDEM_LIBRARY"],
-    env: { TANDEM_LIBRARY: testLibrary },
+    env: { TANDEM_LIBRARY: testLibrary, ...env },
   });
   if (role) await does(child, `open ${role}`, "open");
   return child;

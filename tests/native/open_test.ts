@@ -16,6 +16,7 @@ import { type ChannelOptions, Client, IntServer, Server, TandemError } from "../
 import {
   assertRejectsCode,
   assertThrowsCode,
+  eventually,
   folder,
   newTarget,
   present,
@@ -28,6 +29,7 @@ import {
   test,
   text,
 } from "../support/harness.ts";
+import { does, standsStill, startStopping, stopsAt } from "../faults/test_library.ts";
 import { asOtherUser, otherUser, works } from "../support/privileges.ts";
 
 function modeOf(path: string): number {
@@ -461,3 +463,36 @@ test("sizes that no address space holds are refused before anything is made", ()
   assert(error instanceof RangeError || error instanceof TandemError, String(error));
   assertEquals(readdirSync(folder()), []);
 });
+
+for (const name of runtimes) {
+  test(`${name}: where a new file has to have a name, the next creator removes what a killed one has left`, async () => {
+    const target = newTarget();
+    const before = readdirSync(folder()).length;
+    const unfinished = () => readdirSync(folder()).length - before;
+    const start = () => startStopping(name, target, undefined, { TANDEM_WITHOUT_O_TMPFILE: "1" });
+    const [killed, slow, quick] = [await start(), await start(), await start()];
+    await stopsAt(killed, "linking", "open server");
+    await standsStill(killed);
+    assertEquals(unfinished(), 1);
+    await killed.killed();
+    await stopsAt(slow, "linking", "open server");
+    await standsStill(slow);
+    assertEquals(
+      unfinished(),
+      1,
+      "that of the killed one is gone, and that of the slow one is there",
+    );
+    await does(quick, "open server", "open");
+    using client = Client.open(target);
+    slow.kill("SIGCONT");
+    await slow.expect("open");
+    await eventually(() => client.servers === 2, "the slow one uses the channel of the quick one");
+    await does(slow, "leave", "left");
+    await does(quick, "leave", "left");
+    client.close();
+    assertEquals(unfinished(), 1, "the channel alone");
+    // Nobody else holds the lock of a file that is complete.
+    assertEquals(Server.unlink(target), true);
+    assertEquals(unfinished(), 0);
+  });
+}
