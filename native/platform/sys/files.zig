@@ -290,7 +290,7 @@ pub const FileInfo = struct {
 pub const StatResult = union(enum) { info: FileInfo, errno: Errno };
 
 /// With an empty path, about the file itself; otherwise without following a link.
-pub fn stat(directory: i32, path: [*:0]const u8) StatResult {
+pub noinline fn stat(directory: i32, path: [*:0]const u8) StatResult {
     const at_empty_path = 0x1000;
     const at_symlink_nofollow = 0x100;
     const basic_stats: u32 = 0x7ff;
