@@ -9,7 +9,7 @@
 const call = /\b(\w+)\((.*)\)\s+= (-?\d+|\?)/;
 
 /** Calls that take a folder's descriptor and a name, and never follow a link at the end of it. */
-const byName = new Set(["mkdirat", "mknodat", "unlinkat"]);
+const byName = new Set(["mkdirat", "mknodat", "renameat2", "unlinkat"]);
 
 /** Whether a line of the trace gives a file a name, or takes one away. */
 export function makesName(line: string): boolean {
