@@ -61,7 +61,8 @@ function workersToStop(view: PoolView): number[] {
   const byIdleness = idle.map((_, index) => index).sort((a, b) => idle[b]! - idle[a]!);
   // A pool that was made smaller does not wait.
   if (surplus > 0) return byIdleness.slice(0, surplus);
-  if (view.sinceStart < minTtl) return [];
+  // One that seems idle is about to take one of the calls that wait.
+  if (view.queued > 0 || view.sinceStart < minTtl) return [];
   const removable = Math.min(living - min, idle.length - minSpare);
   if (removable <= 0) return [];
   const overSpare = Math.max(0, idle.length - maxSpare);

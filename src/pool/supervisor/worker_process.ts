@@ -6,7 +6,7 @@
 import type { ChildProcess } from "node:child_process";
 import type { Stream } from "node:stream";
 import { textOf } from "../../base/guard.ts";
-import { later, now, queueMicrotask, wallClock } from "../../runtime/timers.ts";
+import { later, now, queueMicrotask, setImmediate, wallClock } from "../../runtime/timers.ts";
 import {
   killGroup,
   runtimeCommand,
@@ -208,7 +208,8 @@ export class WorkerProcess {
       cancel();
       this.#finish(code, signal);
     };
-    const cancel = later(lastWordsTimeout, finish);
+    // If this process has stood still for so long, its loop reads the pipes in this turn.
+    const cancel = later(lastWordsTimeout, () => void setImmediate(finish));
     // All that it has written has arrived.
     child.on("close", finish);
   }
