@@ -9,6 +9,7 @@ import {
   doomed,
   folder,
   newTarget,
+  ownRuntime,
   present,
   runtimes,
   startClient,
@@ -135,7 +136,8 @@ for (const name of runtimes) {
   });
 }
 
-for (const name of runtimes) {
+// The native side waits two seconds each time, and is the same for all runtimes.
+for (const name of ownRuntime) {
   test(`${name}: an unlink that stands still at its last step does not remove a successor`, async () => {
     const target = newTarget();
     Server.create(target).close();

@@ -19,7 +19,7 @@ export async function storm(stage: Stage): Promise<string> {
   await warm.close();
   const before = descriptors();
 
-  const tasks = stage.size(10_000, 1_500);
+  const tasks = stage.size(10_000, 800);
   const kills = stage.size(200, 60);
   const pool = stage.pool({
     min,
