@@ -8,6 +8,7 @@
 //!     zig-out/bin/tandem-model --full              the longer ones as well
 //!     zig-out/bin/tandem-model --list              lists all configurations
 //!     zig-out/bin/tandem-model --config clear      one of them
+//!     zig-out/bin/tandem-model --except clear      all but that one
 //!     zig-out/bin/tandem-model slots=1 cells=2 deaths=1 client:request server:serve
 //!     zig-out/bin/tandem-model record              a worker's record (record.zig)
 //!
@@ -71,8 +72,8 @@ fn panicked(message: []const u8, address: ?usize) noreturn {
 }
 
 const usage =
-    \\usage: tandem-model [--full] [--list] [--config NAME]... [--states N] [--seconds N] [--walks N]
-    \\                    [BOUND=VALUE|ROLE:ACTIONS]...
+    \\usage: tandem-model [--full] [--list] [--config NAME | --except NAME]... [--states N] [--seconds N]
+    \\                    [--walks N] [BOUND=VALUE|ROLE:ACTIONS]...
     \\
 ;
 
@@ -85,6 +86,7 @@ pub fn main(init: std.process.Init) !u8 {
     defer writer.flush() catch {};
 
     var chosen: std.ArrayList(configurations.Named) = .empty;
+    var left_out: std.ArrayList([]const u8) = .empty;
     var records: std.ArrayList(record.Configuration) = .empty;
     var custom: std.ArrayList(u8) = .empty;
     var is_full = false;
@@ -106,6 +108,9 @@ pub fn main(init: std.process.Init) !u8 {
             const value = arguments[index];
             if (std.mem.eql(u8, argument, "--config")) {
                 try chosen.append(arena, find(value) orelse return refuse(value, "is not a configuration; see --list"));
+            } else if (std.mem.eql(u8, argument, "--except")) {
+                const named = find(value) orelse return refuse(value, "is not a configuration; see --list");
+                try left_out.append(arena, named.name);
             } else if (std.mem.eql(u8, argument, "--states")) {
                 limits.states = std.fmt.parseInt(u32, value, 10) catch return refuse(value, "is not a number of states");
             } else if (std.mem.eql(u8, argument, "--walks")) {
@@ -123,7 +128,12 @@ pub fn main(init: std.process.Init) !u8 {
     if (custom.items.len > 0) try chosen.append(arena, .{ .name = "command line", .text = custom.items });
     if (chosen.items.len == 0 and records.items.len == 0) {
         try records.appendSlice(arena, &record.list);
-        for (configurations.list) |named| if (is_full or !named.is_long) try chosen.append(arena, named);
+        for (configurations.list) |named| {
+            const is_wanted = for (left_out.items) |name| {
+                if (std.mem.eql(u8, name, named.name)) break false;
+            } else is_full or !named.is_long;
+            if (is_wanted) try chosen.append(arena, named);
+        }
     }
 
     const begin = clock.monotonic_ns();
