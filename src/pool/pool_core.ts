@@ -101,7 +101,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
       supervisor.start();
     } catch (error) {
-      // Nobody else can give back the target.
+      // The caller has no pool to close, so the target is given back here.
       void supervisor?.stop(0);
       void this.#control?.close();
       client?.close();

@@ -9,7 +9,7 @@
 //!                                  runtime can poll
 //!     l…                           a FIFO that its participant alone has open for writing: the kernel hangs up
 //!                                  on its readers, who watch, when the process dies; its name is s… until it is
-//!                                  open, because what nobody writes to counts as dead
+//!                                  open, because a FIFO without a writer counts as dead
 //!     n…                           a pipe that makes another event loop's poll return
 //!     p…                           this participant's private channel, with `p….bells/` of its own
 //! ```

@@ -8,7 +8,7 @@ const sockets = @import("../sys/sockets.zig");
 /// Every user that may enter the folders may ring.
 pub const bell_mode = 0o666;
 
-/// And may watch. Nobody may write: whoever has it open for writing keeps it from hanging up.
+/// Every user may watch, and no user may write: a writer keeps the FIFO from hanging up.
 pub const life_mode = 0o444;
 
 /// Lets others ring a socket in a folder of this user. (The umask determines the mode that `bind` gives it.)

@@ -115,7 +115,7 @@ function openLocked(path: string, flags: number): number | null {
       throw unusable(path);
     }
     const isLocked = flock(fd, exclusiveAtOnce) >= 0;
-    // Who has had it may have removed it just now.
+    // The process that had it may have removed it meanwhile.
     const isThere = isAt(path, fd);
     if (isLocked && isThere) return fd;
     const holder = isThere ? holderIn(fd) : null;

@@ -32,7 +32,7 @@ export class LogTap implements SessionListener {
     const tap = new LogTap(onLog);
     const stopListening = await home.onSessionLog(session, tap);
     tap.#stopListening = stopListening;
-    // There is nobody who would tell it anything.
+    // The session has ended, so no record comes any more.
     if (tap.#hasEnded) stopListening();
     return tap;
   }

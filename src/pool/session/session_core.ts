@@ -309,7 +309,7 @@ export class SessionCore {
     await this.#recordsCome(deadline);
   }
 
-  /** Waits for the last records. Nobody tells which one it is if the worker has another supervisor than the logs. */
+  /** Waits for the last records. If another supervisor has the worker now, no message says which one is the last. */
   async #recordsCome(deadline: number): Promise<void> {
     const { logs } = this.#held;
     if (!logs) return;
