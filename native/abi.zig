@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 12;
+pub const abi_version: u32 = 13;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -243,11 +243,14 @@ pub const send_one_way: u32 = 2;
 pub const send_block: u32 = 4;
 /// An event loop waits for the call: `tandem_poll` reports its end.
 pub const send_watched: u32 = 8;
+/// The bytes end with a note about the peer for which the request is sent.
+pub const send_forwarded: u32 = 16;
 pub const send_deliveries_shift = 8;
 
 /// Flags of a request as its server sees them.
 pub const request_text: u32 = 1;
 pub const request_one_way: u32 = 2;
+pub const request_forwarded: u32 = 4;
 
 /// Time-outs of `tandem_receive`, and a result.
 pub const receive_first: i32 = -1;

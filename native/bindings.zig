@@ -42,7 +42,8 @@ const flags = .{
     "exec_alone",             "watch_drop",         "open_kind_limit",    "limit_shared",
     "limit_steal",            "limit_try",          "limit_no_standby",   "limit_oldest",
     "limit_newest",           "limit_waits",        "limit_refused_full", "limit_not_now",
-    "limit_refused_replaced", "limit_lost",         "limit_idle",
+    "limit_refused_replaced", "limit_lost",         "limit_idle",         "send_forwarded",
+    "request_forwarded",
 };
 
 pub fn main(init: std.process.Init) !void {

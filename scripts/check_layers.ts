@@ -21,6 +21,7 @@ const sourceLayers: readonly string[] = [
   "src/ffi",
   "src/channel",
   "src/limit",
+  "src/zmq",
   "src/int",
   "src/codec",
   "src/transport",

@@ -21,7 +21,9 @@ function reach(file: string): void {
   for (const [, path] of text.matchAll(imports)) reach(`${join(dirname(file), path!)}.d.ts`);
 }
 
-for (const entry of ["mod.d.ts", "src/limit/main.d.ts", "src/pool/main.d.ts"]) {
+for (
+  const entry of ["mod.d.ts", "src/limit/main.d.ts", "src/pool/main.d.ts", "src/zmq/main.d.ts"]
+) {
   reach(join(folder, entry));
 }
 const entries = readdirSync(folder, { recursive: true, withFileTypes: true });

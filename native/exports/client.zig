@@ -16,6 +16,7 @@ fn request_of(flags: u32, deadline_ns: u64) slots.Request {
     return .{
         .text = flags & abi.send_text != 0,
         .one_way = flags & abi.send_one_way != 0,
+        .forwarded = flags & abi.send_forwarded != 0,
         .watched = flags & abi.send_watched != 0,
         .max_deliveries = @truncate(flags >> abi.send_deliveries_shift),
         .deadline_ns = deadline_ns,

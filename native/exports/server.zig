@@ -32,7 +32,7 @@ fn described(control: *Control, result: abi.Error!?Slots.Received) i32 {
     const received = found orelse return 0;
     arguments.set_call(control, .{ .slot = received.slot, .generation = received.word.generation });
     control.length = received.length;
-    control.flags = received.flags & (abi.request_text | abi.request_one_way);
+    control.flags = received.flags & (abi.request_text | abi.request_one_way | abi.request_forwarded);
     control.deliveries = @as(u32, received.word.delivery) + 1;
     return 1;
 }

@@ -16,7 +16,7 @@ const Error = @import("../abi.zig").Error;
 /// "TANDEM" and a byte that text editors do not preserve.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// Increase it with every change of this file that another version would misread.
-pub const layout_version: u32 = 5;
+pub const layout_version: u32 = 6;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;

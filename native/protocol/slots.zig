@@ -20,6 +20,7 @@ const probes_max = 8;
 pub const Request = struct {
     text: bool = false,
     one_way: bool = false,
+    forwarded: bool = false,
     watched: bool = false,
     max_deliveries: u8 = 1,
     deadline_ns: u64 = 0,
@@ -127,6 +128,7 @@ pub fn SlotsType(comptime Shared: type) type {
             var flags: u32 = @as(u32, request.max_deliveries) << 8;
             if (request.text) flags |= abi.request_text;
             if (request.one_way) flags |= abi.request_one_way;
+            if (request.forwarded) flags |= abi.request_forwarded;
             Shared.store(u32, &slot.request_flags, flags, .monotonic);
             Shared.store(u64, &slot.deadline_ns, request.deadline_ns, .monotonic);
 

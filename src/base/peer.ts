@@ -31,6 +31,13 @@ export interface Peer {
   readonly uid: number;
   /** The runtime that it runs on. */
   readonly runtime: "deno" | "bun" | "node" | "unknown";
+  /**
+   * Where the caller's connection comes from, if the process only passes on the requests of others, as a ZeroMQ
+   * door does: an IP address, or `ipc:` and what the kernel says of the process.
+   */
+  readonly address?: string;
+  /** The caller's public key in Z85, if its connection is encrypted with CURVE. */
+  readonly key?: string;
 }
 
 /** A handle that is open on a channel, and the process that has it. */
@@ -39,6 +46,14 @@ export interface Participant extends Peer {
   readonly role: "client" | "server";
   /** The requests that it has taken and not answered yet. */
   readonly calls: number;
+}
+
+/** For whom a process passes on a request. */
+export interface Origin {
+  readonly address: string;
+  readonly key: string | undefined;
+  /** The method that the request calls, where the receiver is a service with several. */
+  readonly method: string | undefined;
 }
 
 /** Stands for a sender that can no longer be found. */

@@ -4,13 +4,14 @@
  * @module
  */
 import { checkWhole } from "../base/checks.ts";
-import { type Peer, unknownPeer } from "../base/peer.ts";
+import { type Origin, type Peer, unknownPeer } from "../base/peer.ts";
 import { TandemError } from "../errors.ts";
 import {
   AnswerKind,
   Control,
   errorBytesMin,
   Held,
+  requestForwarded,
   requestOneWay,
   requestText,
   responseInlineBytes,
@@ -20,6 +21,7 @@ import { type Channel, checkOpen, idOf } from "./channel.ts";
 import { encode, type Encoded } from "./encoding.ts";
 import { encodeError } from "./error_wire.ts";
 import { callFailure } from "./failure.ts";
+import { noteBytesIn, readNote } from "./forwarding.ts";
 import type { Payload } from "./payload.ts";
 import { senderOf } from "./roster.ts";
 import type { SlotTable } from "./slot_table.ts";
@@ -41,7 +43,10 @@ export class RequestCore {
   readonly #slot: number;
   readonly #low: number;
   readonly #high: number;
+  /** Without the note. */
   readonly #length: number;
+  /** The note about the peer for which the request was sent, behind the payload. */
+  readonly #noteBytes: number;
   readonly #flags: number;
   /** 1 at the first delivery, one more after each death of a server. */
   readonly deliveries: number;
@@ -58,8 +63,12 @@ export class RequestCore {
     this.#slot = words[Control.slot]!;
     this.#low = words[Control.generationLow]!;
     this.#high = words[Control.generationHigh]!;
-    this.#length = words[Control.length]!;
+    const length = words[Control.length]!;
     this.#flags = words[Control.flags]!;
+    this.#noteBytes = this.isForwarded
+      ? noteBytesIn(home.channel.memory.request(this.#slot, length))
+      : 0;
+    this.#length = length - this.#noteBytes;
     this.deliveries = words[Control.deliveries]!;
     this.isAnswered = false;
     this.#bytes = null;
@@ -78,6 +87,11 @@ export class RequestCore {
 
   get oneWay(): boolean {
     return (this.#flags & requestOneWay) !== 0;
+  }
+
+  /** Whether another process has passed it on, unchanged, for a peer of its own. */
+  get isForwarded(): boolean {
+    return (this.#flags & requestForwarded) !== 0;
   }
 
   /** The request in shared memory, valid until reply, fail or close. */
@@ -119,7 +133,19 @@ export class RequestCore {
   get peer(): Peer {
     if (this.#peer) return this.#peer;
     if (this.isAnswered || !this.#home.channel.isOpen) return unknownPeer;
-    return this.#peer = senderOf(this.#home.channel, this.#slot);
+    const sender = senderOf(this.#home.channel, this.#slot);
+    const { origin } = this;
+    if (!origin) return this.#peer = sender;
+    const { address, key } = origin;
+    return this.#peer = Object.freeze({ ...sender, address, ...key !== undefined && { key } });
+  }
+
+  /** For whom the sender has passed the request on, as it says; undefined: it has not, or the request is answered. */
+  get origin(): Origin | undefined {
+    if (this.#noteBytes === 0 || this.isAnswered || !this.#home.channel.isOpen) return undefined;
+    const whole = this.#length + this.#noteBytes;
+    const note = this.#home.channel.memory.request(this.#slot, whole).slice(this.#length);
+    return readNote(note);
   }
 
   /** Response memory to fill in place. */

@@ -1,9 +1,9 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 12;
+export const abiVersion = 13;
 /** Of the shared memory. */
-export const layoutVersion = 5;
+export const layoutVersion = 6;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
 export const deliveriesMax = 31;
@@ -73,6 +73,8 @@ export const limitNotNow = -1002;
 export const limitRefusedReplaced = -1001;
 export const limitLost = -1003;
 export const limitIdle = -1004;
+export const sendForwarded = 16;
+export const requestForwarded = 4;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {

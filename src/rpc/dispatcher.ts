@@ -17,7 +17,8 @@ import { RequestContext } from "./call_contexts.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { CallHook } from "./hooks.ts";
 import type { CallWatch } from "./call_watch.ts";
-import { type Callee, calleeOf, type Offered, rawCalleeOf } from "./interface.ts";
+import { forwardedMethod } from "./forwarded.ts";
+import { type Callee, calleeOf, listMethods, type Offered, rawCalleeOf } from "./interface.ts";
 import { LentTerms } from "./lent_terms.ts";
 import {
   hasExtras,
@@ -90,6 +91,9 @@ export class Dispatcher {
   dispatch(delivery: Delivery, admission: Admission | null = null): void {
     const { reads } = this.#endpoint;
     try {
+      if (delivery.isForwarded) {
+        return this.#call(delivery, this.#readForwarded(delivery), admission);
+      }
       const { isPrivate } = this.#receiver;
       const called = readMessage(reads, delivery.bytes, isPrivate, this.#open, delivery);
       if (!("host" in called)) return this.#call(delivery, called, admission);
@@ -139,6 +143,19 @@ export class Dispatcher {
     return { method, rawCallee, args, context, terms, isRepeatable: isRepeatableHere };
   };
 
+  /** @throws {TandemError} `UNKNOWN_METHOD` */
+  #readForwarded(delivery: Delivery): Called {
+    const method = forwardedMethod(this.#offer.methods, delivery.origin?.method);
+    const { name } = method;
+    const rawCallee = rawCalleeOf(method);
+    const Context = this.#offer.around ? ServedCall : RequestContext;
+    const context = new Context(name, delivery, undefined, undefined, undefined);
+    context.isInPlace = rawCallee !== undefined;
+    const args = [rawCallee ? delivery.bytes : delivery.bytes.slice()];
+    const isRepeatableHere = isRepeatable(name, this.#offer.idempotent);
+    return { method, rawCallee, args, context, terms: undefined, isRepeatable: isRepeatableHere };
+  }
+
   #checkVersion(found: string | undefined): void {
     const { version } = this.#offer;
     if (found === undefined || version === undefined || found === version) return;
@@ -150,15 +167,10 @@ export class Dispatcher {
   }
 
   #unknownMethod(name: string): never {
-    const listed = [...this.#offer.methods.values()].filter(({ isHidden }) => !isHidden);
-    const names = listed.map(({ name }) => name).filter((name) => name !== "");
-    const offered = names.length === 0
-      ? "the service is a bare function"
-      : `the service offers ${names.join(", ")}`;
     throw new TandemError(
       "UNKNOWN_METHOD",
       `Cannot call ${name === "" ? "the service itself" : JSON.stringify(name)}: ` +
-        `it is not offered; ${offered}`,
+        `it is not offered; ${listMethods(this.#offer.methods)}`,
     );
   }
 

@@ -82,6 +82,15 @@ export function offeredMethods(api: object): ReadonlyMap<string, Offered> {
   return offered;
 }
 
+/** What a service offers, for messages. */
+export function listMethods(methods: ReadonlyMap<string, Offered>): string {
+  const names = [...methods.values()].filter(({ isHidden }) => !isHidden).map(({ name }) => name);
+  const named = names.filter((name) => name !== bareName);
+  return named.length === 0
+    ? "the service is a bare function"
+    : `the service offers ${named.join(", ")}`;
+}
+
 /**
  * The function that a method has now: a spy may have taken its place since the object was served.
  *

@@ -13,6 +13,7 @@ import type { Bytes, Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import type { LotOwner } from "./lent.ts";
 import { waitForMemory } from "./full_memory.ts";
+import { forwardedAnswer } from "./forwarded.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
 import { whenRead } from "./blob_reading.ts";
 import type { EncodedMessage } from "./encoded_message.ts";
@@ -164,8 +165,18 @@ export function replyResult(
   kind: number,
   result: unknown,
 ): ResultFailure | undefined | Promise<ResultFailure | undefined> {
+  if (reply.delivery.isForwarded) return replyForwarded(reply.delivery, result);
   const error = replyWith(reply, kind, (encoder) => encoder.result(result));
   return error instanceof LaterReply ? error.outcome.then(failureOf) : failureOf(error);
+}
+
+function replyForwarded(delivery: Delivery, result: unknown): ResultFailure | undefined {
+  try {
+    delivery.reply(forwardedAnswer(result));
+    return undefined;
+  } catch (error) {
+    return { error, wasThrown: false };
+  }
 }
 
 function failureOf(error: unknown): ResultFailure | undefined {
@@ -187,6 +198,7 @@ export interface ResultFailure {
  * @returns a promise when Blobs among its properties have to be read first
  */
 export function replyThrown(reply: Reply, error: unknown): Promise<void> | undefined {
+  if (reply.delivery.isForwarded) return void failDelivery(reply.delivery, error);
   const failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(error));
   if (!(failed instanceof LaterReply)) return endThrown(reply, error, failed);
   return failed.outcome.then((failed) => {
@@ -261,6 +273,7 @@ function writeShortRefusal(encoder: Encoder, error: unknown): void {
  */
 export function refuse({ delivery, side, max }: Reply, error: unknown): void {
   if (side.isClosed || delivery.isAnswered) return;
+  if (delivery.isForwarded) return failDelivery(delivery, error);
   const send = (message: OutgoingMessage) => replyMessage(delivery, message);
   for (const write of [writeRefusal, writeShortRefusal]) {
     try {

@@ -14,6 +14,8 @@ import type { Bytes, Delivery } from "./transport.ts";
 export class MemoryDelivery implements Delivery {
   readonly call: MemoryCall;
   readonly deliveries: number;
+  readonly isForwarded = false;
+  readonly origin = undefined;
   readonly #hub: MemoryHub;
   /** Forgets the delivery once it is answered; false: the receiver is closed. */
   readonly #release: (delivery: MemoryDelivery) => boolean;

@@ -8,7 +8,7 @@
  */
 import type { Gate } from "../base/gate.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
-import type { Peer } from "../base/peer.ts";
+import type { Origin, Peer } from "../base/peer.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The bytes of a message. */
@@ -60,6 +60,13 @@ export interface Delivery {
   readonly timeRemaining: number;
   /** Aborts when the sender cancels, times out, closes or dies; the reason is a `TandemError`. */
   readonly signal: AbortSignal;
+  /**
+   * Whether another process has passed it on, unchanged, for a peer that knows nothing of this package's messages. Its
+   * answer is passed on unchanged, too.
+   */
+  readonly isForwarded: boolean;
+  /** That peer; undefined: the request was not passed on, or is answered. */
+  readonly origin: Origin | undefined;
   /** The process that sent it; unknown if it is first asked for after the answer. */
   readonly peer: Peer;
   /** Whether this receiver has answered. */

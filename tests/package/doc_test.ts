@@ -40,6 +40,7 @@ const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@tandem/ipc/limit": "src/limit/main.ts",
   "@tandem/ipc/pool": "src/pool/main.ts",
+  "@tandem/ipc/zmq": "src/zmq/main.ts",
   "@std/assert": "tests/support/std_assert.js",
   "zod": "node_modules/zod/index.js",
 };

@@ -1,0 +1,223 @@
+/**
+ * The connections of a door's clients. libzmq tells messages of different connections apart only by an object that all
+ * messages of one connection share. As long as a door keeps one of these messages, no other connection can get an
+ * object at the same address.
+ *
+ * @module
+ */
+import type { Origin } from "../base/peer.ts";
+import { encodeNote } from "../channel/forwarding.ts";
+import { bindC, cString } from "../runtime/c_library.ts";
+import { dontWait, type LibZmq, messageBytes } from "./libzmq.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A connection of a client. */
+export class Connection {
+  /** The routing id, to which answers go. */
+  readonly identity: Bytes;
+  /** The routing id as a text, one character for each byte. */
+  readonly name: string;
+  /** The client has chosen its identity itself, so it can be known again on another connection. */
+  readonly isNamed: boolean;
+  readonly address: string;
+  /** The client's public key; undefined: the connection is not encrypted. */
+  readonly key: string | undefined;
+  /** The descriptor that libzmq has for it, while it is open. */
+  readonly fd: number;
+  isClosed: boolean;
+  /** The object that its messages share, and the place of the message that keeps it; undefined: nothing keeps it. */
+  kept: { readonly object: bigint; readonly place: number } | undefined = undefined;
+  /** Goes with each request. */
+  readonly note: Bytes;
+
+  constructor(identity: Bytes, origin: Origin, fd: number, isClosed: boolean) {
+    this.identity = identity;
+    this.name = String.fromCharCode(...identity);
+    // libzmq begins the ones that it makes itself with a zero.
+    this.isNamed = identity[0] !== 0;
+    this.address = origin.address;
+    this.key = origin.key;
+    this.note = encodeNote(origin);
+    this.fd = fd;
+    this.isClosed = isClosed;
+  }
+}
+
+interface CFunctions {
+  strnlen(text: bigint, max: bigint): bigint;
+  memcpy(to: Uint8Array, from: bigint, length: bigint): bigint;
+}
+
+/** How many connections are known at once. Of one more, the oldest is forgotten, and counts as new when it is heard again. */
+const keptMax = 16_384;
+const textBytesMax = 512n;
+
+const peerAddress = cString("Peer-Address");
+const userId = cString("User-Id");
+const descriptor = cString("__fd");
+
+export class Connections {
+  readonly #zmq: LibZmq;
+  readonly #c: CFunctions;
+  readonly #method: string | undefined;
+  readonly #known: Map<bigint, Connection> = new Map();
+  readonly #byDescriptor: Map<number, Connection> = new Map();
+  /** The messages that keep objects; two more are for frames that were received last. */
+  readonly #messages: Bytes = new Uint8Array(messageBytes * (keptMax + 2));
+  readonly #freePlaces: number[] = [];
+  #placesUsed = 0;
+  /** The routing id of the last message, and the frame behind it. */
+  readonly #id: Bytes;
+  readonly #first: Bytes;
+  /** Open connections, by descriptor, as far as the monitor has told. */
+  readonly #open: Set<number> = new Set();
+  /** Descriptors of connections that have ended before the door has read a message of them. */
+  readonly #unheard: Set<number> = new Set();
+  readonly #hearNews: () => void;
+  readonly #onHeardLate: () => void;
+
+  /**
+   * @param method what requests call; it goes into their notes
+   * @param hearNews calls {@linkcode opened} and {@linkcode closed} for what has happened until now
+   * @param onHeardLate runs for a message of a connection for which {@linkcode closed} has returned undefined
+   */
+  constructor(
+    zmq: LibZmq,
+    method: string | undefined,
+    hearNews: () => void,
+    onHeardLate: () => void,
+  ) {
+    this.#zmq = zmq;
+    this.#method = method;
+    this.#hearNews = hearNews;
+    this.#onHeardLate = onHeardLate;
+    this.#c = bindC<CFunctions>({
+      strnlen: { parameters: ["size", "size"], result: "size", cold: true },
+      memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
+    });
+    this.#id = this.#messageAt(keptMax);
+    this.#first = this.#messageAt(keptMax + 1);
+    zmq.zmq_msg_init(this.#id);
+    zmq.zmq_msg_init(this.#first);
+  }
+
+  #messageAt(place: number): Bytes {
+    return this.#messages.subarray(place * messageBytes, (place + 1) * messageBytes);
+  }
+
+  /** How many connections are open. */
+  get openCount(): number {
+    return this.#open.size;
+  }
+
+  /** Receives the first frames of a message: the routing id, and one that the client has sent. Null: there is none. */
+  receive(socket: bigint): Connection | null {
+    const zmq = this.#zmq;
+    if (zmq.zmq_msg_recv(this.#id, socket, dontWait) < 0) return null;
+    // Not every version of libzmq lets the routing id share the object.
+    if (zmq.zmq_msg_recv(this.#first, socket, dontWait) < 0) return null;
+    const object = zmq.zmq_msg_gets(this.#first, peerAddress);
+    return this.#known.get(object) ?? this.#meet(object);
+  }
+
+  /** The length of the last message's first frame. */
+  get firstBytes(): number {
+    return Number(this.#zmq.zmq_msg_size(this.#first));
+  }
+
+  /** A copy of the last message's first frame. */
+  copyFirst(): Bytes {
+    return this.#contentOf(this.#first);
+  }
+
+  /** A connection was accepted. */
+  opened(fd: number): void {
+    this.#open.add(fd);
+    this.#unheard.delete(fd);
+  }
+
+  /** A connection has ended. Returns it; undefined: the door has read no message of it. */
+  closed(fd: number): Connection | undefined {
+    this.#open.delete(fd);
+    const connection = this.#byDescriptor.get(fd);
+    if (!connection) {
+      this.#unheard.add(fd);
+      return undefined;
+    }
+    this.#byDescriptor.delete(fd);
+    connection.isClosed = true;
+    this.#forget(connection);
+    return connection;
+  }
+
+  #meet(object: bigint): Connection {
+    this.#hearNews();
+    const key = this.#property(userId) || undefined;
+    const address = readable(this.#property(peerAddress));
+    const fd = Number(this.#property(descriptor) || -1);
+    // The last messages of a connection are read after its end.
+    const isClosed = !this.#open.has(fd);
+    if (isClosed && this.#unheard.delete(fd)) this.#onHeardLate();
+    const origin = { address, key, method: this.#method };
+    const connection = new Connection(this.#contentOf(this.#id), origin, fd, isClosed);
+    // Without an object, each message counts as a connection of its own.
+    if (object !== 0n && !isClosed) this.#keep(object, connection);
+    return connection;
+  }
+
+  #keep(object: bigint, connection: Connection): void {
+    if (this.#known.size >= keptMax) this.#forgetOldest();
+    const place = this.#freePlaces.pop() ?? this.#placesUsed++;
+    const message = this.#messageAt(place);
+    this.#zmq.zmq_msg_init(message);
+    this.#zmq.zmq_msg_copy(message, this.#first);
+    connection.kept = { object, place };
+    this.#known.set(object, connection);
+    this.#byDescriptor.set(connection.fd, connection);
+  }
+
+  #forgetOldest(): void {
+    for (const connection of this.#known.values()) return this.#forget(connection);
+  }
+
+  #forget(connection: Connection): void {
+    const { kept } = connection;
+    if (!kept) return;
+    connection.kept = undefined;
+    this.#known.delete(kept.object);
+    if (this.#byDescriptor.get(connection.fd) === connection) {
+      this.#byDescriptor.delete(connection.fd);
+    }
+    this.#zmq.zmq_msg_close(this.#messageAt(kept.place));
+    this.#freePlaces.push(kept.place);
+  }
+
+  #contentOf(frame: Bytes): Bytes {
+    const bytes = new Uint8Array(Number(this.#zmq.zmq_msg_size(frame)));
+    const data = this.#zmq.zmq_msg_data(frame);
+    if (bytes.byteLength > 0) this.#c.memcpy(bytes, data, BigInt(bytes.byteLength));
+    return bytes;
+  }
+
+  #property(name: Uint8Array): string {
+    const text = this.#zmq.zmq_msg_gets(this.#first, name);
+    if (text === 0n) return "";
+    const length = this.#c.strnlen(text, textBytesMax);
+    const bytes = new Uint8Array(Number(length));
+    if (length > 0n) this.#c.memcpy(bytes, text, length);
+    return new TextDecoder().decode(bytes);
+  }
+
+  /** Before the context ends, which waits for nothing else. */
+  close(): void {
+    for (const connection of [...this.#known.values()]) this.#forget(connection);
+    this.#zmq.zmq_msg_close(this.#id);
+    this.#zmq.zmq_msg_close(this.#first);
+  }
+}
+
+/** Of a client behind a Unix socket, libzmq knows the user, the group and the process. */
+function readable(address: string): string {
+  return /^:?\d+:\d+:\d+$/.test(address) ? `ipc:${address.replace(/^:/, "")}` : address;
+}

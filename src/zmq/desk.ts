@@ -1,0 +1,193 @@
+/**
+ * The calls of a door's clients: which requests ask for the same call, and where answers go. Pure bookkeeping: it knows
+ * neither sockets nor channels.
+ *
+ * @module
+ */
+import type { Connection } from "./connections.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** The frames that a reply begins with, before the answer. */
+export type Envelope = readonly Bytes[];
+
+/** A call of a client. */
+export interface OpenCall {
+  /** The connection over which the client has asked last. */
+  connection: Connection;
+  envelope: Envelope;
+  /** The frames of its answer, if it has one that was not delivered, or that is remembered. */
+  answer: readonly Bytes[] | null;
+  /** How requests find it; null: none can. */
+  readonly family: string | null;
+  /** Null: the id in `family` says it all. */
+  readonly payload: Bytes | null;
+  /** In the time of `performance.now()`; only once there is an answer. */
+  expires: number;
+}
+
+/** Together, remembered answers take no more bytes; the oldest ones go first. */
+const rememberedBytesMax = 64 * 2 ** 20;
+
+/** How the desk remembers. */
+export interface DeskTerms {
+  readonly idFrame: boolean;
+  /** In milliseconds. */
+  readonly remember: number;
+}
+
+export class Desk {
+  readonly #terms: DeskTerms;
+  /** Open calls and remembered answers that requests can find. */
+  readonly #families: Map<string, OpenCall[]> = new Map();
+  /** The connection over which a client of each identity was last heard. */
+  readonly #latest: Map<string, Connection> = new Map();
+  /** Calls with an answer, the oldest first. */
+  readonly #answered: Set<OpenCall> = new Set();
+  #rememberedBytes = 0;
+
+  constructor(terms: DeskTerms) {
+    this.#terms = terms;
+  }
+
+  /** How many answers are remembered. */
+  get remembered(): number {
+    return this.#answered.size;
+  }
+
+  /** A request has come over the connection. */
+  heard(connection: Connection): void {
+    this.#latest.set(connection.name, connection);
+  }
+
+  /** Nothing comes over the connection any more. */
+  gone(connection: Connection): void {
+    if (this.#latest.get(connection.name) === connection) this.#latest.delete(connection.name);
+  }
+
+  /**
+   * Whether an answer over this connection reaches the client that asked over it. If it was followed by another
+   * connection of the same identity, that client may wait for something else.
+   */
+  reaches(connection: Connection): boolean {
+    return !connection.isClosed && this.#latest.get(connection.name) === connection;
+  }
+
+  /**
+   * The call that a request asks for again, if there is one. From now on its answer goes to this connection.
+   *
+   * @param id the request's id; null: there is none
+   */
+  join(
+    connection: Connection,
+    envelope: Envelope,
+    id: Uint8Array | null,
+    payload: Uint8Array,
+  ): OpenCall | null {
+    const family = familyOf(connection, id);
+    if (family === null) return null;
+    const calls = this.#families.get(family);
+    if (!calls) return null;
+    const found = calls.find((call) =>
+      id !== null || (call.connection !== connection && isEqual(call.payload!, payload))
+    );
+    if (!found) return null;
+    found.connection = connection;
+    found.envelope = envelope;
+    return found;
+  }
+
+  /** A new call. */
+  open(
+    connection: Connection,
+    envelope: Envelope,
+    id: Uint8Array | null,
+    payload: Uint8Array,
+  ): OpenCall {
+    const family = familyOf(connection, id);
+    const call: OpenCall = {
+      connection,
+      envelope,
+      answer: null,
+      family,
+      payload: family === null || id !== null ? null : payload.slice() as Bytes,
+      expires: Infinity,
+    };
+    if (family !== null) {
+      const calls = this.#families.get(family);
+      if (calls) calls.push(call);
+      else this.#families.set(family, [call]);
+    }
+    return call;
+  }
+
+  /**
+   * The call has an answer, which was delivered or not.
+   *
+   * @param isFinal asking again gives the same answer
+   */
+  answered(
+    call: OpenCall,
+    answer: readonly Bytes[],
+    wasDelivered: boolean,
+    isFinal: boolean,
+    time: number,
+  ): void {
+    const isKept = isFinal && call.family !== null && (this.#terms.idFrame || !wasDelivered);
+    if (!isKept) return this.forget(call);
+    if (call.answer === null) this.#rememberedBytes += bytesOf(answer);
+    call.answer = answer;
+    call.expires = time + this.#terms.remember;
+    this.#answered.add(call);
+    while (this.#rememberedBytes > rememberedBytesMax) this.#forgetOldest();
+  }
+
+  /** Nobody asks for the call again. */
+  forget(call: OpenCall): void {
+    if (this.#answered.delete(call)) this.#rememberedBytes -= bytesOf(call.answer!);
+    const { family } = call;
+    if (family === null) return;
+    const calls = this.#families.get(family);
+    const index = calls?.indexOf(call) ?? -1;
+    if (index < 0) return;
+    if (calls!.length === 1) this.#families.delete(family);
+    else calls!.splice(index, 1);
+  }
+
+  /** Forgets answers whose time is over. Returns when the next one is due; Infinity: there is none. */
+  expire(time: number): number {
+    for (const call of this.#answered) {
+      if (call.expires > time) return call.expires;
+      this.forget(call);
+    }
+    return Infinity;
+  }
+
+  #forgetOldest(): void {
+    for (const call of this.#answered) return this.forget(call);
+  }
+}
+
+/** What requests for the same call have in common; null: the client cannot be known again. */
+function familyOf(connection: Connection, id: Uint8Array | null): string | null {
+  if (id === null && !connection.isNamed) return null;
+  const { name, key = "" } = connection;
+  // The length keeps an identity and an id apart, whatever bytes they have.
+  const client = `${name.length}:${name}${key}`;
+  return id === null ? client : `${client}\n${String.fromCharCode(...id)}`;
+}
+
+function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+  const { length } = one;
+  if (length !== other.length) return false;
+  for (let index = 0; index < length; index++) {
+    if (one[index] !== other[index]) return false;
+  }
+  return true;
+}
+
+function bytesOf(frames: readonly Uint8Array[]): number {
+  let total = 256;
+  for (const { byteLength } of frames) total += byteLength;
+  return total;
+}

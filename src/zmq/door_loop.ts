@@ -1,0 +1,397 @@
+/**
+ * The work of a door: between a socket of ZeroMQ and a channel. It runs in a thread of its own, which sleeps in libzmq
+ * until something arrives on either side.
+ *
+ * @module
+ */
+import { PumpedClient } from "../channel/pumped_client.ts";
+import { type ErrorCode, TandemError } from "../errors.ts";
+import { codeOf } from "../base/guard.ts";
+import { now } from "../runtime/timers.ts";
+import { type Connection, Connections } from "./connections.ts";
+import { Counters } from "./counters.ts";
+import { Desk, type Envelope, type OpenCall } from "./desk.ts";
+import { controlEndpoint, type DoorAssignment } from "./door_worker_data.ts";
+import { needsIpv6 } from "./endpoint.ts";
+import { type CallFailure, errorFrames, failureOf } from "./failures.ts";
+import { libzmq, Option } from "./libzmq.ts";
+import { Monitor } from "./monitor.ts";
+import { Owners } from "./owners.ts";
+import { Poller } from "./poller.ts";
+import { type Arrival, type Fault, Requests } from "./requests.ts";
+import { ZmqSocket } from "./socket.ts";
+import { Zap, zapDomain } from "./zap.ts";
+
+type Bytes = Uint8Array<ArrayBuffer>;
+
+/** A longer message than the limit gets an error; from so many times the limit on, its connection is cut. */
+const cutFactor = 2;
+/** Room behind a payload for the note about its client. */
+const noteRoom = 1_100;
+/** Requests that are taken before answers are looked for again. */
+const batch = 64;
+/** How often the door looks for a channel that does not exist, in milliseconds. */
+const reopenEvery = 50;
+const backlog = 1_024;
+/** How long answers may take on their way out when the door closes, in milliseconds. */
+const lingerMax = 1_000;
+
+const faults: Readonly<Record<Exclude<Fault, "malformed">, CallFailure>> = {
+  "several frames": {
+    code: "UNSUPPORTED",
+    message: "Cannot take a request of several payload frames: send one",
+  },
+  "no payload": {
+    code: "UNSUPPORTED",
+    message: "Cannot take a request without a payload: the first frame is its id, send two",
+  },
+  "too long": {
+    code: "TOO_LARGE",
+    message: "Cannot take so long a request: send a shorter payload",
+  },
+  "id too long": {
+    code: "UNSUPPORTED",
+    message: "Cannot take an id of more than 255 bytes: send a shorter one",
+  },
+};
+
+const foreignIdentity: CallFailure = {
+  code: "PERMISSION",
+  message:
+    "Cannot take the request: its identity belongs to a client with another key; choose another identity",
+};
+const closing: CallFailure = { code: "CLOSED", message: "The door closes: ask again later" };
+const full: CallFailure = {
+  code: "BUSY",
+  message: "Cannot take the request: all slots of the channel are in use; ask again later",
+};
+
+export class DoorLoop {
+  readonly #assignment: DoorAssignment;
+  readonly #counters: Counters;
+  readonly #router: ZmqSocket;
+  readonly #control: ZmqSocket;
+  readonly #zap: Zap | null = null;
+  readonly #monitor: Monitor;
+  readonly #connections: Connections;
+  readonly #requests: Requests;
+  readonly #desk: Desk;
+  readonly #owners: Owners;
+  #client: PumpedClient | null = null;
+  #inFlight = 0;
+  /** When calls in flight are given up; Infinity: the door is open. */
+  #closeBy = Infinity;
+  /** Where it listens. */
+  readonly endpoint: string;
+
+  /** @throws {TandemError} when it cannot listen */
+  constructor(assignment: DoorAssignment) {
+    this.#assignment = assignment;
+    const { context, terms } = assignment;
+    this.#counters = new Counters(assignment.counters);
+    this.#desk = new Desk(terms);
+    this.#owners = new Owners(terms.remember);
+    this.#control = new ZmqSocket(context, "pair");
+    this.#control.bind(controlEndpoint);
+    // Before the first connection asks.
+    if (terms.curve) this.#zap = new Zap(context, terms.curve.allow);
+    this.#router = this.#makeRouter(context);
+    this.#monitor = new Monitor(context, this.#router);
+    this.#connections = new Connections(
+      libzmq(),
+      terms.method,
+      () => this.#hearNews(),
+      () => this.#counters.add("cut", -1),
+    );
+    const { idFrame, maxMessageBytes } = terms;
+    this.#requests = new Requests(
+      this.#router,
+      this.#connections,
+      idFrame,
+      maxMessageBytes,
+      noteRoom,
+    );
+    // A channel that cannot be opened is an error, one that does not exist yet is none.
+    this.#reach();
+    // Last: then clients may come.
+    this.#router.bind(terms.frontend);
+    this.endpoint = this.#router.getText(Option.lastEndpoint);
+  }
+
+  #makeRouter(context: bigint): ZmqSocket {
+    const { frontend, highWaterMark, maxMessageBytes, curve } = this.#assignment.terms;
+    const router = new ZmqSocket(context, "router");
+    router.setNumber(Option.routerMandatory, 1);
+    router.setNumber(Option.routerHandover, 1);
+    router.setNumber(Option.sendHighWaterMark, highWaterMark);
+    router.setNumber(Option.receiveHighWaterMark, highWaterMark);
+    router.setBytes(
+      Option.maxMessageBytes,
+      new Uint8Array(new BigInt64Array([BigInt(maxMessageBytes * cutFactor)]).buffer),
+    );
+    router.setNumber(Option.backlog, backlog);
+    router.setNumber(Option.tcpKeepAlive, 1);
+    if (needsIpv6(frontend)) router.setNumber(Option.ipv6, 1);
+    if (!curve) return router;
+    router.setNumber(Option.curveServer, 1);
+    const isSet = router.setText(Option.curveSecretKey, curve.secretKey) &&
+      router.setText(Option.zapDomain, zapDomain);
+    if (isSet) return router;
+    throw new TandemError(
+      "UNSUPPORTED",
+      "Cannot use CURVE: this libzmq was built without it, or the key is none; install another libzmq",
+    );
+  }
+
+  /** Works until the door is closed, or its context has ended. */
+  run(): void {
+    const { waitMax } = this.#assignment;
+    const router = { socket: this.#router.address };
+    const control = { socket: this.#control.address };
+    const others = [{ socket: this.#monitor.socket.address }];
+    if (this.#zap) others.push({ socket: this.#zap.socket.address });
+    while (this.#isOpen()) {
+      const client = this.#reach();
+      // Requests wait in libzmq as long as there is no channel.
+      const poller = new Poller(
+        client ? [control, ...others, router, { fd: client.notifyFd }] : [control, ...others],
+      );
+      while (this.#isOpen() && this.#client === client) {
+        if (!client || !this.#work(client)) {
+          const wait = client ? this.#patience(client) : reopenEvery;
+          const bounded = waitMax < 0 ? wait : Math.min(wait, waitMax);
+          const woken = poller.wait(bounded);
+          if (woken === "ended") return;
+          client?.drainNotify();
+          client?.lookAround(woken === "late");
+        }
+        this.#hearControl();
+        this.#zap?.answer();
+        this.#hearNews();
+        if (!client) break;
+      }
+    }
+  }
+
+  /** Closes everything. */
+  close(): void {
+    this.#client?.close();
+    this.#connections.close();
+    this.#monitor.socket.close();
+    this.#router.close();
+    this.#zap?.socket.close();
+    this.#control.close();
+  }
+
+  #isOpen(): boolean {
+    return this.#closeBy === Infinity || (this.#inFlight > 0 && now() < this.#closeBy);
+  }
+
+  /** The channel; null: there is none yet. */
+  #reach(): PumpedClient | null {
+    if (this.#client) return this.#client;
+    const { target } = this.#assignment;
+    try {
+      return this.#client = typeof target === "number"
+        ? PumpedClient.fromFd(target)
+        : PumpedClient.open(target);
+    } catch (error) {
+      if (codeOf(error) === "NOT_FOUND") return null;
+      throw error;
+    }
+  }
+
+  /** The channel was removed: its successor may be there already. */
+  #leaveChannel(): PumpedClient | null {
+    this.#client?.close();
+    this.#client = null;
+    return typeof this.#assignment.target === "number" ? null : this.#reach();
+  }
+
+  /** How long there may be nothing to do. */
+  #patience(client: PumpedClient): number {
+    const time = now();
+    const forgetting = this.#desk.expire(time) - time;
+    this.#counters.set("remembered", this.#desk.remembered);
+    return Math.max(0, Math.min(client.patience, forgetting, this.#closeBy - time));
+  }
+
+  /** Takes answers and requests. False: there was nothing. */
+  #work(client: PumpedClient): boolean {
+    let hasWorked = false;
+    if (client.outstanding > 0) {
+      this.#hearWhoHasGone();
+      hasWorked = client.collect() > 0;
+    }
+    for (let count = 0; count < batch; count++) {
+      const arrival = this.#requests.receive();
+      if (!arrival) return hasWorked;
+      hasWorked = true;
+      this.#take(arrival);
+      if (this.#client !== client) return true;
+    }
+    return true;
+  }
+
+  /**
+   * Before answers are sent: an answer must not go to a client's next connection, which may wait for something else.
+   * libzmq takes up new connections here, so it takes up none between the news and the answers.
+   */
+  #hearWhoHasGone(): void {
+    this.#router.getNumber(Option.events);
+    this.#hearNews();
+  }
+
+  #hearNews(): void {
+    this.#monitor.read(this.#news);
+    this.#counters.set("connections", this.#connections.openCount);
+  }
+
+  readonly #news = {
+    accepted: (fd: number): void => {
+      this.#counters.add("accepted");
+      this.#connections.opened(fd);
+    },
+    handshakeFailed: (): void => {
+      this.#counters.add("handshakeFailures");
+      this.#hasJustFailed = true;
+    },
+    disconnected: (fd: number): void => {
+      const connection = this.#connections.closed(fd);
+      if (connection) this.#desk.gone(connection);
+      else if (!this.#hasJustFailed) this.#counters.add("cut");
+      this.#hasJustFailed = false;
+    },
+  };
+
+  /** The next connection that ends does so because of its handshake. */
+  #hasJustFailed = false;
+
+  #hearControl(): void {
+    const order = new Uint8Array(32);
+    const length = this.#control.receive(order, BigInt(order.byteLength));
+    if (length < 0) return;
+    const patience = Number(new TextDecoder().decode(order.subarray(0, length)));
+    // The door may be told again, with less time.
+    const isFirst = this.#closeBy === Infinity;
+    this.#closeBy = now() + patience;
+    if (!isFirst) return;
+    this.#router.unbind(this.endpoint);
+    if (patience > 0) this.#router.setNumber(Option.linger, Math.min(patience, lingerMax));
+  }
+
+  #take(arrival: Arrival): void {
+    const { connection, envelope, id, fault } = arrival;
+    if (fault === "malformed") return this.#counters.add("malformed");
+    const time = now();
+    if (connection.key !== undefined && !this.#owners.admits(connection, time)) {
+      return this.#refuse(connection, envelope, id, foreignIdentity);
+    }
+    this.#desk.heard(connection);
+    if (fault) return this.#refuse(connection, envelope, id, faults[fault]);
+    this.#counters.add("requests");
+    const payload = this.#requests.buffer.subarray(0, arrival.length);
+    const known = this.#desk.join(connection, envelope, id, payload);
+    if (known) return this.#joined(known);
+    if (this.#closeBy < Infinity) return this.#fail(connection, envelope, id, closing);
+    this.#forward(arrival, payload);
+  }
+
+  #refuse(connection: Connection, envelope: Envelope, id: Bytes | null, why: CallFailure): void {
+    this.#counters.add("refused");
+    this.#fail(connection, envelope, id, why);
+  }
+
+  #joined(call: OpenCall): void {
+    if (call.answer === null) return this.#counters.add("joined");
+    this.#counters.add("repeated");
+    const wasDelivered = this.#send(call.connection, call.envelope, call.answer);
+    if (wasDelivered && !this.#assignment.terms.idFrame) this.#desk.forget(call);
+  }
+
+  #forward(arrival: Arrival, payload: Bytes): void {
+    const { connection, envelope, id, length } = arrival;
+    const call = this.#desk.open(connection, envelope, id, payload);
+    const { note } = connection;
+    this.#requests.buffer.set(note, length);
+    const failure = this.#tryForward(length + note.byteLength, call, id);
+    if (!failure) return this.#count(1);
+    this.#desk.forget(call);
+    if (failure.code === "BUSY") this.#counters.add("busy");
+    this.#fail(connection, envelope, id, failure);
+  }
+
+  /** Undefined: the request is under way. */
+  #tryForward(length: number, call: OpenCall, id: Bytes | null): CallFailure | undefined {
+    const { timeout, errors } = this.#assignment.terms;
+    const { buffer } = this.#requests;
+    const end = (answer: readonly Bytes[], isFinal: boolean): void => {
+      this.#count(-1);
+      this.#answered(call, answer, isFinal);
+    };
+    const reader = {
+      read: (bytes: Bytes, isPrivate: boolean): void => {
+        // libzmq reads the answer while others could change it.
+        const answer = isPrivate && bytes.byteLength === 0 ? bytes : bytes.slice();
+        end(id ? [id, answer] : [answer], true);
+      },
+      fail: (error: unknown): void => {
+        const failure = failureOf(error);
+        this.#counters.add("errors");
+        // A client that hears nothing asks again, and the call runs again.
+        end(this.#errorFrames(id, failure), failure.code === "REMOTE" && errors === "frame");
+      },
+    };
+    for (let client = this.#client;;) {
+      try {
+        return client?.tryForward(buffer, length, timeout, reader) ? undefined : full;
+      } catch (error) {
+        if (codeOf(error) !== "NOT_FOUND" || client === null) return failureOf(error);
+        client = this.#leaveChannel();
+        if (client === null) return failureOf(error);
+      }
+    }
+  }
+
+  #count(difference: 1 | -1): void {
+    this.#inFlight += difference;
+    this.#counters.set("inFlight", this.#inFlight);
+  }
+
+  /** @param isFinal asking again gives the same answer */
+  #answered(call: OpenCall, answer: readonly Bytes[], isFinal: boolean): void {
+    const { connection, envelope } = call;
+    let wasDelivered = false;
+    if (this.#desk.reaches(connection)) {
+      wasDelivered = this.#send(connection, envelope, answer);
+    } else this.#counters.add("unreachable");
+    this.#desk.answered(call, answer, wasDelivered, isFinal, now());
+  }
+
+  #fail(connection: Connection, envelope: Envelope, id: Bytes | null, failure: CallFailure): void {
+    this.#counters.add("errors");
+    this.#send(connection, envelope, this.#errorFrames(id, failure));
+  }
+
+  /** Nothing where errors are silent. */
+  #errorFrames(id: Bytes | null, failure: CallFailure): readonly Bytes[] {
+    if (this.#assignment.terms.errors === "silent") return [];
+    const frames = errorFrames(failure);
+    return id ? [id, ...frames] : frames;
+  }
+
+  /** False: the client is gone. */
+  #send(connection: Connection, envelope: Envelope, answer: readonly Bytes[]): boolean {
+    if (answer.length === 0) return true;
+    const sent = this.#router.send([connection.identity, ...envelope, ...answer]);
+    if (sent === "sent") this.#counters.add("answers");
+    else this.#counters.add(sent === "full" ? "overflowed" : "unreachable");
+    return sent !== "unreachable";
+  }
+}
+
+/** The code for an error that ends the door. */
+export function doorFailure(error: unknown): { code: ErrorCode; message: string } {
+  const code = codeOf(error) ?? "UNSUPPORTED";
+  return { code, message: error instanceof Error ? error.message : String(error) };
+}

@@ -1,0 +1,9 @@
+/**
+ * Clients of ZeroMQ, in any language, call channels, services and pools.
+ *
+ * @module
+ */
+export { ZmqDoor } from "./door.ts";
+export type { ZmqCloseOptions } from "./door.ts";
+export type { ZmqDoorStats } from "./counters.ts";
+export type { ZmqCurve, ZmqDoorOptions, ZmqFrontend } from "./options.ts";
