@@ -16,6 +16,7 @@ import { ls } from "./commands/ls.ts";
 import { pool } from "./commands/pool.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
+import { zmq } from "./commands/zmq.ts";
 import type { Context } from "./context.ts";
 import { ExitCode, exitCodeOf } from "./exit_codes.ts";
 import { messageOf } from "./messages.ts";
@@ -23,11 +24,11 @@ import { version } from "./version.ts";
 
 const app: Application<Context> = buildApplication(
   buildRouteMap<string, Context>({
-    routes: { ls, stat, call, rm, limit, pool },
+    routes: { ls, stat, call, rm, limit, pool, zmq },
     docs: {
       brief:
         "Looks at channels between processes, calls their services, limits how many commands run at once, " +
-        "and runs pools of workers",
+        "runs pools of workers, and lets clients of ZeroMQ in",
     },
   }),
   {

@@ -6,6 +6,9 @@
 export { Pool } from "./pool.ts";
 export type { DrainOptions, PoolCloseOptions, PoolResize } from "./pool.ts";
 export type { PoolCallOptions, PoolOptions, RuntimeFlags, SessionOptions } from "./options.ts";
+export type { ZmqCloseOptions, ZmqDoor } from "../zmq/door.ts";
+export type { ZmqDoorStats } from "../zmq/counters.ts";
+export type { ZmqCurve, ZmqDoorOptions, ZmqFrontend } from "../zmq/options.ts";
 export type { RuntimeName } from "../runtime/names.ts";
 export { AttachedPool } from "./clients/attached.ts";
 export type { AttachOptions } from "./clients/attached.ts";

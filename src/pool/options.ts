@@ -6,6 +6,7 @@
 import type { Around, ClientCall } from "../rpc/around.ts";
 import type { EndOptions } from "../rpc/options.ts";
 import type { RuntimeName } from "../runtime/names.ts";
+import type { ZmqFrontend } from "../zmq/options.ts";
 import type { LogRecord } from "./types.ts";
 
 /** Flags of each runtime. */
@@ -184,6 +185,12 @@ export interface PoolOptions extends PoolCallOptions {
    * @default {false}
    */
   handOver?: boolean;
+  /**
+   * Lets clients of ZeroMQ call the pool: see {@linkcode ZmqFrontend}. The method that they call gets the payload as a
+   * `Uint8Array` and returns bytes or a string: `work((payload: Uint8Array) => …)`. {@linkcode Pool.ready} waits until
+   * they can connect. Needs libzmq.
+   */
+  zmq?: ZmqFrontend;
   /**
    * Whether lists of processes show this process as `tandem NAME supervisor`. Workers are always shown as
    * `tandem NAME worker NUMBER`.

@@ -11,6 +11,7 @@ import { PoolCore } from "./pool_core.ts";
 import { checkOut } from "./session/check_out.ts";
 import type { Session } from "./session/session.ts";
 import type { LogRecord, PoolStats, WorkerEvent, WorkerInfo } from "./types.ts";
+import type { ZmqDoor } from "../zmq/door.ts";
 
 /** How many workers a pool has. */
 export interface PoolResize {
@@ -91,6 +92,14 @@ export class Pool<Api extends object> implements AsyncDisposable {
   /** The target on which other processes reach the pool; undefined: only this process does. */
   get target(): string | undefined {
     return this.#core.terms.target;
+  }
+
+  /**
+   * The door for clients of ZeroMQ, with its address and numbers; null: the pool has none, or it is not open yet: await
+   * {@linkcode ready} first.
+   */
+  get door(): ZmqDoor | null {
+    return this.#core.door;
   }
 
   /**

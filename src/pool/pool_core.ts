@@ -22,6 +22,7 @@ import type { Listeners } from "../base/listeners.ts";
 import type { PoolTap } from "./supervisor/pool_logs.ts";
 import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
 import { claim } from "./link/guard.ts";
+import { PoolDoor } from "./supervisor/pool_door.ts";
 import { controlTarget, openPoolChannel, supervisorOf } from "./supervisor/pool_channel.ts";
 import {
   type ClientTerms,
@@ -34,6 +35,7 @@ import type { SessionListener } from "./session/session_logs.ts";
 import { Supervisor } from "./supervisor/supervisor.ts";
 import { parsePoolOptions, parseResize, type PoolTerms } from "./supervisor/terms.ts";
 import type { PoolStats, WorkerExit, WorkerInfo } from "./types.ts";
+import type { ZmqDoor } from "../zmq/door.ts";
 
 /** How often a pool looks whether its calls have ended, or its target is free, in milliseconds. */
 const lookEvery = 5;
@@ -53,6 +55,8 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   #control: ServiceCore | null = null;
   /** The handle of this process's own calls. */
   readonly #client: ClientCore;
+  /** For clients of ZeroMQ; null: there is none, or the target is not this supervisor's yet. */
+  #door: PoolDoor | null = null;
   /** The target is this supervisor's. */
   #isOwner: boolean;
   #isRefusing = false;
@@ -100,6 +104,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       }
       if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
       supervisor.start();
+      if (this.#isOwner) this.#openDoor(false);
     } catch (error) {
       // The caller has no pool to close, so the target is given back here.
       void supervisor?.stop(0);
@@ -111,6 +116,17 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     this.ready = this.#whenReady();
     // A program that does not ask for it gets no unhandled rejection.
     this.ready.catch(() => {});
+  }
+
+  #openDoor(follows: boolean): void {
+    const { zmq, target, timeout } = this.terms;
+    if (!zmq) return;
+    const channel = target === undefined ? this.channel.fd : this.channel.path!;
+    this.#door = new PoolDoor(zmq, channel, timeout, follows);
+  }
+
+  get door(): ZmqDoor | null {
+    return this.#door?.door ?? null;
   }
 
   clientTerms(): ClientTerms {
@@ -126,6 +142,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   }
 
   async handOver(): Promise<void> {
+    await this.#door?.close(this.terms.stopTimeout);
     await this.supervisor.stop(this.terms.stopTimeout);
     this.#release();
   }
@@ -195,7 +212,11 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     cancel();
     if (this.#closing) throw endedByClosing(closed());
     if (supervisor.readyCount < supervisor.size.min) throw supervisor.lastFailure;
-    if (!this.#isOwner) await this.#takeOver(this.terms.target!);
+    if (!this.#isOwner) {
+      await this.#takeOver(this.terms.target!);
+      this.#openDoor(true);
+    }
+    await this.#door?.opened;
   }
 
   /** The workers are ready: the supervisor that has the target ends its own. */
@@ -272,6 +293,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     this.#isRefusing = true;
     const release = keepAlive();
     try {
+      await this.#door?.close(Math.max(0, deadline() - now()));
       while (this.#hasCalls()) {
         if (now() >= deadline()) return false;
         await pause(lookEvery);
@@ -293,6 +315,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     const deadline = now() + timeout;
     const isSooner = deadline < this.#closeBy;
     this.#closeBy = Math.min(deadline, this.#closeBy);
+    if (isSooner && this.#closing) void this.#door?.close(timeout);
     if (isSooner && this.#isEnding) this.supervisor.killIn(timeout);
     this.#closing ??= this.#close();
     this.supervisor.wake();
@@ -302,6 +325,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   async #close(): Promise<void> {
     // Nobody waits for workers that cannot start.
     if (this.supervisor.readyCount > 0) await this.#drainUntil(() => this.#closeBy);
+    else await this.#door?.close(0);
     // What is left ends with CLOSED, before its workers die.
     this.calls.close();
     this.#isEnding = true;

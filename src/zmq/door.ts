@@ -5,6 +5,7 @@
  */
 import { checkTimeout, describe } from "../base/checks.ts";
 import { TandemError } from "../errors.ts";
+import { setTitle } from "../ffi/title.ts";
 import { backend } from "../runtime/current.ts";
 import { startThread, type Thread } from "../runtime/threads.ts";
 import { later, timerMax } from "../runtime/timers.ts";
@@ -112,6 +113,7 @@ export class ZmqDoor implements AsyncDisposable {
         onFailure: (error) => this.#fail(error),
       },
     );
+    if (options.title === true) setTitle(`tandem zmq ${terms.frontend} ${target}`);
     open.add(this);
     endWithProcess();
   }

@@ -77,6 +77,8 @@ export class DoorLoop {
   readonly #requests: Requests;
   readonly #desk: Desk;
   readonly #owners: Owners;
+  /** What has to be closed. */
+  readonly #parts: { close(): void }[] = [];
   #client: PumpedClient | null = null;
   #inFlight = 0;
   /** When calls in flight are given up; Infinity: the door is open. */
@@ -87,40 +89,48 @@ export class DoorLoop {
   /** @throws {TandemError} when it cannot listen */
   constructor(assignment: DoorAssignment) {
     this.#assignment = assignment;
-    const { context, terms } = assignment;
+    const { terms } = assignment;
     this.#counters = new Counters(assignment.counters);
     this.#desk = new Desk(terms);
     this.#owners = new Owners(terms.remember);
-    this.#control = new ZmqSocket(context, "pair");
-    this.#control.bind(controlEndpoint);
-    // Before the first connection asks.
-    if (terms.curve) this.#zap = new Zap(context, terms.curve.allow);
-    this.#router = this.#makeRouter(context);
-    this.#monitor = new Monitor(context, this.#router);
-    this.#connections = new Connections(
-      libzmq(),
-      terms.method,
-      () => this.#hearNews(),
-      () => this.#counters.add("cut", -1),
-    );
-    const { idFrame, maxMessageBytes } = terms;
-    this.#requests = new Requests(
-      this.#router,
-      this.#connections,
-      idFrame,
-      maxMessageBytes,
-      noteRoom,
-    );
-    // A channel that cannot be opened is an error, one that does not exist yet is none.
-    this.#reach();
-    // Last: then clients may come.
-    this.#router.bind(terms.frontend);
-    this.endpoint = this.#router.getText(Option.lastEndpoint);
+    try {
+      this.#control = this.#open(new ZmqSocket(assignment.context, "pair"));
+      this.#control.bind(controlEndpoint);
+      // Before the first connection asks.
+      if (terms.curve) this.#zap = this.#open(new Zap(assignment.context, terms.curve.allow));
+      this.#router = this.#makeRouter(assignment.context);
+      this.#monitor = this.#open(new Monitor(assignment.context, this.#router));
+      const heardLate = () => this.#counters.add("cut", -1);
+      this.#connections = this.#open(
+        new Connections(libzmq(), terms.method, () => this.#hearNews(), heardLate),
+      );
+      const { idFrame, maxMessageBytes } = terms;
+      this.#requests = new Requests(
+        this.#router,
+        this.#connections,
+        idFrame,
+        maxMessageBytes,
+        noteRoom,
+      );
+      // A channel that cannot be opened is an error, one that does not exist yet is none.
+      this.#reach();
+      // Last: then clients may come.
+      this.#router.bind(terms.frontend);
+      this.endpoint = this.#router.getText(Option.lastEndpoint);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  #open<T extends { close(): void }>(part: T): T {
+    this.#parts.push(part);
+    return part;
   }
 
   #makeRouter(context: bigint): ZmqSocket {
     const { frontend, highWaterMark, maxMessageBytes, curve } = this.#assignment.terms;
-    const router = new ZmqSocket(context, "router");
+    const router = this.#open(new ZmqSocket(context, "router"));
     router.setNumber(Option.routerMandatory, 1);
     router.setNumber(Option.routerHandover, 1);
     router.setNumber(Option.sendHighWaterMark, highWaterMark);
@@ -173,14 +183,10 @@ export class DoorLoop {
     }
   }
 
-  /** Closes everything. */
+  /** Closes everything: the context waits for its sockets. */
   close(): void {
     this.#client?.close();
-    this.#connections.close();
-    this.#monitor.socket.close();
-    this.#router.close();
-    this.#zap?.socket.close();
-    this.#control.close();
+    for (const part of this.#parts.splice(0).reverse()) part.close();
   }
 
   #isOpen(): boolean {

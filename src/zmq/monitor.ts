@@ -32,6 +32,10 @@ export class Monitor {
     this.socket.connect(endpoint);
   }
 
+  close(): void {
+    this.socket.close();
+  }
+
   /** Tells everything that has happened until now. */
   read(news: ConnectionNews): void {
     while (this.socket.receive(this.#frame, this.#capacity) >= 0) {

@@ -80,6 +80,12 @@ export interface ZmqFrontend {
 export interface ZmqDoorOptions extends ZmqFrontend {
   /** The channel, service or pool to call: its name or path. If it does not exist yet, the door waits for it. */
   target: string;
+  /**
+   * Whether lists of processes show this process as `tandem zmq FRONTEND TARGET`.
+   *
+   * @default false
+   */
+  title?: boolean;
 }
 
 /** The options, checked and complete, as they travel to the door's Worker. */
@@ -150,7 +156,8 @@ function parseCurve(curve: ZmqCurve): FrontendTerms["curve"] {
 
 const z85 = /^[0-9a-zA-Z.\-:+=^!/*?&<>()[\]{}@%$#]{40}$/;
 
-function checkKey(key: unknown, name: string, isSecret: boolean): string {
+/** @throws {TypeError} for anything but a key */
+export function checkKey(key: unknown, name: string, isSecret: boolean): string {
   if (typeof key === "string" && z85.test(key)) return key;
   // A message must not show a secret.
   const shown = isSecret ? `a value of type ${typeof key}` : describe(key);

@@ -4,12 +4,13 @@
  * @module
  */
 import { type ErrorCode, TandemError } from "../errors.ts";
-import { cString } from "../runtime/c_library.ts";
+import { bindC, cString } from "../runtime/c_library.ts";
 import {
   dontWait,
   ErrorNumber,
   type LibZmq,
   libzmq,
+  messageBytes,
   Option,
   sendMore,
   SocketType,
@@ -18,6 +19,18 @@ import {
 const none = new Uint8Array(0);
 const noBytes = 0n;
 const intBytes = 4n;
+
+let copyFrom: ((to: Uint8Array, from: bigint, length: bigint) => bigint) | undefined;
+
+/** A copy of what a frame has. */
+export function contentOf(zmq: LibZmq, frame: Uint8Array): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(Number(zmq.zmq_msg_size(frame)));
+  copyFrom ??= bindC<{ memcpy: NonNullable<typeof copyFrom> }>({
+    memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
+  }).memcpy;
+  if (bytes.byteLength > 0) copyFrom(bytes, zmq.zmq_msg_data(frame), BigInt(bytes.byteLength));
+  return bytes;
+}
 
 /** What happened to a message. */
 export type Sent = "sent" | "unreachable" | "full";
@@ -92,6 +105,17 @@ export class ZmqSocket {
   /** Receives a frame. Returns its length, which may be greater than the buffer; below 0: there is none. */
   receive(buffer: Uint8Array, capacity: bigint): number {
     return this.#zmq.zmq_recv(this.address, buffer, capacity, dontWait);
+  }
+
+  /** Receives a frame of any length, which has to be there. */
+  receiveWhole(): Uint8Array<ArrayBuffer> {
+    const frame = new Uint8Array(messageBytes);
+    const zmq = this.#zmq;
+    zmq.zmq_msg_init(frame);
+    zmq.zmq_msg_recv(frame, this.address, dontWait);
+    const bytes = contentOf(zmq, frame);
+    zmq.zmq_msg_close(frame);
+    return bytes;
   }
 
   /** Whether the message goes on after the frame that was received last. */

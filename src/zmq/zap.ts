@@ -27,7 +27,12 @@ export class Zap {
   constructor(context: bigint, allowed: readonly string[] | null) {
     this.#allowed = allowed && new Set(allowed);
     this.socket = new ZmqSocket(context, "rep");
+    // No other socket of the context can be there.
     this.socket.bind(endpoint);
+  }
+
+  close(): void {
+    this.socket.close();
   }
 
   /** Answers all questions. */

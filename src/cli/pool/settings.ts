@@ -31,7 +31,14 @@ export interface Settings
 type PlainOptions = Omit<
   PoolOptions,
   // Calls are for programs.
-  keyof PoolCallOptions | "runtime" | "idempotent" | "args" | "env" | "runtimeArgs" | "title"
+  | keyof PoolCallOptions
+  | "runtime"
+  | "idempotent"
+  | "args"
+  | "env"
+  | "runtimeArgs"
+  | "title"
+  | "zmq"
 >;
 
 /** The flags of the command. */
@@ -44,6 +51,7 @@ export interface Flags extends PlainOptions, SupervisorSettings {
   readonly denoArg?: readonly string[];
   readonly bunArg?: readonly string[];
   readonly nodeArg?: readonly string[];
+  readonly zmq?: string;
 }
 
 const duration = {
@@ -125,6 +133,11 @@ export const flags: FlagParametersForType<Flags, Context> = {
   },
   user: { ...text, placeholder: "user", brief: "Become this user, and the user's groups" },
   group: { ...text, placeholder: "group", brief: "Become a member of this group" },
+  zmq: {
+    ...text,
+    placeholder: "endpoint",
+    brief: "Where clients of ZeroMQ reach the pool, as in tcp://127.0.0.1:6660",
+  },
   pidFile: { ...text, placeholder: "file", brief: "File for the process id of the supervisor" },
   sideTask: {
     ...text,
@@ -147,7 +160,7 @@ export function settingsOf(
   worker: string | undefined,
   args: readonly string[],
 ): Settings {
-  const { conf: _, runtime, idempotent, env, runtimeArg, denoArg, bunArg, nodeArg, ...rest } =
+  const { conf: _, runtime, idempotent, env, runtimeArg, denoArg, bunArg, nodeArg, zmq, ...rest } =
     flags;
   const own = { deno: denoArg, bun: bunArg, node: nodeArg };
   return given({
@@ -158,6 +171,7 @@ export function settingsOf(
     idempotent: idempotent?.includes("*") ? true : idempotent,
     env: env && Object.fromEntries(env.map(variable)),
     runtimeArgs: runtimeArgsOf(runtimeArg, own),
+    zmq: zmq === undefined ? undefined : { frontend: zmq },
   });
 }
 
@@ -206,6 +220,7 @@ function readSetting(name: string, value: unknown, file: string): unknown {
     );
   }
   if (typeof value !== "string") return value;
+  if (name === "zmq") return { frontend: value };
   const parsers: readonly unknown[] = [parseDuration, parseLimit, parseBytes];
   return parsers.includes(flag?.parse) ? (flag!.parse as (text: string) => unknown)(value) : value;
 }

@@ -8,6 +8,7 @@ import { backend } from "../../runtime/current.ts";
 import { type RuntimeName, runtimeNames } from "../../runtime/names.ts";
 import { availableProcessors } from "../../runtime/processes.ts";
 import { callOptionsOf } from "../call_options.ts";
+import { parseFrontend, type ZmqFrontend } from "../../zmq/options.ts";
 import type { PoolCallOptions, PoolOptions, RuntimeFlags } from "../options.ts";
 
 /** How many workers a pool may have, and how many of them may be idle. */
@@ -52,6 +53,8 @@ export interface PoolTerms extends PoolSize {
   /** For the calls of this process. */
   readonly callOptions: PoolCallOptions;
   readonly title: boolean;
+  /** Checked. */
+  readonly zmq: ZmqFrontend | undefined;
 }
 
 /** The most slots of a channel. */
@@ -116,7 +119,15 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
     handOver: options.handOver === true,
     callOptions: callOptionsOf(options),
     title: options.title === true,
+    zmq: parseZmq(options.zmq),
   };
+}
+
+function parseZmq(zmq: ZmqFrontend | undefined): ZmqFrontend | undefined {
+  if (zmq === undefined) return undefined;
+  const frontend = { ...zmq };
+  parseFrontend(frontend);
+  return frontend;
 }
 
 /** @throws {RangeError} unless `min` is at most `max` */
