@@ -2,6 +2,7 @@
 import { Client, connect, type Remote, serve, Server, TandemError } from "@tandem/ipc";
 import { Limit } from "@tandem/ipc/limit";
 import { Pool, type WorkerExit } from "@tandem/ipc/pool";
+import { ZmqDoor, type ZmqDoorStats } from "@tandem/ipc/zmq";
 
 const api = {
   add: (a: number, b: number): number => a + b,
@@ -49,4 +50,10 @@ export async function locked(signal: AbortSignal): Promise<bigint | null> {
   using limit = new Limit("smoke", { max: 2, standby: 1, order: "newest" });
   using lock = await limit.acquire({ mode: "shared", timeout: 1_000, signal });
   return lock === null ? null : lock.token;
+}
+
+export async function opened(): Promise<ZmqDoorStats> {
+  await using door = new ZmqDoor({ target: "smoke", curve: { secretKey: "", allow: [] } });
+  await door.ready;
+  return door.stats();
 }
