@@ -47,11 +47,15 @@ export interface ZmqCloseOptions {
  * import { Server } from "@tandem/ipc";
  * import { ZmqDoor } from "@tandem/ipc/zmq";
  *
- * using server = Server.open("shouting");
+ * const server = Server.open("shouting");
  * const serving = server.serve((request) => request.text().toUpperCase());
- * await using door = new ZmqDoor({ target: "shouting", frontend: "tcp://127.0.0.1:0" });
+ * const door = new ZmqDoor({ target: "shouting", frontend: "tcp://127.0.0.1:0" });
  * await door.ready;
  * console.log(`zmq.REQ may connect to ${door.endpoint}`);
+ * await door.close();
+ * server.unlink();
+ * server.close();
+ * await serving;
  * ```
  */
 export class ZmqDoor implements AsyncDisposable {
