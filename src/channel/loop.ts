@@ -56,8 +56,6 @@ const slice = 25;
 const trimAfter = 1050;
 /** After a ring, how long to wait before another sleeper is woken, in milliseconds. */
 const nudges: readonly number[] = [5, 10, 20, 50];
-/** A loop that finds something with every look looks at the clock once in so many looks. */
-const looksPerClock = 16;
 /** How many newcomers may appear while a loop tries to fall asleep. */
 const newcomersMax = 1000;
 
@@ -88,7 +86,6 @@ export class Loop {
 
   /** No wait ends earlier. A loop that polls looks at the clock itself, so it needs no timer. */
   #nextDeadline = Infinity;
-  #looks = 0;
   /** For a loop that sleeps. */
   readonly #alarm: Alarm;
   #cancelSlice: (() => void) | null = null;
@@ -257,7 +254,9 @@ export class Loop {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
     const hits = this.#waits.poll() || (this.#waits.standsBack ? 0 : this.#linger());
     if (!this.#channel.isOpen) return;
-    const time = this.#timeAfter(hits);
+    // The clock costs as much as a part of a call, and these looks need no time.
+    const needsNoTime = hits > 0 && this.#nextDeadline === Infinity;
+    const time = needsNoTime ? 0 : now();
     if (time >= this.#nextDeadline) this.#expireAt(time);
     if (!this.#channel.isOpen) return;
     // Also when nothing else is pending: the next call may follow at once, and the next, for ever.
@@ -274,13 +273,6 @@ export class Loop {
     } else {
       this.#continue(this.#pacing.afterMiss(time));
     }
-  }
-
-  /** The time after a look with so many hits; 0: this look does without, since the clock costs as much. */
-  #timeAfter(hits: number): number {
-    if (hits === 0) return now();
-    this.#looks = (this.#looks + 1) % looksPerClock;
-    return this.#looks === 0 && this.#nextDeadline < Infinity ? now() : 0;
   }
 
   /** After a look that found nothing: lingers, and looks again if that has found work. */
