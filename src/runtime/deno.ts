@@ -13,6 +13,7 @@ import {
   type Table,
   type Watch,
 } from "./backend.ts";
+import { needsPulse } from "./deno_pulses.ts";
 import { NodeLike } from "./node_like.ts";
 import { now, setImmediate } from "./timers.ts";
 
@@ -82,16 +83,6 @@ interface Global {
 
 const global: Global = globalThis as unknown as Global;
 
-/**
- * While a turn is due at once, Deno looks at sockets only every sixtieth turn, so requests of other
- * connections would wait. After this many milliseconds, a loop waits for its own bell instead of a turn.
- */
-const betweenPulses = 1;
-/**
- * The same where the loop did not wait for turns before: Deno has most likely slept, and looked at its sockets then. A
- * pulse takes as long as the answer after a silence.
- */
-const betweenFirstPulses = 10;
 const pulse = new Uint8Array(1);
 
 /** A pipe or socket in the loop, through `node:net`: Deno's own APIs take no descriptor. */
@@ -99,7 +90,8 @@ class SocketWatch implements Watch {
   readonly #socket: Socket;
   #isOpen = true;
   #isReferenced = false;
-  #lastPulse = 0;
+  /** When Deno has looked at its sockets, as far as this loop knows. */
+  #lastLook = 0;
   /** Runs when the pulse has come back. */
   #beat: (() => void) | null = null;
 
@@ -116,7 +108,7 @@ class SocketWatch implements Watch {
         callback: () => {
           const beat = this.#endPulse();
           // Deno has just looked at its sockets.
-          this.#lastPulse = now();
+          this.#lastLook = now();
           if (this.#isOpen) onReadable();
           beat?.();
           return true;
@@ -156,12 +148,11 @@ class SocketWatch implements Watch {
   /** A turn of the bell's owner. Only a bell can be written to by its owner. */
   nextTurn(callback: () => void, isFirst: boolean): void {
     const time = now();
-    const interval = isFirst ? betweenFirstPulses : betweenPulses;
-    if (time - this.#lastPulse < interval || this.#beat !== null || !this.#isOpen) {
+    if (!needsPulse(time - this.#lastLook, isFirst) || this.#beat !== null || !this.#isOpen) {
       setImmediate(callback);
       return;
     }
-    this.#lastPulse = time;
+    this.#lastLook = time;
     this.#beat = callback;
     this.#socket.ref(); // as a pending immediate would keep the process alive
     this.#socket.write(pulse);
