@@ -12,8 +12,6 @@ import type { AnswerReader, Bytes, CallRef } from "./waiter.ts";
 
 /** The native side copies short answers here, in the same call that frees the slot. */
 const scratch: Bytes = new Uint8Array(4096);
-/** The front of {@linkcode scratch}; consecutive answers often have the same length. */
-let scratchView: Bytes = scratch;
 
 /**
  * Waits for an answer, copies it out and frees the slot.
@@ -49,10 +47,7 @@ export function readAnswer(
   const { slot, low, high } = ref;
   const length = scratch.byteLength;
   const status = native.tandem_get(address, slot, low, high, 0, scratch, length, words);
-  if (status >= 0) {
-    if (scratchView.byteLength !== status) scratchView = scratch.subarray(0, status);
-    return reader.read(scratchView, true);
-  }
+  if (status >= 0) return reader.read(scratch.subarray(0, status), true);
   if (status !== -Status.longer || words[Control.flags] === AnswerKind.remoteError) {
     const answer = answerFailed(channel, ref, status, scratch, false, true);
     if (answer === null) throw callFailure(-Status.corrupt, "get an answer");
