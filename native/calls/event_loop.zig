@@ -19,6 +19,17 @@ const peer_ns = std.time.ns_per_ms;
 /// How long not to yield after a yield that served others.
 const yield_pause_ns = 20 * std.time.ns_per_ms;
 
+/// When a loop may yield again, after a yield at `before_ns` that took so long; null: at once.
+fn yields_again_at(before_ns: u64, took_ns: u64) ?u64 {
+    return if (took_ns > peer_ns) before_ns + took_ns + yield_pause_ns else null;
+}
+
+test "a loop does not yield for 20 ms after a yield that served others than a peer" {
+    try std.testing.expectEqual(null, yields_again_at(5, 0));
+    try std.testing.expectEqual(null, yields_again_at(5, peer_ns));
+    try std.testing.expectEqual(5 + peer_ns + 1 + 20_000_000, yields_again_at(5, peer_ns + 1));
+}
+
 pub fn EventLoopType(comptime Shared: type) type {
     return struct {
         const Lifetime = LifetimeType(Shared);
@@ -83,8 +94,8 @@ pub fn EventLoopType(comptime Shared: type) type {
             Shared.yield();
             const took_ns = Shared.now_ns() -% before_ns;
             const has = has_come(handle, wanted);
-            if (took_ns > peer_ns) {
-                handle.yield_after_ns = before_ns + took_ns + yield_pause_ns;
+            if (yields_again_at(before_ns, took_ns)) |again_ns| {
+                handle.yield_after_ns = again_ns;
                 return if (has) abi.linger_work else abi.linger_crowded;
             }
             return if (has) abi.linger_work else abi.linger_nothing;

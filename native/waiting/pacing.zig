@@ -100,12 +100,50 @@ pub fn PacingType(comptime Shared: type) type {
     };
 }
 
+/// Takes no time.
+const Spinning = PacingType(struct {
+    const yield_turns = 50;
+    fn pause() void {}
+    fn yield() void {}
+});
+
+test "a spin shrinks while answers come only after a yield, and grows once they come before" {
+    var learned: Learned = .{};
+    for ([_]u32{ 100, 50, 25, spin_turns_min, spin_turns_min }) |expected| {
+        var pacing: Spinning = .of(&learned);
+        for (0..learned.spin_turns + 1) |_| try std.testing.expect(pacing.again());
+        pacing.learn(&learned);
+        try std.testing.expectEqual(expected, learned.spin_turns);
+    }
+    const at_once: Spinning = .of(&learned);
+    at_once.learn(&learned);
+    try std.testing.expectEqual(spin_turns_min, learned.spin_turns);
+    for ([_]u32{ 32, 64, 128, spin_turns_max, spin_turns_max }) |expected| {
+        var pacing: Spinning = .of(&learned);
+        try std.testing.expect(pacing.again());
+        pacing.learn(&learned);
+        try std.testing.expectEqual(expected, learned.spin_turns);
+    }
+}
+
+test "a wait yields more often after sleeps that rings ended soon, up to eight times as often" {
+    var learned: Learned = .{};
+    for ([_]u32{ 2, 4, yield_factor_max, yield_factor_max }) |expected| {
+        learned.learn_sleep(true, short_sleep_ns - 1);
+        try std.testing.expectEqual(expected, learned.yield_factor);
+    }
+    var pacing: Spinning = .of(&learned);
+    for (0..spin_turns_max + yield_factor_max * 50) |_| try std.testing.expect(pacing.again());
+    try std.testing.expect(!pacing.again());
+    learned.learn_sleep(true, short_sleep_ns);
+    try std.testing.expectEqual(yield_factor_max / 2, learned.yield_factor);
+    for ([_]u32{ 2, 1, 1 }) |expected| {
+        learned.learn_sleep(false, 0);
+        try std.testing.expectEqual(expected, learned.yield_factor);
+    }
+}
+
 test "the second look for an answer comes when recent answers came" {
-    const Spinning = PacingType(struct {
-        const yield_turns = 50;
-        fn pause() void {}
-        fn yield() void {}
-    });
     var learned: Learned = .{};
     const Calls = struct {
         /// Waits for `answers` answers that take `turns` each. Returns the mean looks and turns of the
