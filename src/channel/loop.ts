@@ -124,17 +124,8 @@ export class Loop {
     busyLoops.add(this);
     if (deadline < this.#nextDeadline) this.#nextDeadline = deadline;
     if (this.#state === "polling") return;
-    // Without a bell, only the timer of a new sleep keeps the process alive for this wait.
-    const prefersSleep = this.#bell !== null && this.#pacing.prefersSleep &&
-      this.#waits.wanted === 0;
-    if (this.#state === "asleep" && prefersSleep) {
-      this.#reference();
-      this.#alarm.set(this.#nextDeadline);
-      return;
-    }
     this.#wakeUp();
-    if (prefersSleep) this.#lieDownSafely();
-    else this.#continue(this.#pacing.first);
+    this.#continue(this.#pacing.first);
   }
 
   /** A blocking call has used the handle's wait word meanwhile. */
@@ -240,14 +231,9 @@ export class Loop {
     try {
       this.#lookOnce();
     } catch (error) {
-      this.#lookLater(error);
+      report(Loop, "a wait of the event loop", error);
+      if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
     }
-  }
-
-  /** A look or a sleep has failed. */
-  #lookLater(error: unknown): void {
-    report(Loop, "a wait of the event loop", error);
-    if (this.#channel.isOpen && this.#state === "polling") this.#nextTurn();
   }
 
   #lookOnce(): void {
@@ -281,15 +267,6 @@ export class Loop {
     const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
     if (found === lingerCrowded) this.#pacing.yield();
     return found === lingerWork ? this.#waits.poll() : 0;
-  }
-
-  /** As {@linkcode #lieDown}, for a caller whose request is under way, and who must not see its errors. */
-  #lieDownSafely(): void {
-    try {
-      this.#lieDown();
-    } catch (error) {
-      this.#lookLater(error);
-    }
   }
 
   #lieDown(): void {

@@ -44,11 +44,6 @@ export class Pacing {
   /** When the first look of this turn found nothing; Infinity: every look found something. */
   #turnBegan = Infinity;
 
-  /** Whether a loop that sleeps gains nothing by looking for the answer to a new call. */
-  get prefersSleep(): boolean {
-    return this.#budget === 0;
-  }
-
   /** Where the first look of a loop that starts to poll happens. */
   get first(): Next {
     // Not at once: calls that are made together are waited for together.
@@ -101,17 +96,12 @@ export class Pacing {
    */
   afterHits(hits: number, outstanding: number, settles: boolean): Next {
     this.#hasFound = true;
-    const isBurst = this.#budget === 0;
-    if (isBurst) {
-      // So many are no burst any more.
-      if (this.#hitsLeft <= 0) this.#budget = budgetMin;
-    } else if (this.#misses > 0) {
-      // An immediate hit says nothing about whether polling pays off.
+    // An immediate hit says nothing about whether polling pays off.
+    if (this.#budget > 0 && this.#misses > 0) {
       this.#budget = Math.min(budgetMax, this.#budget * 2 + budgetMin);
     }
     this.#misses = 0;
-    // A turn takes longer than the rest of a burst.
-    const isSoon = isBurst || settles || (hits === 1 && outstanding <= fewAtOnce);
+    const isSoon = settles || (hits === 1 && outstanding <= fewAtOnce);
     return isSoon && this.#hitsLeft > 0 ? "microtask" : "turn";
   }
 

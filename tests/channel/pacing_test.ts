@@ -153,12 +153,19 @@ test("pacing: a loop with rare results spends its time asleep, and probes now an
 test("pacing: a loop that slept a lot stays awake again once results come quickly", () => {
   const pacing = new Pacing();
   simulate(every(1), { until: 1_000 }, pacing);
-  assert(pacing.prefersSleep, "rare results have not used up the budget");
+  assert(isQuiet(pacing), "rare results have not used up the budget");
   const { sleeps, found } = simulate(after(0.03), { until: 1_000 }, pacing);
   const late = sleeps.filter((time) => time > 100);
   assert(found.length > 1_000, `only ${found.length} results`);
   assertEquals(late.length, 0);
 });
+
+/** Whether a loop has learned that results are rare: it sleeps at once. */
+function isQuiet(pacing: Pacing): boolean {
+  pacing.wake();
+  pacing.beginTurn();
+  return !pacing.miss(0);
+}
 
 /** Delays before results, from none at all to far beyond every budget. */
 const delays = fc.array(microseconds(2_000), { maxLength: 200 });
@@ -225,34 +232,41 @@ test("pacing: the next look comes within the turn for one result of few calls", 
 function quiet(): Pacing {
   const pacing = new Pacing();
   simulate(every(5), { until: 1_000 }, pacing);
-  while (!pacing.prefersSleep) pacing.sleep();
+  while (!isQuiet(pacing)) pacing.sleep();
   pacing.wake();
   pacing.beginTurn();
   return pacing;
 }
 
-test("pacing: after a silence, a loop looks for the rest of a burst within the turn, and lingers once for it", () => {
+test("pacing: after a silence, a loop lingers once for the rest of a burst", () => {
   const pacing = quiet();
   assertEquals(pacing.miss(0), false, "lingered before anything has come");
   assertEquals(pacing.afterMiss(0), "sleep");
   pacing.wake();
   pacing.count(64);
-  assertEquals(pacing.afterHits(64, 200, false), "microtask");
+  assertEquals(pacing.afterHits(64, 200, false), "turn");
   assertEquals(pacing.miss(1), true);
   pacing.count(3);
-  assertEquals(pacing.afterHits(3, 136, false), "microtask");
+  assertEquals(pacing.afterHits(3, 136, false), "turn");
   assertEquals(pacing.miss(2), true, "the burst has gone on");
   assertEquals(pacing.afterMiss(2), "sleep");
-  assertEquals(pacing.prefersSleep, true);
 });
 
-test("pacing: after a silence, more results than a burst has make a loop poll again", () => {
-  const pacing = quiet();
-  pacing.count(hitsPerTurn);
-  assertEquals(pacing.afterHits(64, 64, false), "turn");
-  assertEquals(pacing.prefersSleep, false);
+test("pacing: after a silence, a loop stays awake while many results come", () => {
   const { sleeps } = simulate(after(0), { until: 100, atOnce: 64 }, quiet());
   assertEquals(afterWarmUp(sleeps), 0);
+});
+
+test("pacing: one sleep in 16 tries again whether looking pays off", () => {
+  const pacing = quiet();
+  const tries: number[] = [];
+  for (let sleep = 0; sleep < 64; sleep++) {
+    pacing.sleep();
+    if (isQuiet(pacing)) continue;
+    tries.push(sleep);
+    while (!isQuiet(pacing)) sleep += 1, pacing.sleep();
+  }
+  assertEquals(tries.slice(1).map((at, index) => at - tries[index]!), [16, 16, 16]);
 });
 
 test("pacing: many calls in flight are looked at once a turn, few of them in between", () => {

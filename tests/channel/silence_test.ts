@@ -104,7 +104,7 @@ class Client {
       await eventually(() => this.isAsleep);
       this.answer();
       await eventually(() => !this.calls.isPending);
-    } while (this.notes.includes("turn"));
+    } while (this.notes.includes("linger"));
   }
 
   [Symbol.dispose](): void {
@@ -117,6 +117,7 @@ test("after a silence, the calls of a burst are made without a turn, and sleep t
   await client.fallSilent();
   client.notes = [];
   for (let count = 0; count < 64; count++) client.call();
+  await eventually(() => client.isAsleep);
   assertEquals(client.notes, ["arm"]);
   client.answer();
   assertEquals(client.calls.isPending, false);
