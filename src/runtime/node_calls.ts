@@ -14,8 +14,6 @@ const resultAt = 12;
 const scratchAt = 13;
 const scratchBytes = 64;
 const wordsMax = 8;
-/** Up to this many bytes, a loop copies faster than `set`. */
-const loopBytesMax = 24;
 
 /** The buffer of a view that is remembered is no longer than this, because it stays alive. */
 const keptBytesMax = 2 ** 16;
@@ -71,7 +69,7 @@ class Block {
   bytes(place: number, bytes: Uint8Array, length: number): void {
     if (!(length <= scratchBytes && ArrayBuffer.isView(bytes))) return this.view(place, bytes);
     const scratch = this.#scratch;
-    if (length > loopBytesMax && length === bytes.length) scratch.set(bytes);
+    if (length === bytes.length) scratch.set(bytes);
     else for (let index = 0; index < length; index++) scratch[index] = bytes[index]!;
     this.#numbers[place] = this.#scratchAddress;
   }
