@@ -61,6 +61,7 @@ export class CallWaits implements Waits {
   #backgroundCount = 0;
   readonly #room: Set<RoomWaiter> = new Set();
   readonly #fresh: FreshArrays;
+  readonly #isIdle = (): boolean => this.#callCount === 0;
   readonly #ended: Uint32Array = new Uint32Array(batch * 3);
 
   constructor(channel: Channel) {
@@ -103,6 +104,7 @@ export class CallWaits implements Waits {
       this.#settle(first);
       hits += 1;
     }
+    if (hits > 0 && this.#callCount === 0) this.#fresh.rest(this.#isIdle);
     return this.#room.size === 0 ? hits : hits + this.#pollRoom();
   }
 

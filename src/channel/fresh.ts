@@ -4,6 +4,7 @@
  * @module
  */
 import type { Backend } from "../runtime/backend.ts";
+import { ArrayStock } from "./array_stock.ts";
 import type { Bytes } from "./waiter.ts";
 
 /** Answers of unknown length go here and are copied from here. */
@@ -30,9 +31,12 @@ export class FreshArrays {
   #lastLength = 0;
   #usualLength = 0;
   readonly #copiedBytesMax: number;
+  /** Null: this runtime makes arrays quickly. */
+  readonly #stock: ArrayStock | null;
 
-  constructor(backend: Pick<Backend, "copiedBytesMax">) {
+  constructor(backend: Pick<Backend, "copiedBytesMax" | "arraysAreCostly">) {
     this.#copiedBytesMax = backend.copiedBytesMax;
+    this.#stock = backend.arraysAreCostly ? new ArrayStock() : null;
   }
 
   get isLengthKnown(): boolean {
@@ -42,7 +46,13 @@ export class FreshArrays {
   /** The array for the next answer; the native side writes into it. */
   next(): Bytes {
     const length = this.#usualLength;
-    return length === 0 ? scratch : new Uint8Array(length);
+    if (length === 0) return scratch;
+    return this.#stock === null ? new Uint8Array(length) : this.#stock.take(length);
+  }
+
+  /** No answer is awaited: makes arrays for the next burst, as long as `isIdle`. */
+  rest(isIdle: () => boolean): void {
+    this.#stock?.refill(this.#usualLength, isIdle);
   }
 
   /** The answer of `length` bytes that the native side has written to `target`. */

@@ -132,6 +132,9 @@ export interface Backend {
    */
   readonly copiedBytesMax: number;
 
+  /** Whether a small array takes about as long as everything else that a call does. */
+  readonly arraysAreCostly: boolean;
+
   /**
    * Whether a long array has no properties but its items, as far as the runtime can find out without
    * listing all keys. False: there may be others.

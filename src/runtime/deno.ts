@@ -301,6 +301,11 @@ class DenoBackend extends NodeLike implements Backend {
     return false;
   }
 
+  // Here V8 keeps no small arrays on its heap, so each has memory of its own: 0.2 to 0.7 µs.
+  override get arraysAreCostly(): boolean {
+    return true;
+  }
+
   override onUncaught(callback: (error: unknown) => void): void {
     global.addEventListener("error", (event) => callback(event.error));
     global.addEventListener("unhandledrejection", (event) => callback(event.reason));

@@ -76,6 +76,10 @@ export abstract class NodeLike {
     return 0;
   }
 
+  get arraysAreCostly(): boolean {
+    return false;
+  }
+
   // V8 lists the keys of an array quickly.
   showsOnlyItems(_array: readonly unknown[]): boolean {
     return false;

@@ -21,7 +21,11 @@ test("arrays for answers: only two answers of one length tell the length of the 
 });
 
 test("arrays for answers: each answer has an array of its own, whatever its length", () => {
-  const fresh = new FreshArrays({ copiedBytesMax: 0 });
+  for (const arraysAreCostly of [false, true]) check(arraysAreCostly);
+});
+
+function check(arraysAreCostly: boolean): void {
+  const fresh = new FreshArrays({ copiedBytesMax: 0, arraysAreCostly });
   const lengths = [12, 12, 12, 12, 5, 12, 12, 12, 0, 0, 0, 12];
   const buffers = new Set<ArrayBuffer>();
   for (const [index, length] of lengths.entries()) {
@@ -39,4 +43,4 @@ test("arrays for answers: each answer has an array of its own, whatever its leng
     }
   }
   assertEquals(buffers.size, lengths.length);
-});
+}
