@@ -69,7 +69,8 @@ class Block {
   bytes(place: number, bytes: Uint8Array, length: number): void {
     if (!(length <= scratchBytes && ArrayBuffer.isView(bytes))) return this.view(place, bytes);
     const scratch = this.#scratch;
-    if (length === bytes.length) scratch.set(bytes);
+    // `set` refuses the array of a detached buffer, which has no bytes.
+    if (length > 0 && length === bytes.length) scratch.set(bytes);
     else for (let index = 0; index < length; index++) scratch[index] = bytes[index]!;
     this.#numbers[place] = this.#scratchAddress;
   }
