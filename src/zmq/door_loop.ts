@@ -14,6 +14,7 @@ import { Desk, type Envelope, type OpenCall } from "./desk.ts";
 import { controlEndpoint, type DoorAssignment } from "./door_worker_data.ts";
 import { needsIpv6 } from "./endpoint.ts";
 import { type CallFailure, errorFrames, failureOf } from "./failures.ts";
+import { IpcPath } from "./ipc_path.ts";
 import { libzmq, Option } from "./libzmq.ts";
 import { Monitor } from "./monitor.ts";
 import { Owners } from "./owners.ts";
@@ -115,7 +116,10 @@ export class DoorLoop {
       // A channel that cannot be opened is an error, one that does not exist yet is none.
       this.#reach();
       // Last: then clients may come.
+      const path = this.#open(new IpcPath(terms.frontend));
+      path.check();
       this.#router.bind(terms.frontend);
+      path.taken();
       this.endpoint = this.#router.getText(Option.lastEndpoint);
     } catch (error) {
       this.close();

@@ -145,7 +145,7 @@ export class Child {
     this.#process.stdin?.end();
   }
 
-  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
+  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM" | "SIGINT"): void {
     if (this.#exit) return;
     // Not `this.#process.kill`: it refuses once a signal has been sent.
     try {

@@ -125,7 +125,8 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
 
 function parseZmq(zmq: ZmqFrontend | undefined): ZmqFrontend | undefined {
   if (zmq === undefined) return undefined;
-  const frontend = { ...zmq };
+  // The getters of options run once.
+  const frontend = typeof zmq === "object" && zmq !== null ? { ...zmq } : zmq;
   parseFrontend(frontend);
   return frontend;
 }
