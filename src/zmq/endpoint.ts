@@ -9,8 +9,9 @@ import { describe } from "../base/checks.ts";
 export const defaultFrontend = "tcp://127.0.0.1:6660";
 
 const tcp = /^tcp:\/\/(?:\[[0-9a-fA-F:.%\w]+\]|\*|[\w.-]+):(\d{1,5}|\*)$/;
-/** The kernel takes 107 bytes. */
-const ipc = /^ipc:\/\/[^\0]{1,107}$/;
+const ipc = /^ipc:\/\/([^\0]+)$/;
+/** The kernel takes no longer ones. */
+const pathBytesMax = 107;
 
 /**
  * Checks an address.
@@ -22,7 +23,10 @@ export function checkEndpoint(endpoint: string, name: string): string {
   if (typeof endpoint === "string") {
     const port = tcp.exec(endpoint)?.[1];
     if (port !== undefined && (port === "*" || Number(port) <= 65_535)) return endpoint;
-    if (ipc.test(endpoint)) return endpoint;
+    const path = ipc.exec(endpoint)?.[1];
+    if (path !== undefined && new TextEncoder().encode(path).byteLength <= pathBytesMax) {
+      return endpoint;
+    }
   }
   throw new TypeError(
     `Cannot use ${
