@@ -1,0 +1,183 @@
+/** Messages of clients as requests: envelopes, ids and payloads; and what is wrong with others. */
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { Connection, type Connections } from "../../src/zmq/connections.ts";
+import { type Arrival, Requests } from "../../src/zmq/requests.ts";
+import type { ZmqSocket } from "../../src/zmq/socket.ts";
+import { bytes, present, test, text } from "../support/harness.ts";
+
+const bytesMax = 10;
+const room = 4;
+const origin = { address: "127.0.0.1", key: undefined, method: undefined };
+const client = new Connection(bytes("client"), origin, 7, false);
+
+/** Stands for the socket and for the client's connection, as libzmq shows a message: one frame after another. */
+class Inbox {
+  readonly address = 0n;
+  readonly #messages: Uint8Array[][];
+  #frames: Uint8Array[] = [];
+  #first = new Uint8Array(0);
+
+  constructor(messages: readonly (readonly Uint8Array[])[]) {
+    this.#messages = messages.map((frames) => [...frames]);
+  }
+
+  /** As {@linkcode Connections.receive}, which takes the first frame with the routing id. */
+  readonly connections = {
+    receive: (): Connection | null => {
+      assertEquals(this.#frames.length, 0, "a frame of the message before was left");
+      const next = this.#messages.shift();
+      if (!next) return null;
+      this.#frames = next;
+      this.#first = this.#frames.shift()! as Uint8Array<ArrayBuffer>;
+      return client;
+    },
+    copyFirst: (): Uint8Array => this.#first.slice(),
+  };
+
+  get firstBytes(): number {
+    return this.#first.byteLength;
+  }
+
+  get hasMore(): boolean {
+    return this.#frames.length > 0;
+  }
+
+  receive(buffer: Uint8Array, capacity: bigint): number {
+    const frame = this.#frames.shift();
+    if (!frame) return -1;
+    assert(Number(capacity) <= buffer.byteLength);
+    buffer.set(frame.subarray(0, Number(capacity)));
+    return frame.byteLength;
+  }
+}
+
+/** A reader of these messages. */
+function reading(hasIds: boolean, ...messages: readonly (readonly Uint8Array[])[]): Requests {
+  const inbox = new Inbox(messages);
+  const connections = Object.defineProperty(inbox.connections, "firstBytes", {
+    get: () => inbox.firstBytes,
+  });
+  return new Requests(
+    inbox as unknown as ZmqSocket,
+    connections as unknown as Connections,
+    hasIds,
+    bytesMax,
+    room,
+  );
+}
+
+/** What becomes of one message, in few words. */
+function read(frames: readonly (string | Uint8Array)[], hasIds = false) {
+  const message = frames.map((frame) => typeof frame === "string" ? bytes(frame) : frame);
+  const requests = reading(hasIds, message);
+  const { envelope, id, length, fault } = present(requests.receive());
+  assertEquals(requests.receive(), null);
+  return {
+    envelope: envelope.map(text),
+    ...id && { id: text(id) },
+    ...fault ? { fault } : { payload: text(requests.buffer.subarray(0, length)) },
+  };
+}
+
+test("no message: null", () => {
+  assertEquals(reading(false).receive(), null);
+});
+
+test("REQ and DEALER: an empty frame and the payload", () => {
+  assertEquals(read(["", "work"]), { envelope: [""], payload: "work" });
+  assertEquals(read(["", ""]), { envelope: [""], payload: "" });
+});
+
+test("frames before the empty one are the envelope, which goes back as it came", () => {
+  assertEquals(read(["number", "", "work"]), { envelope: ["number", ""], payload: "work" });
+  const route = ["a", "b".repeat(255), "c"];
+  assertEquals(read([...route, "", "work"]), { envelope: [...route, ""], payload: "work" });
+});
+
+test("an envelope of 32 frames is taken, one more is malformed", () => {
+  const labels = (count: number) => Array.from({ length: count }, () => "x");
+  assertEquals(read([...labels(32), "", "work"]).payload, "work");
+  assertEquals(read([...labels(33), "", "work"]).fault, "malformed");
+});
+
+test("no empty frame, nothing behind it, or too long a label: malformed", () => {
+  const many = Array.from({ length: 1_000 }, () => "x");
+  const long = "x".repeat(256);
+  for (const frames of [["work"], ["a", "b"], [""], ["a", ""], many, [long, "", "work"]]) {
+    assertEquals(read(frames).fault, "malformed", `${frames.length} frames`);
+  }
+  assertEquals(read(["a", long, "", "work"]).fault, "malformed");
+});
+
+test("several payload frames are a fault of their own, with the envelope for the error", () => {
+  const wanted = { envelope: ["7", ""], fault: "several frames" };
+  assertEquals(read(["7", "", "a", "b"]), wanted as never);
+  const many = Array.from({ length: 1_000 }, () => "x");
+  assertEquals(read(["7", "", ...many]), wanted as never);
+  assertEquals(read(["7", "", "", ""]), wanted as never);
+});
+
+test("a payload of the limit is taken, and one byte more is too long", () => {
+  assertEquals(read(["", "x".repeat(bytesMax)]).payload, "x".repeat(bytesMax));
+  assertEquals(
+    read(["", "x".repeat(bytesMax + 1)]),
+    { envelope: [""], fault: "too long" } as never,
+  );
+});
+
+test("a payload that is too long does not reach the room for the note", () => {
+  const requests = reading(false, [bytes(""), bytes("x".repeat(1_000))]);
+  requests.receive();
+  assertEquals(requests.buffer.byteLength, bytesMax + room);
+  assertEquals([...requests.buffer.subarray(bytesMax)], [0, 0, 0, 0]);
+});
+
+test("ids: the first frame behind the empty one", () => {
+  assertEquals(read(["", "7", "work"], true), { envelope: [""], id: "7", payload: "work" });
+  assertEquals(read(["a", "", "", ""], true), { envelope: ["a", ""], id: "", payload: "" });
+  const longest = "x".repeat(255);
+  assertEquals(read(["", longest, "work"], true).id, longest);
+});
+
+test("ids: without a payload, or with several, or too long an id: the fault says which", () => {
+  assertEquals(read(["", "7"], true), { envelope: [""], id: "7", fault: "no payload" });
+  assertEquals(read(["", "7", "a", "b"], true), {
+    envelope: [""],
+    id: "7",
+    fault: "several frames",
+  });
+  // It could not go back as it came.
+  assertEquals(read(["", "x".repeat(256), "work"], true), {
+    envelope: [""],
+    fault: "id too long",
+  } as never);
+});
+
+const frame = fc.oneof(
+  { weight: 3, arbitrary: fc.constant(new Uint8Array(0)) },
+  { weight: 5, arbitrary: fc.uint8Array({ minLength: 1, maxLength: bytesMax + 2 }) },
+  { weight: 1, arbitrary: fc.uint8Array({ minLength: 250, maxLength: 260 }) },
+);
+const message = fc.oneof(
+  fc.array(frame, { minLength: 1, maxLength: 6 }),
+  fc.array(frame, { minLength: 1, maxLength: 40 }),
+);
+
+test("any messages: each is one arrival, with the frames that it began with, or with its fault", () => {
+  const messages = fc.array(message, { maxLength: 5 });
+  fc.assert(fc.property(messages, fc.boolean(), (messages, hasIds) => {
+    const requests = reading(hasIds, ...messages);
+    for (const frames of messages) {
+      const { fault, envelope, id, length } = present<Arrival>(requests.receive());
+      if (fault === "malformed") continue;
+      const sent = [...envelope, ...id ? [id] : []];
+      assertEquals(sent, frames.slice(0, sent.length));
+      assertEquals(envelope.findIndex(({ byteLength }) => byteLength === 0), envelope.length - 1);
+      if (fault) continue;
+      assertEquals([frames.length, id !== null], [sent.length + 1, hasIds]);
+      assertEquals(requests.buffer.slice(0, length), frames.at(-1)!);
+    }
+    assertEquals(requests.receive(), null);
+  }));
+});
