@@ -101,7 +101,9 @@ export class RequestCore {
     // Shorter: its buffer was transferred, or the channel is closed.
     if (known !== null && (known.byteLength === this.#length || !channel.isOpen)) return known;
     checkOpen(channel, "request");
-    return this.#bytes = channel.memory.request(this.#slot, this.#length);
+    return this.#bytes = this.#noteBytes === 0
+      ? channel.memory.request(this.#slot, this.#length)
+      : this.#whole.subarray(0, this.#length);
   }
 
   /** Whether no client waits for the answer any more. */
@@ -143,9 +145,12 @@ export class RequestCore {
   /** For whom the sender has passed the request on, as it says; undefined: it has not, or the request is answered. */
   get origin(): Origin | undefined {
     if (this.#noteBytes === 0 || this.isAnswered || !this.#home.channel.isOpen) return undefined;
-    const whole = this.#length + this.#noteBytes;
-    const note = this.#home.channel.memory.request(this.#slot, whole).slice(this.#length);
-    return readNote(note);
+    return readNote(this.#whole.slice(this.#length));
+  }
+
+  /** The request with its note: where it lies depends on the length of both. */
+  get #whole(): Bytes {
+    return this.#home.channel.memory.request(this.#slot, this.#length + this.#noteBytes);
   }
 
   /** Response memory to fill in place. */

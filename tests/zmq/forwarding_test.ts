@@ -131,6 +131,22 @@ test("a server gets the payload unchanged, whatever it ends with, and the origin
   );
 });
 
+test("payloads around the sizes at which they lie elsewhere in memory arrive unchanged, with notes of all lengths", () => {
+  using pair = openForwarded();
+  const { server, forwarder } = pair;
+  for (const key of [undefined, "k".repeat(40), "k".repeat(120)]) {
+    for (let length = 0; length < 220; length++) {
+      const payload = new Uint8Array(length).map((_, index) => length + index);
+      doomed(present(forwarder.trySend(payload, { key })));
+      const request = present(server.tryReceive());
+      assertEquals([...request.bytes], [...payload]);
+      assertEquals([request.peer.address, request.peer.key], ["192.0.2.1", key]);
+      request.reply("");
+      forwarder.client.collect();
+    }
+  }
+});
+
 test("peer: no key where there is none; asked for after the answer, it is unknown; kept, it stays", async () => {
   using pair = openForwarded();
   const { server, forwarder } = pair;
