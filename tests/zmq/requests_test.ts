@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Connection, type Connections } from "../../src/zmq/connections.ts";
-import { type Arrival, Requests } from "../../src/zmq/requests.ts";
+import { type Arrival, type Fault, Requests } from "../../src/zmq/requests.ts";
 import type { ZmqSocket } from "../../src/zmq/socket.ts";
 import { bytes, present, test, text } from "../support/harness.ts";
 
@@ -67,8 +67,15 @@ function reading(hasIds: boolean, ...messages: readonly (readonly Uint8Array[])[
   );
 }
 
+interface Read {
+  readonly envelope: readonly string[];
+  readonly id?: string;
+  readonly fault?: Fault;
+  readonly payload?: string;
+}
+
 /** What becomes of one message, in few words. */
-function read(frames: readonly (string | Uint8Array)[], hasIds = false) {
+function read(frames: readonly (string | Uint8Array)[], hasIds = false): Read {
   const message = frames.map((frame) => typeof frame === "string" ? bytes(frame) : frame);
   const requests = reading(hasIds, message);
   const { envelope, id, length, fault } = present(requests.receive());
@@ -111,11 +118,11 @@ test("no empty frame, nothing behind it, or too long a label: malformed", () => 
 });
 
 test("several payload frames are a fault of their own, with the envelope for the error", () => {
-  const wanted = { envelope: ["7", ""], fault: "several frames" };
-  assertEquals(read(["7", "", "a", "b"]), wanted as never);
+  const wanted: Read = { envelope: ["7", ""], fault: "several frames" };
+  assertEquals(read(["7", "", "a", "b"]), wanted);
   const many = Array.from({ length: 1_000 }, () => "x");
-  assertEquals(read(["7", "", ...many]), wanted as never);
-  assertEquals(read(["7", "", "", ""]), wanted as never);
+  assertEquals(read(["7", "", ...many]), wanted);
+  assertEquals(read(["7", "", "", ""]), wanted);
 });
 
 test("a payload of the limit is taken, and one byte more is too long", () => {
@@ -151,7 +158,7 @@ test("ids: without a payload, or with several, or too long an id: the fault says
   assertEquals(read(["", "x".repeat(256), "work"], true), {
     envelope: [""],
     fault: "id too long",
-  } as never);
+  });
 });
 
 const frame = fc.oneof(
