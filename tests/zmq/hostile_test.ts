@@ -17,9 +17,6 @@ import {
 const skip = noPyzmq;
 
 const greetings: Readonly<Record<string, Uint8Array>> = {
-  "a request of HTTP": new TextEncoder().encode(
-    `GET / HTTP/1.1\r\nHost: ${"x".repeat(100)}\r\n\r\n`,
-  ),
   "a thousand zeros": new Uint8Array(1_000),
   "a greeting with an unknown mechanism": handshake.with(12, 0x58),
   "a command that is no handshake": new Uint8Array([
