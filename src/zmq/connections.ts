@@ -218,6 +218,6 @@ export class Connections {
 }
 
 /** Of a client behind a Unix socket, libzmq knows the user, the group and the process. */
-function readable(address: string): string {
-  return /^:?\d+:\d+:\d+$/.test(address) ? `ipc:${address.replace(/^:/, "")}` : address;
+export function readable(address: string): string {
+  return address.replace(/^(?:localhost)?:?(\d+:\d+:\d+)$/, "ipc:$1");
 }
