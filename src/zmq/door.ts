@@ -42,8 +42,11 @@ export interface ZmqCloseOptions {
  *
  * A door keeps its process alive until it is closed.
  *
+ * Deno reads the module of its Worker with the permissions of the program: it needs `--allow-read`.
+ *
  * @example A client that the package does not know
  * ```ts
+ * // Deno: --allow-read
  * import { Server } from "@tandem/ipc";
  * import { ZmqDoor } from "@tandem/ipc/zmq";
  *
