@@ -60,6 +60,7 @@ const table: Readonly<Record<string, Example>> = {
   "ticket-counter": {},
   "timeout-and-retry": {},
   "worker-pool": {},
+  "zeromq": { programs: ["server.ts", "client.py"] },
 };
 
 /** Folders without programs of their own. tests/cli/pool_test.ts runs what the unit for systemd says. */
@@ -68,7 +69,7 @@ const withoutPrograms: readonly string[] = ["systemd"];
 /** One command of a README. */
 interface Command {
   readonly line: string;
-  readonly runtime: Runtime;
+  readonly program: Runtime | "python3";
   readonly args: readonly string[];
   /** The program's file name. */
   readonly file: string;
@@ -155,11 +156,16 @@ async function run(name: string, commands: readonly Command[], example: Example)
   assertEquals(readdirSync(folder()), [], "files left behind");
 }
 
-function start({ line, runtime, args }: Command): Child {
-  return new Child(line, runtimePath(runtime), args, {
+function start({ line, program, args }: Command): Child {
+  const path = program === "python3" ? program : runtimePath(program);
+  return new Child(line, path, args, {
     ...process.env,
     TANDEM_DIR: folder(),
     NO_COLOR: "1",
+    // The suites of the other runtimes may use the port at the same time. Abstract names have no file.
+    FRONTEND: `ipc://@${folder()}`,
+    PYTHONPATH: fileURLToPath(new URL("../../.tools/pyzmq", import.meta.url)),
+    PYTHONDONTWRITEBYTECODE: "1",
   });
 }
 
@@ -194,7 +200,8 @@ function readReadme(name: string): Readme {
     block!.trimEnd().split("\n").map((line) => parseCommand(line, name))
   );
   const all = (runtime: Runtime) => {
-    const found = blocks.find((block) => block.every((command) => command.runtime === runtime));
+    const runs = ({ program }: Command) => program === runtime || program === "python3";
+    const found = blocks.find((block) => block.every(runs));
     assert(found, `${name}/README.md has no commands for ${runtime}`);
     return found;
   };
@@ -211,12 +218,12 @@ function readReadme(name: string): Readme {
 
 function parseCommand(line: string, name: string): Command {
   const [program, ...args] = line.split(" ");
-  const runtime = runtimes.find((runtime) => runtime === program);
-  assert(runtime, `${name}/README.md: ${line}`);
+  const known = ([...runtimes, "python3"] as const).find((known) => known === program);
+  assert(known, `${name}/README.md: ${line}`);
   const folder = `examples/${name}/`;
   const file = programOf(args)[0]?.slice(folder.length);
   assert(file && existsSync(join(examples, name, file)), `${name}/README.md: ${line}`);
-  return { line, runtime, args, file };
+  return { line, program: known, args, file };
 }
 
 /** The program and its arguments, without the runtime's own. */
