@@ -6,14 +6,19 @@
 //!     bench window TARGET COUNT           as `call`, with COUNT calls under way
 //!     bench in-place TARGET               as `call`, the payload written where it is read
 //!     bench attach TARGET client|server   attaches and does nothing else
+//!     bench zmq ENDPOINT CONNECTIONS OUTSTANDING        clients of ZeroMQ, with so many calls under way on each connection
+//!     bench zmq-echo ENDPOINT CONNECTIONS OUTSTANDING   the same, with an echo at ENDPOINT in this process
 //!     bench wake [ROUNDS]                 how fast each way of ringing wakes an event loop; by hand
 //!     bench pipe|socketpair|broker|tcp|sysv     blocking echo through the kernel
 
 const std = @import("std");
 const channel = @import("bench/channel.zig");
-const drive = @import("bench/driver.zig").drive;
+const driver = @import("bench/driver.zig");
+const drive = driver.drive;
 const kernel = @import("bench/kernel.zig");
+const LibZmq = @import("bench/libzmq.zig").LibZmq;
 const PingPong = @import("bench/ping_pong.zig").PingPong;
+const zmq = @import("bench/zmq.zig");
 
 pub fn main(init: std.process.Init) !void {
     const arguments = try init.minimal.args.toSlice(init.arena.allocator());
@@ -47,6 +52,15 @@ pub fn main(init: std.process.Init) !void {
         }
         if (std.mem.eql(u8, mode, "attach") and arguments.len == 4) {
             return channel.attach(target, std.mem.eql(u8, arguments[3], "server"));
+        }
+        if (arguments.len == 5 and std.mem.startsWith(u8, mode, "zmq")) {
+            const connections = try std.fmt.parseInt(u16, arguments[3], 10);
+            const outstanding = try std.fmt.parseInt(u16, arguments[4], 10);
+            const library: LibZmq = .load();
+            const is_echo = std.mem.eql(u8, mode, "zmq-echo");
+            const endpoint = if (is_echo) try zmq.start_echo(&library, target) else target;
+            var clients: zmq.Clients = try .open(&library, endpoint, connections, outstanding);
+            return driver.drive_slices(&clients);
         }
     }
     std.debug.print("bench: a part of the benchmarks, which bench/run.ts starts; see native/bench.zig\n", .{});

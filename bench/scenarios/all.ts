@@ -21,6 +21,7 @@ import { scenario as silence } from "./silence.ts";
 import { scenario as slots } from "./slots.ts";
 import { scenario as start } from "./start.ts";
 import { scenario as timers } from "./timers.ts";
+import { scenario as zmq } from "./zmq.ts";
 
 /** All scenarios. */
 export const scenarios: readonly Scenario[] = [
@@ -41,4 +42,5 @@ export const scenarios: readonly Scenario[] = [
   alternatives,
   pool,
   limit,
+  zmq,
 ];

@@ -6,7 +6,7 @@ const clock = @import("../platform/sys/clock.zig");
 const files = @import("../platform/sys/files.zig");
 
 /// The part of bench/lib/load.ts's `Load` that concerns a native client.
-const Load = struct {
+pub const Load = struct {
     bytes: u32,
     ms: f64,
     /// Every n-th call is timed.
@@ -15,12 +15,12 @@ const Load = struct {
 
 /// A logarithmic histogram with 64 steps for each doubling: 0.8 % off at most. bench/lib/histogram.ts has the
 /// same.
-const Histogram = struct {
+pub const Histogram = struct {
     const steps = 64;
     /// Up to 2^32 ns, four seconds.
     counts: [27 * steps + steps]u32 = @splat(0),
 
-    fn add(histogram: *Histogram, ns: u64) void {
+    pub fn add(histogram: *Histogram, ns: u64) void {
         histogram.counts[bucket(ns)] += 1;
     }
 
@@ -38,8 +38,16 @@ pub const bytes_max = 1 << 20;
 var line_buffer: [4096]u8 = undefined;
 var line_length: usize = 0;
 
+/// What a slice has done.
+pub const Ran = struct { calls: u64, elapsed_ns: u64 };
+
 /// Runs slices of `echo.call(payload, answer)` until the conductor is gone.
 pub fn drive(echo: anytype) !void {
+    return drive_slices(Calling(@TypeOf(echo)){ .echo = echo });
+}
+
+/// Runs slices of `slices.run(load, histogram)` until the conductor is gone.
+pub fn drive_slices(slices: anytype) !void {
     try say("\"ready\"", .{});
     while (next_line()) |line| {
         var memory: [4096]u8 = undefined;
@@ -48,33 +56,40 @@ pub fn drive(echo: anytype) !void {
             .ignore_unknown_fields = true,
         });
         consume(line.len + 1);
-        try run(echo, load);
+        var histogram: Histogram = .{};
+        const ran: Ran = try slices.run(load, &histogram);
+        try report(ran, &histogram);
     }
 }
 
-fn run(echo: anytype, load: Load) !void {
-    const memory = struct {
-        var payload: [bytes_max]u8 = @splat(7);
-        var answer: [bytes_max]u8 = undefined;
-    };
-    const payload = memory.payload[0..load.bytes];
-    const answer = memory.answer[0..load.bytes];
-    var histogram: Histogram = .{};
-    const duration_ns: u64 = @intFromFloat(load.ms * std.time.ns_per_ms);
-    var calls: u64 = 0;
-    const begin = clock.monotonic_ns();
-    const elapsed = while (true) {
-        const before = clock.monotonic_ns();
-        if (before - begin >= duration_ns) break before - begin;
-        try one(echo, payload, answer, calls);
-        histogram.add(clock.monotonic_ns() - before);
-        calls += 1;
-        for (1..load.timeEvery) |_| {
-            try one(echo, payload, answer, calls);
-            calls += 1;
+/// One blocking call after another.
+fn Calling(comptime Echo: type) type {
+    return struct {
+        echo: Echo,
+
+        fn run(calling: @This(), load: Load, histogram: *Histogram) !Ran {
+            const memory = struct {
+                var payload: [bytes_max]u8 = @splat(7);
+                var answer: [bytes_max]u8 = undefined;
+            };
+            const payload = memory.payload[0..load.bytes];
+            const answer = memory.answer[0..load.bytes];
+            const duration_ns: u64 = @intFromFloat(load.ms * std.time.ns_per_ms);
+            var calls: u64 = 0;
+            const begin = clock.monotonic_ns();
+            while (true) {
+                const before = clock.monotonic_ns();
+                if (before - begin >= duration_ns) return .{ .calls = calls, .elapsed_ns = before - begin };
+                try one(calling.echo, payload, answer, calls);
+                histogram.add(clock.monotonic_ns() - before);
+                calls += 1;
+                for (1..load.timeEvery) |_| {
+                    try one(calling.echo, payload, answer, calls);
+                    calls += 1;
+                }
+            }
         }
     };
-    try report(calls, elapsed, &histogram);
 }
 
 inline fn one(echo: anytype, payload: []u8, answer: []u8, calls: u64) !void {
@@ -83,9 +98,9 @@ inline fn one(echo: anytype, payload: []u8, answer: []u8, calls: u64) !void {
     if (answer[0] != payload[0]) return error.NotAnEcho;
 }
 
-fn report(calls: u64, elapsed_ns: u64, histogram: *const Histogram) !void {
-    const ms = @as(f64, @floatFromInt(elapsed_ns)) / std.time.ns_per_ms;
-    try write_part("{{\"calls\":{d},\"ms\":{d},\"latency\":[", .{ calls, ms });
+fn report(ran: Ran, histogram: *const Histogram) !void {
+    const ms = @as(f64, @floatFromInt(ran.elapsed_ns)) / std.time.ns_per_ms;
+    try write_part("{{\"calls\":{d},\"ms\":{d},\"latency\":[", .{ ran.calls, ms });
     var separator: []const u8 = "";
     for (histogram.counts, 0..) |count, bucket| {
         if (count == 0) continue;
