@@ -32,7 +32,7 @@ export const scenario: Scenario = {
   name: "zmq",
   title: "The door for ZeroMQ clients",
   about:
-    `Echo of 64 bytes for a native client with ${connections} connections of DEALER sockets over TCP. The door of each ` +
+    `Echo of 64 bytes for a native client with ${connections} connections of a DEALER socket over TCP. The door of each ` +
     `runtime has ${workers} processes of that runtime behind it: servers of a raw channel, or services with one ` +
     "method. The broker is the one of the ZeroMQ guide, ROUTER and DEALER with libzmq's proxy in a Node process, with " +
     `${workers} Node processes behind it: REP sockets, or DEALER sockets. Ratios are to the broker, between ` +

@@ -15,11 +15,8 @@ pub const option_receive_limit_ms = 27;
 pub const option_send_limit_ms = 28;
 pub const option_last_endpoint = 32;
 
-pub const dont_wait = 1;
 pub const send_more = 2;
-pub const poll_in = 1;
 
-pub const PollItem = extern struct { socket: Socket, fd: c_int = 0, events: c_short, revents: c_short = 0 };
 /// `zmq_msg_t`.
 pub const Message = extern struct { bytes: [64]u8 align(8) };
 
@@ -30,7 +27,6 @@ pub const LibZmq = struct {
     zmq_getsockopt: *const fn (Socket, c_int, *anyopaque, *usize) callconv(.c) c_int,
     zmq_bind: *const fn (Socket, [*:0]const u8) callconv(.c) c_int,
     zmq_connect: *const fn (Socket, [*:0]const u8) callconv(.c) c_int,
-    zmq_poll: *const fn ([*]PollItem, c_int, c_long) callconv(.c) c_int,
     zmq_send: *const fn (Socket, [*]const u8, usize, c_int) callconv(.c) c_int,
     zmq_recv: *const fn (Socket, [*]u8, usize, c_int) callconv(.c) c_int,
     zmq_msg_init: *const fn (*Message) callconv(.c) c_int,
