@@ -5,6 +5,7 @@ const abi = @import("abi.zig");
 const layout = @import("memory/layout.zig");
 const words = @import("memory/words.zig");
 const worker = @import("worker/record.zig");
+const zmq = @import("zmq/batch.zig");
 
 const constants = .{
     .{ "abiVersion", abi.abi_version, "Compared with the library's own when it is loaded." },
@@ -26,6 +27,9 @@ const constants = .{
     .{ "recordFields", std.meta.fieldNames(abi.RecordField).len, "" },
     .{ "entryFields", std.meta.fieldNames(abi.EntryField).len, "" },
     .{ "limitFields", std.meta.fieldNames(abi.LimitField).len, "" },
+    .{ "zmqBatchBytes", @sizeOf(zmq.Batch), "" },
+    .{ "zmqBatchMax", zmq.messages_max, "" },
+    .{ "zmqRecordBytes", @sizeOf(zmq.Record), "" },
     .{ "limitPlacesMax", @import("memory/limit_words.zig").places_max, "" },
 };
 
@@ -74,7 +78,10 @@ pub fn main(init: std.process.Init) !void {
     try print_enum(out, abi.RecordField, "RecordField", "Places at the beginning of what `tandem_record_read` writes.");
     try print_enum(out, abi.EntryField, "EntryField", "Places in what follows there for each entry.");
     try print_enum(out, abi.LimitField, "LimitField", "Places in what `tandem_limit_list` writes for each contender.");
-    try print_control(out);
+    try print_enum(out, zmq.Kind, "ZmqKind", "What a message of ZeroMQ is.");
+    try print_places(out, abi.Control, "Control", "Places in the control block: of 32-bit words, and of doubles.");
+    try print_places(out, zmq.Batch, "ZmqBatch", "Places in a batch: of 32-bit words, of addresses, and the offsets of arrays in units of their items.");
+    try print_places(out, zmq.Record, "ZmqRecord", "Places in a record of a batch: of 32-bit words, and of doubles.");
     try out.flush();
 }
 
@@ -92,14 +99,14 @@ fn print_enum(out: *std.Io.Writer, comptime Enum: type, name: []const u8, commen
 
 /// Prints 32-bit fields as indexes into an Int32Array, and doubles as indexes into a Float64Array over the
 /// same bytes.
-fn print_control(out: *std.Io.Writer) !void {
-    try out.writeAll("\n/** Places in the control block: of 32-bit words, and of doubles. */\nexport const Control = {\n");
-    inline for (comptime std.meta.fieldNames(abi.Control)) |field| {
-        const Field = @FieldType(abi.Control, field);
+fn print_places(out: *std.Io.Writer, comptime Block: type, name: []const u8, comment: []const u8) !void {
+    try out.print("\n/** {s} */\nexport const {s} = {{\n", .{ comment, name });
+    inline for (comptime std.meta.fieldNames(Block)) |field| {
+        const Field = @FieldType(Block, field);
         const size = @sizeOf(if (@typeInfo(Field) == .array) std.meta.Child(Field) else Field);
         try out.writeAll("  ");
         try camel(out, field);
-        try out.print(": {d},\n", .{@offsetOf(abi.Control, field) / size});
+        try out.print(": {d},\n", .{@offsetOf(Block, field) / size});
     }
     try out.writeAll("} as const;\n");
 }

@@ -15,4 +15,5 @@ comptime {
     _ = @import("exports/limit.zig");
     _ = @import("exports/server.zig");
     _ = @import("exports/worker.zig");
+    _ = @import("exports/zmq.zig");
 }

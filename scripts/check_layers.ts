@@ -66,6 +66,7 @@ const nativeLayers: readonly string[] = [
   "native/protocol",
   "native/calls",
   "native/worker",
+  "native/zmq",
   "native/channel.zig",
   "native/exports",
   "native/lib.zig",

@@ -21,6 +21,9 @@ export const optionsCount = 9;
 export const recordFields = 3;
 export const entryFields = 8;
 export const limitFields = 11;
+export const zmqBatchBytes = 9808;
+export const zmqBatchMax = 64;
+export const zmqRecordBytes = 24;
 export const limitPlacesMax = 1024;
 export const openRoleServer = 1;
 export const openKindInt = 2;
@@ -232,6 +235,13 @@ export const LimitField = {
   urgent: 10,
 } as const;
 
+/** What a message of ZeroMQ is. */
+export const ZmqKind = {
+  plain: 0,
+  several: 1,
+  odd: 2,
+} as const;
+
 /** Places in the control block: of 32-bit words, and of doubles. */
 export const Control = {
   detail: 0,
@@ -276,4 +286,32 @@ export const Control = {
   listWaiters: 55,
   isNamed: 56,
   reservedLimit: 57,
+} as const;
+
+/** Places in a batch: of 32-bit words, of addresses, and the offsets of arrays in units of their items. */
+export const ZmqBatch = {
+  records: 0,
+  messages: 24,
+  msgRecv: 1216,
+  msgSize: 1217,
+  msgGets: 1218,
+  recv: 1219,
+  send: 1220,
+  getsockopt: 1221,
+  errno: 1222,
+  payloadMax: 2446,
+  room: 2447,
+  sent: 2448,
+  full: 2449,
+  unreachableCount: 2450,
+  padding: 2451,
+} as const;
+
+/** Places in a record of a batch: of 32-bit words, and of doubles. */
+export const ZmqRecord = {
+  object: 0,
+  offset: 2,
+  length: 3,
+  kind: 4,
+  padding: 5,
 } as const;

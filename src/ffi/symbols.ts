@@ -212,6 +212,16 @@ export const symbols = {
   tandem_clear: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_pending: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_servers: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_zmq_receive: {
+    parameters: [/* socket */ "f64", /* batch */ "buffer", /* out */ "buffer", /* length */ "u32"],
+    result: "i32",
+    cold: true,
+  },
+  tandem_zmq_send: {
+    parameters: [/* socket */ "f64", /* batch */ "buffer", /* messages */ "buffer", /* length */ "u32"],
+    result: "void",
+    cold: true,
+  },
   tandem_participant: {
     parameters: [
       /* handle */ "f64",

@@ -8,7 +8,8 @@
 import type { Origin } from "../base/peer.ts";
 import { encodeNote } from "../channel/forwarding.ts";
 import { bindC, cString } from "../runtime/c_library.ts";
-import { dontWait, type LibZmq, messageBytes } from "./libzmq.ts";
+import { type LibZmq, messageBytes } from "./libzmq.ts";
+import { contentOf } from "./socket.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
 
@@ -27,7 +28,7 @@ export class Connection {
   readonly fd: number;
   isClosed: boolean;
   /** The object that its messages share, and the place of the message that keeps it; undefined: nothing keeps it. */
-  kept: { readonly object: bigint; readonly place: number } | undefined = undefined;
+  kept: { readonly object: number; readonly place: number } | undefined = undefined;
   /** Goes with each request. */
   readonly note: Bytes;
 
@@ -61,15 +62,12 @@ export class Connections {
   readonly #zmq: LibZmq;
   readonly #c: CFunctions;
   readonly #method: string | undefined;
-  readonly #known: Map<bigint, Connection> = new Map();
+  readonly #known: Map<number, Connection> = new Map();
   readonly #byDescriptor: Map<number, Connection> = new Map();
-  /** The messages that keep objects; two more are for frames that were received last. */
-  readonly #messages: Bytes = new Uint8Array(messageBytes * (keptMax + 2));
+  /** The messages that keep objects. */
+  readonly #messages: Bytes = new Uint8Array(messageBytes * keptMax);
   readonly #freePlaces: number[] = [];
   #placesUsed = 0;
-  /** The routing id of the last message, and the frame behind it. */
-  readonly #id: Bytes;
-  readonly #first: Bytes;
   /** Open connections, by descriptor, as far as the monitor has told. */
   readonly #open: Set<number> = new Set();
   /** Descriptors of connections that have ended before the door has read a message of them. */
@@ -96,10 +94,6 @@ export class Connections {
       strnlen: { parameters: ["size", "size"], result: "size", cold: true },
       memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
     });
-    this.#id = this.#messageAt(keptMax);
-    this.#first = this.#messageAt(keptMax + 1);
-    zmq.zmq_msg_init(this.#id);
-    zmq.zmq_msg_init(this.#first);
   }
 
   #messageAt(place: number): Bytes {
@@ -111,24 +105,9 @@ export class Connections {
     return this.#open.size;
   }
 
-  /** Receives the first frames of a message: the routing id, and one that the client has sent. Null: there is none. */
-  receive(socket: bigint): Connection | null {
-    const zmq = this.#zmq;
-    if (zmq.zmq_msg_recv(this.#id, socket, dontWait) < 0) return null;
-    // Not every version of libzmq lets the routing id share the object.
-    if (zmq.zmq_msg_recv(this.#first, socket, dontWait) < 0) return null;
-    const object = zmq.zmq_msg_gets(this.#first, peerAddress);
-    return this.#known.get(object) ?? this.#meet(object);
-  }
-
-  /** The length of the last message's first frame. */
-  get firstBytes(): number {
-    return Number(this.#zmq.zmq_msg_size(this.#first));
-  }
-
-  /** A copy of the last message's first frame. */
-  copyFirst(): Bytes {
-    return this.#contentOf(this.#first);
+  /** The connection whose messages have this object, if it is known. */
+  known(object: number): Connection | undefined {
+    return this.#known.get(object);
   }
 
   /** A connection was accepted. */
@@ -151,27 +130,36 @@ export class Connections {
     return connection;
   }
 
-  #meet(object: bigint): Connection {
+  /**
+   * The connection of a message.
+   *
+   * @param object what its messages have in common
+   * @param id the frame with the routing id
+   * @param first the frame behind it; not every version of libzmq lets the routing id share the object
+   */
+  meet(object: number, id: Bytes, first: Bytes): Connection {
     this.#hearNews();
-    const key = this.#property(userId) || undefined;
-    const address = readable(this.#property(peerAddress));
-    const fd = Number(this.#property(descriptor) || -1);
+    const known = this.#known.get(object);
+    if (known) return known;
+    const key = this.#property(first, userId) || undefined;
+    const address = readable(this.#property(first, peerAddress));
+    const fd = Number(this.#property(first, descriptor) || -1);
     // The last messages of a connection are read after its end.
     const isClosed = !this.#open.has(fd);
     if (isClosed && this.#unheard.delete(fd)) this.#onHeardLate();
     const origin = { address, key, method: this.#method };
-    const connection = new Connection(this.#contentOf(this.#id), origin, fd, isClosed);
+    const connection = new Connection(contentOf(this.#zmq, id), origin, fd, isClosed);
     // Without an object, each message counts as a connection of its own.
-    if (object !== 0n && !isClosed) this.#keep(object, connection);
+    if (object !== 0 && !isClosed) this.#keep(object, first, connection);
     return connection;
   }
 
-  #keep(object: bigint, connection: Connection): void {
+  #keep(object: number, first: Bytes, connection: Connection): void {
     if (this.#known.size >= keptMax) this.#forgetOldest();
     const place = this.#freePlaces.pop() ?? this.#placesUsed++;
     const message = this.#messageAt(place);
     this.#zmq.zmq_msg_init(message);
-    this.#zmq.zmq_msg_copy(message, this.#first);
+    this.#zmq.zmq_msg_copy(message, first);
     connection.kept = { object, place };
     this.#known.set(object, connection);
     this.#byDescriptor.set(connection.fd, connection);
@@ -193,15 +181,8 @@ export class Connections {
     this.#freePlaces.push(kept.place);
   }
 
-  #contentOf(frame: Bytes): Bytes {
-    const bytes = new Uint8Array(Number(this.#zmq.zmq_msg_size(frame)));
-    const data = this.#zmq.zmq_msg_data(frame);
-    if (bytes.byteLength > 0) this.#c.memcpy(bytes, data, BigInt(bytes.byteLength));
-    return bytes;
-  }
-
-  #property(name: Uint8Array): string {
-    const text = this.#zmq.zmq_msg_gets(this.#first, name);
+  #property(first: Bytes, name: Uint8Array): string {
+    const text = this.#zmq.zmq_msg_gets(first, name);
     if (text === 0n) return "";
     const length = this.#c.strnlen(text, textBytesMax);
     const bytes = new Uint8Array(Number(length));
@@ -212,8 +193,6 @@ export class Connections {
   /** Before the context ends, which waits for nothing else. */
   close(): void {
     for (const connection of [...this.#known.values()]) this.#forget(connection);
-    this.#zmq.zmq_msg_close(this.#id);
-    this.#zmq.zmq_msg_close(this.#first);
   }
 }
 

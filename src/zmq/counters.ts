@@ -82,7 +82,7 @@ export class Counters {
     this.#numbers = new Float64Array(memory);
   }
 
-  add(name: keyof ZmqDoorStats, difference: 1 | -1 = 1): void {
+  add(name: keyof ZmqDoorStats, difference: number = 1): void {
     this.#numbers[places[name]]! += difference;
   }
 

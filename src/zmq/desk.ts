@@ -57,7 +57,8 @@ export class Desk {
 
   /** A request has come over the connection. */
   heard(connection: Connection): void {
-    this.#latest.set(connection.name, connection);
+    // The identities that libzmq makes are never used again.
+    if (connection.isNamed) this.#latest.set(connection.name, connection);
   }
 
   /** Nothing comes over the connection any more. */
@@ -70,7 +71,8 @@ export class Desk {
    * connection of the same identity, that client may wait for something else.
    */
   reaches(connection: Connection): boolean {
-    return !connection.isClosed && this.#latest.get(connection.name) === connection;
+    if (connection.isClosed || !connection.isNamed) return !connection.isClosed;
+    return this.#latest.get(connection.name) === connection;
   }
 
   /**

@@ -8,6 +8,7 @@ import { PumpedClient } from "../channel/pumped_client.ts";
 import { type ErrorCode, TandemError } from "../errors.ts";
 import { codeOf } from "../base/guard.ts";
 import { now } from "../runtime/timers.ts";
+import { Batch } from "./batch.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Counters } from "./counters.ts";
 import { Desk, type Envelope, type OpenCall } from "./desk.ts";
@@ -19,7 +20,7 @@ import { libzmq, Option } from "./libzmq.ts";
 import { Monitor } from "./monitor.ts";
 import { Owners } from "./owners.ts";
 import { Poller } from "./poller.ts";
-import { type Arrival, type Fault, Requests } from "./requests.ts";
+import { type Arrival, type Fault, plainEnvelope, Requests } from "./requests.ts";
 import { ZmqSocket } from "./socket.ts";
 import { Zap, zapDomain } from "./zap.ts";
 
@@ -29,8 +30,10 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const cutFactor = 2;
 /** Room behind a payload for the note about its client. */
 const noteRoom = 1_100;
+/** Longer answers are sent one by one. */
+const batchedBytesMax = 8_192;
 /** Requests that are taken before answers are looked for again. */
-const batch = 64;
+const takenMax = 64;
 /** How often the door looks for a channel that does not exist, in milliseconds. */
 const reopenEvery = 50;
 const backlog = 1_024;
@@ -75,6 +78,7 @@ export class DoorLoop {
   readonly #zap: Zap | null = null;
   readonly #monitor: Monitor;
   readonly #connections: Connections;
+  readonly #batch: Batch;
   readonly #requests: Requests;
   readonly #desk: Desk;
   readonly #owners: Owners;
@@ -106,8 +110,12 @@ export class DoorLoop {
         new Connections(libzmq(), terms.method, () => this.#hearNews(), heardLate),
       );
       const { idFrame, maxMessageBytes } = terms;
+      this.#batch = this.#open(
+        new Batch(this.#router.address, maxMessageBytes, noteRoom, !idFrame),
+      );
       this.#requests = new Requests(
         this.#router,
+        this.#batch,
         this.#connections,
         idFrame,
         maxMessageBytes,
@@ -233,7 +241,8 @@ export class DoorLoop {
       this.#hearWhoHasGone();
       hasWorked = client.collect() > 0;
     }
-    for (let count = 0; count < batch; count++) {
+    this.#flush();
+    for (let count = 0; count < takenMax; count++) {
       const arrival = this.#requests.receive();
       if (!arrival) return hasWorked;
       hasWorked = true;
@@ -291,16 +300,16 @@ export class DoorLoop {
   }
 
   #take(arrival: Arrival): void {
-    const { connection, envelope, id, fault } = arrival;
+    const { connection, envelope, id, bytes, fault } = arrival;
     if (fault === "malformed") return this.#counters.add("malformed");
-    const time = now();
-    if (connection.key !== undefined && !this.#owners.admits(connection, time)) {
+    if (connection.key !== undefined && !this.#owners.admits(connection, now())) {
       return this.#refuse(connection, envelope, id, foreignIdentity);
     }
     this.#desk.heard(connection);
     if (fault) return this.#refuse(connection, envelope, id, faults[fault]);
     this.#counters.add("requests");
-    const payload = this.#requests.buffer.subarray(0, arrival.length);
+    // Of other clients, nothing is compared.
+    const payload = connection.isNamed ? bytes.subarray(0, arrival.length) : bytes;
     const known = this.#desk.join(connection, envelope, id, payload);
     if (known) return this.#joined(known);
     if (this.#closeBy < Infinity) return this.#fail(connection, envelope, id, closing);
@@ -320,11 +329,11 @@ export class DoorLoop {
   }
 
   #forward(arrival: Arrival, payload: Bytes): void {
-    const { connection, envelope, id, length } = arrival;
+    const { connection, envelope, id, bytes, length } = arrival;
     const call = this.#desk.open(connection, envelope, id, payload);
     const { note } = connection;
-    this.#requests.buffer.set(note, length);
-    const failure = this.#tryForward(length + note.byteLength, call, id);
+    bytes.set(note, length);
+    const failure = this.#tryForward(bytes, length + note.byteLength, call, id);
     if (!failure) return this.#count(1);
     this.#desk.forget(call);
     if (failure.code === "BUSY") this.#counters.add("busy");
@@ -332,15 +341,20 @@ export class DoorLoop {
   }
 
   /** Undefined: the request is under way. */
-  #tryForward(length: number, call: OpenCall, id: Bytes | null): CallFailure | undefined {
+  #tryForward(
+    bytes: Bytes,
+    length: number,
+    call: OpenCall,
+    id: Bytes | null,
+  ): CallFailure | undefined {
     const { timeout, errors } = this.#assignment.terms;
-    const { buffer } = this.#requests;
     const end = (answer: readonly Bytes[], isFinal: boolean): void => {
       this.#count(-1);
       this.#answered(call, answer, isFinal);
     };
     const reader = {
       read: (bytes: Bytes, isPrivate: boolean): void => {
+        if (this.#addToBatch(call, bytes)) return this.#count(-1);
         // libzmq reads the answer while others could change it.
         const answer = isPrivate && bytes.byteLength === 0 ? bytes : bytes.slice();
         end(id ? [id, answer] : [answer], true);
@@ -354,7 +368,7 @@ export class DoorLoop {
     };
     for (let client = this.#client;;) {
       try {
-        return client?.tryForward(buffer, length, timeout, reader) ? undefined : full;
+        return client?.tryForward(bytes, length, timeout, reader) ? undefined : full;
       } catch (error) {
         if (codeOf(error) !== "NOT_FOUND" || client === null) return failureOf(error);
         client = this.#leaveChannel();
@@ -366,6 +380,23 @@ export class DoorLoop {
   #count(difference: 1 | -1): void {
     this.#inFlight += difference;
     this.#counters.set("inFlight", this.#inFlight);
+  }
+
+  /** An answer that nobody asks for again goes out with others. False: it is to be sent alone. */
+  #addToBatch({ connection, envelope, family }: OpenCall, answer: Bytes): boolean {
+    if (family !== null || envelope !== plainEnvelope || connection.isClosed) return false;
+    if (answer.byteLength > batchedBytesMax) return false;
+    if (this.#batch.add(connection.identity, answer)) return true;
+    this.#flush();
+    return this.#batch.add(connection.identity, answer);
+  }
+
+  #flush(): void {
+    const counts = this.#batch.flush();
+    if (!counts) return;
+    this.#counters.add("answers", counts.sent);
+    this.#counters.add("overflowed", counts.full);
+    this.#counters.add("unreachable", counts.unreachable);
   }
 
   /** @param isFinal asking again gives the same answer */

@@ -160,17 +160,38 @@ function checkVersion(zmq: LibZmq): void {
 
 const nowAndForGood = 0x2 | 0x1000;
 
+interface Loader {
+  dlopen(name: Uint8Array, flags: number): bigint;
+  dlsym(library: bigint, name: Uint8Array): bigint;
+}
+
+/** The functions of the C library that find libraries. */
+function loader(): Loader {
+  const table = {
+    dlopen: { parameters: ["buffer", "i32"], result: "size", cold: true },
+    dlsym: { parameters: ["size", "buffer"], result: "size", cold: true },
+  } as const;
+  try {
+    return bindC<Loader>(table);
+  } catch {
+    // An old C library has them in another file.
+    return backend().bind<Loader>("libdl.so.2", table);
+  }
+}
+
+let handle = 0n;
+
+/** Where functions of libzmq are, for native code. */
+export function addressesOf(functions: readonly (keyof LibZmq)[]): bigint[] {
+  libzmq();
+  const { dlsym } = loader();
+  return functions.map((name) => BigInt(dlsym(handle, cString(name))));
+}
+
 /**
  * A runtime may unload a library when a Worker ends. The threads of libzmq may still run then, so another reference
  * keeps it.
  */
 function keepLoaded(name: string): void {
-  try {
-    const { dlopen } = bindC<{ dlopen(name: Uint8Array, flags: number): bigint }>({
-      dlopen: { parameters: ["buffer", "i32"], result: "size", cold: true },
-    });
-    dlopen(cString(name), nowAndForGood);
-  } catch {
-    // An old C library has this function in another file. Then only a Worker that ends first could unload it.
-  }
+  handle = loader().dlopen(cString(name), nowAndForGood);
 }

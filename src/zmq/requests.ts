@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Batch } from "./batch.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Envelope } from "./desk.ts";
 import type { ZmqSocket } from "./socket.ts";
@@ -24,45 +25,102 @@ export interface Arrival {
   readonly envelope: Envelope;
   /** Null: requests have none. */
   readonly id: Bytes | null;
-  /** The length of the payload at the front of the buffer. */
+  /** Begins with the payload. There is room for a note behind it. */
+  readonly bytes: Bytes;
+  /** The length of the payload. */
   readonly length: number;
   readonly fault: Fault | null;
 }
 
 const delimiter: Bytes = new Uint8Array(0);
-const plainEnvelope: Envelope = [delimiter];
+/** The one of most messages. */
+export const plainEnvelope: Envelope = [delimiter];
+
+/** Up to this length, a payload is copied, because native functions know the array to which it is copied. */
+const copiedBytesMax = 4_096;
+/** Up to this length, a loop copies faster than `set`. */
+const loopBytesMax = 64;
 
 export class Requests {
   readonly #socket: ZmqSocket;
+  readonly #batch: Batch;
   readonly #connections: Connections;
   readonly #hasIds: boolean;
   readonly #bytesMax: number;
-  /** The payload of the last request, with room for a note behind it. */
-  readonly buffer: Bytes;
+  readonly #room: number;
+  /** The payload of a short request, with room for a note behind it. */
+  readonly #short: Bytes;
   readonly #capacity: bigint;
   readonly #label: Bytes = new Uint8Array(labelBytesMax + 1);
   readonly #labelCapacity: bigint = BigInt(this.#label.byteLength);
+  /** Those of the messages in the batch. */
+  readonly #senders: (Connection | undefined)[] = [];
+  #next = 0;
 
+  /** @param room so many bytes are free behind each payload */
   constructor(
     socket: ZmqSocket,
+    batch: Batch,
     connections: Connections,
     hasIds: boolean,
     bytesMax: number,
     room: number,
   ) {
     this.#socket = socket;
+    this.#batch = batch;
     this.#connections = connections;
     this.#hasIds = hasIds;
     this.#bytesMax = bytesMax;
-    this.buffer = new Uint8Array(bytesMax + room);
+    this.#room = room;
+    this.#short = new Uint8Array(copiedBytesMax + room);
     this.#capacity = BigInt(bytesMax);
   }
 
   /** Receives a message. Null: there is none. */
   receive(): Arrival | null {
-    const connection = this.#connections.receive(this.#socket.address);
-    if (!connection) return null;
-    const envelope = this.#receiveEnvelope();
+    const batch = this.#batch;
+    if (this.#next >= batch.received && !this.#refill()) return null;
+    const index = this.#next++;
+    const connection = this.#senders[index]!;
+    if (batch.isOdd(index)) return this.#receiveOdd(connection, index);
+    const length = batch.lengthOf(index);
+    const offset = batch.offsetOf(index);
+    const fault = batch.hasSeveral(index)
+      ? "several frames"
+      : length > this.#bytesMax
+      ? "too long"
+      : null;
+    const bytes = this.#bytesAt(offset, fault ? 0 : length);
+    return { connection, envelope: plainEnvelope, id: null, bytes, length, fault };
+  }
+
+  #refill(): boolean {
+    this.#next = 0;
+    const count = this.#batch.receive();
+    // A connection that was not heard before makes the door hear which ones have ended, and forget them.
+    for (let index = 0; index < count; index++) {
+      this.#senders[index] = this.#connections.known(this.#batch.objectOf(index));
+    }
+    for (let index = 0; index < count; index++) this.#senders[index] ??= this.#meet(index);
+    return count > 0;
+  }
+
+  #meet(index: number): Connection {
+    const batch = this.#batch;
+    return this.#connections.meet(batch.objectOf(index), batch.idOf(index), batch.firstOf(index));
+  }
+
+  #bytesAt(offset: number, length: number): Bytes {
+    const { bytes } = this.#batch;
+    const short = this.#short;
+    if (length > copiedBytesMax) return bytes.subarray(offset, offset + length + this.#room);
+    if (length > loopBytesMax) short.set(bytes.subarray(offset, offset + length));
+    else for (let at = 0; at < length; at++) short[at] = bytes[offset + at]!;
+    return short;
+  }
+
+  #receiveOdd(connection: Connection, index: number): Arrival {
+    const envelope = this.#receiveEnvelope(index);
     if (envelope === null) return this.#faulty(connection, plainEnvelope, null, "malformed");
     if (!this.#socket.hasMore) return this.#faulty(connection, envelope, null, "malformed");
     let id: Bytes | null = null;
@@ -72,18 +130,20 @@ export class Requests {
       id = this.#label.slice(0, length);
       if (!this.#socket.hasMore) return this.#faulty(connection, envelope, id, "no payload");
     }
-    const length = this.#socket.receive(this.buffer, this.#capacity);
+    // The message is the last of its batch, so the memory is free.
+    const { bytes } = this.#batch;
+    const length = this.#socket.receive(bytes, this.#capacity);
     if (this.#socket.hasMore) return this.#faulty(connection, envelope, id, "several frames");
     const fault = length > this.#bytesMax ? "too long" : null;
-    return { connection, envelope, id, length, fault };
+    return { connection, envelope, id, bytes, length, fault };
   }
 
   /** Null: there is no empty frame where one has to be. */
-  #receiveEnvelope(): Envelope | null {
-    const first = this.#connections.firstBytes;
-    if (first === 0) return plainEnvelope;
-    if (first > labelBytesMax) return null;
-    const labels: Bytes[] = [this.#connections.copyFirst()];
+  #receiveEnvelope(index: number): Envelope | null {
+    const first = this.#batch.takeFirst(index, labelBytesMax);
+    if (first === null) return null;
+    if (first.byteLength === 0) return plainEnvelope;
+    const labels: Bytes[] = [first];
     while (labels.length <= envelopeFramesMax && this.#socket.hasMore) {
       const length = this.#socket.receive(this.#label, this.#labelCapacity);
       if (length === 0) return [...labels, delimiter];
@@ -103,6 +163,6 @@ export class Requests {
     while (this.#socket.hasMore) {
       if (this.#socket.receive(this.#label, this.#labelCapacity) < 0) break;
     }
-    return { connection, envelope, id, length: 0, fault };
+    return { connection, envelope, id, bytes: this.#short, length: 0, fault };
   }
 }

@@ -1,0 +1,125 @@
+//! Many messages of ZeroMQ with one call from JavaScript. A message has several frames, and each takes several
+//! functions of libzmq. The library does not know libzmq: the caller passes the functions.
+
+const std = @import("std");
+
+/// `zmq_msg_t`.
+const Message = extern struct { bytes: [64]u8 align(8) };
+
+/// Messages of one batch.
+pub const messages_max = 64;
+
+/// What a message is.
+pub const Kind = enum(u32) {
+    /// An empty frame, then one with the payload.
+    plain,
+    /// More frames follow the payload: they were dropped.
+    several,
+    /// Anything else: the frames behind the first one are still to be received.
+    odd,
+};
+
+pub const Record = extern struct {
+    /// The address that messages of one connection have in common.
+    object: f64 = 0,
+    /// Where the payload begins.
+    offset: u32 = 0,
+    /// Of the payload; more than `payload_max` if that was too short.
+    length: u32 = 0,
+    kind: u32 = 0,
+    padding: u32 = 0,
+};
+
+/// What the caller and this file share.
+pub const Batch = extern struct {
+    records: [messages_max]Record,
+    /// Two for each record: the routing id, and the frame behind it.
+    messages: [2 * messages_max]Message,
+    msg_recv: *const fn (*Message, *anyopaque, c_int) callconv(.c) c_int,
+    msg_size: *const fn (*const Message) callconv(.c) usize,
+    msg_gets: *const fn (*const Message, [*:0]const u8) callconv(.c) ?*const anyopaque,
+    recv: *const fn (*anyopaque, [*]u8, usize, c_int) callconv(.c) c_int,
+    send: *const fn (*anyopaque, [*]const u8, usize, c_int) callconv(.c) c_int,
+    getsockopt: *const fn (*anyopaque, c_int, *anyopaque, *usize) callconv(.c) c_int,
+    errno: *const fn () callconv(.c) c_int,
+    /// The longest payload; 0: every message is odd.
+    payload_max: u32,
+    /// So many bytes behind each payload stay free.
+    room: u32,
+    /// What became of the messages that were sent last.
+    sent: u32,
+    full: u32,
+    unreachable_count: u32,
+    padding: u32,
+
+    /// Receives messages as long as there are any, and room for another one. Never waits.
+    pub fn receive(batch: *Batch, socket: *anyopaque, out: []u8) u32 {
+        const need = @as(usize, batch.payload_max) + batch.room;
+        var used: usize = 0;
+        for (&batch.records, 0..) |*record, index| {
+            if (out.len - used < need) return @intCast(index);
+            const first = &batch.messages[2 * index + 1];
+            if (batch.msg_recv(&batch.messages[2 * index], socket, dont_wait) < 0) return @intCast(index);
+            if (batch.msg_recv(first, socket, dont_wait) < 0) return @intCast(index);
+            record.* = .{
+                .object = @floatFromInt(@intFromPtr(batch.msg_gets(first, "Peer-Address"))),
+                .offset = @intCast(used),
+            };
+            if (batch.payload_max == 0 or batch.msg_size(first) != 0 or !batch.has_more(socket)) {
+                record.kind = @backingInt(Kind.odd);
+                return @intCast(index + 1);
+            }
+            const length = batch.recv(socket, out[used..].ptr, batch.payload_max, dont_wait);
+            record.length = @intCast(@max(length, 0));
+            if (batch.has_more(socket)) {
+                record.kind = @backingInt(Kind.several);
+                var byte: [1]u8 = undefined;
+                while (batch.has_more(socket) and batch.recv(socket, &byte, byte.len, dont_wait) >= 0) {}
+            }
+            used += std.mem.alignForward(usize, @min(record.length, batch.payload_max) + batch.room, 64);
+            used = @min(used, out.len);
+        }
+        return messages_max;
+    }
+
+    fn has_more(batch: *const Batch, socket: *anyopaque) bool {
+        var more: c_int = 0;
+        var size: usize = @sizeOf(c_int);
+        return batch.getsockopt(socket, option_more, &more, &size) == 0 and more != 0;
+    }
+
+    /// Sends messages, each as two lengths u32, the routing id and the payload, both filled up to four bytes. An
+    /// empty frame goes between them.
+    pub fn send_all(batch: *Batch, socket: *anyopaque, messages: []const u8) void {
+        batch.sent = 0;
+        batch.full = 0;
+        batch.unreachable_count = 0;
+        var rest = messages;
+        while (rest.len >= 8) {
+            const id_length = std.mem.readInt(u32, rest[0..4], .little);
+            const length = std.mem.readInt(u32, rest[4..8], .little);
+            const payload_at = 8 + std.mem.alignForward(usize, id_length, 4);
+            const end = payload_at + std.mem.alignForward(usize, length, 4);
+            if (end > rest.len) return;
+            batch.send_one(socket, rest[8..][0..id_length], rest[payload_at..][0..length]);
+            rest = rest[end..];
+        }
+    }
+
+    fn send_one(batch: *Batch, socket: *anyopaque, id: []const u8, payload: []const u8) void {
+        // Only the first frame can be refused: it says where the others go.
+        if (batch.send(socket, id.ptr, id.len, dont_wait | send_more) < 0) {
+            const count = if (batch.errno() == again) &batch.full else &batch.unreachable_count;
+            count.* += 1;
+            return;
+        }
+        _ = batch.send(socket, id.ptr, 0, dont_wait | send_more);
+        _ = batch.send(socket, payload.ptr, payload.len, dont_wait);
+        batch.sent += 1;
+    }
+};
+
+const dont_wait = 1;
+const send_more = 2;
+const option_more = 13;
+const again = 11;
