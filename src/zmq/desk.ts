@@ -55,6 +55,11 @@ export class Desk {
     return this.#answered.size;
   }
 
+  /** Whether there are open calls or remembered answers that requests can find. */
+  get canBeAsked(): boolean {
+    return this.#families.size > 0;
+  }
+
   /** A request has come over the connection. */
   heard(connection: Connection): void {
     // The identities that libzmq makes are never used again.

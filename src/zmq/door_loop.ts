@@ -34,6 +34,8 @@ const noteRoom = 1_100;
 const batchedBytesMax = 8_192;
 /** Requests that are taken before answers are looked for again. */
 const takenMax = 64;
+/** While there is work, orders and news are heard only so often: looking for them takes as long as some requests. */
+const turnsUnheard = 16;
 /** How often the door looks for a channel that does not exist, in milliseconds. */
 const reopenEvery = 50;
 const backlog = 1_024;
@@ -176,23 +178,32 @@ export class DoorLoop {
       const client = this.#reach();
       // Requests wait in libzmq as long as there is no channel.
       const poller = new Poller(
-        client ? [control, ...others, router, { fd: client.notifyFd }] : [control, ...others],
+        client ? [control, ...others, { fd: client.notifyFd }, router] : [control, ...others],
       );
+      const notify = 1 + others.length;
+      let turns = 0;
       while (this.#isOpen() && this.#client === client) {
         if (!client || !this.#work(client)) {
           const wait = client ? this.#patience(client) : reopenEvery;
           const bounded = waitMax < 0 ? wait : Math.min(wait, waitMax);
           const woken = poller.wait(bounded);
           if (woken === "ended") return;
-          client?.drainNotify();
+          if (poller.isReady(notify)) client?.drainNotify();
           client?.lookAround(woken === "late");
+          if (poller.isReady(0)) this.#hearControl();
+          if (others.some((_, index) => poller.isReady(1 + index))) this.#hearOthers();
+        } else if (++turns % turnsUnheard === 0) {
+          this.#hearControl();
+          this.#hearOthers();
         }
-        this.#hearControl();
-        this.#zap?.answer();
-        this.#hearNews();
         if (!client) break;
       }
     }
+  }
+
+  #hearOthers(): void {
+    this.#zap?.answer();
+    this.#hearNews();
   }
 
   /** Closes everything: the context waits for its sockets. */
@@ -238,7 +249,8 @@ export class DoorLoop {
   #work(client: PumpedClient): boolean {
     let hasWorked = false;
     if (client.outstanding > 0) {
-      this.#hearWhoHasGone();
+      // Other clients get a new identity with each connection.
+      if (this.#desk.canBeAsked) this.#hearWhoHasGone();
       hasWorked = client.collect() > 0;
     }
     this.#flush();

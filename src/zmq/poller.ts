@@ -8,13 +8,18 @@ import { forever, type LibZmq, libzmq, pollIn, pollItemBytes } from "./libzmq.ts
 /** What to wait for: a socket of libzmq, or a descriptor of the system. */
 export type PollItem = { readonly socket: bigint } | { readonly fd: number };
 
+const eventsInItem = pollItemBytes / Int16Array.BYTES_PER_ELEMENT;
+const eventsReceived = 7;
+
 export class Poller {
   readonly #zmq: LibZmq = libzmq();
   readonly #items: Uint8Array<ArrayBuffer>;
+  readonly #events: Int16Array;
   readonly #count: number;
 
   constructor(items: readonly PollItem[]) {
     this.#items = new Uint8Array(items.length * pollItemBytes);
+    this.#events = new Int16Array(this.#items.buffer);
     this.#count = items.length;
     const view = new DataView(this.#items.buffer);
     items.forEach((item, index) => {
@@ -36,6 +41,11 @@ export class Poller {
     const count = this.#zmq.zmq_poll(this.#items, this.#count, time);
     if (count > 0) return "ready";
     return count === 0 || !this.#hasEnded() ? "late" : "ended";
+  }
+
+  /** Whether the item of this index could be read when the last wait ended. */
+  isReady(index: number): boolean {
+    return this.#events[index * eventsInItem + eventsReceived] !== 0;
   }
 
   #hasEnded(): boolean {
