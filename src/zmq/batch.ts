@@ -38,6 +38,9 @@ const lengthsBytes = 8;
 const recordWords = zmqRecordBytes / Uint32Array.BYTES_PER_ELEMENT;
 const recordDoubles = zmqRecordBytes / Float64Array.BYTES_PER_ELEMENT;
 
+/** Up to this length, a loop copies faster than `set`. */
+export const loopBytesMax = 64;
+
 /** What became of messages. */
 export interface SentCounts {
   readonly sent: number;
@@ -153,7 +156,8 @@ export class Batch {
     this.#outWords[words + 1] = length;
     const out = this.#out;
     for (let index = 0; index < idLength; index++) out[idAt + index] = identity[index]!;
-    out.set(payload, payloadAt);
+    if (length > loopBytesMax) out.set(payload, payloadAt);
+    else for (let index = 0; index < length; index++) out[payloadAt + index] = payload[index]!;
     this.#outUsed = end;
     return true;
   }

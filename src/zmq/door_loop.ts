@@ -5,10 +5,11 @@
  * @module
  */
 import { PumpedClient } from "../channel/pumped_client.ts";
+import type { AnswerReader } from "../channel/waiter.ts";
 import { type ErrorCode, TandemError } from "../errors.ts";
 import { codeOf } from "../base/guard.ts";
 import { now } from "../runtime/timers.ts";
-import { Batch } from "./batch.ts";
+import { Batch, loopBytesMax } from "./batch.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Counters } from "./counters.ts";
 import { Desk, type Envelope, type OpenCall } from "./desk.ts";
@@ -71,6 +72,33 @@ const full: CallFailure = {
   code: "BUSY",
   message: "Cannot take the request: all slots of the channel are in use; ask again later",
 };
+
+/** Hears how calls end. */
+interface CallEnds {
+  answered(call: OpenCall, id: Bytes | null, bytes: Bytes, isPrivate: boolean): void;
+  failed(call: OpenCall, id: Bytes | null, error: unknown): void;
+}
+
+/** A call under way. There are many: one object takes less time than a function for each end. */
+class Forwarded implements AnswerReader {
+  readonly #ends: CallEnds;
+  readonly #call: OpenCall;
+  readonly #id: Bytes | null;
+
+  constructor(ends: CallEnds, call: OpenCall, id: Bytes | null) {
+    this.#ends = ends;
+    this.#call = call;
+    this.#id = id;
+  }
+
+  read(bytes: Bytes, isPrivate: boolean): void {
+    this.#ends.answered(this.#call, this.#id, bytes, isPrivate);
+  }
+
+  fail(error: unknown): void {
+    this.#ends.failed(this.#call, this.#id, error);
+  }
+}
 
 export class DoorLoop {
   readonly #assignment: DoorAssignment;
@@ -344,7 +372,8 @@ export class DoorLoop {
     const { connection, envelope, id, bytes, length } = arrival;
     const call = this.#desk.open(connection, envelope, id, payload);
     const { note } = connection;
-    bytes.set(note, length);
+    if (note.byteLength > loopBytesMax) bytes.set(note, length);
+    else for (let at = 0; at < note.byteLength; at++) bytes[length + at] = note[at]!;
     const failure = this.#tryForward(bytes, length + note.byteLength, call, id);
     if (!failure) return this.#count(1);
     this.#desk.forget(call);
@@ -359,25 +388,8 @@ export class DoorLoop {
     call: OpenCall,
     id: Bytes | null,
   ): CallFailure | undefined {
-    const { timeout, errors } = this.#assignment.terms;
-    const end = (answer: readonly Bytes[], isFinal: boolean): void => {
-      this.#count(-1);
-      this.#answered(call, answer, isFinal);
-    };
-    const reader = {
-      read: (bytes: Bytes, isPrivate: boolean): void => {
-        if (this.#addToBatch(call, bytes)) return this.#count(-1);
-        // libzmq reads the answer while others could change it.
-        const answer = isPrivate && bytes.byteLength === 0 ? bytes : bytes.slice();
-        end(id ? [id, answer] : [answer], true);
-      },
-      fail: (error: unknown): void => {
-        const failure = failureOf(error);
-        this.#counters.add("errors");
-        // A client that hears nothing asks again, and the call runs again.
-        end(this.#errorFrames(id, failure), failure.code === "REMOTE" && errors === "frame");
-      },
-    };
+    const { timeout } = this.#assignment.terms;
+    const reader = new Forwarded(this.#ends, call, id);
     for (let client = this.#client;;) {
       try {
         return client?.tryForward(bytes, length, timeout, reader) ? undefined : full;
@@ -388,6 +400,24 @@ export class DoorLoop {
       }
     }
   }
+
+  readonly #ends: CallEnds = {
+    answered: (call, id, bytes, isPrivate) => {
+      this.#count(-1);
+      if (this.#addToBatch(call, bytes)) return;
+      // libzmq reads the answer while others could change it.
+      const answer = isPrivate && bytes.byteLength === 0 ? bytes : bytes.slice();
+      this.#answered(call, id ? [id, answer] : [answer], true);
+    },
+    failed: (call, id, error) => {
+      this.#count(-1);
+      const failure = failureOf(error);
+      this.#counters.add("errors");
+      // A client that hears nothing asks again, and the call runs again.
+      const isFinal = failure.code === "REMOTE" && this.#assignment.terms.errors === "frame";
+      this.#answered(call, this.#errorFrames(id, failure), isFinal);
+    },
+  };
 
   #count(difference: 1 | -1): void {
     this.#inFlight += difference;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Batch } from "./batch.ts";
+import { type Batch, loopBytesMax } from "./batch.ts";
 import type { Connection, Connections } from "./connections.ts";
 import type { Envelope } from "./desk.ts";
 import type { ZmqSocket } from "./socket.ts";
@@ -38,8 +38,6 @@ export const plainEnvelope: Envelope = [delimiter];
 
 /** Up to this length, a payload is copied, because native functions know the array to which it is copied. */
 const copiedBytesMax = 4_096;
-/** Up to this length, a loop copies faster than `set`. */
-const loopBytesMax = 64;
 
 export class Requests {
   readonly #socket: ZmqSocket;
