@@ -218,7 +218,12 @@ export const symbols = {
     cold: true,
   },
   tandem_zmq_send: {
-    parameters: [/* socket */ "f64", /* batch */ "buffer", /* messages */ "buffer", /* length */ "u32"],
+    parameters: [
+      /* socket */ "f64",
+      /* batch */ "buffer",
+      /* messages */ "buffer",
+      /* length */ "u32",
+    ],
     result: "void",
     cold: true,
   },

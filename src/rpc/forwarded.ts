@@ -19,9 +19,8 @@ export function forwardedMethod(
   methods: ReadonlyMap<string, Offered>,
   name: string | undefined,
 ): Offered {
-  const listed = [...methods.values()].filter(({ isHidden }) => !isHidden);
   const found = name === undefined
-    ? methods.get(bareName) ?? (listed.length === 1 ? listed[0] : undefined)
+    ? methods.get(bareName) ?? onlyMethod(methods)
     : methods.get(name);
   if (found && !found.isHidden) return found;
   const tried = name === undefined
@@ -32,6 +31,17 @@ export function forwardedMethod(
     `Cannot call ${tried}: ${listMethods(methods)}; ` +
       "serve a bare function, or one method, or give the door the option `method`",
   );
+}
+
+/** The method of a service that has no other. */
+function onlyMethod(methods: ReadonlyMap<string, Offered>): Offered | undefined {
+  let only: Offered | undefined;
+  for (const method of methods.values()) {
+    if (method.isHidden) continue;
+    if (only) return undefined;
+    only = method;
+  }
+  return only;
 }
 
 /**
