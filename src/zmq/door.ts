@@ -144,8 +144,8 @@ export class ZmqDoor implements AsyncDisposable {
   }
 
   /**
-   * Takes no more connections and requests, lets calls in flight end, and closes the door. Clients that ask again then
-   * find nobody. Calling it again with less time shortens the wait.
+   * Takes no more requests, lets calls in flight end, and closes the door. Until then, requests get the error `CLOSED`;
+   * clients that ask again after it find nobody. Calling it again with less time shortens the wait.
    *
    * @throws {RangeError} for a negative or NaN `timeout`
    */

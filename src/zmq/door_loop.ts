@@ -331,12 +331,13 @@ export class DoorLoop {
     const length = this.#control.receive(order, BigInt(order.byteLength));
     if (length < 0) return;
     const patience = Number(new TextDecoder().decode(order.subarray(0, length)));
-    // The door may be told again, with less time.
+    // The door may be told again, with less time. It goes on to listen: libzmq would end all connections with that, and
+    // answers would find nobody.
     const isFirst = this.#closeBy === Infinity;
     this.#closeBy = now() + patience;
-    if (!isFirst) return;
-    this.#router.unbind(this.endpoint);
-    if (patience > 0) this.#router.setNumber(Option.linger, Math.min(patience, lingerMax));
+    if (isFirst && patience > 0) {
+      this.#router.setNumber(Option.linger, Math.min(patience, lingerMax));
+    }
   }
 
   #take(arrival: Arrival): void {

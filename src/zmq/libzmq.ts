@@ -18,7 +18,6 @@ export const symbols = {
   zmq_socket: { parameters: ["size", "i32"], result: "size", cold: true },
   zmq_close: { parameters: ["size"], result: "i32", cold: true },
   zmq_bind: { parameters: ["size", "buffer"], result: "i32", cold: true },
-  zmq_unbind: { parameters: ["size", "buffer"], result: "i32", cold: true },
   zmq_connect: { parameters: ["size", "buffer"], result: "i32", cold: true },
   zmq_setsockopt: { parameters: ["size", "i32", "buffer", "size"], result: "i32", cold: true },
   zmq_getsockopt: { parameters: ["size", "i32", "buffer", "buffer"], result: "i32", cold: true },

@@ -89,10 +89,6 @@ export class ZmqSocket {
     throw bindFailure(endpoint, this.#zmq.zmq_errno());
   }
 
-  unbind(endpoint: string): void {
-    this.#zmq.zmq_unbind(this.address, cString(endpoint));
-  }
-
   connect(endpoint: string): boolean {
     return this.#zmq.zmq_connect(this.address, cString(endpoint)) === 0;
   }
