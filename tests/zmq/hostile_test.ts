@@ -80,7 +80,7 @@ test(
     const rounds = 20;
     for (let round = 0; round < rounds; round++) {
       const bare = new BareConnection(door.endpoint);
-      bare.write(new Uint8Array([...handshake, ...frameHead(2 ** 31), ...pattern(round, 60_000)]));
+      bare.write(new Uint8Array([...handshake, ...frameHead(2 ** 31), ...pattern(60_000, round)]));
       await bare.closed;
       assertEquals(await clients.request("a", `${round}`), [`${round}`]);
     }
@@ -99,7 +99,7 @@ test("a frame of the limit that arrives in drops: nobody waits for it", async ()
   bare.write(new Uint8Array([...handshake, ...frameHead(2 ** 20)]));
   await eventually(() => door.stats().connections >= 1);
   for (let round = 0; round < 20; round++) {
-    bare.write(pattern(round, 10));
+    bare.write(pattern(10, round));
     assertEquals(await clients.request("a", `${round}`), [`${round}`]);
   }
   bare.socket.destroy();
