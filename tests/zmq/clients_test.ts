@@ -256,6 +256,8 @@ test(
     await clients.tell("send", { on: "silent", frames: ["", "x"], count: 1_000 });
     await clients.open("b", "REQ", door.endpoint);
     await eventually(() => door.stats().overflowed > 0, "answers are dropped");
+    // Its requests fill the channel, too, as long as there are any.
+    await eventually(() => door.stats().inFlight === 0, "its requests are through");
     for (let round = 0; round < 10; round++) {
       const [answer] = present(await clients.request("b", "x"));
       assertEquals((answer as { size: number }).size, 60_000);
