@@ -36,4 +36,5 @@ test {
     _ = @import("worker/record.zig");
     _ = @import("worker/record_memory.zig");
     _ = @import("worker/title.zig");
+    _ = @import("zmq/batch.zig");
 }

@@ -123,3 +123,127 @@ const dont_wait = 1;
 const send_more = 2;
 const option_more = 13;
 const again = 11;
+
+/// Stands for a socket: messages that can be received, and what was sent.
+const Fake = struct {
+    frames: []const ?[]const u8,
+    has_more: bool = false,
+    sent: [8][]const u8 = undefined,
+    sent_count: usize = 0,
+    refuses: ?c_int = null,
+
+    threadlocal var failure: c_int = 0;
+
+    fn of(socket: *anyopaque) *Fake {
+        return @ptrCast(@alignCast(socket));
+    }
+
+    /// Null ends a message.
+    fn next(fake: *Fake) ?[]const u8 {
+        if (fake.frames.len == 0) return null;
+        const frame = fake.frames[0].?;
+        fake.has_more = fake.frames[1] != null;
+        fake.frames = fake.frames[if (fake.has_more) 1 else 2..];
+        return frame;
+    }
+
+    fn msg_recv(message: *Message, socket: *anyopaque, _: c_int) callconv(.c) c_int {
+        const frame = of(socket).next() orelse return -1;
+        std.mem.writeInt(usize, message.bytes[0..8], frame.len, .little);
+        return @intCast(frame.len);
+    }
+    fn msg_size(message: *const Message) callconv(.c) usize {
+        return std.mem.readInt(usize, message.bytes[0..8], .little);
+    }
+    fn msg_gets(_: *const Message, _: [*:0]const u8) callconv(.c) ?*const anyopaque {
+        return null;
+    }
+    fn recv(socket: *anyopaque, out: [*]u8, room: usize, _: c_int) callconv(.c) c_int {
+        const frame = of(socket).next() orelse return -1;
+        const length = @min(frame.len, room);
+        @memcpy(out[0..length], frame[0..length]);
+        return @intCast(frame.len);
+    }
+    fn send(socket: *anyopaque, bytes: [*]const u8, length: usize, _: c_int) callconv(.c) c_int {
+        const fake = of(socket);
+        if (fake.refuses) |reason| {
+            failure = reason;
+            return -1;
+        }
+        fake.sent[fake.sent_count] = bytes[0..length];
+        fake.sent_count += 1;
+        return @intCast(length);
+    }
+    fn getsockopt(socket: *anyopaque, _: c_int, value: *anyopaque, _: *usize) callconv(.c) c_int {
+        @as(*c_int, @ptrCast(@alignCast(value))).* = @intFromBool(of(socket).has_more);
+        return 0;
+    }
+    fn errno() callconv(.c) c_int {
+        return failure;
+    }
+
+    fn batch() Batch {
+        var made: Batch = undefined;
+        made.msg_recv = msg_recv;
+        made.msg_size = msg_size;
+        made.msg_gets = msg_gets;
+        made.recv = recv;
+        made.send = send;
+        made.getsockopt = getsockopt;
+        made.errno = errno;
+        made.payload_max = 4;
+        made.room = 3;
+        return made;
+    }
+};
+
+test "plain messages come together, and an odd one is the last" {
+    var fake: Fake = .{ .frames = &.{
+        "id", "",     "work",     null,
+        "id", "",     "long one", null,
+        "id", "",     "a",        "b",
+        "c",  null,   "id",       "label",
+        "",   "x",    null,       "id",
+        "",   "next", null,
+    } };
+    var batch = Fake.batch();
+    var out: [1024]u8 = @splat('.');
+    try std.testing.expectEqual(4, batch.receive(&fake, &out));
+    const kinds = [_]Kind{ .plain, .plain, .several, .odd };
+    for (kinds, batch.records[0..4]) |kind, record| try std.testing.expectEqual(@backingInt(kind), record.kind);
+    try std.testing.expectEqual(4, batch.records[0].length);
+    try std.testing.expectEqual(8, batch.records[1].length);
+    try std.testing.expectEqualStrings("work...", out[batch.records[0].offset..][0..7]);
+    // What is too long does not reach the room behind it.
+    try std.testing.expectEqualStrings("long...", out[batch.records[1].offset..][0..7]);
+    // The rest of the odd message is still there.
+    try std.testing.expectEqualStrings("", fake.next().?);
+    try std.testing.expectEqualStrings("x", fake.next().?);
+    try std.testing.expectEqual(1, batch.receive(&fake, &out));
+    try std.testing.expectEqual(0, batch.receive(&fake, &out));
+}
+
+test "a message without a payload is odd, and without room none is received" {
+    var fake: Fake = .{ .frames = &.{ "id", "", null, "id", "", "work", null } };
+    var batch = Fake.batch();
+    var out: [64 + 7]u8 = undefined;
+    try std.testing.expectEqual(0, batch.receive(&fake, out[0..6]));
+    try std.testing.expectEqual(1, batch.receive(&fake, &out));
+    try std.testing.expectEqual(@backingInt(Kind.odd), batch.records[0].kind);
+    try std.testing.expectEqual(1, batch.receive(&fake, out[0..7]));
+}
+
+test "messages are sent whole, or counted" {
+    var fake: Fake = .{ .frames = &.{} };
+    var batch = Fake.batch();
+    const messages = "\x02\x00\x00\x00\x05\x00\x00\x00idxxhelloxxx";
+    batch.send_all(&fake, messages ++ messages);
+    try std.testing.expectEqual(2, batch.sent);
+    for ([_][]const u8{ "id", "", "hello" }, fake.sent[3..6]) |wanted, sent| try std.testing.expectEqualStrings(wanted, sent);
+    fake.refuses = again;
+    batch.send_all(&fake, messages);
+    try std.testing.expectEqual([_]u32{ 0, 1, 0 }, [_]u32{ batch.sent, batch.full, batch.unreachable_count });
+    fake.refuses = 113;
+    batch.send_all(&fake, messages);
+    try std.testing.expectEqual([_]u32{ 0, 0, 1 }, [_]u32{ batch.sent, batch.full, batch.unreachable_count });
+}

@@ -1,6 +1,7 @@
 /** Messages of clients as requests: envelopes, ids and payloads; and what is wrong with others. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
+import type { Batch } from "../../src/zmq/batch.ts";
 import { Connection, type Connections } from "../../src/zmq/connections.ts";
 import { type Arrival, type Fault, Requests } from "../../src/zmq/requests.ts";
 import type { ZmqSocket } from "../../src/zmq/socket.ts";
@@ -11,33 +12,53 @@ const room = 4;
 const origin = { address: "127.0.0.1", key: undefined, method: undefined };
 const client = new Connection(bytes("client"), origin, 7, false);
 
-/** Stands for the socket and for the client's connection, as libzmq shows a message: one frame after another. */
+/** Stands for the socket, and for the batch that native code reads from it. */
 class Inbox {
-  readonly address = 0n;
   readonly #messages: Uint8Array[][];
+  readonly #hasIds: boolean;
+  /** What is left of the message that was read last. */
   #frames: Uint8Array[] = [];
-  #first = new Uint8Array(0);
+  #batch: Uint8Array[][] = [];
+  readonly bytes = new Uint8Array(64 * (bytesMax + room));
 
-  constructor(messages: readonly (readonly Uint8Array[])[]) {
+  constructor(messages: readonly (readonly Uint8Array[])[], hasIds: boolean) {
     this.#messages = messages.map((frames) => [...frames]);
+    this.#hasIds = hasIds;
   }
 
-  /** As {@linkcode Connections.receive}, which takes the first frame with the routing id. */
-  readonly connections = {
-    receive: (): Connection | null => {
+  /** As native/zmq/batch.zig. */
+  readonly batch = {
+    bytes: this.bytes,
+    received: 0,
+    receive: (): number => {
       assertEquals(this.#frames.length, 0, "a frame of the message before was left");
-      const next = this.#messages.shift();
-      if (!next) return null;
-      this.#frames = next;
-      this.#first = this.#frames.shift()! as Uint8Array<ArrayBuffer>;
-      return client;
+      this.bytes.fill(0);
+      this.#batch = [];
+      let isOdd = false;
+      while (this.#messages.length > 0 && !isOdd) {
+        const index = this.#batch.push(this.#messages.shift()!) - 1;
+        isOdd = this.batch.isOdd(index);
+        if (isOdd) this.#frames = this.#batch[index]!.slice(1);
+        else {this.bytes.set(
+            this.#batch[index]![1]!.subarray(0, bytesMax),
+            this.batch.offsetOf(index),
+          );}
+      }
+      return this.batch.received = this.#batch.length;
     },
-    copyFirst: (): Uint8Array => this.#first.slice(),
+    objectOf: (): number => 1,
+    offsetOf: (index: number): number => index * (bytesMax + room),
+    lengthOf: (index: number): number => this.#batch[index]![1]!.byteLength,
+    isOdd: (index: number): boolean => {
+      const frames = this.#batch[index]!;
+      return this.#hasIds || frames[0]!.byteLength > 0 || frames.length === 1;
+    },
+    hasSeveral: (index: number): boolean => this.#batch[index]!.length > 2,
+    takeFirst: (index: number, max: number): Uint8Array | null => {
+      const first = this.#batch[index]![0]!;
+      return first.byteLength <= max ? first.slice() : null;
+    },
   };
-
-  get firstBytes(): number {
-    return this.#first.byteLength;
-  }
 
   get hasMore(): boolean {
     return this.#frames.length > 0;
@@ -52,19 +73,14 @@ class Inbox {
   }
 }
 
+const connections = { known: () => client } as unknown as Connections;
+
 /** A reader of these messages. */
 function reading(hasIds: boolean, ...messages: readonly (readonly Uint8Array[])[]): Requests {
-  const inbox = new Inbox(messages);
-  const connections = Object.defineProperty(inbox.connections, "firstBytes", {
-    get: () => inbox.firstBytes,
-  });
-  return new Requests(
-    inbox as unknown as ZmqSocket,
-    connections as unknown as Connections,
-    hasIds,
-    bytesMax,
-    room,
-  );
+  const inbox = new Inbox(messages, hasIds);
+  const socket = inbox as unknown as ZmqSocket;
+  const batch = inbox.batch as unknown as Batch;
+  return new Requests(socket, batch, connections, hasIds, bytesMax, room);
 }
 
 interface Read {
@@ -78,13 +94,14 @@ interface Read {
 function read(frames: readonly (string | Uint8Array)[], hasIds = false): Read {
   const message = frames.map((frame) => typeof frame === "string" ? bytes(frame) : frame);
   const requests = reading(hasIds, message);
-  const { envelope, id, length, fault } = present(requests.receive());
-  assertEquals(requests.receive(), null);
-  return {
+  const { envelope, id, bytes: payload, length, fault } = present(requests.receive());
+  const found = {
     envelope: envelope.map(text),
     ...id && { id: text(id) },
-    ...fault ? { fault } : { payload: text(requests.buffer.subarray(0, length)) },
+    ...fault ? { fault } : { payload: text(payload.subarray(0, length)) },
   };
+  assertEquals(requests.receive(), null);
+  return found;
 }
 
 test("no message: null", () => {
@@ -133,11 +150,12 @@ test("a payload of the limit is taken, and one byte more is too long", () => {
   );
 });
 
-test("a payload that is too long does not reach the room for the note", () => {
-  const requests = reading(false, [bytes(""), bytes("x".repeat(1_000))]);
-  requests.receive();
-  assertEquals(requests.buffer.byteLength, bytesMax + room);
-  assertEquals([...requests.buffer.subarray(bytesMax)], [0, 0, 0, 0]);
+test("there is room for a note behind each payload", () => {
+  for (const hasIds of [false, true]) {
+    const frames = ["", ...hasIds ? ["7"] : [], "x".repeat(bytesMax)].map((frame) => bytes(frame));
+    const { bytes: payload, length } = present(reading(hasIds, frames).receive());
+    assert(payload.byteLength >= length + room);
+  }
 });
 
 test("ids: the first frame behind the empty one", () => {
@@ -176,14 +194,14 @@ test("any messages: each is one arrival, with the frames that it began with, or 
   fc.assert(fc.property(messages, fc.boolean(), (messages, hasIds) => {
     const requests = reading(hasIds, ...messages);
     for (const frames of messages) {
-      const { fault, envelope, id, length } = present<Arrival>(requests.receive());
+      const { fault, envelope, id, bytes, length } = present<Arrival>(requests.receive());
       if (fault === "malformed") continue;
       const sent = [...envelope, ...id ? [id] : []];
       assertEquals(sent, frames.slice(0, sent.length));
       assertEquals(envelope.findIndex(({ byteLength }) => byteLength === 0), envelope.length - 1);
       if (fault) continue;
       assertEquals([frames.length, id !== null], [sent.length + 1, hasIds]);
-      assertEquals(requests.buffer.slice(0, length), frames.at(-1)!);
+      assertEquals(bytes.slice(0, length), frames.at(-1)!);
     }
     assertEquals(requests.receive(), null);
   }));
