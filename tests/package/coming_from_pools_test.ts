@@ -46,7 +46,14 @@ const vocabulary: Readonly<Record<string, string>> = {
     restart_open_hook restart_close_hook child_init_hook pre_fork_hook register_child child_finish_hook
     default_values handle_syslog_error run_n_children_hook parent_read_hook child_is_talking_hook idle_loop_hook
     cleanup_dead_child_hook delete_child_hook process_request INT TERM QUIT HUP TTIN TTOU CHLD PIPE`,
-  "Net::Server::ZMQ": `port app max_requests proctitle -t -r -e -i HUP`,
+  "Net::Server::ZMQ": `
+    run port app user group proctitle pop linger identities zmq-client -t -r -e -i min_servers min_spare_servers
+    max_spare_servers max_servers max_requests check_for_dead check_for_waiting check_for_spawn min_child_ttl
+    max_dequeue check_for_dequeue child_communication serialize lock_file sig_passthrough
+    leave_children_open_on_hup scaling run_n_children_hook child_init_hook child_finish_hook parent_read_hook
+    child_is_talking_hook idle_loop_hook cleanup_dead_child_hook pre_fork_hook delete_child_hook conf_file
+    pid_file log_file log_level syslog background setsid chroot allow deny cidr_allow cidr_deny INT TERM QUIT HUP
+    TTIN TTOU CHLD PIPE parent stranger weakness`,
 };
 
 /** The tables of each section, by its heading. */
