@@ -128,6 +128,11 @@ export class Batch {
     return this.#messages[2 * index]!;
   }
 
+  /** What the frame with the routing id has. */
+  copyId(index: number): Bytes {
+    return contentOf(this.#zmq, this.idOf(index));
+  }
+
   /** The frame behind it. */
   firstOf(index: number): Bytes {
     return this.#messages[2 * index + 1]!;

@@ -27,12 +27,19 @@ export class Connection {
   /** The descriptor that libzmq has for it, while it is open. */
   readonly fd: number;
   isClosed: boolean;
+  /** The client has another connection now, with the same identity, and asks there for what it still wants. */
+  isOvertaken = false;
   /** The object that its messages share, and the place of the message that keeps it; undefined: nothing keeps it. */
   kept: { readonly object: number; readonly place: number } | undefined = undefined;
+  /** Connections that were accepted later have a greater number. */
+  readonly order: number;
+  /** No other connection can be the one of its messages; its first one was handled. */
+  isKnown = false;
+  isHeard = false;
   /** Goes with each request. */
   readonly note: Bytes;
 
-  constructor(identity: Bytes, origin: Origin, fd: number, isClosed: boolean) {
+  constructor(identity: Bytes, origin: Origin, fd: number, isClosed: boolean, order = 0) {
     this.identity = identity;
     this.name = String.fromCharCode(...identity);
     // libzmq begins the ones that it makes itself with a zero.
@@ -42,6 +49,7 @@ export class Connection {
     this.note = encodeNote(origin);
     this.fd = fd;
     this.isClosed = isClosed;
+    this.order = order;
   }
 }
 
@@ -52,10 +60,15 @@ interface CFunctions {
 
 /** How many connections are known at once. Of one more, the oldest is forgotten, and counts as new when it is heard again. */
 const keptMax = 16_384;
+/** Of so many connections that have ended, messages that are read later are still known as theirs. */
+const endedMax = 256;
+/** A message with a longer first frame is no request, and keeping it would keep its memory. */
+const keptBytesMax = 255;
 const textBytesMax = 512n;
 
 const peerAddress = cString("Peer-Address");
 const userId = cString("User-Id");
+const chosenIdentity = cString("Identity");
 const descriptor = cString("__fd");
 
 export class Connections {
@@ -68,28 +81,39 @@ export class Connections {
   readonly #messages: Bytes = new Uint8Array(messageBytes * keptMax);
   readonly #freePlaces: number[] = [];
   #placesUsed = 0;
-  /** Open connections, by descriptor, as far as the monitor has told. */
-  readonly #open: Set<number> = new Set();
+  /** The order of each open connection, by descriptor, as far as the monitor has told. */
+  readonly #open: Map<number, number> = new Map();
+  #accepted = 0;
   /** Descriptors of connections that have ended before the door has read a message of them. */
   readonly #unheard: Set<number> = new Set();
+  /** Descriptors of open connections that one of {@linkcode #unheard} had before: its messages look alike. */
+  readonly #inherited: Set<number> = new Set();
+  /** Descriptors of open connections of which the door has certainly read a message. */
+  readonly #heard: Set<number> = new Set();
+  /** Connections that have ended, the oldest first. */
+  readonly #ended: Set<Connection> = new Set();
   readonly #hearNews: () => void;
   readonly #onHeardLate: () => void;
+  readonly #onReplaced: (connection: Connection) => void;
 
   /**
    * @param method what requests call; it goes into their notes
    * @param hearNews calls {@linkcode opened} and {@linkcode closed} for what has happened until now
    * @param onHeardLate runs for a message of a connection for which {@linkcode closed} has returned undefined
+   * @param onReplaced runs for a connection that has ended without news of it
    */
   constructor(
     zmq: LibZmq,
     method: string | undefined,
     hearNews: () => void,
     onHeardLate: () => void,
+    onReplaced: (connection: Connection) => void,
   ) {
     this.#zmq = zmq;
     this.#method = method;
     this.#hearNews = hearNews;
     this.#onHeardLate = onHeardLate;
+    this.#onReplaced = onReplaced;
     this.#c = bindC<CFunctions>({
       strnlen: { parameters: ["size", "size"], result: "size", cold: true },
       memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
@@ -110,24 +134,44 @@ export class Connections {
     return this.#known.get(object);
   }
 
+  /** The order of the newest connection, if there are some that were not heard yet; otherwise -1. */
+  get newestUnheard(): number {
+    return this.#open.size > this.#heard.size ? this.#accepted : -1;
+  }
+
+  /** The first message of a connection is handled now. */
+  hear(connection: Connection): void {
+    connection.isHeard = true;
+    const { fd, isClosed, isKnown } = connection;
+    if (isKnown && !isClosed && this.#byDescriptor.get(fd) === connection) this.#heard.add(fd);
+  }
+
   /** A connection was accepted. */
   opened(fd: number): void {
-    this.#open.add(fd);
-    this.#unheard.delete(fd);
+    this.#open.set(fd, ++this.#accepted);
+    if (this.#unheard.delete(fd)) this.#inherited.add(fd);
   }
 
   /** A connection has ended. Returns it; undefined: the door has read no message of it. */
   closed(fd: number): Connection | undefined {
     this.#open.delete(fd);
+    this.#heard.delete(fd);
+    this.#inherited.delete(fd);
     const connection = this.#byDescriptor.get(fd);
     if (!connection) {
       this.#unheard.add(fd);
       return undefined;
     }
-    this.#byDescriptor.delete(fd);
-    connection.isClosed = true;
-    this.#forget(connection);
+    this.#end(connection);
     return connection;
+  }
+
+  #end(connection: Connection): void {
+    this.#byDescriptor.delete(connection.fd);
+    connection.isClosed = true;
+    this.#ended.add(connection);
+    if (this.#ended.size <= endedMax) return;
+    for (const oldest of this.#ended) return this.#forget(oldest);
   }
 
   /**
@@ -148,10 +192,26 @@ export class Connections {
     const isClosed = !this.#open.has(fd);
     if (isClosed && this.#unheard.delete(fd)) this.#onHeardLate();
     const origin = { address, key, method: this.#method };
-    const connection = new Connection(contentOf(this.#zmq, id), origin, fd, isClosed);
+    const order = this.#open.get(fd) ?? 0;
+    const connection = new Connection(contentOf(this.#zmq, id), origin, fd, isClosed, order);
+    // libzmq gives a connection another identity when a new connection takes over the one that its client has chosen.
+    connection.isOvertaken = !connection.isNamed && this.#property(first, chosenIdentity) !== "";
+    if (!isClosed) this.#meetOpen(connection);
     // Without an object, each message counts as a connection of its own.
-    if (object !== 0 && !isClosed) this.#keep(object, first, connection);
+    const canKeep = object !== 0 && Number(this.#zmq.zmq_msg_size(first)) <= keptBytesMax;
+    if (canKeep && !isClosed) this.#keep(object, first, connection);
     return connection;
+  }
+
+  /** libzmq hands over the messages of a connection after those of one that had the descriptor before. */
+  #meetOpen(connection: Connection): void {
+    const { fd } = connection;
+    const replaced = this.#byDescriptor.get(fd);
+    if (replaced) {
+      this.#end(replaced);
+      this.#onReplaced(replaced);
+    }
+    connection.isKnown = replaced !== undefined || !this.#inherited.delete(fd);
   }
 
   #keep(object: number, first: Bytes, connection: Connection): void {
@@ -173,6 +233,7 @@ export class Connections {
     const { kept } = connection;
     if (!kept) return;
     connection.kept = undefined;
+    this.#ended.delete(connection);
     this.#known.delete(kept.object);
     if (this.#byDescriptor.get(connection.fd) === connection) {
       this.#byDescriptor.delete(connection.fd);

@@ -22,6 +22,11 @@ export interface ZmqDoorStats {
   malformed: number;
   /** Requests that were refused: several payload frames, a payload that is too long, the identity of another key. */
   refused: number;
+  /**
+   * Requests that were dropped because their client had come back over another connection before they were read, or
+   * because an answer may have reached them already.
+   */
+  overtaken: number;
   /** Answers whose client was gone. Those for a client that may come back are kept for it. */
   unreachable: number;
   /** Answers that were dropped because their client does not read. */
@@ -49,6 +54,7 @@ const names: readonly (keyof ZmqDoorStats)[] = [
   "busy",
   "malformed",
   "refused",
+  "overtaken",
   "unreachable",
   "overflowed",
   "inFlight",

@@ -18,6 +18,13 @@ export interface OpenCall {
   envelope: Envelope;
   /** The frames of its answer, if it has one that was not delivered, or that is remembered. */
   answer: readonly Bytes[] | null;
+  /** Asking again gives the answer, and does not run the call again. */
+  isRemembered: boolean;
+  /**
+   * Connections up to this order that were not heard when the answer was sent may have got it, in place of the one to
+   * which it was sent; -1: none has.
+   */
+  doubt: number;
   /** How requests find it; null: none can. */
   readonly family: string | null;
   /** Null: the id in `family` says it all. */
@@ -45,6 +52,11 @@ export class Desk {
   /** Calls with an answer, the oldest first. */
   readonly #answered: Set<OpenCall> = new Set();
   #rememberedBytes = 0;
+  /**
+   * Answers for clients with a next connection, perhaps, that was not heard yet; by identity. If libzmq has given it the
+   * identity already, they have gone there, and a second answer would be taken for that of the client's next call.
+   */
+  readonly #doubtful: Map<string, Set<OpenCall>> = new Map();
 
   constructor(terms: DeskTerms) {
     this.#terms = terms;
@@ -62,8 +74,37 @@ export class Desk {
 
   /** A request has come over the connection. */
   heard(connection: Connection): void {
-    // The identities that libzmq makes are never used again.
-    if (connection.isNamed) this.#latest.set(connection.name, connection);
+    // The identities that libzmq makes are never used again. Nobody would tell that an ended connection is gone, and
+    // no answer reaches it.
+    if (!connection.isNamed || connection.isClosed) return;
+    const before = this.#latest.get(connection.name);
+    if (before === connection) return;
+    if (before) before.isOvertaken = true;
+    this.#latest.set(connection.name, connection);
+  }
+
+  /** Whether it is in doubt over which connection answers for the client have gone. */
+  hasDoubts(connection: Connection): boolean {
+    return this.#doubtful.has(connection.name);
+  }
+
+  /** Answers that were sent over this connection until now went nowhere else. */
+  endDoubts(connection: Connection): void {
+    for (const call of this.#doubtful.get(connection.name) ?? []) {
+      if (call.connection === connection) this.#endDoubt(call);
+    }
+  }
+
+  #endDoubt(call: OpenCall): void {
+    this.#leaveDoubtful(call);
+    call.doubt = -1;
+    if (!call.isRemembered) this.forget(call);
+  }
+
+  #leaveDoubtful(call: OpenCall): void {
+    const { name } = call.connection;
+    const calls = this.#doubtful.get(name);
+    if (calls?.delete(call) && calls.size === 0) this.#doubtful.delete(name);
   }
 
   /** Nothing comes over the connection any more. */
@@ -84,13 +125,14 @@ export class Desk {
    * The call that a request asks for again, if there is one. From now on its answer goes to this connection.
    *
    * @param id the request's id; null: there is none
+   * @returns "answered" if the answer may have gone to this connection already. If it has not, the client asks again
    */
   join(
     connection: Connection,
     envelope: Envelope,
     id: Uint8Array | null,
     payload: Uint8Array,
-  ): OpenCall | null {
+  ): OpenCall | "answered" | null {
     const family = familyOf(connection, id);
     if (family === null) return null;
     const calls = this.#families.get(family);
@@ -99,6 +141,12 @@ export class Desk {
       id !== null || (call.connection !== connection && isEqual(call.payload!, payload))
     );
     if (!found) return null;
+    if (found.doubt >= 0) {
+      const mayHaveIt = found.connection !== connection && connection.order <= found.doubt;
+      this.#endDoubt(found);
+      if (mayHaveIt) return "answered";
+      if (!found.isRemembered) return null;
+    }
     found.connection = connection;
     found.envelope = envelope;
     return found;
@@ -116,6 +164,8 @@ export class Desk {
       connection,
       envelope,
       answer: null,
+      isRemembered: false,
+      doubt: -1,
       family,
       payload: family === null || id !== null ? null : payload.slice() as Bytes,
       expires: Infinity,
@@ -132,6 +182,7 @@ export class Desk {
    * The call has an answer, which was delivered or not.
    *
    * @param isFinal asking again gives the same answer
+   * @param doubt see {@linkcode OpenCall.doubt}
    */
   answered(
     call: OpenCall,
@@ -139,18 +190,38 @@ export class Desk {
     wasDelivered: boolean,
     isFinal: boolean,
     time: number,
+    doubt = -1,
   ): void {
-    const isKept = isFinal && call.family !== null && (this.#terms.idFrame || !wasDelivered);
-    if (!isKept) return this.forget(call);
-    if (call.answer === null) this.#rememberedBytes += bytesOf(answer);
-    call.answer = answer;
+    call.isRemembered = isFinal && (this.#terms.idFrame || !wasDelivered);
+    const isDoubtful = wasDelivered && doubt >= 0;
+    if (call.family === null || !(call.isRemembered || isDoubtful)) return this.forget(call);
+    if (isDoubtful) this.#doubtIt(call, doubt);
+    // The frames last only until the next answer.
+    call.answer = call.isRemembered ? answer.map((frame) => frame.slice()) : [];
+    this.#rememberedBytes += bytesOf(call.answer);
     call.expires = time + this.#terms.remember;
     this.#answered.add(call);
     while (this.#rememberedBytes > rememberedBytesMax) this.#forgetOldest();
   }
 
+  /** The client has asked again and got the answer. */
+  repeated(call: OpenCall, doubt: number): void {
+    call.isRemembered = this.#terms.idFrame;
+    if (doubt >= 0) this.#doubtIt(call, doubt);
+    else if (!call.isRemembered) this.forget(call);
+  }
+
+  #doubtIt(call: OpenCall, doubt: number): void {
+    const { name } = call.connection;
+    const calls = this.#doubtful.get(name);
+    if (calls) calls.add(call);
+    else this.#doubtful.set(name, new Set([call]));
+    call.doubt = doubt;
+  }
+
   /** Nobody asks for the call again. */
   forget(call: OpenCall): void {
+    this.#leaveDoubtful(call);
     if (this.#answered.delete(call)) this.#rememberedBytes -= bytesOf(call.answer!);
     const { family } = call;
     if (family === null) return;
@@ -184,7 +255,8 @@ function familyOf(connection: Connection, id: Uint8Array | null): string | null 
   return id === null ? client : `${client}\n${String.fromCharCode(...id)}`;
 }
 
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
+/** Whether two arrays have the same bytes. */
+export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
   const { length } = one;
   if (length !== other.length) return false;
   for (let index = 0; index < length; index++) {

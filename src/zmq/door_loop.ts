@@ -12,7 +12,7 @@ import { now } from "../runtime/timers.ts";
 import { Batch, loopBytesMax } from "./batch.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Counters } from "./counters.ts";
-import { Desk, type Envelope, type OpenCall } from "./desk.ts";
+import { Desk, type Envelope, isEqual, type OpenCall } from "./desk.ts";
 import { controlEndpoint, type DoorAssignment } from "./door_worker_data.ts";
 import { needsIpv6 } from "./endpoint.ts";
 import { type CallFailure, errorFrames, failureOf } from "./failures.ts";
@@ -31,6 +31,8 @@ type Bytes = Uint8Array<ArrayBuffer>;
 const cutFactor = 2;
 /** Room behind a payload for the note about its client. */
 const noteRoom = 1_100;
+/** Longer answers are not worth keeping memory for. */
+const copyBytesMax = 2 ** 21;
 /** Longer answers are sent one by one. */
 const batchedBytesMax = 8_192;
 /** Requests that are taken before answers are looked for again. */
@@ -116,6 +118,7 @@ export class DoorLoop {
   readonly #parts: { close(): void }[] = [];
   #client: PumpedClient | null = null;
   #inFlight = 0;
+  #copied: Bytes = new Uint8Array(4_096);
   /** When calls in flight are given up; Infinity: the door is open. */
   #closeBy = Infinity;
   /** Where it listens. */
@@ -137,7 +140,13 @@ export class DoorLoop {
       this.#monitor = this.#open(new Monitor(assignment.context, this.#router));
       const heardLate = () => this.#counters.add("cut", -1);
       this.#connections = this.#open(
-        new Connections(libzmq(), terms.method, () => this.#hearNews(), heardLate),
+        new Connections(
+          libzmq(),
+          terms.method,
+          () => this.#hearNews(),
+          heardLate,
+          (connection) => this.#desk.gone(connection),
+        ),
       );
       const { idFrame, maxMessageBytes } = terms;
       this.#batch = this.#open(
@@ -282,7 +291,9 @@ export class DoorLoop {
       hasWorked = client.collect() > 0;
     }
     this.#flush();
-    for (let count = 0; count < takenMax; count++) {
+    // An answer must not overtake the messages that libzmq has handed over: one of them may be of the client's next
+    // connection.
+    for (let count = 0; count < takenMax || this.#requests.hasReceived; count++) {
       const arrival = this.#requests.receive();
       if (!arrival) return hasWorked;
       hasWorked = true;
@@ -343,8 +354,13 @@ export class DoorLoop {
   #take(arrival: Arrival): void {
     const { connection, envelope, id, bytes, fault } = arrival;
     if (fault === "malformed") return this.#counters.add("malformed");
+    // It would run what the client asks for over its new connection once more, and send a second answer there.
+    if (this.#isOvertaken(connection)) return this.#counters.add("overtaken");
     if (connection.key !== undefined && !this.#owners.admits(connection, now())) {
-      return this.#refuse(connection, envelope, id, foreignIdentity);
+      this.#counters.add("refused");
+      this.#counters.add("errors");
+      // Answers for the identity go to this connection now; that of its owner was ended by libzmq.
+      return void this.#send(connection, envelope, this.#errorFrames(id, foreignIdentity));
     }
     this.#desk.heard(connection);
     if (fault) return this.#refuse(connection, envelope, id, faults[fault]);
@@ -352,9 +368,31 @@ export class DoorLoop {
     // Of other clients, nothing is compared.
     const payload = connection.isNamed ? bytes.subarray(0, arrival.length) : bytes;
     const known = this.#desk.join(connection, envelope, id, payload);
+    if (known === "answered") return this.#counters.add("overtaken");
     if (known) return this.#joined(known);
     if (this.#closeBy < Infinity) return this.#fail(connection, envelope, id, closing);
     this.#forward(arrival, payload);
+  }
+
+  #isOvertaken(connection: Connection): boolean {
+    const { isClosed } = connection;
+    if (!connection.isOvertaken && (isClosed || this.#desk.hasDoubts(connection))) {
+      if (this.#hasLost(connection)) connection.isOvertaken = true;
+      else if (!isClosed) this.#desk.endDoubts(connection);
+    }
+    return connection.isOvertaken;
+  }
+
+  /** Whether answers for the last message's connection go to another one, which has taken over its identity. */
+  #hasLost({ identity, isNamed }: Connection): boolean {
+    return isNamed && !isEqual(this.#requests.routingId, identity);
+  }
+
+  /** Which connections may have got an answer that was just sent to a client. */
+  #doubt(connection: Connection): number {
+    if (!connection.isNamed) return -1;
+    this.#hearNews();
+    return this.#connections.newestUnheard;
   }
 
   #refuse(connection: Connection, envelope: Envelope, id: Bytes | null, why: CallFailure): void {
@@ -365,8 +403,9 @@ export class DoorLoop {
   #joined(call: OpenCall): void {
     if (call.answer === null) return this.#counters.add("joined");
     this.#counters.add("repeated");
-    const wasDelivered = this.#send(call.connection, call.envelope, call.answer);
-    if (wasDelivered && !this.#assignment.terms.idFrame) this.#desk.forget(call);
+    this.#hearWhoHasGone();
+    const wasDelivered = this.#sendIfReached(call.connection, call.envelope, call.answer);
+    if (wasDelivered) this.#desk.repeated(call, this.#doubt(call.connection));
   }
 
   #forward(arrival: Arrival, payload: Bytes): void {
@@ -407,7 +446,7 @@ export class DoorLoop {
       this.#count(-1);
       if (this.#addToBatch(call, bytes)) return;
       // libzmq reads the answer while others could change it.
-      const answer = isPrivate && bytes.byteLength === 0 ? bytes : bytes.slice();
+      const answer = isPrivate ? bytes : this.#copy(bytes);
       this.#answered(call, id ? [id, answer] : [answer], true);
     },
     failed: (call, id, error) => {
@@ -419,6 +458,18 @@ export class DoorLoop {
       this.#answered(call, this.#errorFrames(id, failure), isFinal);
     },
   };
+
+  /** A copy that lasts until the next one: engines free many long arrays late while their thread never rests. */
+  #copy(bytes: Bytes): Bytes {
+    const { byteLength } = bytes;
+    if (byteLength > copyBytesMax) return bytes.slice();
+    if (byteLength > this.#copied.byteLength) {
+      this.#copied = new Uint8Array(Math.min(2 * byteLength, copyBytesMax));
+    }
+    const copy = this.#copied.subarray(0, byteLength);
+    copy.set(bytes);
+    return copy;
+  }
 
   #count(difference: 1 | -1): void {
     this.#inFlight += difference;
@@ -445,16 +496,15 @@ export class DoorLoop {
   /** @param isFinal asking again gives the same answer */
   #answered(call: OpenCall, answer: readonly Bytes[], isFinal: boolean): void {
     const { connection, envelope } = call;
-    let wasDelivered = false;
-    if (this.#desk.reaches(connection)) {
-      wasDelivered = this.#send(connection, envelope, answer);
-    } else this.#counters.add("unreachable");
-    this.#desk.answered(call, answer, wasDelivered, isFinal, now());
+    const wasDelivered = this.#sendIfReached(connection, envelope, answer);
+    const doubt = wasDelivered ? this.#doubt(connection) : -1;
+    this.#desk.answered(call, answer, wasDelivered, isFinal, now(), doubt);
   }
 
   #fail(connection: Connection, envelope: Envelope, id: Bytes | null, failure: CallFailure): void {
     this.#counters.add("errors");
-    this.#send(connection, envelope, this.#errorFrames(id, failure));
+    if (connection.isNamed) this.#hearWhoHasGone();
+    this.#sendIfReached(connection, envelope, this.#errorFrames(id, failure));
   }
 
   /** Nothing where errors are silent. */
@@ -462,6 +512,13 @@ export class DoorLoop {
     if (this.#assignment.terms.errors === "silent") return [];
     const frames = errorFrames(failure);
     return id ? [id, ...frames] : frames;
+  }
+
+  /** False: the client is gone, or waits for something else. Hear who has gone before. */
+  #sendIfReached(connection: Connection, envelope: Envelope, answer: readonly Bytes[]): boolean {
+    if (this.#desk.reaches(connection)) return this.#send(connection, envelope, answer);
+    this.#counters.add("unreachable");
+    return false;
   }
 
   /** False: the client is gone. */

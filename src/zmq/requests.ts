@@ -74,12 +74,23 @@ export class Requests {
     this.#capacity = BigInt(bytesMax);
   }
 
+  /** Whether libzmq has handed over messages that {@linkcode receive} has not returned yet. */
+  get hasReceived(): boolean {
+    return this.#next < this.#batch.received;
+  }
+
+  /** The routing id of the last message: another one than its connection's, if the connection has lost that. */
+  get routingId(): Bytes {
+    return this.#batch.copyId(this.#next - 1);
+  }
+
   /** Receives a message. Null: there is none. */
   receive(): Arrival | null {
     const batch = this.#batch;
     if (this.#next >= batch.received && !this.#refill()) return null;
     const index = this.#next++;
     const connection = this.#senders[index]!;
+    if (!connection.isHeard) this.#connections.hear(connection);
     if (batch.isOdd(index)) return this.#receiveOdd(connection, index);
     const length = batch.lengthOf(index);
     const offset = batch.offsetOf(index);

@@ -31,7 +31,9 @@ function openDesk({ idFrame = false, remember = 1_000 } = {}) {
     },
     join(connection: Connection, payload: string, id: string | null = null): OpenCall | null {
       desk.heard(connection);
-      return desk.join(connection, plain, idOf(id), bytes(payload));
+      const found = desk.join(connection, plain, idOf(id), bytes(payload));
+      assert(found !== "answered", "nothing is in doubt");
+      return found;
     },
   };
 }
