@@ -73,7 +73,11 @@ class Inbox {
   }
 }
 
-const connections = { known: () => client } as unknown as Connections;
+const connections = {
+  known: () => client,
+  hear: () => {},
+  hear: () => {},
+} as unknown as Connections;
 
 /** A reader of these messages. */
 function reading(hasIds: boolean, ...messages: readonly (readonly Uint8Array[])[]): Requests {
