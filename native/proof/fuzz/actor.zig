@@ -356,7 +356,8 @@ pub const Actor = struct {
         const deliveries = actor.random.uintLessThan(u32, 40) << abi.send_deliveries_shift;
         const text = if (actor.random.boolean()) abi.send_text else 0;
         const watched = if (actor.random.boolean()) abi.send_watched else 0;
-        return deliveries | text | watched;
+        const forwarded = if (actor.random.boolean()) abi.send_forwarded else 0;
+        return deliveries | text | watched | forwarded;
     }
 
     /// Around the limits, and sometimes too long.
