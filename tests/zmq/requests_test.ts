@@ -76,7 +76,6 @@ class Inbox {
 const connections = {
   known: () => client,
   hear: () => {},
-  hear: () => {},
 } as unknown as Connections;
 
 /** A reader of these messages. */
