@@ -13,6 +13,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { churn } from "./zmq/churn.ts";
 import { garbage } from "./zmq/garbage.ts";
+import { hasty } from "./zmq/hasty.ts";
 import { lazy } from "./zmq/lazy.ts";
 import { notes } from "./zmq/notes.ts";
 import { removal } from "./zmq/removal.ts";
@@ -24,6 +25,7 @@ import { ZmqStage } from "./zmq/stage.ts";
 const scenes: Readonly<Record<string, (stage: ZmqStage) => Promise<string>>> = {
   storm,
   lazy,
+  hasty,
   garbage,
   silence,
   churn,
