@@ -11,7 +11,7 @@ import { startThread, type Thread } from "../runtime/threads.ts";
 import { later, timerMax } from "../runtime/timers.ts";
 import { countersMemory, readCounters, type ZmqDoorStats } from "./counters.ts";
 import { controlEndpoint, type DoorAssignment, type DoorReport } from "./door_worker_data.ts";
-import { libzmq } from "./libzmq.ts";
+import { libzmq, newContext } from "./libzmq.ts";
 import { parseFrontend, type ZmqDoorOptions } from "./options.ts";
 import { ZmqSocket } from "./socket.ts";
 
@@ -74,6 +74,8 @@ export class ZmqDoor implements AsyncDisposable {
   #setFinished!: () => void;
   #setFailed!: (error: Error) => void;
   #endpoint: string | null = null;
+  /** Why the Worker has given up. */
+  #failure: TandemError | null = null;
   #isClosing = false;
   #hasEnded = false;
   #cancelEnd: (() => void) | null = null;
@@ -87,8 +89,8 @@ export class ZmqDoor implements AsyncDisposable {
   constructor(options: ZmqDoorOptions) {
     const terms = parseFrontend(options);
     const target = checkTarget((options as { target: unknown }).target);
-    const zmq = libzmq();
-    this.#context = zmq.zmq_ctx_new();
+    const module = workerModule();
+    this.#context = newContext();
     const ready = Promise.withResolvers<void>();
     const finished = Promise.withResolvers<void>();
     this.ready = ready.promise;
@@ -112,7 +114,7 @@ export class ZmqDoor implements AsyncDisposable {
       waitMax: backend().isMainThread ? -1 : nestedWaitMax,
     };
     this.#thread = startThread<DoorAssignment, DoorReport>(
-      workerModule(),
+      module,
       "tandem zmq door",
       assignment,
       {
@@ -173,14 +175,25 @@ export class ZmqDoor implements AsyncDisposable {
    * @internal
    */
   shutDown(): void {
-    if (!this.#hasEnded) libzmq().zmq_ctx_shutdown(this.#context);
+    if (this.#hasEnded) return;
+    libzmq().zmq_ctx_shutdown(this.#context);
+    // The context does not end before.
+    this.#control.close();
   }
 
   #hear(report: DoorReport): void {
-    if (report.kind === "failed") return this.#fail(new TandemError(report.code, report.message));
-    if (report.kind === "ended") return this.#end(null);
-    this.#endpoint = report.endpoint;
-    this.#setReady();
+    switch (report.kind) {
+      case "bound":
+        this.#endpoint = report.endpoint;
+        return this.#setReady();
+      case "failed":
+        this.#failure = new TandemError(report.code, report.message);
+        return this.#control.close();
+      case "ended":
+        return this.#control.close();
+      case "left":
+        return this.#failure ? this.#fail(this.#failure) : this.#end(null);
+    }
   }
 
   #fail(error: Error): void {
@@ -197,13 +210,9 @@ export class ZmqDoor implements AsyncDisposable {
     this.#cancelEnd?.();
     this.#control.close();
     this.#thread.terminate();
-    const zmq = libzmq();
-    zmq.zmq_ctx_shutdown(this.#context);
-    // If the Worker was ended from outside, its sockets are open, and the context waits for them for ever.
-    if (!error || error instanceof TandemError) zmq.zmq_ctx_term(this.#context);
     if (error) return this.#setFailed(error);
-    // Ends a wait of a program for a door that was closed before it was open; `finished` was resolved above.
     this.#setFinished();
+    // Only a program that still waits for `ready` hears of this.
     this.#setFailed(new TandemError("CLOSED", "Cannot open the door: it was closed before"));
   }
 }

@@ -5,6 +5,7 @@
  */
 import { runThread } from "../runtime/threads.ts";
 import { doorFailure, DoorLoop } from "./door_loop.ts";
+import { libzmq } from "./libzmq.ts";
 import type { DoorAssignment, DoorReport } from "./door_worker_data.ts";
 
 runThread<DoorAssignment, DoorReport>((assignment, post) => {
@@ -19,4 +20,7 @@ runThread<DoorAssignment, DoorReport>((assignment, post) => {
     loop?.close();
     post({ kind: "failed", ...doorFailure(error) });
   }
+  // Waits for the last answers on their way, and until the owner has closed its socket: the owner's event loop must not.
+  libzmq().zmq_ctx_term(assignment.context);
+  post({ kind: "left" });
 });

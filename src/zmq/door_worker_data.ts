@@ -22,7 +22,9 @@ export interface DoorAssignment {
 export type DoorReport =
   | { readonly kind: "bound"; readonly endpoint: string }
   | { readonly kind: "failed"; readonly code: ErrorCode; readonly message: string }
-  | { readonly kind: "ended" };
+  | { readonly kind: "ended" }
+  /** After `failed` or `ended`: the context has ended, and so has everything. */
+  | { readonly kind: "left" };
 
 /** Where a door tells its Worker to end: the milliseconds that calls in flight may still take, as a text. */
 export const controlEndpoint = "inproc://tandem-door-control";

@@ -106,6 +106,8 @@ export const ErrorNumber = {
   addressInUse: 98,
   addressUnavailable: 99,
   hostUnreachable: 113,
+  /** The context has ended. */
+  terminated: 156_384_765,
 } as const;
 
 let library: LibZmq | undefined;
@@ -117,6 +119,16 @@ let library: LibZmq | undefined;
  */
 export function libzmq(): LibZmq {
   return library ??= load();
+}
+
+/** @throws {TandemError} `BUSY` when the system gives no more descriptors or memory */
+export function newContext(): bigint {
+  const context = libzmq().zmq_ctx_new();
+  if (context !== 0n) return context;
+  throw new TandemError(
+    "BUSY",
+    "Cannot use ZeroMQ: the system gives this process no more descriptors or memory; raise its limits",
+  );
 }
 
 const names: readonly string[] = ["libzmq.so.5", "libzmq.so"];

@@ -9,7 +9,7 @@ import type { Payload } from "../channel/payload.ts";
 import { backend } from "../runtime/current.ts";
 import { now } from "../runtime/timers.ts";
 import { checkEndpoint, needsIpv6 } from "./endpoint.ts";
-import { libzmq, Option } from "./libzmq.ts";
+import { libzmq, newContext, Option } from "./libzmq.ts";
 import { checkKey } from "./options.ts";
 import { Poller } from "./poller.ts";
 import { ZmqSocket } from "./socket.ts";
@@ -36,6 +36,13 @@ export interface ZmqRequestOptions {
    * @default a name with the process id and a random number
    */
   identity?: string;
+  /**
+   * For a door with `idFrame`: sends a random id before the payload, the same with each attempt, so that the request
+   * runs once. The answer's frames come without it.
+   *
+   * @default false
+   */
+  idFrame?: boolean;
   /** For a server with CURVE: its public key, and this client's secret one, both in Z85. */
   curve?: { serverKey: string; secretKey: string };
   /** Runs when an attempt got no answer, and another one follows. */
@@ -57,7 +64,14 @@ export function zmqRequestSync(
   payload: Payload,
   options: ZmqRequestOptions = {},
 ): Uint8Array<ArrayBuffer>[] | null {
-  const { timeout = 10_000, attempts = 2, identity = ownIdentity(), curve, onRetry } = options;
+  const {
+    timeout = 10_000,
+    attempts = 2,
+    identity = ownIdentity(),
+    curve,
+    onRetry,
+    idFrame = false,
+  } = options;
   checkEndpoint(endpoint, "endpoint");
   const wait = checkTimeout(timeout, "timeout");
   checkWhole(attempts, "attempts", 1, Number.MAX_SAFE_INTEGER);
@@ -74,13 +88,15 @@ export function zmqRequestSync(
   };
   const encoded = newEncoded();
   encode(payload, encoded);
-  const request = encoded.bytes.slice(0, encoded.length);
+  const payloadFrame = encoded.bytes.slice(0, encoded.length);
+  const request = idFrame ? [randomId(), payloadFrame] : [payloadFrame];
   const zmq = libzmq();
-  const context = zmq.zmq_ctx_new();
+  const context = newContext();
   try {
     for (let attempt = 1;; attempt++) {
       const answer = ask(context, endpoint, request, id, wait, keys);
-      if (answer || attempt === attempts) return answer;
+      if (answer) return idFrame ? answer.slice(1) : answer;
+      if (attempt === attempts) return null;
       onRetry?.(attempt);
     }
   } finally {
@@ -91,7 +107,7 @@ export function zmqRequestSync(
 function ask(
   context: bigint,
   endpoint: string,
-  request: Uint8Array,
+  request: readonly Uint8Array[],
   identity: Uint8Array,
   timeout: number,
   keys: { readonly server: string; readonly secret: string } | undefined,
@@ -112,7 +128,7 @@ function ask(
         } as endpoint: libzmq does not take it; give another one`,
       );
     }
-    socket.send([request]);
+    socket.send(request);
     const deadline = Number.isNaN(timeout) ? Infinity : now() + timeout;
     const poller = new Poller([{ socket: socket.address }]);
     for (;;) {
@@ -129,6 +145,10 @@ function receiveAll(socket: ZmqSocket): Uint8Array<ArrayBuffer>[] {
   const frames: Uint8Array<ArrayBuffer>[] = [];
   do frames.push(socket.receiveWhole()); while (socket.hasMore);
   return frames;
+}
+
+function randomId(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(16));
 }
 
 function ownIdentity(): string {

@@ -49,7 +49,12 @@ export class ZmqSocket {
     this.#zmq = libzmq();
     this.address = this.#zmq.zmq_socket(context, SocketType[type]);
     if (this.address === 0n) {
-      throw new TandemError("CLOSED", "Cannot make a ZeroMQ socket: the door has been closed");
+      throw this.#zmq.zmq_errno() === ErrorNumber.terminated
+        ? new TandemError("CLOSED", "Cannot make a ZeroMQ socket: the door has been closed")
+        : new TandemError(
+          "BUSY",
+          "Cannot make a ZeroMQ socket: this process has no descriptors left; close some, or raise its limit",
+        );
     }
     // Unsent messages must not keep a door from closing.
     this.setNumber(Option.linger, 0);
@@ -121,6 +126,8 @@ export class ZmqSocket {
 
   /** Sends a message. Never waits. */
   send(frames: readonly Uint8Array[]): Sent {
+    // libzmq would look at memory that is free.
+    if (!this.#isOpen) return "unreachable";
     const last = frames.length - 1;
     for (let index = 0; index <= last; index++) {
       const frame = frames[index]!;

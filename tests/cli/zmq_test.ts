@@ -127,6 +127,19 @@ test("tandem zmq call: standard input without its last newline, bytes as they ar
   assertEquals((await call("", "as it is\n")).stdout, "AS IT IS\n");
 });
 
+test("tandem zmq call: to a door with ids, it sends one, and shows the answer and errors without it", async () => {
+  const target = newTarget();
+  shout(target);
+  const door = new ZmqDoor({ target, frontend: "tcp://127.0.0.1:0", idFrame: true });
+  atEnd(() => door.close());
+  await door.ready;
+  const call = (...args: string[]) => tandem("call", "-e", door.endpoint, "--id-frame", ...args);
+  assertEquals((await call("hello")).stdout, "HELLO");
+  const { code, stderr } = await call("throw");
+  assertEquals(code, 1);
+  assertMatch(stderr, /not today \(REMOTE\)/);
+});
+
 test("tandem zmq call: an error of the call is on standard error, and exits 1", async () => {
   const door = await openDoor();
   const { code, stdout, stderr } = await tandem("call", "-e", door.endpoint, "throw");

@@ -148,6 +148,12 @@ const call: Command<Context> = buildCommand<CallFlags, [string | undefined], Con
         placeholder: "identity",
         brief: "Identity of this client; no other one may have it at the same time",
       },
+      idFrame: {
+        kind: "boolean",
+        optional: true,
+        withNegated: false,
+        brief: "For a door with --id-frame: however often it is asked, the request runs once",
+      },
       serverKey: {
         kind: "parsed",
         parse: String,

@@ -26,6 +26,7 @@ export interface CallFlags {
   readonly attempts: number;
   readonly endpoint: string;
   readonly identity?: string;
+  readonly idFrame?: boolean;
   readonly serverKey?: string;
   readonly secretKeyFile?: string;
 }
