@@ -12,6 +12,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { churn } from "./zmq/churn.ts";
+import { flood } from "./zmq/flood.ts";
 import { garbage } from "./zmq/garbage.ts";
 import { hasty } from "./zmq/hasty.ts";
 import { lazy } from "./zmq/lazy.ts";
@@ -24,6 +25,7 @@ import { ZmqStage } from "./zmq/stage.ts";
 
 const scenes: Readonly<Record<string, (stage: ZmqStage) => Promise<string>>> = {
   storm,
+  flood,
   lazy,
   hasty,
   garbage,

@@ -4,20 +4,14 @@
  *
  * @module
  */
-import process from "node:process";
-import type { ZmqDoorStats } from "../../../src/zmq/main.ts";
-import { check, pause, Tally, until } from "../pool/stage.ts";
-import type { Ledger } from "./ledger.ts";
-import type { Outcome } from "./load.ts";
-import type { Door, Load, ZmqStage } from "./stage.ts";
+import { check, until } from "../pool/stage.ts";
+import { audit, settled, whileKilling } from "./killing.ts";
+import type { Load, ZmqStage } from "./stage.ts";
 
 const workers = 6;
-const killEvery = 100;
-/** A call that was under way in a worker that was killed; a channel that had no room. */
-const reasons = new Set(["done", "SERVER_DIED", "BUSY"]);
 
 export async function storm(stage: ZmqStage): Promise<string> {
-  const calls = stage.size(200_000, 1_000);
+  const calls = stage.size(12_000, 1_000);
   const share = Math.floor(calls / 8);
   const pool = await stage.workers({ min: workers, max: workers });
   const plain = await stage.door();
@@ -42,18 +36,7 @@ export async function storm(stage: ZmqStage): Promise<string> {
       ...{ clients: 2, outstanding: 8 },
     }),
   ];
-  let isCalling = true;
-  const calling = Promise.all(loads).finally(() => isCalling = false);
-  // Its failure is handled below.
-  calling.catch(() => {});
-  let kills = 0;
-  for (let next = performance.now(); isCalling;) {
-    const ready = pool.workers().filter(({ state }) => state === "idle" || state === "busy");
-    if (ready.length > 0 && kill(stage.random.pick(ready).pid)) kills += 1;
-    next = Math.max(next + killEvery, performance.now());
-    await pause(Math.max(0, next - performance.now()));
-  }
-  const outcomes = await calling;
+  const { outcomes, kills } = await whileKilling(stage, pool, loads);
   const stats = [await settled(plain), await settled(withIds)];
   const counted = stats.reduce((sum, { requests }) => sum + requests, 0);
   const joined = stats.reduce((sum, { joined, repeated }) => sum + joined + repeated, 0);
@@ -61,43 +44,8 @@ export async function storm(stage: ZmqStage): Promise<string> {
   await withIds.close();
   await until(() => pool.workers().length >= workers, "the pool is back at min");
   await pool.close();
-  const verdict = audit(stage.ledger(), outcomes.flat());
+  const verdict = audit(stage.ledger(), outcomes);
   check(counted >= share * 8, `the doors have counted ${counted} requests`);
   return `${share * 8} calls, ${kills} workers killed: ${verdict}; ` +
     `${counted - share * 8} asked for again, ${joined} of them joined a call or got its answer`;
-}
-
-/** Every request has had its answer. */
-function settled(door: Door): Promise<ZmqDoorStats> {
-  return door.settles("no call is in flight", ({ inFlight }) => inFlight === 0);
-}
-
-function audit(ledger: Ledger, outcomes: readonly Outcome[]): string {
-  const tally = new Tally();
-  let again = 0;
-  for (const { id, attempts, end } of outcomes) {
-    tally.add(end);
-    check(reasons.has(end), `call ${id} has failed with ${end}`);
-    const { begun, ended, answered, overlap } = ledger.of(id);
-    check(!overlap, `call ${id} has run twice at once`);
-    // The error of a killed worker may not reach a client that asks again just then; it asks for another execution.
-    check(begun <= 1 || attempts > 1, `call ${id} was asked for once and has begun ${begun} times`);
-    if (end !== "done") continue;
-    check(ended > 0, `call ${id} was answered and has never run`);
-    check(answered <= 1, `call ${id} was answered and has run ${answered} times`);
-    if (begun > 1) again += 1;
-  }
-  check(tally.of("done") > outcomes.length / 2, `too few answers: ${tally}`);
-  return `${tally}; no answered call ran twice` +
-    (again > 0 ? `, ${again} ran after a killed worker had begun them` : "");
-}
-
-function kill(pid: number): boolean {
-  try {
-    process.kill(pid, "SIGKILL");
-    return true;
-  } catch {
-    // The kill before has ended it meanwhile.
-    return false;
-  }
 }
