@@ -113,7 +113,8 @@ interface Stage {
   die(): Promise<void>;
 }
 
-function stage(exit?: WorkerExit): Stage {
+/** @param lateBy so many milliseconds after it has begun to count the hold, the worker says so */
+function stage(exit?: WorkerExit, lateBy = 0): Stage {
   const target = newTarget();
   const told: Told = { ids: [], checkedOut: [], checkedIn: [], ended: [] };
   const steps = new Steps();
@@ -128,7 +129,9 @@ function stage(exit?: WorkerExit): Stage {
       told.ids.push(id);
       logs.held(7, id);
       try {
-        yield { number: 7, pid: process.pid };
+        const since = Date.now();
+        while (Date.now() - since < lateBy) await sleep(10);
+        yield { number: 7, pid: process.pid, since };
         await new Promise(() => {});
       } finally {
         told.ended.push(id);
@@ -295,6 +298,16 @@ test("after maxHold, calls reject with CLOSED, also the one in progress", async 
     assertEquals([told.checkedIn, steps.done], [[], ["long", "aborted long"]]);
     return true;
   });
+});
+
+test("maxHold counts from when the worker counts, not from when its holder hears of it", async () => {
+  const maxHold = 200;
+  const { steps, told, checkOut } = stage(undefined, maxHold);
+  const session = await checkOut({ maxHold });
+  await assertRejectsCode(session.call.note("late"), "CLOSED", `${maxHold} ms`, 'method "note"');
+  assertEquals(steps.done, []);
+  await eventually(() => told.ended.length === 1, "the worker is released");
+  await session.close();
 });
 
 test("the timeout is that of each call, and of each wait in the queue", async () => {

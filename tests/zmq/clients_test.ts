@@ -61,7 +61,8 @@ test("DEALER: equal requests over one connection are calls of their own", async 
   for (const answer of ["1", "2", "3"]) present(await server.receive()).reply(answer);
   const answers = [];
   for (let round = 0; round < 3; round++) answers.push(await clients.receive("a"));
-  assertEquals(answers, [["", "1"], ["", "2"], ["", "3"]]);
+  // Answers that are there at once may come in any order.
+  assertEquals(answers.sort(), [["", "1"], ["", "2"], ["", "3"]]);
   assertEquals(door.stats().joined, 0);
 }, { skip });
 

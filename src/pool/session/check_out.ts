@@ -10,7 +10,7 @@ import { TandemError } from "../../errors.ts";
 import { addresseeOf, InstanceLines } from "../../rpc/instance_lines.ts";
 import { remoteThrough } from "../../rpc/remote.ts";
 import { parseCallOptions } from "../../rpc/terms.ts";
-import { now } from "../../runtime/timers.ts";
+import { now, wallClock } from "../../runtime/timers.ts";
 import { reserved } from "../link/control.ts";
 import type { SessionOptions } from "../options.ts";
 import type { SessionWorker } from "../types.ts";
@@ -71,10 +71,13 @@ async function holdOne(home: SessionHome, terms: SessionTerms, timeout: number):
   const callTerms = parseCallOptions({ timeout, whenFull: "fail", ...(signal && { signal }) });
   const logs = onLog ? await LogTap.open(home, id, onLog) : null;
   const held: HeldTerms = { maxHold, name, afterError };
+  const askedAt = now();
   const stream = home.call(reserved.checkout, [id, held], callTerms);
   try {
-    const worker = workerIn(await stream.next(), name);
-    return { id, worker, hold: stream, logs, ...placeOf(home, worker, name) };
+    const step = await stream.next();
+    const worker = workerIn(step, name);
+    const beganAt = now() - ageOf(step.value, askedAt);
+    return { id, worker, beganAt, hold: stream, logs, ...placeOf(home, worker, name) };
   } catch (error) {
     logs?.stop();
     stream.return(undefined).catch(() => {});
@@ -93,6 +96,14 @@ function workerIn(
     "SERVER_DIED",
     `Cannot begin ${titleOf(name)}: its worker has ended; check out another one`,
   );
+}
+
+/** How long ago the worker began to count the hold. This process may have stood still since. */
+function ageOf(value: unknown, askedAt: number): number {
+  const { since } = Object(value) as { readonly since?: unknown };
+  if (typeof since !== "number" || !Number.isFinite(since)) return 0;
+  // Somebody may set the clock meanwhile.
+  return Math.min(Math.max(0, wallClock() - since), now() - askedAt);
 }
 
 function placeOf(

@@ -37,6 +37,8 @@ export interface Held {
   /** The id of the session. */
   readonly id: string;
   readonly worker: SessionWorker;
+  /** When the worker has begun to count the hold, in the time of `performance.now()`. */
+  readonly beganAt: number;
   /** If it ends before the session was checked in, the worker is replaced. */
   readonly hold: AsyncGenerator<unknown>;
   readonly lines: InstanceLines;
@@ -105,7 +107,7 @@ export class SessionCore {
     this.#terms = terms;
     this.#held = held;
     this.#title = titleOf(terms.name);
-    this.#heldUntil = now() + terms.maxHold;
+    this.#heldUntil = held.beganAt + terms.maxHold;
     const { signal } = terms;
     const poolCloses = () => {
       held.logs?.stop();

@@ -5,7 +5,7 @@
  */
 import { TandemError } from "../../errors.ts";
 import { callContext } from "../../rpc/context.ts";
-import { later, now, timerMax } from "../../runtime/timers.ts";
+import { later, now, timerMax, wallClock } from "../../runtime/timers.ts";
 import type { Report } from "../link/control.ts";
 import type { SessionWorker } from "../types.ts";
 import type { HeldTerms } from "../session/session_terms.ts";
@@ -30,7 +30,8 @@ export interface SessionWorkerHome {
   settle(): void;
 }
 
-type Step = IteratorResult<SessionWorker, undefined>;
+/** The worker, and since when the hold is counted, in milliseconds since the epoch. */
+type Step = IteratorResult<SessionWorker & { readonly since: number }, undefined>;
 
 /** How often it looks whether a client still lives that has not asked for its worker yet, in milliseconds. */
 const lookEvery = 50;
@@ -92,7 +93,7 @@ class HeldSession implements AsyncIterator<SessionWorker, undefined> {
     this.#hasBegun = true;
     this.#home.post({ kind: "held", session: this.id });
     this.#limitHold(this.terms.maxHold);
-    return { done: false, value: this.#home.worker };
+    return { done: false, value: { ...this.#home.worker, since: wallClock() } };
   }
 
   /** The holder has left the stream, closed its connection, or died. */
