@@ -388,10 +388,13 @@ export class DoorLoop {
     return isNamed && !isEqual(this.#requests.routingId, identity);
   }
 
-  /** Which connections may have got an answer that was just sent to a client. */
+  /**
+   * Which connections may get an answer that is sent to a client now, in place of the client's own. Those that are
+   * accepted later cannot: a client that has its answer already may open another connection at once.
+   */
   #doubt(connection: Connection): number {
     if (!connection.isNamed) return -1;
-    this.#hearNews();
+    this.#hearWhoHasGone();
     return this.#connections.newestUnheard;
   }
 
@@ -403,9 +406,9 @@ export class DoorLoop {
   #joined(call: OpenCall): void {
     if (call.answer === null) return this.#counters.add("joined");
     this.#counters.add("repeated");
-    this.#hearWhoHasGone();
+    const doubt = this.#doubt(call.connection);
     const wasDelivered = this.#sendIfReached(call.connection, call.envelope, call.answer);
-    if (wasDelivered) this.#desk.repeated(call, this.#doubt(call.connection));
+    if (wasDelivered) this.#desk.repeated(call, doubt);
   }
 
   #forward(arrival: Arrival, payload: Bytes): void {
@@ -496,8 +499,8 @@ export class DoorLoop {
   /** @param isFinal asking again gives the same answer */
   #answered(call: OpenCall, answer: readonly Bytes[], isFinal: boolean): void {
     const { connection, envelope } = call;
+    const doubt = this.#doubt(connection);
     const wasDelivered = this.#sendIfReached(connection, envelope, answer);
-    const doubt = wasDelivered ? this.#doubt(connection) : -1;
     this.#desk.answered(call, answer, wasDelivered, isFinal, now(), doubt);
   }
 
