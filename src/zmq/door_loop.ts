@@ -500,8 +500,12 @@ export class DoorLoop {
   #answered(call: OpenCall, answer: readonly Bytes[], isFinal: boolean): void {
     const { connection, envelope } = call;
     const doubt = this.#doubt(connection);
-    const wasDelivered = this.#sendIfReached(connection, envelope, answer);
+    const isReached = this.#desk.reaches(connection);
+    const wasDelivered = isReached && this.#send(connection, envelope, answer);
     this.#desk.answered(call, answer, wasDelivered, isFinal, now(), doubt);
+    // In this order, so that nobody who reads the numbers takes a kept answer for one that is forgotten.
+    this.#counters.set("remembered", this.#desk.remembered);
+    if (!isReached) this.#counters.add("unreachable");
   }
 
   #fail(connection: Connection, envelope: Envelope, id: Bytes | null, failure: CallFailure): void {

@@ -66,6 +66,7 @@ test("simple pirate: without an identity of its own, what it asks again runs aga
     await clients.send("pirate", "work");
     await counted(door, { requests: attempt });
   }
+  await counted(door, { connections: 1 });
   present(await server.receive()).reply("for the one that is gone");
   present(await server.receive()).reply("second");
   assertEquals(await clients.receive("pirate"), ["second"]);
