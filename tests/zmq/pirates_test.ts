@@ -26,16 +26,19 @@ test(
         return answer;
       });
       const clients = await PythonClients.start();
-      const pirate = { identity: "pirate", endpoint: door.endpoint, payload: "work", every: 100 };
+      const { endpoint } = door;
+      const pirate = { identity: "pirate", endpoint, payload: "work", every: work / 2.5 };
       const { attempts, answer } = await clients.tell<{ attempts: number; answer: string[] }>(
         "lazy_pirate",
         pirate,
       );
-      assertEquals([answer, runs], [["WORK"], 1]);
-      assertEquals(door.stats().requests, attempts);
-      assertEquals(door.stats().joined + door.stats().repeated, attempts - 1);
-      // On a machine that stands still, the answer may come before it asks again.
-      return attempts > 2;
+      const { requests, joined, repeated, answers } = door.stats();
+      assertEquals([answer, requests], [["WORK"], attempts]);
+      assertEquals(joined + repeated, attempts - runs);
+      // On a machine that stands still, the answer may come before it asks again, or while it gives up waiting: one that
+      // was sent then is lost.
+      if (runs > 1) assertEquals(answers, runs + repeated);
+      return attempts > 2 && runs === 1;
     });
   },
   { skip },
