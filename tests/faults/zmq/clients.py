@@ -79,6 +79,9 @@ class Client:
 
     def end(self, id, frames):
         if id not in self.waiting:
+            # A client that asks again may get the answer of each time; the id says that it knows it already.
+            if plan["patience"] is not None:
+                return
             raise Exception(f"call {id} was answered twice")
         if frames[0] == b"TANDEM-ERROR":
             if len(frames) != 3:
