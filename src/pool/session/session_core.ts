@@ -140,6 +140,8 @@ export class SessionCore {
     const opened = CallPromise.open();
     const turn = this.#turns.take();
     const call = { turn, method, terms, deadline: now() + terms.timeout, opened, owner };
+    // A process that has stood still may learn of the worker's end before its own timer rings.
+    if (now() >= this.#heldUntil) this.#limitHold();
     const refusal = this.#refusal;
     if (refusal) {
       this.#turns.end(turn);
