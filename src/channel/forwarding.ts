@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { isEqual } from "../base/bytes.ts";
 import type { Origin } from "../base/peer.ts";
 import type { Bytes } from "./waiter.ts";
 
@@ -54,12 +55,6 @@ export function readNote(note: Uint8Array): Origin {
   const origin = parseNote(note);
   recent[place] = { note, origin };
   return origin;
-}
-
-function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  if (one.length !== other.length) return false;
-  for (let index = 0; index < one.length; index++) if (one[index] !== other[index]) return false;
-  return true;
 }
 
 function parseNote(note: Uint8Array): Origin {

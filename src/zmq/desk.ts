@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isEqual } from "../base/bytes.ts";
 import type { Connection } from "./connections.ts";
 
 type Bytes = Uint8Array<ArrayBuffer>;
@@ -253,16 +254,6 @@ function familyOf(connection: Connection, id: Uint8Array | null): string | null 
   // The length keeps an identity and an id apart, whatever bytes they have.
   const client = `${name.length}:${name}${key}`;
   return id === null ? client : `${client}\n${String.fromCharCode(...id)}`;
-}
-
-/** Whether two arrays have the same bytes. */
-export function isEqual(one: Uint8Array, other: Uint8Array): boolean {
-  const { length } = one;
-  if (length !== other.length) return false;
-  for (let index = 0; index < length; index++) {
-    if (one[index] !== other[index]) return false;
-  }
-  return true;
 }
 
 function bytesOf(frames: readonly Uint8Array[]): number {

@@ -7,12 +7,13 @@
 import { PumpedClient } from "../channel/pumped_client.ts";
 import type { AnswerReader } from "../channel/waiter.ts";
 import { type ErrorCode, TandemError } from "../errors.ts";
+import { isEqual } from "../base/bytes.ts";
 import { codeOf } from "../base/guard.ts";
 import { now } from "../runtime/timers.ts";
 import { Batch, loopBytesMax } from "./batch.ts";
 import { type Connection, Connections } from "./connections.ts";
 import { Counters } from "./counters.ts";
-import { Desk, type Envelope, isEqual, type OpenCall } from "./desk.ts";
+import { Desk, type Envelope, type OpenCall } from "./desk.ts";
 import { controlEndpoint, type DoorAssignment } from "./door_worker_data.ts";
 import { needsIpv6 } from "./endpoint.ts";
 import { type CallFailure, errorFrames, failureOf } from "./failures.ts";

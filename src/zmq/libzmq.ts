@@ -72,8 +72,6 @@ export const Option = {
   curveServerKey: 50,
   zapDomain: 55,
   routerHandover: 56,
-  reqCorrelate: 52,
-  reqRelaxed: 53,
 } as const;
 
 /** Events of a socket's monitor. */
@@ -105,7 +103,6 @@ export const ErrorNumber = {
   protocolUnsupported: 93,
   addressInUse: 98,
   addressUnavailable: 99,
-  hostUnreachable: 113,
   /** The context has ended. */
   terminated: 156_384_765,
 } as const;
