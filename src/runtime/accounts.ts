@@ -4,6 +4,7 @@
  * @module
  */
 import { bindC, cString } from "./c_library.ts";
+import { bytesAt, textAt } from "./c_memory.ts";
 
 /** A user. */
 export interface Account {
@@ -18,8 +19,6 @@ interface Lookups {
   getpwnam(name: Uint8Array): bigint;
   getpwuid(uid: number): bigint;
   getgrnam(name: Uint8Array): bigint;
-  strlen(address: bigint): bigint;
-  memcpy(to: Uint8Array, from: bigint, length: bigint): bigint;
 }
 
 let bound: Lookups | undefined;
@@ -29,8 +28,6 @@ function c(): Lookups {
     getpwnam: { parameters: ["buffer"], result: "size", cold: true },
     getpwuid: { parameters: ["u32"], result: "size", cold: true },
     getgrnam: { parameters: ["buffer"], result: "size", cold: true },
-    strlen: { parameters: ["size"], result: "size", cold: true },
-    memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
   });
 }
 
@@ -83,12 +80,5 @@ function accountAt(address: bigint): Account {
 }
 
 function read(address: bigint, length: number): DataView {
-  const bytes = new Uint8Array(length);
-  c().memcpy(bytes, address, BigInt(length));
-  return new DataView(bytes.buffer);
-}
-
-function textAt(address: bigint): string {
-  const length = Number(c().strlen(address));
-  return length === 0 ? "" : new TextDecoder().decode(read(address, length));
+  return new DataView(bytesAt(address, length).buffer);
 }

@@ -7,7 +7,8 @@
  */
 import type { Origin } from "../base/peer.ts";
 import { encodeNote } from "../channel/forwarding.ts";
-import { bindC, cString } from "../runtime/c_library.ts";
+import { cString } from "../runtime/c_library.ts";
+import { textAt } from "../runtime/c_memory.ts";
 import { type LibZmq, messageBytes } from "./libzmq.ts";
 import { contentOf } from "./socket.ts";
 
@@ -53,18 +54,13 @@ export class Connection {
   }
 }
 
-interface CFunctions {
-  strnlen(text: bigint, max: bigint): bigint;
-  memcpy(to: Uint8Array, from: bigint, length: bigint): bigint;
-}
-
 /** How many connections are known at once. Of one more, the oldest is forgotten, and counts as new when it is heard again. */
 const keptMax = 16_384;
 /** Of so many connections that have ended, messages that are read later are still known as theirs. */
 const endedMax = 256;
 /** A message with a longer first frame is no request, and keeping it would keep its memory. */
 const keptBytesMax = 255;
-const textBytesMax = 512n;
+const textBytesMax = 512;
 
 const peerAddress = cString("Peer-Address");
 const userId = cString("User-Id");
@@ -73,7 +69,6 @@ const descriptor = cString("__fd");
 
 export class Connections {
   readonly #zmq: LibZmq;
-  readonly #c: CFunctions;
   readonly #method: string | undefined;
   readonly #known: Map<number, Connection> = new Map();
   readonly #byDescriptor: Map<number, Connection> = new Map();
@@ -114,10 +109,6 @@ export class Connections {
     this.#hearNews = hearNews;
     this.#onHeardLate = onHeardLate;
     this.#onReplaced = onReplaced;
-    this.#c = bindC<CFunctions>({
-      strnlen: { parameters: ["size", "size"], result: "size", cold: true },
-      memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
-    });
   }
 
   #messageAt(place: number): Bytes {
@@ -244,11 +235,7 @@ export class Connections {
 
   #property(first: Bytes, name: Uint8Array): string {
     const text = this.#zmq.zmq_msg_gets(first, name);
-    if (text === 0n) return "";
-    const length = this.#c.strnlen(text, textBytesMax);
-    const bytes = new Uint8Array(Number(length));
-    if (length > 0n) this.#c.memcpy(bytes, text, length);
-    return new TextDecoder().decode(bytes);
+    return text === 0n ? "" : textAt(text, textBytesMax);
   }
 
   /** Before the context ends, which waits for nothing else. */

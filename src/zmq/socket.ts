@@ -4,7 +4,8 @@
  * @module
  */
 import { type ErrorCode, TandemError } from "../errors.ts";
-import { bindC, cString } from "../runtime/c_library.ts";
+import { cString } from "../runtime/c_library.ts";
+import { bytesAt } from "../runtime/c_memory.ts";
 import {
   dontWait,
   ErrorNumber,
@@ -20,16 +21,9 @@ const none = new Uint8Array(0);
 const noBytes = 0n;
 const intBytes = 4n;
 
-let copyFrom: ((to: Uint8Array, from: bigint, length: bigint) => bigint) | undefined;
-
 /** A copy of what a frame has. */
 export function contentOf(zmq: LibZmq, frame: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(Number(zmq.zmq_msg_size(frame)));
-  copyFrom ??= bindC<{ memcpy: NonNullable<typeof copyFrom> }>({
-    memcpy: { parameters: ["buffer", "size", "size"], result: "size", cold: true },
-  }).memcpy;
-  if (bytes.byteLength > 0) copyFrom(bytes, zmq.zmq_msg_data(frame), BigInt(bytes.byteLength));
-  return bytes;
+  return bytesAt(zmq.zmq_msg_data(frame), Number(zmq.zmq_msg_size(frame)));
 }
 
 /** What happened to a message. */
