@@ -3,7 +3,9 @@
  *
  * @module
  */
-import { join } from "node:path";
+import { existsSync } from "node:fs";
+import { join, relative } from "node:path";
+import process from "node:process";
 import { fileURLToPath } from "node:url";
 import {
   type Command,
@@ -35,9 +37,21 @@ export function toolCommand(
   args: readonly string[] = [],
   denoArgs: readonly string[] = ["--allow-all"],
 ): Command {
-  return runtimeCommand(runtime, file, {
+  return runtimeCommand(runtime, runtime === "node" ? file : programOf(file), {
     args,
     runtimeArgs: runtime === "deno" ? ["--quiet", ...denoArgs] : runtime === "node" ? nodeArgs : [],
     candidates: [toolPath(runtime)],
   });
+}
+
+/**
+ * What runs in place of a program of this checkout: its bundle, if TANDEM_TEST_PROGRAMS names a folder that
+ * bundle.mjs has filled, else the file itself. Node finds the bundles by hooks.mjs.
+ */
+export function programOf(file: string | URL): string | URL {
+  const folder = process.env["TANDEM_TEST_PROGRAMS"];
+  if (!folder) return file;
+  const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
+  const bundle = join(folder, `${relative(checkout, path)}.mjs`);
+  return existsSync(bundle) ? bundle : file;
 }

@@ -4,7 +4,7 @@
  *
  *     node --import ./scripts/node/hooks.mjs FILE
  *
- * TANDEM_NODE_PROGRAMS names a folder that bundle.mjs has filled. Programs that are in it run from there.
+ * TANDEM_TEST_PROGRAMS names a folder that scripts/bundle.mjs has filled. Programs that are in it run from there.
  *
  * @module
  */
@@ -29,7 +29,7 @@ const own = new Map([
 const isOld = Number(process.versions.node.split(".")[0]) < 24;
 const declares = /^\s*(?:await )?using |\((?:await )?using |for \((?:const|using) /m;
 
-const bundles = process.env.TANDEM_NODE_PROGRAMS;
+const bundles = process.env.TANDEM_TEST_PROGRAMS;
 
 registerHooks({
   resolve(specifier, context, next) {

@@ -89,8 +89,8 @@ test("the name of a pool is that of its target, or of its file", async () => {
   const target = newTarget();
   const named = await readyPool(1, { target });
   assertEquals(await named.call.pool(), "channel-0");
-  const anonymous = await readyPool(1);
-  assertEquals(await anonymous.call.pool(), "worker");
+  const file = new URL("../fixtures/pool/worker.ts", import.meta.url);
+  assertEquals(await startPool({ min: 1, max: 1 }, file).call.pool(), "worker");
 });
 
 test("a runtime that is not installed: callers learn which", async () => {

@@ -15,9 +15,9 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { TandemError } from "../../mod.ts";
-import { nodeArgs } from "../../scripts/tools.ts";
+import { nodeArgs, programOf } from "../../scripts/tools.ts";
 import {
   Pool,
   type PoolOptions,
@@ -30,9 +30,10 @@ import type { Mode } from "../fixtures/pool/changing.ts";
 import type { Api } from "../fixtures/pool/worker.ts";
 import { atEnd, eventually, folder, newTarget, present } from "./harness.ts";
 
-/** The file of a worker in `fixtures/pool/`. */
+/** The file of a worker in `fixtures/pool/`, or its bundle. */
 export function workerFile(name: string): URL {
-  return new URL(`../fixtures/pool/${name}`, import.meta.url);
+  const file = programOf(new URL(`../fixtures/pool/${name}`, import.meta.url));
+  return file instanceof URL ? file : pathToFileURL(file);
 }
 
 /** What workers of this checkout need, and a limit for the ends of tests that have failed. */

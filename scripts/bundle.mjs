@@ -1,23 +1,24 @@
 /**
- * Bundles the programs that tests start as other processes. Node reads and strips some 130 modules for each of
- * them otherwise, which takes it longer than most tests. hooks.mjs runs the bundles in their place.
+ * Bundles the programs that tests start as other processes. For each of them a runtime reads and compiles some
+ * 130 modules otherwise, which takes it longer than most tests. TANDEM_TEST_PROGRAMS tells where the bundles are:
+ * `toolCommand` of tools.ts and hooks.mjs run them in place of the programs.
  *
- *     node scripts/node/bundle.mjs FOLDER
+ *     node scripts/bundle.mjs FOLDER
  *
  * @module
  */
 import { build } from "esbuild";
 import { globSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
-const checkout = fileURLToPath(new URL("../..", import.meta.url));
+const checkout = fileURLToPath(new URL("..", import.meta.url));
 const [outdir] = process.argv.slice(2);
 
 await build({
   absWorkingDir: checkout,
-  entryPoints: globSync("tests/{fixtures,faults}/**/*.ts", {
+  entryPoints: globSync(["src/cli/main.ts", "tests/{fixtures,faults}/**/*.ts"], {
     cwd: checkout,
     exclude: (name) => name.endsWith("_test.ts"),
   }),
@@ -29,7 +30,7 @@ await build({
   keepNames: true,
   format: "esm",
   platform: "node",
-  // The oldest supported version has no `using`.
+  // The oldest supported version of Node has no `using`.
   target: `node${process.versions.node}`,
   alias: {
     "@tandem/ipc/limit": join(checkout, "src/limit/main.ts"),
@@ -48,6 +49,12 @@ function load({ path }) {
   const contents = readFileSync(path, "utf8")
     .replaceAll("import.meta.url", JSON.stringify(pathToFileURL(path).href))
     .replaceAll("import.meta.filename", name)
-    .replaceAll("import.meta.main", `(globalThis.process.argv[1] === ${name})`);
+    .replaceAll("import.meta.main", `${isProgram(path)}`);
   return { contents, loader: "ts" };
+}
+
+/** What `import.meta.main` of a module is: it runs as the program, in Node under its own name, else under its bundle's. */
+function isProgram(path) {
+  const names = [path, `${resolve(outdir)}/${relative(checkout, path)}.mjs`];
+  return `${JSON.stringify(names)}.includes(globalThis.process.argv[1])`;
 }
