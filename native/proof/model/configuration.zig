@@ -186,7 +186,7 @@ pub const list = [_]Named{
     .{ .name = "file-lost-and-ring-fails", .text = "slots=1 cells=2 failures=1 client:discard,lose_file,request server:serve waker:1" },
     // Three processes.
     .{ .name = "three-calls", .text = "slots=2 cells=4 client:request,request client:request server:serve" },
-    .{ .name = "three-calls-server-dies", .text = "slots=2 cells=2 deaths=1 mortal=2 client:post,post client:post server:serve" },
+    .{ .name = "three-calls-server-dies-at-a-switch", .text = "slots=2 cells=2 switches=1 deaths=1 mortal=2 client:post,post client:post server:serve" },
     .{ .name = "clear", .text = "slots=2 cells=4 client:request,post client:clear server:serve" },
     .{ .name = "cancel", .text = "slots=1 cells=2 client:send,request client:cancel,discard server:serve" },
     .{ .name = "server-leaves", .text = "slots=1 cells=2 deliveries=2 client:post server:serve_close server:serve" },
@@ -212,6 +212,7 @@ pub const list = [_]Named{
     .{ .name = "server-leaves-a-client", .text = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve", .is_long = true },
     .{ .name = "server-dies-on-a-client", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve server:serve", .is_long = true },
     .{ .name = "client-dies-beside-another", .text = "slots=1 cells=2 deaths=1 mortal=0 client:request client:request server:serve", .is_long = true },
+    .{ .name = "three-calls-server-dies", .text = "slots=2 cells=2 deaths=1 mortal=2 client:post,post client:post server:serve", .is_long = true },
     .{ .name = "three-calls-client-dies", .text = "slots=2 cells=4 deaths=1 mortal=1 client:post,post client:post server:serve", .is_long = true },
     .{ .name = "posts-repaired-by-two", .text = "slots=2 cells=4 deaths=1 mortal=0 client:post,post client:sweep server:serve", .is_long = true },
     .{ .name = "three-calls-clear", .text = "slots=2 cells=2 client:send,request,post client:cancel,clear,discard server:serve", .is_long = true },
