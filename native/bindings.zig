@@ -12,6 +12,7 @@ const constants = .{
     .{ "layoutVersion", layout.layout_version, "Of the shared memory." },
     .{ "slotsMax", layout.slots_max, "" },
     .{ "payloadBytesMax", layout.payload_bytes_max, "" },
+    .{ "noteBytesMax", layout.note_bytes_max, "" },
     .{ "deliveriesMax", layout.deliveries_max, "" },
     .{ "participantsMax", layout.participants_max, "" },
     .{ "errorBytesMin", layout.error_bytes_min, "" },

@@ -36,10 +36,14 @@ pub fn CallsType(comptime Shared: type) type {
 
         /// A draft for a request of `length` bytes. Null: no slot is free.
         pub fn allocate(handle: *Handle, length: u32) Error!?slots.Call {
+            return draft(handle, length, handle.map.geometry.request_bytes_max(false));
+        }
+
+        fn draft(handle: *Handle, length: u32, length_max: u32) Error!?slots.Call {
             if (handle.is_lost) return error.Corrupt;
             // A hint, before anything is copied: publishing looks again.
             if (Shared.load(u64, &handle.map.header().removed, .monotonic) != 0) return error.NotFound;
-            if (length > handle.map.geometry.max_request_bytes) return error.TooLarge;
+            if (length > length_max) return error.TooLarge;
             const call = try Slots.acquire(handle) orelse {
                 handle.found_ring_full = false;
                 return null;
@@ -59,7 +63,8 @@ pub fn CallsType(comptime Shared: type) type {
         fn try_send(handle: *Handle, bytes: []const u8, request: slots.Request) Error!?slots.Call {
             const length: u32 = @intCast(bytes.len);
             Trim.now_and_then(handle);
-            const call = try allocate(handle, length) orelse return null;
+            const length_max = handle.map.geometry.request_bytes_max(request.forwarded);
+            const call = try draft(handle, length, length_max) orelse return null;
             return if (try Slots.publish(handle, call, bytes, length, request)) call else null;
         }
 

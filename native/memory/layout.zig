@@ -16,7 +16,7 @@ const Error = @import("../abi.zig").Error;
 /// "TANDEM" and a byte that text editors do not preserve.
 pub const magic: u64 = 0x314d45444e4154ff;
 /// Increase it with every change of this file that another version would misread.
-pub const layout_version: u32 = 6;
+pub const layout_version: u32 = 7;
 
 pub const page_bytes = 4096;
 pub const slots_max = 65_536;
@@ -24,6 +24,8 @@ pub const participants_max = 1024;
 pub const deliveries_max = std.math.maxInt(words.Delivery);
 /// The longest payload; longer messages travel in parts.
 pub const payload_bytes_max: u64 = 1 << 30;
+/// The longest note behind the payload of a forwarded request.
+pub const note_bytes_max = 1024 + 2;
 /// The minimum of space for an answer, for errors.
 pub const error_bytes_min: u64 = 1024;
 /// A process's address space has 47 bits; a channel may take an eighth of it.
@@ -214,7 +216,7 @@ pub const Geometry = struct {
         const ring_offset = page_bytes + participants_max * @sizeOf(Participant);
         const slots_offset = ring_offset + cells * @sizeOf(words.Cell);
         const dense_bytes = round_up(slots_offset + slots * @sizeOf(Slot));
-        const request_area = if (max_request <= inline_request_bytes) 0 else round_up(max_request);
+        const request_area = if (max_request <= inline_request_bytes) 0 else round_up(max_request + note_bytes_max);
         const response_area = round_up(@max(max_response, error_bytes_min));
         const stride = request_area + response_area;
         const file_bytes = dense_bytes + slots * stride;
@@ -256,6 +258,14 @@ pub const Geometry = struct {
             .file_bytes = end,
         };
     };
+
+    /// The maximum length of a request. A forwarded one has its note on top of the payload, for which every area
+    /// has room; where requests have no area, both share the place beside the slot's word.
+    pub fn request_bytes_max(geometry: *const Geometry, forwarded: bool) u32 {
+        if (!forwarded or geometry.kind != .bytes) return geometry.max_request_bytes;
+        if (geometry.request_area_bytes == 0) return inline_request_bytes;
+        return geometry.max_request_bytes + note_bytes_max;
+    }
 
     /// The maximum length of an answer: errors have room even if responses are tiny.
     pub fn response_bytes_max(geometry: *const Geometry) u32 {
@@ -373,7 +383,23 @@ test "offsets of the default geometry" {
     const geometry = try Geometry.init(.bytes, 256, 1 << 20, 1 << 20, 1);
     try std.testing.expectEqual(4096, geometry.ring_cells);
     try std.testing.expectEqual(0, geometry.dense_bytes % page_bytes);
-    try std.testing.expectEqual(geometry.dense_bytes + 256 * (2 << 20), geometry.file_bytes);
+    try std.testing.expectEqual(geometry.dense_bytes + 256 * ((2 << 20) + page_bytes), geometry.file_bytes);
+}
+
+test "there is room for a note behind every payload that lies in an area" {
+    for ([_]u32{ inline_request_bytes + 1, page_bytes - note_bytes_max, page_bytes, 1 << 20, payload_bytes_max }) |max| {
+        const geometry = try Geometry.init(.bytes, 1, max, 0, 1);
+        try std.testing.expectEqual(max, geometry.request_bytes_max(false));
+        try std.testing.expectEqual(max + note_bytes_max, geometry.request_bytes_max(true));
+        try std.testing.expect(geometry.request_bytes_max(true) <= geometry.request_area_bytes);
+    }
+    for ([_]u32{ 0, 8, inline_request_bytes }) |max| {
+        const geometry = try Geometry.init(.bytes, 1, max, 0, 1);
+        try std.testing.expectEqual(0, geometry.request_area_bytes);
+        try std.testing.expectEqual(inline_request_bytes, geometry.request_bytes_max(true));
+    }
+    const numbers = try Geometry.init(.int, 1, 8, 8, 1);
+    try std.testing.expectEqual(8, numbers.request_bytes_max(true));
 }
 
 test "every position has a cell of its own, and neighbours share no line" {

@@ -322,7 +322,7 @@ pub fn SlotsType(comptime Shared: type) type {
                     .flags = Shared.load(u32, &slot.request_flags, .monotonic),
                     .deadline_ns = Shared.load(u64, &slot.deadline_ns, .monotonic),
                 };
-                if (!readable(handle, taken.slot, received.length)) {
+                if (!readable(handle, received)) {
                     // It was scribbled over: no server can serve it, and other calls are unaffected.
                     _ = finish(handle, received.slot, received.word, .server_died);
                     continue;
@@ -340,9 +340,10 @@ pub fn SlotsType(comptime Shared: type) type {
         }
 
         /// Its client has made sure of the memory, unless a process has written another length.
-        fn readable(handle: *Handle, slot: u32, length: u32) bool {
-            if (length > handle.map.geometry.max_request_bytes) return false;
-            Shared.commit_request(handle, slot, length) catch return false;
+        fn readable(handle: *Handle, received: Received) bool {
+            const forwarded = received.flags & abi.request_forwarded != 0;
+            if (received.length > handle.map.geometry.request_bytes_max(forwarded)) return false;
+            Shared.commit_request(handle, received.slot, received.length) catch return false;
             return true;
         }
 

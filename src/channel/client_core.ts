@@ -7,7 +7,7 @@ import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { mapResult, same } from "../base/closing.ts";
 import { codeOf } from "../base/guard.ts";
 import { Retry } from "../base/retry.ts";
-import { TandemError } from "../errors.ts";
+import type { TandemError } from "../errors.ts";
 import {
   AnswerKind,
   cancelKeepAnswer,
@@ -42,7 +42,7 @@ import {
 import { connectTo } from "./connect.ts";
 import { DraftCore, type DraftSender } from "./draft_core.ts";
 import { encode, type Encoded, newEncoded } from "./encoding.ts";
-import { busyFailure, callFailure } from "./failure.ts";
+import { busyFailure, callFailure, requestTooLarge } from "./failure.ts";
 import { FreshArrays } from "./fresh.ts";
 import { HandleCore } from "./handle_core.ts";
 import { Loop } from "./loop.ts";
@@ -485,11 +485,7 @@ export class ClientCore extends HandleCore implements DraftSender {
   }
 
   #tooLarge(length: number): TandemError {
-    return new TandemError(
-      "TOO_LARGE",
-      `Cannot send a request of ${length} bytes: the channel takes ${this.maxRequestBytes}; ` +
-        "make it with a larger maxRequestBytes",
-    );
+    return requestTooLarge(length, this.maxRequestBytes);
   }
 
   #answer(ref: CallRef, { into, deadline, signal }: CallSettings): Promise<Bytes> {

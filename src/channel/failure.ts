@@ -38,6 +38,14 @@ export function callFailure(negative: number, tried: string): TandemError {
   return new TandemError(code, `Cannot ${tried}: ${callReasons[status] ?? `status ${status}`}`);
 }
 
+export function requestTooLarge(length: number, maxRequestBytes: number): TandemError {
+  return new TandemError(
+    "TOO_LARGE",
+    `Cannot send a request of ${length} bytes: the channel takes ${maxRequestBytes}; ` +
+      "make it with a larger maxRequestBytes",
+  );
+}
+
 /**
  * No slot has become free. The message says how many this handle holds for calls that no code waits for.
  *

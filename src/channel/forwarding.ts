@@ -9,11 +9,12 @@
  */
 import { isEqual } from "../base/bytes.ts";
 import type { Origin } from "../base/peer.ts";
+import { noteBytesMax } from "../ffi/layout.ts";
 import type { Bytes } from "./waiter.ts";
 
 const lengthBytes = 2;
 /** The longest text: an address and a key take less. */
-const textBytesMax = 1_024;
+const textBytesMax = noteBytesMax - lengthBytes;
 
 /** The note about a peer. */
 export function encodeNote({ address, key = "", method = "" }: Origin): Bytes {

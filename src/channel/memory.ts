@@ -29,7 +29,7 @@ export interface Geometry {
  * JavaScriptCore counts a mapped buffer as heap of its own, and with large ones lets so much more
  * garbage pile up: 600 MB with windows of 1 GiB, 76 MB with these.
  */
-const windowBytesMax = 2 ** 22;
+const windowBytes = 2 ** 22;
 
 /** Whether there have ever been views. */
 export interface HandedOut {
@@ -68,7 +68,7 @@ export class Memory {
     this.#backend = backend;
     this.#handedOut = handedOut;
     this.#geometry = geometry;
-    this.#windowSlots = Math.max(1, Math.floor(windowBytesMax / geometry.areaStride));
+    this.#windowSlots = Math.max(1, Math.round(windowBytes / geometry.areaStride));
   }
 
   /** A view for a request of `length` bytes. A short one lies beside the slot word. */

@@ -9,7 +9,7 @@ import { Control, sendDeliveriesShift, sendForwarded, sendWatched, Status } from
 import { now } from "../runtime/timers.ts";
 import { CallWaits } from "./call_waits.ts";
 import { type Channel, closeChannel, openChannel, openChannelFromFd, OpenMode } from "./channel.ts";
-import { callFailure } from "./failure.ts";
+import { callFailure, requestTooLarge } from "./failure.ts";
 import { HandleCore } from "./handle_core.ts";
 import { type AnswerReader, endsCall, ownsCall } from "./waiter.ts";
 
@@ -45,14 +45,25 @@ export class PumpedClient extends HandleCore {
   }
 
   /**
-   * Sends the first `length` bytes, which end with a note about the peer for which they are sent. `reader` gets the
+   * Sends the first `payloadBytes`, and the note behind them about the peer for which they are sent. `reader` gets the
    * answer in {@linkcode collect}, or if that has ended already, here. False: no slot is free.
    *
    * @param timeout milliseconds; NaN: for ever
    * @throws {TandemError} `TOO_LARGE`; `NO_SPACE`; `NOT_FOUND` when the channel was unlinked
    */
-  tryForward(bytes: Uint8Array, length: number, timeout: number, reader: AnswerReader): boolean {
+  tryForward(
+    bytes: Uint8Array,
+    payloadBytes: number,
+    noteBytes: number,
+    timeout: number,
+    reader: AnswerReader,
+  ): boolean {
     const { native, address, words } = this.channel;
+    // The room for a note is none for a payload.
+    if (payloadBytes > this.maxRequestBytes) {
+      throw requestTooLarge(payloadBytes, this.maxRequestBytes);
+    }
+    const length = payloadBytes + noteBytes;
     const flags = (this.maxDeliveries << sendDeliveriesShift) | sendForwarded | sendWatched;
     const status = native.tandem_send(address, bytes, length, flags, timeout, words);
     if (status === 0) return false;

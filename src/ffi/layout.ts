@@ -3,9 +3,10 @@
 /** Compared with the library's own when it is loaded. */
 export const abiVersion = 13;
 /** Of the shared memory. */
-export const layoutVersion = 6;
+export const layoutVersion = 7;
 export const slotsMax = 65536;
 export const payloadBytesMax = 1073741824;
+export const noteBytesMax = 1026;
 export const deliveriesMax = 31;
 export const participantsMax = 1024;
 export const errorBytesMin = 1024;

@@ -9,6 +9,7 @@ import type { AnswerReader } from "../channel/waiter.ts";
 import { type ErrorCode, TandemError } from "../errors.ts";
 import { isEqual } from "../base/bytes.ts";
 import { codeOf } from "../base/guard.ts";
+import { noteBytesMax } from "../ffi/layout.ts";
 import { now } from "../runtime/timers.ts";
 import { Batch, loopBytesMax } from "./batch.ts";
 import { type Connection, Connections } from "./connections.ts";
@@ -30,8 +31,6 @@ type Bytes = Uint8Array<ArrayBuffer>;
 
 /** A longer message than the limit gets an error; from so many times the limit on, its connection is cut. */
 const cutFactor = 2;
-/** Room behind a payload for the note about its client. */
-const noteRoom = 1_100;
 /** Longer answers are not worth keeping memory for. */
 const copyBytesMax = 2 ** 21;
 /** Longer answers are sent one by one. */
@@ -151,7 +150,7 @@ export class DoorLoop {
       );
       const { idFrame, maxMessageBytes } = terms;
       this.#batch = this.#open(
-        new Batch(this.#router.address, maxMessageBytes, noteRoom, !idFrame),
+        new Batch(this.#router.address, maxMessageBytes, noteBytesMax, !idFrame),
       );
       this.#requests = new Requests(
         this.#router,
@@ -159,7 +158,7 @@ export class DoorLoop {
         this.#connections,
         idFrame,
         maxMessageBytes,
-        noteRoom,
+        noteBytesMax,
       );
       // A channel that cannot be opened is an error, one that does not exist yet is none.
       this.#reach();
@@ -418,7 +417,7 @@ export class DoorLoop {
     const { note } = connection;
     if (note.byteLength > loopBytesMax) bytes.set(note, length);
     else for (let at = 0; at < note.byteLength; at++) bytes[length + at] = note[at]!;
-    const failure = this.#tryForward(bytes, length + note.byteLength, call, id);
+    const failure = this.#tryForward(arrival, note.byteLength, call);
     if (!failure) return this.#count(1);
     this.#desk.forget(call);
     if (failure.code === "BUSY") this.#counters.add("busy");
@@ -427,16 +426,15 @@ export class DoorLoop {
 
   /** Undefined: the request is under way. */
   #tryForward(
-    bytes: Bytes,
-    length: number,
+    { bytes, length, id }: Arrival,
+    noteBytes: number,
     call: OpenCall,
-    id: Bytes | null,
   ): CallFailure | undefined {
     const { timeout } = this.#assignment.terms;
     const reader = new Forwarded(this.#ends, call, id);
     for (let client = this.#client;;) {
       try {
-        return client?.tryForward(bytes, length, timeout, reader) ? undefined : full;
+        return client?.tryForward(bytes, length, noteBytes, timeout, reader) ? undefined : full;
       } catch (error) {
         if (codeOf(error) !== "NOT_FOUND" || client === null) return failureOf(error);
         client = this.#leaveChannel();

@@ -49,8 +49,7 @@ export interface ZmqFrontend {
   remember?: number;
   /**
    * The longest request. A longer one gets the error `TOO_LARGE`. The connection of one that is more than twice as
-   * long is cut when it announces it. The channel's `maxRequestBytes` has to hold a request together with its client's
-   * address and key, which take up to 1,026 bytes.
+   * long is cut when it announces it. The channel's `maxRequestBytes` bounds requests, too.
    *
    * @default 1048576
    */

@@ -35,7 +35,9 @@ export class Forwarder implements Disposable {
     bytes.set(note, payload.byteLength);
     const { promise, resolve, reject } = Promise.withResolvers<Bytes>();
     const reader = { read: (answer: Bytes) => resolve(answer.slice()), fail: reject };
-    return this.client.tryForward(bytes, bytes.byteLength, timeout, reader) ? promise : null;
+    return this.client.tryForward(bytes, payload.byteLength, note.byteLength, timeout, reader)
+      ? promise
+      : null;
   }
 
   /** Sends a request, and pumps until it is answered. */

@@ -3,6 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import process from "node:process";
 import { callContext, Client, type Peer, raw, serve, Server, type ServiceCall } from "../../mod.ts";
+import { isEqual } from "../../src/base/bytes.ts";
 import { encodeNote, noteBytesIn, readNote } from "../../src/channel/forwarding.ts";
 import { Forwarder } from "../support/forwarder.ts";
 import {
@@ -215,11 +216,52 @@ test("a full channel: the request is not taken, and the next one is when there i
   assertEquals((await Promise.all([calls[1]!, third])).map(text), ["2", "3"]);
 });
 
-test("a request that is too long for the channel: TOO_LARGE, and nothing is sent", () => {
-  using pair = openForwarded({ maxRequestBytes: 2_000 });
+test("a payload that the channel just takes arrives, with the longest note; a longer one: TOO_LARGE, and nothing is sent", () => {
+  for (const maxRequestBytes of [97, 2_000, 4_096, 2 ** 20]) {
+    using pair = openForwarded({ slots: 2, maxRequestBytes });
+    const { server, forwarder } = pair;
+    const payload = new Uint8Array(maxRequestBytes).map((_, index) => index);
+    for (const address of ["192.0.2.1", "x".repeat(2_000)]) {
+      doomed(present(forwarder.trySend(payload, { address })));
+      const request = present(server.tryReceive());
+      assertEquals(isEqual(request.bytes, payload), true);
+      assertEquals(request.peer.address, address.slice(0, 1_024));
+      // The answer lies behind the note.
+      request.reply(payload);
+      assertEquals(forwarder.client.collect(), 1);
+    }
+    const note = new Uint8Array(0);
+    const longer = new Uint8Array(maxRequestBytes + 1);
+    assertThrowsCode(
+      () => forwarder.trySend(longer, { note }),
+      "TOO_LARGE",
+      `${longer.byteLength}`,
+    );
+    const longerNote = new Uint8Array(1_027);
+    assertThrowsCode(() => forwarder.trySend(payload, { note: longerNote }), "TOO_LARGE");
+    assertEquals([forwarder.client.outstanding, server.tryReceive()], [0, null]);
+  }
+});
+
+test("requests of at most 96 bytes share them with their notes: no channel is larger for that", () => {
+  using pair = openForwarded({ maxRequestBytes: 96 });
   const { server, forwarder } = pair;
-  assertThrowsCode(() => forwarder.trySend(new Uint8Array(2_000)), "TOO_LARGE");
+  const note = encodeNote({ address: "192.0.2.1", key: undefined, method: undefined });
+  const payload = new Uint8Array(96 - note.byteLength).fill(7);
+  doomed(present(forwarder.trySend(payload)));
+  const request = present(server.tryReceive());
+  assertEquals([request.bytes.byteLength, request.peer.address], [payload.byteLength, "192.0.2.1"]);
+  request.reply("");
+  forwarder.client.collect();
+  assertThrowsCode(() => forwarder.trySend(new Uint8Array(payload.byteLength + 1)), "TOO_LARGE");
   assertEquals([forwarder.client.outstanding, server.tryReceive()], [0, null]);
+});
+
+test("room for a note is no room for the payload of other requests", () => {
+  using pair = openForwarded({ maxRequestBytes: 2_000 });
+  using client = Client.open(pair.target);
+  assertThrowsCode(() => client.trySend(new Uint8Array(2_001)), "TOO_LARGE");
+  assertThrowsCode(() => client.allocate(2_001), "TOO_LARGE");
 });
 
 test("an unlinked channel: NOT_FOUND", () => {

@@ -366,7 +366,7 @@ pub const Actor = struct {
         const edges = [_]u32{
             0,                           8,                            layout.inline_request_bytes,
             layout.inline_request_bytes, layout.inline_response_bytes, geometry.max_request_bytes,
-            geometry.max_response_bytes, layout.page_bytes,
+            geometry.max_response_bytes, layout.page_bytes,            geometry.request_bytes_max(true),
         };
         const edge = edges[actor.random.uintLessThan(usize, edges.len)];
         return @min(edge + actor.random.uintLessThan(u32, 2), payload_bytes_max);

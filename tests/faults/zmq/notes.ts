@@ -57,7 +57,7 @@ async function passOn(
   try {
     for (let sent = 0; sent < calls;) {
       const request = hostileRequest(stage);
-      if (client.tryForward(request, request.byteLength, NaN, reader)) sent += 1;
+      if (client.tryForward(request, request.byteLength, 0, NaN, reader)) sent += 1;
       else await pause(1);
       client.collect();
     }
