@@ -19,6 +19,7 @@ import type { Watch } from "../runtime/backend.ts";
 import { later, laterForSure, now, queueMicrotask } from "../runtime/timers.ts";
 import type { Channel } from "./channel.ts";
 import { DeathWatch } from "./death_watch.ts";
+import { pauseBeforeNudge } from "./nudge_pauses.ts";
 import { type Next, Pacing } from "./pacing.ts";
 import { openWatch, weakly } from "./watching.ts";
 
@@ -54,8 +55,6 @@ const microtasksToSettle = 16;
 const slice = 25;
 /** How long after a huge message its memory may be idle, in milliseconds; the native side decides. */
 const trimAfter = 1050;
-/** After a ring, how long to wait before another sleeper is woken, in milliseconds. */
-const nudges: readonly number[] = [5, 10, 20, 50];
 /** How many newcomers may appear while a loop tries to fall asleep. */
 const newcomersMax = 1000;
 
@@ -155,7 +154,7 @@ export class Loop {
     const { native, address } = this.#channel;
     let turn = 0;
     const again = (): void => {
-      this.#cancelNudge = later(nudges[Math.min(turn, nudges.length - 1)]!, () => {
+      this.#cancelNudge = later(pauseBeforeNudge(turn), () => {
         this.#cancelNudge = null;
         turn += 1;
         if (this.#channel.isOpen && native.tandem_nudge(address) === 1) again();

@@ -11,12 +11,11 @@ import { CallWaits } from "./call_waits.ts";
 import { type Channel, closeChannel, openChannel, openChannelFromFd, OpenMode } from "./channel.ts";
 import { callFailure, requestTooLarge } from "./failure.ts";
 import { HandleCore } from "./handle_core.ts";
+import { pauseBeforeNudge } from "./nudge_pauses.ts";
 import { type AnswerReader, endsCall, ownsCall } from "./waiter.ts";
 
 /** How long calls wait at most until the thread looks for servers that have died, in milliseconds. */
 const sweepEvery = 25;
-/** As in `loop.ts`: after a ring, how long to wait before another sleeper is woken, in milliseconds. */
-const nudges: readonly number[] = [5, 10, 20];
 
 export class PumpedClient extends HandleCore {
   readonly #waits: CallWaits;
@@ -96,8 +95,8 @@ export class PumpedClient extends HandleCore {
    */
   get patience(): number {
     if (this.#waits.outstanding === 0) return Infinity;
-    const untilLook = nudges[this.#nudges] ?? sweepEvery;
-    return Math.max(0, Math.min(untilLook, this.#nextDeadline - now()));
+    const untilNudge = this.#nudges < 0 ? Infinity : pauseBeforeNudge(this.#nudges);
+    return Math.max(0, Math.min(sweepEvery, untilNudge, this.#nextDeadline - now()));
   }
 
   /**

@@ -31,7 +31,7 @@ import {
   readMessage,
   readParcel,
 } from "./message.ts";
-import { readMetadata } from "./metadata.ts";
+import { type Metadata, readMetadata } from "./metadata.ts";
 import { type Announcement, readAnnouncement } from "./parcels.ts";
 import type { Idempotent } from "./terms.ts";
 import { Recorder } from "./recorder.ts";
@@ -133,9 +133,8 @@ export class Dispatcher {
     const rawCallee = rawCalleeOf(method);
     if (rawCallee) readInPlace(reading);
     const args = decoder.list();
-    const Context = this.#offer.around ? ServedCall : RequestContext;
-    const context = new Context(name, delivery, traceparent, tracestate, metadata);
-    context.isInPlace = rawCallee !== undefined;
+    const isInPlace = rawCallee !== undefined;
+    const context = this.#contextOf(name, delivery, isInPlace, traceparent, tracestate, metadata);
     const terms = flags & hasHost ? new LentTerms(delivery) : undefined;
     this.#endpoint.reads.finish(reading, terms);
     const isDeclared = (flags & isRepeatableFlag) !== 0;
@@ -148,12 +147,24 @@ export class Dispatcher {
     const method = forwardedMethod(this.#offer.methods, delivery.origin?.method);
     const { name } = method;
     const rawCallee = rawCalleeOf(method);
-    const Context = this.#offer.around ? ServedCall : RequestContext;
-    const context = new Context(name, delivery, undefined, undefined, undefined);
-    context.isInPlace = rawCallee !== undefined;
+    const context = this.#contextOf(name, delivery, rawCallee !== undefined);
     const args = [rawCallee ? delivery.bytes : delivery.bytes.slice()];
     const isRepeatableHere = isRepeatable(name, this.#offer.idempotent);
     return { method, rawCallee, args, context, terms: undefined, isRepeatable: isRepeatableHere };
+  }
+
+  #contextOf(
+    name: string,
+    delivery: Delivery,
+    isInPlace: boolean,
+    traceparent?: string,
+    tracestate?: string,
+    metadata?: Metadata,
+  ): RequestContext {
+    const Context = this.#offer.around ? ServedCall : RequestContext;
+    const context = new Context(name, delivery, traceparent, tracestate, metadata);
+    context.isInPlace = isInPlace;
+    return context;
   }
 
   #checkVersion(found: string | undefined): void {
