@@ -5,7 +5,8 @@
 //!                                           --seed N --runs 1
 //!     tandem-fuzz --scribble PATH [--seed N] [--pause NANOSECONDS] [--only FIELD]
 //!                                           scribbles over a live channel until its stdin ends;
-//!                                           the field `texts` is the contents of all payloads
+//!                                           the field `texts` is the contents of all payloads, `notes` what
+//!                                           follows the payloads of forwarded requests
 
 const std = @import("std");
 const linux = std.os.linux;

@@ -16,6 +16,8 @@ import { type ChannelOptions, IntServer, Server } from "../../mod.ts";
 import { readJournal } from "./hostile/journal.ts";
 import type { Account } from "./hostile/ledger.ts";
 import { Random } from "./hostile/random.ts";
+import type { Kind } from "./hostile/victim.ts";
+import { calmAddress } from "./hostile/forwarders.ts";
 import { buildFuzzer, fuzzer, programCommand, type Runtime, runtimes, Talker } from "./talker.ts";
 
 /** The time that an operation may take beyond its time-out on a busy machine. */
@@ -27,6 +29,19 @@ const victimForms = ["sync-client", "sync-server", "promises"] as const;
 const pauses = [0, 1_000, 100_000, 1_000_000, 5_000_000];
 
 const calmCalls = 40;
+
+/** The kinds of rounds, in turn, and what the scribbler changes in them if not everything. */
+const turns: readonly (readonly [kind: Kind, only?: string])[] = [
+  ["bytes"],
+  // While decoders read them.
+  ["bytes", "texts"],
+  ["notes", "notes"],
+  ["int"],
+  ["notes"],
+  ["bytes", "texts"],
+  ["bytes"],
+  ["int"],
+];
 
 function sizes(random: Random): ChannelOptions {
   return {
@@ -102,9 +117,8 @@ async function run(): Promise<void> {
 
 async function scribbledRound(round: number): Promise<void> {
   const target = join(folder, `round-${round}.tandem`);
-  const isInt = round % 4 === 3;
-  // A quarter of the rounds changes texts while decoders read them.
-  if (isInt) IntServer.create(target, { slots: random.pick([1, 4, 16]) }).close();
+  const [kind, only] = turns[round % turns.length]!;
+  if (kind === "int") IntServer.create(target, { slots: random.pick([1, 4, 16]) }).close();
   else Server.create(target, sizes(random)).close();
   const pause = pauses[round % pauses.length]!;
   scribbler = new Talker("scribbler", [
@@ -112,12 +126,12 @@ async function scribbledRound(round: number): Promise<void> {
     ...["--scribble", target],
     ...["--seed", String(seed + round)],
     ...["--pause", String(pause)],
-    ...(round % 4 === 1 ? ["--only", "texts"] : []),
+    ...(only === undefined ? [] : ["--only", only]),
   ]);
   await scribbler.line(() => {});
   victims.forEach((victim, index) => {
     victim.send(
-      `scribbled ${target} ${seed + round * 100 + index * 10} ${isInt ? "int" : "bytes"}`,
+      `scribbled ${target} ${seed + round * 100 + index * 10} ${kind}`,
     );
   });
   await new Promise((resolve) => setTimeout(resolve, 1_500));
@@ -135,7 +149,11 @@ async function scribbledRound(round: number): Promise<void> {
 async function calmRound(target: string): Promise<void> {
   rmSync(target, { force: true });
   await using server = Server.create(target);
-  void server.serve((request) => request.bytes);
+  void server.serve((request) => {
+    const { address = calmAddress } = request.peer;
+    if (address !== calmAddress) throw new Error(`a call from ${address}`);
+    return request.bytes;
+  });
   for (const victim of victims) victim.send(`calm ${target} ${calmCalls}`);
   for (const victim of victims) {
     const answered = Number(await victim.answer());

@@ -282,7 +282,8 @@ fn chosen(map: *const layout.Map, random: std.Random) u64 {
     const edges = [_]u64{
         geometry.slots,                geometry.ring_cells,
         geometry.max_request_bytes,    geometry.max_response_bytes,
-        geometry.response_bytes_max(), geometry.max_deliveries,
+        geometry.response_bytes_max(), geometry.request_bytes_max(true),
+        layout.note_bytes_max,         geometry.max_deliveries,
         layout.participants_max,       layout.slots_max,
         layout.inline_request_bytes,   layout.inline_response_bytes,
         layout.page_bytes,             1 << 31,

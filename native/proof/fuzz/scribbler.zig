@@ -8,6 +8,7 @@ const layout = @import("../../memory/layout.zig");
 const clock = @import("../../platform/sys/clock.zig");
 const files = @import("../../platform/sys/files.zig");
 const mappings = @import("../../platform/sys/mappings.zig");
+const notes = @import("notes.zig");
 const texts = @import("texts.zig");
 
 /// Changes between two checks for the end.
@@ -18,11 +19,14 @@ const identity_bytes = @offsetOf(layout.Header, "reserved");
 
 /// Instead of a field's name: changes payloads only.
 const only_texts = "texts";
+/// Instead of a field's name: changes the notes of forwarded requests.
+const only_notes = "notes";
 
 /// Writes `scribbling`, and at the end one line of JSON with the number of changes of each field.
 pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out: *std.Io.Writer) !u8 {
     const map = try open(path);
     if (only) |name| if (std.mem.eql(u8, name, only_texts)) return flip_texts(&map, out);
+    if (only) |name| if (std.mem.eql(u8, name, only_notes)) return change_notes(&map, seed, pause_ns, out);
     const identity: *align(layout.page_bytes) [identity_bytes]u8 = @ptrCast(map.base);
     const intact = identity.*;
     var generator: std.Random.DefaultPrng = .init(seed);
@@ -40,9 +44,27 @@ pub fn run(path: [:0]const u8, seed: u64, pause_ns: u64, only: ?[]const u8, out:
         identity.* = intact;
     }
     try out.print("{{", .{});
-    for (fields.table, counts, 0..) |field, count, index| {
-        try out.print("{s}\"{s}\":{d}", .{ if (index == 0) "" else ",", field.name, count });
-    }
+    for (fields.table, counts, 0..) |field, count, index| try print_count(out, index, field.name, count);
+    try out.print("}}\n", .{});
+    return 0;
+}
+
+fn print_count(out: *std.Io.Writer, index: usize, name: []const u8, count: u64) !void {
+    try out.print("{s}\"{s}\":{d}", .{ if (index == 0) "" else ",", name, count });
+}
+
+fn change_notes(map: *const layout.Map, seed: u64, pause_ns: u64, out: *std.Io.Writer) !u8 {
+    var generator: std.Random.DefaultPrng = .init(seed);
+    const random = generator.random();
+    var counts: [notes.names.len]u64 = @splat(0);
+    try out.print("scribbling\n", .{});
+    try out.flush();
+    while (!stdin_ended()) for (0..burst) |_| {
+        counts[notes.change(map, random)] += 1;
+        if (pause_ns > 0) clock.sleep_ns(random.uintLessThan(u64, 2 * pause_ns));
+    };
+    try out.print("{{", .{});
+    for (notes.names, counts, 0..) |name, count, index| try print_count(out, index, name, count);
     try out.print("}}\n", .{});
     return 0;
 }

@@ -5,6 +5,7 @@
  */
 import { Server, type ServerRequest } from "../../../mod.ts";
 import { readAll, signalOf } from "./clients.ts";
+import { readPeer } from "./forwarders.ts";
 import { bytesOf, type Lane, lengthOf, type Step, timeoutOf, work } from "./lane.ts";
 import type { Random } from "./random.ts";
 
@@ -24,6 +25,7 @@ class Kept {
       if (!request) continue;
       readAll(request.bytes);
       readAsText(request);
+      readPeer(request.peer);
       this.#requests.push(request);
     }
     while (this.#requests.length > keptMax) this.answer();
@@ -75,6 +77,7 @@ function common(server: Server, { random }: Lane, kept: Kept): Step[] {
     ["answer", 0, () => kept.answer()],
     ["tryReceive", 0, () => kept.take([server.tryReceive()])],
     ["tryReceiveMany", 0, () => kept.take(server.tryReceiveMany(1 + random.below(8)))],
+    ["request.peer", 0, () => readPeer(kept.any()?.peer ?? {})],
     ["request.cancelled", 0, () => kept.any()?.cancelled],
     ["request.timeRemaining", 0, () => kept.any()?.timeRemaining],
     ["reply", 0, () => server.reply(kept.any()?.id ?? 5n, bytesOf(random))],
