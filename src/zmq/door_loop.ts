@@ -117,6 +117,7 @@ export class DoorLoop {
   /** What has to be closed. */
   readonly #parts: { close(): void }[] = [];
   #client: PumpedClient | null = null;
+  #isListening = false;
   #inFlight = 0;
   #copied: Bytes = new Uint8Array(4_096);
   /** When calls in flight are given up; Infinity: the door is open. */
@@ -168,6 +169,7 @@ export class DoorLoop {
       this.#router.bind(terms.frontend);
       path.taken();
       this.endpoint = this.#router.getText(Option.lastEndpoint);
+      this.#isListening = true;
     } catch (error) {
       this.close();
       throw error;
@@ -262,7 +264,10 @@ export class DoorLoop {
         ? PumpedClient.fromFd(target)
         : PumpedClient.open(target);
     } catch (error) {
-      if (codeOf(error) === "NOT_FOUND") return null;
+      const code = codeOf(error);
+      if (code === "NOT_FOUND") return null;
+      // The file system is full: as long as clients can wait, so can the door.
+      if (code === "NO_SPACE" && this.#isListening) return null;
       throw error;
     }
   }

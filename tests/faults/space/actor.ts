@@ -11,12 +11,15 @@ import {
   Client,
   connect,
   type Draft,
+  type ErrorCode,
   type Remote,
   serve,
   Server,
   type ServerRequest,
   TandemError,
 } from "../../../mod.ts";
+import { ZmqDoor, zmqRequestSync } from "../../../src/zmq/main.ts";
+import type { ZmqDoorStats } from "../../../src/zmq/main.ts";
 import { greet, onLine, tell, type Told, told } from "../../fixtures/lib.ts";
 
 /** A command and its arguments. */
@@ -85,6 +88,7 @@ const api = {
 
 let remote: Remote<typeof api> | undefined;
 let stream: AsyncGenerator<Uint8Array, unknown, unknown> | undefined;
+let door: ZmqDoor | undefined;
 
 const operations = {
   create(target: string, options: object = {}): string | null {
@@ -234,6 +238,23 @@ const operations = {
   },
   async echo(byteLength: number): Promise<number> {
     return wholeLength(await remote!.echo(pattern(byteLength)));
+  },
+
+  async openDoor(target: string): Promise<void> {
+    door = new ZmqDoor({ target, frontend: "tcp://127.0.0.1:0" });
+    await door.ready;
+  },
+  doorStats(): ZmqDoorStats {
+    return door!.stats();
+  },
+  /** A call through the door; it blocks the thread. */
+  ask(byteLength: number): number {
+    const payload = pattern(byteLength);
+    const frames = zmqRequestSync(door!.endpoint, payload, { timeout, attempts: 1 });
+    if (!frames) throw new Error("there is no answer");
+    if (frames.length === 1) return wholeLength(frames[0]!);
+    const [, code, message] = frames.map((frame) => new TextDecoder().decode(frame));
+    throw new TandemError(code as ErrorCode, message!);
   },
 
   /** Takes memory until it is killed. */

@@ -4,7 +4,9 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import type { Actor, Stage } from "./stage.ts";
+import { renameSync } from "node:fs";
+import type { ZmqDoorStats } from "../../../src/zmq/main.ts";
+import { type Actor, Skipped, type Stage } from "./stage.ts";
 
 interface Case {
   /** Of the file system that the channel lies in. */
@@ -233,13 +235,76 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
+  "the file system is full behind a ZeroMQ door": {
+    size: "4m",
+    async run(stage) {
+      const [server, client] = await pair(stage);
+      await openDoor(client, stage.target);
+      const askShort = async () => {
+        client.start("ask", short);
+        assertEquals(await server.does("receive"), { byteLength: short, deliveries: 1 });
+        await server.does("reply", short);
+        assertEquals(await client.succeeds(), short);
+      };
+      await askShort();
+      // There is no space for the request.
+      stage.fill();
+      await client.isRefused("ask", long);
+      await askShort();
+      // A call in flight waits for space for its answer.
+      stage.free();
+      client.start("ask", long);
+      assertEquals(await server.does("receive"), { byteLength: long, deliveries: 1 });
+      stage.fill();
+      await server.isRefused("reply", long);
+      stage.free();
+      await server.does("reply", long);
+      assertEquals(await client.succeeds(), long);
+      // Serving goes on when there is no space for an answer.
+      await server.does("serve", longer);
+      stage.fill();
+      await client.isRefused("ask", short);
+      stage.free();
+      assertEquals(await client.does("ask", short), longer);
+      const { requests, answers, errors, inFlight } = await client.does(
+        "doorStats",
+      ) as ZmqDoorStats;
+      assertEquals({ requests, answers, errors, inFlight }, {
+        ...{ requests: 6, answers: 6, errors: 2, inFlight: 0 },
+      });
+    },
+  },
+
+  "the file system is full when a ZeroMQ door finds its channel": {
+    size: "2m",
+    async run(stage) {
+      const client = await stage.client();
+      // It waits for the target.
+      await openDoor(client, stage.target);
+      const [server, other] = await Promise.all([stage.server(), stage.client()]);
+      const elsewhere = stage.beside("elsewhere");
+      await server.does("create", elsewhere);
+      await server.does("serve", 0);
+      stage.fill();
+      // Now one more participant needs memory.
+      await other.isRefused("openMany", elsewhere, 40);
+      renameSync(elsewhere, stage.target);
+      client.start("ask", short);
+      // The door tries to join meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      stage.free();
+      assertEquals(await client.succeeds(), short);
+      assertEquals(await client.does("ask", long), long);
+    },
+  },
+
   "a process has no address space left": {
     size: "4m",
     async run(stage) {
       const [server, client] = await pair(stage, { slots: 4 });
       await server.does("serve", 0);
       await echo(client, long);
-      const large = `${stage.target.slice(0, -".tandem".length)}-large.tandem`;
+      const large = stage.beside("large");
       const other = await stage.server();
       await other.does("create", large);
       // Half a gigabyte of addresses, which the limit does not allow.
@@ -298,6 +363,15 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 };
+
+async function openDoor(actor: Actor, target: string): Promise<void> {
+  try {
+    await actor.does("openDoor", target);
+  } catch (error) {
+    const { message } = error as Error;
+    throw message.includes("UNSUPPORTED") ? new Skipped(message) : error;
+  }
+}
 
 /** Whether a request of that length could be posted. */
 async function accepts(client: Actor, stage: Stage, byteLength: number): Promise<boolean> {

@@ -96,6 +96,11 @@ export class Stage {
     this.#filler = join(folder, "filler");
   }
 
+  /** The path of another channel. */
+  beside(name: string): string {
+    return join(this.#folder, `${name}.tandem`);
+  }
+
   checkTime(): void {
     if (Date.now() > this.#deadline) throw new Error("it hangs");
   }
