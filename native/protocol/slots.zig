@@ -125,9 +125,11 @@ pub fn SlotsType(comptime Shared: type) type {
                 if (source.ptr != target) Shared.copy_in(target, source);
             }
             Shared.store(u32, &slot.request_length, length, .monotonic);
+            // mutant:flags-of-the-last-request-kept
             var flags: u32 = @as(u32, request.max_deliveries) << 8;
             if (request.text) flags |= abi.request_text;
             if (request.one_way) flags |= abi.request_one_way;
+            // mutant:forwarded-not-flagged
             if (request.forwarded) flags |= abi.request_forwarded;
             Shared.store(u32, &slot.request_flags, flags, .monotonic);
             Shared.store(u64, &slot.deadline_ns, request.deadline_ns, .monotonic);

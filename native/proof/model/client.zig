@@ -15,7 +15,8 @@ pub noinline fn request(action: setup.Action) void {
     const own = participant.self();
     const call = participant.new_call();
     say(.{ .sent = call });
-    const sent = pending_calls.try_send(call, abi.send_watched, action == .request_timeout, action == .request_abort);
+    const flags = abi.send_watched | if (action == .forward) abi.send_forwarded else 0;
+    const sent = pending_calls.try_send(call, flags, action == .request_timeout, action == .request_abort);
     if (sent) return;
     own.waits_for_room = true;
     own.room_call = call;

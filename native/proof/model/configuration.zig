@@ -172,6 +172,8 @@ pub const list = [_]Named{
     .{ .name = "lock-outlives-bells", .text = "slots=1 cells=2 deaths=1 give_up=1 client:request server:serve" },
     .{ .name = "closed-in-a-call", .text = "slots=2 cells=2 deaths=1 client:send,post,close server:serve" },
     .{ .name = "full-ring", .text = "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve" },
+    .{ .name = "forwarded", .text = "slots=1 cells=2 deaths=1 deliveries=2 client:forward,request server:serve" },
+    .{ .name = "forwarded-and-handed-on", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:forward server:serve server:serve", .is_long = true },
     // Rings that fail.
     .{ .name = "ring-fails", .text = "slots=1 cells=2 failures=2 client:request server:serve waker:0 waker:1" },
     .{ .name = "ring-fails-and-deaths", .text = "slots=1 cells=2 failures=1 deaths=1 deliveries=2 client:request server:serve waker:0 waker:1" },

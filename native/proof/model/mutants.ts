@@ -31,6 +31,19 @@ Shared.store(SlotWord, &slot.word, queued, .release);`,
     configuration: oneCall,
   },
   {
+    name: "forwarded-not-flagged",
+    replacement: "",
+    why: "a server takes the note about the peer for a part of the payload",
+    configuration: "slots=1 cells=2 client:forward server:serve",
+  },
+  {
+    name: "flags-of-the-last-request-kept",
+    replacement:
+      `var flags = @as(u32, request.max_deliveries) << 8 | Shared.load(u32, &slot.request_flags, .monotonic) & 0xff;`,
+    why: "a server takes the end of a payload for a note about a peer",
+    configuration: "slots=1 cells=2 client:forward,request server:serve",
+  },
+  {
     name: "no-help-of-a-tail-behind-its-cell",
     replacement: "} else if (ahead == 0) {",
     why: "a producer that dies between its two compare-and-swaps wedges the ring",

@@ -63,7 +63,7 @@ fn start(plan: *const setup.Plan) void {
 
 fn act(action: setup.Action) void {
     switch (action) {
-        .request, .request_abort, .request_timeout, .send => {
+        .request, .request_abort, .request_timeout, .forward, .send => {
             client.request(action);
             if (action != .send) event_loop.run_loop();
         },

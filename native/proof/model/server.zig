@@ -193,6 +193,8 @@ noinline fn begin_request(control: *const abi.Control) u64 {
     if (first != payloads.half_of(payloads.request_mark, call, 0, 0)) {
         say(.{ .wrong = "a server got a request that no client sent" });
     } else {
+        const is_forwarded = control.flags & abi.request_forwarded != 0;
+        if (is_forwarded != setup.forwards(call)) say(.{ .wrong = "a request has lost the flag of forwarded ones, or got it" });
         say(.{ .received = .{ .call = call, .allowed = setup.max_deliveries } });
     }
     return first;

@@ -11,6 +11,8 @@ pub const Action = enum {
     request_abort,
     /// With a deadline.
     request_timeout,
+    /// As `request`, passed on for a peer.
+    forward,
     /// As `request`, settled by the next action that waits.
     send,
     post,
@@ -86,11 +88,26 @@ pub const Plan = struct {
 
     pub fn calls(plan: *const Plan) u8 {
         var count: u8 = 0;
-        for (plan.actions) |action| switch (action) {
-            .request, .request_abort, .request_timeout, .send, .post, .block, .block_timeout, .attempt, .draft => count += 1,
-            else => {},
-        };
+        for (plan.actions) |action| count += @intFromBool(calls_by(action));
         return count;
+    }
+
+    fn calls_by(action: Action) bool {
+        return switch (action) {
+            .request, .request_abort, .request_timeout, .forward, .send, .post, .block, .block_timeout, .attempt, .draft => true,
+            else => false,
+        };
+    }
+
+    /// The action that sends a call of this plan.
+    fn sender(plan: *const Plan, call: u8) ?Action {
+        var number = plan.first_call;
+        for (plan.actions) |action| {
+            if (!calls_by(action)) continue;
+            if (number == call) return action;
+            number += 1;
+        }
+        return null;
     }
 
     pub fn blocks(plan: *const Plan) bool {
@@ -112,6 +129,12 @@ pub var plans: []const Plan = &.{};
 /// Whether any program performs that action.
 pub fn has(wanted: Action) bool {
     for (plans) |*plan| if (plan.has(wanted)) return true;
+    return false;
+}
+
+/// Whether a call is passed on for a peer.
+pub fn forwards(call: u8) bool {
+    for (plans) |*plan| if (plan.sender(call) == .forward) return true;
     return false;
 }
 
