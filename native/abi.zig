@@ -5,7 +5,7 @@ const std = @import("std");
 
 /// Increase it with every change of a symbol, of the control block, of a status code or of a detail. It is
 /// compared when the library is loaded.
-pub const abi_version: u32 = 13;
+pub const abi_version: u32 = 14;
 
 /// Everything that can go wrong, one name each for the whole native side.
 pub const Error = error{
@@ -246,6 +246,23 @@ pub const send_watched: u32 = 8;
 /// The bytes end with a note about the peer for which the request is sent.
 pub const send_forwarded: u32 = 16;
 pub const send_deliveries_shift = 8;
+
+/// A call among several, and the bytes that go with it.
+pub const BatchCall = extern struct {
+    slot: u32 = 0,
+    generation_low: u32 = 0,
+    generation_high: u32 = 0,
+    /// Where the request is, or the answer.
+    offset: u32 = 0,
+    length: u32 = 0,
+    /// Of an answer: the result as `tandem_get` returns it.
+    status: i32 = 0,
+};
+
+/// Calls of one batch.
+pub const batch_calls_max = 256;
+/// Added to the result of `tandem_send_all`: `tandem_nudge` is due after a while.
+pub const send_all_nudge: u32 = 1 << 16;
 
 /// Flags of a request as its server sees them.
 pub const request_text: u32 = 1;

@@ -28,8 +28,11 @@ const constants = .{
     .{ "recordFields", std.meta.fieldNames(abi.RecordField).len, "" },
     .{ "entryFields", std.meta.fieldNames(abi.EntryField).len, "" },
     .{ "limitFields", std.meta.fieldNames(abi.LimitField).len, "" },
+    .{ "batchCallBytes", @sizeOf(abi.BatchCall), "" },
+    .{ "batchCallsMax", abi.batch_calls_max, "" },
     .{ "zmqBatchBytes", @sizeOf(zmq.Batch), "" },
     .{ "zmqBatchMax", zmq.messages_max, "" },
+    .{ "zmqIsPlaced", zmq.is_placed, "" },
     .{ "zmqRecordBytes", @sizeOf(zmq.Record), "" },
     .{ "limitPlacesMax", @import("memory/limit_words.zig").places_max, "" },
 };
@@ -48,7 +51,7 @@ const flags = .{
     "limit_steal",            "limit_try",          "limit_no_standby",   "limit_oldest",
     "limit_newest",           "limit_waits",        "limit_refused_full", "limit_not_now",
     "limit_refused_replaced", "limit_lost",         "limit_idle",         "send_forwarded",
-    "request_forwarded",
+    "request_forwarded",      "send_all_nudge",
 };
 
 pub fn main(init: std.process.Init) !void {
@@ -81,6 +84,7 @@ pub fn main(init: std.process.Init) !void {
     try print_enum(out, abi.LimitField, "LimitField", "Places in what `tandem_limit_list` writes for each contender.");
     try print_enum(out, zmq.Kind, "ZmqKind", "What a message of ZeroMQ is.");
     try print_places(out, abi.Control, "Control", "Places in the control block: of 32-bit words, and of doubles.");
+    try print_places(out, abi.BatchCall, "BatchCall", "Places in a call of a batch: of 32-bit words.");
     try print_places(out, zmq.Batch, "ZmqBatch", "Places in a batch: of 32-bit words, of addresses, and the offsets of arrays in units of their items.");
     try print_places(out, zmq.Record, "ZmqRecord", "Places in a record of a batch: of 32-bit words, and of doubles.");
     try out.flush();

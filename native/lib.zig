@@ -8,6 +8,7 @@ pub const panic = if (builtin.is_test) std.debug.FullPanic(std.debug.defaultPani
 
 comptime {
     if (builtin.cpu.arch.endian() != .little) @compileError("the wait word's futex is its low half");
+    _ = @import("exports/batches.zig");
     _ = @import("exports/channel.zig");
     _ = @import("exports/client.zig");
     _ = @import("exports/event_loop.zig");

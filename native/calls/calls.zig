@@ -60,7 +60,8 @@ pub fn CallsType(comptime Shared: type) type {
             return call;
         }
 
-        fn try_send(handle: *Handle, bytes: []const u8, request: slots.Request) Error!?slots.Call {
+        /// Queues a request. Null: no slot is free at once.
+        pub fn try_send(handle: *Handle, bytes: []const u8, request: slots.Request) Error!?slots.Call {
             const length: u32 = @intCast(bytes.len);
             Trim.now_and_then(handle);
             const length_max = handle.map.geometry.request_bytes_max(request.forwarded);

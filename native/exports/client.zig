@@ -12,7 +12,7 @@ const Ring = @import("../protocol/ring.zig").RingType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Wait = @import("../protocol/wait.zig").WaitType(Shared);
 
-fn request_of(flags: u32, deadline_ns: u64) slots.Request {
+pub fn request_of(flags: u32, deadline_ns: u64) slots.Request {
     return .{
         .text = flags & abi.send_text != 0,
         .one_way = flags & abi.send_one_way != 0,
@@ -105,7 +105,11 @@ export fn tandem_get(
     control: *Control,
 ) i32 {
     const handle = arguments.handle_at(handle_address);
-    const call = arguments.call_of(slot, generation_low, generation_high);
+    return take(handle, arguments.call_of(slot, generation_low, generation_high), timeout_ms, out, out_bytes, control);
+}
+
+/// As `tandem_get`.
+pub fn take(handle: *Handle, call: slots.Call, timeout_ms: f64, out: [*]u8, out_bytes: u32, control: *Control) i32 {
     const status = wait(handle, call, timeout_ms);
     if (status != 0) return status;
     return take_answer(handle, call, out, out_bytes, control);

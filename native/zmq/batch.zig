@@ -9,6 +9,9 @@ const Message = extern struct { bytes: [64]u8 align(8) };
 /// Messages of one batch.
 pub const messages_max = 64;
 
+/// In the length of a routing id: the payload lies elsewhere.
+pub const is_placed: u32 = 1 << 31;
+
 /// What a message is.
 pub const Kind = enum(u32) {
     /// An empty frame, then one with the payload.
@@ -88,20 +91,27 @@ pub const Batch = extern struct {
         return batch.getsockopt(socket, option_more, &more, &size) == 0 and more != 0;
     }
 
-    /// Sends messages, each as two lengths u32, the routing id and the payload, both filled up to four bytes. An
-    /// empty frame goes between them.
-    pub fn send_all(batch: *Batch, socket: *anyopaque, messages: []const u8) void {
+    /// Sends messages, each as two lengths u32, the routing id and the payload, both filled up to four bytes. With
+    /// `is_placed` in the first length, where the payload lies in `placed` stands in its place. An empty frame goes
+    /// between them.
+    pub fn send_all(batch: *Batch, socket: *anyopaque, messages: []const u8, placed: []const u8) void {
         batch.sent = 0;
         batch.full = 0;
         batch.unreachable_count = 0;
         var rest = messages;
         while (rest.len >= 8) {
-            const id_length = std.mem.readInt(u32, rest[0..4], .little);
+            const first = std.mem.readInt(u32, rest[0..4], .little);
+            const id_length = first & ~is_placed;
             const length = std.mem.readInt(u32, rest[4..8], .little);
             const payload_at = 8 + std.mem.alignForward(usize, id_length, 4);
-            const end = payload_at + std.mem.alignForward(usize, length, 4);
+            const lies_elsewhere = first & is_placed != 0;
+            const end = payload_at + if (lies_elsewhere) 4 else std.mem.alignForward(usize, length, 4);
             if (end > rest.len) return;
-            batch.send_one(socket, rest[8..][0..id_length], rest[payload_at..][0..length]);
+            const payload = if (lies_elsewhere)
+                placed[std.mem.readInt(u32, rest[payload_at..][0..4], .little)..][0..length]
+            else
+                rest[payload_at..][0..length];
+            batch.send_one(socket, rest[8..][0..id_length], payload);
             rest = rest[end..];
         }
     }
@@ -237,13 +247,14 @@ test "messages are sent whole, or counted" {
     var fake: Fake = .{ .frames = &.{} };
     var batch = Fake.batch();
     const messages = "\x02\x00\x00\x00\x05\x00\x00\x00idxxhelloxxx";
-    batch.send_all(&fake, messages ++ messages);
+    const placed = "\x02\x00\x00\x80\x05\x00\x00\x00idxx\x03\x00\x00\x00";
+    batch.send_all(&fake, messages ++ placed, "...hello");
     try std.testing.expectEqual(2, batch.sent);
-    for ([_][]const u8{ "id", "", "hello" }, fake.sent[3..6]) |wanted, sent| try std.testing.expectEqualStrings(wanted, sent);
+    for ([_][]const u8{ "id", "", "hello", "id", "", "hello" }, fake.sent[0..6]) |wanted, sent| try std.testing.expectEqualStrings(wanted, sent);
     fake.refuses = again;
-    batch.send_all(&fake, messages);
+    batch.send_all(&fake, messages, "");
     try std.testing.expectEqual([_]u32{ 0, 1, 0 }, [_]u32{ batch.sent, batch.full, batch.unreachable_count });
     fake.refuses = 113;
-    batch.send_all(&fake, messages);
+    batch.send_all(&fake, messages, "");
     try std.testing.expectEqual([_]u32{ 0, 0, 1 }, [_]u32{ batch.sent, batch.full, batch.unreachable_count });
 }

@@ -5,20 +5,33 @@
  * @module
  */
 import { deadlineAfter } from "../base/checks.ts";
-import { Control, sendDeliveriesShift, sendForwarded, sendWatched, Status } from "../ffi/layout.ts";
+import {
+  BatchCall,
+  batchCallsMax,
+  Control,
+  sendAllNudge,
+  sendDeliveriesShift,
+  sendForwarded,
+  sendWatched,
+  Status,
+} from "../ffi/layout.ts";
 import { now } from "../runtime/timers.ts";
-import { CallWaits } from "./call_waits.ts";
 import { type Channel, closeChannel, openChannel, openChannelFromFd, OpenMode } from "./channel.ts";
 import { callFailure, requestTooLarge } from "./failure.ts";
 import { HandleCore } from "./handle_core.ts";
 import { pauseBeforeNudge } from "./nudge_pauses.ts";
-import { type AnswerReader, endsCall, ownsCall } from "./waiter.ts";
+import { callWords, PumpedCalls, type PumpedReader } from "./pumped_calls.ts";
+import type { Bytes } from "./waiter.ts";
 
 /** How long calls wait at most until the thread looks for servers that have died, in milliseconds. */
 const sweepEvery = 25;
 
 export class PumpedClient extends HandleCore {
-  readonly #waits: CallWaits;
+  readonly #calls: PumpedCalls;
+  readonly #flags: number;
+  /** The requests that are sent together next, and who reads their answers. */
+  readonly #planned: Uint32Array = new Uint32Array(callWords * batchCallsMax);
+  readonly #readers: PumpedReader[] = [];
   #nextDeadline = Infinity;
   /** Nudges since the last request that needs one; negative: none is due. */
   #nudges = -1;
@@ -26,7 +39,8 @@ export class PumpedClient extends HandleCore {
 
   constructor(channel: Channel) {
     super(channel, "client");
-    this.#waits = new CallWaits(channel);
+    this.#calls = new PumpedCalls(channel);
+    this.#flags = (this.maxDeliveries << sendDeliveriesShift) | sendForwarded | sendWatched;
   }
 
   /** @throws {TandemError} `NOT_FOUND` when there is no such channel, and the others of opening one */
@@ -40,7 +54,7 @@ export class PumpedClient extends HandleCore {
 
   /** How many calls wait for their answers. */
   get outstanding(): number {
-    return this.#waits.outstanding;
+    return this.#calls.outstanding;
   }
 
   /**
@@ -55,7 +69,7 @@ export class PumpedClient extends HandleCore {
     payloadBytes: number,
     noteBytes: number,
     timeout: number,
-    reader: AnswerReader,
+    reader: PumpedReader,
   ): boolean {
     const { native, address, words } = this.channel;
     // The room for a note is none for a payload.
@@ -63,28 +77,69 @@ export class PumpedClient extends HandleCore {
       throw requestTooLarge(payloadBytes, this.maxRequestBytes);
     }
     const length = payloadBytes + noteBytes;
-    const flags = (this.maxDeliveries << sendDeliveriesShift) | sendForwarded | sendWatched;
-    const status = native.tandem_send(address, bytes, length, flags, timeout, words);
+    const status = native.tandem_send(address, bytes, length, this.#flags, timeout, words);
     if (status === 0) return false;
     if (status === -Status.busy) return false;
     if (status < 0) throw callFailure(status, "send a request");
     if (status === 2) this.#nudges = 0;
-    const slot = words[Control.slot]!;
-    const call = { slot, low: words[Control.generationLow]!, high: words[Control.generationHigh]! };
-    if (this.#waits.isWaiting) this.#waits.displace(call);
+    const deadline = this.#deadlineAfter(timeout);
+    const [low, high] = [words[Control.generationLow]!, words[Control.generationHigh]!];
+    this.#calls.add(words[Control.slot]!, low, high, deadline, reader);
+    return true;
+  }
+
+  #deadlineAfter(timeout: number): number {
     const deadline = deadlineAfter(timeout);
     this.#nextDeadline = Math.min(this.#nextDeadline, deadline);
-    this.#waits.addReader(call, ownsCall | endsCall, deadline, undefined, reader);
-    return true;
+    return deadline;
+  }
+
+  /** How many requests {@linkcode forwardPlanned} sends. */
+  get planned(): number {
+    return this.#readers.length;
+  }
+
+  /** Adds a request to those that {@linkcode forwardPlanned} sends; at most 256. As for {@linkcode tryForward}. */
+  plan(offset: number, length: number, reader: PumpedReader): void {
+    const at = this.#readers.length * callWords;
+    this.#planned[at + BatchCall.offset] = offset;
+    this.#planned[at + BatchCall.length] = length;
+    this.#readers.push(reader);
+  }
+
+  /**
+   * Sends requests that lie in `bytes`, up to the first that cannot be sent: {@linkcode tryForward} says why. Returns how
+   * many it has sent.
+   */
+  forwardPlanned(bytes: Uint8Array, timeout: number): number {
+    const { native, address } = this.channel;
+    const calls = this.#planned;
+    const count = this.#readers.length;
+    const result = native.tandem_send_all(address, bytes, calls, count, this.#flags, timeout);
+    const sent = result & (sendAllNudge - 1);
+    if (sent < result) this.#nudges = 0;
+    const deadline = this.#deadlineAfter(timeout);
+    for (let index = 0, at = 0; index < sent; index++, at += callWords) {
+      const low = calls[at + BatchCall.generationLow]!;
+      const high = calls[at + BatchCall.generationHigh]!;
+      this.#calls.add(calls[at + BatchCall.slot]!, low, high, deadline, this.#readers[index]!);
+    }
+    this.#readers.length = 0;
+    return sent;
+  }
+
+  /** Where answers lie that are read in place. */
+  get answers(): Bytes {
+    return this.#calls.answers;
   }
 
   /** Gives the readers the answers that are there, and ends calls whose time is over. Returns how many it has found. */
   collect(): number {
-    if (this.#waits.outstanding === 0) return 0;
-    const found = this.#waits.poll();
+    if (this.#calls.outstanding === 0) return 0;
+    const found = this.#calls.collect();
     if (this.#nextDeadline < Infinity) {
       const time = now();
-      if (time >= this.#nextDeadline) this.#nextDeadline = this.#waits.expire(time);
+      if (time >= this.#nextDeadline) this.#nextDeadline = this.#calls.expire(time);
     }
     return found;
   }
@@ -94,7 +149,7 @@ export class PumpedClient extends HandleCore {
    * Then {@linkcode lookAround} is due.
    */
   get patience(): number {
-    if (this.#waits.outstanding === 0) return Infinity;
+    if (this.#calls.outstanding === 0) return Infinity;
     const untilNudge = this.#nudges < 0 ? Infinity : pauseBeforeNudge(this.#nudges);
     return Math.max(0, Math.min(sweepEvery, untilNudge, this.#nextDeadline - now()));
   }
@@ -109,7 +164,7 @@ export class PumpedClient extends HandleCore {
       const { native, address } = this.channel;
       this.#nudges = native.tandem_nudge(address) === 1 ? this.#nudges + 1 : -1;
     }
-    if (this.#waits.outstanding === 0) return;
+    if (this.#calls.outstanding === 0) return;
     const time = now();
     if (time - this.#lastLook < sweepEvery) return;
     this.#lastLook = time;
@@ -120,6 +175,6 @@ export class PumpedClient extends HandleCore {
   close(): void {
     if (!this.channel.isOpen) return;
     closeChannel(this.channel);
-    this.#waits.close();
+    this.#calls.close();
   }
 }

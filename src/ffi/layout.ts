@@ -1,7 +1,7 @@
 // Made by `zig build bindings` from native/abi.zig and native/memory/layout.zig. Do not edit.
 
 /** Compared with the library's own when it is loaded. */
-export const abiVersion = 13;
+export const abiVersion = 14;
 /** Of the shared memory. */
 export const layoutVersion = 7;
 export const slotsMax = 65536;
@@ -22,8 +22,11 @@ export const optionsCount = 9;
 export const recordFields = 3;
 export const entryFields = 8;
 export const limitFields = 11;
+export const batchCallBytes = 24;
+export const batchCallsMax = 256;
 export const zmqBatchBytes = 9808;
 export const zmqBatchMax = 64;
+export const zmqIsPlaced = 2147483648;
 export const zmqRecordBytes = 24;
 export const limitPlacesMax = 1024;
 export const openRoleServer = 1;
@@ -79,6 +82,7 @@ export const limitLost = -1003;
 export const limitIdle = -1004;
 export const sendForwarded = 16;
 export const requestForwarded = 4;
+export const sendAllNudge = 65536;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {
@@ -287,6 +291,16 @@ export const Control = {
   listWaiters: 55,
   isNamed: 56,
   reservedLimit: 57,
+} as const;
+
+/** Places in a call of a batch: of 32-bit words. */
+export const BatchCall = {
+  slot: 0,
+  generationLow: 1,
+  generationHigh: 2,
+  offset: 3,
+  length: 4,
+  status: 5,
 } as const;
 
 /** Places in a batch: of 32-bit words, of addresses, and the offsets of arrays in units of their items. */

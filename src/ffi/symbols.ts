@@ -77,6 +77,29 @@ export const symbols = {
     ],
     result: "i32",
   },
+  tandem_send_all: {
+    parameters: [
+      /* handle */ "f64",
+      /* bytes */ "buffer",
+      /* calls */ "buffer",
+      /* count */ "u32",
+      /* flags */ "u32",
+      /* milliseconds */ "f64",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_get_all: {
+    parameters: [
+      /* handle */ "f64",
+      /* out */ "buffer",
+      /* longest */ "u32",
+      /* calls */ "buffer",
+      /* count */ "u32",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_ready: {
     parameters: [
       /* handle */ "f64",
@@ -222,6 +245,8 @@ export const symbols = {
       /* socket */ "f64",
       /* batch */ "buffer",
       /* messages */ "buffer",
+      /* length */ "u32",
+      /* placed */ "buffer",
       /* length */ "u32",
     ],
     result: "void",

@@ -8,6 +8,7 @@ import {
   ZmqBatch,
   zmqBatchBytes,
   zmqBatchMax,
+  zmqIsPlaced,
   ZmqKind,
   ZmqRecord,
   zmqRecordBytes,
@@ -119,6 +120,11 @@ export class Batch {
     return this.#words[index * recordWords + ZmqRecord.kind] === ZmqKind.odd;
   }
 
+  /** An empty frame, then one with the payload. */
+  isPlain(index: number): boolean {
+    return this.#words[index * recordWords + ZmqRecord.kind] === ZmqKind.plain;
+  }
+
   hasSeveral(index: number): boolean {
     return this.#words[index * recordWords + ZmqRecord.kind] === ZmqKind.several;
   }
@@ -167,10 +173,37 @@ export class Batch {
     return true;
   }
 
-  /** Sends the messages that were added. Null: there was none. */
-  flush(): SentCounts | null {
+  /** As {@linkcode add}; the payload lies in what {@linkcode flush} gets. */
+  addPlaced(identity: Uint8Array, offset: number, length: number): boolean {
+    const idLength = identity.byteLength;
+    const idAt = this.#outUsed + lengthsBytes;
+    const offsetAt = idAt + filledUp(idLength);
+    const end = offsetAt + Uint32Array.BYTES_PER_ELEMENT;
+    if (end > outBytes) return false;
+    const words = this.#outUsed >> 2;
+    this.#outWords[words] = idLength | zmqIsPlaced;
+    this.#outWords[words + 1] = length;
+    for (let index = 0; index < idLength; index++) this.#out[idAt + index] = identity[index]!;
+    this.#outWords[offsetAt >> 2] = offset;
+    this.#outUsed = end;
+    return true;
+  }
+
+  /**
+   * Sends the messages that were added. Null: there was none.
+   *
+   * @param placed where payloads are that were not copied
+   */
+  flush(placed: Bytes): SentCounts | null {
     if (this.#outUsed === 0) return null;
-    this.#native.tandem_zmq_send(this.#socket, this.#block, this.#out, this.#outUsed);
+    this.#native.tandem_zmq_send(
+      this.#socket,
+      this.#block,
+      this.#out,
+      this.#outUsed,
+      placed,
+      placed.byteLength,
+    );
     this.#outUsed = 0;
     return {
       sent: this.#words[ZmqBatch.sent]!,

@@ -7,6 +7,7 @@
  */
 import type { Origin } from "../base/peer.ts";
 import { encodeNote } from "../channel/forwarding.ts";
+import type { PumpedReader } from "../channel/pumped_calls.ts";
 import { cString } from "../runtime/c_library.ts";
 import { textAt } from "../runtime/c_memory.ts";
 import { type LibZmq, messageBytes } from "./libzmq.ts";
@@ -39,6 +40,8 @@ export class Connection {
   isHeard = false;
   /** Goes with each request. */
   readonly note: Bytes;
+  /** Reads the answers to requests that nobody can ask for again. */
+  reader: PumpedReader | null = null;
 
   constructor(identity: Bytes, origin: Origin, fd: number, isClosed: boolean, order = 0) {
     this.identity = identity;

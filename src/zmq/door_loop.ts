@@ -5,7 +5,7 @@
  * @module
  */
 import { PumpedClient } from "../channel/pumped_client.ts";
-import type { AnswerReader } from "../channel/waiter.ts";
+import type { PlacedReader } from "../channel/pumped_calls.ts";
 import { type ErrorCode, TandemError } from "../errors.ts";
 import { isEqual } from "../base/bytes.ts";
 import { codeOf } from "../base/guard.ts";
@@ -42,6 +42,7 @@ const turnsUnheard = 16;
 /** How often the door looks for a channel that does not exist, in milliseconds. */
 const reopenEvery = 50;
 const backlog = 1_024;
+const noBytes: Bytes = new Uint8Array();
 /** How long answers may take on their way out when the door closes, in milliseconds. */
 const lingerMax = 1_000;
 
@@ -78,11 +79,16 @@ const full: CallFailure = {
 /** Hears how calls end. */
 interface CallEnds {
   answered(call: OpenCall, id: Bytes | null, bytes: Bytes, isPrivate: boolean): void;
+  /** The answer lies in the client's `answers`. */
+  answeredAt(call: OpenCall, id: Bytes | null, offset: number, length: number): void;
   failed(call: OpenCall, id: Bytes | null, error: unknown): void;
 }
 
-/** A call under way. There are many: one object takes less time than a function for each end. */
-class Forwarded implements AnswerReader {
+/**
+ * A call under way, or all calls of a connection that nobody can ask for again. There are many: one object takes less time
+ * than a function for each end.
+ */
+class Forwarded implements PlacedReader {
   readonly #ends: CallEnds;
   readonly #call: OpenCall;
   readonly #id: Bytes | null;
@@ -95,6 +101,10 @@ class Forwarded implements AnswerReader {
 
   read(bytes: Bytes, isPrivate: boolean): void {
     this.#ends.answered(this.#call, this.#id, bytes, isPrivate);
+  }
+
+  readPlaced(offset: number, length: number): void {
+    this.#ends.answeredAt(this.#call, this.#id, offset, length);
   }
 
   fail(error: unknown): void {
@@ -118,6 +128,10 @@ export class DoorLoop {
   readonly #parts: { close(): void }[] = [];
   #client: PumpedClient | null = null;
   #isListening = false;
+  /** Whose requests the client sends together next. */
+  readonly #senders: Connection[] = [];
+  readonly #offsets: number[] = [];
+  readonly #lengths: number[] = [];
   #inFlight = 0;
   #copied: Bytes = new Uint8Array(4_096);
   /** When calls in flight are given up; Infinity: the door is open. */
@@ -294,18 +308,79 @@ export class DoorLoop {
       // Other clients get a new identity with each connection.
       if (this.#desk.canBeAsked) this.#hearWhoHasGone();
       hasWorked = client.collect() > 0;
+      this.#counters.set("inFlight", this.#inFlight);
     }
     this.#flush();
     // An answer must not overtake the messages that libzmq has handed over: one of them may be of the client's next
     // connection.
-    for (let count = 0; count < takenMax || this.#requests.hasReceived; count++) {
-      const arrival = this.#requests.receive();
-      if (!arrival) return hasWorked;
+    const requests = this.#requests;
+    for (let count = 0; count < takenMax || requests.hasReceived; count++) {
+      if (!requests.hasReceived) {
+        // The next ones take their memory.
+        this.#forwardPlanned(client);
+        if (this.#client !== client) return true;
+        if (!requests.refill()) return hasWorked;
+      }
       hasWorked = true;
-      this.#take(arrival);
+      const sender = requests.plainSender;
+      if (sender !== null && this.#isSimple(sender)) {
+        this.#plan(client, sender);
+        continue;
+      }
+      this.#forwardPlanned(client);
+      if (this.#client !== client) return true;
+      this.#take(requests.receive()!);
       if (this.#client !== client) return true;
     }
+    this.#forwardPlanned(client);
     return true;
+  }
+
+  /** Whether nothing is to be done with a plain request but to pass it on: nobody can ask for it again. */
+  #isSimple({ isNamed, key, isClosed, isOvertaken }: Connection): boolean {
+    return !isNamed && key === undefined && !isClosed && !isOvertaken && this.#closeBy === Infinity;
+  }
+
+  #plan(client: PumpedClient, sender: Connection): void {
+    const offset = this.#requests.takePlain();
+    const length = this.#requests.takenLength;
+    const { note } = sender;
+    const { bytes } = this.#batch;
+    const end = offset + length;
+    if (note.byteLength > loopBytesMax) bytes.set(note, end);
+    else for (let at = 0; at < note.byteLength; at++) bytes[end + at] = note[at]!;
+    sender.reader ??= new Forwarded(
+      this.#ends,
+      this.#desk.open(sender, plainEnvelope, null, note),
+      null,
+    );
+    client.plan(offset, length + note.byteLength, sender.reader);
+    this.#senders.push(sender);
+    this.#offsets.push(offset);
+    this.#lengths.push(length);
+  }
+
+  #forwardPlanned(client: PumpedClient): void {
+    const count = this.#senders.length;
+    if (count === 0) return;
+    const sent = client.forwardPlanned(this.#batch.bytes, this.#assignment.terms.timeout);
+    this.#counters.add("requests", count);
+    this.#count(sent);
+    for (let index = sent; index < count; index++) this.#forwardAlone(index);
+    this.#senders.length = 0;
+    this.#offsets.length = 0;
+    this.#lengths.length = 0;
+  }
+
+  /** It is the first for which there is no slot, or something else is wrong with it; or it comes behind such a one. */
+  #forwardAlone(index: number): void {
+    const connection = this.#senders[index]!;
+    const [offset, length] = [this.#offsets[index]!, this.#lengths[index]!];
+    const bytes = this.#batch.bytes.subarray(offset, offset + length + noteRoom);
+    this.#forward(
+      { connection, envelope: plainEnvelope, id: null, bytes, length, fault: null },
+      bytes,
+    );
   }
 
   /**
@@ -449,6 +524,18 @@ export class DoorLoop {
   }
 
   readonly #ends: CallEnds = {
+    answeredAt: (call, id, offset, length) => {
+      if (this.#canBatch(call)) {
+        this.#inFlight -= 1;
+        const { identity } = call.connection;
+        if (this.#batch.addPlaced(identity, offset, length)) return;
+        this.#flush();
+        this.#batch.addPlaced(identity, offset, length);
+        return;
+      }
+      const answer = this.#client!.answers.subarray(offset, offset + length);
+      this.#ends.answered(call, id, answer, true);
+    },
     answered: (call, id, bytes, isPrivate) => {
       this.#count(-1);
       if (this.#addToBatch(call, bytes)) return;
@@ -478,22 +565,26 @@ export class DoorLoop {
     return copy;
   }
 
-  #count(difference: 1 | -1): void {
+  #count(difference: number): void {
     this.#inFlight += difference;
     this.#counters.set("inFlight", this.#inFlight);
   }
 
   /** An answer that nobody asks for again goes out with others. False: it is to be sent alone. */
-  #addToBatch({ connection, envelope, family }: OpenCall, answer: Bytes): boolean {
-    if (family !== null || envelope !== plainEnvelope || connection.isClosed) return false;
-    if (answer.byteLength > batchedBytesMax) return false;
+  #addToBatch(call: OpenCall, answer: Bytes): boolean {
+    if (answer.byteLength > batchedBytesMax || !this.#canBatch(call)) return false;
+    const { connection } = call;
     if (this.#batch.add(connection.identity, answer)) return true;
     this.#flush();
     return this.#batch.add(connection.identity, answer);
   }
 
+  #canBatch({ connection, envelope, family }: OpenCall): boolean {
+    return family === null && envelope === plainEnvelope && !connection.isClosed;
+  }
+
   #flush(): void {
-    const counts = this.#batch.flush();
+    const counts = this.#batch.flush(this.#client?.answers ?? noBytes);
     if (!counts) return;
     this.#counters.add("answers", counts.sent);
     this.#counters.add("overflowed", counts.full);

@@ -84,10 +84,46 @@ export class Requests {
     return this.#batch.copyId(this.#next - 1);
   }
 
+  /** Lets libzmq hand over messages, which take the memory of those before. False: there are none. */
+  refill(): boolean {
+    this.#next = 0;
+    const count = this.#batch.receive();
+    // A connection that was not heard before makes the door hear which ones have ended, and forget them.
+    for (let index = 0; index < count; index++) {
+      this.#senders[index] = this.#connections.known(this.#batch.objectOf(index));
+    }
+    for (let index = 0; index < count; index++) this.#senders[index] ??= this.#meet(index);
+    return count > 0;
+  }
+
+  /**
+   * The connection of the next message that was handed over, if that is a plain one with nothing wrong: {@linkcode takePlain}
+   * takes it. Otherwise {@linkcode receive} does.
+   */
+  get plainSender(): Connection | null {
+    const batch = this.#batch;
+    const index = this.#next;
+    const isPlain = batch.isPlain(index) && batch.lengthOf(index) <= this.#bytesMax;
+    return isPlain ? this.#senders[index]! : null;
+  }
+
+  /** Takes the next message, a plain one. Returns where the payload begins in the batch's memory, with room behind it. */
+  takePlain(): number {
+    const index = this.#next++;
+    const connection = this.#senders[index]!;
+    if (!connection.isHeard) this.#connections.hear(connection);
+    return this.#batch.offsetOf(index);
+  }
+
+  /** The length of the message that was taken last. */
+  get takenLength(): number {
+    return this.#batch.lengthOf(this.#next - 1);
+  }
+
   /** Receives a message. Null: there is none. */
   receive(): Arrival | null {
     const batch = this.#batch;
-    if (this.#next >= batch.received && !this.#refill()) return null;
+    if (this.#next >= batch.received && !this.refill()) return null;
     const index = this.#next++;
     const connection = this.#senders[index]!;
     if (!connection.isHeard) this.#connections.hear(connection);
@@ -101,17 +137,6 @@ export class Requests {
       : null;
     const bytes = this.#bytesAt(offset, fault ? 0 : length);
     return { connection, envelope: plainEnvelope, id: null, bytes, length, fault };
-  }
-
-  #refill(): boolean {
-    this.#next = 0;
-    const count = this.#batch.receive();
-    // A connection that was not heard before makes the door hear which ones have ended, and forget them.
-    for (let index = 0; index < count; index++) {
-      this.#senders[index] = this.#connections.known(this.#batch.objectOf(index));
-    }
-    for (let index = 0; index < count; index++) this.#senders[index] ??= this.#meet(index);
-    return count > 0;
   }
 
   #meet(index: number): Connection {
