@@ -5,6 +5,8 @@
  */
 import { endedByClosing } from "../base/closing.ts";
 import { BatchCall, batchCallBytes, batchCallsMax, cancelTimedOut, Status } from "../ffi/layout.ts";
+import { nativeBatches } from "../ffi/load.ts";
+import type { NativeBatches } from "../ffi/symbols.ts";
 import { readAnswer } from "./answers.ts";
 import { type Channel, closedError } from "./channel.ts";
 import { decodeError } from "./error_wire.ts";
@@ -26,6 +28,7 @@ const placedBytesMax = 1_024;
 
 export class PumpedCalls {
   readonly #channel: Channel;
+  readonly #batches: NativeBatches = nativeBatches();
   /** By slot; undefined: no call is under way there. */
   readonly #readers: (PumpedReader | undefined)[] = [];
   /** By slot: the words of the call's generation. */
@@ -71,10 +74,16 @@ export class PumpedCalls {
 
   /** Gives readers the answers that are there. Returns how many calls have ended. */
   collect(): number {
-    const { native, address } = this.#channel;
+    const { address } = this.#channel;
     const ended = this.#ended;
     const { answers } = this;
-    const count = native.tandem_get_all(address, answers, placedBytesMax, ended, batchCallsMax);
+    const count = this.#batches.tandem_get_all(
+      address,
+      answers,
+      placedBytesMax,
+      ended,
+      batchCallsMax,
+    );
     let hits = 0;
     for (let at = 0; at < count * callWords; at += callWords) {
       const slot = ended[at + BatchCall.slot]!;

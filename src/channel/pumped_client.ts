@@ -5,6 +5,7 @@
  * @module
  */
 import { deadlineAfter } from "../base/checks.ts";
+import { nativeBatches } from "../ffi/load.ts";
 import {
   BatchCall,
   batchCallsMax,
@@ -15,6 +16,7 @@ import {
   sendWatched,
   Status,
 } from "../ffi/layout.ts";
+import type { NativeBatches } from "../ffi/symbols.ts";
 import { now } from "../runtime/timers.ts";
 import { type Channel, closeChannel, openChannel, openChannelFromFd, OpenMode } from "./channel.ts";
 import { callFailure, requestTooLarge } from "./failure.ts";
@@ -29,9 +31,11 @@ const sweepEvery = 25;
 export class PumpedClient extends HandleCore {
   readonly #calls: PumpedCalls;
   readonly #flags: number;
+  readonly #batches: NativeBatches = nativeBatches();
   /** The requests that are sent together next, and who reads their answers. */
   readonly #planned: Uint32Array = new Uint32Array(callWords * batchCallsMax);
-  readonly #readers: PumpedReader[] = [];
+  readonly #readers: (PumpedReader | undefined)[] = [];
+  #plannedCount = 0;
   #nextDeadline = Infinity;
   /** Nudges since the last request that needs one; negative: none is due. */
   #nudges = -1;
@@ -94,17 +98,13 @@ export class PumpedClient extends HandleCore {
     return deadline;
   }
 
-  /** How many requests {@linkcode forwardPlanned} sends. */
-  get planned(): number {
-    return this.#readers.length;
-  }
-
   /** Adds a request to those that {@linkcode forwardPlanned} sends; at most 256. As for {@linkcode tryForward}. */
   plan(offset: number, length: number, reader: PumpedReader): void {
-    const at = this.#readers.length * callWords;
+    const index = this.#plannedCount++;
+    const at = index * callWords;
     this.#planned[at + BatchCall.offset] = offset;
     this.#planned[at + BatchCall.length] = length;
-    this.#readers.push(reader);
+    this.#readers[index] = reader;
   }
 
   /**
@@ -112,10 +112,19 @@ export class PumpedClient extends HandleCore {
    * many it has sent.
    */
   forwardPlanned(bytes: Uint8Array, timeout: number): number {
-    const { native, address } = this.channel;
+    const { address } = this.channel;
     const calls = this.#planned;
-    const count = this.#readers.length;
-    const result = native.tandem_send_all(address, bytes, calls, count, this.#flags, timeout);
+    const count = this.#plannedCount;
+    // The array keeps its length: engines would make its memory anew.
+    this.#plannedCount = 0;
+    const result = this.#batches.tandem_send_all(
+      address,
+      bytes,
+      calls,
+      count,
+      this.#flags,
+      timeout,
+    );
     const sent = result & (sendAllNudge - 1);
     if (sent < result) this.#nudges = 0;
     const deadline = this.#deadlineAfter(timeout);
@@ -124,7 +133,6 @@ export class PumpedClient extends HandleCore {
       const high = calls[at + BatchCall.generationHigh]!;
       this.#calls.add(calls[at + BatchCall.slot]!, low, high, deadline, this.#readers[index]!);
     }
-    this.#readers.length = 0;
     return sent;
   }
 

@@ -11,9 +11,12 @@ import { checkoutPath } from "../runtime/file_names.ts";
 import { embedded, soname } from "./embedded.js";
 import { abiVersion, Runtime } from "./layout.ts";
 import { LibraryFiles } from "./library_file.ts";
-import { type Native, symbols } from "./symbols.ts";
+import { batchSymbols, type Native, type NativeBatches, symbols } from "./symbols.ts";
 
 let library: Native | undefined;
+/** Under which name the loader finds it again. */
+let loadedAs = soname;
+let batches: NativeBatches | undefined;
 
 /**
  * The native library: `TANDEM_LIBRARY` if that is set, else the build of this checkout, else the library
@@ -25,6 +28,13 @@ let library: Native | undefined;
  */
 export function native(): Native {
   return library ??= begin(load(backend()));
+}
+
+/** Those functions of the library that do the work of many calls, in the way in which a runtime calls them best. */
+export function nativeBatches(): NativeBatches {
+  if (batches) return batches;
+  native();
+  return batches = backend().bind<NativeBatches>(loadedAs, batchSymbols);
 }
 
 /**
@@ -53,15 +63,20 @@ function load(backend: Backend): Native {
   try {
     if (!backend.mayLoad()) throw new TandemError("PERMISSION", needsPermission);
     const override = backend.environment("TANDEM_LIBRARY");
-    if (override) return open(backend, override);
+    if (override) return openAt(backend, override);
     const files = new LibraryFiles(backend);
     const url = import.meta.url as string | undefined;
     const local = checkoutPath(url, "/src/ffi/load.ts", `${arch}/libtandem.so`);
-    if (local !== null && files.exists(local)) return open(backend, local);
+    if (local !== null && files.exists(local)) return openAt(backend, local);
     return loadEmbedded(backend, files, arch);
   } catch (error) {
     throw explain(error);
   }
+}
+
+function openAt(backend: Backend, path: string): Native {
+  loadedAs = path;
+  return open(backend, path);
 }
 
 function isArch(arch: string): arch is Arch {

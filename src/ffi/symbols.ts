@@ -8,6 +8,8 @@
  * @module
  */
 
+import type { Signature, Table } from "../runtime/backend.ts";
+
 /** The symbol table. CI compares its names with what the library exports. */
 export const symbols = {
   tandem_abi_version: { parameters: [], result: "u32", probe: true },
@@ -395,6 +397,28 @@ export const symbols = {
   },
   tandem_claim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
 } as const;
+
+/**
+ * Functions that do the work of many calls, in a table of their own: what is often called is expensive to bind, and only
+ * threads that have doors need them.
+ */
+export const batchSymbols: Table = {
+  tandem_abi_version: symbols.tandem_abi_version,
+  tandem_send_all: often(symbols.tandem_send_all),
+  tandem_get_all: often(symbols.tandem_get_all),
+  tandem_zmq_receive: often(symbols.tandem_zmq_receive),
+  tandem_zmq_send: often(symbols.tandem_zmq_send),
+};
+
+function often({ parameters, result }: Signature): Signature {
+  return { parameters, result };
+}
+
+/** The functions in {@linkcode batchSymbols}. */
+export type NativeBatches = Pick<
+  Native,
+  "tandem_send_all" | "tandem_get_all" | "tandem_zmq_receive" | "tandem_zmq_send"
+>;
 
 type Value<Kind> = Kind extends "buffer" ? ArrayBufferView
   : Kind extends "bytes" ? Uint8Array

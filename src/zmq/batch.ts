@@ -13,8 +13,8 @@ import {
   ZmqRecord,
   zmqRecordBytes,
 } from "../ffi/layout.ts";
-import { native } from "../ffi/load.ts";
-import type { Native } from "../ffi/symbols.ts";
+import { nativeBatches } from "../ffi/load.ts";
+import type { NativeBatches } from "../ffi/symbols.ts";
 import { addressesOf, type LibZmq, libzmq, messageBytes } from "./libzmq.ts";
 import { contentOf } from "./socket.ts";
 
@@ -51,7 +51,7 @@ export interface SentCounts {
 
 export class Batch {
   readonly #zmq: LibZmq = libzmq();
-  readonly #native: Native = native();
+  readonly #native: NativeBatches = nativeBatches();
   readonly #socket: number;
   readonly #block: Bytes = new Uint8Array(zmqBatchBytes);
   readonly #words: Uint32Array = new Uint32Array(this.#block.buffer);

@@ -128,7 +128,8 @@ export class DoorLoop {
   readonly #parts: { close(): void }[] = [];
   #client: PumpedClient | null = null;
   #isListening = false;
-  /** Whose requests the client sends together next. */
+  /** The requests that the client sends together next: whose, and where they lie. */
+  #planned = 0;
   readonly #senders: Connection[] = [];
   readonly #offsets: number[] = [];
   readonly #lengths: number[] = [];
@@ -355,21 +356,21 @@ export class DoorLoop {
       null,
     );
     client.plan(offset, length + note.byteLength, sender.reader);
-    this.#senders.push(sender);
-    this.#offsets.push(offset);
-    this.#lengths.push(length);
+    const index = this.#planned++;
+    this.#senders[index] = sender;
+    this.#offsets[index] = offset;
+    this.#lengths[index] = length;
   }
 
   #forwardPlanned(client: PumpedClient): void {
-    const count = this.#senders.length;
+    const count = this.#planned;
     if (count === 0) return;
+    // The arrays keep their lengths: engines would make their memory anew.
+    this.#planned = 0;
     const sent = client.forwardPlanned(this.#batch.bytes, this.#assignment.terms.timeout);
     this.#counters.add("requests", count);
     this.#count(sent);
     for (let index = sent; index < count; index++) this.#forwardAlone(index);
-    this.#senders.length = 0;
-    this.#offsets.length = 0;
-    this.#lengths.length = 0;
   }
 
   /** It is the first for which there is no slot, or something else is wrong with it; or it comes behind such a one. */

@@ -10,7 +10,7 @@ import { backend } from "../runtime/current.ts";
 /** The symbol table. A `size` is a `size_t`, or a pointer that only libzmq looks at. */
 export const symbols = {
   zmq_version: { parameters: ["buffer", "buffer", "buffer"], result: "void", cold: true },
-  zmq_errno: { parameters: [], result: "i32", cold: true },
+  zmq_errno: { parameters: [], result: "i32", probe: true },
   zmq_has: { parameters: ["buffer"], result: "i32", cold: true },
   zmq_ctx_new: { parameters: [], result: "size", cold: true },
   zmq_ctx_shutdown: { parameters: ["size"], result: "i32", cold: true },
@@ -22,7 +22,7 @@ export const symbols = {
   zmq_setsockopt: { parameters: ["size", "i32", "buffer", "size"], result: "i32", cold: true },
   zmq_getsockopt: { parameters: ["size", "i32", "buffer", "buffer"], result: "i32", cold: true },
   zmq_socket_monitor: { parameters: ["size", "buffer", "i32"], result: "i32", cold: true },
-  zmq_poll: { parameters: ["buffer", "i32", "size"], result: "i32", cold: true },
+  zmq_poll: { parameters: ["buffer", "i32", "size"], result: "i32" },
   zmq_send: { parameters: ["size", "buffer", "size", "i32"], result: "i32", cold: true },
   zmq_recv: { parameters: ["size", "buffer", "size", "i32"], result: "i32", cold: true },
   zmq_msg_init: { parameters: ["buffer"], result: "i32", cold: true },
