@@ -62,6 +62,7 @@ export class Memory {
   readonly #windows: (ArrayBuffer | undefined)[] = [];
   /** The last view of each slot, to use again for the same length: making a view is expensive. */
   readonly #requests: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
+  readonly #fronts: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
   readonly #responses: SlotTable<Uint8Array<ArrayBuffer>> = new SlotTable();
 
   constructor(backend: Backend, geometry: Geometry, handedOut: HandedOut) {
@@ -80,6 +81,21 @@ export class Memory {
       ? this.#inline(slot, requestInlineOffset, length)
       : this.#area(slot, 0, length);
     this.#requests.set(slot, view);
+    return view;
+  }
+
+  /** The first `length` bytes of a request whose view is `whole`. */
+  requestFront(
+    slot: number,
+    whole: Uint8Array<ArrayBuffer>,
+    length: number,
+  ): Uint8Array<ArrayBuffer> {
+    const known = this.#fronts.get(slot);
+    const isSame = known !== undefined && known.byteLength === length && length > 0 &&
+      known.byteOffset === whole.byteOffset && known.buffer === whole.buffer;
+    if (isSame) return known;
+    const view = whole.subarray(0, length);
+    this.#fronts.set(slot, view);
     return view;
   }
 
@@ -108,6 +124,7 @@ export class Memory {
     this.#dense = null;
     this.#windows.length = 0;
     this.#requests.clear();
+    this.#fronts.clear();
     this.#responses.clear();
     return hadNone;
   }

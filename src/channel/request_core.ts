@@ -103,7 +103,7 @@ export class RequestCore {
     checkOpen(channel, "request");
     return this.#bytes = this.#noteBytes === 0
       ? channel.memory.request(this.#slot, this.#length)
-      : this.#whole.subarray(0, this.#length);
+      : channel.memory.requestFront(this.#slot, this.#whole, this.#length);
   }
 
   /** Whether no client waits for the answer any more. */

@@ -202,6 +202,81 @@ test("many calls at once, answered in any order: each gets its own answer", asyn
   assertEquals(answers, calls.map((_, index) => `${index}!`));
 });
 
+/** Sends payloads together. `ends` gets what became of each: the answer, or the code of its error. */
+function sendTogether(forwarder: Forwarder, payloads: readonly Uint8Array[], timeout = NaN) {
+  const { client } = forwarder;
+  const note = encodeNote({ address: "192.0.2.1", key: undefined, method: undefined });
+  const parts = payloads.map((payload) => [...payload, ...note]);
+  const memory = new Uint8Array(parts.flat());
+  const ends: string[] = [];
+  let offset = 0;
+  payloads.forEach((_, index) => {
+    const { length } = parts[index]!;
+    client.plan(offset, length, {
+      read: (answer) => void (ends[index] = `read ${text(answer.slice())}`),
+      readPlaced: (at, count) => void (ends[index] = text(client.answers.slice(at, at + count))),
+      fail: (error) => void (ends[index] = (error as { code: string }).code),
+    });
+    offset += length;
+  });
+  return { sent: client.forwardPlanned(memory, timeout), ends };
+}
+
+test("requests that are sent together: each is one of its own, and gets its own end", () => {
+  using pair = openForwarded({ slots: 64 });
+  const { server, forwarder } = pair;
+  const payloads = Array.from({ length: 64 }, (_, index) => bytes(`${index}`));
+  const { sent, ends } = sendTogether(forwarder, payloads);
+  assertEquals([sent, forwarder.client.outstanding], [64, 64]);
+  const requests = payloads.map(() => present(server.tryReceive()));
+  assertEquals(requests.map((request) => request.text()), payloads.map(text));
+  assertEquals(requests[5]!.peer.address, "192.0.2.1");
+  assertEquals(forwarder.client.collect(), 0);
+  const long = "x".repeat(1_025);
+  requests.forEach((request, index) => {
+    if (index === 1) request.fail(new Error("no"));
+    else request.reply(index === 2 ? long : index === 3 ? "" : `${request.text()}!`);
+  });
+  assertEquals([forwarder.client.collect(), forwarder.client.outstanding], [64, 0]);
+  // Long ones are read one by one.
+  const wanted = payloads.map((payload) => `${text(payload)}!`);
+  assertEquals(ends, wanted.with(1, "REMOTE").with(2, `read ${long}`).with(3, ""));
+});
+
+test("requests that are sent together: those behind the first that cannot be sent are not sent", () => {
+  using pair = openForwarded({ slots: 2, maxRequestBytes: 2_000 });
+  const { server, forwarder } = pair;
+  assertEquals(sendTogether(forwarder, ["a", "b", "c"].map(bytes)).sent, 2);
+  assertEquals(sendTogether(forwarder, [bytes("d")]).sent, 0);
+  for (const wanted of ["a", "b"]) {
+    const request = present(server.tryReceive());
+    assertEquals(request.text(), wanted);
+    request.reply("");
+  }
+  assertEquals(forwarder.client.collect(), 2);
+  const mixed = [bytes("e"), new Uint8Array(2_000), bytes("f")];
+  assertEquals(sendTogether(forwarder, mixed).sent, 1);
+  assertEquals(present(server.tryReceive()).text(), "e");
+  assertEquals(server.tryReceive(), null);
+  server.unlink();
+  assertEquals(sendTogether(forwarder, [bytes("g")]).sent, 0);
+});
+
+test("requests that are sent together: their time is over, or the client is closed", async () => {
+  using pair = openForwarded();
+  const { server, forwarder } = pair;
+  const late = sendTogether(forwarder, ["a", "b"].map(bytes), 40);
+  present(server.tryReceive()).reply("1");
+  await eventually(() => {
+    forwarder.client.collect();
+    return forwarder.client.outstanding === 0;
+  });
+  assertEquals(late.ends, ["1", "TIMEOUT"]);
+  const closed = sendTogether(forwarder, [bytes("c")]);
+  forwarder.client.close();
+  assertEquals(closed.ends, ["CLOSED"]);
+});
+
 test("a full channel: the request is not taken, and the next one is when there is room", async () => {
   using pair = openForwarded({ slots: 2 });
   const { server, forwarder } = pair;

@@ -53,6 +53,8 @@ class Inbox {
       const frames = this.#batch[index]!;
       return this.#hasIds || frames[0]!.byteLength > 0 || frames.length === 1;
     },
+    isPlain: (index: number): boolean =>
+      !this.batch.isOdd(index) && this.#batch[index]!.length === 2,
     hasSeveral: (index: number): boolean => this.#batch[index]!.length > 2,
     takeFirst: (index: number, max: number): Uint8Array | null => {
       const first = this.#batch[index]![0]!;
@@ -159,6 +161,27 @@ test("there is room for a note behind each payload", () => {
     const { bytes: payload, length } = present(reading(hasIds, frames).receive());
     assert(payload.byteLength >= length + room);
   }
+});
+
+test("plain messages with nothing wrong lie where they were received, with room behind them", () => {
+  const messages = [["", "work"], ["", "x".repeat(bytesMax)], ["", "x".repeat(bytesMax + 1)], [
+    "",
+    "a",
+    "b",
+  ], ["7", "", "odd"]];
+  const requests = reading(false, ...messages.map((frames) => frames.map((frame) => bytes(frame))));
+  assertEquals(requests.hasReceived, false);
+  assert(requests.refill());
+  assertEquals(requests.plainSender, client);
+  assertEquals([requests.takePlain(), requests.takenLength], [0, 4]);
+  assertEquals(requests.plainSender, client);
+  assertEquals([requests.takePlain(), requests.takenLength], [bytesMax + room, bytesMax]);
+  for (const fault of ["too long", "several frames", null]) {
+    assert(requests.hasReceived);
+    assertEquals(requests.plainSender, null);
+    assertEquals(present(requests.receive()).fault, fault);
+  }
+  assertEquals([requests.hasReceived, requests.refill()], [false, false]);
 });
 
 test("ids: the first frame behind the empty one", () => {
