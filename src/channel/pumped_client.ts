@@ -98,7 +98,10 @@ export class PumpedClient extends HandleCore {
     return deadline;
   }
 
-  /** Adds a request to those that {@linkcode forwardPlanned} sends; at most 256. As for {@linkcode tryForward}. */
+  /**
+   * Adds a request to those that {@linkcode forwardPlanned} sends; at most 256. As for {@linkcode tryForward}, but the
+   * payload is known to be no longer than `maxRequestBytes`.
+   */
   plan(offset: number, length: number, reader: PumpedReader): void {
     const index = this.#plannedCount++;
     const at = index * callWords;

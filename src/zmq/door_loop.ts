@@ -324,7 +324,9 @@ export class DoorLoop {
       }
       hasWorked = true;
       const sender = requests.plainSender;
-      if (sender !== null && this.#isSimple(sender)) {
+      // The room for a note is none for a payload.
+      const hasRoom = requests.nextLength <= client.maxRequestBytes;
+      if (sender !== null && hasRoom && this.#isSimple(sender)) {
         this.#plan(client, sender);
         continue;
       }

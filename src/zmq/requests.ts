@@ -107,6 +107,11 @@ export class Requests {
     return isPlain ? this.#senders[index]! : null;
   }
 
+  /** The length of the next message that was handed over. */
+  get nextLength(): number {
+    return this.#batch.lengthOf(this.#next);
+  }
+
   /** Takes the next message, a plain one. Returns where the payload begins in the batch's memory, with room behind it. */
   takePlain(): number {
     const index = this.#next++;

@@ -254,7 +254,7 @@ test("requests that are sent together: those behind the first that cannot be sen
     request.reply("");
   }
   assertEquals(forwarder.client.collect(), 2);
-  const mixed = [bytes("e"), new Uint8Array(2_000), bytes("f")];
+  const mixed = [bytes("e"), new Uint8Array(4_000), bytes("f")];
   assertEquals(sendTogether(forwarder, mixed).sent, 1);
   assertEquals(present(server.tryReceive()).text(), "e");
   assertEquals(server.tryReceive(), null);
