@@ -188,6 +188,7 @@ const SendFlag = enum(u32) {
     @"one-way" = abi.send_one_way,
     block = abi.send_block,
     watched = abi.send_watched,
+    forwarded = abi.send_forwarded,
 };
 
 const WantFlag = enum(u32) { shared = abi.limit_shared, steal = abi.limit_steal, @"try" = abi.limit_try };

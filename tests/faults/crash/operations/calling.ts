@@ -66,6 +66,12 @@ export const calling: readonly Operation[] = [
     prepare: (scene) => answered(scene, length),
     steps: [["get 0 0 -", length]],
   }]),
+  ...[12, 5000].map((length): Operation => ({
+    name: `post ${length} bytes that are passed on`,
+    prepare: alone,
+    steps: [[`send 0 0 ${length} 2 - one-way forwarded`, ...sent]],
+    posted: "from some point",
+  })),
   {
     name: "send in an unused slot",
     channel: "fresh",
