@@ -113,9 +113,16 @@ pub const Handle = struct {
     participants_known: u32 = 0,
     slots_known: u32 = 0,
 
-    /// The value of `joins` up to which this handle has set up its death watches.
+    /// The values of `joins` and `departures` for which this handle has chosen whom it watches.
     watched_joins: u64 = 0,
+    watched_departures: u64 = 0,
+    /// Its choice depends on who has gone, and not only on who has come.
+    follows_departures: bool = false,
+    /// It could not watch a participant that leaves, and that may die on the way: it chooses again soon.
+    has_missed_leaver: bool = false,
     watched_count: u32 = 0,
+    /// This participant's `trait_*`.
+    traits: u32 = 0,
     /// Clients die unwatched: a server of the channel notices their deaths, because its event loop always
     /// sleeps or works.
     watches_servers_only: bool = false,
@@ -288,6 +295,10 @@ pub const Handle = struct {
     /// This participant's entry in the table.
     pub inline fn entry(handle: *const Handle) *layout.Participant {
         return handle.map.participant(handle.index);
+    }
+
+    pub fn has_trait(handle: *const Handle, trait: u32) bool {
+        return handle.traits & trait != 0;
     }
 
     pub fn owner(handle: *const Handle) words.Owner {

@@ -143,6 +143,7 @@ pub const SharedMemory = struct {
     pub const now_ns = Real.now_ns;
     pub const wall_ms = Real.wall_ms;
     pub const contenders_max = Real.contenders_max;
+    pub const sentinels_enough = Real.sentinels_enough;
     pub const futex_wait = Real.futex_wait;
     pub const byte_locked = Real.byte_locked;
     pub const lock_byte = Real.lock_byte;

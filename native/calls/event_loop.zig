@@ -6,6 +6,7 @@ const words = @import("../memory/words.zig");
 const slots = @import("../protocol/slots.zig");
 const Handle = @import("../handle.zig").Handle;
 const OwnCall = @import("../handle.zig").OwnCall;
+const DeathWatchType = @import("death_watch.zig").DeathWatchType;
 const LifetimeType = @import("lifetime.zig").LifetimeType;
 const ParticipantsType = @import("../protocol/participants.zig").ParticipantsType;
 const RingType = @import("../protocol/ring.zig").RingType;
@@ -32,6 +33,7 @@ test "a loop does not yield for 20 ms after a yield that served others than a pe
 
 pub fn EventLoopType(comptime Shared: type) type {
     return struct {
+        const DeathWatch = DeathWatchType(Shared);
         const Lifetime = LifetimeType(Shared);
         const Participants = ParticipantsType(Shared);
         const Ring = RingType(Shared);
@@ -149,8 +151,8 @@ pub fn EventLoopType(comptime Shared: type) type {
         }
 
         /// Announces that an event loop sleeps until its bell rings. This includes the protocol's last look:
-        /// `arm_work` says that there is something to do, `arm_newcomer` that an unwatched participant has
-        /// joined. In both cases the loop stays awake.
+        /// `arm_work` says that there is something to do, `arm_newcomer` that the handle has to
+        /// choose again whom it watches. In both cases the loop stays awake.
         pub fn arm(handle: *Handle, wanted: u32) i32 {
             if (Lifetime.lost(handle)) return abi.arm_work;
             Wait.announce(handle, .bell, .{
@@ -171,6 +173,8 @@ pub fn EventLoopType(comptime Shared: type) type {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             // mutant:newcomer-not-watched
             if (joins != handle.watched_joins) return abi.arm_newcomer;
+            // mutant:departure-not-looked-at
+            if (handle.follows_departures and DeathWatch.is_outdated(handle)) return abi.arm_newcomer;
             // mutant:no-last-look-for-a-removal
             if (wanted & abi.arm_requests != 0 and (Ring.occupied(handle) or Lifetime.is_over(handle))) return abi.arm_work;
             if (wanted & abi.arm_room != 0 and Lifetime.is_removed(handle)) return abi.arm_work;

@@ -1,5 +1,6 @@
 //! The beginning and the end: of a participant on a channel, of the channel, and of its file.
 
+const layout = @import("../memory/layout.zig");
 const Handle = @import("../handle.zig").Handle;
 const RepairType = @import("../protocol/repair.zig").RepairType;
 const SlotsType = @import("../protocol/slots.zig").SlotsType;
@@ -21,6 +22,11 @@ pub fn LifetimeType(comptime Shared: type) type {
                 return;
             }
             Spread.forget(handle);
+            // Nobody has to watch it.
+            if (handle.has_trait(layout.trait_quiet)) {
+                _ = Repair.sweep(handle);
+                return;
+            }
             _ = Shared.fetch_add(&handle.map.header().joins, 1, .seq_cst);
             // mutant:newcomer-rings-no-sleeper
             Wait.wake_all(handle);

@@ -173,11 +173,16 @@ export fn tandem_has_room(handle_address: f64, limit: u32) i32 {
     return 0;
 }
 
-/// The number of participants that have ever joined; below 0: the channel has ended.
+/// The number of participants that have ever joined, without the quiet ones; below 0: the channel has ended.
 export fn tandem_joins(handle_address: f64) f64 {
     const handle = arguments.handle_at(handle_address);
     if (Lifetime.is_removed(handle)) return -1;
     return @floatFromInt(Shared.load(u64, &handle.map.header().joins, .acquire));
+}
+
+/// How often a participant has died and was settled, or has left.
+export fn tandem_departures(handle_address: f64) f64 {
+    return @floatFromInt(Shared.load(u64, &arguments.handle_at(handle_address).map.header().departures, .acquire));
 }
 
 /// 1: a draft for a request of that length; 0: no slot is free.

@@ -68,8 +68,8 @@ export fn tandem_bell(handle_address: f64, kind: u32) i32 {
     return bell.loop;
 }
 
-/// A descriptor to be watched for its hang-up (the control block has the participant), -1: all participants
-/// are watched, -2: some cannot be.
+/// A descriptor to be watched for its hang-up (the control block has the participant), -1: all that have to be
+/// watched are, -2: some cannot be, -3: the participant in the control block need not be watched any more.
 export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
     const handle = arguments.handle_at(handle_address);
     if (handle.map.geometry.kind == .limit) return watch_next_contender(handle, control);
@@ -78,12 +78,15 @@ export fn tandem_watch_next(handle_address: f64, control: *Control) i32 {
             control.slot = watch.index;
             return watch.fd;
         },
+        .drop => |index| {
+            control.slot = index;
+            return abi.watch_drop;
+        },
         .complete => return abi.watch_complete,
         .incomplete => return abi.watch_incomplete,
     }
 }
 
-/// As `tandem_watch_next`, and -3: the participant in the control block need not be watched any more.
 fn watch_next_contender(handle: *Handle, control: *Control) i32 {
     switch (LimitWatching.watch_next(handle)) {
         .fd => |watch| {
@@ -106,6 +109,11 @@ export fn tandem_watch_servers_only(handle_address: f64) void {
     arguments.handle_at(handle_address).watches_servers_only = true;
 }
 
+/// From now on this handle's event loop watches the participants after it, always: others rely on that.
+export fn tandem_keep_watch(handle_address: f64) void {
+    DeathWatch.become_sentinel(arguments.handle_at(handle_address));
+}
+
 /// After a hang-up. 0: not known to be dead, so look again; 1: it is settled.
 export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     const handle = arguments.handle_at(handle_address);
@@ -120,6 +128,7 @@ export fn tandem_sweep(handle_address: f64) i32 {
     const handle = arguments.handle_at(handle_address);
     if (Lifetime.lost(handle)) return 0;
     const any = Repair.sweep(handle);
+    DeathWatch.look_for_leavers(handle);
     _ = Trim.idle(handle);
     return @intFromBool(any);
 }

@@ -76,10 +76,17 @@ pub const Header = extern struct {
     joins: u64,
     /// The number of slots that were ever used.
     slots_used: u64,
+    /// Incremented whenever a participant has died and is settled, and whenever one leaves.
+    departures: u64,
+    /// Incremented whenever a participant has published a board.
+    boards: u64,
 
     /// By processor, modulo 32: one more than each of the two participants whose event loops waited there last;
     /// 0: none. Hints.
     waited_last: [64]u32 align(padding),
+
+    /// A bit for each participant that is to be rung when a board is published. Rarely written.
+    board_followers: [participants_max / 64]u64 align(padding),
 
     comptime {
         std.debug.assert(@sizeOf(Header) <= page_bytes);
@@ -104,7 +111,11 @@ pub const Participant = extern struct {
     /// cannot ring each other by path.
     folder_device: u64,
     folder_inode: u64,
-    reserved: [16]u8,
+    /// How many boards it has published; 0: it has none.
+    board: u64,
+    /// `trait_*`. Only the participant writes them.
+    traits: u32,
+    reserved: [4]u8,
     /// On a line of its own, because every participant that publishes reads it.
     wait: words.WaitWord,
     notify: words.NotifyWord,
@@ -127,11 +138,20 @@ pub const Participant = extern struct {
         std.debug.assert(@offsetOf(Participant, "uid") == 24);
         std.debug.assert(@offsetOf(Participant, "folder_device") == 32);
         std.debug.assert(@offsetOf(Participant, "folder_inode") == 40);
+        std.debug.assert(@offsetOf(Participant, "board") == 48);
+        std.debug.assert(@offsetOf(Participant, "traits") == 56);
         std.debug.assert(@offsetOf(Participant, "knocks") == 80);
         std.debug.assert(@offsetOf(Participant, "counters") == 128);
         std.debug.assert(@offsetOf(Participant, "load") == 248);
     }
 };
+
+/// It only sends. It has no files, and nobody watches it.
+pub const trait_quiet: u32 = 1;
+/// Its event loop watches the participants after it for as long as it lives: see calls/death_watch.zig.
+pub const trait_sentinel: u32 = 2;
+/// It leaves: for others it is gone.
+pub const trait_leaving: u32 = 4;
 
 /// The participant notices a knock at the end of a slice of time, if at all.
 pub const waker_none: u32 = 0;

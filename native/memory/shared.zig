@@ -137,6 +137,11 @@ pub const Real = struct {
     /// row mean that the words make no sense.
     pub const turns_max = 1 << 20;
 
+    /// Behind so many sentinels, the death watches of a participant may end. Most of them may be stopped.
+    pub inline fn sentinels_enough() u32 {
+        return 32;
+    }
+
     /// The most contenders of a limit that a look can collect in private memory.
     pub const contenders_max = 1024;
 

@@ -60,6 +60,8 @@ pub fn ParticipantsType(comptime Shared: type) type {
             Shared.store(u32, &entry.pid, process.id(), .monotonic);
             Shared.store(u32, &entry.runtime, process.runtime(), .monotonic);
             Shared.store(u32, &entry.uid, handle.bells.uid, .monotonic);
+            Shared.store(u32, &entry.traits, handle.traits, .monotonic);
+            Shared.store(u64, &entry.board, 0, .monotonic);
             Shared.store(u64, &entry.folder_device, handle.bells.device, .monotonic);
             Shared.store(u64, &entry.folder_inode, handle.bells.inode, .monotonic);
             // The numbers continue, so that a ringer that was stopped cannot mark a sleep of this
@@ -117,6 +119,17 @@ pub fn ParticipantsType(comptime Shared: type) type {
         pub fn identity(handle: *Handle, index: words.ParticipantIndex, epoch: words.Epoch) Identity {
             const uid = Shared.load(u32, &handle.map.participant(index).uid, .monotonic);
             return .{ .uid = uid, .index = index, .epoch = epoch };
+        }
+
+        /// What a participant is beside its role: `layout.trait_*`. Loaded after the word that says `joined`.
+        pub fn traits(handle: *Handle, index: words.ParticipantIndex) u32 {
+            return Shared.load(u32, &handle.map.participant(index).traits, .monotonic);
+        }
+
+        /// Adds one to this participant's own.
+        pub fn add_trait(handle: *Handle, trait: u32) void {
+            handle.traits |= trait;
+            Shared.store(u32, &handle.entry().traits, handle.traits, .monotonic);
         }
 
         pub const used_count = TableBounds.participants;

@@ -92,9 +92,17 @@ pub fn RepairType(comptime Shared: type) type {
             // All sleepers are rung before the entry is free: otherwise a repairer that is stopped in between
             // would leave a sleeper that was just falling asleep without any event. They are also rung if the
             // ring had no room, because they make room.
+            // A quiet participant cannot remove the files of others, so it leaves the rest to one that can.
+            const is_whole = complete and (!handle.has_trait(layout.trait_quiet) or Participants.traits(handle, index) & layout.trait_quiet != 0);
             // mutant:full-ring-rings-no-sleeper begin
-            if (!is_limit) Wait.wake_all(handle);
-            if (!complete) return false;
+            if (!is_limit) {
+                // Who is rung finds the dead one unlocked, and so sees that it is gone.
+                // mutant:departure-counted-after-the-ring begin
+                if (is_whole) count_departure(handle);
+                Wait.wake_all(handle);
+                // mutant:departure-counted-after-the-ring end
+            }
+            if (!is_whole) return false;
             // mutant:full-ring-rings-no-sleeper end
             // Comes before the entry is free: another repairer finds what a dead repairer leaves.
             Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
@@ -119,7 +127,19 @@ pub fn RepairType(comptime Shared: type) type {
             // A full ring refuses redeliveries until a server takes something. In that case the requests
             // fail, because leaving must not wait for others.
             if (!settle_all(handle, gone, .left)) _ = settle_all(handle, gone, .left_in_a_hurry);
+            // Handed over by the count: who is rung sees that this participant is gone, although it is still in the
+            // table. If it dies before it has left, it is repaired.
+            // mutant:leaver-not-marked
+            Participants.add_trait(handle, layout.trait_leaving);
+            count_departure(handle);
             Wait.wake_all(handle);
+        }
+
+        /// Sequentially consistent, as `joins`: it comes before the search for sleepers, who announce their sleep and
+        /// then look here.
+        fn count_departure(handle: *Handle) void {
+            // mutant:departure-not-counted
+            _ = Shared.fetch_add(&handle.map.header().departures, 1, .seq_cst);
         }
 
         const Departure = enum { died, left, left_in_a_hurry };

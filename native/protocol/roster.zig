@@ -2,6 +2,7 @@
 //! themselves: no decision of the protocol depends on it.
 
 const Control = @import("../abi.zig").Control;
+const layout = @import("../memory/layout.zig");
 const words = @import("../memory/words.zig");
 const Handle = @import("../handle.zig").Handle;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
@@ -25,8 +26,11 @@ pub fn RosterType(comptime Shared: type) type {
             control.uid = Shared.load(u32, &entry.uid, .monotonic);
             control.runtime = Shared.load(u32, &entry.runtime, .monotonic);
             control.calls = Shared.load(words.LoadWord, &entry.load, .monotonic).calls;
-            const is_living = word.state == .joined and !Participants.dead_epoch(handle, index, word.epoch);
-            return if (is_living) @intCast(Shared.load(u32, &entry.role, .monotonic) & 3) else 0;
+            const role: i32 = @intCast(Shared.load(u32, &entry.role, .monotonic) & 3);
+            const is_leaving = Participants.traits(handle, index) & layout.trait_leaving != 0;
+            if (word.state != .joined or is_leaving or Participants.dead_epoch(handle, index, word.epoch)) return 0;
+            // Another participant may be there by now.
+            return if (Shared.load(words.ParticipantWord, &entry.word, .acquire) == word) role else 0;
         }
 
         fn set_epoch(control: *Control, epoch: words.Epoch) void {

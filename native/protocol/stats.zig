@@ -79,7 +79,8 @@ pub fn StatsType(comptime Shared: type) type {
         fn count_participant(handle: *Handle, index: words.ParticipantIndex, out: *[field_count]f64) void {
             const entry = handle.map.participant(index);
             const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
-            if (word.state == .joined and is_unreachable(handle, index, word.epoch) and
+            const is_quiet = Participants.traits(handle, index) & layout.trait_quiet != 0;
+            if (word.state == .joined and !is_quiet and is_unreachable(handle, index, word.epoch) and
                 !Participants.dead_epoch(handle, index, word.epoch)) add(out, .@"unreachable", 1);
             const server = has_role(handle, index, .server);
             const client = has_role(handle, index, .client);

@@ -215,6 +215,17 @@ export class ClientCore extends HandleCore implements DraftSender {
     this.#loop.onDeath = listener;
   }
 
+  /**
+   * From now on this handle watches others, as one on whom the others rely: of many such handles, each watches only
+   * the next ones of the table. `listener` runs whenever {@linkcode joins} or {@linkcode departures} may have
+   * changed, until the handle is closed. None of this keeps the process alive.
+   */
+  watchMembers(listener: () => void): void {
+    checkOpen(this.channel, "client");
+    this.#loop.onDeath = listener;
+    this.#loop.keepWatch();
+  }
+
   /** The numbers are as the native side takes them. */
   requestSync(
     payload: Payload,

@@ -64,10 +64,19 @@ export class HandleCore {
     return this.channel.native.tandem_servers(this.channel.address);
   }
 
-  /** How many participants have ever joined; below 0: the channel has ended. */
+  /** How many participants have ever joined, without the quiet ones; below 0: the channel has ended. */
   get joins(): number {
     checkOpen(this.channel, this.#role);
     return this.channel.native.tandem_joins(this.channel.address);
+  }
+
+  /**
+   * How often a participant has died and was repaired, or has left. Of those, {@linkcode members} no longer knows.
+   * It may count one death twice.
+   */
+  get departures(): number {
+    checkOpen(this.channel, this.#role);
+    return this.channel.native.tandem_departures(this.channel.address);
   }
 
   /** Looks for participants that have died, and repairs what they have left. */

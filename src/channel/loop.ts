@@ -97,7 +97,10 @@ export class Loop {
   /** A participant may have died that this handle did not watch yet. */
   #mayHaveMissedDeath = false;
 
-  /** Runs when another participant may have died or left. */
+  /** Others rely on its death watches, so it never rests. */
+  #isSentinel = false;
+
+  /** Runs when other participants may have come, died or left. */
   onDeath: (() => void) | null = null;
 
   constructor(channel: Channel, waits: Waits) {
@@ -130,6 +133,16 @@ export class Loop {
   /** A blocking call has used the handle's wait word meanwhile. */
   restore(): void {
     if (this.#state === "asleep") this.#lookAgain();
+  }
+
+  /**
+   * From now on it watches other participants, and so learns who comes and goes, until it is closed. That alone
+   * does not keep the process alive.
+   */
+  keepWatch(): void {
+    this.#channel.native.tandem_keep_watch(this.#channel.address);
+    this.#isSentinel = true;
+    this.start(Infinity);
   }
 
   /** A wait was ended from outside: if it was the last, the process may end. */
@@ -247,8 +260,9 @@ export class Loop {
     // Also when nothing else is pending: the next call may follow at once, and the next, for ever.
     this.#pacing.count(hits);
     if (!this.#waits.isWaiting) {
-      this.#state = "idle";
+      if (!this.#isSentinel) this.#state = "idle";
       this.#rest();
+      if (this.#isSentinel) this.#lieDown();
     } else if (hits > 0) {
       const { outstanding, isSettling } = this.#waits;
       this.#continue(this.#pacing.afterHits(hits, outstanding, isSettling));
@@ -373,7 +387,7 @@ export class Loop {
       this.#isBellReferenced = false;
       this.#bell.unref();
     }
-    if (this.#waits.isWaiting) return;
+    if (this.#waits.isWaiting || this.#isSentinel) return;
     busyLoops.delete(this);
     // The alarm goes on: it rings once in vain at most, and setting it anew takes longer than a call.
     this.#nextDeadline = Infinity;

@@ -366,6 +366,17 @@ export class ServerCore extends HandleCore {
     while (!gate.isEmpty && this.channel.isOpen) await gate.change();
   }
 
+  /**
+   * From now on this handle watches others, as one on whom the others rely: of many such handles, each watches only
+   * the next ones of the table. `listener` runs whenever {@linkcode joins} or {@linkcode departures} may have
+   * changed, until the handle is closed. None of this keeps the process alive.
+   */
+  watchMembers(listener: () => void): void {
+    checkOpen(this.channel, "server");
+    this.#loop.onDeath = listener;
+    this.#loop.keepWatch();
+  }
+
   /** From now on a pending `receive` or `serve` does not keep the process alive. */
   unref(): void {
     checkOpen(this.channel, "server");

@@ -216,6 +216,7 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_keep_watch: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_watch_servers_only: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_hung_up: {
     parameters: [/* handle */ "f64", /* participant */ "u32", /* give up */ "u32"],
@@ -236,6 +237,7 @@ export const symbols = {
   tandem_notify: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_clear: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_pending: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
+  tandem_departures: { parameters: [/* handle */ "f64"], result: "f64", cold: true },
   tandem_servers: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_zmq_receive: {
     parameters: [/* socket */ "f64", /* batch */ "buffer", /* out */ "buffer", /* length */ "u32"],

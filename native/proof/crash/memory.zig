@@ -68,6 +68,7 @@ pub const Memory = struct {
     pub const now_ns = clock.now_ns;
     pub const wall_ms = Real.wall_ms;
     pub const contenders_max = Real.contenders_max;
+    pub const sentinels_enough = Real.sentinels_enough;
     pub const futex_wait = clock.futex_wait;
     pub const futex_wake = Real.futex_wake;
     pub const byte_locked = Real.byte_locked;

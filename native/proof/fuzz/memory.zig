@@ -277,6 +277,7 @@ pub const SharedMemory = struct {
     pub const turns_max = Real.turns_max;
     pub const wall_ms = Real.wall_ms;
     pub const contenders_max = Real.contenders_max;
+    pub const sentinels_enough = Real.sentinels_enough;
     pub const yield_turns = Real.yield_turns;
     pub const punch = Real.punch;
     pub const write_notify = Real.write_notify;

@@ -11,6 +11,7 @@
 //! | failures | how many rings of bells and notify descriptors may fail |
 //! | mortal, stoppable | which of them, as digits from 0; default: all |
 //! | cold | 1: no slot was ever used |
+//! | ring | behind how many sentinels the death watches of a participant end |
 //! | give_up | 1: a loop may give up on a lock that outlives its process's connections |
 //! | max | of a limit: its places; its processes are contenders, as `contender:acquire,release` |
 //! | used | as many places it has had once |
@@ -40,6 +41,7 @@ pub const Configuration = struct {
     newest: bool = false,
     switches: u8 = 0,
     give_up: bool = false,
+    ring: u8 = 0,
     plans: [state.processes_max]setup.Plan = undefined,
     actions: [state.processes_max][8]setup.Action = undefined,
     processes: u8 = 0,
@@ -88,6 +90,8 @@ fn parse_bound(configuration: *Configuration, name: []const u8, value: []const u
         configuration.cold = number != 0;
     } else if (std.mem.eql(u8, name, "give_up")) {
         configuration.give_up = number != 0;
+    } else if (std.mem.eql(u8, name, "ring")) {
+        configuration.ring = number;
     } else if (std.mem.eql(u8, name, "max")) {
         if (number < 1 or number > state.places_max) return "is not possible: there are 1 to 3 places";
         configuration.max = number;
@@ -202,6 +206,15 @@ pub const list = [_]Named{
     .{ .name = "canceller-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 client:request client:cancel,clear server:serve" },
     .{ .name = "server-dies-in-what-it-begins-once", .text = "slots=1 cells=2 deaths=1 mortal=1 deliveries=2 client:request server:serve_last server:serve_last" },
     .{ .name = "leaving-server-stopped", .text = "slots=1 cells=2 stops=1 stoppable=1 deliveries=2 client:post server:serve_close server:serve" },
+    // Sentinels, of whom each watches only the next one.
+    .{ .name = "sentinels", .text = "ring=1 slots=1 cells=1 cold=1 deaths=2 mortal=12 client:watch_over client:watch_over client:watch_over" },
+    .{ .name = "sentinels-learn-of-a-death", .text = "ring=1 slots=1 cells=1 cold=1 deaths=1 mortal=2 client:await_departure client:await_departure client:watch_over" },
+    .{ .name = "sentinels-learn-of-one-that-leaves", .text = "ring=1 slots=1 cells=1 cold=1 client:await_departure client:await_departure client:close" },
+    .{ .name = "sentinel-leaves-or-dies", .text = "ring=1 slots=1 cells=1 cold=1 deaths=1 mortal=2 client:watch_over client:watch_over client:close" },
+    .{ .name = "sentinel-leaves-before-a-death", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=1 mortal=2 client:watch_over client:watch_close client:watch_over" },
+    .{ .name = "sentinel-joins", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=1 client:watch_over client:watch_over +client:watch_over", .is_long = true },
+    .{ .name = "four-sentinels", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=2 mortal=23 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
+    .{ .name = "two-sentinels-one-stopped", .text = "ring=2 slots=1 cells=1 cold=1 switches=1 stops=1 deaths=1 mortal=3 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
     // Longer configurations.
     .{ .name = "two-busy-servers", .text = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy", .is_long = true },
     .{ .name = "busy-server-stopped", .text = "slots=2 cells=2 stops=1 stoppable=1 client:post,post server:serve_busy server:serve_busy", .is_long = true },

@@ -81,7 +81,8 @@ fn is_at_rest(process: usize) bool {
         },
         .event => {
             const wanted: rq.Events = @bitCast(@as(u32, @truncate(request.a)));
-            if (!wanted.asleep and !wanted.idle) return false;
+            const has_nothing_to_await = setup.plans[process].has(.await_departure) and nobody_is_gone();
+            if (!wanted.asleep and !wanted.idle and !has_nothing_to_await) return false;
             // Timers that may repeat and change nothing. No participant is dead, see below, so one that has
             // hung up and lives was stopped as it left.
             const timers: rq.Events = .{ .slice = true, .nudge = true, .retry = 0x3f, .last_retry = 0x3f };
@@ -90,6 +91,13 @@ fn is_at_rest(process: usize) bool {
         },
         else => return false,
     }
+}
+
+fn nobody_is_gone() bool {
+    for (0..state.processes) |process| {
+        if (!state.is_there(process) or steps.request_of(process).kind == .left) return false;
+    }
+    return true;
 }
 
 /// Whether a participant is left that learns of deaths.

@@ -81,11 +81,15 @@ pub fn make_bell() void {
 
 pub noinline fn watch_all() void {
     const own = participant.self();
+    own.has_chosen = true;
     participant.begin(.watch);
     var control: abi.Control = .{};
     while (true) {
         const fd = library.tandem_watch_next(participant.address(), &control);
-        if (fd == abi.watch_drop) continue;
+        if (fd == abi.watch_drop) {
+            own.retries &= ~bit(control.slot);
+            continue;
+        }
         if (fd < 0) {
             own.needs_slices = fd == abi.watch_incomplete;
             return;

@@ -119,12 +119,14 @@ pub const Model = struct {
 
     pub fn fetch_and(pointer: *u64, mask: u64, comptime order: std.lang.AtomicOrder) u64 {
         _ = order;
-        return ask(.{ .kind = .fetch_and, .variable = variable_at(pointer).?, .a = mask });
+        const variable = variable_at(pointer) orelse return 0;
+        return ask(.{ .kind = .fetch_and, .variable = variable, .a = mask });
     }
 
     pub fn fetch_add(pointer: *u64, addend: u64, comptime order: std.lang.AtomicOrder) u64 {
         _ = order;
-        return ask(.{ .kind = .fetch_add, .variable = variable_at(pointer).?, .a = addend });
+        const variable = variable_at(pointer) orelse return 0;
+        return ask(.{ .kind = .fetch_add, .variable = variable, .a = addend });
     }
 
     pub fn copy_in(target: [*]u8, source: []const u8) void {
@@ -145,6 +147,10 @@ pub const Model = struct {
     /// They have no visible effect, and never address variables of the model.
     pub const prefetch = Real.prefetch;
     pub const glance = Real.glance;
+
+    pub fn sentinels_enough() u32 {
+        return if (setup.ring == 0) 1 else setup.ring;
+    }
 
     /// As many as the model has participants.
     pub const contenders_max = rq.indices_max;

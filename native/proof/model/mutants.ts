@@ -20,6 +20,7 @@ export interface Mutant {
 const oneCall = "slots=1 cells=2 client:request server:serve";
 const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
+const sentinels = "ring=1 slots=1 cells=1 cold=1";
 const oneEach = "max=1 contender:acquire,release contender:acquire,release";
 
 export const mutants: readonly Mutant[] = [
@@ -125,6 +126,47 @@ switch (word.state) {`,
     configuration: "slots=1 cells=2 deaths=1 mortal=1 client:request +server:serve",
   },
   {
+    name: "departure-not-counted",
+    replacement: "_ = handle;",
+    why: "a sentinel that sleeps does not choose again, and whom it would watch is watched by none",
+    configuration: `${sentinels} client:await_departure client:await_departure client:close`,
+  },
+  {
+    name: "departure-counted-after-the-ring",
+    replacement: `Wait.wake_all(handle);
+if (is_whole) count_departure(handle);`,
+    why: "a sleeper that was rung looks too early, and sleeps on",
+    configuration:
+      `${sentinels} deaths=1 mortal=2 client:await_departure client:await_departure client:watch_over`,
+  },
+  {
+    name: "departure-not-looked-at",
+    replacement: "",
+    why: "a sentinel sleeps on when another is gone, and does not watch further",
+    configuration:
+      `${sentinels} deaths=1 mortal=2 client:await_departure client:await_departure client:watch_over`,
+  },
+  {
+    name: "leaver-not-marked",
+    replacement: "",
+    why: "who learns of a departure still finds the participant there, and is not told again",
+    configuration: `${sentinels} client:await_departure client:await_departure client:close`,
+  },
+  {
+    name: "leaver-taken-for-a-sentinel",
+    replacement: "if (traits & layout.trait_sentinel != 0) sentinels += 1;",
+    why: "others rely on the watches of one that has just left",
+    configuration:
+      `${sentinels} deaths=1 mortal=2 client:watch_over client:watch_close client:watch_over`,
+  },
+  {
+    name: "part-watched-and-departures-ignored",
+    replacement: "handle.follows_departures = handle.has_trait(layout.trait_sentinel);",
+    why: "a client relies on a sentinel that has left since",
+    configuration:
+      "ring=1 slots=1 cells=1 deaths=1 mortal=2 client:request client:watch_close server:serve",
+  },
+  {
     name: "successor-taken-for-the-dead",
     replacement: "",
     why: "a repairer that was stopped takes the draft of the next participant at the same index",
@@ -201,7 +243,8 @@ if (found.length > 0) {`,
   },
   {
     name: "full-ring-rings-no-sleeper",
-    replacement: `if (!complete) return false;
+    replacement: `if (!is_whole) return false;
+count_departure(handle);
 Wait.wake_all(handle);`,
     why: "the ring is full of requests whose dead sender rang no server, and the server sleeps",
     configuration: "slots=2 cells=1 deaths=1 deliveries=2 client:post,post,post server:serve",

@@ -37,6 +37,8 @@ const Participant = struct {
     /// This sleep may not be ended by a ring.
     is_unsure: bool,
     has_given_up: bool,
+    /// Whom it watches, since this was reset.
+    has_chosen: bool,
     /// Participants that have hung up and are not known to be dead.
     retries: u6,
     pending: [pending_max]Pending,

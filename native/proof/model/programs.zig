@@ -10,6 +10,7 @@ const contender = @import("contender.zig");
 const event_loop = @import("event_loop.zig");
 const lifetime = @import("lifetime.zig");
 const participant = @import("participant.zig");
+const sentinel = @import("sentinel.zig");
 const server = @import("server.zig");
 const setup = @import("setup.zig");
 const waker = @import("waker.zig");
@@ -90,6 +91,8 @@ fn act(action: setup.Action) void {
         },
         .lose_file => _ = memory.ask(.{ .kind = .lose_file }),
         .nothing => {},
+        .watch_over, .watch_close => sentinel.watch_over(action == .watch_close),
+        .await_departure => sentinel.await_departure(),
         .serve, .serve_close, .serve_last => server.serve(action == .serve_close),
         .serve_busy => server.serve_busy(),
         .serve_block => server.serve_block(),

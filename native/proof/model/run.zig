@@ -51,6 +51,7 @@ fn prepare(configuration: *const configurations.Configuration, is_walk: bool) vo
     setup.rings_may_fail = configuration.failures > 0;
     setup.max = configuration.max;
     setup.is_newest = configuration.newest;
+    setup.ring = configuration.ring;
     setup.bounds_switches = configuration.switches > 0;
     setup.has_deadlines = false;
     for (plans) |*plan| {

@@ -35,6 +35,12 @@ pub const Action = enum {
     /// Other processes remove its file.
     lose_file,
     nothing,
+    /// Watches as a sentinel, for ever.
+    watch_over,
+    /// The user may close it at any time.
+    watch_close,
+    /// As a sentinel, until another participant is gone.
+    await_departure,
     /// Serves as promises, for ever.
     serve,
     /// The user may close it at any time.
@@ -142,6 +148,10 @@ pub fn forwards(call: u8) bool {
 pub fn spreads() bool {
     return has(.serve_busy);
 }
+
+/// How many sentinels end the death watches of a participant; 0: there are none, and departures are no part of
+/// the model.
+pub var ring: u8 = 0;
 
 /// Whether the processes are contenders for a limit.
 pub fn contends() bool {

@@ -20,9 +20,9 @@ pub const places_max = 3;
 /// The names of the variables, in order.
 pub const header_fields = [_][]const u8{
     "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers", "serving_servers",
-    "participants_used", "joins", "slots_used",
+    "participants_used", "joins", "slots_used", "departures",
 };
-pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks", "load" };
+pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks", "load", "traits" };
 pub const slot_fields = [_][]const u8{
     "word",           "owner",              "deadline_ns",     "request_length",  "request_flags",
     "request_inline", "request_inline + 8", "response_length", "response_inline", "response_inline + 8",
@@ -241,6 +241,7 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     count = 0;
     inline for (header_fields) |field| add(@offsetOf(layout.Header, field));
     if (!setup.spreads()) ignore(@offsetOf(layout.Header, "serving_servers"), 8);
+    if (setup.ring == 0) ignore(@offsetOf(layout.Header, "departures"), 8);
     participants_at = count;
     for (0..layout.participants_max) |index| {
         const base = layout.page_bytes + index * @sizeOf(layout.Participant);
@@ -249,11 +250,13 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
         ignore(base + @offsetOf(layout.Participant, "runtime"), 4);
         ignore(base + @offsetOf(layout.Participant, "folder_device"), 8);
         ignore(base + @offsetOf(layout.Participant, "folder_inode"), 8);
+        ignore(base + @offsetOf(layout.Participant, "board"), 8);
         ignore(base + @offsetOf(layout.Participant, "counters"), @sizeOf(layout.Counters));
         if (index < indices) {
             inline for (participant_fields) |field| add(base + @offsetOf(layout.Participant, field));
         }
         if (index >= indices or !setup.spreads()) ignore(base + @offsetOf(layout.Participant, "load"), 8);
+        if (index >= indices or setup.ring == 0) ignore(base + @offsetOf(layout.Participant, "traits"), 4);
     }
     cells_at = count;
     for (0..cells) |index| add(geometry.ring_offset + index * @sizeOf(words.Cell));
