@@ -186,11 +186,13 @@ pub const Control = extern struct {
     /// 1: shortly before the place was granted, the limit's file had its name.
     is_named: u32 = 0,
     reserved_limit: u32 = 0,
+    /// About a participant: how many boards it has published.
+    board: f64 = 0,
 
     pub const attached_max = 8;
 
     comptime {
-        std.debug.assert(@sizeOf(Control) == 232);
+        std.debug.assert(@sizeOf(Control) == 240);
     }
 
     pub fn fail(control: *Control, detail: Detail, errno: u32) void {
@@ -235,6 +237,12 @@ pub const open_from_fd: u32 = 32;
 pub const open_private: u32 = 64;
 /// A concurrency limit.
 pub const open_kind_limit: u32 = 128;
+
+/// A client that only sends: nobody watches it, and it has no files.
+pub const open_quiet: u32 = 256;
+
+/// The longest board.
+pub const board_bytes_max: u32 = 16 << 20;
 
 /// Flags of a send.
 pub const send_text: u32 = 1;

@@ -66,6 +66,7 @@ pub fn open(
         .max_deliveries = numbers.whole(options.max_deliveries),
         .mode = mode_of(options),
     };
+    const is_quiet = operation & abi.open_quiet != 0;
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
@@ -82,13 +83,13 @@ pub fn open(
     if (operation & abi.open_private == 0) {
         try target.resolve(name, if (wanted.kind == .limit) .limit else .channel, may_create, control, location);
         defer location.close();
-        return open_location(location, role, &wanted, existence, null, control);
+        return open_location(location, role, &wanted, existence, null, is_quiet, control);
     }
     const main = handle_of(options.main);
     if (may_create) regain_folders(main, name);
     try private.find(&main.bells, name, may_create, control, location);
     defer location.close();
-    const handle = try open_location(location, role, &wanted, existence, main, control);
+    const handle = try open_location(location, role, &wanted, existence, main, is_quiet, control);
     if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
@@ -108,7 +109,8 @@ fn open_location(
     role: Role,
     wanted: *const segment.Options,
     existence: segment.Existence,
-    main: ?*const Handle,
+    main: ?*Handle,
+    is_quiet: bool,
     control: *Control,
 ) Error!*Handle {
     var found = try segment.open_location(location, wanted, existence, control);
@@ -120,7 +122,8 @@ fn open_location(
         var nothing: Control = .{};
         found.remove(location, &nothing) catch {};
     };
-    return enter(&found, role, &home_in(location, &found), has_name(&found, location), .strict, control);
+    const manner: Manner = if (is_quiet) .{ .quiet = main } else .strict;
+    return enter(&found, role, &home_in(location, &found), has_name(&found, location), manner, control);
 }
 
 /// Every user who may use a channel may use its participants' private channels.
@@ -197,10 +200,12 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
     return enter(found, role, if (folder >= 0) &home else null, has_name(found, null), .strict, control);
 }
 
-const Strictness = enum {
+const Manner = union(enum) {
     strict,
     /// For removing the channel, whatever the state of the folder of its bells.
     lenient,
+    /// Without a folder of bells; the handle through which it may use the folder, if it is of a private channel.
+    quiet: ?*Handle,
 };
 
 /// Makes this process a participant. `home` null: it has no bells in the file system.
@@ -209,18 +214,23 @@ fn enter(
     role: Role,
     home: ?*const folders.Home,
     is_named: bool,
-    strictness: Strictness,
+    manner: Manner,
     control: *Control,
 ) Error!*Handle {
     var own: Bells = .{
         .uid = process.user(),
         .channel_id = found.channel_id(),
     };
-    if (home) |there| own.open(there, control) catch |err| if (strictness == .strict) return err;
+    if (home) |there| switch (manner) {
+        .strict => try own.open(there, control),
+        .lenient => own.open(there, control) catch {},
+        .quiet => |main| if (main) |lender| own.borrow(&lender.bells, there),
+    };
     errdefer own.close_folders();
     const handle = try Handle.create(found.map, found.fd, role, own);
     errdefer handle.destroy();
     handle.is_named = is_named;
+    if (manner == .quiet) handle.traits = layout.trait_quiet;
     handle.mode = found.info.mode;
     handle.uid = found.info.uid;
     join(handle, role) catch |err| {
@@ -234,7 +244,9 @@ fn enter(
         }
         return err;
     };
-    announce(handle, home);
+    if (manner == .quiet) {
+        if (manner.quiet) |lender| handle.borrow(lender);
+    } else announce(handle, home);
     // This is the first participant of the channel.
     if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
     Lifetime.enter(handle);
@@ -347,6 +359,7 @@ pub fn close(handle: *Handle, after: After) void {
     for ([_]i32{ handle.notify_fd, handle.peer_notify_fd }) |fd| if (fd >= 0) files.close(fd);
     // Comes before the entry is free: otherwise it would remove the files of the next participant there.
     handle.bells.close();
+    handle.end_loans();
     Participants.leave(handle);
     if (handle.public_fd >= 0) files.close(handle.public_fd);
     files.close(handle.fd);

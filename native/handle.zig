@@ -93,6 +93,10 @@ pub const Handle = struct {
     index: words.ParticipantIndex = 0,
     epoch: words.Epoch = 0,
     bells: Bells,
+    /// Quiet handles on private channels that find their folders through this one.
+    borrowers: ?*Handle = null,
+    next_borrower: ?*Handle = null,
+    lender: ?*Handle = null,
 
     /// Rings this handle's bell when others knock; null: there is nothing to ring yet, or no thread to do it.
     waker: ?*waker_thread.Assignment = null,
@@ -118,6 +122,9 @@ pub const Handle = struct {
     watched_departures: u64 = 0,
     /// Its choice depends on who has gone, and not only on who has come.
     follows_departures: bool = false,
+    /// It is rung for boards, and has looked at them when the channel's `boards` was `boards_seen`.
+    follows_boards: bool = false,
+    boards_seen: u64 = 0,
     /// It could not watch a participant that leaves, and that may die on the way: it chooses again soon.
     has_missed_leaver: bool = false,
     watched_count: u32 = 0,
@@ -295,6 +302,26 @@ pub const Handle = struct {
     /// This participant's entry in the table.
     pub inline fn entry(handle: *const Handle) *layout.Participant {
         return handle.map.participant(handle.index);
+    }
+
+    /// This one finds the folders of its private channel through `lender`, as long as that is open.
+    pub fn borrow(handle: *Handle, lender: *Handle) void {
+        handle.lender = lender;
+        handle.next_borrower = lender.borrowers;
+        lender.borrowers = handle;
+    }
+
+    /// Before the handle closes.
+    pub fn end_loans(handle: *Handle) void {
+        while (handle.borrowers) |borrower| {
+            handle.borrowers = borrower.next_borrower;
+            borrower.lender = null;
+            borrower.bells.lender = null;
+        }
+        const lender = handle.lender orelse return;
+        var place = &lender.borrowers;
+        while (place.* != handle) place = &place.*.?.next_borrower;
+        place.* = handle.next_borrower;
     }
 
     pub fn has_trait(handle: *const Handle, trait: u32) bool {

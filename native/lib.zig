@@ -14,6 +14,7 @@ comptime {
     _ = @import("exports/event_loop.zig");
     _ = @import("exports/exec.zig");
     _ = @import("exports/limit.zig");
+    _ = @import("exports/members.zig");
     _ = @import("exports/server.zig");
     _ = @import("exports/worker.zig");
     _ = @import("exports/zmq.zig");

@@ -15,11 +15,13 @@ const words = @import("../memory/words.zig");
 const layout = @import("../memory/layout.zig");
 const Handle = @import("../handle.zig").Handle;
 const watched_max = @import("../handle.zig").watched_max;
+const BoardsType = @import("../protocol/boards.zig").BoardsType;
 const ParticipantsType = @import("../protocol/participants.zig").ParticipantsType;
 const RepairType = @import("../protocol/repair.zig").RepairType;
 
 pub fn DeathWatchType(comptime Shared: type) type {
     return struct {
+        const Boards = BoardsType(Shared);
         const Participants = ParticipantsType(Shared);
         const Repair = RepairType(Shared);
 
@@ -51,6 +53,12 @@ pub fn DeathWatchType(comptime Shared: type) type {
         pub fn watch_next(handle: *Handle) Watched {
             const joins = Shared.load(u64, &handle.map.header().joins, .seq_cst);
             const departures = Shared.load(u64, &handle.map.header().departures, .seq_cst);
+            if (handle.follows_boards) handle.boards_seen = Boards.count(handle);
+            // It has no descriptors to spare, and looks in slices while it waits for an answer.
+            if (handle.has_trait(layout.trait_quiet)) {
+                handle.watched_joins = joins;
+                return .incomplete;
+            }
             var chosen: std.StaticBitSet(layout.participants_max) = .empty;
             var sentinels: u32 = 0;
             var unwatchable = false;

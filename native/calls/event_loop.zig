@@ -6,6 +6,7 @@ const words = @import("../memory/words.zig");
 const slots = @import("../protocol/slots.zig");
 const Handle = @import("../handle.zig").Handle;
 const OwnCall = @import("../handle.zig").OwnCall;
+const BoardsType = @import("../protocol/boards.zig").BoardsType;
 const DeathWatchType = @import("death_watch.zig").DeathWatchType;
 const LifetimeType = @import("lifetime.zig").LifetimeType;
 const ParticipantsType = @import("../protocol/participants.zig").ParticipantsType;
@@ -33,6 +34,7 @@ test "a loop does not yield for 20 ms after a yield that served others than a pe
 
 pub fn EventLoopType(comptime Shared: type) type {
     return struct {
+        const Boards = BoardsType(Shared);
         const DeathWatch = DeathWatchType(Shared);
         const Lifetime = LifetimeType(Shared);
         const Participants = ParticipantsType(Shared);
@@ -175,6 +177,8 @@ pub fn EventLoopType(comptime Shared: type) type {
             if (joins != handle.watched_joins) return abi.arm_newcomer;
             // mutant:departure-not-looked-at
             if (handle.follows_departures and DeathWatch.is_outdated(handle)) return abi.arm_newcomer;
+            // mutant:board-not-looked-at
+            if (handle.follows_boards and Boards.is_outdated(handle)) return abi.arm_newcomer;
             // mutant:no-last-look-for-a-removal
             if (wanted & abi.arm_requests != 0 and (Ring.occupied(handle) or Lifetime.is_over(handle))) return abi.arm_work;
             if (wanted & abi.arm_room != 0 and Lifetime.is_removed(handle)) return abi.arm_work;

@@ -2,6 +2,7 @@
 
 const layout = @import("../memory/layout.zig");
 const Handle = @import("../handle.zig").Handle;
+const BoardsType = @import("../protocol/boards.zig").BoardsType;
 const RepairType = @import("../protocol/repair.zig").RepairType;
 const SlotsType = @import("../protocol/slots.zig").SlotsType;
 const SpreadType = @import("../protocol/spread.zig").SpreadType;
@@ -9,6 +10,7 @@ const WaitType = @import("../protocol/wait.zig").WaitType;
 
 pub fn LifetimeType(comptime Shared: type) type {
     return struct {
+        const Boards = BoardsType(Shared);
         const Repair = RepairType(Shared);
         const Slots = SlotsType(Shared);
         const Spread = SpreadType(Shared);
@@ -22,6 +24,7 @@ pub fn LifetimeType(comptime Shared: type) type {
                 return;
             }
             Spread.forget(handle);
+            Boards.forget(handle);
             // Nobody has to watch it.
             if (handle.has_trait(layout.trait_quiet)) {
                 _ = Repair.sweep(handle);

@@ -180,11 +180,6 @@ export fn tandem_joins(handle_address: f64) f64 {
     return @floatFromInt(Shared.load(u64, &handle.map.header().joins, .acquire));
 }
 
-/// How often a participant has died and was settled, or has left.
-export fn tandem_departures(handle_address: f64) f64 {
-    return @floatFromInt(Shared.load(u64, &arguments.handle_at(handle_address).map.header().departures, .acquire));
-}
-
 /// 1: a draft for a request of that length; 0: no slot is free.
 export fn tandem_allocate(handle_address: f64, length: u32, control: *Control) i32 {
     const allocated = Calls.allocate(arguments.handle_at(handle_address), length) catch |err| return arguments.failed(err);

@@ -109,11 +109,6 @@ export fn tandem_watch_servers_only(handle_address: f64) void {
     arguments.handle_at(handle_address).watches_servers_only = true;
 }
 
-/// From now on this handle's event loop watches the participants after it, always: others rely on that.
-export fn tandem_keep_watch(handle_address: f64) void {
-    DeathWatch.become_sentinel(arguments.handle_at(handle_address));
-}
-
 /// After a hang-up. 0: not known to be dead, so look again; 1: it is settled.
 export fn tandem_hung_up(handle_address: f64, index: u32, give_up: u32) i32 {
     const handle = arguments.handle_at(handle_address);

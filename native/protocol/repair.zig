@@ -9,6 +9,7 @@ const Handle = @import("../handle.zig").Handle;
 const layout = @import("../memory/layout.zig");
 const Role = layout.Role;
 const DepartureType = @import("../limit/departure.zig").DepartureType;
+const BoardsType = @import("boards.zig").BoardsType;
 const ParticipantsType = @import("participants.zig").ParticipantsType;
 const RingType = @import("ring.zig").RingType;
 const SlotsType = @import("slots.zig").SlotsType;
@@ -19,6 +20,7 @@ const SlotWord = words.SlotWord;
 
 pub fn RepairType(comptime Shared: type) type {
     return struct {
+        const Boards = BoardsType(Shared);
         const LimitDeparture = DepartureType(Shared);
         const Participants = ParticipantsType(Shared);
         const Ring = RingType(Shared);
@@ -93,7 +95,8 @@ pub fn RepairType(comptime Shared: type) type {
             // would leave a sleeper that was just falling asleep without any event. They are also rung if the
             // ring had no room, because they make room.
             // A quiet participant cannot remove the files of others, so it leaves the rest to one that can.
-            const is_whole = complete and (!handle.has_trait(layout.trait_quiet) or Participants.traits(handle, index) & layout.trait_quiet != 0);
+            const is_quiet = Participants.traits(handle, index) & layout.trait_quiet != 0;
+            const is_whole = complete and (is_quiet or !handle.has_trait(layout.trait_quiet));
             // mutant:full-ring-rings-no-sleeper begin
             if (!is_limit) {
                 // Who is rung finds the dead one unlocked, and so sees that it is gone.
@@ -105,7 +108,7 @@ pub fn RepairType(comptime Shared: type) type {
             if (!is_whole) return false;
             // mutant:full-ring-rings-no-sleeper end
             // Comes before the entry is free: another repairer finds what a dead repairer leaves.
-            Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
+            if (!is_quiet) Shared.forget_bells(&handle.bells, Participants.identity(handle, index, word.epoch));
             const freed: words.ParticipantWord = .{ .epoch = word.epoch };
             // Exact. Release: everything is settled before another participant can take the entry or see that
             // it is free.
@@ -124,6 +127,7 @@ pub fn RepairType(comptime Shared: type) type {
             const gone = handle.owner();
             Spread.rests(handle);
             Spread.forget(handle);
+            Boards.forget(handle);
             // A full ring refuses redeliveries until a server takes something. In that case the requests
             // fail, because leaving must not wait for others.
             if (!settle_all(handle, gone, .left)) _ = settle_all(handle, gone, .left_in_a_hurry);

@@ -25,6 +25,7 @@ pub fn RosterType(comptime Shared: type) type {
             control.pid = Shared.load(u32, &entry.pid, .monotonic);
             control.uid = Shared.load(u32, &entry.uid, .monotonic);
             control.runtime = Shared.load(u32, &entry.runtime, .monotonic);
+            control.board = @floatFromInt(Shared.load(u64, &entry.board, .acquire));
             control.calls = Shared.load(words.LoadWord, &entry.load, .monotonic).calls;
             const role: i32 = @intCast(Shared.load(u32, &entry.role, .monotonic) & 3);
             const is_leaving = Participants.traits(handle, index) & layout.trait_leaving != 0;

@@ -14,6 +14,7 @@ import {
   openKindLimit,
   openOrCreate,
   openPrivate,
+  openQuiet,
   openRoleServer,
   pathBytesMax,
 } from "../ffi/layout.ts";
@@ -28,7 +29,10 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 
 /** The ways to open a channel. */
 export const OpenMode: Readonly<
-  Record<"attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit", number>
+  Record<
+    "attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit" | "quiet",
+    number
+  >
 > = {
   attach: 0,
   openOrCreate,
@@ -36,6 +40,7 @@ export const OpenMode: Readonly<
   anonymous: openAnonymous,
   fromFd: openFromFd,
   limit: openOrCreate | openKindLimit,
+  quiet: openQuiet,
 };
 
 /** An open channel, as all operations use it. */
@@ -162,14 +167,19 @@ export function openChannelFromFd(role: "server" | "client", fd: number, kind = 
   return openChannel(role, "", OpenMode.fromFd | kind, {}, checkWhole(fd, "fd", 0, 2 ** 31 - 1));
 }
 
-/** Opens a private channel of `main`: a server as its host, a client as another participant. */
+/**
+ * Opens a private channel of `main`: a server as its host, a client as another participant.
+ *
+ * @param flags 0, or `openQuiet` for a client
+ */
 export function openPrivateChannel(
   role: "server" | "client",
   main: Channel,
   name: string,
   options: ChannelOptions,
+  flags: number = 0,
 ): Channel {
-  const mode = openPrivate | (role === "server" ? openCreateNew : 0);
+  const mode = flags | openPrivate | (role === "server" ? openCreateNew : 0);
   return openChannel(role, name, mode, options, NaN, main.address);
 }
 

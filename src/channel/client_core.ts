@@ -104,6 +104,11 @@ export class ClientCore extends HandleCore implements DraftSender {
     return new ClientCore(openChannel("client", target, mode | kind, create));
   }
 
+  /** A handle that only posts to a channel that is there, as `connectPrivateQuietly` makes them. */
+  static openQuietly(target: string): ClientCore {
+    return new ClientCore(openChannel("client", target, OpenMode.attach | OpenMode.quiet));
+  }
+
   /** Waits for a channel to be made. */
   static connect(target: string, options: WaitOptions): Promise<ClientCore> {
     return connectTo(target, options, () => ClientCore.open(target));

@@ -168,8 +168,8 @@ function reasonOf(
     case Detail.bellsKind:
       return "the file beside it that should be the folder of bells (….bells) is no folder; remove it";
     case Detail.noBells:
-      return "this process has no folder of its own beside the channel, which streams and long " +
-        "messages need; open the channel by its path, as a user that may write beside it";
+      return "this process has no folder of its own beside the channel, which streams, long messages " +
+        "and boards need; open the channel by its path, as a user that may write beside it";
     case Detail.lockedOut:
       return `the operating system refused a lock on its file (${
         errnoName(errno)

@@ -115,9 +115,9 @@ export class HandleCore {
   }
 
   /** Opens a private channel: a server that of this handle's own participant, a client that of another. */
-  openPrivate(role: Role, name: string, options: ChannelOptions): Channel {
+  openPrivate(role: Role, name: string, options: ChannelOptions, flags: number = 0): Channel {
     checkOpen(this.channel, this.#role);
-    return openPrivateChannel(role, this.channel, name, options);
+    return openPrivateChannel(role, this.channel, name, options, flags);
   }
 
   /** Removes the private channel of this handle's participant. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { OpenMode } from "./channel.ts";
 import { ClientCore } from "./client_core.ts";
 import type { HandleCore } from "./handle_core.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
@@ -49,4 +50,16 @@ export function servePrivate(
  */
 export function connectPrivate(main: HandleCore, name: string): ClientCore {
   return new ClientCore(main.openPrivate("client", name.replace(number, ""), {}));
+}
+
+/**
+ * As {@linkcode connectPrivate}, for a handle that posts: it has one descriptor. Its server is not told when it comes,
+ * and nobody watches it, so what it leaves when it dies is repaired by the next `sweep` of another handle. If it waits
+ * for an answer, it makes a bell, of two descriptors more, and looks for the dead every 25 ms meanwhile. It should not
+ * outlive `main`, through which it finds whom it rings.
+ */
+export function connectPrivateQuietly(main: HandleCore, name: string): ClientCore {
+  return new ClientCore(
+    main.openPrivate("client", name.replace(number, ""), {}, OpenMode.quiet),
+  );
 }

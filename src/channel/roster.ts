@@ -11,6 +11,12 @@ import type { Channel } from "./channel.ts";
 export interface Member extends Participant {
   /** The name of its private channel, if it has one. */
   readonly privatePath: string;
+  /** Its place in the table, and the two halves of a number: together they stand for it and no other. */
+  readonly position: number;
+  readonly epochLow: number;
+  readonly epochHigh: number;
+  /** How many boards it has published; 0: none. */
+  readonly board: number;
 }
 
 const roles = [null, "client", "server", null] as const;
@@ -18,7 +24,7 @@ const runtimes: readonly string[] = Object.keys(Runtime);
 
 /** The living participants, in the order of their places in the table. */
 export function membersOf(channel: Channel): Member[] {
-  const { native, address, words } = channel;
+  const { native, address, words, numbers } = channel;
   const found: Member[] = [];
   for (let position = 0;; position++) {
     const result = native.tandem_participant(address, position, words);
@@ -30,6 +36,10 @@ export function membersOf(channel: Channel): Member[] {
         role,
         calls: words[Control.calls]!,
         privatePath: privatePath(words, position),
+        position,
+        epochLow: words[Control.epochLow]!,
+        epochHigh: words[Control.epochHigh]!,
+        board: numbers[Control.board]!,
       });
     }
   }

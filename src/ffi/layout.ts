@@ -16,7 +16,7 @@ export const requestInlineOffset = 32;
 export const requestInlineBytes = 96;
 export const responseInlineOffset = 136;
 export const responseInlineBytes = 120;
-export const controlBytes = 232;
+export const controlBytes = 240;
 export const attachedMax = 8;
 export const optionsCount = 9;
 export const recordFields = 3;
@@ -37,6 +37,8 @@ export const openAnonymous = 16;
 export const openFromFd = 32;
 export const openPrivate = 64;
 export const sendText = 1;
+export const openQuiet = 256;
+export const boardBytesMax = 16777216;
 export const sendOneWay = 2;
 export const sendBlock = 4;
 export const sendWatched = 8;
@@ -291,6 +293,7 @@ export const Control = {
   listWaiters: 55,
   isNamed: 56,
   reservedLimit: 57,
+  board: 29,
 } as const;
 
 /** Places in a call of a batch: of 32-bit words. */

@@ -238,6 +238,31 @@ export const symbols = {
   tandem_clear: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_pending: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_departures: { parameters: [/* handle */ "f64"], result: "f64", cold: true },
+  tandem_boards: { parameters: [/* handle */ "f64"], result: "f64", cold: true },
+  tandem_follow_boards: { parameters: [/* handle */ "f64"], result: "void", cold: true },
+  tandem_board_write: {
+    parameters: [
+      /* handle */ "f64",
+      /* bytes */ "buffer",
+      /* length */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
+  tandem_board_read: {
+    parameters: [
+      /* handle */ "f64",
+      /* position */ "u32",
+      /* epoch low */ "u32",
+      /* epoch high */ "u32",
+      /* out */ "buffer",
+      /* room */ "u32",
+      /* control */ "buffer",
+    ],
+    result: "i32",
+    cold: true,
+  },
   tandem_servers: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_zmq_receive: {
     parameters: [/* socket */ "f64", /* batch */ "buffer", /* out */ "buffer", /* length */ "u32"],

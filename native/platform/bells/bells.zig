@@ -12,6 +12,7 @@
 //!                                  open, because a FIFO without a writer counts as dead
 //!     n…                           a pipe that makes another event loop's poll return
 //!     p…                           this participant's private channel, with `p….bells/` of its own
+//!     d…                           its board; `e…` until it is complete
 //! ```
 //!
 //! The names contain the channel's id, because a removed channel may live on beside its successor.
@@ -51,6 +52,9 @@ pub const Bells = struct {
     /// The last participant removes the folder.
     goes_with_last: bool = false,
     channel_id: u64 = 0,
+    /// Of a quiet participant of a private channel, which keeps no folder open: through these bells of the main channel
+    /// it finds the folder, and keeps what it rings often.
+    lender: ?*Bells = null,
     life: i32 = -1,
     /// This participant has put a file into the folder.
     has_files: bool = false,
@@ -59,7 +63,36 @@ pub const Bells = struct {
     /// Open ends of bells that were rung before.
     cache: [cache_size]Cached = @splat(.{}),
 
-    const Cached = struct { index: u32 = 0, epoch: u64 = 0, fd: i32 = -1 };
+    const Cached = struct {
+        index: u32 = 0,
+        epoch: u64 = 0,
+        channel_id: u64 = 0,
+        fd: i32 = -1,
+
+        fn is_of(cached: *const Cached, bells: *const Bells, other: names.Identity) bool {
+            return cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch and
+                cached.channel_id == bells.channel_id;
+        }
+
+        fn clear(cached: *Cached) void {
+            if (cached.fd >= 0) files.close(cached.fd);
+            cached.* = .{};
+        }
+    };
+
+    fn cached_at(bells: *Bells, index: u32) *Cached {
+        const lender = bells.lender orelse return &bells.cache[index % cache_size];
+        return &lender.cache[(index +% @as(u32, @truncate(bells.channel_id))) % cache_size];
+    }
+
+    /// For a quiet participant: it has no files.
+    pub fn borrow(bells: *Bells, lender: *Bells, home: *const folders.Home) void {
+        bells.lender = lender;
+        bells.owner = home.uid;
+        _ = names.folder_name_of(home.name, &bells.folder_name) catch {
+            bells.lender = null;
+        };
+    }
 
     /// Finds the folders, and makes the missing ones.
     ///
@@ -104,7 +137,7 @@ pub const Bells = struct {
         }
     }
 
-    fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, of: names.Identity) [*:0]const u8 {
+    pub fn file_name(bells: *const Bells, buffer: *names.Name, letter: u8, of: names.Identity) [*:0]const u8 {
         const parts = .{ letter, of.index, of.epoch, bells.channel_id };
         return (std.fmt.bufPrintSentinel(buffer, "{c}{d}-{x}-{x}", parts, 0) catch unreachable).ptr;
     }
@@ -113,18 +146,28 @@ pub const Bells = struct {
         return .{ .uid = bells.uid, .index = bells.index, .epoch = bells.epoch };
     }
 
-    fn own_file_name(bells: *const Bells, buffer: *names.Name, letter: u8) [*:0]const u8 {
+    pub fn own_file_name(bells: *const Bells, buffer: *names.Name, letter: u8) [*:0]const u8 {
         return bells.file_name(buffer, letter, bells.identity());
     }
 
     /// The folder of a participant's user. Close it with `close_other`.
-    fn other_folder(bells: *const Bells, uid: u32) ?i32 {
+    pub fn other_folder(bells: *const Bells, uid: u32) ?i32 {
+        if (bells.lender) |lender| return bells.lent_folder(lender, uid);
         if (bells.top < 0) return null;
         if (uid == bells.uid) return if (bells.own >= 0) bells.own else null;
         return folders.open_user_folder(bells.top, uid);
     }
 
-    fn close_other(bells: *const Bells, folder: i32) void {
+    /// From the folder of the participant that hosts this private channel.
+    fn lent_folder(bells: *const Bells, lender: *const Bells, uid: u32) ?i32 {
+        const host = lender.other_folder(bells.owner) orelse return null;
+        defer lender.close_other(host);
+        const top = folders.open_of_user(host, &bells.folder_name, bells.owner) orelse return null;
+        defer files.close(top);
+        return folders.open_user_folder(top, uid);
+    }
+
+    pub fn close_other(bells: *const Bells, folder: i32) void {
         if (folder != bells.own) files.close(folder);
     }
 
@@ -231,14 +274,13 @@ pub const Bells = struct {
 
     /// Rings another participant's bell. False: it cannot be reached this way.
     pub fn ring(bells: *Bells, other: names.Identity, kind: u32) bool {
-        const cached = &bells.cache[other.index % cache_size];
-        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
+        const cached = bells.cached_at(other.index);
+        if (cached.is_of(bells, other)) {
             if (send(cached.fd, kind)) return true;
         }
-        if (cached.fd >= 0) files.close(cached.fd);
-        cached.* = .{};
+        cached.clear();
         const fd = bells.open_other(other, names.bell_letter, kind) orelse return false;
-        cached.* = .{ .index = other.index, .epoch = other.epoch, .fd = fd };
+        cached.* = .{ .index = other.index, .epoch = other.epoch, .channel_id = bells.channel_id, .fd = fd };
         return send(fd, kind);
     }
 
@@ -289,11 +331,8 @@ pub const Bells = struct {
     /// Removes the files of a dead participant. The files of another user's participant can only be removed
     /// by that user, or by root.
     pub fn forget(bells: *Bells, other: names.Identity) void {
-        const cached = &bells.cache[other.index % cache_size];
-        if (cached.fd >= 0 and cached.index == other.index and cached.epoch == other.epoch) {
-            files.close(cached.fd);
-            cached.* = .{};
-        }
+        const cached = bells.cached_at(other.index);
+        if (cached.is_of(bells, other)) cached.clear();
         bells.follow_replacement();
         const folder = bells.other_folder(other.uid) orelse return;
         defer bells.close_other(folder);
@@ -318,9 +357,9 @@ pub const Bells = struct {
         if (bells.has_files and bells.own >= 0) bells.remove_files(bells.own, bells.identity());
         if (bells.life >= 0) files.close(bells.life);
         bells.life = -1;
-        for (&bells.cache) |*cached| {
-            if (cached.fd >= 0) files.close(cached.fd);
-            cached.* = .{};
+        for (&bells.cache) |*cached| cached.clear();
+        if (bells.lender) |lender| {
+            for (&lender.cache) |*cached| if (cached.channel_id == bells.channel_id) cached.clear();
         }
         if (bells.goes_with_last and bells.top >= 0) bells.remove_empty_folders();
         bells.close_folders();

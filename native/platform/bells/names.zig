@@ -11,9 +11,12 @@ pub const life_letter = 'l';
 pub const unborn_letter = 's';
 pub const notify_letter = 'n';
 pub const private_letter = 'p';
+pub const board_letter = 'd';
+/// A board before it is complete.
+pub const board_draft_letter = 'e';
 /// The kinds of files of one participant, without its private channel and its life. Sweepers find the dead by their
 /// lives, so these are removed last: a process may be killed while it removes files.
-pub const letters_before_life = [_]u8{ bell_letter, notify_letter, unborn_letter };
+pub const letters_before_life = [_]u8{ bell_letter, notify_letter, unborn_letter, board_letter, board_draft_letter };
 
 /// Follows the name of the channel in the name of the folder.
 pub const suffix = ".bells";
