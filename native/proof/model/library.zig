@@ -23,6 +23,8 @@ pub extern fn tandem_disarm(f64) void;
 pub extern fn tandem_watch_next(f64, *Control) i32;
 pub extern fn tandem_keep_watch(f64) void;
 pub extern fn tandem_departures(f64) f64;
+pub extern fn tandem_follow_boards(f64) void;
+pub extern fn tandem_boards(f64) f64;
 pub extern fn tandem_participant(f64, u32, *Control) i32;
 pub extern fn tandem_hung_up(f64, u32, u32) i32;
 pub extern fn tandem_sweep(f64) i32;

@@ -21,6 +21,7 @@ const oneCall = "slots=1 cells=2 client:request server:serve";
 const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
 const sentinels = "ring=1 slots=1 cells=1 cold=1";
+const boards = "slots=1 cells=1 cold=1 client:publish client:await_board client:await_board";
 const oneEach = "max=1 contender:acquire,release contender:acquire,release";
 
 export const mutants: readonly Mutant[] = [
@@ -164,7 +165,27 @@ if (is_whole) count_departure(handle);`,
     replacement: "handle.follows_departures = handle.has_trait(layout.trait_sentinel);",
     why: "a client relies on a sentinel that has left since",
     configuration:
-      "ring=1 slots=1 cells=1 deaths=1 mortal=2 client:request client:watch_close server:serve",
+      "ring=1 slots=1 cells=1 deaths=1 mortal=1 client:watch_close server:serve +client:request",
+  },
+  {
+    name: "board-counted-after-the-ring",
+    replacement: `var followers: Wait.Members = .of(handle, &handle.map.header().board_followers);
+while (followers.next()) |index| Wait.wake_rarely(handle, index);
+_ = Shared.fetch_add(&handle.map.header().boards, 1, .seq_cst);`,
+    why: "a follower that was rung looks too early, and sleeps on",
+    configuration: boards,
+  },
+  {
+    name: "board-not-looked-at",
+    replacement: "",
+    why: "a board that comes between the look and the announcement rings no bell",
+    configuration: boards,
+  },
+  {
+    name: "follower-not-noted",
+    replacement: "",
+    why: "a follower that sleeps is never rung",
+    configuration: boards,
   },
   {
     name: "successor-taken-for-the-dead",

@@ -15,6 +15,7 @@ const server = @import("server.zig");
 const setup = @import("setup.zig");
 const waker = @import("waker.zig");
 const Model = memory.Model;
+const Boards = @import("../../protocol/boards.zig").BoardsType(Model);
 const Lifetime = @import("../../calls/lifetime.zig").LifetimeType(Model);
 
 pub fn entry() callconv(.c) noreturn {
@@ -93,6 +94,11 @@ fn act(action: setup.Action) void {
         .nothing => {},
         .watch_over, .watch_close => sentinel.watch_over(action == .watch_close),
         .await_departure => sentinel.await_departure(),
+        .publish => {
+            participant.begin(.notify);
+            Boards.published(&participant.self().handle);
+        },
+        .await_board => sentinel.await_board(),
         .serve, .serve_close, .serve_last => server.serve(action == .serve_close),
         .serve_busy => server.serve_busy(),
         .serve_block => server.serve_block(),

@@ -31,23 +31,38 @@ fn watch_on(may_close: bool) noreturn {
 /// All have to learn of the departure, so to sleep on is no good end. What has departed is gone for all who look.
 pub fn await_departure() noreturn {
     begin();
+    await_first(departures);
+    if (count_living() == state.processes) say(.{ .wrong = "a participant has departed, and is still there" });
+    watch_on(false);
+}
+
+pub noinline fn await_board() void {
+    participant.begin(.watch);
+    library.tandem_follow_boards(participant.address());
+    await_first(boards);
+}
+
+noinline fn await_first(count: *const fn () f64) void {
     const own = participant.self();
-    while (departures() == 0) {
+    while (count() == 0) {
         while (true) {
             own.has_chosen = false;
             if (!event_loop.fall_asleep(0)) {
                 next_turn();
                 continue;
             }
-            if (own.has_chosen and departures() != 0) {
+            if (own.has_chosen and count() != 0) {
                 event_loop.disarm();
                 break;
             }
             if (!sleep(false, false)) break;
         }
     }
-    if (count_living() == state.processes) say(.{ .wrong = "a participant has departed, and is still there" });
-    watch_on(false);
+}
+
+noinline fn boards() f64 {
+    participant.begin(.look);
+    return library.tandem_boards(participant.address());
 }
 
 noinline fn departures() f64 {

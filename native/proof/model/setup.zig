@@ -41,6 +41,10 @@ pub const Action = enum {
     watch_close,
     /// As a sentinel, until another participant is gone.
     await_departure,
+    /// Publishes a board; its file is no part of the model.
+    publish,
+    /// Follows boards until one is published.
+    await_board,
     /// Serves as promises, for ever.
     serve,
     /// The user may close it at any time.

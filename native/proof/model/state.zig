@@ -20,7 +20,7 @@ pub const places_max = 3;
 /// The names of the variables, in order.
 pub const header_fields = [_][]const u8{
     "removed",           "head",  "tail",       "waiting_servers", "waiting_for_room", "notified_servers", "serving_servers",
-    "participants_used", "joins", "slots_used", "departures",
+    "participants_used", "joins", "slots_used", "departures",      "boards",           "board_followers",
 };
 pub const participant_fields = [_][]const u8{ "word", "role", "bell", "wait", "notify", "waker", "knocks", "load", "traits" };
 pub const slot_fields = [_][]const u8{
@@ -242,6 +242,10 @@ pub fn init(slot_count: u16, cell_count: u16, index_count: u16, process_count: u
     inline for (header_fields) |field| add(@offsetOf(layout.Header, field));
     if (!setup.spreads()) ignore(@offsetOf(layout.Header, "serving_servers"), 8);
     if (setup.ring == 0) ignore(@offsetOf(layout.Header, "departures"), 8);
+    if (!setup.has(.publish)) {
+        ignore(@offsetOf(layout.Header, "boards"), 8);
+        ignore(@offsetOf(layout.Header, "board_followers"), 8);
+    }
     participants_at = count;
     for (0..layout.participants_max) |index| {
         const base = layout.page_bytes + index * @sizeOf(layout.Participant);
