@@ -120,8 +120,6 @@ pub const Handle = struct {
     /// The values of `joins` and `departures` for which this handle has chosen whom it watches.
     watched_joins: u64 = 0,
     watched_departures: u64 = 0,
-    /// Its choice depends on who has gone, and not only on who has come.
-    follows_departures: bool = false,
     /// It is rung for boards, and has looked at them when the channel's `boards` was `boards_seen`.
     follows_boards: bool = false,
     boards_seen: u64 = 0,

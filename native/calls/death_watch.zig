@@ -6,9 +6,8 @@
 //!
 //! *Sentinels* can be relied on: their event loops watch for as long as they live. So a participant watches the others
 //! in the order of the table, from its own place on and round the end, until it has passed enough sentinels. One that
-//! lies beyond them is watched by each of them. It stays unnoticed only if all of these are stopped. Every participant
-//! chooses again when another has joined, and one that watches only a part also when another is gone: those whose choice
-//! reached up to there now have to look further.
+//! lies beyond them is watched by each of them. It stays unnoticed only if all of these are stopped. A participant
+//! chooses again when another has joined, and when one that it watches is gone: it may have relied on that one.
 
 const std = @import("std");
 const words = @import("../memory/words.zig");
@@ -39,8 +38,6 @@ pub fn DeathWatchType(comptime Shared: type) type {
         /// From now on others rely on this participant's watches.
         pub fn become_sentinel(handle: *Handle) void {
             Participants.add_trait(handle, layout.trait_sentinel);
-            // It learns of every departure.
-            handle.follows_departures = true;
             handle.watched_joins -%= 1;
         }
 
@@ -70,8 +67,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
                 if (index == handle.index) continue;
                 if (sentinels >= Shared.sentinels_enough()) break true;
                 // Every participant that had joined by the number of joins above is seen here, because that
-                // load has acquired it. Its life was announced earlier still. One that had departed is not taken
-                // for a sentinel, for the same reason.
+                // load has acquired it. Its life was announced earlier still.
                 const word = Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire);
                 if (word.state != .joined) continue;
                 const traits = Participants.traits(handle, index);
@@ -102,8 +98,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
                     if (is_leaving) has_missed_leaver = true;
                 }
                 chosen.set(index);
-                // mutant:leaver-taken-for-a-sentinel
-                if (traits & layout.trait_sentinel != 0 and !is_leaving) sentinels += 1;
+                if (traits & layout.trait_sentinel != 0) sentinels += 1;
             } else false;
             if (is_cut) if (surplus(handle, &chosen)) |index| {
                 forget(handle, index);
@@ -112,8 +107,6 @@ pub fn DeathWatchType(comptime Shared: type) type {
             };
             handle.watched_joins = joins;
             handle.watched_departures = departures;
-            // mutant:part-watched-and-departures-ignored
-            handle.follows_departures = is_cut or handle.has_trait(layout.trait_sentinel);
             handle.has_missed_leaver = has_missed_leaver;
             return if (unwatchable) .incomplete else .complete;
         }
@@ -148,7 +141,8 @@ pub fn DeathWatchType(comptime Shared: type) type {
             if (handle.watched[index] == 0) return;
             handle.watched[index] = 0;
             handle.watched_count -= 1;
-            // So before its next sleep the loop sets up its watch again.
+            // So before its next sleep the loop chooses again.
+            // mutant:gone-one-not-replaced
             handle.watched_joins -%= 1;
         }
     };

@@ -2,6 +2,7 @@
 
 const std = @import("std");
 const abi = @import("../abi.zig");
+const layout = @import("../memory/layout.zig");
 const words = @import("../memory/words.zig");
 const slots = @import("../protocol/slots.zig");
 const Handle = @import("../handle.zig").Handle;
@@ -176,7 +177,7 @@ pub fn EventLoopType(comptime Shared: type) type {
             // mutant:newcomer-not-watched
             if (joins != handle.watched_joins) return abi.arm_newcomer;
             // mutant:departure-not-looked-at
-            if (handle.follows_departures and DeathWatch.is_outdated(handle)) return abi.arm_newcomer;
+            if (handle.has_trait(layout.trait_sentinel) and DeathWatch.is_outdated(handle)) return abi.arm_newcomer;
             // mutant:board-not-looked-at
             if (handle.follows_boards and Boards.is_outdated(handle)) return abi.arm_newcomer;
             // mutant:no-last-look-for-a-removal

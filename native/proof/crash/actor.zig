@@ -8,7 +8,7 @@
 //! arm N                                die at the N-th point from here on; 0: only count
 //! disarm                               the points passed, this being the last
 //! stop-clock                           time passes only in sleeps from here on, see clock.zig
-//! open H ROLE MODE TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous
+//! open H ROLE MODE TARGET [SLOTS BYTES DELIVERIES]     client|server, attach|create|new|anonymous|quiet
 //! close H · unlink TARGET · clear H · sweep H · nudge H
 //! send H C PAYLOAD DELIVERIES TIMEOUT [one-way] [block] [watched]
 //! request H PAYLOAD DELIVERIES TIMEOUT
@@ -17,7 +17,8 @@
 //! call C SLOT LOW HIGH                 a call of another process
 //! receive H C TIMEOUT · reserve H C LENGTH · reply H C PAYLOAD|echo · fail H C
 //! bell H fifo|datagram · linger H [requests] · lie-down H [requests] [room] · get-up H
-//! watch H · hung-up H · watch-call H C · poll H
+//! watch H · hung-up H · keep-watch H · follow H · board H LENGTH
+//! watch-call H C · poll H
 //! notify-fd H · adopt H own|peer · drain H · notify H
 //! sleep MILLISECONDS
 //! open-limit H MODE TARGET · terms H MAX · want H [shared] [steal] [try] · look H · await H TIMEOUT
@@ -106,6 +107,9 @@ const Word = enum {
     @"get-up",
     watch,
     @"hung-up",
+    @"keep-watch",
+    follow,
+    board,
     @"watch-call",
     poll,
     @"notify-fd",
@@ -200,6 +204,7 @@ const OpenMode = enum(u32) {
     create = abi.open_or_create,
     new = abi.open_create_new,
     anonymous = abi.open_anonymous,
+    quiet = abi.open_quiet,
 };
 
 const Role = enum(u32) { client = 0, server = abi.open_role_server };
@@ -318,6 +323,18 @@ fn obey(command: []const u8) !i64 {
         },
         .watch => return watch(try arguments.handle()),
         .@"hung-up" => return hung_up(try arguments.handle()),
+        .@"keep-watch" => {
+            library.tandem_keep_watch(try arguments.handle());
+            return 0;
+        },
+        .follow => {
+            library.tandem_follow_boards(try arguments.handle());
+            return 0;
+        },
+        .board => {
+            const handle = try arguments.handle();
+            return library.tandem_board_write(handle, &payload, try arguments.small(), &control);
+        },
         .@"watch-call" => {
             const handle = try arguments.handle();
             const call = try arguments.call();

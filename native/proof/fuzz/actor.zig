@@ -33,6 +33,10 @@ pub const Operation = enum {
     disarm,
     bell,
     watch_next,
+    keep_watch,
+    follow_boards,
+    board_write,
+    board_read,
     hung_up,
     sweep,
     nudge,
@@ -280,6 +284,24 @@ pub const Actor = struct {
                 const result = library.tandem_watch_next(address, control);
                 if (result < 0) return 0;
                 return actor.lend(result);
+            },
+            .keep_watch => {
+                library.tandem_keep_watch(address);
+                return 0;
+            },
+            .follow_boards => {
+                library.tandem_follow_boards(address);
+                return 0;
+            },
+            .board_write => library.tandem_board_write(address, "a board", some(random) % 8, control),
+            .board_read => {
+                const position = random.uintLessThan(u32, 4);
+                _ = library.tandem_participant(address, position, control);
+                var board: [8]u8 = undefined;
+                const room = random.uintLessThan(u32, board.len);
+                const result = library.tandem_board_read(address, position, control.epoch_low, control.epoch_high, &board, room, control);
+                if (result > room) @panic("a board that is longer than its room");
+                return result;
             },
             .hung_up => library.tandem_hung_up(address, random.uintLessThan(u32, 8), random.uintLessThan(u32, 2)),
             .sweep => library.tandem_sweep(address),

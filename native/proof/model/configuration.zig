@@ -214,9 +214,9 @@ pub const list = [_]Named{
     .{ .name = "sentinel-leaves-before-a-death", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=1 mortal=2 client:watch_over client:watch_close client:watch_over" },
     .{ .name = "sentinel-joins", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=1 client:watch_over client:watch_over +client:watch_over", .is_long = true },
     .{ .name = "four-sentinels", .text = "ring=1 slots=1 cells=1 cold=1 switches=1 deaths=2 mortal=23 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
-    .{ .name = "two-sentinels-one-stopped", .text = "ring=2 slots=1 cells=1 cold=1 switches=1 stops=1 deaths=1 mortal=3 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
-    .{ .name = "boards", .text = "slots=1 cells=1 cold=1 client:publish client:await_board client:await_board" },
-    .{ .name = "boards-and-a-death", .text = "slots=1 cells=1 cold=1 deaths=1 mortal=2 client:publish client:await_board client:await_board" },
+    .{ .name = "two-sentinels-one-stopped", .text = "ring=2 slots=1 cells=1 cold=1 switches=1 stops=1 stoppable=2 deaths=1 mortal=3 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
+    .{ .name = "boards", .text = "slots=1 cells=1 cold=1 client:sweep,publish client:await_board client:await_board" },
+    .{ .name = "boards-and-a-death", .text = "slots=1 cells=1 cold=1 deaths=1 mortal=2 client:sweep,publish client:await_board client:await_board" },
     // Longer configurations.
     .{ .name = "two-busy-servers", .text = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy", .is_long = true },
     .{ .name = "busy-server-stopped", .text = "slots=2 cells=2 stops=1 stoppable=1 client:post,post server:serve_busy server:serve_busy", .is_long = true },

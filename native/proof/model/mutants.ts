@@ -21,7 +21,7 @@ const oneCall = "slots=1 cells=2 client:request server:serve";
 const busy = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy";
 const leaving = "slots=1 cells=2 deliveries=2 client:request server:serve_close server:serve";
 const sentinels = "ring=1 slots=1 cells=1 cold=1";
-const boards = "slots=1 cells=1 cold=1 client:publish client:await_board client:await_board";
+const boards = "slots=1 cells=1 cold=1 client:sweep,publish client:await_board client:await_board";
 const oneEach = "max=1 contender:acquire,release contender:acquire,release";
 
 export const mutants: readonly Mutant[] = [
@@ -154,18 +154,10 @@ if (is_whole) count_departure(handle);`,
     configuration: `${sentinels} client:await_departure client:await_departure client:close`,
   },
   {
-    name: "leaver-taken-for-a-sentinel",
-    replacement: "if (traits & layout.trait_sentinel != 0) sentinels += 1;",
-    why: "others rely on the watches of one that has just left",
-    configuration:
-      `${sentinels} deaths=1 mortal=2 client:watch_over client:watch_close client:watch_over`,
-  },
-  {
-    name: "part-watched-and-departures-ignored",
-    replacement: "handle.follows_departures = handle.has_trait(layout.trait_sentinel);",
-    why: "a client relies on a sentinel that has left since",
-    configuration:
-      "ring=1 slots=1 cells=1 deaths=1 mortal=1 client:watch_close server:serve +client:request",
+    name: "gone-one-not-replaced",
+    replacement: "",
+    why: "a participant relies on a sentinel that has left since",
+    configuration: `${sentinels} deaths=1 mortal=1 client:watch_close client:nothing +client:rest`,
   },
   {
     name: "board-counted-after-the-ring",

@@ -93,6 +93,7 @@ fn act(action: setup.Action) void {
         .lose_file => _ = memory.ask(.{ .kind = .lose_file }),
         .nothing => {},
         .watch_over, .watch_close => sentinel.watch_over(action == .watch_close),
+        .rest => sentinel.watch_on(false),
         .await_departure => sentinel.await_departure(),
         .publish => {
             participant.begin(.notify);

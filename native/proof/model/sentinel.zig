@@ -21,7 +21,7 @@ pub fn watch_over(may_close: bool) noreturn {
     watch_on(may_close);
 }
 
-fn watch_on(may_close: bool) noreturn {
+pub fn watch_on(may_close: bool) noreturn {
     while (true) if (event_loop.fall_asleep(0)) {
         _ = sleep(true, may_close);
     } else next_turn();

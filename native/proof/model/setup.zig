@@ -37,6 +37,8 @@ pub const Action = enum {
     nothing,
     /// Watches as a sentinel, for ever.
     watch_over,
+    /// Sleeps as any other, for ever.
+    rest,
     /// The user may close it at any time.
     watch_close,
     /// As a sentinel, until another participant is gone.

@@ -57,6 +57,41 @@ export const waiting: readonly Operation[] = [
     ],
   }]),
   {
+    name: "watch as a sentinel, lie down, get up, and leave",
+    prepare: async (scene) => {
+      await scene.rest();
+      return await scene.joined("server");
+    },
+    steps: [
+      ["keep-watch 0", 0],
+      ["bell 0 fifo", 0],
+      ["watch 0", -1],
+      ["lie-down 0", 0],
+      ["get-up 0", 0],
+      ["close 0", 0],
+    ],
+  },
+  {
+    name: "follow boards, publish two, and leave",
+    prepare: (scene) => scene.joined("client"),
+    steps: [["follow 0", 0], ["board 0 5000", 0], ["board 0 12", 0], ["close 0", 0]],
+  },
+  {
+    name: "post as a quiet client, and leave",
+    prepare: async (scene) => {
+      await scene.asleep();
+      return scene.actor();
+    },
+    steps: [
+      ["open 0 client quiet TARGET", 0],
+      ["send 0 0 12 2 - one-way", ...sent],
+      ["close 0", 0],
+    ],
+    posted: "from some point",
+    // Nobody watches it.
+    after: comeAndFind,
+  },
+  {
     name: "lie down where there is something to do",
     prepare: async (scene) => {
       await scene.rest();
