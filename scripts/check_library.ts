@@ -27,9 +27,10 @@ interface Shipped {
 const shipped: readonly Shipped[] = [
   {
     file: "libtandem.so",
-    // 120 KiB, 20 for records, guards, titles and the end of processes with their descendants (pools), and 38 for
-    // the concurrency limit: its protocol, its listing, its waits, and the program that takes a process's place.
-    bytesMax: 178 * 1024,
+    // 120 KiB, 20 for records, guards, titles and the end of processes with their descendants (pools), 38 for
+    // the concurrency limit: its protocol, its listing, its waits, and the program that takes a process's place,
+    // and 4 for sentinels, quiet clients and boards.
+    bytesMax: 182 * 1024,
     stays: true,
     exports: new Set(Object.keys(symbols)),
     list: "src/ffi/symbols.ts",
