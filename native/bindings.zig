@@ -38,7 +38,20 @@ const constants = .{
 };
 
 const flags = .{
-    "open_role_server", "open_kind_int", "open_or_create", "open_create_new", "open_anonymous", "open_from_fd", "open_private", "send_text", "open_quiet", "board_bytes_max", "send_one_way", "send_block", "send_watched", "send_deliveries_shift", "request_text", "request_one_way", "receive_first", "receive_next", "receive_stood_back", "cancel_keep_answer", "cancel_release", "cancel_timed_out", "cancel_draft", "arm_requests", "arm_room", "armed", "arm_work", "arm_newcomer", "armed_large", "armed_unsure", "linger_nothing", "linger_work", "linger_crowded", "bell_fifo", "bell_datagram", "watch_complete", "watch_incomplete", "guard_none", "exec_alone", "watch_drop", "open_kind_limit", "limit_shared", "limit_steal", "limit_try", "limit_no_standby", "limit_oldest", "limit_newest", "limit_waits", "limit_refused_full", "limit_not_now", "limit_refused_replaced", "limit_lost", "limit_idle", "send_forwarded", "request_forwarded", "send_all_nudge",
+    "open_role_server",   "open_kind_int",         "open_or_create",         "open_create_new",
+    "open_anonymous",     "open_from_fd",          "open_private",           "send_text",
+    "open_quiet",         "board_bytes_max",       "send_one_way",           "send_block",
+    "send_watched",       "send_deliveries_shift", "request_text",           "request_one_way",
+    "receive_first",      "receive_next",          "receive_stood_back",     "cancel_keep_answer",
+    "cancel_release",     "cancel_timed_out",      "cancel_draft",           "arm_requests",
+    "arm_room",           "armed",                 "arm_work",               "arm_newcomer",
+    "armed_large",        "armed_unsure",          "linger_nothing",         "linger_work",
+    "linger_crowded",     "bell_fifo",             "bell_datagram",          "watch_complete",
+    "watch_incomplete",   "guard_none",            "exec_alone",             "watch_drop",
+    "open_kind_limit",    "limit_shared",          "limit_steal",            "limit_try",
+    "limit_no_standby",   "limit_oldest",          "limit_newest",           "limit_waits",
+    "limit_refused_full", "limit_not_now",         "limit_refused_replaced", "limit_lost",
+    "limit_idle",         "send_forwarded",        "request_forwarded",      "send_all_nudge",
 };
 
 pub fn main(init: std.process.Init) !void {

@@ -379,7 +379,7 @@ export class DoorLoop {
   #forwardAlone(index: number): void {
     const connection = this.#senders[index]!;
     const [offset, length] = [this.#offsets[index]!, this.#lengths[index]!];
-    const bytes = this.#batch.bytes.subarray(offset, offset + length + noteRoom);
+    const bytes = this.#batch.bytes.subarray(offset, offset + length + noteBytesMax);
     this.#forward(
       { connection, envelope: plainEnvelope, id: null, bytes, length, fault: null },
       bytes,
