@@ -26,6 +26,7 @@ const sourceLayers: readonly string[] = [
   "src/codec",
   "src/transport",
   "src/rpc",
+  "src/node",
   "src/pool/types.ts",
   "src/pool/options.ts",
   "src/pool/call_options.ts",
