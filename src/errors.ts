@@ -60,6 +60,46 @@ export type ErrorCode =
   | "NOT_SERIALIZABLE";
 
 /**
+ * Why a port of a node has ended. `normal` and `shutdown` are normal, all others are not.
+ *
+ * | kind | when |
+ * | --- | --- |
+ * | `normal` | it was killed without a reason, or disposed |
+ * | `shutdown` | its node was closed |
+ * | `die` | code that ran in it has thrown: see `error` |
+ * | `kill` | it was killed with a reason |
+ * | `no_such_port` | there is no port with this id |
+ * | `unhandled_message` | it got a message that it has no handler for |
+ * | `not_offered` | the node that was to spawn it does not offer this |
+ * | `overflow` | more messages waited than it, or the link to its node, may hold |
+ * | `transport_error` | its node has died, or the link to it was cut: the port itself may live on |
+ */
+export type ReasonKind =
+  | "normal"
+  | "die"
+  | "kill"
+  | "no_such_port"
+  | "unhandled_message"
+  | "not_offered"
+  | "overflow"
+  | "transport_error"
+  | "shutdown";
+
+/** Why a port of a node has ended. */
+export interface Reason {
+  /** To branch on. */
+  readonly kind: ReasonKind;
+  /** In words; empty if there is nothing to say. */
+  readonly message: string;
+  /** The id of the node on which the port lived. */
+  readonly node: string;
+  /** What the one who has killed it gave beside the message. */
+  readonly details: readonly unknown[];
+  /** What was thrown, if the kind is `die`. */
+  readonly error?: RemoteError;
+}
+
+/**
  * An operation of this package failed.
  *
  * @example Handle one code
@@ -93,6 +133,8 @@ export class TandemError extends Error {
   declare target?: string;
   /** The method of the typed call that failed; empty when the service is a bare function. */
   declare method?: string;
+  /** With `PORT_DIED`: why the port has ended. */
+  declare reason?: Reason;
 
   /**
    * Makes an error.

@@ -1,0 +1,210 @@
+/**
+ * The messages between nodes. Each is a CBOR array in the format of the codec (docs/internals/typed-calls.md):
+ *
+ * ```
+ * [1, port, message]                                    send: a message to a port
+ * [2, id, port, method, arguments, chain, milliseconds] call: to be answered under this id; null: no deadline
+ * [3, id, value]                                        answer
+ * [4, id, isError, error]                               the method has thrown; [4, id, false, text, value] otherwise
+ * [5, id, code, message, reason]                        the call has failed; the reason of PORT_DIED, else null
+ * [6, id]                                               cancel: the caller does not wait any more
+ * [7, id, port]                                         monitor
+ * [8, id]                                               unmonitor
+ * [9, id, reason]                                       down: a monitored port has ended
+ * [10, port, reason]                                    kill
+ * [11, port, name, arguments]                           spawn a port of that name
+ * [12, id, port]                                        ready: to be answered when the port's queue has room
+ * ```
+ *
+ * `port` is the part of the port's id after the `#`, since a message goes to one node; empty, it is the node
+ * itself. `id` is a number of the sender's own, and answers repeat it. `chain` has two items for each
+ * handler that waits for the call: the whole id of its port, and a number for the message that it handles.
+ *
+ * Byte strings of 1 KiB or more, and texts of 64 KiB or more, follow the array one after another. Such a
+ * message begins with the byte 0x1a and the length of the array in four bytes, the highest first (to CBOR, a
+ * number); the bytes follow the array without gaps.
+ *
+ * @module
+ */
+import { type DecodeHooks, Decoder } from "../codec/decoder.ts";
+import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
+import { ErrorClasses } from "../codec/error_classes.ts";
+import { type Blobs, type BlobUse, corrupt, noBlobs } from "../codec/reader.ts";
+import { treeBytesDefault } from "../codec/tree_budget.ts";
+import type { Bytes } from "../codec/writer.ts";
+import { RemoteError, TandemError } from "../errors.ts";
+
+export const Kind = {
+  send: 1,
+  call: 2,
+  answer: 3,
+  thrown: 4,
+  failed: 5,
+  cancel: 6,
+  monitor: 7,
+  unmonitor: 8,
+  down: 9,
+  kill: 10,
+  spawn: 11,
+  ready: 12,
+} as const;
+
+/** Begins a message with byte strings behind its array. */
+const longHead = 0x1a;
+const longHeadBytes = 5;
+
+/** Errors of this package keep their classes. */
+const errorClasses = new ErrorClasses({ TandemError, RemoteError });
+
+/** The limits of a node's messages. */
+export class FrameLimits implements EncodeHooks, DecodeHooks {
+  readonly errorClasses: ErrorClasses = errorClasses;
+  readonly maxTreeBytes: number;
+  readonly maxMessageBytes: number;
+
+  constructor(maxMessageBytes: number) {
+    this.maxMessageBytes = maxMessageBytes;
+    this.maxTreeBytes = Math.max(treeBytesDefault, maxMessageBytes);
+  }
+}
+
+/** Writes one frame at a time. */
+export class FrameEncoder extends Encoder {
+  #limits: FrameLimits | null = null;
+
+  open(limits: FrameLimits, kind: number, items: number): void {
+    this.#limits = limits;
+    this.begin(limits, 0);
+    this.head(0x80, items);
+    this.head(0, kind);
+  }
+
+  nothing(): void {
+    this.byte(0xf6);
+  }
+
+  /**
+   * The bytes of the frame, which the next write may change.
+   *
+   * @throws {TandemError} `TOO_LARGE`
+   */
+  bytesOf(): Bytes {
+    // Few objects in few bytes cannot cost too much.
+    if (this.blobs.length > 0 || this.length > 4096) this.checkTree();
+    const length = this.length + this.blobBytes;
+    const max = this.#limits!.maxMessageBytes;
+    if (length > max) {
+      throw new TandemError(
+        "TOO_LARGE",
+        `Cannot send a message of ${length} bytes: maxMessageBytes of this node is ${max}; raise it on all ` +
+          "nodes, or send less",
+      );
+    }
+    return this.blobs.length === 0 ? this.written : this.#joined();
+  }
+
+  #joined(): Bytes {
+    const bytes = new Uint8Array(longHeadBytes + this.length + this.blobBytes);
+    bytes[0] = longHead;
+    new DataView(bytes.buffer).setUint32(1, this.length);
+    bytes.set(this.written, longHeadBytes);
+    let at = longHeadBytes + this.length;
+    for (const blob of this.blobs) {
+      bytes.set(blob, at);
+      at += blob.byteLength;
+    }
+    return bytes;
+  }
+}
+
+const free: FrameEncoder[] = [];
+
+/** An encoder for one frame. Getters of users may send further messages meanwhile, with another one. */
+export function takeEncoder(): FrameEncoder {
+  return free.pop() ?? new FrameEncoder();
+}
+
+export function giveEncoder(encoder: FrameEncoder): void {
+  encoder.end();
+  free.push(encoder);
+}
+
+/** Byte strings behind the array. */
+class BlobsBehind implements Blobs {
+  #bytes: Bytes | null = null;
+  #at = 0;
+  #end = 0;
+
+  open(bytes: Bytes, at: number, end: number): void {
+    this.#bytes = bytes;
+    this.#at = at;
+    this.#end = end;
+  }
+
+  close(): void {
+    this.#bytes = null;
+  }
+
+  next(byteLength: number, use: BlobUse): Bytes {
+    const begin = this.#at;
+    const end = begin + byteLength;
+    if (end > this.#end) throw corrupt("a byte string ends early");
+    this.#at = end;
+    const bytes = this.#bytes!;
+    return use === "read here" ? bytes.subarray(begin, end) : bytes.slice(begin, end);
+  }
+}
+
+/** Reads one frame at a time. Reading runs no code of users. */
+export class FrameDecoder extends Decoder {
+  readonly #behind = new BlobsBehind();
+  /** The items that the array has. */
+  items = 0;
+
+  /**
+   * Begins a frame, and returns its kind.
+   *
+   * @throws {TandemError} `CORRUPT`, `TOO_LARGE`
+   */
+  open(limits: FrameLimits, bytes: Bytes, begin: number, end: number): number {
+    if (bytes[begin] === longHead) return this.#openLong(limits, bytes, begin, end);
+    this.begin(limits, bytes, begin, end, noBlobs);
+    return this.#kind();
+  }
+
+  #openLong(limits: FrameLimits, bytes: Bytes, begin: number, end: number): number {
+    if (end - begin < longHeadBytes) throw corrupt("it ends early");
+    const tree = begin + longHeadBytes;
+    const [a, b, c, d] = bytes.subarray(begin + 1, tree) as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    const treeEnd = tree + ((a << 24 | b << 16 | c << 8 | d) >>> 0);
+    if (treeEnd > end) throw corrupt("it ends early");
+    this.#behind.open(bytes, treeEnd, end);
+    this.begin(limits, bytes, tree, treeEnd, this.#behind);
+    return this.#kind();
+  }
+
+  #kind(): number {
+    const byte = this.byte();
+    if (byte >> 5 !== 4) throw corrupt("no array begins");
+    this.items = this.count(byte, 1);
+    return this.length();
+  }
+
+  /** Ends a frame that was read wholly, of which `items` items were read. */
+  done(items: number): void {
+    // A later version may have added some.
+    for (let left = this.items - items; left > 0; left--) this.value();
+    this.finish();
+    this.close();
+  }
+
+  close(): void {
+    this.forget();
+    this.#behind.close();
+  }
+}

@@ -1,0 +1,80 @@
+/**
+ * What other nodes want of this one: calls to be answered, ports that they monitor or wait for.
+ *
+ * @module
+ */
+import type { IncomingCall } from "./ports/invocation.ts";
+import type { PortCore, Watcher } from "./ports/port_core.ts";
+
+/** What one node wants, by its own numbers. */
+export class Peer {
+  readonly calls: Map<number, IncomingCall> = new Map();
+  readonly monitored: Map<number, PortCore> = new Map();
+  readonly waitsFor: Map<number, PortCore> = new Map();
+
+  get isIdle(): boolean {
+    return this.calls.size + this.monitored.size + this.waitsFor.size === 0;
+  }
+}
+
+/** The key of a watcher in the tables of a port. */
+export function watcherKey(node: string, id: number): string {
+  return `${id} ${node}`;
+}
+
+export class Peers {
+  readonly #peers: Map<string, Peer> = new Map();
+
+  get size(): number {
+    return this.#peers.size;
+  }
+
+  get(node: string): Peer | undefined {
+    return this.#peers.get(node);
+  }
+
+  of(node: string): Peer {
+    let peer = this.#peers.get(node);
+    if (!peer) this.#peers.set(node, peer = new Peer());
+    return peer;
+  }
+
+  /** Forgets a node that wants nothing any more. */
+  rest(node: string): void {
+    if (this.#peers.get(node)?.isIdle) this.#peers.delete(node);
+  }
+
+  addMonitor(port: PortCore, watcher: Watcher): void {
+    this.of(watcher.node).monitored.set(watcher.id, port);
+    port.watchers.set(watcherKey(watcher.node, watcher.id), watcher);
+  }
+
+  removeMonitor(node: string, id: number): void {
+    const peer = this.#peers.get(node);
+    peer?.monitored.get(id)?.watchers.delete(watcherKey(node, id));
+    peer?.monitored.delete(id);
+    this.rest(node);
+  }
+
+  addWait(port: PortCore, watcher: Watcher): void {
+    this.of(watcher.node).waitsFor.set(watcher.id, port);
+    port.roomWaiters.set(watcherKey(watcher.node, watcher.id), watcher);
+  }
+
+  removeWait(node: string, id: number): void {
+    const peer = this.#peers.get(node);
+    peer?.waitsFor.get(id)?.roomWaiters.delete(watcherKey(node, id));
+    peer?.waitsFor.delete(id);
+    this.rest(node);
+  }
+
+  /** The node wants nothing any more: it is gone, or the link to it was cut. Returns its calls. */
+  remove(node: string): IncomingCall[] {
+    const peer = this.#peers.get(node);
+    if (!peer) return [];
+    this.#peers.delete(node);
+    for (const [id, port] of peer.monitored) port.watchers.delete(watcherKey(node, id));
+    for (const [id, port] of peer.waitsFor) port.roomWaiters.delete(watcherKey(node, id));
+    return [...peer.calls.values()];
+  }
+}
