@@ -7,7 +7,7 @@ import { isTandemError } from "../base/guard.ts";
 import type { Thrown } from "../codec/decoder.ts";
 import { corrupt } from "../codec/reader.ts";
 import type { Bytes } from "../codec/writer.ts";
-import { type Reason, TandemError } from "../errors.ts";
+import type { Reason, TandemError } from "../errors.ts";
 import { FrameDecoder, type FrameLimits, Kind } from "./frames.ts";
 import type { Chain } from "./ports/invocation.ts";
 import { readReason } from "./reason.ts";

@@ -11,10 +11,6 @@ export class Peer {
   readonly calls: Map<number, IncomingCall> = new Map();
   readonly monitored: Map<number, PortCore> = new Map();
   readonly waitsFor: Map<number, PortCore> = new Map();
-
-  get isIdle(): boolean {
-    return this.calls.size + this.monitored.size + this.waitsFor.size === 0;
-  }
 }
 
 /** The key of a watcher in the tables of a port. */
@@ -25,8 +21,12 @@ export function watcherKey(node: string, id: number): string {
 export class Peers {
   readonly #peers: Map<string, Peer> = new Map();
 
-  get size(): number {
-    return this.#peers.size;
+  all(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  clear(): void {
+    this.#peers.clear();
   }
 
   get(node: string): Peer | undefined {
@@ -39,11 +39,6 @@ export class Peers {
     return peer;
   }
 
-  /** Forgets a node that wants nothing any more. */
-  rest(node: string): void {
-    if (this.#peers.get(node)?.isIdle) this.#peers.delete(node);
-  }
-
   addMonitor(port: PortCore, watcher: Watcher): void {
     this.of(watcher.node).monitored.set(watcher.id, port);
     port.watchers.set(watcherKey(watcher.node, watcher.id), watcher);
@@ -53,7 +48,6 @@ export class Peers {
     const peer = this.#peers.get(node);
     peer?.monitored.get(id)?.watchers.delete(watcherKey(node, id));
     peer?.monitored.delete(id);
-    this.rest(node);
   }
 
   addWait(port: PortCore, watcher: Watcher): void {
@@ -65,7 +59,6 @@ export class Peers {
     const peer = this.#peers.get(node);
     peer?.waitsFor.get(id)?.roomWaiters.delete(watcherKey(node, id));
     peer?.waitsFor.delete(id);
-    this.rest(node);
   }
 
   /** The node wants nothing any more: it is gone, or the link to it was cut. Returns its calls. */

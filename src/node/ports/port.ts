@@ -210,9 +210,13 @@ export class Port<P = any> implements Disposable, AsyncIterable<ReceivedOf<P>> {
    * is normal: ports that are linked to it go on.
    *
    * @throws {TypeError} for a wrong reason
+   * @throws {TandemError} `NOT_SERIALIZABLE` for details that cannot be sent
    */
   kill(reason?: KillReason): void {
-    this.#core.end(killReason(reason, this.#core.home.id));
+    const { home } = this.#core;
+    const why = killReason(reason, home.id);
+    if (why.details.length > 0) home.checkValues("details", why.details);
+    this.#core.end(why);
   }
 
   /** As {@linkcode kill} without a reason. */

@@ -10,7 +10,7 @@ import { type Reason, TandemError } from "../../errors.ts";
 import { isNormal, portDied, reasonText } from "../reason.ts";
 import { queueMicrotask } from "../../runtime/timers.ts";
 import { Fifo } from "./fifo.ts";
-import { type Handler } from "./handler.ts";
+import type { Handler } from "./handler.ts";
 import {
   type CallHome,
   enter,
@@ -35,6 +35,8 @@ export interface PortHome extends CallHome {
   portEnds(port: PortCore): void;
   /** The port has ended. Returns whether anybody was told. */
   portEnded(port: PortCore, reason: Reason): boolean;
+  /** @throws {TandemError} unless the values can be sent */
+  checkValues(name: string, values: readonly unknown[]): void;
   /** The queue has room again. */
   portHasRoom(port: PortCore): void;
   /** Keeps the process alive while something waits. */

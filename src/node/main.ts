@@ -1,0 +1,31 @@
+/**
+ * Nodes: ports, messages, monitors, links and a registry, shared by all processes of a machine.
+ *
+ * @module
+ */
+export { type MonitorTarget, Node, type NodeEvent, type Queued } from "./node.ts";
+export { Port } from "./ports/port.ts";
+export type { PortId } from "./ids.ts";
+export type { NodeDescription, NodeRequests } from "./node_requests.ts";
+export type { NodeOptions, PortCallOptions, PortOptions, TraceRecord } from "./options.ts";
+export type { NodeRegistry } from "./parts.ts";
+export type { ReceiveOptions } from "./ports/receiver.ts";
+export type { KillReason } from "./reason.ts";
+export type { HandlerOf, IsUnknown, MessageOf, PortRemote, ReceivedOf, TagOf } from "./types.ts";
+export {
+  type ErrorCode,
+  type Reason,
+  type ReasonKind,
+  RemoteError,
+  TandemError,
+} from "../errors.ts";
+export type { AnyRemote } from "../rpc/types.ts";
+export { type ChildInfo, Supervisor } from "./supervisor/supervisor.ts";
+export type {
+  Child,
+  ChildHandle,
+  ChildOptions,
+  RestartKind,
+  Strategy,
+  SupervisorOptions,
+} from "./supervisor/options.ts";
