@@ -121,4 +121,11 @@ export type {
   Unsendable,
 } from "./src/rpc/sendable.ts";
 export type { ConnectTarget, ServeTarget } from "./src/transport/targets.ts";
-export { type ErrorCode, RemoteError, type RemoteErrorDetails, TandemError } from "./src/errors.ts";
+export {
+  type ErrorCode,
+  type Reason,
+  type ReasonKind,
+  RemoteError,
+  type RemoteErrorDetails,
+  TandemError,
+} from "./src/errors.ts";

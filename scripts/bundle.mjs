@@ -34,6 +34,7 @@ await build({
   target: `node${process.versions.node}`,
   alias: {
     "@tandem/ipc/limit": join(checkout, "src/limit/main.ts"),
+    "@tandem/ipc/node": join(checkout, "src/node/main.ts"),
     "@tandem/ipc/pool": join(checkout, "src/pool/main.ts"),
     "@tandem/ipc/zmq": join(checkout, "src/zmq/main.ts"),
     "@tandem/ipc": join(checkout, "mod.ts"),

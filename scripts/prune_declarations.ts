@@ -22,7 +22,13 @@ function reach(file: string): void {
 }
 
 for (
-  const entry of ["mod.d.ts", "src/limit/main.d.ts", "src/pool/main.d.ts", "src/zmq/main.d.ts"]
+  const entry of [
+    "mod.d.ts",
+    "src/limit/main.d.ts",
+    "src/node/main.d.ts",
+    "src/pool/main.d.ts",
+    "src/zmq/main.d.ts",
+  ]
 ) {
   reach(join(folder, entry));
 }

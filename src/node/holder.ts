@@ -22,9 +22,12 @@ export class Holder {
     this.#isResting = true;
     setImmediate(() => {
       this.#isResting = false;
-      if (this.#count > 0) return;
-      this.#end?.();
-      this.#end = null;
+      if (this.#count <= 0) this.end();
     });
   };
+
+  end(): void {
+    this.#end?.();
+    this.#end = null;
+  }
 }

@@ -19,7 +19,30 @@ export {
   RemoteError,
   TandemError,
 } from "../errors.ts";
-export type { AnyRemote } from "../rpc/types.ts";
+export type {
+  Proxied,
+  RemoteMethod,
+  RemoteMethods,
+  RemoteReadable,
+  RemoteReadableCall,
+  RemoteResult,
+  RemoteStream,
+} from "../rpc/types.ts";
+export type {
+  AnyFunction,
+  At,
+  Is,
+  IsNoStream,
+  IsPromise,
+  IsRemote,
+  MethodNames,
+  Refused,
+  RefusedArguments,
+  RefusedProperties,
+  SentArguments,
+  Unsendable,
+} from "../rpc/sendable.ts";
+export type { RemoteErrorDetails } from "../errors.ts";
 export { type ChildInfo, Supervisor } from "./supervisor/supervisor.ts";
 export type {
   Child,

@@ -49,7 +49,9 @@ export type MonitorTarget =
 
 /** How many messages wait. */
 export interface Queued {
+  /** Their number. */
   readonly messages: number;
+  /** Their bytes. */
   readonly bytes: number;
 }
 
@@ -258,11 +260,16 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Calls a function, or sends a message as it is now, after so many milliseconds. Does not keep the process alive.
+   * Calls a function after so many milliseconds. Does not keep the process alive.
    *
    * @returns disposing it cancels that
    */
   after(milliseconds: number, run: () => void): Disposable;
+  /**
+   * Sends a message, as it is now, after so many milliseconds.
+   *
+   * @returns disposing it cancels that
+   */
   // deno-lint-ignore no-explicit-any -- any interface
   after<P = any>(milliseconds: number, id: PortId<P>, ...message: MessageOf<P>): Disposable;
   after(milliseconds: number, what: string | (() => void), ...message: unknown[]): Disposable {

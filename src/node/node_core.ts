@@ -22,7 +22,7 @@ import { errorOfCall } from "../rpc/call_errors.ts";
 import type { AnyFunction } from "../rpc/sendable.ts";
 import { captureContext } from "../runtime/context.ts";
 import { backend } from "../runtime/current.ts";
-import { later, queueMicrotask, timerMax } from "../runtime/timers.ts";
+import { later, queueMicrotask, setImmediate, timerMax } from "../runtime/timers.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "./carrier.ts";
 import {
   FrameDecoder,
@@ -1011,6 +1011,9 @@ export class NodeCore implements PortHome, FrameHandler, CarrierListener {
     this.#monitors.clear();
     this.#peers.clear();
     this.#requests.close();
+    // What was to be done in the next turn is done, and no timer is left.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    this.#holder.end();
   }
 }
 

@@ -10,8 +10,11 @@ import { Handler } from "./ports/handler.ts";
 
 /** What a node says of itself. */
 export interface NodeDescription {
+  /** Its id. */
   readonly id: string;
+  /** Its name. */
   readonly name: string;
+  /** Its process, as that sees itself. */
   readonly pid: number;
   /** "deno", "bun" or "node". */
   readonly runtime: string;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { AnyFunction, SentArguments } from "../rpc/sendable.ts";
-import type { AnyRemote, RemoteMethods } from "../rpc/types.ts";
+import type { RemoteMethods } from "../rpc/types.ts";
 
 /** Whether nothing is known of an interface. */
 export type IsUnknown<P> = unknown extends P ? true : false;
@@ -46,4 +46,7 @@ export type HandlerOf<P, K extends string> = IsUnknown<P> extends true ? AnyFunc
   : AnyFunction;
 
 /** What `at` returns: the methods of the interface, each of which returns a promise. */
-export type PortRemote<P> = IsUnknown<P> extends true ? AnyRemote : RemoteMethods<P>;
+export type PortRemote<P> = IsUnknown<P> extends true
+  // deno-lint-ignore no-explicit-any -- nothing is known
+  ? any
+  : RemoteMethods<P>;

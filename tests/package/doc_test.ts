@@ -39,6 +39,7 @@ const sources: readonly string[] = [
 const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@tandem/ipc/limit": "src/limit/main.ts",
+  "@tandem/ipc/node": "src/node/main.ts",
   "@tandem/ipc/pool": "src/pool/main.ts",
   "@tandem/ipc/zmq": "src/zmq/main.ts",
   "@std/assert": "tests/support/std_assert.js",

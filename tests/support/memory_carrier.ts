@@ -77,7 +77,7 @@ class MemoryCarrier implements Carrier {
 
   close(): Promise<void> {
     this.network.leave(this, true);
-    return Promise.resolve();
+    return this.network.quiet();
   }
 }
 
@@ -98,7 +98,7 @@ export class MemoryNetwork {
         open: (listener: CarrierListener) => {
           carrier.listener = listener;
           for (const other of this.others(carrier)) {
-            setTimeout(() => other.listener?.up(carrier.info), 0);
+            this.later(() => other.listener?.up(carrier.info));
           }
           return carrier;
         },
@@ -119,14 +119,31 @@ export class MemoryNetwork {
     return [...this.#carriers.values()].filter((other) => other !== carrier);
   }
 
+  #timers = 0;
+  #quiet: (() => void)[] = [];
+
+  later(run: () => void): void {
+    this.#timers += 1;
+    setTimeout(() => {
+      run();
+      this.#timers -= 1;
+      if (this.#timers === 0) { for (const resolve of this.#quiet.splice(0)) resolve(); }
+    }, 0);
+  }
+
+  /** Resolves when nothing is on its way. */
+  async quiet(): Promise<void> {
+    if (this.#timers > 0) await new Promise<void>((resolve) => this.#quiet.push(resolve));
+  }
+
   schedule(from: MemoryCarrier, to: MemoryCarrier): void {
     const way = from.way(to.info.id);
     if (way.isHeld || way.isScheduled) return;
     way.isScheduled = true;
-    setTimeout(() => {
+    this.later(() => {
       way.isScheduled = false;
       if (!way.isHeld) this.#deliver(from, to);
-    }, 0);
+    });
   }
 
   #deliver(from: MemoryCarrier, to: MemoryCarrier): void {
@@ -164,7 +181,7 @@ export class MemoryNetwork {
       const way = from.way(to.info.id);
       way.messages.length = 0;
       way.bytes = 0;
-      setTimeout(() => from.listener?.lost(to.info, kind, "cut by the test"), 0);
+      this.later(() => from.listener?.lost(to.info, kind, "cut by the test"));
     }
   }
 
@@ -189,10 +206,10 @@ export class MemoryNetwork {
       way.messages.length = 0;
       for (const waiter of way.roomWaiters.splice(0)) waiter(false);
       other.ways.delete(carrier.info.id);
-      setTimeout(() => {
+      this.later(() => {
         this.#deliver(carrier, other);
         other.listener?.down(carrier.info, farewell, farewell ? "it was closed" : "it has died");
-      }, 0);
+      });
     }
   }
 }

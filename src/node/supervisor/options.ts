@@ -30,7 +30,11 @@ export interface ChildOptions {
   readonly name: string;
   /** Starts it, each time anew. */
   start(): Child | Promise<Child>;
-  /** @default "permanent" */
+  /**
+   * When it is started again.
+   *
+   * @default "permanent"
+   */
   readonly restart?: RestartKind;
 }
 
@@ -41,7 +45,11 @@ export type Strategy = "one-for-one" | "one-for-all" | "rest-for-one";
 export interface SupervisorOptions {
   /** In the order of their start. */
   readonly children: readonly ChildOptions[];
-  /** @default "one-for-one" */
+  /**
+   * Which children are started again.
+   *
+   * @default "one-for-one"
+   */
   readonly strategy?: Strategy;
   /**
    * The supervisor gives up, and stops all children, at one more restart within so many milliseconds.

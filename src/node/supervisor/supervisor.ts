@@ -21,6 +21,7 @@ import { type Exit, type RunningChild, watchChild } from "./running_child.ts";
 
 /** A child, as {@linkcode Supervisor.children} shows it. */
 export interface ChildInfo {
+  /** Its name. */
   readonly name: string;
   /** What `start` has returned; undefined while the child does not run. */
   readonly child: Child | undefined;
@@ -43,8 +44,10 @@ class Place {
 
 interface ChildEnd {
   readonly place: Place;
-  /** Null: its start has failed, or it is to be started again. */
+  /** Null: its start has failed. */
   readonly running: RunningChild | null;
+  /** It runs, and is to be started again. */
+  readonly isRestart: boolean;
   readonly exit: Exit;
 }
 
@@ -93,7 +96,13 @@ export class Supervisor implements AsyncDisposable, ChildHandle {
   #isClosing = false;
   #wake: () => void = nothing;
 
-  /** @throws {TypeError} {RangeError} for wrong options; {TandemError} `CLOSED` */
+  /**
+   * Starts the children.
+   *
+   * @param node watches the children that are ports
+   * @throws {TypeError} {RangeError} for wrong options
+   * @throws {TandemError} `CLOSED`
+   */
   constructor(node: Node, options: SupervisorOptions) {
     this.#node = node;
     this.#terms = supervisorTerms(options);
@@ -135,7 +144,7 @@ export class Supervisor implements AsyncDisposable, ChildHandle {
     }
     place.isOver = false;
     const exit = { isNormal: false, text: "it was to be started again" };
-    this.#tell({ place, running: place.running, exit });
+    this.#tell({ place, running: place.running, isRestart: true, exit });
   }
 
   /** Stops the children, in the reverse order of their start. */
@@ -190,17 +199,14 @@ export class Supervisor implements AsyncDisposable, ChildHandle {
     this.#wake = nothing;
   }
 
-  async #childEnded({ place, running, exit }: ChildEnd): Promise<void> {
+  async #childEnded({ place, running, isRestart, exit }: ChildEnd): Promise<void> {
     // It has been stopped, and perhaps started again, since.
     if (place.running !== running || place.isOver) return;
     const { restart } = place.options;
-    const wasTold = running !== null && exit.text === "it was to be started again";
-    if (!wasTold) place.running = null;
-    if (restart === "temporary" || (restart === "transient" && exit.isNormal)) {
-      if (!wasTold) {
-        place.isOver = true;
-        return;
-      }
+    if (!isRestart) {
+      place.running = null;
+      place.isOver = restart === "temporary" || (restart === "transient" && exit.isNormal);
+      if (place.isOver) return;
     }
     if (!this.#intensity.allow(now())) throw this.#gaveUp(place, exit);
     const affected = this.#affected(place);
@@ -249,13 +255,14 @@ export class Supervisor implements AsyncDisposable, ChildHandle {
         this.#node,
         child,
         this.#terms.stopTimeout,
-        (exit) => this.#tell({ place, running, exit }),
+        (exit) => this.#tell({ place, running, isRestart: false, exit }),
       );
       place.running = running;
       return true;
     } catch (error) {
       place.running = null;
-      this.#tell({ place, running: null, exit: { isNormal: false, text: textOf(error) } });
+      const exit = { isNormal: false, text: textOf(error) };
+      this.#tell({ place, running: null, isRestart: false, exit });
       return false;
     }
   }

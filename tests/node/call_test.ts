@@ -1,0 +1,269 @@
+/** Calls of ports with `at`, and `ready`. */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { callContext, RemoteError } from "../../mod.ts";
+import type { Node, NodeRequests, Port } from "../../src/node/main.ts";
+import { assertRejectsCode, doomed, eventually, test } from "../support/harness.ts";
+import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
+import { level, nodePair } from "../support/node_pair.ts";
+
+test("answers and time-outs and deaths and empty answers are told apart", async () => {
+  await using nodes = await nodePair();
+  const port = nodes.a.port({
+    get: () => 5,
+    nothing() {},
+    later: async (n: number) => (await Promise.resolve(), new Map([[n, new Uint8Array(2_000)]])),
+    never: () => new Promise<void>(() => {}),
+  }, { concurrency: Infinity });
+  for (const node of [nodes.a, nodes.b]) {
+    const remote = node.at(port.id);
+    assertEquals([await remote.get(), await remote.nothing()], [5, undefined]);
+    assertEquals(await remote.later(3), new Map([[3, new Uint8Array(2_000)]]));
+    const error = await assertRejectsCode(
+      node.at(port.id, { timeout: 20 }).never(),
+      "TIMEOUT",
+      "never",
+    );
+    assertEquals([error.target, error.method], [port.id as string, "never"]);
+    const absent = await assertRejectsCode(node.at(`${nodes.a.id}#a.1`).any(), "PORT_DIED");
+    assertEquals(absent.reason?.kind, "no_such_port");
+    assertEquals(
+      (await assertRejectsCode(node.at("nobody#a.1").any(), "PORT_DIED")).reason?.kind,
+      "no_such_port",
+    );
+  }
+  const waiting = [nodes.a, nodes.b].map((node) => doomed(node.at(port.id).never()));
+  await Promise.all([nodes.a.ready(port.id), nodes.b.ready(port.id)]);
+  port.kill("no more");
+  for (const call of waiting) {
+    const error = await assertRejectsCode(call, "PORT_DIED", "no more");
+    assertEquals([error.reason?.kind, error.method], ["kill", "never"]);
+  }
+  await level(nodes.a, nodes.b);
+});
+
+test("a call leaves nothing behind: the port may die later, and nobody hears of it again", async () => {
+  await using nodes = await nodePair();
+  const port = nodes.a.port({ get: () => 1 });
+  for (let count = 0; count < 500; count++) await nodes.b.at(port.id).get();
+  assertEquals([sizesOf(nodes.a).watchers, sizesOf(nodes.a).peers, sizesOf(nodes.b).requests], [
+    0,
+    0,
+    0,
+  ]);
+  port.kill("later");
+  await level(nodes.a, nodes.b);
+});
+
+test("a handler that throws fails the call and not the port", async () => {
+  await using nodes = await nodePair();
+  using port = nodes.a.port({
+    boom: () => {
+      throw Object.assign(new RangeError("too wide", { cause: "a" }), { limit: 5 });
+    },
+    later: () => Promise.reject(new TypeError("late")),
+    text: () => Promise.reject("a text"),
+    unsendable: () => () => {},
+    getter: () => ({
+      get bad() {
+        throw new RangeError("in a getter");
+      },
+    }),
+    get: () => 1,
+  });
+  for (const node of [nodes.a, nodes.b]) {
+    const remote = node.at(port.id as string);
+    const error = await assertRejectsCode(
+      remote.boom(),
+      "REMOTE",
+      "too wide",
+      "boom",
+    ) as RemoteError;
+    assert(error instanceof RemoteError);
+    assertEquals([error.remoteName, error.cause, error.remoteProperties], ["RangeError", "a", {
+      limit: 5,
+    }]);
+    assert(error.remoteStack.includes("call_test"), error.remoteStack);
+    await assertRejectsCode(remote.later(), "REMOTE", "late");
+    assertEquals((await assertRejectsCode(remote.text(), "REMOTE")).cause, "a text");
+    await assertRejectsCode(remote.unsendable(), "NOT_SERIALIZABLE");
+    await assertRejectsCode(remote.getter(), "REMOTE", "in a getter");
+    await assertRejectsCode(remote.missing(), "UNKNOWN_METHOD", '"get"');
+    await assertRejectsCode(remote.get(() => {}), "NOT_SERIALIZABLE", "argument[0]");
+    assertEquals(await remote.get(), 1);
+  }
+});
+
+test("calls and messages of a sender arrive in one order", async () => {
+  await using nodes = await nodePair();
+  const got: unknown[] = [];
+  using port = nodes.a.port({
+    async put(n: number) {
+      await Promise.resolve();
+      got.push(n);
+    },
+  });
+  const calls: Promise<void>[] = [];
+  for (let n = 0; n < 100; n += 2) {
+    nodes.b.send(port.id, "put", n);
+    calls.push(nodes.b.at(port.id).put(n + 1));
+  }
+  await Promise.all(calls);
+  assertEquals(got, Array.from({ length: 100 }, (_, n) => n));
+});
+
+test("a signal cancels a call, whether it waits or runs; the handler's signal aborts", async () => {
+  await using nodes = await nodePair();
+  const ran: string[] = [];
+  using port = nodes.a.port({
+    async work(name: string) {
+      ran.push(name);
+      const { signal } = callContext()!;
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+      ran.push(`${name} ended`);
+    },
+  });
+  for (const node of [nodes.a, nodes.b]) {
+    const [first, second] = [new AbortController(), new AbortController()];
+    const running = doomed(node.at(port.id, { signal: first.signal }).work("one"));
+    const waiting = doomed(node.at(port.id, { signal: second.signal }).work("two"));
+    await eventually(() => ran.length === 1 && port.queued === 1);
+    second.abort(new Error("second"));
+    assertEquals((await assertRejects(() => waiting) as Error).message, "second");
+    await eventually(() => port.queued === 0);
+    first.abort(new Error("first"));
+    assertEquals((await assertRejects(() => running) as Error).message, "first");
+    await eventually(() => ran.length === 2);
+    assertEquals(ran.splice(0), ["one", "one ended"]);
+    const late = node.at(port.id, { signal: first.signal }).work("three");
+    assertEquals((await assertRejects(() => late) as Error).message, "first");
+  }
+  assertEquals([ran, sizesOf(nodes.b).requests, sizesOf(nodes.a).peers], [[], 0, 0]);
+});
+
+/** Ports in a row: each calls the next, the last one calls the port that it is given. */
+function caller(node: Node): Port<{ go(path: string[]): Promise<string> }> {
+  const port: Port<{ go(path: string[]): Promise<string> }> = node.port({
+    async go([next, ...rest]: string[]): Promise<string> {
+      await Promise.resolve();
+      return next === undefined ? port.id : await node.at(next, { timeout: 60_000 }).go(rest);
+    },
+  });
+  return port;
+}
+
+test("a chain of calls that comes back to a waiting port fails at once and names the cycle", async () => {
+  await using nodes = await nodePair();
+  using first = caller(nodes.a);
+  using second = caller(nodes.b);
+  using third = caller(nodes.a);
+  const path = [second.id, third.id, first.id];
+  const error = await assertRejectsCode(nodes.b.at(first.id).go(path), "REMOTE");
+  const cycle = [first.id, second.id, third.id, first.id].join(" → ");
+  assert(error.message.includes(cycle), error.message);
+  const own = await assertRejectsCode(nodes.a.at(first.id).go([first.id]), "REMOTE");
+  assert(own.message.includes(`${first.id} → ${first.id}`), own.message);
+  // Twice through a port that does not wait any more is no cycle.
+  assertEquals(await nodes.a.at(first.id).go([second.id, third.id]), third.id as string);
+  // The ports go on, whatever has failed.
+  assertEquals(await nodes.a.at(first.id).go([second.id]), second.id as string);
+});
+
+test("a cycle is found behind a message, and in a plain function; room for more makes it none", async () => {
+  await using nodes = await nodePair();
+  for (const concurrency of [1, 2]) {
+    const results: unknown[] = [];
+    const echo = nodes.b.port({ back: (id: string) => nodes.b.at(id, { timeout: 60_000 }).get() });
+    const port: Port = nodes.a.port({
+      go: () =>
+        nodes.a.at(echo.id).back(port.id).then(
+          (value) => void results.push(value),
+          (error) => void results.push(error.message),
+        ),
+      get: () => 7,
+    }, { concurrency });
+    for (let count = 0; count < 150; count++) nodes.a.send(port.id, "get");
+    nodes.a.send(port.id, "go");
+    await eventually(() => results.length === 1);
+    if (concurrency === 2) assertEquals(results, [7]);
+    else assert(`${results[0]}`.includes(`${port.id} → ${echo.id} → ${port.id}`), `${results[0]}`);
+    port.kill();
+    echo.kill();
+  }
+});
+
+test("ready waits for room in the port and on the way, and ends with the port, in time or by signal", async () => {
+  await using nodes = await nodePair();
+  for (const node of [nodes.a, nodes.b]) {
+    const port = nodes.a.port(undefined, { maxQueue: 4 });
+    await node.ready(port.id);
+    for (let n = 0; n < 3; n++) node.send(port.id, n);
+    await assertRejectsCode(node.ready(port.id, { timeout: 20 }), "TIMEOUT");
+    const controller = new AbortController();
+    const aborted = doomed(node.ready(port.id, { signal: controller.signal }));
+    controller.abort(new Error("no more"));
+    assertEquals((await assertRejects(() => aborted) as Error).message, "no more");
+    let isReady = false;
+    const ready = node.ready(port.id).then(() => isReady = true);
+    await eventually(() => sizesOf(nodes.a).waits === 1);
+    assertEquals(isReady, false);
+    for (let n = 0; n < 2; n++) await port.receive();
+    await ready;
+    for (let n = 0; n < 2; n++) node.send(port.id, n);
+    const dying = doomed(node.ready(port.id));
+    await eventually(() => sizesOf(nodes.a).waits === 1);
+    port.kill("gone");
+    assertEquals((await assertRejectsCode(dying, "PORT_DIED")).reason?.message, "gone");
+    await assertRejectsCode(node.ready(port.id), "PORT_DIED");
+    await assertRejectsCode(node.ready("nobody#a.1"), "PORT_DIED");
+    await level(nodes.a, nodes.b);
+  }
+});
+
+test("queued counts what waits for a node, and ready waits for the way", async () => {
+  const network = new MemoryNetwork();
+  await using a = await network.start({ maxQueueBytes: 1_000 });
+  await using b = await network.start();
+  const got: unknown[] = [];
+  using port = b.port({ put: (text: string) => void got.push(text) });
+  const way = network.hold(a, b);
+  a.send(port.id, "put", "0".repeat(600));
+  assertEquals(a.queued(port.id).messages, 1);
+  assert(a.queued(b.id).bytes > 600);
+  await assertRejectsCode(a.ready(port.id, { timeout: 20 }), "TIMEOUT");
+  const ready = a.ready(port.id);
+  way.release();
+  await ready;
+  assertEquals([a.queued(port.id), got.length], [{ messages: 0, bytes: 0 }, 1]);
+  a.send(a.port().id, "own");
+  assertEquals(a.queued(a.id).messages, 1);
+});
+
+test("what at returns can be printed, awaited and passed around without a call", async () => {
+  await using node = await new MemoryNetwork().start();
+  using port = node.port({});
+  const remote = node.at(port.id as string);
+  assertEquals(`${remote}`, `[Port ${port.id}]`);
+  assertEquals(await Promise.resolve(remote), remote);
+  assertEquals(JSON.stringify({ remote }), '{"remote":{}}');
+  assert(!("then" in remote) && "go" in remote);
+});
+
+test("a node is a port: info, time, nodes, devnull, as calls and as messages", async () => {
+  await using nodes = await nodePair();
+  using port = nodes.b.port();
+  for (const node of [nodes.a, nodes.b]) {
+    const remote = node.at<NodeRequests>(nodes.a.id);
+    const { id, name, ports } = await remote.info();
+    assertEquals([id, name, ports], [nodes.a.id, "a", 0]);
+    assert(await remote.time() > 1_600_000_000_000);
+    assertEquals(await remote.nodes(), [nodes.b.id]);
+    assertEquals(await remote.devnull(1), undefined);
+    await assertRejectsCode(node.at(nodes.a.id).eval("1"), "UNKNOWN_METHOD").catch(() => {});
+    node.send(nodes.a.id, "nodes", port.id, "are", 1);
+    assertEquals(await port.receive(), ["are", 1, [nodes.b.id]]);
+    for (const message of [["nothing"], [], [5], ["info", 5], ["info", ""]]) {
+      node.send(nodes.a.id, ...message);
+    }
+    assertEquals((await remote.info()).ports, 0);
+  }
+});
