@@ -30,14 +30,21 @@ export class NodeChanges {
   addWithSnapshot(listener: (change: NodeChange) => void): Disposable {
     let isOver = false;
     let following: Disposable | null = null;
+    // A node may be in the list before it is told of.
+    const known = new Set<string>();
+    const hear = (change: NodeChange): unknown => {
+      const { info: { id }, up } = change;
+      if (isOver || known.has(id) === up) return undefined;
+      if (up) known.add(id);
+      else known.delete(id);
+      return listener(change);
+    };
     queueMicrotask(() => {
       if (isOver) return;
       const first = new Listeners<NodeChange>("watchNodes");
-      first.add(listener);
-      following = this.#listeners.add(listener);
-      for (const info of this.#nodes()) {
-        if (!isOver) first.tell({ info, up: true, reason: undefined });
-      }
+      first.add(hear);
+      following = this.#listeners.add(hear);
+      for (const info of this.#nodes()) first.tell({ info, up: true, reason: undefined });
     });
     return {
       [Symbol.dispose]: () => {

@@ -100,6 +100,7 @@ export class NodeCore implements PortHome, FrameHandler, CarrierListener {
   readonly #monitors: Monitors = new Monitors();
   readonly #requests: OutgoingRequests;
   readonly #timers: Set<() => void> = new Set();
+  readonly #closers: Set<() => Promise<void>> = new Set();
   readonly #endListeners: Map<PortCore, Set<() => void>> = new Map();
   readonly #holder: Holder = new Holder();
   readonly #inbox: Inbox;
@@ -984,6 +985,13 @@ export class NodeCore implements PortHome, FrameHandler, CarrierListener {
     };
   }
 
+  /** Runs `close` when the node closes, before its ports end. It must not reject. */
+  onClose(close: () => Promise<void>): Disposable {
+    this.checkOpen("add to the node");
+    this.#closers.add(close);
+    return { [Symbol.dispose]: () => void this.#closers.delete(close) };
+  }
+
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -995,6 +1003,7 @@ export class NodeCore implements PortHome, FrameHandler, CarrierListener {
     } catch (error) {
       report(this, "the registry, when closed,", error);
     }
+    await Promise.all([...this.#closers].map((close) => close()));
     const reason = this.makeReason("shutdown", "its node was closed");
     for (const port of [...this.#ports.values()]) port.end(reason);
     // Its ports may have sent messages to each other, and monitors tell of their ends.

@@ -36,7 +36,9 @@ export function watchChild(
   ended: (exit: Exit) => void,
 ): RunningChild {
   const { promise: end, resolve } = Promise.withResolvers<void>();
+  let isOver = false;
   const tell = (exit: Exit) => {
+    isOver = true;
     resolve();
     ended(exit);
   };
@@ -44,6 +46,7 @@ export function watchChild(
     ? watchPort(node, child instanceof Port ? child.id : child, tell)
     : watchHandle(child, tell);
   const stop = async (): Promise<void> => {
+    if (isOver) return;
     try {
       await within(stopTimeout, Promise.all([tellToEnd(), end]));
     } catch (error) {

@@ -7,7 +7,7 @@ import { describe } from "../../base/checks.ts";
 import { remark, textOf } from "../../base/guard.ts";
 import { type Reason, TandemError } from "../../errors.ts";
 import { later, now, timerMax } from "../../runtime/timers.ts";
-import type { Node } from "../node.ts";
+import { coreOf, Node } from "../node.ts";
 import { Intensity } from "./intensity.ts";
 import type {
   Child,
@@ -104,12 +104,15 @@ export class Supervisor implements AsyncDisposable, ChildHandle {
    * @throws {TandemError} `CLOSED`
    */
   constructor(node: Node, options: SupervisorOptions) {
-    this.#node = node;
+    if (!(node instanceof Node)) {
+      throw new TypeError(`Cannot supervise with ${describe(node)}: give a node`);
+    }
     this.#terms = supervisorTerms(options);
     this.#intensity = new Intensity(this.#terms);
     this.#places = this.#terms.children.map((child) => new Place(child));
+    this.#node = node;
     // The node ends its ports: that is no reason to start them again.
-    this.#nodeWatch = node.monitor(node.id, () => this.#beginClosing());
+    this.#nodeWatch = coreOf(node).onClose(() => this.close());
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.ready = promise;
     this.finished = this.#run(resolve);

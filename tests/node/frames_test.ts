@@ -1,0 +1,130 @@
+/** What arrives from other nodes, which may be anything; and messages as text. */
+import { assert, assertEquals } from "@std/assert";
+import { coreOf } from "../../src/node/node.ts";
+import type { TraceRecord } from "../../src/node/main.ts";
+import { assertRejectsCode, eventually, test } from "../support/harness.ts";
+import { MemoryNetwork } from "../support/memory_carrier.ts";
+import { endOf, level, nodePair } from "../support/node_pair.ts";
+
+/** CBOR of an array of small numbers and texts. */
+function cbor(...items: (number | string | null | unknown[])[]): Uint8Array {
+  const bytes = [0x80 | items.length];
+  for (const item of items) {
+    if (item === null) bytes.push(0xf6);
+    else if (typeof item === "number") bytes.push(item);
+    else if (Array.isArray(item)) bytes.push(...cbor(...item as number[]));
+    else bytes.push(0x60 | item.length, ...new TextEncoder().encode(item));
+  }
+  return new Uint8Array(bytes);
+}
+
+test("malformed messages are counted and dropped; the node and its ports go on", async () => {
+  await using nodes = await nodePair();
+  await using hostile = await nodes.network.start();
+  using port = nodes.a.port({ get: () => 1 });
+  const frames = [
+    new Uint8Array(0),
+    new Uint8Array([0xff]),
+    new Uint8Array([0x1a, 0, 0]),
+    new Uint8Array([0x1a, 0xff, 0xff, 0xff, 0xff, 0x80]),
+    new TextEncoder().encode("hello"),
+    cbor(),
+    cbor(1),
+    cbor(1, 5, []),
+    cbor(0, 1),
+    cbor(20, 1),
+    cbor("send", "a", []),
+    cbor(2, 1, "a"),
+    cbor(6, "a"),
+    cbor(7, 1),
+    cbor(9, 1, null),
+    cbor(10, "a", []),
+    cbor(10, "", null),
+    cbor(11, "a.1", "x", []),
+    cbor(12, "a"),
+  ];
+  for (const frame of frames) nodes.network.inject(hostile.id, nodes.a, frame);
+  for (let seed = 1; seed <= 2_000; seed++) {
+    // Random bytes behind each kind.
+    let state = seed;
+    const bytes = Uint8Array.from({ length: 1 + seed % 40 }, () => {
+      state = Math.imul(state, 1103515245) + 12345 | 0;
+      return state >>> 16;
+    });
+    bytes[0] = 0x80 | (2 + seed % 6);
+    if (bytes.length > 1) bytes[1] = seed % 14;
+    nodes.network.inject(hostile.id, nodes.a, bytes);
+  }
+  assert(coreOf(nodes.a).malformed >= frames.length);
+  assertEquals(await nodes.b.at(port.id).get(), 1);
+});
+
+test("answers, ends and cancels that nobody has asked for change nothing", async () => {
+  await using nodes = await nodePair();
+  using port = nodes.b.port({ wait: () => new Promise<number>((resolve) => release = resolve) });
+  let release: (value: number) => void = () => {};
+  const network = nodes.network;
+  await using c = await network.start({ name: "c" });
+  const call = nodes.a.at(port.id).wait();
+  await nodes.a.ready(port.id);
+  // Another node answers in place of the one that was called, for every number.
+  for (let id = 0; id < 24; id++) {
+    network.inject(c.id, nodes.a, cbor(3, id, 7));
+    network.inject(c.id, nodes.a, cbor(6, id));
+    network.inject(c.id, nodes.a, cbor(8, id));
+  }
+  await eventually(() => (release(5), true));
+  assertEquals(await call, 5);
+});
+
+test("a message that cannot be read ends its port, because the next one would hide the hole", async () => {
+  await using nodes = await nodePair();
+  const port = nodes.a.port({ get: () => 1 });
+  const local = port.id.split("#")[1]!;
+  const end = endOf(nodes.b, port.id);
+  await nodes.b.ready(port.id);
+  nodes.network.inject(nodes.b.id, nodes.a, cbor(1, local, [0xff]));
+  const { kind, message } = await end;
+  assertEquals(kind, "transport_error");
+  assert(message.includes("cannot be read"), message);
+  await assertRejectsCode(nodes.b.at(port.id).get(), "PORT_DIED");
+  await level(nodes.a, nodes.b);
+});
+
+test("a trace shows each message as one line of JSON", async () => {
+  const network = new MemoryNetwork();
+  const records: TraceRecord[] = [];
+  await using a = await network.start({ name: "a", trace: (record) => records.push(record) });
+  await using b = await network.start({ name: "b" });
+  using port = b.port({ put() {}, get: () => 1 });
+  const local = port.id.split("#")[1]!;
+  a.send(
+    port.id,
+    "put",
+    new Uint8Array([0, 1, 2]),
+    new Map([[1n, NaN]]),
+    new Set([undefined]),
+    new Date(0),
+    new RangeError("a"),
+    { a: [null, true] },
+  );
+  a.send(port.id, "put", new Uint8Array(2_000));
+  assertEquals(await a.at(port.id, { timeout: 60_000 }).get(), 1);
+  const texts = records.map(({ direction, node, text }) => {
+    assertEquals(node, b.id);
+    return [direction, JSON.parse(text)];
+  });
+  assertEquals(texts[0], ["sent", ["send", local, [
+    "put",
+    { $bytes: "AAEC" },
+    { $map: [[{ $bigint: "1" }, { $number: "NaN" }]] },
+    { $set: [{ $undefined: true }] },
+    { $date: "1970-01-01T00:00:00.000Z" },
+    { $error: { name: "RangeError", message: "a" } },
+    { a: [null, true] },
+  ]]]);
+  assertEquals(texts[1]![1][2][1].$bytes.length, 2_668);
+  const [number] = texts[2]![1].slice(1);
+  assertEquals(texts[2], ["sent", ["call", number, local, "get", [], [], 60_000]]);
+  assertEquals(texts[3], ["got", ["answer", number, 1]]);
+});
