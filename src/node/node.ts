@@ -129,17 +129,24 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Makes a port. Its handlers are the methods of an object; more can be added with {@linkcode Port.on}. Without
-   * `handlers`, messages wait for {@linkcode Port.receive}.
+   * Makes a port. Its handlers are the methods of an object; more can be added with {@linkcode Port.on}.
+   *
+   * @typeParam P the interface
+   * @throws {TandemError} `CLOSED`
+   */
+  port<P extends object>(handlers: P, options?: PortOptions): Port<P>;
+  /**
+   * Makes a port without handlers: messages wait for {@linkcode Port.receive}, or until handlers are added.
    *
    * @typeParam P the interface
    * @throws {TandemError} `CLOSED`
    */
   // deno-lint-ignore no-explicit-any -- any interface
-  port<P = any>(handlers?: P, options: PortOptions = {}): Port<P> {
+  port<P = any>(handlers?: undefined, options?: PortOptions): Port<P>;
+  port(handlers?: object, options: PortOptions = {}): Port {
     const { concurrency, maxQueue } = portTerms(options, this.#core.terms.maxQueue);
     const methods = handlers === undefined ? null : handlersOf(handlers);
-    return new PortMaker(this.#core.makePort(methods, concurrency, maxQueue)) as Port<P>;
+    return new PortMaker(this.#core.makePort(methods, concurrency, maxQueue));
   }
 
   /**

@@ -96,7 +96,7 @@ test("a trace shows each message as one line of JSON", async () => {
   const records: TraceRecord[] = [];
   await using a = await network.start({ name: "a", trace: (record) => records.push(record) });
   await using b = await network.start({ name: "b" });
-  using port = b.port({ put() {}, get: () => 1 });
+  using port = b.port({ put(..._: unknown[]) {}, get: () => 1 });
   const local = port.id.split("#")[1]!;
   a.send(
     port.id,

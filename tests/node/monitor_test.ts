@@ -1,12 +1,6 @@
 /** Monitors, links, kills, spawns, timers and nodes that go. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import {
-  type Node,
-  type NodeEvent,
-  type Port,
-  type Reason,
-  TandemError,
-} from "../../src/node/main.ts";
+import type { Node, NodeEvent, Port, Reason, TandemError } from "../../src/node/main.ts";
 import { assertThrowsCode, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
 import { endOf, level, nodePair } from "../support/node_pair.ts";
@@ -324,7 +318,7 @@ test("only the flooder loses: a link over its bound is cut, others go on", async
   await using slow = await network.start({ name: "slow" });
   await using flooder = await network.start({ name: "flooder", maxQueueBytes: 10_000 });
   await using other = await network.start({ name: "other" });
-  using port = slow.port({ put() {}, get: () => 1 });
+  using port = slow.port({ put(_: string) {}, get: () => 1 });
   const [lost, kept] = [endOf(flooder, port.id), endOf(other, port.id)];
   await Promise.all([flooder.ready(port.id), other.ready(port.id)]);
   const way = network.hold(flooder, slow);
@@ -359,7 +353,7 @@ test("a node that closes: its registry first, then its ports, then nothing works
   assertEquals((await call as TandemError).code, "PORT_DIED");
   for (
     const use of [
-      () => node.send(port.id, "a"),
+      () => node.send(port.id, "wait"),
       () => node.port(),
       () => node.monitor(port.id, () => {}),
       () => node.kill(port.id),
@@ -368,7 +362,10 @@ test("a node that closes: its registry first, then its ports, then nothing works
       () => node.after(1, () => {}),
     ]
   ) assertThrowsCode(use, "CLOSED");
-  assertEquals((await node.at(port.id).any().catch((error: unknown) => error)).code, "CLOSED");
+  assertEquals(
+    (await node.at(port.id as string).any().catch((error: unknown) => error)).code,
+    "CLOSED",
+  );
 });
 
 test("a registry hears of the end of a port before its signal does", async () => {

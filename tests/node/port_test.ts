@@ -310,7 +310,7 @@ test("a port whose queue exceeds maxQueue ends with overflow; others go on", asy
 test("what a node sends to itself without a pause is bounded, too: only that port ends", async () => {
   const network = new MemoryNetwork();
   await using node = await network.start({ maxQueueBytes: 10_000 });
-  using flooded = node.port({ put() {} });
+  using flooded = node.port({ put(_: string) {} });
   using other = node.port({ get: () => 1 });
   const reason = endOf(node, flooded.id);
   for (let n = 0; n < 2_000; n++) node.send(flooded.id, "put", "0123456789");
@@ -357,7 +357,7 @@ test("bad input is refused, and says what to give", async () => {
     assertThrows(() => node.kill(any(id)), TypeError, "give the id");
     await assertRejects(() => node.ready(any(id)), TypeError, "give the id");
   }
-  assertThrows(() => node.port(5), TypeError, "give an object");
+  assertThrows(() => node.port(5 as unknown as object), TypeError, "give an object");
   assertThrows(() => node.port({}, { concurrency: 0 }), RangeError);
   assertThrows(() => node.monitor(port.id, 5 as never), TypeError, "give a function");
   assertThrows(() => node.kill(port.id, 5 as never), TypeError, "give a text");

@@ -294,7 +294,9 @@ export class PortCore implements InvocationPort {
 
   /** Ends the port, because its code has thrown. */
   fail(error: unknown): void {
-    if (this.ended === null) this.end(this.home.deathBy(error));
+    if (this.ended !== null) return;
+    const reason = this.home.deathBy(error);
+    if (!this.#end(reason)) report(this, `the port ${this.id}`, error);
   }
 
   #pump(): void {
@@ -415,7 +417,14 @@ export class PortCore implements InvocationPort {
 
   /** Ends the port. Never throws. */
   end(reason: Reason): void {
-    if (this.ended !== null) return;
+    if (this.ended !== null || this.#end(reason)) return;
+    // Nobody monitors it, so its author hears of it on the console.
+    if (reason.kind !== "unhandled_message" && reason.kind !== "overflow") return;
+    remark(`the port ${this.id} has ended (${reasonText(reason)})`);
+  }
+
+  /** Returns whether anybody was told. */
+  #end(reason: Reason): boolean {
     this.ended = reason;
     this.home.portEnds(this);
     for (const item of this.#pending) this.#refuse(item);
@@ -429,8 +438,7 @@ export class PortCore implements InvocationPort {
     for (const resource of this.#used.splice(0).reverse()) this.#dispose(resource);
     this.#handlers.clear();
     this.#fallback = null;
-    const wasTold = this.home.portEnded(this, reason);
-    if (!wasTold) this.#reportEnd(reason);
+    return this.home.portEnded(this, reason);
   }
 
   #failCall(call: IncomingCall, reason: Reason): void {
@@ -452,14 +460,6 @@ export class PortCore implements InvocationPort {
       this.#controller?.abort(error);
     } catch (thrown) {
       report(this, "a listener of a port's signal", thrown);
-    }
-  }
-
-  /** Nobody monitors the port, so its author hears of it on the console. */
-  #reportEnd(reason: Reason): void {
-    if (reason.kind === "die") report(this, `the port ${this.id}`, reason.error);
-    else if (reason.kind === "unhandled_message" || reason.kind === "overflow") {
-      remark(`the port ${this.id} has ended (${reasonText(reason)})`);
     }
   }
 }
