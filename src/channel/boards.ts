@@ -46,7 +46,7 @@ export function writeBoard({ channel }: HandleCore, bytes: Uint8Array): void {
 export function readBoard({ channel }: HandleCore, member: Member): Uint8Array<ArrayBuffer> | null {
   checkOpen(channel, "handle");
   const { native, address, words } = channel;
-  const { position, epochLow, epochHigh } = member;
+  const { position, epochLow, epochHigh } = member.place;
   let buffer = new Uint8Array(4096);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
     const room = buffer.byteLength;

@@ -9,7 +9,7 @@ import { StatField } from "../ffi/layout.ts";
 import { type Channel, checkOpen, openPrivateChannel } from "./channel.ts";
 import { openFailure } from "./failure.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
-import { type Member, membersOf } from "./roster.ts";
+import { isLiving, type Member, membersOf, type Place } from "./roster.ts";
 import type { Stats } from "../base/stats.ts";
 
 /** The side of a channel that a handle is on. */
@@ -56,6 +56,12 @@ export class HandleCore {
   members(): Member[] {
     checkOpen(this.channel, this.#role);
     return membersOf(this.channel);
+  }
+
+  /** Whether the participant that had this place has it still, and lives. */
+  isLiving(place: Place): boolean {
+    checkOpen(this.channel, this.#role);
+    return isLiving(this.channel, place);
   }
 
   /** Server handles that are open on the channel. */

@@ -23,7 +23,7 @@ import { encodeError } from "./error_wire.ts";
 import { callFailure } from "./failure.ts";
 import { noteBytesIn, readNote } from "./forwarding.ts";
 import type { Payload } from "./payload.ts";
-import { senderOf } from "./roster.ts";
+import { type Place, senderOf, senderPlace } from "./roster.ts";
 import type { SlotTable } from "./slot_table.ts";
 import type { Bytes } from "./waiter.ts";
 
@@ -140,6 +140,12 @@ export class RequestCore {
     if (!origin) return this.#peer = sender;
     const { address, key } = origin;
     return this.#peer = Object.freeze({ ...sender, address, ...key !== undefined && { key } });
+  }
+
+  /** The place of the process that sent it, among the participants of the channel. Only before the answer. */
+  get senderPlace(): Place {
+    checkOpen(this.#home.channel, "request");
+    return senderPlace(this.#home.channel, this.#slot);
   }
 
   /** For whom the sender has passed the request on, as it says; undefined: it has not, or the request is answered. */

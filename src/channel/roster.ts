@@ -11,12 +11,16 @@ import type { Channel } from "./channel.ts";
 export interface Member extends Participant {
   /** The name of its private channel, if it has one. */
   readonly privatePath: string;
-  /** Its place in the table, and the two halves of a number: together they stand for it and no other. */
+  readonly place: Place;
+  /** How many boards it has published; 0: none. */
+  readonly board: number;
+}
+
+/** A place in the table of participants, and the number of the participant that has it: no other ever had both. */
+export interface Place {
   readonly position: number;
   readonly epochLow: number;
   readonly epochHigh: number;
-  /** How many boards it has published; 0: none. */
-  readonly board: number;
 }
 
 const roles = [null, "client", "server", null] as const;
@@ -36,13 +40,30 @@ export function membersOf(channel: Channel): Member[] {
         role,
         calls: words[Control.calls]!,
         privatePath: privatePath(words, position),
-        position,
-        epochLow: words[Control.epochLow]!,
-        epochHigh: words[Control.epochHigh]!,
+        place: placeIn(words, position),
         board: numbers[Control.board]!,
       });
     }
   }
+}
+
+/** Whether the participant that had this place has it still, and lives. */
+export function isLiving({ native, address, words }: Channel, place: Place): boolean {
+  return native.tandem_participant(address, place.position, words) > 0 &&
+    words[Control.epochLow] === place.epochLow && words[Control.epochHigh] === place.epochHigh;
+}
+
+/** The place of the sender of the request in a slot, which this handle holds. */
+export function senderPlace({ native, address, words }: Channel, slot: number): Place {
+  return placeIn(words, native.tandem_sender(address, slot, words));
+}
+
+function placeIn(words: Uint32Array, position: number): Place {
+  return {
+    position,
+    epochLow: words[Control.epochLow]!,
+    epochHigh: words[Control.epochHigh]!,
+  };
 }
 
 /** The sender of the request in a slot, which this handle holds. */

@@ -15,6 +15,8 @@ import { queueMicrotask } from "../runtime/timers.ts";
 export interface Consumer {
   /** Whether it takes another. */
   readonly hasRoom: boolean;
+  /** How many ordinary requests the last one was worth, if it was longer work than one. */
+  readonly effort?: number;
   take(request: RequestCore): void;
 }
 
@@ -276,8 +278,8 @@ export class ServerWaits implements Waits {
         break;
       }
       last = request;
-      taken += 1;
       consumer.take(request);
+      taken += consumer.effort ?? 1;
       if (this.#takers.size === 1) continue;
       // The other waits have their turn before this one's next.
       if (this.#takers.delete(taker)) this.#takers.add(taker);

@@ -1,0 +1,165 @@
+/**
+ * The mailbox of a node: a private channel into which the others post batches. Each batch is copied first and
+ * looked at second, because its sender may change it meanwhile.
+ *
+ * @module
+ */
+import { Damage, pause } from "../../base/damage.ts";
+import { report } from "../../base/guard.ts";
+import { type PrivateChannel, servePrivate } from "../../channel/private.ts";
+import type { RequestCore } from "../../channel/request_core.ts";
+import type { Place } from "../../channel/roster.ts";
+import type { ServerCore } from "../../channel/server_core.ts";
+import { Batch, batchBytes, batchMark, Flag, Head, headBytes } from "./batch.ts";
+import type { Peer } from "./peer.ts";
+
+/** With this many, 400 senders have the batches there that each may have. */
+const slots = 2048;
+/** A batch of so many bytes keeps the event loop as busy as one request does. */
+const bytesPerEffort = 4096;
+
+/** Whose mailbox it is. */
+export interface InboxOwner {
+  /** The sender of a batch; null: no living node has this place. */
+  senderAt(position: number, epochLow: number, epochHigh: number): Peer | null;
+  /** The mailbox was removed, or is damaged for good. */
+  lost(error: unknown): void;
+}
+
+export class Inbox {
+  readonly #owner: InboxOwner;
+  readonly #private: PrivateChannel;
+  readonly #batch = new Batch();
+  #isReading = false;
+  #isClosed = false;
+  /** How many posts were no batch that could come. */
+  dropped = 0;
+  /** For the event loop: see `Consumer`. */
+  effort = 1;
+  readonly hasRoom = true;
+  readonly #damage = new Damage();
+
+  constructor(main: ServerCore, owner: InboxOwner) {
+    this.#owner = owner;
+    this.#private = servePrivate(main, {
+      slots,
+      maxRequestBytes: batchBytes,
+      maxResponseBytes: 0,
+      maxDeliveries: 1,
+    });
+  }
+
+  /** The name by which others find it. */
+  get name(): string {
+    return this.#private.name;
+  }
+
+  /** Takes batches until it is closed. Never rejects. */
+  async run(): Promise<void> {
+    const { server } = this.#private;
+    while (!this.#isClosed) {
+      try {
+        await server.consume(this);
+      } catch (error) {
+        try {
+          await pause(this.#damage.pauseAfter(error));
+        } catch (lasting) {
+          if (!this.#isClosed) this.#owner.lost(lasting);
+          return;
+        }
+      }
+    }
+  }
+
+  /** Takes one post. Never throws. */
+  take(request: RequestCore): void {
+    try {
+      this.#take(request);
+    } catch (error) {
+      // The mailbox was closed meanwhile, or is damaged, which the next look finds.
+      if (!this.#isClosed) report(this.#owner, "the mailbox of a node", error);
+    }
+  }
+
+  #take(request: RequestCore): void {
+    this.#damage.isOver();
+    const { words, bytes } = this.#batch;
+    const shared = request.bytes;
+    const length = shared.byteLength;
+    this.effort = 1 + Math.floor(length / bytesPerEffort);
+    if (length < headBytes || length > batchBytes) return this.#drop(request);
+    bytes.set(shared);
+    const peer = words[Head.mark] === batchMark
+      ? this.#owner.senderAt(
+        words[Head.position]!,
+        words[Head.epochLow]!,
+        words[Head.epochHigh]!,
+      )
+      : null;
+    if (peer === null) return this.#drop(request);
+    if (peer.mailPlace === null) peer.mailPlace = request.senderPlace;
+    request.reply("");
+    peer.heardTaken(words[Head.taken]!);
+    if (words[Head.sequence] === 0) return;
+    const { inlet } = peer;
+    if (!inlet.accepts(words)) return void (this.dropped += 1);
+    peer.owesTaken = true;
+    if ((words[Head.flags]! & Flag.wantsTaken) !== 0) peer.tellTaken();
+    this.#isReading = true;
+    try {
+      inlet.read(words, bytes, length);
+    } finally {
+      this.#isReading = false;
+    }
+  }
+
+  #drop(request: RequestCore): void {
+    this.dropped += 1;
+    request.reply("");
+  }
+
+  /**
+   * Takes all batches that are there, those that a dead process was about to post included.
+   *
+   * @returns false: not now, because a batch is being read
+   */
+  drain(): boolean {
+    if (this.#isReading) return false;
+    if (this.#isClosed) return true;
+    const { server } = this.#private;
+    try {
+      server.sweep();
+      // Others may post meanwhile, for ever. Those that were there at the beginning come first.
+      for (let taken = 0; taken < slots && !this.#isClosed; taken++) {
+        const request = server.tryReceive();
+        if (request === null) break;
+        this.take(request);
+      }
+    } catch (error) {
+      if (!this.#isClosed) report(this.#owner, "the mailbox of a node", error);
+    }
+    return true;
+  }
+
+  /** Whether the sender with this place in the mailbox is there, or one of this process that no other node is known to be. */
+  mayBeSending(peer: Peer, others: Iterable<Peer>): boolean {
+    if (this.#isClosed) return false;
+    const { server } = this.#private;
+    if (peer.mailPlace) return server.isLiving(peer.mailPlace);
+    const known: Set<string> = new Set();
+    for (const { mailPlace } of others) if (mailPlace) known.add(keyOf(mailPlace));
+    return server.members().some(({ role, pid, place }) =>
+      role === "client" && pid === peer.pid && !known.has(keyOf(place))
+    );
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#private.remove();
+  }
+}
+
+function keyOf({ position, epochLow, epochHigh }: Place): string {
+  return `${position} ${epochHigh} ${epochLow}`;
+}

@@ -1,0 +1,29 @@
+/**
+ * The right to a node id. Two living nodes of a group never have the same: the kernel gives the lock back when
+ * its process dies, however it dies.
+ *
+ * @module
+ */
+import { TandemError } from "../../errors.ts";
+import { Limit } from "../../limit/limit.ts";
+import { targetOf } from "../../limit/lock_names.ts";
+
+/**
+ * @returns gives it back
+ * @throws {TandemError} `EXISTS` when a living node has the id
+ */
+export function ownId(group: string, id: string, mode: number | undefined): () => void {
+  const limit = new Limit(targetOf(`node:${group}:${id}`), mode === undefined ? {} : { mode });
+  try {
+    if (limit.tryAcquire()) return () => limit.close();
+  } catch (error) {
+    limit.close();
+    throw error;
+  }
+  limit.close();
+  throw new TandemError(
+    "EXISTS",
+    `Cannot start a node with the id ${JSON.stringify(id)}: a living node of the group ` +
+      `${JSON.stringify(group)} has it; use another id, or leave it out`,
+  );
+}

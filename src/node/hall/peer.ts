@@ -1,0 +1,192 @@
+/**
+ * Another node, as this one sees it: the streams from and to it, and what is known of it.
+ *
+ * @module
+ */
+import { report } from "../../base/guard.ts";
+import type { ClientCore } from "../../channel/client_core.ts";
+import type { Member, Place } from "../../channel/roster.ts";
+import { queueMicrotask } from "../../runtime/timers.ts";
+import type { CarrierListener, NodeInfo } from "../carrier.ts";
+import { Control } from "./batch.ts";
+import { decodeIdentity, type Identity } from "./greeting.ts";
+import { Inlet, type InletOwner } from "./inlet.ts";
+import { Outlet, type OutletHome, type OutletPeer } from "./outlet.ts";
+
+/** The hall, as its peers see it. */
+export interface PeerHome extends OutletHome {
+  readonly listener: CarrierListener;
+  readonly maxMessageBytes: number;
+  readonly greeting: Uint8Array;
+  /** Opens the mailbox of a member. @throws {TandemError} */
+  connect(member: Member): ClientCore;
+  /** A node has said who it is, for the first time. */
+  met(peer: Peer, identity: Identity): void;
+  /** A node has said good-bye. */
+  left(peer: Peer): void;
+  /** A node has sent something that it must not send. */
+  dropped(): void;
+}
+
+const farewell: Uint8Array = new Uint8Array([Control.farewell]);
+
+export class Peer implements OutletPeer, InletOwner {
+  readonly #home: PeerHome;
+  readonly member: Member;
+  readonly pid: number;
+  readonly inlet: Inlet = new Inlet(this);
+  #outlet: Outlet | null = null;
+  /** Null: it has not said who it is. */
+  info: NodeInfo | null = null;
+  /** Its place in the mailbox of this node. */
+  mailPlace: Place | null = null;
+  owesTaken = false;
+  /** It has left the hall, or was found dead. */
+  isGone = false;
+
+  constructor(home: PeerHome, member: Member) {
+    this.#home = home;
+    this.member = member;
+    this.pid = member.pid;
+  }
+
+  isAt(epochLow: number, epochHigh: number): boolean {
+    const { place } = this.member;
+    return place.epochLow === epochLow && place.epochHigh === epochHigh;
+  }
+
+  // The stream to it.
+
+  get outlet(): Outlet {
+    return this.#outlet ??= new Outlet(this.#home, this);
+  }
+
+  get queued(): { messages: number; bytes: number } {
+    return { messages: this.#outlet?.messages ?? 0, bytes: this.#outlet?.bytes ?? 0 };
+  }
+
+  open(): ClientCore {
+    return this.#home.connect(this.member);
+  }
+
+  get greeting(): Uint8Array {
+    return this.#home.greeting;
+  }
+
+  get taken(): number {
+    return this.inlet.sequence;
+  }
+
+  toldTaken(): void {
+    this.owesTaken = false;
+  }
+
+  heardTaken(sequence: number): void {
+    this.#outlet?.wasTaken(sequence);
+  }
+
+  tellTaken(): void {
+    this.outlet.tellTaken();
+  }
+
+  cut(kind: "overflow" | "transport_error", message: string): void {
+    // Not now: the program may be in the middle of a send.
+    queueMicrotask(() => this.#tellLost(kind, message));
+  }
+
+  /** Says good-bye, after all that waits. Resolves when it is posted. */
+  sayFarewell(): Promise<void> {
+    this.outlet.control(farewell);
+    this.outlet.flush();
+    return this.outlet.whenDrained();
+  }
+
+  // The stream from it.
+
+  get maxMessageBytes(): number {
+    return this.#home.maxMessageBytes;
+  }
+
+  received(message: Uint8Array): void {
+    const { info } = this;
+    if (info === null) return this.#home.dropped();
+    try {
+      this.#home.listener.received(info.id, message);
+    } catch (error) {
+      report(this.#home.listener, "the receiver of a node's messages", error);
+    }
+  }
+
+  control(message: Uint8Array): void {
+    switch (message[0]) {
+      case Control.hello: {
+        const identity = decodeIdentity(message);
+        if (!identity || (this.info && this.info.id !== identity.id)) return this.#home.dropped();
+        if (!this.info) this.#home.met(this, identity);
+        return;
+      }
+      case Control.farewell:
+        return this.#home.left(this);
+      case Control.broken:
+        if (message.byteLength !== 5) return this.#home.dropped();
+        return this.#outlet?.wasBroken(
+          new DataView(message.buffer, message.byteOffset).getUint32(1, true),
+        );
+      default:
+        return this.#home.dropped();
+    }
+  }
+
+  wasCut(isOverflow: boolean): void {
+    const text = isOverflow
+      ? "more messages waited in the node for this one than it keeps, and are lost"
+      : "messages of the node to this one are lost";
+    this.#tellLost(isOverflow ? "overflow" : "transport_error", text);
+  }
+
+  broke(link: number, message: string): void {
+    const told = new Uint8Array(5);
+    told[0] = Control.broken;
+    new DataView(told.buffer).setUint32(1, link, true);
+    this.outlet.control(told);
+    this.#tellLost("transport_error", `the messages of the node are not whole: ${message}`);
+  }
+
+  // What the program hears.
+
+  #tellLost(kind: "overflow" | "transport_error", message: string): void {
+    const { info } = this;
+    if (info === null || this.inlet.isEnded) return;
+    try {
+      this.#home.listener.lost(info, kind, message);
+    } catch (error) {
+      report(this.#home.listener, "the listener for lost messages", error);
+    }
+  }
+
+  tellUp(): void {
+    try {
+      this.#home.listener.up(this.info!);
+    } catch (error) {
+      report(this.#home.listener, "the listener for new nodes", error);
+    }
+  }
+
+  /** Nothing is sent or taken any more. False: it had ended already. */
+  end(): boolean {
+    if (this.inlet.isEnded) return false;
+    this.inlet.end();
+    this.#outlet?.end();
+    return true;
+  }
+
+  tellDown(isFarewell: boolean, message: string): void {
+    const { info } = this;
+    if (info === null) return;
+    try {
+      this.#home.listener.down(info, isFarewell, message);
+    } catch (error) {
+      report(this.#home.listener, "the listener for nodes that have gone", error);
+    }
+  }
+}
