@@ -130,11 +130,12 @@ async function natsSend(): Promise<void> {
   listen(() => void run());
   async function run(): Promise<void> {
     for (let number = 1; number <= numbers; number++) {
-      connection.publish(subject, numbered(number));
+      // It keeps the array until it is sent.
+      connection.publish(subject, numbered(number).slice());
       // Its client has no other back-pressure.
       if (number % 5_000 === 0) await connection.flush();
     }
-    connection.publish(subject, numbered(0));
+    connection.publish(subject, numbered(0).slice());
     await connection.flush();
   }
 }

@@ -37,7 +37,9 @@ async function measure(runtime: Runtime, way: string, address: string): Promise<
   for (let run = 0; run < runs; run++) {
     sender.send("run");
     const { messages, ms, outOfOrder } = await receiver.receive<Run>();
-    if (outOfOrder > 0 || messages !== Number(count) + 1) console.error("wrong:", messages, outOfOrder);
+    if (outOfOrder > 0 || messages !== Number(count) + 1) {
+      console.error("wrong:", messages, outOfOrder);
+    }
     rates.push(messages / ms * 1000);
   }
   return rates;

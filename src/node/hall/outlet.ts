@@ -196,7 +196,12 @@ export class Outlet {
     this.#tellRoom();
   }
 
-  /** Whether something waits. */
+  /** Whether the other may have heard of this node. */
+  get isConnected(): boolean {
+    return this.#client !== null;
+  }
+
+  /** Whether nothing waits. */
   get isEmpty(): boolean {
     return this.#first === null && (this.#current === null || this.#current.length === headBytes);
   }

@@ -96,6 +96,9 @@ export class Peer implements OutletPeer, InletOwner {
 
   /** Says good-bye, after all that waits. Resolves when it is posted. */
   sayFarewell(): Promise<void> {
+    this.outlet.flush();
+    // No mailbox yet: who does not know this node does not miss it.
+    if (!this.outlet.isConnected) return Promise.resolve();
     this.outlet.control(farewell);
     this.outlet.flush();
     return this.outlet.whenDrained();
