@@ -61,7 +61,8 @@ function escape(name: string, room: number): { readonly text: string; readonly i
   return { text, isWhole: true };
 }
 
-function hashOf(name: string): string {
+/** 128 bits of a hash, in hexadecimal digits. */
+export function hashOf(name: string): string {
   // Loaded when it is needed: that takes milliseconds, and such names are rare.
   const { process } = globalThis as unknown as Global;
   const { createHash } = process.getBuiltinModule("node:crypto");

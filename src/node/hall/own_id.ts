@@ -6,14 +6,16 @@
  */
 import { TandemError } from "../../errors.ts";
 import { Limit } from "../../limit/limit.ts";
-import { targetOf } from "../../limit/lock_names.ts";
+import { hashOf } from "../../limit/lock_names.ts";
 
 /**
  * @returns gives it back
  * @throws {TandemError} `EXISTS` when a living node has the id
  */
 export function ownId(group: string, id: string, mode: number | undefined): () => void {
-  const limit = new Limit(targetOf(`node:${group}:${id}`), mode === undefined ? {} : { mode });
+  // An id may be longer than a file's name, and has other characters; the prefix allows a longer name.
+  const target = `${group.includes("/") ? group : `lock__${group}`}.id-${hashOf(id)}`;
+  const limit = new Limit(target, mode === undefined ? {} : { mode });
   try {
     if (limit.tryAcquire()) return () => limit.close();
   } catch (error) {
