@@ -79,8 +79,14 @@ pub fn EventLoopType(comptime Shared: type) type {
         /// shorter than a turn of the loop would be. A peer on this very processor cannot bring anything
         /// meanwhile, so the loop first yields to it.
         pub fn linger(handle: *Handle, wanted: u32) i32 {
+            return linger_among(handle, wanted, handle);
+        }
+
+        /// As `linger`, where peers wait on channels of their own, and find each other among the participants of
+        /// another one: `crowd` is this process's handle there.
+        pub fn linger_among(handle: *Handle, wanted: u32, crowd: *Handle) i32 {
             if (wanted & abi.arm_requests == 0 and handle.call_count == 0) return abi.linger_nothing;
-            if (shares_processor(handle)) {
+            if (shares_processor(crowd)) {
                 const yielded = yield_to_peer(handle, wanted);
                 if (yielded != abi.linger_nothing) return yielded;
             }

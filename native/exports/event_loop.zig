@@ -36,6 +36,11 @@ export fn tandem_linger(handle_address: f64, wanted: u32) i32 {
     return EventLoop.linger(arguments.handle_at(handle_address), wanted);
 }
 
+/// As `tandem_linger`; the peers of this process are the participants of another channel, where it has the handle `crowd`.
+export fn tandem_linger_among(handle_address: f64, wanted: u32, crowd_address: f64) i32 {
+    return EventLoop.linger_among(arguments.handle_at(handle_address), wanted, arguments.handle_at(crowd_address));
+}
+
 /// Prepares an event loop to sleep; `armed`, `armed_large`, `armed_unsure`, or the reason why it must not
 /// sleep.
 export fn tandem_arm(handle_address: f64, wanted: u32) i32 {

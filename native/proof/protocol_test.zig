@@ -240,6 +240,28 @@ test "a loop that shares a processor with a peer does not linger while a yield w
     }
 }
 
+test "a loop whose peers wait on other channels finds them among the participants of a third" {
+    const hall = try World.init(1, 1);
+    defer hall.deinit();
+    const peer = try hall.server();
+    defer channel.close(peer, .unmap);
+    const mailbox = try World.init(1, 1);
+    defer mailbox.deinit();
+    const server = mailbox.first;
+    server.yield_after_ns = std.math.maxInt(u64);
+    // This thread may be moved between the two lines.
+    for (0..1000) |_| {
+        wait_here(peer);
+        if (EventLoop.linger_among(server, abi.arm_requests, hall.first) == abi.linger_crowded) break;
+    } else return error.NeverCrowded;
+    try testing.expectEqual(abi.linger_nothing, EventLoop.linger(server, abi.arm_requests));
+    const client = try mailbox.client();
+    defer channel.close(client, .unmap);
+    _ = try send(client, "hello", 1);
+    server.yield_after_ns = 0;
+    try testing.expectEqual(abi.linger_work, EventLoop.linger_among(server, abi.arm_requests, hall.first));
+}
+
 test "a draft of a channel that is removed is not sent" {
     const world = try World.init(2, 1);
     defer world.deinit();

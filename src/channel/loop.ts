@@ -97,6 +97,8 @@ export class Loop {
   /** A participant may have died that this handle did not watch yet. */
   #mayHaveMissedDeath = false;
 
+  /** The channel among whose participants this loop's peers wait, if that is another one. */
+  crowd: Channel | null = null;
   /** Others rely on its death watches, so it never rests. */
   #isSentinel = false;
 
@@ -277,7 +279,11 @@ export class Loop {
   /** After a look that found nothing: lingers, and looks again if that has found work. */
   #linger(): number {
     if (!this.#channel.isOpen || !this.#waits.isWaiting || !this.#pacing.miss(now())) return 0;
-    const found = this.#channel.native.tandem_linger(this.#channel.address, this.#waits.wanted);
+    const { native, address } = this.#channel;
+    const { wanted } = this.#waits;
+    const found = this.crowd?.isOpen
+      ? native.tandem_linger_among(address, wanted, this.crowd.address)
+      : native.tandem_linger(address, wanted);
     if (found === lingerCrowded) this.#pacing.yield();
     return found === lingerWork ? this.#waits.poll() : 0;
   }

@@ -377,6 +377,11 @@ export class ServerCore extends HandleCore {
     this.#loop.keepWatch();
   }
 
+  /** The clients wait among the participants of another channel, and not of this one, as this process does. */
+  waitAmong(crowd: Channel): void {
+    this.#loop.crowd = crowd;
+  }
+
   /** From now on a pending `receive` or `serve` does not keep the process alive. */
   unref(): void {
     checkOpen(this.channel, "server");

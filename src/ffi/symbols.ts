@@ -207,6 +207,10 @@ export const symbols = {
     result: "i32",
   },
   tandem_linger: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
+  tandem_linger_among: {
+    parameters: [/* handle */ "f64", /* what for */ "u32", /* crowd */ "f64"],
+    result: "i32",
+  },
   tandem_arm: { parameters: [/* handle */ "f64", /* what for */ "u32"], result: "i32" },
   tandem_trim: { parameters: [/* handle */ "f64"], result: "i32", cold: true },
   tandem_disarm: { parameters: [/* handle */ "f64"], result: "void" },

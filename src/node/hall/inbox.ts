@@ -47,6 +47,8 @@ export class Inbox {
       maxResponseBytes: 0,
       maxDeliveries: 1,
     });
+    // Two nodes on one processor have to let each other run.
+    this.#private.server.waitAmong(main.channel);
   }
 
   /** The name by which others find it. */

@@ -1,6 +1,7 @@
 /** Nodes of several processes: what the others get and learn when one is killed, stopped, closed or started anew. */
 import { assert, assertEquals } from "@std/assert";
 import type { Command } from "../../fixtures/node/hall.ts";
+import type { Told } from "../../fixtures/lib.ts";
 import type { Hall, HallTerms } from "../../../src/node/hall/hall.ts";
 import { join, type Seen, Witness, worded } from "../../support/node_hall.ts";
 import {
@@ -185,6 +186,36 @@ test("hall: a close is a farewell, an exit without one is not", async () => {
   }
   closing.end();
   await closing.ended();
+});
+
+test("hall: a living node of another process has its chosen id alone, whatever the length of the names", async () => {
+  const group = "g".repeat(58);
+  const terms = { isChosenId: true, id: "@".repeat(128) };
+  await start(own, group, "one", terms);
+  const second = await spawn(own, "node/hall.ts", [group, "two", JSON.stringify(terms)]);
+  assertEquals((await second.message<Told>()).code, "EXISTS");
+  await second.ended();
+});
+
+test("hall: a node whose receiver is killed in the middle of a flood hears of it, and goes on", async () => {
+  const group = newTarget();
+  const receiver = await start(own, group, "receiver");
+  const { hall, witness } = await joined(group);
+  const sender = await start(own, group, "sender");
+  await eventually(() => witness.has("up", "sender") && witness.has("up", "receiver"));
+  await eventually(async () => (await ask<string[]>(sender, { do: "nodes" })).length === 2);
+  const sent = ask(sender, { do: "send", to: "receiver", count: 1_000_000 });
+  await eventually(async () =>
+    (await ask<Seen[]>(receiver, { do: "seen" })).some(({ what }) => what === "messages")
+  );
+  await receiver.killed();
+  await eventually(() => witness.has("down", "receiver"));
+  // Messages to a node that is gone go nowhere, and nothing waits for it.
+  assertEquals(await sent, "sent");
+  assertEquals(await ask(sender, { do: "say", to: "receiver", text: "gone" }), false);
+  assertEquals(await ask(sender, { do: "say", to: "own", text: "here" }), true);
+  await eventually(() => witness.has("text", "sender"));
+  assertEquals(hall.queued("receiver"), { messages: 0, bytes: 0 });
 });
 
 test("hall: a node that is started anew is another node, also with the same chosen id", async () => {

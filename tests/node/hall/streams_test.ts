@@ -213,6 +213,18 @@ test("hall: a second living node cannot have a chosen id, and a later one can", 
   assertEquals(watcher.witness.of("the:one@1").map(({ what }) => what), ["up", "down", "up"]);
 });
 
+test("hall: there is no room for more than 1,024 nodes", async () => {
+  const group = newTarget();
+  const node = await Node.in(group, "one");
+  const others: ServerCore[] = [];
+  atEnd(() => Promise.resolve(others.forEach((other) => other.close())));
+  while (others.length < 1023) others.push(ServerCore.open(`${group}.nodes`));
+  await assertRejectsCode(join(group, "other", new Witness()), "BUSY");
+  others.pop()!.close();
+  await Node.in(group, "other");
+  await node.knows("other");
+});
+
 test("hall: what listeners throw ends nothing", async () => {
   const group = newTarget();
   const node = await Node.in(group, "one");
