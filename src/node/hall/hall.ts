@@ -134,7 +134,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
 
   send(node: string, message: Uint8Array): boolean {
     const peer = this.#byId.get(node);
-    if (peer === undefined || peer.isGone) return false;
+    if (peer === undefined || peer.isGone || this.#isClosed) return false;
     if (message.byteLength > this.maxMessageBytes) throw this.#tooLong(message.byteLength);
     this.appended += 1;
     peer.outlet.send(message);
@@ -265,6 +265,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
 
   /** Takes what the node has sent before it went, and tells of its end then. */
   #settle(peer: Peer, attempt: number): void {
+    if (this.#isClosed) return;
     if (peer.inlet.isEnded) return this.#forget(peer);
     if (!this.#inbox.drain()) return queueMicrotask(() => this.#settle(peer, attempt));
     const delay = goneRetries[attempt];
