@@ -79,6 +79,8 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   readonly #release: () => void;
   /** By their places in the hall. */
   readonly #peers: Map<number, Peer> = new Map();
+  /** Those that have gone, while their last messages may be in the mailbox. Another may have their place already. */
+  readonly #leaving: Set<Peer> = new Set();
   /** Those that are up. */
   readonly #byId: Map<string, Peer> = new Map();
   /** The number of participants that had joined at the last look. */
@@ -177,8 +179,9 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   }
 
   #leave(): void {
-    for (const peer of this.#peers.values()) peer.end();
+    for (const peer of [...this.#peers.values(), ...this.#leaving]) peer.end();
     this.#peers.clear();
+    this.#leaving.clear();
     this.#byId.clear();
     this.#inbox.close();
     this.#main.close();
@@ -200,12 +203,14 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     if (this.#isClosed || !this.#main.channel.isOpen) return;
     try {
       this.#joins = this.#main.joins;
+      const before = [...this.#peers.values()];
       const living: Set<Peer> = new Set();
       for (const member of this.#main.members()) {
         if (member.role !== "server" || member.place.position === this.position) continue;
         living.add(this.#peerOf(member));
       }
-      for (const peer of [...this.#peers.values()]) if (!living.has(peer)) this.#gone(peer);
+      // Last, because this takes what is in the mailbox, also of those that have just come.
+      for (const peer of before) if (!living.has(peer)) this.#gone(peer);
     } catch (error) {
       report(this, "the look for other nodes", error);
     }
@@ -216,7 +221,6 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     const { position, epochLow, epochHigh } = member.place;
     const known = this.#peers.get(position);
     if (known?.isAt(epochLow, epochHigh)) return known;
-    if (known) this.#gone(known);
     const peer = new Peer(this, member);
     this.#peers.set(position, peer);
     // Its greeting.
@@ -227,6 +231,9 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   senderAt(position: number, epochLow: number, epochHigh: number): Peer | null {
     let peer = this.#peers.get(position);
     if (peer?.isAt(epochLow, epochHigh)) return peer;
+    for (const gone of this.#leaving) {
+      if (gone.member.place.position === position && gone.isAt(epochLow, epochHigh)) return gone;
+    }
     if (this.#isClosed || this.#main.joins === this.#joins) return null;
     this.#look();
     peer = this.#peers.get(position);
@@ -260,6 +267,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   #gone(peer: Peer): void {
     if (peer.isGone) return;
     peer.isGone = true;
+    this.#leaving.add(peer);
     this.#settle(peer, 0);
   }
 
@@ -279,6 +287,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   }
 
   #forget(peer: Peer): void {
+    this.#leaving.delete(peer);
     const { position } = peer.member.place;
     if (this.#peers.get(position) === peer) this.#peers.delete(position);
   }

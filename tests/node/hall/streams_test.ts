@@ -207,10 +207,18 @@ test("hall: a second living node cannot have a chosen id, and a later one can", 
   await assertRejectsCode(Node.in(group, "one", terms), "EXISTS", "the:one@1");
   await Node.in(newTarget(), "one", terms);
   await watcher.knows("the:one@1");
+  // Its place is another's before the watcher has taken what it sent.
+  first.hall.send("watcher", worded("last words"));
   await first.hall.close();
   await Node.in(group, "one", terms);
-  await eventually(() => watcher.witness.of("the:one@1").length === 3);
-  assertEquals(watcher.witness.of("the:one@1").map(({ what }) => what), ["up", "down", "up"]);
+  await eventually(() => watcher.witness.of("the:one@1").length === 4);
+  const node = "the:one@1";
+  assertEquals(watcher.witness.of(node), [
+    { what: "up", node },
+    { what: "text", node, text: "last words" },
+    { what: "down", node, farewell: true },
+    { what: "up", node },
+  ]);
 });
 
 test("hall: there is no room for more than 1,024 nodes", async () => {
