@@ -6,6 +6,8 @@
 import { TandemError } from "../errors.ts";
 import { LoneCarrier } from "./lone_carrier.ts";
 import type { NodeParts } from "./parts.ts";
+import { LoneBoards } from "./registry/boards.ts";
+import { makeRegistry } from "./registry/registry.ts";
 
 /** Until nodes find each other through shared memory, each is alone. */
 export const defaultParts: NodeParts = {
@@ -18,5 +20,5 @@ export const defaultParts: NodeParts = {
     }
     return Promise.resolve({ open: () => new LoneCarrier() });
   },
-  registry: () => ({ close: () => {} }),
+  registry: (seam) => makeRegistry(seam, new LoneBoards()),
 };

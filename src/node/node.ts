@@ -19,10 +19,11 @@ import {
   type PortOptions,
   portTerms,
 } from "./options.ts";
-import type { NodeParts, NodeRegistry } from "./parts.ts";
+import type { NodeParts } from "./parts.ts";
 import { checkFunction, handlersOf } from "./ports/handler.ts";
 import { type Port, PortMaker } from "./ports/port.ts";
 import type { KillReason } from "./reason.ts";
+import type { Registry } from "./registry/registry.ts";
 import { remotePort } from "./remote_port.ts";
 import type { MessageOf, PortRemote } from "./types.ts";
 
@@ -113,8 +114,8 @@ export class Node implements AsyncDisposable {
   }
 
   /** What all nodes of the group know by name. */
-  get registry(): NodeRegistry {
-    return this.#core.registry;
+  get registry(): Registry {
+    return this.#core.registry.face;
   }
 
   /** The id of the node on which a port lives. */

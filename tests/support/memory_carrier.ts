@@ -5,8 +5,10 @@
 import type { Carrier, CarrierListener, NodeInfo } from "../../src/node/carrier.ts";
 import { coreOf, type Node, startNode } from "../../src/node/node.ts";
 import type { NodeOptions } from "../../src/node/options.ts";
-import type { NodeIdentity, NodeParts, NodeRegistry, RegistrySeam } from "../../src/node/parts.ts";
+import type { NodeIdentity, NodeParts } from "../../src/node/parts.ts";
+import { makeRegistry } from "../../src/node/registry/registry.ts";
 import { TandemError } from "../../mod.ts";
+import { type MemoryBoards, MemoryHall } from "./memory_boards.ts";
 import { runtime } from "./processes.ts";
 
 /** What waits on the way from one node to another. */
@@ -84,8 +86,8 @@ class MemoryCarrier implements Carrier {
 /** A group of nodes. */
 export class MemoryNetwork {
   readonly #carriers: Map<string, MemoryCarrier> = new Map();
-  /** What a node does as its registry. */
-  makeRegistry: (seam: RegistrySeam) => NodeRegistry = () => ({ close: () => {} });
+  readonly #hall: MemoryHall = new MemoryHall();
+  readonly #boards: Map<string, MemoryBoards> = new Map();
 
   readonly parts: NodeParts = {
     join: (identity, { maxQueueBytes }) => {
@@ -104,7 +106,11 @@ export class MemoryNetwork {
         },
       });
     },
-    registry: (seam) => this.makeRegistry(seam),
+    registry: (seam) => {
+      const boards = this.#hall.join();
+      this.#boards.set(seam.identity.id, boards);
+      return makeRegistry(seam, boards);
+    },
   };
 
   start(options: NodeOptions = {}): Promise<Node> {
@@ -161,6 +167,11 @@ export class MemoryNetwork {
     }
   }
 
+  /** The board of a node. */
+  boards(node: Node): MemoryBoards {
+    return this.#boards.get(node.id)!;
+  }
+
   /** Holds up messages from one node to another, until `release`. */
   hold(from: Node, to: Node): { release(): void } {
     const [sender, receiver] = [this.carrier(from.id)!, this.carrier(to.id)!];
@@ -201,6 +212,7 @@ export class MemoryNetwork {
     if (carrier.isGone) return;
     carrier.isGone = true;
     this.#carriers.delete(carrier.info.id);
+    this.#hall.leave(this.#boards.get(carrier.info.id)!);
     for (const other of this.#carriers.values()) {
       const way = other.way(carrier.info.id);
       way.messages.length = 0;

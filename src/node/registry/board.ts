@@ -15,7 +15,7 @@ import { corrupt } from "../../codec/reader.ts";
 import type { Bytes } from "../../codec/writer.ts";
 import { FrameDecoder, FrameLimits, giveEncoder, takeEncoder } from "../frames.ts";
 import { checkNodeId, checkNodeName } from "../ids.ts";
-import type { NodeIdentity } from "../parts.ts";
+import type { NodeIdentity } from "./seam.ts";
 import { boardBytesMax } from "./boards.ts";
 import { type Entry, readEntry } from "./entry.ts";
 

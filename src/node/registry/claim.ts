@@ -41,7 +41,10 @@ export class ClaimCore {
     if (this.#endedBy) return false;
     if (this.#lock.check()) return true;
     this.#end(
-      this.#error("CANCELLED", "its lock was stolen, or the lock's file removed; stop what it is for"),
+      this.#error(
+        "CANCELLED",
+        "its lock was stolen, or the lock's file removed; stop what it is for",
+      ),
     );
     return false;
   }

@@ -40,7 +40,11 @@ export class ClaimLock {
    * @throws what `new Limit` throws
    */
   static take(place: ClaimPlace, family: string, key: string): ClaimLock | null {
-    const limit = new Limit(targetOf(place, family, key), { max: 1, order: "oldest", mode: place.mode });
+    const limit = new Limit(targetOf(place, family, key), {
+      max: 1,
+      order: "oldest",
+      mode: place.mode,
+    });
     try {
       const lock = limit.tryAcquire();
       if (lock) {
@@ -93,7 +97,9 @@ function drawToken({ group, mode }: ClaimPlace): bigint {
   }
   throw new TandemError(
     "BUSY",
-    `Cannot draw the token of a claim: somebody holds the lock ${JSON.stringify(limit.target)}, which nobody should`,
+    `Cannot draw the token of a claim: somebody holds the lock ${
+      JSON.stringify(limit.target)
+    }, which nobody should`,
   );
 }
 

@@ -78,7 +78,9 @@ function cost({ bytes }: Entry): number {
 function tooLarge({ family, key }: Entry, found: string): TandemError {
   return new TandemError(
     "TOO_LARGE",
-    `Cannot add ${JSON.stringify(key)} to the family ${family}: ${found}; remove other entries, or let ` +
+    `Cannot add ${
+      JSON.stringify(key)
+    } to the family ${family}: ${found}; remove other entries, or let ` +
       "one entry name a port that knows them",
   );
 }

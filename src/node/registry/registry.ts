@@ -5,11 +5,11 @@
  */
 import { type Maker, notConstructible } from "../../base/maker.ts";
 import type { PortId } from "../ids.ts";
-import type { NodeRegistry, RegistrySeam } from "../parts.ts";
 import type { Port } from "../ports/port.ts";
 import type { Boards } from "./boards.ts";
 import { type Claim, ClaimMaker } from "./claim.ts";
 import { RegistryCore } from "./registry_core.ts";
+import type { RegistrySeam } from "./seam.ts";
 import type { RegistryChange, RegistryEntry, RegistryWatch } from "./types.ts";
 
 /**
@@ -201,7 +201,16 @@ export class Registry {
 
 const RegistryMaker = Registry as unknown as Maker<RegistryCore, Registry>;
 
-/** The registry of a node. */
+/** The registry of a node, as the node needs it. */
+export interface NodeRegistry {
+  /** What programs see. */
+  readonly face: Registry;
+  /** For tests. */
+  readonly core: RegistryCore;
+  /** Takes the node's entries back. Ports see `shutdown` afterwards. */
+  close(): void;
+}
+
 export function makeRegistry(seam: RegistrySeam, boards: Boards): NodeRegistry {
   const core = new RegistryCore(seam, boards);
   return { face: new RegistryMaker(core), core, close: () => core.close() };

@@ -11,7 +11,7 @@ import { TandemError } from "../../errors.ts";
 import { captureContext } from "../../runtime/context.ts";
 import { queueMicrotask, wallClock } from "../../runtime/timers.ts";
 import { addressOf } from "../ids.ts";
-import type { RegistrySeam } from "../parts.ts";
+import type { RegistrySeam } from "./seam.ts";
 import { type Board, encodeBoard, readBoard } from "./board.ts";
 import type { Boards } from "./boards.ts";
 import { ClaimCore } from "./claim.ts";
@@ -19,7 +19,7 @@ import { ClaimLock } from "./claim_lock.ts";
 import { Directory } from "./directory.ts";
 import { encodeValue, type Entry, makeEntry } from "./entry.ts";
 import { checkFamily, checkKey } from "./names.ts";
-import { type OwnEntry, OwnEntries } from "./own_entries.ts";
+import { OwnEntries, type OwnEntry } from "./own_entries.ts";
 import type { RegistryChange, RegistryEntry } from "./types.ts";
 import { IteratedWatch, shownAs, type WatchHome, Watching } from "./watching.ts";
 
@@ -85,7 +85,9 @@ export class RegistryCore implements WatchHome {
     const address = addressOf(port);
     if (address.node !== this.#node || address.local === "") {
       throw new TypeError(
-        `Cannot register ${describe(port)}: give a port of this node, or use set() with the id as the value`,
+        `Cannot register ${
+          describe(port)
+        }: give a port of this node, or use set() with the id as the value`,
       );
     }
     const encoded = encodeValue(value);
@@ -98,13 +100,14 @@ export class RegistryCore implements WatchHome {
     if (before?.claim) {
       throw new TandemError(
         "EXISTS",
-        `Cannot add ${describe(key)} to the family ${family}: this node has claimed it; release the claim first`,
+        `Cannot add ${
+          describe(key)
+        } to the family ${family}: this node has claimed it; release the claim first`,
       );
     }
     const since = before?.entry.since ?? this.#nextSince(family, key);
     const made = makeEntry(this.#node, { family, key, port, since, token: null, value });
     this.#own.checkRoom(made);
-    let own: OwnEntry;
     const remove = () => {
       if (this.#own.get(family, key) === own) this.#remove(family, key);
     };
@@ -113,7 +116,8 @@ export class RegistryCore implements WatchHome {
     if (port !== null && portWatch === null) return nothing;
     // The same value again is no change, and belongs to the new caller.
     const isSame = before?.entry.looksLike(made) === true;
-    own = { entry: isSame ? before!.entry : made, portWatch, claim: null };
+    const entry = isSame ? before!.entry : made;
+    const own: OwnEntry = { entry, portWatch, claim: null };
     this.#replace(before, own);
     return { [Symbol.dispose]: remove };
   }
@@ -315,7 +319,9 @@ export class RegistryCore implements WatchHome {
 
   pick(family: string): string | null {
     const ports: string[] = [];
-    for (const { port } of this.#entries(family, "pick a port")) if (port !== null) ports.push(port);
+    for (const { port } of this.#entries(family, "pick a port")) {
+      if (port !== null) ports.push(port);
+    }
     return ports[Math.floor(Math.random() * ports.length)] ?? null;
   }
 
