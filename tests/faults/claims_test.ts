@@ -7,6 +7,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type Child,
+  doomed,
   folder,
   present,
   type Runtime,
@@ -27,6 +28,8 @@ class Claimer {
   readonly runtime: Runtime;
   readonly log: string;
   child!: Child;
+  /** What it tells first: that it has the claim, or that it was refused a few times. */
+  first: Promise<unknown> = Promise.resolve();
   /** Resolves when it has the claim. Null: it is not asked, or was killed. */
   claiming: Promise<Claimer> | null = null;
 
@@ -46,9 +49,10 @@ class Claimer {
   claim(): void {
     const { child } = this;
     child.send("claim");
-    const claiming = child.message().then(() => this);
-    claiming.catch(() => {});
-    this.claiming = claiming;
+    this.first = doomed(child.message());
+    this.claiming = doomed(
+      this.first.then((told) => told === "refused" ? child.message() : told).then(() => this),
+    );
   }
 
   async release(): Promise<void> {
@@ -80,6 +84,8 @@ test("two processes race for a claim with kills: never two holders, and tokens g
     } else {
       const holder = await Promise.race(claimers.map(({ claiming }) => claiming!));
       grants += 1;
+      const other = present(claimers.find((claimer) => claimer !== holder));
+      assertEquals(await other.first, "refused", "the claim has a second holder");
       if (round % 3 === 1) victim = holder;
       else await holder.release();
     }
