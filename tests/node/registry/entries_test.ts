@@ -118,7 +118,7 @@ test("a registered port is an entry with its id as the key, and goes when the po
   await turn();
   assertEquals(
     await b.registry.get("ports"),
-    new Map([
+    new Map<string, unknown>([
       [port.id, { value: { speed: 1 }, node: a.id, port: port.id }],
       [other.id, { value: undefined, node: a.id, port: other.id }],
     ]),

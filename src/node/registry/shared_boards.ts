@@ -1,0 +1,78 @@
+/**
+ * The boards of nodes that are participants of one channel.
+ *
+ * @module
+ */
+import { countBoards, followBoards, readBoard, writeBoard } from "../../channel/boards.ts";
+import type { Member } from "../../channel/roster.ts";
+import type { ServerCore } from "../../channel/server_core.ts";
+import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
+
+export class SharedBoards implements Boards {
+  readonly maxBytes: number = boardBytesMax;
+  readonly #handle: ServerCore;
+  readonly #position: number;
+  readonly #listeners: Set<() => void> = new Set();
+  /** The versions of the boards that were read. */
+  readonly #versions: Map<string, number> = new Map();
+  /** What the last look has seen of the whole channel. */
+  #seen = "";
+  #follows = false;
+
+  /**
+   * Whoever has the handle watches its members, and calls {@linkcode ring} in that listener.
+   *
+   * @param position the handle's place among the participants
+   */
+  constructor(handle: ServerCore, position: number) {
+    this.#handle = handle;
+    this.#position = position;
+  }
+
+  publish(bytes: Uint8Array): void {
+    writeBoard(this.#handle, bytes);
+  }
+
+  *changes(): Iterable<BoardChange> {
+    const handle = this.#handle;
+    // Before the members: what happens meanwhile is seen the next time.
+    const seen = `${handle.joins} ${handle.departures} ${countBoards(handle)}`;
+    if (seen === this.#seen) return;
+    const left = new Set(this.#versions.keys());
+    for (const member of handle.members()) {
+      const board = nameOf(member);
+      left.delete(board);
+      if (member.position === this.#position || member.board === (this.#versions.get(board) ?? 0)) {
+        continue;
+      }
+      const bytes = readBoard(handle, member);
+      this.#versions.set(board, member.board);
+      yield { board, bytes };
+    }
+    for (const board of left) {
+      this.#versions.delete(board);
+      yield { board, bytes: null };
+    }
+    this.#seen = seen;
+  }
+
+  onChange(listener: () => void): Disposable {
+    if (!this.#follows) {
+      this.#follows = true;
+      followBoards(this.#handle);
+    }
+    const entry = () => listener();
+    this.#listeners.add(entry);
+    return { [Symbol.dispose]: () => void this.#listeners.delete(entry) };
+  }
+
+  /** A participant may have come or gone, or a board may have changed. */
+  ring(): void {
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+/** A place in the table is used again, an epoch is not. */
+function nameOf({ position, epochHigh, epochLow }: Member): string {
+  return `${position} ${epochHigh} ${epochLow}`;
+}
