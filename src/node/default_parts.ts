@@ -1,24 +1,44 @@
 /**
- * The parts of nodes that `Node.start` makes.
+ * The parts of nodes that `Node.start` makes: the memory that the nodes of a machine share.
  *
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { LoneCarrier } from "./lone_carrier.ts";
-import type { NodeParts } from "./parts.ts";
-import { LoneBoards } from "./registry/boards.ts";
+import { FirstEvents } from "./hall/first_events.ts";
+import { type Hall, joinHall } from "./hall/hall.ts";
+import type { JoinedCarrier, NodeIdentity, NodeParts, RegistrySeam } from "./parts.ts";
+import type { NodeTerms } from "./options.ts";
 import { makeRegistry } from "./registry/registry.ts";
 
-/** Until nodes find each other through shared memory, each is alone. */
 export const defaultParts: NodeParts = {
-  join: (_, { network }) => {
-    if (network !== undefined) {
-      throw new TandemError(
-        "UNSUPPORTED",
-        `Cannot use the network ${network}: this version has no nodes on other machines`,
-      );
-    }
-    return Promise.resolve({ open: () => new LoneCarrier() });
-  },
-  registry: (seam) => makeRegistry(seam, new LoneBoards()),
+  join,
+  registry: (seam: RegistrySeam) => makeRegistry(seam, (seam.carrier as Hall).boards),
 };
+
+async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedCarrier> {
+  const { network } = terms;
+  if (network !== undefined) {
+    throw new TandemError(
+      "UNSUPPORTED",
+      `Cannot use the network ${network}: this version has no nodes on other machines`,
+    );
+  }
+  const events = new FirstEvents();
+  const hall = await joinHall({
+    group: terms.group,
+    mode: terms.mode,
+    id: identity.id,
+    name: identity.name,
+    isChosenId: terms.id !== undefined,
+    // Their bytes are bounded.
+    maxQueue: Infinity,
+    maxQueueBytes: terms.maxQueueBytes,
+    maxMessageBytes: terms.maxMessageBytes,
+  }, events);
+  return {
+    open(listener) {
+      events.open(listener);
+      return hall;
+    },
+  };
+}

@@ -12,6 +12,7 @@ import { ServerCore } from "../../channel/server_core.ts";
 import { TandemError } from "../../errors.ts";
 import { later, laterForSure, queueMicrotask } from "../../runtime/timers.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "../carrier.ts";
+import { SharedBoards } from "../registry/shared_boards.ts";
 import { BatchStock } from "./batch.ts";
 import { encodeIdentity, type Identity } from "./greeting.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
@@ -74,6 +75,8 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
   readonly greeting: Uint8Array;
+  /** What the nodes' registries have written down. */
+  readonly boards: SharedBoards;
   readonly #main: ServerCore;
   readonly #inbox: Inbox;
   readonly #release: () => void;
@@ -110,10 +113,14 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
       const own = this.#main.members().find(({ privatePath }) => privatePath === this.#inbox.name);
       if (!own) throw new TandemError("CORRUPT", "Cannot join the nodes: the channel is damaged");
       ({ position: this.position, epochLow: this.epochLow, epochHigh: this.epochHigh } = own.place);
+      this.boards = new SharedBoards(this.#main, this.position);
       this.#main.unref();
       // Code that was replaced is no node any more.
       this.#main.onReplaced = () => void this.close();
-      this.#main.watchMembers(() => this.#look());
+      this.#main.watchMembers(() => {
+        this.#look();
+        this.boards.ring();
+      });
     } catch (error) {
       this.#main.close();
       throw error;

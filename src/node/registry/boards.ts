@@ -31,18 +31,3 @@ export interface Boards {
 
 /** The longest content of a board, unless what carries it has a lower limit. */
 export const boardBytesMax: number = 2 ** 22;
-
-/** The boards of a node that knows no other. */
-export class LoneBoards implements Boards {
-  readonly maxBytes: number = boardBytesMax;
-
-  publish(): void {}
-
-  changes(): Iterable<BoardChange> {
-    return [];
-  }
-
-  onChange(): Disposable {
-    return { [Symbol.dispose]: () => {} };
-  }
-}

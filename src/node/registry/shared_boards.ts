@@ -42,7 +42,7 @@ export class SharedBoards implements Boards {
     for (const member of handle.members()) {
       const board = nameOf(member);
       left.delete(board);
-      if (member.position === this.#position || member.board === (this.#versions.get(board) ?? 0)) {
+      if (member.place.position === this.#position || member.board === (this.#versions.get(board) ?? 0)) {
         continue;
       }
       const bytes = readBoard(handle, member);
@@ -73,6 +73,6 @@ export class SharedBoards implements Boards {
 }
 
 /** A place in the table is used again, an epoch is not. */
-function nameOf({ position, epochHigh, epochLow }: Member): string {
+function nameOf({ place: { position, epochHigh, epochLow } }: Member): string {
   return `${position} ${epochHigh} ${epochLow}`;
 }
