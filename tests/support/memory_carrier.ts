@@ -5,7 +5,7 @@
 import type { Carrier, CarrierListener, NodeInfo } from "../../src/node/carrier.ts";
 import { coreOf, type Node, startNode } from "../../src/node/node.ts";
 import type { NodeOptions } from "../../src/node/options.ts";
-import type { NodeIdentity, NodeParts } from "../../src/node/parts.ts";
+import type { NodeIdentity, NodeParts, NodeRegistry, RegistrySeam } from "../../src/node/parts.ts";
 import { makeRegistry } from "../../src/node/registry/registry.ts";
 import { TandemError } from "../../mod.ts";
 import { type MemoryBoards, MemoryHall } from "./memory_boards.ts";
@@ -86,6 +86,8 @@ class MemoryCarrier implements Carrier {
 /** A group of nodes. */
 export class MemoryNetwork {
   readonly #carriers: Map<string, MemoryCarrier> = new Map();
+  /** What a node does as its registry. Null: a registry. */
+  makeRegistry: ((seam: RegistrySeam) => Pick<NodeRegistry, "close">) | null = null;
   readonly #hall: MemoryHall = new MemoryHall();
   readonly #boards: Map<string, MemoryBoards> = new Map();
 
@@ -107,6 +109,7 @@ export class MemoryNetwork {
       });
     },
     registry: (seam) => {
+      if (this.makeRegistry) return this.makeRegistry(seam) as NodeRegistry;
       const boards = this.#hall.join();
       this.#boards.set(seam.identity.id, boards);
       return makeRegistry(seam, boards);
@@ -212,7 +215,8 @@ export class MemoryNetwork {
     if (carrier.isGone) return;
     carrier.isGone = true;
     this.#carriers.delete(carrier.info.id);
-    this.#hall.leave(this.#boards.get(carrier.info.id)!);
+    const boards = this.#boards.get(carrier.info.id);
+    if (boards) this.#hall.leave(boards);
     for (const other of this.#carriers.values()) {
       const way = other.way(carrier.info.id);
       way.messages.length = 0;

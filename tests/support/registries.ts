@@ -1,24 +1,43 @@
 /** Nodes of one process with registries, and what they see. */
 import { assertEquals } from "@std/assert";
+import { readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import process from "node:process";
 import { coreOf, type Node } from "../../src/node/node.ts";
 import type { RegistryCore } from "../../src/node/registry/registry_core.ts";
-import type { NodeOptions, RegistryChange } from "../../src/node/main.ts";
+import type { RegistryChange } from "../../src/node/main.ts";
 import { atEnd, eventually } from "./harness.ts";
+import { limitFolder } from "./locks.ts";
 import { MemoryNetwork } from "./memory_carrier.ts";
 
-/** Nodes that know each other, closed when the test ends. */
-export async function startNodes(count: number, options: NodeOptions = {}): Promise<{
+/** Nodes of a group of their own. */
+export interface Group {
   readonly network: MemoryNetwork;
   readonly nodes: readonly [Node, Node, ...Node[]];
-}> {
+  /** The files of its claims. */
+  files(): string[];
+}
+
+let groups = 0;
+
+/** Starts nodes that know each other. When the test ends, they are closed, and their files removed. */
+export async function startNodes(count: number): Promise<Group> {
   const network = new MemoryNetwork();
+  const group = `registry-${process.pid}-${groups++}`;
   const nodes: Node[] = [];
   for (let number = 0; number < count; number++) {
-    const node = await network.start({ name: `n${number}`, ...options });
+    const node = await network.start({ name: `n${number}`, group });
     nodes.push(node);
     atEnd(() => node.close());
   }
-  return { network, nodes: nodes as unknown as [Node, Node, ...Node[]] };
+  const files = () =>
+    readdirSync(limitFolder()).filter((name) => name.startsWith(`lock__${group}.`));
+  // After the closes, which take claims back at once.
+  atEnd(() => {
+    for (const name of files()) rmSync(join(limitFolder(), name), { recursive: true, force: true });
+    return Promise.resolve();
+  });
+  return { network, nodes: nodes as unknown as Group["nodes"], files };
 }
 
 export function registryOf(node: Node): RegistryCore {

@@ -47,12 +47,21 @@ export class ClaimLock {
     });
     try {
       const lock = limit.tryAcquire();
-      if (lock) {
-        const token = drawToken(place);
-        if (lock.heartbeat()) return new ClaimLock(limit, lock, token);
-      }
+      if (lock) return ClaimLock.#draw(place, limit, lock);
     } catch (error) {
       limit.close();
+      throw error;
+    }
+    limit.close();
+    return null;
+  }
+
+  static #draw(place: ClaimPlace, limit: Limit, lock: Lock): ClaimLock | null {
+    try {
+      const claim = new ClaimLock(limit, lock, drawToken(place));
+      if (lock.heartbeat()) return claim;
+    } catch (error) {
+      new ClaimLock(limit, lock, 0n).release();
       throw error;
     }
     limit.close();

@@ -1,14 +1,12 @@
 /** Claims of one process: nodes that race for a key, and what ends a claim. */
 import { assert, assertEquals } from "@std/assert";
-import { readdirSync, rmSync } from "node:fs";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import process from "node:process";
-import type { Node } from "../../../src/node/main.ts";
+import { TandemError } from "../../../mod.ts";
 import { Limit } from "../../../src/limit/main.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
-  atEnd,
   eventually,
   present,
   test,
@@ -16,26 +14,8 @@ import {
 import { limitFolder } from "../../support/locks.ts";
 import { startNodes, turn, valuesOf, Watched } from "../../support/registries.ts";
 
-let groups = 0;
-
-/** Nodes of a group whose files go with the test. */
-async function startGroup(count: number): Promise<{
-  readonly nodes: readonly [Node, Node, ...Node[]];
-  readonly network: Awaited<ReturnType<typeof startNodes>>["network"];
-  files(): string[];
-}> {
-  const group = `claims-${process.pid}-${groups++}`;
-  const files = () =>
-    readdirSync(limitFolder()).filter((name) => name.startsWith(`lock__${group}.`));
-  atEnd(() => {
-    for (const name of files()) rmSync(join(limitFolder(), name), { recursive: true, force: true });
-    return Promise.resolve();
-  });
-  return { ...await startNodes(count, { group }), files };
-}
-
 test("one node has a claim at a time, and tokens grow", async () => {
-  const { nodes, files } = await startGroup(3);
+  const { nodes, files } = await startNodes(3);
   let last = 0n;
   for (let round = 0; round < 30; round++) {
     const claims = await Promise.all(
@@ -62,8 +42,8 @@ test("one node has a claim at a time, and tokens grow", async () => {
 });
 
 test("other keys, families and groups are other claims", async () => {
-  const one = await startGroup(1);
-  const other = await startGroup(1);
+  const one = await startNodes(1);
+  const other = await startNodes(1);
   const claims = [
     await one.nodes[0].registry.claim("f", "k", 1),
     await one.nodes[0].registry.claim("f", "K", 1),
@@ -77,7 +57,7 @@ test("other keys, families and groups are other claims", async () => {
 });
 
 test("a claim takes the place of an entry, and is not replaced by one", async () => {
-  const { nodes: [a, b] } = await startGroup(2);
+  const { nodes: [a, b] } = await startNodes(2);
   const entry = a.registry.set("f", "k", "entry");
   b.registry.set("f", "k", "of another node");
   await turn();
@@ -94,16 +74,25 @@ test("a claim takes the place of an entry, and is not replaced by one", async ()
 });
 
 test("what refuses a claim leaves nothing behind", async () => {
-  const { network, nodes: [a, b], files } = await startGroup(2);
+  const { network, nodes: [a, b], files } = await startNodes(2);
   await assertRejectsCode(a.registry.claim("f", "k", () => {}), "NOT_SERIALIZABLE");
   const large = new Uint8Array(network.boards(a).maxBytes);
   await assertRejectsCode(a.registry.claim("f", "k", large), "TOO_LARGE");
   present(await b.registry.claim("f", "k", 1)).release();
+  const counts = join(
+    limitFolder(),
+    present(files().find((name) => name.endsWith(".claims.limit"))),
+  );
+  rmSync(counts);
+  writeFileSync(counts, "no count of tokens");
+  const refused = await a.registry.claim("f", "k", 1).catch((error: unknown) => error);
+  assert(refused instanceof TandemError);
+  assertEquals(await valuesOf(a, "f"), {});
   assertEquals(files().filter((name) => !name.includes(".claims.limit")), []);
 });
 
 test("a closed node has no claims, and aborts their signals", async () => {
-  const { nodes: [a, b] } = await startGroup(2);
+  const { nodes: [a, b] } = await startNodes(2);
   const claim = present(await a.registry.claim("f", "k", 1));
   const unasked = present(await a.registry.claim("f", "other", 1));
   const { signal } = claim;
@@ -117,7 +106,7 @@ test("a closed node has no claims, and aborts their signals", async () => {
 
 for (const isAsked of [true, false]) {
   test(`a claim whose lock is stolen ends${isAsked ? "" : ", also if nobody has asked for its signal"}`, async () => {
-    const { nodes: [a, b], files } = await startGroup(2);
+    const { nodes: [a, b], files } = await startNodes(2);
     const claim = present(await a.registry.claim("f", "k", "lost"));
     const { token } = claim;
     if (isAsked) void claim.signal;
@@ -150,7 +139,7 @@ for (const isAsked of [true, false]) {
 }
 
 test("a claim whose file is removed ends", async () => {
-  const { nodes: [a, b], files } = await startGroup(2);
+  const { nodes: [a, b], files } = await startNodes(2);
   const claim = present(await a.registry.claim("f", "k", "lost"));
   const { signal } = claim;
   for (const name of files()) {
