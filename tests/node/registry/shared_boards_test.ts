@@ -21,9 +21,9 @@ function join(target: string): { boards: SharedBoards; handle: ServerCore } {
   const handle = ServerCore.open(target, small);
   const before = places.get(target) ?? new Set();
   places.set(target, before);
-  const own = present(handle.members().find(({ position }) => !before.has(position)));
-  before.add(own.position);
-  const boards = new SharedBoards(handle, own.position);
+  const own = present(handle.members().find(({ place }) => !before.has(place.position)));
+  before.add(own.place.position);
+  const boards = new SharedBoards(handle, own.place.position);
   handle.watchMembers(() => boards.ring());
   atEnd(() => Promise.resolve(handle.close()));
   return { boards, handle };
