@@ -42,7 +42,10 @@ export class SharedBoards implements Boards {
     for (const member of handle.members()) {
       const board = nameOf(member);
       left.delete(board);
-      if (member.place.position === this.#position || member.board === (this.#versions.get(board) ?? 0)) {
+      if (
+        member.place.position === this.#position ||
+        member.board === (this.#versions.get(board) ?? 0)
+      ) {
         continue;
       }
       const bytes = readBoard(handle, member);
