@@ -7,7 +7,7 @@ import type { IncomingCall } from "./ports/invocation.ts";
 import type { PortCore, Watcher } from "./ports/port_core.ts";
 
 /** What one node wants, by its own numbers. */
-export class Peer {
+export class Wants {
   readonly calls: Map<number, IncomingCall> = new Map();
   readonly monitored: Map<number, PortCore> = new Map();
   readonly waitsFor: Map<number, PortCore> = new Map();
@@ -19,9 +19,9 @@ export function watcherKey(node: string, id: number): string {
 }
 
 export class Peers {
-  readonly #peers: Map<string, Peer> = new Map();
+  readonly #peers: Map<string, Wants> = new Map();
 
-  all(): Iterable<Peer> {
+  all(): Iterable<Wants> {
     return this.#peers.values();
   }
 
@@ -29,13 +29,13 @@ export class Peers {
     this.#peers.clear();
   }
 
-  get(node: string): Peer | undefined {
+  get(node: string): Wants | undefined {
     return this.#peers.get(node);
   }
 
-  of(node: string): Peer {
+  of(node: string): Wants {
     let peer = this.#peers.get(node);
-    if (!peer) this.#peers.set(node, peer = new Peer());
+    if (!peer) this.#peers.set(node, peer = new Wants());
     return peer;
   }
 
