@@ -32,12 +32,12 @@ test(
         "lazy_pirate",
         pirate,
       );
-      const { requests, joined, repeated, answers } = door.stats();
+      const { requests, joined, repeated } = door.stats();
       assertEquals([answer, requests], [["WORK"], attempts]);
       assertEquals(joined + repeated, attempts - runs);
       // On a machine that stands still, the answer may come before it asks again, or while it gives up waiting: one that
       // was sent then is lost.
-      if (runs > 1) assertEquals(answers, runs + repeated);
+      if (runs > 1) await counted(door, { answers: runs + repeated });
       return attempts > 2 && runs === 1;
     });
   },
