@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type ChildOptions,
-  Node,
+  type Node,
   type Port,
   Supervisor,
   type SupervisorOptions,
@@ -229,12 +229,4 @@ test("bad options of a supervisor are refused", async () => {
   const error = await supervisor.finished.catch((error: unknown) => error) as TandemError;
   assert(error.message.includes("let start() return a port"), error.message);
   assertThrows(() => supervisor.restart("b"), TypeError, '"a"');
-});
-
-test("Node.start alone: a node without others", async () => {
-  await using node = await Node.start({ name: "alone" });
-  assertEquals(node.nodes(), []);
-  using port = node.port({ get: () => 1 });
-  assertEquals(await node.at(port.id).get(), 1);
-  await assertRejectsCode(Node.start({ network: "nats://127.0.0.1:4222" }), "UNSUPPORTED");
 });

@@ -1,0 +1,111 @@
+/** Nodes as programs start them: in shared memory, in this process and in others. */
+import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
+import { Server } from "../../mod.ts";
+import { Node, type Reason, type TandemError } from "../../src/node/main.ts";
+import type { Sender } from "../fixtures/node/sender.ts";
+import { assertRejectsCode, eventually, runtimes, spawn, test } from "../support/harness.ts";
+
+let groups = 0;
+
+/** Starts nodes in a group of their own, of which nothing is left at the end. */
+class Group implements AsyncDisposable {
+  readonly name: string = `start-${process.pid}-${groups++}`;
+  readonly #nodes: Node[] = [];
+
+  async start(name: string): Promise<Node> {
+    const node = await Node.start({ name, group: this.name });
+    this.#nodes.push(node);
+    return node;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.#nodes) await node.close();
+    Server.unlink(`${this.name}.nodes`);
+  }
+}
+
+test("a node without others, and one that should use a network", async () => {
+  await using group = new Group();
+  const node = await group.start("alone");
+  assertEquals(node.nodes(), []);
+  using port = node.port({ get: () => 1 });
+  assertEquals(await node.at(port.id).get(), 1);
+  const network = "nats://127.0.0.1:4222";
+  await assertRejectsCode(Node.start({ group: group.name, network }), "UNSUPPORTED");
+});
+
+test("two nodes of one process: messages, calls, the registry, and a good-bye", async () => {
+  await using group = new Group();
+  const one = await group.start("one");
+  const other = await group.start("other");
+  assertEquals([one.nodes(), other.nodes()], [[other.id], [one.id]]);
+  let total = 0;
+  using port = one.port({ add: (n: number) => void (total += n), get: () => total });
+  one.registry.register("counters", port);
+  await eventually(async () => await other.registry.pick("counters") === port.id, "it is found");
+  for (let n = 1; n <= 1_000; n++) other.send(port.id, "add", n);
+  assertEquals(await other.at(port.id).get(), 500_500);
+
+  const ends: Reason[] = [];
+  other.monitor(port.id, (reason) => ends.push(reason));
+  other.monitor(one.id, (reason) => ends.push(reason));
+  await other.ready(port.id);
+  await one.close();
+  await eventually(() => ends.length === 2, "both monitors fire");
+  assertEquals(ends.map(({ kind }) => kind), ["shutdown", "shutdown"]);
+  assertEquals(other.nodes(), []);
+  assertEquals(await other.registry.pick("counters"), null);
+});
+
+for (const runtime of runtimes) {
+  test(`${runtime} is killed: what it has sent comes first, then its monitors fire, once`, async () => {
+    await using group = new Group();
+    const node = await group.start("watcher");
+    const { TANDEM_DIR } = process.env;
+    const child = await spawn(runtime, "node/sender.ts", [group.name], { env: { TANDEM_DIR } });
+    const { id } = await child.message<{ id: string }>();
+    await eventually(async () => await node.registry.pick("senders") === id, "it is found");
+    const seen: (number | string)[] = [];
+    using port = node.port({ number: (n: number) => void seen.push(n) });
+    node.monitor(id, ({ kind }) => seen.push(kind));
+    assertEquals(await node.at<Sender>(id).flood(port.id, 10_000), 10_000);
+    const pending = node.at<Sender>(id).flood(port.id, 0)
+      .then(() => null, (error: unknown) => error as TandemError);
+    await child.stopped();
+    assert(node.isUp(node.nodeOf(id)), "a node that is stopped is up");
+    await child.killed();
+    const error = await pending;
+    await eventually(() => typeof seen.at(-1) === "string", "the monitor fires");
+    const numbers = Array.from({ length: 10_000 }, (_, index) => index + 1);
+    assertEquals(seen, [...numbers, "transport_error"]);
+    if (error !== null) {
+      assertEquals([error.code, error.reason?.kind], ["PORT_DIED", "transport_error"]);
+    }
+    assertEquals([node.nodes(), await node.registry.pick("senders")], [[], null]);
+    const late: string[] = [];
+    node.monitor(id, ({ kind }) => late.push(kind));
+    await eventually(() => late.length === 1, "a later monitor fires, too");
+  });
+
+  test(`${runtime} fails in a message, and then closes its node`, async () => {
+    await using group = new Group();
+    const node = await group.start("watcher");
+    const { TANDEM_DIR } = process.env;
+    const child = await spawn(runtime, "node/sender.ts", [group.name], { env: { TANDEM_DIR } });
+    const { id } = await child.message<{ id: string }>();
+    const ends: Reason[] = [];
+    node.monitor(id, (reason) => ends.push(reason));
+    node.monitor(node.nodeOf(id), (reason) => ends.push(reason));
+    await assertRejectsCode(node.at<Sender>(id).fail(), "REMOTE");
+    node.send<Sender>(id, "fail");
+    await eventually(() => ends.length === 1, "the port ends");
+    assertEquals(ends[0]!.kind, "die");
+    assert(ends[0]!.message.includes("as it was told to"), ends[0]!.message);
+    child.send("close");
+    await child.expect("closed");
+    await eventually(() => ends.length === 2, "the node goes");
+    assertEquals(ends[1]!.kind, "shutdown");
+    await child.ended();
+  });
+}
