@@ -37,9 +37,18 @@ export function toolCommand(
   args: readonly string[] = [],
   denoArgs: readonly string[] = ["--allow-all"],
 ): Command {
-  return runtimeCommand(runtime, runtime === "node" ? file : programOf(file), {
+  const program = runtime === "node" ? file : programOf(file);
+  // Deno looks for it beside the program, and Workers of a bundle load modules of the checkout.
+  const isPlain = program === file || denoArgs.includes("--no-config");
+  const config = isPlain ? [] : [`--config=${join(checkout, "deno.json")}`];
+  const runtimeArgs = {
+    deno: ["--quiet", ...config, ...denoArgs],
+    bun: [],
+    node: nodeArgs,
+  };
+  return runtimeCommand(runtime, program, {
     args,
-    runtimeArgs: runtime === "deno" ? ["--quiet", ...denoArgs] : runtime === "node" ? nodeArgs : [],
+    runtimeArgs: runtimeArgs[runtime],
     candidates: [toolPath(runtime)],
   });
 }
