@@ -10,6 +10,7 @@ import { codeOf } from "../base/guard.ts";
 import { waitSettings } from "../channel/call_settings.ts";
 import { ClientCore } from "../channel/client_core.ts";
 import { connectPrivate, type PrivateChannel, servePrivate } from "../channel/private.ts";
+import { rendezvous } from "../channel/rendezvous.ts";
 import { ServerCore } from "../channel/server_core.ts";
 import { TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
@@ -76,7 +77,7 @@ export class SharedTopic implements TopicEnd {
 
   unlink(): boolean {
     this.#checkOpen();
-    const server = ServerCore.open(this.#target, rendezvous(this.#terms));
+    const server = ServerCore.open(this.#target, rendezvous(this.#terms.mode));
     try {
       return server.unlink();
     } finally {
@@ -108,7 +109,7 @@ export class SharedTopic implements TopicEnd {
 
   #open(): ClientCore {
     this.#checkOpen();
-    return this.#main ??= ClientCore.open(this.#target, rendezvous(this.#terms));
+    return this.#main ??= ClientCore.open(this.#target, rendezvous(this.#terms.mode));
   }
 
   /** Finds the readers that have come and gone. */
@@ -219,7 +220,7 @@ class SharedInbox implements Inbox {
 
   constructor(target: string, topic: TopicTerms, terms: InboxTerms) {
     this.#terms = terms;
-    this.#main = ServerCore.open(target, rendezvous(topic));
+    this.#main = ServerCore.open(target, rendezvous(topic.mode));
     try {
       this.#private = servePrivate(this.#main, {
         slots: terms.buffer + spareSlots,
@@ -297,17 +298,6 @@ class SharedInbox implements Inbox {
     this.#main.close();
     return reason;
   }
-}
-
-/** The channel of a topic: its participants find each other there, and send nothing. */
-function rendezvous({ mode }: TopicTerms) {
-  return {
-    slots: 1,
-    maxRequestBytes: 0,
-    maxResponseBytes: 0,
-    maxDeliveries: 1,
-    ...(mode !== undefined && { mode }),
-  };
 }
 
 function closed(tried: string): TandemError {

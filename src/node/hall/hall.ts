@@ -7,6 +7,7 @@
 import { report } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
 import { connectPrivate } from "../../channel/private.ts";
+import { rendezvous } from "../../channel/rendezvous.ts";
 import type { Member } from "../../channel/roster.ts";
 import { ServerCore } from "../../channel/server_core.ts";
 import { TandemError } from "../../errors.ts";
@@ -107,7 +108,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     this.maxQueueBytes = terms.maxQueueBytes;
     this.maxMessageBytes = terms.maxMessageBytes;
     this.greeting = encodeIdentity(terms);
-    this.#main = ServerCore.open(`${terms.group}.nodes`, rendezvous(terms));
+    this.#main = ServerCore.open(`${terms.group}.nodes`, rendezvous(terms.mode));
     try {
       this.#inbox = new Inbox(this.#main, this);
       const own = this.#main.members().find(({ privatePath }) => privatePath === this.#inbox.name);
@@ -356,16 +357,5 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     this.#isFlushing = false;
     // Outlets that become dirty meanwhile have a turn of their own.
     for (const outlet of this.#dirty.splice(0)) outlet.flush();
-  };
-}
-
-/** The channel of the hall: its participants find each other there, and send nothing. */
-function rendezvous({ mode }: HallTerms) {
-  return {
-    slots: 1,
-    maxRequestBytes: 0,
-    maxResponseBytes: 0,
-    maxDeliveries: 1,
-    ...(mode !== undefined && { mode }),
   };
 }
