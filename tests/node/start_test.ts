@@ -1,5 +1,6 @@
 /** Nodes as programs start them: in shared memory, in this process and in others. */
 import { assert, assertEquals } from "@std/assert";
+import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Server } from "../../mod.ts";
 import { Node, type Reason, type TandemError } from "../../src/node/main.ts";
@@ -7,6 +8,15 @@ import type { Sender } from "../fixtures/node/sender.ts";
 import { assertRejectsCode, eventually, runtimes, spawn, test } from "../support/harness.ts";
 
 let groups = 0;
+
+/** Also while the runtime of this process cannot hear of it. */
+function isDead(pid: number): boolean {
+  try {
+    return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    return true;
+  }
+}
 
 /** Starts nodes in a group of their own, of which nothing is left at the end. */
 class Group implements AsyncDisposable {
@@ -86,6 +96,26 @@ for (const runtime of runtimes) {
     const late: string[] = [];
     node.monitor(id, ({ kind }) => late.push(kind));
     await eventually(() => late.length === 1, "a later monitor fires, too");
+  });
+
+  test(`${runtime} dies while this process is busy: all that it has sent still comes first`, async () => {
+    await using group = new Group();
+    const node = await group.start("watcher");
+    const { TANDEM_DIR } = process.env;
+    const child = await spawn(runtime, "node/sender.ts", [group.name], { env: { TANDEM_DIR } });
+    const { id } = await child.message<{ id: string }>();
+    const seen: (number | string)[] = [];
+    using port = node.port({ number: (n: number) => void seen.push(n) });
+    node.monitor(id, ({ kind }) => seen.push(kind));
+    await node.at<Sender>(id).flood(port.id, 0);
+    node.send<Sender>(id, "floodAndDie", port.id, 500);
+    // The message goes out; then this process takes nothing until the other is dead.
+    await new Promise((resolve) => setImmediate(resolve));
+    const patience = Date.now() + 60_000;
+    while (!isDead(child.pid)) assert(Date.now() < patience, "it dies");
+    await eventually(() => typeof seen.at(-1) === "string", "the monitor fires");
+    const numbers = Array.from({ length: 500 }, (_, index) => index + 1);
+    assertEquals(seen, [...numbers, "transport_error"]);
   });
 
   test(`${runtime} fails in a message, and then closes its node`, async () => {
