@@ -1,17 +1,19 @@
 /**
- * Tasks of 0 to 20 ms while a ready worker is killed every 50 ms. Each task ends exactly once, with its result or with
+ * Tasks of 0 to 20 ms while one of the ready workers is killed every 50 ms. Each task ends exactly once, with its result or with
  * `SERVER_DIED`; one that may run once runs no more than once; the pool is soon as big as before.
  *
  * @module
  */
-import process from "node:process";
 import type { Pool } from "../../../src/pool/main.ts";
 import { check, codeOf, descriptors, pause, type Stage, Tally, until } from "./stage.ts";
+import { killWorker, readyWorkers } from "./victims.ts";
 import type { Api } from "./worker.ts";
 
 const min = 6;
 const callers = 24;
 const maxDeliveries = 2;
+/** How long a task may take on a busy machine, in milliseconds. Only one that is lost takes longer. */
+const patience = 120_000;
 
 export async function storm(stage: Stage): Promise<string> {
   const warm = stage.pool({ min: 1, max: 1 });
@@ -26,6 +28,7 @@ export async function storm(stage: Stage): Promise<string> {
     max: min,
     idempotent: ["again"],
     maxDeliveries,
+    timeout: patience,
     target: `${stage.folder}/storm.tandem`,
   });
   await pool.ready;
@@ -68,8 +71,7 @@ class Storm {
     let last = performance.now();
     let next = last;
     while (isCalling) {
-      const ready = this.#ready();
-      if (ready.length > 0 && kill(this.#stage.random.pick(ready))) {
+      if (killWorker(this.#pool, this.#stage.random)) {
         this.kills += 1;
         last = performance.now();
       }
@@ -77,15 +79,8 @@ class Storm {
       await pause(Math.max(0, next - performance.now()));
     }
     await calling;
-    await until(() => this.#ready().length >= min, "the pool is back at min");
+    await until(() => readyWorkers(this.#pool).length >= min, "the pool is back at min");
     return performance.now() - last;
-  }
-
-  /** Workers that are ready and alive: the pool may not have heard of the last deaths. */
-  #ready(): number[] {
-    return this.#pool.workers()
-      .filter(({ state, pid }) => (state === "idle" || state === "busy") && isAlive(pid))
-      .map(({ pid }) => pid);
   }
 
   async #call(): Promise<void> {
@@ -135,23 +130,4 @@ class Storm {
 /** Whether a task may run again. */
 function mayRepeat(id: number): boolean {
   return id % 2 === 0;
-}
-
-/** False: the kill before has ended it meanwhile. */
-function kill(pid: number): boolean {
-  try {
-    process.kill(pid, "SIGKILL");
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import process from "node:process";
 import type { WorkerInfo } from "../../../src/pool/main.ts";
 import type { ZmqDoorStats } from "../../../src/zmq/main.ts";
 import { check, pause, Tally } from "../pool/stage.ts";
+import { killWorker } from "../pool/victims.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Outcome } from "./load.ts";
 import type { Door, ZmqStage } from "./stage.ts";
@@ -27,8 +27,7 @@ export async function whileKilling(
   calling.catch(() => {});
   let kills = 0;
   for (let next = performance.now(); isCalling;) {
-    const ready = pool.workers().filter(({ state }) => state === "idle" || state === "busy");
-    if (ready.length > 0 && kill(stage.random.pick(ready).pid)) kills += 1;
+    if (killWorker(pool, stage.random)) kills += 1;
     next = Math.max(next + killEvery, performance.now());
     await pause(Math.max(0, next - performance.now()));
   }
@@ -59,14 +58,4 @@ export function audit(ledger: Ledger, outcomes: readonly Outcome[]): string {
   check(tally.of("done") > outcomes.length / 2, `too few answers: ${tally}`);
   return `${tally}; no answered call ran twice` +
     (again > 0 ? `, ${again} ran after a killed worker had begun them` : "");
-}
-
-function kill(pid: number): boolean {
-  try {
-    process.kill(pid, "SIGKILL");
-    return true;
-  } catch {
-    // The kill before has ended it meanwhile.
-    return false;
-  }
 }
