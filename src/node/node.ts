@@ -4,9 +4,9 @@
  * @module
  */
 import { checkTimeout, describe } from "../base/checks.ts";
-import { report } from "../base/guard.ts";
 import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Reason } from "../errors.ts";
+import { runGuarded } from "./core/guarded.ts";
 import { defaultParts } from "./default_parts.ts";
 import { addressOf, checkId, type PortId, randomToken } from "./ids.ts";
 import { NodeCore } from "./node_core.ts";
@@ -110,7 +110,7 @@ export class Node implements AsyncDisposable {
 
   /** The node's id. It is a port as well: see {@linkcode NodeRequests}. */
   get id(): PortId {
-    return this.#core.id;
+    return this.#core.base.id;
   }
 
   /** What all nodes of the group know by name. */
@@ -126,7 +126,7 @@ export class Node implements AsyncDisposable {
 
   /** Whether it is the id of this node, or of a port of it, living or not. */
   isLocal(id: PortId): boolean {
-    return this.nodeOf(id) === this.#core.id;
+    return this.nodeOf(id) === this.#core.base.id;
   }
 
   /**
@@ -145,9 +145,9 @@ export class Node implements AsyncDisposable {
   // deno-lint-ignore no-explicit-any -- any interface
   port<P = any>(handlers?: undefined, options?: PortOptions): Port<P>;
   port(handlers?: object, options: PortOptions = {}): Port {
-    const { concurrency, maxQueue } = portTerms(options, this.#core.terms.maxQueue);
+    const { concurrency, maxQueue } = portTerms(options, this.#core.base.terms.maxQueue);
     const methods = handlers === undefined ? null : handlersOf(handlers);
-    return new PortMaker(this.#core.makePort(methods, concurrency, maxQueue));
+    return new PortMaker(this.#core.host.make(methods, concurrency, maxQueue));
   }
 
   /**
@@ -158,7 +158,7 @@ export class Node implements AsyncDisposable {
    */
   // deno-lint-ignore no-explicit-any -- any interface
   send<P = any>(id: PortId<P>, ...message: MessageOf<P>): void {
-    this.#core.send(id, message);
+    this.#core.outbox.send(id, message);
   }
 
   /**
@@ -174,10 +174,10 @@ export class Node implements AsyncDisposable {
     checkId(id, "call");
     const timeout = callTimeout(options);
     const { signal } = options;
-    const core = this.#core;
+    const { calls } = this.#core;
     return remotePort(
       id,
-      (method, args) => core.call(id, method, args, timeout, signal),
+      (method, args) => calls.call(id, method, args, timeout, signal),
     ) as PortRemote<P>;
   }
 
@@ -187,12 +187,12 @@ export class Node implements AsyncDisposable {
    * @throws {TandemError} `PORT_DIED`, `TIMEOUT`, `CLOSED`
    */
   async ready(id: PortId, options: PortCallOptions = {}): Promise<void> {
-    await this.#core.ready(id, options);
+    await this.#core.room.ready(id, options);
   }
 
   /** What waits in this process for the node of a port; for a port of this node, what waits in the port, too. */
   queued(id: PortId): Queued {
-    return this.#core.queued(id);
+    return this.#core.outbox.queued(id);
   }
 
   /**
@@ -202,7 +202,7 @@ export class Node implements AsyncDisposable {
    * @throws {TypeError} for the id of a node
    */
   kill(id: PortId, reason?: KillReason): void {
-    this.#core.kill(id, reason);
+    this.#core.outbox.kill(id, reason);
   }
 
   /**
@@ -212,7 +212,7 @@ export class Node implements AsyncDisposable {
    * @returns disposing it ends the watch
    */
   monitor(id: PortId, action: ((reason: Reason) => void) | MonitorTarget): Disposable {
-    return this.#core.monitor(id, action);
+    return this.#core.monitoring.monitor(id, action);
   }
 
   /**
@@ -221,7 +221,7 @@ export class Node implements AsyncDisposable {
    * @returns disposing it ends the link
    */
   link(portA: PortId, portB: PortId): Disposable {
-    return this.#core.link(portA, portB);
+    return this.#core.monitoring.link(portA, portB);
   }
 
   /**
@@ -264,7 +264,7 @@ export class Node implements AsyncDisposable {
    */
   // deno-lint-ignore no-explicit-any -- any interface
   spawn<P = any>(nodeOrPort: PortId, name: string, ...args: unknown[]): PortId<P> {
-    return this.#core.spawn(nodeOrPort, name, args) as PortId<P>;
+    return this.#core.spawning.spawn(nodeOrPort, name, args) as PortId<P>;
   }
 
   /**
@@ -281,28 +281,28 @@ export class Node implements AsyncDisposable {
   // deno-lint-ignore no-explicit-any -- any interface
   after<P = any>(milliseconds: number, id: PortId<P>, ...message: MessageOf<P>): Disposable;
   after(milliseconds: number, what: string | (() => void), ...message: unknown[]): Disposable {
-    const core = this.#core;
-    core.checkOpen("set a timer");
+    const { base, outbox, timers } = this.#core;
+    base.checkOpen("set a timer");
     const delay = checkTimeout(milliseconds, "milliseconds");
     if (Number.isNaN(delay)) {
       throw new RangeError(`Cannot use ${milliseconds} as milliseconds: it would never be over`);
     }
-    if (typeof what !== "function") return core.after(delay, core.prepared(what, message));
+    if (typeof what !== "function") return timers.after(delay, outbox.prepared(what, message));
     checkFunction(what, "in node.after");
-    return core.after(delay, () => runGuarded(what));
+    return timers.after(delay, () => runGuarded(what, "a timer of a node", what));
   }
 
   /** The ids of the other nodes that are up, in the order in which they came. */
   nodes(): string[] {
-    this.#core.checkOpen("list nodes");
-    return this.#core.carrier.nodes().map(({ id }) => id);
+    this.#core.base.checkOpen("list nodes");
+    return this.#core.outbox.carrier.nodes().map(({ id }) => id);
   }
 
   /** Whether a node is up, this one included. */
   isUp(nodeId: string): boolean {
     checkId(nodeId, "look for the node");
-    this.#core.checkOpen("look for a node");
-    return nodeId === this.#core.id || this.#core.carrier.isUp(nodeId);
+    this.#core.base.checkOpen("look for a node");
+    return nodeId === this.#core.base.id || this.#core.outbox.carrier.isUp(nodeId);
   }
 
   /**
@@ -311,7 +311,7 @@ export class Node implements AsyncDisposable {
    * @returns disposing it ends the watch
    */
   watchNodes(listener: (event: NodeEvent) => void): Disposable {
-    this.#core.checkOpen("watch nodes");
+    this.#core.base.checkOpen("watch nodes");
     if (typeof listener !== "function") {
       throw new TypeError(`Cannot use ${describe(listener)} in watchNodes: give a function`);
     }
@@ -335,7 +335,7 @@ export class Node implements AsyncDisposable {
 
   /** For printers. */
   get [Symbol.toStringTag](): string {
-    return `Node ${this.#core.id}`;
+    return `Node ${this.#core.base.id}`;
   }
 }
 
@@ -350,13 +350,4 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   addNodeRequests(core);
   core.open(await parts.join(identity, terms), (seam) => parts.registry(seam));
   return new NodeMaker(core);
-}
-
-function runGuarded(run: () => unknown): void {
-  const failed = (error: unknown) => report(run, "a timer of a node", error);
-  try {
-    Promise.resolve(run()).then(undefined, failed);
-  } catch (error) {
-    failed(error);
-  }
 }

@@ -43,11 +43,11 @@ export function addNodeRequests(node: NodeCore): void {
   const answers: Record<string, () => unknown> = {
     info: (): NodeDescription => {
       const { pid, name: runtime } = backend();
-      const { id, name } = node.identity;
-      return { id, name, pid, runtime, ports: node.portCount };
+      const { id, name } = node.base.identity;
+      return { id, name, pid, runtime, ports: node.ports.size - 1 };
     },
     time: () => wallClock(),
-    nodes: () => node.carrier.nodes().map(({ id }) => id),
+    nodes: () => node.outbox.carrier.nodes().map(({ id }) => id),
   };
   const handlers = new Map<string, Handler>();
   for (const [name, answer] of Object.entries(answers)) {
@@ -60,13 +60,14 @@ export function addNodeRequests(node: NodeCore): void {
   }
   const drop = (): void => {};
   handlers.set("devnull", new Handler(drop, undefined, false));
-  node.addNodePort(handlers, new Handler(drop, undefined, true));
+  const port = node.host.add("", handlers, Infinity, node.base.terms.maxQueue);
+  port.onMessage(new Handler(drop, undefined, true));
 }
 
 function reply(node: NodeCore, replyTo: unknown, message: readonly unknown[]): void {
   if (typeof replyTo !== "string") return;
   try {
-    node.send(replyTo, message);
+    node.outbox.send(replyTo, message);
   } catch {
     // It is no id, or the node is closed: there is nobody to tell.
   }

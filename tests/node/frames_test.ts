@@ -55,7 +55,7 @@ test("malformed messages are counted and dropped; the node and its ports go on",
     if (bytes.length > 1) bytes[1] = seed % 14;
     nodes.network.inject(hostile.id, nodes.a, bytes);
   }
-  assert(coreOf(nodes.a).malformed >= frames.length);
+  assert(coreOf(nodes.a).base.malformed >= frames.length);
   assertEquals(await nodes.b.at(port.id).get(), 1);
 });
 

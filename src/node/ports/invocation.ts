@@ -6,6 +6,7 @@
  */
 import type { CallContext } from "../../rpc/context.ts";
 import { callContext, prepareContexts, runInContext } from "../../rpc/context.ts";
+import type { TandemError } from "../../errors.ts";
 import type { Peer } from "../../base/peer.ts";
 import { type Metadata, noMetadata } from "../../rpc/metadata.ts";
 import { type ContextVariable, contextVariable } from "../../runtime/context.ts";
@@ -45,6 +46,9 @@ export class Invocation {
 /** What a call needs of its node. */
 export interface CallHome {
   peerOf(node: string): Peer;
+  answer(call: IncomingCall, value: unknown): void;
+  answerThrown(call: IncomingCall, error: unknown): void;
+  answerFailed(call: IncomingCall, error: TandemError): void;
 }
 
 /** A call that a port handles, or is to handle. `callContext()` returns it to the handler. */

@@ -12,7 +12,6 @@ import { queueMicrotask } from "../../runtime/timers.ts";
 import { Fifo } from "./fifo.ts";
 import type { Handler } from "./handler.ts";
 import {
-  type CallHome,
   enter,
   IncomingCall,
   Invocation,
@@ -23,11 +22,8 @@ import {
 import { type ReceiveOptions, Receiver } from "./receiver.ts";
 
 /** What a port needs of its node. */
-export interface PortHome extends CallHome {
+export interface PortHome {
   readonly id: string;
-  answer(call: IncomingCall, value: unknown): void;
-  answerThrown(call: IncomingCall, error: unknown): void;
-  answerFailed(call: IncomingCall, error: TandemError): void;
   /** The reason of a port whose code has thrown. */
   deathBy(error: unknown): Reason;
   makeReason(kind: "unhandled_message" | "overflow" | "shutdown", message: string): Reason;
@@ -227,7 +223,7 @@ export class PortCore implements InvocationPort {
         describe(call.method)
       }; it has ${this.#handlerNames()}`,
     );
-    this.home.answerFailed(call, error);
+    call.home.answerFailed(call, error);
   }
 
   /** Runs a handler now. Never throws. */
@@ -283,13 +279,13 @@ export class PortCore implements InvocationPort {
 
   #answer(call: IncomingCall, value: unknown): void {
     this.#calls.delete(call);
-    if (!call.isOver) this.home.answer(call, value);
+    if (!call.isOver) call.home.answer(call, value);
   }
 
   #threw(call: IncomingCall | null, error: unknown): void {
     if (!call) return this.fail(error);
     this.#calls.delete(call);
-    if (!call.isOver) this.home.answerThrown(call, error);
+    if (!call.isOver) call.home.answerThrown(call, error);
   }
 
   /** Ends the port, because its code has thrown. */
@@ -443,7 +439,7 @@ export class PortCore implements InvocationPort {
 
   #failCall(call: IncomingCall, reason: Reason): void {
     const error = portDied(`call ${call.method} of ${this.id}`, reason);
-    if (!call.isOver) this.home.answerFailed(call, error);
+    if (!call.isOver) call.home.answerFailed(call, error);
     this.#abort(call, error);
   }
 

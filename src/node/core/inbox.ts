@@ -3,18 +3,26 @@
  *
  * @module
  */
-import { isTandemError } from "../base/guard.ts";
-import type { Thrown } from "../codec/decoder.ts";
-import { corrupt } from "../codec/reader.ts";
-import type { Bytes } from "../codec/writer.ts";
-import type { Reason, TandemError } from "../errors.ts";
-import { FrameDecoder, type FrameLimits, Kind } from "./frames.ts";
-import type { Chain } from "./ports/invocation.ts";
-import { readReason } from "./reason.ts";
+import { isTandemError } from "../../base/guard.ts";
+import type { Thrown } from "../../codec/decoder.ts";
+import { corrupt } from "../../codec/reader.ts";
+import type { Bytes } from "../../codec/writer.ts";
+import type { Reason, TandemError } from "../../errors.ts";
+import { FrameDecoder, type FrameLimits, Kind } from "../frames.ts";
+import type { Chain } from "../ports/invocation.ts";
+import { readReason } from "../reason.ts";
+import type { NodeBase } from "./node_base.ts";
 
-/** Does what frames say. Nothing here throws. */
-export interface FrameHandler {
-  onSend(from: string, local: string, message: unknown[]): void;
+/** Messages to ports. As with all handlers here, nothing throws. */
+export interface MessageHandler {
+  onSend(local: string, message: unknown[]): void;
+  onKill(from: string, local: string, reason: Reason): void;
+  /** A message to a port cannot be read. */
+  onUnreadable(from: string, local: string, error: TandemError): void;
+}
+
+/** Calls of ports. */
+export interface CallHandler {
   onCall(
     from: string,
     id: number,
@@ -24,39 +32,70 @@ export interface FrameHandler {
     chain: Chain,
     milliseconds: number,
   ): void;
+  onUnreadableCall(from: string, id: number, error: TandemError): void;
+  /** The other node does not wait any more: for an answer, or for room. */
+  onCancel(from: string, id: number): void;
+}
+
+/** Questions for room in ports. */
+export interface RoomHandler {
+  onReady(from: string, id: number, local: string): void;
+}
+
+/** Answers to what this node has asked. */
+export interface AnswerHandler {
   onAnswer(from: string, id: number, value: unknown): void;
   onThrown(from: string, id: number, thrown: Thrown): void;
   onFailed(from: string, id: number, code: string, message: string, reason: Reason | null): void;
-  onCancel(from: string, id: number): void;
+  onUnreadableAnswer(from: string, id: number, error: TandemError): void;
+}
+
+/** Monitors that other nodes set here. */
+export interface WatchHandler {
   onMonitor(from: string, id: number, local: string): void;
   onUnmonitor(from: string, id: number): void;
+}
+
+/** Ends of ports that this node monitors. */
+export interface DownHandler {
   onDown(from: string, id: number, reason: Reason): void;
-  onKill(from: string, local: string, reason: Reason): void;
+}
+
+/** Ports that other nodes spawn here. */
+export interface SpawnHandler {
   onSpawn(from: string, local: string, name: string, args: unknown[]): void;
-  onReady(from: string, id: number, local: string): void;
-  /** A message to a port, or a call, cannot be read. */
-  onUnreadable(from: string, local: string, call: number | null, error: TandemError): void;
-  /** An answer cannot be read. */
-  onUnreadableAnswer(from: string, id: number, error: TandemError): void;
-  /** It is no frame. */
-  onMalformed(from: string, error: unknown): void;
+}
+
+/** Who does what frames say. */
+export interface FrameHandlers {
+  readonly messages: MessageHandler;
+  readonly calls: CallHandler;
+  readonly room: RoomHandler;
+  readonly answers: AnswerHandler;
+  readonly watching: WatchHandler;
+  readonly monitoring: DownHandler;
+  readonly spawning: SpawnHandler;
 }
 
 /** The longest chain of calls. */
 const chainMax = 512;
 
 export class Inbox {
+  readonly #base: NodeBase;
   readonly #limits: FrameLimits;
-  readonly #handler: FrameHandler;
+  readonly #messages: MessageHandler;
+  readonly #handlers: FrameHandlers;
   readonly #decoder = new FrameDecoder();
   // Known while a frame is read that names them.
   #local: string | null = null;
   #call: number | null = null;
   #answer: number | null = null;
 
-  constructor(limits: FrameLimits, handler: FrameHandler) {
-    this.#limits = limits;
-    this.#handler = handler;
+  constructor(base: NodeBase, handlers: FrameHandlers) {
+    this.#base = base;
+    this.#limits = base.limits;
+    this.#messages = handlers.messages;
+    this.#handlers = handlers;
   }
 
   /** Takes a frame. Never throws. */
@@ -69,7 +108,7 @@ export class Inbox {
       const message = decoder.list();
       decoder.done(3);
       this.#local = null;
-      this.#handler.onSend(from, local, message);
+      this.#messages.onSend(local, message);
     } catch (error) {
       this.#failed(from, error);
     }
@@ -79,15 +118,17 @@ export class Inbox {
     const [local, call, answer] = [this.#local, this.#call, this.#answer];
     this.#local = this.#call = this.#answer = null;
     this.#decoder.close();
-    if (!isTandemError(error)) this.#handler.onMalformed(from, error);
-    else if (local !== null) this.#handler.onUnreadable(from, local, call, error);
-    else if (answer !== null) this.#handler.onUnreadableAnswer(from, answer, error);
-    else this.#handler.onMalformed(from, error);
+    const isFrame = isTandemError(error);
+    if (isFrame && call !== null) this.#handlers.calls.onUnreadableCall(from, call, error);
+    else if (isFrame && local !== null) this.#messages.onUnreadable(from, local, error);
+    else if (isFrame && answer !== null) {
+      this.#handlers.answers.onUnreadableAnswer(from, answer, error);
+    } else this.#base.dropMalformed(from, error);
   }
 
   #takeOther(from: string, kind: number): void {
     const decoder = this.#decoder;
-    const handler = this.#handler;
+    const handlers = this.#handlers;
     switch (kind) {
       case Kind.call:
         return this.#takeCall(from);
@@ -99,37 +140,37 @@ export class Inbox {
         const local = decoder.text();
         const reason = readReason(decoder.value());
         decoder.done(3);
-        return handler.onKill(from, local, reason);
+        return handlers.messages.onKill(from, local, reason);
       }
       case Kind.spawn: {
         const [local, name] = [decoder.text(), decoder.text()];
         const args = decoder.list();
         decoder.done(4);
-        return handler.onSpawn(from, local, name, args);
+        return handlers.spawning.onSpawn(from, local, name, args);
       }
     }
     const id = decoder.unsigned();
     switch (kind) {
       case Kind.cancel:
         decoder.done(2);
-        return handler.onCancel(from, id);
+        return handlers.calls.onCancel(from, id);
       case Kind.unmonitor:
         decoder.done(2);
-        return handler.onUnmonitor(from, id);
+        return handlers.watching.onUnmonitor(from, id);
       case Kind.monitor: {
         const local = decoder.text();
         decoder.done(3);
-        return handler.onMonitor(from, id, local);
+        return handlers.watching.onMonitor(from, id, local);
       }
       case Kind.ready: {
         const local = decoder.text();
         decoder.done(3);
-        return handler.onReady(from, id, local);
+        return handlers.room.onReady(from, id, local);
       }
       case Kind.down: {
         const reason = readReason(decoder.value());
         decoder.done(3);
-        return handler.onDown(from, id, reason);
+        return handlers.monitoring.onDown(from, id, reason);
       }
     }
     throw corrupt(`a message between nodes has kind ${kind}`);
@@ -149,30 +190,30 @@ export class Inbox {
     }
     decoder.done(7);
     this.#local = this.#call = null;
-    this.#handler.onCall(from, id, local, method, args, chain, milliseconds);
+    this.#handlers.calls.onCall(from, id, local, method, args, chain, milliseconds);
   }
 
   #takeAnswer(from: string, kind: number): void {
     const decoder = this.#decoder;
-    const handler = this.#handler;
+    const { answers } = this.#handlers;
     const id = this.#answer = decoder.unsigned();
     if (kind === Kind.answer) {
       const value = decoder.value();
       decoder.done(3);
       this.#answer = null;
-      handler.onAnswer(from, id, value);
+      answers.onAnswer(from, id, value);
     } else if (kind === Kind.thrown) {
       const thrown = decoder.thrown();
       decoder.done(thrown.isError ? 4 : 5);
       this.#answer = null;
-      handler.onThrown(from, id, thrown);
+      answers.onThrown(from, id, thrown);
     } else {
       const [code, message] = [decoder.text(), decoder.text()];
       const value = decoder.value();
       const reason = value === null ? null : readReason(value);
       decoder.done(5);
       this.#answer = null;
-      handler.onFailed(from, id, code, message, reason);
+      answers.onFailed(from, id, code, message, reason);
     }
   }
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { onAbort, reasonOf } from "../base/abort.ts";
-import { Alarm } from "../base/alarm.ts";
-import { deadlineAfter } from "../base/checks.ts";
-import { endedByClosing, rejectAs } from "../base/closing.ts";
-import { TandemError } from "../errors.ts";
-import { now } from "../runtime/timers.ts";
+import { onAbort, reasonOf } from "../../base/abort.ts";
+import { Alarm } from "../../base/alarm.ts";
+import { deadlineAfter } from "../../base/checks.ts";
+import { endedByClosing, rejectAs } from "../../base/closing.ts";
+import { TandemError } from "../../errors.ts";
+import { now } from "../../runtime/timers.ts";
 
 /** What an error of a request says of it. */
 export interface RequestPlace {

@@ -3,9 +3,11 @@
  *
  * @module
  */
-import { describe } from "../base/checks.ts";
-import type { Reason } from "../errors.ts";
-import type { AnyFunction } from "../rpc/sendable.ts";
+import { describe } from "../../base/checks.ts";
+import type { Reason } from "../../errors.ts";
+import type { AnyFunction } from "../../rpc/sendable.ts";
+import { portIdOf } from "../ids.ts";
+import { makeReason } from "../reason.ts";
 
 /** So many failures are remembered for monitors that are set later. */
 const obituariesMax = 1024;
@@ -55,8 +57,9 @@ export class Offers {
     }
   }
 
-  /** Why a port that was spawned here has failed. */
-  obituary(local: string): Reason | undefined {
-    return this.#obituaries.get(local);
+  /** Why there is no port of that name on this node. */
+  whyAbsent(node: string, local: string): Reason {
+    return this.#obituaries.get(local) ??
+      makeReason("no_such_port", `there is no port ${portIdOf(node, local)}`, node);
   }
 }

@@ -3,10 +3,10 @@
  *
  * @module
  */
-import { Listeners } from "../base/listeners.ts";
-import { queueMicrotask } from "../runtime/timers.ts";
-import type { NodeInfo } from "./carrier.ts";
-import type { NodeChange } from "./parts.ts";
+import { Listeners } from "../../base/listeners.ts";
+import { queueMicrotask } from "../../runtime/timers.ts";
+import type { NodeInfo } from "../carrier.ts";
+import type { NodeChange } from "../parts.ts";
 
 export class NodeChanges {
   readonly #listeners: Listeners<NodeChange> = new Listeners("watchNodes");

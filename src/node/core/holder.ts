@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { keepAlive, setImmediate } from "../runtime/timers.ts";
+import { keepAlive, setImmediate } from "../../runtime/timers.ts";
 
 /** What is awaited often ends before the next begins: so one timer of the runtime serves many. */
 export class Holder {

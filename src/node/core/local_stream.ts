@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Bytes } from "../codec/writer.ts";
-import { queueMicrotask, setImmediate } from "../runtime/timers.ts";
+import type { Bytes } from "../../codec/writer.ts";
+import { queueMicrotask, setImmediate } from "../../runtime/timers.ts";
 
 const initialBytes = 4096;
 /** A longer buffer is given back. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { IncomingCall } from "./ports/invocation.ts";
-import type { PortCore, Watcher } from "./ports/port_core.ts";
+import type { IncomingCall } from "../ports/invocation.ts";
+import type { PortCore, Watcher } from "../ports/port_core.ts";
 
 /** What one node wants, by its own numbers. */
 export class Wants {

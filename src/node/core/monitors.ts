@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Reason } from "../errors.ts";
-import type { Address } from "./ids.ts";
+import type { Reason } from "../../errors.ts";
+import type { Address } from "../ids.ts";
 
 export class Monitor {
   readonly id: number;

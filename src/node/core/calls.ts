@@ -1,0 +1,45 @@
+/**
+ * Calls of ports.
+ *
+ * @module
+ */
+import { Kind } from "../frames.ts";
+import { currentInvocation } from "../ports/invocation.ts";
+import type { Addresses } from "./addresses.ts";
+import type { NodeBase } from "./node_base.ts";
+import type { Requests } from "./requests.ts";
+
+export class Calls {
+  readonly #base: NodeBase;
+  readonly #addresses: Addresses;
+  readonly #requests: Requests;
+
+  constructor(base: NodeBase, addresses: Addresses, requests: Requests) {
+    this.#base = base;
+    this.#addresses = addresses;
+    this.#requests = requests;
+  }
+
+  async call(
+    id: string,
+    method: string,
+    args: readonly unknown[],
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    this.#base.checkOpen(`call ${method} of ${id}`);
+    const { node, local } = this.#addresses.of(id, "call");
+    signal?.throwIfAborted();
+    const chain = currentInvocation()?.chain ?? [];
+    const place = { target: id, method, node };
+    return await this.#requests.ask(place, timeout, signal, Kind.call, 7, (encoder, number) => {
+      encoder.unsigned(number);
+      encoder.text(local);
+      encoder.text(method);
+      encoder.list("argument", args);
+      encoder.list("chain", chain);
+      if (Number.isNaN(timeout)) encoder.nothing();
+      else encoder.value(timeout);
+    });
+  }
+}

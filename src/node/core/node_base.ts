@@ -1,0 +1,49 @@
+/**
+ * What all parts of a node know of it.
+ *
+ * @module
+ */
+import { remark, textOf } from "../../base/guard.ts";
+import { TandemError } from "../../errors.ts";
+import { captureContext } from "../../runtime/context.ts";
+import { FrameLimits } from "../frames.ts";
+import type { NodeTerms } from "../options.ts";
+import type { NodeIdentity } from "../parts.ts";
+import { Holder } from "./holder.ts";
+
+/** So many messages that are none are reported. */
+const malformedReported = 10;
+
+export class NodeBase {
+  readonly identity: NodeIdentity;
+  readonly id: string;
+  readonly terms: NodeTerms;
+  readonly limits: FrameLimits;
+  readonly holder: Holder = new Holder();
+  /** Runs functions of the program outside of what happens to run now. */
+  readonly atHome: ReturnType<typeof captureContext> = captureContext();
+  isClosing = false;
+  isClosed = false;
+  /** Messages of other nodes that were none. */
+  malformed = 0;
+
+  constructor(identity: NodeIdentity, terms: NodeTerms) {
+    this.identity = identity;
+    this.id = identity.id;
+    this.terms = terms;
+    this.limits = new FrameLimits(terms.maxMessageBytes);
+  }
+
+  /** @throws {TandemError} `CLOSED` */
+  checkOpen(tried: string): void {
+    if (!this.isClosed) return;
+    throw new TandemError("CLOSED", `Cannot ${tried}: the node ${this.id} was closed`);
+  }
+
+  /** Counts a message that is none. */
+  dropMalformed(from: string, error: unknown): void {
+    this.malformed += 1;
+    if (this.malformed > malformedReported) return;
+    remark(`the node ${this.id} has got a message of ${from} that it drops: ${textOf(error)}`);
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Timers of a node. They do not keep the process alive, and end with the node.
+ *
+ * @module
+ */
+import { later, timerMax } from "../../runtime/timers.ts";
+import type { NodeBase } from "./node_base.ts";
+
+export class NodeTimers {
+  readonly #base: NodeBase;
+  readonly #ends: Set<() => void> = new Set();
+
+  constructor(base: NodeBase) {
+    this.#base = base;
+  }
+
+  get size(): number {
+    return this.#ends.size;
+  }
+
+  after(milliseconds: number, run: () => void): Disposable {
+    let cancel: () => void;
+    const wait = (left: number): void => {
+      const part = Math.min(left, timerMax);
+      cancel = later(part, () => {
+        if (left > part) return wait(left - part);
+        this.#ends.delete(end);
+        this.#base.atHome(run, undefined);
+      });
+    };
+    const end = (): void => {
+      cancel();
+      this.#ends.delete(end);
+    };
+    wait(milliseconds);
+    this.#ends.add(end);
+    return { [Symbol.dispose]: end };
+  }
+
+  endAll(): void {
+    for (const end of [...this.#ends]) end();
+  }
+}
