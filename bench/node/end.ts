@@ -78,11 +78,10 @@ function numbered(number: number): Uint8Array {
 
 const silent: CarrierListener = { received() {}, up() {}, down() {}, lost() {} };
 
-function join(name: string, listener: CarrierListener): Promise<Hall> {
+function join(name: string, listener: CarrierListener): Hall {
   return joinHall({
     group: address,
-    id: `${name}@bench`,
-    name,
+    identity: { id: `${name}@bench`, name, start: "bench" },
     isChosenId: false,
     maxQueue: 10_000,
     maxQueueBytes: 2 ** 24,
@@ -92,13 +91,13 @@ function join(name: string, listener: CarrierListener): Promise<Hall> {
 
 async function hallReceive(): Promise<void> {
   const counter = new Counter();
-  await join("receiver", { ...silent, received: (_, message) => counter.count(message) });
+  join("receiver", { ...silent, received: (_, message) => counter.count(message) });
   report("ready");
   listen(() => {});
 }
 
 async function hallSend(): Promise<void> {
-  const hall = await join("sender", {
+  const hall = join("sender", {
     ...silent,
     lost: (node, kind, text) => console.error(node, kind, text),
   });

@@ -30,6 +30,11 @@ export fn tandem_follow_boards(handle_address: f64) void {
     Boards.follow(arguments.handle_at(handle_address));
 }
 
+/// From now on it is not.
+export fn tandem_unfollow_boards(handle_address: f64) void {
+    Boards.unfollow(arguments.handle_at(handle_address));
+}
+
 /// Publishes this participant's board.
 export fn tandem_board_write(handle_address: f64, bytes: [*]const u8, length: u32, control: *Control) i32 {
     const handle = arguments.handle_at(handle_address);
@@ -38,8 +43,8 @@ export fn tandem_board_write(handle_address: f64, bytes: [*]const u8, length: u3
     return 0;
 }
 
-/// The length of a participant's board, which is in `out`; the negative of `longer`: it does not fit there, and the
-/// control block has its length.
+/// The length of a participant's board, which is in `out`; the negative of `longer`: only its beginning fits there, and
+/// the control block has its length.
 export fn tandem_board_read(
     handle_address: f64,
     position: u32,

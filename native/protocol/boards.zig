@@ -30,6 +30,12 @@ pub fn BoardsType(comptime Shared: type) type {
             handle.watched_joins -%= 1;
         }
 
+        /// From now on it is not.
+        pub fn unfollow(handle: *Handle) void {
+            handle.follows_boards = false;
+            forget(handle);
+        }
+
         /// A participant joins or leaves: a dead predecessor may have left the bit behind.
         pub fn forget(handle: *Handle) void {
             Wait.clear(&handle.map.header().board_followers, handle.index);

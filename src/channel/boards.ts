@@ -6,7 +6,7 @@
  */
 import { TandemError } from "../errors.ts";
 import { boardBytesMax, Control, Status } from "../ffi/layout.ts";
-import { checkOpen } from "./channel.ts";
+import { type Channel, checkOpen } from "./channel.ts";
 import { callFailure, openFailure } from "./failure.ts";
 import type { HandleCore } from "./handle_core.ts";
 import type { Member } from "./roster.ts";
@@ -45,25 +45,39 @@ export function writeBoard({ channel }: HandleCore, bytes: Uint8Array): void {
  */
 export function readBoard({ channel }: HandleCore, member: Member): Uint8Array<ArrayBuffer> | null {
   checkOpen(channel, "handle");
-  const { native, address, words } = channel;
-  const { position, epochLow, epochHigh } = member.place;
   let buffer = new Uint8Array(4096);
   for (let attempt = 0; attempt < attemptsMax; attempt++) {
-    const room = buffer.byteLength;
-    const length = native.tandem_board_read(
-      address,
-      position,
-      epochLow,
-      epochHigh,
-      buffer,
-      room,
-      words,
-    );
+    const length = readInto(channel, member, buffer);
     if (length >= 0) return buffer.slice(0, length);
     if (length !== -Status.longer) return null;
-    buffer = new Uint8Array(words[Control.length]!);
+    buffer = new Uint8Array(channel.words[Control.length]!);
   }
   return null;
+}
+
+/**
+ * As {@linkcode readBoard}, the first bytes only.
+ *
+ * @param room how many bytes at most
+ * @throws {TandemError} `CLOSED`
+ */
+export function readBoardStart(
+  { channel }: HandleCore,
+  member: Member,
+  room: number,
+): Uint8Array<ArrayBuffer> | null {
+  checkOpen(channel, "handle");
+  const buffer = new Uint8Array(room);
+  const length = readInto(channel, member, buffer);
+  if (length >= 0) return buffer.subarray(0, length);
+  return length === -Status.longer ? buffer : null;
+}
+
+function readInto(channel: Channel, { place }: Member, buffer: Uint8Array<ArrayBuffer>): number {
+  const { native, address, words } = channel;
+  const { position, epochLow, epochHigh } = place;
+  const room = buffer.byteLength;
+  return native.tandem_board_read(address, position, epochLow, epochHigh, buffer, room, words);
 }
 
 /**
@@ -82,4 +96,9 @@ export function countBoards({ channel }: HandleCore): number {
 export function followBoards({ channel }: HandleCore): void {
   checkOpen(channel, "handle");
   channel.native.tandem_follow_boards(channel.address);
+}
+
+/** From now on it only runs for participants that come and go. */
+export function unfollowBoards({ channel }: HandleCore): void {
+  if (channel.isOpen) channel.native.tandem_unfollow_boards(channel.address);
 }

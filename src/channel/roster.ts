@@ -53,6 +53,15 @@ export function isLiving({ native, address, words }: Channel, place: Place): boo
     words[Control.epochLow] === place.epochLow && words[Control.epochHigh] === place.epochHigh;
 }
 
+/** Whether a participant had this place that has left, or died, since. */
+export function hasHad({ native, address, words }: Channel, place: Place): boolean {
+  const role = native.tandem_participant(address, place.position, words);
+  if (role < 0) return false;
+  const [low, high] = [words[Control.epochLow]!, words[Control.epochHigh]!];
+  if (low === place.epochLow && high === place.epochHigh) return role === 0;
+  return place.epochHigh < high || (place.epochHigh === high && place.epochLow < low);
+}
+
 /** The place of the sender of the request in a slot, which this handle holds. */
 export function senderPlace({ native, address, words }: Channel, slot: number): Place {
   return placeIn(words, native.tandem_sender(address, slot, words));

@@ -244,6 +244,7 @@ export const symbols = {
   tandem_departures: { parameters: [/* handle */ "f64"], result: "f64", cold: true },
   tandem_boards: { parameters: [/* handle */ "f64"], result: "f64", cold: true },
   tandem_follow_boards: { parameters: [/* handle */ "f64"], result: "void", cold: true },
+  tandem_unfollow_boards: { parameters: [/* handle */ "f64"], result: "void", cold: true },
   tandem_board_write: {
     parameters: [
       /* handle */ "f64",

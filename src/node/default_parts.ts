@@ -5,17 +5,15 @@
  */
 import { TandemError } from "../errors.ts";
 import { FirstEvents } from "./hall/first_events.ts";
-import { type Hall, joinHall } from "./hall/hall.ts";
-import type { JoinedCarrier, NodeIdentity, NodeParts, RegistrySeam } from "./parts.ts";
+import { joinHall } from "./hall/hall.ts";
+import type { JoinedParts, NodeIdentity, NodeParts } from "./parts.ts";
 import type { NodeTerms } from "./options.ts";
 import { makeRegistry } from "./registry/registry.ts";
 
-export const defaultParts: NodeParts = {
-  join,
-  registry: (seam: RegistrySeam) => makeRegistry(seam, (seam.carrier as Hall).boards),
-};
+export const defaultParts: NodeParts = { join };
 
-async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedCarrier> {
+// deno-lint-ignore require-await -- what it throws rejects the promise
+async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedParts> {
   const { network } = terms;
   if (network !== undefined) {
     throw new TandemError(
@@ -24,11 +22,10 @@ async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedCar
     );
   }
   const events = new FirstEvents();
-  const hall = await joinHall({
+  const hall = joinHall({
     group: terms.group,
     mode: terms.mode,
-    id: identity.id,
-    name: identity.name,
+    identity,
     isChosenId: terms.id !== undefined,
     // Their bytes are bounded.
     maxQueue: Infinity,
@@ -40,5 +37,6 @@ async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedCar
       events.open(listener);
       return hall;
     },
+    registry: (seam) => makeRegistry(seam, hall.boards),
   };
 }

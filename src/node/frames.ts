@@ -172,6 +172,13 @@ export class FrameDecoder extends Decoder {
     return this.#kind();
   }
 
+  /** As {@linkcode open}, of a frame whose end may be missing. Byte strings behind the array cannot be read. */
+  openStart(limits: FrameLimits, bytes: Bytes): number {
+    const begin = bytes[0] === longHead ? longHeadBytes : 0;
+    this.begin(limits, bytes, begin, bytes.byteLength, noBlobs);
+    return this.#kind();
+  }
+
   #openLong(limits: FrameLimits, bytes: Bytes, begin: number, end: number): number {
     if (end - begin < longHeadBytes) throw corrupt("it ends early");
     const tree = begin + longHeadBytes;

@@ -348,6 +348,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const identity = { id, name: terms.name, start: randomToken(8) };
   const core = new NodeCore(identity, terms);
   addNodeRequests(core);
-  core.open(await parts.join(identity, terms), (seam) => parts.registry(seam));
+  const joined = await parts.join(identity, terms);
+  core.open(joined, (seam) => joined.registry(seam));
   return new NodeMaker(core);
 }

@@ -17,8 +17,13 @@ export interface JoinedCarrier {
   open(listener: CarrierListener): Carrier;
 }
 
+/** The parts of one node. */
+export interface JoinedParts extends JoinedCarrier {
+  /** Called once, after {@linkcode open}. */
+  registry(seam: RegistrySeam): NodeRegistry;
+}
+
 /** Makes the parts. */
 export interface NodeParts {
-  join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedCarrier>;
-  registry(seam: RegistrySeam): NodeRegistry;
+  join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedParts>;
 }

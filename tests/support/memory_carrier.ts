@@ -6,6 +6,7 @@ import type { Carrier, CarrierListener, NodeInfo } from "../../src/node/carrier.
 import { coreOf, type Node, startNode } from "../../src/node/node.ts";
 import type { NodeOptions } from "../../src/node/options.ts";
 import type { NodeIdentity, NodeParts, NodeRegistry, RegistrySeam } from "../../src/node/parts.ts";
+import { encodeBoard } from "../../src/node/registry/board.ts";
 import { makeRegistry } from "../../src/node/registry/registry.ts";
 import { TandemError } from "../../mod.ts";
 import { type MemoryBoards, MemoryHall } from "./memory_boards.ts";
@@ -106,15 +107,18 @@ export class MemoryNetwork {
           }
           return carrier;
         },
+        registry: (seam: RegistrySeam) => this.#registry(seam),
       });
     },
-    registry: (seam) => {
-      if (this.makeRegistry) return this.makeRegistry(seam) as NodeRegistry;
-      const boards = this.#hall.join();
-      this.#boards.set(seam.identity.id, boards);
-      return makeRegistry(seam, boards);
-    },
   };
+
+  #registry(seam: RegistrySeam): NodeRegistry {
+    if (this.makeRegistry) return this.makeRegistry(seam) as NodeRegistry;
+    const boards = this.#hall.join();
+    boards.publish(encodeBoard(seam.identity, []));
+    this.#boards.set(seam.identity.id, boards);
+    return makeRegistry(seam, boards);
+  }
 
   start(options: NodeOptions = {}): Promise<Node> {
     return startNode(options, this.parts);

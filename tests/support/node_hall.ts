@@ -85,17 +85,22 @@ export class Witness implements CarrierListener {
   }
 }
 
+/** What a test may choose of a node. */
+export interface Chosen extends Partial<Omit<HallTerms, "identity">> {
+  readonly id?: string;
+}
+
 /** Joins with usual terms. The id is the name, and no other node may have it. */
-export function join(
+// deno-lint-ignore require-await -- what it throws rejects the promise
+export async function join(
   group: string,
   name: string,
   listener: CarrierListener,
-  terms: Partial<HallTerms> = {},
+  { id = name, ...terms }: Chosen = {},
 ): Promise<Hall> {
   return joinHall({
     group,
-    id: name,
-    name,
+    identity: { id, name, start: "test" },
     isChosenId: false,
     maxQueue: 10_000,
     maxQueueBytes: 2 ** 24,

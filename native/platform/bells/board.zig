@@ -61,7 +61,7 @@ fn write_all(fd: i32, bytes: []const u8, control: *Control) Error!void {
     }
 }
 
-/// The length of a participant's board, whose bytes are in `buffer` if there is room. Others may have put anything there.
+/// The length of a participant's board, whose bytes are in `buffer` as far as there is room. Others may have put anything there.
 pub fn read(bells: *const Bells, of: names.Identity, buffer: []u8) Error!u32 {
     const folder = bells.other_folder(of.uid) orelse return error.NotFound;
     defer bells.close_other(folder);
@@ -77,10 +77,10 @@ pub fn read(bells: *const Bells, of: names.Identity, buffer: []u8) Error!u32 {
     if (file != .info or file.info.kind != .file or file.info.uid != of.uid) return error.Corrupt;
     if (file.info.size > abi.board_bytes_max) return error.Corrupt;
     const length: u32 = @intCast(file.info.size);
-    if (length > buffer.len) return length;
+    const wanted: u32 = @intCast(@min(length, buffer.len));
     var done: u32 = 0;
-    while (done < length) {
-        const result = files.pread(opened.fd(), buffer[done..length], done);
+    while (done < wanted) {
+        const result = files.pread(opened.fd(), buffer[done..wanted], done);
         if (result == .errno and result.errno == .INTR) continue;
         // Somebody has cut it short.
         if (!result.ok() or result.value == 0) return error.Corrupt;

@@ -1,32 +1,30 @@
 /**
  * The nodes of one group on one machine. The hall is a channel on which nobody calls: each node is a server of it,
- * so it learns who joins, leaves and dies. Messages go into the mailboxes of the nodes.
+ * so it learns who joins, leaves and dies. A node's board says who it is. Messages go into the mailboxes of the nodes.
  *
  * @module
  */
 import { report } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
-import { connectPrivate } from "../../channel/private.ts";
-import { rendezvous } from "../../channel/rendezvous.ts";
-import type { Member } from "../../channel/roster.ts";
-import { ServerCore } from "../../channel/server_core.ts";
+import type { Member, Place } from "../../channel/roster.ts";
 import { TandemError } from "../../errors.ts";
 import { later, laterForSure, queueMicrotask } from "../../runtime/timers.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "../carrier.ts";
+import { encodeBoard } from "../registry/board.ts";
+import type { NodeIdentity } from "../registry/seam.ts";
 import { SharedBoards } from "../registry/shared_boards.ts";
 import { BatchStock } from "./batch.ts";
-import { encodeIdentity, type Identity } from "./greeting.ts";
-import { Inbox, type InboxOwner } from "./inbox.ts";
+import { encodeGreeting } from "./greeting.ts";
 import type { Outlet } from "./outlet.ts";
 import { ownId } from "./own_id.ts";
 import { Peer, type PeerHome } from "./peer.ts";
+import { Seat, type SeatOwner } from "./seat.ts";
 
 /** How a node takes part. */
 export interface HallTerms {
   readonly group: string;
   readonly mode?: number;
-  readonly id: string;
-  readonly name: string;
+  readonly identity: NodeIdentity;
   /** The program has chosen the id: another living node may have it. */
   readonly isChosenId: boolean;
   /** How much may wait here for each other node: messages, and their bytes. */
@@ -36,10 +34,11 @@ export interface HallTerms {
   readonly maxMessageBytes: number;
 }
 
-/** The kernel takes a dying process apart bit by bit: when to look again, in milliseconds. */
-const goneRetries: readonly number[] = [1, 5, 20, 50, 100];
-/** How long a joining node waits at most for the others to say who they are, in milliseconds. */
-const greetingMax = 500;
+/**
+ * The kernel takes a dying process apart bit by bit, and a newcomer's board may be unreadable for a moment: when to look
+ * again, in milliseconds.
+ */
+const retries: readonly number[] = [1, 5, 20, 50, 100];
 /** How long a leaving node tries at most to get rid of what waits, in milliseconds. */
 const leavingMax = 1_000;
 /** How often the flush of the outlets gives way to microtasks that go on sending. */
@@ -48,47 +47,46 @@ const hopsMax = 64;
 const stockMax = 128;
 
 /**
- * Joins the nodes of a group. Resolves when those that were there before have said who they are.
+ * Joins the nodes of a group. Those that are there are known at once.
  *
  * @throws {TandemError} `EXISTS` when a living node has the id; `BUSY` when there are 1,024 nodes; the codes of
  * opening a channel
  */
-export async function joinHall(terms: HallTerms, listener: CarrierListener): Promise<Hall> {
-  const release = terms.isChosenId ? ownId(terms.group, terms.id, terms.mode) : () => {};
-  let hall: Hall;
+export function joinHall(terms: HallTerms, listener: CarrierListener): Hall {
+  const { group, mode, identity, isChosenId } = terms;
+  const release = isChosenId ? ownId(group, identity.id, mode) : () => {};
   try {
-    hall = new Hall(terms, listener, release);
+    return new Hall(terms, listener, release);
   } catch (error) {
     release();
     throw error;
   }
-  await hall.whenGreeted();
-  return hall;
 }
 
-export class Hall implements Carrier, PeerHome, InboxOwner {
+export class Hall implements Carrier, PeerHome, SeatOwner {
   readonly listener: CarrierListener;
   readonly stock: BatchStock = new BatchStock(stockMax);
-  readonly position: number;
-  readonly epochLow: number;
-  readonly epochHigh: number;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
   readonly greeting: Uint8Array;
-  /** What the nodes' registries have written down. */
+  /** What the nodes say of themselves. */
   readonly boards: SharedBoards;
-  readonly #main: ServerCore;
-  readonly #inbox: Inbox;
+  readonly #id: string;
+  readonly #seat: Seat;
   readonly #release: () => void;
   /** By their places in the hall. */
   readonly #peers: Map<number, Peer> = new Map();
   /** Those that have gone, while their last messages may be in the mailbox. Another may have their place already. */
   readonly #leaving: Set<Peer> = new Set();
+  /** Those that have gone since the last look at the mailbox. */
+  readonly #departed: Peer[] = [];
   /** Those that are up. */
   readonly #byId: Map<string, Peer> = new Map();
-  /** The number of participants that had joined at the last look. */
-  #joins = -1;
+  /** While a node has not said who it is. */
+  #following: Disposable | null = null;
+  #failures = 0;
+  #cancelLook: (() => void) | null = null;
   #refused = 0;
   #isClosed = false;
 
@@ -98,52 +96,39 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   #appendedBefore = 0;
   #hops = 0;
   #isFlushing = false;
-  #greeted: (() => void) | null = null;
 
   /** @param release gives the right to the id back */
   constructor(terms: HallTerms, listener: CarrierListener, release: () => void) {
+    const { group, mode, identity } = terms;
     this.listener = listener;
     this.#release = release;
     this.maxQueue = terms.maxQueue;
     this.maxQueueBytes = terms.maxQueueBytes;
     this.maxMessageBytes = terms.maxMessageBytes;
-    this.greeting = encodeIdentity(terms);
-    this.#main = ServerCore.open(`${terms.group}.nodes`, rendezvous(terms.mode));
+    this.#id = identity.id;
+    this.#seat = new Seat(group, mode, this);
     try {
-      this.#inbox = new Inbox(this.#main, this);
-      const own = this.#main.members().find(({ privatePath }) => privatePath === this.#inbox.name);
-      if (!own) throw new TandemError("CORRUPT", "Cannot join the nodes: the channel is damaged");
-      ({ position: this.position, epochLow: this.epochLow, epochHigh: this.epochHigh } = own.place);
-      this.boards = new SharedBoards(this.#main, this.position);
-      this.#main.unref();
-      // Code that was replaced is no node any more.
-      this.#main.onReplaced = () => void this.close();
-      this.#main.watchMembers(() => {
-        this.#look();
-        this.boards.ring();
-      });
+      const { main, place, pid, runtime } = this.#seat;
+      this.greeting = encodeGreeting({ id: identity.id, name: identity.name, pid, runtime });
+      this.boards = new SharedBoards(main, place.position);
+      this.#seat.open();
+      // From now on the others know this node.
+      this.boards.publish(encodeBoard(identity, []));
     } catch (error) {
-      this.#main.close();
+      this.#seat.leave();
       throw error;
     }
-    void this.#inbox.run();
-    void this.#watch();
     this.#look();
   }
 
-  /** Learns that the hall is removed. Never rejects. */
-  async #watch(): Promise<void> {
-    try {
-      await this.#main.consume({ hasRoom: true, take: (request) => void request.reply("") });
-    } catch (error) {
-      this.lost(error);
-    }
+  get place(): Place {
+    return this.#seat.place;
   }
 
   // Carrier
 
   send(node: string, message: Uint8Array): boolean {
-    const peer = this.#byId.get(node);
+    const peer = this.#find(node);
     if (peer === undefined || peer.isGone || this.#isClosed) return false;
     if (message.byteLength > this.maxMessageBytes) throw this.#tooLong(message.byteLength);
     this.appended += 1;
@@ -156,27 +141,35 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
   }
 
   whenRoom(node: string, signal?: AbortSignal): Promise<boolean> {
-    const peer = this.#byId.get(node);
+    const peer = this.#find(node);
     return peer ? peer.outlet.whenRoom(signal) : Promise.resolve(false);
   }
 
   isUp(node: string): boolean {
-    return this.#byId.has(node);
+    return this.#find(node) !== undefined;
+  }
+
+  /** A node that has come a moment ago may be known to the program already. */
+  #find(node: string): Peer | undefined {
+    const peer = this.#byId.get(node);
+    if (peer) return peer;
+    this.#look();
+    return this.#byId.get(node);
   }
 
   nodes(): readonly NodeInfo[] {
+    this.#look();
     return [...this.#byId.values()].map(({ info }) => info!);
   }
 
   /** Posts that were no batches, and messages that no node may send. */
   get refused(): number {
-    return this.#inbox.dropped + this.#refused;
+    return this.#seat.inbox.dropped + this.#refused;
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    this.#greeted?.();
     const living = [...this.#peers.values()].filter((peer) => !peer.isGone && !peer.inlet.isEnded);
     const farewells = Promise.all(living.map((peer) => peer.sayFarewell()));
     let cancel = () => {};
@@ -191,8 +184,9 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     this.#peers.clear();
     this.#leaving.clear();
     this.#byId.clear();
-    this.#inbox.close();
-    this.#main.close();
+    this.#departed.length = 0;
+    this.#cancelLook?.();
+    this.#seat.leave();
     this.#release();
   }
 
@@ -206,61 +200,132 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
 
   // Members
 
-  /** Finds the nodes that have come and gone. */
+  rung(): void {
+    this.#look();
+    this.#settleAll();
+    this.boards.ring();
+  }
+
+  replaced(): void {
+    void this.close();
+  }
+
+  /** Finds the nodes that have come and gone. The program hears of it later: of those that have gone after their messages. */
   #look(): void {
-    if (this.#isClosed || !this.#main.channel.isOpen) return;
+    if (this.#isClosed) return;
     try {
-      this.#joins = this.#main.joins;
-      const before = [...this.#peers.values()];
-      const living: Set<Peer> = new Set();
-      for (const member of this.#main.members()) {
-        if (member.role !== "server" || member.place.position === this.position) continue;
-        living.add(this.#peerOf(member));
+      for (;;) {
+        const members = this.#seat.others(this.#following !== null);
+        if (members === null) return;
+        this.#follow(this.#compare(members));
       }
-      // Last, because this takes what is in the mailbox, also of those that have just come.
-      for (const peer of before) if (!living.has(peer)) this.#gone(peer);
     } catch (error) {
       report(this, "the look for other nodes", error);
     }
-    this.#checkGreeted();
+  }
+
+  /** Returns whether there is a node that has not said who it is. */
+  #compare(members: readonly Member[]): boolean {
+    const before = [...this.#peers.values()];
+    const living: Set<Peer> = new Set();
+    let isOneUnknown = false;
+    for (const member of members) {
+      const peer = this.#peerOf(member);
+      living.add(peer);
+      if (peer.info === null && !this.#isIdentified(peer, member)) isOneUnknown = true;
+    }
+    for (const peer of before) if (!living.has(peer)) this.#gone(peer);
+    for (const peer of living) this.#welcome(peer);
+    return isOneUnknown;
   }
 
   #peerOf(member: Member): Peer {
-    const { position, epochLow, epochHigh } = member.place;
-    const known = this.#peers.get(position);
-    if (known?.isAt(epochLow, epochHigh)) return known;
-    const peer = new Peer(this, member);
-    this.#peers.set(position, peer);
-    // Its greeting.
-    void peer.outlet;
+    const { place } = member;
+    const known = this.#peers.get(place.position);
+    if (known?.isAt(place)) return known;
+    const peer = new Peer(this, place, member);
+    this.#peers.set(place.position, peer);
     return peer;
   }
 
-  senderAt(position: number, epochLow: number, epochHigh: number): Peer | null {
-    let peer = this.#peers.get(position);
-    if (peer?.isAt(epochLow, epochHigh)) return peer;
-    for (const gone of this.#leaving) {
-      if (gone.member.place.position === position && gone.isAt(epochLow, epochHigh)) return gone;
+  #isIdentified(peer: Peer, member: Member): boolean {
+    if (peer.claimed) return true;
+    const identity = this.#seat.identityOf(member);
+    if (identity) {
+      const { pid, runtime } = member;
+      peer.claimed = { id: identity.id, name: identity.name, pid, runtime };
+    } else if (member.board > 0) this.#lookLater();
+    return identity !== null;
+  }
+
+  /** A board is there, and cannot be read: there may be no descriptor left for it. */
+  #lookLater(): void {
+    const delay = retries[this.#failures];
+    if (this.#cancelLook || delay === undefined) return;
+    this.#failures += 1;
+    this.#cancelLook = later(delay, () => {
+      this.#cancelLook = null;
+      this.#seat.forgetList();
+      this.#look();
+    });
+  }
+
+  #follow(isOneUnknown: boolean): void {
+    if (isOneUnknown && !this.#following) {
+      this.#following = this.boards.follow();
+      // It may have published its board just before.
+      this.#seat.forgetList();
+    } else if (!isOneUnknown && this.#following) {
+      this.#failures = 0;
+      this.#following[Symbol.dispose]();
+      this.#following = null;
     }
-    if (this.#isClosed || this.#main.joins === this.#joins) return null;
+  }
+
+  /** A node is up, unless an earlier one with its id is not down yet: the messages of that one come first. */
+  #welcome(peer: Peer): void {
+    const { claimed } = peer;
+    if (claimed === null || this.#isClosed || peer.info || peer.isGone || claimed.id === this.#id) {
+      return;
+    }
+    if (!this.#byId.has(claimed.id)) this.#met(peer, claimed);
+  }
+
+  #met(peer: Peer, info: NodeInfo): void {
+    this.#byId.set(info.id, peer);
+    peer.up(info);
+  }
+
+  senderAt(place: Place, isFirst: boolean): Peer | null {
+    let peer = this.#at(place);
+    if (peer || this.#isClosed) return peer;
     this.#look();
-    peer = this.#peers.get(position);
-    return peer?.isAt(epochLow, epochHigh) ? peer : null;
+    peer = this.#at(place);
+    if (peer || !isFirst || !this.#seat.hasHad(place)) return peer;
+    // It has come and gone since the last look, and its messages are here.
+    peer = new Peer(this, place, null);
+    this.#gone(peer);
+    return peer;
+  }
+
+  #at(place: Place): Peer | null {
+    const peer = this.#peers.get(place.position);
+    if (peer?.isAt(place)) return peer;
+    for (const gone of this.#leaving) if (gone.isAt(place)) return gone;
+    return null;
   }
 
   connect(member: Member): ClientCore {
-    return connectPrivate(this.#main, member.privatePath);
+    return this.#seat.connect(member);
   }
 
-  met(peer: Peer, { id, name }: Identity): void {
-    const other = this.#byId.get(id);
+  greeted(peer: Peer, info: NodeInfo): void {
+    const isWrong = info.id === this.#id || (peer.claimed && peer.claimed.id !== info.id);
+    if (isWrong) return this.dropped();
+    const other = this.#byId.get(info.id);
     // It has died, or it could not have lost its id. All of its messages came before this one.
     if (other) this.#down(other, false, "the node has died, and another has its id");
-    const { pid, member } = peer;
-    peer.info = { id, name, pid, runtime: member.runtime };
-    this.#byId.set(id, peer);
-    peer.tellUp();
-    this.#checkGreeted();
+    this.#met(peer, peer.claimed ?? info);
   }
 
   left(peer: Peer): void {
@@ -276,17 +341,24 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     if (peer.isGone) return;
     peer.isGone = true;
     this.#leaving.add(peer);
-    this.#settle(peer, 0);
+    this.#departed.push(peer);
+    // Not now: the program may be in the middle of a send, and the mailbox in the middle of a batch.
+    if (this.#departed.length === 1) queueMicrotask(() => this.#settleAll());
+  }
+
+  #settleAll(): void {
+    for (const peer of this.#departed.splice(0)) this.#settle(peer, 0);
   }
 
   /** Takes what the node has sent before it went, and tells of its end then. */
   #settle(peer: Peer, attempt: number): void {
     if (this.#isClosed) return;
     if (peer.inlet.isEnded) return this.#forget(peer);
-    if (!this.#inbox.drain()) return queueMicrotask(() => this.#settle(peer, attempt));
-    const delay = goneRetries[attempt];
+    const { inbox } = this.#seat;
+    if (!inbox.drain()) return queueMicrotask(() => this.#settle(peer, attempt));
+    const delay = retries[attempt];
     const others = [...this.#peers.values()].filter((other) => other !== peer);
-    if (delay !== undefined && this.#inbox.mayBeSending(peer, others)) {
+    if (delay !== undefined && inbox.mayBeSending(peer, others)) {
       later(delay, () => this.#settle(peer, attempt + 1));
       return;
     }
@@ -296,7 +368,7 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
 
   #forget(peer: Peer): void {
     this.#leaving.delete(peer);
-    const { position } = peer.member.place;
+    const { position } = peer.place;
     if (this.#peers.get(position) === peer) this.#peers.delete(position);
   }
 
@@ -306,6 +378,8 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
     if (info === null) return;
     if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
     peer.tellDown(isFarewell, message);
+    // A later one with its id.
+    for (const other of [...this.#peers.values()]) this.#welcome(other);
   }
 
   lost(error: unknown): void {
@@ -316,25 +390,6 @@ export class Hall implements Carrier, PeerHome, InboxOwner {
       this.#down(peer, false, "the memory in which nodes meet was removed or damaged");
     }
     this.#leave();
-  }
-
-  /** Resolves when all nodes that are there have said who they are, or some time has passed. */
-  whenGreeted(): Promise<void> {
-    return new Promise((resolve) => {
-      const cancel = laterForSure(greetingMax, () => this.#greeted?.());
-      this.#greeted = () => {
-        this.#greeted = null;
-        cancel();
-        resolve();
-      };
-      this.#checkGreeted();
-    });
-  }
-
-  #checkGreeted(): void {
-    if (!this.#greeted) return;
-    for (const { info, isGone } of this.#peers.values()) if (!info && !isGone) return;
-    this.#greeted();
   }
 
   // Outlets

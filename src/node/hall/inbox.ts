@@ -20,8 +20,12 @@ const bytesPerEffort = 4096;
 
 /** Whose mailbox it is. */
 export interface InboxOwner {
-  /** The sender of a batch; null: no living node has this place. */
-  senderAt(position: number, epochLow: number, epochHigh: number): Peer | null;
+  /**
+   * The sender of a batch; null: no node has this place.
+   *
+   * @param isFirst its stream begins with this batch
+   */
+  senderAt(place: Place, isFirst: boolean): Peer | null;
   /** The mailbox was removed, or is damaged for good. */
   lost(error: unknown): void;
 }
@@ -93,9 +97,12 @@ export class Inbox {
     bytes.set(shared);
     const peer = words[Head.mark] === batchMark
       ? this.#owner.senderAt(
-        words[Head.position]!,
-        words[Head.epochLow]!,
-        words[Head.epochHigh]!,
+        {
+          position: words[Head.position]!,
+          epochLow: words[Head.epochLow]!,
+          epochHigh: words[Head.epochHigh]!,
+        },
+        words[Head.link] === 1 && words[Head.sequence] === 1,
       )
       : null;
     if (peer === null) return this.#drop(request);

@@ -8,6 +8,7 @@
 import { onAbort, reasonOf } from "../../base/abort.ts";
 import { codeOf } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
+import type { Place } from "../../channel/roster.ts";
 import { later } from "../../runtime/timers.ts";
 import {
   type Batch,
@@ -37,9 +38,7 @@ const retries: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 export interface OutletHome {
   readonly stock: BatchStock;
   /** The own place in the hall. */
-  readonly position: number;
-  readonly epochLow: number;
-  readonly epochHigh: number;
+  readonly place: Place;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
   /** Calls {@linkcode Outlet.flush} at the end of the microtasks. */
@@ -196,11 +195,6 @@ export class Outlet {
     this.#tellRoom();
   }
 
-  /** Whether the other may have heard of this node. */
-  get isConnected(): boolean {
-    return this.#client !== null;
-  }
-
   /** Whether nothing waits. */
   get isEmpty(): boolean {
     return this.#first === null && (this.#current === null || this.#current.length === headBytes);
@@ -278,7 +272,7 @@ export class Outlet {
   }
 
   #fillHead({ words }: Batch, sequence: number, flags: number): void {
-    const { position, epochLow, epochHigh } = this.#home;
+    const { position, epochLow, epochHigh } = this.#home.place;
     words[Head.mark] = batchMark;
     words[Head.position] = position;
     words[Head.epochLow] = epochLow;

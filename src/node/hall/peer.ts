@@ -6,10 +6,11 @@
 import { report } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
 import type { Member, Place } from "../../channel/roster.ts";
+import { TandemError } from "../../errors.ts";
 import { queueMicrotask } from "../../runtime/timers.ts";
 import type { CarrierListener, NodeInfo } from "../carrier.ts";
 import { Control } from "./batch.ts";
-import { decodeIdentity, type Identity } from "./greeting.ts";
+import { decodeGreeting } from "./greeting.ts";
 import { Inlet, type InletOwner } from "./inlet.ts";
 import { Outlet, type OutletHome, type OutletPeer } from "./outlet.ts";
 
@@ -20,8 +21,8 @@ export interface PeerHome extends OutletHome {
   readonly greeting: Uint8Array;
   /** Opens the mailbox of a member. @throws {TandemError} */
   connect(member: Member): ClientCore;
-  /** A node has said who it is, for the first time. */
-  met(peer: Peer, identity: Identity): void;
+  /** A node has said who it is in its first message, and was not known before. */
+  greeted(peer: Peer, info: NodeInfo): void;
   /** A node has said good-bye. */
   left(peer: Peer): void;
   /** A node has sent something that it must not send. */
@@ -32,27 +33,38 @@ const farewell: Uint8Array = new Uint8Array([Control.farewell]);
 
 export class Peer implements OutletPeer, InletOwner {
   readonly #home: PeerHome;
-  readonly member: Member;
-  readonly pid: number;
+  /** Its place in the hall. */
+  readonly place: Place;
+  /** Null: it was gone before it was seen. */
+  readonly #member: Member | null;
   readonly inlet: Inlet = new Inlet(this);
   #outlet: Outlet | null = null;
-  /** Null: it has not said who it is. */
+  /** Who it says it is. */
+  claimed: NodeInfo | null = null;
+  /** Null: it is not up yet. */
   info: NodeInfo | null = null;
   /** Its place in the mailbox of this node. */
   mailPlace: Place | null = null;
   owesTaken = false;
+  /** The listener knows that it is up. */
+  #isTold = false;
   /** It has left the hall, or was found dead. */
   isGone = false;
 
-  constructor(home: PeerHome, member: Member) {
+  constructor(home: PeerHome, place: Place, member: Member | null) {
     this.#home = home;
-    this.member = member;
-    this.pid = member.pid;
+    this.place = place;
+    this.#member = member;
   }
 
-  isAt(epochLow: number, epochHigh: number): boolean {
-    const { place } = this.member;
-    return place.epochLow === epochLow && place.epochHigh === epochHigh;
+  get pid(): number {
+    return this.#member?.pid ?? this.info?.pid ?? 0;
+  }
+
+  isAt({ position, epochLow, epochHigh }: Place): boolean {
+    const { place } = this;
+    return place.position === position && place.epochLow === epochLow &&
+      place.epochHigh === epochHigh;
   }
 
   // The stream to it.
@@ -66,7 +78,8 @@ export class Peer implements OutletPeer, InletOwner {
   }
 
   open(): ClientCore {
-    return this.#home.connect(this.member);
+    if (this.#member === null) throw new TandemError("NOT_FOUND", "Cannot send: the node is gone");
+    return this.#home.connect(this.#member);
   }
 
   get greeting(): Uint8Array {
@@ -96,9 +109,6 @@ export class Peer implements OutletPeer, InletOwner {
 
   /** Says good-bye, after all that waits. Resolves when it is posted. */
   sayFarewell(): Promise<void> {
-    this.outlet.flush();
-    // No mailbox yet: who does not know this node does not miss it.
-    if (!this.outlet.isConnected) return Promise.resolve();
     this.outlet.control(farewell);
     this.outlet.flush();
     return this.outlet.whenDrained();
@@ -113,6 +123,7 @@ export class Peer implements OutletPeer, InletOwner {
   received(message: Uint8Array): void {
     const { info } = this;
     if (info === null) return this.#home.dropped();
+    if (!this.#isTold) this.#tellUp();
     try {
       this.#home.listener.received(info.id, message);
     } catch (error) {
@@ -123,9 +134,9 @@ export class Peer implements OutletPeer, InletOwner {
   control(message: Uint8Array): void {
     switch (message[0]) {
       case Control.hello: {
-        const identity = decodeIdentity(message);
-        if (!identity || (this.info && this.info.id !== identity.id)) return this.#home.dropped();
-        if (!this.info) this.#home.met(this, identity);
+        const info = decodeGreeting(message);
+        if (!info || (this.info && this.info.id !== info.id)) return this.#home.dropped();
+        if (!this.info) this.#home.greeted(this, info);
         return;
       }
       case Control.farewell:
@@ -160,6 +171,7 @@ export class Peer implements OutletPeer, InletOwner {
   #tellLost(kind: "overflow" | "transport_error", message: string): void {
     const { info } = this;
     if (info === null || this.inlet.isEnded) return;
+    this.#tellUp();
     try {
       this.#home.listener.lost(info, kind, message);
     } catch (error) {
@@ -167,7 +179,15 @@ export class Peer implements OutletPeer, InletOwner {
     }
   }
 
-  tellUp(): void {
+  /** It is up, and the listener hears of it: in a microtask, or before anything else of the node. */
+  up(info: NodeInfo): void {
+    this.info = info;
+    queueMicrotask(() => this.#tellUp());
+  }
+
+  #tellUp(): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
     try {
       this.#home.listener.up(this.info!);
     } catch (error) {
@@ -186,6 +206,7 @@ export class Peer implements OutletPeer, InletOwner {
   tellDown(isFarewell: boolean, message: string): void {
     const { info } = this;
     if (info === null) return;
+    this.#tellUp();
     try {
       this.#home.listener.down(info, isFarewell, message);
     } catch (error) {

@@ -78,23 +78,41 @@ export function readBoard(bytes: Uint8Array, former: Board | null): Board {
   return new Board(identity, readEntries(identity.id, items, isSameNode ? former : null));
 }
 
+/**
+ * Reads whose board it is.
+ *
+ * @param bytes the board, or its first {@linkcode bytesOfHead}
+ * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
+ */
+export function readIdentity(bytes: Uint8Array): NodeIdentity {
+  try {
+    return identityIn(decoder.openStart(limits, bytes as Bytes));
+  } finally {
+    decoder.close();
+  }
+}
+
 function readItems(bytes: Bytes): { identity: NodeIdentity; items: unknown[] } {
   const { byteLength } = bytes;
   if (byteLength > boardBytesMax) throw corrupt(`a board has ${byteLength} bytes`);
   try {
-    const found = decoder.open(limits, bytes, 0, byteLength);
-    if (found !== format) throw corrupt(`a board has the format ${found}`);
-    const [id, name, start] = [decoder.text(), decoder.text(), decoder.text()];
-    checkNodeId(id);
-    checkNodeName(name);
-    if (!/^[a-z0-9]{1,16}$/.test(start)) throw corrupt("the start of a node is missing");
+    const identity = identityIn(decoder.open(limits, bytes, 0, byteLength));
     const items = decoder.list();
     if (items.length > boardEntriesMax) throw corrupt(`a board has ${items.length} entries`);
     decoder.done(5);
-    return { identity: { id, name, start }, items };
+    return { identity, items };
   } finally {
     decoder.close();
   }
+}
+
+function identityIn(found: number): NodeIdentity {
+  if (found !== format) throw corrupt(`a board has the format ${found}`);
+  const [id, name, start] = [decoder.text(), decoder.text(), decoder.text()];
+  checkNodeId(id);
+  checkNodeName(name);
+  if (!/^[a-z0-9]{1,16}$/.test(start)) throw corrupt("the start of a node is missing");
+  return { id, name, start };
 }
 
 function readEntries(

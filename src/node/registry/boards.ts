@@ -12,6 +12,7 @@ export interface BoardChange {
   readonly bytes: Uint8Array | null;
 }
 
+/** A node that has joined has a board without entries already. */
 export interface Boards {
   /** The longest content. */
   readonly maxBytes: number;

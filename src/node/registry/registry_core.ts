@@ -9,7 +9,7 @@ import { Listeners } from "../../base/listeners.ts";
 import type { Bytes } from "../../codec/writer.ts";
 import { TandemError } from "../../errors.ts";
 import { captureContext } from "../../runtime/context.ts";
-import { queueMicrotask, wallClock } from "../../runtime/timers.ts";
+import { later, queueMicrotask, wallClock } from "../../runtime/timers.ts";
 import { addressOf } from "../ids.ts";
 import type { RegistrySeam } from "./seam.ts";
 import { type Board, encodeBoard, readBoard } from "./board.ts";
@@ -25,6 +25,9 @@ import { IteratedWatch, shownAs, type WatchHome, Watching } from "./watching.ts"
 
 /** So many boards that are none are reported. */
 const malformedReported = 10;
+
+/** How long to wait at most before a board is published again that could not be, in milliseconds. */
+const publishPauseMax = 1_000;
 
 /** An entry that is gone already. */
 const nothing: Disposable = { [Symbol.dispose]: () => {} };
@@ -50,7 +53,10 @@ export class RegistryCore implements WatchHome {
   #listening: Disposable | null = null;
   #isScheduled = false;
   /** The board does not say what is so. */
-  #isStale = true;
+  #isStale = false;
+  /** How often in a row it could not be published. */
+  #failures = 0;
+  #cancelRetry: (() => void) | null = null;
   #isClosed = false;
 
   constructor(seam: RegistrySeam, boards: Boards) {
@@ -58,7 +64,6 @@ export class RegistryCore implements WatchHome {
     this.#node = seam.identity.id;
     this.#boards = boards;
     this.#own = new OwnEntries(boards.maxBytes);
-    this.#publish();
     this.#nodeWatch = seam.onNode(() => this.#lookSoon());
   }
 
@@ -218,10 +223,22 @@ export class RegistryCore implements WatchHome {
       const entries = Array.from(this.#own.all(), ({ entry }) => entry);
       this.#boards.publish(encodeBoard(this.#seam.identity, entries));
       this.#isStale = false;
+      this.#failures = 0;
     } catch (error) {
-      // The next change tries again.
-      report(this, "publishing the registry's entries", error);
+      if (this.#failures === 0) report(this, "publishing the registry's entries", error);
+      this.#publishLater();
     }
+  }
+
+  /** There is no memory, for now. */
+  #publishLater(): void {
+    this.#failures += 1;
+    if (this.#cancelRetry || this.#isClosed) return;
+    const pause = Math.min(10 * 2 ** Math.min(this.#failures, 10), publishPauseMax);
+    this.#cancelRetry = later(pause, () => {
+      this.#cancelRetry = null;
+      this.#publish();
+    });
   }
 
   /** Reads what other nodes have changed. */
@@ -385,6 +402,7 @@ export class RegistryCore implements WatchHome {
     for (const { entry } of owns) this.#own.remove(entry.family, entry.key);
     this.#isStale = true;
     this.#publish();
+    this.#cancelRetry?.();
     for (const { claim } of owns) claim?.release("its node was closed");
     for (const watch of [...this.#iterated]) watch.close();
     this.#watchings.clear();

@@ -3,7 +3,13 @@
  *
  * @module
  */
-import { countBoards, followBoards, readBoard, writeBoard } from "../../channel/boards.ts";
+import {
+  countBoards,
+  followBoards,
+  readBoard,
+  unfollowBoards,
+  writeBoard,
+} from "../../channel/boards.ts";
 import type { Member } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
 import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
@@ -17,7 +23,8 @@ export class SharedBoards implements Boards {
   readonly #versions: Map<string, number> = new Map();
   /** What the last look has seen of the whole channel. */
   #seen = "";
-  #follows = false;
+  /** How many want to hear of changes. */
+  #followers = 0;
 
   /**
    * Whoever has the handle watches its members, and calls {@linkcode ring} in that listener.
@@ -60,13 +67,30 @@ export class SharedBoards implements Boards {
   }
 
   onChange(listener: () => void): Disposable {
-    if (!this.#follows) {
-      this.#follows = true;
-      followBoards(this.#handle);
-    }
     const entry = () => listener();
     this.#listeners.add(entry);
-    return { [Symbol.dispose]: () => void this.#listeners.delete(entry) };
+    const following = this.follow();
+    return {
+      [Symbol.dispose]: () => {
+        this.#listeners.delete(entry);
+        following[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** From now on the handle is woken when a board may have been published. */
+  follow(): Disposable {
+    if (this.#followers === 0) followBoards(this.#handle);
+    this.#followers += 1;
+    let isFollowing = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isFollowing) return;
+        isFollowing = false;
+        this.#followers -= 1;
+        if (this.#followers === 0) unfollowBoards(this.#handle);
+      },
+    };
   }
 
   /** A participant may have come or gone, or a board may have changed. */

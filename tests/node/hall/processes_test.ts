@@ -2,8 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Command } from "../../fixtures/node/hall.ts";
 import type { Told } from "../../fixtures/lib.ts";
-import type { Hall, HallTerms } from "../../../src/node/hall/hall.ts";
-import { join, type Seen, Witness, worded } from "../../support/node_hall.ts";
+import type { Hall } from "../../../src/node/hall/hall.ts";
+import { type Chosen, join, type Seen, Witness, worded } from "../../support/node_hall.ts";
 import {
   atEnd,
   type Child,
@@ -21,7 +21,7 @@ async function start(
   runtime: Runtime,
   group: string,
   name: string,
-  terms: Partial<HallTerms> = {},
+  terms: Chosen = {},
 ): Promise<Child> {
   const child = await spawn(runtime, "node/hall.ts", [group, name, JSON.stringify(terms)], {
     denoPermissions: ["--allow-ffi"],

@@ -2,9 +2,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { ServerCore } from "../../../src/channel/server_core.ts";
 import { connectPrivate } from "../../../src/channel/private.ts";
-import type { Hall, HallTerms } from "../../../src/node/hall/hall.ts";
+import type { Hall } from "../../../src/node/hall/hall.ts";
 import { batchMark, Head, headBytes, headWords } from "../../../src/node/hall/batch.ts";
-import { join, numbered, Witness, worded } from "../../support/node_hall.ts";
+import { type Chosen, join, numbered, Witness, worded } from "../../support/node_hall.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -19,7 +19,7 @@ class Node {
   readonly witness = new Witness();
   hall!: Hall;
 
-  static async in(group: string, name: string, terms?: Partial<HallTerms>): Promise<Node> {
+  static async in(group: string, name: string, terms?: Chosen): Promise<Node> {
     const node = new Node();
     node.hall = await join(group, name, node.witness, terms);
     atEnd(() => node.hall.close());
@@ -32,7 +32,7 @@ class Node {
   }
 }
 
-async function two(terms?: Partial<HallTerms>): Promise<[one: Node, other: Node]> {
+async function two(terms?: Chosen): Promise<[one: Node, other: Node]> {
   const group = newTarget();
   const one = await Node.in(group, "one", terms);
   const other = await Node.in(group, "other", terms);
