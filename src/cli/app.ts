@@ -13,6 +13,7 @@ import {
 import { call } from "./commands/call.ts";
 import { limit } from "./commands/limit.ts";
 import { ls } from "./commands/ls.ts";
+import { node } from "./commands/node.ts";
 import { pool } from "./commands/pool.ts";
 import { rm } from "./commands/rm.ts";
 import { stat } from "./commands/stat.ts";
@@ -24,11 +25,11 @@ import { version } from "./version.ts";
 
 const app: Application<Context> = buildApplication(
   buildRouteMap<string, Context>({
-    routes: { ls, stat, call, rm, limit, pool, zmq },
+    routes: { ls, stat, call, rm, limit, pool, node, zmq },
     docs: {
       brief:
         "Looks at channels between processes, calls their services, limits how many commands run at once, " +
-        "runs pools of workers, and lets clients of ZeroMQ in",
+        "runs pools of workers, sends messages to nodes and runs them, and lets clients of ZeroMQ in",
     },
   }),
   {

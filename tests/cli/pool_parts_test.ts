@@ -17,11 +17,11 @@ import process from "node:process";
 import type { LogRecord } from "@tandem/ipc/pool";
 import { codeOf } from "../../src/base/guard.ts";
 import { findUser } from "../../src/runtime/accounts.ts";
-import { LogLines } from "../../src/cli/pool/log_lines.ts";
+import { LogLines } from "../../src/cli/log_lines.ts";
 import { PidFile } from "../../src/cli/pool/pid_file.ts";
-import { ServiceManager } from "../../src/cli/pool/service_manager.ts";
+import { ServiceManager } from "../../src/cli/service_manager.ts";
 import { settingsIn, settingsOf } from "../../src/cli/pool/settings.ts";
-import { SideTask } from "../../src/cli/pool/side_task.ts";
+import { RepeatedCommand, type RepeatOptions } from "../../src/cli/repeated_command.ts";
 import {
   assertThrowsCode,
   atEnd,
@@ -327,15 +327,15 @@ test("systemd: without a socket nothing is sent, and a wrong one is refused", ()
 });
 
 interface Observed {
-  readonly task: SideTask;
+  readonly task: RepeatedCommand;
   readonly output: string[];
-  readonly ends: [how: string, pause: number][];
+  readonly ends: [how: string, pause: number | null][];
 }
 
-function observe(command: string, period: number | null = null): Observed {
+function observe(command: string, options: RepeatOptions = {}): Observed {
   const output: string[] = [];
-  const ends: [string, number][] = [];
-  const task = new SideTask(command, period, {
+  const ends: [string, number | null][] = [];
+  const task = new RepeatedCommand(["sh", "-c", command], options, {
     output: (line) => output.push(line),
     ended: (how, pause) => ends.push([how, pause]),
   });
@@ -346,26 +346,34 @@ function observe(command: string, period: number | null = null): Observed {
   return { task, output, ends };
 }
 
-test("side task: runs again after it has ended, after longer and longer pauses", async () => {
+test("repeated command: runs again after it has ended, after longer and longer pauses", async () => {
   const { output, ends } = observe("echo out; echo err >&2; exit 3");
-  // Its lines and its ends come on ways of their own.
   await eventually(() => ends.length >= 3 && output.length >= 6, "it ends three times");
   assertEquals(ends.slice(0, 3), [
     ["with exit code 3", 100],
     ["with exit code 3", 200],
     ["with exit code 3", 400],
   ]);
-  assertEquals(new Set(output), new Set(["err", "out"]));
+  assertEquals(output.slice(0, 6).toSorted(), ["err", "err", "err", "out", "out", "out"]);
 });
 
-test("side task: runs once in a period, never twice at once", async () => {
+test("repeated command: does not run again when nobody wants it", async () => {
+  const { ends, task } = observe("exit 3", { isWanted: (hasFailed) => !hasFailed });
+  await eventually(() => ends.length >= 1, "it ends");
+  assertEquals(ends, [["with exit code 3", null]]);
+  await task.stop();
+});
+
+test("repeated command: runs once in a period, never twice at once", async () => {
   const marker = newTarget();
-  const { output } = observe(`mkdir ${marker} || echo twice; echo run; rmdir ${marker}`, 10);
+  const { output } = observe(`mkdir ${marker} || echo twice; echo run; rmdir ${marker}`, {
+    period: 10,
+  });
   await eventually(() => output.length >= 4, "it runs four times");
   assertEquals(new Set(output), new Set(["run"]));
 });
 
-test("side task: stop() lets the command and what it has started end", async () => {
+test("repeated command: stop() lets the command and what it has started end", async () => {
   const { task, output, ends } = observe(
     "trap 'echo stopping; sleep 0.1; echo stopped; exit 0' TERM; " +
       "sh -c \"trap 'sleep 0.3; echo child stopped; exit' TERM; echo child; while :; do sleep 0.05; done\" & " +
@@ -377,7 +385,7 @@ test("side task: stop() lets the command and what it has started end", async () 
   assertEquals(ends, []);
 });
 
-test("side task: kill() ends a command that ignores SIGTERM, with all that it has started", async () => {
+test("repeated command: kill() ends a command that ignores SIGTERM, with all that it has started", async () => {
   const { task, output } = observe("trap '' TERM; sleep 1000 & echo $! $$; wait");
   await eventually(() => output.length === 1);
   const stopped = task.stop();
@@ -386,8 +394,8 @@ test("side task: kill() ends a command that ignores SIGTERM, with all that it ha
   for (const pid of output[0]!.split(" ")) assertGone(Number(pid));
 });
 
-test("side task: ends with the process that has started it, even if that is killed", async () => {
-  const child = await spawn(runtime, "cli/side_task.ts", ["sleep 1000 & echo $! $$; wait"], {
+test("repeated command: ends with the process that has started it, even if that is killed", async () => {
+  const child = await spawn(runtime, "cli/repeated_command.ts", ["sleep 1000 & echo $! $$; wait"], {
     denoPermissions: ["-A"],
   });
   const pids = (await child.line()).split(" ").map(Number);

@@ -7,7 +7,8 @@ import type { FlagParametersForType } from "@stricli/core";
 import type { LogLevel, PoolCallOptions, PoolOptions, RuntimeName } from "@tandem/ipc/pool";
 import { parseCount, parseDuration } from "../commands/parameters.ts";
 import type { Context } from "../context.ts";
-import { type LogForm, logForms, logLevels } from "./log_lines.ts";
+import { given } from "../given.ts";
+import { type LogForm, logForms, logLevels } from "../log_lines.ts";
 
 const runtimeNames: readonly RuntimeName[] = ["deno", "bun", "node"];
 
@@ -232,13 +233,6 @@ const settingNames: readonly string[] = [
   "runtimeArgs",
   ...Object.keys(flags).filter((name) => !flagsOnly.includes(name)),
 ];
-
-/** Without members that are undefined. */
-export function given<T extends object>(values: { [K in keyof T]: T[K] | undefined }): T {
-  return Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== undefined),
-  ) as T;
-}
 
 function parseLimit(text: string): number {
   return text === "infinity" ? Infinity : parseCount(text);

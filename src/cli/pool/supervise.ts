@@ -7,11 +7,11 @@ import process from "node:process";
 import { Pool, type PoolOptions, type WorkerEvent, type WorkerExit } from "@tandem/ipc/pool";
 import { keepAlive, laterForSure } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
+import { LogLines } from "../log_lines.ts";
 import { messageOf } from "../messages.ts";
-import { LogLines } from "./log_lines.ts";
-import { ServiceManager } from "./service_manager.ts";
+import { RepeatedCommand } from "../repeated_command.ts";
+import { ServiceManager } from "../service_manager.ts";
 import type { SupervisorSettings } from "./settings.ts";
-import { SideTask } from "./side_task.ts";
 
 /** What a supervisor has to know beside its worker file. */
 export type SuperviseSettings = PoolOptions & Omit<SupervisorSettings, "pidFile">;
@@ -66,7 +66,7 @@ class Supervisor {
   /** Resolves when the pool has ended. */
   readonly ended: Promise<void>;
   readonly #pool: Pool<Record<never, never>>;
-  readonly #sideTask: SideTask | null;
+  readonly #sideTask: RepeatedCommand | null;
   readonly #lines: LogLines;
   readonly #manager: ServiceManager;
   readonly #stopTimeout: number;
@@ -100,11 +100,16 @@ class Supervisor {
     this.#pool.ready.then(() => this.#becomeReady(), (error) => this.#complain(error));
     const { min, max } = this.#pool.stats();
     this.#least = { min, max };
-    this.#sideTask = sideTask === undefined ? null : new SideTask(sideTask, sideTaskEvery ?? null, {
+    this.#sideTask = sideTask === undefined ? null : this.#runBeside(sideTask, sideTaskEvery);
+  }
+
+  #runBeside(command: string, period: number | undefined): RepeatedCommand {
+    const lines = this.#lines;
+    return new RepeatedCommand(["sh", "-c", command], { period }, {
       output: (line) => lines.say("info", "side task", line),
       ended: (how, pause, hasFailed) => {
         const level = hasFailed ? "warning" : "info";
-        lines.say(level, "side task", `ended ${how}; runs again in ${Math.round(pause)} ms`);
+        lines.say(level, "side task", `ended ${how}; runs again in ${Math.round(pause!)} ms`);
       },
     });
   }

@@ -9,9 +9,10 @@ import { TandemError } from "@tandem/ipc";
 import { type ZmqCurve, ZmqDoor, zmqRequestSync } from "@tandem/ipc/zmq";
 import type { Context } from "../context.ts";
 import { CommandFailure, ExitCode } from "../exit_codes.ts";
+import { given } from "../given.ts";
 import { messageOf } from "../messages.ts";
-import { given } from "../pool/settings.ts";
-import { ServiceManager } from "../pool/service_manager.ts";
+import { ServiceManager } from "../service_manager.ts";
+import { EndingSignals } from "../signals.ts";
 import type { CallFlags, DoorFlags } from "./flags.ts";
 
 /** Runs a door until a signal ends it. */
@@ -26,7 +27,7 @@ export async function runDoor(this: Context, flags: DoorFlags): Promise<void> {
   const door = new ZmqDoor(given({ ...rest, title: true, curve: curveOf(secretKeyFile, allow) }));
   // A signal that comes before the door is open closes it in order, too.
   using manager = new ServiceManager(process.env);
-  using _signals = new Ending((isAgain) => {
+  using _signals = new EndingSignals((isAgain) => {
     manager.tell({ STOPPING: 1 });
     void door.close(isAgain ? { timeout: 0 } : {});
   });
@@ -40,24 +41,6 @@ export async function runDoor(this: Context, flags: DoorFlags): Promise<void> {
     throw isBadEndpoint(error)
       ? new CommandFailure(messageOf(error), ExitCode.usage, { cause: error })
       : error;
-  }
-}
-
-/** The signals that end a door. */
-class Ending implements Disposable {
-  readonly #heed: () => void;
-
-  constructor(end: (isAgain: boolean) => void) {
-    let isAgain = false;
-    this.#heed = () => {
-      end(isAgain);
-      isAgain = true;
-    };
-    for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, this.#heed);
-  }
-
-  [Symbol.dispose](): void {
-    for (const signal of ["SIGTERM", "SIGINT"]) process.off(signal, this.#heed);
   }
 }
 

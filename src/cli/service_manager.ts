@@ -4,8 +4,8 @@
  * @module
  */
 import process from "node:process";
-import { laterForSure } from "../../runtime/timers.ts";
-import { bindC } from "../../runtime/c_library.ts";
+import { laterForSure } from "../runtime/timers.ts";
+import { bindC } from "../runtime/c_library.ts";
 
 interface CFunctions {
   socket(domain: number, type: number, protocol: number): number;

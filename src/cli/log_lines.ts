@@ -1,14 +1,14 @@
 /**
- * What happens in a pool, as lines on standard error.
+ * What happens in processes that a command runs, as lines on standard error.
  *
  * @module
  */
 import { statSync } from "node:fs";
 import { inspect } from "node:util";
 import type { LogLevel, LogRecord } from "@tandem/ipc/pool";
-import { wallClock } from "../../runtime/timers.ts";
-import type { Context } from "../context.ts";
-import { plain } from "../values.ts";
+import { wallClock } from "../runtime/timers.ts";
+import type { Context } from "./context.ts";
+import { plain } from "./values.ts";
 
 /** From the least important to the most important. */
 export const logLevels: readonly LogLevel[] = ["debug", "info", "warning", "error"];
@@ -18,9 +18,6 @@ export const logForms = ["text", "json"] as const;
 
 /** A form of a line. */
 export type LogForm = typeof logForms[number];
-
-/** Who else logs beside workers. */
-export type Speaker = "supervisor" | "side task";
 
 /** Writes lines. */
 export class LogLines {
@@ -52,14 +49,9 @@ export class LogLines {
     this.#write(level, line(level, who, [message, ...values, ...spans].join(" ")));
   }
 
-  /** The supervisor, or what runs beside it, has something to say. */
-  say(level: LogLevel, source: Speaker, message: string): void {
-    this.#write(
-      level,
-      this.#form === "json"
-        ? json({ time: iso(wallClock()), level, source, message })
-        : line(level, source, message),
-    );
+  /** Somebody has something to say: a process, or what looks after it. */
+  say(level: LogLevel, source: string, message: string, time: number = wallClock()): void {
+    this.#write(level, textOf(this.#form, level, source, message, time));
   }
 
   #write(level: LogLevel, text: string): void {
@@ -81,6 +73,19 @@ function isJournal(stream: string | undefined): boolean {
   if (!stream) return false;
   const { dev, ino } = statSync("/proc/self/fd/2");
   return stream === `${dev}:${ino}`;
+}
+
+/** What somebody has said, without a line feed. */
+export function textOf(
+  form: LogForm,
+  level: LogLevel,
+  source: string,
+  message: string,
+  time: number,
+): string {
+  return form === "json"
+    ? json({ time: iso(time), level, source, message })
+    : line(level, source, message);
 }
 
 function line(level: LogLevel, who: string, message: string): string {
