@@ -5,8 +5,8 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
-import { Limit } from "../../limit/limit.ts";
 import { hashOf } from "../../limit/lock_names.ts";
+import { NameLock } from "../name_lock.ts";
 
 /**
  * @returns gives it back
@@ -15,14 +15,8 @@ import { hashOf } from "../../limit/lock_names.ts";
 export function ownId(group: string, id: string, mode: number | undefined): () => void {
   // An id may be longer than a file's name, and has other characters; the prefix allows a longer name.
   const target = `${group.includes("/") ? group : `lock__${group}`}.id-${hashOf(id)}`;
-  const limit = new Limit(target, mode === undefined ? {} : { mode });
-  try {
-    if (limit.tryAcquire()) return () => limit.close();
-  } catch (error) {
-    limit.close();
-    throw error;
-  }
-  limit.close();
+  const lock = NameLock.take(target, mode);
+  if (lock !== null) return () => lock.release();
   throw new TandemError(
     "EXISTS",
     `Cannot start a node with the id ${JSON.stringify(id)}: a living node of the group ` +

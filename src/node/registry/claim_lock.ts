@@ -1,6 +1,5 @@
 /**
- * What makes a claim unique: a lock of the kernel for each key, as limits have it, so it ends with its process,
- * however that ends. Its file is removed when the claim is released, or keys that are used once would fill the memory.
+ * What makes a claim unique: a lock of the kernel for each key.
  *
  * A new file has a new count of tokens. So tokens come from one file of the group that nobody removes. They are
  * drawn while the key's lock is held, so a later holder of the key has a greater one. To draw is to hold a shared
@@ -9,11 +8,10 @@
  * @module
  */
 import { onAbort } from "../../base/abort.ts";
-import { unlinkChannel } from "../../channel/channel.ts";
 import { TandemError } from "../../errors.ts";
-import { contenderOf, Limit } from "../../limit/limit.ts";
-import type { Lock } from "../../limit/lock.ts";
+import { Limit } from "../../limit/limit.ts";
 import { hashOf } from "../../limit/lock_names.ts";
+import { NameLock } from "../name_lock.ts";
 
 /** Where the locks of a group are. */
 export interface ClaimPlace {
@@ -23,13 +21,11 @@ export interface ClaimPlace {
 }
 
 export class ClaimLock {
-  readonly #limit: Limit;
-  readonly #lock: Lock;
+  readonly #lock: NameLock;
   readonly token: bigint;
   #forgetSignal: (() => void) | null = null;
 
-  private constructor(limit: Limit, lock: Lock, token: bigint) {
-    this.#limit = limit;
+  private constructor(lock: NameLock, token: bigint) {
     this.#lock = lock;
     this.token = token;
   }
@@ -40,37 +36,19 @@ export class ClaimLock {
    * @throws what `new Limit` throws
    */
   static take(place: ClaimPlace, family: string, key: string): ClaimLock | null {
-    const limit = new Limit(targetOf(place, family, key), {
-      max: 1,
-      order: "oldest",
-      mode: place.mode,
-    });
+    const lock = NameLock.take(targetOf(place, family, key), place.mode);
+    if (lock === null) return null;
     try {
-      const lock = limit.tryAcquire();
-      if (lock) return ClaimLock.#draw(place, limit, lock);
+      return new ClaimLock(lock, drawToken(place));
     } catch (error) {
-      limit.close();
+      lock.release();
       throw error;
     }
-    limit.close();
-    return null;
-  }
-
-  static #draw(place: ClaimPlace, limit: Limit, lock: Lock): ClaimLock | null {
-    try {
-      const claim = new ClaimLock(limit, lock, drawToken(place));
-      if (lock.heartbeat()) return claim;
-    } catch (error) {
-      new ClaimLock(limit, lock, 0n).release();
-      throw error;
-    }
-    limit.close();
-    return null;
   }
 
   /** Looks whether the lock is still held. */
   check(): boolean {
-    return this.#lock.heartbeat();
+    return this.#lock.check();
   }
 
   /** From now on, `lost` runs once the lock is lost: at the latest a second later. */
@@ -81,17 +59,7 @@ export class ClaimLock {
 
   release(): void {
     this.#forgetSignal?.();
-    // Only who holds a lock removes its file, or another holder would lose its own.
-    if (this.#lock.heartbeat()) removeFile(this.#limit);
-    this.#limit.close();
-  }
-}
-
-function removeFile(limit: Limit): void {
-  try {
-    unlinkChannel(contenderOf(limit).core.channel.path!);
-  } catch {
-    // Another user has made it, and only that one may remove it.
+    this.#lock.release();
   }
 }
 

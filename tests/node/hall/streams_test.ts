@@ -1,5 +1,6 @@
 /** Messages between nodes: order, length, bounds, and what a node does with garbage. */
 import { assert, assertEquals } from "@std/assert";
+import { readdirSync } from "node:fs";
 import { ServerCore } from "../../../src/channel/server_core.ts";
 import { connectPrivate } from "../../../src/channel/private.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
@@ -10,6 +11,7 @@ import {
   assertThrowsCode,
   atEnd,
   eventually,
+  folder,
   newTarget,
   test,
 } from "../../support/harness.ts";
@@ -219,6 +221,19 @@ test("hall: a second living node cannot have a chosen id, and a later one can", 
     { what: "down", node, farewell: true },
     { what: "up", node },
   ]);
+});
+
+test("hall: a chosen id that was given back leaves no file", async () => {
+  const group = newTarget();
+  for (let round = 0; round < 3; round++) {
+    const { hall } = await Node.in(group, "one", { isChosenId: true, id: `chosen ${round}` });
+    await assertRejectsCode(
+      Node.in(group, "two", { isChosenId: true, id: `chosen ${round}` }),
+      "EXISTS",
+    );
+    await hall.close();
+  }
+  assertEquals(readdirSync(folder()).filter((name) => name.includes(".id-")), []);
 });
 
 test("hall: there is no room for more than 1,024 nodes", async () => {
