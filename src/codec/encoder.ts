@@ -34,7 +34,7 @@ import { errorParts } from "./error_values.ts";
 import type { ErrorClasses } from "./error_classes.ts";
 import { blobSize, blobType, fileDate, fileName, isBlob, type UnreadBlob } from "./blobs.ts";
 import { isThenable } from "../base/guard.ts";
-import { detachedHint, hints, isA, proxyHint } from "./refusals.ts";
+import { detachedHint, hints, type Instead, isA, proxyHint } from "./refusals.ts";
 import { abortReason, hasAborted, isSignal } from "./signals.ts";
 import { regExpFlags, regExpSource, unboxed } from "./slots.ts";
 import { generatorKind, type StreamKind, streamKind } from "./stream_kinds.ts";
@@ -74,6 +74,8 @@ export interface EncodeHooks {
   addSignal?(signal: AbortSignal): number;
   /** Takes charge of a function; returns a text if it cannot be sent. */
   addFunction?(value: object): AddedFunction | string;
+  /** What to send instead of streams, signals and functions, if these cannot be sent. */
+  readonly instead?: Instead;
 }
 
 /** A function to which a message refers. */
@@ -618,7 +620,7 @@ export class Encoder extends Writer {
     const hooks = this.#hooks;
     // A stream that was added could not be taken back.
     if (!hooks?.addStream || this.#isLenient) {
-      throw this.#refusal("it is a stream, which cannot be sent here");
+      throw this.#refusal("it is a stream, which cannot be sent here", hooks?.instead?.stream);
     }
     const id = this.#add(() => hooks.addStream!(kind, stream));
     this.#extraObjects += streamObjects - 1;
@@ -630,7 +632,9 @@ export class Encoder extends Writer {
 
   #function(value: object): void {
     const hooks = this.#hooks;
-    if (!hooks?.addFunction || this.#isLenient) throw this.#refusal("it is a function", proxyHint);
+    if (!hooks?.addFunction || this.#isLenient) {
+      throw this.#refusal("it is a function, which cannot be sent here", hooks?.instead?.function);
+    }
     if (this.#reference(value)) return;
     const added = this.#add(() => hooks.addFunction!(value));
     if (typeof added === "string") throw this.#refusal(added, proxyHint);
@@ -654,7 +658,10 @@ export class Encoder extends Writer {
     }
     const hooks = this.#hooks;
     if (!hooks?.addSignal || this.#isLenient) {
-      throw this.#refusal("it is an AbortSignal, which cannot be sent here");
+      throw this.#refusal(
+        "it is an AbortSignal, which cannot be sent here",
+        hooks?.instead?.signal,
+      );
     }
     const id = this.#add(() => hooks.addSignal!(signal));
     this.tag(Tag.signal);
@@ -698,8 +705,8 @@ export class Encoder extends Writer {
   /** Runs `write`, which can write no references to streams and signals, and perhaps no Blobs. */
   #withoutReferences(readsBlobs: boolean, write: () => void): void {
     const hooks = this.#hooks!;
-    const { errorClasses, maxTreeBytes } = hooks;
-    this.#hooks = { errorClasses, maxTreeBytes, readsBlobs };
+    const { errorClasses, maxTreeBytes, instead } = hooks;
+    this.#hooks = { errorClasses, maxTreeBytes, instead, readsBlobs };
     try {
       write();
     } finally {

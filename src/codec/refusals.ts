@@ -10,6 +10,13 @@ export const detachedHint = "send it before it is transferred, or send a copy";
 /** The hint for functions. */
 export const proxyHint = "pass proxy(fn), and the other side can call it";
 
+/** What to send instead of values that a kind of message cannot refer to. */
+export interface Instead {
+  readonly function: string;
+  readonly stream: string;
+  readonly signal: string;
+}
+
 /** What to do instead, by class. */
 export const hints: ReadonlyMap<string, string> = new Map([
   ["Promise", "await it first"],

@@ -30,6 +30,7 @@ import { type DecodeHooks, Decoder } from "../codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
 import { ErrorClasses } from "../codec/error_classes.ts";
 import { type Blobs, type BlobUse, corrupt, noBlobs } from "../codec/reader.ts";
+import type { Instead } from "../codec/refusals.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
 import type { Bytes } from "../codec/writer.ts";
 import { RemoteError, TandemError } from "../errors.ts";
@@ -56,9 +57,18 @@ const longHeadBytes = 5;
 /** Errors of this package keep their classes. */
 const errorClasses = new ErrorClasses({ TandemError, RemoteError });
 
+/** Messages are copies, and no connection keeps what they refer to. */
+const instead: Instead = {
+  function:
+    "send the id of a port with a method that does it, and let the other side call that with node.at(id)",
+  stream: "send its parts as messages; a port is sent as its id",
+  signal: "send a message when it aborts",
+};
+
 /** The limits of a node's messages. */
 export class FrameLimits implements EncodeHooks, DecodeHooks {
   readonly errorClasses: ErrorClasses = errorClasses;
+  readonly instead: Instead = instead;
   readonly maxTreeBytes: number;
   readonly maxMessageBytes: number;
 

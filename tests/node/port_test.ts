@@ -1,6 +1,6 @@
 /** Ports: messages, handlers, receive, ends. */
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { callContext, type TandemError } from "../../mod.ts";
+import { callContext, proxy, type TandemError } from "../../mod.ts";
 import type { Port } from "../../src/node/main.ts";
 import {
   assertRejectsCode,
@@ -391,4 +391,38 @@ test("callContext tells a handler of its call, and nothing of a message", async 
   nodes.b.send(port.id, "look");
   await eventually(() => seen.length === 6);
   assertEquals(seen, ["look", false, true, undefined, undefined, true]);
+});
+
+test("what no message can refer to is refused with what nodes take instead, wherever it is", async () => {
+  await using node = await new MemoryNetwork().start();
+  using port = node.port({ call: () => () => {}, lines: () => new ReadableStream() });
+  const fn = () => {};
+  const sending: (() => unknown)[] = [
+    () => node.send(port.id, "call", fn),
+    () => node.send(port.id, "call", { deep: [proxy(fn)] }),
+    () => node.after(1, port.id, "call", fn),
+    () => node.monitor(port.id, { send: [port.id, fn] }),
+    () => node.kill(port.id, { message: "why", details: [fn] }),
+    () => node.spawn(node.id, "room", fn),
+    () => node.registry.set("values", "key", fn),
+    () => node.registry.register("ports", port, fn),
+  ];
+  for (const send of sending) {
+    const { message } = assertThrowsCode(send, "NOT_SERIALIZABLE", "send the id of a port");
+    assert(!message.includes("proxy"), message);
+  }
+  const remote = node.at(port.id as string);
+  for (const call of [() => remote.call(fn), () => remote.call()]) {
+    const { message } = await assertRejectsCode(
+      call(),
+      "NOT_SERIALIZABLE",
+      "send the id of a port",
+    );
+    assert(!message.includes("proxy"), message);
+  }
+  await assertRejectsCode(node.registry.claim("roles", "key", fn), "NOT_SERIALIZABLE", "the id of");
+  const { signal } = new AbortController();
+  assertThrowsCode(() => node.send(port.id, signal), "NOT_SERIALIZABLE", "when it aborts");
+  assertThrowsCode(() => node.send(port.id, port), "NOT_SERIALIZABLE", "a port is sent as its id");
+  await assertRejectsCode(node.at(port.id).lines(), "NOT_SERIALIZABLE", "its parts as messages");
 });
