@@ -75,7 +75,7 @@ export interface EncodeHooks {
   /** Takes charge of a function; returns a text if it cannot be sent. */
   addFunction?(value: object): AddedFunction | string;
   /** What to send instead of streams, signals and functions, if these cannot be sent. */
-  readonly instead?: Instead;
+  readonly instead?: Instead | undefined;
 }
 
 /** A function to which a message refers. */

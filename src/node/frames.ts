@@ -14,6 +14,8 @@
  * [10, port, reason]                                    kill
  * [11, port, name, arguments]                           spawn a port of that name
  * [12, id, port]                                        ready: to be answered when the port's queue has room
+ * [13, id, node, call, key, since, path]                probe: what waits for this call of the sender's waits for the
+ *                                                       call with the number `call` of `node`, see `core/probes.ts`
  * ```
  *
  * `port` is the part of the port's id after the `#`, since a message goes to one node; empty, it is the node
@@ -48,6 +50,7 @@ export const Kind = {
   kill: 10,
   spawn: 11,
   ready: 12,
+  probe: 13,
 } as const;
 
 /** Begins a message with byte strings behind its array. */

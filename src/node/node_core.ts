@@ -23,6 +23,7 @@ import { Outbox } from "./core/outbox.ts";
 import { Peers } from "./core/peers.ts";
 import { PortHost } from "./core/port_host.ts";
 import { PortTable } from "./core/port_table.ts";
+import { Probes } from "./core/probes.ts";
 import { registrySeam } from "./core/registry_seam.ts";
 import { Requests } from "./core/requests.ts";
 import { RoomAnswers, RoomWaits } from "./core/room.ts";
@@ -54,6 +55,7 @@ export class NodeCore implements CarrierListener {
   readonly #peers: Peers = new Peers();
   readonly #stream: LocalStream;
   readonly #requests: Requests;
+  readonly #probes: Probes;
   readonly #incomingCalls: IncomingCalls;
   readonly #inbox: Inbox;
   readonly #closers: Set<() => Promise<void>> = new Set();
@@ -78,7 +80,8 @@ export class NodeCore implements CarrierListener {
     const outbox = this.outbox = new Outbox(base, addresses, ports, stream);
     const answers = new Answers(outbox);
     const requests = this.#requests = new Requests(base, outbox);
-    this.calls = new Calls(base, addresses, requests);
+    const probes = this.#probes = new Probes(base, peers, outbox, requests.waiting);
+    this.calls = new Calls(base, addresses, requests, probes);
     this.room = new RoomWaits(base, addresses, outbox, requests);
     const room = new RoomAnswers(base, ports, offers, peers, answers);
     const watching = new Watching(base, ports, offers, peers, answers);
@@ -101,6 +104,7 @@ export class NodeCore implements CarrierListener {
       watching,
       monitoring,
       spawning,
+      probes,
     });
   }
 
@@ -130,7 +134,7 @@ export class NodeCore implements CarrierListener {
     return {
       ports: this.ports.size,
       monitors: this.monitoring.size,
-      requests: this.#requests.size,
+      requests: this.#requests.waiting.size,
       timers: this.timers.size,
       endListeners: this.ports.listenedTo,
       peers: calls,
@@ -214,6 +218,7 @@ export class NodeCore implements CarrierListener {
       report(this, "the carrier, when closed,", error);
     }
     base.isClosed = true;
+    this.#probes.close();
     this.monitoring.close();
     this.#peers.clear();
     this.#requests.close();

@@ -1,7 +1,7 @@
 /** Calls of ports with `at`, and `ready`. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { callContext, RemoteError } from "../../mod.ts";
-import type { Node, NodeRequests, Port } from "../../src/node/main.ts";
+import type { Node, NodeRequests, Port, TandemError } from "../../src/node/main.ts";
 import { assertRejectsCode, doomed, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
 import { level, nodePair } from "../support/node_pair.ts";
@@ -189,6 +189,91 @@ test("a cycle is found behind a message, and in a plain function; room for more 
     port.kill();
     echo.kill();
   }
+});
+
+interface Meeting {
+  /** Waits until all have begun, and then for another port. */
+  meet(other: string): Promise<unknown>;
+  get(): number;
+}
+
+/** Ports whose handlers begin together, and then call each other. */
+function meeting(nodes: readonly Node[], concurrency = 1): Port<Meeting>[] {
+  const all = Promise.withResolvers<void>();
+  let begun = 0;
+  return nodes.map((node) =>
+    node.port<Meeting>({
+      async meet(other) {
+        if (++begun === nodes.length) all.resolve();
+        await all.promise;
+        try {
+          return await node.at<Meeting>(other, { timeout: 60_000 }).get();
+        } catch (error) {
+          return error;
+        }
+      },
+      get: () => 7,
+    }, { concurrency })
+  );
+}
+
+test("of calls of several chains that wait for each other one fails, and names the cycle", async () => {
+  await using nodes = await nodePair();
+  const { a, b } = nodes;
+  for (const places of [[a, b], [a, a], [a, b, b, a]]) {
+    const ports = meeting(places);
+    const next = (index: number) => ports[(index + 1) % ports.length]!.id;
+    const results = await Promise.all(
+      ports.map(({ id }, index) => b.at<Meeting>(id, { timeout: 60_000 }).meet(next(index))),
+    );
+    const errors = results.filter((result) => result !== 7) as TandemError[];
+    assertEquals(errors.map(({ code }) => code), ["BUSY"], `${errors}`);
+    const loser = results.indexOf(errors[0]);
+    const cycle = ports.map((_, index) => ports[(loser + index) % ports.length]!.id);
+    const text = [...cycle, ports[loser]!.id].join(" → ");
+    assert(errors[0]!.message.includes(text), errors[0]!.message);
+    assertEquals([errors[0]!.target, errors[0]!.method], [next(loser) as string, "get"]);
+    for (const port of ports) port.kill();
+  }
+  await level(a, b);
+});
+
+test("a call that waits for long, but not for itself, goes on", async () => {
+  await using nodes = await nodePair();
+  const { a, b } = nodes;
+  const release = Promise.withResolvers<number>();
+  using slow = a.port({ wait: () => release.promise });
+  using first: Port = b.port({ go: (id: string) => b.at(id).wait() });
+  using second: Port = a.port({ go: (id: string) => a.at(id).go(slow.id) });
+  // Three handlers wait for a fourth, and a call waits behind each.
+  const calls = [first, second, first, second].map((port) =>
+    b.at(port.id).go(port === first ? slow.id : first.id)
+  );
+  const [one, two] = meeting([a, b], 2);
+  const both = [a.at(one!.id).meet(two!.id), b.at(two!.id).meet(one!.id)];
+  assertEquals(await Promise.all(both), [7, 7]);
+  // Until calls look for a cycle, some of them twice.
+  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  release.resolve(5);
+  assertEquals(await Promise.all(calls), [5, 5, 5, 5]);
+  for (const port of [one!, two!]) port.kill();
+});
+
+test("a cycle is found in a handler that awaits for the first time after many plain runs", async () => {
+  await using nodes = await nodePair();
+  const { a, b } = nodes;
+  const results: unknown[] = [];
+  using back = b.port({ back: (id: string) => b.at(id, { timeout: 60_000 }).get() });
+  const ask = async (id: string) => {
+    await Promise.resolve();
+    results.push(await a.at(back.id, { timeout: 60_000 }).back(id).catch((error) => error.message));
+  };
+  using port: Port = a.port({ go: (isLast: boolean) => isLast ? ask(port.id) : 1, get: () => 7 });
+  for (let count = 0; count < 150; count++) a.send(port.id, "go", false);
+  a.send(port.id, "go", true);
+  await eventually(() => results.length === 1);
+  const ids = [port.id, back.id];
+  assert(ids.every((id) => `${results[0]}`.includes(id)), `${results[0]}`);
 });
 
 test("ready waits for room in the port and on the way, and ends with the port, in time or by signal", async () => {

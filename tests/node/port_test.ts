@@ -395,7 +395,7 @@ test("callContext tells a handler of its call, and nothing of a message", async 
 
 test("what no message can refer to is refused with what nodes take instead, wherever it is", async () => {
   await using node = await new MemoryNetwork().start();
-  using port = node.port({ call: () => () => {}, lines: () => new ReadableStream() });
+  using port: Port = node.port({ call: () => () => {}, lines: () => new ReadableStream() });
   const fn = () => {};
   const sending: (() => unknown)[] = [
     () => node.send(port.id, "call", fn),
@@ -411,7 +411,7 @@ test("what no message can refer to is refused with what nodes take instead, wher
     const { message } = assertThrowsCode(send, "NOT_SERIALIZABLE", "send the id of a port");
     assert(!message.includes("proxy"), message);
   }
-  const remote = node.at(port.id as string);
+  const remote = node.at(port.id);
   for (const call of [() => remote.call(fn), () => remote.call()]) {
     const { message } = await assertRejectsCode(
       call(),
@@ -424,5 +424,5 @@ test("what no message can refer to is refused with what nodes take instead, wher
   const { signal } = new AbortController();
   assertThrowsCode(() => node.send(port.id, signal), "NOT_SERIALIZABLE", "when it aborts");
   assertThrowsCode(() => node.send(port.id, port), "NOT_SERIALIZABLE", "a port is sent as its id");
-  await assertRejectsCode(node.at(port.id).lines(), "NOT_SERIALIZABLE", "its parts as messages");
+  await assertRejectsCode(remote.lines(), "NOT_SERIALIZABLE", "its parts as messages");
 });

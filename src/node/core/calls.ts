@@ -4,20 +4,24 @@
  * @module
  */
 import { Kind } from "../frames.ts";
-import { currentInvocation } from "../ports/invocation.ts";
+import { currentInvocation, type Invocation, unfollowedInvocation } from "../ports/invocation.ts";
 import type { Addresses } from "./addresses.ts";
 import type { NodeBase } from "./node_base.ts";
+import { Maker } from "./outgoing.ts";
+import { firstProbeAfter, type Probes } from "./probes.ts";
 import type { Requests } from "./requests.ts";
 
 export class Calls {
   readonly #base: NodeBase;
   readonly #addresses: Addresses;
   readonly #requests: Requests;
+  readonly #probes: Probes;
 
-  constructor(base: NodeBase, addresses: Addresses, requests: Requests) {
+  constructor(base: NodeBase, addresses: Addresses, requests: Requests, probes: Probes) {
     this.#base = base;
     this.#addresses = addresses;
     this.#requests = requests;
+    this.#probes = probes;
   }
 
   async call(
@@ -30,16 +34,32 @@ export class Calls {
     this.#base.checkOpen(`call ${method} of ${id}`);
     const { node, local } = this.#addresses.of(id, "call");
     signal?.throwIfAborted();
-    const chain = currentInvocation()?.chain ?? [];
+    const invocation = currentInvocation();
+    const chain = invocation?.chain ?? [];
     const place = { target: id, method, node };
-    return await this.#requests.ask(place, timeout, signal, Kind.call, 7, (encoder, number) => {
-      encoder.unsigned(number);
-      encoder.text(local);
-      encoder.text(method);
-      encoder.list("argument", args);
-      encoder.list("chain", chain);
-      if (Number.isNaN(timeout)) encoder.nothing();
-      else encoder.value(timeout);
-    });
+    const maker = this.#maker(invocation ?? unfollowedInvocation());
+    return await this.#requests.ask(
+      place,
+      timeout,
+      signal,
+      maker,
+      Kind.call,
+      7,
+      (encoder, number) => {
+        encoder.unsigned(number);
+        encoder.text(local);
+        encoder.text(method);
+        encoder.list("argument", args);
+        encoder.list("chain", chain);
+        if (Number.isNaN(timeout)) encoder.nothing();
+        else encoder.value(timeout);
+      },
+    );
+  }
+
+  #maker(invocation: Invocation | undefined): Maker | null {
+    if (!invocation) return null;
+    this.#probes.watch();
+    return new Maker(invocation, firstProbeAfter);
   }
 }

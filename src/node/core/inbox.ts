@@ -66,6 +66,24 @@ export interface SpawnHandler {
   onSpawn(from: string, local: string, name: string, args: unknown[]): void;
 }
 
+/** A probe of calls that wait for each other. */
+export interface Probe {
+  /** The call that the probe is about: the node that has made it, and its number there. */
+  readonly node: string;
+  readonly call: number;
+  /** Only nodes on the way of the probe know it. */
+  readonly key: string;
+  /** When the call was made, in milliseconds since 1970. */
+  readonly since: number;
+  /** The ports on the way, the first is the one that has made the call. */
+  readonly path: readonly string[];
+}
+
+/** Probes that follow a call of this node's ports. */
+export interface ProbeHandler {
+  onProbe(from: string, id: number, probe: Probe): void;
+}
+
 /** Who does what frames say. */
 export interface FrameHandlers {
   readonly messages: MessageHandler;
@@ -75,6 +93,7 @@ export interface FrameHandlers {
   readonly watching: WatchHandler;
   readonly monitoring: DownHandler;
   readonly spawning: SpawnHandler;
+  readonly probes: ProbeHandler;
 }
 
 /** The longest chain of calls. */
@@ -167,6 +186,18 @@ export class Inbox {
         decoder.done(3);
         return handlers.room.onReady(from, id, local);
       }
+      case Kind.probe: {
+        const [node, call, key] = [decoder.text(), decoder.unsigned(), decoder.text()];
+        const probe = {
+          node,
+          call,
+          key,
+          since: readTime(decoder.value()),
+          path: readPath(decoder.list()),
+        };
+        decoder.done(7);
+        return handlers.probes.onProbe(from, id, probe);
+      }
       case Kind.down: {
         const reason = readReason(decoder.value());
         decoder.done(3);
@@ -184,10 +215,7 @@ export class Inbox {
     const method = decoder.text();
     const args = decoder.list();
     const chain = readChain(decoder.list());
-    const milliseconds = decoder.value() ?? Infinity;
-    if (typeof milliseconds !== "number" || !(milliseconds >= 0)) {
-      throw corrupt("a time is missing");
-    }
+    const milliseconds = readTime(decoder.value() ?? Infinity);
     decoder.done(7);
     this.#local = this.#call = null;
     this.#handlers.calls.onCall(from, id, local, method, args, chain, milliseconds);
@@ -216,6 +244,16 @@ export class Inbox {
       answers.onFailed(from, id, code, message, reason);
     }
   }
+}
+
+function readTime(time: unknown): number {
+  if (typeof time === "number" && time >= 0) return time;
+  throw corrupt("a time is missing");
+}
+
+function readPath(path: unknown[]): string[] {
+  if (path.every((item) => typeof item === "string")) return path as string[];
+  throw corrupt("a path of calls is missing");
 }
 
 function readChain(chain: unknown[]): Chain {

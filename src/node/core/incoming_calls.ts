@@ -11,6 +11,7 @@ import { type CallHome, type Chain, IncomingCall } from "../ports/invocation.ts"
 import type { PortCore } from "../ports/port_core.ts";
 import { portDied } from "../reason.ts";
 import type { Answers } from "./answers.ts";
+import { cycleError } from "./cycle_error.ts";
 import type { CallHandler } from "./inbox.ts";
 import type { NodeBase } from "./node_base.ts";
 import type { Offers } from "./offers.ts";
@@ -59,7 +60,8 @@ export class IncomingCalls implements CallHandler, CallHome {
     }
     const cycle = port.cycleIn(chain);
     if (cycle >= 0) {
-      return this.#answers.failed(from, id, cycleError(port.id, method, chain.slice(cycle)));
+      const waiting = chain.slice(cycle).filter((_, index) => index % 2 === 0) as string[];
+      return this.#answers.failed(from, id, cycleError(port.id, method, [...waiting, port.id]));
     }
     const { calls } = this.#peers.of(from);
     if (calls.has(id)) {
@@ -132,13 +134,4 @@ export class IncomingCalls implements CallHandler, CallHome {
 
 function cancel(call: IncomingCall, error: TandemError): void {
   (call.port as PortCore).cancel(call, error);
-}
-
-function cycleError(port: string, method: string, waiting: Chain): TandemError {
-  const path = [...waiting.filter((_, index) => index % 2 === 0), port].join(" → ");
-  return new TandemError(
-    "BUSY",
-    `Cannot call ${method} of ${port}: it waits for this very call itself (${path}); let it send a message ` +
-      "instead of waiting for an answer, or raise its concurrency",
-  );
 }

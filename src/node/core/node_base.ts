@@ -9,6 +9,7 @@ import { captureContext } from "../../runtime/context.ts";
 import { FrameLimits } from "../frames.ts";
 import type { NodeTerms } from "../options.ts";
 import type { NodeIdentity } from "../parts.ts";
+import { runDelivery } from "../ports/invocation.ts";
 import { Holder } from "./holder.ts";
 
 /** So many messages that are none are reported. */
@@ -21,7 +22,7 @@ export class NodeBase {
   readonly limits: FrameLimits;
   readonly holder: Holder = new Holder();
   /** Runs functions of the program outside of what happens to run now. */
-  readonly atHome: ReturnType<typeof captureContext> = captureContext();
+  readonly atHome: ReturnType<typeof captureContext> = runDelivery(captureContext);
   isClosing = false;
   isClosed = false;
   /** Messages of other nodes that were none. */

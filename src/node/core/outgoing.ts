@@ -8,7 +8,8 @@ import { Alarm } from "../../base/alarm.ts";
 import { deadlineAfter } from "../../base/checks.ts";
 import { endedByClosing, rejectAs } from "../../base/closing.ts";
 import { TandemError } from "../../errors.ts";
-import { now } from "../../runtime/timers.ts";
+import { now, wallClock } from "../../runtime/timers.ts";
+import type { Invocation } from "../ports/invocation.ts";
 
 /** What an error of a request says of it. */
 export interface RequestPlace {
@@ -18,19 +19,39 @@ export interface RequestPlace {
   readonly node: string;
 }
 
+/** The handler that has made a call, which may wait for the answer. */
+export class Maker {
+  readonly invocation: Invocation;
+  /** In the time of `performance.now()`, and in that of the clock. */
+  readonly since: number = now();
+  readonly wallTime: number = wallClock();
+  /** Its next probe goes out when it has waited so long; see `probes.ts`. */
+  probeAfter: number;
+  /** Known to nodes that have got its last probe. */
+  probeKey = "";
+
+  constructor(invocation: Invocation, probeAfter: number) {
+    this.invocation = invocation;
+    this.probeAfter = probeAfter;
+  }
+}
+
 export class PendingRequest<T> {
   readonly id: number;
   readonly place: RequestPlace;
   /** In the time of `performance.now()`. */
   readonly deadline: number;
   readonly promise: Promise<T>;
+  /** Null: no handler that could wait for it has made it. */
+  readonly maker: Maker | null;
   resolve!: (value: T) => void;
   #reject!: (error: unknown) => void;
   /** Ends the watch of the program's signal. */
   forgetSignal: (() => void) | null = null;
 
-  constructor(id: number, place: RequestPlace, deadline: number) {
+  constructor(id: number, place: RequestPlace, deadline: number, maker: Maker | null) {
     this.id = id;
+    this.maker = maker;
     this.place = place;
     this.deadline = deadline;
     this.promise = new Promise<T>((resolve, reject) => {
@@ -72,15 +93,32 @@ export class OutgoingRequests {
     place: RequestPlace,
     timeout: number,
     signal: AbortSignal | undefined,
+    maker: Maker | null,
   ): PendingRequest<unknown> {
-    const request = new PendingRequest<unknown>(id, place, deadlineAfter(timeout));
+    const request = new PendingRequest<unknown>(id, place, deadlineAfter(timeout), maker);
     this.#requests.set(id, request);
     this.#hold();
     if (signal) {
-      request.forgetSignal = onAbort(signal, () => this.#giveUp(request, reasonOf(signal)));
+      request.forgetSignal = onAbort(signal, () => this.giveUp(request, reasonOf(signal)));
     }
     if (request.deadline !== Infinity) this.#alarm.set(request.deadline);
     return request;
+  }
+
+  /** Those that handlers have made. */
+  ofHandlers(): PendingRequest<unknown>[] {
+    return [...this.#requests.values()].filter(({ maker }) => maker !== null);
+  }
+
+  /** Those that one handler has made: the first of them, up to a number. */
+  madeBy(port: object, number: number, max: number): PendingRequest<unknown>[] {
+    const found: PendingRequest<unknown>[] = [];
+    for (const request of this.#requests.values()) {
+      const invocation = request.maker?.invocation;
+      if (invocation?.port !== port || invocation.number !== number) continue;
+      if (found.push(request) === max) break;
+    }
+    return found;
   }
 
   /** Takes a request out of the table. Null: it is over, or another node has it. */
@@ -105,7 +143,8 @@ export class OutgoingRequests {
     if (this.#requests.size === 0) this.#alarm.rest();
   }
 
-  #giveUp(request: PendingRequest<unknown>, error: unknown): void {
+  /** Rejects a request, and tells the other side. Does nothing if it is over. */
+  giveUp(request: PendingRequest<unknown>, error: unknown): void {
     if (this.take(request.id, request.place.node) === null) return;
     this.#cancel(request);
     request.reject(error);
@@ -116,7 +155,7 @@ export class OutgoingRequests {
     let next = Infinity;
     for (const request of [...this.#requests.values()]) {
       if (request.deadline > time) next = Math.min(next, request.deadline);
-      else this.#giveUp(request, timedOut(request.place));
+      else this.giveUp(request, timedOut(request.place));
     }
     if (next !== Infinity) this.#alarm.set(next);
   }

@@ -12,6 +12,7 @@ import type { AnswerHandler } from "./inbox.ts";
 import type { NodeBase } from "./node_base.ts";
 import type { Outbox } from "./outbox.ts";
 import {
+  type Maker,
   OutgoingRequests,
   type PendingRequest,
   placed,
@@ -23,30 +24,29 @@ import { remoteErrorOf } from "./thrown.ts";
 export class Requests implements AnswerHandler {
   readonly #base: NodeBase;
   readonly #outbox: Outbox;
-  readonly #waiting: OutgoingRequests;
+  /** Those that wait for their answers. */
+  readonly waiting: OutgoingRequests;
   #nextNumber = 1;
 
   constructor(base: NodeBase, outbox: Outbox) {
     this.#base = base;
     this.#outbox = outbox;
     const { hold, release } = base.holder;
-    this.#waiting = new OutgoingRequests((request) => this.#postCancel(request), hold, release);
-  }
-
-  get size(): number {
-    return this.#waiting.size;
+    this.waiting = new OutgoingRequests((request) => this.#postCancel(request), hold, release);
   }
 
   /**
    * Asks. The promise is the answer.
    *
    * @param timeout NaN: for ever
+   * @param maker the handler that asks
    * @param write writes the items of the frame, of which the number of the request is one
    */
   ask(
     place: RequestPlace,
     timeout: number,
     signal: AbortSignal | undefined,
+    maker: Maker | null,
     kind: number,
     items: number,
     write: (encoder: FrameEncoder, number: number) => void,
@@ -57,10 +57,10 @@ export class Requests implements AnswerHandler {
       encoder.open(this.#base.limits, kind, items);
       write(encoder, number);
       const bytes = encoder.bytesOf();
-      const request = this.#waiting.open(number, place, timeout, signal);
+      const request = this.waiting.open(number, place, timeout, signal, maker);
       if (!this.#outbox.post(place.node, "", bytes)) {
         const reason = makeReason("no_such_port", `no node ${place.node} is up`, place.node);
-        this.#fail([this.#waiting.take(number, place.node)!], reason);
+        this.#fail([this.waiting.take(number, place.node)!], reason);
       }
       return request.promise;
     } finally {
@@ -75,8 +75,8 @@ export class Requests implements AnswerHandler {
     signal: AbortSignal | undefined,
   ): { promise: Promise<unknown>; take(): PendingRequest<unknown> | null } {
     const number = this.#nextNumber++;
-    const { promise } = this.#waiting.open(number, place, timeout, signal);
-    return { promise, take: () => this.#waiting.take(number, place.node) };
+    const { promise } = this.waiting.open(number, place, timeout, signal, null);
+    return { promise, take: () => this.waiting.take(number, place.node) };
   }
 
   #postCancel({ id, place }: PendingRequest<unknown>): void {
@@ -84,16 +84,16 @@ export class Requests implements AnswerHandler {
   }
 
   onAnswer(from: string, id: number, value: unknown): void {
-    this.#waiting.take(id, from)?.resolve(value);
+    this.waiting.take(id, from)?.resolve(value);
   }
 
   onThrown(from: string, id: number, thrown: Thrown): void {
-    const request = this.#waiting.take(id, from);
+    const request = this.waiting.take(id, from);
     if (request) rejectWith(request, remoteErrorOf(thrown));
   }
 
   onFailed(from: string, id: number, code: string, message: string, reason: Reason | null): void {
-    const request = this.#waiting.take(id, from);
+    const request = this.waiting.take(id, from);
     if (!request) return;
     const error = new TandemError(code as ErrorCode, message);
     if (reason) error.reason = reason;
@@ -102,14 +102,14 @@ export class Requests implements AnswerHandler {
   }
 
   onUnreadableAnswer(from: string, id: number, error: TandemError): void {
-    const request = this.#waiting.take(id, from);
+    const request = this.waiting.take(id, from);
     if (request) rejectWith(request, error);
     else this.#base.dropMalformed(from, error);
   }
 
   /** A node is gone, or the link to it was cut. */
   lose(node: string, reason: Reason): void {
-    this.#fail(this.#waiting.takeAllOf(node), reason);
+    this.#fail(this.waiting.takeAllOf(node), reason);
   }
 
   #fail(requests: readonly PendingRequest<unknown>[], reason: Reason): void {
@@ -121,7 +121,7 @@ export class Requests implements AnswerHandler {
 
   /** The node is closed. */
   close(): void {
-    this.#waiting.close();
+    this.waiting.close();
   }
 }
 

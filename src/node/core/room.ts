@@ -44,7 +44,7 @@ export class RoomWaits {
     signal?.throwIfAborted();
     if (node !== this.#base.id) await this.#whenLinkHasRoom(id, node, timeout, signal);
     const place = { target: id, method: "", node };
-    await this.#requests.ask(place, timeout, signal, Kind.ready, 3, (encoder, number) => {
+    await this.#requests.ask(place, timeout, signal, null, Kind.ready, 3, (encoder, number) => {
       encoder.unsigned(number);
       encoder.text(local);
     });

@@ -22,6 +22,8 @@ export interface InvocationPort {
   readonly id: string;
   /** The invocation of the function that runs at this moment, made when it is first asked for. */
   invocation(): Invocation;
+  /** Whether the function of that number has begun and not ended, and takes a place of the port. */
+  waitsWith(number: number): boolean;
 }
 
 export class Invocation {
@@ -118,14 +120,47 @@ export class IncomingCall extends Invocation implements CallContext {
   }
 }
 
-let variable: ContextVariable<Invocation> | null = null;
+/** What contexts hold in which a node delivers messages, outside of any handler. */
+const delivery = Symbol("delivery");
+
+let variable: ContextVariable<Invocation | typeof delivery> | null = null;
+/** A handler that has begun in the context of deliveries, and awaits something there. */
+let unfollowed: Invocation | null = null;
 /** The port whose code runs at this moment, until it awaits something. */
 let running: InvocationPort | null = null;
 
 /** Makes contexts follow handlers across `await`. */
 export function prepareInvocations(): void {
   prepareContexts();
-  variable ??= contextVariable<Invocation>();
+  variable ??= contextVariable<Invocation | typeof delivery>();
+}
+
+/** Runs what will deliver messages, so that {@linkcode unfollowedInvocation} knows of their handlers. */
+export function runDelivery<T>(body: () => T): T {
+  return variable!.run(delivery, body);
+}
+
+/**
+ * A handler that was not expected to await anything does so: its context does not tell it from others. So until it
+ * ends, all others run in contexts of their own.
+ */
+export function beginUnfollowed(invocation: Invocation): void {
+  if (variable!.getStore() === delivery) unfollowed = invocation;
+}
+
+/** A handler has ended; or all that wait in a port, since the port has. */
+export function endUnfollowed(port: InvocationPort, invocation?: Invocation): void {
+  if (unfollowed?.port !== port) return;
+  if (invocation === undefined || unfollowed === invocation) unfollowed = null;
+}
+
+export function hasUnfollowed(): boolean {
+  return unfollowed !== null;
+}
+
+/** The handler that most likely runs now, if {@linkcode currentInvocation} knows none. */
+export function unfollowedInvocation(): Invocation | undefined {
+  return unfollowed !== null && variable!.getStore() === delivery ? unfollowed : undefined;
 }
 
 /** Notes whose code begins to run; the result is to be given to {@linkcode leave}. */
@@ -150,7 +185,7 @@ export function runInvocation<T>(invocation: Invocation, body: () => T): T {
 export function currentInvocation(): Invocation | undefined {
   if (running !== null) return running.invocation();
   const found = variable?.getStore();
-  if (found) return found;
+  if (found instanceof Invocation) return found;
   const call = callContext();
   return call instanceof IncomingCall ? call : undefined;
 }

@@ -12,7 +12,10 @@ import { queueMicrotask } from "../../runtime/timers.ts";
 import { Fifo } from "./fifo.ts";
 import type { Handler } from "./handler.ts";
 import {
+  beginUnfollowed,
+  endUnfollowed,
   enter,
+  hasUnfollowed,
   IncomingCall,
   Invocation,
   type InvocationPort,
@@ -233,18 +236,22 @@ export class PortCore implements InvocationPort {
     this.#current = call;
     let result: unknown;
     let hasPromise = false;
+    let isFollowed = true;
     try {
       if (call) this.#calls.add(call);
-      if (call || handler.mayAwait) {
+      if (call || handler.mayAwait || hasUnfollowed()) {
         const body = () => handler.invoke(message);
         result = runInvocation(call ?? this.invocation(), body);
-      } else result = handler.invoke(message);
+      } else {
+        isFollowed = false;
+        result = handler.invoke(message);
+      }
       hasPromise = isThenable(result);
     } catch (error) {
       this.#threw(call, error);
       return;
     } finally {
-      if (hasPromise) this.#await(handler, call, result as PromiseLike<unknown>);
+      if (hasPromise) this.#await(handler, call, result as PromiseLike<unknown>, isFollowed);
       this.#current = outer;
       leave(before);
     }
@@ -253,28 +260,36 @@ export class PortCore implements InvocationPort {
     if (call) this.#answer(call, result);
   }
 
-  #await(handler: Handler, call: IncomingCall | null, result: PromiseLike<unknown>): void {
+  #await(
+    handler: Handler,
+    call: IncomingCall | null,
+    result: PromiseLike<unknown>,
+    isFollowed: boolean,
+  ): void {
     handler.hasAwaited();
-    const { number } = this.invocation();
+    const invocation = this.invocation();
+    const { number } = invocation;
+    if (!isFollowed) beginUnfollowed(invocation);
     this.#unfinished.add(number);
     this.#running += 1;
     Promise.resolve(result).then(
       (value) => {
-        this.#finished(number);
+        this.#finished(invocation);
         if (call) this.#answer(call, value);
         this.#pump();
       },
       (error) => {
-        this.#finished(number);
+        this.#finished(invocation);
         this.#threw(call, error);
         this.#pump();
       },
     );
   }
 
-  #finished(number: number): void {
+  #finished(invocation: Invocation): void {
     this.#running -= 1;
-    this.#unfinished.delete(number);
+    this.#unfinished.delete(invocation.number);
+    endUnfollowed(this, invocation);
   }
 
   #answer(call: IncomingCall, value: unknown): void {
@@ -335,6 +350,17 @@ export class PortCore implements InvocationPort {
       if (first < 0) first = at;
     }
     return waiting >= this.concurrency ? first : -1;
+  }
+
+  /** Whether a handler has begun and not ended, so that the port waits for what the handler waits for. */
+  waitsWith(number: number): boolean {
+    return this.#unfinished.has(number);
+  }
+
+  /** The handlers that have to end before a call is answered. None if more than one may end first. */
+  blockersOf({ number }: IncomingCall): number[] {
+    if (this.#unfinished.has(number)) return [number];
+    return this.concurrency === 1 ? [...this.#unfinished] : [];
   }
 
   // Receive
@@ -428,6 +454,7 @@ export class PortCore implements InvocationPort {
     this.#mailbox.clear();
     for (const call of [...this.#calls]) this.#failCall(call, reason);
     this.#calls.clear();
+    endUnfollowed(this);
     const error = this.#endedError("receive from it");
     for (const receiver of [...this.#receivers]) receiver.fail(error);
     this.#abortSignal(error);
