@@ -32,7 +32,7 @@ import { traceFrame } from "./core/trace.ts";
 import { Watching } from "./core/watching.ts";
 import type { NodeTerms } from "./options.ts";
 import type { JoinedCarrier, NodeIdentity, NodeRegistry, RegistrySeam } from "./parts.ts";
-import { prepareInvocations } from "./ports/invocation.ts";
+import { isDelivering, prepareInvocations } from "./ports/invocation.ts";
 import { makeReason } from "./reason.ts";
 
 /** Where a short message is read. Nothing of it is needed when its handler runs. */
@@ -155,6 +155,12 @@ export class NodeCore implements CarrierListener {
     const { isClosed, terms: { trace } } = this.base;
     if (isClosed) return;
     if (trace) traceFrame(trace, "got", node, message);
+    // Not all runtimes call back in the context in which the carrier was made.
+    if (isDelivering()) this.#take(node, message);
+    else this.base.atHome(() => this.#take(node, message), undefined);
+  }
+
+  #take(node: string, message: Uint8Array): void {
     const { byteLength } = message;
     // The decoder makes a view of each array that is new to it, which takes longer than a copy.
     if (byteLength <= scratch.byteLength) {

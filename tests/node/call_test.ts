@@ -1,7 +1,7 @@
 /** Calls of ports with `at`, and `ready`. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { callContext, RemoteError } from "../../mod.ts";
-import type { Node, NodeRequests, Port, TandemError } from "../../src/node/main.ts";
+import type { Node, NodeRequests, Port, TandemError, TraceRecord } from "../../src/node/main.ts";
 import { assertRejectsCode, doomed, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
 import { level, nodePair } from "../support/node_pair.ts";
@@ -239,21 +239,26 @@ test("of calls of several chains that wait for each other one fails, and names t
 });
 
 test("a call that waits for long, but not for itself, goes on", async () => {
-  await using nodes = await nodePair();
-  const { a, b } = nodes;
+  const network = new MemoryNetwork();
+  let probes = 0;
+  const trace = ({ direction, text }: TraceRecord) => {
+    if (direction === "sent" && text.startsWith('["probe"')) probes += 1;
+  };
+  await using a = await network.start({ trace });
+  await using b = await network.start({ trace });
   const release = Promise.withResolvers<number>();
   using slow = a.port({ wait: () => release.promise });
   using first: Port = b.port({ go: (id: string) => b.at(id).wait() });
   using second: Port = a.port({ go: (id: string) => a.at(id).go(slow.id) });
-  // Three handlers wait for a fourth, and a call waits behind each.
+  // Two handlers wait in a row for a third, and a call waits behind each.
   const calls = [first, second, first, second].map((port) =>
     b.at(port.id).go(port === first ? slow.id : first.id)
   );
   const [one, two] = meeting([a, b], 2);
   const both = [a.at(one!.id).meet(two!.id), b.at(two!.id).meet(one!.id)];
   assertEquals(await Promise.all(both), [7, 7]);
-  // Until calls look for a cycle, some of them twice.
-  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  // Each of the two that wait in a handler has looked for a cycle, and again.
+  await eventually(() => probes >= 4);
   release.resolve(5);
   assertEquals(await Promise.all(calls), [5, 5, 5, 5]);
   for (const port of [one!, two!]) port.kill();

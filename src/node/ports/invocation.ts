@@ -140,12 +140,17 @@ export function runDelivery<T>(body: () => T): T {
   return variable!.run(delivery, body);
 }
 
+/** Whether this is the context of {@linkcode runDelivery}. */
+export function isDelivering(): boolean {
+  return variable!.getStore() === delivery;
+}
+
 /**
  * A handler that was not expected to await anything does so: its context does not tell it from others. So until it
  * ends, all others run in contexts of their own.
  */
 export function beginUnfollowed(invocation: Invocation): void {
-  if (variable!.getStore() === delivery) unfollowed = invocation;
+  if (isDelivering()) unfollowed = invocation;
 }
 
 /** A handler has ended; or all that wait in a port, since the port has. */
@@ -160,7 +165,7 @@ export function hasUnfollowed(): boolean {
 
 /** The handler that most likely runs now, if {@linkcode currentInvocation} knows none. */
 export function unfollowedInvocation(): Invocation | undefined {
-  return unfollowed !== null && variable!.getStore() === delivery ? unfollowed : undefined;
+  return unfollowed !== null && isDelivering() ? unfollowed : undefined;
 }
 
 /** Notes whose code begins to run; the result is to be given to {@linkcode leave}. */
