@@ -21,7 +21,6 @@ import {
 } from "./options.ts";
 import type { NodeParts } from "./parts.ts";
 import { checkFunction, handlersOf } from "./ports/handler.ts";
-import { runDelivery } from "./ports/invocation.ts";
 import { type Port, PortMaker } from "./ports/port.ts";
 import type { KillReason } from "./reason.ts";
 import type { Registry } from "./registry/registry.ts";
@@ -349,7 +348,7 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   const identity = { id, name: terms.name, start: randomToken(8) };
   const core = new NodeCore(identity, terms);
   addNodeRequests(core);
-  const joined = await runDelivery(() => parts.join(identity, terms));
-  runDelivery(() => core.open(joined, (seam) => joined.registry(seam)));
+  const joined = await parts.join(identity, terms);
+  core.open(joined, (seam) => joined.registry(seam));
   return new NodeMaker(core);
 }

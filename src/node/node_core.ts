@@ -32,7 +32,7 @@ import { traceFrame } from "./core/trace.ts";
 import { Watching } from "./core/watching.ts";
 import type { NodeTerms } from "./options.ts";
 import type { JoinedCarrier, NodeIdentity, NodeRegistry, RegistrySeam } from "./parts.ts";
-import { isDelivering, prepareInvocations } from "./ports/invocation.ts";
+import { prepareInvocations } from "./ports/invocation.ts";
 import { makeReason } from "./reason.ts";
 
 /** Where a short message is read. Nothing of it is needed when its handler runs. */
@@ -155,9 +155,7 @@ export class NodeCore implements CarrierListener {
     const { isClosed, terms: { trace } } = this.base;
     if (isClosed) return;
     if (trace) traceFrame(trace, "got", node, message);
-    // Not all runtimes call back in the context in which the carrier was made.
-    if (isDelivering()) this.#take(node, message);
-    else this.base.atHome(() => this.#take(node, message), undefined);
+    this.base.atHome(() => this.#take(node, message), undefined);
   }
 
   #take(node: string, message: Uint8Array): void {

@@ -141,7 +141,7 @@ export function runDelivery<T>(body: () => T): T {
 }
 
 /** Whether this is the context of {@linkcode runDelivery}. */
-export function isDelivering(): boolean {
+function isDelivering(): boolean {
   return variable!.getStore() === delivery;
 }
 
