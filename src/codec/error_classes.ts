@@ -43,11 +43,14 @@ export class ErrorClasses {
 
   /**
    * @param registered classes of the user, which both sides must register
+   * @param further more of them
    * @throws {TypeError} for a value that is no class of errors, and for names that clash
    */
-  constructor(registered: RegisteredErrors = []) {
+  constructor(registered: RegisteredErrors = [], further: RegisteredErrors = []) {
     for (const known of builtIn) this.#add(known.name, known);
-    for (const [name, known] of entriesOf(registered)) this.#register(name, known);
+    for (const [name, known] of [...entriesOf(registered), ...entriesOf(further)]) {
+      this.#register(name, known);
+    }
   }
 
   #add(name: string, known: ErrorClass): void {

@@ -30,7 +30,7 @@
  */
 import { type DecodeHooks, Decoder } from "../codec/decoder.ts";
 import { type EncodeHooks, Encoder } from "../codec/encoder.ts";
-import { ErrorClasses } from "../codec/error_classes.ts";
+import { ErrorClasses, type RegisteredErrors } from "../codec/error_classes.ts";
 import { type Blobs, type BlobUse, corrupt, noBlobs } from "../codec/reader.ts";
 import type { Instead } from "../codec/refusals.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
@@ -58,7 +58,7 @@ const longHead = 0x1a;
 const longHeadBytes = 5;
 
 /** Errors of this package keep their classes. */
-const errorClasses = new ErrorClasses({ TandemError, RemoteError });
+const ownErrors = { TandemError, RemoteError };
 
 /** Messages are copies, and no connection keeps what they refer to. */
 const instead: Instead = {
@@ -70,12 +70,14 @@ const instead: Instead = {
 
 /** The limits of a node's messages. */
 export class FrameLimits implements EncodeHooks, DecodeHooks {
-  readonly errorClasses: ErrorClasses = errorClasses;
+  readonly errorClasses: ErrorClasses;
   readonly instead: Instead = instead;
   readonly maxTreeBytes: number;
   readonly maxMessageBytes: number;
 
-  constructor(maxMessageBytes: number) {
+  /** @param errors further classes that errors keep */
+  constructor(maxMessageBytes: number, errors: RegisteredErrors = []) {
+    this.errorClasses = new ErrorClasses(ownErrors, errors);
     this.maxMessageBytes = maxMessageBytes;
     this.maxTreeBytes = Math.max(treeBytesDefault, maxMessageBytes);
   }

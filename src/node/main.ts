@@ -6,6 +6,7 @@
 export { type MonitorTarget, Node, type NodeEvent, type Queued } from "./node.ts";
 export { Port } from "./ports/port.ts";
 export type { PortId } from "./ids.ts";
+export type { ErrorClass, RegisteredErrors } from "../codec/error_classes.ts";
 export type { NodeDescription, NodeRequests } from "./node_requests.ts";
 export type { NodeOptions, PortCallOptions, PortOptions, TraceRecord } from "./options.ts";
 export { Claim } from "./registry/claim.ts";

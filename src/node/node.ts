@@ -209,6 +209,9 @@ export class Node implements AsyncDisposable {
    * Calls a function once when a port ends: after the last message of it that arrives here. At once, but never before
    * this returns, if there is no such port. With the id of a node, when the node goes.
    *
+   * The function does not wait for ports of this process in which such messages wait for a handler: a handler may wait
+   * for the function. `{ send: [port, ...message] }` is a message itself, so the port handles it after these.
+   *
    * @returns disposing it ends the watch
    */
   monitor(id: PortId, action: ((reason: Reason) => void) | MonitorTarget): Disposable {

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
+import type { RegisteredErrors } from "../codec/error_classes.ts";
 import { checkNodeId, checkNodeName } from "./ids.ts";
 
 /** A message of a node, for `trace`. */
@@ -64,6 +65,12 @@ export interface NodeOptions {
    * @default 2 ** 24
    */
   readonly maxMessageBytes?: number;
+  /**
+   * Error classes that errors keep on their way, also when a call of `at` throws them, so that `instanceof` works
+   * there. All nodes have to give them, by the same names: `{ NotFound, QuotaError }`. Other errors arrive as a
+   * {@linkcode RemoteError}, and so does the `error` of a {@linkcode Reason}.
+   */
+  readonly errors?: RegisteredErrors;
   /** Sees every message of this node. */
   readonly trace?: (record: TraceRecord) => void;
 }
@@ -107,6 +114,7 @@ export interface NodeTerms {
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
+  readonly errors: RegisteredErrors;
   readonly trace: ((record: TraceRecord) => void) | undefined;
 }
 
@@ -116,6 +124,7 @@ const groupForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,57}$/;
 export function nodeTerms(options: NodeOptions = {}): NodeTerms {
   checkObject(options);
   const { name = "node", id, group = "default", mode = 0o600, network, trace } = options;
+  const { errors = [] } = options;
   checkNodeName(name);
   if (id !== undefined) checkNodeId(id);
   if (typeof group !== "string" || !groupForm.test(group)) {
@@ -146,6 +155,7 @@ export function nodeTerms(options: NodeOptions = {}): NodeTerms {
     maxQueue: checkWhole(options.maxQueue ?? 10_000, "maxQueue", 1, 2 ** 31 - 1),
     maxQueueBytes: checkWhole(options.maxQueueBytes ?? 2 ** 24, "maxQueueBytes", 1, 2 ** 30),
     maxMessageBytes: checkWhole(options.maxMessageBytes ?? 2 ** 24, "maxMessageBytes", 1, 2 ** 30),
+    errors,
     trace,
   };
 }

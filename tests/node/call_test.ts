@@ -1,10 +1,10 @@
 /** Calls of ports with `at`, and `ready`. */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { callContext, RemoteError } from "../../mod.ts";
-import type { Node, NodeRequests, Port, TandemError, TraceRecord } from "../../src/node/main.ts";
+import { callContext, RemoteError, TandemError } from "../../mod.ts";
+import type { Node, NodeRequests, Port, TraceRecord } from "../../src/node/main.ts";
 import { assertRejectsCode, doomed, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
-import { level, nodePair } from "../support/node_pair.ts";
+import { endOf, level, nodePair } from "../support/node_pair.ts";
 
 test("answers and time-outs and deaths and empty answers are told apart", async () => {
   await using nodes = await nodePair();
@@ -91,6 +91,38 @@ test("a handler that throws fails the call and not the port", async () => {
     await assertRejectsCode(remote.get(() => {}), "NOT_SERIALIZABLE", "argument[0]");
     assertEquals(await remote.get(), 1);
   }
+});
+
+class NotFound extends Error {
+  override name = "NotFound";
+  id = 5;
+}
+
+test("errors keep the classes that both nodes give by name", async () => {
+  const network = new MemoryNetwork();
+  await using a = await network.start({ errors: { NotFound } });
+  await using b = await network.start({ errors: { NotFound } });
+  await using other = await network.start();
+  using port = a.port({
+    find: () => Promise.reject(new NotFound("no such thing")),
+    echo: (error: unknown) => error,
+    fail: () => {
+      throw new TandemError("BUSY", "of the handler");
+    },
+  });
+  for (const node of [a, b]) {
+    const remote = node.at(port.id as string);
+    const error = await assertRejects(() => remote.find(), NotFound, "no such thing");
+    assertEquals([error.id, error.name], [5, "NotFound"]);
+    assert(await remote.echo(new NotFound("as a value")) instanceof NotFound);
+    await assertRejectsCode(remote.fail(), "REMOTE", "of the handler");
+  }
+  const error = await assertRejectsCode(other.at(port.id).find(), "REMOTE") as RemoteError;
+  assertEquals([error.remoteName, error.remoteProperties], ["NotFound", { id: 5 }]);
+  const end = endOf(b, port.id);
+  b.send(port.id as string, "find");
+  assert((await end).error instanceof RemoteError);
+  await assertRejects(() => network.start({ errors: { TandemError: NotFound } }), TypeError);
 });
 
 test("calls and messages of a sender arrive in one order", async () => {

@@ -72,6 +72,34 @@ test("a monitor fires after the last message that was delivered", async () => {
   }
 });
 
+test("a monitor that sends keeps its place in a busy port; a callback does not wait for the port", async () => {
+  await using nodes = await nodePair();
+  for (const from of [nodes.a, nodes.b]) {
+    const got: unknown[] = [];
+    const fired = Promise.withResolvers<void>();
+    using sink: Port = nodes.a.port({
+      async put(n: number) {
+        got.push(n);
+        // The handler itself waits for the end: a callback that waited for the handler would never come.
+        await fired.promise;
+      },
+      ended: (name: string, { kind }: Reason) => void got.push(name, kind),
+    });
+    const source: Port = from.port({
+      go() {
+        for (let n = 0; n < 3; n++) from.send(sink.id, "put", n);
+        source.kill("done");
+      },
+    });
+    nodes.a.monitor(source.id, { send: [sink.id, "ended", "source"] });
+    sink.run(() => nodes.a.monitor(source.id, () => fired.resolve()));
+    await nodes.a.ready(source.id);
+    nodes.a.send(source.id, "go");
+    await eventually(() => got.length === 5);
+    assertEquals(got, [0, 1, 2, "source", "kill"]);
+  }
+});
+
 test("a disposed monitor never fires, and leaves nothing behind on the other node", async () => {
   await using nodes = await nodePair();
   using port = nodes.a.port();

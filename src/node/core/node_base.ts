@@ -4,6 +4,7 @@
  * @module
  */
 import { remark, textOf } from "../../base/guard.ts";
+import { ErrorClasses } from "../../codec/error_classes.ts";
 import { TandemError } from "../../errors.ts";
 import { captureContext } from "../../runtime/context.ts";
 import { FrameLimits } from "../frames.ts";
@@ -20,6 +21,8 @@ export class NodeBase {
   readonly id: string;
   readonly terms: NodeTerms;
   readonly limits: FrameLimits;
+  /** The classes that thrown errors keep. */
+  readonly thrownClasses: ErrorClasses;
   readonly holder: Holder = new Holder();
   /** Runs functions of the program outside of what happens to run now. */
   readonly atHome: ReturnType<typeof captureContext> = runDelivery(captureContext);
@@ -32,7 +35,8 @@ export class NodeBase {
     this.identity = identity;
     this.id = identity.id;
     this.terms = terms;
-    this.limits = new FrameLimits(terms.maxMessageBytes);
+    this.limits = new FrameLimits(terms.maxMessageBytes, terms.errors);
+    this.thrownClasses = new ErrorClasses(terms.errors);
   }
 
   /** @throws {TandemError} `CLOSED` */

@@ -6,6 +6,7 @@
 import type { Thrown } from "../../codec/decoder.ts";
 import { type ErrorCode, type Reason, TandemError } from "../../errors.ts";
 import { errorOfCall } from "../../rpc/call_errors.ts";
+import { thrownError } from "../../rpc/replies.ts";
 import { type FrameEncoder, giveEncoder, Kind, takeEncoder } from "../frames.ts";
 import { makeReason, portDied } from "../reason.ts";
 import type { AnswerHandler } from "./inbox.ts";
@@ -19,7 +20,6 @@ import {
   type RequestPlace,
   triedText,
 } from "./outgoing.ts";
-import { remoteErrorOf } from "./thrown.ts";
 
 export class Requests implements AnswerHandler {
   readonly #base: NodeBase;
@@ -89,7 +89,7 @@ export class Requests implements AnswerHandler {
 
   onThrown(from: string, id: number, thrown: Thrown): void {
     const request = this.waiting.take(id, from);
-    if (request) rejectWith(request, remoteErrorOf(thrown));
+    if (request) rejectWith(request, thrownError(thrown, this.#base.thrownClasses));
   }
 
   onFailed(from: string, id: number, code: string, message: string, reason: Reason | null): void {
@@ -125,7 +125,7 @@ export class Requests implements AnswerHandler {
   }
 }
 
-function rejectWith(request: PendingRequest<unknown>, error: TandemError): void {
+function rejectWith(request: PendingRequest<unknown>, error: Error): void {
   const { target, method } = request.place;
   request.reject(errorOfCall(error, { target, method, site: undefined }, true, undefined));
 }

@@ -4,19 +4,15 @@
  * @module
  */
 import { textOf } from "../../base/guard.ts";
-import type { Thrown } from "../../codec/decoder.ts";
+import { ErrorClasses } from "../../codec/error_classes.ts";
 import { RemoteError } from "../../errors.ts";
+import { thrownError } from "../../rpc/replies.ts";
 import { FrameDecoder, type FrameLimits, giveEncoder, takeEncoder } from "../frames.ts";
 
 /** A decoder that checks what was encoded. */
 const checker = new FrameDecoder();
-
-/** What another node has sent of a thrown value. */
-export function remoteErrorOf({ isError, text, value, properties }: Thrown): RemoteError {
-  if (!isError) return new RemoteError({ name: "Error", message: text, cause: value });
-  const { name, message, stack, cause } = value as Error;
-  return new RemoteError({ name, message, stack, properties, cause });
-}
+/** No error keeps its class. */
+const noClasses = new ErrorClasses();
 
 /** A thrown value as it would arrive at another node. Never throws. */
 export function asRemoteError(thrown: unknown, limits: FrameLimits): RemoteError {
@@ -27,7 +23,7 @@ export function asRemoteError(thrown: unknown, limits: FrameLimits): RemoteError
       encoder.thrown(value, false);
       const bytes = encoder.bytesOf();
       checker.open(limits, bytes, 0, bytes.byteLength);
-      return remoteErrorOf(checker.thrown());
+      return thrownError(checker.thrown(), noClasses) as RemoteError;
     } catch {
       // It cannot be read, or is too large: its text remains.
     } finally {
