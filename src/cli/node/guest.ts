@@ -26,7 +26,8 @@ export function hasGroup(group: string): boolean {
  *
  * @throws {TandemError} `NOT_FOUND`: the group never had a node; and what starting a node throws
  */
-export async function joinGroup(context: Context, { group, trace }: GuestFlags): Promise<Node> {
+export async function joinGroup(context: Context, flags: GuestFlags): Promise<Node> {
+  const { group } = flags;
   if (!hasGroup(group)) {
     throw new TandemError(
       "NOT_FOUND",
@@ -36,17 +37,16 @@ export async function joinGroup(context: Context, { group, trace }: GuestFlags):
         "start one, or give another --group",
     );
   }
-  return await startGuest(context, { group, trace });
+  return await startGuest(context, flags);
 }
 
 /** Joins the nodes of a group, which may be a new one. */
 export function startGuest(
   context: Context,
-  { group, trace }: { readonly group: string; readonly trace?: boolean | undefined },
-  name: string = guestName,
+  { group, trace }: GuestFlags,
 ): Promise<Node> {
   return Node.start(given({
-    name,
+    name: guestName,
     group,
     trace: trace
       ? (record: TraceRecord) => context.process.stderr.write(`tandem: ${traceText(record)}\n`)

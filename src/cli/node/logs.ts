@@ -22,7 +22,8 @@ export async function followLogs(this: Context, flags: FollowFlags): Promise<voi
   }
 }
 
-class Follower {
+/** Gets the lines of desks, and writes them. */
+export class Follower {
   readonly #node: Node;
   readonly #context: Context;
   readonly #flags: FollowFlags;

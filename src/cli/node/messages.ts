@@ -3,12 +3,14 @@
  *
  * @module
  */
+import { type PortId, type Reason, TandemError } from "@tandem/ipc/node";
 import { now } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
 import { textOf } from "../values.ts";
 import { addressed, findPort, timeLeft } from "./address.ts";
 import type { PortFlags } from "./flags.ts";
 import { joinGroup } from "./guest.ts";
+import { reasonText } from "./reason_text.ts";
 
 /** Sends a message, and waits until the port has it. */
 export async function sendMessage(
@@ -21,9 +23,27 @@ export async function sendMessage(
   const began = now();
   await using node = await joinGroup(this, flags);
   const port = await findPort(node, target, flags);
+  let end: Reason | null = null;
+  using _watch = node.monitor(port, (reason) => end = reason);
   node.send(port, tag, ...values);
-  // The answer comes behind the message: so the message has come.
-  await node.ready(port, { timeout: timeLeft(flags.timeout, began) });
+  try {
+    // The answer comes behind the message: so the message has come.
+    await node.ready(port, { timeout: timeLeft(flags.timeout, began) });
+  } catch (error) {
+    throw end === null ? error : notSent(port, end);
+  }
+}
+
+function notSent(port: PortId, reason: Reason): TandemError {
+  const error = new TandemError(
+    "PORT_DIED",
+    `Cannot send to ${port}: the port has ended (${
+      reasonText(reason)
+    }); see \`tandem node ls\` and ` +
+      "`tandem node registry`",
+  );
+  error.reason = reason;
+  return error;
 }
 
 /** Calls a method, and writes its result. */

@@ -7,10 +7,11 @@ import { TandemError } from "@tandem/ipc";
 import type { Reason } from "@tandem/ipc/node";
 import { keepAlive, laterForSure, now, timerMax } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
-import { oneLine, plain } from "../values.ts";
+import { plain } from "../values.ts";
 import { addressed, findPort, timeLeft } from "./address.ts";
 import type { MonitorFlags } from "./flags.ts";
 import { joinGroup } from "./guest.ts";
+import { reasonText } from "./reason_text.ts";
 
 /** Waits until a port, or a node, has ended, and writes why. */
 export async function monitorPort(
@@ -37,9 +38,4 @@ export async function monitorPort(
     throw new TandemError("TIMEOUT", `${port} has not ended in time; give a longer --timeout`);
   }
   await this.write(`${flags.json ? JSON.stringify(reason, plain) : reasonText(reason)}\n`);
-}
-
-function reasonText({ kind, message, details }: Reason): string {
-  const values = details.length > 0 ? ` ${JSON.stringify(details, plain)}` : "";
-  return `${message === "" ? kind : `${kind}: ${oneLine(message)}`}${values}`;
 }

@@ -5,7 +5,7 @@
  */
 import process from "node:process";
 import type { LogLevel } from "@tandem/ipc/pool";
-import type { Node } from "@tandem/ipc/node";
+import { Node } from "@tandem/ipc/node";
 import { keepAlive, laterForSure, wallClock } from "../../runtime/timers.ts";
 import type { Context } from "../context.ts";
 import { CommandFailure, ExitCode } from "../exit_codes.ts";
@@ -14,7 +14,6 @@ import { type OutputStream, RepeatedCommand } from "../repeated_command.ts";
 import { ServiceManager } from "../service_manager.ts";
 import { EndingSignals } from "../signals.ts";
 import type { RestartRule, RunFlags } from "./flags.ts";
-import { startGuest } from "./guest.ts";
 import type { RunnerPort } from "./host.ts";
 import { LogDesk } from "./log_desk.ts";
 import { ownCommand } from "./own_command.ts";
@@ -22,6 +21,9 @@ import { type Service, servicesOf } from "./services.ts";
 
 /** Who speaks for the command itself. */
 const ownName = "run";
+
+/** So many bytes of lines wait for each of those who follow them. */
+const maxQueueBytes = 2 ** 22;
 
 /** Runs services until a signal ends them, or all have ended. */
 export async function runServices(
@@ -39,7 +41,7 @@ export async function runServices(
     if (runner) runner.stop(isAgain);
     else isEarly = true;
   });
-  await using node = await startGuest(this, { group: flags.group }, ownName);
+  await using node = await Node.start({ name: ownName, group: flags.group, maxQueueBytes });
   const logLevel = flags.logLevel ?? (flags.trace ? "debug" : "info");
   runner = new Runner(node, flags, new LogLines(this, flags.log, logLevel), manager);
   runner.start(services, args);
