@@ -55,8 +55,11 @@ export class Writer {
     this.#view = new DataView(this.bytes.buffer);
   }
 
+  /** Writes a whole number from 0. */
   unsigned(value: number): void {
-    this.head(0, value);
+    // A head has at most 32 bits.
+    if (value < 2 ** 32) this.head(0, value);
+    else this.number(value);
   }
 
   text(text: string): void {

@@ -1,5 +1,6 @@
 /** What arrives from other nodes, which may be anything; and messages as text. */
 import { assert, assertEquals } from "@std/assert";
+import { FrameDecoder, FrameEncoder, FrameLimits, Kind } from "../../src/node/frames.ts";
 import { coreOf } from "../../src/node/node.ts";
 import type { TraceRecord } from "../../src/node/main.ts";
 import { assertRejectsCode, eventually, test } from "../support/harness.ts";
@@ -89,6 +90,21 @@ test("a message that cannot be read ends its port, because the next one would hi
   assert(message.includes("cannot be read"), message);
   await assertRejectsCode(nodes.b.at(port.id).get(), "PORT_DIED");
   await level(nodes.a, nodes.b);
+});
+
+test("a node that has made more calls than 32 bits can count goes on", () => {
+  const limits = new FrameLimits(1_000);
+  const encoder = new FrameEncoder();
+  const decoder = new FrameDecoder();
+  for (const number of [1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 1]) {
+    encoder.open(limits, Kind.cancel, 2);
+    encoder.unsigned(number);
+    const bytes = encoder.bytesOf();
+    assertEquals(decoder.open(limits, bytes, 0, bytes.byteLength), Kind.cancel);
+    assertEquals(decoder.unsigned(), number);
+    decoder.done(2);
+    encoder.end();
+  }
 });
 
 test("a trace shows each message as one line of JSON", async () => {
