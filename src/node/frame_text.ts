@@ -7,10 +7,8 @@
  * ["answer",7,5]
  * ```
  *
- * The items are those of `frames.ts`, with the kind as a word. What JSON does not have is an object with one
- * key that begins with `$`: `$undefined`, `$number` (NaN, Infinity, -Infinity, -0), `$bigint`, `$bytes`
- * (base64, also of other views and buffers), `$date` (ISO, or null), `$map`, `$set`, `$error`, `$regexp`,
- * `$other`. A value that came before, or is nested deeper than 20, is `{"$ref":true}`.
+ * The items are those of the frame, with the kind as a word. What JSON does not have is an object with one key
+ * that begins with `$`: docs/internals/node-frames.md lists them.
  *
  * @module
  */

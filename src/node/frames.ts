@@ -1,30 +1,8 @@
 /**
- * The messages between nodes. Each is a CBOR array in the format of the codec (docs/internals/typed-calls.md):
+ * The messages between nodes. Each is a CBOR array in the format of the codec: a kind, and its items.
+ * docs/internals/node-frames.md has the items, and an example of each kind.
  *
- * ```
- * [1, port, message]                                    send: a message to a port
- * [2, id, port, method, arguments, chain, milliseconds] call: to be answered under this id; null: no deadline
- * [3, id, value]                                        answer
- * [4, id, isError, error]                               the method has thrown; [4, id, false, text, value] otherwise
- * [5, id, code, message, reason]                        the call has failed; the reason of PORT_DIED, else null
- * [6, id]                                               cancel: the caller does not wait any more
- * [7, id, port]                                         monitor
- * [8, id]                                               unmonitor
- * [9, id, reason]                                       down: a monitored port has ended
- * [10, port, reason]                                    kill
- * [11, port, name, arguments]                           spawn a port of that name
- * [12, id, port]                                        ready: to be answered when the port's queue has room
- * [13, id, node, call, key, since, path]                probe: what waits for this call of the sender's waits for the
- *                                                       call with the number `call` of `node`, see `core/probes.ts`
- * ```
- *
- * `port` is the part of the port's id after the `#`, since a message goes to one node; empty, it is the node
- * itself. `id` is a number of the sender's own, and answers repeat it. `chain` has two items for each
- * handler that waits for the call: the whole id of its port, and a number for the message that it handles.
- *
- * Byte strings of 1 KiB or more, and texts of 64 KiB or more, follow the array one after another. Such a
- * message begins with the byte 0x1a and the length of the array in four bytes, the highest first (to CBOR, a
- * number); the bytes follow the array without gaps.
+ * Byte strings of 1 KiB or more, and texts of 64 KiB or more, follow the array one after another.
  *
  * @module
  */
@@ -53,7 +31,7 @@ export const Kind = {
   probe: 13,
 } as const;
 
-/** Begins a message with byte strings behind its array. */
+/** Begins a message with byte strings behind its array, whose length follows in four bytes. */
 const longHead = 0x1a;
 const longHeadBytes = 5;
 
