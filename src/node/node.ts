@@ -196,8 +196,9 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Ends a port on any node, after the messages that were sent to it before. Does nothing if it has ended. Without a
-   * reason, the end is normal.
+   * Ends a port on any node, once the messages that were sent to it before have arrived. Those that still wait in the
+   * port are dropped, as with {@linkcode Port.kill}. Does nothing if the port has ended. Without a reason, the end
+   * is normal.
    *
    * @throws {TypeError} for the id of a node
    */
