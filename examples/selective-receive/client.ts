@@ -32,9 +32,11 @@ const group = "example-selective-receive";
   // Nobody answers. A receive without a timeout would wait for ever.
   console.log("page of the joke:", await pageOf("b", 50));
 
-  const gone = new Promise((resolve) => void node.monitor(printer, resolve));
+  // The end of the printer comes as a message.
+  using ends = node.port();
+  node.monitor(printer, { send: [ends.id, "ended"] });
   node.send(printer, "stop");
-  await gone;
+  await ends.receive();
 }
 // The group's file stays for the next node. Nobody comes any more.
 Server.unlink(`${group}.nodes`);

@@ -16,22 +16,23 @@ const group = "example-supervised-counter";
   node.send(first, "add", 3);
   console.log("total:", await node.at(first, { timeout: 10_000 }).get());
 
-  const { promise, resolve } = Promise.withResolvers<Reason>();
-  using _monitor = node.monitor(first, resolve);
+  // The end of the counter comes as a message, with its reason.
+  using mailbox = node.port<{ ended(reason: Reason): void }>();
+  node.monitor(first, { send: [mailbox.id, "ended"] });
   // The handler throws, which ends its port. If this were a call, the call alone would fail.
   node.send(first, "add", 0.5);
-  const { kind, message } = await promise;
-  console.log(`the counter has ended: ${kind}, ${message}`);
+  const [, reason] = (await mailbox.receive())!;
+  console.log(`the counter has ended: ${reason.kind}, ${reason.message}`);
 
   const second = await find<Counter>(node, "counter");
   console.log("there is one again, with another id:", first !== second);
   node.send(second, "add", 1);
   console.log("total:", await node.at(second, { timeout: 10_000 }).get());
 
-  // A node id is a port as well: this monitor fires when the server has gone.
-  const gone = new Promise((resolve) => void node.monitor(node.nodeOf(second), resolve));
+  // The id of a node works as well: this monitor fires when the server has gone.
+  node.monitor(node.nodeOf(second), { send: [mailbox.id, "ended"] });
   node.send(await find(node, "control"), "end");
-  await gone;
+  await mailbox.receive();
 }
 // The group's file stays for the next node. Nobody comes any more.
 Server.unlink(`${group}.nodes`);
