@@ -24,7 +24,11 @@ export interface Account {
   /** The number that came last. */
   last: number;
   /** What ended it, and the number that came last before the monitor fired. */
-  readonly notices: { readonly of: "port" | "node"; readonly kind: string; readonly last: number }[];
+  readonly notices: {
+    readonly of: "port" | "node";
+    readonly kind: string;
+    readonly last: number;
+  }[];
 }
 
 const { group } = begin();
@@ -36,7 +40,7 @@ const port = node.port<Keeper>({
     const account: Account = { pid, last: 0, notices: [] };
     accounts.set(sender, account);
     const watched = { port: sender, node: node.nodeOf(sender) };
-    for (const of of ["port", "node"] as const) {
+    for (const  of of["port", "node"] as const) {
       node.monitor(watched[of], ({ kind }) => {
         if (!isEnding(pid)) fault(`the monitor of a living ${of} has fired: ${kind}`);
         account.notices.push({ of, kind, last: account.last });

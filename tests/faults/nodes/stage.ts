@@ -50,7 +50,7 @@ export class Player extends Talker {
     return JSON.parse(await this.line(watch(`${what} of ${this.title}`))) as T;
   }
 
-  async ask<T>(what: string, command: object): Promise<T> {
+  async ask<T>(what: string, command: unknown): Promise<T> {
     this.send(JSON.stringify(command));
     return await this.hear<T>(what);
   }
@@ -135,7 +135,7 @@ export class NodeStage {
     Server.unlink(this.hall);
     rmSync(this.notes, { recursive: true });
     // The count of the claims' tokens.
-    const left = this.files().filter((name) => name !== `lock__${this.group}.claims.tandem`);
+    const left = this.files().filter((name) => name !== `lock__${this.group}.claims.limit`);
     check(left.length === 0, `left behind: ${left}`);
     await this.abandon();
   }
