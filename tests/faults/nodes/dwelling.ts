@@ -148,7 +148,7 @@ export class Dweller {
   async #work(): Promise<void> {
     const random = this.#random;
     while (!this.#isOver) {
-      await pause(random.between(1, 40));
+      await pause(random.between(1, 100));
       if (this.#isOver) break;
       const living = [...this.#known.values()].filter(({ ends }) => ends === 0);
       const known = living.length > 0 ? random.pick(living) : null;

@@ -21,13 +21,13 @@ import { eventually, type NodeStage, type Player } from "./stage.ts";
 const dwellers = 12;
 /** So many are started anew at a time. */
 const startsMax = 3;
-/** Descriptors that a runtime opens when it needs them. */
-const descriptorsSpare = 12;
+/** What is kept for later: bells of others, also of two that are gone, and what a runtime opens when it needs it. */
+const descriptorsSpare = 3 * dwellers;
 
 export async function mesh(stage: NodeStage): Promise<string> {
   const crowd = new Crowd(stage);
   await crowd.fill(dwellers);
-  const tally = await storm(stage, crowd, stage.size(600, 12) * 1_000);
+  const tally = await storm(stage, crowd, stage.size(600, 10) * 1_000);
   await crowd.fill(dwellers);
   const found = await atRest(stage, crowd);
   await level(stage, crowd);
@@ -233,7 +233,7 @@ async function level(stage: NodeStage, crowd: Crowd): Promise<void> {
       const { nodes } = await player.ask<Report>("a report", "report" satisfies DwellerCommand);
       return nodes.length === crowd.players.length - 1 ? true : null;
     });
-    await pause(500);
+    await player.ask("the rest", "rest" satisfies DwellerCommand);
     fresh.set(runtime, { descriptors: player.descriptors, mappings: mappingsOf(stage, player) });
   }
   for (const player of old) {
