@@ -5,7 +5,14 @@ import process from "node:process";
 import { Server } from "../../mod.ts";
 import { Node, type Reason, type TandemError } from "../../src/node/main.ts";
 import type { Sender } from "../fixtures/node/sender.ts";
-import { assertRejectsCode, eventually, runtimes, spawn, test } from "../support/harness.ts";
+import {
+  assertRejectsCode,
+  eventually,
+  ownRuntime,
+  runtimes,
+  spawn,
+  test,
+} from "../support/harness.ts";
 
 let groups = 0;
 
@@ -66,6 +73,38 @@ test("two nodes of one process: messages, calls, the registry, and a good-bye", 
   assertEquals(ends.map(({ kind }) => kind), ["shutdown", "shutdown"]);
   assertEquals(other.nodes(), []);
   assertEquals(await other.registry.pick("counters"), null);
+});
+
+test("a node has the id of one that has just died: what it registers shows when the earlier one is down", async () => {
+  await using group = new Group();
+  const node = await group.start("watcher");
+  const { TANDEM_DIR } = process.env;
+  const start = () =>
+    spawn(ownRuntime[0], "node/sender.ts", [group.name, "again"], { env: { TANDEM_DIR } });
+  const first = await start();
+  const { id } = await first.message<{ id: string }>();
+  await eventually(async () => await node.registry.pick("senders") === id, "the first is found");
+  // It waits for the id.
+  const second = await start();
+  process.kill(first.pid, "SIGKILL");
+  const patience = Date.now() + 60_000;
+  while (!isDead(first.pid)) assert(Date.now() < patience, "it dies");
+  let found: string | null = id;
+  // Without a turn of the event loop: nothing is taken from the mailbox meanwhile.
+  while (found === id || found === null) {
+    found = await node.registry.pick<Sender>("senders");
+    assert(Date.now() < patience, "the second is found");
+  }
+  const ends: string[] = [];
+  node.monitor(found, ({ kind }) => ends.push(kind));
+  await node.ready(found);
+  assertEquals(await node.at<Sender>(found).flood(found, 0), 0);
+  assertEquals(ends, []);
+  await first.killed();
+  second.send("close");
+  await eventually(() => ends.length === 1, "the monitor fires");
+  assertEquals(ends, ["shutdown"]);
+  await second.ended();
 });
 
 for (const runtime of runtimes) {

@@ -12,7 +12,7 @@ import { later, laterForSure, queueMicrotask } from "../../runtime/timers.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "../carrier.ts";
 import { encodeBoard } from "../registry/board.ts";
 import type { NodeIdentity } from "../registry/seam.ts";
-import { SharedBoards } from "../registry/shared_boards.ts";
+import { type Presence, SharedBoards } from "../registry/shared_boards.ts";
 import { BatchStock } from "./batch.ts";
 import { encodeGreeting } from "./greeting.ts";
 import type { Outlet } from "./outlet.ts";
@@ -63,7 +63,7 @@ export function joinHall(terms: HallTerms, listener: CarrierListener): Hall {
   }
 }
 
-export class Hall implements Carrier, PeerHome, SeatOwner {
+export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   readonly listener: CarrierListener;
   readonly stock: BatchStock = new BatchStock(stockMax);
   readonly maxQueue: number;
@@ -88,6 +88,8 @@ export class Hall implements Carrier, PeerHome, SeatOwner {
   #failures = 0;
   #cancelLook: (() => void) | null = null;
   #refused = 0;
+  /** How often a node has come or gone. */
+  #changes = 0;
   #isClosed = false;
 
   readonly #dirty: Outlet[] = [];
@@ -110,7 +112,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner {
     try {
       const { main, place, pid, runtime } = this.#seat;
       this.greeting = encodeGreeting({ id: identity.id, name: identity.name, pid, runtime });
-      this.boards = new SharedBoards(main, place.position);
+      this.boards = new SharedBoards(main, place.position, this);
       this.#seat.open();
       // From now on the others know this node.
       this.boards.publish(encodeBoard(identity, []));
@@ -292,6 +294,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner {
   }
 
   #met(peer: Peer, info: NodeInfo): void {
+    this.#changes += 1;
     this.#byId.set(info.id, peer);
     peer.up(info);
   }
@@ -374,6 +377,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner {
 
   #down(peer: Peer, isFarewell: boolean, message: string): void {
     if (!peer.end()) return;
+    this.#changes += 1;
     const { info } = peer;
     if (info === null) return;
     if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
@@ -390,6 +394,18 @@ export class Hall implements Carrier, PeerHome, SeatOwner {
       this.#down(peer, false, "the memory in which nodes meet was removed or damaged");
     }
     this.#leave();
+  }
+
+  // Presence
+
+  count(): number {
+    this.#look();
+    return this.#changes;
+  }
+
+  isUpAt(place: Place): boolean {
+    const peer = this.#peers.get(place.position);
+    return peer !== undefined && peer.isAt(place) && peer.info !== null && !peer.inlet.isEnded;
   }
 
   // Outlets

@@ -4,7 +4,7 @@
  * @module
  */
 import { countBoards, readBoardStart } from "../../channel/boards.ts";
-import { ClientCore } from "../../channel/client_core.ts";
+import type { ClientCore } from "../../channel/client_core.ts";
 import { connectPrivateQuietly } from "../../channel/private.ts";
 import { rendezvous } from "../../channel/rendezvous.ts";
 import { hasHad, type Member, type Place } from "../../channel/roster.ts";

@@ -10,14 +10,22 @@ import {
   unfollowBoards,
   writeBoard,
 } from "../../channel/boards.ts";
-import type { Member } from "../../channel/roster.ts";
+import type { Member, Place } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
 import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
+
+/** Which members of the channel are nodes that are up. */
+export interface Presence {
+  /** Looks for nodes that have come or gone. Returns how many have, so far. */
+  count(): number;
+  isUpAt(place: Place): boolean;
+}
 
 export class SharedBoards implements Boards {
   readonly maxBytes: number = boardBytesMax;
   readonly #handle: ServerCore;
   readonly #position: number;
+  readonly #presence: Presence;
   readonly #listeners: Set<() => void> = new Set();
   /** The versions of the boards that were read. */
   readonly #versions: Map<string, number> = new Map();
@@ -30,10 +38,12 @@ export class SharedBoards implements Boards {
    * Whoever has the handle watches its members, and calls {@linkcode ring} in that listener.
    *
    * @param position the handle's place among the participants
+   * @param presence only boards of nodes that are up are there
    */
-  constructor(handle: ServerCore, position: number) {
+  constructor(handle: ServerCore, position: number, presence: Presence) {
     this.#handle = handle;
     this.#position = position;
+    this.#presence = presence;
   }
 
   publish(bytes: Uint8Array): void {
@@ -43,18 +53,17 @@ export class SharedBoards implements Boards {
   *changes(): Iterable<BoardChange> {
     const handle = this.#handle;
     // Before the members: what happens meanwhile is seen the next time.
-    const seen = `${handle.joins} ${handle.departures} ${countBoards(handle)}`;
+    const { joins, departures } = handle;
+    const seen = `${joins} ${departures} ${countBoards(handle)} ${this.#presence.count()}`;
     if (seen === this.#seen) return;
     const left = new Set(this.#versions.keys());
     for (const member of handle.members()) {
-      const board = nameOf(member);
-      left.delete(board);
-      if (
-        member.place.position === this.#position ||
-        member.board === (this.#versions.get(board) ?? 0)
-      ) {
+      if (member.place.position === this.#position || !this.#presence.isUpAt(member.place)) {
         continue;
       }
+      const board = nameOf(member);
+      left.delete(board);
+      if (member.board === (this.#versions.get(board) ?? 0)) continue;
       const bytes = readBoard(handle, member);
       this.#versions.set(board, member.board);
       yield { board, bytes };

@@ -1,7 +1,7 @@
 /** Boards in shared memory, as registries use them. */
 import { assertEquals } from "@std/assert";
 import { ServerCore } from "../../../src/channel/server_core.ts";
-import { SharedBoards } from "../../../src/node/registry/shared_boards.ts";
+import { type Presence, SharedBoards } from "../../../src/node/registry/shared_boards.ts";
 import {
   atEnd,
   bytes,
@@ -23,11 +23,14 @@ function join(target: string): { boards: SharedBoards; handle: ServerCore } {
   places.set(target, before);
   const own = present(handle.members().find(({ place }) => !before.has(place.position)));
   before.add(own.place.position);
-  const boards = new SharedBoards(handle, own.place.position);
+  const boards = new SharedBoards(handle, own.place.position, everybody);
   handle.watchMembers(() => boards.ring());
   atEnd(() => Promise.resolve(handle.close()));
   return { boards, handle };
 }
+
+/** All members are nodes that are up. */
+const everybody: Presence = { count: () => 0, isUpAt: () => true };
 
 const places = new Map<string, Set<number>>();
 
