@@ -10,13 +10,18 @@
  */
 import process from "node:process";
 import { parseArgs } from "node:util";
+import { hostile } from "./nodes/hostile.ts";
 import { kills } from "./nodes/kills.ts";
 import { mesh } from "./nodes/mesh.ts";
 import { NodeStage } from "./nodes/stage.ts";
 import type { Plan } from "./pool/stage.ts";
 import { type Runtime, runtimes } from "./talker.ts";
 
-const scenes: Readonly<Record<string, (stage: NodeStage) => Promise<string>>> = { kills, mesh };
+const scenes: Readonly<Record<string, (stage: NodeStage) => Promise<string>>> = {
+  kills,
+  mesh,
+  hostile,
+};
 
 const { plan, names } = readOptions();
 console.log(`nodes: seed ${plan.seed}, nodes in ${plan.runtimes.join(", ")}`);

@@ -20,6 +20,8 @@ export type DwellerCommand =
   | "report"
   /** Stops what it does, and waits for what is under way. */
   | "rest"
+  /** From now on nothing is wrong, except that the process crashes or does not answer. */
+  | "endure"
   /** Says good-bye. */
   | "close"
   /** Starts another node, with the same name. */
@@ -43,6 +45,8 @@ async function answer(command: DwellerCommand): Promise<unknown> {
       return dweller.report();
     case "rest":
       return void await dweller.rest();
+    case "endure":
+      return void dweller.endure();
     case "close":
       return void await dweller.close();
     case "open":

@@ -79,6 +79,8 @@ export class Dweller {
   #answers = 0;
   #isOver = false;
   #isClosing = false;
+  /** Somebody writes into the memory in which nodes meet. */
+  #isEnduring = false;
 
   static async start(plan: DwellerPlan): Promise<Dweller> {
     const { name, id, group } = plan;
@@ -94,8 +96,10 @@ export class Dweller {
     this.#port = node.port<DwellerPort>({
       number: (from, n) => {
         const last = this.#got.get(from) ?? 0;
-        if (n !== last + 1) fault(`message ${n} of ${from} comes after ${last}`);
-        if ((this.#known.get(from)?.ends ?? 0) > 0) fault(`a message of ${from} after its end`);
+        if (n !== last + 1) this.#wrong(`message ${n} of ${from} comes after ${last}`);
+        if ((this.#known.get(from)?.ends ?? 0) > 0) {
+          this.#wrong(`a message of ${from} after its end`);
+        }
         this.#got.set(from, n);
       },
       twice: (n) => 2 * n,
@@ -130,34 +134,53 @@ export class Dweller {
   #ended(known: Known, { kind, message }: Reason): void {
     if (this.#isClosing) return;
     known.ends += 1;
-    if (known.ends > 1) fault(`the monitor of ${known.port} has fired again: ${kind}`);
+    if (known.ends > 1) this.#wrong(`the monitor of ${known.port} has fired again: ${kind}`);
     this.#checkGone(known, `its monitor has fired, ${kind}: ${message}`);
     if (this.#random.chance(0.5)) return;
     known.late += 1;
     this.node.monitor(known.port, () => {
       known.lateEnds += 1;
-      if (known.lateEnds > known.late) fault(`a late monitor of ${known.port} has fired again`);
+      if (known.lateEnds > known.late) {
+        this.#wrong(`a late monitor of ${known.port} has fired again`);
+      }
     });
   }
 
   /** What has happened happens only to those that are dead, or about to close. */
   #checkGone({ port, pid }: Known, what: string): void {
-    if (!isEnding(pid) && !isClosing(this.#plan, port)) fault(`${port} lives, but ${what}`);
+    if (!isEnding(pid) && !isClosing(this.#plan, port)) this.#wrong(`${port} lives, but ${what}`);
+  }
+
+  #wrong(what: string, error?: unknown): void {
+    if (!this.#isEnduring) fault(what, error);
+  }
+
+  endure(): void {
+    this.#isEnduring = true;
   }
 
   async #work(): Promise<void> {
     const random = this.#random;
     while (!this.#isOver) {
       await pause(random.between(1, 100));
-      if (this.#isOver) break;
-      const living = [...this.#known.values()].filter(({ ends }) => ends === 0);
-      const known = living.length > 0 ? random.pick(living) : null;
-      if (known && !known.isSending) void this.#send(known);
-      if (known && known.calls < callsMax && random.chance(0.3)) void this.#call(known);
-      if (random.chance(0.3)) this.#change();
-      if (random.chance(0.3)) await this.#claims.step();
+      try {
+        await this.#step();
+      } catch (error) {
+        this.#wrong("a step has failed", error);
+      }
     }
     this.#claims.release();
+  }
+
+  async #step(): Promise<void> {
+    const random = this.#random;
+    if (this.#isOver) return;
+    const living = [...this.#known.values()].filter(({ ends }) => ends === 0);
+    const known = living.length > 0 ? random.pick(living) : null;
+    if (known && !known.isSending) void this.#send(known);
+    if (known && known.calls < callsMax && random.chance(0.3)) void this.#call(known);
+    if (random.chance(0.3)) this.#change();
+    if (random.chance(0.3)) await this.#claims.step();
   }
 
   async #send(known: Known): Promise<void> {
@@ -182,7 +205,7 @@ export class Dweller {
     known.calls += 1;
     try {
       const answer = await this.node.at<DwellerPort>(known.port).twice(n);
-      if (answer !== 2 * n) fault(`twice ${n} is ${answer} for ${known.port}`);
+      if (answer !== 2 * n) this.#wrong(`twice ${n} is ${answer} for ${known.port}`);
       this.#answers += 1;
     } catch (error) {
       this.#failed(known, error);
@@ -194,7 +217,7 @@ export class Dweller {
   #failed(known: Known, error: unknown): void {
     const code = error instanceof TandemError ? error.code : null;
     if (code === "CLOSED" && this.#isClosing) return;
-    if (code !== "PORT_DIED") fault(`a call of ${known.port} has failed`, error);
+    if (code !== "PORT_DIED") this.#wrong(`a call of ${known.port} has failed`, error);
     this.#checkGone(known, `a call has failed: ${(error as Error).message}`);
   }
 
