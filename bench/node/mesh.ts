@@ -36,12 +36,24 @@ export interface MeshTerms {
   readonly churn: number;
 }
 
+/** A node that comes or goes. */
+interface Change {
+  /** Until the last of the others knew. */
+  readonly ms: number;
+  /** What the first threads of the others have run for it, together. */
+  readonly cpu: number;
+}
+
+type Way = "join" | "leave" | "kill";
+
 type Said<What> = Extract<Word, { what: What }>;
 
 const module = new URL("./member.ts", import.meta.url);
 const portsOfAll = 10_000;
 const stoppedAtOnce = 17;
 const startedAtOnce = 4;
+/** How long the others may work on after the last knows, in milliseconds. */
+const settling = 100;
 const meshRuntimes: readonly Runtime[] = ["deno", "bun"];
 
 /** A process of the mesh. */
@@ -90,6 +102,11 @@ class Member {
     }
   }
 
+  /** What its first thread has run, in milliseconds. */
+  get ranMs(): number {
+    return Number(readFileSync(`/proc/${this.child.pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+  }
+
   get descriptors(): number {
     return readdirSync(`/proc/${this.child.pid}/fd`).length;
   }
@@ -123,7 +140,9 @@ export interface Churn {
 /** The figures. Times are in milliseconds. */
 export interface MeshFigures {
   readonly idle: Idle;
-  readonly times: Readonly<Record<"join" | "leave" | "kill", Summary>>;
+  readonly times: Readonly<Record<Way, Summary>>;
+  /** The median of what the others have run for one. */
+  readonly cpu: Readonly<Record<Way, number>>;
   /** While others are stopped. */
   readonly stopped: number;
   readonly churn: Churn | null;
@@ -220,26 +239,30 @@ class Mesh implements AsyncDisposable {
     return { percent, percentWithRuntimes, wakeups, wakeupsWithRuntime, descriptors, rows };
   }
 
-  /** A node comes. Returns how long it took until all others knew. */
-  async join(): Promise<number> {
+  /** A node comes. */
+  async join(): Promise<Change> {
     const member = await this.#process();
     await sleep(200);
     const others = [...this.members];
+    const ran = ranOf(others);
     const heard = others.map((other) => other.hear("up"));
     const at = await member.start();
     const words = await Promise.all(heard);
+    await sleep(settling);
+    const cpu = ranOf(others) - ran;
     for (const other of others) other.order({ do: "monitor", ports: [member.port] });
     member.order({ do: "monitor", ports: others.map(({ port }) => port) });
     member.order({ do: "watch", on: true });
     this.members.push(member);
     await Promise.all(this.members.map((each) => each.hear("monitors")));
-    return lastOf(words) - at;
+    return { ms: lastOf(words) - at, cpu };
   }
 
-  /** A node goes. Returns how long it took until the monitors of all others had fired. */
-  async lose(way: "leave" | "kill"): Promise<number> {
+  /** A node goes. */
+  async lose(way: "leave" | "kill"): Promise<Change> {
     await sleep(100 + Math.random() * 100);
     const member = this.#pick(1)[0]!;
+    const ran = ranOf(this.members);
     const words = this.members.map((other) => other.fired(member.port));
     let at = machineNow();
     if (way === "kill") member.child.kill();
@@ -249,7 +272,8 @@ class Mesh implements AsyncDisposable {
     }
     const last = lastOf(await Promise.all(words));
     await member.child.ended;
-    return last - at;
+    await sleep(settling);
+    return { ms: last - at, cpu: ranOf(this.members) - ran };
   }
 
   /** Takes random members out of the list. */
@@ -313,6 +337,10 @@ function removeNodes(group: string): void {
   Server.unlink(`${group}.nodes`);
 }
 
+function ranOf(members: readonly Member[]): number {
+  return members.reduce((sum, { ranMs }) => sum + ranMs, 0);
+}
+
 function lastOf(words: readonly { readonly at: number }[]): number {
   return Math.max(...words.map(({ at }) => at));
 }
@@ -327,19 +355,24 @@ export async function measureMesh(terms: MeshTerms): Promise<MeshFigures> {
   await mesh.start();
   const idle = await mesh.idle();
   mesh.watch(true);
-  const times: Record<"join" | "leave" | "kill", number[]> = { join: [], leave: [], kill: [] };
+  const changes: Record<Way, Change[]> = { join: [], leave: [], kill: [] };
   for (let round = 0; round < terms.rounds; round++) {
     for (const way of ["kill", "leave"] as const) {
-      times[way].push(await mesh.lose(way));
-      times.join.push(await mesh.join());
+      changes[way].push(await mesh.lose(way));
+      changes.join.push(await mesh.join());
     }
   }
   const stopped = await mesh.loseWhileStopped();
   const churn = await mesh.churn();
-  const { join, leave, kill } = times;
+  const of = <T>(make: (changes: Change[]) => T): Record<Way, T> => ({
+    join: make(changes.join),
+    leave: make(changes.leave),
+    kill: make(changes.kill),
+  });
   return {
     idle,
-    times: { join: summarize(join), leave: summarize(leave), kill: summarize(kill) },
+    times: of((all) => summarize(all.map(({ ms }) => ms))),
+    cpu: of((all) => summarize(all.map(({ cpu }) => cpu)).median),
     stopped,
     churn,
   };
@@ -372,14 +405,18 @@ export function meshBars({ idle, times, stopped, churn }: MeshFigures): Bar[] {
 }
 
 /** Rows for a table of the times. */
-export function timeRows({ times, stopped }: MeshFigures): Record<string, Record<string, string>> {
+export function timeRows(
+  { times, cpu, stopped }: MeshFigures,
+): Record<string, Record<string, string>> {
   const rows: Record<string, Record<string, string>> = {};
-  for (const [name, { count, median, p90, max }] of Object.entries(times)) {
-    rows[name] = {
+  for (const way of ["join", "leave", "kill"] as const) {
+    const { count, median, p90, max } = times[way];
+    rows[way] = {
       times: `${count}`,
       "median, ms": fixed(median, 1),
       "p90, ms": fixed(p90, 1),
       "max, ms": fixed(max, 1),
+      "CPU of the others, ms": fixed(cpu[way], 1),
     };
   }
   rows[`kill while ${stoppedAtOnce} are stopped`] = { times: "1", "max, ms": fixed(stopped, 1) };
