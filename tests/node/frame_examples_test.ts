@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { checkout } from "../../scripts/tools.ts";
 import { frameText } from "../../src/node/frame_text.ts";
-import { Kind } from "../../src/node/frames.ts";
+import { FrameLimits, giveEncoder, Kind, takeEncoder } from "../../src/node/frames.ts";
 import type { Node } from "../../src/node/main.ts";
 import { coreOf } from "../../src/node/node.ts";
 import { doomed, eventually, test } from "../support/harness.ts";
@@ -103,7 +103,7 @@ async function talk(a: Node, b: Node, sent: (count: number) => Promise<void>): P
 }
 
 function listen(node: Node, heard: (bytes: Uint8Array) => void): () => void {
-  const { carrier } = coreOf(node);
+  const { carrier } = coreOf(node).outbox;
   const send = carrier.send.bind(carrier);
   carrier.send = (to, bytes) => {
     heard(bytes);
@@ -117,9 +117,26 @@ function startOf(node: Node): string {
   return /#(.*)\./.exec(port.id)![1]!;
 }
 
+/** A probe has random parts. */
+function probe(): string {
+  const encoder = takeEncoder();
+  try {
+    encoder.open(new FrameLimits(1024), Kind.probe, 7);
+    encoder.unsigned(5);
+    encoder.text("a");
+    encoder.unsigned(5);
+    encoder.text("k2v90c1x");
+    encoder.value(1796162400000);
+    encoder.list("path", [`a#${documentedStarts.a}.1`]);
+    return hexOf(encoder.bytesOf());
+  } finally {
+    giveEncoder(encoder);
+  }
+}
+
 test("the examples of the encoding are what nodes send", async () => {
   const documented = examples();
-  const sent = await conversation();
+  const sent = [...await conversation(), probe()];
   assertEquals(sent, documented.map(({ hex }) => hex));
   const texts = sent.map((hex) =>
     frameText(Uint8Array.from(hex.split(" "), (byte) => Number.parseInt(byte, 16)))
