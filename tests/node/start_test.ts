@@ -7,12 +7,15 @@ import { Node, type Reason, type TandemError } from "../../src/node/main.ts";
 import type { Sender } from "../fixtures/node/sender.ts";
 import {
   assertRejectsCode,
+  doomed,
   eventually,
   ownRuntime,
   runtimes,
   spawn,
   test,
 } from "../support/harness.ts";
+import { removeLocksOfGroup } from "../support/locks.ts";
+import { startThread } from "../support/threads.ts";
 
 let groups = 0;
 
@@ -39,6 +42,7 @@ class Group implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const node of this.#nodes) await node.close();
     Server.unlink(`${this.name}.nodes`);
+    removeLocksOfGroup(this.name);
   }
 }
 
@@ -105,6 +109,47 @@ test("a node has the id of one that has just died: what it registers shows when 
   await eventually(() => ends.length === 1, "the monitor fires");
   assertEquals(ends, ["shutdown"]);
   await second.ended();
+});
+
+test("a node in a Worker that ends: its monitors fire once, and its entries, claims and id go", async () => {
+  await using group = new Group();
+  const node = await group.start("watcher");
+  const id = "worker:1";
+  for (const end of ["terminate", "close"]) {
+    const messages: unknown[] = [];
+    const thread = startThread(new URL("../fixtures/node/thread.ts", import.meta.url), {
+      onMessage: (message) => messages.push(message),
+      onError: (message) => messages.push(message),
+    });
+    thread.post({ group: group.name, id });
+    await eventually(() => messages.length === 1, "it has started");
+    const { port, hasClaim, ...rest } = messages[0] as { port: string; hasClaim: boolean };
+    assertEquals([hasClaim, rest], [true, {}]);
+    assertEquals(await node.at(port).get(), 1);
+    await eventually(async () => await node.registry.pick("threads") === port, "it is found");
+    const ends: string[] = [];
+    node.monitor(port, ({ kind }) => ends.push(`port: ${kind}`));
+    node.monitor(id, ({ kind }) => ends.push(`node: ${kind}`));
+    const call = doomed(node.at(port).never());
+    await node.ready(port);
+    if (end === "terminate") thread.terminate();
+    else thread.post(end);
+    assertEquals((await assertRejectsCode(call, "PORT_DIED")).reason?.kind, "transport_error");
+    await eventually(() => ends.length === 2, "its monitors fire");
+    assertEquals([node.nodes(), await node.registry.pick("threads")], [[], null]);
+    let again: Node | null = null;
+    const startAgain = async () => {
+      again = await Node.start({ group: group.name, id }).catch(() => null);
+      return again !== null;
+    };
+    await eventually(startAgain, "its id is free");
+    await using next = again!;
+    await eventually(async () => {
+      using claim = await next.registry.claim("roles", "thread", null);
+      return claim !== null;
+    }, "its claim is free");
+    assertEquals(ends, ["port: transport_error", "node: transport_error"]);
+  }
 });
 
 for (const runtime of runtimes) {

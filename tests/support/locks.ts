@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
 import { atEnd } from "./harness.ts";
@@ -27,6 +27,17 @@ export interface WebLockInfo {
   readonly name?: string;
   readonly mode?: string;
   readonly clientId?: string;
+}
+
+/** The files of the claims and of the ids of a group of nodes. */
+export function locksOfGroup(group: string): string[] {
+  return readdirSync(limitFolder()).filter((name) => name.startsWith(`lock__${group}.`));
+}
+
+export function removeLocksOfGroup(group: string): void {
+  for (const name of locksOfGroup(group)) {
+    rmSync(join(limitFolder(), name), { recursive: true, force: true });
+  }
 }
 
 let names = 0;

@@ -1,13 +1,11 @@
 /** Nodes of one process with registries, and what they see. */
 import { assertEquals } from "@std/assert";
-import { readdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { coreOf, type Node } from "../../src/node/node.ts";
 import type { RegistryCore } from "../../src/node/registry/registry_core.ts";
 import type { RegistryChange } from "../../src/node/main.ts";
 import { atEnd, eventually } from "./harness.ts";
-import { limitFolder } from "./locks.ts";
+import { locksOfGroup, removeLocksOfGroup } from "./locks.ts";
 import { MemoryNetwork } from "./memory_carrier.ts";
 
 /** Nodes of a group of their own. */
@@ -30,14 +28,12 @@ export async function startNodes(count: number): Promise<Group> {
     nodes.push(node);
     atEnd(() => node.close());
   }
-  const files = () =>
-    readdirSync(limitFolder()).filter((name) => name.startsWith(`lock__${group}.`));
   // After the closes, which take claims back at once.
   atEnd(() => {
-    for (const name of files()) rmSync(join(limitFolder(), name), { recursive: true, force: true });
+    removeLocksOfGroup(group);
     return Promise.resolve();
   });
-  return { network, nodes: nodes as unknown as Group["nodes"], files };
+  return { network, nodes: nodes as unknown as Group["nodes"], files: () => locksOfGroup(group) };
 }
 
 export function registryOf(node: Node): RegistryCore {
