@@ -25,7 +25,7 @@ export interface NodeDescription {
 /**
  * The interface of a node as a port: `node.at<NodeRequests>(nodeId).info()`. As a message, a request names the port
  * that gets the answer, behind the values that follow: `node.send(nodeId, "time", port.id, "clock", 1)` has the port
- * receive `["clock", 1, milliseconds]`. A node drops all other messages.
+ * receive `["clock", 1, milliseconds]`. A node drops all other messages; other calls fail with `UNKNOWN_METHOD`.
  */
 export interface NodeRequests {
   /** What the node says of itself. */
@@ -61,7 +61,7 @@ export function addNodeRequests(node: NodeCore): void {
   const drop = (): void => {};
   handlers.set("devnull", new Handler(drop, undefined, false));
   const port = node.host.add("", handlers, Infinity, node.base.terms.maxQueue);
-  port.onMessage(new Handler(drop, undefined, true));
+  port.onMessage(new Handler(drop, undefined, true), false);
 }
 
 function reply(node: NodeCore, replyTo: unknown, message: readonly unknown[]): void {

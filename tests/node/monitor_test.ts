@@ -341,6 +341,26 @@ test("a cut link fires the monitors behind it and fails its calls; a new link wo
   assertEquals(sizesOf(nodes.a).monitors, 0);
 });
 
+test("after a message was lost, nothing comes until the monitors have fired", async () => {
+  await using nodes = await nodePair();
+  const { a, b, network } = nodes;
+  const got: unknown[] = [];
+  using sink = b.port({ put: (n: number) => void got.push(n) });
+  using source = a.port();
+  b.monitor(source.id, ({ kind }) => got.push(kind));
+  b.monitor(a.id, () => got.push("the node is up"));
+  await b.ready(source.id);
+  for (let n = 0; n < 3; n++) a.send(sink.id, "put", n);
+  await eventually(() => got.length === 3);
+  const way = network.hold(a, b);
+  for (let n = 3; n < 6; n++) a.send(sink.id, "put", n);
+  network.cut(a.id, b.id, "transport_error");
+  for (let n = 6; n < 9; n++) a.send(sink.id, "put", n);
+  way.release();
+  await eventually(() => got.length === 7);
+  assertEquals(got, [0, 1, 2, "transport_error", 6, 7, 8]);
+});
+
 test("only the flooder loses: a link over its bound is cut, others go on", async () => {
   const network = new MemoryNetwork();
   await using slow = await network.start({ name: "slow" });

@@ -79,6 +79,35 @@ test("two nodes of one process: messages, calls, the registry, and a good-bye", 
   assertEquals(await other.registry.pick("counters"), null);
 });
 
+test("nothing is lost that is sent while nodes come up, in either direction", async () => {
+  await using group = new Group();
+  const first = await group.start("first");
+  const came: [string, number][] = [];
+  using host = first.port({ hello: (who: string, n: number) => void came.push([who, n]) });
+  const greeted: string[] = [];
+  // Each newcomer is greeted as soon as its node is seen, and says hello as soon as it has started.
+  first.offer("greeter", (_, n: number) => void greeted.push(`${n}`));
+  first.watchNodes(({ node, up }) => {
+    if (up) first.send(node, "time", host.id, "hello", node);
+  });
+  first.registry.register("hosts", host);
+  for (let n = 0; n < 5; n++) {
+    const node = await group.start(`n${n}`);
+    assertEquals(node.nodes()[0], first.id as string);
+    node.send(host.id, "hello", "itself", n);
+    node.spawn(first.id, "greeter", n);
+  }
+  await eventually(() => came.length === 10 && greeted.length === 5, "all arrives");
+  const itself = came.filter(([who]) => who === "itself").map(([, n]) => n);
+  assertEquals([itself.toSorted(), greeted.toSorted()], [[0, 1, 2, 3, 4], [
+    "0",
+    "1",
+    "2",
+    "3",
+    "4",
+  ]]);
+});
+
 test("a node has the id of one that has just died: what it registers shows when the earlier one is down", async () => {
   await using group = new Group();
   const node = await group.start("watcher");

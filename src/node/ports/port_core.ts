@@ -62,6 +62,7 @@ export class PortCore implements InvocationPort {
 
   readonly #handlers: Map<string, Handler>;
   #fallback: Handler | null = null;
+  #fallbackTakesCalls = true;
   /** Messages without a handler wait for `receive`. */
   #isMailbox: boolean;
   /** Code has asked for messages with `receive`. */
@@ -134,7 +135,8 @@ export class PortCore implements InvocationPort {
     };
   }
 
-  onMessage(handler: Handler): Disposable {
+  /** @param takesCalls whether calls without a handler go there, too; otherwise they fail */
+  onMessage(handler: Handler, takesCalls: boolean = true): Disposable {
     if (this.ended) throw this.#endedError("handle messages");
     if (this.#fallback) {
       throw new TypeError(
@@ -142,6 +144,7 @@ export class PortCore implements InvocationPort {
       );
     }
     this.#fallback = handler;
+    this.#fallbackTakesCalls = takesCalls;
     this.#hasHandlers();
     return {
       [Symbol.dispose]: () => {
@@ -218,7 +221,8 @@ export class PortCore implements InvocationPort {
 
   #handleCall(call: IncomingCall): void {
     if (call.isOver) return;
-    const handler = this.#handlers.get(call.method) ?? this.#fallback;
+    const fallback = this.#fallbackTakesCalls ? this.#fallback : null;
+    const handler = this.#handlers.get(call.method) ?? fallback;
     if (handler) return this.run(handler, call.message, call);
     const error = new TandemError(
       "UNKNOWN_METHOD",
