@@ -78,6 +78,24 @@ test("answers, ends and cancels that nobody has asked for change nothing", async
   assertEquals(await call, 5);
 });
 
+test("a probe ends no call for a node that does not know its key", async () => {
+  await using nodes = await nodePair();
+  const { a, b, network } = nodes;
+  await using c = await network.start({ name: "c" });
+  const release = Promise.withResolvers<number>();
+  using slow = b.port({ wait: () => release.promise });
+  using port = a.port({ go: () => a.at(slow.id).wait() });
+  const calls = [a.at(port.id).go(), c.at(port.id).go()];
+  await eventually(() => port.queued === 1);
+  // As if its own call, which waits behind the other one, was a part of a cycle.
+  for (let call = 0; call < 24; call++) {
+    for (let id = 0; id < 24; id++) network.inject(c.id, a, cbor(13, id, a.id, call, "", 0, []));
+  }
+  release.resolve(5);
+  assertEquals(await Promise.all(calls), [5, 5]);
+  assertEquals(coreOf(a).base.malformed, 0);
+});
+
 test("a message that cannot be read ends its port, because the next one would hide the hole", async () => {
   await using nodes = await nodePair();
   const port = nodes.a.port({ get: () => 1 });

@@ -101,8 +101,8 @@ export class Probes implements ProbeHandler {
     }
   }
 
-  #isFirst(from: string, id: number, { node, key }: Probe): boolean {
-    const step = `${key} ${node} ${id} ${from}`;
+  #isFirst(from: string, id: number, { node, call, key }: Probe): boolean {
+    const step = `${key} ${call} ${node} ${id} ${from}`;
     if (this.#seen.has(step)) return false;
     if (this.#seen.size >= seenMax) this.#seen.clear();
     this.#seen.add(step);
@@ -112,7 +112,8 @@ export class Probes implements ProbeHandler {
   #follow(request: PendingRequest<unknown>, probe: Probe): void {
     const { maker, id, place: { target, method } } = request;
     if (probe.node === this.#base.id && probe.call === id) {
-      if (probe.key !== maker!.probeKey) return;
+      // It is empty before the first probe.
+      if (probe.key !== maker!.probeKey || probe.key === "") return;
       this.#requests.giveUp(request, cycleError(target, method, probe.path));
     } else if (!this.#isYounger(request, probe)) this.#post(request, probe);
   }
