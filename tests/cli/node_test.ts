@@ -62,10 +62,11 @@ class Group implements AsyncDisposable {
     return { code, ...output };
   }
 
-  /** Runs a command, in this process, that succeeds. @returns what it writes */
-  async done(args: readonly string[], input?: string): Promise<string> {
+  /** Runs a command, in this process, that succeeds. @returns what it writes; `remark`: on standard error */
+  async done(args: readonly string[], input?: string, remark = /^$/): Promise<string> {
     const { code, stdout, stderr } = await this.tandem(args, input);
-    assertEquals([code, stderr], [0, ""], args.join(" "));
+    assertEquals(code, 0, stderr);
+    assertMatch(stderr, remark, args.join(" "));
     return stdout;
   }
 
@@ -385,6 +386,24 @@ test("tandem node run: services, their output, their restarts, and their end", a
   assert(again.port !== a);
   const pids = [await node.at(again.port!).pid(), await node.at(b).pid()];
   assert(!pids.includes(pid));
+  // More than waits for one that follows. Nobody else notices.
+  logs.kill("SIGSTOP");
+  node.send(b, "flood", 8_000);
+  node.send(b, "say", "is dry again");
+  await wrote(runner, /^info b: is dry again$/m);
+  logs.kill("SIGCONT");
+  await eventually(() => logs.stderr.includes("tandem: lines were lost"), "it says so");
+  let isFollowing = false;
+  const reading = (async () => {
+    while ((await logs.message<LogLine>()).message !== "hello again");
+    isFollowing = true;
+  })();
+  await eventually(() => {
+    node.send(b, "say", "hello again");
+    return isFollowing;
+  }, "it follows again");
+  await reading;
+
   // One that leaves in good order has not failed.
   node.send(b, "leave");
   await wrote(runner, /^info run: b has ended with exit code 0$/m);
@@ -406,6 +425,10 @@ test("tandem node run: the second signal kills; a service without a function fai
   const port = (await node.registry.pick("services"))!;
   const pid = await node.at(port).pid();
   node.send(port, "hang");
+  await wrote(runner, /^info node_service: hangs$/m);
+  // Whoever comes now hears nothing of it.
+  const table = await group.done(["ls", "--timeout", "1ms"], undefined, /do not say who they are/);
+  assertMatch(table, new RegExp(`^\\? +\\? +${pid} +${runtime} +\\?$`, "m"));
   runner.kill("SIGINT");
   await wrote(runner, /^info run: stops$/m);
   runner.kill("SIGTERM");

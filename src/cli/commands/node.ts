@@ -88,8 +88,8 @@ const ls: Command<Context> = buildCommand<ListFlags, [], Context>({
   docs: {
     brief: "List the nodes of a group",
     fullDescription:
-      "Asks each node of the group who it is. Ids of nodes are ports, too: they can be called (info, time, nodes) and " +
-      "monitored.",
+      "Asks each node of the group who it is. One that is stopped or busy may be known by its process alone. Ids of " +
+      "nodes are ports, too: they can be called (info, time, nodes) and monitored.",
   },
   parameters: {
     flags: {
