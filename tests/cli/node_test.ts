@@ -307,6 +307,7 @@ test("log desk: one that is too slow ends, and the others get every line", async
   const untyped: PortId = desk.port.id;
   followers.send(untyped, "follow", 5, "many");
   followers.send(untyped, "follow", "nobody", 5);
+  followers.send(untyped, "frobnicate");
   await followers.ready(desk.port.id);
   const { promise, resolve } = Promise.withResolvers<Reason>();
   followers.monitor(slow.id, resolve);
@@ -334,7 +335,8 @@ test("tandem node logs: says what it has lost, and goes on", async () => {
     },
   };
   const flags = { group: group.name, lines: 5, log: "text", logLevel: "info" } as const;
-  new Follower(reader, stopping, flags).follow(desk.port.id);
+  const follower = new Follower(reader, stopping, flags);
+  follower.follow(desk.port.id);
   await reader.ready(desk.port.id);
   for (let number = 1; number <= 10_100; number++) desk.add({ ...line, message: `${number}` });
   await eventually(() => output.stderr.includes("lines were lost"), "it says so");
@@ -343,6 +345,20 @@ test("tandem node logs: says what it has lost, and goes on", async () => {
   desk.add({ ...line, level: "debug", message: "not so important" });
   desk.add({ ...line, message: "after it" });
   await eventually(() => output.stdout.includes("info test: after it\n"), "it goes on");
+
+  // A desk may send anything.
+  let port: PortId | null = null;
+  const hostile = desks.port({ follow: (id: string) => void (port = id) });
+  follower.follow(hostile.id);
+  await eventually(() => port !== null, "the desk is asked");
+  for (const wrong of [null, {}, { ...line, message: 1 }, { ...line, level: 1 }]) {
+    desks.send(port!, "line", wrong);
+  }
+  desks.send(port!, "rows", line);
+  await eventually(() => {
+    desk.add({ ...line, message: "after all" });
+    return output.stdout.includes("info test: after all\n");
+  }, "it goes on");
   assert(!output.stdout.includes("important"));
 });
 

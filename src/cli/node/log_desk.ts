@@ -6,6 +6,7 @@
  */
 import type { LogLevel } from "@tandem/ipc/pool";
 import type { Node, Port } from "@tandem/ipc/node";
+import { logLevels } from "../log_lines.ts";
 
 /** The family of the registry in which desks are. */
 export const logFamily = "tandem:logs";
@@ -21,6 +22,13 @@ export interface LogLine {
   /** The name of the service. */
   readonly source: string;
   readonly message: string;
+}
+
+/** Whether somebody has sent a line. */
+export function isLogLine(value: unknown): value is LogLine {
+  const { time, level, source, message } = Object(value) as Partial<Record<keyof LogLine, unknown>>;
+  return Number.isSafeInteger(time) && logLevels.includes(level as LogLevel) &&
+    typeof source === "string" && typeof message === "string";
 }
 
 /** What a desk understands. */
@@ -49,6 +57,8 @@ export class LogDesk {
       follow: (port, lines) => this.#follow(port, lines),
       unfollow: (port) => this.#unfollow(port),
     });
+    // What it does not understand must not end it.
+    this.port.onMessage(() => {});
     node.registry.register(logFamily, this.port);
   }
 

@@ -9,7 +9,13 @@ import { logLevels, textOf } from "../log_lines.ts";
 import { EndingSignals } from "../signals.ts";
 import type { FollowFlags } from "./flags.ts";
 import { startGuest } from "./guest.ts";
-import { type FollowerPort, type LogDeskPort, logFamily, type LogLine } from "./log_desk.ts";
+import {
+  type FollowerPort,
+  isLogLine,
+  type LogDeskPort,
+  logFamily,
+  type LogLine,
+} from "./log_desk.ts";
 
 /** Writes the lines of all services of a group, until a signal ends it. */
 export async function followLogs(this: Context, flags: FollowFlags): Promise<void> {
@@ -18,7 +24,10 @@ export async function followLogs(this: Context, flags: FollowFlags): Promise<voi
   await using watch = node.registry.watch(logFamily);
   using _signals = new EndingSignals(() => void watch.return());
   for await (const { entries, added } of watch) {
-    for (const key of added) follower.follow(entries.get(key)!.port!);
+    for (const key of added) {
+      const desk = entries.get(key)?.port;
+      if (desk) follower.follow(desk);
+    }
   }
 }
 
@@ -48,13 +57,18 @@ export class Follower {
   #open(): Port<FollowerPort> {
     // It waits for who reads the lines. If too many wait meanwhile, it ends, and nothing else does.
     const port = this.#node.port<FollowerPort>({ line: (line) => this.#write(line) });
+    // A later version may have more to say.
+    port.onMessage(() => {});
     port.signal.addEventListener("abort", () => {
-      if ((port.signal.reason as TandemError).reason?.kind === "overflow") this.#portEnded();
+      const kind = (port.signal.reason as TandemError).reason?.kind;
+      if (kind !== "shutdown") this.#portEnded();
     });
     return port;
   }
 
-  async #write({ time, level, source, message }: LogLine): Promise<void> {
+  async #write(line: LogLine): Promise<void> {
+    if (!isLogLine(line)) return;
+    const { time, level, source, message } = line;
     const { log, logLevel = "debug" } = this.#flags;
     if (logLevels.indexOf(level) < logLevels.indexOf(logLevel)) return;
     await this.#context.write(`${textOf(log, level, source, message, time)}\n`);

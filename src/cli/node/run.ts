@@ -77,9 +77,10 @@ class Runner {
     this.#lines = lines;
     this.#manager = manager;
     this.#desk = new LogDesk(node);
-    this.#port = node.port<RunnerPort>({
-      started: (name, id) => this.#started(name, id),
-    }).id;
+    const port = node.port<RunnerPort>({ started: (name, id) => this.#started(name, id) });
+    // What it does not understand must not end it.
+    port.onMessage(() => {});
+    this.#port = port.id;
   }
 
   start(services: readonly Service[], args: readonly string[]): void {
