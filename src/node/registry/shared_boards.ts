@@ -47,10 +47,17 @@ export class SharedBoards implements Boards {
   }
 
   publish(bytes: Uint8Array): void {
+    // The memory in which nodes meet is lost. The node is on its own.
+    if (!this.#handle.channel.isOpen) return;
     writeBoard(this.#handle, bytes);
   }
 
   *changes(): Iterable<BoardChange> {
+    if (this.#handle.channel.isOpen) yield* this.#changes();
+    else yield* this.#gone(new Set(this.#versions.keys()));
+  }
+
+  *#changes(): Iterable<BoardChange> {
     const handle = this.#handle;
     // Before the members: what happens meanwhile is seen the next time.
     const { joins, departures } = handle;
@@ -68,11 +75,15 @@ export class SharedBoards implements Boards {
       this.#versions.set(board, member.board);
       yield { board, bytes };
     }
-    for (const board of left) {
+    yield* this.#gone(left);
+    this.#seen = seen;
+  }
+
+  *#gone(boards: Iterable<string>): Iterable<BoardChange> {
+    for (const board of boards) {
       this.#versions.delete(board);
       yield { board, bytes: null };
     }
-    this.#seen = seen;
   }
 
   onChange(listener: () => void): Disposable {
@@ -89,7 +100,8 @@ export class SharedBoards implements Boards {
 
   /** From now on the handle is woken when a board may have been published. */
   follow(): Disposable {
-    if (this.#followers === 0) followBoards(this.#handle);
+    const { channel } = this.#handle;
+    if (this.#followers === 0 && channel.isOpen) followBoards(this.#handle);
     this.#followers += 1;
     let isFollowing = true;
     return {

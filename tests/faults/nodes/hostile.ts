@@ -92,7 +92,7 @@ async function wreck(stage: NodeStage, crowd: Crowd): Promise<void> {
   const { random, hall } = stage;
   for (let round = stage.size(10, 2); round > 0; round--) {
     await crowd.tell("endure");
-    const mailboxes = stage.files().filter((name) => /\/p\d+-[^/]*$/.test(name))
+    const mailboxes = stage.files().filter((name) => /\/p\d+-[^/.]*$/.test(name))
       .map((name) => `${stage.folder}/${name}`);
     const paths = round % 2 === 0 ? [hall] : [hall, random.pick(mailboxes)];
     const pauses = [0, 1_000, 1_000_000];

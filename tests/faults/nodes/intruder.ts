@@ -54,7 +54,7 @@ const garbage = new Garbage(
 const bells = `${watcher.path}.bells`;
 const own = (prefix: string) =>
   readdirSync(bells, { recursive: true }).map(String)
-    .find((name) => new RegExp(`/${prefix}${hall.place.position}-[^/]*$`).test(name));
+    .find((name) => new RegExp(`/${prefix}${hall.place.position}-[^/.]*$`).test(name));
 const identity = new TextEncoder().encode("intruder");
 const board = Uint8Array.from([
   ...[0x85, 1, 0x78, node.id.length, ...new TextEncoder().encode(node.id)],
