@@ -18,6 +18,7 @@ import {
   type ServerRequest,
   TandemError,
 } from "../../../mod.ts";
+import { Node } from "../../../src/node/main.ts";
 import { ZmqDoor, zmqRequestSync } from "../../../src/zmq/main.ts";
 import type { ZmqDoorStats } from "../../../src/zmq/main.ts";
 import { greet, onLine, tell, type Told, told } from "../../fixtures/lib.ts";
@@ -89,6 +90,9 @@ const api = {
 let remote: Remote<typeof api> | undefined;
 let stream: AsyncGenerator<Uint8Array, unknown, unknown> | undefined;
 let door: ZmqDoor | undefined;
+let node: Node | undefined;
+/** The numbers that came last, by the nodes that have sent them. */
+const got: Record<string, number> = {};
 
 const operations = {
   create(target: string, options: object = {}): string | null {
@@ -255,6 +259,45 @@ const operations = {
     if (frames.length === 1) return wholeLength(frames[0]!);
     const [, code, message] = frames.map((frame) => new TextDecoder().decode(frame));
     throw new TandemError(code as ErrorCode, message!);
+  },
+
+  /** Joins the nodes, and has a port that everybody finds. */
+  async startNode(): Promise<string> {
+    node = await Node.start({ name: "space" });
+    const port = node.port({
+      number(from: string, n: number) {
+        if (n !== (got[from] ?? 0) + 1) throw new Error(`${n} comes after ${got[from]}`);
+        got[from] = n;
+      },
+    });
+    node.registry.register("ports", port);
+    return node.id;
+  },
+  nodes(): readonly string[] {
+    return node!.nodes();
+  },
+  /** An entry of the registry. */
+  set(key: string, byteLength: number): void {
+    node!.registry.set("things", key, new Uint8Array(byteLength));
+  },
+  keys(): Promise<string[]> {
+    return node!.registry.keys("things");
+  },
+  async claim(key: string): Promise<void> {
+    if (await node!.registry.claim("keys", key, null) === null) throw new Error("another has it");
+  },
+  /** Sends the numbers from here to there to the others. */
+  async count(from: number, to: number): Promise<void> {
+    for (const port of await node!.registry.keys("ports")) {
+      if (node!.isLocal(port)) continue;
+      for (let n = from; n <= to; n++) node!.send(port, "number", node!.id, n);
+    }
+  },
+  got(): Record<string, number> {
+    return got;
+  },
+  closeNode(): Promise<void> {
+    return node!.close();
   },
 
   /** Takes memory until it is killed. */

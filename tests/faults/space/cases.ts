@@ -298,6 +298,58 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 
+  "the file system is full when nodes join": {
+    size: "8m",
+    async run(stage) {
+      const [one, other] = await nodes(stage);
+      stage.fill();
+      await one.isRefused("startNode");
+      assertEquals(stage.files(), ["filler"]);
+      stage.free();
+      const id = await one.does("startNode");
+      const before = stage.files();
+      stage.fill();
+      await other.isRefused("startNode");
+      assertEquals(stage.files().sort(), [...before, "filler"].sort());
+      assertEquals(await one.does("nodes"), []);
+      stage.free();
+      await other.does("startNode");
+      assertEquals(await other.does("nodes"), [id]);
+      await other.does("count", 1, 100);
+      await one.becomes(100, "got");
+      for (const actor of [one, other]) await actor.does("closeNode");
+    },
+  },
+
+  "the file system is full while nodes run": {
+    size: "8m",
+    async run(stage) {
+      const [one, other] = await nodes(stage);
+      await one.does("startNode");
+      await other.does("startNode");
+      await one.does("set", "small", short);
+      await other.becomes(["small"], "keys");
+      await one.does("count", 1, 1_000);
+      await other.becomes(1_000, "got");
+      stage.fill();
+      // The board keeps what it has said before.
+      await one.does("set", "large", long);
+      assertEquals(await one.does("keys"), ["small", "large"]);
+      await one.isRefused("claim", "key");
+      // The mailbox has memory that it has used before.
+      await one.does("count", 1_001, 1_100);
+      await other.becomes(1_100, "got");
+      // What has no room waits.
+      await one.does("count", 1_101, 30_000);
+      assertEquals(await other.does("keys"), ["small"]);
+      stage.free();
+      await other.becomes(30_000, "got");
+      await other.becomes(["small", "large"], "keys");
+      await one.does("claim", "key");
+      for (const actor of [one, other]) await actor.does("closeNode");
+    },
+  },
+
   "a process has no address space left": {
     size: "4m",
     async run(stage) {
@@ -363,6 +415,11 @@ export const cases: Readonly<Record<string, Case>> = {
     },
   },
 };
+
+/** Two processes whose nodes meet in the file system. */
+async function nodes(stage: Stage): Promise<[Actor, Actor]> {
+  return [await stage.server(), await stage.client()];
+}
 
 async function openDoor(actor: Actor, target: string): Promise<void> {
   try {

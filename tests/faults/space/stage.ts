@@ -69,6 +69,22 @@ export class Actor extends Talker {
     this.#stage.refusals += 1;
   }
 
+  /** Waits until a command has that value; of an object, until one of its values is that. */
+  async becomes(expected: unknown, ...step: Step): Promise<void> {
+    const wanted = JSON.stringify(expected);
+    for (;;) {
+      const value = await this.does(...step);
+      const values = Array.isArray(value) ? [value] : Object.values(value as object);
+      if (values.some((each) => JSON.stringify(each) === wanted)) return;
+      try {
+        this.#stage.checkTime();
+      } catch {
+        throw new Error(`${this.title}: ${step} is ${JSON.stringify(value)}, never ${wanted}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+  }
+
   async #outcome(): Promise<Outcome> {
     return JSON.parse(await this.line(() => this.#stage.checkTime()));
   }
