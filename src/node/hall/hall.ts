@@ -326,6 +326,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     const isWrong = info.id === this.#id || (peer.claimed && peer.claimed.id !== info.id);
     if (isWrong) return this.dropped();
     const other = this.#byId.get(info.id);
+    if (other && !other.isGone && this.#seat.isLiving(other.place)) return this.dropped();
     // It has died, or it could not have lost its id. All of its messages came before this one.
     if (other) this.#down(other, false, "the node has died, and another has its id");
     this.#met(peer, peer.claimed ?? info);

@@ -105,8 +105,7 @@ export class Inbox {
         words[Head.link] === 1 && words[Head.sequence] === 1,
       )
       : null;
-    if (peer === null) return this.#drop(request);
-    if (peer.mailPlace === null) peer.mailPlace = request.senderPlace;
+    if (peer === null || !isFrom(peer, request)) return this.#drop(request);
     request.reply("");
     peer.heardTaken(words[Head.taken]!);
     if (words[Head.sequence] === 0) return;
@@ -167,6 +166,23 @@ export class Inbox {
     this.#isClosed = true;
     this.#private.remove();
   }
+}
+
+/** A head may name another node, by accident. What a process says in its own name is its own affair. */
+function isFrom(peer: Peer, request: RequestCore): boolean {
+  const place = request.senderPlace;
+  const { mailPlace } = peer;
+  if (mailPlace !== null && isSame(mailPlace, place)) return true;
+  // 0: unknown, since another has its place by now.
+  const { pid } = request.peer;
+  if (pid !== 0 && peer.pid !== 0 && pid !== peer.pid) return false;
+  peer.mailPlace = place;
+  return true;
+}
+
+function isSame(one: Place, other: Place): boolean {
+  return one.position === other.position && one.epochLow === other.epochLow &&
+    one.epochHigh === other.epochHigh;
 }
 
 function keyOf({ position, epochLow, epochHigh }: Place): string {

@@ -103,6 +103,11 @@ export class Seat {
     }
   }
 
+  /** Whether the participant that had this place has it still, and lives. */
+  isLiving(place: Place): boolean {
+    return this.main.isLiving(place);
+  }
+
   /** Whether a participant had this place that has it no longer. */
   hasHad(place: Place): boolean {
     return hasHad(this.main.channel, place);

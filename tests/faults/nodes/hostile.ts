@@ -28,7 +28,7 @@ export async function hostile(stage: NodeStage): Promise<string> {
   const before = new Map(crowd.players.map((player) => [player, residentBytes(player)]));
   const tally = new Tally();
   let posts = 0;
-  const lives = stage.size(60, 4);
+  const lives = stage.size(60, 3);
   for (let life = 0; life < lives; life++) {
     posts += await intrude(stage, crowd, life, tally);
     if (stage.plan.isFull && life % 10 === 9) console.log(`  ${life + 1} intruders`);
@@ -64,7 +64,7 @@ async function intrude(
   const scribbler = isScribbled
     ? await scribble(mailbox, random.pick([0, 1_000, 1_000_000]))
     : null;
-  await pause(stage.size(4_000, 1_500));
+  await pause(stage.size(4_000, 1_200));
   crowd.checkAlive();
   const counts = { posts: 0 };
   if (scribbler) {
@@ -97,7 +97,7 @@ async function wreck(stage: NodeStage, crowd: Crowd): Promise<void> {
     const paths = round % 2 === 0 ? [hall] : [hall, random.pick(mailboxes)];
     const pauses = [0, 1_000, 1_000_000];
     const scribblers = await Promise.all(paths.map((path) => scribble(path, random.pick(pauses))));
-    await pause(1_500);
+    await pause(1_000);
     crowd.checkAlive();
     // They answer.
     await crowd.tell("report");

@@ -26,7 +26,7 @@ export async function kills(stage: NodeStage): Promise<string> {
   const accounts = new Map<string, Account[]>();
   const tally = new Tally();
   let came = 0;
-  const rounds = stage.size(200, 9);
+  const rounds = stage.size(200, 6);
   for (let round = 0; round < rounds; round++) {
     const flooder = await stage.start(stage.runtimeOf(round), "flooder", { keepers: ports });
     const port = await flooder.hear<string>("the port");

@@ -28,7 +28,7 @@ const descriptorsSpare = 3 * dwellers;
 export async function mesh(stage: NodeStage): Promise<string> {
   const crowd = new Crowd(stage);
   await crowd.fill(dwellers);
-  const tally = await storm(stage, crowd, stage.size(600, 10) * 1_000);
+  const tally = await storm(stage, crowd, stage.size(600, 8) * 1_000);
   await crowd.fill(dwellers);
   const found = await atRest(crowd);
   await level(stage, crowd);

@@ -1,5 +1,6 @@
 /** Nodes of several processes: what the others get and learn when one is killed, stopped, closed or started anew. */
 import { assert, assertEquals } from "@std/assert";
+import process from "node:process";
 import type { Command } from "../../fixtures/node/hall.ts";
 import type { Told } from "../../fixtures/lib.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
@@ -125,6 +126,24 @@ test("hall: of a node that is killed in the middle of a flood, all others hold a
       assert(down?.what === "down" && !down.farewell);
     }
   }
+});
+
+test("hall: what a process says in the name of another one's node is dropped", async () => {
+  const group = newTarget();
+  const { hall, witness } = await joined(group);
+  const sender = await start(own, group, "sender");
+  const forger = await start(own, group, "forger");
+  await eventually(() => witness.has("up", "sender") && witness.has("up", "forger"));
+  await ask(sender, { do: "send", to: "own", count: 100 });
+  const to = process.pid;
+  assertEquals(await ask(forger, { do: "forge", as: sender.pid, to }), "forged");
+  await eventually(() => hall.refused === 1);
+  await ask(sender, { do: "send", to: "own", count: 100 });
+  await eventually(() => witness.lastOf("sender") === 200);
+  assertEquals(witness.of("sender"), [
+    { what: "up", node: "sender" },
+    { what: "messages", node: "sender", from: 1, to: 200 },
+  ]);
 });
 
 test("hall: a node that is stopped is not down, and gets what was sent meanwhile", async () => {
