@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FrameDecoder, FrameEncoder, FrameLimits, Kind } from "../../src/node/frames.ts";
 import { coreOf } from "../../src/node/node.ts";
+import { coreOf as portCoreOf } from "../../src/node/ports/port.ts";
 import type { TraceRecord } from "../../src/node/main.ts";
 import { assertRejectsCode, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork } from "../support/memory_carrier.ts";
@@ -18,6 +19,22 @@ function cbor(...items: (number | string | null | unknown[])[]): Uint8Array {
   }
   return new Uint8Array(bytes);
 }
+
+test("monitors that have one number leave nothing behind when their node goes", async () => {
+  await using nodes = await nodePair();
+  const hostile = await nodes.network.start();
+  using one = nodes.a.port();
+  using other = nodes.a.port();
+  const local = (id: string) => id.slice(id.indexOf("#") + 1);
+  for (const port of [one, other, one, other]) {
+    nodes.network.inject(hostile.id, nodes.a, cbor(Kind.monitor, 1, local(port.id)));
+  }
+  const watchers = () => [one, other].map((port) => portCoreOf(port)!.watchers.size);
+  assertEquals(watchers(), [0, 1]);
+  await hostile.close();
+  await eventually(() => !nodes.a.isUp(hostile.id), "it is gone");
+  assertEquals(watchers(), [0, 0]);
+});
 
 test("malformed messages are counted and dropped; the node and its ports go on", async () => {
   await using nodes = await nodePair();

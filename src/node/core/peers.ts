@@ -39,7 +39,9 @@ export class Peers {
     return peer;
   }
 
+  /** A number that another monitor has takes its place: none stays behind that nobody can remove. */
   addMonitor(port: PortCore, watcher: Watcher): void {
+    this.removeMonitor(watcher.node, watcher.id);
     this.of(watcher.node).monitored.set(watcher.id, port);
     port.watchers.set(watcherKey(watcher.node, watcher.id), watcher);
   }
@@ -51,6 +53,7 @@ export class Peers {
   }
 
   addWait(port: PortCore, watcher: Watcher): void {
+    this.removeWait(watcher.node, watcher.id);
     this.of(watcher.node).waitsFor.set(watcher.id, port);
     port.roomWaiters.set(watcherKey(watcher.node, watcher.id), watcher);
   }
