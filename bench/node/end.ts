@@ -89,14 +89,14 @@ function join(name: string, listener: CarrierListener): Hall {
   }, listener);
 }
 
-async function hallReceive(): Promise<void> {
+function hallReceive(): void {
   const counter = new Counter();
   join("receiver", { ...silent, received: (_, message) => counter.count(message) });
   report("ready");
   listen(() => {});
 }
 
-async function hallSend(): Promise<void> {
+function hallSend(): void {
   const hall = join("sender", {
     ...silent,
     lost: (node, kind, text) => console.error(node, kind, text),

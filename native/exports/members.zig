@@ -9,6 +9,7 @@ const Shared = @import("../memory/shared.zig").Chosen;
 const Boards = @import("../protocol/boards.zig").BoardsType(Shared);
 const DeathWatch = @import("../calls/death_watch.zig").DeathWatchType(Shared);
 const Participants = @import("../protocol/participants.zig").ParticipantsType(Shared);
+const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 
 /// From now on this handle's event loop watches the participants after it, always: others rely on that.
 export fn tandem_keep_watch(handle_address: f64) void {
@@ -18,6 +19,12 @@ export fn tandem_keep_watch(handle_address: f64) void {
 /// How often a participant has died and was settled, or has left.
 export fn tandem_departures(handle_address: f64) f64 {
     return @floatFromInt(Shared.load(u64, &arguments.handle_at(handle_address).map.header().departures, .acquire));
+}
+
+/// Who lives at which place, and how many boards it has published: three words for each place. Returns how many
+/// places there are.
+export fn tandem_roll(handle_address: f64, out: [*]u32, out_words: u32) i32 {
+    return @intCast(Roster.roll(arguments.handle_at(handle_address), out[0..out_words]));
 }
 
 /// How often boards were published.

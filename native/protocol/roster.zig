@@ -28,10 +28,35 @@ pub fn RosterType(comptime Shared: type) type {
             control.board = @floatFromInt(Shared.load(u64, &entry.board, .acquire));
             control.calls = Shared.load(words.LoadWord, &entry.load, .monotonic).calls;
             const role: i32 = @intCast(Shared.load(u32, &entry.role, .monotonic) & 3);
+            return if (lives(handle, index, word)) role else 0;
+        }
+
+        /// Writes three words for each place of the table, as far as there is room: the epoch of the participant that
+        /// lives there, or 0, and how many boards it has published. Returns how many places there are.
+        pub fn roll(handle: *Handle, out: []u32) u32 {
+            const words_each = 3;
+            const used = Participants.used_count(handle);
+            for (0..@min(used, out.len / words_each)) |position| {
+                const index: words.ParticipantIndex = @intCast(position);
+                const entry = handle.map.participant(index);
+                // As in `describe`.
+                const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
+                const board = Shared.load(u64, &entry.board, .acquire);
+                const epoch: u64 = if (lives(handle, index, word)) word.epoch else 0;
+                out[position * words_each ..][0..words_each].* = .{
+                    @truncate(epoch),
+                    @truncate(epoch >> 32),
+                    @truncate(board),
+                };
+            }
+            return used;
+        }
+
+        fn lives(handle: *Handle, index: words.ParticipantIndex, word: words.ParticipantWord) bool {
             const is_leaving = Participants.traits(handle, index) & layout.trait_leaving != 0;
-            if (word.state != .joined or is_leaving or Participants.dead_epoch(handle, index, word.epoch)) return 0;
+            if (word.state != .joined or is_leaving or Participants.dead_epoch(handle, index, word.epoch)) return false;
             // Another participant may be there by now.
-            return if (Shared.load(words.ParticipantWord, &entry.word, .acquire) == word) role else 0;
+            return Shared.load(words.ParticipantWord, &handle.map.participant(index).word, .acquire) == word;
         }
 
         fn set_epoch(control: *Control, epoch: words.Epoch) void {

@@ -28,23 +28,32 @@ const runtimes: readonly string[] = Object.keys(Runtime);
 
 /** The living participants, in the order of their places in the table. */
 export function membersOf(channel: Channel): Member[] {
-  const { native, address, words, numbers } = channel;
+  const { native, address, words } = channel;
   const found: Member[] = [];
   for (let position = 0;; position++) {
     const result = native.tandem_participant(address, position, words);
     if (result < 0) return found;
     const role = roles[result];
-    if (role) {
-      found.push({
-        ...peerIn(words),
-        role,
-        calls: words[Control.calls]!,
-        privatePath: privatePath(words, position),
-        place: placeIn(words, position),
-        board: numbers[Control.board]!,
-      });
-    }
+    if (role) found.push(memberIn(channel, position, role));
   }
+}
+
+/** The living participant at a place of the table. */
+export function memberAt(channel: Channel, position: number): Member | null {
+  const { native, address, words } = channel;
+  const role = roles[Math.max(native.tandem_participant(address, position, words), 0)];
+  return role ? memberIn(channel, position, role) : null;
+}
+
+function memberIn({ words, numbers }: Channel, position: number, role: Member["role"]): Member {
+  return {
+    ...peerIn(words),
+    role,
+    calls: words[Control.calls]!,
+    privatePath: privatePath(words, position),
+    place: placeIn(words, position),
+    board: numbers[Control.board]!,
+  };
 }
 
 /** Whether the participant that had this place has it still, and lives. */

@@ -295,6 +295,11 @@ export const symbols = {
     result: "i32",
     cold: true,
   },
+  tandem_roll: {
+    parameters: [/* handle */ "f64", /* out */ "buffer", /* length */ "u32"],
+    result: "i32",
+    cold: true,
+  },
   tandem_stats: {
     parameters: [/* handle */ "f64", /* numbers */ "buffer"],
     result: "void",

@@ -83,6 +83,10 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   readonly #departed: Peer[] = [];
   /** Those that are up. */
   readonly #byId: Map<string, Peer> = new Map();
+  /** Those of whom no board was read. */
+  readonly #unknown: Set<Peer> = new Set();
+  /** Those whose id an earlier node has that is not down yet. */
+  readonly #waiting: Set<Peer> = new Set();
   /** While a node has not said who it is. */
   #following: Disposable | null = null;
   #failures = 0;
@@ -187,6 +191,8 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     this.#leaving.clear();
     this.#byId.clear();
     this.#departed.length = 0;
+    this.#unknown.clear();
+    this.#waiting.clear();
     this.#cancelLook?.();
     this.#seat.leave();
     this.#release();
@@ -217,47 +223,39 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     if (this.#isClosed) return;
     try {
       for (;;) {
-        const members = this.#seat.others(this.#following !== null);
-        if (members === null) return;
-        this.#follow(this.#compare(members));
+        const changed = this.#seat.changed(this.#following !== null);
+        if (changed === null) return;
+        for (const position of changed) this.#compare(position);
+        this.#follow();
       }
     } catch (error) {
       report(this, "the look for other nodes", error);
     }
   }
 
-  /** Returns whether there is a node that has not said who it is. */
-  #compare(members: readonly Member[]): boolean {
-    const before = [...this.#peers.values()];
-    const living: Set<Peer> = new Set();
-    let isOneUnknown = false;
-    for (const member of members) {
-      const peer = this.#peerOf(member);
-      living.add(peer);
-      if (peer.info === null && !this.#isIdentified(peer, member)) isOneUnknown = true;
-    }
-    for (const peer of before) if (!living.has(peer)) this.#gone(peer);
-    for (const peer of living) this.#welcome(peer);
-    return isOneUnknown;
+  /** Somebody has come or gone at this place, or has published a board. */
+  #compare(position: number): void {
+    const known = this.#peers.get(position);
+    const member = this.#seat.memberAt(position);
+    const isSame = known !== undefined && member !== null && known.isAt(member.place);
+    if (known && !isSame) this.#gone(known);
+    if (member === null) return;
+    const peer = isSame ? known : new Peer(this, member.place, member);
+    if (!isSame) this.#peers.set(position, peer);
+    if (peer.info === null && peer.claimed === null) this.#identify(peer, member);
   }
 
-  #peerOf(member: Member): Peer {
-    const { place } = member;
-    const known = this.#peers.get(place.position);
-    if (known?.isAt(place)) return known;
-    const peer = new Peer(this, place, member);
-    this.#peers.set(place.position, peer);
-    return peer;
-  }
-
-  #isIdentified(peer: Peer, member: Member): boolean {
-    if (peer.claimed) return true;
+  #identify(peer: Peer, member: Member): void {
     const identity = this.#seat.identityOf(member);
     if (identity) {
       const { pid, runtime } = member;
       peer.claimed = { id: identity.id, name: identity.name, pid, runtime };
-    } else if (member.board > 0) this.#lookLater();
-    return identity !== null;
+      this.#unknown.delete(peer);
+      this.#welcome(peer);
+    } else {
+      this.#unknown.add(peer);
+      if (member.board > 0) this.#lookLater();
+    }
   }
 
   /** A board is there, and cannot be read: there may be no descriptor left for it. */
@@ -267,16 +265,18 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     this.#failures += 1;
     this.#cancelLook = later(delay, () => {
       this.#cancelLook = null;
-      this.#seat.forgetList();
-      this.#look();
+      for (const { place } of [...this.#unknown]) this.#compare(place.position);
+      this.#follow();
     });
   }
 
-  #follow(isOneUnknown: boolean): void {
+  /** Boards matter while a node has not said who it is. */
+  #follow(): void {
+    const isOneUnknown = this.#unknown.size > 0;
     if (isOneUnknown && !this.#following) {
       this.#following = this.boards.follow();
       // It may have published its board just before.
-      this.#seat.forgetList();
+      this.#seat.forget();
     } else if (!isOneUnknown && this.#following) {
       this.#failures = 0;
       this.#following[Symbol.dispose]();
@@ -287,14 +287,17 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   /** A node is up, unless an earlier one with its id is not down yet: the messages of that one come first. */
   #welcome(peer: Peer): void {
     const { claimed } = peer;
+    this.#waiting.delete(peer);
     if (claimed === null || this.#isClosed || peer.info || peer.isGone || claimed.id === this.#id) {
       return;
     }
-    if (!this.#byId.has(claimed.id)) this.#met(peer, claimed);
+    if (this.#byId.has(claimed.id)) this.#waiting.add(peer);
+    else this.#met(peer, claimed);
   }
 
   #met(peer: Peer, info: NodeInfo): void {
     this.#changes += 1;
+    this.#unknown.delete(peer);
     this.#byId.set(info.id, peer);
     peer.up(info);
   }
@@ -344,6 +347,8 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   #gone(peer: Peer): void {
     if (peer.isGone) return;
     peer.isGone = true;
+    this.#unknown.delete(peer);
+    this.#waiting.delete(peer);
     this.#leaving.add(peer);
     this.#departed.push(peer);
     // Not now: the program may be in the middle of a send, and the mailbox in the middle of a batch.
@@ -361,8 +366,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     const { inbox } = this.#seat;
     if (!inbox.drain()) return queueMicrotask(() => this.#settle(peer, attempt));
     const delay = retries[attempt];
-    const others = [...this.#peers.values()].filter((other) => other !== peer);
-    if (delay !== undefined && inbox.mayBeSending(peer, others)) {
+    if (delay !== undefined && inbox.mayBeSending(peer, this.#peers.values())) {
       later(delay, () => this.#settle(peer, attempt + 1));
       return;
     }
@@ -384,7 +388,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
     peer.tellDown(isFarewell, message);
     // A later one with its id.
-    for (const other of [...this.#peers.values()]) this.#welcome(other);
+    for (const other of [...this.#waiting]) this.#welcome(other);
   }
 
   lost(error: unknown): void {

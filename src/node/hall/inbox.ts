@@ -150,12 +150,12 @@ export class Inbox {
   }
 
   /** Whether the sender with this place in the mailbox is there, or one of this process that no other node is known to be. */
-  mayBeSending(peer: Peer, others: Iterable<Peer>): boolean {
+  mayBeSending(peer: Peer, all: Iterable<Peer>): boolean {
     if (this.#isClosed) return false;
     const { server } = this.#private;
     if (peer.mailPlace) return server.isLiving(peer.mailPlace);
     const known: Set<string> = new Set();
-    for (const { mailPlace } of others) if (mailPlace) known.add(keyOf(mailPlace));
+    for (const { mailPlace } of all) if (mailPlace) known.add(keyOf(mailPlace));
     return server.members().some(({ role, pid, place }) =>
       role === "client" && pid === peer.pid && !known.has(keyOf(place))
     );

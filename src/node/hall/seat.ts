@@ -7,7 +7,8 @@ import { countBoards, readBoardStart } from "../../channel/boards.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
 import { connectPrivateQuietly } from "../../channel/private.ts";
 import { rendezvous } from "../../channel/rendezvous.ts";
-import { hasHad, type Member, type Place } from "../../channel/roster.ts";
+import { Roll } from "../../channel/roll.ts";
+import { hasHad, type Member, memberAt, type Place } from "../../channel/roster.ts";
 import { ServerCore } from "../../channel/server_core.ts";
 import { TandemError } from "../../errors.ts";
 import type { NodeIdentity } from "../registry/seam.ts";
@@ -30,7 +31,8 @@ export class Seat {
   readonly pid: number;
   readonly runtime: string;
   readonly #owner: SeatOwner;
-  /** What had happened in the hall before the last list of members was made. */
+  readonly #roll: Roll;
+  /** What had happened in the hall before the last look. */
   #joins = NaN;
   #departures = NaN;
   #boards = NaN;
@@ -43,6 +45,7 @@ export class Seat {
       this.inbox = new Inbox(this.main, owner);
       const own = this.main.members().find(({ privatePath }) => privatePath === this.inbox.name);
       if (!own) throw new TandemError("CORRUPT", "Cannot join the nodes: the channel is damaged");
+      this.#roll = new Roll(this.main);
       ({ place: this.place, pid: this.pid, runtime: this.runtime } = own);
       this.main.unref();
       this.main.onReplaced = () => owner.replaced();
@@ -68,8 +71,8 @@ export class Seat {
     }
   }
 
-  /** The other nodes; null: none has come or gone since the last list. */
-  others(withBoards: boolean): Member[] | null {
+  /** The places where others have come or gone, or published a board; null: nothing has happened since the last look. */
+  changed(withBoards: boolean): number[] | null {
     const { main } = this;
     if (!main.channel.isOpen) return null;
     const { joins, departures } = main;
@@ -77,19 +80,22 @@ export class Seat {
     const isSame = joins === this.#joins && departures === this.#departures &&
       (!withBoards || boards === this.#boards);
     if (isSame) return null;
-    // Before the list: what happens meanwhile is seen the next time.
+    // Before the look: what happens meanwhile is seen the next time.
     this.#joins = joins;
     this.#departures = departures;
     this.#boards = boards;
-    const { position } = this.place;
-    return main.members().filter(({ role, place }) =>
-      role === "server" && place.position !== position
-    );
+    return this.#roll.changed().filter((position) => position !== this.place.position);
   }
 
-  /** The next list is made in any case. */
-  forgetList(): void {
+  /** The next look is made in any case. */
+  forget(): void {
     this.#joins = NaN;
+  }
+
+  /** The node at a place. */
+  memberAt(position: number): Member | null {
+    const member = memberAt(this.main.channel, position);
+    return member?.role === "server" ? member : null;
   }
 
   /** Who a member says it is; null: it has not said so yet, or cannot be understood. */

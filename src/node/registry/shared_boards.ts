@@ -10,7 +10,8 @@ import {
   unfollowBoards,
   writeBoard,
 } from "../../channel/boards.ts";
-import type { Member, Place } from "../../channel/roster.ts";
+import { Roll } from "../../channel/roll.ts";
+import { memberAt, type Place } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
 import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
 
@@ -27,10 +28,15 @@ export class SharedBoards implements Boards {
   readonly #position: number;
   readonly #presence: Presence;
   readonly #listeners: Set<() => void> = new Set();
-  /** The versions of the boards that were read. */
-  readonly #versions: Map<string, number> = new Map();
-  /** What the last look has seen of the whole channel. */
+  readonly #roll: Roll;
+  /** The nodes whose boards were read, by their positions. */
+  readonly #read: Map<number, Place> = new Map();
+  /** The positions to look at: something has changed there, or the node is not up yet. */
+  readonly #changed: Set<number> = new Set();
+  /** What the last look has seen of the whole channel, */
   #seen = "";
+  /** and of the nodes that are up. */
+  #seenPresence = 0;
   /** How many want to hear of changes. */
   #followers = 0;
 
@@ -44,6 +50,7 @@ export class SharedBoards implements Boards {
     this.#handle = handle;
     this.#position = position;
     this.#presence = presence;
+    this.#roll = new Roll(handle);
   }
 
   publish(bytes: Uint8Array): void {
@@ -53,37 +60,52 @@ export class SharedBoards implements Boards {
   }
 
   *changes(): Iterable<BoardChange> {
-    if (this.#handle.channel.isOpen) yield* this.#changes();
-    else yield* this.#gone(new Set(this.#versions.keys()));
+    if (!this.#handle.channel.isOpen) {
+      for (const position of [...this.#read.keys()]) yield this.#removed(position);
+      return;
+    }
+    this.#look();
+    for (const position of [...this.#changed]) {
+      if (position === this.#position) this.#changed.delete(position);
+      else yield* this.#changesAt(position);
+    }
   }
 
-  *#changes(): Iterable<BoardChange> {
+  #look(): void {
     const handle = this.#handle;
-    // Before the members: what happens meanwhile is seen the next time.
-    const { joins, departures } = handle;
-    const seen = `${joins} ${departures} ${countBoards(handle)} ${this.#presence.count()}`;
-    if (seen === this.#seen) return;
-    const left = new Set(this.#versions.keys());
-    for (const member of handle.members()) {
-      if (member.place.position === this.#position || !this.#presence.isUpAt(member.place)) {
-        continue;
-      }
-      const board = nameOf(member);
-      left.delete(board);
-      if (member.board === (this.#versions.get(board) ?? 0)) continue;
-      const bytes = readBoard(handle, member);
-      this.#versions.set(board, member.board);
-      yield { board, bytes };
+    // Before the look: what happens meanwhile is seen the next time.
+    const seen = `${handle.joins} ${handle.departures} ${countBoards(handle)}`;
+    if (seen !== this.#seen) {
+      for (const position of this.#roll.changed()) this.#changed.add(position);
+      this.#seen = seen;
     }
-    yield* this.#gone(left);
-    this.#seen = seen;
+    const presence = this.#presence.count();
+    if (presence === this.#seenPresence) return;
+    for (const [position, place] of this.#read) {
+      if (!this.#presence.isUpAt(place)) this.#changed.add(position);
+    }
+    this.#seenPresence = presence;
   }
 
-  *#gone(boards: Iterable<string>): Iterable<BoardChange> {
-    for (const board of boards) {
-      this.#versions.delete(board);
-      yield { board, bytes: null };
-    }
+  *#changesAt(position: number): Iterable<BoardChange> {
+    const before = this.#read.get(position);
+    const member = memberAt(this.#handle.channel, position);
+    const isUp = member !== null && this.#presence.isUpAt(member.place);
+    if (before && !(isUp && isSame(before, member.place))) yield this.#removed(position);
+    if (isUp && member.board > 0) {
+      const bytes = readBoard(this.#handle, member);
+      // There may be no descriptor left: the next look tries again.
+      if (bytes === null) return;
+      this.#read.set(position, member.place);
+      this.#changed.delete(position);
+      yield { board: nameOf(member.place), bytes };
+    } else if (isUp || member === null) this.#changed.delete(position);
+  }
+
+  #removed(position: number): BoardChange {
+    const place = this.#read.get(position)!;
+    this.#read.delete(position);
+    return { board: nameOf(place), bytes: null };
   }
 
   onChange(listener: () => void): Disposable {
@@ -120,7 +142,11 @@ export class SharedBoards implements Boards {
   }
 }
 
-/** A place in the table is used again, an epoch is not. */
-function nameOf({ place: { position, epochHigh, epochLow } }: Member): string {
+/** A position in the table is used again, an epoch is not. */
+function nameOf({ position, epochHigh, epochLow }: Place): string {
   return `${position} ${epochHigh} ${epochLow}`;
+}
+
+function isSame(one: Place, other: Place): boolean {
+  return nameOf(one) === nameOf(other);
 }
