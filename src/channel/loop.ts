@@ -99,6 +99,8 @@ export class Loop {
 
   /** The channel among whose participants this loop's peers wait, if that is another one. */
   crowd: Channel | null = null;
+  /** Nothing comes, as far as anybody knows, so it does not poll for more. */
+  isQuiet = false;
   /** Others rely on its death watches, so it never rests. */
   #isSentinel = false;
 
@@ -252,7 +254,8 @@ export class Loop {
 
   #lookOnce(): void {
     if (!this.#channel.isOpen || this.#state !== "polling") return;
-    const hits = this.#waits.poll() || (this.#waits.standsBack ? 0 : this.#linger());
+    const mayLinger = !this.#waits.standsBack && !this.isQuiet;
+    const hits = this.#waits.poll() || (mayLinger ? this.#linger() : 0);
     if (!this.#channel.isOpen) return;
     // The clock costs as much as a part of a call, and these looks need no time.
     const needsNoTime = hits > 0 && this.#nextDeadline === Infinity;
@@ -271,6 +274,8 @@ export class Loop {
     } else if (this.#waits.standsBack) {
       // Until the other server takes the request, or its time is over.
       this.#nextTurn();
+    } else if (this.isQuiet) {
+      this.#lieDown();
     } else {
       this.#continue(this.#pacing.afterMiss(time));
     }

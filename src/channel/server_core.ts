@@ -382,6 +382,11 @@ export class ServerCore extends HandleCore {
     this.#loop.crowd = crowd;
   }
 
+  /** No requests come here, although this handle takes them. So a wake-up is not followed by polling. */
+  expectNothing(): void {
+    this.#loop.isQuiet = true;
+  }
+
   /** From now on a pending `receive` or `serve` does not keep the process alive. */
   unref(): void {
     checkOpen(this.channel, "server");

@@ -186,7 +186,10 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   }
 
   #leave(): void {
-    for (const peer of [...this.#peers.values(), ...this.#leaving]) peer.end();
+    for (const peer of [...this.#peers.values(), ...this.#leaving]) {
+      peer.end();
+      peer.close();
+    }
     this.#peers.clear();
     this.#leaving.clear();
     this.#byId.clear();
@@ -384,9 +387,11 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     if (!peer.end()) return;
     this.#changes += 1;
     const { info } = peer;
-    if (info === null) return;
-    if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
-    peer.tellDown(isFarewell, message);
+    if (info) {
+      if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
+      peer.tellDown(isFarewell, message);
+    }
+    peer.close();
     // A later one with its id.
     for (const other of [...this.#waiting]) this.#welcome(other);
   }

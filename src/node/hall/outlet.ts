@@ -410,6 +410,10 @@ export class Outlet {
     this.#cancelRetry?.();
     this.#cancelRetry = null;
     this.#drop();
+  }
+
+  /** Leaves the mailbox, after {@linkcode end}. It takes a while. */
+  close(): void {
     this.#client?.close();
     this.#client = null;
   }

@@ -195,12 +195,17 @@ export class Peer implements OutletPeer, InletOwner {
     }
   }
 
-  /** Nothing is sent or taken any more. False: it had ended already. */
+  /** Nothing is sent or taken any more. False: it had ended already. {@linkcode close} has to follow. */
   end(): boolean {
     if (this.inlet.isEnded) return false;
     this.inlet.end();
     this.#outlet?.end();
     return true;
+  }
+
+  /** Leaves the mailbox. */
+  close(): void {
+    this.#outlet?.close();
   }
 
   tellDown(isFarewell: boolean, message: string): void {

@@ -48,6 +48,7 @@ export class Seat {
       this.#roll = new Roll(this.main);
       ({ place: this.place, pid: this.pid, runtime: this.runtime } = own);
       this.main.unref();
+      this.main.expectNothing();
       this.main.onReplaced = () => owner.replaced();
     } catch (error) {
       this.main.close();
