@@ -32,6 +32,8 @@ export interface MeshTerms {
   readonly rounds: number;
   /** Of idleness. */
   readonly seconds: number;
+  /** How many times to look, for three seconds each, whether the processes have done all work of their start. */
+  readonly patience: number;
   /** How many nodes come and are killed at the end, one after another. */
   readonly churn: number;
 }
@@ -199,9 +201,8 @@ class Mesh implements AsyncDisposable {
     const group = this.#target.name;
     const bare = await Promise.all(meshRuntimes.map((each) => Member.of(each, group, 0)));
     this.#all.push(...bare);
-    // Compilers and collectors still work after the start.
-    await sleep(5_000);
     const measured = [...this.members, ...bare];
+    await this.#settled(measured);
     const watches = measured.map(({ child }) => watchUsage(child.pid));
     await sleep(seconds * 1e3);
     const usages = watches.map((watch) => watch());
@@ -237,6 +238,21 @@ class Mesh implements AsyncDisposable {
     for (const { child } of bare) await child[Symbol.asyncDispose]();
     const descriptors = Math.max(...this.members.map((member) => member.descriptors));
     return { percent, percentWithRuntimes, wakeups, wakeupsWithRuntime, descriptors, rows };
+  }
+
+  /** Compilers and collectors still work after the start, for half a minute: waits until they are done. */
+  async #settled(members: readonly Member[]): Promise<void> {
+    const usage = async (): Promise<number> => {
+      const watches = members.map(({ child }) => watchUsage(child.pid));
+      await sleep(3_000);
+      return watches.reduce((sum, watch) => sum + watch().ranMs, 0);
+    };
+    let before = Infinity;
+    for (let looks = 0; looks < this.#terms.patience; looks++) {
+      const now = await usage();
+      if (now > before * 0.9 && now < before * 1.1) return;
+      before = now;
+    }
   }
 
   /** A node comes. */
@@ -441,6 +457,7 @@ async function main(): Promise<void> {
     nodes: Number(values.nodes),
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
+    patience: 15,
     churn: values.full ? 1_000 : 0,
   });
   const { idle, churn } = figures;

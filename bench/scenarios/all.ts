@@ -11,6 +11,7 @@ import { scenario as clients } from "./clients.ts";
 import { scenario as idle } from "./idle.ts";
 import { scenario as inPlace } from "./in_place.ts";
 import { scenario as limit } from "./limit.ts";
+import { scenario as mesh } from "./mesh.ts";
 import { scenario as paced } from "./paced.ts";
 import { scenario as payload } from "./payload.ts";
 import { scenario as pool } from "./pool.ts";
@@ -42,5 +43,6 @@ export const scenarios: readonly Scenario[] = [
   alternatives,
   pool,
   limit,
+  mesh,
   zmq,
 ];
