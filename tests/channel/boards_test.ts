@@ -16,10 +16,12 @@ import {
   countBoards,
   followBoards,
   readBoard,
+  readBoardStart,
   writeBoard,
 } from "../../src/channel/boards.ts";
 import { ClientCore } from "../../src/channel/client_core.ts";
 import { ServerCore } from "../../src/channel/server_core.ts";
+import { Roll } from "../../src/channel/roll.ts";
 import type { Member } from "../../src/channel/roster.ts";
 import {
   assertThrowsCode,
@@ -140,3 +142,34 @@ for (const name of ownRuntime) {
     reader.close();
   });
 }
+
+test("the beginning of a board can be read alone", () => {
+  const { writer, reader, member } = pair();
+  assertEquals(readBoardStart(reader, member(), 3), null);
+  writeBoard(writer, bytes("a board"));
+  assertEquals(text(present(readBoardStart(reader, member(), 3))), "a b");
+  assertEquals(text(present(readBoardStart(reader, member(), 7))), "a board");
+  assertEquals(text(present(readBoardStart(reader, member(), 100))), "a board");
+});
+
+test("a roll tells where participants have come and gone, or have published", () => {
+  const { writer, reader, target } = pair();
+  const roll = new Roll(reader);
+  assertEquals(roll.changed(), [0, 1]);
+  assertEquals(roll.changed(), []);
+  writeBoard(writer, bytes("one"));
+  assertEquals(roll.changed(), [0]);
+  // More than the roll has room for at first.
+  const others = Array.from({ length: 200 }, () => ServerCore.open(target));
+  const places = Array.from({ length: 200 }, (_, index) => index + 2);
+  assertEquals(roll.changed(), places);
+  others[100]!.close();
+  assertEquals(roll.changed(), [102]);
+  // Another participant has the place.
+  others[100] = ServerCore.open(target);
+  others[7]!.close();
+  assertEquals(roll.changed(), [9, 102]);
+  for (const other of others) other.close();
+  assertEquals(roll.changed(), places.filter((place) => place !== 9));
+  assertEquals(roll.changed(), []);
+});

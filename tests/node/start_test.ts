@@ -1,6 +1,5 @@
 /** Nodes as programs start them: in shared memory, in this process and in others. */
 import { assert, assertEquals } from "@std/assert";
-import { readFileSync } from "node:fs";
 import process from "node:process";
 import { Server } from "../../mod.ts";
 import { Node, type Reason, type TandemError } from "../../src/node/main.ts";
@@ -15,18 +14,10 @@ import {
   test,
 } from "../support/harness.ts";
 import { removeLocksOfGroup } from "../support/locks.ts";
+import { blockUntilDead } from "../support/processes.ts";
 import { startThread } from "../support/threads.ts";
 
 let groups = 0;
-
-/** Also while the runtime of this process cannot hear of it. */
-function isDead(pid: number): boolean {
-  try {
-    return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    return true;
-  }
-}
 
 /** Starts nodes in a group of their own, of which nothing is left at the end. */
 class Group implements AsyncDisposable {
@@ -245,8 +236,7 @@ for (const runtime of runtimes) {
     node.send<Sender>(id, "floodAndDie", port.id, 500);
     // The message goes out; then this process takes nothing until the other is dead.
     await new Promise((resolve) => setImmediate(resolve));
-    const patience = Date.now() + 60_000;
-    while (!isDead(child.pid)) assert(Date.now() < patience, "it dies");
+    blockUntilDead(child.pid);
     await eventually(() => typeof seen.at(-1) === "string", "the monitor fires");
     const numbers = Array.from({ length: 500 }, (_, index) => index + 1);
     assertEquals(seen, [...numbers, "transport_error"]);

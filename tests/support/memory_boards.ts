@@ -1,4 +1,5 @@
 /** Boards of nodes in one process. What one publishes, the others read, and hear of later. */
+import { TandemError } from "../../mod.ts";
 import type { BoardChange, Boards } from "../../src/node/registry/boards.ts";
 
 /** The boards of a group. */
@@ -35,6 +36,8 @@ export class MemoryBoards implements Boards {
   content: Uint8Array | null = null;
   version = 0;
   published = 0;
+  /** So many times there is no memory for the board. */
+  refusals = 0;
   looks = 0;
   readonly #listeners: Set<() => void> = new Set();
   readonly #seen: Map<string, number> = new Map();
@@ -50,6 +53,10 @@ export class MemoryBoards implements Boards {
   }
 
   publish(bytes: Uint8Array): void {
+    if (this.refusals > 0) {
+      this.refusals -= 1;
+      throw new TandemError("NO_SPACE", "Cannot publish: there is no memory");
+    }
     this.published += 1;
     this.write(bytes);
   }

@@ -145,7 +145,7 @@ export class Child {
     this.#process.stdin?.end();
   }
 
-  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM" | "SIGINT"): void {
+  kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM" | "SIGINT" | "SIGUSR2"): void {
     if (this.#exit) return;
     // Not `this.#process.kill`: it refuses once a signal has been sent.
     try {
@@ -213,6 +213,22 @@ export async function longEnough(
 }
 
 /** Only where a condition is waited for, or where the passing of time is what is tested. */
+/** Keeps this thread busy until a process is dead, also while the runtime of this process cannot hear of it. */
+export function blockUntilDead(pid: number): void {
+  const patience = Date.now() + 60_000;
+  while (!isDead(pid)) assert(Date.now() < patience, `${pid} dies`);
+}
+
+function isDead(pid: number): boolean {
+  try {
+    // Its first thread may be gone before the others, which keep its files open.
+    return / Z /.test(readFileSync(`/proc/${pid}/stat`, "utf8")) &&
+      readdirSync(`/proc/${pid}/task`).length === 1;
+  } catch {
+    return true;
+  }
+}
+
 export function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }

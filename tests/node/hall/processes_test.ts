@@ -2,6 +2,8 @@
 import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
 import type { Command } from "../../fixtures/node/hall.ts";
+import { ServerCore } from "../../../src/channel/server_core.ts";
+import { blockUntilDead } from "../../support/processes.ts";
 import type { Told } from "../../fixtures/lib.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
 import { type Chosen, join, type Seen, Witness, worded } from "../../support/node_hall.ts";
@@ -101,6 +103,39 @@ test("hall: all that a killed node has sent comes first, and then that it is dow
     { what: "messages", node: "sender", from: 1, to: 500 },
     { what: "down", node: "sender", farewell: false },
   ]);
+});
+
+test("hall: who hears of a death first still takes what waits in the mailbox before", async () => {
+  const group = newTarget();
+  const { hall, witness } = await joined(group);
+  for (const each of runtimes) {
+    const sender = await start(each, group, each);
+    await eventually(() => witness.has("up", each));
+    assertEquals(await ask(sender, { do: "arm", to: "own", count: 500 }), "armed");
+    // From here on this thread takes no turn.
+    sender.kill("SIGUSR2");
+    blockUntilDead(sender.pid);
+    const other = ServerCore.open(`${group}.nodes`);
+    other.sweep();
+    other.close();
+    hall.rung();
+    assertEquals(witness.of(each), [
+      { what: "up", node: each },
+      { what: "messages", node: each, from: 1, to: 500 },
+      { what: "down", node: each, farewell: false },
+    ]);
+    await sender.killed();
+  }
+});
+
+test("hall: a node that is stopped holds up no newcomer, which knows it at once", async () => {
+  const group = newTarget();
+  for (const each of runtimes) await (await start(each, group, each)).stopped();
+  const { hall } = await joined(group);
+  assertEquals(
+    hall.nodes().map(({ id, runtime }) => [id, runtime]),
+    runtimes.map((each) => [each, each]),
+  );
 });
 
 test("hall: of a node that is killed in the middle of a flood, all others hold a prefix", async () => {

@@ -57,6 +57,25 @@ test("hall: nodes see each other, and say who they are", async () => {
   assertEquals(await one.hall.whenRoom("third"), false);
 });
 
+test("hall: a node that has come and gone before another looks is heard", async () => {
+  const group = newTarget();
+  const own = await Node.in(group, "own");
+  for (let round = 1; round <= 3; round++) {
+    const name = `brief${round}`;
+    // The microtasks of this take no turn, in which the other could look.
+    const brief = await join(group, name, new Witness());
+    brief.send("own", worded("done"));
+    await brief.close();
+    await eventually(() => own.witness.has("down", name));
+    assertEquals(own.witness.of(name), [
+      { what: "up", node: name },
+      { what: "text", node: name, text: "done" },
+      { what: "down", node: name, farewell: true },
+    ]);
+    assertEquals(own.hall.isUp(name), false);
+  }
+});
+
 test("hall: groups do not see each other", async () => {
   const [one, other] = [await Node.in(newTarget(), "one"), await Node.in(newTarget(), "other")];
   assertEquals([one.hall.nodes(), other.hall.nodes()], [[], []]);

@@ -5,7 +5,7 @@ import { encodeBoard, readBoard } from "../../../src/node/registry/board.ts";
 import { boardBytesMax } from "../../../src/node/registry/boards.ts";
 import { encodeValue, type Entry, makeEntry } from "../../../src/node/registry/entry.ts";
 import { FrameLimits, giveEncoder, takeEncoder } from "../../../src/node/frames.ts";
-import { test } from "../../support/harness.ts";
+import { eventually, test } from "../../support/harness.ts";
 import { registryOf, startNodes, turn, valuesOf, Watched } from "../../support/registries.ts";
 
 const identity = { id: "x@1", name: "x", start: "abc" };
@@ -177,4 +177,20 @@ test("a claim shows before other entries, and of two the later one", async () =>
   assertEquals(await valuesOf(a, "f"), { k: "0" });
   for (const boards of others) network.boards(a).hall.leave(boards);
   assertEquals(await valuesOf(a, "f"), { k: "early" });
+});
+
+test("a board for which there is no memory is published when there is", async () => {
+  const { network, nodes: [a, b] } = await startNodes(2);
+  const { error } = console;
+  const told: unknown[] = [];
+  console.error = (...what: unknown[]) => void told.push(what);
+  try {
+    network.boards(a).refusals = 3;
+    a.registry.set("f", "key", 1);
+    await eventually(async () => (await b.registry.keys("f")).length === 1);
+  } finally {
+    console.error = error;
+  }
+  assertEquals(told.length, 1);
+  assertEquals(network.boards(a).refusals, 0);
 });
