@@ -99,7 +99,8 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Starts a node. It does not keep the process alive; calls, and code that waits for a message, do.
+   * Starts a node. It keeps the process alive while it has something to do: a port with handlers, an offer, a timer, a
+   * monitor or a watch with a function, or a pending promise, such as {@linkcode finished}.
    *
    * @throws {TandemError} `EXISTS`: a living node of the group has the id; `BUSY`: there are 1,024 nodes
    * @throws {TypeError} {RangeError} for wrong options
@@ -111,6 +112,23 @@ export class Node implements AsyncDisposable {
   /** The node's id. It is a port as well: see {@linkcode NodeRequests}. */
   get id(): PortId {
     return this.#core.base.id;
+  }
+
+  /**
+   * Resolves when the node has closed. Asking for it keeps the process alive until then, so a program that only serves
+   * ends with `await node.finished`.
+   *
+   * @example
+   * ```ts
+   * import { Node } from "@tandem/ipc/node";
+   *
+   * const node = await Node.start({ name: "docs" });
+   * node.after(10, () => void node.close());
+   * await node.finished;
+   * ```
+   */
+  get finished(): Promise<void> {
+    return this.#core.finished;
   }
 
   /** What all nodes of the group know by name. */
@@ -257,7 +275,8 @@ export class Node implements AsyncDisposable {
    */
   // deno-lint-ignore no-explicit-any -- any interface, any arguments
   offer<A extends any[]>(name: string, init: (port: Port<any>, ...args: A) => unknown): Disposable {
-    return this.#core.offers.add(name, init);
+    const { base: { holder }, offers } = this.#core;
+    return holder.during(offers.add(name, init));
   }
 
   /**
@@ -272,7 +291,7 @@ export class Node implements AsyncDisposable {
   }
 
   /**
-   * Calls a function after so many milliseconds. Does not keep the process alive.
+   * Calls a function after so many milliseconds.
    *
    * @returns disposing it cancels that
    */
@@ -315,13 +334,15 @@ export class Node implements AsyncDisposable {
    * @returns disposing it ends the watch
    */
   watchNodes(listener: (event: NodeEvent) => void): Disposable {
-    this.#core.base.checkOpen("watch nodes");
+    const { base, changes } = this.#core;
+    base.checkOpen("watch nodes");
     if (typeof listener !== "function") {
       throw new TypeError(`Cannot use ${describe(listener)} in watchNodes: give a function`);
     }
-    return this.#core.changes.addWithSnapshot(({ info, up, reason }) =>
+    const watch = changes.addWithSnapshot(({ info, up, reason }) =>
       listener({ node: info.id, up, reason })
     );
+    return base.holder.during(watch);
   }
 
   /**

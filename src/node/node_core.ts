@@ -62,6 +62,8 @@ export class NodeCore implements CarrierListener {
   #carrier: Carrier | null = null;
   #registry: NodeRegistry | null = null;
   #closing: Promise<void> | null = null;
+  readonly #finished: PromiseWithResolvers<void> = Promise.withResolvers();
+  #isAwaited = false;
 
   constructor(identity: NodeIdentity, terms: NodeTerms) {
     prepareInvocations();
@@ -195,6 +197,16 @@ export class NodeCore implements CarrierListener {
     return { [Symbol.dispose]: () => void this.#closers.delete(close) };
   }
 
+  /** Resolves when the node has closed. Whoever has asked for it keeps the process alive until then. */
+  get finished(): Promise<void> {
+    if (!this.#isAwaited && !this.base.isClosed) {
+      this.#isAwaited = true;
+      // Closing ends all holds.
+      this.base.holder.hold();
+    }
+    return this.#finished.promise;
+  }
+
   close(): Promise<void> {
     return this.#closing ??= this.#close();
   }
@@ -229,5 +241,6 @@ export class NodeCore implements CarrierListener {
     // What was to be done in the next turn is done, and no timer is left.
     await new Promise<void>((resolve) => setImmediate(resolve));
     base.holder.end();
+    this.#finished.resolve();
   }
 }

@@ -26,6 +26,29 @@ export class Holder {
     });
   };
 
+  /** Until it is disposed. */
+  held(): Disposable {
+    let isHeld = true;
+    this.hold();
+    return {
+      [Symbol.dispose]: () => {
+        if (isHeld) this.release();
+        isHeld = false;
+      },
+    };
+  }
+
+  /** As {@linkcode held}, until what somebody has asked for is disposed. */
+  during(asked: Disposable): Disposable {
+    const hold = this.held();
+    return {
+      [Symbol.dispose]: () => {
+        hold[Symbol.dispose]();
+        asked[Symbol.dispose]();
+      },
+    };
+  }
+
   end(): void {
     this.#end?.();
     this.#end = null;

@@ -42,9 +42,15 @@ export class Monitoring implements DownHandler {
   }
 
   monitor(id: string, action: MonitorAction): Disposable {
+    return this.#set(id, this.#firing(action), typeof action === "function");
+  }
+
+  /** @param holds whether the process stays alive for it */
+  #set(id: string, fire: (reason: Reason) => void, holds: boolean): Disposable {
     this.#base.checkOpen("monitor a port");
     const address = this.#addresses.of(id, "monitor");
-    const monitor = new Monitor(this.#nextNumber++, id, address, this.#firing(action));
+    const hold = holds ? this.#base.holder.held() : null;
+    const monitor = new Monitor(this.#nextNumber++, id, address, fire, hold);
     this.#monitors.add(monitor);
     if (!this.#watch(monitor)) {
       const { node } = address;
@@ -70,7 +76,9 @@ export class Monitoring implements DownHandler {
   }
 
   #unmonitor(monitor: Monitor): void {
-    if (!this.#monitors.remove(monitor) || monitor.watchesNode || this.#base.isClosed) return;
+    if (!this.#monitors.remove(monitor)) return;
+    monitor.end();
+    if (monitor.watchesNode || this.#base.isClosed) return;
     const { id, address: { node } } = monitor;
     this.#outbox.postFrame(node, Kind.unmonitor, 2, (encoder) => encoder.unsigned(id));
   }
@@ -121,10 +129,11 @@ export class Monitoring implements DownHandler {
       if (local === "") {
         throw new TypeError(`Cannot link ${describe(to)}: it is a node, not a port; monitor it`);
       }
-      return this.monitor(from, (reason) => {
+      const fire = (reason: Reason) => {
         if (!isNormal(reason) && !this.#base.isClosed) this.#outbox.postKill(node, local, reason);
         end();
-      });
+      };
+      return this.#set(from, fire, false);
     };
     const forwards = linked(first, second);
     try {

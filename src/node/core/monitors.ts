@@ -10,14 +10,36 @@ export class Monitor {
   readonly id: number;
   readonly target: string;
   readonly address: Address;
-  /** Never throws. */
-  readonly fire: (reason: Reason) => void;
+  readonly #fire: (reason: Reason) => void;
+  readonly #hold: Disposable | null;
 
-  constructor(id: number, target: string, address: Address, fire: (reason: Reason) => void) {
+  /**
+   * @param fire never throws
+   * @param hold keeps the process alive while the monitor may fire
+   */
+  constructor(
+    id: number,
+    target: string,
+    address: Address,
+    fire: (reason: Reason) => void,
+    hold: Disposable | null,
+  ) {
     this.id = id;
     this.target = target;
     this.address = address;
-    this.fire = fire;
+    this.#fire = fire;
+    this.#hold = hold;
+  }
+
+  /** Never throws. */
+  fire(reason: Reason): void {
+    this.end();
+    this.#fire(reason);
+  }
+
+  /** It does not fire any more. */
+  end(): void {
+    this.#hold?.[Symbol.dispose]();
   }
 
   /** It watches a node, not one of its ports. */

@@ -1,5 +1,5 @@
 /**
- * Timers of a node. They do not keep the process alive, and end with the node.
+ * Timers of a node. They end with it.
  *
  * @module
  */
@@ -20,17 +20,20 @@ export class NodeTimers {
 
   after(milliseconds: number, run: () => void): Disposable {
     let cancel: () => void;
+    const hold = this.#base.holder.held();
     const wait = (left: number): void => {
       const part = Math.min(left, timerMax);
       cancel = later(part, () => {
         if (left > part) return wait(left - part);
         this.#ends.delete(end);
+        hold[Symbol.dispose]();
         this.#base.atHome(run, undefined);
       });
     };
     const end = (): void => {
       cancel();
       this.#ends.delete(end);
+      hold[Symbol.dispose]();
     };
     wait(milliseconds);
     this.#ends.add(end);

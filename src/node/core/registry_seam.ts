@@ -28,15 +28,6 @@ export function registrySeam(
       return port ? ports.onEnd(port, listener) : null;
     },
     checkOpen: (tried: string) => base.checkOpen(tried),
-    hold: () => {
-      let isHeld = true;
-      base.holder.hold();
-      return {
-        [Symbol.dispose]: () => {
-          if (isHeld) base.holder.release();
-          isHeld = false;
-        },
-      };
-    },
+    hold: () => base.holder.held(),
   };
 }

@@ -51,6 +51,7 @@ export class Inbox {
       maxResponseBytes: 0,
       maxDeliveries: 1,
     });
+    this.#private.server.unref();
     // Two nodes on one processor have to let each other run.
     this.#private.server.waitAmong(main.channel);
   }

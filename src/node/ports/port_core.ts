@@ -38,7 +38,7 @@ export interface PortHome {
   checkValues(name: string, values: readonly unknown[]): void;
   /** The queue has room again. */
   portHasRoom(port: PortCore): void;
-  /** Keeps the process alive while something waits. */
+  /** Keeps the process alive while something waits, or may have to be handled. */
   hold(): void;
   release(): void;
 }
@@ -74,6 +74,8 @@ export class PortCore implements InvocationPort {
   readonly #receivers: Set<Receiver> = new Set();
   #running = 0;
   #invocations = 0;
+  /** It has had handlers. */
+  #isServing = false;
   /** The invocation of the function that runs at this moment. */
   #current: Invocation | null = null;
   /** Numbers of handlers that have not ended. */
@@ -99,6 +101,14 @@ export class PortCore implements InvocationPort {
     this.#isMailbox = handlers === null;
     this.concurrency = concurrency;
     this.maxQueue = maxQueue;
+    if (handlers) this.#serve();
+  }
+
+  /** Its process stays alive for it, as for any server. The port of the node itself is always there. */
+  #serve(): void {
+    if (this.#isServing || this.local === "") return;
+    this.#isServing = true;
+    this.home.hold();
   }
 
   get queued(): number {
@@ -155,6 +165,7 @@ export class PortCore implements InvocationPort {
 
   /** What waited for a receiver, though nobody has ever asked for one, is handled now. */
   #hasHandlers(): void {
+    this.#serve();
     if (!this.#isMailbox || this.#hasReceived) return;
     this.#isMailbox = false;
     if (this.#mailbox.length === 0) return;
@@ -465,6 +476,7 @@ export class PortCore implements InvocationPort {
     for (const resource of this.#used.splice(0).reverse()) this.#dispose(resource);
     this.#handlers.clear();
     this.#fallback = null;
+    if (this.#isServing) this.home.release();
     return this.home.portEnded(this, reason);
   }
 

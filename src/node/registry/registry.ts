@@ -155,8 +155,8 @@ export class Registry {
 
   /**
    * Calls `callback` with the entries of a family, at once and whenever they have changed. It is never called within
-   * `watch` itself; the first call comes also if there is no entry. Errors go to the console. A watch does not
-   * keep the process alive, and ends with its node.
+   * `watch` itself; the first call comes also if there is no entry. Errors go to the console. A watch keeps the
+   * process alive, and ends with its node.
    *
    * @typeParam V the values
    * @returns disposing it ends the watch

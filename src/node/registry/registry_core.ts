@@ -225,6 +225,8 @@ export class RegistryCore implements WatchHome {
       this.#isStale = false;
       this.#failures = 0;
     } catch (error) {
+      // The others see that the node is gone, and drop what its board says.
+      if (this.#isClosed) return;
       if (this.#failures === 0) report(this, "publishing the registry's entries", error);
       this.#publishLater();
     }
@@ -233,7 +235,7 @@ export class RegistryCore implements WatchHome {
   /** There is no memory, for now. */
   #publishLater(): void {
     this.#failures += 1;
-    if (this.#cancelRetry || this.#isClosed) return;
+    if (this.#cancelRetry) return;
     const pause = Math.min(10 * 2 ** Math.min(this.#failures, 10), publishPauseMax);
     this.#cancelRetry = later(pause, () => {
       this.#cancelRetry = null;
@@ -354,7 +356,13 @@ export class RegistryCore implements WatchHome {
       if (change) listeners.tell(change);
     });
     this.add(watching);
-    return { [Symbol.dispose]: () => this.remove(watching) };
+    const hold = this.hold();
+    return {
+      [Symbol.dispose]: () => {
+        hold[Symbol.dispose]();
+        this.remove(watching);
+      },
+    };
   }
 
   iterate(family: string): IteratedWatch {
