@@ -202,7 +202,7 @@ export class Node implements AsyncDisposable {
   /**
    * Resolves when a port can take messages: the link to its node has room, and less than half of its queue is used.
    *
-   * @throws {TandemError} `PORT_DIED`, `TIMEOUT`, `CLOSED`
+   * @throws {TandemError} `PORT_DIED`, `TIMEOUT`, `CLOSED`; `BUSY` if the port waits for the one that asks
    */
   async ready(id: PortId, options: PortCallOptions = {}): Promise<void> {
     await this.#core.room.ready(id, options);

@@ -84,7 +84,7 @@ export class NodeCore implements CarrierListener {
     const requests = this.#requests = new Requests(base, outbox);
     const probes = this.#probes = new Probes(base, peers, outbox, requests.waiting);
     this.calls = new Calls(base, addresses, requests, probes);
-    this.room = new RoomWaits(base, addresses, outbox, requests);
+    this.room = new RoomWaits(base, addresses, outbox, requests, probes);
     const room = new RoomAnswers(base, ports, offers, peers, answers);
     const watching = new Watching(base, ports, offers, peers, answers);
     const monitoring = this.monitoring = new Monitoring(base, addresses, outbox, watching);

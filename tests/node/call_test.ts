@@ -270,6 +270,33 @@ test("of calls of several chains that wait for each other one fails, and names t
   await level(a, b);
 });
 
+test("of ports that wait for room in each other one fails, and the other goes on", async () => {
+  await using nodes = await nodePair();
+  const { a, b } = nodes;
+  const all = Promise.withResolvers<void>();
+  const results: unknown[] = [];
+  let begun = 0;
+  const start = (node: Node) =>
+    node.port({
+      async pour(other: string) {
+        if (++begun === 2) all.resolve();
+        await all.promise;
+        results.push(await node.ready(other).catch((error) => error.message));
+      },
+      drop() {},
+    }, { maxQueue: 4 });
+  const [one, other] = [start(a), start(b)];
+  for (const [port, next] of [[one, other], [other, one]] as const) {
+    a.send(port.id, "pour", next.id);
+    for (let n = 0; n < 2; n++) a.send(port.id, "drop");
+  }
+  await eventually(() => results.length === 2);
+  const [error] = results.filter((result) => result !== undefined);
+  assert(`${error}`.startsWith("Cannot wait for room in"), `${results}`);
+  assert([one, other].every(({ id }) => `${error}`.includes(`${id} → `)), `${error}`);
+  assertEquals(results.filter((result) => result === undefined).length, 1);
+});
+
 test("a call that waits for long, but not for itself, goes on", async () => {
   const network = new MemoryNetwork();
   let probes = 0;

@@ -4,11 +4,10 @@
  * @module
  */
 import { Kind } from "../frames.ts";
-import { currentInvocation, type Invocation, unfollowedInvocation } from "../ports/invocation.ts";
+import { currentInvocation } from "../ports/invocation.ts";
 import type { Addresses } from "./addresses.ts";
 import type { NodeBase } from "./node_base.ts";
-import { Maker } from "./outgoing.ts";
-import { firstProbeAfter, type Probes } from "./probes.ts";
+import type { Probes } from "./probes.ts";
 import type { Requests } from "./requests.ts";
 
 export class Calls {
@@ -37,7 +36,7 @@ export class Calls {
     const invocation = currentInvocation();
     const chain = invocation?.chain ?? [];
     const place = { target: id, method, node };
-    const maker = this.#maker(invocation ?? unfollowedInvocation());
+    const maker = this.#probes.maker(invocation);
     return await this.#requests.ask(
       place,
       timeout,
@@ -55,11 +54,5 @@ export class Calls {
         else encoder.value(timeout);
       },
     );
-  }
-
-  #maker(invocation: Invocation | undefined): Maker | null {
-    if (!invocation) return null;
-    this.#probes.watch();
-    return new Maker(invocation, firstProbeAfter);
   }
 }

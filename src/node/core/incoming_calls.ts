@@ -60,8 +60,9 @@ export class IncomingCalls implements CallHandler, CallHome {
     }
     const cycle = port.cycleIn(chain);
     if (cycle >= 0) {
+      const place = { target: port.id, method, node: this.#base.id };
       const waiting = chain.slice(cycle).filter((_, index) => index % 2 === 0) as string[];
-      return this.#answers.failed(from, id, cycleError(port.id, method, [...waiting, port.id]));
+      return this.#answers.failed(from, id, cycleError(place, [...waiting, port.id]));
     }
     const { calls } = this.#peers.of(from);
     if (calls.has(id)) {

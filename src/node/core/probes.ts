@@ -1,6 +1,6 @@
 /**
  * Finds calls that wait for each other: a handler of A calls B, whose handler calls A. Neither call is part of the
- * other's chain, so no port can see that at once.
+ * other's chain, so no port can see that at once. To wait for room in a port (`ready`) is such a call here.
  *
  * A call of a handler that has waited for a while sends a probe after itself. Each node passes the probe on along the
  * calls that the handler there waits for. If the probe comes back to the handler that has made the first call, none of
@@ -13,16 +13,17 @@ import { Alarm } from "../../base/alarm.ts";
 import { now } from "../../runtime/timers.ts";
 import { Kind } from "../frames.ts";
 import { randomToken } from "../ids.ts";
+import { type Invocation, unfollowedInvocation } from "../ports/invocation.ts";
 import type { PortCore } from "../ports/port_core.ts";
 import { cycleError } from "./cycle_error.ts";
 import type { Probe, ProbeHandler } from "./inbox.ts";
 import type { NodeBase } from "./node_base.ts";
 import type { Outbox } from "./outbox.ts";
-import type { OutgoingRequests, PendingRequest } from "./outgoing.ts";
+import { Maker, type OutgoingRequests, type PendingRequest } from "./outgoing.ts";
 import type { Peers } from "./peers.ts";
 
 /** A call waits so long, in milliseconds, before its first probe; then twice as long for each further one. */
-export const firstProbeAfter = 500;
+const firstProbeAfter = 500;
 /** The longest way of a probe. */
 const pathMax = 256;
 /** So many calls of one handler are followed. */
@@ -46,9 +47,12 @@ export class Probes implements ProbeHandler {
     this.#requests = requests;
   }
 
-  /** A handler has made a call. */
-  watch(): void {
+  /** For a request of what runs now: from now on, the request has probes sent after it. */
+  maker(invocation: Invocation | undefined): Maker | null {
+    const found = invocation ?? unfollowedInvocation();
+    if (!found) return null;
     this.#alarm.set(now() + firstProbeAfter);
+    return new Maker(found, firstProbeAfter);
   }
 
   /** Sends probes for the calls that have waited for long enough. */
@@ -90,9 +94,10 @@ export class Probes implements ProbeHandler {
   }
 
   onProbe(from: string, id: number, probe: Probe): void {
-    const call = this.#peers.get(from)?.calls.get(id);
-    if (!call || probe.path.length >= pathMax || !this.#isFirst(from, id, probe)) return;
-    const port = call.port as PortCore;
+    const wants = this.#peers.get(from);
+    const call = wants?.calls.get(id) ?? null;
+    const port = (call?.port ?? wants?.waitsFor.get(id)) as PortCore | undefined;
+    if (!port || probe.path.length >= pathMax || !this.#isFirst(from, id, probe)) return;
     const path = [...probe.path, port.id];
     for (const number of port.blockersOf(call)) {
       for (const request of this.#requests.madeBy(port, number, followedMax)) {
@@ -110,11 +115,11 @@ export class Probes implements ProbeHandler {
   }
 
   #follow(request: PendingRequest<unknown>, probe: Probe): void {
-    const { maker, id, place: { target, method } } = request;
+    const { maker, id, place } = request;
     if (probe.node === this.#base.id && probe.call === id) {
       // It is empty before the first probe.
       if (probe.key !== maker!.probeKey || probe.key === "") return;
-      this.#requests.giveUp(request, cycleError(target, method, probe.path));
+      this.#requests.giveUp(request, cycleError(place, probe.path));
     } else if (!this.#isYounger(request, probe)) this.#post(request, probe);
   }
 

@@ -8,6 +8,7 @@ import { type Reason, TandemError } from "../../errors.ts";
 import { Kind } from "../frames.ts";
 import { portIdOf } from "../ids.ts";
 import { callTimeout, type PortCallOptions } from "../options.ts";
+import { currentInvocation } from "../ports/invocation.ts";
 import type { PortCore } from "../ports/port_core.ts";
 import { portDied } from "../reason.ts";
 import type { Addresses } from "./addresses.ts";
@@ -18,6 +19,7 @@ import type { Offers } from "./offers.ts";
 import type { Outbox } from "./outbox.ts";
 import type { Peers } from "./peers.ts";
 import type { PortTable } from "./port_table.ts";
+import type { Probes } from "./probes.ts";
 import type { Requests } from "./requests.ts";
 
 const nothing = (): void => {};
@@ -28,12 +30,20 @@ export class RoomWaits {
   readonly #addresses: Addresses;
   readonly #outbox: Outbox;
   readonly #requests: Requests;
+  readonly #probes: Probes;
 
-  constructor(base: NodeBase, addresses: Addresses, outbox: Outbox, requests: Requests) {
+  constructor(
+    base: NodeBase,
+    addresses: Addresses,
+    outbox: Outbox,
+    requests: Requests,
+    probes: Probes,
+  ) {
     this.#base = base;
     this.#addresses = addresses;
     this.#outbox = outbox;
     this.#requests = requests;
+    this.#probes = probes;
   }
 
   async ready(id: string, options: PortCallOptions): Promise<void> {
@@ -41,10 +51,12 @@ export class RoomWaits {
     this.#base.checkOpen(`wait for room in ${id}`);
     const { node, local } = this.#addresses.of(id, "wait for room in");
     const { signal } = options;
+    const invocation = currentInvocation();
     signal?.throwIfAborted();
     if (node !== this.#base.id) await this.#whenLinkHasRoom(id, node, timeout, signal);
     const place = { target: id, method: "", node };
-    await this.#requests.ask(place, timeout, signal, null, Kind.ready, 3, (encoder, number) => {
+    const maker = this.#probes.maker(invocation);
+    await this.#requests.ask(place, timeout, signal, maker, Kind.ready, 3, (encoder, number) => {
       encoder.unsigned(number);
       encoder.text(local);
     });

@@ -372,9 +372,12 @@ export class PortCore implements InvocationPort {
     return this.#unfinished.has(number);
   }
 
-  /** The handlers that have to end before a call is answered. None if more than one may end first. */
-  blockersOf({ number }: IncomingCall): number[] {
-    if (this.#unfinished.has(number)) return [number];
+  /**
+   * The handlers that have to end before a call is answered, or before the queue has room (null). None if more than
+   * one may end first.
+   */
+  blockersOf(call: IncomingCall | null): number[] {
+    if (call && this.#unfinished.has(call.number)) return [call.number];
     return this.concurrency === 1 ? [...this.#unfinished] : [];
   }
 
