@@ -7,6 +7,7 @@ import { checkTimeout, describe } from "../base/checks.ts";
 import { type Maker, notConstructible } from "../base/maker.ts";
 import type { Reason } from "../errors.ts";
 import { runGuarded } from "./core/guarded.ts";
+import { Tracers } from "./core/tracers.ts";
 import { defaultParts } from "./default_parts.ts";
 import { addressOf, checkId, type PortId, randomToken } from "./ids.ts";
 import { NodeCore } from "./node_core.ts";
@@ -18,6 +19,7 @@ import {
   type PortCallOptions,
   type PortOptions,
   portTerms,
+  type TraceRecord,
 } from "./options.ts";
 import type { NodeParts } from "./parts.ts";
 import { checkFunction, handlersOf } from "./ports/handler.ts";
@@ -91,10 +93,12 @@ export function coreOf(node: Node): NodeCore {
  */
 export class Node implements AsyncDisposable {
   readonly #core: NodeCore;
+  readonly #tracers: Tracers;
 
   private constructor(core: NodeCore) {
     if (!(core instanceof NodeCore)) throw notConstructible("Node", "await Node.start()");
     this.#core = core;
+    this.#tracers = new Tracers(core.base.terms);
     cores.set(this, core);
   }
 
@@ -343,6 +347,17 @@ export class Node implements AsyncDisposable {
       listener({ node: info.id, up, reason })
     );
     return base.holder.during(watch);
+  }
+
+  /**
+   * Calls a function with every message that this node sends or gets from now on, as the option `trace` does. A message
+   * that the function itself sends is traced, too: it has to leave those out.
+   *
+   * @returns disposing it ends that
+   */
+  trace(listener: (record: TraceRecord) => void): Disposable {
+    this.#core.base.checkOpen("trace messages");
+    return this.#tracers.add(listener);
   }
 
   /**

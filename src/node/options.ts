@@ -71,7 +71,7 @@ export interface NodeOptions {
    * {@linkcode RemoteError}, and so does the `error` of a {@linkcode Reason}.
    */
   readonly errors?: RegisteredErrors;
-  /** Sees every message of this node. */
+  /** Sees every message of this node. {@linkcode Node.trace} does so later. */
   readonly trace?: (record: TraceRecord) => void;
 }
 
@@ -115,7 +115,8 @@ export interface NodeTerms {
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
   readonly errors: RegisteredErrors;
-  readonly trace: ((record: TraceRecord) => void) | undefined;
+  /** It changes while the node runs. */
+  trace: ((record: TraceRecord) => void) | undefined;
 }
 
 const groupForm = /^[A-Za-z0-9][A-Za-z0-9._-]{0,57}$/;

@@ -8,7 +8,8 @@ import { checkout, toolCommand } from "../../scripts/tools.ts";
 import { run } from "../../src/cli/app.ts";
 import { channelFolder } from "../../src/cli/folder.ts";
 import { type FollowerPort, LogDesk, type LogLine } from "../../src/cli/node/log_desk.ts";
-import { Follower } from "../../src/cli/node/logs.ts";
+import { logFollower } from "../../src/cli/node/logs.ts";
+import { openServicePort } from "../../src/cli/node/service_port.ts";
 import { Node, type PortId, type Reason } from "../../src/node/main.ts";
 import { type Child, eventually, runtime, startProgram, test } from "../support/harness.ts";
 import { sizesOf } from "../support/memory_carrier.ts";
@@ -335,7 +336,7 @@ test("tandem node logs: says what it has lost, and goes on", async () => {
     },
   };
   const flags = { group: group.name, lines: 5, log: "text", logLevel: "info" } as const;
-  const follower = new Follower(reader, stopping, flags);
+  const follower = logFollower(reader, stopping, flags);
   follower.follow(desk.port.id);
   await reader.ready(desk.port.id);
   for (let number = 1; number <= 10_100; number++) desk.add({ ...line, message: `${number}` });
@@ -360,6 +361,39 @@ test("tandem node logs: says what it has lost, and goes on", async () => {
     return output.stdout.includes("info test: after all\n");
   }, "it goes on");
   assert(!output.stdout.includes("important"));
+});
+
+test("tandem node trace: messages of services, until a signal", async () => {
+  await using group = new Group();
+  const [service, other] = [await group.start("service"), await group.start("other")];
+  const door = openServicePort(service, "service");
+  const port = service.port({ get: () => 7 });
+  const start = (...names: string[]) => {
+    const { context, output } = contextOf();
+    const ended = run(["node", "trace", "--group", group.name, ...names], context);
+    return { ended, output };
+  };
+  const [all, named, none] = [start(), start("service"), start("another")];
+  // What makes no sense changes nothing.
+  const untyped: PortId = door.id;
+  for (const message of [["trace", 5], ["trace", "x"], ["frobnicate"]]) {
+    other.send(untyped, ...message);
+  }
+  await eventually(async () => {
+    assertEquals(await other.at(port.id).get(), 7);
+    return [all, named].every(({ output }) => output.stdout.includes('"answer"'));
+  }, "both see answers");
+  process.emit("SIGINT");
+  assertEquals([await all.ended, await named.ended, await none.ended], [0, 0, 0]);
+  const at = `service got from ${other.id}: ["call",`;
+  for (const { output } of [all, named]) {
+    const lines = output.stdout.trimEnd().split("\n");
+    // Those of the traces themselves would have no end.
+    assert(!output.stdout.includes("traced"), output.stdout);
+    assert(lines.some((line) => line.startsWith(at)), output.stdout);
+    assertEquals(output.stderr, "");
+  }
+  assertEquals(none.output, { stdout: "", stderr: "" });
 });
 
 test("tandem node run: services, their output, their restarts, and their end", async () => {
@@ -442,9 +476,8 @@ test("tandem node run: the second signal kills; a service without a function fai
   const pid = await node.at(port).pid();
   node.send(port, "hang");
   await wrote(runner, /^info node_service: hangs$/m);
-  // Whoever comes now hears nothing of it.
   const table = await group.done(["ls", "--timeout", "1ms"], undefined, /do not say who they are/);
-  assertMatch(table, new RegExp(`^\\? +\\? +${pid} +${runtime} +\\?$`, "m"));
+  assertMatch(table, new RegExp(`^${node.nodeOf(port)} +\\? +\\? +\\? +\\?$`, "m"));
   runner.kill("SIGINT");
   await wrote(runner, /^info run: stops$/m);
   runner.kill("SIGTERM");

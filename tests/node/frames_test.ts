@@ -142,6 +142,34 @@ test("a node that has made more calls than 32 bits can count goes on", () => {
   }
 });
 
+test("a trace can begin and end while the node runs, beside others", async () => {
+  const network = new MemoryNetwork();
+  const seen: string[] = [];
+  const see = (who: string) => ({ direction, text }: TraceRecord) =>
+    void seen.push(`${who} ${direction} ${JSON.parse(text)[2][1]}`);
+  await using node = await network.start({ trace: see("option") });
+  await using other = await network.start();
+  using port = node.port({ take(_: number) {} });
+  const send = async (number: number) => {
+    other.send(port.id, "take", number);
+    await eventually(() => seen.some((text) => text.endsWith(`${number}`)));
+  };
+  await send(1);
+  {
+    using _one = node.trace(see("one"));
+    using _wrong = node.trace(() => {
+      throw new RangeError("a tracer that throws is reported, and nothing else");
+    });
+    await send(2);
+  }
+  await send(3);
+  assertEquals(seen, ["option got 1", "option got 2", "one got 2", "option got 3"]);
+  const silent = other.trace(() => seen.push("other"));
+  silent[Symbol.dispose]();
+  await send(4);
+  assert(!seen.includes("other"));
+});
+
 test("a trace shows each message as one line of JSON", async () => {
   const network = new MemoryNetwork();
   const records: TraceRecord[] = [];

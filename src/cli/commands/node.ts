@@ -8,6 +8,7 @@ import type { Context } from "../context.ts";
 import { logForms, logLevels } from "../log_lines.ts";
 import {
   type FollowFlags,
+  type GroupFlags,
   type HostFlags,
   type ListFlags,
   type MonitorFlags,
@@ -88,7 +89,7 @@ const ls: Command<Context> = buildCommand<ListFlags, [], Context>({
   docs: {
     brief: "List the nodes of a group",
     fullDescription:
-      "Asks each node of the group who it is. One that is stopped or busy may be known by its process alone. Ids of " +
+      "Asks each node of the group who it is. Of one that is stopped or busy only the id is known. Ids of " +
       "nodes are ports, too: they can be called (info, time, nodes) and monitored.",
   },
   parameters: {
@@ -204,6 +205,21 @@ const logs: Command<Context> = buildCommand<FollowFlags, [], Context>({
   loader: async () => (await import("../node/logs.ts")).followLogs,
 });
 
+const traceCommand: Command<Context> = buildCommand<GroupFlags, string[], Context>({
+  docs: {
+    brief: "Show the messages of services that `tandem node run` runs",
+    customUsage: ["[SERVICE…] [--group GROUP]"],
+    fullDescription:
+      "Writes each message that the nodes of these services send and get, from now on, and those of services that " +
+      "start later. TERM and INT end it.",
+  },
+  parameters: {
+    flags: { group },
+    positional: words("Names of services, or ids of their nodes; default: all", "service"),
+  },
+  loader: async () => (await import("../node/trace.ts")).traceServices,
+});
+
 const run: Command<Context> = buildCommand<RunFlags, string[], Context>({
   docs: {
     brief: "Run modules as nodes, and start them again when they fail",
@@ -270,7 +286,7 @@ const host: Command<Context> = buildCommand<HostFlags, [string, ...string[]], Co
 });
 
 export const node: RouteMap<Context> = buildRouteMap({
-  routes: { ls, send, call, monitor, registry, run, logs, host },
+  routes: { ls, send, call, monitor, registry, run, logs, trace: traceCommand, host },
   docs: {
     brief: "Send messages to nodes, look at them, and run them",
     hideRoute: { host: true },

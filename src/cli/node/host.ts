@@ -13,6 +13,7 @@ import { given } from "../given.ts";
 import { EndingSignals } from "../signals.ts";
 import type { HostFlags } from "./flags.ts";
 import { traceText } from "./guest.ts";
+import { openServicePort } from "./service_port.ts";
 
 /** What the port of a `tandem node run` hears from its services. */
 export interface RunnerPort {
@@ -43,7 +44,7 @@ export async function hostService(
   let code: number = ExitCode.done;
   try {
     // Ends with the node, also if the service closes it.
-    node.port().signal.addEventListener("abort", () => end());
+    openServicePort(node, name).signal.addEventListener("abort", () => end());
     const resource = await start(node, module, args);
     node.send<RunnerPort>(runner as PortId<RunnerPort>, "started", name, node.id);
     await ended;

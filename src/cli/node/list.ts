@@ -3,24 +3,14 @@
  *
  * @module
  */
-import process from "node:process";
-import { type Node, type NodeRequests, TandemError } from "@tandem/ipc/node";
-import { observe } from "../channels.ts";
+import { type Node, type NodeDescription, type NodeRequests, TandemError } from "@tandem/ipc/node";
 import type { Context } from "../context.ts";
 import { tableOf } from "../table.ts";
 import type { ListFlags } from "./flags.ts";
 import { hasGroup, joinGroup } from "./guest.ts";
 
-/** What is known of a node. */
-interface Listed {
-  readonly id: string | null;
-  readonly name: string | null;
-  readonly pid: number | null;
-  readonly runtime: string | null;
-  readonly ports: number | null;
-}
-
-const unknown: Listed = { id: null, name: null, pid: null, runtime: null, ports: null };
+/** What a node has said of itself, or only its id. */
+type Listed = NodeDescription | { readonly id: string };
 
 /** Lists the nodes of a group. */
 export async function listNodes(this: Context, flags: ListFlags): Promise<void> {
@@ -31,19 +21,14 @@ export async function listNodes(this: Context, flags: ListFlags): Promise<void> 
   if (json) { for (const node of nodes) stdout.write(`${JSON.stringify(node)}\n`); }
   else if (nodes.length > 0) stdout.write(tableOf(head, nodes.map(asRow)));
   else stderr.write(`There are no nodes in group ${JSON.stringify(group)}.\n`);
-  if (nodes.every(({ ports }) => ports !== null)) return;
+  if (nodes.every((listed) => "pid" in listed)) return;
   stderr.write("tandem: some nodes do not say who they are: they are stopped or busy\n");
 }
 
 async function look(context: Context, flags: ListFlags): Promise<Listed[]> {
   await using node = await joinGroup(context, flags);
-  const answers = await Promise.all(node.nodes().map((id) => askForInfo(node, id, flags.timeout)));
-  const nodes = answers.filter((listed) => listed !== null);
-  const silent = silentOnes(flags.group, nodes);
-  // Those that were heard of before they fell silent are in both.
-  return silent.length > nodes.filter(({ pid }) => pid === null).length
-    ? [...nodes, ...silent]
-    : nodes;
+  const all = await Promise.all(node.nodes().map((id) => askForInfo(node, id, flags.timeout)));
+  return all.filter((listed) => listed !== null);
 }
 
 /** Null: the node has gone meanwhile. */
@@ -52,24 +37,14 @@ async function askForInfo(node: Node, id: string, timeout: number): Promise<List
     return await node.at<NodeRequests>(id, { timeout }).info();
   } catch (error) {
     if (error instanceof TandemError && error.code === "PORT_DIED") return null;
-    return { ...unknown, id };
+    return { id };
   }
-}
-
-/** A node that has not answered since this one came is known by its process alone. */
-function silentOnes(group: string, nodes: readonly Listed[]): Listed[] {
-  const known = [process.pid, ...nodes.map(({ pid }) => pid)];
-  const silent: Listed[] = [];
-  for (const { role, pid, runtime } of observe(`${group}.nodes`).participants) {
-    const at = known.indexOf(pid);
-    if (at >= 0) known.splice(at, 1);
-    else if (role === "server") silent.push({ ...unknown, pid, runtime });
-  }
-  return silent;
 }
 
 const head = ["NODE", "NAME", "PID", "RUNTIME", "PORTS"];
 
-function asRow({ id, name, pid, runtime, ports }: Listed): (string | number)[] {
-  return [id, name, pid, runtime, ports].map((value) => value ?? "?");
+function asRow(listed: Listed): (string | number)[] {
+  if (!("pid" in listed)) return [listed.id, "?", "?", "?", "?"];
+  const { id, name, pid, runtime, ports } = listed;
+  return [id, name, pid, runtime, ports];
 }
