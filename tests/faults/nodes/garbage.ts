@@ -137,6 +137,7 @@ export class Garbage {
       () => [nobody(), reason()],
       () => [nobody(), text("anything"), list()],
       () => [id(), anybody()],
+      () => [id(), text(random.pick(this.#ids)), id(), text("zzzzzzzz"), this.#value(), list()],
     ];
     const kind = random.below(fields.length + 2);
     const items = fields[kind]?.() ?? [this.#value()];
