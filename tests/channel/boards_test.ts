@@ -2,6 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   readdirSync,
   rmSync,
@@ -11,6 +12,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { spawnSync } from "node:child_process";
+import process from "node:process";
 import {
   boardBytesMax,
   countBoards,
@@ -103,6 +105,11 @@ test("whatever is in the place of a board, it is no board and blocks nobody", ()
   writeFileSync(file, "anything");
   chmodSync(file, 0o600);
   assertEquals(text(present(readBoard(reader, member()))), "anything");
+  // Only root can give a file to another user.
+  if (process.geteuid!() === 0) {
+    chownSync(file, 2_000_000_000, 2_000_000_000);
+    assertEquals(readBoard(reader, member()), null, "a file of another user");
+  }
   writeBoard(writer, bytes("again"));
   assertEquals(text(present(readBoard(reader, member()))), "again");
   writer.close();

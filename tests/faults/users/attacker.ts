@@ -59,7 +59,7 @@ function anyPath(): string {
 }
 
 /** Names of bells, seen or possible. */
-let names = ["b0-1-1", "l0-1-1", "n0-1-1", "p0-1-1"];
+let names = ["b0-1-1", "d0-1-1", "l0-1-1", "n0-1-1", "p0-1-1"];
 
 function learnNames(): void {
   for (const channel of channels) {

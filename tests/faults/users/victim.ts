@@ -8,6 +8,8 @@
  */
 import process from "node:process";
 import { Client, connect, serve, Server, TandemError } from "../../../mod.ts";
+import { readBoard, writeBoard } from "../../../src/channel/boards.ts";
+import { ServerCore } from "../../../src/channel/server_core.ts";
 
 const [shared, seconds, ...channels] = process.argv.slice(2) as [string, string, ...string[]];
 const counts: Record<string, number> = {};
@@ -57,6 +59,24 @@ async function typed(target: string, mode: number): Promise<void> {
   check(await remote.length(new Uint8Array(byteLength)) === byteLength, "a long message");
 }
 
+/** A board that another user may remove, but not make. */
+function board(target: string, mode: number): void {
+  const writer = ServerCore.open(target, { mode, slots: 16 });
+  try {
+    for (const text of ["short", "longer".repeat(1_000)]) {
+      writeBoard(writer, new TextEncoder().encode(`${process.pid} ${text}`));
+      for (const member of writer.members()) {
+        const found = readBoard(writer, member);
+        if (member.uid !== process.getuid!() || member.pid !== process.pid || !found) continue;
+        const said = new TextDecoder().decode(found);
+        check(said === `${process.pid} ${text}`, `a board says ${said.slice(0, 40)}`);
+      }
+    }
+  } finally {
+    writer.close();
+  }
+}
+
 async function attempt(name: string, body: () => unknown): Promise<void> {
   let outcome = "ok";
   try {
@@ -85,6 +105,7 @@ for (let round = 0; !isOver(round) && faults.length === 0; round++) {
   const mode = index === channels.length - 1 ? 0o600 : 0o666;
   if (index % 2 === 0) await attempt("raw", () => raw(target, mode));
   else await attempt("typed", () => typed(target, mode));
+  if (index % 2 === 0) await attempt("board", () => board(target, mode));
   if (round % 3 === 0) await attempt("unlink", () => Server.unlink(target));
 }
 console.log(JSON.stringify({ counts, faults }));
