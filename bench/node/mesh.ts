@@ -32,8 +32,8 @@ export interface MeshTerms {
   readonly rounds: number;
   /** Of idleness. */
   readonly seconds: number;
-  /** How many times to look, for three seconds each, whether the processes have done all work of their start. */
-  readonly patience: number;
+  /** Before it. */
+  readonly settleSeconds: number;
   /** How many nodes come and are killed at the end, one after another. */
   readonly churn: number;
 }
@@ -197,12 +197,13 @@ class Mesh implements AsyncDisposable {
   }
 
   async idle(): Promise<Idle> {
-    const { seconds } = this.#terms;
+    const { seconds, settleSeconds } = this.#terms;
     const group = this.#target.name;
     const bare = await Promise.all(meshRuntimes.map((each) => Member.of(each, group, 0)));
     this.#all.push(...bare);
     const measured = [...this.members, ...bare];
-    await this.#settled(measured);
+    // Compilers and collectors still work after the start, those of a process that does nothing for half a minute.
+    await sleep(settleSeconds * 1e3);
     const watches = measured.map(({ child }) => watchUsage(child.pid));
     await sleep(seconds * 1e3);
     const usages = watches.map((watch) => watch());
@@ -238,21 +239,6 @@ class Mesh implements AsyncDisposable {
     for (const { child } of bare) await child[Symbol.asyncDispose]();
     const descriptors = Math.max(...this.members.map((member) => member.descriptors));
     return { percent, percentWithRuntimes, wakeups, wakeupsWithRuntime, descriptors, rows };
-  }
-
-  /** Compilers and collectors still work after the start, for half a minute: waits until they are done. */
-  async #settled(members: readonly Member[]): Promise<void> {
-    const usage = async (): Promise<number> => {
-      const watches = members.map(({ child }) => watchUsage(child.pid));
-      await sleep(3_000);
-      return watches.reduce((sum, watch) => sum + watch().ranMs, 0);
-    };
-    let before = Infinity;
-    for (let looks = 0; looks < this.#terms.patience; looks++) {
-      const now = await usage();
-      if (now > before * 0.9 && now < before * 1.1) return;
-      before = now;
-    }
   }
 
   /** A node comes. */
@@ -457,7 +443,7 @@ async function main(): Promise<void> {
     nodes: Number(values.nodes),
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
-    patience: 15,
+    settleSeconds: 40,
     churn: values.full ? 1_000 : 0,
   });
   const { idle, churn } = figures;

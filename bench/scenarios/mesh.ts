@@ -19,8 +19,8 @@ export const scenario: Scenario = {
 async function run({ isShort, rounds }: Context): Promise<Outcome> {
   const figures = await measureMesh(
     isShort
-      ? { nodes: 6, rounds: Math.min(rounds, 3), seconds: 2, patience: 1, churn: 0 }
-      : { nodes: 100, rounds: 15, seconds: 10, patience: 15, churn: 0 },
+      ? { nodes: 6, rounds: Math.min(rounds, 3), seconds: 2, settleSeconds: 1, churn: 0 }
+      : { nodes: 100, rounds: 15, seconds: 10, settleSeconds: 40, churn: 0 },
   );
   const table = (title: string, rows: Record<string, Record<string, string>>): Table => ({
     title,
