@@ -25,6 +25,8 @@ const sourceLayers: readonly string[] = [
   "src/int",
   "src/codec",
   "src/transport",
+  "src/nats",
+  "src/transport/targets.ts",
   "src/rpc",
   "src/node",
   "src/pool/types.ts",

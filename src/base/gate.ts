@@ -55,6 +55,11 @@ export class Gate {
     return this.#inProgress >= this.#limit || this.#waiting.length > 0;
   }
 
+  /** How many handlers may be in progress at once. */
+  get limit(): number {
+    return this.#limit;
+  }
+
   get inProgress(): number {
     return this.#inProgress;
   }

@@ -176,7 +176,11 @@ export class Connection implements CallMaker {
     // An attempt before this one has begun to read its Blobs.
     if (call.message?.isUnread) return this.#sendLater(call);
     const line = this.#lines.openNow();
-    if (!terms.waitsForService && !line?.presence.isServed) throw this.#lines.notServed();
+    // Where nobody knows whether there is a service, the request finds out.
+    const isKnown = !this.#lines.isRemote;
+    if (isKnown && !terms.waitsForService && !line?.presence.isServed) {
+      throw this.#lines.notServed();
+    }
     if (line) return this.#send(line, call, call.timeout);
     call.message ??= this.#encode(method, args, terms, span);
     this.#sendLater(call);
@@ -287,9 +291,10 @@ export class Connection implements CallMaker {
   }
 }
 
-function keepLines(target: ConnectTarget, { errorClasses, limits }: ConnectionTerms): LineKeeper {
-  const transport = transportOf(target, "connect to");
-  return new LineKeeper(targetName(target), transport, errorClasses, limits);
+function keepLines(target: ConnectTarget, terms: ConnectionTerms): LineKeeper {
+  const transport = transportOf(target, "connect to", terms.nats);
+  const name = typeof target === "string" ? target : targetName(target);
+  return new LineKeeper(name, targetName(target), transport, terms.errorClasses, terms.limits);
 }
 
 /** Milliseconds for a call. It ends no later than the call in which this code runs. */
@@ -326,12 +331,12 @@ function callFlags(
 
 /** @param isOnce the call lends values, which cannot be given to a second service */
 function requestTerms(
-  { deadline, terms: { signal, maxDeliveries, waitsForRoom } }: PendingCall,
+  { deadline, terms: { signal, maxDeliveries, waitsForRoom, waitsForService } }: PendingCall,
   timeout: number,
   isOnce: boolean,
 ): RequestTerms | undefined {
   const deliveries = isOnce ? 1 : maxDeliveries;
-  if (!signal && deliveries === undefined && waitsForRoom) {
+  if (!signal && deliveries === undefined && waitsForRoom && waitsForService) {
     return timeout === Infinity ? undefined : { timeout, deadline };
   }
   return {
@@ -340,6 +345,7 @@ function requestTerms(
     ...(signal && { signal }),
     ...(deliveries !== undefined && { maxDeliveries: deliveries }),
     ...(!waitsForRoom && { roomTimeout: 0 }),
+    ...(!waitsForService && { waitsForReceiver: false }),
   };
 }
 

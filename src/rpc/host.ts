@@ -329,7 +329,7 @@ export class Host implements Shelf {
   }
 
   #reply(delivery: Delivery): Reply {
-    return { delivery, side: this.#side, max: hostResponseBytes };
+    return { delivery, side: this.#side, max: this.#receiver.maxResponseBytes };
   }
 
   readonly #dispatch = (reading: Reading, delivery: Delivery): (() => void) | void => {
@@ -359,7 +359,8 @@ export class Host implements Shelf {
         entry.usedAt = now();
         const part = entry.parts?.[index];
         if (!part) throw corrupt("there is no such part");
-        return replyPortion(this.#reply(delivery), part.subarray(offset, offset + partBytes));
+        const length = Math.min(partBytes, this.#receiver.maxResponseBytes - headerBytes);
+        return replyPortion(this.#reply(delivery), part.subarray(offset, offset + length));
       }
       case Kind.pull: {
         const [lease, id, step] = [decoder.unsigned(), decoder.unsigned(), decoder.unsigned()];

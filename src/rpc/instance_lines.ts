@@ -51,6 +51,10 @@ export class InstanceLines implements Lines {
     return this.main.closing;
   }
 
+  get isRemote(): boolean {
+    return this.main.isRemote;
+  }
+
   /** @throws {TandemError} `NO_SERVER` when that service is not there; `CLOSED` */
   openNow(): Line | null {
     const line = this.#line;

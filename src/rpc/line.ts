@@ -40,18 +40,30 @@ interface Opening {
 }
 
 export class LineKeeper implements Lines {
+  /** As errors name it. */
   readonly target: string;
+  readonly isRemote: boolean;
   readonly errorClasses: ErrorClasses;
   readonly limits: Limits;
   /** See {@linkcode Lines.complete}. */
   complete?: (error: unknown, deadline: number) => Promise<unknown> | undefined;
+  /** As the transport takes it. */
+  readonly #address: string;
   readonly #transport: Transport;
   readonly #held: Held = { line: null };
   readonly #closing: AbortController = new AbortController();
   #opening: Opening | null = null;
 
-  constructor(target: string, transport: Transport, errorClasses: ErrorClasses, limits: Limits) {
+  constructor(
+    address: string,
+    target: string,
+    transport: Transport,
+    errorClasses: ErrorClasses,
+    limits: Limits,
+  ) {
+    this.#address = address;
     this.target = target;
+    this.isRemote = transport.isRemote ?? false;
     this.errorClasses = errorClasses;
     this.limits = limits;
     this.#transport = transport;
@@ -76,7 +88,7 @@ export class LineKeeper implements Lines {
     if (this.#held.line) return this.#held.line;
     if (this.closing.aborted) throw this.#closed();
     try {
-      return this.#keep(this.#transport.open(this.target));
+      return this.#keep(this.#transport.open(this.#address));
     } catch (error) {
       if (codeOf(error) === "NOT_FOUND") return null;
       throw error;
@@ -116,7 +128,7 @@ export class LineKeeper implements Lines {
     const stop = new AbortController();
     const { closing } = this;
     const signal = AbortSignal.any([stop.signal, closing]);
-    const line = this.#transport.connect(this.target, signal).then((requester) => {
+    const line = this.#transport.connect(this.#address, signal).then((requester) => {
       if (!closing.aborted && !this.#held.line) return this.#keep(requester);
       requester.close();
       if (this.#held.line) return this.#held.line;
@@ -146,10 +158,13 @@ export class LineKeeper implements Lines {
 
   /** For a call that no service was there for. */
   notServed(): TandemError {
+    const obstacle = this.#transport.obstacle?.();
+    if (obstacle) return obstacle;
+    const hint = this.isRemote ? "servers and prefix" : "TANDEM_DIR and user";
     return new TandemError(
       "NO_SERVER",
       `Cannot call a method of ${JSON.stringify(this.target)}: no service is open there; ` +
-        "is it running, with the same TANDEM_DIR and user?",
+        `is it running, with the same ${hint}?`,
     );
   }
 

@@ -38,6 +38,8 @@ export interface Lines {
   readonly main: Lines;
   /** Aborts when the connection is closed. */
   readonly closing: AbortSignal;
+  /** See {@linkcode Transport.isRemote}. */
+  readonly isRemote: boolean;
   openNow(): Line | null;
   whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line>;
   hangUp(line: Line): void;

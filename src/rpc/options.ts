@@ -4,6 +4,7 @@
  * @module
  */
 import type { ChannelOptions, WaitOptions } from "../base/channel_options.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
 import type { RegisteredErrors } from "../codec/error_classes.ts";
 import type { Around, ClientCall, ServiceCall } from "./around.ts";
 import type { CallRecord } from "./hooks.ts";
@@ -42,6 +43,8 @@ export interface EndOptions {
    * @default {16777216}
    */
   maxTreeBytes?: number;
+  /** For `nats://` targets; other targets need none. */
+  nats?: NatsOptions;
   /**
    * Runs after every call, for logs and metrics. If it throws or rejects, the console gets the error, each
    * error once, and the call is not affected.

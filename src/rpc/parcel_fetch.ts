@@ -10,7 +10,7 @@ import { treeTooLarge } from "../codec/tree_budget.ts";
 import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
 import { assemblies, type Assembly } from "./assemblies.ts";
-import { headerBytes, Kind, type Parcel, partBytes, type Reading, readMessage } from "./message.ts";
+import { headerBytes, Kind, type Parcel, type Reading, readMessage } from "./message.ts";
 import { checkLength } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import { readRefusal } from "./replies.ts";
@@ -18,12 +18,16 @@ import type { FetchTerms, Side } from "./side.ts";
 
 /** The first allocation for a byte string, which doubles as parts arrive. */
 const growthBytes = 2 ** 22;
+/** A host may send shorter parts than are asked for, if it can send no longer ones, but none so short. */
+const shortPartMin = 2 ** 10;
 /** Parts that are fetched at once. */
 const lanes = 4;
 
 /** The host of a long message, as its fetcher sees it. */
 export interface PartSource {
   readonly side: Side;
+  /** How much of a byte string is asked for at once. */
+  readonly partBytes: number;
   /** Asks for a part of a parcel's byte string `index`, from `offset` on. Never throws. */
   askForPart(
     id: number,
@@ -107,10 +111,11 @@ class ParcelFetch {
 
   /** Fetches one byte string, several parts of it at once. */
   async byteString(index: number, length: number): Promise<Bytes> {
+    const { partBytes } = this.#source;
     let bytes: Bytes = new Uint8Array(Math.min(length, growthBytes));
     let next = 0;
-    const take = (part: Bytes, offset: number) => {
-      if (part.byteLength !== Math.min(partBytes, length - offset)) {
+    const take = (part: Bytes, offset: number, wanted: number) => {
+      if (part.byteLength < Math.min(wanted, shortPartMin)) {
         throw corrupt("a part of a long message has another length");
       }
       const end = offset + part.byteLength;
@@ -123,10 +128,19 @@ class ParcelFetch {
     };
     const lane = async () => {
       while (next < length) {
-        const offset = next;
-        next += partBytes;
-        await this.#assembly.ask(this.#deadline);
-        await this.#part(index, offset, (part) => take(part, offset));
+        let offset = next;
+        const end = Math.min(length, offset + partBytes);
+        next = end;
+        while (offset < end) {
+          await this.#assembly.ask(this.#deadline);
+          await this.#part(index, offset, (part) => {
+            const wanted = end - offset;
+            // The host may send more, since it does not know how much is wanted.
+            const used = part.byteLength > wanted ? part.subarray(0, wanted) : part;
+            take(used, offset, wanted);
+            offset += used.byteLength;
+          });
+        }
       }
     };
     await Promise.all(Array.from({ length: Math.min(lanes, Math.ceil(length / partBytes)) }, lane));

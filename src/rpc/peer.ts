@@ -15,7 +15,14 @@ import { Lane } from "./lane.ts";
 import type { LotOwner } from "./lent.ts";
 import { whenRead } from "./blob_reading.ts";
 import { Unread } from "./writes.ts";
-import { Kind, type OutgoingMessage, type Parcel, withMessage } from "./message.ts";
+import {
+  headerBytes,
+  Kind,
+  type OutgoingMessage,
+  type Parcel,
+  partBytes,
+  withMessage,
+} from "./message.ts";
 import type { News } from "./news.ts";
 import { NewsReader } from "./news_reader.ts";
 import { fetchParcel } from "./parcel_fetch.ts";
@@ -384,6 +391,11 @@ export class Peer implements Source {
       const some = ids.slice(begin, begin + droppedMax);
       this.#post(Kind.drop, (encoder) => encoder.list("values", some));
     }
+  }
+
+  get partBytes(): number {
+    const { longestAnswer = Infinity } = this.#requester;
+    return Math.min(partBytes, longestAnswer - headerBytes);
   }
 
   /** Fetches a long message. See {@linkcode Side.fetch}. */

@@ -15,6 +15,8 @@ const transientCodes: ReadonlySet<string> = new Set([
   "BUSY",
   "CANCELLED",
   "NOT_FOUND",
+  "UNKNOWN_OUTCOME",
+  "DISCONNECTED",
 ]);
 
 /** Whether a method's calls may be repeated. */

@@ -214,6 +214,7 @@ export function serve<Api extends object>(
 ): Service {
   const terms = parseServiceOptions(options);
   const methods = offeredMethods(api);
-  const receiver = transportOf(target, "serve").serve(targetName(target), terms.channel);
+  const name = typeof target === "string" ? target : targetName(target);
+  const receiver = transportOf(target, "serve", terms.nats).serve(name, terms.channel);
   return new ServiceMaker(new ServiceCore(receiver, methods, terms));
 }

@@ -65,7 +65,8 @@ export class ServiceCore {
     const { signal } = terms;
     if (signal?.aborted) this.#stopping.abort();
     else if (signal) this.#stopListening = onAbort(signal, () => void this.close());
-    this.ready = this.#stopping.signal.aborted ? Promise.reject(neverOpen()) : Promise.resolve();
+    const isStopped = this.#stopping.signal.aborted;
+    this.ready = isStopped ? Promise.reject(neverOpen()) : receiver.ready ?? Promise.resolve();
     this.finished = this.#run();
     this.#addressed.start();
     // A program that does not ask for the results gets no unhandled rejection.

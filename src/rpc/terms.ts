@@ -7,6 +7,7 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import { ErrorClasses } from "../codec/error_classes.ts";
 import { treeBytesDefault } from "../codec/tree_budget.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
 import { TandemError } from "../errors.ts";
 import type { CallHook } from "./hooks.ts";
 import type { Around, ClientCall, ServiceCall } from "./around.ts";
@@ -50,6 +51,7 @@ export interface EndTerms {
   readonly errorClasses: ErrorClasses;
   readonly version: string | undefined;
   readonly onCall: CallHook | undefined;
+  readonly nats: NatsOptions | undefined;
 }
 
 /** Options of a service, checked, and read once. */
@@ -125,7 +127,7 @@ function parseEndOptions(options: EndOptions): EndTerms {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
   const { maxMessageBytes = messageBytesMax, maxTreeBytes = treeBytesDefault } = options;
-  const { version, onCall, errors } = options;
+  const { version, onCall, errors, nats } = options;
   if (version !== undefined && typeof version !== "string") {
     throw new TypeError(`Cannot use ${describe(version)} as version: give a string`);
   }
@@ -136,7 +138,7 @@ function parseEndOptions(options: EndOptions): EndTerms {
     maxMessageBytes: checkWhole(maxMessageBytes, "maxMessageBytes", 0, messageBytesMax),
     maxTreeBytes: checkWhole(maxTreeBytes, "maxTreeBytes", treeBytesMin, messageBytesMax),
   };
-  return { limits, errorClasses: new ErrorClasses(errors), version, onCall };
+  return { limits, errorClasses: new ErrorClasses(errors), version, onCall, nats };
 }
 
 /** @throws {TypeError} unless it is a boolean or a list of names */

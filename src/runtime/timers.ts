@@ -66,3 +66,9 @@ export function keepAlive(): () => void {
   const timer = setInterval(() => {}, timerMax);
   return () => clearInterval(timer);
 }
+
+/** Lets the process end although a timer that other code has started is pending. */
+export function unrefTimer(timer: unknown): void {
+  if (typeof timer === "number") Deno?.unrefTimer(timer);
+  else (timer as { unref?(): void } | null | undefined)?.unref?.();
+}

@@ -8,7 +8,7 @@ import { textOf } from "../base/guard.ts";
 import { RemoteError, TandemError } from "../errors.ts";
 import type { MemoryCall } from "./memory_call.ts";
 import type { MemoryHub } from "./memory_hub.ts";
-import { ownPeer } from "./memory_peer.ts";
+import { ownPeer } from "./own_peer.ts";
 import type { Bytes, Delivery } from "./transport.ts";
 
 export class MemoryDelivery implements Delivery {

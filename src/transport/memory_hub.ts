@@ -19,7 +19,7 @@ import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import { cancelled, failReader, MemoryCall } from "./memory_call.ts";
 import { MemoryRoom, noRoom } from "./memory_room.ts";
 import { type Sizes, sizesFrom } from "./memory_sizes.ts";
-import { ownPeer } from "./memory_peer.ts";
+import { ownPeer } from "./own_peer.ts";
 import type { AnswerReader, Bytes, Message, ReceiverInfo, RequestTerms } from "./transport.ts";
 
 /** An end that takes requests, as its hub sees it. */

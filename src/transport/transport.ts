@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type { TandemError } from "../errors.ts";
 import type { Gate } from "../base/gate.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
 import type { Origin, Peer } from "../base/peer.ts";
@@ -48,6 +49,8 @@ export interface RequestTerms {
   readonly isBackground?: boolean;
   /** Milliseconds for only the wait for room; default: only `timeout` limits it. */
   readonly roomTimeout?: number;
+  /** False: it fails with `NO_SERVER` at once where it finds no receiver; default: it waits for one. */
+  readonly waitsForReceiver?: boolean;
 }
 
 /** One request that a receiver holds. */
@@ -132,10 +135,18 @@ export interface ReceiverInfo extends Peer {
 export interface Requester extends End {
   /** The longest request in bytes. */
   readonly maxRequestBytes: number;
+  /** The longest answer that may come, as far as is known; left out: receivers know. */
+  readonly longestAnswer?: number;
   /** The number of receivers that are open on the target. */
   readonly receivers: number;
   /** The receivers that are open on the target, in the order of their places. */
   listReceivers(): ReceiverInfo[];
+  /**
+   * Of a transport that has to ask for the receivers: asks, for {@linkcode listReceivers} to tell.
+   *
+   * @param deadline a time of `performance.now()`; what has not answered by then is not listed
+   */
+  discover?(deadline: number, signal?: AbortSignal): Promise<void>;
   /**
    * Sends a request. Requests that wait for room are sent in the order of the calls.
    *
@@ -152,6 +163,8 @@ export interface Requester extends End {
 export interface Receiver extends End {
   /** The target for messages and users: the path of a file, or the target as it was given. */
   readonly path: string;
+  /** Resolves when requests reach it; left out: they do at once. */
+  readonly ready?: Promise<void>;
   /** No other process can write to the bytes of a delivery. */
   readonly isPrivate: boolean;
   /** Requests of all senders together that can be in flight at once. */
@@ -249,6 +262,13 @@ export interface Transport {
   connect(target: string, signal: AbortSignal): Promise<Requester>;
   /** Of a handle that the user has given as target: closes it, even if no call has needed it. */
   release?(): void;
+  /**
+   * Nobody here knows whether there are receivers: requests find out. Then {@linkcode open} finds only what is
+   * connected already, and {@linkcode connect} waits for a connection, not for a receiver.
+   */
+  readonly isRemote?: boolean;
+  /** Why {@linkcode connect} has not succeeded yet, if that is known. */
+  obstacle?(): TandemError | null;
 }
 
 /** A way to reach topics. */

@@ -1,5 +1,5 @@
 /**
- * The process that sends every request of the memory transport: this one.
+ * This process, as the other end of a request sees it.
  *
  * @module
  */

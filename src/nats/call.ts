@@ -1,0 +1,165 @@
+/**
+ * One request through NATS, from the call until its sender has the answer.
+ *
+ * @module
+ */
+import { onAbort, reasonOf } from "../base/abort.ts";
+import { report } from "../base/guard.ts";
+import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
+import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
+import type { ClientMessage } from "./client.ts";
+import { Frame, frameBytes, frameKind, readFailed, setTimeLeft } from "./frames.ts";
+import { type Numbered, tickMilliseconds } from "./link.ts";
+
+/**
+ * How long a service may be silent about a request, in milliseconds. A little less than the five seconds that
+ * are promised, because looks and reports are half a second apart.
+ */
+const silenceMilliseconds = 4_500;
+const ticksMax = silenceMilliseconds / tickMilliseconds;
+
+/** The end that sends requests, as they see it. */
+export interface CallOwner {
+  /** No service takes requests on the subject. */
+  absent(call: NatsCall): void;
+  /** The service that the request has reached has no room for it. */
+  full(call: NatsCall): void;
+  /** The service has said nothing about the request for too long. */
+  silent(call: NatsCall): void;
+  /** The sender no longer waits for a request that was sent. */
+  cancelled(call: NatsCall): void;
+  /** Runs just before the sender gets the answer or an error. */
+  ended(call: NatsCall, isAnswered: boolean): void;
+}
+
+export class NatsCall implements Numbered {
+  /** The request with its header. */
+  readonly frame: Bytes;
+  readonly deadline: number;
+  /** When its wait for room is over. */
+  readonly roomDeadline: number;
+  readonly isBackground: boolean;
+  readonly waitsForReceiver: boolean;
+  /** Its place among the requests that wait for room. */
+  readonly order: number;
+  /** The number under which its answer comes; 0 while it is not sent. */
+  number = 0;
+  /** How often it was sent on a path on which nobody was. */
+  absences = 0;
+  /** Where the service that works on it takes messages about it, if that is known. */
+  control: string | undefined;
+  readonly #owner: CallOwner;
+  readonly #reader: AnswerReader;
+  #silentTicks = 0;
+  #hasEnded = false;
+  #stopListening: (() => void) | null = null;
+
+  /** @throws the error of a signal that refuses listeners */
+  constructor(
+    owner: CallOwner,
+    frame: Bytes,
+    terms: RequestTerms,
+    deadline: number,
+    order: number,
+    reader: AnswerReader,
+  ) {
+    this.#owner = owner;
+    this.frame = frame;
+    this.deadline = deadline;
+    const { roomTimeout = Infinity, signal } = terms;
+    this.roomDeadline = roomTimeout === Infinity ? Infinity : now() + roomTimeout;
+    this.isBackground = terms.isBackground ?? false;
+    this.waitsForReceiver = terms.waitsForReceiver ?? true;
+    this.order = order;
+    this.#reader = reader;
+    if (signal) this.#stopListening = onAbort(signal, () => this.abandon(reasonOf(signal)));
+  }
+
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Notes that it is sent under that number. */
+  sent(number: number): void {
+    this.number = number;
+    this.control = undefined;
+    this.#silentTicks = 0;
+    if (this.deadline !== Infinity) setTimeLeft(this.frame, this.deadline - now());
+    else setTimeLeft(this.frame, Infinity);
+  }
+
+  arrived(data: Bytes, message: ClientMessage): void {
+    switch (frameKind(data)) {
+      case Frame.answer:
+        return this.#answered(data.subarray(frameBytes));
+      case Frame.busy:
+        return this.#owner.full(this);
+      case Frame.failed:
+        return this.fail(errorOf(data));
+    }
+    if (message.headers?.code === 503) this.#owner.absent(this);
+  }
+
+  heard(control: string | undefined): void {
+    this.#silentTicks = 0;
+    this.control = control;
+  }
+
+  tick(): void {
+    this.#silentTicks += 1;
+    if (this.#silentTicks > ticksMax) this.#owner.silent(this);
+  }
+
+  lost(error: TandemError): void {
+    this.fail(error);
+  }
+
+  #answered(answer: Bytes): void {
+    if (!this.#end(true)) return;
+    try {
+      this.#reader.read(answer, true);
+    } catch (error) {
+      report(this.#reader, "the reader of an answer", error);
+    }
+  }
+
+  /** Ends the request for its sender. */
+  fail(error: unknown): void {
+    if (!this.#end(false)) return;
+    try {
+      this.#reader.fail(error);
+    } catch (thrown) {
+      report(this.#reader, "the reader of an answer", thrown);
+    }
+  }
+
+  /** The sender does not wait any longer: the service is told. */
+  abandon(error: unknown): void {
+    if (this.#hasEnded) return;
+    if (this.number !== 0) this.#owner.cancelled(this);
+    this.fail(error);
+  }
+
+  #end(isAnswered: boolean): boolean {
+    if (this.#hasEnded) return false;
+    this.#hasEnded = true;
+    this.#stopListening?.();
+    this.#owner.ended(this, isAnswered);
+    return true;
+  }
+}
+
+const codes: ReadonlySet<string> = new Set<ErrorCode>([
+  "SERVER_DIED",
+  "TOO_LARGE",
+  "UNSUPPORTED",
+  "CORRUPT",
+  "CANCELLED",
+]);
+
+function errorOf(data: Bytes): TandemError {
+  const { code, message, isThrown } = readFailed(data);
+  if (isThrown) return new RemoteError({ name: code, message });
+  return new TandemError(codes.has(code) ? code as ErrorCode : "CORRUPT", message);
+}

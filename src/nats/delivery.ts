@@ -1,0 +1,222 @@
+/**
+ * A request that a receiver holds.
+ *
+ * @module
+ */
+import type { Origin, Peer } from "../base/peer.ts";
+import { unknownPeer } from "../base/peer.ts";
+import { codeOf, textOf } from "../base/guard.ts";
+import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
+import type { Bytes, Delivery } from "../transport/transport.ts";
+import type { ClientMessage } from "./client.ts";
+import {
+  beginAnswer,
+  failedFrame,
+  frameBytes,
+  readPeer,
+  requestBytes,
+  timeLeft,
+} from "./frames.ts";
+import type { Link } from "./link.ts";
+
+/** The receiver, as its deliveries see it. */
+export interface Holder {
+  readonly link: Link;
+  readonly maxResponseBytes: number;
+  /** Forgets a delivery that is answered; false: the receiver is closed. */
+  release(delivery: NatsDelivery, hasFailed: boolean): boolean;
+  /** A delivery's signal is watched, so its deadline matters. */
+  watch(delivery: NatsDelivery): void;
+}
+
+/** The headers of a request in the text form, and of its answer. */
+export const methodHeader = "Tandem-Method";
+export const timeoutHeader = "Tandem-Timeout";
+const errorHeader = "Tandem-Error";
+/** As the services of NATS's own framework name an error. */
+const serviceErrorHeader = "Nats-Service-Error";
+const serviceCodeHeader = "Nats-Service-Error-Code";
+
+export class NatsDelivery implements Delivery {
+  readonly bytes: Bytes;
+  readonly deliveries = 1;
+  readonly isForwarded: boolean;
+  readonly arrivedAt: number = now();
+  /** Where the answer goes. */
+  readonly replyTo: string;
+  /** In the time of `performance.now()`. */
+  readonly deadline: number;
+  readonly #holder: Holder;
+  readonly #frame: Bytes;
+  readonly #method: string | undefined;
+  #abort: AbortController | null = null;
+  #lostBecause: TandemError | null = null;
+  #allocated: Bytes | null = null;
+  #allocatedFrame: Bytes | null = null;
+  #isAnswered = false;
+
+  /** @param isForwarded its sender knows nothing of the frames of this package */
+  constructor(holder: Holder, data: Bytes, message: ClientMessage, isForwarded: boolean) {
+    this.#holder = holder;
+    this.#frame = data;
+    this.isForwarded = isForwarded;
+    this.replyTo = message.reply ?? "";
+    this.bytes = isForwarded ? data : data.subarray(requestBytes);
+    this.#method = isForwarded ? message.headers?.get(methodHeader) || undefined : undefined;
+    const timeout = isForwarded ? timeoutOf(message) : timeLeft(data);
+    this.deadline = timeout === Infinity ? Infinity : this.arrivedAt + timeout;
+  }
+
+  get origin(): Origin | undefined {
+    if (!this.isForwarded || this.#isAnswered) return undefined;
+    return { address: "nats", key: undefined, method: this.#method };
+  }
+
+  get peer(): Peer {
+    return this.isForwarded ? unknownPeer : readPeer(this.#frame);
+  }
+
+  get timeRemaining(): number {
+    return this.deadline === Infinity ? Infinity : Math.max(0, this.deadline - now());
+  }
+
+  get isAnswered(): boolean {
+    return this.#isAnswered;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort) return this.#abort.signal;
+    this.#abort = new AbortController();
+    if (this.#lostBecause && !this.#isAnswered) this.#abort.abort(this.#lostBecause);
+    else if (!this.#isAnswered) this.#holder.watch(this);
+    return this.#abort.signal;
+  }
+
+  /** The sender no longer waits. Runs code of the user. */
+  lose(reason: TandemError): void {
+    if (this.#isAnswered || this.#lostBecause) return;
+    this.#lostBecause = reason;
+    this.#abort?.abort(reason);
+  }
+
+  /** Loses it if its time is over. */
+  expire(time: number): void {
+    if (this.deadline <= time) {
+      this.lose(new TandemError("TIMEOUT", "The client's deadline ran out: it no longer waits"));
+    }
+  }
+
+  get isLost(): boolean {
+    return this.#lostBecause !== null;
+  }
+
+  allocate(byteLength: number): Bytes {
+    this.#checkLength(byteLength);
+    if (this.#isAnswered) throw closed("allocate a response: the request is answered already");
+    if (this.isForwarded) {
+      return this.#allocated = this.#allocatedFrame = new Uint8Array(byteLength);
+    }
+    this.#allocatedFrame = beginAnswer(byteLength);
+    return this.#allocated = this.#allocatedFrame.subarray(frameBytes);
+  }
+
+  allocateInstead(byteLength: number): Bytes {
+    return this.allocate(byteLength);
+  }
+
+  reply(answer: Bytes): boolean {
+    if (this.#isAnswered) return false;
+    this.#checkLength(answer.byteLength);
+    let frame = answer === this.#allocated ? this.#allocatedFrame! : null;
+    if (frame === null) {
+      if (this.isForwarded) frame = answer.slice();
+      else {
+        frame = beginAnswer(answer.byteLength);
+        frame.set(answer, frameBytes);
+      }
+    }
+    this.#finish("reply", false);
+    if (!this.#isWaitedFor) return false;
+    this.#holder.link.answer(this.replyTo, frame);
+    return true;
+  }
+
+  fail(error: unknown): boolean {
+    if (this.#isAnswered) return false;
+    this.#finish("fail a request", true);
+    return this.#sendFailure(error);
+  }
+
+  #sendFailure(error: unknown): boolean {
+    if (!this.#isWaitedFor) return false;
+    const { link } = this.#holder;
+    const message = textOf(error);
+    const code = error instanceof TandemError && !(error instanceof RemoteError)
+      ? codeOf(error) as ErrorCode
+      : "REMOTE";
+    if (!this.isForwarded) {
+      const isThrown = code === "REMOTE";
+      const frame = isThrown
+        ? failedFrame("Error" as ErrorCode, message, true)
+        : failedFrame(code, message);
+      link.answer(this.replyTo, frame);
+      return true;
+    }
+    const line = message.replace(/[^\x20-\x7e]+/g, " ").slice(0, 1_000) || code;
+    link.answer(this.replyTo, new Uint8Array(), {
+      [errorHeader]: code,
+      [serviceErrorHeader]: line,
+      [serviceCodeHeader]: code === "REMOTE" ? "500" : "400",
+    });
+    return true;
+  }
+
+  /** Its sender can be told something, and has not left. */
+  get #isWaitedFor(): boolean {
+    return this.#lostBecause === null && this.replyTo !== "" && this.deadline > now();
+  }
+
+  /** The target allows one delivery. */
+  lastDelivery(): void {}
+
+  /** The receiver closes without an answer. */
+  abandon(): void {
+    this.#abort ??= new AbortController();
+    this.#sendFailure(serverDied());
+    this.#abort.abort(
+      this.#lostBecause ?? new TandemError("CANCELLED", "The service was closed"),
+    );
+  }
+
+  #finish(tried: string, hasFailed: boolean): void {
+    if (!this.#holder.release(this, hasFailed)) throw closed(`${tried}: the service is closed`);
+    this.#isAnswered = true;
+  }
+
+  #checkLength(length: number): void {
+    const { maxResponseBytes } = this.#holder;
+    if (length <= maxResponseBytes) return;
+    throw new TandemError(
+      "TOO_LARGE",
+      `Cannot reply with ${length} bytes: the target takes ${maxResponseBytes}; reply with fewer, or raise the ` +
+        "max_payload of the NATS server",
+    );
+  }
+}
+
+function timeoutOf({ headers }: ClientMessage): number {
+  const timeout = Number(headers?.get(timeoutHeader) || Infinity);
+  return timeout >= 0 ? timeout : Infinity;
+}
+
+function serverDied(): TandemError {
+  return new TandemError(
+    "SERVER_DIED",
+    "Cannot get an answer: the service that held the request was closed",
+  );
+}
+
+function closed(tried: string): TandemError {
+  return new TandemError("CLOSED", `Cannot ${tried}`);
+}

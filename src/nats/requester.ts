@@ -1,0 +1,397 @@
+/**
+ * The end of a `nats://` target that sends requests.
+ *
+ * @module
+ */
+import { Alarm } from "../base/alarm.ts";
+import { checkWhole, deadlineAfter } from "../base/checks.ts";
+import type { ChannelOptions } from "../base/channel_options.ts";
+import { endedByClosing } from "../base/closing.ts";
+import { TandemError } from "../errors.ts";
+import { keepAlive, later, now } from "../runtime/timers.ts";
+import { ownPeer } from "../transport/own_peer.ts";
+import type {
+  AnswerReader,
+  Bytes,
+  Message,
+  PrivateReceiver,
+  ReceiverInfo,
+  Requester,
+  RequestTerms,
+} from "../transport/transport.ts";
+import { type CallOwner, NatsCall } from "./call.ts";
+import type { ClientMessage } from "./client.ts";
+import {
+  beginRequest,
+  cancelFrame,
+  Frame,
+  frameBytes,
+  frameKind,
+  readHere,
+  requestBytes,
+  whoFrame,
+} from "./frames.ts";
+import type { Link, Numbered } from "./link.ts";
+import { NatsRoom } from "./room.ts";
+
+/** The subjects of a path on which requests are sent. */
+export interface Path {
+  /** Requests. */
+  readonly requests: string;
+  /** Messages about requests to whoever has them. */
+  readonly control: string;
+  /** One end has it, and nobody else can take its place. */
+  readonly isPrivate: boolean;
+}
+
+/** What an end needs to open private paths. */
+export interface Places {
+  servePrivate(link: Link, place: string, options: ChannelOptions, count: number): PrivateReceiver;
+  connectPrivate(link: Link, name: string): Requester;
+}
+
+/**
+ * How often a request is sent on a private path on which nobody seems to be: in a cluster of servers, the news
+ * of a path may come after its name.
+ */
+const absencesMax = 4;
+/** Milliseconds before such a request is sent again. */
+const absencePause = 25;
+/** How long {@linkcode NatsRequester.discover} waits for further services after each one, and in all, in milliseconds. */
+const silenceAfterOne = 150;
+const discoveryMax = 1_000;
+
+export class NatsRequester implements Requester, CallOwner {
+  readonly #link: Link;
+  readonly #path: Path;
+  readonly #places: Places;
+  readonly #target: string;
+  readonly #place: string = crypto.randomUUID();
+  readonly #calls: Set<NatsCall> = new Set();
+  readonly #alarm: Alarm = new Alarm(() => this.#expire(), () => this.#calls.size > 0);
+  readonly #room: NatsRoom = new NatsRoom((call) => this.#sendAgain(call));
+  #lastOrder = 0;
+  #isOpen = true;
+  /** Whether a service is there, as far as is known. */
+  #isServed = true;
+  #isAsking = false;
+  /** The services that the last discovery has found; null: there was none. */
+  #found: ReceiverInfo[] | null = null;
+  #onLoss: () => void = () => {};
+  /** Requests that keep the process alive. */
+  #pending = 0;
+  #release: (() => void) | null = null;
+
+  /** @param link acquired for this requester, which releases it */
+  constructor(link: Link, path: Path, places: Places, target: string) {
+    this.#link = link;
+    this.#path = path;
+    this.#places = places;
+    this.#target = target;
+  }
+
+  get maxRequestBytes(): number {
+    return this.#link.maxPayload - requestBytes;
+  }
+
+  get longestAnswer(): number {
+    return this.#link.maxPayload - frameBytes;
+  }
+
+  get receivers(): number {
+    return this.#isServed && this.#isOpen ? 1 : 0;
+  }
+
+  listReceivers(): ReceiverInfo[] {
+    return this.#found ?? [];
+  }
+
+  onLoss(listener: () => void): void {
+    this.#onLoss = listener;
+  }
+
+  servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
+    return this.#places.servePrivate(this.#link, this.#place, options, count);
+  }
+
+  connectPrivate(name: string): Requester {
+    return this.#places.connectPrivate(this.#link, name);
+  }
+
+  request(message: Message, given: RequestTerms | undefined, reader: AnswerReader): void {
+    if (!this.#isOpen) throw closed("send a request");
+    const terms = given ?? {};
+    const { timeout = Infinity, signal, maxDeliveries } = terms;
+    if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 1);
+    signal?.throwIfAborted();
+    const { byteLength } = message;
+    if (byteLength > this.maxRequestBytes) throw tooLarge(byteLength, this.maxRequestBytes);
+    this.#link.check();
+    const { deadline = deadlineAfter(timeout) } = terms;
+    const frame = beginRequest(byteLength, ownPeer());
+    message.copyTo(frame.subarray(requestBytes));
+    this.#lastOrder += 1;
+    const call = new NatsCall(this, frame, terms, deadline, this.#lastOrder, reader);
+    this.#enter(call);
+    if (this.#room.waiting.length > 0 && call.roomDeadline === Infinity) this.#room.add(call);
+    else this.#send(call);
+  }
+
+  #enter(call: NatsCall): void {
+    this.#calls.add(call);
+    this.#alarm.set(call.deadline);
+    if (call.isBackground) return;
+    this.#pending += 1;
+    this.#release ??= keepAlive();
+  }
+
+  /** @throws {TandemError} `DISCONNECTED`; the call has ended then */
+  #send(call: NatsCall): void {
+    const link = this.#link;
+    const number = link.add(call);
+    call.sent(number);
+    try {
+      link.publish(this.#path.requests, call.frame, link.subjectOf(number));
+    } catch (error) {
+      call.fail(error);
+    }
+  }
+
+  /** Never throws. */
+  #sendAgain(call: NatsCall): void {
+    if (!call.hasEnded) this.#send(call);
+  }
+
+  ended(call: NatsCall, isAnswered: boolean): void {
+    this.#withdraw(call);
+    this.#calls.delete(call);
+    if (this.#calls.size === 0) this.#alarm.rest();
+    if (isAnswered) this.#isServed = true;
+    if (this.#room.waiting.length > 0) {
+      this.#room.remove(call);
+      if (isAnswered) this.#room.freed();
+    }
+    if (call.isBackground) return;
+    this.#pending -= 1;
+    if (this.#pending > 0) return;
+    this.#release?.();
+    this.#release = null;
+  }
+
+  /** It was not taken, so no answer comes. */
+  #withdraw(call: NatsCall): void {
+    if (call.number !== 0) this.#link.remove(call.number);
+    call.number = 0;
+  }
+
+  absent(call: NatsCall): void {
+    this.#withdraw(call);
+    if (this.#path.isPrivate) return this.#absentPrivately(call);
+    this.#room.back(call);
+    // All services may be busy: then they are no members of the queue group.
+    this.#ask();
+  }
+
+  #absentPrivately(call: NatsCall): void {
+    call.absences += 1;
+    const mayCome = this.#isServed && call.absences < absencesMax;
+    if (mayCome) return void later(absencePause * call.absences, () => this.#sendAgain(call));
+    this.#gone(died());
+  }
+
+  full(call: NatsCall): void {
+    this.#withdraw(call);
+    this.#isServed = true;
+    if (call.roomDeadline <= now()) return call.fail(noRoom());
+    if (call.roomDeadline < Infinity) this.#alarm.set(call.roomDeadline);
+    this.#room.back(call);
+  }
+
+  silent(call: NatsCall): void {
+    const error = unknownOutcome();
+    // Others may have heard of their service.
+    if (!this.#path.isPrivate) return call.fail(error);
+    this.#gone(error);
+  }
+
+  /** The end of a private path is gone, for all its calls. */
+  #gone(error: TandemError): void {
+    this.#isServed = false;
+    for (const call of [...this.#calls]) call.fail(error);
+    this.#onLoss();
+  }
+
+  cancelled(call: NatsCall): void {
+    this.#tell(call.control ?? this.#path.control, [call.number]);
+  }
+
+  /** Tells services that this end waits for those calls no longer. Never throws. */
+  #tell(subject: string, calls: readonly number[]): void {
+    if (this.#link.isUp) this.#link.answer(subject, cancelFrame(this.#link.inbox, calls));
+  }
+
+  #expire(): void {
+    const time = now();
+    for (const call of [...this.#calls]) {
+      const isSent = call.number !== 0;
+      if (call.deadline <= time) call.fail(isSent ? timedOut() : this.#noReceiver());
+      else if (!isSent && call.roomDeadline <= time) call.fail(noRoom());
+    }
+    for (const call of this.#calls) {
+      this.#alarm.set(
+        call.number === 0 ? Math.min(call.deadline, call.roomDeadline) : call.deadline,
+      );
+    }
+  }
+
+  #noReceiver(): TandemError {
+    return this.#isServed ? noRoom() : this.#notServed();
+  }
+
+  #notServed(): TandemError {
+    return new TandemError(
+      "NO_SERVER",
+      `Cannot send a request: no service of ${
+        JSON.stringify(this.#target)
+      } is connected; is one running, with ` +
+        "the same servers and prefix?",
+    );
+  }
+
+  /** Asks whether there is any service, for the requests that wait for room. */
+  #ask(): void {
+    if (this.#isAsking || !this.#link.isUp) return;
+    this.#isAsking = true;
+    const link = this.#link;
+    const answered = (isServed: boolean | null) => {
+      this.#isAsking = false;
+      link.remove(number);
+      if (isServed === null) return;
+      this.#isServed = isServed;
+      for (const call of [...this.#room.waiting]) {
+        if (!isServed && !call.waitsForReceiver) call.fail(this.#notServed());
+        if (isServed && call.roomDeadline <= now()) call.fail(noRoom());
+      }
+    };
+    const asking: Numbered = {
+      arrived: (data) => answered(frameKind(data) === Frame.here),
+      lost: () => answered(null),
+      // Its answer comes within a tick, or the service is stopped.
+      tick: () => answered(true),
+    };
+    const number = link.add(asking);
+    try {
+      link.publish(this.#path.control, whoFrame(), link.subjectOf(number));
+    } catch {
+      answered(null);
+    }
+  }
+
+  /** See {@linkcode Requester.discover}. */
+  discover(deadline: number, signal?: AbortSignal): Promise<void> {
+    if (!this.#isOpen) return Promise.reject(closed("look for services"));
+    const link = this.#link;
+    const found: ReceiverInfo[] = [];
+    const limit = Math.min(deadline, now() + discoveryMax);
+    return new Promise((resolve, reject) => {
+      let cancel = () => {};
+      const end = (error?: TandemError) => {
+        cancel();
+        link.remove(number);
+        release();
+        if (error) return reject(error);
+        this.#isServed = found.length > 0;
+        this.#found = found.sort((one, other) => one.privatePath < other.privatePath ? -1 : 1);
+        resolve();
+      };
+      const wait = (milliseconds: number) => {
+        cancel();
+        cancel = later(Math.max(0, Math.min(milliseconds, limit - now())), () => end());
+      };
+      const take = (data: Bytes, message: ClientMessage) => {
+        if (message.headers?.code === 503) return end();
+        const here = frameKind(data) === Frame.here ? readHere(data) : null;
+        if (here) found.push({ ...here.peer, calls: here.calls, privatePath: here.privatePath });
+        wait(silenceAfterOne);
+      };
+      const release = keepAlive();
+      const number = link.add({ arrived: take, lost: end });
+      if (signal?.aborted) return end(signal.reason as TandemError);
+      wait(discoveryMax);
+      try {
+        link.publish(this.#path.control, whoFrame(), link.subjectOf(number));
+      } catch (error) {
+        end(error as TandemError);
+      }
+    });
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    const error = endedByClosing(closed("finish a request"));
+    const all = [...this.#calls];
+    if (all.some(({ number }) => number !== 0)) this.#cancelAll(all);
+    for (const call of all) call.fail(error);
+    this.#room.close();
+    this.#alarm.end();
+    this.#link.release();
+  }
+
+  #cancelAll(calls: readonly NatsCall[]): void {
+    const bySubject: Map<string, number[]> = new Map();
+    for (const { number, control = this.#path.control } of calls) {
+      if (number === 0) continue;
+      const numbers = bySubject.get(control) ?? [];
+      bySubject.set(control, numbers);
+      numbers.push(number);
+    }
+    for (const [subject, numbers] of bySubject) {
+      // One message holds so many numbers.
+      for (let at = 0; at < numbers.length; at += 1_000) {
+        this.#tell(subject, numbers.slice(at, at + 1_000));
+      }
+    }
+  }
+}
+
+function closed(tried: string): TandemError {
+  return new TandemError("CLOSED", `Cannot ${tried}: this end of the target is closed`);
+}
+
+function tooLarge(length: number, max: number): TandemError {
+  return new TandemError(
+    "TOO_LARGE",
+    `Cannot send a request of ${length} bytes: the NATS server takes ${max} of a request; raise its max_payload`,
+  );
+}
+
+function timedOut(): TandemError {
+  return new TandemError(
+    "TIMEOUT",
+    "Cannot finish a request: the time ran out; is a service quick enough?",
+  );
+}
+
+function noRoom(): TandemError {
+  return new TandemError(
+    "BUSY",
+    "Cannot send a request: all services of the target work on as many calls as their concurrency allows; wait " +
+      "longer, or start more services",
+  );
+}
+
+function died(): TandemError {
+  return new TandemError(
+    "SERVER_DIED",
+    "Cannot send a request: the process at the other end of the private path has closed it or died",
+  );
+}
+
+function unknownOutcome(): TandemError {
+  return new TandemError(
+    "UNKNOWN_OUTCOME",
+    "Cannot get an answer: the service that has the request has been silent for five seconds; it may or may not " +
+      "have done it",
+  );
+}
