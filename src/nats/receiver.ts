@@ -76,6 +76,8 @@ export class NatsReceiver implements Receiver, Holder {
   #cancelReport: (() => void) | null = null;
   #isReferenced = true;
   #isOpen = true;
+  #isUnlinked = false;
+  readonly #groups: Set<Group> = new Set();
   readonly #control: LinkSubscription | null;
   readonly #monitoring: Monitoring | null;
   /** End the pending `serve` and `consume`. */
@@ -147,7 +149,8 @@ export class NatsReceiver implements Receiver, Holder {
     try {
       if (this.#refusal) throw this.#refusal;
       if (!signal.aborted && this.#isOpen) {
-        group.join();
+        if (!this.#isUnlinked) group.join();
+        this.#groups.add(group);
         this.#whenJoined();
         await ended.promise;
       }
@@ -156,6 +159,7 @@ export class NatsReceiver implements Receiver, Holder {
       await this.#sendRest();
     } finally {
       this.#endings.delete(end);
+      this.#groups.delete(group);
       stopListening();
       await group.leave();
       release?.();
@@ -264,7 +268,9 @@ export class NatsReceiver implements Receiver, Holder {
         this.#cancelled(data);
         return true;
       case Frame.who:
-        if (message.reply) this.link.answer(message.reply, this.#description());
+        if (message.reply) {
+          this.link.answer(message.reply, this.#isUnlinked ? busyFrame() : this.#description());
+        }
         return true;
     }
     return false;
@@ -423,9 +429,12 @@ export class NatsReceiver implements Receiver, Holder {
     };
   }
 
-  /** A target has no name that would outlive its services. */
+  /** A target has no name that would outlive its services: only this one takes no more calls. */
   unlink(): boolean {
-    return false;
+    if (this.#isUnlinked) return false;
+    this.#isUnlinked = true;
+    for (const group of this.#groups) void group.leave();
+    return true;
   }
 
   close(): void {

@@ -273,11 +273,17 @@ export class NatsRequester implements Requester, CallOwner {
         if (isServed && call.roomDeadline <= now()) call.fail(noRoom());
       }
     };
+    let isLeaving = false;
     const asking: Numbered = {
-      arrived: (data) => answered(frameKind(data) === Frame.here),
+      arrived: (data, message) => {
+        if (frameKind(data) === Frame.here) answered(true);
+        else if (message.headers?.code === 503) answered(false);
+        // Others may be there.
+        else isLeaving = true;
+      },
       lost: () => answered(null),
-      // Its answer comes within a tick, or the service is stopped.
-      tick: () => answered(true),
+      // An answer comes within a tick, or the services are stopped.
+      tick: () => answered(!isLeaving),
     };
     const number = link.add(asking);
     try {

@@ -15,6 +15,7 @@ import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { type ChannelOptions, type ErrorCode, TandemError } from "../../mod.ts";
 import { toolCommand } from "../../scripts/tools.ts";
+import { natsCannot } from "./nats_cannot.ts";
 import { Child, type Runtime, runtime, startWatchdog } from "./processes.ts";
 
 export { pattern } from "./pattern.ts";
@@ -60,6 +61,7 @@ class Scope {
   #folder: string | null = null;
   readonly children: Child[] = [];
   readonly endings: (() => Promise<void>)[] = [];
+  readonly lastEndings: Set<() => Promise<void>> = new Set();
   channels = 0;
 
   /** Made when it is needed, because a bare run may not write files. */
@@ -78,6 +80,7 @@ class Scope {
   async end(): Promise<void> {
     try {
       await Promise.all(this.endings.map((end) => end()));
+      for (const end of this.lastEndings) await end();
     } finally {
       // Also after an ending that fails.
       this.killChildren();
@@ -138,7 +141,7 @@ export interface TestOptions {
 export function test(
   name: string,
   body: () => void | Promise<void>,
-  { timeout = patience, skip = null }: TestOptions = {},
+  { timeout = patience, skip = reasonAgainst(name) }: TestOptions = {},
 ): void {
   if (skip !== null) return skipTest(`${name} (skipped: ${skip})`);
   const fn = () => runTest(name, body, timeout);
@@ -146,6 +149,12 @@ export function test(
   if (bunTest) bunTest.test(name, fn, timeout + 60_000);
   else if (nodeTest) void nodeTest.test(name, { timeout: timeout + 60_000 }, fn);
   else denoTest.test({ name, fn, sanitizeOps: true, sanitizeResources: true, sanitizeExit: true });
+}
+
+/** Why a test of the conformance suite does not hold for the transport that its name begins or ends with. */
+function reasonAgainst(name: string): string | null {
+  const [, rest] = /^NATS(?: serves)?: (.*)$/s.exec(name) ?? [];
+  return rest === undefined ? null : natsCannot[rest] ?? null;
 }
 
 function skipTest(name: string): void {
@@ -193,6 +202,11 @@ function scope(): Scope {
 /** Runs `end` when the test has ended, however it ends. */
 export function atEnd(end: () => Promise<void>): void {
   scope().endings.push(end);
+}
+
+/** Runs `end` once, after all that {@linkcode atEnd} runs. */
+export function afterEnd(end: () => Promise<void>): void {
+  scope().lastEndings.add(end);
 }
 
 /** A folder of this test's own. */

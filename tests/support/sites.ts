@@ -12,6 +12,7 @@ import { Borrower } from "../fixtures/by_reference.ts";
 import { Api } from "../fixtures/typed.ts";
 import { Checks } from "../fixtures/typed_checks.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
+import { hasNats, newNatsTarget } from "./nats.ts";
 import { atEnd, type Child, newTarget, type Runtime, runtimes, spawn } from "./harness.ts";
 
 /** A service that a test talks to by lines, in another process or in this one. */
@@ -126,19 +127,27 @@ export function processSite(runtime: Runtime): ProcessSite {
   };
 }
 
-const memorySite: Site = {
-  title: "process memory serves",
-  newTarget: newMemoryTarget,
-  start: (fixture, target, options) => {
-    const service = new LocalService(apis[fixture](), target, options);
-    atEnd(() => service.end());
-    return Promise.resolve(service);
-  },
-};
+/** Services in this process. */
+function localSite(title: string, newTarget: () => string): Site {
+  return {
+    title,
+    newTarget,
+    start: (fixture, target, options) => {
+      const service = new LocalService(apis[fixture](), target, options);
+      atEnd(() => service.end());
+      return Promise.resolve(service);
+    },
+  };
+}
 
-export const sites: readonly Site[] = [...runtimes.map(processSite), memorySite];
+export const sites: readonly Site[] = [
+  ...runtimes.map(processSite),
+  localSite("process memory serves", newMemoryTarget),
+  ...(hasNats ? [localSite("NATS serves", newNatsTarget)] : []),
+];
 
 export const transports: readonly TransportUnderTest[] = [
   { title: "shared memory", newTarget },
   { title: "process memory", newTarget: newMemoryTarget },
+  ...(hasNats ? [{ title: "NATS", newTarget: newNatsTarget }] : []),
 ];
