@@ -102,6 +102,12 @@ export async function linksClosed(): Promise<void> {
   while (farewells.size > 0) await Promise.all(farewells);
 }
 
+/** @param farewell never rejects */
+function noteFarewell(farewell: Promise<void>): void {
+  farewells.add(farewell);
+  void farewell.then(() => farewells.delete(farewell));
+}
+
 /** The link of a target; the caller releases it once. */
 export function acquireLink(terms: LinkTerms): Link {
   const { links, key } = placeOf(terms);
@@ -146,6 +152,7 @@ export class Link {
   wasUp = false;
   readonly #terms: LinkTerms;
   readonly #onClosed: () => void;
+  readonly #running: Promise<void>;
   #users = 0;
   #isClosed = false;
   #client: NatsClient | null = null;
@@ -179,7 +186,7 @@ export class Link {
       (error) => this.#fail(error),
     );
     this.#subscriptions.add(inbox);
-    void this.#run();
+    this.#running = this.#run();
   }
 
   acquire(): void {
@@ -537,6 +544,8 @@ export class Link {
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const fail of [...this.#flushes]) fail(error);
     const connection = this.#connection;
+    // It may still be connecting.
+    if (!this.#terms.options.connection) noteFarewell(this.#running);
     const wasUp = this.#isUp;
     this.#isUp = false;
     this.#obstacle = error;
@@ -566,8 +575,8 @@ export class Link {
         release();
       }
     })();
-    farewells.add(bye);
-    return bye.finally(() => farewells.delete(bye));
+    noteFarewell(bye);
+    return bye;
   }
 }
 

@@ -279,7 +279,7 @@ export class NatsRequester implements Requester, CallOwner {
         if (frameKind(data) === Frame.here) answered(true);
         else if (message.headers?.code === 503) answered(false);
         // Others may be there.
-        else isLeaving = true;
+        else this.#isServed = !(isLeaving = true);
       },
       lost: () => answered(null),
       // An answer comes within a tick, or the services are stopped.

@@ -4,8 +4,11 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { now } from "../runtime/timers.ts";
+import type { ReceiverInfo } from "../transport/transport.ts";
 import type { Connection } from "./connection.ts";
 import { addresseeOf, InstanceLines } from "./instance_lines.ts";
+import type { Lines } from "./lines.ts";
 import { hasStreams } from "./rehearsal.ts";
 import { type Caller, remoteThrough, stateOf } from "./remote.ts";
 import type { CallTerms } from "./terms.ts";
@@ -65,6 +68,16 @@ export function everywhere<R extends Disposable>(remote: R): Everywhere<R> {
   return remoteThrough({ target, options, connection, caller }) as Everywhere<R>;
 }
 
+async function discovered(
+  lines: Lines,
+  { timeout, signal }: CallTerms,
+): Promise<readonly ReceiverInfo[]> {
+  const deadline = now() + timeout;
+  const { requester } = await lines.whenOpen(deadline, signal);
+  await requester.discover?.(deadline, signal);
+  return requester.listReceivers();
+}
+
 class EverywhereCaller implements Caller {
   readonly #connection: Connection;
 
@@ -79,7 +92,9 @@ class EverywhereCaller implements Caller {
     terms: CallTerms,
   ): Promise<PromiseSettledResult<unknown>[]> {
     const { main } = this.#connection.lines;
-    const receivers = main.openNow()?.requester.listReceivers() ?? [];
+    const receivers = main.isRemote
+      ? await discovered(main, terms)
+      : main.openNow()?.requester.listReceivers() ?? [];
     if (receivers.length > 0) this.#check(args, receivers.length);
     const calls = receivers.map((receiver) => {
       const lines = new InstanceLines(main, addresseeOf(receiver));

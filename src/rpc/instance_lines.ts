@@ -38,6 +38,8 @@ export class InstanceLines implements Lines {
   readonly #addressee: Addressee;
   readonly #paths: Paths | null;
   #line: Line | null = null;
+  /** Whether the services of a remote target were asked for. */
+  #hasAsked = false;
 
   /** @param paths for paths of its own, which its maker closes; default: those of the line */
   constructor(main: Lines, addressee: Addressee, paths: Paths | null = null) {
@@ -61,11 +63,14 @@ export class InstanceLines implements Lines {
     if (line && line.paths.has(line)) return line;
     this.#line = null;
     const main = this.main.openNow();
+    // `whenOpen` connects, and asks for the services.
+    if (!main && this.isRemote) return null;
     if (!main) throw this.notServed();
     const receivers = main.requester.listReceivers();
     const paths = this.#paths ?? main.paths;
     paths.keep(new Set(receivers.map(({ privatePath }) => privatePath)));
     const found = this.#addressee.find(receivers);
+    if (!found && this.isRemote && !this.#hasAsked) return null;
     if (!found) throw this.notServed();
     return this.#line = paths.open(found.privatePath);
   }
@@ -73,6 +78,7 @@ export class InstanceLines implements Lines {
   /** Waits for a service that is just starting. */
   async whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
     const limit = Math.min(deadline, now() + patience);
+    if (this.isRemote) await this.#ask(deadline, signal);
     for (let pause = 1;; pause = Math.min(50, pause * 2)) {
       if (signal?.aborted) throw reasonOf(signal);
       const line = this.openNow();
@@ -81,6 +87,14 @@ export class InstanceLines implements Lines {
       if (left <= 0) throw this.#unreachable();
       await this.#wait(Math.min(pause, left), signal);
     }
+  }
+
+  /** Asks which services there are. */
+  async #ask(deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const { requester } = await this.main.whenOpen(deadline, signal);
+    if (this.#addressee.find(requester.listReceivers())) return;
+    await requester.discover?.(deadline, signal);
+    this.#hasAsked = true;
   }
 
   #wait(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {

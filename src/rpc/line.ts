@@ -160,11 +160,20 @@ export class LineKeeper implements Lines {
   notServed(): TandemError {
     const obstacle = this.#transport.obstacle?.();
     if (obstacle) return obstacle;
+    if (this.isRemote && !this.#held.line) return this.#notConnected();
     const hint = this.isRemote ? "servers and prefix" : "TANDEM_DIR and user";
     return new TandemError(
       "NO_SERVER",
       `Cannot call a method of ${JSON.stringify(this.target)}: no service is open there; ` +
         `is it running, with the same ${hint}?`,
+    );
+  }
+
+  /** Nobody knows yet whether there is a service. */
+  #notConnected(): TandemError {
+    return new TandemError(
+      "TIMEOUT",
+      `Cannot call a method of ${JSON.stringify(this.target)}: the time ran out before the connection was set up`,
     );
   }
 

@@ -103,10 +103,12 @@ async function list(
   timeout: number,
   signal: AbortSignal | undefined,
 ): Promise<ServiceInfo[]> {
-  const line = lines.openNow();
+  const deadline = now() + timeout;
+  const line = lines.isRemote ? await lines.whenOpen(deadline, signal) : lines.openNow();
   if (!line) return [];
   const { requester, endpoint } = line;
-  const deadline = now() + timeout;
+  // Those that answer late are asked in vain.
+  await requester.discover?.(now() + timeout / 2, signal);
   // Not those of the line, which stay open: there may be many services.
   const paths = new PrivatePaths(requester, endpoint);
   try {

@@ -62,7 +62,8 @@ for (const { title, newTarget } of transports) {
     test(`${title}: ${what}: NO_SERVER when the time runs out`, async () => {
       const target = await prepare();
       using remote = connect<typeof api>(target, { timeout: 30 });
-      await assertRejectsCode(remote.ping(), "NO_SERVER", target, "TANDEM_DIR");
+      const hint = title === "NATS" ? "prefix" : "TANDEM_DIR";
+      await assertRejectsCode(remote.ping(), "NO_SERVER", target, hint);
       await assertRejectsCode(remote.silent().next(), "NO_SERVER");
       await assertRejectsCode(withOptions(remote, { timeout: 0 }).ping(), "NO_SERVER");
       const retried = withOptions(remote, { idempotent: true });

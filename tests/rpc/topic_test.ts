@@ -11,7 +11,7 @@ import {
 } from "../../mod.ts";
 import { assertRejectsCode, newTarget, test } from "../support/harness.ts";
 import { collect, rejection } from "../support/rpc_helper.ts";
-import { transports } from "../support/sites.ts";
+import { topicTransports as transports } from "../support/sites.ts";
 
 /** The next values. */
 async function take<T>(subscription: Subscription<T>, count: number): Promise<T[]> {

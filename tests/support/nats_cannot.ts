@@ -1,6 +1,21 @@
 /**
  * The tests of the conformance suite that cannot pass over `nats://`, and why. Names without the transport.
+ * `tests/nats/` has what holds instead.
  *
  * @module
  */
-export const natsCannot: Readonly<Record<string, string>> = {};
+const notConnected =
+  "a first call that ends before the connection is up ends with TIMEOUT: nobody knows yet whether there is a service";
+const leavesGroup = "a service without room leaves the queue group: calls that wait for room end with BUSY, not TIMEOUT";
+const noRedelivery = "calls of nats:// targets go to one service: maxDeliveries is UNSUPPORTED";
+const ownNumbers = "stats() has the numbers of one service, not those of the target";
+const atRandom = "NATS gives calls to the members of a queue group at random";
+
+export const natsCannot: Readonly<Record<string, string>> = {
+  "no target: NO_SERVER when the time runs out": notConnected,
+  "many time-outs at once, short and fractional ones too": notConnected,
+  "a target without a service: whenAbsent \"fail\" fails at once and sends nothing": ownNumbers,
+  "a service is there and silent: TIMEOUT": leavesGroup,
+  "a service that was there while the call waited: TIMEOUT": noRedelivery,
+  "the least busy service gets the next call": atRandom,
+};

@@ -146,8 +146,13 @@ export const sites: readonly Site[] = [
   ...(hasNats ? [localSite("NATS serves", newNatsTarget)] : []),
 ];
 
-export const transports: readonly TransportUnderTest[] = [
+/** Those that have topics. */
+export const topicTransports: readonly TransportUnderTest[] = [
   { title: "shared memory", newTarget },
   { title: "process memory", newTarget: newMemoryTarget },
+];
+
+export const transports: readonly TransportUnderTest[] = [
+  ...topicTransports,
   ...(hasNats ? [{ title: "NATS", newTarget: newNatsTarget }] : []),
 ];
