@@ -58,7 +58,7 @@ const absencesMax = 4;
 /** Milliseconds before such a request is sent again. */
 const absencePause = 25;
 /** How long {@linkcode NatsRequester.discover} waits for further services after each one, and in all, in milliseconds. */
-const silenceAfterOne = 150;
+const silenceAfterOne = 100;
 const discoveryMax = 1_000;
 
 export class NatsRequester implements Requester, CallOwner {
@@ -74,6 +74,8 @@ export class NatsRequester implements Requester, CallOwner {
   #isOpen = true;
   /** Whether a service is there, as far as is known. */
   #isServed = true;
+  /** Whether a service has answered. */
+  #wasServed = false;
   #isAsking = false;
   /** The services that the last discovery has found; null: there was none. */
   #found: ReceiverInfo[] | null = null;
@@ -166,7 +168,7 @@ export class NatsRequester implements Requester, CallOwner {
     this.#withdraw(call);
     this.#calls.delete(call);
     if (this.#calls.size === 0) this.#alarm.rest();
-    if (isAnswered) this.#isServed = true;
+    if (isAnswered) this.#isServed = this.#wasServed = true;
     if (this.#room.waiting.length > 0) {
       this.#room.remove(call);
       if (isAnswered) this.#room.freed();
@@ -194,9 +196,11 @@ export class NatsRequester implements Requester, CallOwner {
 
   #absentPrivately(call: NatsCall): void {
     call.absences += 1;
-    const mayCome = this.#isServed && call.absences < absencesMax;
+    const mayCome = !this.#wasServed && this.#isServed && call.absences < absencesMax;
     if (mayCome) return void later(absencePause * call.absences, () => this.#sendAgain(call));
-    this.#gone(died());
+    // It was not taken; others may have been.
+    call.fail(gone());
+    this.#gone(unknownOutcome());
   }
 
   full(call: NatsCall): void {
@@ -387,9 +391,9 @@ function noRoom(): TandemError {
   );
 }
 
-function died(): TandemError {
+function gone(): TandemError {
   return new TandemError(
-    "SERVER_DIED",
+    "NO_SERVER",
     "Cannot send a request: the process at the other end of the private path has closed it or died",
   );
 }

@@ -38,7 +38,7 @@ export class InstanceLines implements Lines {
   readonly #addressee: Addressee;
   readonly #paths: Paths | null;
   #line: Line | null = null;
-  /** Whether the services of a remote target were asked for. */
+  /** Whether the services of a remote target were just asked for. */
   #hasAsked = false;
 
   /** @param paths for paths of its own, which its maker closes; default: those of the line */
@@ -64,13 +64,13 @@ export class InstanceLines implements Lines {
     this.#line = null;
     const main = this.main.openNow();
     // `whenOpen` connects, and asks for the services.
-    if (!main && this.isRemote) return null;
+    if (this.isRemote && !(main && this.#hasAsked)) return null;
+    this.#hasAsked = false;
     if (!main) throw this.notServed();
     const receivers = main.requester.listReceivers();
     const paths = this.#paths ?? main.paths;
     paths.keep(new Set(receivers.map(({ privatePath }) => privatePath)));
     const found = this.#addressee.find(receivers);
-    if (!found && this.isRemote && !this.#hasAsked) return null;
     if (!found) throw this.notServed();
     return this.#line = paths.open(found.privatePath);
   }
@@ -78,9 +78,9 @@ export class InstanceLines implements Lines {
   /** Waits for a service that is just starting. */
   async whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line> {
     const limit = Math.min(deadline, now() + patience);
-    if (this.isRemote) await this.#ask(deadline, signal);
     for (let pause = 1;; pause = Math.min(50, pause * 2)) {
       if (signal?.aborted) throw reasonOf(signal);
+      if (this.isRemote) await this.#ask(deadline, signal);
       const line = this.openNow();
       if (line) return line;
       const left = limit - now();
@@ -92,7 +92,6 @@ export class InstanceLines implements Lines {
   /** Asks which services there are. */
   async #ask(deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const { requester } = await this.main.whenOpen(deadline, signal);
-    if (this.#addressee.find(requester.listReceivers())) return;
     await requester.discover?.(deadline, signal);
     this.#hasAsked = true;
   }

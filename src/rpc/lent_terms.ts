@@ -12,7 +12,7 @@ import type { StreamTerms } from "./received.ts";
  * How long a stream that came as an argument goes on after its call, in milliseconds. If the caller died,
  * the stream reports that within this time, which tells more than the end of the call.
  */
-const lentGrace = 100;
+export const lentGrace = 100;
 
 /** The terms of values that end with their call, even if the caller's process is stopped. */
 export class LentTerms implements StreamTerms {

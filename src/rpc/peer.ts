@@ -428,7 +428,7 @@ export class Peer implements Source {
   explain(error: unknown): unknown {
     const code = codeOf(error);
     if (code === "CLOSED" && this.#isDead && !this.side.isClosed) return hostDied();
-    return code === "SERVER_DIED" || code === "NOT_FOUND" ? hostDied() : error;
+    return code !== undefined && goneCodes.has(code) ? hostDied() : error;
   }
 
   close(): void {
@@ -484,6 +484,9 @@ export class Peer implements Source {
     }
   }
 }
+
+/** Codes for a path whose host is gone. */
+const goneCodes: ReadonlySet<string> = new Set(["SERVER_DIED", "NOT_FOUND", "NO_SERVER"]);
 
 /** A call of a function ends no later than the call that it came with, and the one in which this code runs. */
 function invocationTimeout(terms: StreamTerms | undefined): number {
