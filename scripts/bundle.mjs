@@ -9,6 +9,7 @@
  */
 import { build } from "esbuild";
 import { globSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { join, relative, resolve } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -34,6 +35,7 @@ await build({
   target: `node${process.versions.node}`,
   alias: {
     "@tandem/ipc/limit": join(checkout, "src/limit/main.ts"),
+    "@tandem/ipc/nats": join(checkout, "src/nats/main.ts"),
     "@tandem/ipc/node": join(checkout, "src/node/main.ts"),
     "@tandem/ipc/pool": join(checkout, "src/pool/main.ts"),
     "@tandem/ipc/zmq": join(checkout, "src/zmq/main.ts"),
@@ -41,8 +43,17 @@ await build({
     "@std/assert": join(checkout, "tests/support/std_assert.js"),
   },
   logLevel: "warning",
-  plugins: [{ name: "places", setup: (build) => build.onLoad({ filter: /\.ts$/ }, load) }],
+  plugins: [
+    { name: "places", setup: (build) => build.onLoad({ filter: /\.ts$/ }, load) },
+    { name: "NATS", setup: (build) => build.onResolve({ filter: /^@nats-io\// }, installed) },
+  ],
 });
+
+/** The NATS client is no part of a bundle: it is loaded from where it is installed. */
+function installed({ path }) {
+  const file = createRequire(import.meta.url).resolve(path);
+  return { path: pathToFileURL(file).href, external: true };
+}
 
 /** Every module goes on to find files from where it lies in the checkout. */
 function load({ path }) {

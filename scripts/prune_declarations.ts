@@ -25,6 +25,7 @@ for (
   const entry of [
     "mod.d.ts",
     "src/limit/main.d.ts",
+    "src/nats/main.d.ts",
     "src/node/main.d.ts",
     "src/pool/main.d.ts",
     "src/zmq/main.d.ts",

@@ -20,6 +20,7 @@ enableCompileCache(fileURLToPath(new URL(".tools/node-cache", checkout)));
 const own = new Map([
   ["@tandem/ipc", new URL("mod.ts", checkout).href],
   ["@tandem/ipc/limit", new URL("src/limit/main.ts", checkout).href],
+  ["@tandem/ipc/nats", new URL("src/nats/main.ts", checkout).href],
   ["@tandem/ipc/node", new URL("src/node/main.ts", checkout).href],
   ["@tandem/ipc/pool", new URL("src/pool/main.ts", checkout).href],
   ["@tandem/ipc/zmq", new URL("src/zmq/main.ts", checkout).href],

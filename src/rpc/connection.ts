@@ -294,7 +294,7 @@ export class Connection implements CallMaker {
 function keepLines(target: ConnectTarget, terms: ConnectionTerms): LineKeeper {
   const transport = transportOf(target, "connect to", terms.nats);
   const name = typeof target === "string" ? target : targetName(target);
-  return new LineKeeper(name, targetName(target), transport, terms.errorClasses, terms.limits);
+  return new LineKeeper(targetName(target), transport, terms.errorClasses, terms.limits, name);
 }
 
 /** Milliseconds for a call. It ends no later than the call in which this code runs. */

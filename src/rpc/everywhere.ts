@@ -85,7 +85,6 @@ class EverywhereCaller implements Caller {
     this.#connection = connection;
   }
 
-  // deno-lint-ignore require-await -- so that failures before the first call reject
   async call(
     method: string,
     args: readonly unknown[],

@@ -54,7 +54,7 @@ export class InstanceLines implements Lines {
   }
 
   get isRemote(): boolean {
-    return this.main.isRemote;
+    return this.main.isRemote ?? false;
   }
 
   /** @throws {TandemError} `NO_SERVER` when that service is not there; `CLOSED` */

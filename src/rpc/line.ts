@@ -54,12 +54,13 @@ export class LineKeeper implements Lines {
   readonly #closing: AbortController = new AbortController();
   #opening: Opening | null = null;
 
+  /** @param address the target as the transport takes it, where errors must not name it so */
   constructor(
-    address: string,
     target: string,
     transport: Transport,
     errorClasses: ErrorClasses,
     limits: Limits,
+    address: string = target,
   ) {
     this.#address = address;
     this.target = target;
@@ -173,7 +174,9 @@ export class LineKeeper implements Lines {
   #notConnected(): TandemError {
     return new TandemError(
       "TIMEOUT",
-      `Cannot call a method of ${JSON.stringify(this.target)}: the time ran out before the connection was set up`,
+      `Cannot call a method of ${
+        JSON.stringify(this.target)
+      }: the time ran out before the connection was set up`,
     );
   }
 

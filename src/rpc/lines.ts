@@ -39,7 +39,7 @@ export interface Lines {
   /** Aborts when the connection is closed. */
   readonly closing: AbortSignal;
   /** See {@linkcode Transport.isRemote}. */
-  readonly isRemote: boolean;
+  readonly isRemote?: boolean;
   openNow(): Line | null;
   whenOpen(deadline: number, signal: AbortSignal | undefined): Promise<Line>;
   hangUp(line: Line): void;

@@ -41,6 +41,7 @@ const imports: Readonly<Record<string, string>> = {
   "@tandem/ipc/limit": "src/limit/main.ts",
   "@tandem/ipc/node": "src/node/main.ts",
   "@tandem/ipc/pool": "src/pool/main.ts",
+  "@tandem/ipc/nats": "src/nats/main.ts",
   "@tandem/ipc/zmq": "src/zmq/main.ts",
   "@std/assert": "tests/support/std_assert.js",
   "zod": "node_modules/zod/index.js",

@@ -6,17 +6,19 @@
  */
 const notConnected =
   "a first call that ends before the connection is up ends with TIMEOUT: nobody knows yet whether there is a service";
-const leavesGroup = "a service without room leaves the queue group: calls that wait for room end with BUSY, not TIMEOUT";
+const leavesGroup =
+  "a service without room leaves the queue group: calls that wait for room end with BUSY, not TIMEOUT";
 const noRedelivery = "calls of nats:// targets go to one service: maxDeliveries is UNSUPPORTED";
 const ownNumbers = "stats() has the numbers of one service, not those of the target";
 const atRandom = "NATS gives calls to the members of a queue group at random";
 
-const asksFirst = "everywhere() first asks for the services, and reads the arguments when they have answered";
+const asksFirst =
+  "everywhere() first asks for the services, and reads the arguments when they have answered";
 
 export const natsCannot: Readonly<Record<string, string>> = {
   "no target: NO_SERVER when the time runs out": notConnected,
   "many time-outs at once, short and fractional ones too": notConnected,
-  "a target without a service: whenAbsent \"fail\" fails at once and sends nothing": ownNumbers,
+  'a target without a service: whenAbsent "fail" fails at once and sends nothing': ownNumbers,
   "a service is there and silent: TIMEOUT": leavesGroup,
   "a service that was there while the call waited: TIMEOUT": noRedelivery,
   "functions and signals go to every service, and to a certain one": asksFirst,
