@@ -192,12 +192,26 @@ function triedToOpen(role: string, target: string, mode: number, fd: number): st
   return `${verb} ${kind} ${JSON.stringify(target)}`;
 }
 
-/** @throws {TypeError} when `target` is no string */
+/**
+ * @throws {TypeError} when `target` is no string
+ * @throws {TandemError} `UNSUPPORTED` for a target on other machines
+ */
 function encodeTarget(target: string): Uint8Array {
   if (typeof target !== "string") {
     throw new TypeError(`Cannot use ${describe(target)} as a target: give a name or a path`);
   }
+  if (target.startsWith("nats://")) throw notHere(target);
   return encoder.encode(target);
+}
+
+function notHere(target: string): TandemError {
+  return new TandemError(
+    "UNSUPPORTED",
+    `Cannot open ${
+      JSON.stringify(target)
+    }: only typed calls (serve, connect) reach nats:// targets; channels with ` +
+      "their blocking forms, limits and pools are on this machine: give a name, or a path (./nats:/… for a folder)",
+  );
 }
 
 /** Leaves the channel. Calling it twice is fine. */

@@ -27,6 +27,8 @@ export interface CallOwner {
   full(call: NatsCall): void;
   /** The service has said nothing about the request for too long. */
   silent(call: NatsCall): void;
+  /** The server does not let this program publish to that subject. */
+  refused(call: NatsCall, subject: string, error: TandemError): void;
   /** The sender no longer waits for a request that was sent. */
   cancelled(call: NatsCall): void;
   /** Runs just before the sender gets the answer or an error. */
@@ -113,6 +115,10 @@ export class NatsCall implements Numbered {
 
   lost(error: TandemError): void {
     this.fail(error);
+  }
+
+  refused(subject: string, error: TandemError): void {
+    this.#owner.refused(this, subject, error);
   }
 
   #answered(answer: Bytes): void {

@@ -5,6 +5,7 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { unrefTimer } from "../runtime/timers.ts";
 
 /** A message that has arrived. */
 export interface ClientMessage {
@@ -87,21 +88,80 @@ async function load(): Promise<NatsClient> {
   }
 }
 
-/** The parts of a connection that keep the process alive. They are no part of its interface. */
+interface Socket {
+  unref?(): void;
+  on(event: "error", listener: () => void): void;
+  removeAllListeners(...events: readonly unknown[]): unknown;
+}
+
+/** Makes the socket of one connection. */
+type Transport = Record<string, unknown>;
+
+/** The parts of the client that it has for other packages of NATS. */
 interface Inside {
-  readonly protocol?: {
-    readonly transport?: { readonly socket?: { unref?(): void } };
-    readonly heartbeats?: { readonly timer?: unknown };
-  };
+  setTransportFactory?(config: { factory(): Transport; dnsResolveFn?: unknown }): void;
+  getResolveFn?(): unknown;
 }
 
 /**
- * What of a connection keeps the process alive: calls and services do that themselves, as long as they are
- * pending.
+ * Connects, with sockets that do not keep the process alive: calls and services do that themselves, as long as
+ * they are pending.
+ *
+ * The client removes all listeners of a socket before it closes it. In Deno, a socket may report an error
+ * even then, and an error without a listener ends the process: a refused login did.
  */
-export function refsOf(
-  connection: ClientConnection,
-): { socket: { unref?(): void } | undefined; timer: unknown } {
-  const { protocol } = connection as unknown as Inside;
-  return { socket: protocol?.transport?.socket, timer: protocol?.heartbeats?.timer };
+export async function connectClient(
+  client: NatsClient,
+  options: Readonly<Record<string, unknown>>,
+): Promise<ClientConnection> {
+  const Plain = await loadTransport();
+  // It sets its factory at once, and uses it later.
+  const connecting = client.connect(options);
+  const inside = client as Inside;
+  if (Plain) {
+    const factory = (): Transport => watchedTransport(new Plain());
+    inside.setTransportFactory?.({ factory, dnsResolveFn: inside.getResolveFn?.() });
+  }
+  return await connecting;
+}
+
+/** The class that makes sockets; null: the client has none where it is expected. */
+async function loadTransport(): Promise<(new () => Transport) | null> {
+  try {
+    const module: unknown = await import("@nats-io/transport-node/lib/node_transport.js");
+    const { NodeTransport } = module as { NodeTransport?: new () => Transport };
+    return NodeTransport ?? null;
+  } catch {
+    return null;
+  }
+}
+
+/** The methods of the client's transport that make its socket. */
+const socketMakers = ["dial", "startTLS", "tlsFirst"] as const;
+
+function watchedTransport(transport: Transport): Transport {
+  for (const name of socketMakers) {
+    const make = transport[name];
+    if (typeof make !== "function") continue;
+    transport[name] = async (...args: unknown[]) =>
+      watched(await Reflect.apply(make, transport, args) as Socket);
+  }
+  return transport;
+}
+
+function watched(socket: Socket): Socket {
+  socket.unref?.();
+  const remove = socket.removeAllListeners.bind(socket);
+  socket.removeAllListeners = (...events) => {
+    const result = remove(...events);
+    socket.on("error", () => {});
+    return result;
+  };
+  return socket;
+}
+
+/** Lets the process end although the client's timer for pings is pending. */
+export function unrefPings(connection: ClientConnection): void {
+  const { protocol } = connection as { protocol?: { heartbeats?: { timer?: unknown } } };
+  unrefTimer(protocol?.heartbeats?.timer);
 }

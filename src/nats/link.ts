@@ -8,15 +8,16 @@ import { onAbort, reasonOf } from "../base/abort.ts";
 import { report, textOf } from "../base/guard.ts";
 import type { NatsOptions } from "../base/nats_options.ts";
 import { TandemError } from "../errors.ts";
-import { keepAlive, later, laterForSure, now, unrefTimer } from "../runtime/timers.ts";
+import { keepAlive, later, laterForSure, now } from "../runtime/timers.ts";
 import type { Bytes } from "../transport/transport.ts";
 import {
   type ClientConnection,
   type ClientMessage,
   type ClientSubscription,
+  connectClient,
   loadClient,
   type NatsClient,
-  refsOf,
+  unrefPings,
 } from "./client.ts";
 import { Frame, frameKind, readWorking } from "./frames.ts";
 import type { NatsTarget } from "./target.ts";
@@ -275,7 +276,7 @@ export class Link {
     const { target: { servers, user, pass }, options } = this.#terms;
     const { connection, prefix: _, ...given } = options;
     if (connection) return connection as ClientConnection;
-    return await client.connect({
+    return await connectClient(client, {
       timeout: dialMilliseconds,
       noAsyncTraces: true,
       name: "tandem",
@@ -297,9 +298,7 @@ export class Link {
     this.#connection = connection;
     for (const subscription of this.#subscriptions) this.#attach(subscription);
     if (isOwn) {
-      const { socket, timer } = refsOf(connection);
-      socket?.unref?.();
-      unrefTimer(timer);
+      unrefPings(connection);
       this.#ping(connection);
     }
     this.#up();

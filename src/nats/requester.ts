@@ -225,6 +225,10 @@ export class NatsRequester implements Requester, CallOwner {
     this.#onLoss();
   }
 
+  refused(call: NatsCall, subject: string, error: TandemError): void {
+    if (subject === this.#path.requests) call.fail(error);
+  }
+
   cancelled(call: NatsCall): void {
     this.#tell(call.control ?? this.#path.control, [call.number]);
   }

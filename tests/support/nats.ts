@@ -5,7 +5,15 @@
  */
 import { linksClosed } from "../../src/nats/link.ts";
 import { lentGrace } from "../../src/rpc/lent_terms.ts";
-import { afterEnd, isBare, runtime, sleep } from "./harness.ts";
+import {
+  type ClientConnection,
+  type ClientHeaders,
+  type ClientMessage,
+  loadClient,
+  type NatsClient,
+} from "../../src/nats/client.ts";
+import type { Bytes } from "../../src/transport/transport.ts";
+import { afterEnd, atEnd, isBare, runtime, sleep } from "./harness.ts";
 import { hasNatsServer, startNatsServer } from "./nats_server.ts";
 
 /** Whether the suite runs over NATS here. */
@@ -13,6 +21,67 @@ export const hasNats: boolean = !isBare && hasNatsServer();
 
 // Outside of all tests, because it lives as long as this process.
 const server = hasNats ? await startNatsServer() : null;
+
+/** Where the shared server is. */
+export function natsAddress(): string {
+  return server!.address;
+}
+
+/** The bare NATS client, which is closed when the test ends. */
+export class RawConnection {
+  readonly connection: ClientConnection;
+  readonly #client: NatsClient;
+
+  constructor(connection: ClientConnection, client: NatsClient) {
+    this.connection = connection;
+    this.#client = client;
+  }
+
+  newHeaders(fields: Readonly<Record<string, string>>): ClientHeaders {
+    const headers = this.#client.headers();
+    for (const [name, value] of Object.entries(fields)) headers.set(name, value);
+    return headers;
+  }
+
+  inbox(): string {
+    return this.#client.createInbox();
+  }
+
+  request(
+    subject: string,
+    data: Uint8Array,
+    options: { timeout: number; headers?: ClientHeaders },
+  ): Promise<ClientMessage> {
+    const { connection } = this as unknown as { connection: { request: RawConnection["request"] } };
+    return connection.request(subject, data, options);
+  }
+
+  publish(subject: string, data: Uint8Array, reply?: string): void {
+    this.connection.publish(subject, data, reply === undefined ? {} : { reply });
+  }
+
+  subscribe(subject: string, take: (subject: string, data: Bytes) => void): void {
+    this.connection.subscribe(subject, {
+      callback: (_, message) => take(message.subject, new Uint8Array(message.data)),
+    });
+  }
+
+  flush(): Promise<void> {
+    return this.connection.flush();
+  }
+
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+}
+
+/** A connection of the bare client to the shared server, or to another one. */
+export async function rawConnection(address: string = natsAddress()): Promise<RawConnection> {
+  const client = await loadClient();
+  const connection = await client.connect({ servers: address });
+  atEnd(() => connection.close());
+  return new RawConnection(connection, client);
+}
 
 let targets = 0;
 

@@ -44,6 +44,8 @@ export class NatsServer {
 
   /** Kills it. */
   async kill(): Promise<void> {
+    // While it was unneeded, it kept no process alive.
+    this.#child.ref();
     this.#child.stdin!.end();
     await this.#ended;
   }

@@ -12,6 +12,7 @@ import { AttachedLogs } from "./attached_logs.ts";
 import type { PoolCallOptions } from "../options.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
 import { controlTarget } from "../supervisor/pool_channel.ts";
+import { checkNotRemote } from "../supervisor/terms.ts";
 import type { PoolControl } from "../supervisor/public_control.ts";
 import type { SessionHome } from "../session/session_home.ts";
 import type { SessionListener } from "../session/session_logs.ts";
@@ -32,6 +33,7 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
   #isClosed = false;
 
   constructor(target: string, timeout: number, callOptions: PoolCallOptions) {
+    checkNotRemote(target);
     this.timeout = timeout;
     this.callOptions = callOptions;
     this.#control = connect<PoolControl>(controlTarget(target), { timeout: controlTimeout });

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkTimeout, checkWhole, describe } from "../../base/checks.ts";
+import { TandemError } from "../../errors.ts";
 import { backend } from "../../runtime/current.ts";
 import { type RuntimeName, runtimeNames } from "../../runtime/names.ts";
 import { availableProcessors } from "../../runtime/processes.ts";
@@ -78,6 +79,7 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
   if (target !== undefined && typeof target !== "string") {
     throw new TypeError(`Cannot use ${describe(target)} as target: give a name or a path`);
   }
+  if (target !== undefined) checkNotRemote(target);
   if (target !== undefined && /^[a-z]+:/.test(target)) {
     throw new TypeError(
       `Cannot use ${JSON.stringify(target)} as target of a pool: its workers are processes of ` +
@@ -229,4 +231,16 @@ function parseFlags(value: unknown): (runtime: RuntimeName) => readonly string[]
   const lists: RuntimeFlags = { ...value };
   for (const [name, flags] of Object.entries(lists)) parseTexts(flags, `runtimeArgs.${name}`);
   return (runtime) => lists[runtime];
+}
+
+/** @throws {TandemError} `UNSUPPORTED` for a target on other machines */
+export function checkNotRemote(target: string): void {
+  if (!target.startsWith("nats://")) return;
+  throw new TandemError(
+    "UNSUPPORTED",
+    `Cannot use ${
+      JSON.stringify(target)
+    } as target of a pool: this version has pools on this machine only; give a ` +
+      "name or a path, and serve the nats:// target in a process that calls the pool",
+  );
 }
