@@ -57,6 +57,8 @@ export interface Places {
 const absencesMax = 4;
 /** Milliseconds before such a request is sent again. */
 const absencePause = 25;
+/** How many items of a stream are asked for ahead. */
+const prefetched = 8;
 /** How long {@linkcode NatsRequester.discover} waits for further services after each one, and in all, in milliseconds. */
 const silenceAfterOne = 100;
 const discoveryMax = 1_000;
@@ -94,6 +96,10 @@ export class NatsRequester implements Requester, CallOwner {
 
   get maxRequestBytes(): number {
     return this.#link.maxPayload - requestBytes;
+  }
+
+  get prefetch(): number {
+    return prefetched;
   }
 
   get longestAnswer(): number {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { InStream } from "./in_stream.ts";
 import { fail, openRaising, type Raising } from "./raising.ts";
 import { readableOf, streamIn } from "./readable.ts";
 
@@ -25,6 +26,8 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   // Only declared, not set: promises whose results are no streams stay cheaper without them.
   /** The result, if it is a stream. */
   declare stream?: Stream;
+  /** A loop reads the stream. */
+  declare isIterated?: boolean;
   /** Steps that wait for the result, and are taken before later ones. */
   declare waiting?: number;
   /** Resolves when the last of these steps has settled: a rejection takes longer than a result. */
@@ -61,6 +64,7 @@ export class CallPromise<T> extends Promise<T> implements Stream {
   }
 
   [Symbol.asyncIterator](): this {
+    this.isIterated = true;
     return this;
   }
 
@@ -130,7 +134,10 @@ function take<T>(
   call.waiting = (call.waiting ?? 0) + 1;
   const taken = call.then((result) => {
     call.waiting! -= 1;
-    return step(call.stream ??= streamOf(result));
+    call.stream ??= streamOf(result);
+    // A stream that a loop reads may be fetched ahead.
+    if (call.isIterated && call.stream instanceof InStream) call.stream[Symbol.asyncIterator]();
+    return step(call.stream);
   });
   const taking = openRaising<Step>();
   const before = call.taken;

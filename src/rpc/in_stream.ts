@@ -7,7 +7,7 @@ import { isThenable } from "../base/guard.ts";
 import { generatorKind, type StreamKind } from "../codec/stream_kinds.ts";
 import { TandemError } from "../errors.ts";
 import { backend } from "../runtime/current.ts";
-import { now } from "../runtime/timers.ts";
+import { keepAlive, now } from "../runtime/timers.ts";
 import { errorOfCall } from "./call_errors.ts";
 import { Lot, type LotOwner } from "./lent.ts";
 import { Step } from "./out_stream.ts";
@@ -46,6 +46,10 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   /** Resolves when the steps that wait for their values have been sent; later steps wait for it. */
   #sending: Promise<void> | null = null;
   readonly #kind: StreamKind;
+  /** A loop reads it, which passes no values in. */
+  #isIterated = false;
+  /** Steps that were sent before the program has asked for their items. */
+  #ahead: PendingStep[] = [];
   /** The time limit of the first item, if it began before the first step, and Infinity otherwise. */
   firstDeadline: number = Infinity;
   #hasBegun = false;
@@ -71,6 +75,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   next(...value: [] | [unknown]): Promise<Result> {
     const hasValue = value.length > 0 && this.#kind === generatorKind &&
       !backend().isSink(value[0]);
+    if (hasValue) this.#isIterated = false;
+    // A generator that was taken ahead has missed the value.
+    if (this.#ahead.length > 0 || this.#mayFetchAhead) return this.#nextAhead();
     return this.#step(Step.next, hasValue, hasValue ? value[0] : undefined);
   }
 
@@ -83,7 +90,56 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   }
 
   [Symbol.asyncIterator](): this {
+    this.#isIterated = true;
     return this;
+  }
+
+  /** Whether items may be asked for before the program needs them. */
+  get #mayFetchAhead(): boolean {
+    // Each item would have a time limit of its own, but they wait for each other.
+    const { source, terms } = this.#origin ?? {};
+    return source !== undefined && source.prefetch > 0 && this.#isIterated && !this.#sending &&
+      (terms?.itemTimeout ?? Infinity) === Infinity;
+  }
+
+  /** The next item, of which the host may know already; then asks for more. */
+  #nextAhead(): Promise<Result> {
+    const known = this.#ahead.shift();
+    const raising = openRaising<Result>();
+    const step = known ?? new PendingStep(this, Step.next, false, undefined);
+    step.raising = raising;
+    this.#steps.push(step);
+    if (!known) void this.#send(step);
+    else if (known.outcome) this.settle();
+    else {
+      // From now on the program waits for it.
+      const [release, end] = [known.release, keepAlive()];
+      known.release = () => {
+        end();
+        release?.();
+      };
+    }
+    if (this.#mayFetchAhead) this.#fetchAhead();
+    return raising.promise;
+  }
+
+  #fetchAhead(): void {
+    const prefetch = this.#origin?.source.prefetch ?? 0;
+    while (!this.#hasEnded && this.#ahead.length < prefetch) {
+      const step = new PendingStep(this, Step.ahead, false, undefined);
+      this.#ahead.push(step);
+      void this.#send(step);
+      // The stream may have ended by that.
+      if (step.outcome) return;
+    }
+  }
+
+  /** The program does not need them any more. */
+  #dropAhead(): void {
+    for (const step of this.#ahead.splice(0)) {
+      step.release?.();
+      step.release = null;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,7 +148,9 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
 
   #step(kind: number, hasValue: boolean, value: unknown): Promise<Result> {
     const raising = openRaising<Result>();
-    const step = new PendingStep(this, kind, hasValue, value, raising);
+    const step = new PendingStep(this, kind, hasValue, value);
+    step.raising = raising;
+    if (kind !== Step.next) this.#dropAhead();
     this.#steps.push(step);
     // As a generator does with the value of `return`.
     const awaitsValue = kind === Step.return && isThenable(value);
@@ -149,14 +207,15 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
       step.failed(error);
       return undefined;
     }
-    const limits = this.#limits(terms);
+    const limits = this.#limits(terms, step.kind === Step.ahead);
     return source.step(id, step.kind, step.hasValue, step.value, terms, limits, step);
   }
 
   /** The limits of the step that is about to be sent. */
-  #limits(terms: StreamTerms | undefined): StepLimits {
-    if (!terms) return {};
+  #limits(terms: StreamTerms | undefined, isAhead: boolean): StepLimits {
+    if (!terms) return isAhead ? { isBackground: true } : {};
     const { signal } = terms;
+    if (isAhead) return { isBackground: true, ...(signal && { signal }) };
     const timeout = this.#hasBegun ? terms.itemTimeout : this.#firstTimeout(terms);
     this.#hasBegun = true;
     return { ...(timeout !== undefined && { timeout }), ...(signal && { signal }) };
@@ -227,6 +286,7 @@ export class InStream implements AsyncGenerator<unknown, unknown, unknown>, Rece
   #end(): void {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
+    this.#dropAhead();
     forgotten.unregister(this);
     const origin = this.#origin;
     origin?.source.detach(origin.id);
@@ -247,31 +307,25 @@ class PendingStep implements StepOutcome {
   kind: number;
   readonly hasValue: boolean;
   value: unknown;
-  readonly #raising: Raising<Result>;
+  /** Undefined as long as the program has not asked for its item. */
+  raising: Raising<Result> | undefined;
   outcome: Outcome | null = null;
   /** Releases the connection: see {@linkcode Source.hold}. */
   release: (() => void) | null = null;
 
-  constructor(
-    stream: InStream,
-    kind: number,
-    hasValue: boolean,
-    value: unknown,
-    raising: Raising<Result>,
-  ) {
+  constructor(stream: InStream, kind: number, hasValue: boolean, value: unknown) {
     this.#stream = stream;
     this.kind = kind;
     this.hasValue = hasValue;
     this.value = value;
-    this.#raising = raising;
   }
 
   resolve(result: Result): void {
-    this.#raising.resolve(result);
+    this.raising!.resolve(result);
   }
 
   reject(error: unknown, afterwards: () => void): void {
-    fail(this.#raising, error, afterwards);
+    fail(this.raising!, error, afterwards);
   }
 
   get lotOwner(): LotOwner {
@@ -296,7 +350,10 @@ class PendingStep implements StepOutcome {
 
   #end(kind: Outcome["kind"], value: unknown): void {
     this.outcome = { kind, value };
-    this.#stream.settle();
+    if (this.raising) return this.#stream.settle();
+    // It needs no connection while it waits for the program.
+    this.release?.();
+    this.release = null;
   }
 }
 

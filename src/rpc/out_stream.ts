@@ -10,8 +10,11 @@ import { StreamContext } from "./call_contexts.ts";
 import { TandemError } from "../errors.ts";
 import { type Lent, Lot, type LotOwner } from "./lent.ts";
 
-/** The steps that a reader takes. */
-export const Step = { next: 0, return: 1, throw: 2 } as const;
+/**
+ * The steps that a reader takes. `ahead` is a `next` that its reader asks for before it needs the item: it begins
+ * when the steps before it have ended, and not at all once the reader has stopped.
+ */
+export const Step = { next: 0, return: 1, throw: 2, ahead: 3 } as const;
 
 interface Source {
   next(...value: [] | [unknown]): unknown;
@@ -33,6 +36,10 @@ export class OutStream implements Lent, LotOwner {
   readonly #run: ContextRunner = captureContext();
   #source: Source | null = null;
   #hasEnded = false;
+  /** The last step; settles when it has ended. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** The reader has taken a step that ends the stream. */
+  #isStopping = false;
   /** The resolve functions of pending steps, in their order. */
   #pending: ((result: Result) => void)[] = [];
   #lot: Lot | null = null;
@@ -66,6 +73,19 @@ export class OutStream implements Lent, LotOwner {
 
   /** Takes one step, as the iterator's own methods do, in the order of the calls. */
   step(step: number, hasValue: boolean, value: unknown): Promise<Result> {
+    const taken = step === Step.ahead ? this.#stepAhead() : this.#step(step, hasValue, value);
+    this.#last = taken.then(() => {}, () => {});
+    return taken;
+  }
+
+  async #stepAhead(): Promise<Result> {
+    await this.#last;
+    if (this.#isStopping || this.#hasEnded) return { done: true, value: undefined };
+    return await this.#step(Step.next, false, undefined);
+  }
+
+  #step(step: number, hasValue: boolean, value: unknown): Promise<Result> {
+    if (step !== Step.next) this.#isStopping = true;
     // The body may be waiting for its signal.
     if (step === Step.return) this.#abort?.abort(stopped());
     return new Promise((resolve, reject) => {

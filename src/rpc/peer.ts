@@ -393,6 +393,10 @@ export class Peer implements Source {
     }
   }
 
+  get prefetch(): number {
+    return this.#requester.prefetch ?? 0;
+  }
+
   get partBytes(): number {
     const { longestAnswer = Infinity } = this.#requester;
     return Math.min(partBytes, longestAnswer - headerBytes);

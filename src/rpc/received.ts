@@ -26,7 +26,7 @@ export interface StreamTerms {
 }
 
 /** The limits of one step. */
-export type StepLimits = Pick<RequestTerms, "timeout" | "signal">;
+export type StepLimits = Pick<RequestTerms, "timeout" | "signal" | "isBackground">;
 
 /** Gets the outcome of a step: one of the methods runs, once. */
 export interface StepOutcome {
@@ -60,6 +60,8 @@ export interface InvocationOutcome extends StepOutcome {
 
 /** The process that lends a value, as the value sees it. */
 export interface Source {
+  /** How many items of a stream are asked for ahead. */
+  readonly prefetch: number;
   /** Keeps the connection until the caller calls the returned function. */
   hold(): () => void;
   /**

@@ -135,6 +135,11 @@ export interface ReceiverInfo extends Peer {
 export interface Requester extends End {
   /** The longest request in bytes. */
   readonly maxRequestBytes: number;
+  /**
+   * How many items of a stream its reader asks for ahead, because the way there and back takes long; left out:
+   * none.
+   */
+  readonly prefetch?: number;
   /** The longest answer that may come, as far as is known; left out: receivers know. */
   readonly longestAnswer?: number;
   /** The number of receivers that are open on the target. */
