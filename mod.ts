@@ -56,6 +56,7 @@ export type {
   WaitOptions,
   WaitSyncOptions,
 } from "./src/base/channel_options.ts";
+export type { NatsOptions } from "./src/base/nats_options.ts";
 export type { Payload } from "./src/channel/payload.ts";
 export { ServerRequest } from "./src/channel/request.ts";
 export type { Result } from "./src/channel/result.ts";

@@ -48,7 +48,7 @@ export class Connection implements CallMaker {
 
   /**
    * @param lines where the calls go; default: to any service of the target
-   * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
+   * @throws {TandemError} `MISMATCH` for a handle of integers
    */
   constructor(
     target: ConnectTarget,

@@ -106,7 +106,7 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  * Connects to an interface that {@linkcode serve} offers in any process, in any runtime. Each method of
  * the returned remote makes a call to a service of the target.
  *
- * The target is a name, a path, `memory:NAME`, or a `Client`: see `target` below.
+ * The target is a name, a path, `memory:NAME`, `nats://SERVERS/NAME`, or a `Client`: see `target` below.
  *
  * You can print a remote, await it, or put it into JSON without making a call: its text is
  * `[Remote target]`, and JSON leaves it out. `using`, or `remote[Symbol.dispose]()`, closes it;
@@ -164,12 +164,12 @@ function makeRemote(state: RemoteState, dispose: () => void): object {
  * @typeParam Api the interface: the type of the object that is served
  * @param target a name or a path, as for {@linkcode Client.open}; or `memory:NAME`, a service in this
  * thread, without native code and without a permission: for unit tests; or an open {@linkcode Client}, which
- * the connection takes over and closes when it ends: for anonymous channels. `nats://` targets are
- * `UNSUPPORTED` in this version
+ * the connection takes over and closes when it ends: for anonymous channels; or
+ * `nats://HOST:PORT,HOST:PORT/NAME`, a service on any machine, through NATS servers: see the option `nats`
  * @param options defaults for the calls: `timeout`, `signal`, `idempotent` and others
  * @returns the remote. `using`, or `remote[Symbol.dispose]()`, closes the connection, which cancels its
  * calls and ends its streams. A remote has no `close()`, because that may be a method of the other side
- * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
+ * @throws {TandemError} `MISMATCH` for a handle of integers
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function connect<Api extends object>(

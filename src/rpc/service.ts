@@ -35,9 +35,10 @@ export class Service implements AsyncDisposable {
    */
   readonly finished: Promise<void>;
   /**
-   * Resolves when the service can be called. In shared memory that is so when `serve` returns; over a
-   * network it will take a while. Rejects with `CLOSED` if the service never opens, because its `signal`
-   * had aborted before.
+   * Resolves when the service can be called. In shared memory that is so when `serve` returns; over NATS it
+   * takes a while. Rejects with `CLOSED` if the service never opens, because its `signal` had aborted before;
+   * over NATS with `PERMISSION` for a login or subject that is refused, and with `UNSUPPORTED` where the NATS
+   * client is not installed.
    */
   readonly ready: Promise<void>;
   readonly #core: ServiceCore;
@@ -117,7 +118,7 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * Offers the methods of an object to every process that can open the channel. Any number of services
  * may share one channel; each call goes to exactly one of them.
  *
- * A target is a name, a path, `memory:NAME`, or a `Server`: see `target` below.
+ * A target is a name, a path, `memory:NAME`, `nats://SERVERS/NAME`, or a `Server`: see `target` below.
  *
  * The service offers the object's own methods and those of its classes, but no methods of
  * `Object.prototype`, no symbols and no getters. It leaves out methods called `then`, `toJSON`, `inspect`
@@ -200,7 +201,8 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * @param target a name or a path, as for {@linkcode Server.open}; or `memory:NAME`, which only this
  * thread can reach and which needs neither native code nor a permission: for unit tests of code that
  * serves or calls; or an open {@linkcode Server}, which the service takes over and closes when it ends:
- * for anonymous channels. `nats://` targets are `UNSUPPORTED` in this version
+ * for anonymous channels; or `nats://HOST:PORT,HOST:PORT/NAME`, for callers on other machines, through NATS
+ * servers: see the option `nats`
  * @param api the methods
  * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
  * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for a transport that this

@@ -151,7 +151,7 @@ const overflows: readonly string[] = ["drop-oldest", "drop-newest", "end"] satis
  * @typeParam T the type of its values
  * @param target a name or a path, as for {@linkcode serve}; or `memory:NAME`, within this thread
  * @param options the same in all processes
- * @throws {TandemError} `UNSUPPORTED` for a transport that this version does not have
+ * @throws {TandemError} `UNSUPPORTED` for a `nats://` target
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function topic<T>(target: string, options: TopicOptions = {}): Topic<T> {

@@ -1,6 +1,6 @@
 /**
- * The interfaces through which the typed layer sends and receives messages. Shared memory and process
- * memory implement them; a network may be a third implementation.
+ * The interfaces through which the typed layer sends and receives messages. Shared memory, process memory and
+ * NATS implement them.
  *
  * A transport carries whole messages as bytes. It knows nothing about methods and values.
  *

@@ -14,6 +14,7 @@ const atRandom = "NATS gives calls to the members of a queue group at random";
 
 const asksFirst =
   "everywhere() first asks for the services, and reads the arguments when they have answered";
+const ahead = "a loop over a stream asks for up to eight items ahead";
 
 export const natsCannot: Readonly<Record<string, string>> = {
   "no target: NO_SERVER when the time runs out": notConnected,
@@ -22,5 +23,6 @@ export const natsCannot: Readonly<Record<string, string>> = {
   "a service is there and silent: TIMEOUT": leavesGroup,
   "a service that was there while the call waited: TIMEOUT": noRedelivery,
   "functions and signals go to every service, and to a certain one": asksFirst,
+  "a stream argument ends where the method stops, or with the call": ahead,
   "the least busy service gets the next call": atRandom,
 };
