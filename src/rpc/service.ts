@@ -205,8 +205,8 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * servers: see the option `nats`
  * @param api the methods
  * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
- * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for a transport that this
- * version does not have; of a `Server`, `MISMATCH` when a size differs from its channel, and `CLOSED`
+ * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for `maxDeliveries` over NATS; of a
+ * `Server`, `MISMATCH` when a size differs from its channel, and `CLOSED`
  * @throws {TypeError} {RangeError} for wrong options, and for a value without methods
  */
 export function serve<Api extends object>(

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkTimeout } from "../base/checks.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
 import type { Peer } from "../base/peer.ts";
 import { corrupt } from "../codec/reader.ts";
 import { now } from "../runtime/timers.ts";
@@ -51,6 +52,8 @@ export interface ServicesOptions {
   timeout?: number;
   /** Ends the wait: the promise rejects with its reason. */
   signal?: AbortSignal;
+  /** For a `nats://` target that is given as text. */
+  nats?: NatsOptions;
 }
 
 const timeoutDefault = 1_000;
@@ -80,7 +83,7 @@ export async function services(
   target: string | Disposable,
   options: ServicesOptions = {},
 ): Promise<ServiceInfo[]> {
-  const { timeout = timeoutDefault, signal } = options;
+  const { timeout = timeoutDefault, signal, nats } = options;
   checkTimeout(timeout, "timeout");
   signal?.throwIfAborted();
   if (typeof target !== "string") {
@@ -90,7 +93,7 @@ export async function services(
       signal,
     );
   }
-  const connection = new Connection(target, parseConnectOptions({}));
+  const connection = new Connection(target, parseConnectOptions(nats ? { nats } : {}));
   try {
     return await list(connection.lines, timeout, signal);
   } finally {

@@ -18,6 +18,7 @@ const ahead = "a loop over a stream asks for up to eight items ahead";
 
 export const natsCannot: Readonly<Record<string, string>> = {
   "no target: NO_SERVER when the time runs out": notConnected,
+  "a stream of a call that was never sent ends with the call": notConnected,
   "many time-outs at once, short and fractional ones too": notConnected,
   'a target without a service: whenAbsent "fail" fails at once and sends nothing': ownNumbers,
   "a service is there and silent: TIMEOUT": leavesGroup,
