@@ -27,6 +27,12 @@ const sourceLayers: readonly string[] = [
   "src/transport",
   "src/nats",
   "src/transport/targets.ts",
+  // A limit may be across machines.
+  "src/limit/limit.ts",
+  "src/limit/idle_limits.ts",
+  "src/limit/lock_request.ts",
+  "src/limit/lock_manager.ts",
+  "src/limit/main.ts",
   "src/rpc",
   "src/node",
   "src/pool/types.ts",

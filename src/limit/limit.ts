@@ -5,6 +5,8 @@
  */
 import { Contender } from "./contender.ts";
 import type { LimitChange } from "./events.ts";
+import { NatsContender } from "../nats/limit/contender.ts";
+import { isNatsTarget } from "../nats/target.ts";
 import type { Lock } from "./lock.ts";
 import type {
   AcquireOptions,
@@ -15,8 +17,9 @@ import type {
   Refusal,
   TryAcquireOptions,
 } from "./types.ts";
+import type { LimitWork } from "./work.ts";
 
-/** The work of a limit, for other layers. Users cannot reach it. */
+/** The work of a limit of this machine, for other layers. Users cannot reach it. */
 export let contenderOf: (limit: Limit) => Contender;
 
 /**
@@ -59,10 +62,10 @@ export let contenderOf: (limit: Limit) => Contender;
  */
 export class Limit implements Disposable {
   static {
-    contenderOf = (limit) => limit.#contender;
+    contenderOf = (limit) => limit.#contender as Contender;
   }
 
-  readonly #contender: Contender;
+  readonly #contender: LimitWork;
 
   /**
    * Opens a limit, or makes it.
@@ -75,7 +78,9 @@ export class Limit implements Disposable {
    * @throws {RangeError} when an option is out of its range
    */
   constructor(target: string, options: LimitOptions = {}) {
-    this.#contender = new Contender(target, options);
+    this.#contender = isNatsTarget(target)
+      ? new NatsContender(target, options)
+      : new Contender(target, options);
   }
 
   /** The name or path that this limit was opened by. */

@@ -35,7 +35,14 @@ export interface LimitTerms {
   readonly hasTitle: boolean;
   readonly mode: number | undefined;
   readonly retry: RetryTerms | null;
+  /** Of contenders across machines, in milliseconds. */
+  readonly lease: number;
 }
+
+/** In milliseconds. Servers end no lease earlier than after a second. */
+const leaseDefault = 15_000;
+const leaseMin = 1_000;
+const leaseMax = 86_400_000;
 
 /** As the native side numbers them. */
 export const orders: readonly LimitOrder[] = ["oldest", "newest"];
@@ -43,7 +50,7 @@ export const orders: readonly LimitOrder[] = ["oldest", "newest"];
 /** @throws {TypeError} for a wrong type; @throws {RangeError} for a number out of its range */
 export function limitTerms(options: LimitOptions): LimitTerms {
   checkObject(options);
-  const { max, standby, order, title, mode, retries, interval } = options;
+  const { max, standby, order, title, mode, retries, interval, lease } = options;
   const isCount = typeof standby !== "object" || standby === null;
   return {
     max: max === undefined ? 0 : checkMax(max, "max"),
@@ -55,6 +62,7 @@ export function limitTerms(options: LimitOptions): LimitTerms {
     hasTitle: title === undefined ? false : checkBoolean(title, "title"),
     mode: mode === undefined ? undefined : checkWhole(mode, "mode", 0, 0o777),
     retry: retryTerms(retries, interval),
+    lease: lease === undefined ? leaseDefault : checkWhole(lease, "lease", leaseMin, leaseMax),
   };
 }
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { NatsOptions } from "../base/nats_options.ts";
 
 /**
  * Whether a lock is held alone or together with others. An `"exclusive"` lock has a place of its own. All
@@ -97,6 +98,16 @@ export interface LimitOptions {
    * @default {1}
    */
   interval?: number;
+  /**
+   * With a `nats://` target: how long a contender that has gone silent counts as alive, in milliseconds, from
+   * 1,000 on. A contender renews its lease after each third of it. Elsewhere it has no effect: the kernel tells
+   * of deaths.
+   *
+   * @default {15_000}
+   */
+  lease?: number;
+  /** How a `nats://` target is reached. */
+  nats?: NatsOptions;
 }
 
 /** How a lock is acquired, whether or not the call waits. */

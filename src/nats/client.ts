@@ -34,6 +34,8 @@ export interface ClientStatus {
 }
 
 export interface ClientInfo {
+  readonly version: string;
+  readonly jetstream?: boolean;
   readonly max_payload: number;
   readonly connect_urls?: readonly string[];
 }

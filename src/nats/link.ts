@@ -12,6 +12,7 @@ import { keepAlive, later, laterForSure, now } from "../runtime/timers.ts";
 import type { Bytes } from "../transport/transport.ts";
 import {
   type ClientConnection,
+  type ClientInfo,
   type ClientMessage,
   type ClientSubscription,
   connectClient,
@@ -202,6 +203,11 @@ export class Link {
 
   get isUp(): boolean {
     return this.#isUp;
+  }
+
+  /** What the server has told of itself; undefined: it is not up. */
+  get info(): ClientInfo | undefined {
+    return this.#connection?.info;
   }
 
   /** Why it is not up, as far as it is known. */
@@ -491,9 +497,14 @@ export class Link {
    *
    * @throws {TandemError} `DISCONNECTED`; `PERMISSION`
    */
-  publish(subject: string, data: Uint8Array, reply?: string): void {
+  publish(
+    subject: string,
+    data: Uint8Array,
+    reply?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): void {
     this.check();
-    this.#publish(subject, data, reply, undefined);
+    this.#publish(subject, data, reply, headers);
   }
 
   /** As {@linkcode publish}, but waits for a link that is lost, as long as a caller may wait. Never throws. */
@@ -519,7 +530,8 @@ export class Link {
       if (headers) {
         const sent = this.#client!.headers();
         for (const [name, value] of Object.entries(headers)) sent.set(name, value);
-        return this.#connection!.publish(subject, data, { headers: sent });
+        const options = reply === undefined ? { headers: sent } : { reply, headers: sent };
+        return this.#connection!.publish(subject, data, options);
       }
       this.#connection!.publish(subject, data, reply === undefined ? undefined : { reply });
     } catch (error) {

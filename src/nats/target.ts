@@ -21,6 +21,11 @@ const nameBytesMax = 128;
 const server = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::\d{1,5})?$/;
 const form = /^nats:\/\/(?:([^/@]*)@)?([^/@]+)\/(.+)$/s;
 
+/** Whether it looks like a target across machines. */
+export function isNatsTarget(target: unknown): target is string {
+  return typeof target === "string" && target.startsWith("nats:");
+}
+
 /** @throws {TypeError} for an invalid target */
 export function parseTarget(target: string): NatsTarget {
   const [, login, list = "", name = ""] = form.exec(target) ?? [];
