@@ -78,6 +78,7 @@ export class Board {
   readonly #closing: AbortController = new AbortController();
   #endWatch: ((error: unknown) => void) | null = null;
   #reading: Reading | null = null;
+  #endPause: (() => void) | null = null;
   /** When the bucket was made: if it is made anew, its numbers begin again. */
   #created = "";
   #isReady = false;
@@ -163,7 +164,14 @@ export class Board {
       }
       this.hurry();
       if (wasReady) pause = pauseMin;
-      await new Promise<void>((resolve) => void later(pause * (0.5 + Math.random() / 2), resolve));
+      await new Promise<void>((resolve) => {
+        const cancel = later(pause * (0.5 + Math.random() / 2), resolve);
+        this.#endPause = () => {
+          cancel();
+          resolve();
+        };
+      });
+      this.#endPause = null;
       pause = Math.min(pauseMax, pause * 2);
     }
     this.#isRunning = false;
@@ -443,6 +451,7 @@ export class Board {
     if (this.isClosed) return;
     this.#closing.abort(closed(this.name));
     this.#endWatch?.(closed(this.name));
+    this.#endPause?.();
     if (!this.#isRunning) this.#leaveLink();
   }
 }
