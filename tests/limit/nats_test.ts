@@ -32,7 +32,12 @@ test("places, none left, and one again", async () => {
   assertEquals([await third!.acquire({ timeout: 0 }), third!.refusal], [null, "timeout"]);
   assertEquals([await third!.acquire({ timeout: 20 }), third!.refusal], [null, "timeout"]);
   assertEquals(one.release(), true);
-  assertEquals([one.isHeld, one.heartbeat(), first!.isHeld, first!.lock], [false, false, false, null]);
+  assertEquals([one.isHeld, one.heartbeat(), first!.isHeld, first!.lock], [
+    false,
+    false,
+    false,
+    null,
+  ]);
   assertEquals(one.release(), false);
   const three = present(await third!.acquire());
   assertEquals([three.id, third!.refusal], [1, null]);
@@ -46,10 +51,12 @@ test("waiters are served in the order in which they asked, and nobody overtakes 
   const served: number[] = [];
   const waits: Promise<Lock>[] = [];
   for (const [index, limit] of limits.entries()) {
-    waits.push(limit.acquire().then((lock) => {
-      served.push(index);
-      return present(lock);
-    }));
+    waits.push(
+      limit.acquire().then((lock) => {
+        served.push(index);
+        return present(lock);
+      }),
+    );
     await sees(holder!, 1, index + 1);
   }
   const tickets = holder!.waiters().map(({ ticket }) => ticket);
@@ -101,7 +108,11 @@ test("aborts and closed limits keep nobody from a place", async () => {
   holder!.close();
   assertEquals(lock.isHeld, false);
   present(await waits);
-  await assertRejects(() => aborted!.acquire({ signal: AbortSignal.abort(reason) }), Error, "on purpose");
+  await assertRejects(
+    () => aborted!.acquire({ signal: AbortSignal.abort(reason) }),
+    Error,
+    "on purpose",
+  );
 });
 
 test("an abort, a timeout and a grant at the same time: the place is with one contender or with none", async () => {
@@ -304,7 +315,10 @@ test("what cannot be is refused with advice, and wrong options at once", async (
   const lock = present(await limit!.acquire());
   assertThrowsCode(() => lock.exec("true"), "UNSUPPORTED");
   const { target } = limit!;
-  assertThrowsCode(() => new Limit(target, { standby: { max: 1, target: "local" } }), "UNSUPPORTED");
+  assertThrowsCode(
+    () => new Limit(target, { standby: { max: 1, target: "local" } }),
+    "UNSUPPORTED",
+  );
   assertThrows(() => new Limit(target, { lease: 999 }), RangeError);
   assertThrows(() => new Limit(target, { max: 0 }), RangeError);
   assertThrows(() => new Limit(target, { nats: 1 as never }), TypeError);

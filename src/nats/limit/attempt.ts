@@ -247,7 +247,9 @@ export class NatsAttempt {
     this.#isSweeping = true;
     board.sweep(suspects, wallClock()).catch((error) => {
       // Without a link, the next snapshot leads here again.
-      if (codeOf(error) === undefined) report(NatsAttempt, "removing contenders that have died", error);
+      if (codeOf(error) === undefined) {
+        report(NatsAttempt, "removing contenders that have died", error);
+      }
     }).finally(() => {
       this.#isSweeping = false;
     });

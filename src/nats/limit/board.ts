@@ -391,7 +391,10 @@ export class Board {
   /** @throws {TandemError} `DISCONNECTED` */
   #connected(): { link: Link; jetStream: JetStream } {
     if (this.#link && this.#jetStream) return { link: this.#link, jetStream: this.#jetStream };
-    throw new TandemError("DISCONNECTED", `Cannot use the limit ${this.name}: the link to NATS is closed`);
+    throw new TandemError(
+      "DISCONNECTED",
+      `Cannot use the limit ${this.name}: the link to NATS is closed`,
+    );
   }
 
   /**
@@ -518,7 +521,9 @@ class Reading {
     this.#silent = 0;
     if (headers && headers.code > 0) {
       const last = Number(headers.get("Nats-Last-Consumer") || this.#delivered);
-      if (headers.code !== 100 || last > this.#delivered) this.#owner.broken(interrupted(this.#name));
+      if (headers.code !== 100 || last > this.#delivered) {
+        this.#owner.broken(interrupted(this.#name));
+      }
       return;
     }
     const { sequence, delivered, pending } = readReply(reply ?? "");
@@ -580,7 +585,10 @@ function refused(name: string, error: RefusedRequest): TandemError {
 }
 
 function interrupted(name: string): TandemError {
-  return new TandemError("DISCONNECTED", `Cannot watch the limit ${name}: messages of NATS were lost`);
+  return new TandemError(
+    "DISCONNECTED",
+    `Cannot watch the limit ${name}: messages of NATS were lost`,
+  );
 }
 
 function closed(name: string): TandemError {

@@ -45,7 +45,11 @@ interface StreamConfig {
  * @returns when it was made
  * @throws {TandemError} `UNSUPPORTED`, `MISMATCH`, `NO_SPACE`, and as {@linkcode JetStream.ask}
  */
-export async function ensureBucket(link: Link, jetStream: JetStream, bucket: string): Promise<string> {
+export async function ensureBucket(
+  link: Link,
+  jetStream: JetStream,
+  bucket: string,
+): Promise<string> {
   checkVersion(link);
   try {
     const { config, created } = await found(jetStream, bucket) ?? await made(jetStream, bucket);
@@ -68,7 +72,9 @@ function checkVersion(link: Link): void {
 
 /** Whether one version is older than another. */
 export function isOlder(version: string, other: string): boolean {
-  const [numbers, others] = [version, other].map((one) => one.split(/[.-]/).slice(0, 3).map(Number));
+  const [numbers, others] = [version, other].map((one) =>
+    one.split(/[.-]/).slice(0, 3).map(Number)
+  );
   for (const [at, number] of others!.entries()) {
     const own = numbers![at] ?? 0;
     if (own !== number) return own < number;
@@ -128,7 +134,9 @@ function checkConfig(config: StreamConfig, bucket: string): void {
   if (isRight) return;
   throw new TandemError(
     "MISMATCH",
-    `Cannot use the bucket ${JSON.stringify(bucket)} of NATS for limits: it must keep one value of each key, and ` +
+    `Cannot use the bucket ${
+      JSON.stringify(bucket)
+    } of NATS for limits: it must keep one value of each key, and ` +
       "allow lifetimes of single values (allow_msg_ttl) with markers of removals (subject_delete_marker_ttl); " +
       "remove it, or use another prefix",
   );
@@ -140,7 +148,9 @@ function refusedBucket(place: string, bucket: string, error: RefusedRequest): Ta
   const errorCode = isOff ? "UNSUPPORTED" : code === 503 ? "DISCONNECTED" : "NO_SPACE";
   return new TandemError(
     errorCode,
-    `Cannot use the bucket ${JSON.stringify(bucket)} of NATS (${place}) for limits: the server says ` +
+    `Cannot use the bucket ${
+      JSON.stringify(bucket)
+    } of NATS (${place}) for limits: the server says ` +
       JSON.stringify(description ?? ""),
     { cause: error },
   );

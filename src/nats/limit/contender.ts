@@ -32,7 +32,16 @@ import { type Contending, NatsAttempt } from "./attempt.ts";
 import { Board, type BoardOwner } from "./board.ts";
 import { afterwards } from "./farewells.ts";
 import type { Lease } from "./lease.ts";
-import { type Entry, entryOf, holdersOf, infoOf, leave, resize, type State, waitersOf } from "./state.ts";
+import {
+  type Entry,
+  entryOf,
+  holdersOf,
+  infoOf,
+  leave,
+  resize,
+  type State,
+  waitersOf,
+} from "./state.ts";
 
 /** A lock that is held. */
 interface Held {
@@ -75,7 +84,9 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     if (standbyLimit && !isNatsTarget(standbyLimit.target)) {
       throw new TandemError(
         "UNSUPPORTED",
-        `Cannot use ${describe(standbyLimit.target)} as standby.target of a limit across machines: waiters of other ` +
+        `Cannot use ${
+          describe(standbyLimit.target)
+        } as standby.target of a limit across machines: waiters of other ` +
           "machines cannot reach it; give a nats:// target",
       );
     }
@@ -246,7 +257,10 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
 
   #checkOpen(): void {
     if (!this.#isClosed) return;
-    throw new TandemError("CLOSED", `Cannot use the limit ${JSON.stringify(withoutLogin(this.target))}: it is closed`);
+    throw new TandemError(
+      "CLOSED",
+      `Cannot use the limit ${JSON.stringify(withoutLogin(this.target))}: it is closed`,
+    );
   }
 
   /** Runs something of which nobody hears; `action` does not reject. The process stays alive meanwhile. */
@@ -347,7 +361,9 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
   changed(): void {
     const held = this.#held;
     const { board } = this;
-    if (held && board.isReady && !entryOf(board.state, held.lease.id)) this.#lose(held, goneReason(board));
+    if (held && board.isReady && !entryOf(board.state, held.lease.id)) {
+      this.#lose(held, goneReason(board));
+    }
     this.#attempt?.changed();
   }
 
@@ -394,7 +410,10 @@ function goneReason({ name, state }: Board): TandemError {
       `The lock of ${name} is lost: another contender has stolen it, or its lease was over`,
     );
   }
-  return new TandemError("NOT_FOUND", `The lock of ${name} is lost: the limit was removed from NATS`);
+  return new TandemError(
+    "NOT_FOUND",
+    `The lock of ${name} is lost: the limit was removed from NATS`,
+  );
 }
 
 function lateReason({ name }: Board): TandemError {

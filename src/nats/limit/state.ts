@@ -62,7 +62,10 @@ const ticketMax = 2 ** 48;
  * The first state of a limit. Its tokens start at the clock, in microseconds: so they are greater than those of
  * a limit that was removed.
  */
-export function newState(wish: { max: number | null; order: LimitOrder | null }, time: number): State {
+export function newState(
+  wish: { max: number | null; order: LimitOrder | null },
+  time: number,
+): State {
   return {
     version: 1,
     max: wish.max ?? 1,
@@ -90,7 +93,8 @@ export function readState(data: Uint8Array, name: string): State {
   }
   const isRight = Number.isInteger(state.max) && Number.isInteger(state.attempts) &&
     (state.order === "oldest" || state.order === "newest") &&
-    /^\d+$/.test(String(state.token)) && Array.isArray(state.entries) && state.entries.every(isEntry);
+    /^\d+$/.test(String(state.token)) && Array.isArray(state.entries) &&
+    state.entries.every(isEntry);
   if (!isRight) throw corrupt(name);
   return state as State;
 }
@@ -185,8 +189,12 @@ function withTerms(state: State, { max, order }: Wish, name: string): State {
     if (found === wanted) continue;
     throw new TandemError(
       "MISMATCH",
-      `Cannot acquire a lock of ${name}: its ${term} is ${JSON.stringify(found)}, but the option asks for ` +
-        `${JSON.stringify(wanted)}, and others hold or wait; leave the option out, give the same in all programs, ` +
+      `Cannot acquire a lock of ${name}: its ${term} is ${
+        JSON.stringify(found)
+      }, but the option asks for ` +
+        `${
+          JSON.stringify(wanted)
+        }, and others hold or wait; leave the option out, give the same in all programs, ` +
         "or wait until nobody uses the limit",
     );
   }

@@ -1,0 +1,227 @@
+/**
+ * Limits across machines when processes die or stand still, when links are lost, and when servers refuse.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import type { Limit } from "../../src/limit/main.ts";
+import { loadClient } from "../../src/nats/client.ts";
+import { keepAlive } from "../../src/runtime/timers.ts";
+import {
+  afterEnd,
+  assertRejectsCode,
+  assertThrowsCode,
+  eventually,
+  present,
+  runtime,
+  test as register,
+} from "../support/harness.ts";
+import { type Contender, type Granted, startProcess } from "../support/limit.ts";
+import { natsLimits, newNatsLimit, noNats, sees, withJetStream } from "../support/nats_limit.ts";
+import { type NatsServer, startNatsServer } from "../support/nats_server.ts";
+
+/** As short as leases may be, so that the tests are quick. */
+const lease = 1_000;
+
+function test(name: string, body: () => Promise<void>): void {
+  register(`NATS limit: ${name}`, body, { skip: noNats });
+}
+
+/** A server of the test's own. */
+async function startServer(config = withJetStream, port = -1): Promise<NatsServer> {
+  const server = await startNatsServer(config, port);
+  afterEnd(() => kill(server));
+  return server;
+}
+
+/** Servers do not keep this process alive. */
+async function kill(server: NatsServer): Promise<void> {
+  const letEnd = keepAlive();
+  await server.kill();
+  letEnd();
+}
+
+async function startContender(target: string): Promise<Contender> {
+  const flags = ["--allow-net", "--allow-env", "--allow-sys"];
+  const contender = await startProcess(runtime, flags);
+  await contender.open(target, { lease });
+  return contender;
+}
+
+/** A resource that remembers the greatest token. */
+class Fenced {
+  #greatest = 0n;
+
+  write(token: bigint): boolean {
+    if (token < this.#greatest) return false;
+    this.#greatest = token;
+    return true;
+  }
+}
+
+function tokenOf({ token }: Granted): bigint {
+  return BigInt(present(token));
+}
+
+test("a holder that is killed: the next one gets the place, with a greater token", async () => {
+  const [waiter] = natsLimits(1, { lease });
+  let last = 0n;
+  for (let kill = 0; kill < 2; kill++) {
+    const contender = await startContender(waiter!.target);
+    const token = tokenOf(await contender.acquire());
+    assert(token > last);
+    const waits = waiter!.acquire();
+    await sees(waiter!, 1, 1);
+    await contender.child.killed();
+    const lock = present(await waits);
+    assertEquals([lock.id, lock.token > token], [1, true]);
+    last = lock.token;
+    lock.release();
+  }
+});
+
+test("a waiter that is killed: those behind it get the place", async () => {
+  const [holder, last] = natsLimits(2, { lease });
+  const lock = present(await holder!.acquire());
+  const contender = await startContender(holder!.target);
+  void contender.acquire();
+  await sees(holder!, 1, 1);
+  const waits = last!.acquire();
+  await sees(holder!, 1, 2);
+  await contender.child.killed();
+  lock.release();
+  present(await waits);
+  await sees(holder!, 1, 0);
+});
+
+test("a holder that stands still past its lease: it is refused afterwards, and knows that it lost", async () => {
+  const resource = new Fenced();
+  const [next] = natsLimits(1, { lease });
+  const contender = await startContender(next!.target);
+  const paused = tokenOf(await contender.acquire());
+  assertEquals(resource.write(paused), true);
+  const waits = next!.acquire();
+  await sees(next!, 1, 1);
+  await contender.child.stopped();
+  const lock = present(await waits);
+  assert(lock.token > paused);
+  assertEquals(resource.write(lock.token), true);
+  contender.child.kill("SIGCONT");
+  // Its first look is at its own clock.
+  const state = await contender.tell({ do: "state" });
+  assertEquals(state, {
+    isHeld: false,
+    refusal: null,
+    lock: { isHeld: false, isAborted: true },
+  });
+  assertEquals(await contender.tell({ do: "heartbeat" }), false);
+  assertEquals(resource.write(paused), false);
+  assertEquals(lock.isHeld, true);
+  // It can come back.
+  const again = contender.acquire();
+  await sees(next!, 1, 1);
+  lock.release();
+  const token = tokenOf(await again);
+  assertEquals([token > lock.token, resource.write(token)], [true, true]);
+});
+
+test("a lock is held for longer than its lease, and a waiter waits for longer", async () => {
+  const [holder, waiter, watcher] = natsLimits(3, { lease });
+  const lock = present(await holder!.acquire());
+  const { signal } = lock;
+  const waits = waiter!.acquire({ timeout: 3.5 * lease });
+  const ticket = await eventuallyTicket(watcher!);
+  assertEquals(await waits, null);
+  assertEquals([lock.isHeld, lock.heartbeat(), signal.aborted], [true, true, false]);
+  assertEquals(watcher!.holders()[0]!.token, lock.token);
+  assert(ticket > lock.ticket);
+});
+
+async function eventuallyTicket(limit: Limit): Promise<number> {
+  await sees(limit, 1, 1);
+  return limit.waiters()[0]!.ticket;
+}
+
+test("the server is gone: a lock is lost when its lease ends, and comes back with a greater token", async () => {
+  const server = await startServer();
+  const [holder, other] = natsLimits(2, { lease }, newNatsLimit(server));
+  const lock = present(await holder!.acquire());
+  const { signal } = lock;
+  const waits = other!.acquire();
+  await sees(holder!, 1, 1);
+  await kill(server);
+  await eventually(() => signal.aborted, "the lock is lost");
+  assertEquals([signal.reason.code, lock.isHeld, lock.release()], ["CANCELLED", false, false]);
+  await assertRejectsCode(holder!.acquire({ timeout: 0 }), "DISCONNECTED");
+  await assertRejectsCode(holder!.acquire({ timeout: 10 }), "DISCONNECTED");
+  assertThrowsCode(() => holder!.holders(), "DISCONNECTED");
+  // With nothing of what the old one has stored.
+  await startServer(withJetStream, server.port);
+  const next = present(await waits);
+  assert(next.token > lock.token);
+  next.release();
+  assert(present(await holder!.acquire()).token > next.token);
+});
+
+test("nobody is there: an attempt waits as long as it may", async () => {
+  const server = await startServer();
+  await kill(server);
+  const [limit] = natsLimits(1, { lease }, newNatsLimit(server));
+  await assertRejectsCode(limit!.acquire({ timeout: 0 }), "DISCONNECTED");
+  await assertRejectsCode(limit!.acquire({ timeout: 50 }), "DISCONNECTED");
+  const waits = limit!.acquire();
+  await startServer(withJetStream, server.port);
+  present(await waits);
+});
+
+test("the limit is removed: its locks are lost, and later ones have greater tokens", async () => {
+  const server = await startServer();
+  const target = newNatsLimit(server);
+  const [holder, other] = natsLimits(2, { max: 2 }, target);
+  const lock = present(await holder!.acquire());
+  const { signal } = lock;
+  const client = await loadClient();
+  const connection = await client.connect({ servers: [server.address], reconnect: false });
+  const headers = client.headers();
+  headers.set("KV-Operation", "DEL");
+  const name = target.split("/").at(-1)!;
+  connection.publish(`$KV.tandem_-limits.${name}.state`, new Uint8Array(0), { headers });
+  await connection.flush();
+  await connection.close();
+  await eventually(() => signal.aborted, "the lock is lost");
+  assertEquals(signal.reason.code, "NOT_FOUND");
+  const next = present(await other!.acquire());
+  assertEquals([next.id, next.token > lock.token], [1, true]);
+});
+
+test("a value that nobody can read is CORRUPT, and one of a newer version INCOMPATIBLE", async () => {
+  const server = await startServer();
+  const [first] = natsLimits(1, {}, newNatsLimit(server));
+  present(await first!.acquire()).release();
+  const client = await loadClient();
+  const connection = await client.connect({ servers: [server.address], reconnect: false });
+  for (const [text, code] of [["{", "CORRUPT"], ['{"version":2}', "INCOMPATIBLE"]] as const) {
+    const target = newNatsLimit(server);
+    const subject = `$KV.tandem_-limits.${target.split("/").at(-1)}.state`;
+    connection.publish(subject, new TextEncoder().encode(text));
+    await connection.flush();
+    const [limit] = natsLimits(1, {}, target);
+    await assertRejectsCode(limit!.acquire(), code);
+  }
+  await connection.close();
+});
+
+test("servers without JetStream are UNSUPPORTED, and a refused login is PERMISSION", async () => {
+  const bare = await startServer("");
+  const [limit] = natsLimits(1, {}, newNatsLimit(bare));
+  await assertRejectsCode(limit!.acquire(), "UNSUPPORTED");
+  await assertRejectsCode(limit!.acquire({ timeout: 0 }), "UNSUPPORTED");
+  const locked = await startServer(
+    `${withJetStream}\nauthorization { user: limits, password: secret }`,
+  );
+  const [refused] = natsLimits(1, {}, newNatsLimit(locked));
+  await assertRejectsCode(refused!.acquire(), "PERMISSION");
+  const nats = { user: "limits", pass: "secret" };
+  const [allowed] = natsLimits(1, { nats }, refused!.target);
+  present(await allowed!.acquire());
+});
