@@ -7,7 +7,7 @@ import type { Lock } from "./lock.ts";
 
 /**
  * What happened to a {@linkcode Limit} object: `"standby"`: it has begun to wait; `"acquired"`: it has got a
- * lock; `"lost"`: its lock was stolen, or the limit's file is gone; `"released"`: it has given its lock back.
+ * lock; `"lost"`: its lock was stolen, its lease is over, or the limit's file is gone; `"released"`: it has given its lock back.
  */
 export type LimitChangeKind = "standby" | "acquired" | "lost" | "released";
 

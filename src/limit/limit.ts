@@ -30,6 +30,10 @@ export let contenderOf: (limit: Limit) => Contender;
  * however it dies, the kernel tells the next waiter at once. No waiter polls, so hundreds of them cost nothing. An open
  * limit does not keep its process alive, and a held lock does not either; a pending promise does.
  *
+ * With a `nats://` target, the contenders of all machines share the limit, and leases take the place of the
+ * kernel: a holder that stands still or is cut off loses its lock. Only a resource that refuses small
+ * {@linkcode Lock.token}s is safe from it then. The guide has the differences.
+ *
  * @example One at a time, and do without if another process is at it
  * ```ts
  * import { Limit } from "@tandem/ipc/limit";
@@ -70,7 +74,10 @@ export class Limit implements Disposable {
   /**
    * Opens a limit, or makes it.
    *
-   * @param target a name, which means the file `<name>.limit` in the folder of channels, or a path with a slash in it
+   * With a `nats://` target it does not wait for the server: {@linkcode acquire} throws what the server says.
+   *
+   * @param target a name, which means the file `<name>.limit` in the folder of channels; a path with a slash in it;
+   * or `nats://HOST:PORT,HOST:PORT/NAME`
    * @throws {TandemError} `MISMATCH` when `max` or `order` differs from the existing limit's and a contender
    * holds or waits, or when the file is of another kind; `BUSY` when 1,024 objects have the limit open; `INCOMPATIBLE`;
    * `CORRUPT`; `PERMISSION`; `NO_SPACE`; `UNSUPPORTED`
@@ -131,7 +138,9 @@ export class Limit implements Disposable {
    * @returns null: no place was granted, {@linkcode refusal} says why
    * @throws {TandemError} `CLOSED` when this limit closes meanwhile; `MISMATCH` when `max` or `order` was
    * changed by others and a contender holds or waits, or when this object holds a shared lock and `mode` is
-   * `"exclusive"`; what opening throws, when the limit's file was deleted; the reason of the signal; what `retries` throws
+   * `"exclusive"`; what opening throws, when the limit's file was deleted; the reason of the signal; what `retries`
+   * throws. With a `nats://` target also `DISCONNECTED`; `PERMISSION` when the server refuses the login;
+   * `UNSUPPORTED` without JetStream, or before version 2.11.1 of the server
    * @throws {RangeError} for a negative or NaN `timeout`
    */
   acquire(options?: AcquireOptions): Promise<Lock | null> {
@@ -162,7 +171,7 @@ export class Limit implements Disposable {
    *
    * @param options `timeout`: milliseconds
    * @returns null: no place was granted, {@linkcode refusal} says why
-   * @throws {TandemError} as {@linkcode acquire}
+   * @throws {TandemError} as {@linkcode acquire}; `UNSUPPORTED` with a `nats://` target
    * @throws {RangeError} for a negative or NaN `timeout`
    */
   acquireSync(options?: AcquireSyncOptions): Lock | null {
@@ -185,7 +194,8 @@ export class Limit implements Disposable {
    * ```
    *
    * @returns null: no place is free, or others wait for it
-   * @throws {TandemError} as {@linkcode acquire}
+   * @throws {TandemError} as {@linkcode acquire}; `UNSUPPORTED` with a `nats://` target, where
+   * `acquire({ timeout: 0 })` does the same
    */
   tryAcquire(options?: TryAcquireOptions): Lock | null {
     return this.#contender.tryAcquire(options);
@@ -236,7 +246,7 @@ export class Limit implements Disposable {
   }
 
   /**
-   * All that hold a lock, in the order of their tickets.
+   * All that hold a lock, in the order of their tickets. With a `nats://` target: as the server has told last.
    *
    * @example
    * ```ts
@@ -252,7 +262,8 @@ export class Limit implements Disposable {
    * assertEquals(limit.waiters(), []);
    * ```
    *
-   * @throws {TandemError} `CLOSED`; `CORRUPT`; what opening throws, when the limit's file was deleted
+   * @throws {TandemError} `CLOSED`; `CORRUPT`; what opening throws, when the limit's file was deleted; with a
+   * `nats://` target: `UNSUPPORTED` before the server has told anything, `DISCONNECTED` without a link
    */
   holders(): LockInfo[] {
     return this.#contender.holders();
@@ -294,7 +305,7 @@ export class Limit implements Disposable {
   /**
    * Changes how many may hold a lock at once, for all that have the limit open. If fewer may than do, all of them keep
    * their locks, and no place is granted until there is room. Processes that open the limit with another `max` get a
-   * `MISMATCH` while anyone holds or waits.
+   * `MISMATCH` while anyone holds or waits. With a `nats://` target, it returns before the server knows.
    *
    * @example
    * ```ts

@@ -119,7 +119,8 @@ export class Lock implements Disposable {
 
   /**
    * Aborts when the lock is lost, within a second: with a {@linkcode TandemError} of the code `CANCELLED` when
-   * another contender has stolen it, and of the code `NOT_FOUND` when the limit's file is gone. It does not abort when
+   * another contender has stolen it, or its lease is over (`nats://` targets), and of the code `NOT_FOUND` when the
+   * limit's file is gone. It does not abort when
    * the lock is released. Ask for it when you use it: as long as the lock is held, a timer looks for the file then.
    * It does not keep the process alive.
    *
@@ -203,7 +204,8 @@ export class Lock implements Disposable {
    * @throws {TandemError} `NOT_FOUND` when there is no such program, `PERMISSION` when it cannot be executed, or
    * when the runtime does not let this process read its environment (Deno: `--allow-env`),
    * `TOO_LARGE` when the arguments are too long; `CANCELLED` when the lock is not held any more; with `close`: `BUSY`
-   * when this process has opened the limit's file more than once, and `UNSUPPORTED` before Linux 5.11. Then the
+   * when this process has opened the limit's file more than once, and `UNSUPPORTED` before Linux 5.11, and with a
+   * `nats://` target. Then the
    * process goes on, and still holds the lock
    * @throws {TypeError} when an argument is neither a string nor bytes, or has a zero byte
    */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { NatsOptions } from "../base/nats_options.ts";
 export { Limit } from "./limit.ts";
 export { Lock } from "./lock.ts";
 export type { ExecOptions } from "./exec.ts";
