@@ -15,7 +15,7 @@ import type { ClientMessage } from "../client.ts";
 import { acquireLink, type Link, LinkSubscription, tickMilliseconds } from "../link.ts";
 import { type NatsTarget, parseTarget, prefixOf, withoutLogin } from "../target.ts";
 import { bucketOf, ensureBucket, streamOf } from "./bucket.ts";
-import { isRemoval, JetStream, RefusedRequest } from "./jetstream.ts";
+import { ErrorNumber, isRefusal, isRemoval, JetStream, RefusedRequest } from "./jetstream.ts";
 import { leave, readState, type State } from "./state.ts";
 
 /** How often the server shows that it still tells of changes, in milliseconds. */
@@ -342,8 +342,9 @@ export class Board {
             return result;
           }
         } catch (error) {
-          // Nobody has answered: the bucket was removed, or has no leader for a moment.
-          if (codeOf(error) !== "UNSUPPORTED" || ++absences > absencesMax) throw error;
+          // The bucket was removed, or has no leader for a moment.
+          const isGone = isRefusal((error as Error).cause, ErrorNumber.unheard);
+          if (!isGone || ++absences > absencesMax) throw error;
           await ensureBucket(this.#link!, this.#jetStream!, this.#bucket);
         }
       }

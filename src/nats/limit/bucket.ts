@@ -56,7 +56,7 @@ export async function ensureBucket(
     checkConfig(config, bucket);
     return created;
   } catch (error) {
-    throw error instanceof RefusedRequest ? refusedBucket(link.place, bucket, error) : error;
+    throw error instanceof RefusedRequest ? refusedBucket(link, bucket, error) : error;
   }
 }
 
@@ -142,16 +142,22 @@ function checkConfig(config: StreamConfig, bucket: string): void {
   );
 }
 
-function refusedBucket(place: string, bucket: string, error: RefusedRequest): TandemError {
+function refusedBucket(link: Link, bucket: string, error: RefusedRequest): TandemError {
   const { code, description } = error.refusal;
-  const isOff = isRefusal(error, ErrorNumber.notEnabled, ErrorNumber.notEnabledForAccount);
-  const errorCode = isOff ? "UNSUPPORTED" : code === 503 ? "DISCONNECTED" : "NO_SPACE";
-  return new TandemError(
-    errorCode,
+  // In a cluster, nobody answers until a leader is elected.
+  const isOff = isRefusal(error, ErrorNumber.notEnabled, ErrorNumber.notEnabledForAccount) ||
+    isRefusal(error, ErrorNumber.unheard) && !link.info?.jetstream;
+  const found =
     `Cannot use the bucket ${
       JSON.stringify(bucket)
-    } of NATS (${place}) for limits: the server says ` +
-      JSON.stringify(description ?? ""),
-    { cause: error },
-  );
+    } of NATS (${link.place}) for limits: the server says ` +
+    JSON.stringify(description ?? "");
+  if (isOff) {
+    return new TandemError(
+      "UNSUPPORTED",
+      `${found}; switch JetStream on in its configuration (jetstream: {}), and for the account of the user`,
+      { cause: error },
+    );
+  }
+  return new TandemError(code === 503 ? "DISCONNECTED" : "NO_SPACE", found, { cause: error });
 }

@@ -8,7 +8,7 @@
  */
 import { TandemError } from "../../errors.ts";
 import type { Bytes } from "../../transport/transport.ts";
-import type { ClientHeaders, ClientMessage } from "../client.ts";
+import type { ClientMessage } from "../client.ts";
 import { type Link, tickMilliseconds } from "../link.ts";
 
 /** How long the server may take for an answer. */
@@ -28,9 +28,13 @@ export const ErrorNumber = {
   streamNameInUse: 10058,
   streamNotFound: 10059,
   wrongLastSequence: 10071,
+  /** The same, while a cluster has not yet agreed on a message before it. */
+  wrongLastSequenceSoon: 10164,
   replicasNotSupported: 10074,
   notEnabled: 10076,
   noSuitablePeers: 10005,
+  /** Of this module: nobody listens to the subject. */
+  unheard: -1,
 } as const;
 
 interface Answer {
@@ -61,6 +65,12 @@ export function isRefusal(error: unknown, ...numbers: readonly number[]): boolea
   return error instanceof RefusedRequest && numbers.includes(error.refusal.err_code ?? 0);
 }
 
+const unheard: Refusal = {
+  code: 503,
+  err_code: ErrorNumber.unheard,
+  description: "nobody answers for JetStream",
+};
+
 const nothing: Bytes = new Uint8Array(0);
 
 /** Whether headers say that a message is the removal of what was stored. */
@@ -79,8 +89,7 @@ export class JetStream {
    * Asks the server for something.
    *
    * @throws {RefusedRequest}
-   * @throws {TandemError} `DISCONNECTED` when there is no answer: it may have been done; `PERMISSION`;
-   * `UNSUPPORTED` when the server has no JetStream
+   * @throws {TandemError} `DISCONNECTED` when there is no answer: it may have been done; `PERMISSION`
    */
   async ask(subject: string, question?: object): Promise<Answer> {
     const data = question ? new TextEncoder().encode(JSON.stringify(question)) : nothing;
@@ -108,7 +117,8 @@ export class JetStream {
       const { seq } = readAnswer(await this.#exchange(subject, data, headers));
       return seq as number;
     } catch (error) {
-      if (isRefusal(error, ErrorNumber.wrongLastSequence)) return null;
+      const { wrongLastSequence, wrongLastSequenceSoon } = ErrorNumber;
+      if (isRefusal(error, wrongLastSequence, wrongLastSequenceSoon)) return null;
       throw error;
     }
   }
@@ -162,7 +172,7 @@ export class JetStream {
     };
     const number = link.add({
       arrived: (data: Bytes, message: ClientMessage) => {
-        if (isUnheard(message.headers)) return fail(noJetStream(link.place));
+        if (message.headers?.code === 503) return fail(new RefusedRequest(unheard));
         link.remove(number);
         resolve(data.slice());
       },
@@ -187,10 +197,6 @@ export class JetStream {
   }
 }
 
-function isUnheard(headers: ClientHeaders | undefined): boolean {
-  return headers?.code === 503;
-}
-
 function bytesOf(binary: string): Bytes {
   return Uint8Array.from(binary, (character) => character.charCodeAt(0));
 }
@@ -199,14 +205,6 @@ function readAnswer(data: Bytes): Answer {
   const answer = JSON.parse(new TextDecoder().decode(data)) as Answer;
   if (answer.error) throw new RefusedRequest(answer.error);
   return answer;
-}
-
-function noJetStream(place: string): TandemError {
-  return new TandemError(
-    "UNSUPPORTED",
-    `Cannot use a limit through NATS (${place}): nobody answers for JetStream there; switch it on in the server's ` +
-      "configuration (jetstream: {}), and give the user's account access to it",
-  );
 }
 
 function unanswered(place: string, why: string): TandemError {
