@@ -36,6 +36,25 @@ test("monitors that have one number leave nothing behind when their node goes", 
   assertEquals(watchers(), [0, 0]);
 });
 
+test("a probe is remembered by its texts, so long ones are none", async () => {
+  await using nodes = await nodePair();
+  const { base } = coreOf(nodes.a);
+  const before = base.malformed;
+  const encoder = new FrameEncoder();
+  for (const [node, key] of [["n", "k".repeat(100_000)], ["n".repeat(129), "k"], ["n", "k"]]) {
+    encoder.open(new FrameLimits(2 ** 20), Kind.probe, 7);
+    encoder.unsigned(1);
+    encoder.text(node!);
+    encoder.unsigned(1);
+    encoder.text(key!);
+    encoder.value(0);
+    encoder.list("path", []);
+    nodes.network.inject(nodes.b.id, nodes.a, encoder.bytesOf().slice());
+    encoder.end();
+  }
+  assertEquals(base.malformed, before + 2);
+});
+
 test("malformed messages are counted and dropped; the node and its ports go on", async () => {
   await using nodes = await nodePair();
   await using hostile = await nodes.network.start();

@@ -96,6 +96,8 @@ export interface FrameHandlers {
   readonly probes: ProbeHandler;
 }
 
+/** The longest id of a node or key of a probe. */
+const probeTextMax = 128;
 /** The longest chain of calls. */
 const chainMax = 512;
 
@@ -188,6 +190,10 @@ export class Inbox {
       }
       case Kind.probe: {
         const [node, call, key] = [decoder.text(), decoder.unsigned(), decoder.text()];
+        // Probes are remembered by it.
+        if (node.length > probeTextMax || key.length > probeTextMax) {
+          throw corrupt("a probe is long");
+        }
         const probe = {
           node,
           call,
