@@ -1,6 +1,7 @@
 /** What users write: it must compile with the package's declarations, in modules of each kind. */
 import { Client, connect, type Remote, serve, Server, TandemError } from "@tandem/ipc";
 import { Limit } from "@tandem/ipc/limit";
+import type { NatsOptions } from "@tandem/ipc/nats";
 import { Pool, type WorkerExit } from "@tandem/ipc/pool";
 import { ZmqDoor, type ZmqDoorStats } from "@tandem/ipc/zmq";
 
@@ -20,6 +21,10 @@ export async function typed(signal: AbortSignal): Promise<number> {
   for await (const part of remote.text()) sum += part.length;
   await service.close();
   return sum;
+}
+
+export function remote(nats: NatsOptions): Remote<typeof api> {
+  return connect<typeof api>("nats://127.0.0.1:4222/smoke", { nats: { ...nats, prefix: "smoke" } });
 }
 
 export function untyped(): Uint8Array<ArrayBuffer> | null {
