@@ -423,6 +423,7 @@ test(
     let read = 0;
     for await (const number of remote.count(1_000)) {
       read = number + 1;
+      if (read === 1) await eventually(() => made === 9, "eight items are made ahead");
       assert(made <= read + 8, `${made} items were made when ${read} were read`);
       if (read === 50) break;
     }
