@@ -31,6 +31,7 @@ import {
   requestBytes,
   workingFrame,
 } from "./frames.ts";
+import { newEndId } from "./ids.ts";
 import { type Link, LinkSubscription, type Numbered } from "./link.ts";
 import { Monitoring } from "./monitoring.ts";
 import type { Path, Places } from "./requester.ts";
@@ -63,7 +64,7 @@ export class NatsReceiver implements Receiver, Holder {
   readonly #path: Path;
   readonly #places: Places;
   readonly #sizes: Sizes;
-  readonly #place: string = crypto.randomUUID();
+  readonly #place: string = newEndId();
   #privatePath: string = this.#place;
   /** By the subject of the answer. */
   readonly #held: Map<string, NatsDelivery> = new Map();

@@ -31,6 +31,7 @@ import {
   requestBytes,
   whoFrame,
 } from "./frames.ts";
+import { newEndId } from "./ids.ts";
 import type { Link, Numbered } from "./link.ts";
 import { NatsRoom } from "./room.ts";
 
@@ -68,7 +69,7 @@ export class NatsRequester implements Requester, CallOwner {
   readonly #path: Path;
   readonly #places: Places;
   readonly #target: string;
-  readonly #place: string = crypto.randomUUID();
+  readonly #place: string = newEndId();
   readonly #calls: Set<NatsCall> = new Set();
   readonly #alarm: Alarm = new Alarm(() => this.#expire(), () => this.#calls.size > 0);
   readonly #room: NatsRoom = new NatsRoom((call) => this.#sendAgain(call));
