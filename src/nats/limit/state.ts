@@ -166,9 +166,6 @@ export function enter(found: State | null, wish: Wish, name: string, time: numbe
     pid: wish.pid,
     runtime: wish.runtime,
   };
-  // Who tries once overtakes nobody.
-  const isBehind = wish.isOnce && !wish.isUrgent && others.some(({ place }) => place === 0);
-  if (isBehind) return { state: null, refusal: "timeout" };
   const next = settled({ ...state, attempts, entries: [...others, entry] }, time);
   const own = entryOf(next, wish.id);
   if (own?.place) return { state: next, refusal: null };
