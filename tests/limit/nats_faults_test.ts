@@ -225,3 +225,28 @@ test("servers without JetStream are UNSUPPORTED, and a refused login is PERMISSI
   const [allowed] = natsLimits(1, { nats }, refused!.target);
   present(await allowed!.acquire());
 });
+
+test("users need the permissions that the guide lists, and accounts JetStream", async () => {
+  const stream = "KV_tandem_-limits";
+  const may = [`INFO.${stream}`, `MSG.GET.${stream}`].map((end) => `"$JS.API.STREAM.${end}"`);
+  may.push(`"$JS.API.CONSUMER.CREATE.${stream}"`, '"$KV.tandem_-limits.>"');
+  const server = await startServer(`${withJetStream}
+    accounts {
+      A { jetstream: enabled, users: [
+        { user: maker, password: secret },
+        { user: user, password: secret, permissions: { publish: [${may}], subscribe: ["_INBOX.>"] } },
+        { user: stranger, password: secret, permissions: { publish: ["other"] } },
+      ] }
+      B { users: [{ user: bare, password: secret }] }
+    }`);
+  const target = newNatsLimit(server);
+  const limitOf = (user: string) =>
+    natsLimits(1, { max: 2, nats: { user, pass: "secret" } }, target)[0]!;
+  await assertRejectsCode(limitOf("user").acquire(), "PERMISSION");
+  const first = present(await limitOf("maker").acquire());
+  const second = present(await limitOf("user").acquire());
+  assert(second.token > first.token);
+  assertEquals([second.release(), first.isHeld], [true, true]);
+  await assertRejectsCode(limitOf("stranger").acquire(), "PERMISSION");
+  await assertRejectsCode(limitOf("bare").acquire(), "UNSUPPORTED");
+});
