@@ -219,11 +219,7 @@ test("servers without JetStream are UNSUPPORTED", async () => {
   await assertRejectsCode(limit!.acquire({ timeout: 0 }), "UNSUPPORTED");
 });
 
-// The NATS client forgets its listeners before the server closes the connection; Deno then reports ECONNRESET as
-// an error that nobody has caught, in one of seven such logins.
-const mayEnd = runtime === "deno" ? "the NATS client leaves an error of its socket uncaught" : null;
-
-register("NATS limit: a refused login is PERMISSION", async () => {
+test("a refused login is PERMISSION", async () => {
   const locked = await startServer(
     `${withJetStream}\nauthorization { user: limits, password: secret }`,
   );
@@ -232,7 +228,7 @@ register("NATS limit: a refused login is PERMISSION", async () => {
   const nats = { user: "limits", pass: "secret" };
   const [allowed] = natsLimits(1, { nats }, refused!.target);
   present(await allowed!.acquire());
-}, { skip: noNats ?? mayEnd });
+});
 
 test("users need the permissions that the guide lists, and accounts JetStream", async () => {
   const stream = "KV_tandem_-limits";
