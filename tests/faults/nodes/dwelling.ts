@@ -71,7 +71,6 @@ export class Dweller {
   readonly #random: Random;
   readonly #port: Port<DwellerPort>;
   readonly #claims: Claims;
-  readonly #found: Map<PortId<DwellerPort>, number> = new Map();
   readonly #known: Map<string, Known> = new Map();
   readonly #got: Map<string, number> = new Map();
   readonly #set: Map<string, number> = new Map();
@@ -107,18 +106,9 @@ export class Dweller {
     }, { maxQueue: 2 ** 20 });
     node.registry.register(family, this.#port, process.pid);
     node.registry.watch<number>(family, ({ entries }) => {
-      for (const { port, value } of entries.values()) this.#found.set(port!, value);
-      this.#meetAll();
+      for (const { port, value } of entries.values()) this.#meet(port!, value);
     });
-    // An entry may show before its node is up.
-    node.watchNodes(() => this.#meetAll());
     this.#working = this.#work();
-  }
-
-  #meetAll(): void {
-    for (const [port, pid] of this.#found) {
-      if (this.node.isUp(this.node.nodeOf(port))) this.#meet(port, pid);
-    }
   }
 
   #meet(port: PortId<DwellerPort>, pid: number): void {
