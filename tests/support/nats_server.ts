@@ -23,7 +23,8 @@ export function hasNatsServer(): boolean {
 }
 
 /** Ends the server, and removes its folder, when this process ends, also if its whole group gets a signal. */
-const guard = 'trap "" TERM INT HUP; "$0" "$@" & read -r _; kill -9 $!; wait; rm -rf "$TANDEM_NATS_FOLDER"';
+const guard =
+  'trap "" TERM INT HUP; "$0" "$@" & read -r _; kill -9 $!; wait; rm -rf "$TANDEM_NATS_FOLDER"';
 
 /** A server that runs. */
 export class NatsServer {
