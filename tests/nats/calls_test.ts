@@ -11,7 +11,6 @@ import {
   topic,
   withOptions,
 } from "../../mod.ts";
-import { Limit } from "../../src/limit/main.ts";
 import { Pool } from "../../src/pool/main.ts";
 import {
   beginRequest,
@@ -142,7 +141,6 @@ test("NATS: forms that block, and what does not cross machines yet, are UNSUPPOR
   assertThrowsCode(() => Server.create(target), "UNSUPPORTED", "nats://");
   assertThrowsCode(() => Client.open(target), "UNSUPPORTED", "nats://");
   assertThrowsCode(() => Server.unlink(target), "UNSUPPORTED", "nats://");
-  assertThrowsCode(() => new Limit(target, { max: 1 }), "UNSUPPORTED", "nats://");
   assertThrowsCode(
     () => new Pool(new URL("file:///nothing.ts"), { target }),
     "UNSUPPORTED",
