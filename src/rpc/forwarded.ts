@@ -29,7 +29,7 @@ export function forwardedMethod(
   throw new TandemError(
     "UNKNOWN_METHOD",
     `Cannot call ${tried}: ${listMethods(methods)}; ` +
-      "serve a bare function, or one method, or give the door the option `method`",
+      "serve a bare function, or one method, or name one: with the option `method` of a door, or the header Tandem-Method",
   );
 }
 
