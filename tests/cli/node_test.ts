@@ -42,6 +42,19 @@ function contextOf(input = "") {
   return { context, output };
 }
 
+const signals = ["SIGTERM", "SIGINT"] as const;
+
+/** Signals for the commands that start from now on. The runner of the tests listens to signals, too, and gets none. */
+class CommandSignals {
+  readonly #others = new Set(signals.flatMap((name) => process.listeners(name)));
+
+  send(name: (typeof signals)[number]): void {
+    const listeners = process.listeners(name).filter((listener) => !this.#others.has(listener));
+    assert(listeners.length > 0, `a command listens to ${name}`);
+    for (const listener of listeners) listener(name);
+  }
+}
+
 let groups = 0;
 
 /** A group of its own, of which nothing is left at the end. */
@@ -216,6 +229,7 @@ test("tandem node registry --watch: what is there, and each change, until a sign
   await using group = new Group();
   const node = await group.start("colors");
   node.registry.set("colors", "red", 1);
+  const commands = new CommandSignals();
   const watching = (...flags: string[]) => {
     const { context, output } = contextOf();
     const args = ["node", "registry", "--group", group.name, "--watch", ...flags, "colors"];
@@ -234,7 +248,7 @@ test("tandem node registry --watch: what is there, and each change, until a sign
   await shows("- red", "deleted");
   node.registry.set("colors", "blue", 3);
   await shows("+ blue", "blue");
-  process.emit("SIGTERM");
+  commands.send("SIGTERM");
   assertEquals([await text.ended, await json.ended], [0, 0]);
   const { id } = node;
   assertEquals(text.output.stdout, `+ red ${id} 1\n~ red ${id} 2\n- red\n+ blue ${id} 3\n`);
@@ -368,6 +382,7 @@ test("tandem node trace: messages of services, until a signal", async () => {
   const [service, other] = [await group.start("service"), await group.start("other")];
   const door = openServicePort(service, "service");
   const port = service.port({ get: () => 7 });
+  const commands = new CommandSignals();
   const start = (...names: string[]) => {
     const { context, output } = contextOf();
     const ended = run(["node", "trace", "--group", group.name, ...names], context);
@@ -383,7 +398,7 @@ test("tandem node trace: messages of services, until a signal", async () => {
     assertEquals(await other.at(port.id).get(), 7);
     return [all, named].every(({ output }) => output.stdout.includes('"answer"'));
   }, "both see answers");
-  process.emit("SIGINT");
+  commands.send("SIGINT");
   assertEquals([await all.ended, await named.ended, await none.ended], [0, 0, 0]);
   const at = `service got from ${other.id}: ["call",`;
   for (const { output } of [all, named]) {
