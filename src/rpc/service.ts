@@ -216,7 +216,8 @@ export function serve<Api extends object>(
 ): Service {
   const terms = parseServiceOptions(options);
   const methods = offeredMethods(api);
+  const transport = transportOf(target, "serve", terms.nats);
   const name = typeof target === "string" ? target : targetName(target);
-  const receiver = transportOf(target, "serve", terms.nats).serve(name, terms.channel);
+  const receiver = transport.serve(name, terms.channel);
   return new ServiceMaker(new ServiceCore(receiver, methods, terms));
 }

@@ -179,6 +179,7 @@ for (const transport of transports) {
       [remote.later("taken"), "is taken"],
       [(remote.valibot as unknown as () => Promise<string>)(), "arguments"],
     ];
+    for (const [call] of wrong) void doomed(call);
     for (const [call, message] of wrong) {
       const error = await rejection<TandemError & { issues: { message: string }[] }>(call);
       assertInstanceOf(error, TandemError);
