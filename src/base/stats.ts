@@ -57,3 +57,30 @@ export interface Stats {
    */
   readonly unreachable: number;
 }
+
+/** What only shared memory has. */
+type MemoryNumbers = Pick<
+  Stats,
+  | "serverDeaths"
+  | "clientDeaths"
+  | "reclaimed"
+  | "wakeups"
+  | "waitingServers"
+  | "waitingClients"
+  | "committedBytes"
+  | "mappedBytes"
+  | "unreachable"
+>;
+
+/** For targets without shared memory. */
+export const noMemory: MemoryNumbers = {
+  serverDeaths: 0,
+  clientDeaths: 0,
+  reclaimed: 0,
+  wakeups: 0,
+  waitingServers: 0,
+  waitingClients: 0,
+  committedBytes: 0,
+  mappedBytes: 0,
+  unreachable: 0,
+};

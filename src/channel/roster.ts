@@ -23,6 +23,17 @@ export interface Place {
   readonly epochHigh: number;
 }
 
+/** Whether two places are one. */
+export function isSamePlace(one: Place, other: Place): boolean {
+  return one.position === other.position && one.epochLow === other.epochLow &&
+    one.epochHigh === other.epochHigh;
+}
+
+/** A name for a place that no later one has: a position in the table is used again, an epoch is not. */
+export function placeKey({ position, epochLow, epochHigh }: Place): string {
+  return `${position} ${epochHigh} ${epochLow}`;
+}
+
 const roles = [null, "client", "server", null] as const;
 const runtimes: readonly string[] = Object.keys(Runtime);
 

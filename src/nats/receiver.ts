@@ -7,7 +7,7 @@ import { Alarm } from "../base/alarm.ts";
 import { onAbort } from "../base/abort.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
 import type { Gate } from "../base/gate.ts";
-import type { Stats } from "../base/stats.ts";
+import { noMemory, type Stats } from "../base/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive, later, now } from "../runtime/timers.ts";
 import { type Sizes, sizesFrom } from "../transport/memory_sizes.ts";
@@ -418,15 +418,7 @@ export class NatsReceiver implements Receiver, Holder {
       servers: 1,
       ...this.counts,
       redelivered: 0,
-      serverDeaths: 0,
-      clientDeaths: 0,
-      reclaimed: 0,
-      wakeups: 0,
-      waitingServers: 0,
-      waitingClients: 0,
-      committedBytes: 0,
-      mappedBytes: 0,
-      unreachable: 0,
+      ...noMemory,
     };
   }
 

@@ -13,7 +13,7 @@ import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { report } from "../base/guard.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
-import type { Stats } from "../base/stats.ts";
+import { noMemory, type Stats } from "../base/stats.ts";
 import { TandemError } from "../errors.ts";
 import { keepAlive, now, setImmediate } from "../runtime/timers.ts";
 import { cancelled, failReader, MemoryCall } from "./memory_call.ts";
@@ -333,15 +333,7 @@ export class MemoryHub {
       clients: this.#senders.size,
       servers: this.#takers.size,
       ...this.#counts,
-      serverDeaths: 0,
-      clientDeaths: 0,
-      reclaimed: 0,
-      wakeups: 0,
-      waitingServers: 0,
-      waitingClients: 0,
-      committedBytes: 0,
-      mappedBytes: 0,
-      unreachable: 0,
+      ...noMemory,
     };
   }
 }

@@ -8,7 +8,7 @@ import { Damage, pause } from "../../base/damage.ts";
 import { report } from "../../base/guard.ts";
 import { type PrivateChannel, servePrivate } from "../../channel/private.ts";
 import type { RequestCore } from "../../channel/request_core.ts";
-import type { Place } from "../../channel/roster.ts";
+import { isSamePlace, type Place, placeKey } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
 import { Batch, batchBytes, batchMark, Flag, Head, headBytes } from "./batch.ts";
 import type { Peer } from "./peer.ts";
@@ -156,9 +156,9 @@ export class Inbox {
     const { server } = this.#private;
     if (peer.mailPlace) return server.isLiving(peer.mailPlace);
     const known: Set<string> = new Set();
-    for (const { mailPlace } of all) if (mailPlace) known.add(keyOf(mailPlace));
+    for (const { mailPlace } of all) if (mailPlace) known.add(placeKey(mailPlace));
     return server.members().some(({ role, pid, place }) =>
-      role === "client" && pid === peer.pid && !known.has(keyOf(place))
+      role === "client" && pid === peer.pid && !known.has(placeKey(place))
     );
   }
 
@@ -173,19 +173,10 @@ export class Inbox {
 function isFrom(peer: Peer, request: RequestCore): boolean {
   const place = request.senderPlace;
   const { mailPlace } = peer;
-  if (mailPlace !== null && isSame(mailPlace, place)) return true;
+  if (mailPlace !== null && isSamePlace(mailPlace, place)) return true;
   // 0: unknown, since another has its place by now.
   const { pid } = request.peer;
   if (pid !== 0 && peer.pid !== 0 && pid !== peer.pid) return false;
   peer.mailPlace = place;
   return true;
-}
-
-function isSame(one: Place, other: Place): boolean {
-  return one.position === other.position && one.epochLow === other.epochLow &&
-    one.epochHigh === other.epochHigh;
-}
-
-function keyOf({ position, epochLow, epochHigh }: Place): string {
-  return `${position} ${epochHigh} ${epochLow}`;
 }

@@ -5,7 +5,7 @@
  */
 import { report } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
-import type { Member, Place } from "../../channel/roster.ts";
+import { isSamePlace, type Member, type Place } from "../../channel/roster.ts";
 import { TandemError } from "../../errors.ts";
 import { queueMicrotask } from "../../runtime/timers.ts";
 import type { CarrierListener, NodeInfo } from "../carrier.ts";
@@ -61,10 +61,8 @@ export class Peer implements OutletPeer, InletOwner {
     return this.#member?.pid ?? this.info?.pid ?? 0;
   }
 
-  isAt({ position, epochLow, epochHigh }: Place): boolean {
-    const { place } = this;
-    return place.position === position && place.epochLow === epochLow &&
-      place.epochHigh === epochHigh;
+  isAt(place: Place): boolean {
+    return isSamePlace(this.place, place);
   }
 
   // The stream to it.

@@ -11,7 +11,7 @@ import {
   writeBoard,
 } from "../../channel/boards.ts";
 import { Roll } from "../../channel/roll.ts";
-import { memberAt, type Place } from "../../channel/roster.ts";
+import { isSamePlace, memberAt, type Place, placeKey } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
 import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
 
@@ -91,21 +91,21 @@ export class SharedBoards implements Boards {
     const before = this.#read.get(position);
     const member = memberAt(this.#handle.channel, position);
     const isUp = member !== null && this.#presence.isUpAt(member.place);
-    if (before && !(isUp && isSame(before, member.place))) yield this.#removed(position);
+    if (before && !(isUp && isSamePlace(before, member.place))) yield this.#removed(position);
     if (isUp && member.board > 0) {
       const bytes = readBoard(this.#handle, member);
       // There may be no descriptor left: the next look tries again.
       if (bytes === null) return;
       this.#read.set(position, member.place);
       this.#changed.delete(position);
-      yield { board: nameOf(member.place), bytes };
+      yield { board: placeKey(member.place), bytes };
     } else if (isUp || member === null) this.#changed.delete(position);
   }
 
   #removed(position: number): BoardChange {
     const place = this.#read.get(position)!;
     this.#read.delete(position);
-    return { board: nameOf(place), bytes: null };
+    return { board: placeKey(place), bytes: null };
   }
 
   onChange(listener: () => void): Disposable {
@@ -140,13 +140,4 @@ export class SharedBoards implements Boards {
   ring(): void {
     for (const listener of [...this.#listeners]) listener();
   }
-}
-
-/** A position in the table is used again, an epoch is not. */
-function nameOf({ position, epochHigh, epochLow }: Place): string {
-  return `${position} ${epochHigh} ${epochLow}`;
-}
-
-function isSame(one: Place, other: Place): boolean {
-  return nameOf(one) === nameOf(other);
 }
