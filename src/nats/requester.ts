@@ -77,7 +77,7 @@ export class NatsRequester implements Requester, CallOwner {
   #isOpen = true;
   /** Whether a service is there, as far as is known. */
   #isServed = true;
-  /** Whether a service has answered. */
+  /** Whether a service was heard of. */
   #wasServed = false;
   #isAsking = false;
   /** The services that the last discovery has found; null: there was none. */
@@ -212,7 +212,7 @@ export class NatsRequester implements Requester, CallOwner {
 
   full(call: NatsCall): void {
     this.#withdraw(call);
-    this.#isServed = true;
+    this.#isServed = this.#wasServed = true;
     if (call.roomDeadline <= now()) return call.fail(noRoom());
     if (call.roomDeadline < Infinity) this.#alarm.set(call.roomDeadline);
     this.#room.back(call);
@@ -260,7 +260,7 @@ export class NatsRequester implements Requester, CallOwner {
   }
 
   #noReceiver(): TandemError {
-    return this.#isServed ? noRoom() : this.#notServed();
+    return this.#isServed && this.#wasServed ? noRoom() : this.#notServed();
   }
 
   #notServed(): TandemError {
@@ -283,6 +283,7 @@ export class NatsRequester implements Requester, CallOwner {
       link.remove(number);
       if (isServed === null) return;
       this.#isServed = isServed;
+      this.#wasServed ||= isServed;
       for (const call of [...this.#room.waiting]) {
         if (!isServed && !call.waitsForReceiver) call.fail(this.#notServed());
         if (isServed && call.roomDeadline <= now()) call.fail(noRoom());

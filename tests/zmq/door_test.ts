@@ -123,7 +123,8 @@ test(
     do answer = present(await clients.request("a", "2", "", "late")); while (answer.length === 3);
     assertEquals(answer.slice(0, 4), ["2", "", "TANDEM-ERROR", "CLOSED"]);
     await clients.open("b", "DEALER", door.endpoint);
-    await clients.send("b", "", "x");
+    answer = present(await clients.request("b", "", "x"));
+    assertEquals(answer.slice(0, 3), ["", "TANDEM-ERROR", "CLOSED"]);
     assertEquals([hasClosed, door.stats().inFlight], [false, 1]);
     finish("done");
     assertEquals(await clients.receive("a"), ["1", "", "done"]);
