@@ -21,11 +21,13 @@ import {
   requestBytes,
   setTimeLeft,
 } from "../../src/nats/frames.ts";
+import { linksClosed } from "../../src/nats/link.ts";
 import { tokenOf } from "../../src/nats/target.ts";
 import type { Encoder } from "../../src/codec/encoder.ts";
 import { Kind, withMessage } from "../../src/rpc/message.ts";
 import { hooks } from "../support/codec_helper.ts";
 import {
+  afterEnd,
   assertRejectsCode,
   assertThrowsCode,
   atEnd,
@@ -391,6 +393,7 @@ test(
 );
 
 test("NATS: errors never show the password of a target", async () => {
+  afterEnd(linksClosed);
   const target = `nats://me:secret@${hasNats ? natsAddress() : "127.0.0.1:1"}/hidden`;
   using remote = connect<Holding>(target, { timeout: 200 });
   assert(!String(remote).includes("secret"), String(remote));
