@@ -77,7 +77,7 @@ export class NatsRequester implements Requester, CallOwner {
   #isOpen = true;
   /** Whether a service is there, as far as is known. */
   #isServed = true;
-  /** Whether a service was heard of. */
+  /** Whether this end has ever heard of a service. */
   #wasServed = false;
   #isAsking = false;
   /** The services that the last discovery has found; null: there was none. */
