@@ -35,6 +35,12 @@ const sourceLayers: readonly string[] = [
   "src/limit/main.ts",
   "src/rpc",
   "src/node",
+  "src/nats/nodes",
+  // The parts of a node, and what has them.
+  "src/node/default_parts.ts",
+  "src/node/node.ts",
+  "src/node/supervisor",
+  "src/node/main.ts",
   "src/pool/types.ts",
   "src/pool/options.ts",
   "src/pool/call_options.ts",

@@ -1,37 +1,35 @@
 /**
- * The parts of nodes that `Node.start` makes: the memory that the nodes of a machine share.
+ * The parts of nodes that `Node.start` makes: the memory that the nodes of a machine share, and a network.
  *
  * @module
  */
-import { TandemError } from "../errors.ts";
+import type { CarrierListener } from "./carrier.ts";
 import { FirstEvents } from "./hall/first_events.ts";
-import { joinHall } from "./hall/hall.ts";
+import { type Hall, joinHall } from "./hall/hall.ts";
 import type { JoinedParts, NodeIdentity, NodeParts } from "./parts.ts";
 import type { NodeTerms } from "./options.ts";
 import { makeRegistry } from "./registry/registry.ts";
 
 export const defaultParts: NodeParts = { join };
 
-// deno-lint-ignore require-await -- what it throws rejects the promise
 async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedParts> {
-  const { network } = terms;
-  if (network !== undefined) {
-    throw new TandemError(
-      "UNSUPPORTED",
-      `Cannot use the network ${network}: this version has no nodes on other machines`,
-    );
+  const joinNear = (listener: CarrierListener): Hall =>
+    joinHall({
+      group: terms.group,
+      mode: terms.mode,
+      identity,
+      isChosenId: terms.id !== undefined,
+      // Their bytes are bounded.
+      maxQueue: Infinity,
+      maxQueueBytes: terms.maxQueueBytes,
+      maxMessageBytes: terms.maxMessageBytes,
+    }, listener);
+  if (terms.network !== undefined) {
+    const { joinBothWays } = await import("../nats/nodes/parts.ts");
+    return await joinBothWays(identity, terms, joinNear);
   }
   const events = new FirstEvents();
-  const hall = joinHall({
-    group: terms.group,
-    mode: terms.mode,
-    identity,
-    isChosenId: terms.id !== undefined,
-    // Their bytes are bounded.
-    maxQueue: Infinity,
-    maxQueueBytes: terms.maxQueueBytes,
-    maxMessageBytes: terms.maxMessageBytes,
-  }, events);
+  const hall = joinNear(events);
   return {
     open(listener) {
       events.open(listener);

@@ -1,5 +1,6 @@
 /**
- * Nodes: ports, messages, monitors, links and a registry, shared by all processes of a machine.
+ * Nodes: ports, messages, monitors, links and a registry, shared by all processes of a machine, and with a
+ * network by those of several.
  *
  * @module
  */
@@ -7,6 +8,7 @@ export { type MonitorTarget, Node, type NodeEvent, type Queued } from "./node.ts
 export { Port } from "./ports/port.ts";
 export type { PortId } from "./ids.ts";
 export type { ErrorClass, RegisteredErrors } from "../codec/error_classes.ts";
+export type { NatsOptions } from "../base/nats_options.ts";
 export type { NodeDescription, NodeRequests } from "./node_requests.ts";
 export type { NodeOptions, PortCallOptions, PortOptions, TraceRecord } from "./options.ts";
 export { Claim } from "./registry/claim.ts";

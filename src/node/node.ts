@@ -106,7 +106,9 @@ export class Node implements AsyncDisposable {
    * Starts a node. It keeps the process alive while it has something to do: a port with handlers, an offer, a timer, a
    * monitor or a watch with a function, or a pending promise, such as {@linkcode finished}.
    *
-   * @throws {TandemError} `EXISTS`: a living node of the group has the id; `BUSY`: there are 1,024 nodes
+   * @throws {TandemError} `EXISTS`: a living node of the group has the id; `BUSY`: there are 1,024 nodes. With a
+   * network also `PERMISSION`: the server refuses the login or a subject; `DISCONNECTED`: no server has answered for
+   * ten seconds; `UNSUPPORTED`: the NATS client is not installed
    * @throws {TypeError} {RangeError} for wrong options
    */
   static async start(options: NodeOptions = {}): Promise<Node> {

@@ -4,6 +4,7 @@
  * @module
  */
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
 import type { RegisteredErrors } from "../codec/error_classes.ts";
 import { checkNodeId, checkNodeName } from "./ids.ts";
 
@@ -43,9 +44,21 @@ export interface NodeOptions {
    * @default 0o600
    */
   readonly mode?: number;
-  /** A NATS server, for nodes on other machines. `UNSUPPORTED` in this version. */
+  /**
+   * Where nodes meet that do not share a `TANDEM_DIR`, for example those on other machines: servers of NATS,
+   * `nats://host:4222` or `nats://host:4222,host2:4222`. The NATS client has to be installed.
+   *
+   * @default nowhere
+   */
   readonly network?: string;
-  /** How the silence of a node on another machine is noticed, in milliseconds. */
+  /** How the network is reached: the login, TLS, and the prefix of the subjects. */
+  readonly nats?: NatsOptions;
+  /**
+   * With a network: how often a node tells that it lives, and after which silence it takes others for dead, in
+   * milliseconds: at least two intervals.
+   *
+   * @default { interval: 1_000, timeout: 5_000 }
+   */
   readonly heartbeat?: { readonly interval?: number; readonly timeout?: number };
   /**
    * How many messages may wait in a port, unless the port has a `maxQueue` of its own.
@@ -110,6 +123,7 @@ export interface NodeTerms {
   readonly group: string;
   readonly mode: number;
   readonly network: string | undefined;
+  readonly nats: NatsOptions;
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
@@ -143,15 +157,16 @@ export function nodeTerms(options: NodeOptions = {}): NodeTerms {
   if (trace !== undefined && typeof trace !== "function") {
     throw new TypeError(`Cannot use ${describe(trace)} as trace: give a function`);
   }
-  const { interval = 1_000, timeout = 5_000 } = options.heartbeat ?? {};
-  checkTimeout(interval, "heartbeat.interval");
-  checkTimeout(timeout, "heartbeat.timeout");
+  const { interval = 1_000, timeout = Math.max(5_000, 2 * interval) } = options.heartbeat ?? {};
+  checkWhole(interval, "heartbeat.interval", 1, 60_000);
+  checkWhole(timeout, "heartbeat.timeout", 2 * interval, 2 ** 31 - 1);
   return {
     name,
     id,
     group,
     mode: checkWhole(mode, "mode", 0, 0o777),
     network,
+    nats: options.nats ?? {},
     heartbeat: { interval, timeout },
     maxQueue: checkWhole(options.maxQueue ?? 10_000, "maxQueue", 1, 2 ** 31 - 1),
     maxQueueBytes: checkWhole(options.maxQueueBytes ?? 2 ** 24, "maxQueueBytes", 1, 2 ** 30),

@@ -37,14 +37,19 @@ class Group implements AsyncDisposable {
   }
 }
 
-test("a node without others, and one that should use a network", async () => {
+test("a node without others, and networks that cannot be used", async () => {
   await using group = new Group();
   const node = await group.start("alone");
   assertEquals(node.nodes(), []);
   using port = node.port({ get: () => 1 });
   assertEquals(await node.at(port.id).get(), 1);
-  const network = "nats://127.0.0.1:4222";
-  await assertRejectsCode(Node.start({ group: group.name, network }), "UNSUPPORTED");
+  for (const network of ["127.0.0.1:4222", "nats://", "nats://127.0.0.1/name", "nats://a b"]) {
+    const starting = Node.start({ group: group.name, network });
+    assert(await starting.catch((error: unknown) => error) instanceof TypeError, network);
+  }
+  const heartbeat = { interval: 1_000, timeout: 1_999 };
+  const starting = Node.start({ group: group.name, heartbeat });
+  assert(await starting.catch((error: unknown) => error) instanceof RangeError);
 });
 
 test("two nodes of one process: messages, calls, the registry, and a good-bye", async () => {

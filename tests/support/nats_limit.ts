@@ -21,7 +21,7 @@ const server = noNats === null ? await startNatsServer(withJetStream) : null;
 let targets = 0;
 
 /** What has been released or closed has told the server. */
-async function allSaid(): Promise<void> {
+export async function allSaid(): Promise<void> {
   await limitsSettled();
   // Links close in the turn after that.
   await sleep(0);

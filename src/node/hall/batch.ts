@@ -36,6 +36,10 @@ export const batchMark = 0x6e6f6401;
 export const Flag = {
   /** The sender waits for the receiver to say what it has taken. */
   wantsTaken: 1,
+  /** The stream begins with this batch. */
+  first: 2,
+  /** No batch: the stream has come this far. So a lost tail is noticed where batches may be lost. */
+  beat: 4,
 } as const;
 
 /** The reasons why the stream before this one was cut. */

@@ -14,10 +14,12 @@ import { encodeBoard } from "../registry/board.ts";
 import type { NodeIdentity } from "../registry/seam.ts";
 import { type Presence, SharedBoards } from "../registry/shared_boards.ts";
 import { BatchStock } from "./batch.ts";
+import { Flusher } from "./flusher.ts";
 import { encodeGreeting } from "./greeting.ts";
 import type { Outlet } from "./outlet.ts";
 import { ownId } from "./own_id.ts";
-import { Peer, type PeerHome } from "./peer.ts";
+import { type MemberHome, MemberPeer } from "./member_peer.ts";
+import type { Peer } from "./peer.ts";
 import { Seat, type SeatOwner } from "./seat.ts";
 
 /** How a node takes part. */
@@ -41,8 +43,8 @@ export interface HallTerms {
 const retries: readonly number[] = [1, 5, 20, 50, 100];
 /** How long a leaving node tries at most to get rid of what waits, in milliseconds. */
 const leavingMax = 1_000;
-/** How often the flush of the outlets gives way to microtasks that go on sending. */
-const hopsMax = 64;
+/** How many batches of one sender may wait in a mailbox: so a flood leaves room for others. */
+const windowMax = 4;
 /** Batches that are kept for later: 4 MiB. */
 const stockMax = 128;
 
@@ -63,12 +65,15 @@ export function joinHall(terms: HallTerms, listener: CarrierListener): Hall {
   }
 }
 
-export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
+export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
   readonly listener: CarrierListener;
   readonly stock: BatchStock = new BatchStock(stockMax);
+  readonly window: number = windowMax;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
+  /** Of this node. */
+  readonly info: NodeInfo;
   readonly greeting: Uint8Array;
   /** What the nodes say of themselves. */
   readonly boards: SharedBoards;
@@ -96,12 +101,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   #changes = 0;
   #isClosed = false;
 
-  readonly #dirty: Outlet[] = [];
-  /** Messages that were appended, and how many were at the last look for silence. */
-  appended = 0;
-  #appendedBefore = 0;
-  #hops = 0;
-  #isFlushing = false;
+  readonly #flusher: Flusher = new Flusher();
 
   /** @param release gives the right to the id back */
   constructor(terms: HallTerms, listener: CarrierListener, release: () => void) {
@@ -115,7 +115,8 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     this.#seat = new Seat(group, mode, this);
     try {
       const { main, place, pid, runtime } = this.#seat;
-      this.greeting = encodeGreeting({ id: identity.id, name: identity.name, pid, runtime });
+      this.info = { id: identity.id, name: identity.name, pid, runtime };
+      this.greeting = encodeGreeting(this.info);
       this.boards = new SharedBoards(main, place.position, this);
       this.#seat.open();
       // From now on the others know this node.
@@ -137,7 +138,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     const peer = this.#find(node);
     if (peer === undefined || peer.isGone || this.#isClosed) return false;
     if (message.byteLength > this.maxMessageBytes) throw this.#tooLong(message.byteLength);
-    this.appended += 1;
+    this.#flusher.appended += 1;
     peer.outlet.send(message);
     return true;
   }
@@ -243,7 +244,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     const isSame = known !== undefined && member !== null && known.isAt(member.place);
     if (known && !isSame) this.#gone(known);
     if (member === null) return;
-    const peer = isSame ? known : new Peer(this, member.place, member);
+    const peer = isSame ? known : new MemberPeer(this, member.place, member);
     if (!isSame) this.#peers.set(position, peer);
     if (peer.info === null && peer.claimed === null) this.#identify(peer, member);
   }
@@ -312,7 +313,7 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
     peer = this.#at(place);
     if (peer || !isFirst || !this.#seat.hasHad(place)) return peer;
     // It has come and gone since the last look, and its messages are here.
-    peer = new Peer(this, place, null);
+    peer = new MemberPeer(this, place, null);
     this.#gone(peer);
     return peer;
   }
@@ -421,22 +422,6 @@ export class Hall implements Carrier, PeerHome, SeatOwner, Presence {
   // Outlets
 
   flushLater(outlet: Outlet): void {
-    this.#dirty.push(outlet);
-    if (this.#isFlushing) return;
-    this.#isFlushing = true;
-    this.#hops = 0;
-    this.#appendedBefore = this.appended;
-    queueMicrotask(this.#flush);
+    this.#flusher.flushLater(outlet);
   }
-
-  readonly #flush = (): void => {
-    if (this.appended !== this.#appendedBefore && this.#hops < hopsMax) {
-      this.#hops += 1;
-      this.#appendedBefore = this.appended;
-      return queueMicrotask(this.#flush);
-    }
-    this.#isFlushing = false;
-    // Outlets that become dirty meanwhile have a turn of their own.
-    for (const outlet of this.#dirty.splice(0)) outlet.flush();
-  };
 }

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { controlFlag, Cut, cutShift, Head, headBytes, nextSequence } from "./batch.ts";
+import { controlFlag, Cut, cutShift, Flag, Head, headBytes, nextSequence } from "./batch.ts";
 
 /** Where the messages of a stream go. None of these may throw. */
 export interface InletOwner {
@@ -17,6 +17,8 @@ export interface InletOwner {
   wasCut(isOverflow: boolean): void;
   /** A batch is missing or wrong: the sender has to begin another stream than this one. */
   broke(link: number, message: string): void;
+  /** The sender goes on with a stream that is broken: it may not have heard of it. */
+  goesOn?(link: number): void;
 }
 
 /** Memory for the parts of a message grows as they come, because the length may be made up. */
@@ -30,8 +32,8 @@ export class Inlet {
   /** The batch that was taken last. */
   sequence = 0;
   /** What follows in this stream is lost. */
-  #isBroken = false;
-  /** The first batch after a hole may have any number. */
+  isBroken = false;
+  /** The first batch of the stream after a hole may have any number. */
   #resyncs = false;
   /** The beginning of a message whose end has not come. */
   #parts: Uint8Array<ArrayBuffer> = nothing;
@@ -59,12 +61,26 @@ export class Inlet {
     if (link > this.#link) this.#begin(link, words[Head.flags]! >>> cutShift);
     const sequence = words[Head.sequence]!;
     const expected = nextSequence(this.sequence);
-    if (sequence !== expected && !this.#resyncs) {
+    const isFirst = (words[Head.flags]! & Flag.first) !== 0;
+    if (this.#resyncs ? !isFirst : sequence !== expected) {
       this.#break(`batch ${sequence} came instead of ${expected}`);
     }
     this.#resyncs = false;
     this.sequence = sequence;
     return true;
+  }
+
+  /** The sender says how far its stream has come. All that was not lost came before. */
+  reaches(words: Uint32Array): void {
+    if (this.isEnded) return;
+    const link = words[Head.link]!;
+    if (link < this.#link) return;
+    if (link > this.#link) this.#begin(link, words[Head.flags]! >>> cutShift);
+    const sequence = words[Head.sequence]!;
+    if (this.isBroken) this.#owner.goesOn?.(link);
+    else if (this.#resyncs || sequence !== this.sequence) {
+      this.#break(`batch ${sequence} did not come, the last was ${this.sequence}`);
+    }
   }
 
   /**
@@ -73,17 +89,17 @@ export class Inlet {
    * @param length in bytes, at most the length of `bytes`
    */
   read(words: Uint32Array, bytes: Uint8Array, length: number): void {
-    if (this.#isBroken || this.isEnded) return;
+    if (this.isBroken || this.isEnded) return;
     if ((length & 3) !== 0) this.#break("a batch has no whole number of words");
     else this.#readMessages(words, bytes, length);
   }
 
   #begin(link: number, cut: number): void {
     const isFirst = this.#link === 0;
-    const wasKnown = this.#isBroken;
+    const wasKnown = this.isBroken;
     this.#resyncs = wasKnown;
     this.#link = link;
-    this.#isBroken = false;
+    this.isBroken = false;
     this.#forgetParts();
     if (cut !== Cut.none && !wasKnown) this.#owner.wasCut(cut === Cut.overflow);
     else if (!isFirst && !wasKnown) this.#owner.wasCut(false);
@@ -91,8 +107,8 @@ export class Inlet {
 
   #break(why: string): void {
     this.#forgetParts();
-    if (this.#isBroken) return;
-    this.#isBroken = true;
+    if (this.isBroken) return;
+    this.isBroken = true;
     this.#owner.broke(this.#link, why);
   }
 

@@ -7,7 +7,6 @@
  */
 import { onAbort, reasonOf } from "../../base/abort.ts";
 import { codeOf } from "../../base/guard.ts";
-import type { ClientCore } from "../../channel/client_core.ts";
 import type { Place } from "../../channel/roster.ts";
 import { later } from "../../runtime/timers.ts";
 import {
@@ -25,17 +24,27 @@ import {
   sequencesBetween,
 } from "./batch.ts";
 
-/** How many batches of one sender may wait in a mailbox. */
-const windowMax = 4;
-/** From here on the sender wants to hear what was taken, so that it goes on before its window is full. */
-const windowHalf = 2;
 /** A message that does not fit and is not longer goes into the next batch whole, because parts need copies. */
 const unsplitBytesMax = 1024;
 /** When to look again whether a post goes through, in milliseconds. The receiver tells earlier, if it can. */
 const retries: readonly number[] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 
+/** Where the batches go. */
+export interface Mailbox {
+  /** False: not now. @throws when it is damaged or gone */
+  post(batch: Uint8Array): boolean;
+  /** Whether there surely is room for so many more. */
+  hasRoom(batches: number): boolean;
+  close(): void;
+}
+
 /** What all outlets of a node share. */
 export interface OutletHome {
+  /**
+   * How many batches of one sender may wait in a mailbox. From the half on the sender wants to hear what was taken,
+   * so that it goes on before its window is full.
+   */
+  readonly window: number;
   readonly stock: BatchStock;
   /** The own place in the hall. */
   readonly place: Place;
@@ -48,7 +57,7 @@ export interface OutletHome {
 /** The node that the stream leads to. */
 export interface OutletPeer {
   /** Opens its mailbox. @throws {TandemError} */
-  open(): ClientCore;
+  open(): Mailbox;
   /** What to say first in each stream, if anything. */
   readonly greeting: Uint8Array | null;
   /** The last batch that was taken from it. */
@@ -68,10 +77,12 @@ interface RoomWaiter {
 export class Outlet {
   readonly #home: OutletHome;
   readonly #peer: OutletPeer;
-  #client: ClientCore | null = null;
+  #client: Mailbox | null = null;
   #isEnded = false;
 
   #link = 1;
+  /** The stream to which the last batch belongs that was posted. */
+  #postedLink = 0;
   #cut: number = Cut.none;
   /** The number of the last batch that was posted, and how many of them may not be taken yet. */
   #sequence = 0;
@@ -216,7 +227,7 @@ export class Outlet {
     if (this.#isEnded) return;
     if (!this.isEmpty && this.#mayPost()) return this.flush();
     const batch = this.#home.stock.take();
-    this.#fillHead(batch, 0, 0);
+    this.#fillHead(batch, 0, 0, this.#link);
     try {
       if (this.#open().post(batch.bytes.subarray(0, headBytes))) return this.#peer.toldTaken();
     } catch (error) {
@@ -227,14 +238,29 @@ export class Outlet {
     this.#retryLater();
   }
 
+  /** Tells how far the stream has come, if the receiver may not know it. */
+  beat(): void {
+    if (this.#isEnded || this.#outstanding === 0 || this.#client === null) return;
+    const batch = this.#home.stock.take();
+    this.#fillHead(batch, this.#sequence, Flag.beat | Flag.wantsTaken, this.#postedLink);
+    try {
+      this.#client.post(batch.bytes.subarray(0, headBytes));
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#home.stock.give(batch);
+    }
+  }
+
   #mayPost(): boolean {
-    if (this.#outstanding < windowHalf || this.#client === null) return true;
+    const { window } = this.#home;
+    if (this.#outstanding < window / 2 || this.#client === null) return true;
     // Where no other sends, the mailbox itself says what was taken, and needs no answer for it.
     if (this.#client.hasRoom(1)) this.#outstanding = 0;
-    else if (this.#outstanding >= windowMax && this.#client.hasRoom(windowHalf)) {
+    else if (this.#outstanding >= window && this.#client.hasRoom(window / 2)) {
       this.#outstanding = 1;
     }
-    return this.#outstanding < windowMax;
+    return this.#outstanding < window;
   }
 
   /** Posts what may be posted of the full batches. */
@@ -256,11 +282,14 @@ export class Outlet {
       if (!this.#mayPost()) return false;
       const sequence = nextSequence(this.#sequence);
       const outstanding = this.#outstanding + 1;
-      const wants = outstanding === windowHalf || outstanding >= windowMax ? Flag.wantsTaken : 0;
-      this.#fillHead(batch, sequence, wants);
+      const { window } = this.#home;
+      const wants = outstanding === window / 2 || outstanding >= window ? Flag.wantsTaken : 0;
+      const first = this.#postedLink === this.#link ? 0 : Flag.first;
+      this.#fillHead(batch, sequence, wants | first, this.#link);
       const { bytes, length } = batch;
       if (!client.post(length === batchBytes ? bytes : bytes.subarray(0, length))) return false;
       this.#sequence = sequence;
+      this.#postedLink = this.#link;
       this.#outstanding = outstanding;
       this.#peer.toldTaken();
       this.#retry = 0;
@@ -271,19 +300,19 @@ export class Outlet {
     }
   }
 
-  #fillHead({ words }: Batch, sequence: number, flags: number): void {
+  #fillHead({ words }: Batch, sequence: number, flags: number, link: number): void {
     const { position, epochLow, epochHigh } = this.#home.place;
     words[Head.mark] = batchMark;
     words[Head.position] = position;
     words[Head.epochLow] = epochLow;
     words[Head.epochHigh] = epochHigh;
-    words[Head.link] = this.#link;
+    words[Head.link] = link;
     words[Head.sequence] = sequence;
     words[Head.taken] = this.#peer.taken;
     words[Head.flags] = flags | (this.#cut << cutShift);
   }
 
-  #open(): ClientCore {
+  #open(): Mailbox {
     return this.#client ??= this.#peer.open();
   }
 
@@ -329,7 +358,12 @@ export class Outlet {
 
   /** The receiver misses a batch of this stream. */
   wasBroken(link: number): void {
-    if (link !== this.#link || this.#isEnded) return;
+    if (link !== this.#postedLink || this.#isEnded) return;
+    // What was posted is lost, or was taken: nothing of it waits.
+    this.#outstanding = 0;
+    this.#retry = 0;
+    // It was cut meanwhile.
+    if (link !== this.#link) return this.flush();
     this.cut(Cut.broken, "the node missed a part of the messages to it");
   }
 

@@ -4,23 +4,19 @@
  * @module
  */
 import { report } from "../../base/guard.ts";
-import type { ClientCore } from "../../channel/client_core.ts";
-import { isSamePlace, type Member, type Place } from "../../channel/roster.ts";
-import { TandemError } from "../../errors.ts";
+import { isSamePlace, type Place } from "../../channel/roster.ts";
 import { queueMicrotask } from "../../runtime/timers.ts";
 import type { CarrierListener, NodeInfo } from "../carrier.ts";
 import { Control } from "./batch.ts";
 import { decodeGreeting } from "./greeting.ts";
 import { Inlet, type InletOwner } from "./inlet.ts";
-import { Outlet, type OutletHome, type OutletPeer } from "./outlet.ts";
+import { type Mailbox, Outlet, type OutletHome, type OutletPeer } from "./outlet.ts";
 
 /** The hall, as its peers see it. */
 export interface PeerHome extends OutletHome {
   readonly listener: CarrierListener;
   readonly maxMessageBytes: number;
   readonly greeting: Uint8Array;
-  /** Opens the mailbox of a member. @throws {TandemError} */
-  connect(member: Member): ClientCore;
   /** A node has said who it is in its first message, and was not known before. */
   greeted(peer: Peer, info: NodeInfo): void;
   /** A node has said good-bye. */
@@ -31,12 +27,10 @@ export interface PeerHome extends OutletHome {
 
 const farewell: Uint8Array = new Uint8Array([Control.farewell]);
 
-export class Peer implements OutletPeer, InletOwner {
+export abstract class Peer implements OutletPeer, InletOwner {
   readonly #home: PeerHome;
   /** Its place in the hall. */
   readonly place: Place;
-  /** Null: it was gone before it was seen. */
-  readonly #member: Member | null;
   readonly inlet: Inlet = new Inlet(this);
   #outlet: Outlet | null = null;
   /** Who it says it is. */
@@ -51,14 +45,14 @@ export class Peer implements OutletPeer, InletOwner {
   /** It has left the hall, or was found dead. */
   isGone = false;
 
-  constructor(home: PeerHome, place: Place, member: Member | null) {
+  constructor(home: PeerHome, place: Place) {
     this.#home = home;
     this.place = place;
-    this.#member = member;
   }
 
+  /** 0: unknown. */
   get pid(): number {
-    return this.#member?.pid ?? this.info?.pid ?? 0;
+    return this.info?.pid ?? 0;
   }
 
   isAt(place: Place): boolean {
@@ -75,10 +69,7 @@ export class Peer implements OutletPeer, InletOwner {
     return { messages: this.#outlet?.messages ?? 0, bytes: this.#outlet?.bytes ?? 0 };
   }
 
-  open(): ClientCore {
-    if (this.#member === null) throw new TandemError("NOT_FOUND", "Cannot send: the node is gone");
-    return this.#home.connect(this.#member);
-  }
+  abstract open(): Mailbox;
 
   get greeting(): Uint8Array {
     return this.#home.greeting;
@@ -100,6 +91,10 @@ export class Peer implements OutletPeer, InletOwner {
     this.outlet.tellTaken();
   }
 
+  heardBroken(link: number): void {
+    this.#outlet?.wasBroken(link);
+  }
+
   cut(kind: "overflow" | "transport_error", message: string): void {
     // Not now: the program may be in the middle of a send.
     queueMicrotask(() => this.#tellLost(kind, message));
@@ -108,8 +103,18 @@ export class Peer implements OutletPeer, InletOwner {
   /** Says good-bye, after all that waits. Resolves when it is posted. */
   sayFarewell(): Promise<void> {
     this.outlet.control(farewell);
-    this.outlet.flush();
-    return this.outlet.whenDrained();
+    return this.whenDrained();
+  }
+
+  /** Resolves when all that waits is posted. */
+  async whenDrained(): Promise<void> {
+    this.#outlet?.flush();
+    await this.#outlet?.whenDrained();
+  }
+
+  /** Tells it how far the stream to it has come. */
+  beat(): void {
+    this.#outlet?.beat();
   }
 
   // The stream from it.
@@ -141,7 +146,7 @@ export class Peer implements OutletPeer, InletOwner {
         return this.#home.left(this);
       case Control.broken:
         if (message.byteLength !== 5) return this.#home.dropped();
-        return this.#outlet?.wasBroken(
+        return this.heardBroken(
           new DataView(message.buffer, message.byteOffset).getUint32(1, true),
         );
       default:
@@ -157,11 +162,15 @@ export class Peer implements OutletPeer, InletOwner {
   }
 
   broke(link: number, message: string): void {
+    this.goesOn(link);
+    this.#tellLost("transport_error", `the messages of the node are not whole: ${message}`);
+  }
+
+  goesOn(link: number): void {
     const told = new Uint8Array(5);
     told[0] = Control.broken;
     new DataView(told.buffer).setUint32(1, link, true);
     this.outlet.control(told);
-    this.#tellLost("transport_error", `the messages of the node are not whole: ${message}`);
   }
 
   // What the program hears.

@@ -6,20 +6,20 @@
 import { report } from "../../base/guard.ts";
 import { type Maker, notConstructible } from "../../base/maker.ts";
 import { TandemError } from "../../errors.ts";
-import type { ClaimLock } from "./claim_lock.ts";
+import type { ClaimRight } from "./claim_lock.ts";
 
 /** A claim behind its public face. */
 export class ClaimCore {
   readonly family: string;
   readonly key: string;
   readonly token: bigint;
-  readonly #lock: ClaimLock;
+  readonly #lock: ClaimRight;
   /** Removes the entry. */
   readonly #leave: () => void;
   #controller: AbortController | null = null;
   #endedBy: { readonly reason: unknown } | null = null;
 
-  constructor(family: string, key: string, lock: ClaimLock, leave: () => void) {
+  constructor(family: string, key: string, lock: ClaimRight, leave: () => void) {
     this.family = family;
     this.key = key;
     this.token = lock.token;
@@ -43,7 +43,7 @@ export class ClaimCore {
     this.#end(
       this.#error(
         "CANCELLED",
-        "its lock was stolen, or the lock's file removed; stop what it is for",
+        "its lock was stolen, its lease was lost, or the lock's file removed; stop what it is for",
       ),
     );
     return false;

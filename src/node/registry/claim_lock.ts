@@ -20,7 +20,18 @@ export interface ClaimPlace {
   readonly mode: number;
 }
 
-export class ClaimLock {
+/** What makes one claim unique. */
+export interface ClaimRight {
+  /** Greater than those of all earlier claims of the key. */
+  readonly token: bigint;
+  /** Looks whether it is still held. */
+  check(): boolean;
+  /** From now on, `lost` runs once it is lost. */
+  watch(lost: (reason: unknown) => void): void;
+  release(): void;
+}
+
+export class ClaimLock implements ClaimRight {
   readonly #lock: NameLock;
   readonly token: bigint;
   #forgetSignal: (() => void) | null = null;

@@ -100,12 +100,14 @@ export class Registry {
    * assert(next);
    * ```
    *
+   * With a network, the right is a lease of 15 seconds, which the node renews: a claim whose process has died is free
+   * after that time, and a claim whose node has lost its link for so long ends. The NATS server needs JetStream.
+   *
    * @returns null: a living node has claimed it
-   * @throws (rejects) {@linkcode TandemError} as {@linkcode set}, and what `new Limit` throws
+   * @throws (rejects) {@linkcode TandemError} as {@linkcode set}, and what `new Limit` and its `acquire` throw
    */
-  // deno-lint-ignore require-await -- what it throws rejects the promise
   async claim(family: string, key: string, value: unknown): Promise<Claim | null> {
-    const claim = this.#core.claim(family, key, value);
+    const claim = await this.#core.claim(family, key, value);
     return claim && new ClaimMaker(claim);
   }
 

@@ -15,7 +15,8 @@ import type { RegistrySeam } from "./seam.ts";
 import { type Board, encodeBoard, readBoard } from "./board.ts";
 import type { Boards } from "./boards.ts";
 import { ClaimCore } from "./claim.ts";
-import { ClaimLock } from "./claim_lock.ts";
+import { ClaimLock, type ClaimRight } from "./claim_lock.ts";
+import { FarClaimLock } from "./far_claim_lock.ts";
 import { Directory } from "./directory.ts";
 import { encodeValue, type Entry, makeEntry } from "./entry.ts";
 import { checkFamily, checkKey } from "./names.ts";
@@ -162,15 +163,20 @@ export class RegistryCore implements WatchHome {
   }
 
   /** Null: another node has claimed it, or this one has. */
-  claim(family: string, key: string, value: unknown): ClaimCore | null {
+  async claim(family: string, key: string, value: unknown): Promise<ClaimCore | null> {
     checkFamily(family);
     checkKey(key);
     const encoded = encodeValue(value);
-    this.#checkOpen(`claim ${describe(key)}`);
-    const { group, mode } = this.#seam.terms;
-    const lock = ClaimLock.take({ group, mode }, family, key);
+    const tried = `claim ${describe(key)}`;
+    this.#checkOpen(tried);
+    const { group, mode, network, nats } = this.#seam.terms;
+    const lock = network === undefined
+      ? ClaimLock.take({ group, mode }, family, key)
+      : await FarClaimLock.take({ group, mode, network, nats }, family, key);
     if (lock === null) return null;
     try {
+      // It may have been closed meanwhile.
+      this.#checkOpen(tried);
       return this.#claimed(family, key, encoded, lock);
     } catch (error) {
       lock.release();
@@ -182,7 +188,7 @@ export class RegistryCore implements WatchHome {
     family: string,
     key: string,
     value: Bytes,
-    lock: ClaimLock,
+    lock: ClaimRight,
   ): ClaimCore {
     // A claim of this node whose lock was lost unnoticed.
     this.#own.get(family, key)?.claim?.check();

@@ -6,6 +6,7 @@ import {
   controlFlag,
   Cut,
   cutShift,
+  Flag,
   Head,
   headBytes,
 } from "../../../src/node/hall/batch.ts";
@@ -28,21 +29,35 @@ class Stream {
       control: (message) => this.out.push(`control ${message.byteLength}`),
       wasCut: (isOverflow) => this.out.push(isOverflow ? "overflow" : "cut"),
       broke: (link) => this.out.push(`broken ${link}`),
+      goesOn: (link) => this.out.push(`still broken ${link}`),
     });
   }
 
-  /** Takes a batch of these bytes after the head. */
-  take(body: Uint8Array, head: { link?: number; sequence?: number; cut?: number } = {}): boolean {
-    const { link = 1, sequence = this.inlet.sequence + 1, cut = Cut.none } = head;
-    const batch = new Batch();
-    batch.words[Head.link] = link;
-    batch.words[Head.sequence] = sequence;
-    batch.words[Head.flags] = cut << cutShift;
+  /** Takes a batch of these bytes after the head. The first one of a stream that was cut says so. */
+  take(body: Uint8Array, head: Partial<Heading> = {}): boolean {
+    const batch = headed(this.inlet, head);
     batch.bytes.set(body, headBytes);
     if (!this.inlet.accepts(batch.words)) return false;
     this.inlet.read(batch.words, batch.bytes, headBytes + body.byteLength);
     return true;
   }
+}
+
+interface Heading {
+  readonly link: number;
+  readonly sequence: number;
+  readonly cut: number;
+  readonly first: boolean;
+}
+
+function headed(inlet: Inlet, head: Partial<Heading>): Batch {
+  const { link = 1, sequence = inlet.sequence + 1, cut = Cut.none } = head;
+  const { first = cut !== Cut.none } = head;
+  const batch = new Batch();
+  batch.words[Head.link] = link;
+  batch.words[Head.sequence] = sequence;
+  batch.words[Head.flags] = (cut << cutShift) | (first ? Flag.first : 0);
+  return batch;
 }
 
 /** Messages one behind the other, as they lie in a batch. */
@@ -124,6 +139,35 @@ test("inlet: a missing batch and a batch that came twice are noticed across the 
   twice.take(body(pattern(1, 0)));
   twice.take(body(pattern(1, 0)), { sequence: 1 });
   assertEquals(twice.out, ["message 1", "broken 1"]);
+});
+
+test("inlet: after a hole, a stream whose first batch is missing is broken, too", () => {
+  const stream = new Stream();
+  stream.take(body(pattern(1, 0)), { sequence: 2 });
+  stream.take(body(pattern(2, 0)), { link: 2, sequence: 4, cut: Cut.broken, first: false });
+  stream.take(body(pattern(3, 0)), { link: 3, sequence: 6, cut: Cut.broken });
+  assertEquals(stream.out, ["broken 1", "broken 2", "message 3"]);
+});
+
+test("inlet: the sender tells how far it has come, and a missing end is noticed", () => {
+  const stream = new Stream();
+  const reaches = (head: Partial<Heading>) =>
+    stream.inlet.reaches(headed(stream.inlet, head).words);
+  stream.take(body(pattern(1, 0)));
+  reaches({ sequence: 1 });
+  assertEquals(stream.out, ["message 1"]);
+  reaches({ sequence: 2 });
+  assertEquals(stream.out.slice(1), ["broken 1"]);
+  // The sender has not heard of it.
+  reaches({ sequence: 2 });
+  assertEquals(stream.out.slice(2), ["still broken 1"]);
+  // The next stream has been lost as a whole.
+  reaches({ link: 2, sequence: 3, cut: Cut.broken });
+  assertEquals(stream.out.slice(3), ["broken 2"]);
+  stream.take(body(pattern(3, 0)), { link: 3, sequence: 4, cut: Cut.broken });
+  reaches({ link: 3, sequence: 4 });
+  reaches({ link: 2, sequence: 3 });
+  assertEquals(stream.out.slice(4), ["message 3"]);
 });
 
 test("inlet: the number after the last one is 1", () => {

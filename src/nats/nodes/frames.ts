@@ -1,0 +1,190 @@
+/**
+ * What nodes tell each other through NATS. Each message is a head of {@linkcode headBytes} bytes and a body. Numbers
+ * are little-endian.
+ *
+ * ```
+ * ff 54 KIND 01   sender's session (8 characters)   receiver's session, or 8 bytes 0   life u32   life u32
+ * ```
+ *
+ * A *session* is random for each start of a node. A *life* is the number that one node has for what it sees of the
+ * other from its coming up to its going down: first the sender's of the receiver, then the receiver's of the
+ * sender, 0 if unknown. Lives of one session grow, so who hears a greater one knows that the other has taken it
+ * for dead meanwhile.
+ *
+ * @module
+ */
+import type { NodeInfo } from "../../node/carrier.ts";
+import { decodeGreeting, encodeGreeting } from "../../node/hall/greeting.ts";
+import { checkNodeId } from "../../node/ids.ts";
+
+export const Kind = {
+  /** To all: the sender lives. Body: the number of its board, its id. */
+  alive: 0x41,
+  /** To all or one: who is there? Body: the sender's id. */
+  ask: 0x42,
+  /** Who the sender is. Body: the number of its board, its greeting. */
+  here: 0x43,
+  /** The id is in use. */
+  taken: 0x44,
+  /** The lives of the two. */
+  pair: 0x45,
+  /** A batch of the stream to the receiver. */
+  batch: 0x46,
+  /** The receiver's stream is broken. Body: its number. */
+  broken: 0x49,
+  /** A part of the sender's board. Body: see {@linkcode BoardPart}. */
+  board: 0x47,
+  /** To all: the sender has left; nothing follows. */
+  bye: 0x48,
+} as const;
+
+export const headBytes = 28;
+const sessionBytes = 8;
+
+/** The head of a message, and what follows it. */
+export interface Frame {
+  readonly kind: number;
+  readonly from: string;
+  /** Empty: it is for all. */
+  readonly to: string;
+  readonly fromLife: number;
+  readonly toLife: number;
+  readonly body: Uint8Array;
+}
+
+/** One of the messages in which a board travels. */
+export interface BoardPart {
+  /** Of the board; it grows by one with each that its node publishes. */
+  readonly version: number;
+  readonly index: number;
+  readonly count: number;
+  readonly bytes: Uint8Array;
+}
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true });
+const sessionForm = /^[a-z0-9]{8}$/;
+const noBytes = new Uint8Array(0);
+
+export function encodeFrame(
+  { kind, from, to, fromLife = 0, toLife = 0, body = noBytes }:
+    & Pick<Frame, "kind" | "from" | "to">
+    & Partial<Frame>,
+): Uint8Array {
+  const bytes = new Uint8Array(headBytes + body.byteLength);
+  bytes.set([0xff, 0x54, kind, 1]);
+  encoder.encodeInto(from, bytes.subarray(4, 4 + sessionBytes));
+  encoder.encodeInto(to, bytes.subarray(12, 12 + sessionBytes));
+  const view = new DataView(bytes.buffer);
+  view.setUint32(20, fromLife, true);
+  view.setUint32(24, toLife, true);
+  bytes.set(body, headBytes);
+  return bytes;
+}
+
+/** Null: it is none. */
+export function decodeFrame(bytes: Uint8Array): Frame | null {
+  if (bytes.byteLength < headBytes) return null;
+  if (bytes[0] !== 0xff || bytes[1] !== 0x54 || bytes[3] !== 1) return null;
+  const from = sessionAt(bytes, 4);
+  const isForAll = bytes.subarray(12, 12 + sessionBytes).every((byte) => byte === 0);
+  const to = isForAll ? "" : sessionAt(bytes, 12);
+  if (!sessionForm.test(from) || !(isForAll || sessionForm.test(to))) return null;
+  const view = viewOf(bytes);
+  return {
+    kind: bytes[2]!,
+    from,
+    to,
+    fromLife: view.getUint32(20, true),
+    toLife: view.getUint32(24, true),
+    body: bytes.subarray(headBytes),
+  };
+}
+
+function sessionAt(bytes: Uint8Array, at: number): string {
+  return String.fromCharCode(...bytes.subarray(at, at + sessionBytes));
+}
+
+function viewOf({ buffer, byteOffset, byteLength }: Uint8Array): DataView {
+  return new DataView(buffer, byteOffset, byteLength);
+}
+
+function withNumber(number: number, text: Uint8Array): Uint8Array {
+  const body = new Uint8Array(4 + text.byteLength);
+  viewOf(body).setUint32(0, number, true);
+  body.set(text, 4);
+  return body;
+}
+
+/** The body of `alive`. */
+export function encodeAlive(id: string, version: number): Uint8Array {
+  return withNumber(version, encoder.encode(id));
+}
+
+/** Null: it is none. */
+export function decodeAlive(body: Uint8Array): { id: string; version: number } | null {
+  const id = body.byteLength < 4 ? null : decodeId(body.subarray(4));
+  return id === null ? null : { id, version: viewOf(body).getUint32(0, true) };
+}
+
+/** The body of `ask`. */
+export function encodeId(id: string): Uint8Array {
+  return encoder.encode(id);
+}
+
+/** Null: it is none. */
+export function decodeId(body: Uint8Array): string | null {
+  try {
+    const id = decoder.decode(body);
+    checkNodeId(id);
+    return id;
+  } catch {
+    return null;
+  }
+}
+
+/** The body of `here`. */
+export function encodeHere(info: NodeInfo, version: number): Uint8Array {
+  return withNumber(version, encodeGreeting(info));
+}
+
+/** Null: it is none. */
+export function decodeHere(body: Uint8Array): { info: NodeInfo; version: number } | null {
+  const info = body.byteLength < 5 ? null : decodeGreeting(body.subarray(4));
+  return info === null ? null : { info, version: viewOf(body).getUint32(0, true) };
+}
+
+/** The body of `broken`. */
+export function encodeBroken(link: number): Uint8Array {
+  return withNumber(link, noBytes);
+}
+
+/** Null: it is none. */
+export function decodeBroken(body: Uint8Array): number | null {
+  return body.byteLength === 4 ? viewOf(body).getUint32(0, true) : null;
+}
+
+const partHeadBytes = 8;
+
+/** The body of `board`. */
+export function encodeBoardPart({ version, index, count, bytes }: BoardPart): Uint8Array {
+  const body = new Uint8Array(partHeadBytes + bytes.byteLength);
+  const view = viewOf(body);
+  view.setUint32(0, version, true);
+  view.setUint16(4, index, true);
+  view.setUint16(6, count, true);
+  body.set(bytes, partHeadBytes);
+  return body;
+}
+
+/** Null: it is none. */
+export function decodeBoardPart(body: Uint8Array): BoardPart | null {
+  if (body.byteLength < partHeadBytes) return null;
+  const view = viewOf(body);
+  return {
+    version: view.getUint32(0, true),
+    index: view.getUint16(4, true),
+    count: view.getUint16(6, true),
+    bytes: body.subarray(partHeadBytes),
+  };
+}

@@ -1,0 +1,50 @@
+/**
+ * The parts of a node that has a network.
+ *
+ * @module
+ */
+import type { CarrierListener } from "../../node/carrier.ts";
+import { FirstEvents } from "../../node/hall/first_events.ts";
+import type { Hall } from "../../node/hall/hall.ts";
+import type { NodeTerms } from "../../node/options.ts";
+import type { JoinedParts, NodeIdentity } from "../../node/parts.ts";
+import { encodeBoard } from "../../node/registry/board.ts";
+import { makeRegistry } from "../../node/registry/registry.ts";
+import { BothBoards, BothWays, cedingListener } from "./both_ways.ts";
+import { type FarNodes, joinFarNodes } from "./far_nodes.ts";
+import { networkOf } from "./network.ts";
+
+export async function joinBothWays(
+  identity: NodeIdentity,
+  terms: NodeTerms,
+  joinNear: (listener: CarrierListener) => Hall,
+): Promise<JoinedParts> {
+  const network = networkOf(terms.network!, terms.group, terms.nats);
+  const events = new FirstEvents();
+  let far: FarNodes | null = null;
+  // First: whoever hears of this node through NATS finds it in memory, if it is there.
+  const hall = joinNear(cedingListener(events, (node) => far?.cede(node)));
+  try {
+    far = await joinFarNodes({
+      network,
+      info: hall.info,
+      board: encodeBoard(identity, []),
+      heartbeat: terms.heartbeat,
+      maxQueueBytes: terms.maxQueueBytes,
+      maxMessageBytes: terms.maxMessageBytes,
+      isNear: ({ id, pid }) => hall.nodes().some((near) => near.id === id && near.pid === pid),
+    }, events);
+  } catch (error) {
+    await hall.close();
+    throw error;
+  }
+  const carrier = new BothWays(hall, far);
+  const boards = new BothBoards(hall.boards, far.boards);
+  return {
+    open(listener) {
+      events.open(listener);
+      return carrier;
+    },
+    registry: (seam) => makeRegistry(seam, boards),
+  };
+}

@@ -1,0 +1,96 @@
+/**
+ * A way to a NATS server on which single messages are lost, or all are held up for a while. Only what clients publish is
+ * touched: each `PUB` with its payload.
+ *
+ * @module
+ */
+import { connect, createServer, type Server, type Socket } from "node:net";
+import type { AddressInfo } from "node:net";
+
+/** Whether a published message is lost. */
+export type Loses = (subject: string, payload: Uint8Array) => boolean;
+
+export class NatsProxy implements AsyncDisposable {
+  readonly losses: Set<Loses> = new Set();
+  /** What clients publish waits. */
+  #isHeld = false;
+  readonly #waiting: (() => void)[] = [];
+  readonly #server: Server;
+  readonly #sockets: Set<Socket> = new Set();
+
+  private constructor(serverPort: number) {
+    this.#server = createServer((client) => this.#serve(client, serverPort));
+  }
+
+  static async start(serverPort: number): Promise<NatsProxy> {
+    const proxy = new NatsProxy(serverPort);
+    await new Promise<void>((resolve) => proxy.#server.listen(0, "127.0.0.1", resolve));
+    return proxy;
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  release(): void {
+    this.#isHeld = false;
+    for (const pass of this.#waiting.splice(0)) pass();
+  }
+
+  /** Cuts all connections. New ones work. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #serve(client: Socket, port: number): void {
+    const server = connect(port, "127.0.0.1");
+    let rest = Buffer.alloc(0);
+    const pass = (chunk: Buffer) => {
+      rest = this.#passOn(Buffer.concat([rest, chunk]), server);
+    };
+    client.on("data", (chunk: Buffer) => {
+      if (this.#isHeld) this.#waiting.push(() => pass(chunk));
+      else pass(chunk);
+    });
+    server.pipe(client);
+    for (const [socket, other] of [[client, server], [server, client]] as const) {
+      this.#sockets.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => {
+        this.#sockets.delete(socket);
+        other.destroy();
+      });
+    }
+  }
+
+  /** Passes on all messages that are whole; returns the rest. */
+  #passOn(bytes: Buffer, server: Socket): Buffer<ArrayBuffer> {
+    let at = 0;
+    for (;;) {
+      const end = bytes.indexOf("\r\n", at);
+      if (end < 0) break;
+      const words = bytes.subarray(at, end).toString("latin1").split(" ");
+      let next = end + 2;
+      let isLost = false;
+      if (words[0] === "PUB") {
+        next += Number(words.at(-1)) + 2;
+        if (next > bytes.byteLength) break;
+        const payload = bytes.subarray(end + 2, next - 2);
+        isLost = [...this.losses].some((loses) => loses(words[1]!, payload));
+      }
+      if (!isLost && !server.destroyed) server.write(bytes.subarray(at, next));
+      at = next;
+    }
+    return Buffer.from(bytes.subarray(at));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+    this.cut();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+}
