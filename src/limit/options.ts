@@ -62,7 +62,7 @@ export function limitTerms(options: LimitOptions): LimitTerms {
     hasTitle: title === undefined ? false : checkBoolean(title, "title"),
     mode: mode === undefined ? undefined : checkWhole(mode, "mode", 0, 0o777),
     retry: retryTerms(retries, interval),
-    lease: lease === undefined ? leaseDefault : checkWhole(lease, "lease", leaseMin, leaseMax),
+    lease: checkLease(lease),
   };
 }
 
@@ -78,6 +78,11 @@ function checkStandbyLimit({ max, target }: StandbyLimit): StandbyLimit {
     );
   }
   return { max: checkMax(max, "standby.max"), target };
+}
+
+/** @throws {TypeError} {RangeError} */
+export function checkLease(lease: number | undefined): number {
+  return lease === undefined ? leaseDefault : checkWhole(lease, "lease", leaseMin, leaseMax);
 }
 
 /** As in the predecessor, an interval alone means ten attempts. */

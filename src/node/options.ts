@@ -6,6 +6,7 @@
 import { checkTimeout, checkWhole, describe } from "../base/checks.ts";
 import type { NatsOptions } from "../base/nats_options.ts";
 import type { RegisteredErrors } from "../codec/error_classes.ts";
+import { checkLease } from "../limit/options.ts";
 import { checkNodeId, checkNodeName } from "./ids.ts";
 
 /** A message of a node, for `trace`. */
@@ -60,6 +61,13 @@ export interface NodeOptions {
    * @default { interval: 1_000, timeout: 5_000 }
    */
   readonly heartbeat?: { readonly interval?: number; readonly timeout?: number };
+  /**
+   * With a network: how long a claim lasts when its node has died or lost its link, in milliseconds, at least 1,000.
+   * The server counts whole seconds.
+   *
+   * @default 15000
+   */
+  readonly lease?: number;
   /**
    * How many messages may wait in a port, unless the port has a `maxQueue` of its own.
    *
@@ -125,6 +133,7 @@ export interface NodeTerms {
   readonly network: string | undefined;
   readonly nats: NatsOptions;
   readonly heartbeat: { readonly interval: number; readonly timeout: number };
+  readonly lease: number;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
@@ -168,6 +177,7 @@ export function nodeTerms(options: NodeOptions = {}): NodeTerms {
     network,
     nats: options.nats ?? {},
     heartbeat: { interval, timeout },
+    lease: checkLease(options.lease),
     maxQueue: checkWhole(options.maxQueue ?? 10_000, "maxQueue", 1, 2 ** 31 - 1),
     maxQueueBytes: checkWhole(options.maxQueueBytes ?? 2 ** 24, "maxQueueBytes", 1, 2 ** 30),
     maxMessageBytes: checkWhole(options.maxMessageBytes ?? 2 ** 24, "maxMessageBytes", 1, 2 ** 30),

@@ -204,8 +204,15 @@ test("NATS nodes: a claim is the only one on all machines, and its token grows",
   // Before the server goes.
   afterEnd(allSaid);
   const server = await newServer(withJetStream);
+  const leases = new Set<string>();
+  const raw = await rawConnection(server.address);
+  raw.connection.subscribe("$KV.>", {
+    callback: (_, { headers }) => void leases.add(headers?.get("Nats-TTL") ?? ""),
+  });
+  await raw.flush();
   await using group = new Group(server.address);
-  const [a, b] = [await group.start("a"), await group.start("b")];
+  const lease = 20_000;
+  const [a, b] = [await group.start("a", { lease }), await group.start("b", { lease })];
   const { registry } = b;
   const first = (await a.registry.claim("roles", "leader", "a"))!;
   assertEquals(await registry.claim("roles", "leader", "b"), null);
@@ -213,6 +220,7 @@ test("NATS nodes: a claim is the only one on all machines, and its token grows",
   await eventually(async () => (await registry.get("roles")).get("leader")?.value === "a");
   const other = await registry.claim("roles", "other", null);
   assert(other);
+  assert(leases.has("20s"), [...leases].join());
   first.release();
   // The release takes a moment on its way.
   let second = await registry.claim("roles", "leader", "b");

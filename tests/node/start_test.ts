@@ -48,8 +48,10 @@ test("a node without others, and networks that cannot be used", async () => {
     assert(await starting.catch((error: unknown) => error) instanceof TypeError, network);
   }
   const heartbeat = { interval: 1_000, timeout: 1_999 };
-  const starting = Node.start({ group: group.name, heartbeat });
-  assert(await starting.catch((error: unknown) => error) instanceof RangeError);
+  for (const options of [{ heartbeat }, { lease: 999 }]) {
+    const starting = Node.start({ group: group.name, ...options });
+    assert(await starting.catch((error: unknown) => error) instanceof RangeError);
+  }
 });
 
 test("two nodes of one process: messages, calls, the registry, and a good-bye", async () => {

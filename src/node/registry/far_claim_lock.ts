@@ -15,6 +15,8 @@ import { ClaimLock, type ClaimPlace, type ClaimRight } from "./claim_lock.ts";
 export interface FarClaimPlace extends ClaimPlace {
   readonly network: string;
   readonly nats: NatsOptions;
+  /** How long a claim lasts without its node, in milliseconds. */
+  readonly lease: number;
 }
 
 export class FarClaimLock implements ClaimRight {
@@ -43,6 +45,7 @@ export class FarClaimLock implements ClaimRight {
         max: 1,
         order: "oldest",
         nats: place.nats,
+        lease: place.lease,
       });
       const lock = await limit.acquire({ timeout: 0 });
       if (lock !== null) return new FarClaimLock(near, limit, lock);

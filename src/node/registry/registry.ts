@@ -100,8 +100,9 @@ export class Registry {
    * assert(next);
    * ```
    *
-   * With a network, the right is a lease of 15 seconds, which the node renews: a claim whose process has died is free
-   * after that time, and a claim whose node has lost its link for so long ends. The NATS server needs JetStream.
+   * With a network, the right is a lease of the node's `lease` milliseconds, which the node renews: a claim whose
+   * process has died is free after that time, and a claim whose node has lost its link for so long ends. The NATS
+   * server needs JetStream.
    *
    * @returns null: a living node has claimed it
    * @throws (rejects) {@linkcode TandemError} as {@linkcode set}, and what `new Limit` and its `acquire` throw

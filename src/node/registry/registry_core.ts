@@ -169,10 +169,10 @@ export class RegistryCore implements WatchHome {
     const encoded = encodeValue(value);
     const tried = `claim ${describe(key)}`;
     this.#checkOpen(tried);
-    const { group, mode, network, nats } = this.#seam.terms;
+    const { group, mode, network, nats, lease } = this.#seam.terms;
     const lock = network === undefined
       ? ClaimLock.take({ group, mode }, family, key)
-      : await FarClaimLock.take({ group, mode, network, nats }, family, key);
+      : await FarClaimLock.take({ group, mode, network, nats, lease }, family, key);
     if (lock === null) return null;
     try {
       // It may have been closed meanwhile.
