@@ -6,7 +6,7 @@ import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
 import { Server } from "../../mod.ts";
 import { linksClosed } from "../../src/nats/link.ts";
-import { Kind } from "../../src/nats/nodes/frames.ts";
+import { decodeFrame, decodeMachine, Kind } from "../../src/nats/nodes/frames.ts";
 import { joinBothWays } from "../../src/nats/nodes/parts.ts";
 import { joinHall } from "../../src/node/hall/hall.ts";
 import type { Node, NodeOptions, Reason } from "../../src/node/main.ts";
@@ -470,6 +470,66 @@ test(
     await eventually(() => came.includes(3));
     // The stream that was cut has not come.
     assertEquals(came, [1, 3]);
+  },
+  { skip },
+);
+
+test(
+  "NATS nodes: one node speaks for those of its machine; if it is silent, another one does",
+  async () => {
+    await using proxies = new AsyncDisposableStack();
+    await using group = new Group();
+    const raw = await rawConnection();
+    /** Who has told that it lives, or that several do, since the last one was silent. */
+    const told: string[] = [];
+    /** Ids by sessions. */
+    const ids = new Map<string, string>();
+    raw.subscribe(`tandem.nodes.${group.name}.all`, (_, data) => {
+      const { kind, from, body } = decodeFrame(data)!;
+      if (kind === Kind.alive) told.push(from);
+      if (kind !== Kind.machine) return;
+      const alive = decodeMachine(body)!;
+      for (const { session, id } of alive) ids.set(session, id);
+      told.push(alive.map(({ session }) => session).join());
+    });
+    await raw.flush();
+    const start = async () => {
+      const proxy = proxies.use(await NatsProxy.start(Number(natsAddress().split(":")[1])));
+      const heartbeat = { interval: 50, timeout: 30_000 };
+      return {
+        proxy,
+        node: await group.start("a", { network: `nats://${proxy.address}`, heartbeat }),
+      };
+    };
+    const near = [await start(), await start(), await start()];
+    const far = await group.start("b", { heartbeat: { interval: 100, timeout: 4_000 } });
+    const seen = watched(far);
+    /** Whether the last of them have all been one that told of so many. */
+    const isOneFor = (count: number) => {
+      // Those of the node on the other machine do not count.
+      const last = told.filter((sessions) => sessions.split(",").some((one) => ids.has(one)))
+        .slice(-5);
+      return last.length === 5 &&
+        last.every((one) => one === last[0] && one.split(",").length === count);
+    };
+    await eventually(() => isOneFor(3), "one tells of three");
+    const speaker = ids.get(told.findLast((sessions) => sessions.includes(","))!.split(",")[0]!)!;
+    const { proxy, node } = near.find(({ node }) => node.id === speaker)!;
+    proxy.hold();
+    await eventually(() => isOneFor(2), "another one tells of two");
+    await eventually(() => seen.includes(`${speaker} transport_error`), "the silent one is down");
+    assertEquals(far.nodes().length, 2);
+    proxy.release();
+    await eventually(() => isOneFor(3), "the first one tells of three");
+    await eventually(() => far.nodes().length === 3, "it is up again");
+    await node.close();
+    await eventually(() => isOneFor(2), "another one tells of two again");
+    const others = near.map(({ node: { id } }) => id).filter((id) => id !== speaker);
+    assertEquals(
+      seen.filter((event) => others.some((id) => event === `${id} transport_error`)),
+      [],
+    );
+    assertEquals(far.nodes().toSorted(), others.toSorted());
   },
   { skip },
 );

@@ -5,7 +5,6 @@
  *
  * @module
  */
-import { report } from "../../base/guard.ts";
 import { TandemError } from "../../errors.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "../../node/carrier.ts";
 import {
@@ -20,11 +19,11 @@ import {
 import { Flusher } from "../../node/hall/flusher.ts";
 import { encodeGreeting } from "../../node/hall/greeting.ts";
 import type { Outlet } from "../../node/hall/outlet.ts";
-import { randomToken } from "../../node/ids.ts";
-import { keepAlive, later, laterForSure } from "../../runtime/timers.ts";
-import { acquireLink, type Link, LinkSubscription } from "../link.ts";
+import { keepAlive, laterForSure } from "../../runtime/timers.ts";
 import { FarBoards } from "./far_boards.ts";
-import { type FarHome, FarPeer } from "./far_peer.ts";
+import { FarLink } from "./far_link.ts";
+import type { FarHome, FarPeer } from "./far_peer.ts";
+import { FarPeers } from "./far_peers.ts";
 import {
   decodeAlive,
   decodeBoardPart,
@@ -32,17 +31,18 @@ import {
   decodeFrame,
   decodeHere,
   decodeId,
-  encodeAlive,
+  decodeMachine,
   encodeBoardPart,
   encodeBroken,
-  encodeFrame,
   encodeHere,
   encodeId,
   type Frame,
   headBytes,
   Kind,
 } from "./frames.ts";
+import { Neighbour, Neighbours } from "./neighbours.ts";
 import type { Network } from "./network.ts";
+import { type Heartbeat, Pulse } from "./pulse.ts";
 
 /** How a node takes part. */
 export interface FarTerms {
@@ -50,7 +50,7 @@ export interface FarTerms {
   readonly info: NodeInfo;
   /** Its first board. */
   readonly board: Uint8Array;
-  readonly heartbeat: { readonly interval: number; readonly timeout: number };
+  readonly heartbeat: Heartbeat;
   readonly maxQueueBytes: number;
   readonly maxMessageBytes: number;
   /** Whether a node is reached on another way, and is none of these. */
@@ -61,25 +61,11 @@ export interface FarTerms {
 const windowMax = 32;
 /** Batches that are kept for later: 4 MiB. */
 const stockMax = 128;
-/** How long a node that starts waits for the link, and then for what others say, in milliseconds. */
-const openMilliseconds = 10_000;
+/** How long a node that starts waits for what others say, in milliseconds, and how often it asks who has its id. */
 const answersMilliseconds = 100;
+const idAsks = 4;
 /** How long a leaving node tries at most to get rid of what waits, in milliseconds. */
 const leavingMax = 1_000;
-/** Who was silent for so many ticks has died if another has its id. */
-const deadTicks = 2;
-/** A batch must fit into one message. */
-const payloadMin = headBytes + batchBytes;
-/** Nodes that were there, and are remembered. */
-const formerMax = 4_096;
-
-/** What is known of a node that is not up. */
-interface Former {
-  /** Nothing of these lives, or before, counts. */
-  readonly otherLife: number;
-  /** It is not to be met: it has left, or is reached on another way. */
-  readonly isOver: boolean;
-}
 
 /**
  * Joins the nodes of a group.
@@ -113,109 +99,53 @@ export class FarNodes implements Carrier, FarHome {
   /** Messages that no node may send. */
   refused = 0;
   readonly #terms: FarTerms;
-  readonly #session: string = randomToken(8);
-  readonly #link: Link;
-  readonly #subscriptions: readonly LinkSubscription[];
+  readonly #link: FarLink;
+  readonly #peers: FarPeers;
+  readonly #neighbours: Neighbours;
+  readonly #pulse: Pulse;
   readonly #flusher: Flusher = new Flusher();
   readonly #batch: Batch = new Batch();
-  readonly #peers: Map<string, FarPeer> = new Map();
-  readonly #byId: Map<string, FarPeer> = new Map();
-  /** The oldest come first. */
-  readonly #formers: Map<string, Former> = new Map();
-  /** Nodes that nothing is known of, and that were asked since the last tick. */
-  readonly #asked: Set<string> = new Set();
-  #lives = 0;
   #state: "joining" | "open" | "closing" | "closed" = "joining";
-  #refusal: PromiseWithResolvers<never> = Promise.withResolvers();
-  #isReported = false;
-  /** Its place among those who hear of refused messages. */
-  readonly #number: number;
-  #cancelTick: (() => void) | null = null;
 
   constructor(terms: FarTerms, listener: CarrierListener) {
-    const { network, info, board } = terms;
+    const { network, info, board, heartbeat } = terms;
     this.#terms = terms;
     this.listener = listener;
     this.maxQueueBytes = terms.maxQueueBytes;
     this.maxMessageBytes = terms.maxMessageBytes;
     this.greeting = encodeGreeting(info);
+    const link = this.#link = new FarLink(network, info.id, (data) => this.#take(data));
     this.boards = new FarBoards(() => this.#tellBoard("", network.all));
     this.boards.publish(board);
-    this.#refusal.promise.catch(() => {});
-    const subscription = (subject: string) =>
-      new LinkSubscription(
-        subject,
-        undefined,
-        (data) => this.#take(data),
-        (error) => this.#refuse(error),
-      );
-    this.#subscriptions = [subscription(network.mailboxOf(info.id)), subscription(network.all)];
-    this.#link = acquireLink(network.link);
-    this.#number = this.#link.add({
-      arrived: () => {},
-      refused: (subject, error) => {
-        if (network.has(subject)) this.#refuse(error);
-      },
-    });
+    this.#peers = new FarPeers(this, link, this.boards);
+    this.#neighbours = new Neighbours(link.session);
+    this.#pulse = new Pulse(info.id, heartbeat, link, this.#peers, this.boards, this.#neighbours);
   }
 
   async join(): Promise<void> {
     const { network, info } = this.#terms;
-    await this.#opened();
-    if (this.#link.maxPayload < payloadMin) {
-      throw new TandemError(
-        "UNSUPPORTED",
-        `Cannot use ${this.#link.place} for nodes: its max_payload is ${this.#link.maxPayload}, and has to be at ` +
-          `least ${payloadMin}`,
+    await this.#link.open();
+    const id = encodeId(info.id);
+    this.#link.sendAll(Kind.ask, id);
+    for (let asked = 0; asked < idAsks; asked++) {
+      // Only who has the id hears this. Any of these may be lost.
+      this.#link.send(network.mailboxOf(info.id), { kind: Kind.ask, to: "", body: id });
+      await this.#link.orRefused(
+        new Promise<void>((resolve) => laterForSure(answersMilliseconds / idAsks, resolve)),
       );
     }
-    for (const each of this.#subscriptions) this.#link.subscribe(each);
-    await this.#orRefused(this.#link.flush());
-    this.#send(Kind.ask, "", network.all, encodeId(info.id));
-    await this.#orRefused(
-      new Promise<void>((resolve) => laterForSure(answersMilliseconds, resolve)),
-    );
     this.#state = "open";
-    this.#send(Kind.here, "", network.all, encodeHere(info, this.boards.version));
+    this.#link.joined();
+    this.#link.sendAll(Kind.here, encodeHere(info, this.boards.version));
     this.#tellBoard("", network.all);
-    for (const peer of this.#peers.values()) this.#pair(peer);
-    this.#tickLater();
-  }
-
-  async #opened(): Promise<void> {
-    const controller = new AbortController();
-    const cancel = laterForSure(openMilliseconds, () => {
-      const { place, obstacle } = this.#link;
-      controller.abort(
-        obstacle ?? new TandemError(
-          "DISCONNECTED",
-          `Cannot reach NATS (${place}): it has not answered in ${openMilliseconds} ms`,
-        ),
-      );
-    });
-    try {
-      await this.#link.opened(controller.signal);
-    } finally {
-      cancel();
-    }
-  }
-
-  async #orRefused(step: Promise<void>): Promise<void> {
-    await Promise.race([step, this.#refusal.promise]);
-  }
-
-  /** The link is refused for good, or a subject is. */
-  #refuse(error: TandemError): void {
-    if (this.#state === "joining") return this.#refusal.reject(error);
-    if (this.#isReported) return;
-    this.#isReported = true;
-    report(this, "the network of a node", error);
+    for (const peer of this.#peers.all()) this.#peers.pair(peer);
+    this.#pulse.start();
   }
 
   // Carrier
 
   send(node: string, message: Uint8Array): boolean {
-    const peer = this.#byId.get(node);
+    const peer = this.#peers.withId(node);
     if (peer === undefined || this.#state === "closed") return false;
     const { byteLength } = message;
     if (byteLength > this.maxMessageBytes) {
@@ -231,31 +161,31 @@ export class FarNodes implements Carrier, FarHome {
   }
 
   queued(node: string): { messages: number; bytes: number } {
-    return this.#byId.get(node)?.queued ?? { messages: 0, bytes: 0 };
+    return this.#peers.withId(node)?.queued ?? { messages: 0, bytes: 0 };
   }
 
   whenRoom(node: string, signal?: AbortSignal): Promise<boolean> {
-    return this.#byId.get(node)?.outlet.whenRoom(signal) ?? Promise.resolve(false);
+    return this.#peers.withId(node)?.outlet.whenRoom(signal) ?? Promise.resolve(false);
   }
 
   isUp(node: string): boolean {
-    return this.#byId.has(node);
+    return this.#peers.withId(node) !== undefined;
   }
 
   nodes(): readonly NodeInfo[] {
-    return Array.from(this.#byId.values(), ({ info }) => info!);
+    return this.#peers.all().map(({ info }) => info!);
   }
 
   async close(): Promise<void> {
     if (this.#state !== "open") return;
     this.#state = "closing";
     if (this.#link.isUp) {
-      const drained = Promise.all(Array.from(this.#peers.values(), (peer) => peer.whenDrained()));
+      const drained = Promise.all(this.#peers.all().map((peer) => peer.whenDrained()));
       let cancel = () => {};
       const isLate = new Promise<void>((resolve) => cancel = laterForSure(leavingMax, resolve));
       await Promise.race([drained, isLate]);
       cancel();
-      this.#send(Kind.bye, "", this.#terms.network.all);
+      this.#link.sendAll(Kind.bye);
     }
     this.leave();
   }
@@ -264,90 +194,50 @@ export class FarNodes implements Carrier, FarHome {
   leave(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
-    this.#cancelTick?.();
-    for (const peer of this.#peers.values()) {
-      peer.end();
-      peer.close();
-    }
-    this.#peers.clear();
-    this.#byId.clear();
-    for (const each of this.#subscriptions) this.#link.unsubscribe(each);
-    this.#link.remove(this.#number);
-    this.#link.release();
+    this.#pulse.stop();
+    this.#peers.leave();
+    this.#link.close();
   }
 
   /** A node is reached on another way from now on. */
   cede(node: string): void {
-    const peer = this.#byId.get(node);
+    const peer = this.#peers.withId(node);
     if (!peer) return;
-    this.#down(peer, false, "the node is reached through memory from now on");
-    this.#remember(peer.session, { otherLife: 0, isOver: true });
+    this.#peers.down(peer, false, "the node is reached through memory from now on");
+    this.#addNeighbour(peer.session, peer.info!);
+  }
+
+  #addNeighbour(session: string, info: NodeInfo): void {
+    this.#peers.setOver(session);
+    this.#neighbours.add(new Neighbour(session, info, this.#terms.network.mailboxOf(info.id)));
   }
 
   // What goes out
 
-  #send(kind: number, to: string, subject: string, body?: Uint8Array, peer?: FarPeer): boolean {
-    if (!this.#link.isUp) return false;
-    const [fromLife, toLife] = peer ? [peer.life, peer.otherLife] : [0, 0];
-    try {
-      this.#link.publish(
-        subject,
-        encodeFrame({ kind, from: this.#session, to, fromLife, toLife, ...(body && { body }) }),
-      );
-      return true;
-    } catch {
-      // The link has just been lost.
-      return false;
-    }
+  post({ session, subject, life, otherLife }: FarPeer, batch: Uint8Array): boolean {
+    return this.#link.send(subject, {
+      kind: Kind.batch,
+      to: session,
+      fromLife: life,
+      toLife: otherLife,
+      body: batch,
+    });
   }
 
-  post(peer: FarPeer, batch: Uint8Array): boolean {
-    return this.#send(Kind.batch, peer.session, peer.subject, batch, peer);
-  }
-
-  tellBroken(peer: FarPeer, link: number): void {
-    this.#send(Kind.broken, peer.session, peer.subject, encodeBroken(link), peer);
-  }
-
-  #pair(peer: FarPeer): void {
-    if (this.#state === "joining") return;
-    this.#send(Kind.pair, peer.session, peer.subject, undefined, peer);
-  }
-
-  #ask(session: string, subject: string): void {
-    this.#send(Kind.ask, session, subject, encodeId(this.#terms.info.id));
+  tellBroken({ session, subject, life, otherLife }: FarPeer, link: number): void {
+    this.#link.send(subject, {
+      kind: Kind.broken,
+      to: session,
+      fromLife: life,
+      toLife: otherLife,
+      body: encodeBroken(link),
+    });
   }
 
   #tellBoard(to: string, subject: string): void {
     if (this.#state === "joining") return;
-    const room = this.#link.maxPayload - 2 * headBytes;
-    for (const part of this.boards.ownParts(room)) {
-      if (!this.#send(Kind.board, to, subject, encodeBoardPart(part))) return;
-    }
-  }
-
-  #tickLater(): void {
-    const { interval } = this.#terms.heartbeat;
-    this.#cancelTick = later(interval, () => {
-      this.#tick();
-      if (this.#state !== "closed") this.#tickLater();
-    });
-  }
-
-  #tick(): void {
-    const { network, info, heartbeat: { interval, timeout } } = this.#terms;
-    this.#asked.clear();
-    this.#send(Kind.alive, "", network.all, encodeAlive(info.id, this.boards.version));
-    for (const peer of [...this.#peers.values()]) {
-      // Counted, because this process may have been stopped meanwhile.
-      peer.silence += 1;
-      peer.isAsked = false;
-      if (peer.silence * interval >= timeout) {
-        this.#down(peer, false, `nothing was heard of the node for ${timeout} ms`);
-        continue;
-      }
-      if (!peer.isPaired) this.#pair(peer);
-      peer.beat();
+    for (const part of this.boards.ownParts(this.#link.maxBody - headBytes)) {
+      if (!this.#link.send(subject, { kind: Kind.board, to, body: encodeBoardPart(part) })) return;
     }
   }
 
@@ -358,12 +248,17 @@ export class FarNodes implements Carrier, FarHome {
     const frame = decodeFrame(data);
     if (frame === null) return this.dropped();
     const { kind, from, to } = frame;
-    if (from === this.#session || (to !== "" && to !== this.#session)) return;
-    const peer = this.#peers.get(from);
+    const { session } = this.#link;
+    if (from === session || (to !== "" && to !== session)) return;
+    const peer = this.#peers.of(from);
+    const neighbour = this.#neighbours.of(from);
     if (peer) peer.silence = 0;
+    if (neighbour) neighbour.silence = 0;
     switch (kind) {
       case Kind.alive:
-        return this.#alive(frame, peer);
+        return this.#alive(frame);
+      case Kind.machine:
+        return this.#machine(frame);
       case Kind.ask:
         return this.#asks(frame);
       case Kind.here:
@@ -371,7 +266,7 @@ export class FarNodes implements Carrier, FarHome {
       case Kind.taken:
         return this.#taken(frame);
       case Kind.pair:
-        return this.#paired(frame, peer);
+        return peer && this.#peers.paired(frame, peer);
       case Kind.batch:
         return this.#batched(frame, peer);
       case Kind.broken:
@@ -385,19 +280,16 @@ export class FarNodes implements Carrier, FarHome {
     }
   }
 
-  #alive({ from, body }: Frame, peer: FarPeer | undefined): void {
+  #alive({ from, body }: Frame): void {
     const alive = decodeAlive(body);
     if (alive === null) return this.dropped();
-    const subject = this.#terms.network.mailboxOf(alive.id);
-    if (!peer) {
-      if (this.#formers.get(from)?.isOver || this.#asked.has(from)) return;
-      this.#asked.add(from);
-      this.#ask(from, subject);
-    } else if (this.boards.versionOf(peer) !== alive.version && !peer.isAsked) {
-      // A part of its board was lost.
-      peer.isAsked = true;
-      this.#ask(from, peer.subject);
-    }
+    this.#pulse.hear({ session: from, ...alive });
+  }
+
+  #machine({ from, body }: Frame): void {
+    const alive = decodeMachine(body);
+    if (alive === null) return this.dropped();
+    this.#pulse.hearMachine(from, alive);
   }
 
   #asks({ from, body }: Frame): void {
@@ -407,10 +299,11 @@ export class FarNodes implements Carrier, FarHome {
     const subject = network.mailboxOf(id);
     if (id === info.id) {
       // Of two that start at once, one may have it.
-      const isMine = this.#state !== "joining" || this.#session < from;
-      if (isMine) this.#send(Kind.taken, from, subject);
+      const isMine = this.#state !== "joining" || this.#link.session < from;
+      if (isMine) this.#link.send(subject, { kind: Kind.taken, to: from });
     } else if (this.#state === "open") {
-      this.#send(Kind.here, from, subject, encodeHere(info, this.boards.version));
+      const body = encodeHere(info, this.boards.version);
+      this.#link.send(subject, { kind: Kind.here, to: from, body });
       this.#tellBoard(from, subject);
     }
   }
@@ -418,7 +311,7 @@ export class FarNodes implements Carrier, FarHome {
   #taken({ to }: Frame): void {
     const { id } = this.#terms.info;
     if (this.#state !== "joining" || to === "") return;
-    this.#refusal.reject(
+    this.#link.refuse(
       new TandemError(
         "EXISTS",
         `Cannot start a node with the id ${
@@ -432,58 +325,18 @@ export class FarNodes implements Carrier, FarHome {
   #here({ from, body }: Frame, peer: FarPeer | undefined): void {
     const here = decodeHere(body);
     if (here === null || (peer && peer.info?.id !== here.info.id)) return this.dropped();
-    if (!peer && this.#state !== "closing") this.#meet(from, here.info, 0);
+    if (!peer && this.#state !== "closing") this.#meet(from, here.info);
   }
 
-  /** A node is there that is not up. */
-  #meet(session: string, info: NodeInfo, otherLife: number): void {
-    const { id } = info;
-    if (id === this.#terms.info.id || this.#formers.get(session)?.isOver) return;
-    if (this.#terms.isNear(info)) {
-      return this.#remember(session, { otherLife: 0, isOver: true });
-    }
-    const other = this.#byId.get(id);
-    if (other) {
-      // Who lives keeps its id. The other is met with a later sign of life.
-      if (other.silence < deadTicks) return;
-      this.#down(other, false, "the node has died, and another has its id");
-    }
-    this.#lives += 1;
-    const peer = new FarPeer(this, session, this.#terms.network.mailboxOf(id), this.#lives);
-    peer.otherLife = otherLife;
-    this.#peers.set(session, peer);
-    this.#byId.set(id, peer);
-    peer.up(info);
-    this.#pair(peer);
-  }
-
-  /** Whether a message with these lives is of the time that the two are up for each other. */
-  #isOfNow(peer: FarPeer, { from, fromLife, toLife }: Frame): boolean {
-    if (fromLife === 0 || (toLife !== 0 && toLife !== peer.life)) return false;
-    if (peer.otherLife === fromLife) return true;
-    const earlier = this.#formers.get(from)?.otherLife ?? 0;
-    if (peer.otherLife !== 0 || fromLife <= earlier) return false;
-    peer.otherLife = fromLife;
-    return true;
-  }
-
-  #paired(frame: Frame, peer: FarPeer | undefined): void {
-    const { from, fromLife, toLife } = frame;
-    if (!peer) return;
-    const { info } = peer;
-    const isNewer = peer.otherLife !== 0 && fromLife > peer.otherLife;
-    if (isNewer) {
-      this.#down(peer, false, "the node has taken this one for dead meanwhile");
-      return this.#meet(from, info!, fromLife);
-    }
-    if (!this.#isOfNow(peer, { ...frame, toLife: 0 })) return;
-    peer.isPaired = toLife === peer.life;
-    if (!peer.isPaired) this.#pair(peer);
+  #meet(session: string, info: NodeInfo): void {
+    if (info.id === this.#terms.info.id || this.#peers.isOver(session)) return;
+    if (this.#terms.isNear(info)) this.#addNeighbour(session, info);
+    else this.#peers.meet(session, info, 0);
   }
 
   #batched(frame: Frame, peer: FarPeer | undefined): void {
     const { byteLength } = frame.body;
-    if (!peer || !this.#isOfNow(peer, frame)) return this.dropped();
+    if (!peer || !this.#peers.isOfNow(peer, frame)) return this.dropped();
     if (byteLength < batchHeadBytes || byteLength > batchBytes) return this.dropped();
     const { bytes, words } = this.#batch;
     bytes.set(frame.body);
@@ -502,7 +355,7 @@ export class FarNodes implements Carrier, FarHome {
 
   #broken(frame: Frame, peer: FarPeer | undefined): void {
     const link = decodeBroken(frame.body);
-    if (link === null || !peer || !this.#isOfNow(peer, frame)) return this.dropped();
+    if (link === null || !peer || !this.#peers.isOfNow(peer, frame)) return this.dropped();
     peer.heardBroken(link);
   }
 
@@ -512,28 +365,9 @@ export class FarNodes implements Carrier, FarHome {
   }
 
   #bye({ from }: Frame, peer: FarPeer | undefined): void {
-    if (peer) this.#down(peer, true, "the node was closed");
-    this.#remember(from, { otherLife: 0, isOver: true });
-  }
-
-  #down(peer: FarPeer, isFarewell: boolean, message: string): void {
-    if (!peer.end()) return;
-    const { session, otherLife, info } = peer;
-    this.#peers.delete(session);
-    if (this.#byId.get(info!.id) === peer) this.#byId.delete(info!.id);
-    const earlier = this.#formers.get(session)?.otherLife ?? 0;
-    this.#remember(session, { otherLife: Math.max(otherLife, earlier), isOver: false });
-    this.boards.remove(peer);
-    peer.tellDown(isFarewell, message);
-    peer.close();
-  }
-
-  #remember(session: string, former: Former): void {
-    this.#formers.delete(session);
-    this.#formers.set(session, former);
-    if (this.#formers.size <= formerMax) return;
-    const [oldest] = this.#formers.keys();
-    this.#formers.delete(oldest!);
+    if (peer) this.#peers.down(peer, true, "the node was closed");
+    this.#neighbours.remove(from);
+    this.#peers.setOver(from);
   }
 
   // Peers
@@ -553,7 +387,7 @@ export class FarNodes implements Carrier, FarHome {
 
   /** A farewell in a stream. */
   left(peer: FarPeer): void {
-    this.#down(peer, true, "the node was closed");
+    this.#peers.down(peer, true, "the node was closed");
   }
 
   dropped(): void {

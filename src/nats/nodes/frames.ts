@@ -18,7 +18,7 @@ import { decodeGreeting, encodeGreeting } from "../../node/hall/greeting.ts";
 import { checkNodeId } from "../../node/ids.ts";
 
 export const Kind = {
-  /** To all: the sender lives. Body: the number of its board, its id. */
+  /** To all, or to a neighbour that tells the others: the sender lives. Body: the number of its board, its id. */
   alive: 0x41,
   /** To all or one: who is there? Body: the sender's id. */
   ask: 0x42,
@@ -36,6 +36,8 @@ export const Kind = {
   board: 0x47,
   /** To all: the sender has left; nothing follows. */
   bye: 0x48,
+  /** To all: these nodes of one machine live, the sender first. Body: see {@linkcode encodeMachine}. */
+  machine: 0x4a,
 } as const;
 
 export const headBytes = 28;
@@ -116,6 +118,14 @@ function withNumber(number: number, text: Uint8Array): Uint8Array {
   return body;
 }
 
+/** A node lives. */
+export interface Alive {
+  readonly session: string;
+  readonly id: string;
+  /** Of its board. */
+  readonly version: number;
+}
+
 /** The body of `alive`. */
 export function encodeAlive(id: string, version: number): Uint8Array {
   return withNumber(version, encoder.encode(id));
@@ -125,6 +135,46 @@ export function encodeAlive(id: string, version: number): Uint8Array {
 export function decodeAlive(body: Uint8Array): { id: string; version: number } | null {
   const id = body.byteLength < 4 ? null : decodeId(body.subarray(4));
   return id === null ? null : { id, version: viewOf(body).getUint32(0, true) };
+}
+
+/** Before its id: the session, the number of the board, the length of the id. */
+const aliveHeadBytes = sessionBytes + 4 + 1;
+
+/**
+ * The bodies of `machine` that tell of these nodes, each of at most so many bytes. A body has one entry after the other:
+ *
+ * ```
+ * session (8 characters)   number of its board u32   length of its id u8   its id
+ * ```
+ */
+export function encodeMachine(alive: readonly Alive[], maxBytes: number): Uint8Array[] {
+  const bodies: number[][] = [[]];
+  for (const { session, id, version } of alive) {
+    const entry = new Uint8Array(aliveHeadBytes + id.length);
+    encoder.encodeInto(session, entry);
+    viewOf(entry).setUint32(sessionBytes, version, true);
+    entry[aliveHeadBytes - 1] = id.length;
+    encoder.encodeInto(id, entry.subarray(aliveHeadBytes));
+    if (bodies.at(-1)!.length + entry.byteLength > maxBytes) bodies.push([]);
+    bodies.at(-1)!.push(...entry);
+  }
+  return bodies.map((body) => new Uint8Array(body));
+}
+
+/** Null: it is none. */
+export function decodeMachine(body: Uint8Array): Alive[] | null {
+  const alive: Alive[] = [];
+  for (let at = 0; at < body.byteLength;) {
+    const begin = at + aliveHeadBytes;
+    if (begin > body.byteLength) return null;
+    const session = sessionAt(body, at);
+    const version = viewOf(body).getUint32(at + sessionBytes, true);
+    at = begin + body[begin - 1]!;
+    const id = at > body.byteLength ? null : decodeId(body.subarray(begin, at));
+    if (id === null || !sessionForm.test(session)) return null;
+    alive.push({ session, id, version });
+  }
+  return alive;
 }
 
 /** The body of `ask`. */
