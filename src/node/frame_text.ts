@@ -29,12 +29,17 @@ export function frameText(bytes: Bytes): string {
     const kind = decoder.open(limits, bytes, 0, bytes.byteLength);
     const items: unknown[] = [];
     while (items.length < decoder.items - 1) items.push(decoder.value());
-    return JSON.stringify([kindNames.get(kind) ?? kind, ...plain(items, [], 0) as unknown[]]);
+    return JSON.stringify([kindNames.get(kind) ?? kind, ...plainValue(items) as unknown[]]);
   } catch (error) {
     return JSON.stringify(["unreadable", textOf(error)]);
   } finally {
     decoder.close();
   }
+}
+
+/** A value as JSON can have it. Anything that nobody can look at throws. */
+export function plainValue(value: unknown): unknown {
+  return plain(value, [], 0);
 }
 
 function plain(value: unknown, above: readonly object[], depth: number): unknown {

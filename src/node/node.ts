@@ -392,5 +392,6 @@ export async function startNode(options: NodeOptions, parts: NodeParts): Promise
   addNodeRequests(core);
   const joined = await parts.join(identity, terms);
   core.open(joined, (seam) => joined.registry(seam));
+  joined.serve?.(core.access);
   return new NodeMaker(core);
 }

@@ -8,6 +8,7 @@ import type { Bytes } from "../codec/writer.ts";
 import type { Reason } from "../errors.ts";
 import { setImmediate } from "../runtime/timers.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "./carrier.ts";
+import { nodeAccess } from "./core/access.ts";
 import { Addresses } from "./core/addresses.ts";
 import { Answers } from "./core/answers.ts";
 import { Calls } from "./core/calls.ts";
@@ -31,7 +32,13 @@ import { Spawning } from "./core/spawning.ts";
 import { traceFrame } from "./core/trace.ts";
 import { Watching } from "./core/watching.ts";
 import type { NodeTerms } from "./options.ts";
-import type { JoinedCarrier, NodeIdentity, NodeRegistry, RegistrySeam } from "./parts.ts";
+import type {
+  JoinedCarrier,
+  NodeAccess,
+  NodeIdentity,
+  NodeRegistry,
+  RegistrySeam,
+} from "./parts.ts";
 import { prepareInvocations } from "./ports/invocation.ts";
 import { makeReason } from "./reason.ts";
 
@@ -121,6 +128,13 @@ export class NodeCore implements CarrierListener {
 
   get registry(): NodeRegistry {
     return this.#registry!;
+  }
+
+  /** For programs that are no nodes. */
+  get access(): NodeAccess {
+    const { base, ports, outbox, calls, registry } = this;
+    const pick = (family: string) => registry.core.pick(family);
+    return nodeAccess(base, this.#addresses, ports, outbox, calls, pick);
   }
 
   /** What the tables hold, for tests. */

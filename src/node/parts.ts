@@ -17,10 +17,27 @@ export interface JoinedCarrier {
   open(listener: CarrierListener): Carrier;
 }
 
+/** What a node does for programs that are no nodes. */
+export interface NodeAccess {
+  /**
+   * Sends a message as the node itself does.
+   *
+   * @returns false: there is no such port, as far as the node knows
+   * @throws as `Node.send`
+   */
+  send(id: string, message: readonly unknown[]): boolean;
+  /** Calls a method of a port. Rejects as calls of `Node.at`. */
+  call(id: string, method: string, args: readonly unknown[], timeout: number): Promise<unknown>;
+  /** A random port of a family; null: it has none. @throws {TypeError} for a wrong family */
+  pick(family: string): string | null;
+}
+
 /** The parts of one node. */
 export interface JoinedParts extends JoinedCarrier {
   /** Called once, after {@linkcode open}. */
   registry(seam: RegistrySeam): NodeRegistry;
+  /** Called once, at last, if it lets others in. */
+  serve?(access: NodeAccess): void;
 }
 
 /** Makes the parts. */

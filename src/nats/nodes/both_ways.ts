@@ -10,10 +10,13 @@ import type { BoardChange, Boards } from "../../node/registry/boards.ts";
 export class BothWays implements Carrier {
   readonly #near: Carrier;
   readonly #far: Carrier;
+  readonly #door: { close(): void };
 
-  constructor(near: Carrier, far: Carrier) {
+  /** @param door closes first */
+  constructor(near: Carrier, far: Carrier, door: { close(): void }) {
     this.#near = near;
     this.#far = far;
+    this.#door = door;
   }
 
   #wayTo(node: string): Carrier {
@@ -42,6 +45,7 @@ export class BothWays implements Carrier {
   }
 
   async close(): Promise<void> {
+    this.#door.close();
     await Promise.all([this.#near.close(), this.#far.close()]);
   }
 }

@@ -14,6 +14,10 @@ export interface Network {
   readonly all: string;
   /** What is for the node with an id. */
   mailboxOf(id: string): string;
+  /** What any node takes from programs that are no nodes. */
+  readonly text: string;
+  /** What the node with an id takes from them. */
+  textOf(id: string): string;
   /** Whether a subject is one of these. */
   has(subject: string): boolean;
 }
@@ -35,6 +39,8 @@ export function networkOf(network: string, group: string, options: NatsOptions):
     link: { target, options },
     all: `${place}.all`,
     mailboxOf: (id) => `${place}.to.${tokenOf(id)}`,
+    text: `${place}.text`,
+    textOf: (id) => `${place}.text.${tokenOf(id)}`,
     has: (subject) => subject.startsWith(`${place}.`),
   };
 }

@@ -13,6 +13,7 @@ import { makeRegistry } from "../../node/registry/registry.ts";
 import { BothBoards, BothWays, cedingListener } from "./both_ways.ts";
 import { type FarNodes, joinFarNodes } from "./far_nodes.ts";
 import { networkOf } from "./network.ts";
+import { TextDoor } from "./text_door.ts";
 
 export async function joinBothWays(
   identity: NodeIdentity,
@@ -21,24 +22,28 @@ export async function joinBothWays(
 ): Promise<JoinedParts> {
   const network = networkOf(terms.network!, terms.group, terms.nats);
   const events = new FirstEvents();
+  const { heartbeat, maxQueueBytes, maxMessageBytes } = terms;
   let far: FarNodes | null = null;
   // First: whoever hears of this node through NATS finds it in memory, if it is there.
   const hall = joinNear(cedingListener(events, (node) => far?.cede(node)));
+  const door = new TextDoor(network, identity.id, maxMessageBytes);
   try {
+    // The server knows of the door, too, when that has been waited for.
     far = await joinFarNodes({
       network,
       info: hall.info,
       board: encodeBoard(identity, []),
-      heartbeat: terms.heartbeat,
-      maxQueueBytes: terms.maxQueueBytes,
-      maxMessageBytes: terms.maxMessageBytes,
+      heartbeat,
+      maxQueueBytes,
+      maxMessageBytes,
       isNear: ({ id, pid }) => hall.nodes().some((near) => near.id === id && near.pid === pid),
     }, events);
   } catch (error) {
+    door.close();
     await hall.close();
     throw error;
   }
-  const carrier = new BothWays(hall, far);
+  const carrier = new BothWays(hall, far, door);
   const boards = new BothBoards(hall.boards, far.boards);
   return {
     open(listener) {
@@ -46,5 +51,6 @@ export async function joinBothWays(
       return carrier;
     },
     registry: (seam) => makeRegistry(seam, boards),
+    serve: (access) => door.open(access),
   };
 }

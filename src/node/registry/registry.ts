@@ -208,7 +208,6 @@ const RegistryMaker = Registry as unknown as Maker<RegistryCore, Registry>;
 export interface NodeRegistry {
   /** What programs see. */
   readonly face: Registry;
-  /** For tests. */
   readonly core: RegistryCore;
   /** Takes the node's entries back. Ports see `shutdown` afterwards. */
   close(): void;
