@@ -22,9 +22,24 @@ export function hasNatsServer(): boolean {
   }
 }
 
-/** Ends the server, and removes its folder, when this process ends, also if its whole group gets a signal. */
-const guard =
-  'trap "" TERM INT HUP; "$0" "$@" & read -r _; kill -9 $!; wait; rm -rf "$TANDEM_NATS_FOLDER"';
+/**
+ * Sends the server the signals of which it reads the names, and starts it again at `START`. Ends it, and removes its
+ * folder, when this process ends, also if its whole group gets a signal.
+ */
+const guard = `
+  trap "" TERM INT HUP
+  start() { "$0" "$@" & }
+  start "$@"
+  while read -r signal; do
+    case $signal in
+      START) wait $!; start "$@" ;;
+      *) kill -$signal $! ;;
+    esac
+  done
+  kill -9 $!
+  wait
+  rm -rf "$TANDEM_NATS_FOLDER"
+`;
 
 /** A server that runs. */
 export class NatsServer {
@@ -43,7 +58,12 @@ export class NatsServer {
     return `127.0.0.1:${this.port}`;
   }
 
-  /** Kills it. */
+  /** Sends it a signal (`STOP`), or starts it again (`START`). */
+  tell(signal: "KILL" | "STOP" | "CONT" | "START"): void {
+    this.#child.stdin!.write(`${signal}\n`);
+  }
+
+  /** Kills it for good. */
   async kill(): Promise<void> {
     // While it was unneeded, it kept no process alive.
     this.#child.ref();
