@@ -9,7 +9,7 @@ import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
 import { now } from "../runtime/timers.ts";
 import type { AnswerReader, Bytes, RequestTerms } from "../transport/transport.ts";
 import type { ClientMessage } from "./client.ts";
-import { Frame, frameBytes, frameKind, readFailed, setTimeLeft } from "./frames.ts";
+import { Frame, frameBytes, frameKind, readFailed, readQueue, setTimeLeft } from "./frames.ts";
 import { type Numbered, tickMilliseconds } from "./link.ts";
 
 /**
@@ -25,6 +25,8 @@ export interface CallOwner {
   absent(call: NatsCall): void;
   /** The service that the request has reached has no room for it. */
   full(call: NatsCall): void;
+  /** The request belongs into the queue of the target. */
+  toQueue(call: NatsCall, maxDeliveries: number): void;
   /** The service has said nothing about the request for too long. */
   silent(call: NatsCall): void;
   /** The server does not let this program publish to that subject. */
@@ -33,6 +35,20 @@ export interface CallOwner {
   cancelled(call: NatsCall): void;
   /** Runs just before the sender gets the answer or an error. */
   ended(call: NatsCall, isAnswered: boolean): void;
+}
+
+/** What a call has of the queue through which it goes. */
+export interface QueuedPart {
+  /** When it was sent, in the time of `performance.now()`. */
+  readonly beganAt: number;
+  /** A service works on it. */
+  heard(): void;
+  /** Half a second has passed. */
+  tick(): void;
+  /** The link is lost: what is in the queue stays there. */
+  lost(): void;
+  /** The caller does not wait any longer, or sends it anew: takes it out of the queue. */
+  withdraw(): void;
 }
 
 export class NatsCall implements Numbered {
@@ -51,6 +67,8 @@ export class NatsCall implements Numbered {
   absences = 0;
   /** Where the service that works on it takes messages about it, if that is known. */
   control: string | undefined;
+  /** Null: it is sent to one service. */
+  queued: QueuedPart | null = null;
   readonly #owner: CallOwner;
   readonly #reader: AnswerReader;
   #silentTicks = 0;
@@ -86,6 +104,7 @@ export class NatsCall implements Numbered {
   sent(number: number): void {
     this.number = number;
     this.control = undefined;
+    this.queued = null;
     this.#silentTicks = 0;
     if (this.deadline !== Infinity) setTimeLeft(this.frame, this.deadline - now());
     else setTimeLeft(this.frame, Infinity);
@@ -97,6 +116,8 @@ export class NatsCall implements Numbered {
         return this.#answered(data.subarray(frameBytes));
       case Frame.busy:
         return this.#owner.full(this);
+      case Frame.queue:
+        return this.#owner.toQueue(this, readQueue(data));
       case Frame.failed:
         return this.fail(errorOf(data));
     }
@@ -106,14 +127,17 @@ export class NatsCall implements Numbered {
   heard(control: string | undefined): void {
     this.#silentTicks = 0;
     this.control = control;
+    this.queued?.heard();
   }
 
   tick(): void {
+    if (this.queued) return this.queued.tick();
     this.#silentTicks += 1;
     if (this.#silentTicks > ticksMax) this.#owner.silent(this);
   }
 
   lost(error: TandemError): void {
+    if (this.queued) return this.queued.lost();
     this.fail(error);
   }
 
@@ -158,6 +182,7 @@ export class NatsCall implements Numbered {
 
 const codes: ReadonlySet<string> = new Set<ErrorCode>([
   "SERVER_DIED",
+  "UNKNOWN_OUTCOME",
   "TOO_LARGE",
   "UNSUPPORTED",
   "CORRUPT",

@@ -30,6 +30,23 @@ export interface Holder {
   watch(delivery: NatsDelivery): void;
 }
 
+/** The right to work on a request that comes from a queue. */
+export interface QueueTicket {
+  readonly deliveries: number;
+  /** Where the answer goes. */
+  readonly replyTo: string;
+  /** Milliseconds since the sender has sent it. */
+  readonly age: number;
+  /** See {@linkcode Delivery.lastDelivery}. */
+  last(): void;
+  /** Sends the answer, and takes the request out of the queue when it has arrived. */
+  answer(frame: Bytes): void;
+  /** Takes it out of the queue: nobody waits for the answer. */
+  drop(): void;
+  /** Gives it to another receiver; false: nobody else may get it. */
+  handBack(): boolean;
+}
+
 /** The headers of a request in the text form, and of its answer. */
 export const methodHeader = "Tandem-Method";
 export const timeoutHeader = "Tandem-Timeout";
@@ -40,7 +57,7 @@ const serviceCodeHeader = "Nats-Service-Error-Code";
 
 export class NatsDelivery implements Delivery {
   readonly bytes: Bytes;
-  readonly deliveries = 1;
+  readonly deliveries: number;
   readonly isForwarded: boolean;
   readonly arrivedAt: number = now();
   /** Where the answer goes. */
@@ -50,6 +67,8 @@ export class NatsDelivery implements Delivery {
   readonly #holder: Holder;
   readonly #frame: Bytes;
   readonly #method: string | undefined;
+  /** Null: the request came at once. */
+  readonly #ticket: QueueTicket | null;
   #abort: AbortController | null = null;
   #lostBecause: TandemError | null = null;
   #allocated: Bytes | null = null;
@@ -57,14 +76,22 @@ export class NatsDelivery implements Delivery {
   #isAnswered = false;
 
   /** @param isForwarded its sender knows nothing of the frames of this package */
-  constructor(holder: Holder, data: Bytes, message: ClientMessage, isForwarded: boolean) {
+  constructor(
+    holder: Holder,
+    data: Bytes,
+    message: ClientMessage,
+    isForwarded: boolean,
+    ticket: QueueTicket | null = null,
+  ) {
     this.#holder = holder;
+    this.#ticket = ticket;
+    this.deliveries = ticket?.deliveries ?? 1;
     this.#frame = data;
     this.isForwarded = isForwarded;
-    this.replyTo = message.reply ?? "";
+    this.replyTo = ticket?.replyTo ?? message.reply ?? "";
     this.bytes = isForwarded ? data : data.subarray(requestBytes);
     this.#method = isForwarded ? message.headers?.get(methodHeader) || undefined : undefined;
-    const timeout = isForwarded ? timeoutOf(message) : timeLeft(data);
+    const timeout = (isForwarded ? timeoutOf(message) : timeLeft(data)) - (ticket?.age ?? 0);
     this.deadline = timeout === Infinity ? Infinity : this.arrivedAt + timeout;
   }
 
@@ -137,9 +164,7 @@ export class NatsDelivery implements Delivery {
       }
     }
     this.#finish("reply", false);
-    if (!this.#isWaitedFor) return false;
-    this.#holder.link.answer(this.replyTo, frame);
-    return true;
+    return this.#send(frame);
   }
 
   fail(error: unknown): boolean {
@@ -148,28 +173,34 @@ export class NatsDelivery implements Delivery {
     return this.#sendFailure(error);
   }
 
+  /** @returns false: nobody waits for it */
+  #send(frame: Bytes, headers?: Readonly<Record<string, string>>): boolean {
+    if (!this.#isWaitedFor) {
+      this.#ticket?.drop();
+      return false;
+    }
+    if (this.#ticket) this.#ticket.answer(frame);
+    else this.#holder.link.answer(this.replyTo, frame, headers);
+    return true;
+  }
+
   #sendFailure(error: unknown): boolean {
-    if (!this.#isWaitedFor) return false;
-    const { link } = this.#holder;
     const message = textOf(error);
     const code = error instanceof TandemError && !(error instanceof RemoteError)
       ? codeOf(error) as ErrorCode
       : "REMOTE";
     if (!this.isForwarded) {
       const isThrown = code === "REMOTE";
-      const frame = isThrown
-        ? failedFrame("Error" as ErrorCode, message, true)
-        : failedFrame(code, message);
-      link.answer(this.replyTo, frame);
-      return true;
+      return this.#send(
+        isThrown ? failedFrame("Error" as ErrorCode, message, true) : failedFrame(code, message),
+      );
     }
     const line = message.replace(/[^\x20-\x7e]+/g, " ").slice(0, 1_000) || code;
-    link.answer(this.replyTo, new Uint8Array(), {
+    return this.#send(new Uint8Array(), {
       [errorHeader]: code,
       [serviceErrorHeader]: line,
       [serviceCodeHeader]: code === "REMOTE" ? "500" : "400",
     });
-    return true;
   }
 
   /** Its sender can be told something, and has not left. */
@@ -177,13 +208,19 @@ export class NatsDelivery implements Delivery {
     return this.#lostBecause === null && this.replyTo !== "" && this.deadline > now();
   }
 
-  /** The target allows one delivery. */
-  lastDelivery(): void {}
+  lastDelivery(): void {
+    this.#ticket?.last();
+  }
+
+  /** Another receiver gets it if this one is lost. */
+  get isFromQueue(): boolean {
+    return this.#ticket !== null;
+  }
 
   /** The receiver closes without an answer. */
   abandon(): void {
     this.#abort ??= new AbortController();
-    this.#sendFailure(serverDied());
+    if (!this.#ticket?.handBack()) this.#sendFailure(serverDied());
     this.#abort.abort(
       this.#lostBecause ?? new TandemError("CANCELLED", "The service was closed"),
     );

@@ -27,6 +27,8 @@ export const Frame = {
   who: 7,
   /** A service of the target. */
   here: 8,
+  /** The request belongs into the queue of the target. */
+  queue: 9,
 } as const;
 
 export const requestBytes = 24;
@@ -79,6 +81,29 @@ export function setTimeLeft(frame: Bytes, milliseconds: number): void {
 export function timeLeft(frame: Bytes): number {
   const left = (frame[4]! | frame[5]! << 8 | frame[6]! << 16 | frame[7]! << 24) >>> 0;
   return left === noLimit ? Infinity : left;
+}
+
+/** Where a request, or a service, says how many services may get a call, one after another. */
+const deliveriesAt = 17;
+
+/** Sets how many services may get the request, one after another; 0: as many as the target allows. */
+export function setAllowedDeliveries(frame: Bytes, count: number): void {
+  frame[deliveriesAt] = count;
+}
+
+export function allowedDeliveries(frame: Bytes): number {
+  return frame[deliveriesAt]!;
+}
+
+/** @param maxDeliveries how many services may get a call of the target, one after another */
+export function queueFrame(maxDeliveries: number): Bytes {
+  const frame = begin(Frame.queue, frameBytes);
+  frame[4] = maxDeliveries;
+  return frame;
+}
+
+export function readQueue(frame: Bytes): number {
+  return frame[4]!;
 }
 
 export function readPeer(frame: Bytes, at = 8): Peer {
@@ -164,9 +189,13 @@ export interface Here {
   readonly peer: Peer;
   readonly calls: number;
   readonly privatePath: string;
+  /** More than 1: the target has a queue. */
+  readonly maxDeliveries: number;
 }
 
-export function hereFrame({ peer: { pid, uid, runtime }, calls, privatePath }: Here): Bytes {
+export function hereFrame(
+  { peer: { pid, uid, runtime }, calls, privatePath, maxDeliveries }: Here,
+): Bytes {
   const name = new TextEncoder().encode(privatePath);
   const frame = begin(Frame.here, frameBytes + 16 + name.byteLength);
   const view = viewOf(frame);
@@ -174,6 +203,7 @@ export function hereFrame({ peer: { pid, uid, runtime }, calls, privatePath }: H
   view.setUint32(8, pid, true);
   view.setInt32(12, uid, true);
   frame[16] = Math.max(0, runtimes.indexOf(runtime));
+  frame[deliveriesAt] = maxDeliveries;
   frame.set(name, frameBytes + 16);
   return frame;
 }
@@ -182,5 +212,10 @@ export function hereFrame({ peer: { pid, uid, runtime }, calls, privatePath }: H
 export function readHere(frame: Bytes): Here | null {
   if (frame.byteLength < frameBytes + 16) return null;
   const privatePath = new TextDecoder().decode(frame.subarray(frameBytes + 16));
-  return { peer: readPeer(frame), calls: viewOf(frame).getUint32(4, true), privatePath };
+  return {
+    peer: readPeer(frame),
+    calls: viewOf(frame).getUint32(4, true),
+    privatePath,
+    maxDeliveries: frame[deliveriesAt]!,
+  };
 }

@@ -22,11 +22,14 @@ import type {
 import type { ClientMessage } from "./client.ts";
 import { type Holder, NatsDelivery } from "./delivery.ts";
 import {
+  allowedDeliveries,
   busyFrame,
+  failedFrame,
   Frame,
   frameBytes,
   frameKind,
   hereFrame,
+  queueFrame,
   readCancel,
   requestBytes,
   workingFrame,
@@ -36,6 +39,8 @@ import { type Link, LinkSubscription, type Numbered } from "./link.ts";
 import { Monitoring } from "./monitoring.ts";
 import type { Path, Places } from "./requester.ts";
 import { queueGroup } from "./target.ts";
+import type { Ticket } from "./work_queue/ticket.ts";
+import { Worker } from "./work_queue/worker.ts";
 
 /** A request that takes longer is reported as being worked on, after so many milliseconds at first. */
 const firstReport = 500;
@@ -46,12 +51,21 @@ const returnAt = 0.75;
 /** The most calls that one report names. */
 const reportedMax = 10_000;
 
+/**
+ * After so many reports that nobody has got, a caller of requests from the queue counts as dead: it may come back
+ * later than this service after the loss of a server.
+ */
+const absencesMax = 10;
+
 /** A caller with requests that this receiver holds for long. */
 interface Caller extends Numbered {
   readonly inbox: string;
   /** Under which messages from it, and the news of its death, arrive. */
   number: number;
   reportedAt: number;
+  /** Reports in a row that nobody has got. */
+  absences: number;
+  isAbsent: boolean;
 }
 
 export class NatsReceiver implements Receiver, Holder {
@@ -79,13 +93,22 @@ export class NatsReceiver implements Receiver, Holder {
   #isOpen = true;
   #isUnlinked = false;
   readonly #groups: Set<Group> = new Set();
+  readonly #workers: Set<Worker> = new Set();
   readonly #control: LinkSubscription | null;
   readonly #monitoring: Monitoring | null;
   /** End the pending `serve` and `consume`. */
   readonly #endings: Set<(error?: TandemError) => void> = new Set();
   #refusal: TandemError | null = null;
   readonly #becomeReady: { resolve(): void; reject(error: unknown): void };
-  readonly counts = { requests: 0, replies: 0, failures: 0, cancelled: 0, timeouts: 0, busy: 0 };
+  readonly counts = {
+    requests: 0,
+    replies: 0,
+    failures: 0,
+    cancelled: 0,
+    timeouts: 0,
+    busy: 0,
+    redelivered: 0,
+  };
 
   /**
    * @param link acquired for this receiver, which releases it
@@ -143,6 +166,7 @@ export class NatsReceiver implements Receiver, Holder {
   ): Promise<void> {
     const release = this.#isReferenced ? keepAlive() : null;
     const group = new Group(this, this.#path.requests, gate, take);
+    let worker: Worker | null = null;
     const ended = Promise.withResolvers<void>();
     const end = (error?: TandemError) => error ? ended.reject(error) : ended.resolve();
     const stopListening = onAbort(signal, end);
@@ -150,25 +174,50 @@ export class NatsReceiver implements Receiver, Holder {
     try {
       if (this.#refusal) throw this.#refusal;
       if (!signal.aborted && this.#isOpen) {
-        if (!this.#isUnlinked) group.join();
+        if (!this.#isUnlinked) {
+          group.join();
+          worker = this.#startWorker(gate, take);
+        }
         this.#groups.add(group);
-        this.#whenJoined();
+        this.#whenJoined(worker?.ready);
         await ended.promise;
       }
-      await group.leave();
+      await Promise.all([group.leave(), worker?.leave()]);
       while (!gate.isEmpty && this.#isOpen) await gate.change();
+      if (this.#isOpen) await worker?.settled();
       await this.#sendRest();
     } finally {
       this.#endings.delete(end);
       this.#groups.delete(group);
       stopListening();
-      await group.leave();
+      await Promise.all([group.leave(), worker?.leave()]);
+      if (worker) this.#workers.delete(worker);
+      worker?.close();
       release?.();
     }
   }
 
-  /** The service can be called when the server has read what was subscribed. */
-  #whenJoined(): void {
+  /** Takes calls from the queue of the target; null: it has none. */
+  #startWorker(gate: Gate, take: (delivery: Delivery) => void): Worker | null {
+    const { queue } = this.#path;
+    const { maxDeliveries } = this.#sizes;
+    if (queue === null || maxDeliveries === 1) return null;
+    const { subject } = queue;
+    const place = queue.name().then((name) => ({ name, subject, target: this.path }));
+    const worker = new Worker(this.link, place, maxDeliveries, gate, {
+      takeQueued: (data, message, ticket) => this.#take(data, message, take, ticket),
+      expired: (ticket) => {
+        this.counts.timeouts += 1;
+        ticket.drop();
+      },
+      refuse: (error) => this.#refused(error),
+    });
+    this.#workers.add(worker);
+    return worker;
+  }
+
+  /** The service can be called when the server has read what was subscribed, and has its queue. */
+  #whenJoined(queued: Promise<void> | undefined): void {
     const flush = async (): Promise<void> => {
       while (this.#isOpen) {
         await this.link.opened();
@@ -180,7 +229,7 @@ export class NatsReceiver implements Receiver, Holder {
       }
       throw closed("serve");
     };
-    flush().then(this.#becomeReady.resolve, this.#becomeReady.reject);
+    flush().then(() => queued).then(this.#becomeReady.resolve, this.#becomeReady.reject);
   }
 
   /** The program may end the process when its service is closed. Never rejects. */
@@ -232,6 +281,27 @@ export class NatsReceiver implements Receiver, Holder {
     this.#take(data, message, take);
   }
 
+  /** Tells the sender of a request that it belongs into the queue; false: it does not. */
+  sendsToQueue(data: Bytes, { reply }: ClientMessage): boolean {
+    const { maxDeliveries } = this.#sizes;
+    if (
+      reply === undefined || frameKind(data) !== Frame.request || data.byteLength < requestBytes
+    ) {
+      return false;
+    }
+    const allowed = allowedDeliveries(data);
+    if (allowed === 1 || maxDeliveries === 1 && allowed === 0) return false;
+    this.link.answer(
+      reply,
+      maxDeliveries > 1 ? queueFrame(maxDeliveries) : failedFrame(
+        "UNSUPPORTED",
+        `Cannot take a call that ${allowed} services may get, one after another: the service allows one; serve it ` +
+          "with maxDeliveries",
+      ),
+    );
+    return true;
+  }
+
   /** Tells the sender of a request to try another service, or this one later. */
   turnAway(data: Bytes, message: ClientMessage): void {
     this.counts.busy += 1;
@@ -245,12 +315,18 @@ export class NatsReceiver implements Receiver, Holder {
     });
   }
 
-  #take(data: Bytes, message: ClientMessage, take: (delivery: Delivery) => void): void {
+  #take(
+    data: Bytes,
+    message: ClientMessage,
+    take: (delivery: Delivery) => void,
+    ticket: Ticket | null = null,
+  ): void {
     const kind = frameKind(data);
     const isFrame = kind === Frame.request && data.byteLength >= requestBytes;
     if (kind !== 0 && !isFrame) return;
-    const delivery = new NatsDelivery(this, data, message, !isFrame);
+    const delivery = new NatsDelivery(this, data, message, !isFrame, ticket);
     this.counts.requests += 1;
+    if (delivery.deliveries > 1) this.counts.redelivered += 1;
     if (delivery.replyTo === "") this.#heldOneWay.add(delivery);
     else this.#held.set(delivery.replyTo, delivery);
     try {
@@ -279,7 +355,8 @@ export class NatsReceiver implements Receiver, Holder {
 
   #description(): Bytes {
     const calls = this.#held.size + this.#heldOneWay.size;
-    return hereFrame({ peer: ownPeer(), calls, privatePath: this.#privatePath });
+    const { maxDeliveries } = this.#sizes;
+    return hereFrame({ peer: ownPeer(), calls, privatePath: this.#privatePath, maxDeliveries });
   }
 
   #cancelled(data: Bytes): void {
@@ -361,6 +438,8 @@ export class NatsReceiver implements Receiver, Holder {
     const time = now();
     if (time - caller.reportedAt < reportInterval - firstReport / 2 || !this.link.isUp) return;
     caller.reportedAt = time;
+    caller.absences = caller.isAbsent ? caller.absences + 1 : 0;
+    caller.isAbsent = false;
     const control = this.link.subjectOf(caller.number);
     try {
       // A server that finds nobody at the subject says so at `control`: the caller has died.
@@ -378,6 +457,8 @@ export class NatsReceiver implements Receiver, Holder {
       inbox,
       number: 0,
       reportedAt: -Infinity,
+      absences: 0,
+      isAbsent: false,
       arrived: (data, message) => {
         if (frameKind(data) === Frame.cancel) this.#cancelled(data);
         else if (message.headers?.code === 503) this.#died(caller);
@@ -388,13 +469,20 @@ export class NatsReceiver implements Receiver, Holder {
     return caller;
   }
 
-  #died({ inbox, number }: Caller): void {
+  #died(caller: Caller): void {
+    const { inbox, number } = caller;
+    caller.isAbsent = true;
+    const mayComeBack = caller.absences < absencesMax;
+    const reason = new TandemError("CANCELLED", "The client cancelled the call, closed or died");
+    let isAwaited = false;
+    for (const [reply, delivery] of [...this.#held]) {
+      if (!reply.startsWith(`${inbox}.`)) continue;
+      if (delivery.isFromQueue && mayComeBack) isAwaited = true;
+      else this.#lose(delivery, reason);
+    }
+    if (isAwaited) return;
     this.link.remove(number);
     this.#callers.delete(inbox);
-    const reason = new TandemError("CANCELLED", "The client cancelled the call, closed or died");
-    for (const [reply, delivery] of [...this.#held]) {
-      if (reply.startsWith(`${inbox}.`)) this.#lose(delivery, reason);
-    }
   }
 
   servePrivate(options: ChannelOptions, count: number): PrivateReceiver {
@@ -417,7 +505,6 @@ export class NatsReceiver implements Receiver, Holder {
       clients: this.#callers.size,
       servers: 1,
       ...this.counts,
-      redelivered: 0,
       ...noMemory,
     };
   }
@@ -427,6 +514,7 @@ export class NatsReceiver implements Receiver, Holder {
     if (this.#isUnlinked) return false;
     this.#isUnlinked = true;
     for (const group of this.#groups) void group.leave();
+    for (const worker of this.#workers) void worker.leave();
     return true;
   }
 
@@ -445,6 +533,7 @@ export class NatsReceiver implements Receiver, Holder {
     this.#heldOneWay.clear();
     // Last, because it runs user code.
     for (const delivery of held) delivery.abandon();
+    for (const worker of this.#workers) worker.close();
     this.link.release();
   }
 }
@@ -484,6 +573,7 @@ class Group {
   }
 
   #arrived(data: Bytes, message: ClientMessage): void {
+    if (!this.#isLeft && this.#receiver.sendsToQueue(data, message)) return;
     // Also what was on the way while it left the group.
     if (this.#isLeft || this.#gate.isFull) this.#receiver.turnAway(data, message);
     else this.#receiver.accept(data, message, this.#take);

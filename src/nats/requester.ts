@@ -22,6 +22,7 @@ import type {
 import { type CallOwner, NatsCall } from "./call.ts";
 import type { ClientMessage } from "./client.ts";
 import {
+  allowedDeliveries,
   beginRequest,
   cancelFrame,
   Frame,
@@ -29,11 +30,20 @@ import {
   frameKind,
   readHere,
   requestBytes,
+  setAllowedDeliveries,
   whoFrame,
 } from "./frames.ts";
 import { newEndId } from "./ids.ts";
 import type { Link, Numbered } from "./link.ts";
 import { NatsRoom } from "./room.ts";
+import { QueueSender, type SenderOwner } from "./work_queue/sender.ts";
+
+/** The queue of a target. */
+export interface QueuePath {
+  readonly subject: string;
+  /** The stream. */
+  readonly name: () => Promise<string>;
+}
 
 /** The subjects of a path on which requests are sent. */
 export interface Path {
@@ -43,6 +53,8 @@ export interface Path {
   readonly control: string;
   /** One end has it, and nobody else can take its place. */
   readonly isPrivate: boolean;
+  /** The queue of a target, for calls that further services may get; null: a private path has none. */
+  readonly queue: QueuePath | null;
 }
 
 /** What an end needs to open private paths. */
@@ -58,13 +70,15 @@ export interface Places {
 const absencesMax = 4;
 /** Milliseconds before such a request is sent again. */
 const absencePause = 25;
+/** The most deliveries that a target allows. */
+const deliveriesMax = 31;
 /** How many items of a stream are asked for ahead. */
 const prefetched = 8;
 /** How long {@linkcode NatsRequester.discover} waits for further services after each one, and in all, in milliseconds. */
 const silenceAfterOne = 100;
 const discoveryMax = 1_000;
 
-export class NatsRequester implements Requester, CallOwner {
+export class NatsRequester implements Requester, CallOwner, SenderOwner {
   readonly #link: Link;
   readonly #path: Path;
   readonly #places: Places;
@@ -73,6 +87,7 @@ export class NatsRequester implements Requester, CallOwner {
   readonly #calls: Set<NatsCall> = new Set();
   readonly #alarm: Alarm = new Alarm(() => this.#expire(), () => this.#calls.size > 0);
   readonly #room: NatsRoom = new NatsRoom((call) => this.#sendAgain(call));
+  readonly #queue: QueueSender | null;
   #lastOrder = 0;
   #isOpen = true;
   /** Whether a service is there, as far as is known. */
@@ -93,6 +108,7 @@ export class NatsRequester implements Requester, CallOwner {
     this.#path = path;
     this.#places = places;
     this.#target = target;
+    this.#queue = path.queue && new QueueSender(link, path.queue.subject, this);
   }
 
   get maxRequestBytes(): number {
@@ -131,13 +147,15 @@ export class NatsRequester implements Requester, CallOwner {
     if (!this.#isOpen) throw closed("send a request");
     const terms = given ?? {};
     const { timeout = Infinity, signal, maxDeliveries } = terms;
-    if (maxDeliveries !== undefined) checkWhole(maxDeliveries, "maxDeliveries", 1, 1);
+    const queue = this.#queue;
+    if (maxDeliveries !== undefined && queue) checkDeliveries(maxDeliveries, queue.maxDeliveries);
     signal?.throwIfAborted();
     const { byteLength } = message;
     if (byteLength > this.maxRequestBytes) throw tooLarge(byteLength, this.maxRequestBytes);
     this.#link.check();
     const { deadline = deadlineAfter(timeout) } = terms;
     const frame = beginRequest(byteLength, ownPeer());
+    if (queue && maxDeliveries !== undefined) setAllowedDeliveries(frame, maxDeliveries);
     message.copyTo(frame.subarray(requestBytes));
     this.#lastOrder += 1;
     const call = new NatsCall(this, frame, terms, deadline, this.#lastOrder, reader);
@@ -159,6 +177,7 @@ export class NatsRequester implements Requester, CallOwner {
     const link = this.#link;
     const number = link.add(call);
     call.sent(number);
+    if (this.#queue?.takes(call)) return this.#queue.send(call);
     try {
       link.publish(this.#path.requests, call.frame, link.subjectOf(number));
     } catch (error) {
@@ -175,7 +194,10 @@ export class NatsRequester implements Requester, CallOwner {
     this.#withdraw(call);
     this.#calls.delete(call);
     if (this.#calls.size === 0) this.#alarm.rest();
-    if (isAnswered) this.#isServed = this.#wasServed = true;
+    if (isAnswered) {
+      this.#isServed = this.#wasServed = true;
+      this.#queue?.seen();
+    }
     if (this.#room.waiting.length > 0) {
       this.#room.remove(call);
       if (isAnswered) this.#room.freed();
@@ -198,7 +220,7 @@ export class NatsRequester implements Requester, CallOwner {
     if (this.#path.isPrivate) return this.#absentPrivately(call);
     this.#room.back(call);
     // All services may be busy: then they are no members of the queue group.
-    this.#ask();
+    this.ask();
   }
 
   #absentPrivately(call: NatsCall): void {
@@ -215,6 +237,29 @@ export class NatsRequester implements Requester, CallOwner {
     this.#isServed = this.#wasServed = true;
     if (call.roomDeadline <= now()) return call.fail(noRoom());
     if (call.roomDeadline < Infinity) this.#alarm.set(call.roomDeadline);
+    this.#room.back(call);
+  }
+
+  toQueue(call: NatsCall, maxDeliveries: number): void {
+    this.#withdraw(call);
+    this.#isServed = this.#wasServed = true;
+    const queue = this.#queue;
+    // A private path has none; and who may get the request once only is not sent away.
+    if (queue === null || maxDeliveries <= 1) return call.fail(unknownOutcome());
+    queue.learned(maxDeliveries);
+    try {
+      checkDeliveries(allowedDeliveries(call.frame) || 1, maxDeliveries);
+    } catch (error) {
+      return call.fail(error);
+    }
+    const number = this.#link.add(call);
+    call.sent(number);
+    queue.send(call);
+    queue.seen();
+  }
+
+  withoutQueue(call: NatsCall): void {
+    this.#withdraw(call);
     this.#room.back(call);
   }
 
@@ -238,6 +283,7 @@ export class NatsRequester implements Requester, CallOwner {
 
   cancelled(call: NatsCall): void {
     this.#tell(call.control ?? this.#path.control, [call.number]);
+    call.queued?.withdraw();
   }
 
   /** Tells services that this end waits for those calls no longer. Never throws. */
@@ -249,7 +295,7 @@ export class NatsRequester implements Requester, CallOwner {
     const time = now();
     for (const call of [...this.#calls]) {
       const isSent = call.number !== 0;
-      if (call.deadline <= time) call.fail(isSent ? timedOut() : this.#noReceiver());
+      if (call.deadline <= time) call.fail(isSent ? this.#timedOut(call) : this.#noReceiver());
       else if (!isSent && call.roomDeadline <= time) call.fail(noRoom());
     }
     for (const call of this.#calls) {
@@ -257,6 +303,10 @@ export class NatsRequester implements Requester, CallOwner {
         call.number === 0 ? Math.min(call.deadline, call.roomDeadline) : call.deadline,
       );
     }
+  }
+
+  #timedOut(call: NatsCall): TandemError {
+    return this.#queue?.hasSeenService(call) === false ? this.#notServed() : timedOut();
   }
 
   #noReceiver(): TandemError {
@@ -274,7 +324,7 @@ export class NatsRequester implements Requester, CallOwner {
   }
 
   /** Asks whether there is any service, for the requests that wait for room. */
-  #ask(): void {
+  ask(): void {
     if (this.#isAsking || !this.#link.isUp) return;
     this.#isAsking = true;
     const link = this.#link;
@@ -292,8 +342,10 @@ export class NatsRequester implements Requester, CallOwner {
     let isLeaving = false;
     const asking: Numbered = {
       arrived: (data, message) => {
-        if (frameKind(data) === Frame.here) answered(true);
-        else if (message.headers?.code === 503) answered(false);
+        if (frameKind(data) === Frame.here) {
+          this.#queue?.learned(readHere(data)?.maxDeliveries ?? 1);
+          answered(true);
+        } else if (message.headers?.code === 503) answered(false);
         // Others may be there.
         else this.#isServed = !(isLeaving = true);
       },
@@ -354,7 +406,11 @@ export class NatsRequester implements Requester, CallOwner {
     const error = endedByClosing(closed("finish a request"));
     const all = [...this.#calls];
     if (all.some(({ number }) => number !== 0)) this.#cancelAll(all);
-    for (const call of all) call.fail(error);
+    for (const call of all) {
+      call.queued?.withdraw();
+      call.fail(error);
+    }
+    this.#queue?.close();
     this.#room.close();
     this.#alarm.end();
     this.#link.release();
@@ -379,6 +435,14 @@ export class NatsRequester implements Requester, CallOwner {
 
 function closed(tried: string): TandemError {
   return new TandemError("CLOSED", `Cannot ${tried}: this end of the target is closed`);
+}
+
+/**
+ * @param allowed by the target; 1: that is not known, so the service has to say
+ * @throws {RangeError}
+ */
+function checkDeliveries(wanted: number, allowed: number): void {
+  checkWhole(wanted, "maxDeliveries", 1, allowed > 1 ? allowed : deliveriesMax);
 }
 
 function tooLarge(length: number, max: number): TandemError {

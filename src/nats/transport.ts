@@ -27,6 +27,7 @@ import {
   prefixOf,
   withoutLogin,
 } from "./target.ts";
+import { queueSubject, streamName } from "./work_queue/names.ts";
 
 /** Names of private paths, as {@linkcode NatsReceiver} makes them. */
 const privateName = /^[0-9a-f-]{36}(?:-\d{1,9})?$/;
@@ -35,7 +36,7 @@ const privateName = /^[0-9a-f-]{36}(?:-\d{1,9})?$/;
 function placesOf(prefix: string, target: string): Places {
   const pathOf = (name: string): Path => {
     const subject = hostSubject(prefix, name);
-    return { requests: subject, control: subject, isPrivate: true };
+    return { requests: subject, control: subject, isPrivate: true, queue: null };
   };
   const places: Places = {
     servePrivate(
@@ -81,15 +82,6 @@ export class NatsTransport implements Transport, TopicTransport {
 
   serve(target: string, options: ChannelOptions): Receiver {
     const parsed = parseTarget(target);
-    if (options.maxDeliveries !== undefined && options.maxDeliveries > 1) {
-      throw new TandemError(
-        "UNSUPPORTED",
-        `Cannot serve ${
-          JSON.stringify(withoutLogin(target))
-        } with maxDeliveries ${options.maxDeliveries}: this ` +
-          "version hands no call of a nats:// target to a second service",
-      );
-    }
     const { path, places } = this.#placesOf(parsed, target);
     const link = acquireLink({ target: parsed, options: this.#options });
     try {
@@ -106,6 +98,7 @@ export class NatsTransport implements Transport, TopicTransport {
       requests: callSubject(prefix, token),
       control: allSubject(prefix, token),
       isPrivate: false,
+      queue: { subject: queueSubject(prefix, token), name: () => streamName(prefix, token) },
     };
     return { path, places: placesOf(prefix, withoutLogin(target)) };
   }

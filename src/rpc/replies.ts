@@ -237,6 +237,7 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "BUSY",
   "CANCELLED",
   "SERVER_DIED",
+  "UNKNOWN_OUTCOME",
   "TIMEOUT",
   "NOT_FOUND",
   "NO_SERVER",

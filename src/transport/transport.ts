@@ -96,7 +96,11 @@ export interface Delivery {
   reply(answer: Bytes): boolean;
   /** Ends the request without a message, for when there is no room for one. */
   fail(error: unknown): boolean;
-  /** Work on the request has begun: if this receiver is lost, no other one gets the request. */
+  /**
+   * Work on the request begins: if this receiver is lost, no other one gets the request.
+   *
+   * @throws {TandemError} `UNKNOWN_OUTCOME`: a receiver that is lost may have begun
+   */
   lastDelivery(): void;
 }
 

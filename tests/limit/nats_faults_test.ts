@@ -18,8 +18,8 @@ import {
   test as register,
 } from "../support/harness.ts";
 import { type Contender, type Granted, startProcess } from "../support/limit.ts";
-import { natsLimits, newNatsLimit, noNats, sees, withJetStream } from "../support/nats_limit.ts";
-import { type NatsServer, startNatsServer } from "../support/nats_server.ts";
+import { natsLimits, newNatsLimit, noNats, sees } from "../support/nats_limit.ts";
+import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 /** As short as leases may be, so that the tests are quick. */
 const lease = 1_000;

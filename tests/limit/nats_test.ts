@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import process from "node:process";
 import { Limit, type LimitChange, type Lock } from "../../src/limit/main.ts";
-import { isOlder } from "../../src/nats/limit/bucket.ts";
+import { isOlder } from "../../src/nats/streams.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,

@@ -124,7 +124,6 @@ test("NATS: wrong targets and options are refused at once", () => {
     assert(error instanceof TypeError, `${target}: ${String(error)}`);
   }
   const target = "nats://127.0.0.1:1/name";
-  assertThrowsCode(() => serve(target, api, { maxDeliveries: 2 }), "UNSUPPORTED", "maxDeliveries");
   assertThrowsCode(() => topic(target), "UNSUPPORTED", "topic");
   for (const prefix of ["", "a..b", "a b", "*", ".a"]) {
     let error: unknown;

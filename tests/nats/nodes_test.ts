@@ -25,8 +25,8 @@ import {
 import { removeLocksOfGroup } from "../support/locks.ts";
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
-import { allSaid, withJetStream } from "../support/nats_limit.ts";
-import { type NatsServer, startNatsServer } from "../support/nats_server.ts";
+import { allSaid } from "../support/nats_limit.ts";
+import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
 

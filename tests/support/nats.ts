@@ -14,13 +14,13 @@ import {
 } from "../../src/nats/client.ts";
 import type { Bytes } from "../../src/transport/transport.ts";
 import { afterEnd, atEnd, isBare, runtime, sleep } from "./harness.ts";
-import { hasNatsServer, startNatsServer } from "./nats_server.ts";
+import { hasNatsServer, startNatsServer, withJetStream } from "./nats_server.ts";
 
 /** Whether the suite runs over NATS here. */
 export const hasNats: boolean = !isBare && hasNatsServer();
 
 // Outside of all tests, because it lives as long as this process.
-const server = hasNats ? await startNatsServer() : null;
+const server = hasNats ? await startNatsServer(withJetStream) : null;
 
 /** Where the shared server is. */
 export function natsAddress(): string {

@@ -8,7 +8,6 @@ const notConnected =
   "a first call that ends before the connection is up ends with TIMEOUT: nobody knows yet whether there is a service";
 const leavesGroup =
   "a service without room leaves the queue group: calls that wait for room end with BUSY, not TIMEOUT";
-const noRedelivery = "calls of nats:// targets go to one service: maxDeliveries is UNSUPPORTED";
 const ownNumbers = "stats() has the numbers of one service, not those of the target";
 const atRandom = "NATS gives calls to the members of a queue group at random";
 
@@ -22,7 +21,6 @@ export const natsCannot: Readonly<Record<string, string>> = {
   "many time-outs at once, short and fractional ones too": notConnected,
   'a target without a service: whenAbsent "fail" fails at once and sends nothing': ownNumbers,
   "a service is there and silent: TIMEOUT": leavesGroup,
-  "a service that was there while the call waited: TIMEOUT": noRedelivery,
   "functions and signals go to every service, and to a certain one": asksFirst,
   "a stream argument ends where the method stops, or with the call": ahead,
   "the least busy service gets the next call": atRandom,

@@ -7,13 +7,10 @@ import { Limit, type LimitOptions } from "../../src/limit/main.ts";
 import { limitsSettled } from "../../src/nats/limit/farewells.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { afterEnd, atEnd, eventually, isBare, sleep } from "./harness.ts";
-import { hasNatsServer, type NatsServer, startNatsServer } from "./nats_server.ts";
+import { hasNatsServer, type NatsServer, startNatsServer, withJetStream } from "./nats_server.ts";
 
 /** Why they do not run here; null: they do. */
 export const noNats: string | null = !isBare && hasNatsServer() ? null : "no nats-server";
-
-/** Its files are in the folder that ends with it. */
-export const withJetStream = "jetstream { store_dir: $TANDEM_NATS_FOLDER }";
 
 // Outside of all tests, because it lives as long as this process.
 const server = noNats === null ? await startNatsServer(withJetStream) : null;

@@ -1,6 +1,6 @@
 /**
  * A way to a NATS server on which single messages are lost, or all are held up for a while. Only what clients publish is
- * touched: each `PUB` with its payload.
+ * touched: each `PUB` and `HPUB` with its payload.
  *
  * @module
  */
@@ -76,7 +76,7 @@ export class NatsProxy implements AsyncDisposable {
       const words = bytes.subarray(at, end).toString("latin1").split(" ");
       let next = end + 2;
       let isLost = false;
-      if (words[0] === "PUB") {
+      if (words[0] === "PUB" || words[0] === "HPUB") {
         next += Number(words.at(-1)) + 2;
         if (next > bytes.byteLength) break;
         const payload = bytes.subarray(end + 2, next - 2);

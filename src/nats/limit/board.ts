@@ -15,7 +15,7 @@ import type { ClientMessage } from "../client.ts";
 import { acquireLink, type Link, LinkSubscription, tickMilliseconds } from "../link.ts";
 import { type NatsTarget, parseTarget, prefixOf, withoutLogin } from "../target.ts";
 import { bucketOf, ensureBucket, streamOf } from "./bucket.ts";
-import { ErrorNumber, isRefusal, isRemoval, JetStream, RefusedRequest } from "./jetstream.ts";
+import { ErrorNumber, isRefusal, isRemoval, JetStream, RefusedRequest } from "../jetstream.ts";
 import { leave, readState, type State } from "./state.ts";
 
 /** How often the server shows that it still tells of changes, in milliseconds. */

@@ -1,15 +1,15 @@
 /**
- * JetStream, as far as limits need it: requests to its interface, and messages that are stored.
+ * JetStream, as far as limits and redelivery need it: requests to its interface, and messages that are stored.
  *
  * These are its plain messages over the package's own link. The client's package for it would start timers that
  * keep programs alive, and its consumers do not outlive a connection.
  *
  * @module
  */
-import { TandemError } from "../../errors.ts";
-import type { Bytes } from "../../transport/transport.ts";
-import type { ClientMessage } from "../client.ts";
-import { type Link, tickMilliseconds } from "../link.ts";
+import { TandemError } from "../errors.ts";
+import type { Bytes } from "../transport/transport.ts";
+import type { ClientMessage } from "./client.ts";
+import { type Link, tickMilliseconds } from "./link.ts";
 
 /** How long the server may take for an answer. */
 const answerMilliseconds = 5_000;
@@ -26,6 +26,10 @@ export const ErrorNumber = {
   notEnabledForAccount: 10039,
   noMessage: 10037,
   streamNameInUse: 10058,
+  /** A stream has no room, among others. */
+  storeFailed: 10077,
+  insufficientResources: 10023,
+  messageNotFound: 10057,
   streamNotFound: 10059,
   wrongLastSequence: 10071,
   /** The same, while a cluster has not yet agreed on a message before it. */
@@ -210,6 +214,6 @@ function readAnswer(data: Bytes): Answer {
 function unanswered(place: string, why: string): TandemError {
   return new TandemError(
     "DISCONNECTED",
-    `Cannot use a limit through NATS (${place}): ${why}`,
+    `Cannot use JetStream of NATS (${place}): ${why}`,
   );
 }

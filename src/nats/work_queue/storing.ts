@@ -1,0 +1,142 @@
+/**
+ * A call on its way into the queue. It is published again until the server has said that it is stored: the number
+ * with which it is published makes that harmless.
+ *
+ * @module
+ */
+import { TandemError } from "../../errors.ts";
+import type { Bytes } from "../../transport/transport.ts";
+import type { ClientMessage } from "../client.ts";
+import { ErrorNumber, type Refusal } from "../jetstream.ts";
+import type { Link, Numbered } from "../link.ts";
+
+/** Ticks without a word of the server until it is published again. */
+const silentTicksMax = 4;
+/** How often that is done for a caller that has given up, because what is stored has to be removed. */
+const attemptsForNothing = 5;
+
+/** What has become of it. */
+export interface StoringOwner {
+  stored(stream: string, sequence: number): void;
+  /** The queue has no room. */
+  full(): void;
+  /** There is no queue. */
+  absent(): void;
+  failed(error: TandemError): void;
+}
+
+/** What is published. */
+export interface Publication {
+  readonly subject: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly data: Bytes;
+}
+
+export class Storing implements Numbered {
+  readonly #link: Link;
+  readonly #publication: Publication;
+  readonly #owner: StoringOwner;
+  readonly #number: number;
+  #silentTicks = 0;
+  #attempts = 0;
+  #isSent = false;
+  #isUnwanted = false;
+
+  constructor(link: Link, publication: Publication, owner: StoringOwner) {
+    this.#link = link;
+    this.#publication = publication;
+    this.#owner = owner;
+    this.#number = link.add(this);
+    this.#publish();
+  }
+
+  #publish(): void {
+    const { subject, data, headers } = this.#publication;
+    this.#silentTicks = 0;
+    this.#attempts += 1;
+    try {
+      this.#link.publish(subject, data, this.#link.subjectOf(this.#number), headers);
+      this.#isSent = true;
+    } catch {
+      // The link has just been lost.
+      this.#isSent = false;
+    }
+  }
+
+  /** The caller does not wait any longer. */
+  unwanted(): void {
+    this.#isUnwanted = true;
+  }
+
+  close(): void {
+    this.#link.remove(this.#number);
+  }
+
+  tick(): void {
+    if (!this.#link.isUp) return;
+    this.#silentTicks += 1;
+    if (this.#isSent && this.#silentTicks <= silentTicksMax) return;
+    if (this.#isUnwanted && this.#attempts >= attemptsForNothing) return this.close();
+    this.#publish();
+  }
+
+  lost(): void {
+    this.#isSent = false;
+  }
+
+  refused(subject: string, error: TandemError): void {
+    if (subject !== this.#publication.subject) return;
+    this.close();
+    this.#owner.failed(error);
+  }
+
+  arrived(data: Bytes, message: ClientMessage): void {
+    if (message.headers?.code === 503) {
+      // While the leader of the stream changes, nobody listens either.
+      if (this.#attempts <= silentTicksMax) return;
+      this.close();
+      return this.#owner.absent();
+    }
+    const answer = readAnswer(data);
+    if (answer === null) return;
+    const { error, stream, seq } = answer;
+    if (!error) {
+      this.close();
+      if (typeof stream === "string" && typeof seq === "number") this.#owner.stored(stream, seq);
+      return;
+    }
+    if (isFull(error)) {
+      this.close();
+      return this.#owner.full();
+    }
+    // It may go away: a cluster elects a leader, for example.
+    if (error.code === 503) return;
+    this.close();
+    this.#owner.failed(
+      new TandemError(
+        "NO_SPACE",
+        `Cannot send a request: the queue of NATS (${this.#link.place}) does not take it: ` +
+          JSON.stringify(error.description ?? ""),
+      ),
+    );
+  }
+}
+
+interface Acknowledgement {
+  readonly error?: Refusal;
+  readonly stream?: unknown;
+  readonly seq?: unknown;
+}
+
+function readAnswer(data: Bytes): Acknowledgement | null {
+  try {
+    return Object(JSON.parse(new TextDecoder().decode(data))) as Acknowledgement;
+  } catch {
+    return null;
+  }
+}
+
+function isFull({ err_code, description = "" }: Refusal): boolean {
+  return err_code === ErrorNumber.insufficientResources ||
+    err_code === ErrorNumber.storeFailed && description.includes("maximum");
+}

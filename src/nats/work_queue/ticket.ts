@@ -1,0 +1,105 @@
+/**
+ * The right of a service to work on a call from a queue.
+ *
+ * @module
+ */
+import { TandemError } from "../../errors.ts";
+import type { Bytes } from "../../transport/transport.ts";
+import type { QueueTicket } from "../delivery.ts";
+import type { Link } from "../link.ts";
+import type { QueueOrigin } from "./origin.ts";
+
+/** What services tell the queue. */
+const taken = new TextEncoder().encode("+ACK");
+const handedBack = new TextEncoder().encode("-NAK");
+const inProgress = new TextEncoder().encode("+WPI");
+
+/** Who has tickets, as they see it. */
+export interface TicketOwner {
+  readonly link: Link;
+  /** By the server's clock, in milliseconds since the epoch. */
+  readonly serverTime: number;
+  /** The service has answered; the caller gets the answer for sure before the call leaves the queue. */
+  answer(ticket: Ticket, frame: Bytes): void;
+  /** The call is no longer in the queue, or somebody else's. */
+  ended(ticket: Ticket): void;
+}
+
+export class Ticket implements QueueTicket {
+  readonly deliveries: number;
+  readonly replyTo: string;
+  readonly #owner: TicketOwner;
+  /** The subject at which the server hears of it. */
+  readonly #acknowledge: string;
+  /** When the call was stored, by the server's clock. */
+  readonly #storedAt: number;
+  #isInQueue = true;
+
+  /** @param replyTo where its answer goes */
+  constructor(
+    owner: TicketOwner,
+    acknowledge: string,
+    { deliveries, storedAt }: QueueOrigin,
+    replyTo: string,
+  ) {
+    this.#owner = owner;
+    this.#acknowledge = acknowledge;
+    this.deliveries = deliveries;
+    this.#storedAt = storedAt;
+    this.replyTo = replyTo;
+  }
+
+  get age(): number {
+    return Math.max(0, this.#owner.serverTime - this.#storedAt);
+  }
+
+  last(): void {
+    // The service before this one may have begun: its word that nobody must repeat it may have been lost with it.
+    if (this.deliveries > 1) throw unknownOutcome("a service before this one was lost with it");
+    this.drop();
+  }
+
+  drop(): void {
+    this.#end(taken);
+  }
+
+  answer(frame: Bytes): void {
+    this.#owner.answer(this, frame);
+  }
+
+  handBack(): boolean {
+    if (!this.#isInQueue) return false;
+    this.#end(handedBack);
+    return true;
+  }
+
+  /** Another service must not get it yet. */
+  stillWorking(): void {
+    this.#tell(inProgress);
+  }
+
+  #end(message: Uint8Array): void {
+    if (!this.#isInQueue) return;
+    this.#isInQueue = false;
+    this.#tell(message);
+    this.#owner.ended(this);
+  }
+
+  /** If the link is lost, the queue gives the call to another service. */
+  #tell(message: Uint8Array): void {
+    const { link } = this.#owner;
+    if (!link.isUp) return;
+    try {
+      link.publish(this.#acknowledge, message);
+    } catch {
+      // It has just been lost.
+    }
+  }
+}
+
+export function unknownOutcome(why: string): TandemError {
+  return new TandemError(
+    "UNKNOWN_OUTCOME",
+    `Cannot get an answer: ${why}; it may or may not have done the call`,
+  );
+}
