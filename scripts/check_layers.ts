@@ -48,6 +48,7 @@ const sourceLayers: readonly string[] = [
   "src/pool/session",
   "src/pool/supervisor",
   "src/pool/clients",
+  "src/pool/front",
   "src/pool/worker",
   "src/pool",
   "mod.ts",

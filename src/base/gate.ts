@@ -38,7 +38,7 @@ class Visit implements Admission {
  * {@linkcode Admission}, which it leaves in a `finally`.
  */
 export class Gate {
-  readonly #limit: number;
+  #limit: number;
   #inProgress = 0;
   #first: Visit | null = null;
   #last: Visit | null = null;
@@ -58,6 +58,12 @@ export class Gate {
   /** How many handlers may be in progress at once. */
   get limit(): number {
     return this.#limit;
+  }
+
+  set limit(limit: number) {
+    this.#limit = limit;
+    this.#admitWaiting();
+    this.wake();
   }
 
   get inProgress(): number {
@@ -100,10 +106,14 @@ export class Gate {
   left(visit: Visit, wasInLobby: boolean): void {
     if (wasInLobby) this.#inLobby -= 1;
     else this.#remove(visit);
+    this.#admitWaiting();
+    this.wake();
+  }
+
+  #admitWaiting(): void {
     while (this.#waiting.length > 0 && this.#inProgress < this.#limit) {
       this.#waiting.shift()!(this.enter());
     }
-    this.wake();
   }
 
   #remove({ before, after }: Visit): void {

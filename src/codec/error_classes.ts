@@ -37,6 +37,8 @@ export type RegisteredErrors = Readonly<Record<string, ErrorClass>> | readonly E
 
 /** The error classes of the language and those that the user registered, by name. */
 export class ErrorClasses {
+  /** Errors are passed on between others: see {@linkcode PassedErrors}. */
+  readonly isPassing: boolean = false;
   readonly #byName: Map<string, ErrorClass> = new Map();
   readonly #names: Map<ErrorClass, string> = new Map();
   readonly #registered: Set<string> = new Set();
@@ -90,6 +92,9 @@ export class ErrorClasses {
     return this.#byName.get(name);
   }
 
+  /** An error was made of a message, which gives it a class of that name. */
+  made(_error: Error, _type: string): void {}
+
   /** Whether the user registered the class of that name. */
   isRegistered(name: string): boolean {
     return this.#registered.has(name);
@@ -119,6 +124,27 @@ export class ErrorClasses {
       // A Proxy is among them.
     }
     return isDomException(error) ? this.#names.get(DOMException)! : "Error";
+  }
+}
+
+/**
+ * For a process that passes errors on from one side to another: it knows no classes of the program, and keeps the names
+ * under which both sides may know them.
+ */
+export class PassedErrors extends ErrorClasses {
+  override readonly isPassing: boolean = true;
+  readonly #types: WeakMap<Error, string> = new WeakMap();
+
+  override made(error: Error, type: string): void {
+    this.#types.set(error, type);
+  }
+
+  override isRegistered(): boolean {
+    return true;
+  }
+
+  override nameOf(error: Error): string {
+    return this.#types.get(error) ?? super.nameOf(error);
   }
 }
 

@@ -69,13 +69,16 @@ export function makeError(
   const known = classes.get(type) ?? Error;
   // The constructor of a user's class must not run.
   if (known === DOMException || known.prototype instanceof DOMException) {
-    return Reflect.construct(DOMException, [message, name], known);
+    const error = Reflect.construct(DOMException, [message, name], known);
+    classes.made(error, type);
+    return error;
   }
   const args = known === AggregateError ? [[], message] : [message];
   const base = known === AggregateError ? AggregateError : Error;
   const error: Error = withoutStack(() => Reflect.construct(base, args, known));
   if (error.name !== name) setHidden(error, "name", name);
   setHidden(error, "stack", stack);
+  classes.made(error, type);
   return error;
 }
 

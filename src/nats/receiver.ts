@@ -583,11 +583,13 @@ class Group {
   /** Leaves the group until there is room again. Never rejects. */
   async #rest(): Promise<void> {
     this.#drain();
-    const { limit } = this.#gate;
-    while (!this.#isLeft && this.#gate.inProgress > Math.min(limit - 1, limit * returnAt)) {
-      await this.#gate.change();
-    }
+    while (!this.#isLeft && !this.#hasRoom) await this.#gate.change();
     if (!this.#isLeft) this.join();
+  }
+
+  get #hasRoom(): boolean {
+    const { inProgress, limit } = this.#gate;
+    return inProgress <= Math.min(limit - 1, limit * returnAt);
   }
 
   #drain(): void {

@@ -22,6 +22,8 @@ import type { Listeners } from "../base/listeners.ts";
 import type { PoolTap } from "./supervisor/pool_logs.ts";
 import { type CallHome, PoolCalls } from "./clients/pool_calls.ts";
 import { claim } from "./link/guard.ts";
+import { withoutLogin } from "../nats/target.ts";
+import { PoolFront } from "./front/pool_front.ts";
 import { PoolDoor } from "./supervisor/pool_door.ts";
 import { controlTarget, openPoolChannel, supervisorOf } from "./supervisor/pool_channel.ts";
 import {
@@ -29,6 +31,7 @@ import {
   type ControlledPool,
   type PoolControl,
   serveControl,
+  serveFarControl,
 } from "./supervisor/public_control.ts";
 import type { SessionHome } from "./session/session_home.ts";
 import type { SessionListener } from "./session/session_logs.ts";
@@ -55,8 +58,12 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   #control: ServiceCore | null = null;
   /** The handle of this process's own calls. */
   readonly #client: ClientCore;
+  /** Resolves when callers on other machines reach the pool, if they may. */
+  readonly #frontOpened: Promise<void>;
   /** For clients of ZeroMQ; null: there is none, or the target is not this supervisor's yet. */
   #door: PoolDoor | null = null;
+  /** For callers on other machines; null: they have none, or it is not open yet. */
+  #front: PoolFront | null = null;
   /** The target is this supervisor's. */
   #isOwner: boolean;
   #isRefusing = false;
@@ -80,7 +87,8 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       if (gid !== undefined) shareWith(this.channel.fd, gid);
       // Workers of another user cannot reach the folder of a name, but perhaps that of a path.
       const isPath = terms.target?.includes("/") === true;
-      const isInherited = terms.target === undefined || (gid !== undefined && !isPath);
+      const isNamed = this.channel.path !== null;
+      const isInherited = !isNamed || (gid !== undefined && !isPath);
       const plan = {
         file,
         args,
@@ -93,14 +101,15 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       };
       const path = isInherited ? null : this.channel.path;
       this.supervisor = supervisor = new Supervisor(terms, plan, this.channel, path);
-      client = terms.target === undefined
-        ? Client.fromFd(this.channel.fd)
-        : Client.open(this.channel.path!);
+      client = isNamed ? Client.open(this.channel.path!) : Client.fromFd(this.channel.fd);
       this.#client = coreOf(client) as ClientCore;
-      this.calls = new PoolCalls<Api>(client, this, undefined, terms.target ?? terms.name);
-      this.#isOwner = terms.target === undefined || claim(this.channel);
+      const name = terms.target === undefined ? terms.name : withoutLogin(terms.target);
+      this.calls = new PoolCalls<Api>(client, this, undefined, name);
+      this.#isOwner = !isNamed || claim(this.channel);
       if (this.#isOwner && terms.target !== undefined) {
-        this.#control = serveControl(terms.target, this);
+        this.#control = isNamed
+          ? serveControl(terms.target, this)
+          : serveFarControl(terms.target, this, terms.nats);
       }
       if (terms.title) setTitle(`tandem ${terms.name} supervisor`);
       supervisor.start();
@@ -113,15 +122,39 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       this.channel.close();
       throw error;
     }
+    this.#frontOpened = this.#openFront();
+    this.#frontOpened.catch(() => {});
     this.ready = this.#whenReady();
     // A program that does not ask for it gets no unhandled rejection.
     this.ready.catch(() => {});
   }
 
+  /** Calls come from other machines once a worker is there for them, or the reason why none is. */
+  async #openFront(): Promise<void> {
+    const { supervisor, channel, terms: { target } } = this;
+    if (target === undefined || channel.path !== null) return;
+    const isThere = () =>
+      supervisor.readyCount > 0 || supervisor.lastFailure !== undefined ||
+      supervisor.size.min === 0;
+    await supervisor.when(() => isThere() || this.#closing !== null);
+    if (this.#closing || this.#isRefusing) return;
+    this.#front = new PoolFront(this, Client.fromFd(channel.fd));
+    await this.#front.opened;
+  }
+
+  /** See {@linkcode FrontHome.places}. */
+  get places(): number {
+    return this.supervisor.size.max * this.terms.concurrency;
+  }
+
+  methods(): readonly string[] {
+    return this.supervisor.methods;
+  }
+
   #openDoor(follows: boolean): void {
-    const { zmq, target, timeout } = this.terms;
+    const { zmq, timeout } = this.terms;
     if (!zmq) return;
-    const channel = target === undefined ? this.channel.fd : this.channel.path!;
+    const channel = this.channel.path ?? this.channel.fd;
     this.#door = new PoolDoor(zmq, channel, timeout, follows);
   }
 
@@ -217,6 +250,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
       this.#openDoor(true);
     }
     await this.#door?.opened;
+    await this.#frontOpened;
   }
 
   /** The workers are ready: the supervisor that has the target ends its own. */
@@ -264,13 +298,14 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   unlink(): boolean {
     const { path } = this.channel;
     this.#control?.unlink();
-    return path !== null && unlinkChannel(path);
+    return path === null ? this.#front?.unlink() ?? false : unlinkChannel(path);
   }
 
   resize(size: { min?: number; max?: number }): void {
     this.#checkOpen("resize it");
     const { slots } = this.channel;
     this.supervisor.size = parseResize(size, this.supervisor.size, slots);
+    this.#front?.resized();
   }
 
   async restart(): Promise<void> {
@@ -292,6 +327,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   async #drainUntil(deadline: () => number): Promise<boolean> {
     this.#isRefusing = true;
     const release = keepAlive();
+    this.#front?.leave();
     try {
       await this.#door?.close(Math.max(0, deadline() - now()));
       while (this.#hasCalls()) {
@@ -307,6 +343,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
   /** Calls of others that still wait are for the next pool on the target. */
   #hasCalls(): boolean {
     if (!this.#client.channel.isOpen) return false;
+    if (this.#front?.isIdle === false) return true;
     return this.#client.pending > 0 || this.supervisor.workers.some((worker) => worker.isBusy);
   }
 
@@ -326,6 +363,7 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     // Nobody waits for workers that cannot start.
     if (this.supervisor.readyCount > 0) await this.#drainUntil(() => this.#closeBy);
     else await this.#door?.close(0);
+    await this.#front?.close(0);
     // What is left ends with CLOSED, before its workers die.
     this.calls.close();
     this.#isEnding = true;

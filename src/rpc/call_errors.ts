@@ -80,6 +80,12 @@ function nameCall(error: TandemError, call: CallSite): TandemError {
   return own;
 }
 
+/** An error as it was before the name of a call was added to it: the next call that it passes adds its own. */
+export function withoutCall(error: TandemError): TandemError {
+  const details = known.get(error);
+  return details ? copyOf(error, details.message) : error;
+}
+
 function copyOf(error: TandemError, message: string = error.message): TandemError {
   const copy = new TandemError(error.code, message);
   const { stack: _, message: __, ...others } = Object.getOwnPropertyDescriptors(error);

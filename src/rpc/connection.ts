@@ -263,13 +263,13 @@ export class Connection implements CallMaker {
     call.message = null;
   }
 
-  #extras({ traceparent }: CallTerms, span: Span | undefined): Extras | null {
+  #extras({ traceparent, tracestate }: CallTerms, span: Span | undefined): Extras | null {
     const { version } = this.#terms;
     if (version === undefined && traceparent === undefined && !span) return null;
     return {
       version,
       traceparent: span?.traceparent ?? traceparent,
-      tracestate: span?.tracestate,
+      tracestate: span?.tracestate ?? tracestate,
     };
   }
 

@@ -78,7 +78,8 @@ async function discovered(
   return requester.listReceivers();
 }
 
-class EverywhereCaller implements Caller {
+/** Makes the calls of {@linkcode everywhere}. */
+export class EverywhereCaller implements Caller {
   readonly #connection: Connection;
 
   constructor(connection: Connection) {

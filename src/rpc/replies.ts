@@ -12,6 +12,7 @@ import { type ErrorCode, RemoteError, TandemError } from "../errors.ts";
 import type { Bytes, Delivery } from "../transport/transport.ts";
 import type { CallContext } from "./context.ts";
 import type { LotOwner } from "./lent.ts";
+import { withoutCall } from "./call_errors.ts";
 import { waitForMemory } from "./full_memory.ts";
 import { forwardedAnswer } from "./forwarded.ts";
 import { Kind, type OutgoingMessage, withMessage } from "./message.ts";
@@ -45,7 +46,7 @@ function replyInstead(delivery: Delivery, message: OutgoingMessage): boolean {
 /** A delivery to answer, and the end that answers it. */
 export interface Reply {
   readonly delivery: Delivery;
-  readonly side: Pick<Side, "writes" | "isClosed">;
+  readonly side: Pick<Side, "writes" | "isClosed" | "errorClasses">;
   /** The longest answer. */
   readonly max: number;
   /** The request is not read any more, and the answer may wait for memory until the caller gives up. */
@@ -198,6 +199,11 @@ export interface ResultFailure {
  * @returns a promise when Blobs among its properties have to be read first
  */
 export function replyThrown(reply: Reply, error: unknown): Promise<void> | undefined {
+  if (reply.side.errorClasses.isPassing && isTandemError(error)) {
+    // What the other side has thrown is no error of this package here, unless it is a value that is no error.
+    if (!(error instanceof RemoteError)) return void refuse(reply, passedOn(error));
+    error = error.cause;
+  }
   if (reply.delivery.isForwarded) return void failDelivery(reply.delivery, error);
   const failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(error));
   if (!(failed instanceof LaterReply)) return endThrown(reply, error, failed);
@@ -216,6 +222,14 @@ function endThrown(reply: Reply, error: unknown, failed: unknown): undefined {
     failed = replyWith(reply, Kind.thrown, (encoder) => encoder.thrown(shown));
   }
   if (failed !== undefined) refuse(reply, failed);
+}
+
+/** An error of this package, for a caller further away. */
+function passedOn(error: TandemError): TandemError {
+  const plain = withoutCall(error);
+  // It is not the caller who has closed something.
+  if (plain.code !== "CLOSED") return plain;
+  return new TandemError("SERVER_DIED", plain.message, { cause: plain.cause });
 }
 
 /** The reason with which the streams of a message end when its answer does not matter any more. */
@@ -241,6 +255,8 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "TIMEOUT",
   "NOT_FOUND",
   "NO_SERVER",
+  "DISCONNECTED",
+  "UNKNOWN_OUTCOME",
 ]);
 
 function refusalCode(error: unknown): string {
@@ -248,12 +264,18 @@ function refusalCode(error: unknown): string {
   return code !== undefined && refusalCodes.has(code) ? code : "CORRUPT";
 }
 
-/** Writes a refusal: code, message, and the issues that a schema found. */
+/** Writes a refusal: code, message, and the issues that a schema found, or the cause if that is plain data. */
 function writeRefusal(encoder: Encoder, error: unknown): void {
   encoder.text(refusalCode(error));
   encoder.text(textOf(error));
-  const issues = error instanceof Error ? (error as { issues?: unknown }).issues : undefined;
-  encoder.value(Array.isArray(issues) ? issues : null);
+  const { issues, cause } = error instanceof Error
+    ? error as { issues?: unknown; cause?: unknown }
+    : {};
+  encoder.value(Array.isArray(issues) ? issues : isPlain(cause) ? { cause } : null);
+}
+
+function isPlain(value: unknown): boolean {
+  return Object(value) === value && Object.getPrototypeOf(value) === Object.prototype;
 }
 
 /** A refusal with so long a message fits into the head of a slot. */
@@ -304,10 +326,11 @@ function failDelivery(delivery: Delivery, error: unknown): void {
 export function readRefusal(decoder: Decoder): TandemError {
   const code = decoder.text();
   const message = decoder.text();
-  const issues = decoder.value();
+  const more = decoder.value();
   if (!refusalCodes.has(code)) throw corrupt("an error has no known code");
+  if (isPlain(more)) return new TandemError(code as ErrorCode, message, more as ErrorOptions);
   const error = new TandemError(code as ErrorCode, message);
-  return issues === null ? error : Object.assign(error, { issues });
+  return more === null ? error : Object.assign(error, { issues: more });
 }
 
 /** The error for the caller: of its own class if that is registered, otherwise a RemoteError. */

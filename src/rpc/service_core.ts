@@ -86,6 +86,11 @@ export class ServiceCore {
     return this.#receiver.unlink();
   }
 
+  /** How many calls may be in progress at once. */
+  set concurrency(limit: number) {
+    this.#gate.limit = limit;
+  }
+
   /**
    * Takes no more calls from the target until every pause has ended. Calls that are addressed to this service
    * still come. The pause begins at once, and calls in progress go on.

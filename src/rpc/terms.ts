@@ -84,6 +84,8 @@ export interface CallTerms {
   readonly retry: RetryOptions;
   readonly inheritsDeadline: boolean;
   readonly traceparent: string | undefined;
+  /** Of a call that is passed on. */
+  readonly tracestate?: string | undefined;
   /** Whether each call notes where it was made. */
   readonly callSites: boolean;
   /** Where the call was made, for terms of a single call. */

@@ -7,10 +7,11 @@ import { checkTimeout, describe } from "../../base/checks.ts";
 import { type Maker, notConstructible } from "../../base/maker.ts";
 import type { Everywhere } from "../../rpc/everywhere.ts";
 import type { Remote } from "../../rpc/types.ts";
-import { AttachedCore } from "./attached_core.ts";
+import { isNatsTarget } from "../../nats/target.ts";
+import { AttachedCore, type AttachedWork } from "./attached_core.ts";
+import { FarAttachedCore } from "./far_attached.ts";
 import type { PoolCallOptions, SessionOptions } from "../options.ts";
 import { callOptionsOf } from "../call_options.ts";
-import { checkOut } from "../session/check_out.ts";
 import type { Session } from "../session/session.ts";
 import type { LogRecord, PoolStats, WorkerInfo } from "../types.ts";
 
@@ -33,14 +34,16 @@ export interface AttachOptions extends PoolCallOptions {
  * @typeParam Api the interface of the worker file
  */
 export class AttachedPool<Api extends object> implements Disposable, AsyncDisposable {
-  readonly #core: AttachedCore<Api>;
+  readonly #core: AttachedWork<Api>;
   /** The workers' methods. Each call goes to one worker. */
   readonly call: Remote<Api>;
   /** The workers' methods; each call goes once to every worker: see {@linkcode everywhere} of the package. */
   readonly everywhere: Everywhere<Remote<Api>>;
 
-  private constructor(core: AttachedCore<Api>) {
-    if (!(core instanceof AttachedCore)) throw notConstructible("AttachedPool", "Pool.attach()");
+  private constructor(core: AttachedWork<Api>) {
+    if (!(core instanceof AttachedCore || core instanceof FarAttachedCore)) {
+      throw notConstructible("AttachedPool", "Pool.attach()");
+    }
     this.#core = core;
     this.call = core.calls.remote;
     this.everywhere = core.calls.everywhere;
@@ -50,11 +53,12 @@ export class AttachedPool<Api extends object> implements Disposable, AsyncDispos
    * Takes one worker for several calls, as {@linkcode Pool.checkout} does. If this process ends before the session is
    * closed, the pool replaces the worker.
    *
-   * @throws {TandemError} `TIMEOUT` when no worker becomes free in time; `BUSY` when the queue is full; `CLOSED`
+   * @throws {TandemError} `TIMEOUT` when no worker becomes free in time; `BUSY` when the queue is full; `CLOSED`;
+   * `UNSUPPORTED` for a pool on a `nats://` target
    * @throws {TypeError} {RangeError} for wrong options
    */
   checkout(options: SessionOptions = {}): Promise<Session<Api>> {
-    return checkOut<Api>(this.#core, options);
+    return this.#core.checkOut(options);
   }
 
   /**
@@ -103,7 +107,7 @@ export class AttachedPool<Api extends object> implements Disposable, AsyncDispos
 }
 
 const AttachedPoolMaker = AttachedPool as unknown as Maker<
-  AttachedCore<object>,
+  AttachedWork<object>,
   AttachedPool<object>
 >;
 
@@ -117,6 +121,9 @@ export function attach<Api extends object>(
   }
   const { timeout = 30_000 } = options;
   checkTimeout(timeout, "timeout");
-  const core = new AttachedCore(target, timeout, callOptionsOf(options));
+  const callOptions = callOptionsOf(options);
+  const core = isNatsTarget(target)
+    ? new FarAttachedCore(target, timeout, callOptions, options.nats)
+    : new AttachedCore(target, timeout, callOptions);
   return new AttachedPoolMaker(core) as object as AttachedPool<Api>;
 }

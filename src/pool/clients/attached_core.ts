@@ -5,6 +5,7 @@
  */
 import { TandemError } from "../../errors.ts";
 import { connect, withOptions } from "../../rpc/remote.ts";
+import type { Everywhere } from "../../rpc/everywhere.ts";
 import type { CallTerms } from "../../rpc/terms.ts";
 import type { Remote } from "../../rpc/types.ts";
 import { AttachedLines } from "./attached_lines.ts";
@@ -12,16 +13,30 @@ import { AttachedLogs } from "./attached_logs.ts";
 import type { PoolCallOptions } from "../options.ts";
 import { type CallHome, PoolCalls } from "./pool_calls.ts";
 import { controlTarget } from "../supervisor/pool_channel.ts";
-import { checkNotRemote } from "../supervisor/terms.ts";
 import type { PoolControl } from "../supervisor/public_control.ts";
+import { checkOut } from "../session/check_out.ts";
+import type { Session } from "../session/session.ts";
 import type { SessionHome } from "../session/session_home.ts";
 import type { SessionListener } from "../session/session_logs.ts";
-import type { WorkerExit } from "../types.ts";
+import type { SessionOptions } from "../options.ts";
+import type { LogRecord, PoolStats, WorkerExit, WorkerInfo } from "../types.ts";
 
 /** How long the supervisor may take to answer a question about its pool, in milliseconds. */
 const controlTimeout = 5_000;
 
-export class AttachedCore<Api extends object> implements CallHome, SessionHome {
+/** What an attached pool does, wherever its workers are. */
+export interface AttachedWork<Api extends object> {
+  readonly calls: {
+    readonly remote: Remote<Api>;
+    readonly everywhere: Everywhere<Remote<Api>>;
+  };
+  readonly control: { workers(): Promise<WorkerInfo[]>; stats(): Promise<PoolStats> };
+  readonly logs: { add(listener: (record: LogRecord) => void): Disposable };
+  checkOut(options: SessionOptions): Promise<Session<Api>>;
+  close(): void;
+}
+
+export class AttachedCore<Api extends object> implements CallHome, SessionHome, AttachedWork<Api> {
   readonly calls: PoolCalls<Api>;
   readonly logs: AttachedLogs;
   readonly timeout: number;
@@ -33,17 +48,24 @@ export class AttachedCore<Api extends object> implements CallHome, SessionHome {
   #isClosed = false;
 
   constructor(target: string, timeout: number, callOptions: PoolCallOptions) {
-    checkNotRemote(target);
     this.timeout = timeout;
     this.callOptions = callOptions;
     this.#control = connect<PoolControl>(controlTarget(target), { timeout: controlTimeout });
-    this.logs = new AttachedLogs(this.#control);
+    this.logs = new AttachedLogs((signal) => {
+      // It outlives the call that has begun it.
+      const terms = { signal, whenAbsent: "fail", inheritDeadline: false } as const;
+      return withOptions(this.#control, terms).logs();
+    });
     this.calls = new PoolCalls<Api>(target, this, (main) => {
       return this.#lines = new AttachedLines(main, async () => {
         const { openCalls } = await this.#asked.clientTerms();
         return openCalls;
       });
     });
+  }
+
+  checkOut(options: SessionOptions): Promise<Session<Api>> {
+    return checkOut<Api>(this, options);
   }
 
   get connection(): PoolCalls<Api>["connection"] {

@@ -3,12 +3,9 @@
  *
  * @module
  */
-import { withOptions } from "../../rpc/remote.ts";
-import type { Remote } from "../../rpc/types.ts";
 import { laterForSure } from "../../runtime/timers.ts";
 import { Listeners } from "../../base/listeners.ts";
 import type { PoolTap } from "../supervisor/pool_logs.ts";
-import type { PoolControl } from "../supervisor/public_control.ts";
 import { type SessionListener, SessionLogs } from "../session/session_logs.ts";
 import type { LogRecord } from "../types.ts";
 
@@ -35,15 +32,18 @@ class Reading {
   }
 }
 
+/** Begins to read what is logged; aborting the signal ends that. Its first item, and others, may be empty. */
+export type OpenLogs = (signal: AbortSignal) => AsyncIterable<readonly PoolTap[]>;
+
 export class AttachedLogs {
-  readonly #control: Remote<PoolControl>;
+  readonly #open: OpenLogs;
   readonly #listeners: Listeners<LogRecord> = new Listeners("onLog");
   readonly #sessions: SessionLogs = new SessionLogs();
   #reading: Reading | null = null;
   #isClosed = false;
 
-  constructor(control: Remote<PoolControl>) {
-    this.#control = control;
+  constructor(open: OpenLogs) {
+    this.#open = open;
   }
 
   add(listener: (record: LogRecord) => void): Disposable {
@@ -90,15 +90,9 @@ export class AttachedLogs {
   /** Never rejects. */
   async #read(reading: Reading): Promise<void> {
     const { signal } = reading.stop;
-    const control = withOptions(this.#control, {
-      signal,
-      whenAbsent: "fail",
-      // It outlives the call that has begun it.
-      inheritDeadline: false,
-    });
     while (!signal.aborted) {
       try {
-        for await (const taps of control.logs()) {
+        for await (const taps of this.#open(signal)) {
           if (signal.aborted) break;
           reading.hasBegun();
           for (const tap of taps) this.#tell(tap);

@@ -19,6 +19,7 @@ import { type CallTerms, parseConnectOptions } from "../../rpc/terms.ts";
 import type { Remote } from "../../rpc/types.ts";
 import { now } from "../../runtime/timers.ts";
 import { type ConnectTarget, targetName, transportOf } from "../../transport/targets.ts";
+import type { ErrorClasses } from "../../codec/error_classes.ts";
 import { describeExit } from "../supervisor/exits.ts";
 import { tooManyOpen } from "./refused_calls.ts";
 import type { PoolCallOptions } from "../options.ts";
@@ -33,6 +34,8 @@ export interface CallHome {
   readonly timeout: number;
   readonly idempotent: boolean | readonly string[];
   readonly callOptions: PoolCallOptions;
+  /** Instead of those of {@linkcode callOptions}. */
+  readonly errorClasses?: ErrorClasses;
   /** Why the pool takes no call; null: it does. */
   refusal(): TandemError | null;
   /** A call is made. */
@@ -61,7 +64,7 @@ export class PoolCalls<Api extends object> implements Caller {
     name: string = targetName(target),
   ) {
     this.#home = home;
-    const { timeout, idempotent, callOptions } = home;
+    const { timeout, idempotent, callOptions, errorClasses } = home;
     const options: ConnectOptions = {
       ...callOptions,
       timeout,
@@ -70,7 +73,7 @@ export class PoolCalls<Api extends object> implements Caller {
       // A worker that dies in a call of an idempotent method is enough: the pool has tried others.
       retry: { attempts: 1 },
     };
-    const terms = parseConnectOptions(options);
+    const terms = { ...parseConnectOptions(options), ...(errorClasses && { errorClasses }) };
     const transport = transportOf(target, "connect to");
     const lines = new LineKeeper(name, transport, terms.errorClasses, terms.limits);
     lines.complete = (error, deadline) => this.#complete(error, deadline);

@@ -98,3 +98,8 @@ export const reserved = {
   checkout: "tandem:checkout",
   checkin: "tandem:checkin",
 } as const;
+
+export const reservedNames: ReadonlySet<string> = new Set(Object.values(reserved));
+
+/** A method that the package offers to callers on other machines: it calls a method in every worker of the pool. */
+export const everyWorker = "tandem:everywhere";

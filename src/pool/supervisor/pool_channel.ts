@@ -8,6 +8,7 @@ import type { ChannelOptions } from "../../base/channel_options.ts";
 import { ClientCore } from "../../channel/client_core.ts";
 import { ServerCore } from "../../channel/server_core.ts";
 import { TandemError } from "../../errors.ts";
+import { isNatsTarget } from "../../nats/target.ts";
 import { claim } from "../link/guard.ts";
 import type { PoolTerms } from "./terms.ts";
 
@@ -20,7 +21,8 @@ export function controlTarget(target: string): string {
 export function openPoolChannel(terms: PoolTerms): ClientCore {
   const { target } = terms;
   const sizes = sizesOf(terms);
-  if (target === undefined) return openAnonymous(terms.name, sizes);
+  // Callers on other machines come through the front.
+  if (target === undefined || isNatsTarget(target)) return openAnonymous(terms.name, sizes);
   if (!terms.handOver) checkUnclaimed(target);
   const client = ClientCore.open(target, sizes);
   try {

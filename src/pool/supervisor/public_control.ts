@@ -10,6 +10,7 @@ import { offeredMethods } from "../../rpc/interface.ts";
 import { ServiceCore } from "../../rpc/service_core.ts";
 import { parseServiceOptions } from "../../rpc/terms.ts";
 import { transportOf } from "../../transport/targets.ts";
+import type { NatsOptions } from "../../base/nats_options.ts";
 import type { Listeners } from "../../base/listeners.ts";
 import { controlTarget } from "./pool_channel.ts";
 import type { PoolTap } from "./pool_logs.ts";
@@ -43,6 +44,25 @@ export interface PoolControl {
   /** What is logged from the first item on, which is empty. */
   logs(): AsyncGenerator<readonly PoolTap[]>;
   handOver(): Promise<void>;
+}
+
+/** What the supervisors of a target on several machines tell: each of its own pool. */
+export type FarControl = Pick<PoolControl, "workers" | "stats" | "logs">;
+
+/** As {@linkcode serveControl}, for a target on several machines. */
+export function serveFarControl(
+  target: string,
+  pool: ControlledPool,
+  nats: NatsOptions | undefined,
+): ServiceCore {
+  const control: FarControl = {
+    workers: () => pool.workers(),
+    stats: () => pool.stats(),
+    logs: () => tapped(pool.taps),
+  };
+  const place = controlTarget(target);
+  const receiver = transportOf(place, "serve", nats).serve(place, {});
+  return new ServiceCore(receiver, offeredMethods(control), parseServiceOptions({}));
 }
 
 /** The most records that wait for one reader. */

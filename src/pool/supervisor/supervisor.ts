@@ -9,7 +9,7 @@ import { TandemError } from "../../errors.ts";
 import { keepAlive, later, laterForSure, now, timerMax, wallClock } from "../../runtime/timers.ts";
 import type { RuntimeName } from "../../runtime/names.ts";
 import { Backoff } from "./backoff.ts";
-import type { Assignment, Report } from "../link/control.ts";
+import { type Assignment, type Report, reservedNames } from "../link/control.ts";
 import { ExitHistory } from "./exit_history.ts";
 import { Listeners } from "../../base/listeners.ts";
 import { PoolLogs } from "./pool_logs.ts";
@@ -87,6 +87,7 @@ export class Supervisor implements WorkerListener {
   /** How long a successful call takes on average, in milliseconds. */
   #pace = 0;
   #onChange: (() => void)[] = [];
+  #methods: readonly string[] = [];
 
   constructor(terms: PoolTerms, plan: CommonPlan, channel: ClientCore, path: string | null) {
     this.#terms = terms;
@@ -95,6 +96,11 @@ export class Supervisor implements WorkerListener {
     this.#path = path;
     this.#size = { min: terms.min, max: terms.max };
     this.logs = new PoolLogs(terms.name);
+  }
+
+  /** The methods of the workers; none: no worker was ready yet. */
+  get methods(): readonly string[] {
+    return this.#methods;
   }
 
   get size(): PoolSize {
@@ -463,6 +469,7 @@ export class Supervisor implements WorkerListener {
 
   #ready(worker: WorkerProcess): void {
     this.#backoff.succeeded();
+    this.#methods = worker.methods.filter((name) => !reservedNames.has(name));
     this.events.tell({ kind: "ready", worker: worker.info() });
     this.#settleStart(worker)?.resolve();
     this.#scheduleLifetime(worker);

@@ -4,7 +4,9 @@
  * @module
  */
 import { checkTimeout, checkWhole, describe } from "../../base/checks.ts";
+import type { NatsOptions } from "../../base/nats_options.ts";
 import { TandemError } from "../../errors.ts";
+import { isNatsTarget, parseTarget, prefixOf, withoutLogin } from "../../nats/target.ts";
 import { backend } from "../../runtime/current.ts";
 import { type RuntimeName, runtimeNames } from "../../runtime/names.ts";
 import { availableProcessors } from "../../runtime/processes.ts";
@@ -56,6 +58,8 @@ export interface PoolTerms extends PoolSize {
   readonly title: boolean;
   /** Checked. */
   readonly zmq: ZmqFrontend | undefined;
+  /** For a target on several machines. */
+  readonly nats: NatsOptions | undefined;
 }
 
 /** The most slots of a channel. */
@@ -79,13 +83,7 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
   if (target !== undefined && typeof target !== "string") {
     throw new TypeError(`Cannot use ${describe(target)} as target: give a name or a path`);
   }
-  if (target !== undefined) checkNotRemote(target);
-  if (target !== undefined && /^[a-z]+:/.test(target)) {
-    throw new TypeError(
-      `Cannot use ${JSON.stringify(target)} as target of a pool: its workers are processes of ` +
-        "this machine; give a name or a path",
-    );
-  }
+  if (target !== undefined) checkTarget(target, options);
   return {
     min,
     max,
@@ -122,6 +120,7 @@ export function parsePoolOptions(file: string | URL, options: PoolOptions): Pool
     callOptions: callOptionsOf(options),
     title: options.title === true,
     zmq: parseZmq(options.zmq),
+    nats: options.nats,
   };
 }
 
@@ -233,14 +232,33 @@ function parseFlags(value: unknown): (runtime: RuntimeName) => readonly string[]
   return (runtime) => lists[runtime];
 }
 
-/** @throws {TandemError} `UNSUPPORTED` for a target on other machines */
-export function checkNotRemote(target: string): void {
-  if (!target.startsWith("nats://")) return;
-  throw new TandemError(
-    "UNSUPPORTED",
-    `Cannot use ${
-      JSON.stringify(target)
-    } as target of a pool: this version has pools on this machine only; give a ` +
-      "name or a path, and serve the nats:// target in a process that calls the pool",
-  );
+/** Options that a target on several machines cannot have, and what to do instead. */
+const nearOnly = {
+  handOver: "pools share such a target: start the new pool, then close the old one",
+  maxQueuePerClient:
+    "callers on other machines wait where they are, and not in the queue of this pool",
+} as const;
+
+/**
+ * @throws {TandemError} `UNSUPPORTED` for options that a target on several machines cannot have
+ * @throws {TypeError} for a target that no pool can have
+ */
+function checkTarget(target: string, options: PoolOptions): void {
+  if (isNatsTarget(target)) {
+    parseTarget(target);
+    if (options.nats !== undefined) prefixOf(options.nats);
+    for (const [name, advice] of Object.entries(nearOnly)) {
+      const value = options[name as keyof typeof nearOnly];
+      if (value === undefined || value === false || value === Infinity) continue;
+      throw new TandemError(
+        "UNSUPPORTED",
+        `Cannot use ${name} with the target ${JSON.stringify(withoutLogin(target))}: ${advice}`,
+      );
+    }
+  } else if (/^[a-z]+:/.test(target)) {
+    throw new TypeError(
+      `Cannot use ${JSON.stringify(target)} as target of a pool: its workers are processes of ` +
+        "this machine; give a name, a path, or nats://HOST:PORT/NAME",
+    );
+  }
 }

@@ -267,6 +267,11 @@ export class WorkerProcess {
     return content;
   }
 
+  /** Empty until it is ready. */
+  get methods(): readonly string[] {
+    return this.#methods;
+  }
+
   methodOf(index: number): string {
     return this.#methods[index] ?? "";
   }

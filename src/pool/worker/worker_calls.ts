@@ -7,7 +7,7 @@ import { RequestCore } from "../../channel/request_core.ts";
 import type { CallWatch } from "../../rpc/call_watch.ts";
 import { later, now } from "../../runtime/timers.ts";
 import type { Delivery } from "../../transport/transport.ts";
-import { type Assignment, type Report, reserved, stirAfter } from "../link/control.ts";
+import { type Assignment, type Report, reservedNames, stirAfter } from "../link/control.ts";
 
 /** A call in progress. */
 interface Running {
@@ -33,8 +33,6 @@ export interface CallsHome {
 
 /** Shorter rests are not worth it, in milliseconds. */
 const restMin = 1;
-
-const reservedNames: ReadonlySet<string> = new Set(Object.values(reserved));
 
 export class WorkerCalls implements CallWatch {
   /** The names of the methods, in the order of their numbers in the worker's record. */
