@@ -24,6 +24,7 @@ export function hasNatsServer(): boolean {
 
 /** Configuration of a server with JetStream. Its files are in the folder that ends with it. */
 export const withJetStream = "jetstream { store_dir: $TANDEM_NATS_FOLDER }";
+
 /**
  * Sends the server the signals of which it reads the names, and starts it again at `START`. Ends it, and removes its
  * folder, when this process ends, also if its whole group gets a signal.
