@@ -248,7 +248,10 @@ fn enter(
         if (manner.quiet) |lender| handle.borrow(lender);
     } else announce(handle, home);
     // This is the first participant of the channel.
-    if (handle.index == 0 and handle.epoch == 1) handle.bells.sweep_predecessors();
+    if (handle.index == 0 and handle.epoch == 1) {
+        handle.bells.sweep_predecessors();
+        handle.bells.ring_predecessors();
+    }
     Lifetime.enter(handle);
     thread_exit.add(&handle.of_thread, close_all_of_thread);
     return handle;

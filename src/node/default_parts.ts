@@ -5,7 +5,7 @@
  */
 import type { CarrierListener } from "./carrier.ts";
 import { FirstEvents } from "./hall/first_events.ts";
-import { type Hall, joinHall } from "./hall/hall.ts";
+import { joinNearNodes, type NearCarrier } from "./hall/near_nodes.ts";
 import type { JoinedParts, NodeIdentity, NodeParts } from "./parts.ts";
 import type { NodeTerms } from "./options.ts";
 import { makeRegistry } from "./registry/registry.ts";
@@ -13,8 +13,8 @@ import { makeRegistry } from "./registry/registry.ts";
 export const defaultParts: NodeParts = { join };
 
 async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedParts> {
-  const joinNear = (listener: CarrierListener): Hall =>
-    joinHall({
+  const joinNear = (listener: CarrierListener): NearCarrier =>
+    joinNearNodes({
       group: terms.group,
       mode: terms.mode,
       identity,
@@ -29,12 +29,12 @@ async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedPar
     return await joinBothWays(identity, terms, joinNear);
   }
   const events = new FirstEvents();
-  const hall = joinNear(events);
+  const near = joinNear(events);
   return {
     open(listener) {
       events.open(listener);
-      return hall;
+      return near;
     },
-    registry: (seam) => makeRegistry(seam, hall.boards),
+    registry: (seam) => makeRegistry(seam, near.boards),
   };
 }

@@ -8,7 +8,7 @@ import { Server } from "../../mod.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { decodeFrame, decodeMachine, Kind } from "../../src/nats/nodes/frames.ts";
 import { joinBothWays } from "../../src/nats/nodes/parts.ts";
-import { joinHall } from "../../src/node/hall/hall.ts";
+import { joinNearNodes } from "../../src/node/hall/near_nodes.ts";
 import type { Node, NodeOptions, Reason } from "../../src/node/main.ts";
 import { startNode } from "../../src/node/node.ts";
 import type { NodeParts } from "../../src/node/parts.ts";
@@ -72,7 +72,7 @@ function partsIn(group: string): NodeParts {
   return {
     join: (identity, terms) =>
       joinBothWays(identity, terms, (listener) =>
-        joinHall({
+        joinNearNodes({
           group,
           mode: terms.mode,
           identity,
@@ -104,6 +104,44 @@ function watched(node: Node): string[] {
 async function entriesOf(node: Node): Promise<string> {
   return (await node.registry.keys("things")).toSorted().join();
 }
+
+test(
+  "NATS nodes: the memory of one machine is removed: its nodes meet there again, and the others notice nothing",
+  async () => {
+    await using group = new Group();
+    const [a, near] = [await group.start("a"), await group.start("a")];
+    const far = await group.start("b");
+    const all = [a, near, far];
+    for (const node of all) node.registry.set("things", `of ${node.id}`, 1);
+    const things = all.map(({ id }) => `of ${id}`).toSorted().join();
+    const agree = () =>
+      eventually(async () => {
+        for (const node of all) {
+          if (node.nodes().length !== 2 || await entriesOf(node) !== things) return false;
+        }
+        return true;
+      }, "all see each other");
+    await agree();
+    const news = { a: watched(a), far: watched(far) };
+    await eventually(() => news.a.length === 2 && news.far.length === 2);
+    const raw = await rawConnection();
+    const batches: string[] = [];
+    raw.subscribe(`tandem.nodes.${group.name}.>`, (subject, data) => {
+      if (data[2] === Kind.batch) batches.push(subject);
+    });
+    await raw.flush();
+    Server.unlink(`${group.name}.a.nodes`);
+    await eventually(() => news.a.length === 4, "they meet again");
+    assertEquals(news.a.slice(2), [`${near.id} transport_error`, `${near.id} up`]);
+    await agree();
+    const port = near.port({ get: () => 1 });
+    assertEquals(await a.at<{ get(): number }>(port.id).get(), 1);
+    await raw.flush();
+    await raw.close();
+    assertEquals([news.far.length, batches], [2, []]);
+  },
+  { skip },
+);
 
 test(
   "NATS nodes: messages, calls, monitors, the registry and a good-bye, in both directions",

@@ -106,27 +106,6 @@ test("nothing is lost that is sent while nodes come up, in either direction", as
   ]]);
 });
 
-test("the memory in which nodes meet is removed: each is on its own, and goes on", async () => {
-  await using group = new Group();
-  const [node, other] = [await group.start("node"), await group.start("other")];
-  node.registry.set("things", "own", 1);
-  other.registry.set("things", "other", 2);
-  const seen: string[] = [];
-  node.registry.watch("things", ({ entries }) => seen.push([...entries.keys()].sort().join()));
-  await eventually(() => seen.at(-1) === "other,own", "both entries are there");
-  const ends: string[] = [];
-  node.monitor(other.id, ({ kind }) => ends.push(kind));
-  Server.unlink(`${group.name}.nodes`);
-  await eventually(() => ends.length === 1 && seen.at(-1) === "own", "the other is gone");
-  assertEquals([ends, node.nodes()], [["transport_error"], []]);
-  node.registry.set("things", "own", 3);
-  assertEquals(await node.registry.values("things"), [3]);
-  using port = node.port({ get: () => 4 });
-  assertEquals(await node.at(port.id).get(), 4);
-  node.registry.delete("things", "own");
-  await eventually(() => seen.at(-1) === "", "its entry is gone");
-});
-
 test("a node has the id of one that has just died: what it registers shows when the earlier one is down", async () => {
   await using group = new Group();
   const node = await group.start("watcher");

@@ -1,6 +1,7 @@
 /** A node's place in the hall, and what it has seen of the others, for tests and for the programs they start. */
 import type { CarrierListener, NodeInfo } from "../../src/node/carrier.ts";
-import { type Hall, type HallTerms, joinHall } from "../../src/node/hall/hall.ts";
+import { Hall, type HallTerms } from "../../src/node/hall/hall.ts";
+import { ownId } from "../../src/node/hall/own_id.ts";
 
 /** Something that a node was told, in the order in which it was told. */
 export type Seen =
@@ -98,13 +99,19 @@ export async function join(
   listener: CarrierListener,
   { id = name, ...terms }: Chosen = {},
 ): Promise<Hall> {
-  return joinHall({
-    group,
-    identity: { id, name, start: "test" },
-    isChosenId: false,
-    maxQueue: 10_000,
-    maxQueueBytes: 2 ** 24,
-    maxMessageBytes: 2 ** 24,
-    ...terms,
-  }, listener);
+  const lock = terms.isChosenId ? ownId(group, id, terms.mode) : null;
+  const release = () => lock?.release();
+  return new Hall(
+    {
+      group,
+      identity: { id, name, start: "test" },
+      isChosenId: false,
+      maxQueue: 10_000,
+      maxQueueBytes: 2 ** 24,
+      maxMessageBytes: 2 ** 24,
+      ...terms,
+    },
+    listener,
+    { left: release, removed: release },
+  );
 }

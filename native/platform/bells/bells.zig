@@ -351,6 +351,35 @@ pub const Bells = struct {
         if (bells.own >= 0) removal.remove_from(bells.own, .{ .dead_but_of = bells.channel_id });
     }
 
+    /// Wakes the participants of earlier channels at the same path: only their files were removed, and those that sleep do
+    /// not know it. Every one of them tells the others.
+    pub fn ring_predecessors(bells: *Bells) void {
+        if (bells.top < 0) return;
+        var users = folders.Reader.open(bells.top) orelse return;
+        defer users.close();
+        while (users.next('u')) |user| {
+            const folder = folders.open_folder(bells.top, user);
+            if (!folder.ok()) continue;
+            defer files.close(folder.fd());
+            bells.ring_predecessors_in(folder.fd());
+        }
+    }
+
+    fn ring_predecessors_in(bells: *const Bells, folder: i32) void {
+        var reader = folders.Reader.open(folder) orelse return;
+        defer reader.close();
+        while (reader.next(names.bell_letter)) |name| {
+            if (names.is_of(std.mem.span(name), bells.channel_id)) continue;
+            if (file.open_to_ring(folder, name)) |fifo| {
+                _ = send(fifo, abi.bell_fifo);
+                files.close(fifo);
+            } else if (file.connect_to(folder, name)) |socket| {
+                _ = send(socket, abi.bell_datagram);
+                files.close(socket);
+            }
+        }
+    }
+
     /// Removes this participant's own files. It knows its user's folder, whatever the shared entry says.
     pub fn close(bells: *Bells) void {
         bells.follow_replacement();

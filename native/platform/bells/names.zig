@@ -40,3 +40,10 @@ pub fn user_folder_name(buffer: *Name, uid: u32) [*:0]const u8 {
 pub fn anonymous_name(buffer: *Name, channel_id: u64) [*:0]const u8 {
     return (std.fmt.bufPrintSentinel(buffer, "{x}" ++ suffix, .{channel_id}, 0) catch unreachable).ptr;
 }
+
+/// Whether a file belongs to a participant of that channel.
+pub fn is_of(name: []const u8, channel_id: u64) bool {
+    var buffer: Name = undefined;
+    const ending = std.fmt.bufPrint(&buffer, "-{x}", .{channel_id}) catch unreachable;
+    return std.mem.endsWith(u8, name, ending);
+}

@@ -59,7 +59,7 @@ pub fn remove_from(folder: i32, selection: Selection) void {
             _ = files.unlinkat(folder, name, 0);
         } else if (text[0] == names.private_letter and std.mem.endsWith(u8, text, names.suffix)) {
             remove_orphan(folder, text);
-        } else if (selection == .dead_and_all_of and is_of(text, selection.dead_and_all_of)) {
+        } else if (selection == .dead_and_all_of and names.is_of(text, selection.dead_and_all_of)) {
             // The private channel of a participant that could not announce its life.
             remove_files(folder, &reader.name);
         }
@@ -77,19 +77,13 @@ fn remove_participants(folder: i32, selection: Selection) void {
         const goes = switch (selection) {
             .all => true,
             .dead => !file.is_alive(folder, name),
-            .dead_but_of => |id| !is_of(text, id) and !file.is_alive(folder, name),
-            .dead_and_all_of => |id| is_of(text, id) or !file.is_alive(folder, name),
+            .dead_but_of => |id| !names.is_of(text, id) and !file.is_alive(folder, name),
+            .dead_and_all_of => |id| names.is_of(text, id) or !file.is_alive(folder, name),
         };
         if (!goes) continue;
         // If its participant lives, that makes another.
         if (is_unborn) _ = files.unlinkat(folder, name, 0) else remove_files(folder, &reader.name);
     }
-}
-
-fn is_of(name: []const u8, channel_id: u64) bool {
-    var buffer: names.Name = undefined;
-    const ending = std.fmt.bufPrint(&buffer, "-{x}", .{channel_id}) catch unreachable;
-    return std.mem.endsWith(u8, name, ending);
 }
 
 /// Removes the files of one participant; `buffer` contains the name of one of them.

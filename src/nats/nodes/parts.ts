@@ -5,7 +5,7 @@
  */
 import type { CarrierListener } from "../../node/carrier.ts";
 import { FirstEvents } from "../../node/hall/first_events.ts";
-import type { Hall } from "../../node/hall/hall.ts";
+import type { NearCarrier } from "../../node/hall/near_nodes.ts";
 import type { NodeTerms } from "../../node/options.ts";
 import type { JoinedParts, NodeIdentity } from "../../node/parts.ts";
 import { encodeBoard } from "../../node/registry/board.ts";
@@ -18,33 +18,33 @@ import { TextDoor } from "./text_door.ts";
 export async function joinBothWays(
   identity: NodeIdentity,
   terms: NodeTerms,
-  joinNear: (listener: CarrierListener) => Hall,
+  joinNear: (listener: CarrierListener) => NearCarrier,
 ): Promise<JoinedParts> {
   const network = networkOf(terms.network!, terms.group, terms.nats);
   const events = new FirstEvents();
   const { heartbeat, maxQueueBytes, maxMessageBytes } = terms;
   let far: FarNodes | null = null;
   // First: whoever hears of this node through NATS finds it in memory, if it is there.
-  const hall = joinNear(cedingListener(events, (node) => far?.cede(node)));
+  const near = joinNear(cedingListener(events, (node) => far?.cede(node)));
   const door = new TextDoor(network, identity.id, maxMessageBytes);
   try {
     // The server knows of the door, too, when that has been waited for.
     far = await joinFarNodes({
       network,
-      info: hall.info,
+      info: near.info,
       board: encodeBoard(identity, []),
       heartbeat,
       maxQueueBytes,
       maxMessageBytes,
-      isNear: ({ id, pid }) => hall.nodes().some((near) => near.id === id && near.pid === pid),
+      isNear: ({ id, pid }) => near.nodes().some((node) => node.id === id && node.pid === pid),
     }, events);
   } catch (error) {
     door.close();
-    await hall.close();
+    await near.close();
     throw error;
   }
-  const carrier = new BothWays(hall, far, door);
-  const boards = new BothBoards(hall.boards, far.boards);
+  const carrier = new BothWays(near, far, door);
+  const boards = new BothBoards(near.boards, far.boards);
   return {
     open(listener) {
       events.open(listener);

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { report } from "../../base/guard.ts";
+import { codeOf, report } from "../../base/guard.ts";
 import type { ClientCore } from "../../channel/client_core.ts";
 import type { Member, Place } from "../../channel/roster.ts";
 import { TandemError } from "../../errors.ts";
@@ -17,7 +17,6 @@ import { BatchStock } from "./batch.ts";
 import { Flusher } from "./flusher.ts";
 import { encodeGreeting } from "./greeting.ts";
 import type { Outlet } from "./outlet.ts";
-import { ownId } from "./own_id.ts";
 import { type MemberHome, MemberPeer } from "./member_peer.ts";
 import type { Peer } from "./peer.ts";
 import { Seat, type SeatOwner } from "./seat.ts";
@@ -34,6 +33,16 @@ export interface HallTerms {
   readonly maxQueueBytes: number;
   /** The longest message that is sent or taken. */
   readonly maxMessageBytes: number;
+  /** What the node says of itself at first; nothing: that it has no entries. */
+  readonly board?: Uint8Array | null;
+}
+
+/** What becomes of a node that is in the hall no longer. */
+export interface HallEnds {
+  /** It has left, or the memory is damaged for good. */
+  left(): void;
+  /** The hall was removed. All others are down. */
+  removed(): void;
 }
 
 /**
@@ -47,23 +56,6 @@ const leavingMax = 1_000;
 const windowMax = 4;
 /** Batches that are kept for later: 4 MiB. */
 const stockMax = 128;
-
-/**
- * Joins the nodes of a group. Those that are there are known at once.
- *
- * @throws {TandemError} `EXISTS` when a living node has the id; `BUSY` when there are 1,024 nodes; the codes of
- * opening a channel
- */
-export function joinHall(terms: HallTerms, listener: CarrierListener): Hall {
-  const { group, mode, identity, isChosenId } = terms;
-  const release = isChosenId ? ownId(group, identity.id, mode) : () => {};
-  try {
-    return new Hall(terms, listener, release);
-  } catch (error) {
-    release();
-    throw error;
-  }
-}
 
 export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
   readonly listener: CarrierListener;
@@ -79,7 +71,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
   readonly boards: SharedBoards;
   readonly #id: string;
   readonly #seat: Seat;
-  readonly #release: () => void;
+  readonly #ends: HallEnds;
   /** By their places in the hall. */
   readonly #peers: Map<number, Peer> = new Map();
   /** Those that have gone, while their last messages may be in the mailbox. Another may have their place already. */
@@ -103,11 +95,15 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
 
   readonly #flusher: Flusher = new Flusher();
 
-  /** @param release gives the right to the id back */
-  constructor(terms: HallTerms, listener: CarrierListener, release: () => void) {
-    const { group, mode, identity } = terms;
+  /**
+   * Those that are there are known at once.
+   *
+   * @throws {TandemError} `BUSY` when there are 1,024 nodes; the codes of opening a channel
+   */
+  constructor(terms: HallTerms, listener: CarrierListener, ends: HallEnds) {
+    const { group, mode, identity, board } = terms;
     this.listener = listener;
-    this.#release = release;
+    this.#ends = ends;
     this.maxQueue = terms.maxQueue;
     this.maxQueueBytes = terms.maxQueueBytes;
     this.maxMessageBytes = terms.maxMessageBytes;
@@ -120,7 +116,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
       this.boards = new SharedBoards(main, place.position, this);
       this.#seat.open();
       // From now on the others know this node.
-      this.boards.publish(encodeBoard(identity, []));
+      this.boards.publish(board ?? encodeBoard(identity, []));
     } catch (error) {
       this.#seat.leave();
       throw error;
@@ -184,6 +180,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
     await Promise.race([farewells, isLate]);
     cancel();
     this.#leave();
+    this.#ends.left();
   }
 
   #leave(): void {
@@ -199,7 +196,6 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
     this.#waiting.clear();
     this.#cancelLook?.();
     this.#seat.leave();
-    this.#release();
   }
 
   #tooLong(byteLength: number): TandemError {
@@ -399,12 +395,18 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
 
   lost(error: unknown): void {
     if (this.#isClosed) return;
+    const isRemoved = codeOf(error) === "NOT_FOUND";
+    // What has arrived comes before the ends.
+    if (isRemoved) this.#seat.inbox.drain();
+    if (this.#isClosed) return;
     this.#isClosed = true;
-    report(this, "the memory in which nodes meet", error);
+    if (!isRemoved) report(this, "the memory in which nodes meet", error);
     for (const peer of [...this.#byId.values()]) {
       this.#down(peer, false, "the memory in which nodes meet was removed or damaged");
     }
     this.#leave();
+    if (isRemoved) this.#ends.removed();
+    else this.#ends.left();
   }
 
   // Presence

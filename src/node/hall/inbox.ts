@@ -5,7 +5,7 @@
  * @module
  */
 import { Damage, pause } from "../../base/damage.ts";
-import { report } from "../../base/guard.ts";
+import { codeOf, report } from "../../base/guard.ts";
 import { type PrivateChannel, servePrivate } from "../../channel/private.ts";
 import type { RequestCore } from "../../channel/request_core.ts";
 import { isSamePlace, type Place, placeKey } from "../../channel/roster.ts";
@@ -145,7 +145,10 @@ export class Inbox {
         this.take(request);
       }
     } catch (error) {
-      if (!this.#isClosed) report(this.#owner, "the mailbox of a node", error);
+      // A mailbox that was removed is empty.
+      if (!this.#isClosed && codeOf(error) !== "NOT_FOUND") {
+        report(this.#owner, "the mailbox of a node", error);
+      }
     }
     return true;
   }

@@ -9,14 +9,13 @@ import { hashOf } from "../../limit/lock_names.ts";
 import { NameLock } from "../name_lock.ts";
 
 /**
- * @returns gives it back
  * @throws {TandemError} `EXISTS` when a living node has the id
  */
-export function ownId(group: string, id: string, mode: number | undefined): () => void {
+export function ownId(group: string, id: string, mode: number | undefined): NameLock {
   // An id may be longer than a file's name, and has other characters; the prefix allows a longer name.
   const target = `${group.includes("/") ? group : `lock__${group}`}.id-${hashOf(id)}`;
   const lock = NameLock.take(target, mode);
-  if (lock !== null) return () => lock.release();
+  if (lock !== null) return lock;
   throw new TandemError(
     "EXISTS",
     `Cannot start a node with the id ${JSON.stringify(id)}: a living node of the group ` +

@@ -15,7 +15,7 @@ import { ClientCore } from "../../../src/channel/client_core.ts";
 import { connectPrivateQuietly } from "../../../src/channel/private.ts";
 import { defaultParts } from "../../../src/node/default_parts.ts";
 import { batchMark } from "../../../src/node/hall/batch.ts";
-import type { Hall } from "../../../src/node/hall/hall.ts";
+import type { NearNodes } from "../../../src/node/hall/near_nodes.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { tell } from "../../fixtures/lib.ts";
 import { Random } from "../hostile/random.ts";
@@ -26,11 +26,11 @@ import { begin, obey } from "./program.ts";
 
 const plan = begin<{ seed: number }>();
 const random = new Random(plan.seed);
-let hall!: Hall;
+let hall!: NearNodes;
 const node = await startNode({ name: "intruder", group: plan.group }, {
   async join(identity, terms) {
     const joined = await defaultParts.join(identity, terms);
-    return { ...joined, open: (listener) => hall = joined.open(listener) as Hall };
+    return { ...joined, open: (listener) => hall = joined.open(listener) as NearNodes };
   },
 });
 node.port().onMessage(() => {});
