@@ -33,6 +33,7 @@ export class QueueSender implements QueuedCallOwner {
   #maxDeliveries = 1;
   /** When there was a sign of a service. */
   #seenAt = -Infinity;
+  #sentAt = 0;
   #cancelAsk: (() => void) | null = null;
 
   constructor(link: Link, subject: string, owner: SenderOwner) {
@@ -72,9 +73,10 @@ export class QueueSender implements QueuedCallOwner {
     const queued = new QueuedCall(this, call);
     call.queued = queued;
     this.#storing.add(queued);
+    this.#sentAt = queued.beganAt;
     this.#cancelAsk ??= later(askAfter, () => {
       this.#cancelAsk = null;
-      if (!call.hasEnded && !this.hasSeenService(call)) this.#owner.ask();
+      if (this.#seenAt < this.#sentAt) this.#owner.ask();
     });
   }
 

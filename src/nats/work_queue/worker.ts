@@ -26,12 +26,14 @@ import { readOrigin } from "./origin.ts";
 import { ackWaitMilliseconds, ensureQueue, type QueuePlace, ServerClock } from "./queue.ts";
 import { Ticket, type TicketOwner, unknownOutcome } from "./ticket.ts";
 
-/** How long the server keeps a question for calls, in milliseconds. */
-const questionMilliseconds = 30_000;
-/** How often it shows meanwhile that it still has it. */
-const heartbeatMilliseconds = 5_000;
-/** After so many ticks without a sign, the service asks anew. */
-const silentTicksMax = 2.2 * heartbeatMilliseconds / tickMilliseconds;
+/**
+ * How long the server keeps a question for calls, in milliseconds. A service that stands still, or is cut off, gets
+ * calls as long as that; it is less than the time after which they are given to others, so that it does not get them
+ * again.
+ */
+const questionMilliseconds = 3_000;
+/** After so many ticks without an answer, the question is lost. */
+const silentTicksMax = 2 * questionMilliseconds / tickMilliseconds;
 /** The most calls of one question. */
 const batchMax = 256;
 /** With some calls asked for already, it asks again when so much of its places is free. */
@@ -187,11 +189,7 @@ export class Worker implements TicketOwner {
   }
 
   #askFor(batch: number): void {
-    const question = {
-      batch,
-      expires: questionMilliseconds * 1e6,
-      idle_heartbeat: heartbeatMilliseconds * 1e6,
-    };
+    const question = { batch, expires: questionMilliseconds * 1e6 };
     try {
       const data = new TextEncoder().encode(JSON.stringify(question));
       this.link.publish(this.#nextSubject, data, this.#subscription.subject);
@@ -234,8 +232,6 @@ export class Worker implements TicketOwner {
   /** The server says something about a question. */
   #told({ headers }: ClientMessage): void {
     switch (headers?.code) {
-      case 100:
-        return;
       case 408:
         this.#asked = Math.max(0, this.#asked - Number(headers.get("Nats-Pending-Messages") || 0));
         return this.#ask();

@@ -1,0 +1,495 @@
+/** Calls over NATS that another service gets when one is lost. */
+import { assert, assertEquals } from "@std/assert";
+import {
+  callContext,
+  connect,
+  proxy,
+  type Remote,
+  serve,
+  type Service,
+  type ServiceOptions,
+  withOptions,
+} from "../../mod.ts";
+import { linksClosed } from "../../src/nats/link.ts";
+import { streamName } from "../../src/nats/work_queue/names.ts";
+import { readOrigin } from "../../src/nats/work_queue/origin.ts";
+import type { Api } from "../fixtures/typed.ts";
+import {
+  afterEnd,
+  assertRejectsCode,
+  atEnd,
+  type Child,
+  doomed,
+  eventually,
+  folder,
+  runtime,
+  spawn,
+  test as register,
+} from "../support/harness.ts";
+import {
+  hasNats,
+  natsAddress,
+  newNatsTarget,
+  type RawConnection,
+  rawConnection,
+} from "../support/nats.ts";
+import { NatsProxy } from "../support/nats_proxy.ts";
+import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
+import { collect } from "../support/rpc_helper.ts";
+
+const both = { maxDeliveries: 2, idempotent: true } as const;
+
+function test(name: string, body: () => Promise<void>): void {
+  register(`NATS redelivery: ${name}`, body, {
+    skip: hasNats ? null : "scripts/setup --tests installs a NATS server",
+  });
+}
+
+/** A service in this process with a link of its own, closed when the test ends whatever it works on. */
+async function served(
+  target: string,
+  api: object,
+  options: ServiceOptions = both,
+): Promise<Service> {
+  const service = serve(target, api, { nats: { name: "service" }, ...options });
+  atEnd(() => service.close({ timeout: 0 }));
+  await service.ready;
+  return service;
+}
+
+function started(target: string, options: ServiceOptions = both): Promise<Child> {
+  return spawn(runtime, "typed.ts", [target, JSON.stringify(options)], {
+    denoPermissions: ["-A"],
+  });
+}
+
+async function newServer(config: string = withJetStream, port = -1): Promise<NatsServer> {
+  const server = await startNatsServer(config, port);
+  afterEnd(linksClosed);
+  afterEnd(() => server.kill());
+  return server;
+}
+
+/** What the server says of a stream. */
+interface StreamInfo {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly state: { readonly messages: number };
+  readonly error?: { readonly description: string };
+}
+
+async function ask(raw: RawConnection, subject: string, question: object = {}): Promise<unknown> {
+  const data = new TextEncoder().encode(JSON.stringify(question));
+  const answer = await raw.request(`$JS.API.${subject}`, data, { timeout: 30_000 });
+  return JSON.parse(new TextDecoder().decode(answer.data));
+}
+
+function nameOf(target: string): Promise<string> {
+  return streamName("tandem", target.slice(target.lastIndexOf("/") + 1));
+}
+
+/** How many calls are in the queue of a target. */
+async function queued(raw: RawConnection, target: string): Promise<number> {
+  const info = await ask(raw, `STREAM.INFO.${await nameOf(target)}`) as StreamInfo;
+  return info.state.messages;
+}
+
+/** Methods that go on until they are told to end, and note how often they were begun. */
+class Holding {
+  readonly begun: string[] = [];
+  readonly reasons: string[] = [];
+  readonly ends: (() => void)[] = [];
+
+  async hold(name: string): Promise<string> {
+    const { signal, deliveries } = callContext()!;
+    this.begun.push(`${name} ${deliveries}`);
+    signal.addEventListener("abort", () => this.reasons.push(signal.reason.code));
+    await new Promise<void>((resolve) => this.ends.push(resolve));
+    return name;
+  }
+
+  ping(name: string): string {
+    this.begun.push(`${name} ${callContext()!.deliveries}`);
+    return name;
+  }
+}
+
+test("services die in a call: others get it, as often as it is allowed", async () => {
+  const target = newNatsTarget();
+  const first = await started(target);
+  await first.expect("ready");
+  using remote: Remote<Api> = connect<Api>(target, { timeout: 120_000 });
+  const twice = doomed(remote.holdOnce());
+  await first.expect("holding 1");
+  const always = doomed(remote.hold());
+  await first.expect("holding 1");
+  // Only one service may have it.
+  const once = doomed(withOptions(remote, { maxDeliveries: 1 }).hold());
+  await first.expect("holding 1");
+  const second = await started(target);
+  await second.expect("ready");
+  await first.killed();
+  await second.expect("holding 2");
+  assertEquals(await twice, "delivery 2");
+  await assertRejectsCode(once, "UNKNOWN_OUTCOME");
+  const third = new Holding();
+  await served(target, { hold: () => third.hold("x") });
+  await second.killed();
+  await assertRejectsCode(always, "UNKNOWN_OUTCOME");
+  assertEquals(third.begun, []);
+});
+
+test("a method that must not run twice: UNKNOWN_OUTCOME, and no other service runs it", async () => {
+  const target = newNatsTarget();
+  const first = await started(target, { maxDeliveries: 3, idempotent: ["holdOnce"] });
+  await first.expect("ready");
+  using remote: Remote<Api> = connect<Api>(target, { timeout: 120_000 });
+  const call = doomed(remote.hold());
+  await first.expect("holding 1");
+  const other = new Holding();
+  await served(target, { hold: () => other.hold("x") }, { maxDeliveries: 3 });
+  await first.killed();
+  await assertRejectsCode(call, "UNKNOWN_OUTCOME");
+  assertEquals(other.begun, []);
+});
+
+test("a service stands still: another one answers, and its late answer does no harm", async () => {
+  const target = newNatsTarget();
+  const still = await started(target);
+  await still.expect("ready");
+  using remote: Remote<Api> = connect<Api>(target, { timeout: 120_000 });
+  assertEquals(await remote.pid(), still.pid);
+  const raw = await rawConnection();
+  await eventually(async () => await queued(raw, target) === 0);
+  await still.stopped();
+  // It has asked for calls, so it gets this one.
+  const answers: unknown[] = [];
+  const call = remote.pid().then((pid) => answers.push(pid));
+  await eventually(async () => await queued(raw, target) === 1);
+  const service = await served(target, { pid: () => -callContext()!.deliveries });
+  await call;
+  assertEquals(answers, [-2]);
+  still.kill("SIGCONT");
+  await service.close();
+  // It does what it had got before.
+  assertEquals(await remote.pid(), still.pid);
+  assertEquals(answers, [-2]);
+  await eventually(async () => await queued(raw, target) === 0);
+});
+
+test("the server is started again while calls wait and run", async () => {
+  const store = `jetstream { store_dir: ${JSON.stringify(folder())} }`;
+  const server = await newServer(store);
+  const target = `nats://${server.address}/again`;
+  const api = new Holding();
+  await served(target, api, { ...both, concurrency: 1 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const calls = ["a", "b", "c"].map((name) => doomed(remote.hold(name)));
+  const raw = await rawConnection(server.address);
+  await eventually(async () => api.begun.length === 1 && await queued(raw, target) === 3);
+  await raw.close();
+  await server.kill();
+  await newServer(store, server.port);
+  let isOver = false;
+  const ending = eventually(() => {
+    for (const end of api.ends.splice(0)) end();
+    return isOver;
+  });
+  assertEquals(await Promise.all(calls), ["a", "b", "c"]);
+  isOver = true;
+  await ending;
+  const after = await rawConnection(server.address);
+  await eventually(async () => await queued(after, target) === 0);
+});
+
+test("calls that end while they wait are not run; one that runs hears of it", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  await served(target, api, { ...both, concurrency: 1 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const running = new AbortController();
+  const first = doomed(withOptions(remote, { signal: running.signal }).hold("running"));
+  await eventually(() => api.begun.length === 1);
+  const raw = await rawConnection();
+  const waiting = new AbortController();
+  const cancelled = doomed(withOptions(remote, { signal: waiting.signal }).hold("cancelled"));
+  const leaving = connect<Holding>(target, { timeout: 120_000 });
+  const left = doomed(leaving.hold("left"));
+  await eventually(async () => await queued(raw, target) === 3);
+  waiting.abort(new Error("no longer"));
+  leaving[Symbol.dispose]();
+  await assertRejectsCode(left, "CLOSED");
+  await eventually(async () => await queued(raw, target) === 1, "they have left the queue");
+  const late = doomed(withOptions(remote, { timeout: 300 }).hold("late"));
+  await assertRejectsCode(late, "TIMEOUT");
+  running.abort(new Error("no longer"));
+  await eventually(() => api.reasons.length === 1);
+  api.ends[0]!();
+  assertEquals(await remote.ping("next"), "next");
+  assertEquals(api.begun, ["running 1", "next 1"]);
+  assertEquals(api.reasons, ["CANCELLED"]);
+  for (const call of [first, cancelled]) {
+    const error = await call.then(() => null, (error: Error) => error);
+    assertEquals(error?.message, "no longer");
+  }
+  await eventually(async () => await queued(raw, target) === 0);
+});
+
+test("a service that is closed hands calls back, also those that it has not begun", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  const options = { maxDeliveries: 2, idempotent: ["hold"], concurrency: 3 };
+  const closing = await served(target, api, options);
+  using remote = connect<Holding & { wait(): Promise<void> }>(target, { timeout: 120_000 });
+  const calls = ["a", "b"].map((name) => doomed(remote.hold(name)));
+  await eventually(() => api.begun.length === 2);
+  const next = new Holding();
+  await closing.close({ timeout: 0 });
+  assertEquals(api.reasons, ["CANCELLED", "CANCELLED"]);
+  const waiting = doomed(remote.ping("w"));
+  await served(target, next, options);
+  await eventually(() => next.ends.length === 2);
+  for (const end of next.ends) end();
+  assertEquals(await Promise.all(calls), ["a", "b"]);
+  assertEquals(await waiting, "w");
+  assertEquals(next.begun.sort(), ["a 2", "b 2", "w 1"]);
+});
+
+test("ledger: services come and go, each call is answered, and what is answered is not run again", async () => {
+  const target = newNatsTarget();
+  const raw = await rawConnection();
+  const runs: Map<number, number> = new Map();
+  const answered: Set<number> = new Set();
+  const again: number[] = [];
+  const api = {
+    async work(number: number): Promise<number> {
+      if (answered.has(number)) again.push(number);
+      runs.set(number, (runs.get(number) ?? 0) + 1);
+      await new Promise((resolve) => setTimeout(resolve, 2));
+      return number;
+    },
+  };
+  const options = { maxDeliveries: 31, idempotent: true, concurrency: 8 };
+  let service = await served(target, api, options);
+  using remote = connect<typeof api>(target, { timeout: 120_000 });
+  let isOver = false;
+  const comeAndGo = (async () => {
+    for (let round = 0; !isOver && round < 12; round++) {
+      await eventually(() => answered.size >= 40 * round || isOver);
+      const next = await served(target, api, options);
+      await service.close(round % 2 === 0 ? { timeout: 0 } : {});
+      service = next;
+    }
+  })();
+  const numbers = Array.from({ length: 500 }, (_, index) => index);
+  await Promise.all(numbers.map(async (number) => {
+    assertEquals(await remote.work(number), number);
+    answered.add(number);
+  }));
+  isOver = true;
+  await comeAndGo;
+  assertEquals([answered.size, runs.size, again], [500, 500, []]);
+  await eventually(async () => await queued(raw, target) === 0, "all are acknowledged");
+});
+
+test("messages of the caller get lost, and its link is cut: each call runs once", async () => {
+  const { port } = new URL(`nats://${natsAddress()}`);
+  await using way = await NatsProxy.start(Number(port));
+  const direct = newNatsTarget();
+  const api = new Holding();
+  await served(direct, api);
+  const target = direct.replace(natsAddress(), way.address);
+  using remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
+  assertEquals(await remote.ping("first"), "first");
+  const isCall = (subject: string) => subject.startsWith("tandem.queue.");
+  let lost = 0;
+  way.losses.add((subject) => isCall(subject) && (lost += 1) === 1);
+  assertEquals(await remote.ping("lost"), "lost");
+  // The server may have the call, and its word that it has it may be lost.
+  way.losses.clear();
+  way.losses.add((subject) => {
+    if (!isCall(subject)) return false;
+    way.losses.clear();
+    setTimeout(() => way.cut(), 0);
+    return false;
+  });
+  const held = doomed(remote.hold("cut"));
+  await eventually(() => api.ends.length === 1 && way.losses.size === 0);
+  await eventually(
+    () => remote.ping("again").then(() => true, () => false),
+    "the link is there again",
+  );
+  api.ends[0]!();
+  assertEquals(await held, "cut");
+  assertEquals(api.begun.filter((name) => name !== "again 1"), ["first 1", "lost 1", "cut 1"]);
+});
+
+test("long messages, streams and functions", async () => {
+  const server = await newServer(`max_payload: 8192\n${withJetStream}`);
+  const target = `nats://${server.address}/long`;
+  const api = {
+    echo: (bytes: Uint8Array) => bytes,
+    async *parts(bytes: Uint8Array) {
+      for (let count = 0; count < 3; count++) yield await Promise.resolve(bytes);
+    },
+    call: async (back: (value: number) => Promise<number>) => await back(3) + 1,
+    async sum(numbers: AsyncIterable<number>) {
+      let sum = 0;
+      for await (const number of numbers) sum += number;
+      return sum;
+    },
+    fail: () => {
+      throw new RangeError("as it was asked to");
+    },
+  };
+  await served(target, api);
+  using remote = connect<typeof api>(target, { timeout: 120_000 });
+  for (const length of [8_000, 100_000]) {
+    const bytes = Uint8Array.from({ length }, (_, index) => index * 7);
+    assertEquals(await remote.echo(bytes), bytes);
+  }
+  const items = await collect(remote.parts(new Uint8Array(20_000)));
+  assertEquals(items.map(({ byteLength }) => byteLength), [20_000, 20_000, 20_000]);
+  assertEquals(await remote.call(proxy((value: number) => Promise.resolve(value * 2))), 7);
+  async function* numbers() {
+    for (const number of [1, 2, 3]) yield await Promise.resolve(number);
+  }
+  assertEquals(await remote.sum(numbers()), 6);
+  await assertRejectsCode(remote.fail(), "REMOTE", "as it was asked to");
+});
+
+test("names neither break nor merge queues", async () => {
+  const base = newNatsTarget();
+  const names = ["a.b", "a*", "a>", "a b", "a:b", "a_b", "a_-b", "a=2Eb", `${"é".repeat(55)}.b`];
+  const streams = await Promise.all(
+    ["a.b", "a_b", "a_-b", "a"].flatMap((prefix) =>
+      ["b=c", "b_-c", "c", "_-b=c", "x".repeat(384)].map((token) => streamName(prefix, token))
+    ),
+  );
+  assertEquals(new Set(streams).size, 20);
+  for (const name of streams) assert(/^[A-Za-z0-9_=-]{1,200}$/.test(name), name);
+  for (const name of names) await served(`${base}-${name}`, { name: () => name });
+  for (const name of names) {
+    using remote = connect<{ name(): string }>(`${base}-${name}`, { timeout: 120_000 });
+    // The second one goes to the queue at once.
+    assertEquals([await remote.name(), await remote.name()], [name, name]);
+  }
+  for (const subject of ["", "$JS.ACK", "$JS.ACK.s.c.0.1.1.1.1", "a.b.c.d.1.1.1.1.1"]) {
+    assertEquals(readOrigin(subject), null, subject);
+  }
+  const expected = { deliveries: 2, storedAt: 5 };
+  assertEquals(readOrigin("$JS.ACK.s.c.2.7.8.5000000.0"), expected);
+  assertEquals(readOrigin("$JS.ACK.hub.account.s.c.2.7.8.5000000.0.token"), expected);
+});
+
+test("a full queue: BUSY at once, or when the time is over", async () => {
+  const target = newNatsTarget();
+  const raw = await rawConnection();
+  const api = new Holding();
+  await served(target, api, { ...both, concurrency: 1 });
+  const name = await nameOf(target);
+  const { config } = await ask(raw, `STREAM.INFO.${name}`) as StreamInfo;
+  const updated = await ask(raw, `STREAM.UPDATE.${name}`, { ...config, max_msgs: 1 });
+  assertEquals((updated as StreamInfo).error, undefined);
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const first = doomed(remote.hold("first"));
+  await eventually(() => api.ends.length === 1);
+  await assertRejectsCode(withOptions(remote, { whenFull: "fail" }).ping("x"), "BUSY");
+  await assertRejectsCode(withOptions(remote, { timeout: 300 }).ping("x"), "BUSY");
+  const waiting = doomed(remote.ping("waiting"));
+  api.ends[0]!();
+  assertEquals([await first, await waiting], ["first", "waiting"]);
+  assertEquals(api.begun, ["first 1", "waiting 1"]);
+});
+
+test("services with other options, at once, and streams of somebody else", async () => {
+  const target = newNatsTarget();
+  const raw = await rawConnection();
+  const api = { ping: () => "pong" };
+  const [first, second] = await Promise.all([served(target, api), served(target, api)]);
+  const other = serve(target, api, { maxDeliveries: 3, nats: { name: "other" } });
+  await assertRejectsCode(other.ready, "MISMATCH", "maxDeliveries 3");
+  await assertRejectsCode(other.finished, "MISMATCH");
+  await Promise.all([first!.close(), second!.close()]);
+  // Nobody asks for calls any more.
+  const name = await nameOf(target);
+  await eventually(async () => {
+    const consumer = await ask(raw, `CONSUMER.INFO.${name}.services`);
+    return (consumer as { num_waiting: number }).num_waiting === 0;
+  });
+  const third = await served(target, api, { ...both, maxDeliveries: 3 });
+  using remote = connect<typeof api>(target, { timeout: 120_000 });
+  assertEquals(await remote.ping(), "pong");
+  let error: unknown;
+  try {
+    await withOptions(remote, { maxDeliveries: 4 }).ping();
+  } catch (thrown) {
+    error = thrown;
+  }
+  assert(error instanceof RangeError, String(error));
+  await third.close();
+  const foreign = newNatsTarget();
+  const stream = { name: await nameOf(foreign), subjects: ["elsewhere"] };
+  await ask(raw, `STREAM.CREATE.${stream.name}`, stream);
+  const service = serve(foreign, api, { ...both, nats: { name: "other" } });
+  await assertRejectsCode(service.ready, "MISMATCH", "work queue");
+});
+
+test("a target without a queue refuses more deliveries, and so does a server without JetStream", async () => {
+  const target = newNatsTarget();
+  const api = { ping: () => "pong" };
+  await served(target, api, {});
+  using remote = connect<typeof api>(target, { timeout: 120_000, maxDeliveries: 2 });
+  await assertRejectsCode(remote.ping(), "UNSUPPORTED", "maxDeliveries");
+  assertEquals(await withOptions(remote, { maxDeliveries: 1 }).ping(), "pong");
+  const server = await newServer("");
+  const service = serve(`nats://${server.address}/none`, api, both);
+  await assertRejectsCode(service.ready, "UNSUPPORTED", "JetStream");
+  await assertRejectsCode(service.finished, "UNSUPPORTED", "JetStream");
+});
+
+test("no service: NO_SERVER; one that comes later gets the call", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  const first = await served(target, api);
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  assertEquals(await remote.ping("a"), "a");
+  await first.close();
+  await assertRejectsCode(withOptions(remote, { timeout: 400 }).ping("b"), "NO_SERVER");
+  await assertRejectsCode(withOptions(remote, { whenAbsent: "fail" }).ping("c"), "NO_SERVER");
+  const waiting = doomed(remote.ping("d"));
+  const raw = await rawConnection();
+  await eventually(async () => await queued(raw, target) >= 1);
+  await served(target, api);
+  assertEquals(await waiting, "d");
+  assertEquals(api.begun, ["a 1", "d 1"]);
+});
+
+test("the rights that the guide names are enough", async () => {
+  const server = await newServer(`${withJetStream}
+    authorization { users = [
+      { user: worker, password: w, permissions: {
+        subscribe: ["tandem.call.thumbs tandem", "tandem.all.thumbs", "tandem.host.>", "_INBOX.>"]
+        publish: ["tandem.host.>", "_INBOX.>", "$JS.API.STREAM.*.QUEUE_tandem=thumbs",
+          "$JS.API.CONSUMER.CREATE.QUEUE_tandem=thumbs.services",
+          "$JS.API.CONSUMER.MSG.NEXT.QUEUE_tandem=thumbs.services",
+          "$JS.ACK.QUEUE_tandem=thumbs.services.>"] } }
+      { user: web, password: w, permissions: {
+        subscribe: ["tandem.host.>", "_INBOX.>"]
+        publish: ["tandem.call.thumbs", "tandem.all.thumbs", "tandem.host.>", "_INBOX.>", "tandem.queue.thumbs",
+          "$JS.API.STREAM.MSG.*.QUEUE_tandem=thumbs"] } }
+    ] }`);
+  const api = new Holding();
+  const options = { ...both, concurrency: 1, nats: { user: "worker", pass: "w" } };
+  await served(`nats://${server.address}/thumbs`, api, options);
+  using remote = connect<Holding>(`nats://web:w@${server.address}/thumbs`, { timeout: 120_000 });
+  assertEquals(await remote.ping("a"), "a");
+  const held = doomed(remote.hold("b"));
+  await eventually(() => api.ends.length === 1);
+  const stop = new AbortController();
+  const cancelled = doomed(withOptions(remote, { signal: stop.signal }).ping("c"));
+  const next = remote.ping("d");
+  stop.abort(new Error("no longer"));
+  await cancelled.catch(() => {});
+  api.ends[0]!();
+  assertEquals([await held, await next], ["b", "d"]);
+});
