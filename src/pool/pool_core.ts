@@ -44,6 +44,8 @@ import type { ZmqDoor } from "../zmq/door.ts";
 const lookEvery = 5;
 /** How much longer than its `stopTimeout` another supervisor may take to hand over, in milliseconds. */
 const handOverGrace = 5_000;
+/** How long those who ask a closed pool about itself may take to get their answers, in milliseconds. */
+const controlGrace = 1_000;
 
 export class PoolCore<Api extends object> implements CallHome, ControlledPool, SessionHome {
   readonly terms: PoolTerms;
@@ -368,6 +370,8 @@ export class PoolCore<Api extends object> implements CallHome, ControlledPool, S
     this.calls.close();
     this.#isEnding = true;
     await this.supervisor.stop(Math.max(0, this.#closeBy - now()));
+    // Nobody takes over from it, who would wait for an answer.
+    if (this.channel.path === null) await this.#control?.close({ timeout: controlGrace });
     this.#release();
   }
 

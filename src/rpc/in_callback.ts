@@ -37,13 +37,19 @@ export class InCallback implements Received, NewsTaker {
   readonly key: number;
   /** It outlives its call. */
   readonly #isKept: boolean;
+  /** This process only passes it on, so whoever gets it from here may keep it, too. */
+  readonly isKeptByNext: boolean;
   #origin: Origin | null = null;
   /** Why it cannot be called; null while it can. */
   #error: TandemError | null = null;
 
-  /** @param key by which its owner knows it */
-  constructor(isKept: boolean, key: number) {
+  /**
+   * @param key by which its owner knows it
+   * @param isPassing this process passes it on between others
+   */
+  constructor(isKept: boolean, key: number, isPassing: boolean) {
     this.#isKept = isKept;
+    this.isKeptByNext = isKept && isPassing;
     this.key = key;
   }
 

@@ -36,7 +36,7 @@ export class OutCallback implements Lent, Loan {
     call: CallContext | undefined,
   ) {
     this.value = value;
-    this.isKept = source?.isKept ?? false;
+    this.isKept = source?.isKept ?? InCallback.of(value)?.isKeptByNext ?? false;
     this.key = keepFunction(value);
     this.#source = source;
     this.#abort = call ? new AbortController() : null;

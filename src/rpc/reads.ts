@@ -65,7 +65,7 @@ export class Reads implements ReadHooks {
       this.#add(index, comeBack);
       return own;
     }
-    const callback = new InCallback(isKept, key);
+    const callback = new InCallback(isKept, key, this.errorClasses.isPassing);
     this.#add(index, callback);
     return callback.toFunction();
   }
