@@ -7,7 +7,7 @@ import { createServer } from "node:net";
 import { linksClosed } from "../../src/nats/link.ts";
 import { keepAlive } from "../../src/runtime/timers.ts";
 import { afterEnd, eventually } from "./harness.ts";
-import { NatsServer, startNatsServer } from "./nats_server.ts";
+import { type NatsServer, startNatsServer } from "./nats_server.ts";
 
 /** What a server of a cluster says of itself (`/jsz`). */
 interface JetStreamState {
@@ -20,6 +20,16 @@ interface JetStreamState {
       readonly offline?: boolean;
     }[];
   };
+}
+
+/** What it says of its streams (`/jsz?streams=true`). */
+interface StreamStates {
+  readonly account_details?: readonly {
+    readonly stream_detail?: readonly {
+      readonly name: string;
+      readonly cluster?: { readonly leader?: string };
+    }[];
+  }[];
 }
 
 /** One server of a cluster. */
@@ -84,6 +94,13 @@ export class ClusterMember {
 
   async jetStream(): Promise<JetStreamState | null> {
     return await this.#ask<JetStreamState>("jsz");
+  }
+
+  /** The name of the server that leads a stream, as far as this one knows. */
+  async leaderOf(stream: string): Promise<string | undefined> {
+    const state = await this.#ask<StreamStates>("jsz?streams=true");
+    const streams = state?.account_details?.flatMap(({ stream_detail }) => stream_detail ?? []);
+    return streams?.find(({ name }) => name === stream)?.cluster?.leader;
   }
 
   async #ask<T>(what: string): Promise<T | null> {
@@ -158,6 +175,17 @@ export class NatsCluster implements AsyncDisposable {
     return `nats://${this.members[index]!.address}/${name}`;
   }
 
+  /** Resolves when those that run have routes to each other. JetStream may need longer. */
+  async joined(): Promise<void> {
+    const running = this.members.filter(({ isRunning }) => isRunning);
+    await eventually(async () => {
+      const all = await Promise.all(running.map((member) => member.routes()));
+      return all.every((routes, index) =>
+        running.every(({ name }, other) => other === index || routes?.has(name))
+      );
+    }, "the servers have routes to each other");
+  }
+
   /** Resolves when those that run have routes to each other, and a common leader of JetStream that sees them all. */
   async formed(): Promise<void> {
     const running = this.members.filter(({ isRunning }) => isRunning);
@@ -190,6 +218,20 @@ export class NatsCluster implements AsyncDisposable {
     await Promise.all(this.members.map((member) => member.end()));
     letEnd();
   }
+}
+
+/** The server that leads a stream. */
+export async function leaderOf(cluster: NatsCluster, stream: string): Promise<ClusterMember> {
+  let leader: ClusterMember | undefined;
+  await eventually(async () => {
+    for (const member of cluster.members.filter(({ isRunning }) => isRunning)) {
+      const name = await member.leaderOf(stream);
+      leader = cluster.members.find((one) => one.name === name && one.isRunning);
+      if (leader) return true;
+    }
+    return false;
+  }, `the stream ${stream} has a leader`);
+  return leader!;
 }
 
 /** A cluster that ends with the test, after the links to it. */

@@ -422,7 +422,9 @@ export class Board {
   }
 
   async removeLease(id: string): Promise<void> {
-    await this.#connected().jetStream.remove(`${this.#subject}.${leaseKey(id)}`, removalSeconds);
+    const { jetStream } = this.#connected();
+    const subject = `${this.#subject}.${leaseKey(id)}`;
+    await translated(this.name, jetStream.remove(subject, removalSeconds));
   }
 
   /** Contenders of whose lease this process has not heard, or has heard that it is over. */

@@ -26,7 +26,7 @@ import type {
   Refusal,
 } from "../../limit/types.ts";
 import type { LimitWork } from "../../limit/work.ts";
-import { keepAlive, wallClock } from "../../runtime/timers.ts";
+import { keepAlive, later, wallClock } from "../../runtime/timers.ts";
 import { isNatsTarget, withoutLogin } from "../target.ts";
 import { type Contending, NatsAttempt } from "./attempt.ts";
 import { Board, type BoardOwner } from "./board.ts";
@@ -42,6 +42,10 @@ import {
   type State,
   waitersOf,
 } from "./state.ts";
+
+/** Milliseconds before a contender tries again to tell the server that it leaves. */
+const leavePauseMin = 20;
+const leavePauseMax = 500;
 
 /** A lock that is held. */
 interface Held {
@@ -303,23 +307,35 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     const { remaining } = lease;
     lease.end();
     this.leaving.add(lease.id);
-    const { board } = this;
     // If the server cannot be reached, the lease ends there, too.
     const deadline = wallClock() + remaining;
     void this.#track(async () => {
       try {
-        await board.ready(() => wallClock() < deadline);
-        await board.change((state) => ({
-          state: leave(state, new Set([lease.id]), wallClock()),
-          result: undefined,
-        }));
-        await board.removeLease(lease.id);
+        await this.#leave(lease.id, deadline);
       } catch (error) {
         if (codeOf(error) === undefined) report(this, "leaving a limit across machines", error);
       } finally {
         this.leaving.delete(lease.id);
       }
     });
+  }
+
+  /** Tries until the lease has ended there anyway: in a cluster, another server may be about to take over. */
+  async #leave(id: string, deadline: number): Promise<void> {
+    const { board } = this;
+    for (let pause = leavePauseMin;; pause = Math.min(leavePauseMax, 2 * pause)) {
+      try {
+        await board.ready(() => wallClock() < deadline);
+        await board.change((state) => ({
+          state: leave(state, new Set([id]), wallClock()),
+          result: undefined,
+        }));
+        return await board.removeLease(id);
+      } catch (error) {
+        if (codeOf(error) !== "DISCONNECTED" || wallClock() >= deadline) throw error;
+      }
+      await new Promise<void>((resolve) => void later(pause, resolve));
+    }
   }
 
   // What a lock needs.
