@@ -10,7 +10,7 @@
  * @module
  */
 import process from "node:process";
-import { type Hall, joinHall } from "../../src/node/hall/hall.ts";
+import { joinNearNodes, type NearCarrier } from "../../src/node/hall/near_nodes.ts";
 import type { CarrierListener } from "../../src/node/carrier.ts";
 import { installed } from "../contenders/packages.ts";
 import { listen, report } from "../lib/child.ts";
@@ -78,8 +78,8 @@ function numbered(number: number): Uint8Array {
 
 const silent: CarrierListener = { received() {}, up() {}, down() {}, lost() {} };
 
-function join(name: string, listener: CarrierListener): Hall {
-  return joinHall({
+function join(name: string, listener: CarrierListener): NearCarrier {
+  return joinNearNodes({
     group: address,
     identity: { id: `${name}@bench`, name, start: "bench" },
     isChosenId: false,

@@ -1,6 +1,6 @@
 /** Logs of sessions of attached pools, while readers and supervisors come and go. */
 import { assert, assertEquals } from "@std/assert";
-import { connect } from "../../mod.ts";
+import { connect, withOptions } from "../../mod.ts";
 import { Listeners } from "../../src/base/listeners.ts";
 import { AttachedCore } from "../../src/pool/clients/attached_core.ts";
 import { AttachedLogs } from "../../src/pool/clients/attached_logs.ts";
@@ -68,7 +68,7 @@ class Ear implements SessionListener {
 
 function logsOf(target: string): AttachedLogs {
   const control = connect<PoolControl>(controlTarget(target), { timeout: 60_000 });
-  const logs = new AttachedLogs(control);
+  const logs = new AttachedLogs((signal) => withOptions(control, { signal }).logs());
   // deno-lint-ignore require-await -- an end of a test is a promise
   atEnd(async () => {
     logs.close();
