@@ -12,6 +12,8 @@ export type Loses = (subject: string, payload: Uint8Array) => boolean;
 
 export class NatsProxy implements AsyncDisposable {
   readonly losses: Set<Loses> = new Set();
+  /** How many connections there were so far. */
+  connections = 0;
   /** What clients publish waits. */
   #isHeld = false;
   readonly #waiting: (() => void)[] = [];
@@ -48,6 +50,7 @@ export class NatsProxy implements AsyncDisposable {
 
   #serve(client: Socket, port: number): void {
     const server = connect(port, "127.0.0.1");
+    this.connections += 1;
     let rest = Buffer.alloc(0);
     const pass = (chunk: Buffer) => {
       rest = this.#passOn(Buffer.concat([rest, chunk]), server);

@@ -27,6 +27,8 @@ export class Answers {
   readonly #link: Link;
   /** Published since the server was last asked whether it has read them. */
   #published: Answer[] = [];
+  /** Those of which the server is being asked. */
+  #flushing: Answer[] = [];
   #isFlushing = false;
   #unheard: Answer[] = [];
   #cancelPause: (() => void) | null = null;
@@ -64,7 +66,7 @@ export class Answers {
   async #flush(): Promise<void> {
     this.#isFlushing = true;
     while (this.#published.length > 0 && !this.#isClosed) {
-      const answers = this.#published;
+      const answers = this.#flushing = this.#published;
       this.#published = [];
       let isFlushed = true;
       try {
@@ -72,6 +74,7 @@ export class Answers {
       } catch {
         isFlushed = false;
       }
+      this.#flushing = [];
       for (const answer of answers) this.#flushed(answer, isFlushed);
     }
     this.#isFlushing = false;
@@ -80,8 +83,9 @@ export class Answers {
 
   #flushed(answer: Answer, isFlushed: boolean): void {
     this.#link.remove(answer.number);
+    if (this.#isClosed) return;
     const isHeard = isFlushed && !answer.isUnheard;
-    if (isHeard || answer.attempts >= attemptsMax || this.#isClosed) return answer.ticket.drop();
+    if (isHeard || answer.attempts >= attemptsMax) return answer.ticket.drop();
     this.#unheard.push(answer);
     this.#cancelPause ??= later(pause, () => {
       this.#cancelPause = null;
@@ -95,12 +99,13 @@ export class Answers {
   }
 
   get #isSettled(): boolean {
-    return this.#isClosed || this.#published.length + this.#unheard.length === 0;
+    const count = this.#published.length + this.#flushing.length + this.#unheard.length;
+    return this.#isClosed || count === 0;
   }
 
   /** Resolves when all callers have their answers, or are gone. */
   async settled(): Promise<void> {
-    if (this.#isSettled && !this.#isFlushing) return;
+    if (this.#isSettled) return;
     await new Promise<void>((resolve) => this.#whenSettled.push(resolve));
   }
 
@@ -109,7 +114,7 @@ export class Answers {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#cancelPause?.();
-    for (const answer of this.#published.splice(0)) {
+    for (const answer of [...this.#flushing, ...this.#published.splice(0)]) {
       this.#link.remove(answer.number);
       if (!answer.isUnheard) answer.ticket.drop();
     }
