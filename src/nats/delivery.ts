@@ -88,7 +88,9 @@ export class NatsDelivery implements Delivery {
     this.deliveries = ticket?.deliveries ?? 1;
     this.#frame = data;
     this.isForwarded = isForwarded;
-    this.replyTo = ticket?.replyTo ?? message.reply ?? "";
+    const { replyTo } = ticket ?? { replyTo: message.reply ?? "" };
+    // What the server itself reads may be done with the rights of this program, not of the sender.
+    this.replyTo = replyTo.startsWith("$") ? "" : replyTo;
     this.bytes = isForwarded ? data : data.subarray(requestBytes);
     this.#method = isForwarded ? message.headers?.get(methodHeader) || undefined : undefined;
     const timeout = (isForwarded ? timeoutOf(message) : timeLeft(data)) - (ticket?.age ?? 0);

@@ -63,7 +63,8 @@ export interface ServiceOptions extends ChannelOptions, EndOptions {
   /**
    * How many services, one after another, may get a call of an `idempotent` method, if each dies while it
    * holds the call. A call of any other method goes to another service only if the first one died before
-   * it began with the call; otherwise the call fails with `SERVER_DIED`.
+   * it began with the call; otherwise the call fails with `SERVER_DIED`. With a `nats://` target this needs
+   * JetStream on the server, and all services of the target give the same number.
    *
    * @default {1}
    */

@@ -37,8 +37,9 @@ export class Service implements AsyncDisposable {
   /**
    * Resolves when the service can be called. In shared memory that is so when `serve` returns; over NATS it
    * takes a while. Rejects with `CLOSED` if the service never opens, because its `signal` had aborted before;
-   * over NATS with `PERMISSION` for a login or subject that is refused, and with `UNSUPPORTED` where the NATS
-   * client is not installed.
+   * over NATS with `PERMISSION` for a login or subject that is refused, with `UNSUPPORTED` where the NATS client is
+   * not installed or the server has no JetStream for `maxDeliveries`, and with `MISMATCH` where other services of the
+   * target have another `maxDeliveries`.
    */
   readonly ready: Promise<void>;
   readonly #core: ServiceCore;
@@ -205,8 +206,8 @@ const ServiceMaker = Service as unknown as Maker<ServiceCore, Service>;
  * servers: see the option `nats`
  * @param api the methods
  * @param options sizes of the channel, `concurrency`, `version`, `errors`, `onCall` and others
- * @throws {TandemError} the codes of {@linkcode Server.open}; `UNSUPPORTED` for `maxDeliveries` over NATS; of a
- * `Server`, `MISMATCH` when a size differs from its channel, and `CLOSED`
+ * @throws {TandemError} the codes of {@linkcode Server.open}; of a `Server`, `MISMATCH` when a size
+ * differs from its channel, and `CLOSED`
  * @throws {TypeError} {RangeError} for wrong options, and for a value without methods
  */
 export function serve<Api extends object>(

@@ -470,14 +470,16 @@ test("the rights that the guide names are enough", async () => {
     authorization { users = [
       { user: worker, password: w, permissions: {
         subscribe: ["tandem.call.thumbs tandem", "tandem.all.thumbs", "tandem.host.>", "_INBOX.>"]
-        publish: ["tandem.host.>", "_INBOX.>", "$JS.API.STREAM.*.QUEUE_tandem=thumbs",
+        publish: ["tandem.host.>", "_INBOX.>", "$JS.API.STREAM.INFO.QUEUE_tandem=thumbs",
+          "$JS.API.STREAM.CREATE.QUEUE_tandem=thumbs", "$JS.API.STREAM.UPDATE.QUEUE_tandem=thumbs",
           "$JS.API.CONSUMER.CREATE.QUEUE_tandem=thumbs.services",
           "$JS.API.CONSUMER.MSG.NEXT.QUEUE_tandem=thumbs.services",
           "$JS.ACK.QUEUE_tandem=thumbs.services.>"] } }
       { user: web, password: w, permissions: {
         subscribe: ["tandem.host.>", "_INBOX.>"]
         publish: ["tandem.call.thumbs", "tandem.all.thumbs", "tandem.host.>", "_INBOX.>", "tandem.queue.thumbs",
-          "$JS.API.STREAM.MSG.*.QUEUE_tandem=thumbs"] } }
+          "$JS.API.STREAM.MSG.GET.QUEUE_tandem=thumbs",
+          "$JS.API.STREAM.MSG.DELETE.QUEUE_tandem=thumbs"] } }
     ] }`);
   const api = new Holding();
   const options = { ...both, concurrency: 1, nats: { user: "worker", pass: "w" } };

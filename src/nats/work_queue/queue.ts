@@ -103,6 +103,20 @@ export async function ensureQueue(
   }
 }
 
+/** Reads the server's clock. Never rejects. */
+export async function readClock(
+  jetStream: JetStream,
+  stream: string,
+  clock: ServerClock,
+): Promise<void> {
+  try {
+    const { ts } = await jetStream.ask(`STREAM.INFO.${stream}`);
+    clock.set(ts);
+  } catch {
+    // The one that was read before is good enough.
+  }
+}
+
 /** Operators may give it other limits, but not another purpose. */
 function checkKind({ config }: Stream<Config>, { name, subject }: QueuePlace): void {
   const isRight = config.retention === "workqueue" && config.allow_msg_ttl === true &&

@@ -23,7 +23,13 @@ import { type Link, LinkSubscription, tickMilliseconds } from "../link.ts";
 import { Answers } from "./answers.ts";
 import { consumerName } from "./names.ts";
 import { readOrigin } from "./origin.ts";
-import { ackWaitMilliseconds, ensureQueue, type QueuePlace, ServerClock } from "./queue.ts";
+import {
+  ackWaitMilliseconds,
+  ensureQueue,
+  type QueuePlace,
+  readClock,
+  ServerClock,
+} from "./queue.ts";
 import { Ticket, type TicketOwner, unknownOutcome } from "./ticket.ts";
 
 /**
@@ -34,6 +40,10 @@ import { Ticket, type TicketOwner, unknownOutcome } from "./ticket.ts";
 const questionMilliseconds = 3_000;
 /** After so many ticks without an answer, the question is lost. */
 const silentTicksMax = 2 * questionMilliseconds / tickMilliseconds;
+/** After so many ticks, it reads the server's clock again, which somebody may have set. */
+const clockTicks = 60_000 / tickMilliseconds;
+/** Subjects at which callers may get answers: none of those that the server itself reads. */
+const replyForm = /^(?!\$)[^\s*>]+$/;
 /** The most calls of one question. */
 const batchMax = 256;
 /** With some calls asked for already, it asks again when so much of its places is free. */
@@ -131,7 +141,7 @@ export class Worker implements TicketOwner {
         if (this.#isLeft) return;
         this.#nextSubject = `$JS.API.CONSUMER.MSG.NEXT.${place.name}.${consumerName}`;
         pause = pauseMin;
-        await this.#use();
+        await this.#use(place.name);
       } catch (error) {
         if (this.#isLeft) return;
         if (!isTemporary(error)) return this.#service.refuse(error as TandemError);
@@ -153,15 +163,22 @@ export class Worker implements TicketOwner {
   }
 
   /** Asks for calls until the link or the consumer is lost, or the server says nothing any more. */
-  async #use(): Promise<void> {
+  async #use(stream: string): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#restart = () => resolve();
+    let ticks = 0;
     const number = this.link.add({
       arrived: () => {},
       lost: () => resolve(),
       tick: () => {
         this.#silentTicks += 1;
         if (this.#silentTicks > silentTicksMax && this.#asked > 0) resolve();
+        ticks += 1;
+        if (ticks % clockTicks === 0) void readClock(this.#jetStream, stream, this.#clock);
+      },
+      refused: (subject, error) => {
+        const isOwn = subject === this.#nextSubject || subject.startsWith(`$JS.ACK.${stream}.`);
+        if (isOwn) this.#service.refuse(error);
       },
     });
     try {
@@ -221,7 +238,7 @@ export class Worker implements TicketOwner {
     const ticket = new Ticket(this, message.reply!, origin, replyTo);
     // Who publishes anything else there gets no answer.
     const isCall = frameKind(data) === Frame.request && data.byteLength >= requestBytes;
-    if (!isCall || replyTo === "") return ticket.drop();
+    if (!isCall || !replyForm.test(replyTo)) return ticket.drop();
     if (this.#isLeft) return this.#turnAway(ticket);
     this.#hold(ticket);
     if (this.#gate.isFull) this.#waiting.push({ data, message, ticket });
