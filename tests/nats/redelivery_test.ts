@@ -10,6 +10,7 @@ import {
   type ServiceOptions,
   withOptions,
 } from "../../mod.ts";
+import { beginRequest, setTimeLeft } from "../../src/nats/frames.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { streamName } from "../../src/nats/work_queue/names.ts";
 import { readOrigin } from "../../src/nats/work_queue/origin.ts";
@@ -252,6 +253,58 @@ test("a service that is closed hands calls back, also those that it has not begu
   assertEquals(await Promise.all(calls), ["a", "b"]);
   assertEquals(await waiting, "w");
   assertEquals(next.begun.sort(), ["a 2", "b 2", "w 1"]);
+});
+
+test("a service that gets again what it still works on goes on with it", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  await served(target, api, { ...both, maxDeliveries: 4 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const name = await nameOf(target);
+  const raw = await rawConnection();
+  const told: string[] = [];
+  raw.subscribe(`$JS.ACK.${name}.>`, (subject, data) => {
+    const word = new TextDecoder().decode(data);
+    told.push(word);
+    // As if the service had been silent.
+    if (word === "+WPI") raw.publish(subject, new TextEncoder().encode("-NAK"));
+  });
+  await raw.flush();
+  const call = doomed(remote.hold("x"));
+  await eventually(async () => {
+    const consumer = await ask(raw, `CONSUMER.INFO.${name}.services`);
+    return (consumer as { num_redelivered: number }).num_redelivered === 1;
+  });
+  await eventually(() => remote.ping("y").then(() => true));
+  assertEquals(api.begun, ["x 1", "y 1"]);
+  api.ends[0]!();
+  assertEquals(await call, "x");
+  await eventually(async () => await queued(raw, target) === 0);
+  assertEquals(told.filter((word) => word !== "+WPI" && word !== "-NAK"), ["+ACK", "+ACK"]);
+});
+
+test("what is no call, or names a subject of the server for its answer, is dropped", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  await served(target, api);
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const raw = await rawConnection();
+  const subjects: string[] = [];
+  raw.subscribe("$JS.API.CONSUMER.DELETE.>", (subject) => subjects.push(subject));
+  const subject = `tandem.queue.${target.slice(target.lastIndexOf("/") + 1)}`;
+  const frame = beginRequest(3, { pid: 1, uid: 1, runtime: "bun" });
+  setTimeLeft(frame, 60_000);
+  for (const answerTo of ["$JS.API.CONSUMER.DELETE.a.b", "a b", "a.*", ">", ""]) {
+    const headers = raw.newHeaders(answerTo === "" ? {} : { "Nats-Msg-Id": answerTo });
+    await raw.request(subject, frame, { timeout: 30_000, headers });
+  }
+  for (const data of [new Uint8Array(), new Uint8Array(9), frame.subarray(0, 20)]) {
+    const headers = raw.newHeaders({ "Nats-Msg-Id": `some.where.${data.byteLength}` });
+    await raw.request(subject, data, { timeout: 30_000, headers });
+  }
+  await eventually(async () => await queued(raw, target) === 0);
+  assertEquals(await remote.ping("a"), "a");
+  assertEquals([subjects, api.begun], [[], ["a 1"]]);
 });
 
 test("ledger: services come and go, each call is answered, and what is answered is not run again", async () => {

@@ -82,8 +82,8 @@ export class Worker implements TicketOwner {
   readonly #clock: ServerClock = new ServerClock();
   readonly #answers: Answers;
   readonly #subscription: LinkSubscription;
-  /** Calls that are in the queue still, and belong to this service. */
-  readonly #tickets: Set<Ticket> = new Set();
+  /** Calls that are in the queue still, and belong to this service, by the subjects of their answers. */
+  readonly #tickets: Map<string, Ticket> = new Map();
   #waiting: Waiting[] = [];
   /** How many calls the server may still send. */
   #asked = 0;
@@ -239,6 +239,8 @@ export class Worker implements TicketOwner {
     // Who publishes anything else there gets no answer.
     const isCall = frameKind(data) === Frame.request && data.byteLength >= requestBytes;
     if (!isCall || !replyForm.test(replyTo)) return ticket.drop();
+    // This service was silent for too long, and gets what it has.
+    if (this.#tickets.has(replyTo)) return this.#ask();
     if (this.#isLeft) return this.#turnAway(ticket);
     this.#hold(ticket);
     if (this.#gate.isFull) this.#waiting.push({ data, message, ticket });
@@ -286,14 +288,14 @@ export class Worker implements TicketOwner {
   }
 
   #hold(ticket: Ticket): void {
-    this.#tickets.add(ticket);
+    this.#tickets.set(ticket.replyTo, ticket);
     this.#workLater();
   }
 
   #workLater(): void {
     this.#cancelWork ??= later(ackWaitMilliseconds / 3, () => {
       this.#cancelWork = null;
-      for (const ticket of this.#tickets) ticket.stillWorking();
+      for (const ticket of this.#tickets.values()) ticket.stillWorking();
       if (this.#tickets.size > 0) this.#workLater();
     });
   }
@@ -303,7 +305,7 @@ export class Worker implements TicketOwner {
   }
 
   ended(ticket: Ticket): void {
-    this.#tickets.delete(ticket);
+    if (this.#tickets.get(ticket.replyTo) === ticket) this.#tickets.delete(ticket.replyTo);
   }
 
   /** Takes no more calls. Resolves when none is on the way any more. May be called twice. */
