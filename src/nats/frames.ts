@@ -29,6 +29,8 @@ export const Frame = {
   here: 8,
   /** The request belongs into the queue of the target. */
   queue: 9,
+  /** A value of a topic. */
+  value: 10,
 } as const;
 
 export const requestBytes = 24;
@@ -118,6 +120,12 @@ export function readPeer(frame: Bytes, at = 8): Peer {
 /** An answer, with room for a message of that length behind its header. */
 export function beginAnswer(messageBytes: number): Bytes {
   return begin(Frame.answer, frameBytes + messageBytes);
+}
+
+export function valueFrame(message: Bytes): Bytes {
+  const frame = begin(Frame.value, frameBytes + message.byteLength);
+  frame.set(message, frameBytes);
+  return frame;
 }
 
 export function busyFrame(): Bytes {

@@ -99,6 +99,11 @@ export function allSubject(prefix: string, token: string): string {
   return `${prefix}.all.${token}`;
 }
 
+/** The values of a topic. */
+export function topicSubject(prefix: string, token: string): string {
+  return `${prefix}.topic.${token}`;
+}
+
 /** The private path of one end. */
 export function hostSubject(prefix: string, name: string): string {
   return `${prefix}.host.${name}`;

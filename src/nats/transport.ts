@@ -12,6 +12,7 @@ import type {
   Receiver,
   Requester,
   TopicEnd,
+  TopicTerms,
   TopicTransport,
   Transport,
 } from "../transport/transport.ts";
@@ -25,8 +26,10 @@ import {
   type NatsTarget,
   parseTarget,
   prefixOf,
+  topicSubject,
   withoutLogin,
 } from "./target.ts";
+import { NatsTopic } from "./topics.ts";
 import { queueSubject, streamName } from "./work_queue/names.ts";
 
 /** Names of private paths, as {@linkcode NatsReceiver} makes them. */
@@ -131,13 +134,10 @@ export class NatsTransport implements Transport, TopicTransport {
     return this.#opening?.obstacle ?? null;
   }
 
-  openTopic(target: string): TopicEnd {
-    throw new TandemError(
-      "UNSUPPORTED",
-      `Cannot open the topic ${
-        JSON.stringify(withoutLogin(target))
-      }: topics do not cross machines in this ` +
-        "version; publish through NATS itself",
-    );
+  openTopic(target: string, { maxBytes }: TopicTerms): TopicEnd {
+    const parsed = parseTarget(target);
+    const subject = topicSubject(prefixOf(this.#options), parsed.token);
+    const terms = { target: parsed, options: this.#options };
+    return new NatsTopic(() => acquireLink(terms), subject, withoutLogin(target), maxBytes);
   }
 }

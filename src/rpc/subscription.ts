@@ -18,6 +18,12 @@ export interface Subscription<T> extends AsyncIterableIterator<T>, Disposable, A
    * while another one does may be counted a moment later.
    */
   readonly dropped: number;
+  /**
+   * Resolves when every process that publishes a value reaches this subscriber. That is so when `subscribe` returns, but
+   * over NATS it takes a while. Rejects with `CLOSED` if the subscription is closed before, and over NATS with the reason
+   * why it cannot be.
+   */
+  readonly ready: Promise<void>;
   /** The oldest value that waits, or the next one. Several pending calls get values in their order. */
   next(): Promise<IteratorResult<T, undefined>>;
   /** Closes the subscription. Values that wait are dropped. */
@@ -32,6 +38,7 @@ const forgotten: FinalizationRegistry<Inbox> = new FinalizationRegistry((inbox) 
 const done = { done: true, value: undefined } as const;
 
 export class SubscriptionCore<T> implements Subscription<T> {
+  readonly ready: Promise<void>;
   readonly #inbox: Inbox;
   readonly #codec: TopicCodec;
   readonly #stopListening: (() => void) | undefined;
@@ -42,6 +49,7 @@ export class SubscriptionCore<T> implements Subscription<T> {
   constructor(inbox: Inbox, codec: TopicCodec, signal: AbortSignal | undefined) {
     this.#inbox = inbox;
     this.#codec = codec;
+    this.ready = inbox.ready ?? Promise.resolve();
     forgotten.register(this, inbox, this);
     this.#stopListening = signal && onAbort(signal, () => {
       if (this.#hasEnded) return;

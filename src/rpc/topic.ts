@@ -5,6 +5,7 @@
  */
 import { checkWhole, describe } from "../base/checks.ts";
 import { ErrorClasses, type RegisteredErrors } from "../codec/error_classes.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
 import { topicTransportOf } from "../transport/targets.ts";
 import type { Overflow, TopicEnd } from "../transport/transport.ts";
 import { type Subscription, SubscriptionCore } from "./subscription.ts";
@@ -27,6 +28,8 @@ export interface TopicOptions {
    * @default {0o600}
    */
   mode?: number;
+  /** For `nats://` targets; other targets need none. */
+  nats?: NatsOptions;
 }
 
 /** Options of {@linkcode Topic.subscribe}. */
@@ -63,14 +66,14 @@ export interface Topic<T> extends Disposable {
    * the order in which it has published them, even if it ends immediately afterwards.
    *
    * @returns how many subscribers it was handed to. A subscriber that has just died may count for up to a
-   * tenth of a second
-   * @throws {TandemError} `NOT_SERIALIZABLE`; `TOO_LARGE` when the value is over `maxMessageBytes`;
-   * `CLOSED`; and where the topic has to be opened first, the codes of {@linkcode Client.open}
+   * tenth of a second. Over NATS nobody knows: NaN
+   * @throws {TandemError} `NOT_SERIALIZABLE`; `TOO_LARGE` when the value is over `maxMessageBytes`, or over NATS what the
+   * server takes; `CLOSED`; over NATS `DISCONNECTED` and `PERMISSION`; and where the topic has to be opened first, the codes of {@linkcode Client.open}
    */
   publish(value: T): number;
   /**
    * Subscribes to the values that are published from now on. When this returns, every process that
-   * publishes a value reaches this subscriber.
+   * publishes a value reaches this subscriber; over NATS, when {@linkcode Subscription.ready} resolves.
    *
    * @throws {TandemError} the codes of {@linkcode Server.open}; `BUSY` when the topic has 1,024 participants;
    * `PERMISSION` when this process has no folder of its own beside the topic
@@ -149,19 +152,23 @@ const overflows: readonly string[] = ["drop-oldest", "drop-newest", "end"] satis
  * ```
  *
  * @typeParam T the type of its values
- * @param target a name or a path, as for {@linkcode serve}; or `memory:NAME`, within this thread
+ * Over NATS, a value reaches each subscriber at most once, and nobody counts the subscribers: `publish` returns NaN. Await
+ * {@linkcode Subscription.ready} before others publish. What is published while the link is lost, or before a subscriber has
+ * it back, does not arrive; a subscription with `overflow: "end"` fails with `DISCONNECTED` then. `unlink` does nothing.
+ *
+ * @param target a name or a path, as for {@linkcode serve}; or `memory:NAME`, within this thread; or
+ * `nats://HOST:PORT,HOST:PORT/NAME`, for all machines
  * @param options the same in all processes
- * @throws {TandemError} `UNSUPPORTED` for a `nats://` target
  * @throws {TypeError} {RangeError} for wrong options
  */
 export function topic<T>(target: string, options: TopicOptions = {}): Topic<T> {
   if (typeof options !== "object" || options === null) {
     throw new TypeError(`Cannot use ${describe(options)} as options: give an object`);
   }
-  const { maxMessageBytes = 2 ** 20, errors, mode } = options;
+  const { maxMessageBytes = 2 ** 20, errors, mode, nats } = options;
   const maxBytes = checkWhole(maxMessageBytes, "maxMessageBytes", 64, messageBytesMax);
   if (mode !== undefined) checkWhole(mode, "mode", 0, 0o777);
-  const end = topicTransportOf(target).openTopic(target, { maxBytes, mode });
+  const end = topicTransportOf(target, nats).openTopic(target, { maxBytes, mode });
   return new TopicHandle<T>(end, new TopicCodec(new ErrorClasses(errors), maxBytes));
 }
 

@@ -4,11 +4,11 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
-import { keepAlive } from "../runtime/timers.ts";
+import { TopicInbox } from "./topic_inbox.ts";
 import type { Bytes, Inbox, InboxTerms, TopicEnd } from "./transport.ts";
 
 /** The readers of each topic. */
-const topics: Map<string, Set<MemoryInbox>> = new Map();
+const topics: Map<string, Set<TopicInbox>> = new Map();
 
 export class MemoryTopic implements TopicEnd {
   readonly path: string;
@@ -29,7 +29,7 @@ export class MemoryTopic implements TopicEnd {
     this.#checkOpen();
     const inboxes = topics.get(this.path) ?? new Set();
     topics.set(this.path, inboxes);
-    const inbox = new MemoryInbox(terms, () => {
+    const inbox = new TopicInbox(terms, () => {
       inboxes.delete(inbox);
       if (inboxes.size === 0 && topics.get(this.path) === inboxes) topics.delete(this.path);
     });
@@ -58,78 +58,5 @@ export class MemoryTopic implements TopicEnd {
   #checkOpen(): void {
     if (!this.#isClosed) return;
     throw new TandemError("CLOSED", "Cannot publish: the topic is closed here; open it again");
-  }
-}
-
-interface Waiting {
-  resolve(bytes: Bytes): void;
-  reject(error: TandemError): void;
-}
-
-class MemoryInbox implements Inbox {
-  readonly #terms: InboxTerms;
-  readonly #onEnd: () => void;
-  readonly #waiting: Waiting[] = [];
-  #values: Bytes[] = [];
-  dropped = 0;
-  /** Comes after the values that wait. */
-  #overflow: TandemError | null = null;
-  #end: TandemError | null = null;
-
-  constructor(terms: InboxTerms, onEnd: () => void) {
-    this.#terms = terms;
-    this.#onEnd = onEnd;
-  }
-
-  /** Returns whether the reader gets it. */
-  offer(message: Bytes): boolean {
-    if (this.#end || this.#overflow) return false;
-    const next = this.#waiting.shift();
-    if (next) next.resolve(message.slice());
-    else if (!this.#makeRoom()) return false;
-    else this.#values.push(message.slice());
-    return true;
-  }
-
-  #makeRoom(): boolean {
-    const { buffer, overflow } = this.#terms;
-    if (this.#values.length < buffer) return true;
-    this.dropped += 1;
-    if (overflow === "end") {
-      this.#overflow = new TandemError(
-        "BUSY",
-        `Cannot get a value: the reader was too slow, and more than ${buffer} values waited for it; ` +
-          "give it a larger buffer, or let it drop values",
-      );
-    }
-    if (overflow !== "drop-oldest") return false;
-    this.#values.shift();
-    return true;
-  }
-
-  async next(): Promise<Bytes> {
-    if (this.#end) throw this.#end;
-    const value = this.#values.shift();
-    if (value) return value;
-    if (this.#overflow) throw this.finish(this.#overflow);
-    const release = keepAlive();
-    try {
-      return await new Promise<Bytes>((resolve, reject) => this.#waiting.push({ resolve, reject }));
-    } finally {
-      release();
-    }
-  }
-
-  close(): void {
-    this.finish(new TandemError("CLOSED", "Cannot get a value: the subscription is closed"));
-  }
-
-  finish(reason: TandemError): TandemError {
-    if (this.#end) return this.#end;
-    this.#end = reason;
-    this.#values = [];
-    this.#onEnd();
-    for (const { reject } of this.#waiting.splice(0)) reject(reason);
-    return reason;
   }
 }

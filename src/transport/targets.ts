@@ -51,8 +51,11 @@ export function transportOf(
 }
 
 /** As {@linkcode transportOf}, for topics. */
-export function topicTransportOf(target: string): TopicTransport {
-  if (typeof target === "string") return namedTransport(target, undefined);
+export function topicTransportOf(
+  target: string,
+  nats: NatsOptions | undefined,
+): TopicTransport {
+  if (typeof target === "string") return namedTransport(target, nats);
   throw new TypeError(`Cannot open the topic ${describe(target)}: give a name or a path`);
 }
 

@@ -229,6 +229,8 @@ export interface Inbox {
   next(): Promise<Bytes>;
   /** How many values were dropped. */
   readonly dropped: number;
+  /** Resolves when all publishers reach it; left out: they do at once. */
+  readonly ready?: Promise<void>;
   /** May be called twice. */
   close(): void;
 }
@@ -239,7 +241,7 @@ export interface TopicEnd {
   /**
    * Hands a message to all readers. Never waits.
    *
-   * @returns how many readers got it
+   * @returns how many readers got it; NaN: nobody knows
    */
   publish(message: Bytes): number;
   subscribe(terms: InboxTerms): Inbox;

@@ -30,20 +30,21 @@ function publishAll<T>(to: Topic<T>, values: readonly T[]): number[] {
 
 const oneToTen = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10];
 
-for (const { title, newTarget } of transports) {
+for (const { title, newTarget, seenBy, arrived } of transports) {
   test(`${title}: every subscriber gets what is published after it came, in order`, async () => {
     const target = newTarget();
     using publisher = topic<number>(target);
-    assertEquals(publisher.publish(0), 0);
+    assertEquals(publisher.publish(0), seenBy(0));
+    await arrived(publisher);
     using other = topic<number>(target);
     using first = other.subscribe();
-    assertEquals(publisher.publish(1), 1);
+    assertEquals(publisher.publish(1), seenBy(1));
     using second = publisher.subscribe();
-    assertEquals(publishAll(other, [2, 3]), [2, 2]);
+    assertEquals(publishAll(other, [2, 3]), [2, 2].map(seenBy));
     assertEquals(await take(first, 3), [1, 2, 3]);
     assertEquals(await take(second, 2), [2, 3]);
     second.close();
-    assertEquals(publisher.publish(4), 1);
+    assertEquals(publisher.publish(4), seenBy(1));
     assertEquals(await take(first, 1), [4]);
     assertEquals([first.dropped, second.dropped], [0, 0]);
   });
@@ -87,7 +88,8 @@ for (const { title, newTarget } of transports) {
     using newest = numbers.subscribe({ buffer: 3, overflow: "drop-newest" });
     using strict = numbers.subscribe({ buffer: 3, overflow: "end" });
     using roomy = numbers.subscribe({ buffer: 10, overflow: "end" });
-    assertEquals(publishAll(numbers, oneToTen), [4, 4, 4, 2, 2, 2, 2, 2, 2, 2]);
+    assertEquals(publishAll(numbers, oneToTen), [4, 4, 4, 2, 2, 2, 2, 2, 2, 2].map(seenBy));
+    await arrived(numbers);
     assertEquals(await take(oldest, 3), [8, 9, 10]);
     assertEquals(await take(newest, 3), [1, 2, 3]);
     assertEquals(await take(roomy, 10), oneToTen);
@@ -96,7 +98,7 @@ for (const { title, newTarget } of transports) {
     await assertRejectsCode(strict.next(), "BUSY", "more than 3 values");
     assertEquals(await strict.next(), { done: true, value: undefined });
     // There is room again, and values come as before.
-    assertEquals(publishAll(numbers, [11, 12]), [3, 3]);
+    assertEquals(publishAll(numbers, [11, 12]), [3, 3].map(seenBy));
     assertEquals(await take(oldest, 2), [11, 12]);
     assertEquals(await take(newest, 2), [11, 12]);
     assertEquals(await take(roomy, 2), [11, 12]);
@@ -109,6 +111,7 @@ for (const { title, newTarget } of transports) {
     using newest = numbers.subscribe({ buffer: 1, overflow: "drop-newest" });
     for (let round = 0; round < 50; round++) {
       publishAll(numbers, [1, 2, 3].map((number) => round * 3 + number));
+      await arrived(numbers);
       assertEquals(await take(oldest, 1), [round * 3 + 3]);
       assertEquals(await take(newest, 1), [round * 3 + 1]);
     }
@@ -125,7 +128,7 @@ for (const { title, newTarget } of transports) {
     assertEquals(await waits[2], { done: true, value: undefined });
     seen.close();
     assertEquals(await seen.next(), { done: true, value: undefined });
-    assertEquals(numbers.publish(3), 0);
+    assertEquals(numbers.publish(3), seenBy(0));
   });
 
   test(`${title}: leaving a loop closes, and disposing does`, async () => {
@@ -133,12 +136,12 @@ for (const { title, newTarget } of transports) {
     const left = numbers.subscribe();
     publishAll(numbers, [1, 2]);
     for await (const number of left) if (number === 1) break;
-    assertEquals(numbers.publish(3), 0);
+    assertEquals(numbers.publish(3), seenBy(0));
     {
       await using _disposed = numbers.subscribe();
-      assertEquals(numbers.publish(4), 1);
+      assertEquals(numbers.publish(4), seenBy(1));
     }
-    assertEquals(numbers.publish(5), 0);
+    assertEquals(numbers.publish(5), seenBy(0));
   });
 
   test(`${title}: a signal ends a subscription with its reason, once`, async () => {
@@ -150,7 +153,7 @@ for (const { title, newTarget } of transports) {
     leaving.abort(reason);
     assertEquals(await rejection(waiting), reason);
     assertEquals(await seen.next(), { done: true, value: undefined });
-    assertEquals(numbers.publish(1), 0);
+    assertEquals(numbers.publish(1), seenBy(0));
     assertThrows(() => numbers.subscribe({ signal: leaving.signal }), Error, "enough");
   });
 
@@ -180,7 +183,7 @@ for (const { title, newTarget } of transports) {
       const error = assertThrows(() => anything.publish(value), TandemError, "maxMessageBytes");
       assertEquals(error.code, "TOO_LARGE");
     }
-    assertEquals(anything.publish("x".repeat(900)), 1);
+    assertEquals(anything.publish("x".repeat(900)), seenBy(1));
     assertEquals(await take(seen, 1), ["x".repeat(900)]);
   });
 
@@ -188,7 +191,7 @@ for (const { title, newTarget } of transports) {
     const target = newTarget();
     assertThrows(() => topic(target, { maxMessageBytes: 0 }), RangeError);
     assertThrows(() => topic(target, null as unknown as object), TypeError);
-    assertThrows(() => topic("nats://localhost/x"), TandemError, "nats");
+    assertThrows(() => topic("nats://localhost"), TypeError, "nats");
     assertThrows(() => topic(7 as unknown as string), TypeError);
     const numbers = topic<number>(target);
     for (const buffer of [0, -1, 1.5, 2 ** 20]) {
@@ -219,7 +222,7 @@ for (const { title, newTarget } of transports) {
     assertEquals(other.unlink(), true);
     await assertRejectsCode(waiting, "NOT_FOUND", "unlinked");
     using again = other.subscribe();
-    assertEquals(numbers.publish(2), 1);
+    assertEquals(numbers.publish(2), seenBy(1));
     assertEquals(await take(again, 1), [2]);
   });
 }

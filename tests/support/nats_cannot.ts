@@ -13,6 +13,7 @@ const atRandom = "NATS gives calls to the members of a queue group at random";
 
 const asksFirst =
   "everywhere() first asks for the services, and reads the arguments when they have answered";
+const noName = "a topic is a subject, which nobody can remove";
 const ahead = "a loop over a stream asks for up to eight items ahead";
 
 export const natsCannot: Readonly<Record<string, string>> = {
@@ -24,4 +25,5 @@ export const natsCannot: Readonly<Record<string, string>> = {
   "functions and signals go to every service, and to a certain one": asksFirst,
   "a stream argument ends where the method stops, or with the call": ahead,
   "the least busy service gets the next call": atRandom,
+  "a topic that is unlinked ends its subscriptions, and is made anew": noName,
 };

@@ -6,7 +6,7 @@
  */
 import { assertEquals } from "@std/assert";
 import process from "node:process";
-import { serve, type Service, type ServiceOptions } from "../../mod.ts";
+import { serve, type Service, type ServiceOptions, type Topic } from "../../mod.ts";
 import { redirectSay } from "../fixtures/lib.ts";
 import { Borrower } from "../fixtures/by_reference.ts";
 import { Api } from "../fixtures/typed.ts";
@@ -146,13 +146,35 @@ export const sites: readonly Site[] = [
   ...(hasNats ? [localSite("NATS serves", newNatsTarget)] : []),
 ];
 
-/** Those that have topics. */
-export const topicTransports: readonly TransportUnderTest[] = [
+const nats = hasNats ? [{ title: "NATS", newTarget: newNatsTarget }] : [];
+const memories: readonly TransportUnderTest[] = [
   { title: "shared memory", newTarget },
   { title: "process memory", newTarget: newMemoryTarget },
 ];
 
-export const transports: readonly TransportUnderTest[] = [
-  ...topicTransports,
-  ...(hasNats ? [{ title: "NATS", newTarget: newNatsTarget }] : []),
+export const transports: readonly TransportUnderTest[] = [...memories, ...nats];
+
+interface TopicsUnderTest extends TransportUnderTest {
+  /** What `publish` returns for so many subscribers. */
+  seenBy(count: number): number;
+  /** Resolves when what this process has published has arrived in it. */
+  arrived(topic: Pick<Topic<unknown>, "subscribe">): Promise<void>;
+}
+
+/** As {@linkcode transports}, for topics. */
+export const topicTransports: readonly TopicsUnderTest[] = [
+  ...memories.map((transport) => ({
+    ...transport,
+    seenBy: (count: number): number => count,
+    arrived: (): Promise<void> => Promise.resolve(),
+  })),
+  // The server answers behind what it has sent before.
+  ...nats.map((transport) => ({
+    ...transport,
+    seenBy: (): number => NaN,
+    arrived: async (topic: Pick<Topic<unknown>, "subscribe">): Promise<void> => {
+      using probe = topic.subscribe();
+      await probe.ready;
+    },
+  })),
 ];
