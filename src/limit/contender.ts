@@ -82,6 +82,15 @@ export class Contender implements LockOwner, Owner, Contending {
     }
   }
 
+  // deno-lint-ignore require-await -- others take a while
+  async #whenReady(): Promise<void> {
+    this.core.checkOpen();
+  }
+
+  get ready(): Promise<void> {
+    return this.#whenReady();
+  }
+
   get max(): number {
     this.#follow();
     return termsOf(this.core.channel).max;

@@ -90,6 +90,18 @@ export class Limit implements Disposable {
       : new Contender(target, options);
   }
 
+  /**
+   * Resolves when the limit can be acquired. That is so at once, but with a `nats://` target it takes until the server
+   * has told of the limit; the wait has no time limit, and keeps the process alive. Asking is not needed:
+   * {@linkcode acquire} waits by itself.
+   *
+   * Rejects with `CLOSED`, and with a `nats://` target with `PERMISSION` when the server refuses the login, and with
+   * `UNSUPPORTED` without JetStream or where the NATS client is not installed.
+   */
+  get ready(): Promise<void> {
+    return this.#contender.ready;
+  }
+
   /** The name or path that this limit was opened by. */
   get target(): string {
     return this.#contender.target;

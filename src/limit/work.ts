@@ -22,6 +22,8 @@ export interface LimitWork {
   /** The lock that it holds. */
   readonly lock: Lock | null;
   readonly refusal: Refusal | null;
+  /** Resolves when it can be acquired. */
+  readonly ready: Promise<void>;
   acquire(options?: AcquireOptions): Promise<Lock | null>;
   acquireSync(options?: AcquireSyncOptions): Lock | null;
   tryAcquire(options?: TryAcquireOptions): Lock | null;

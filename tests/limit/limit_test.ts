@@ -631,3 +631,10 @@ test("title: it ends with “ - standby” while the process waits", async () =>
   assertEquals((await child.message<LimitAnswer>()).id, 1);
   assertEquals([titleOf(), nameOf()], [title, name]);
 });
+
+test("`ready` resolves at once on one machine, unless the limit is closed", async () => {
+  const limit = new Limit(newTarget());
+  await limit.ready;
+  limit.close();
+  await assertRejectsCode(limit.ready, "CLOSED");
+});

@@ -254,3 +254,23 @@ test("users need the permissions that the guide lists, and accounts JetStream", 
   await assertRejectsCode(limitOf("stranger").acquire(), "PERMISSION");
   await assertRejectsCode(limitOf("bare").acquire(), "UNSUPPORTED");
 });
+
+test("`ready` waits for the server, tells why there is no hope, and ends with the limit", async () => {
+  const gone = await startServer();
+  const target = newNatsLimit(gone);
+  await kill(gone);
+  const [early, closed] = natsLimits(2, {}, target);
+  const waiting = early!.ready;
+  const ended = closed!.ready;
+  closed!.close();
+  await assertRejectsCode(ended, "CLOSED");
+  await assertRejectsCode(closed!.ready, "CLOSED");
+  await startServer(withJetStream, gone.port);
+  await waiting;
+  // What the server has told is known now.
+  assertEquals(early!.holders(), []);
+  await early!.ready;
+  const plain = await startServer("authorization: { user: a, password: b }");
+  const [refused] = natsLimits(1, {}, newNatsLimit(plain));
+  await assertRejectsCode(refused!.ready, "PERMISSION");
+});

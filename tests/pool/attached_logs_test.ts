@@ -68,7 +68,9 @@ class Ear implements SessionListener {
 
 function logsOf(target: string): AttachedLogs {
   const control = connect<PoolControl>(controlTarget(target), { timeout: 60_000 });
-  const logs = new AttachedLogs((signal) => withOptions(control, { signal }).logs());
+  const logs = new AttachedLogs((signal) =>
+    withOptions(control, { signal, whenAbsent: "fail", inheritDeadline: false }).logs()
+  );
   // deno-lint-ignore require-await -- an end of a test is a promise
   atEnd(async () => {
     logs.close();

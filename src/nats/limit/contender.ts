@@ -107,6 +107,21 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     }
   }
 
+  get ready(): Promise<void> {
+    return this.#whenReady();
+  }
+
+  async #whenReady(): Promise<void> {
+    this.#checkOpen();
+    const letEnd = keepAlive();
+    try {
+      await this.board.ready(() => true);
+      await this.#standby?.ready;
+    } finally {
+      letEnd();
+    }
+  }
+
   get max(): number {
     const { max } = this.settings;
     return this.board.isReady || max === null ? this.#state?.max ?? max ?? 1 : max;
