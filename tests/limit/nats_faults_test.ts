@@ -18,7 +18,7 @@ import {
   test as register,
 } from "../support/harness.ts";
 import { type Contender, type Granted, startProcess } from "../support/limit.ts";
-import { natsLimits, newNatsLimit, noNats, sees } from "../support/nats_limit.ts";
+import { allSaid, natsLimits, newNatsLimit, noNats, sees } from "../support/nats_limit.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 /** As short as leases may be, so that the tests are quick. */
@@ -31,6 +31,8 @@ function test(name: string, body: () => Promise<void>): void {
 /** A server of the test's own. */
 async function startServer(config = withJetStream, port = -1): Promise<NatsServer> {
   const server = await startNatsServer(config, port);
+  // What is closed at the end still tells it.
+  afterEnd(allSaid);
   afterEnd(() => kill(server));
   return server;
 }

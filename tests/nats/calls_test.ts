@@ -333,6 +333,7 @@ test("NATS: programs without this package call with a name in a header and bytes
   // No frame, whatever it begins with.
   const garbage = [
     new Uint8Array([0xff, 0x54, 9, 1, 0, 0, 0, 0]),
+    new Uint8Array([0xff, 0x54, 99, 1, 0, 0, 0, 0]),
     new Uint8Array([0xff, 0x54, 1, 1]),
   ];
   for (const bytes of garbage) raw.publish(subjectOf(target), bytes, raw.inbox());
