@@ -12,6 +12,7 @@ import { scenario as idle } from "./idle.ts";
 import { scenario as inPlace } from "./in_place.ts";
 import { scenario as limit } from "./limit.ts";
 import { scenario as mesh } from "./mesh.ts";
+import { scenario as nodeCall } from "./node_call.ts";
 import { scenario as paced } from "./paced.ts";
 import { scenario as payload } from "./payload.ts";
 import { scenario as pool } from "./pool.ts";
@@ -43,6 +44,7 @@ export const scenarios: readonly Scenario[] = [
   alternatives,
   pool,
   limit,
+  nodeCall,
   mesh,
   zmq,
 ];

@@ -387,6 +387,11 @@ export class ServerCore extends HandleCore {
     this.#loop.isQuiet = true;
   }
 
+  /** A request is likely to come soon. A handle that sleeps wakes up, and looks as if it had just sent a request itself. */
+  expectSoon(): void {
+    if (this.channel.isOpen) this.#loop.start(Infinity);
+  }
+
   /** From now on a pending `receive` or `serve` does not keep the process alive. */
   unref(): void {
     checkOpen(this.channel, "server");

@@ -17,6 +17,8 @@ export interface Consumer {
   readonly hasRoom: boolean;
   /** How many ordinary requests the last one was worth, if it was longer work than one. */
   readonly effort?: number;
+  /** Runs before each look for requests, which may linger: what the program has to send until then goes out first. */
+  beforeLook?(): void;
   take(request: RequestCore): void;
 }
 
@@ -267,6 +269,7 @@ export class ServerWaits implements Waits {
   }
 
   #feed(taker: Taker, consumer: Consumer): number {
+    consumer.beforeLook?.();
     let taken = 0;
     let last: RequestCore | null = null;
     // A handler may have ended this wait, or the server.

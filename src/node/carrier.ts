@@ -20,8 +20,10 @@ export interface Carrier {
    * Appends a message to the stream towards a node. Copies the bytes before it returns; never throws for a
    * node that is gone. False: no living node has this id (now); nothing was sent. Never called for the own
    * node.
+   *
+   * @param isAwaited an answer to this message may come at once, and something waits for it
    */
-  send(node: string, message: Uint8Array): boolean;
+  send(node: string, message: Uint8Array, isAwaited?: boolean): boolean;
   /** What waits in this process for that node. */
   queued(node: string): { messages: number; bytes: number };
   /**

@@ -51,3 +51,25 @@ test("waits of a server: a posted message, which nothing aborts, makes no timer 
   const posted = { isAnswered: false, cancelled: false, checkAbort: () => false, timeRemaining: 0 };
   assertEquals(waitsFor(posted).expire(100), Infinity);
 });
+
+test("waits of a server: a consumer hears of each look before it", async () => {
+  const events: string[] = [];
+  const waits = new ServerWaits({
+    takeMany: () => [],
+    takeOne: () => {
+      events.push("look");
+      return null;
+    },
+    rest: () => {},
+  });
+  const consumed = waits.consume({
+    hasRoom: true,
+    take: () => {},
+    beforeLook: () => void events.push("before"),
+  }, undefined);
+  waits.poll();
+  waits.poll();
+  assertEquals(events, ["before", "look", "before", "look"]);
+  waits.close();
+  await consumed;
+});

@@ -24,8 +24,8 @@ export class BothWays implements Carrier {
     return this.#far.isUp(node) ? this.#far : this.#near;
   }
 
-  send(node: string, message: Uint8Array): boolean {
-    return this.#wayTo(node).send(node, message);
+  send(node: string, message: Uint8Array, isAwaited?: boolean): boolean {
+    return this.#wayTo(node).send(node, message, isAwaited);
   }
 
   queued(node: string): { messages: number; bytes: number } {

@@ -120,11 +120,12 @@ export class Outbox {
    * Posts a frame. False: there is no such node.
    *
    * @param local the port that ends if this node's own queue is full; empty: the frame is added all the same
+   * @param isAwaited something waits for the answer
    */
-  post(node: string, local: string, bytes: Bytes): boolean {
+  post(node: string, local: string, bytes: Bytes, isAwaited: boolean = false): boolean {
     const { id, terms, isClosed } = this.#base;
     if (terms.trace) traceFrame(terms.trace, "sent", node, bytes);
-    if (node !== id) return this.#carrier !== null && this.#carrier.send(node, bytes);
+    if (node !== id) return this.#carrier !== null && this.#carrier.send(node, bytes, isAwaited);
     if (isClosed) return false;
     if (local === "" || this.#stream.hasRoom(bytes.byteLength)) this.#stream.add(bytes);
     else this.#ports.overflow(local);

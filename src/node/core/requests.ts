@@ -58,7 +58,7 @@ export class Requests implements AnswerHandler {
       write(encoder, number);
       const bytes = encoder.bytesOf();
       const request = this.waiting.open(number, place, timeout, signal, maker);
-      if (!this.#outbox.post(place.node, "", bytes)) {
+      if (!this.#outbox.post(place.node, "", bytes, true)) {
         const reason = makeReason("no_such_port", `no node ${place.node} is up`, place.node);
         this.#fail([this.waiting.take(number, place.node)!], reason);
       }

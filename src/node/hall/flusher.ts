@@ -33,7 +33,21 @@ export class Flusher {
       return queueMicrotask(this.#flush);
     }
     this.#isFlushing = false;
+    this.flushAll();
+  };
+
+  /** Flushes the outlets now, as the program may wait for what follows. */
+  flushAll(): void {
+    if (this.#dirty.length === 0) return;
     // Outlets that become dirty meanwhile have a turn of their own.
     for (const outlet of this.#dirty.splice(0)) outlet.flush();
-  };
+  }
+
+  /** Flushes one outlet now, if something was appended there. */
+  flushOne(outlet: Outlet): void {
+    const at = this.#dirty.lastIndexOf(outlet);
+    if (at < 0) return;
+    this.#dirty.splice(at, 1);
+    outlet.flush();
+  }
 }

@@ -130,12 +130,13 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
 
   // Carrier
 
-  send(node: string, message: Uint8Array): boolean {
+  send(node: string, message: Uint8Array, isAwaited: boolean = false): boolean {
     const peer = this.#find(node);
     if (peer === undefined || peer.isGone || this.#isClosed) return false;
     if (message.byteLength > this.maxMessageBytes) throw this.#tooLong(message.byteLength);
     this.#flusher.appended += 1;
     peer.outlet.send(message);
+    if (isAwaited) this.#seat.inbox.expect();
     return true;
   }
 
@@ -422,6 +423,15 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
   }
 
   // Outlets
+
+  looks(): void {
+    this.#flusher.flushAll();
+  }
+
+  hasRead(peer: Peer): void {
+    const { madeOutlet } = peer;
+    if (madeOutlet !== null) this.#flusher.flushOne(madeOutlet);
+  }
 
   flushLater(outlet: Outlet): void {
     this.#flusher.flushLater(outlet);

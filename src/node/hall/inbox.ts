@@ -26,6 +26,10 @@ export interface InboxOwner {
    * @param isFirst its stream begins with this batch
    */
   senderAt(place: Place, isFirst: boolean): Peer | null;
+  /** A look at the mailbox follows. */
+  looks(): void;
+  /** A batch of this sender was read. */
+  hasRead(peer: Peer): void;
   /** The mailbox was removed, or is damaged for good. */
   lost(error: unknown): void;
 }
@@ -78,6 +82,15 @@ export class Inbox {
     }
   }
 
+  /** An answer may come soon: looks for it, as the client of a call does. */
+  expect(): void {
+    if (!this.#isClosed) this.#private.server.expectSoon();
+  }
+
+  beforeLook(): void {
+    this.#owner.looks();
+  }
+
   /** Takes one post. Never throws. */
   take(request: RequestCore): void {
     try {
@@ -120,6 +133,7 @@ export class Inbox {
     } finally {
       this.#isReading = false;
     }
+    this.#owner.hasRead(peer);
   }
 
   #drop(request: RequestCore): void {

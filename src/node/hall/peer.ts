@@ -65,6 +65,11 @@ export abstract class Peer implements OutletPeer, InletOwner {
     return this.#outlet ??= new Outlet(this.#home, this);
   }
 
+  /** Null: nothing was sent to it yet. */
+  get madeOutlet(): Outlet | null {
+    return this.#outlet;
+  }
+
   get queued(): { messages: number; bytes: number } {
     return { messages: this.#outlet?.messages ?? 0, bytes: this.#outlet?.bytes ?? 0 };
   }
