@@ -49,7 +49,11 @@ export function encode(payload: Payload, target: Encoded): void {
 
 function encodeText(text: string, target: Encoded): void {
   target.isText = true;
-  if (text.length <= scratchUnits) {
+  // The answer to a message that wants none.
+  if (text.length === 0) {
+    target.bytes = scratch;
+    target.length = 0;
+  } else if (text.length <= scratchUnits) {
     target.bytes = scratch;
     target.length = encoder.encodeInto(text, scratch).written;
   } else {

@@ -23,7 +23,23 @@ export class Calls {
     this.#probes = probes;
   }
 
-  async call(
+  /** Never throws. */
+  call(
+    id: string,
+    method: string,
+    args: readonly unknown[],
+    timeout: number,
+    signal: AbortSignal | undefined,
+  ): Promise<unknown> {
+    try {
+      // The promise itself: a promise of its result would settle some microtasks later.
+      return this.#ask(id, method, args, timeout, signal);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  #ask(
     id: string,
     method: string,
     args: readonly unknown[],
@@ -37,7 +53,7 @@ export class Calls {
     const chain = invocation?.chain ?? [];
     const place = { target: id, method, node };
     const maker = this.#probes.maker(invocation);
-    return await this.#requests.ask(
+    return this.#requests.ask(
       place,
       timeout,
       signal,

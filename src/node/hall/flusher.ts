@@ -16,9 +16,14 @@ export class Flusher {
   #appendedBefore = 0;
   #hops = 0;
   #isFlushing = false;
+  #isPaused = false;
 
   flushLater(outlet: Outlet): void {
     this.#dirty.push(outlet);
+    if (!this.#isPaused) this.#schedule();
+  }
+
+  #schedule(): void {
     if (this.#isFlushing) return;
     this.#isFlushing = true;
     this.#hops = 0;
@@ -43,11 +48,18 @@ export class Flusher {
     for (const outlet of this.#dirty.splice(0)) outlet.flush();
   }
 
-  /** Flushes one outlet now, if something was appended there. */
-  flushOne(outlet: Outlet): void {
-    const at = this.#dirty.lastIndexOf(outlet);
-    if (at < 0) return;
-    this.#dirty.splice(at, 1);
-    outlet.flush();
+  /** {@linkcode resume} follows in this microtask. */
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  /** Flushes one outlet now, if something was appended there; the others as always. */
+  resume(outlet: Outlet | null): void {
+    this.#isPaused = false;
+    const at = outlet === null ? -1 : this.#dirty.lastIndexOf(outlet);
+    if (at >= 0) this.#dirty.splice(at, 1);
+    // Scheduled first: the flush may throw.
+    if (this.#dirty.length > 0) this.#schedule();
+    if (at >= 0) outlet!.flush();
   }
 }

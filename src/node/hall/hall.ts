@@ -428,9 +428,12 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
     this.#flusher.flushAll();
   }
 
+  reads(): void {
+    this.#flusher.pause();
+  }
+
   hasRead(peer: Peer): void {
-    const { madeOutlet } = peer;
-    if (madeOutlet !== null) this.#flusher.flushOne(madeOutlet);
+    this.#flusher.resume(peer.madeOutlet);
   }
 
   flushLater(outlet: Outlet): void {

@@ -28,6 +28,8 @@ export interface InboxOwner {
   senderAt(place: Place, isFirst: boolean): Peer | null;
   /** A look at the mailbox follows. */
   looks(): void;
+  /** A batch is about to be read. {@linkcode hasRead} follows in any case. */
+  reads(): void;
   /** A batch of this sender was read. */
   hasRead(peer: Peer): void;
   /** The mailbox was removed, or is damaged for good. */
@@ -128,12 +130,13 @@ export class Inbox {
     peer.owesTaken = true;
     if ((words[Head.flags]! & Flag.wantsTaken) !== 0) peer.tellTaken();
     this.#isReading = true;
+    this.#owner.reads();
     try {
       inlet.read(words, bytes, length);
     } finally {
       this.#isReading = false;
+      this.#owner.hasRead(peer);
     }
-    this.#owner.hasRead(peer);
   }
 
   #drop(request: RequestCore): void {

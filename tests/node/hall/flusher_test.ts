@@ -52,16 +52,29 @@ test("a flusher flushes all outlets when it is told to, and none of them again",
   assertEquals(flushed, [0, 1, 1]);
 });
 
-test("a flusher flushes one outlet when it is told to, and the others at the end", async () => {
-  const { flushed, outlets: [first, second, third] } = outlets(3);
+test("a flusher that was paused flushes one outlet when it resumes, and the others at the end", async () => {
+  const { flushed, outlets: [first, second] } = outlets(2);
   const flusher = new Flusher();
+  flusher.pause();
   flusher.flushLater(first!);
   flusher.flushLater(second!);
-  flusher.flushOne(first!);
-  flusher.flushOne(third!);
+  flusher.resume(first!);
   assertEquals(flushed, [0]);
   await turn();
   assertEquals(flushed, [0, 1]);
+});
+
+test("a flusher that was paused flushes no outlet to which nothing was appended", async () => {
+  const { flushed, outlets: [first, second] } = outlets(2);
+  const flusher = new Flusher();
+  flusher.pause();
+  flusher.resume(first!);
+  flusher.pause();
+  flusher.flushLater(second!);
+  flusher.resume(null);
+  assertEquals(flushed, []);
+  await turn();
+  assertEquals(flushed, [1]);
 });
 
 test("an outlet that is appended to while the flusher flushes has a flush of its own", async () => {
