@@ -21,8 +21,8 @@ export fn tandem_departures(handle_address: f64) f64 {
     return @floatFromInt(Shared.load(u64, &arguments.handle_at(handle_address).map.header().departures, .acquire));
 }
 
-/// Who lives at which place, and how many boards it has published: three words for each place. Returns how many
-/// places there are.
+/// How often somebody has gone, in two words, and who lives at which place, and how many boards it has published, in
+/// three words for each place. `out` is zero, or as another roll has left it. Returns how many places there are.
 export fn tandem_roll(handle_address: f64, out: [*]u32, out_words: u32) i32 {
     return @intCast(Roster.roll(arguments.handle_at(handle_address), out[0..out_words]));
 }

@@ -14,6 +14,7 @@ const Calls = @import("../calls/calls.zig").CallsType(Shared);
 const Participants = @import("../protocol/participants.zig").ParticipantsType(Shared);
 const Repair = @import("../protocol/repair.zig").RepairType(Shared);
 const Ring = @import("../protocol/ring.zig").RingType(Shared);
+const Roster = @import("../protocol/roster.zig").RosterType(Shared);
 const Slots = slots.SlotsType(Shared);
 const Stats = @import("../protocol/stats.zig").StatsType(Shared);
 
@@ -209,6 +210,28 @@ test "a late participant at the index of a dead one is not mistaken for it" {
     try testing.expectEqual(.left, Repair.check(world.first, index, victim.epoch));
     try testing.expect(!Repair.sweep(world.first));
     _ = try receive(world.first);
+}
+
+test "a roll finds who has gone as soon as that is counted" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const victim = try world.client();
+    const other = try world.server();
+    defer channel.close(other, .unmap);
+    var rolled: [2 + 3 * 8]u32 = @splat(0);
+    try testing.expectEqual(3, Roster.roll(world.first, &rolled));
+    for ([_]*const Handle{ world.first, victim, other }) |handle| {
+        try testing.expectEqual(@as(u32, @truncate(handle.epoch)), rolled[2 + 3 * @as(usize, handle.index)]);
+    }
+    die(victim);
+    // As by a repairer that is stopped before the entry is free.
+    _ = Shared.fetch_add(&world.first.map.header().departures, 1, .seq_cst);
+    _ = Roster.roll(world.first, &rolled);
+    try testing.expectEqual(0, rolled[2 + 3 * @as(usize, victim.index)]);
+    try testing.expect(rolled[2 + 3 * @as(usize, other.index)] != 0);
+    _ = Roster.roll(world.first, &rolled);
+    try testing.expectEqual(0, rolled[2 + 3 * @as(usize, victim.index)]);
+    try testing.expect(Repair.sweep(world.first));
 }
 
 test "1,024 participants fill the table; when they die at once, a newcomer finds room" {

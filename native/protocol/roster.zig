@@ -31,19 +31,34 @@ pub fn RosterType(comptime Shared: type) type {
             return if (lives(handle, index, word)) role else 0;
         }
 
-        /// Writes three words for each place of the table, as far as there is room: the epoch of the participant that
-        /// lives there, or 0, and how many boards it has published. Returns how many places there are.
+        /// Writes how often a participant has gone, in two words, and then three words for each place of the table, as
+        /// far as there is room: the epoch of the participant that lives there, or 0, and how many boards it has
+        /// published. Returns how many places there are.
+        ///
+        /// `out` is zero, or as another roll of this channel has left it. As long as nobody has gone since, who lived
+        /// there lives: each look at a lock is a system call.
         pub fn roll(handle: *Handle, out: []u32) u32 {
             const words_each = 3;
+            // Before the looks: who goes meanwhile is found by the next roll. Acquire: who has gone by that count is seen
+            // to have gone.
+            const departures = Shared.load(u64, &handle.map.header().departures, .acquire);
+            const counted: [2]u32 = .{ @truncate(departures), @truncate(departures >> 32) };
+            const has_none_gone = out[0] == counted[0] and out[1] == counted[1];
+            out[0..2].* = counted;
+            const places = out[2..];
             const used = Participants.used_count(handle);
-            for (0..@min(used, out.len / words_each)) |position| {
+            for (0..@min(used, places.len / words_each)) |position| {
                 const index: words.ParticipantIndex = @intCast(position);
                 const entry = handle.map.participant(index);
                 // As in `describe`.
                 const word = Shared.load(words.ParticipantWord, &entry.word, .acquire);
                 const board = Shared.load(u64, &entry.board, .acquire);
-                const epoch: u64 = if (lives(handle, index, word)) word.epoch else 0;
-                out[position * words_each ..][0..words_each].* = .{
+                const row = places[position * words_each ..][0..words_each];
+                const is_known = has_none_gone and row[0] == @as(u32, @truncate(word.epoch)) and
+                    row[1] == @as(u32, @truncate(@as(u64, word.epoch) >> 32)) and word.state == .joined and
+                    Participants.traits(handle, index) & layout.trait_leaving == 0;
+                const epoch: u64 = if (is_known or lives(handle, index, word)) word.epoch else 0;
+                row.* = .{
                     @truncate(epoch),
                     @truncate(epoch >> 32),
                     @truncate(board),

@@ -16,6 +16,7 @@ import {
   openPrivate,
   openQuiet,
   openRoleServer,
+  openSilent,
   pathBytesMax,
 } from "../ffi/layout.ts";
 import { backend } from "../runtime/current.ts";
@@ -30,7 +31,7 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 /** The ways to open a channel. */
 export const OpenMode: Readonly<
   Record<
-    "attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit" | "quiet",
+    "attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit" | "quiet" | "silent",
     number
   >
 > = {
@@ -41,6 +42,7 @@ export const OpenMode: Readonly<
   fromFd: openFromFd,
   limit: openOrCreate | openKindLimit,
   quiet: openQuiet,
+  silent: openOrCreate | openSilent,
 };
 
 /** An open channel, as all operations use it. */

@@ -6,14 +6,20 @@
 import { checkOpen } from "./channel.ts";
 import type { HandleCore } from "./handle_core.ts";
 
-/** The epoch of the participant at a place, in two words, and how many boards it has published. */
+/** How often a participant has gone, */
+const headWords = 2;
+/** and for each place the epoch of the participant there, in two words, and how many boards it has published. */
 const wordsEach = 3;
 const placesAtFirst = 128;
 
+function rollOf(places: number): Uint32Array<ArrayBuffer> {
+  return new Uint32Array(headWords + places * wordsEach);
+}
+
 export class Roll {
   readonly #handle: HandleCore;
-  #before: Uint32Array<ArrayBuffer> = new Uint32Array(placesAtFirst * wordsEach);
-  #now: Uint32Array<ArrayBuffer> = new Uint32Array(placesAtFirst * wordsEach);
+  #before: Uint32Array<ArrayBuffer> = rollOf(placesAtFirst);
+  #now: Uint32Array<ArrayBuffer> = rollOf(placesAtFirst);
 
   constructor(handle: HandleCore) {
     this.#handle = handle;
@@ -28,10 +34,10 @@ export class Roll {
     const now = this.#look();
     const before = this.#before;
     const places: number[] = [];
-    for (let at = 0; at < now.length; at += wordsEach) {
+    for (let at = headWords; at < now.length; at += wordsEach) {
       const isSame = now[at] === before[at] && now[at + 1] === before[at + 1] &&
         now[at + 2] === before[at + 2];
-      if (!isSame) places.push(at / wordsEach);
+      if (!isSame) places.push((at - headWords) / wordsEach);
     }
     this.#now = before;
     this.#before = now;
@@ -43,12 +49,14 @@ export class Roll {
     checkOpen(channel, "handle");
     for (;;) {
       const now = this.#now;
+      // The native side makes use of what is known.
+      now.set(this.#before);
       const count = channel.native.tandem_roll(channel.address, now, now.length);
-      if (count * wordsEach <= now.length) return now;
-      const longer = new Uint32Array(count * 2 * wordsEach);
+      if (headWords + count * wordsEach <= now.length) return now;
+      const longer = rollOf(count * 2);
       longer.set(this.#before);
       this.#before = longer;
-      this.#now = new Uint32Array(longer.length);
+      this.#now = rollOf(count * 2);
     }
   }
 }

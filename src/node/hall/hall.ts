@@ -16,6 +16,7 @@ import { type Presence, SharedBoards } from "../registry/shared_boards.ts";
 import { BatchStock } from "./batch.ts";
 import { Flusher } from "./flusher.ts";
 import { encodeGreeting } from "./greeting.ts";
+import { LateClosing } from "./late_closing.ts";
 import type { Outlet } from "./outlet.ts";
 import { type MemberHome, MemberPeer } from "./member_peer.ts";
 import type { Peer } from "./peer.ts";
@@ -94,6 +95,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
   #isClosed = false;
 
   readonly #flusher: Flusher = new Flusher();
+  readonly #lateClosing: LateClosing = new LateClosing();
 
   /**
    * Those that are there are known at once.
@@ -196,6 +198,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
     this.#unknown.clear();
     this.#waiting.clear();
     this.#cancelLook?.();
+    this.#lateClosing.close();
     this.#seat.leave();
   }
 
@@ -389,7 +392,7 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
       if (this.#byId.get(info.id) === peer) this.#byId.delete(info.id);
       peer.tellDown(isFarewell, message);
     }
-    peer.close();
+    this.#lateClosing.add(peer);
     // A later one with its id.
     for (const other of [...this.#waiting]) this.#welcome(other);
   }
