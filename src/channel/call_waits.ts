@@ -316,6 +316,7 @@ export class CallWaits implements Waits {
   }
 
   close(): void {
+    if (this.#callCount === 0 && this.#room.size === 0) return;
     const error = endedByClosing(closedError("client"));
     for (const first of this.#calls.values()) {
       for (let waiter = first ?? null; waiter; waiter = waiter.next) {
