@@ -11,7 +11,7 @@ import {
   test,
 } from "../support/harness.ts";
 import { hasFloat16 } from "../support/any_value.ts";
-import { processSite } from "../support/sites.ts";
+import { processSite } from "../support/site.ts";
 import type { Older } from "../fixtures/older_runtime.ts";
 import type { Told } from "../fixtures/lib.ts";
 import type { Checks } from "../fixtures/typed_checks.ts";

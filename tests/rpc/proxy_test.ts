@@ -38,7 +38,8 @@ import {
   test,
 } from "../support/harness.ts";
 import { collect, rejection } from "../support/rpc_helper.ts";
-import { processSite, sites, transports } from "../support/sites.ts";
+import { processSite } from "../support/site.ts";
+import { sites, transports } from "../support/sites.ts";
 
 // deno-lint-ignore no-explicit-any -- functions of any type
 type AnyFunction = (...args: any[]) => any;

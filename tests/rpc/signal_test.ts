@@ -15,7 +15,8 @@ import {
   test,
 } from "../support/harness.ts";
 import { borrowing } from "../support/borrowing.ts";
-import { processSite, sites, transports } from "../support/sites.ts";
+import { processSite } from "../support/site.ts";
+import { sites, transports } from "../support/sites.ts";
 
 /** A signal that counts its listeners. */
 function counted(controller: AbortController): { signal: AbortSignal; count(): number } {

@@ -3,7 +3,7 @@ import { connect, type ConnectOptions, type Remote, type ServiceOptions } from "
 import type { Borrower } from "../fixtures/by_reference.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
 import type { Child } from "./harness.ts";
-import type { Hosted, ProcessSite, Site } from "./sites.ts";
+import type { Hosted, ProcessSite, Site } from "./site.ts";
 
 export interface Borrowing<H extends Hosted> extends Disposable {
   readonly service: H;

@@ -62,6 +62,8 @@ class Scope {
   readonly children: Child[] = [];
   readonly endings: (() => Promise<void>)[] = [];
   readonly lastEndings: Set<() => Promise<void>> = new Set();
+  /** What to do with the processes that it shares with other tests, should it fail. */
+  readonly losses: (() => void)[] = [];
   channels = 0;
 
   /** Made when it is needed, because a bare run may not write files. */
@@ -75,6 +77,10 @@ class Scope {
 
   killChildren(): void {
     for (const child of this.children) child.kill("SIGKILL");
+  }
+
+  loseBorrowed(): void {
+    for (const lose of this.losses) lose();
   }
 
   async end(): Promise<void> {
@@ -177,12 +183,14 @@ async function runTest(
     timer = setTimeout(() => {
       const diary = scope.children.map((child) => child.describe());
       scope.killChildren();
+      scope.loseBorrowed();
       reject(new Error([`"${name}" hangs`, ...diary].join("\n")));
     }, timeout);
   });
   try {
     await Promise.race([body(), hang]);
   } catch (error) {
+    scope.loseBorrowed();
     // The runners of Node and Deno print errors when all tests have ended, and not at all if they are stopped.
     if (!bunTest) console.error(error);
     throw error;
@@ -207,6 +215,11 @@ export function atEnd(end: () => Promise<void>): void {
 /** Runs `end` once, after all that {@linkcode atEnd} runs. */
 export function afterEnd(end: () => Promise<void>): void {
   scope().lastEndings.add(end);
+}
+
+/** Runs `lose` if the test fails: it has a process that serves for other tests, too. */
+export function borrowProcess(lose: () => void): void {
+  scope().losses.push(lose);
 }
 
 /** A folder of this test's own. */

@@ -145,6 +145,13 @@ export class Child {
     this.#process.stdin?.end();
   }
 
+  /** The tests' process ends without waiting for this one. */
+  unref(): void {
+    this.#process.unref();
+    const { stdin, stdout, stderr } = this.#process;
+    for (const pipe of [stdin, stdout, stderr]) (pipe as unknown as { unref?(): void }).unref?.();
+  }
+
   kill(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT" | "SIGTERM" | "SIGINT" | "SIGUSR2"): void {
     if (this.#exit) return;
     // Not `this.#process.kill`: it refuses once a signal has been sent.

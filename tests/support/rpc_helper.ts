@@ -4,7 +4,7 @@ import { connect, type ConnectOptions, type Remote, type ServiceOptions } from "
 import type { Api } from "../fixtures/typed.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
 import type { Child, Runtime } from "./harness.ts";
-import { type Hosted, processSite, type Site } from "./sites.ts";
+import { type Hosted, processSite, type Site } from "./site.ts";
 
 /** A service, and a connection to it from here. */
 export interface Typed extends Disposable {

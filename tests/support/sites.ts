@@ -8,34 +8,12 @@ import { assertEquals } from "@std/assert";
 import process from "node:process";
 import { serve, type Service, type ServiceOptions, type Topic } from "../../mod.ts";
 import { redirectSay } from "../fixtures/lib.ts";
-import { Borrower } from "../fixtures/by_reference.ts";
-import { Api } from "../fixtures/typed.ts";
-import { Checks } from "../fixtures/typed_checks.ts";
+import { apis } from "../fixtures/services.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
 import { hasNats, newNatsTarget } from "./nats.ts";
-import { atEnd, type Child, newTarget, type Runtime, runtimes, spawn } from "./harness.ts";
-
-/** A service that a test talks to by lines, in another process or in this one. */
-export interface Hosted {
-  readonly pid: number;
-  send(line: string): void;
-  /** The next line that the service writes. */
-  line(): Promise<string>;
-  /** Asserts what the next line is. */
-  expect(line: string): Promise<void>;
-}
-
-/** Programs of `fixtures/` that serve. */
-export type ServiceFixture = "typed.ts" | "typed_checks.ts" | "by_reference.ts";
-
-/** A place for a service, and a transport that reaches it from the test. */
-export interface Site {
-  /** `"deno serves"`, for the names of tests. */
-  readonly title: string;
-  /** A target that does not exist yet. */
-  newTarget(): string;
-  start(fixture: ServiceFixture, target: string, options: ServiceOptions): Promise<Hosted>;
-}
+import { atEnd, newTarget, type Runtime, runtimes } from "./harness.ts";
+import { freeHost } from "./service_hosts.ts";
+import { type Hosted, processSite, type Site } from "./site.ts";
 
 /** A transport, for tests whose services run in this process anyway. */
 export interface TransportUnderTest {
@@ -50,12 +28,6 @@ function newMemoryTarget(): string {
   memoryTargets += 1;
   return `memory:test-${memoryTargets}`;
 }
-
-const apis: Readonly<Record<ServiceFixture, () => object>> = {
-  "typed.ts": () => new Api(),
-  "typed_checks.ts": () => new Checks(),
-  "by_reference.ts": () => new Borrower(),
-};
 
 /** A service of this process that behaves as a program of `fixtures/` does. */
 class LocalService implements Hosted {
@@ -109,21 +81,12 @@ class LocalService implements Hosted {
   }
 }
 
-/** A site whose services are processes of their own. */
-export interface ProcessSite extends Site {
-  start(fixture: ServiceFixture, target: string, options: ServiceOptions): Promise<Child>;
-}
-
-/** Services in processes of that runtime, reached through shared memory. */
-export function processSite(runtime: Runtime): ProcessSite {
+/** Services in processes of that runtime, which serve for other tests, too. */
+function sharedSite(runtime: Runtime): Site {
+  const own = processSite(runtime);
   return {
-    title: `${runtime} serves`,
-    newTarget,
-    start: async (fixture, target, options) => {
-      const service = await spawn(runtime, fixture, [target, JSON.stringify(options)]);
-      await service.expect("ready");
-      return service;
-    },
+    ...own,
+    start: (fixture, target, options) => (freeHost(runtime) ?? own).start(fixture, target, options),
   };
 }
 
@@ -141,7 +104,7 @@ function localSite(title: string, newTarget: () => string): Site {
 }
 
 export const sites: readonly Site[] = [
-  ...runtimes.map(processSite),
+  ...runtimes.map(sharedSite),
   localSite("process memory serves", newMemoryTarget),
   ...(hasNats ? [localSite("NATS serves", newNatsTarget)] : []),
 ];
