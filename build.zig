@@ -9,7 +9,7 @@
 //!     zig build fuzz                     zig-out/bin/tandem-fuzz, see native/fuzz.zig
 //!     zig build embed                    writes src/ffi/embedded.js and src/runtime/embedded_addon.js
 //!     zig build stress                   zig-out/bin/tandem-stress, random operations of many threads
-//!     zig build proofs                   model, crash, fuzz and stress
+//!     zig build proofs                   model, crash, fuzz and stress, without lines of debug information
 //!     zig build test-library             zig-out/lib/<this machine>/libtandem-test.so, for tests/faults
 //!     zig build bench                    zig-out/bin/tandem-bench, for bench/run.ts
 
@@ -113,9 +113,10 @@ pub fn build(b: *std.Build) void {
         .{ .step = steps.stress, .name = "tandem-stress", .root = "native/stress.zig" },
     };
     inline for (proofs) |proof| {
-        const program = addProof(b, proof.name, proof.root, optimize orelse .safe);
+        const program = addProof(b, proof.name, proof.root, optimize orelse .safe, .with_lines);
         proof.step.dependOn(&b.addInstallArtifact(program, .{}).step);
-        steps.proofs.dependOn(proof.step);
+        const stripped = addProof(b, proof.name, proof.root, optimize orelse .safe, .stripped);
+        steps.proofs.dependOn(&b.addInstallArtifact(stripped, .{}).step);
     }
 
     // Unoptimized on this machine: it compiles in a second, and a failure names its line. On arm64 as
@@ -204,6 +205,9 @@ fn addBench(b: *std.Build, optimize: std.builtin.Optimize) *std.Build.Step.Compi
     });
 }
 
+/// Whether a failed check names its line. It takes twice as long to compile.
+const Debugging = enum { with_lines, stripped };
+
 /// The library's functions on a memory of the program's own, with the safety checks of the shipped library: a
 /// failed check is a finding.
 fn addProof(
@@ -211,6 +215,7 @@ fn addProof(
     name: []const u8,
     root: []const u8,
     optimize: std.builtin.Optimize,
+    debugging: Debugging,
 ) *std.Build.Step.Compile {
     return b.addExecutable(.{
         .name = name,
@@ -218,6 +223,7 @@ fn addProof(
             .root_source_file = b.path(root),
             .target = b.graph.host,
             .optimize = optimize,
+            .strip = debugging == .stripped,
             // The bytes below the stack pointer of a suspended program of the model are not preserved.
             .red_zone = false,
         }),
