@@ -25,6 +25,7 @@ import {
 import { removeLocksOfGroup } from "../support/locks.ts";
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
+import { newCluster } from "../support/nats_cluster.ts";
 import { allSaid } from "../support/nats_limit.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
@@ -239,6 +240,35 @@ test("NATS nodes: an id that is in use, and what a server refuses", async () => 
   await assertRejectsCode(claim, "UNSUPPORTED", "JetStream");
 }, { skip });
 
+test(
+  "NATS nodes: a server that comes later, a prefix, and a connection of the program",
+  async () => {
+    const first = await newServer();
+    const { address, port } = first;
+    await first.kill();
+    await using group = new Group(address);
+    // It waits for the server, as long as ten seconds.
+    const starting = group.start("a");
+    let hasStarted = false;
+    void starting.then(() => hasStarted = true, () => {});
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    assert(!hasStarted);
+    await newServer("", port);
+    const a = await starting;
+    const stranger = await group.start("b", { nats: { prefix: "other.place" } });
+    const { connection } = await rawConnection(address);
+    const c = await group.start("c", { nats: { connection } });
+    await eventually(() => a.nodes().length === 1);
+    assertEquals([a.nodes(), c.nodes(), stranger.nodes()], [[c.id], [a.id], []]);
+    assert(await answers(a, c) && await answers(c, a));
+    await c.close();
+    await eventually(() => a.nodes().length === 0);
+    assertEquals(connection.isClosed(), false);
+    await connection.flush();
+  },
+  { skip },
+);
+
 test("NATS nodes: a claim is the only one on all machines, and its token grows", async () => {
   // Before the server goes.
   afterEnd(allSaid);
@@ -303,13 +333,26 @@ interface Loss {
   readonly number: number;
 }
 
+/** So many of a kind are lost, each in a run of its own. */
+const numbers: Readonly<Record<keyof typeof Kind, number>> = {
+  alive: 2,
+  ask: 2,
+  here: 2,
+  taken: 2,
+  pair: 2,
+  batch: 8,
+  board: 2,
+  bye: 1,
+  machine: 2,
+  // It follows a loss only.
+  broken: 0,
+};
+
 /** What is lost in one run. */
 const losses: readonly (readonly Loss[])[] = [
-  ...Array.from({ length: 8 }, (_, number): Loss[] => [{ kind: "batch", number }]),
-  ...(["here", "ask", "pair", "board", "alive"] as const).flatMap((kind) => [
-    [{ kind, number: 0 }],
-    [{ kind, number: 1 }],
-  ]),
+  ...(Object.keys(numbers) as (keyof typeof Kind)[]).flatMap((kind) =>
+    Array.from({ length: numbers[kind] }, (_, number): Loss[] => [{ kind, number }])
+  ),
   // And what tells of it.
   [{ kind: "batch", number: 1 }, { kind: "broken", number: 0 }],
   [{ kind: "batch", number: 2 }, { kind: "broken", number: 0 }],
@@ -327,9 +370,16 @@ async function talk(proxy: NatsProxy, run: readonly Loss[]): Promise<boolean> {
     subject.startsWith(`tandem.nodes.${group.name}.`) &&
     run.some(({ kind, number }, index) => payload[2] === Kind[kind] && counts[index]!++ === number)
   );
-  const a = await group.start("a");
+  // Who is silent is not missed, but where nobody says good-bye.
+  const isBye = run.some(({ kind }) => kind === "bye");
+  const heartbeat = { interval: 50, timeout: isBye ? 4_000 : 30_000 };
+  const id = `${group.name}-a`;
+  const a = await group.start("a", { id, heartbeat });
   const b = await group.start("b");
-  await eventually(() => a.nodes().length === 1 && b.nodes().length === 1, title);
+  // One of two speaks for both.
+  if (run.some(({ kind }) => kind === "machine")) await group.start("a");
+  await eventually(() => a.isUp(b.id) && b.isUp(id), title);
+  await assertRejectsCode(group.start("c", { id }), "EXISTS", "another machine");
   const came: string[] = [];
   const port = b.port({ word: (word: string) => void came.push(word) });
   a.monitor(port.id, ({ kind }) => came.push(kind));
@@ -353,6 +403,12 @@ async function talk(proxy: NatsProxy, run: readonly Loss[]): Promise<boolean> {
     async () => await entriesOf(a) === "of a,of b" && await entriesOf(b) === "of a,of b",
     `${title}: registries`,
   );
+  const isLost = () => run.every(({ number }, index) => counts[index]! > number);
+  if (!isBye) await eventually(isLost, `${title} are sent`);
+  await b.close();
+  assert(isLost(), title);
+  const isDown = () => came.some((kind) => kind === "shutdown" || kind === "transport_error");
+  await eventually(() => !a.isUp(b.id) && isDown(), `${title}: the end`);
   return hole >= 0;
 }
 
@@ -572,3 +628,106 @@ test(
   },
   { skip },
 );
+
+test(
+  "NATS nodes: each server of a cluster is killed under load: nodes stay up, or go down once on each side",
+  async () => {
+    const cluster = await newCluster();
+    await using group = new Group(cluster.addresses);
+    // Each has another server.
+    const nodes = await Promise.all(cluster.members.map(({ address }, index) => {
+      const others = cluster.members.map((member) => member.address).filter((one) =>
+        one !== address
+      );
+      const network = `nats://${[address, ...others].join(",")}`;
+      const heartbeat = { interval: 200, timeout: 4_000 };
+      return group.start(`machine-${index}`, { network, heartbeat, nats: { noRandomize: true } });
+    }));
+    await eventually(() => nodes.every((node) => node.nodes().length === 2), "they meet");
+    const came = nodes.map(() => new Map<string, number>());
+    const seen = nodes.map((node) => watched(node));
+    /** Ends of ports that were noticed, and holes in what came. */
+    const ends: string[] = [];
+    const ports = nodes.map((node, index) =>
+      node.port({
+        number: (from: string, n: number) => {
+          const last = came[index]!.get(from) ?? 0;
+          if (n !== last + 1) ends.push(`hole ${from}`);
+          came[index]!.set(from, n);
+        },
+        get: () => 1,
+      })
+    );
+    for (const [index, node] of nodes.entries()) {
+      for (const port of ports) {
+        if (node.isLocal(port.id)) continue;
+        const watch = () =>
+          void node.monitor(port.id, ({ kind }) => {
+            ends.push(`${index} ${kind}`);
+            if (kind === "transport_error") watch();
+          });
+        watch();
+      }
+    }
+    let count = 0;
+    const load = setInterval(() => {
+      count += 1;
+      for (const node of nodes) {
+        for (const port of ports) {
+          if (!node.isLocal(port.id)) node.send(port.id, "number", node.id, count);
+        }
+      }
+    }, 5);
+    try {
+      for (const member of cluster.members) {
+        await eventually(() => came.every(({ size }) => size === 2), "messages come");
+        await member.kill();
+        for (const [index, node] of nodes.entries()) {
+          node.registry.set("things", `${member.name} ${index}`, 1);
+        }
+        const before = came.map((numbers) => new Map(numbers));
+        await eventually(
+          () =>
+            came.every((numbers, index) =>
+              [...numbers].every(([from, n]) => n > (before[index]!.get(from) ?? 0))
+            ),
+          `all messages flow again without ${member.name}`,
+        );
+        member.restart();
+        await cluster.formed();
+      }
+    } finally {
+      clearInterval(load);
+    }
+    for (const one of nodes) {
+      for (const port of ports) {
+        await eventually(async () => one.isLocal(port.id) || await answersAt(one, port.id));
+      }
+    }
+    const all = await entriesOf(nodes[0]!);
+    assertEquals(all.split(",").length, 9);
+    for (const node of nodes) {
+      await eventually(async () => await entriesOf(node) === all, "they agree");
+    }
+    // A hole is told; who went down came up again, once for each time.
+    const holes = ends.filter((end) => end.startsWith("hole")).length;
+    assert(holes === 0 || ends.some((end) => end.endsWith("transport_error")), ends.join());
+    for (const [index, events] of seen.entries()) {
+      for (const [place, { id }] of nodes.entries()) {
+        const own = events.filter((event) => event.startsWith(`${id} `));
+        const expected = own.map((_, turn) => `${id} ${turn % 2 === 0 ? "up" : "transport_error"}`);
+        assertEquals([own, own.length % 2], [expected, index === place ? 0 : 1]);
+      }
+    }
+  },
+  { skip },
+);
+
+/** Whether a port answers a node. */
+async function answersAt(node: Node, port: string): Promise<boolean> {
+  try {
+    return await node.at(port, { timeout: 2_000 }).get() === 1;
+  } catch {
+    return false;
+  }
+}
