@@ -72,7 +72,7 @@ export class FarLink {
       );
     }
     for (const each of this.#subscriptions) this.#link.subscribe(each);
-    await this.orRefused(this.#link.flush());
+    await this.#orRefused(this.#link.flush());
   }
 
   async #opened(): Promise<void> {
@@ -93,8 +93,19 @@ export class FarLink {
     }
   }
 
-  /** Waits for a step of joining, or rejects because the node may not join. */
-  async orRefused(step: Promise<void>): Promise<void> {
+  /**
+   * Resolves when so much time has passed, and the server has answered: what has come until then is read, however busy
+   * this process is.
+   *
+   * @throws {TandemError} the node may not join
+   */
+  async answered(milliseconds: number): Promise<void> {
+    await this.#orRefused(new Promise<void>((resolve) => laterForSure(milliseconds, resolve)));
+    // If the link is lost, there is no answer.
+    await this.#orRefused(this.#link.flush().catch(() => {}));
+  }
+
+  async #orRefused(step: Promise<void>): Promise<void> {
     await Promise.race([step, this.#refusal.promise]);
   }
 

@@ -7,33 +7,20 @@
  */
 import { TandemError } from "../../errors.ts";
 import type { Carrier, CarrierListener, NodeInfo } from "../../node/carrier.ts";
-import {
-  Batch,
-  batchBytes,
-  batchMark,
-  BatchStock,
-  Flag,
-  Head,
-  headBytes as batchHeadBytes,
-} from "../../node/hall/batch.ts";
-import { Flusher } from "../../node/hall/flusher.ts";
-import { encodeGreeting } from "../../node/hall/greeting.ts";
-import type { Outlet } from "../../node/hall/outlet.ts";
 import { keepAlive, laterForSure } from "../../runtime/timers.ts";
 import { FarBoards } from "./far_boards.ts";
 import { FarLink } from "./far_link.ts";
-import type { FarHome, FarPeer } from "./far_peer.ts";
+import type { FarPeer } from "./far_peer.ts";
 import { FarPeers } from "./far_peers.ts";
+import { FarStreams, type StreamOwner, type StreamTerms } from "./far_streams.ts";
 import {
   decodeAlive,
   decodeBoardPart,
-  decodeBroken,
   decodeFrame,
   decodeHere,
   decodeId,
   decodeMachine,
   encodeBoardPart,
-  encodeBroken,
   encodeHere,
   encodeId,
   type Frame,
@@ -45,22 +32,15 @@ import type { Network } from "./network.ts";
 import { type Heartbeat, Pulse } from "./pulse.ts";
 
 /** How a node takes part. */
-export interface FarTerms {
+export interface FarTerms extends StreamTerms {
   readonly network: Network;
-  readonly info: NodeInfo;
   /** Its first board. */
   readonly board: Uint8Array;
   readonly heartbeat: Heartbeat;
-  readonly maxQueueBytes: number;
-  readonly maxMessageBytes: number;
   /** Whether a node is reached on another way, and is none of these. */
   isNear(info: NodeInfo): boolean;
 }
 
-/** How many batches may be on their way to one node: 1 MiB. */
-const windowMax = 32;
-/** Batches that are kept for later: 4 MiB. */
-const stockMax = 128;
 /** How long a node that starts waits for what others say, in milliseconds, and how often it asks who has its id. */
 const answersMilliseconds = 100;
 const idAsks = 4;
@@ -87,37 +67,26 @@ export async function joinFarNodes(terms: FarTerms, listener: CarrierListener): 
   }
 }
 
-export class FarNodes implements Carrier, FarHome {
-  readonly listener: CarrierListener;
-  readonly stock: BatchStock = new BatchStock(stockMax);
-  readonly window: number = windowMax;
-  readonly maxQueue: number = Infinity;
-  readonly maxQueueBytes: number;
-  readonly maxMessageBytes: number;
-  readonly greeting: Uint8Array;
+export class FarNodes implements Carrier, StreamOwner {
   readonly boards: FarBoards;
   /** Messages that no node may send. */
   refused = 0;
   readonly #terms: FarTerms;
   readonly #link: FarLink;
+  readonly #streams: FarStreams;
   readonly #peers: FarPeers;
   readonly #neighbours: Neighbours;
   readonly #pulse: Pulse;
-  readonly #flusher: Flusher = new Flusher();
-  readonly #batch: Batch = new Batch();
   #state: "joining" | "open" | "closing" | "closed" = "joining";
 
   constructor(terms: FarTerms, listener: CarrierListener) {
     const { network, info, board, heartbeat } = terms;
     this.#terms = terms;
-    this.listener = listener;
-    this.maxQueueBytes = terms.maxQueueBytes;
-    this.maxMessageBytes = terms.maxMessageBytes;
-    this.greeting = encodeGreeting(info);
     const link = this.#link = new FarLink(network, info.id, (data) => this.#take(data));
     this.boards = new FarBoards(() => this.#tellBoard("", network.all));
     this.boards.publish(board);
-    this.#peers = new FarPeers(this, link, this.boards);
+    this.#streams = new FarStreams(link, terms, this, listener);
+    this.#peers = new FarPeers(this.#streams, link, this.boards);
     this.#neighbours = new Neighbours(link.session);
     this.#pulse = new Pulse(info.id, heartbeat, link, this.#peers, this.boards, this.#neighbours);
   }
@@ -130,9 +99,7 @@ export class FarNodes implements Carrier, FarHome {
     for (let asked = 0; asked < idAsks; asked++) {
       // Only who has the id hears this. Any of these may be lost.
       this.#link.send(network.mailboxOf(info.id), { kind: Kind.ask, to: "", body: id });
-      await this.#link.orRefused(
-        new Promise<void>((resolve) => laterForSure(answersMilliseconds / idAsks, resolve)),
-      );
+      await this.#link.answered(answersMilliseconds / idAsks);
     }
     this.#state = "open";
     this.#link.joined();
@@ -148,15 +115,15 @@ export class FarNodes implements Carrier, FarHome {
     const peer = this.#peers.withId(node);
     if (peer === undefined || this.#state === "closed") return false;
     const { byteLength } = message;
-    if (byteLength > this.maxMessageBytes) {
+    const { maxMessageBytes } = this.#terms;
+    if (byteLength > maxMessageBytes) {
       throw new TandemError(
         "TOO_LARGE",
         `Cannot send a message of ${byteLength} bytes to another node: maxMessageBytes is ` +
-          `${this.maxMessageBytes}; start the node with a larger one`,
+          `${maxMessageBytes}; start the node with a larger one`,
       );
     }
-    this.#flusher.appended += 1;
-    peer.outlet.send(message);
+    this.#streams.send(peer, message);
     return true;
   }
 
@@ -214,26 +181,6 @@ export class FarNodes implements Carrier, FarHome {
 
   // What goes out
 
-  post({ session, subject, life, otherLife }: FarPeer, batch: Uint8Array): boolean {
-    return this.#link.send(subject, {
-      kind: Kind.batch,
-      to: session,
-      fromLife: life,
-      toLife: otherLife,
-      body: batch,
-    });
-  }
-
-  tellBroken({ session, subject, life, otherLife }: FarPeer, link: number): void {
-    this.#link.send(subject, {
-      kind: Kind.broken,
-      to: session,
-      fromLife: life,
-      toLife: otherLife,
-      body: encodeBroken(link),
-    });
-  }
-
   #tellBoard(to: string, subject: string): void {
     if (this.#state === "joining") return;
     for (const part of this.boards.ownParts(this.#link.maxBody - headBytes)) {
@@ -268,9 +215,9 @@ export class FarNodes implements Carrier, FarHome {
       case Kind.pair:
         return peer && this.#peers.paired(frame, peer);
       case Kind.batch:
-        return this.#batched(frame, peer);
+        return this.#isOfNow(frame, peer) ? this.#streams.batched(frame, peer) : this.dropped();
       case Kind.broken:
-        return this.#broken(frame, peer);
+        return this.#isOfNow(frame, peer) ? this.#streams.broken(frame, peer) : this.dropped();
       case Kind.board:
         return this.#board(frame, peer);
       case Kind.bye:
@@ -334,29 +281,8 @@ export class FarNodes implements Carrier, FarHome {
     else this.#peers.meet(session, info, 0);
   }
 
-  #batched(frame: Frame, peer: FarPeer | undefined): void {
-    const { byteLength } = frame.body;
-    if (!peer || !this.#peers.isOfNow(peer, frame)) return this.dropped();
-    if (byteLength < batchHeadBytes || byteLength > batchBytes) return this.dropped();
-    const { bytes, words } = this.#batch;
-    bytes.set(frame.body);
-    if (words[Head.mark] !== batchMark) return this.dropped();
-    peer.heardTaken(words[Head.taken]!);
-    if (words[Head.sequence] === 0) return;
-    const flags = words[Head.flags]!;
-    const { inlet } = peer;
-    const isBeat = (flags & Flag.beat) !== 0;
-    if (isBeat) inlet.reaches(words);
-    else if (!inlet.accepts(words)) return this.dropped();
-    else peer.owesTaken = true;
-    if ((flags & Flag.wantsTaken) !== 0) peer.tellTaken();
-    if (!isBeat) inlet.read(words, bytes, byteLength);
-  }
-
-  #broken(frame: Frame, peer: FarPeer | undefined): void {
-    const link = decodeBroken(frame.body);
-    if (link === null || !peer || !this.#peers.isOfNow(peer, frame)) return this.dropped();
-    peer.heardBroken(link);
+  #isOfNow(frame: Frame, peer: FarPeer | undefined): peer is FarPeer {
+    return peer !== undefined && this.#peers.isOfNow(peer, frame);
   }
 
   #board({ body }: Frame, peer: FarPeer | undefined): void {
@@ -370,22 +296,8 @@ export class FarNodes implements Carrier, FarHome {
     this.#peers.setOver(from);
   }
 
-  // Peers
+  // Streams
 
-  flushLater(outlet: Outlet): void {
-    this.#flusher.flushLater(outlet);
-  }
-
-  get place(): FarPeer["place"] {
-    return { position: 0, epochLow: 0, epochHigh: 0 };
-  }
-
-  /** Its greeting in a stream says nothing new. */
-  greeted(): void {
-    this.dropped();
-  }
-
-  /** A farewell in a stream. */
   left(peer: FarPeer): void {
     this.#peers.down(peer, true, "the node was closed");
   }
