@@ -153,6 +153,28 @@ test("a method that must not run twice: UNKNOWN_OUTCOME, and no other service ru
   assertEquals(other.begun, []);
 });
 
+test("a service's word that nobody else may begin gets lost: nobody does", async () => {
+  await using way = await NatsProxy.start(Number(new URL(`nats://${natsAddress()}`).port));
+  const target = newNatsTarget();
+  const api = new Holding();
+  await served(target.replace(natsAddress(), way.address), api, { maxDeliveries: 3 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const lost: string[] = [];
+  way.losses.add((subject, payload) => {
+    if (!subject.startsWith("$JS.ACK.")) return false;
+    lost.push(new TextDecoder().decode(payload));
+    return true;
+  });
+  const call = doomed(remote.hold("x"));
+  await eventually(() => api.begun.length === 1);
+  const raw = await rawConnection();
+  // As if the service had been silent for long.
+  const word = `$JS.ACK.${await nameOf(target)}.services.1.1.1.0.0`;
+  raw.publish(word, new TextEncoder().encode("-NAK"));
+  await assertRejectsCode(call, "UNKNOWN_OUTCOME");
+  assertEquals([api.begun, lost[0]], [["x 1"], "+ACK"]);
+});
+
 test("a service stands still: another one answers, and its late answer does no harm", async () => {
   const target = newNatsTarget();
   const still = await started(target);
@@ -286,7 +308,7 @@ test("a service that gets again what it still works on goes on with it", async (
 test("what is no call, or names a subject of the server for its answer, is dropped", async () => {
   const target = newNatsTarget();
   const api = new Holding();
-  await served(target, api);
+  const service = await served(target, api);
   using remote = connect<Holding>(target, { timeout: 120_000 });
   const raw = await rawConnection();
   const subjects: string[] = [];
@@ -303,7 +325,12 @@ test("what is no call, or names a subject of the server for its answer, is dropp
     await raw.request(subject, data, { timeout: 30_000, headers });
   }
   await eventually(async () => await queued(raw, target) === 0);
+  assertEquals(service.stats().requests, 0);
+  // The same past the queue.
+  raw.publish(subject.replace("queue", "call"), new Uint8Array(), "$JS.API.CONSUMER.DELETE.a.b");
+  await raw.flush();
   assertEquals(await remote.ping("a"), "a");
+  await raw.flush();
   assertEquals([subjects, api.begun], [[], ["a 1"]]);
 });
 
