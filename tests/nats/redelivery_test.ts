@@ -94,6 +94,12 @@ async function queued(raw: RawConnection, target: string): Promise<number> {
   return info.state.messages;
 }
 
+/** Whether the server has found nobody at a subject. */
+function isUnheard(error: unknown): boolean {
+  return (error as Error).name === "NoRespondersError" ||
+    String(error).toLowerCase().includes("no responders");
+}
+
 /** Methods that go on until they are told to end, and note how often they were begun. */
 class Holding {
   readonly begun: string[] = [];
@@ -402,6 +408,37 @@ test("messages of the caller get lost, and its link is cut: each call runs once"
   api.ends[0]!();
   assertEquals(await held, "cut");
   assertEquals(api.begun.filter((name) => name !== "again 1"), ["first 1", "lost 1", "cut 1"]);
+});
+
+test("an answer waits for a caller whose link is cut", async () => {
+  await using way = await NatsProxy.start(Number(new URL(`nats://${natsAddress()}`).port));
+  const direct = newNatsTarget();
+  const api = new Holding();
+  const service = await served(direct, api);
+  const target = direct.replace(natsAddress(), way.address);
+  using remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
+  const call = doomed(remote.hold("x"));
+  await eventually(() => api.ends.length === 1);
+  const raw = await rawConnection();
+  const stream = await nameOf(direct);
+  const { message } = await ask(raw, `STREAM.MSG.GET.${stream}`, { seq: 1 }) as {
+    message: { hdrs: string };
+  };
+  const [, answerTo] = /Nats-Msg-Id: *(\S+)/.exec(atob(message.hdrs))!;
+  // It comes back only when it may.
+  way.hold();
+  way.cut();
+  await eventually(
+    () => raw.request(answerTo!, new Uint8Array(), { timeout: 100 }).then(() => false, isUnheard),
+    "nobody listens for the answer",
+  );
+  api.ends[0]!();
+  await eventually(() => service.stats().replies === 1);
+  await raw.flush();
+  way.release();
+  assertEquals(await call, "x");
+  assertEquals(api.begun, ["x 1"]);
+  await eventually(async () => await queued(raw, direct) === 0);
 });
 
 test("long messages, streams and functions", async () => {
