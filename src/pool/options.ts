@@ -27,8 +27,9 @@ export interface PoolOptions extends PoolCallOptions {
    */
   runtime?: RuntimeName | readonly RuntimeName[];
   /**
-   * The target on which other processes reach the pool with `connect` or {@linkcode Pool.attach}. Without it,
-   * only this process can call the pool.
+   * The target on which other processes reach the pool with `connect` or {@linkcode Pool.attach}: a name, a path, or
+   * `nats://HOST:PORT,HOST:PORT/NAME` for callers on other machines, which several pools may share; see the option `nats`.
+   * Without it, only this process can call the pool.
    */
   target?: string;
   /**

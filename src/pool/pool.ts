@@ -55,8 +55,9 @@ export class Pool<Api extends object> implements AsyncDisposable {
   /** The workers' methods; each call goes once to every worker: see {@linkcode everywhere} of the package. */
   readonly everywhere: Everywhere<Remote<Api>>;
   /**
-   * Resolves when `min` workers are ready. Rejects with the reason if none can start within `startTimeout`, and with
-   * `CLOSED` if the pool is closed before.
+   * Resolves when `min` workers are ready, and with a `nats://` target when callers reach them. Rejects with the reason if
+   * no worker can start, or the NATS server is not reached, within `startTimeout`, and with `CLOSED` if the pool is closed
+   * before.
    */
   readonly ready: Promise<void>;
   /** Resolves when the pool has ended: it was closed, or another one has taken over its target. */
@@ -67,7 +68,8 @@ export class Pool<Api extends object> implements AsyncDisposable {
    *
    * @param file the worker file: a `file:` URL, or a path relative to the working directory
    * @param options sizes, limits and others
-   * @throws {TandemError} `EXISTS` when another process supervises the target; the codes of opening a channel
+   * @throws {TandemError} `EXISTS` when another process supervises the target; the codes of opening a channel;
+   * `UNSUPPORTED` for `handOver` and `maxQueuePerClient` with a `nats://` target
    * @throws {TypeError} {RangeError} for wrong options, and for a user that the system does not have
    */
   constructor(file: string | URL, options: PoolOptions = {}) {
@@ -81,6 +83,9 @@ export class Pool<Api extends object> implements AsyncDisposable {
   /**
    * The pool that another process has started on a target, or will start: its calls, sessions and logs. It has no
    * workers of its own. `connect(target)` makes calls of a pool, too, without the rest.
+   *
+   * Pools of several machines may share a `nats://` target: then {@linkcode AttachedPool.workers}, `everywhere` and logs are
+   * those of all that are there, and `stats` their sums.
    *
    * @param target that of the pool's options
    * @throws {TypeError} {RangeError} for wrong options

@@ -18,6 +18,7 @@ import {
   startProgram,
   test,
 } from "../support/harness.ts";
+import { hasNats, newNatsTarget } from "../support/nats.ts";
 import { childrenOf, undisturbed } from "../support/pool.ts";
 import { noRoot } from "../support/privileges.ts";
 import { type Outcome, runFile } from "../support/run.ts";
@@ -495,6 +496,20 @@ test("tandem pool: mistakes end it with a reason", async () => {
   pool.signal("SIGQUIT");
   await pool.child.ended();
 }, patience);
+
+test(
+  "tandem pool on a nats:// target: callers of other machines reach it; QUIT ends it",
+  async () => {
+    const pool = new Supervisor(["--min", "1", "--max", "1"], { target: newNatsTarget() });
+    await pool.ready();
+    const remote = pool.connect();
+    assertEquals(await remote.pid(), pool.workers[0]);
+    const workers = pool.workers;
+    pool.signal("SIGQUIT");
+    await pool.assertEnded(workers);
+  },
+  { ...patience, skip: hasNats ? null : "scripts/setup --tests installs a NATS server" },
+);
 
 /** Tells of each datagram. */
 const listener = `

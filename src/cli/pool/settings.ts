@@ -73,7 +73,11 @@ export const flags: FlagParametersForType<Flags, Context> = {
     placeholder: "file",
     brief: "JSON file with any of these settings, as in PoolOptions; flags come before it",
   },
-  target: { ...text, placeholder: "name", brief: "Name on which clients reach the pool" },
+  target: {
+    ...text,
+    placeholder: "name",
+    brief: "Name, or nats://HOST:PORT/NAME, on which clients reach the pool",
+  },
   name: { ...text, placeholder: "name", brief: "Name in titles and logs; default: the target" },
   runtime: {
     kind: "enum",
