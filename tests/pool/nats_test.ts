@@ -367,6 +367,23 @@ test("pool over NATS: the server goes and comes back: calls flow again", async (
   }, "calls flow again");
 }, { skip });
 
+test(
+  "pool over NATS: a login that is refused is an error of `ready`; the owner goes on",
+  async () => {
+    const server = await startNatsServer("authorization: { user: a, password: b }");
+    afterEnd(linksClosed);
+    afterEnd(() => server.kill());
+    const pool = newPool(`nats://${server.address}/refused`);
+    await assertRejectsCode(pool.ready, "PERMISSION");
+    assertEquals(await pool.call.pid(), pool.workers()[0]!.pid);
+    const login = { user: "a", pass: "b" };
+    const allowed = await readyPool(`nats://${server.address}/refused`, { nats: login });
+    using remote = connect<ForeignApi>(`nats://${server.address}/refused`, { nats: login });
+    assertEquals(await remote.pid(), allowed.workers()[0]!.pid);
+  },
+  { skip },
+);
+
 test("pool over NATS: clients in other languages", async () => {
   const target = newNatsTarget();
   await readyPool(target);
