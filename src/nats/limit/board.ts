@@ -192,9 +192,10 @@ export class Board {
     const link = this.#useLink();
     const ending = Promise.withResolvers<never>();
     ending.promise.catch(() => {});
-    this.#endWatch = ending.reject;
     try {
       await this.#opened(link);
+      // Attempts to connect that have failed before do not end what begins now.
+      this.#endWatch = ending.reject;
       const jetStream = this.#jetStream!;
       const created = await ensureBucket(link, jetStream, this.#bucket);
       const reading = new Reading(this.#subject, this.name, {
