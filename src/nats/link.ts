@@ -619,9 +619,22 @@ const loginErrors: ReadonlySet<string> = new Set([
   "UserAuthenticationExpiredError",
 ]);
 
+/** How runtimes name what is wrong with a certificate. */
+const certificateError = /^(?:CERT_|DEPTH_ZERO_|ERR_SSL_|ERR_TLS_|SELF_SIGNED_|UNABLE_TO_)/;
+
 function obstacleOf(place: string, failure: unknown): TandemError {
   if (failure instanceof TandemError) return failure;
-  const { name } = Object(failure) as { name?: string };
+  const { name, code } = Object(failure) as { name?: string; code?: unknown };
+  if (certificateError.test(String(code))) {
+    return new TandemError(
+      "PERMISSION",
+      `Cannot reach NATS (${place}): the certificates do not fit (${
+        textOf(failure)
+      }); give caFile, and certFile and ` +
+        "keyFile if the server wants them, in options.nats.tls",
+      { cause: failure },
+    );
+  }
   if (name !== undefined && loginErrors.has(name)) {
     return new TandemError(
       "PERMISSION",
