@@ -6,8 +6,9 @@
 import { createServer } from "node:net";
 import { linksClosed } from "../../src/nats/link.ts";
 import { keepAlive } from "../../src/runtime/timers.ts";
-import { afterEnd, eventually } from "./harness.ts";
+
 import { type NatsServer, startNatsServer } from "./nats_server.ts";
+import { eventually } from "./processes.ts";
 
 /** What a server of a cluster says of itself (`/jsz`). */
 interface JetStreamState {
@@ -236,6 +237,8 @@ export async function leaderOf(cluster: NatsCluster, stream: string): Promise<Cl
 
 /** A cluster that ends with the test, after the links to it. */
 export async function newCluster(config = ""): Promise<NatsCluster> {
+  // Only in tests: the proof has no harness.
+  const { afterEnd } = await import("./harness.ts");
   const cluster = await NatsCluster.start(config);
   afterEnd(linksClosed);
   afterEnd(() => cluster[Symbol.asyncDispose]());
