@@ -1,19 +1,27 @@
 /**
- * A way to a NATS server on which single messages are lost, or all are held up for a while. Only what clients publish is
- * touched: each `PUB` and `HPUB` with its payload.
+ * A way to a NATS server on which single messages are lost, in either direction, or all that clients send is held up for
+ * a while. Only messages are lost: each `PUB` or `MSG`, with or without headers, with its payload.
  *
  * @module
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
 import type { AddressInfo } from "node:net";
 
-/** Whether a published message is lost. */
+/** Whether a message is lost. */
 export type Loses = (subject: string, payload: Uint8Array) => boolean;
 
+/** `PUB` and `HPUB` go to the server, `MSG` and `HMSG` come from it. */
+const messages: ReadonlySet<string> = new Set(["PUB", "HPUB", "MSG", "HMSG"]);
+
 export class NatsProxy implements AsyncDisposable {
+  /** Of what clients publish. */
   readonly losses: Set<Loses> = new Set();
   /** How many connections there were so far. */
   connections = 0;
+  /** Messages in both directions so far. */
+  seen = 0;
+  /** The number of the one that is lost, from 1 on; 0: none is. */
+  lost = 0;
   /** What clients publish waits. */
   #isHeld = false;
   readonly #waiting: (() => void)[] = [];
@@ -51,15 +59,18 @@ export class NatsProxy implements AsyncDisposable {
   #serve(client: Socket, port: number): void {
     const server = connect(port, "127.0.0.1");
     this.connections += 1;
-    let rest = Buffer.alloc(0);
-    const pass = (chunk: Buffer) => {
-      rest = this.#passOn(Buffer.concat([rest, chunk]), server);
+    const passTo = (socket: Socket) => {
+      let rest = Buffer.alloc(0);
+      return (chunk: Buffer) => {
+        rest = this.#passOn(Buffer.concat([rest, chunk]), socket);
+      };
     };
+    const pass = passTo(server);
     client.on("data", (chunk: Buffer) => {
       if (this.#isHeld) this.#waiting.push(() => pass(chunk));
       else pass(chunk);
     });
-    server.pipe(client);
+    server.on("data", passTo(client));
     for (const [socket, other] of [[client, server], [server, client]] as const) {
       this.#sockets.add(socket);
       socket.on("error", () => {});
@@ -71,7 +82,7 @@ export class NatsProxy implements AsyncDisposable {
   }
 
   /** Passes on all messages that are whole; returns the rest. */
-  #passOn(bytes: Buffer, server: Socket): Buffer<ArrayBuffer> {
+  #passOn(bytes: Buffer, receiver: Socket): Buffer<ArrayBuffer> {
     let at = 0;
     for (;;) {
       const end = bytes.indexOf("\r\n", at);
@@ -79,13 +90,15 @@ export class NatsProxy implements AsyncDisposable {
       const words = bytes.subarray(at, end).toString("latin1").split(" ");
       let next = end + 2;
       let isLost = false;
-      if (words[0] === "PUB" || words[0] === "HPUB") {
+      const [verb = "", subject = ""] = words;
+      if (messages.has(verb)) {
         next += Number(words.at(-1)) + 2;
         if (next > bytes.byteLength) break;
         const payload = bytes.subarray(end + 2, next - 2);
-        isLost = [...this.losses].some((loses) => loses(words[1]!, payload));
+        isLost = (this.seen += 1) === this.lost ||
+          verb.endsWith("PUB") && [...this.losses].some((loses) => loses(subject, payload));
       }
-      if (!isLost && !server.destroyed) server.write(bytes.subarray(at, next));
+      if (!isLost && !receiver.destroyed) receiver.write(bytes.subarray(at, next));
       at = next;
     }
     return Buffer.from(bytes.subarray(at));
