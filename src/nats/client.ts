@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ConnectionOptions } from "node:tls";
 import { TandemError } from "../errors.ts";
 import { unrefTimer } from "../runtime/timers.ts";
 
@@ -148,7 +149,37 @@ function watchedTransport(transport: Transport): Transport {
     transport[name] = async (...args: unknown[]) =>
       watched(await Reflect.apply(make, transport, args) as Socket);
   }
+  if (typeof transport["loadClientCerts"] === "function") {
+    transport["startTLS"] = () => startTls(transport as unknown as TlsTransport);
+  }
   return transport;
+}
+
+/** The parts of the client's transport that its TLS needs. */
+interface TlsTransport {
+  readonly socket: unknown;
+  readonly tlsName: string;
+  readonly options: { readonly tls?: object | null };
+  loadClientCerts(): Promise<object | undefined>;
+}
+
+/**
+ * As the client's own, but the socket has a listener for errors at any time: a server that refuses a certificate says so
+ * after the handshake.
+ */
+async function startTls(transport: TlsTransport): Promise<Socket> {
+  const { socket, tlsName, options: { tls } } = transport;
+  const files = tls ? await transport.loadClientCerts() : undefined;
+  const { connect } = await import("node:tls");
+  const options = { socket, servername: tlsName, rejectUnauthorized: true, ...tls, ...files };
+  return await new Promise((resolve, reject) => {
+    const secured = connect(options as ConnectionOptions, () => {
+      resolve(watched(secured as unknown as Socket));
+    });
+    let failure: unknown;
+    secured.on("error", (error: unknown) => void (failure = error));
+    secured.once("close", () => reject(failure));
+  });
 }
 
 function watched(socket: Socket): Socket {
