@@ -181,7 +181,6 @@ export const symbols = {
       /* control */ "buffer",
     ],
     result: "i32",
-    cold: true,
   },
   tandem_reserve_instead: {
     parameters: [
