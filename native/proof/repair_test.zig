@@ -234,6 +234,17 @@ test "a roll finds who has gone as soon as that is counted" {
     try testing.expect(Repair.sweep(world.first));
 }
 
+test "the lock of a dying process goes before its life hangs up" {
+    const world = try World.init(1, 1);
+    defer world.deinit();
+    const handle = try world.server();
+    defer channel.close(handle, .unmap);
+    if (handle.bells.life < 0) return error.SkipZigTest;
+    // The kernel closes the highest first.
+    try testing.expect(handle.fd > handle.bells.life);
+    try testing.expectEqual(.unsettled, Repair.check(world.first, handle.index, handle.epoch));
+}
+
 test "1,024 participants fill the table; when they die at once, a newcomer finds room" {
     const world = try World.init(1, 1);
     defer world.deinit();
