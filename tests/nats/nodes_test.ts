@@ -6,9 +6,10 @@ import { assert, assertEquals } from "@std/assert";
 import process from "node:process";
 import { Server } from "../../mod.ts";
 import { linksClosed } from "../../src/nats/link.ts";
-import { decodeFrame, decodeMachine, Kind } from "../../src/nats/nodes/frames.ts";
+import { decodeFrame, decodeMachine, headBytes, Kind } from "../../src/nats/nodes/frames.ts";
 import { joinBothWays } from "../../src/nats/nodes/parts.ts";
 import { joinNearNodes } from "../../src/node/hall/near_nodes.ts";
+import { headBytes as batchHeadBytes } from "../../src/node/hall/batch.ts";
 import type { Node, NodeOptions, Reason } from "../../src/node/main.ts";
 import { startNode } from "../../src/node/node.ts";
 import type { NodeParts } from "../../src/node/parts.ts";
@@ -331,6 +332,8 @@ for (const runtime of ownRuntime) {
 interface Loss {
   readonly kind: keyof typeof Kind;
   readonly number: number;
+  /** Only batches with messages count. */
+  readonly isFull?: true;
 }
 
 /** So many of a kind are lost, each in a run of its own. */
@@ -354,12 +357,19 @@ const losses: readonly (readonly Loss[])[] = [
     Array.from({ length: numbers[kind] }, (_, number): Loss[] => [{ kind, number }])
   ),
   // And what tells of it.
-  [{ kind: "batch", number: 1 }, { kind: "broken", number: 0 }],
-  [{ kind: "batch", number: 2 }, { kind: "broken", number: 0 }],
-  [{ kind: "batch", number: 1 }, { kind: "batch", number: 3 }],
+  ...Array.from({ length: 3 }, (_, number): Loss[] => [
+    { kind: "batch", number, isFull: true },
+    { kind: "broken", number: 0 },
+  ]),
+  [{ kind: "batch", number: 1, isFull: true }, { kind: "batch", number: 2, isFull: true }],
 ];
 
 const words = ["one", "two", "three"];
+
+/** Whether a batch is more than a head, which tells what was taken, or how far the stream has come. */
+function hasMessages(payload: Uint8Array): boolean {
+  return payload.byteLength > headBytes + batchHeadBytes;
+}
 
 /** Lets two nodes meet and talk while messages are lost. Returns whether a hole was noticed. */
 async function talk(proxy: NatsProxy, run: readonly Loss[]): Promise<boolean> {
@@ -368,7 +378,9 @@ async function talk(proxy: NatsProxy, run: readonly Loss[]): Promise<boolean> {
   const counts = run.map(() => 0);
   proxy.losses.add((subject, payload) =>
     subject.startsWith(`tandem.nodes.${group.name}.`) &&
-    run.some(({ kind, number }, index) => payload[2] === Kind[kind] && counts[index]!++ === number)
+    run.some(({ kind, number, isFull = false }, index) =>
+      payload[2] === Kind[kind] && (!isFull || hasMessages(payload)) && counts[index]!++ === number
+    )
   );
   // Who is silent is not missed, but where nobody says good-bye.
   const isBye = run.some(({ kind }) => kind === "bye");
