@@ -148,6 +148,6 @@ export const mutants: readonly Mutant[] = [
     find: "this.#unknown.add(peer);\n      if (member.board",
     replace: "if (member.board",
     why: "a node that was seen before its board stays unknown",
-    configuration: "meet",
+    configuration: "boards",
   },
 ];
