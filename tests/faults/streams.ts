@@ -1,6 +1,6 @@
 /**
- * Explores the streams between nodes, their ends and their boards: the real code of `src/node/hall`, over a simulated
- * memory, in every order of steps. Then it breaks the code on purpose, in one way after the other, and has to notice.
+ * Explores the streams between nodes, their ends and their boards: the real code of `src/node/hall` over a simulated
+ * memory, and of `src/nats/nodes` over a simulated network, in every order of steps. Then it breaks the code on purpose, in one way after the other, and has to notice.
  *
  *     bun tests/faults/streams.ts [--full] [--seed N] [--only NAME]...
  *
@@ -30,7 +30,7 @@ const { values } = parseArgs({
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
 const walks = values.full ? 20_000 : 400;
-const pathsMax = values.full ? 2_000_000 : 1_500;
+const pathsMax = values.full ? 200_000 : 1_500;
 /** To find a mutant. */
 const hunts = 4_000;
 

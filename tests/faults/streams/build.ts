@@ -32,10 +32,11 @@ const simulated: Readonly<Record<string, string>> = {
   "channel/roll.ts": `export * from ${JSON.stringify(world)};`,
   "channel/roster.ts": `export * from ${JSON.stringify(world)};`,
   "channel/server_core.ts": `export { Main as ServerCore } from ${JSON.stringify(world)};`,
+  "nats/link.ts": `export * from ${JSON.stringify(world)};`,
   "errors.ts": `export * from ${JSON.stringify(join(root, "src/errors.ts"))};`,
 };
 /** Whose private fields become public. */
-const opened = ["node/hall", "node/registry"];
+const opened = ["node/hall", "node/registry", "nats/nodes"];
 
 /** Makes the copy, and returns its modules. */
 export async function build(folder: string, change: Change | null): Promise<Sources> {
@@ -51,24 +52,35 @@ export async function build(folder: string, change: Change | null): Promise<Sour
       JSON.stringify(world)
     };\nvoid [report_, remark_];\n`;
   });
+  edit(join(copy, "nats/nodes/far_nodes.ts"), (text) => {
+    const own = text.replace("= randomToken(8)", "= sessionOfProcess()");
+    return `${own}\nimport { sessionOfProcess } from ${
+      JSON.stringify(world)
+    };\nvoid randomToken;\n`;
+  });
   if (change) edit(join(copy, change.file), (text) => changed(text, change));
   for (const each of opened) {
     for (const name of readdirSync(join(copy, each))) {
       edit(join(copy, each, name), (text) => text.replaceAll(/#(?=[a-z]\w*)/gi, "_"));
     }
   }
-  const [{ Hall }, { encodeBoard, readIdentity }] = await Promise.all([
+  const [{ Hall }, { FarNodes }, { encodeBoard, readIdentity }] = await Promise.all([
     import(join(copy, "node/hall/hall.ts")) as Promise<HallModule>,
+    import(join(copy, "nats/nodes/far_nodes.ts")) as Promise<FarModule>,
     import(join(copy, "node/registry/board.ts")) as Promise<BoardModule>,
   ]);
-  return { Hall, encodeBoard, readIdentity };
+  return { Hall, FarNodes, encodeBoard, readIdentity };
 }
 
 type HallModule = typeof import("../../../src/node/hall/hall.ts");
+type FarModule = typeof import("../../../src/nats/nodes/far_nodes.ts");
 type BoardModule = typeof import("../../../src/node/registry/board.ts");
 
 /** What is driven. */
-export type Sources = Pick<HallModule, "Hall"> & Pick<BoardModule, "encodeBoard" | "readIdentity">;
+export type Sources =
+  & Pick<HallModule, "Hall">
+  & Pick<FarModule, "FarNodes">
+  & Pick<BoardModule, "encodeBoard" | "readIdentity">;
 
 function edit(path: string, change: (text: string) => string): void {
   writeFileSync(path, change(readFileSync(path, "utf8")));

@@ -75,4 +75,22 @@ export const configurations: readonly Configuration[] = [
     kills: 1,
     mortal: [0],
   },
+  {
+    name: "far",
+    programs: [[join("a"), ...send("b", 3)], [join("b"), ...send("a", 2)]],
+    isFar: true,
+    losses: 2,
+  },
+  {
+    name: "far-twice",
+    programs: [[join("a"), ...send("b", 3)], [join("b"), ...send("a", 2)]],
+    isFar: true,
+    copies: 2,
+  },
+  {
+    name: "far-boards",
+    programs: [[join("a"), publish, ...send("b"), publish], [join("b"), publish]],
+    isFar: true,
+    losses: 2,
+  },
 ];

@@ -4,10 +4,12 @@
  * @module
  */
 import type { CarrierListener, NodeInfo } from "../../../src/node/carrier.ts";
+import type { FarNodes } from "../../../src/nats/nodes/far_nodes.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
+import type { LinkTerms } from "../../../src/nats/link.ts";
 import type { Sources } from "./build.ts";
 import { Digest } from "./digest.ts";
-import { type Post, Process, type Timer, Violation, World } from "./world.ts";
+import { type Post, Process, type Timer, Violation, type Wire, World } from "./world.ts";
 
 /** One thing that a program does. */
 export type Op =
@@ -29,15 +31,17 @@ export interface Configuration {
   /** How many processes may be killed, and which. */
   readonly kills?: number;
   readonly mortal?: readonly number[];
-  /** How many posts may vanish from mailboxes, as when another process scribbles over them. */
+  /** The nodes share no memory, but a network. They are joined, and are not killed. */
+  readonly isFar?: boolean;
+  /** How many posts may vanish from mailboxes, as when another process scribbles over them; or frames from the network. */
   readonly losses?: number;
+  /** How many frames may come twice. */
+  readonly copies?: number;
   /** How many posts fit into a mailbox. */
   readonly capacity?: number;
   readonly maxQueue?: number;
   /** How many timers may fire while there is something else to do. */
   readonly timers?: number;
-  /** Only with --full. */
-  readonly isLong?: boolean;
 }
 
 /** A step that may come next. */
@@ -69,7 +73,7 @@ class Actor implements CarrierListener {
   readonly scene: Scene;
   readonly program: readonly Op[];
   next = 0;
-  hall: Hall | null = null;
+  hall: Hall | FarNodes | null = null;
   id = "";
   isClosing = false;
   hasLeft = false;
@@ -221,6 +225,7 @@ export class Scene {
   isSettled = false;
   #kills = 0;
   #losses = 0;
+  #copies = 0;
   /** The post that has vanished; `isFollowed`: its receiver has taken another one of its sender since. */
   #hole: { readonly post: Post; isFollowed: boolean } | null = null;
   /** How many timers came before all else: few, because they give the kernel time to take a dead process apart. */
@@ -232,6 +237,7 @@ export class Scene {
     this.world = new World(configuration.capacity ?? 64);
     this.actors = configuration.programs.map((program, at) => new Actor(this, at, program));
     this.world.processes.push(...this.actors.map(({ process }) => process));
+    if (configuration.isFar) this.#meetFar();
     if (!configuration.isJoined) return;
     for (const actor of this.actors) if (actor.mayGoOn) actor.process.run(() => actor.goOn());
     for (let rung = true; rung;) {
@@ -245,11 +251,41 @@ export class Scene {
     }
   }
 
+  #meetFar(): void {
+    const { processes, wires } = this.world;
+    for (const from of processes) {
+      for (const to of processes) if (from !== to) wires.push({ from, to, frames: [] });
+    }
+    for (const actor of this.actors) actor.process.run(() => actor.goOn());
+    this.#pump(4);
+  }
+
+  /** Timers fire, and all frames come. */
+  #pump(rounds: number): void {
+    for (let round = 0; round < rounds; round++) {
+      for (const { process, timer } of this.#timers()) this.#fire(process, timer);
+      for (let wire = this.#fullWire(); wire; wire = this.#fullWire()) {
+        this.#deliver(wire);
+        this.check();
+      }
+    }
+  }
+
+  #fullWire(): Wire | undefined {
+    return this.world.wires.find(({ frames }) => frames.length > 0);
+  }
+
+  #deliver({ to, frames }: Wire): void {
+    const frame = frames.shift()!;
+    to.run(() => to.link!.take(frame));
+  }
+
   fail(text: string): void {
     this.world.violation ??= new Violation(text);
   }
 
-  join(actor: Actor, id: string, number: number): Hall {
+  join(actor: Actor, id: string, number: number): Hall | FarNodes {
+    if (this.#configuration.isFar) return this.#joinFar(actor, id, number);
     return new this.#sources.Hall(
       {
         group: "g",
@@ -262,6 +298,25 @@ export class Scene {
       actor,
       { left() {}, removed() {} },
     );
+  }
+
+  #joinFar(actor: Actor, id: string, number: number): FarNodes {
+    const far = new this.#sources.FarNodes({
+      network: {
+        link: {} as LinkTerms,
+        all: "all",
+        mailboxOf: (node) => `to ${node}`,
+        has: () => true,
+      },
+      info: { id, name: `${number}`, pid: 1000 + number, runtime: "bun" },
+      board: this.boardOf(actor),
+      heartbeat: { interval: 10, timeout: Infinity },
+      maxQueueBytes: 2 ** 24,
+      maxMessageBytes: 2 ** 24,
+      isNear: () => false,
+    }, actor);
+    void far.join();
+    return far;
   }
 
   boardOf({ id, version, process: { number } }: Actor): Uint8Array {
@@ -341,6 +396,24 @@ export class Scene {
         });
       }
     }
+    for (const wire of world.wires) {
+      const { from, to, frames } = wire;
+      if (frames.length === 0) continue;
+      const way = `from process ${from.number} to ${to.number}`;
+      add(`a frame comes ${way}`, () => this.#deliver(wire));
+      if (this.#losses < (this.#configuration.losses ?? 0)) {
+        add(`a frame vanishes ${way}`, () => {
+          this.#losses += 1;
+          frames.shift();
+        });
+      }
+      if (this.#copies < (this.#configuration.copies ?? 0)) {
+        add(`a frame comes twice ${way}`, () => {
+          this.#copies += 1;
+          frames.push(frames[0]!);
+        });
+      }
+    }
     if (!steps.some(({ label }) => isNeeded(label))) {
       steps.unshift({ label: "nothing but timers", run: () => this.#settle() });
       return steps;
@@ -404,6 +477,12 @@ export class Scene {
 
   /** Lets timers fire until there is something to do, or they change nothing. What has to hold then is checked. */
   #settle(): void {
+    if (this.#configuration.isFar) {
+      this.#pump(idleRounds);
+      this.#checkEnd();
+      this.isSettled = true;
+      return;
+    }
     for (let round = 0; round < idleRounds; round++) {
       if (this.steps().some(({ label }) => isNeeded(label))) return;
       const timers = this.#timers();
@@ -457,6 +536,13 @@ export class Scene {
     if (isOfHole && this.#hole!.isFollowed && known.cuts === 0) {
       throw new Violation(`${to.id} does not hear that it misses messages of ${from.id}`);
     }
+    const { cuts } = from.known.get(to.id)!;
+    if ((known.cuts > 0) !== (cuts > 0)) {
+      throw new Violation(`of ${from.id} and ${to.id}, only one hears that messages are lost`);
+    }
+    if (this.#configuration.isFar && known.cuts > this.#losses + this.#copies) {
+      throw new Violation(`${to.id} hears of more losses than there were`);
+    }
     // In memory, nobody notices that the last posts have vanished.
     if (known.last !== sent && !isOfHole && !known.isCut) {
       throw new Violation(`${to.id} has ${known.last} of ${sent} messages of ${from.id}`);
@@ -467,6 +553,10 @@ export class Scene {
     const digest = new Digest();
     const { table, joins, departures, boards } = this.world;
     digest.add([joins, departures, boards, this.#kills, this.#losses, this.#early]);
+    digest.add([
+      this.#copies,
+      ...this.world.wires.flatMap(({ frames }) => frames.map(({ data }) => data)),
+    ]);
     digest.add([this.#hole?.isFollowed, this.#hole?.post.poster.process.number]);
     for (const { epoch, process, lives, boards, first } of table) {
       digest.add([epoch, process?.number, lives, boards, first !== null]);
@@ -490,5 +580,5 @@ export class Scene {
 
 /** A step that comes whatever the explorer wants. */
 function isNeeded(label: string): boolean {
-  return !/killed|vanishes|dies|timer/.test(label);
+  return !/killed|vanishes|twice|dies|timer/.test(label);
 }

@@ -32,6 +32,7 @@ export class Process {
   readonly microtasks: (() => void)[] = [];
   main: Main | null = null;
   mailbox: Mailbox | null = null;
+  link: Link | null = null;
 
   constructor(world: World, number: number) {
     this.world = world;
@@ -121,6 +122,7 @@ interface Entry {
 export class World {
   readonly simKey = "world";
   readonly processes: Process[] = [];
+  readonly wires: Wire[] = [];
   readonly table: Entry[] = [];
   joins = 0;
   departures = 0;
@@ -492,3 +494,75 @@ export function connectPrivateQuietly(main: Main, path: string): Sender {
 }
 
 export const rendezvous = (): object => ({});
+
+// A network, in which frames may be lost or come twice: what stands for src/nats/link.ts
+
+/** The frames from one process to another, which come in their order. */
+export interface Wire {
+  readonly from: Process;
+  readonly to: Process;
+  readonly frames: { readonly subject: string; readonly data: Uint8Array<ArrayBuffer> }[];
+}
+
+export class LinkSubscription {
+  readonly subject: string;
+  readonly deliver: (data: Uint8Array) => void;
+
+  constructor(subject: string, _queue: undefined, deliver: (data: Uint8Array) => void) {
+    this.subject = subject;
+    this.deliver = deliver;
+  }
+}
+
+export class Link {
+  readonly simKey = "link";
+  readonly place = "the network";
+  readonly obstacle = null;
+  readonly maxPayload: number = 2 ** 20;
+  readonly isUp = true;
+  readonly subscriptions: Set<LinkSubscription> = new Set();
+  readonly #process = running();
+
+  opened(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  flush(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  add(): number {
+    return 0;
+  }
+
+  remove(): void {}
+  release(): void {}
+
+  subscribe(subscription: LinkSubscription): void {
+    this.subscriptions.add(subscription);
+  }
+
+  unsubscribe(subscription: LinkSubscription): void {
+    this.subscriptions.delete(subscription);
+  }
+
+  publish(subject: string, data: Uint8Array): void {
+    for (const wire of running().world.wires) {
+      if (wire.from === this.#process) wire.frames.push({ subject, data: data.slice() });
+    }
+  }
+
+  /** Takes a frame that has come. */
+  take({ subject, data }: Wire["frames"][number]): void {
+    for (const each of [...this.subscriptions]) if (each.subject === subject) each.deliver(data);
+  }
+}
+
+export function acquireLink(): Link {
+  return running().link = new Link();
+}
+
+/** A session's name, the same in each path. */
+export function sessionOfProcess(): string {
+  return `process${running().number}`;
+}
