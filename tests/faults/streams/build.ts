@@ -1,6 +1,6 @@
 /**
  * A copy of the sources in which nodes run in a simulated world: the channels, the timers and the reports are those of
- * `world.ts`. All else is as it is, but for a mutant's change; and private fields are public, so that the explorer can
+ * `world.ts`, and the link to NATS is that of `network.ts`. All else is as it is, but for a mutant's change; and private fields are public, so that the explorer can
  * tell whether two states are the same.
  *
  * @module
@@ -10,6 +10,8 @@ import { join, resolve } from "node:path";
 
 const root = resolve(import.meta.dirname!, "../../..");
 const world = join(import.meta.dirname!, "world.ts");
+const timers = join(import.meta.dirname!, "timers.ts");
+const network = join(import.meta.dirname!, "network.ts");
 
 /** A deliberate fault. */
 export interface Change {
@@ -22,7 +24,7 @@ export interface Change {
 
 /** What the modules of the copy export, by their paths beneath `src`. */
 const simulated: Readonly<Record<string, string>> = {
-  "runtime/timers.ts": `export * from ${JSON.stringify(world)};`,
+  "runtime/timers.ts": `export * from ${JSON.stringify(timers)};`,
   "channel/boards.ts": `export * from ${
     JSON.stringify(world)
   }; export const boardBytesMax = 2 ** 24;`,
@@ -32,7 +34,7 @@ const simulated: Readonly<Record<string, string>> = {
   "channel/roll.ts": `export * from ${JSON.stringify(world)};`,
   "channel/roster.ts": `export * from ${JSON.stringify(world)};`,
   "channel/server_core.ts": `export { Main as ServerCore } from ${JSON.stringify(world)};`,
-  "nats/link.ts": `export * from ${JSON.stringify(world)};`,
+  "nats/link.ts": `export * from ${JSON.stringify(network)};`,
   "errors.ts": `export * from ${JSON.stringify(join(root, "src/errors.ts"))};`,
 };
 /** Whose private fields become public. */
@@ -55,7 +57,7 @@ export async function build(folder: string, change: Change | null): Promise<Sour
   edit(join(copy, "nats/nodes/far_nodes.ts"), (text) => {
     const own = text.replace("= randomToken(8)", "= sessionOfProcess()");
     return `${own}\nimport { sessionOfProcess } from ${
-      JSON.stringify(world)
+      JSON.stringify(network)
     };\nvoid randomToken;\n`;
   });
   if (change) edit(join(copy, change.file), (text) => changed(text, change));

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import type { Configuration, Op } from "./scene.ts";
+import type { Op } from "./actor.ts";
+import type { Configuration } from "./scene.ts";
 
 const join = (id: string, after?: number): Op => ({
   do: "join",

@@ -32,7 +32,8 @@ export class Process {
   readonly microtasks: (() => void)[] = [];
   main: Main | null = null;
   mailbox: Mailbox | null = null;
-  link: Link | null = null;
+  /** What it does with a frame of the network. */
+  takeFrame: ((frame: Frame) => void) | null = null;
 
   constructor(world: World, number: number) {
     this.world = world;
@@ -65,32 +66,12 @@ export class Violation extends Error {}
 
 let current: Process | null = null;
 
-function running(): Process {
+/** The process whose step runs, if it lives. */
+export function running(): Process {
   if (current === null) throw new Error("no process runs");
   if (current.isDead) throw new Killed();
   return current;
 }
-
-// What stands for src/runtime/timers.ts
-
-export function queueMicrotask(callback: () => void): void {
-  current?.microtasks.push(callback);
-}
-
-export function later(milliseconds: number, callback: () => void): () => void {
-  const { timers } = running();
-  const timer = { milliseconds, callback };
-  timers.add(timer);
-  return () => void timers.delete(timer);
-}
-
-export const laterForSure: typeof later = later;
-export const setImmediate = (callback: () => void): void => void later(0, callback);
-export const now = (): number => 0;
-export const wallClock: () => number = now;
-export const keepAlive = () => (): void => {};
-export const unrefTimer = (): void => {};
-export const timerMax: number = 2 ** 31 - 1;
 
 // What stands for `report` of src/base/guard.ts
 
@@ -102,6 +83,18 @@ export function report(_source: object, what: string, error: unknown): void {
 
 export function remark(text: string): void {
   report({}, text, null);
+}
+
+export interface Frame {
+  readonly subject: string;
+  readonly data: Uint8Array<ArrayBuffer>;
+}
+
+/** The frames from one process to another, which come in their order. */
+export interface Wire {
+  readonly from: Process;
+  readonly to: Process;
+  readonly frames: Frame[];
 }
 
 // The channel in which nodes meet
@@ -494,75 +487,3 @@ export function connectPrivateQuietly(main: Main, path: string): Sender {
 }
 
 export const rendezvous = (): object => ({});
-
-// A network, in which frames may be lost or come twice: what stands for src/nats/link.ts
-
-/** The frames from one process to another, which come in their order. */
-export interface Wire {
-  readonly from: Process;
-  readonly to: Process;
-  readonly frames: { readonly subject: string; readonly data: Uint8Array<ArrayBuffer> }[];
-}
-
-export class LinkSubscription {
-  readonly subject: string;
-  readonly deliver: (data: Uint8Array) => void;
-
-  constructor(subject: string, _queue: undefined, deliver: (data: Uint8Array) => void) {
-    this.subject = subject;
-    this.deliver = deliver;
-  }
-}
-
-export class Link {
-  readonly simKey = "link";
-  readonly place = "the network";
-  readonly obstacle = null;
-  readonly maxPayload: number = 2 ** 20;
-  readonly isUp = true;
-  readonly subscriptions: Set<LinkSubscription> = new Set();
-  readonly #process = running();
-
-  opened(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  flush(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  add(): number {
-    return 0;
-  }
-
-  remove(): void {}
-  release(): void {}
-
-  subscribe(subscription: LinkSubscription): void {
-    this.subscriptions.add(subscription);
-  }
-
-  unsubscribe(subscription: LinkSubscription): void {
-    this.subscriptions.delete(subscription);
-  }
-
-  publish(subject: string, data: Uint8Array): void {
-    for (const wire of running().world.wires) {
-      if (wire.from === this.#process) wire.frames.push({ subject, data: data.slice() });
-    }
-  }
-
-  /** Takes a frame that has come. */
-  take({ subject, data }: Wire["frames"][number]): void {
-    for (const each of [...this.subscriptions]) if (each.subject === subject) each.deliver(data);
-  }
-}
-
-export function acquireLink(): Link {
-  return running().link = new Link();
-}
-
-/** A session's name, the same in each path. */
-export function sessionOfProcess(): string {
-  return `process${running().number}`;
-}
