@@ -29,8 +29,8 @@ const { values } = parseArgs({
   },
 });
 const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 31));
-const walks = values.full ? 20_000 : 400;
-const pathsMax = values.full ? 200_000 : 1_500;
+const walks = values.full ? 20_000 : 300;
+const pathsMax = values.full ? 200_000 : 1_000;
 /** To find a mutant. */
 const hunts = 4_000;
 

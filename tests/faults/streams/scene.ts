@@ -135,6 +135,8 @@ export class Scene implements Stage {
         link: {} as LinkTerms,
         all: "all",
         mailboxOf: (node) => `to ${node}`,
+        text: "text",
+        textOf: (node) => `text ${node}`,
         has: () => true,
       },
       info: { id, name: `${number}`, pid: 1000 + number, runtime: "bun" },
@@ -344,13 +346,15 @@ export class Scene implements Stage {
           throw new Violation(`${id} was told last that ${other} is ${state}`);
         }
       }
-      for (const other of others) this.#checkStream(other, actor);
       actor.readBoards();
       const boards = [...actor.boards.values()].toSorted().join();
       const published = others.map(({ version }) => version).toSorted().join();
       if (boards !== published) {
         throw new Violation(`${id} reads the boards ${boards}, not ${published}`);
       }
+    }
+    for (const to of living) {
+      for (const from of living) if (from !== to) this.#checkStream(from, to);
     }
   }
 
