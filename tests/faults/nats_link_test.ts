@@ -53,7 +53,10 @@ for (const runtime of ownRuntime) {
       await sleep(Math.max(0, cutMilliseconds - (Date.now() - cut)));
       hosts.restore();
       const things = "far,far later,near,near later";
-      await eventually(() => both((one) => one.things === things), "the registries are equal");
+      await eventually(() => both((one) => one.things === things), "the registries are equal")
+        .catch(async (error) => {
+          throw new Error(JSON.stringify(await all()), { cause: error });
+        });
       const before = await all();
       await eventually(
         async () => (await all()).every(({ came }, index) => came > before[index]!.came),
