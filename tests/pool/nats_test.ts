@@ -68,7 +68,7 @@ test("pool over NATS: what a call can carry", async () => {
   ]);
   const readable = await remote.readable();
   assertInstanceOf(readable, ReadableStream);
-  assertEquals(await collect(readable), ["one", "two"]);
+  assertEquals(await collect<unknown>(readable), ["one", "two"]);
   async function* numbers(): AsyncGenerator<number> {
     yield* [1, 2, 3];
   }
