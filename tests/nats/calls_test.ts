@@ -8,10 +8,8 @@ import {
   Server,
   type Service,
   type ServiceOptions,
-  topic,
   withOptions,
 } from "../../mod.ts";
-import { Pool } from "../../src/pool/main.ts";
 import {
   beginRequest,
   cancelFrame,
@@ -124,7 +122,6 @@ test("NATS: wrong targets and options are refused at once", () => {
     assert(error instanceof TypeError, `${target}: ${String(error)}`);
   }
   const target = "nats://127.0.0.1:1/name";
-  assertThrowsCode(() => topic(target), "UNSUPPORTED", "topic");
   for (const prefix of ["", "a..b", "a b", "*", ".a"]) {
     let error: unknown;
     try {
@@ -142,12 +139,6 @@ test("NATS: forms that block, and what does not cross machines yet, are UNSUPPOR
   assertThrowsCode(() => Server.create(target), "UNSUPPORTED", "nats://");
   assertThrowsCode(() => Client.open(target), "UNSUPPORTED", "nats://");
   assertThrowsCode(() => Server.unlink(target), "UNSUPPORTED", "nats://");
-  assertThrowsCode(
-    () => new Pool(new URL("file:///nothing.ts"), { target }),
-    "UNSUPPORTED",
-    "nats://",
-  );
-  assertThrowsCode(() => Pool.attach(target), "UNSUPPORTED", "nats://");
 });
 
 test("NATS: when `ready` resolves, every client reaches the service", async () => {
