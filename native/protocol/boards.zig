@@ -17,17 +17,9 @@ pub fn BoardsType(comptime Shared: type) type {
             // Sequentially consistent, as `joins`: it comes before the search for sleepers.
             // mutant:board-counted-after-the-ring begin
             _ = Shared.fetch_add(&handle.map.header().boards, 1, .seq_cst);
-            if (handle.is_silent) return tell_joined(handle);
             var followers: Wait.Members = .of(handle, &handle.map.header().board_followers);
             while (followers.next()) |index| Wait.wake_rarely(handle, index);
             // mutant:board-counted-after-the-ring end
-        }
-
-        /// All are to watch the newcomer, and find its board when they look for it.
-        fn tell_joined(handle: *Handle) void {
-            handle.is_silent = false;
-            // mutant:silent-newcomer-rings-no-sleeper
-            Wait.wake_all(handle);
         }
 
         /// From now on this participant is rung for boards.

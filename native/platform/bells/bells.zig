@@ -36,6 +36,9 @@ const Control = abi.Control;
 const Error = abi.Error;
 
 const cache_size = 64;
+/// How many participants of earlier channels are looked for: as many as a channel has. Other users may have made any
+/// number of folders and files.
+const predecessors_max = 1024;
 
 pub const Bells = struct {
     /// The folder, open to name things in it; -1: this participant has none.
@@ -357,18 +360,20 @@ pub const Bells = struct {
         if (bells.top < 0) return;
         var users = folders.Reader.open(bells.top) orelse return;
         defer users.close();
-        while (users.next('u')) |user| {
-            const folder = folders.open_folder(bells.top, user);
-            if (!folder.ok()) continue;
-            defer files.close(folder.fd());
-            bells.ring_predecessors_in(folder.fd());
+        for (0..predecessors_max) |_| {
+            const user = users.next('u') orelse return;
+            const uid = std.fmt.parseInt(u32, std.mem.span(user)[1..], 10) catch continue;
+            const folder = folders.open_of_user(bells.top, user, uid) orelse continue;
+            defer files.close(folder);
+            bells.ring_predecessors_in(folder);
         }
     }
 
-    fn ring_predecessors_in(bells: *const Bells, folder: i32) void {
+    noinline fn ring_predecessors_in(bells: *const Bells, folder: i32) void {
         var reader = folders.Reader.open(folder) orelse return;
         defer reader.close();
-        while (reader.next(names.bell_letter)) |name| {
+        for (0..predecessors_max) |_| {
+            const name = reader.next(names.bell_letter) orelse return;
             if (names.is_of(std.mem.span(name), bells.channel_id)) continue;
             if (file.open_to_ring(folder, name)) |fifo| {
                 _ = send(fifo, abi.bell_fifo);

@@ -145,7 +145,7 @@ pub const Reader = struct {
     }
 
     /// The names that begin with `letter`, or all; valid until the next call.
-    pub fn next(reader: *Reader, letter: ?u8) ?[*:0]const u8 {
+    pub noinline fn next(reader: *Reader, letter: ?u8) ?[*:0]const u8 {
         while (reader.entries.next()) |name| {
             if (name.len == 0 or name.len >= names.name_bytes_max or name[0] == '.') continue;
             if (letter) |first| if (name[0] != first) continue;
