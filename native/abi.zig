@@ -240,8 +240,6 @@ pub const open_kind_limit: u32 = 128;
 
 /// A client that only sends: nobody watches it, and it has no files.
 pub const open_quiet: u32 = 256;
-/// A participant that rings the others when its first board is there, and not when it joins.
-pub const open_silent: u32 = 512;
 
 /// The longest board.
 pub const board_bytes_max: u32 = 16 << 20;

@@ -52,7 +52,6 @@ const flags = .{
     "limit_no_standby",   "limit_oldest",          "limit_newest",           "limit_waits",
     "limit_refused_full", "limit_not_now",         "limit_refused_replaced", "limit_lost",
     "limit_idle",         "send_forwarded",        "request_forwarded",      "send_all_nudge",
-    "open_silent",
 };
 
 pub fn main(init: std.process.Init) !void {

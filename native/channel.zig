@@ -66,7 +66,7 @@ pub fn open(
         .max_deliveries = numbers.whole(options.max_deliveries),
         .mode = mode_of(options),
     };
-    const manner = operation & (abi.open_quiet | abi.open_silent);
+    const is_quiet = operation & abi.open_quiet != 0;
     const role: Role = if (operation & abi.open_role_server != 0) .server else .client;
     if (operation & abi.open_anonymous != 0) return open_anonymous(name, role, &wanted, control);
     if (operation & abi.open_from_fd != 0) {
@@ -83,13 +83,13 @@ pub fn open(
     if (operation & abi.open_private == 0) {
         try target.resolve(name, if (wanted.kind == .limit) .limit else .channel, may_create, control, location);
         defer location.close();
-        return open_location(location, role, &wanted, existence, null, manner, control);
+        return open_location(location, role, &wanted, existence, null, is_quiet, control);
     }
     const main = handle_of(options.main);
     if (may_create) regain_folders(main, name);
     try private.find(&main.bells, name, may_create, control, location);
     defer location.close();
-    const handle = try open_location(location, role, &wanted, existence, main, manner, control);
+    const handle = try open_location(location, role, &wanted, existence, main, is_quiet, control);
     if (private.belongs(location, handle.uid)) return handle;
     close(handle, .unmap);
     control.fail(.not_a_channel, 0);
@@ -110,7 +110,7 @@ fn open_location(
     wanted: *const segment.Options,
     existence: segment.Existence,
     main: ?*Handle,
-    wanted_manner: u32,
+    is_quiet: bool,
     control: *Control,
 ) Error!*Handle {
     var found = try segment.open_location(location, wanted, existence, control);
@@ -122,11 +122,7 @@ fn open_location(
         var nothing: Control = .{};
         found.remove(location, &nothing) catch {};
     };
-    const manner: Manner = switch (wanted_manner) {
-        0 => .strict,
-        abi.open_silent => .silent,
-        else => .{ .quiet = main },
-    };
+    const manner: Manner = if (is_quiet) .{ .quiet = main } else .strict;
     return enter(&found, role, &home_in(location, &found), has_name(&found, location), manner, control);
 }
 
@@ -206,8 +202,6 @@ fn enter_anonymous(found: *const segment.Segment, role: Role, folder: i32, contr
 
 const Manner = union(enum) {
     strict,
-    /// It rings the others with its first board.
-    silent,
     /// For removing the channel, whatever the state of the folder of its bells.
     lenient,
     /// Without a folder of bells; the handle through which it may use the folder, if it is of a private channel.
@@ -228,7 +222,7 @@ fn enter(
         .channel_id = found.channel_id(),
     };
     if (home) |there| switch (manner) {
-        .strict, .silent => try own.open(there, control),
+        .strict => try own.open(there, control),
         .lenient => own.open(there, control) catch {},
         .quiet => |main| if (main) |lender| own.borrow(&lender.bells, there),
     };
@@ -237,7 +231,6 @@ fn enter(
     errdefer handle.destroy();
     handle.is_named = is_named;
     if (manner == .quiet) handle.traits = layout.trait_quiet;
-    handle.is_silent = manner == .silent;
     handle.mode = found.info.mode;
     handle.uid = found.info.uid;
     join(handle, role) catch |err| {
@@ -269,7 +262,7 @@ fn enter(
 
 /// The kernel closes the descriptors of a dying process from the highest to the lowest. Who sees the life hang up is to
 /// find the lock gone.
-fn raise_lock_over_life(handle: *Handle) void {
+noinline fn raise_lock_over_life(handle: *Handle) void {
     if (handle.bells.life < handle.fd) return;
     const raised = files.duplicate_from(handle.fd, @intCast(handle.bells.life));
     if (!raised.ok()) return;

@@ -123,8 +123,6 @@ pub const Handle = struct {
     /// It is rung for boards, and has looked at them when the channel's `boards` was `boards_seen`.
     follows_boards: bool = false,
     boards_seen: u64 = 0,
-    /// It has not rung the others for its joining yet: it does when its first board is there.
-    is_silent: bool = false,
     /// It could not watch a participant that leaves, and that may die on the way: it chooses again soon.
     has_missed_leaver: bool = false,
     watched_count: u32 = 0,

@@ -32,7 +32,7 @@ pub fn LifetimeType(comptime Shared: type) type {
             }
             _ = Shared.fetch_add(&handle.map.header().joins, 1, .seq_cst);
             // mutant:newcomer-rings-no-sleeper
-            if (!handle.is_silent) Wait.wake_all(handle);
+            Wait.wake_all(handle);
             _ = Repair.sweep(handle);
         }
 

@@ -16,7 +16,6 @@ import {
   openPrivate,
   openQuiet,
   openRoleServer,
-  openSilent,
   pathBytesMax,
 } from "../ffi/layout.ts";
 import { backend } from "../runtime/current.ts";
@@ -31,7 +30,7 @@ import type { ChannelOptions } from "../base/channel_options.ts";
 /** The ways to open a channel. */
 export const OpenMode: Readonly<
   Record<
-    "attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit" | "quiet" | "silent",
+    "attach" | "openOrCreate" | "createNew" | "anonymous" | "fromFd" | "limit" | "quiet",
     number
   >
 > = {
@@ -42,7 +41,6 @@ export const OpenMode: Readonly<
   fromFd: openFromFd,
   limit: openOrCreate | openKindLimit,
   quiet: openQuiet,
-  silent: openOrCreate | openSilent,
 };
 
 /** An open channel, as all operations use it. */

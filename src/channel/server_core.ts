@@ -93,11 +93,6 @@ export class ServerCore extends HandleCore {
     return new ServerCore(openChannel("server", target, OpenMode.openOrCreate | kind, options));
   }
 
-  /** As {@linkcode open}. The others are rung when it publishes its first board, and not when it joins. */
-  static openSilently(target: string, options?: ChannelOptions): ServerCore {
-    return new ServerCore(openChannel("server", target, OpenMode.silent, options));
-  }
-
   static create(target: string, options?: ChannelOptions, kind: number = 0): ServerCore {
     return new ServerCore(openChannel("server", target, OpenMode.createNew | kind, options));
   }

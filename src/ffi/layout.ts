@@ -85,7 +85,6 @@ export const limitIdle = -1004;
 export const sendForwarded = 16;
 export const requestForwarded = 4;
 export const sendAllNudge = 65536;
-export const openSilent = 512;
 
 /** Results below zero are the negative of one of these. */
 export const Status = {

@@ -129,28 +129,6 @@ test("who follows boards is woken by each, and who does not sleeps on", async ()
   reader.close();
 });
 
-test("a silent newcomer rings the others with its first board, and not when it joins", async () => {
-  const target = newTarget();
-  const reader = ServerCore.create(target, small);
-  let listened = 0;
-  reader.watchMembers(() => listened++);
-  const rings = () => reader.stats().wakeups;
-  // Until the reader was asleep when a newcomer published.
-  for (let hasRung = false; !hasRung;) {
-    const before = rings();
-    const newcomer = ServerCore.openSilently(target);
-    assertEquals(rings(), before);
-    writeBoard(newcomer, bytes("first"));
-    hasRung = rings() > before;
-    const heard = listened;
-    await eventually(() => listened > heard, "the newcomer is seen");
-    const left = listened;
-    newcomer.close();
-    await eventually(() => listened > left, "it has left");
-  }
-  reader.close();
-});
-
 for (const name of ownRuntime) {
   test(`${name}: a board goes with the process that is killed`, async () => {
     const target = newTarget();

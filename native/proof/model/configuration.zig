@@ -217,7 +217,6 @@ pub const list = [_]Named{
     .{ .name = "two-sentinels-one-stopped", .text = "ring=2 slots=1 cells=1 cold=1 switches=1 stops=1 stoppable=2 deaths=1 mortal=3 client:watch_over client:watch_over client:watch_over client:watch_over", .is_long = true },
     .{ .name = "boards", .text = "slots=1 cells=1 cold=1 client:sweep,publish client:await_board client:await_board" },
     .{ .name = "boards-and-a-death", .text = "slots=1 cells=1 cold=1 deaths=1 mortal=2 client:sweep,publish client:await_board client:await_board" },
-    .{ .name = "silent-newcomer", .text = "slots=1 cells=2 deaths=1 mortal=1 client:request +server:publish,serve" },
     // Longer configurations.
     .{ .name = "two-busy-servers", .text = "slots=2 cells=2 client:post,post server:serve_busy server:serve_busy", .is_long = true },
     .{ .name = "busy-server-stopped", .text = "slots=2 cells=2 stops=1 stoppable=1 client:post,post server:serve_busy server:serve_busy", .is_long = true },

@@ -16,7 +16,6 @@ pub noinline fn join(plan: *const setup.Plan) void {
     participant.begin(.join);
     Participants.join(&own.handle, plan.role) catch return say(.{ .wrong = "it could not join" });
     _ = memory.ask(.{ .kind = .announce_life, .a = own.handle.index, .b = own.handle.epoch });
-    own.handle.is_silent = plan.joins_silently();
     Lifetime.enter(&own.handle);
 }
 

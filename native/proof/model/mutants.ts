@@ -121,13 +121,6 @@ switch (word.state) {`,
     configuration: "slots=1 cells=2 deaths=1 mortal=1 client:request +server:serve",
   },
   {
-    name: "silent-newcomer-rings-no-sleeper",
-    replacement: "",
-    why:
-      "sleepers do not watch a newcomer that has published its board, and never learn of its death",
-    configuration: "slots=1 cells=2 deaths=1 mortal=1 client:request +server:publish,serve",
-  },
-  {
     name: "newcomer-not-watched",
     replacement: "if (joins == 1 << 63) return abi.arm_newcomer;",
     why: "sleepers never learn of the death of a participant that joined later",

@@ -43,7 +43,7 @@ pub const Action = enum {
     watch_close,
     /// As a sentinel, until another participant is gone.
     await_departure,
-    /// Publishes a board; its file is no part of the model. One that joins late rings the others only then.
+    /// Publishes a board; its file is no part of the model.
     publish,
     /// Follows boards until one is published.
     await_board,
@@ -102,12 +102,6 @@ pub const Plan = struct {
         var count: u8 = 0;
         for (plan.actions) |action| count += @intFromBool(calls_by(action));
         return count;
-    }
-
-    pub fn joins_silently(plan: *const Plan) bool {
-        if (!plan.late) return false;
-        for (plan.actions) |action| if (action == .publish) return true;
-        return false;
     }
 
     fn calls_by(action: Action) bool {

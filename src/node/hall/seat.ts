@@ -40,8 +40,7 @@ export class Seat {
   /** @throws {TandemError} as opening a channel */
   constructor(group: string, mode: number | undefined, owner: SeatOwner) {
     this.#owner = owner;
-    // With its board, so that the others wake up once for it.
-    this.main = ServerCore.openSilently(`${group}.nodes`, rendezvous(mode));
+    this.main = ServerCore.open(`${group}.nodes`, rendezvous(mode));
     try {
       this.inbox = new Inbox(this.main, owner);
       const own = this.main.members().find(({ privatePath }) => privatePath === this.inbox.name);
