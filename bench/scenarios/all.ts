@@ -12,6 +12,7 @@ import { scenario as idle } from "./idle.ts";
 import { scenario as inPlace } from "./in_place.ts";
 import { scenario as limit } from "./limit.ts";
 import { scenario as mesh } from "./mesh.ts";
+import { scenario as natsCall } from "./nats_call.ts";
 import { scenario as nodeCall } from "./node_call.ts";
 import { scenario as paced } from "./paced.ts";
 import { scenario as payload } from "./payload.ts";
@@ -47,4 +48,5 @@ export const scenarios: readonly Scenario[] = [
   nodeCall,
   mesh,
   zmq,
+  natsCall,
 ];
