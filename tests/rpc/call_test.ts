@@ -18,7 +18,13 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { rejection, startService, typed, typedAt } from "../support/rpc_helper.ts";
+import {
+  assertEndsSoonWith,
+  rejection,
+  startService,
+  typed,
+  typedAt,
+} from "../support/rpc_helper.ts";
 import { sites, transports } from "../support/sites.ts";
 
 for (const site of sites) {
@@ -200,7 +206,7 @@ for (const site of sites) {
     assertEquals(await remote.pid(), second.pid);
     second.send("unlink");
     await second.expect("unlinked");
-    await assertRejectsCode(withOptions(remote, { timeout: 50 }).pid(), "NO_SERVER");
+    await assertEndsSoonWith("NO_SERVER", (timeout) => withOptions(remote, { timeout }).pid());
   });
 }
 

@@ -1,9 +1,16 @@
 /** Shared code of the tests of typed calls. */
-import { assert } from "@std/assert";
-import { connect, type ConnectOptions, type Remote, type ServiceOptions } from "../../mod.ts";
+import { assert, assertEquals } from "@std/assert";
+import {
+  connect,
+  type ConnectOptions,
+  type ErrorCode,
+  type Remote,
+  type ServiceOptions,
+  type TandemError,
+} from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
 import { CustomError } from "../fixtures/typed_errors.ts";
-import type { Child, Runtime } from "./harness.ts";
+import { type Child, longEnough, type Runtime } from "./harness.ts";
 import { type Hosted, processSite, type Site } from "./site.ts";
 
 /** A service, and a connection to it from here. */
@@ -82,6 +89,24 @@ export async function rejection<T extends Error = Error>(
     return error as T;
   }
   throw new Error("the promise has resolved");
+}
+
+/**
+ * Asserts that a call with little time ends with that code. Over NATS it may be on its way when its time is over, and
+ * ends with `TIMEOUT` then.
+ */
+export async function assertEndsSoonWith(
+  code: ErrorCode,
+  call: (timeout: number) => PromiseLike<unknown>,
+  ...messageIncludes: readonly string[]
+): Promise<void> {
+  await longEnough(30, async (timeout) => {
+    const error = await rejection<TandemError>(call(timeout));
+    if (error.code === "TIMEOUT") return false;
+    assertEquals(error.code, code, error.message);
+    for (const part of messageIncludes) assert(error.message.includes(part), error.message);
+    return true;
+  });
 }
 
 /** All items of a stream. */
