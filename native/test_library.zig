@@ -166,6 +166,7 @@ pub const SharedMemory = struct {
     pub const write_notify = Real.write_notify;
     pub const watch_life = Real.watch_life;
     pub const forget_bells = Real.forget_bells;
+    pub const close_gone_bells = Real.close_gone_bells;
 
     pub inline fn store(comptime T: type, pointer: *T, value: T, comptime order: std.lang.AtomicOrder) void {
         Real.store(T, pointer, value, order);

@@ -105,11 +105,25 @@ pub fn DeathWatchType(comptime Shared: type) type {
                 handle.forget_lent(index);
                 return .{ .drop = index };
             };
+            if (handle.watched_departures != departures) {
+                Shared.close_gone_bells(&handle.bells, Joined{ .handle = handle });
+            }
             handle.watched_joins = joins;
             handle.watched_departures = departures;
             handle.has_missed_leaver = has_missed_leaver;
             return if (unwatchable) .incomplete else .complete;
         }
+
+        /// Who takes part. One that does not any more, and is missed here, keeps a descriptor open until the next look.
+        const Joined = struct {
+            handle: *Handle,
+
+            pub fn has(joined: Joined, index: u32, epoch: u64) bool {
+                const entry = joined.handle.map.participant(@intCast(index));
+                const word = Shared.load(words.ParticipantWord, &entry.word, .monotonic);
+                return word.state == .joined and word.epoch == epoch;
+            }
+        };
 
         fn surplus(handle: *Handle, chosen: *const std.StaticBitSet(layout.participants_max)) ?words.ParticipantIndex {
             for (0..Participants.used_count(handle)) |index| {

@@ -241,6 +241,10 @@ pub const Real = struct {
     pub fn forget_bells(bells: anytype, other: Identity) void {
         bells.forget(other);
     }
+
+    pub fn close_gone_bells(bells: anytype, living: anytype) void {
+        bells.close_gone(living);
+    }
 };
 
 /// Without libc there is no tuned memcpy. For more than a few lines, the string instruction of x86-64 runs at

@@ -93,6 +93,50 @@ test "a participant that cannot announce its life has no bell with a name, which
     }
 }
 
+/// All but one.
+const Living = struct {
+    gone: u32,
+
+    pub fn has(living: Living, index: u32, epoch: u64) bool {
+        return index != living.gone and epoch == 1;
+    }
+};
+
+test "the ends of bells stay open for those that are rung often, until they have gone" {
+    const place = try Place.make();
+    defer place.remove();
+    defer removal.remove_anonymous(place.parent, folder_name);
+    var control: Control = .{};
+    var others: [2]Bells = @splat(.{ .channel_id = 0xbeef });
+    var own: [2]own_bell.OwnBell = undefined;
+    for (&others, &own, 0..) |*bells, *bell, index| {
+        try bells.open(&place.home(), &control);
+        try std.testing.expectEqual(.done, bells.announce_life(@intCast(index), 1));
+        bell.* = own_bell.make(bells, abi.bell_fifo).?;
+    }
+    var bells: Bells = .{ .channel_id = 0xbeef };
+    try bells.open(&place.home(), &control);
+    for (0..3) |round| {
+        bells.keeps_rung = round > 0;
+        for (0..2) |index| {
+            const other: names.Identity = .{ .uid = process.user(), .index = @intCast(index), .epoch = 1 };
+            try std.testing.expect(bells.ring(other, abi.bell_fifo));
+            try std.testing.expectEqual(round > 0, bells.cache[index].fd >= 0);
+        }
+        if (round == 1) {
+            bells.close_gone(Living{ .gone = 1 });
+            try std.testing.expect(bells.cache[0].fd >= 0);
+            try std.testing.expectEqual(-1, bells.cache[1].fd);
+        }
+    }
+    bells.close();
+    for (&others, &own) |*other, *bell| {
+        files.close(bell.loop);
+        files.close(bell.waker);
+        other.close();
+    }
+}
+
 test "a sweeper does not take a participant that is just announced for a dead one" {
     const place = try Place.make();
     defer place.remove();

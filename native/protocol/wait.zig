@@ -170,6 +170,8 @@ pub fn WaitType(comptime Shared: type) type {
 
         /// After a repair, and for a newcomer that sleepers have to watch.
         pub fn wake_all(handle: *Handle) void {
+            handle.bells.keeps_rung = false;
+            defer handle.bells.keeps_rung = true;
             for (0..Participants.used_count(handle)) |index| wake_rarely(handle, @intCast(index));
         }
 

@@ -6,6 +6,7 @@ import {
   eventually,
   newTarget,
   ownRuntime,
+  processState,
   type Runtime,
   settled,
   sleep,
@@ -61,6 +62,29 @@ for (const name of ownRuntime) {
     // It has woken them all.
     await eventually(() => watcher.stats().waitingServers >= crowd, "all sleep again");
     watcher.close();
+  });
+}
+
+for (const name of ownRuntime) {
+  test(`${name}: those that watch have as many descriptors after others have come and died`, async () => {
+    const target = newTarget();
+    const watchers = [await start(name, target, 3), await start(name, target, 3)];
+    const see = (others: number) => Promise.all(watchers.map((child) => sees(child, others)));
+    const descriptors = () => watchers.map(({ pid }) => processState(pid).descriptors);
+    const liveAndDie = async () => {
+      const victim = await start(name, target, 2);
+      await see(3 + 2);
+      victim.kill("SIGKILL");
+      await see(3);
+    };
+    // The runtimes open some of their own with the first ones.
+    for (let lives = 0; lives < 3; lives++) await liveAndDie();
+    const before = descriptors();
+    for (let lives = 0; lives < 6; lives++) await liveAndDie();
+    await eventually(
+      () => descriptors().every((count, index) => count <= before[index]!),
+      "as many descriptors as before",
+    );
   });
 }
 

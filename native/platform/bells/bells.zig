@@ -65,6 +65,8 @@ pub const Bells = struct {
     epoch: u64 = 0,
     /// Open ends of bells that were rung before.
     cache: [cache_size]Cached = @splat(.{}),
+    /// False while bells are rung that will hardly be rung again soon: their ends are closed.
+    keeps_rung: bool = true,
 
     const Cached = struct {
         index: u32 = 0,
@@ -280,7 +282,9 @@ pub const Bells = struct {
         const cached = bells.cached_at(other.index);
         if (cached.is_of(bells, other)) {
             if (send(cached.fd, kind)) return true;
+            cached.clear();
         }
+        if (!bells.keeps_rung) return bells.ring_once(other, names.bell_letter, kind);
         cached.clear();
         const fd = bells.open_other(other, names.bell_letter, kind) orelse return false;
         cached.* = .{ .index = other.index, .epoch = other.epoch, .channel_id = bells.channel_id, .fd = fd };
@@ -289,9 +293,13 @@ pub const Bells = struct {
 
     /// Rings another participant's notify pipe.
     pub fn ring_notify(bells: *Bells, other: names.Identity) bool {
-        const fd = bells.open_other(other, names.notify_letter, abi.bell_fifo) orelse return false;
+        return bells.ring_once(other, names.notify_letter, abi.bell_fifo);
+    }
+
+    fn ring_once(bells: *const Bells, other: names.Identity, letter: u8, kind: u32) bool {
+        const fd = bells.open_other(other, letter, kind) orelse return false;
         defer files.close(fd);
-        return send(fd, abi.bell_fifo);
+        return send(fd, kind);
     }
 
     fn open_other(bells: *const Bells, other: names.Identity, letter: u8, kind: u32) ?i32 {
@@ -329,6 +337,14 @@ pub const Bells = struct {
         if (bells.own < 0) return;
         var buffer: names.Name = undefined;
         removal.remove_private(bells.own, bells.own_file_name(&buffer, names.private_letter));
+    }
+
+    /// Closes what is open of the bells of this channel's participants that have gone. `living.has` knows who has not.
+    pub fn close_gone(bells: *Bells, living: anytype) void {
+        for (&bells.cache) |*cached| {
+            if (cached.fd < 0 or cached.channel_id != bells.channel_id) continue;
+            if (!living.has(cached.index, cached.epoch)) cached.clear();
+        }
     }
 
     /// Removes the files of a dead participant. The files of another user's participant can only be removed

@@ -93,4 +93,5 @@ pub const Memory = struct {
     pub const write_notify = Real.write_notify;
     pub const watch_life = Real.watch_life;
     pub const forget_bells = Real.forget_bells;
+    pub const close_gone_bells = Real.close_gone_bells;
 };

@@ -283,4 +283,5 @@ pub const SharedMemory = struct {
     pub const write_notify = Real.write_notify;
     pub const watch_life = Real.watch_life;
     pub const forget_bells = Real.forget_bells;
+    pub const close_gone_bells = Real.close_gone_bells;
 };

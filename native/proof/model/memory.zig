@@ -318,6 +318,10 @@ pub const Model = struct {
     pub fn forget_bells(bells: anytype, other: Identity) void {
         _ = .{ bells, other };
     }
+
+    pub fn close_gone_bells(bells: anytype, living: anytype) void {
+        _ = .{ bells, living };
+    }
 };
 
 /// The length of requests and answers.
