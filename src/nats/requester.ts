@@ -8,7 +8,7 @@ import { checkWhole, deadlineAfter } from "../base/checks.ts";
 import type { ChannelOptions } from "../base/channel_options.ts";
 import { endedByClosing } from "../base/closing.ts";
 import { TandemError } from "../errors.ts";
-import { keepAlive, later, now } from "../runtime/timers.ts";
+import { keepAlive, later, now, ProcessHold } from "../runtime/timers.ts";
 import { ownPeer } from "../transport/own_peer.ts";
 import type {
   AnswerReader,
@@ -77,6 +77,8 @@ const prefetched = 8;
 /** How long {@linkcode NatsRequester.discover} waits for further services after each one, and in all, in milliseconds. */
 const silenceAfterOne = 100;
 const discoveryMax = 1_000;
+/** When an end without calls ends its timers, in milliseconds. */
+const restMilliseconds = 100;
 
 export class NatsRequester implements Requester, CallOwner, SenderOwner {
   readonly #link: Link;
@@ -85,7 +87,7 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   readonly #target: string;
   readonly #place: string = newEndId();
   readonly #calls: Set<NatsCall> = new Set();
-  readonly #alarm: Alarm = new Alarm(() => this.#expire(), () => this.#calls.size > 0);
+  readonly #alarm: Alarm = new Alarm(() => this.#expire());
   readonly #room: NatsRoom = new NatsRoom((call) => this.#sendAgain(call));
   readonly #queue: QueueSender | null;
   #lastOrder = 0;
@@ -100,7 +102,8 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   #onLoss: () => void = () => {};
   /** Requests that keep the process alive. */
   #pending = 0;
-  #release: (() => void) | null = null;
+  readonly #hold: ProcessHold = new ProcessHold();
+  #cancelRest: (() => void) | null = null;
 
   /** @param link acquired for this requester, which releases it */
   constructor(link: Link, path: Path, places: Places, target: string) {
@@ -169,7 +172,7 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
     this.#alarm.set(call.deadline);
     if (call.isBackground) return;
     this.#pending += 1;
-    this.#release ??= keepAlive();
+    if (this.#pending === 1) this.#hold.hold();
   }
 
   /** @throws {TandemError} `DISCONNECTED`; the call has ended then */
@@ -193,7 +196,6 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   ended(call: NatsCall, isAnswered: boolean): void {
     this.#withdraw(call);
     this.#calls.delete(call);
-    if (this.#calls.size === 0) this.#alarm.rest();
     if (isAnswered) {
       this.#isServed = this.#wasServed = true;
       this.#queue?.seen();
@@ -202,11 +204,27 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
       this.#room.remove(call);
       if (isAnswered) this.#room.freed();
     }
-    if (call.isBackground) return;
-    this.#pending -= 1;
-    if (this.#pending > 0) return;
-    this.#release?.();
-    this.#release = null;
+    if (!call.isBackground) {
+      this.#pending -= 1;
+      if (this.#pending === 0) this.#hold.release();
+    }
+    if (this.#calls.size === 0) this.#restLater();
+  }
+
+  /** Ends the timers if there is no call then: often the next call follows at once. */
+  #restLater(): void {
+    if (this.#cancelRest !== null || !this.#isOpen) return;
+    this.#cancelRest = later(restMilliseconds, () => {
+      this.#cancelRest = null;
+      if (this.#calls.size === 0) this.#rest();
+    });
+  }
+
+  #rest(): void {
+    this.#cancelRest?.();
+    this.#cancelRest = null;
+    this.#alarm.end();
+    this.#hold.end();
   }
 
   /** It was not taken, so no answer comes. */
@@ -412,7 +430,7 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
     }
     this.#queue?.close();
     this.#room.close();
-    this.#alarm.end();
+    this.#rest();
     this.#link.release();
   }
 

@@ -8,7 +8,7 @@
 import { isClockFake, realLater, realNow } from "./bun_timers.ts";
 
 /** A number in older versions of Deno. */
-type Timer = number | { unref(): void };
+type Timer = number | { ref(): void; unref(): void };
 
 // The parts in use, declared here so that the file type-checks under every compiler.
 interface Global {
@@ -19,7 +19,7 @@ interface Global {
   setImmediate(callback: () => void): unknown;
   queueMicrotask(callback: () => void): void;
   readonly performance: { now(): number };
-  readonly Deno?: { unrefTimer(timer: number): void };
+  readonly Deno?: { refTimer(timer: number): void; unrefTimer(timer: number): void };
 }
 
 const global: Global = globalThis as unknown as Global;
@@ -65,6 +65,29 @@ export function later(milliseconds: number, callback: () => void): () => void {
 export function keepAlive(): () => void {
   const timer = setInterval(() => {}, timerMax);
   return () => clearInterval(timer);
+}
+
+/** As {@linkcode keepAlive}, for what begins and ends often: a timer costs more than its reference. */
+export class ProcessHold {
+  #timer: ReturnType<typeof setInterval> | null = null;
+
+  /** The process stays alive. */
+  hold(): void {
+    const timer = this.#timer;
+    if (timer === null) this.#timer = setInterval(() => {}, timerMax);
+    else if (typeof timer === "number") Deno!.refTimer(timer);
+    else timer.ref();
+  }
+
+  /** The process may end. A timer is left until {@linkcode end}. */
+  release(): void {
+    unrefTimer(this.#timer);
+  }
+
+  end(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
 }
 
 /** Lets the process end although a timer that other code has started is pending. */
