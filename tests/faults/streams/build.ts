@@ -54,8 +54,13 @@ export async function build(folder: string, change: Change | null): Promise<Sour
       JSON.stringify(world)
     };\nvoid [report_, remark_];\n`;
   });
-  edit(join(copy, "nats/nodes/far_nodes.ts"), (text) => {
-    const own = text.replace("= randomToken(8)", "= sessionOfProcess()");
+  const session = {
+    file: "nats/nodes/far_link.ts",
+    find: "= randomToken(8)",
+    replace: "= sessionOfProcess()",
+  };
+  edit(join(copy, session.file), (text) => {
+    const own = changed(text, session);
     return `${own}\nimport { sessionOfProcess } from ${
       JSON.stringify(network)
     };\nvoid randomToken;\n`;

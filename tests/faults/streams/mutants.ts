@@ -152,7 +152,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "end-not-told",
-    file: "nats/nodes/far_nodes.ts",
+    file: "nats/nodes/pulse.ts",
     find: "peer.beat();",
     replace: "",
     why: "nobody notices that the last batch was lost",
@@ -176,9 +176,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "board-versions-not-compared",
-    file: "nats/nodes/far_nodes.ts",
-    find: "this.boards.versionOf(peer) !== alive.version && !peer.isAsked",
-    replace: "peer.life < 0",
+    file: "nats/nodes/pulse.ts",
+    find: "this.#boards.versionOf(peer) >= version || peer.isAsked",
+    replace: "peer.life >= 0",
     why: "a board of which a part was lost stays old",
     configuration: "far-boards",
   },
