@@ -17,6 +17,8 @@ const WaitType = @import("../protocol/wait.zig").WaitType;
 /// Looks of one `linger`, some 3 µs: more than a round trip between two processors, and only a short delay
 /// for the loop's other work.
 const linger_turns = 100;
+/// Of one `linger_among`: the answer of a peer there passes through more code.
+const linger_turns_among = 600;
 /// A yield that took longer gave the processor to something else than a peer.
 const peer_ns = std.time.ns_per_ms;
 /// How long not to yield after a yield that served others.
@@ -79,18 +81,22 @@ pub fn EventLoopType(comptime Shared: type) type {
         /// shorter than a turn of the loop would be. A peer on this very processor cannot bring anything
         /// meanwhile, so the loop first yields to it.
         pub fn linger(handle: *Handle, wanted: u32) i32 {
-            return linger_among(handle, wanted, handle);
+            return linger_for(handle, wanted, handle, linger_turns);
         }
 
         /// As `linger`, where peers wait on channels of their own, and find each other among the participants of
         /// another one: `crowd` is this process's handle there.
         pub fn linger_among(handle: *Handle, wanted: u32, crowd: *Handle) i32 {
+            return linger_for(handle, wanted, crowd, linger_turns_among);
+        }
+
+        noinline fn linger_for(handle: *Handle, wanted: u32, crowd: *Handle, turns: u32) i32 {
             if (wanted & abi.arm_requests == 0 and handle.call_count == 0) return abi.linger_nothing;
             if (shares_processor(crowd)) {
                 const yielded = yield_to_peer(handle, wanted);
                 if (yielded != abi.linger_nothing) return yielded;
             }
-            for (0..linger_turns) |_| {
+            for (0..turns) |_| {
                 Shared.pause();
                 if (has_come(handle, wanted)) return abi.linger_work;
             }

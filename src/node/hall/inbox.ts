@@ -122,7 +122,16 @@ export class Inbox {
       )
       : null;
     if (peer === null || !isFrom(peer, request)) return this.#drop(request);
-    request.reply("");
+    try {
+      this.#read(peer, length);
+    } finally {
+      // Last: an answer of this node may be on its way by now.
+      request.reply("");
+    }
+  }
+
+  #read(peer: Peer, length: number): void {
+    const { words, bytes } = this.#batch;
     peer.heardTaken(words[Head.taken]!);
     if (words[Head.sequence] === 0) return;
     const { inlet } = peer;
