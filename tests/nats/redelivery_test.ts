@@ -36,7 +36,7 @@ import {
 } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
-import { collect } from "../support/rpc_helper.ts";
+import { assertEndsSoonWith, collect } from "../support/rpc_helper.ts";
 
 const both = { maxDeliveries: 2, idempotent: true } as const;
 
@@ -512,7 +512,7 @@ test("a full queue: BUSY at once, or when the time is over", async () => {
   const first = doomed(remote.hold("first"));
   await eventually(() => api.ends.length === 1);
   await assertRejectsCode(withOptions(remote, { whenFull: "fail" }).ping("x"), "BUSY");
-  await assertRejectsCode(withOptions(remote, { timeout: 300 }).ping("x"), "BUSY");
+  await assertEndsSoonWith("BUSY", (timeout) => withOptions(remote, { timeout }).ping("x"));
   const waiting = doomed(remote.ping("waiting"));
   api.ends[0]!();
   assertEquals([await first, await waiting], ["first", "waiting"]);
@@ -572,7 +572,7 @@ test("no service: NO_SERVER; one that comes later gets the call", async () => {
   using remote = connect<Holding>(target, { timeout: 120_000 });
   assertEquals(await remote.ping("a"), "a");
   await first.close();
-  await assertRejectsCode(withOptions(remote, { timeout: 400 }).ping("b"), "NO_SERVER");
+  await assertEndsSoonWith("NO_SERVER", (timeout) => withOptions(remote, { timeout }).ping("b"));
   await assertRejectsCode(withOptions(remote, { whenAbsent: "fail" }).ping("c"), "NO_SERVER");
   const waiting = doomed(remote.ping("d"));
   const raw = await rawConnection();
