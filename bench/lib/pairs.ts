@@ -54,13 +54,8 @@ export function socketKinds({ client, server }: Pair): Readonly<Record<string, s
 }
 
 /** Starts both sides of a Unix socket; `contender` is one of `contenders/unix_*.ts`. */
-export async function startUnix(
-  stage: Stage,
-  { client, server }: Pair,
-  contender: string,
-): Promise<Caller> {
-  const { child, address } = await stage.serve(server, contender, stage.path("sock"));
-  return await stage.call(client, contender, address, [child]);
+export function startUnix(stage: Stage, pair: Pair, contender: string): Promise<Caller> {
+  return stage.both(pair, contender, stage.path("sock"));
 }
 
 /** A channel, and a Unix socket of the same runtimes that takes turns with it. */

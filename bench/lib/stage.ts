@@ -120,6 +120,21 @@ export class Stage implements AsyncDisposable {
     return new Caller(child, servers);
   }
 
+  /** Starts the server and a client of a contender, each in its runtime. */
+  async both(
+    { client, server }: { readonly client: Runtime; readonly server: Runtime },
+    contender: string,
+    wanted: string,
+  ): Promise<Caller> {
+    const { child, address } = await this.serve(server, contender, wanted);
+    return await this.call(client, contender, address, [child]);
+  }
+
+  /** As {@linkcode both}, in one runtime. */
+  bothIn(runtime: Runtime, contender: string, wanted: string): Promise<Caller> {
+    return this.both({ client: runtime, server: runtime }, contender, wanted);
+  }
+
   /** Starts a program of native/bench.zig. */
   async native(...args: readonly string[]): Promise<Caller> {
     const name = ["tandem-bench", ...args].join(" ");

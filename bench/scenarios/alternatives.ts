@@ -63,7 +63,7 @@ async function run(context: Context): Promise<Outcome> {
         : add(`fork IPC, ${serialization}`, stage.call(runtime, "fork_ipc", serialization)));
     }
     await add("Worker postMessage", stage.call(runtime, "worker", ""));
-    await add("HTTP, serve and fetch", served(stage, runtime, "http", ""));
+    await add("HTTP, serve and fetch", stage.bothIn(runtime, "http", ""));
   }
   const notes = await addInstalled(stage, rivals);
 
@@ -118,26 +118,16 @@ async function addInstalled(stage: Stage, rivals: Rival[]): Promise<string[]> {
   if (hasNats) {
     const url = await startNats(stage);
     for (const runtime of runtimes) {
-      const caller = await served(stage, runtime, "nats", `${url}#echo-${runtime}`);
+      const caller = await stage.bothIn(runtime, "nats", `${url}#echo-${runtime}`);
       rivals.push({ name: `${runtime}, NATS`, caller, runtime });
     }
   }
   const node = async (name: string, starting: Promise<Caller>): Promise<void> => {
     rivals.push({ name: `node, ${name}`, caller: await starting, runtime: "node" });
   };
-  await node("ZeroMQ", served(stage, "node", "zeromq", stage.path("zmq")));
+  await node("ZeroMQ", stage.bothIn("node", "zeromq", stage.path("zmq")));
   await node("piscina", stage.call("node", "piscina", ""));
   return [];
-}
-
-async function served(
-  stage: Stage,
-  runtime: Runtime,
-  contender: string,
-  wanted: string,
-): Promise<Caller> {
-  const { child, address } = await stage.serve(runtime, contender, wanted);
-  return await stage.call(runtime, contender, address, [child]);
 }
 
 function rowOf(

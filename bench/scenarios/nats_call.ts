@@ -16,7 +16,7 @@ import {
 } from "../lib/outcome.ts";
 import { entryOf, promiseLoad } from "../lib/pairs.ts";
 import { runtimes } from "../lib/runtimes.ts";
-import { alternate, type Entry, type Results, type Series, seriesOf } from "../lib/slices.ts";
+import { alternate, type Entry, type Series, seriesOf } from "../lib/slices.ts";
 import { Stage } from "../lib/stage.ts";
 
 /** The p50 of one call after another, of that of the bare client. */
@@ -45,66 +45,75 @@ async function run(context: Context): Promise<Outcome> {
   const rows: Record<string, string>[] = [];
   const bars: Bar[] = [];
   for (const outstanding of [1, 64]) {
-    const load = promiseLoad(12, outstanding);
     await using stage = new Stage();
-    const url = await startNats(stage);
-    const entry = async (name: string, address: string, contender: string): Promise<Entry> => {
-      const runtime = runtimes.find((each) => name.startsWith(each))!;
-      const { child } = await stage.serve(runtime, contender, address);
-      return entryOf(name, await stage.call(runtime, contender, address, [child]), load);
-    };
-    const pairs: { typed: Entry; bare: Entry }[] = [];
-    for (const runtime of runtimes) {
-      const bare = await entry(`${runtime}, bare client`, `${url}#bare-${runtime}`, "nats");
-      const typed = await entry(`${runtime}, typed`, `${url}/typed-${runtime}`, "typed");
-      pairs.push({ typed: { ...typed, against: [bare] }, bare });
-    }
-    for (const { typed, bare } of pairs) {
+    const rivals = await start(stage, outstanding);
+    for (const { typed, bare } of rivals) {
       for (const each of [typed, bare]) await each.run(warmUpMs);
     }
     const pace = { ...context, sliceMs: Math.max(context.sliceMs, sliceMsMin) };
-    const results = await alternate(pairs.map(({ typed }) => typed), pace);
-    for (const { typed, bare } of pairs) {
-      const measured = measuredOf(results, typed, bare);
-      for (const series of [measured.typed, seriesOf(results, bare)]) {
-        const isTyped = series === measured.typed;
-        rows.push({
-          outstanding: `${outstanding}`,
-          "": series.name,
-          ...rateColumns(series),
-          ...latencyColumns(series),
-          "calls, of the bare client": isTyped ? ratioText(measured.rates) : "",
-          "p50, of the bare client": isTyped ? ratioText(measured.p50s) : "",
-        });
-      }
-      const what = `NATS, ${typed.name}, ${outstanding} outstanding`;
-      const write = times;
-      bars.push(
-        outstanding === 1
-          ? {
-            what: `${what}, p50 of the bare client's`,
-            measured: measured.p50s.median,
-            isLimit: true,
-            must: p50Must,
-            write,
-          }
-          : {
-            what: `${what}, calls of the bare client's`,
-            measured: measured.rates.median,
-            must: ratesMust,
-            write,
-          },
+    const results = await alternate(rivals.map(({ typed }) => typed), pace);
+    for (const { typed, bare } of rivals) {
+      const series = seriesOf(results, typed);
+      const rates = series.ratios(bare);
+      const p50s = series.ratios(bare, ({ p50 }) => p50);
+      rows.push(
+        {
+          ...rowOf(outstanding, series),
+          "calls, of the bare client": ratioText(rates),
+          "p50, of the bare client": ratioText(p50s),
+        },
+        rowOf(outstanding, seriesOf(results, bare)),
       );
+      bars.push(barOf(typed, outstanding, rates.median, p50s.median));
     }
   }
   return { tables: [{ title: "Calls a second", rows }], bars };
 }
 
-function measuredOf(results: Results, typed: Entry, bare: Entry) {
-  const series: Series = seriesOf(results, typed);
+/** Both ways of a runtime, which take turns. */
+interface Rivals {
+  readonly typed: Entry;
+  readonly bare: Entry;
+}
+
+async function start(stage: Stage, outstanding: number): Promise<Rivals[]> {
+  const url = await startNats(stage);
+  const load = promiseLoad(12, outstanding);
+  const rivals: Rivals[] = [];
+  for (const runtime of runtimes) {
+    const client = await stage.bothIn(runtime, "nats", `${url}#bare-${runtime}`);
+    const bare = entryOf(`${runtime}, bare client`, client, load);
+    const caller = await stage.bothIn(runtime, "typed", `${url}/typed-${runtime}`);
+    const typed = { ...entryOf(`${runtime}, typed`, caller, load), against: [bare] };
+    rivals.push({ typed, bare });
+  }
+  return rivals;
+}
+
+function rowOf(outstanding: number, series: Series): Record<string, string> {
   return {
-    typed: series,
-    rates: series.ratios(bare),
-    p50s: series.ratios(bare, ({ p50 }) => p50),
+    outstanding: `${outstanding}`,
+    "": series.name,
+    ...rateColumns(series),
+    ...latencyColumns(series),
   };
+}
+
+/** With one call outstanding the latency counts, with many their rate. */
+function barOf({ name }: Entry, outstanding: number, rates: number, p50s: number): Bar {
+  const what = `NATS, ${name}, ${outstanding} outstanding`;
+  return outstanding === 1
+    ? {
+      what: `${what}, p50 of the bare client's`,
+      measured: p50s,
+      isLimit: true,
+      must: p50Must,
+      write: times,
+    }
+    : {
+      what: `${what}, calls of the bare client's`,
+      measured: rates,
+      must: ratesMust,
+      write: times,
+    };
 }

@@ -114,7 +114,7 @@ pub fn DeathWatchType(comptime Shared: type) type {
             return if (unwatchable) .incomplete else .complete;
         }
 
-        /// Who takes part. One that does not any more, and is missed here, keeps a descriptor open until the next look.
+        /// The participants that have joined. The bell of one that leaves during the look stays open until the next one.
         const Joined = struct {
             handle: *Handle,
 

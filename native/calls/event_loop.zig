@@ -17,7 +17,8 @@ const WaitType = @import("../protocol/wait.zig").WaitType;
 /// Looks of one `linger`, some 3 µs: more than a round trip between two processors, and only a short delay
 /// for the loop's other work.
 const linger_turns = 100;
-/// Of one `linger_among`: the answer of a peer there passes through more code.
+/// Of one `linger_among`, some 20 µs: the answer of a peer there passes through more code, and a turn of the loop
+/// meanwhile makes the caller wait for longer.
 const linger_turns_among = 600;
 /// A yield that took longer gave the processor to something else than a peer.
 const peer_ns = std.time.ns_per_ms;

@@ -168,7 +168,8 @@ pub fn WaitType(comptime Shared: type) type {
             Notify.ring(handle, index);
         }
 
-        /// After a repair, and for a newcomer that sleepers have to watch.
+        /// After a repair, and for a newcomer that sleepers have to watch. A participant seldom does this, so
+        /// it keeps no bell open for it.
         pub fn wake_all(handle: *Handle) void {
             handle.bells.keeps_rung = false;
             defer handle.bells.keeps_rung = true;

@@ -36,8 +36,8 @@ const Control = abi.Control;
 const Error = abi.Error;
 
 const cache_size = 64;
-/// How many participants of earlier channels are looked for: as many as a channel has. Other users may have made any
-/// number of folders and files.
+/// How many users and bells of earlier channels a newcomer looks at: as many as a channel has participants. Other users
+/// may have made any number of folders and files.
 const predecessors_max = 1024;
 
 pub const Bells = struct {
@@ -65,7 +65,7 @@ pub const Bells = struct {
     epoch: u64 = 0,
     /// Open ends of bells that were rung before.
     cache: [cache_size]Cached = @splat(.{}),
-    /// False while bells are rung that will hardly be rung again soon: their ends are closed.
+    /// False while this participant rings bells that it will hardly ring again soon: it closes their ends at once.
     keeps_rung: bool = true,
 
     const Cached = struct {
@@ -339,7 +339,7 @@ pub const Bells = struct {
         removal.remove_private(bells.own, bells.own_file_name(&buffer, names.private_letter));
     }
 
-    /// Closes what is open of the bells of this channel's participants that have gone. `living.has` knows who has not.
+    /// Closes the open ends of bells whose participants have gone from this channel. `living.has` tells who has not.
     pub fn close_gone(bells: *Bells, living: anytype) void {
         for (&bells.cache) |*cached| {
             if (cached.fd < 0 or cached.channel_id != bells.channel_id) continue;
