@@ -77,6 +77,15 @@ const unheard: Refusal = {
 
 const nothing: Bytes = new Uint8Array(0);
 
+/** The number of the message that a new one follows, or it is refused. */
+const expectedLast = "Nats-Expected-Last-Subject-Sequence";
+
+/** Whether another message has been stored meanwhile. */
+function isOvertaken(error: unknown): boolean {
+  const { wrongLastSequence, wrongLastSequenceSoon } = ErrorNumber;
+  return isRefusal(error, wrongLastSequence, wrongLastSequenceSoon);
+}
+
 /** Whether headers say that a message is the removal of what was stored. */
 export function isRemoval(read: (name: string) => string): boolean {
   return read("Nats-Marker-Reason") !== "" || read("KV-Operation") !== "";
@@ -113,16 +122,13 @@ export class JetStream {
     last: number,
     lifetime?: number,
   ): Promise<number | null> {
-    const headers: Record<string, string> = {
-      "Nats-Expected-Last-Subject-Sequence": String(last),
-    };
+    const headers: Record<string, string> = { [expectedLast]: String(last) };
     if (lifetime !== undefined) headers["Nats-TTL"] = `${lifetime}s`;
     try {
       const { seq } = readAnswer(await this.#exchange(subject, data, headers));
       return seq as number;
     } catch (error) {
-      const { wrongLastSequence, wrongLastSequenceSoon } = ErrorNumber;
-      if (isRefusal(error, wrongLastSequence, wrongLastSequenceSoon)) return null;
+      if (isOvertaken(error)) return null;
       throw error;
     }
   }
@@ -130,11 +136,21 @@ export class JetStream {
   /**
    * Removes what is stored at a subject, in the form that key-value clients know.
    *
+   * @param lifetime seconds for which the removal stays known
+   * @param last only if the last message still is the one with that number
    * @throws as {@linkcode ask}
    */
-  async remove(subject: string, lifetime: number): Promise<void> {
-    const headers = { "KV-Operation": "DEL", "Nats-TTL": `${lifetime}s` };
-    readAnswer(await this.#exchange(subject, nothing, headers));
+  async remove(subject: string, lifetime: number, last?: number): Promise<void> {
+    const headers: Record<string, string> = {
+      "KV-Operation": "DEL",
+      "Nats-TTL": `${lifetime}s`,
+      ...(last !== undefined && { [expectedLast]: String(last) }),
+    };
+    try {
+      readAnswer(await this.#exchange(subject, nothing, headers));
+    } catch (error) {
+      if (last === undefined || !isOvertaken(error)) throw error;
+    }
   }
 
   /**

@@ -16,6 +16,7 @@ import { acquireLink, type Link, LinkSubscription, tickMilliseconds } from "../l
 import { type NatsTarget, parseTarget, prefixOf, withoutLogin } from "../target.ts";
 import { bucketOf, ensureBucket, streamOf } from "./bucket.ts";
 import { ErrorNumber, isRefusal, isRemoval, JetStream, RefusedRequest } from "../jetstream.ts";
+import { type LeaseStore, storeLease } from "./lease.ts";
 import { leave, readState, type State } from "./state.ts";
 
 /** How often the server shows that it still tells of changes, in milliseconds. */
@@ -61,7 +62,7 @@ interface Snapshot {
   readonly leases: Set<string>;
 }
 
-export class Board {
+export class Board implements LeaseStore {
   /** The target, for messages. */
   readonly name: string;
   readonly #owner: BoardOwner;
@@ -399,25 +400,10 @@ export class Board {
     );
   }
 
-  /**
-   * Stores a lease, or stores it anew.
-   *
-   * @param last the number of the last time; 0: the first time
-   * @param seconds until the server removes it
-   * @returns its number; null: it is lost
-   */
   async keepLease(id: string, last: number, seconds: number): Promise<number | null> {
     const { jetStream } = this.#connected();
-    const subject = `${this.#subject}.${leaseKey(id)}`;
-    const nothing = new Uint8Array(0);
-    let number = await translated(this.name, jetStream.store(subject, nothing, last, seconds));
-    if (number === null) {
-      // It may have been stored by a request whose answer was lost. Nobody else stores it.
-      const found = await translated(this.name, jetStream.last(streamOf(this.#bucket), subject));
-      if (!found || found.isRemoval) return null;
-      const { sequence } = found;
-      number = await translated(this.name, jetStream.store(subject, nothing, sequence, seconds));
-    }
+    const place = { stream: streamOf(this.#bucket), subject: `${this.#subject}.${leaseKey(id)}` };
+    const number = await translated(this.name, storeLease(jetStream, place, last, seconds));
     if (number !== null) this.#leases.add(id);
     return number;
   }

@@ -1,5 +1,5 @@
 /**
- * The lease of one contender: as long as it is renewed, the contender counts as alive.
+ * A lease of a contender, or of a node that has claims: as long as it is renewed, its owner counts as alive.
  *
  * Its own clock ends it a little before the server's can: the time counts from before the renewal was sent. Both
  * clocks of the process count, since one stands still while the machine sleeps, and the other one may be set.
@@ -8,9 +8,41 @@
  */
 import { codeOf, report } from "../../base/guard.ts";
 import { later, now, wallClock } from "../../runtime/timers.ts";
-import type { Board } from "./board.ts";
+import type { JetStream } from "../jetstream.ts";
 
-/** The part of a lease that a contender trusts: clocks of two machines do not run alike. */
+/** Where leases are. */
+export interface LeaseStore {
+  /**
+   * Stores a lease, or stores it anew.
+   *
+   * @param last the number of the last time; 0: the first time
+   * @param seconds until the server removes it
+   * @returns its number; null: it is lost
+   */
+  keepLease(id: string, last: number, seconds: number): Promise<number | null>;
+}
+
+/**
+ * As {@linkcode LeaseStore.keepLease}.
+ *
+ * @throws as {@linkcode JetStream.ask}
+ */
+export async function storeLease(
+  jetStream: JetStream,
+  { stream, subject }: { readonly stream: string; readonly subject: string },
+  last: number,
+  seconds: number,
+): Promise<number | null> {
+  const nothing = new Uint8Array(0);
+  const number = await jetStream.store(subject, nothing, last, seconds);
+  if (number !== null) return number;
+  // It may have been stored by a request whose answer was lost. Nobody else stores it.
+  const found = await jetStream.last(stream, subject);
+  if (!found || found.isRemoval) return null;
+  return await jetStream.store(subject, nothing, found.sequence, seconds);
+}
+
+/** The part of a lease that its owner trusts: clocks of two machines do not run alike. */
 const trusted = 0.95;
 /** A lease is renewed when such a part of it has passed, and again after such a part if that fails. */
 const renewal = 1 / 3;
@@ -18,7 +50,7 @@ const renewalAgain = 1 / 20;
 
 export class Lease {
   readonly id: string = crypto.randomUUID().replaceAll("-", "");
-  readonly #board: Board;
+  readonly #store: LeaseStore;
   readonly #milliseconds: number;
   readonly #onEnd: () => void;
   #sequence = 0;
@@ -29,13 +61,13 @@ export class Lease {
   #cancelEnd: (() => void) | null = null;
 
   /** @param onEnd runs when it is lost */
-  constructor(board: Board, milliseconds: number, onEnd: () => void) {
-    this.#board = board;
+  constructor(store: LeaseStore, milliseconds: number, onEnd: () => void) {
+    this.#store = store;
     this.#milliseconds = milliseconds;
     this.#onEnd = onEnd;
   }
 
-  /** Whether others surely take the contender for alive. */
+  /** Whether others surely take its owner for alive. */
   get isAlive(): boolean {
     return !this.#isOver && now() < this.#endsAt && wallClock() < this.#endsAtWall;
   }
@@ -50,7 +82,7 @@ export class Lease {
     const [time, wall] = [now(), wallClock()];
     // The server counts whole seconds.
     const seconds = Math.ceil(this.#milliseconds / 1000);
-    const sequence = await this.#board.keepLease(this.id, this.#sequence, seconds);
+    const sequence = await this.#store.keepLease(this.id, this.#sequence, seconds);
     if (this.#isOver) return false;
     if (sequence === null) {
       this.#lose();

@@ -9,8 +9,10 @@ import type { NearCarrier } from "../../node/hall/near_nodes.ts";
 import type { NodeTerms } from "../../node/options.ts";
 import type { JoinedParts, NodeIdentity } from "../../node/parts.ts";
 import { encodeBoard } from "../../node/registry/board.ts";
+import { NearClaims } from "../../node/registry/claim_lock.ts";
 import { makeRegistry } from "../../node/registry/registry.ts";
 import { BothBoards, BothWays, cedingListener } from "./both_ways.ts";
+import { BothClaims } from "./claims/both_claims.ts";
 import { type FarNodes, joinFarNodes } from "./far_nodes.ts";
 import { networkOf } from "./network.ts";
 import { TextDoor } from "./text_door.ts";
@@ -50,7 +52,11 @@ export async function joinBothWays(
       events.open(listener);
       return carrier;
     },
-    registry: (seam) => makeRegistry(seam, boards),
+    registry(seam) {
+      const { group, lease } = terms;
+      const far = { network, group, node: identity.id, lease };
+      return makeRegistry(seam, boards, new BothClaims(new NearClaims(terms), far));
+    },
     serve: (access) => door.open(access),
   };
 }

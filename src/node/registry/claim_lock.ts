@@ -31,6 +31,33 @@ export interface ClaimRight {
   release(): void;
 }
 
+/** Gives the rights that make claims of one node unique. */
+export interface ClaimRights {
+  /**
+   * Null: another one has it.
+   *
+   * @throws {TandemError}
+   */
+  take(family: string, key: string): ClaimRight | null | Promise<ClaimRight | null>;
+  /** The node closes, and has given all rights back. */
+  close(): void;
+}
+
+/** Rights on one machine: the kernel's locks. */
+export class NearClaims implements ClaimRights {
+  readonly #place: ClaimPlace;
+
+  constructor(place: ClaimPlace) {
+    this.#place = place;
+  }
+
+  take(family: string, key: string): ClaimLock | null {
+    return ClaimLock.take(this.#place, family, key);
+  }
+
+  close(): void {}
+}
+
 export class ClaimLock implements ClaimRight {
   readonly #lock: NameLock;
   readonly token: bigint;

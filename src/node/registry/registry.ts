@@ -8,6 +8,7 @@ import type { PortId } from "../ids.ts";
 import type { Port } from "../ports/port.ts";
 import type { Boards } from "./boards.ts";
 import { type Claim, ClaimMaker } from "./claim.ts";
+import { type ClaimRights, NearClaims } from "./claim_lock.ts";
 import { RegistryCore } from "./registry_core.ts";
 import type { RegistrySeam } from "./seam.ts";
 import type { RegistryChange, RegistryEntry, RegistryWatch } from "./types.ts";
@@ -213,7 +214,12 @@ export interface NodeRegistry {
   close(): void;
 }
 
-export function makeRegistry(seam: RegistrySeam, boards: Boards): NodeRegistry {
-  const core = new RegistryCore(seam, boards);
+/** @param rights without them, claims are unique on this machine */
+export function makeRegistry(
+  seam: RegistrySeam,
+  boards: Boards,
+  rights: ClaimRights = new NearClaims(seam.terms),
+): NodeRegistry {
+  const core = new RegistryCore(seam, boards, rights);
   return { face: new RegistryMaker(core), core, close: () => core.close() };
 }

@@ -15,8 +15,7 @@ import type { RegistrySeam } from "./seam.ts";
 import { type Board, encodeBoard, readBoard } from "./board.ts";
 import type { Boards } from "./boards.ts";
 import { ClaimCore } from "./claim.ts";
-import { ClaimLock, type ClaimRight } from "./claim_lock.ts";
-import { FarClaimLock } from "./far_claim_lock.ts";
+import type { ClaimRight, ClaimRights } from "./claim_lock.ts";
 import { Directory } from "./directory.ts";
 import { encodeValue, type Entry, makeEntry } from "./entry.ts";
 import { checkFamily, checkKey } from "./names.ts";
@@ -41,6 +40,7 @@ export class RegistryCore implements WatchHome {
   readonly #seam: RegistrySeam;
   readonly #node: string;
   readonly #boards: Boards;
+  readonly #rights: ClaimRights;
   readonly #own: OwnEntries;
   /** What is on the boards of others. */
   readonly #others: Map<string, Board> = new Map();
@@ -60,8 +60,9 @@ export class RegistryCore implements WatchHome {
   #cancelRetry: (() => void) | null = null;
   #isClosed = false;
 
-  constructor(seam: RegistrySeam, boards: Boards) {
+  constructor(seam: RegistrySeam, boards: Boards, rights: ClaimRights) {
     this.#seam = seam;
+    this.#rights = rights;
     this.#node = seam.identity.id;
     this.#boards = boards;
     this.#own = new OwnEntries(boards.maxBytes);
@@ -169,10 +170,7 @@ export class RegistryCore implements WatchHome {
     const encoded = encodeValue(value);
     const tried = `claim ${describe(key)}`;
     this.#checkOpen(tried);
-    const { group, mode, network, nats, lease } = this.#seam.terms;
-    const lock = network === undefined
-      ? ClaimLock.take({ group, mode }, family, key)
-      : await FarClaimLock.take({ group, mode, network, nats, lease }, family, key);
+    const lock = await this.#rights.take(family, key);
     if (lock === null) return null;
     try {
       // It may have been closed meanwhile.
@@ -418,6 +416,7 @@ export class RegistryCore implements WatchHome {
     this.#publish();
     this.#cancelRetry?.();
     for (const { claim } of owns) claim?.release("its node was closed");
+    this.#rights.close();
     for (const watch of [...this.#iterated]) watch.close();
     this.#watchings.clear();
     this.#rest();

@@ -1,0 +1,254 @@
+/**
+ * The claims of a node among the nodes of all machines. Each is a key, which is stored once; all of them name one lease,
+ * which the node renews. So a node has as many claims as it likes for one small message now and then, and all of them end
+ * with it.
+ *
+ * @module
+ */
+import { codeOf, report } from "../../../base/guard.ts";
+import { TandemError } from "../../../errors.ts";
+import { randomToken } from "../../../node/ids.ts";
+import { keepAlive, later } from "../../../runtime/timers.ts";
+import { afterwards } from "../../limit/farewells.ts";
+import { Lease } from "../../limit/lease.ts";
+import { acquireLink, type Link } from "../../link.ts";
+import type { Network } from "../network.ts";
+import { ClaimStore } from "./claim_store.ts";
+import { FarRight } from "./far_right.ts";
+import { Returns } from "./returns.ts";
+
+/** Whose claims they are. */
+export interface FarClaimTerms {
+  readonly network: Network;
+  readonly group: string;
+  /** The id of the node. */
+  readonly node: string;
+  /** How long claims last without the node, in milliseconds. */
+  readonly lease: number;
+}
+
+/** How often somebody else may be faster. */
+const conflictsMax = 100;
+/** After so many, it pauses for a random time, up to so many milliseconds for each. */
+const conflictsAtOnce = 3;
+const conflictPause = 5;
+/** How often a claim may fail with the link up. */
+const failuresMax = 3;
+/** How often the node looks after its claims in the time of a lease. */
+const roundsPerLease = 3;
+/** How many records it reads in a round. */
+const readAtOnce = 64;
+
+export class FarClaims {
+  readonly #terms: FarClaimTerms;
+  readonly #link: Link;
+  readonly #store: ClaimStore;
+  readonly #returns: Returns;
+  /** Those that were read longest ago come first. */
+  readonly #rights: Set<FarRight> = new Set();
+  /** How many claims are under way. */
+  #takes = 0;
+  #lease: Lease | null = null;
+  #leasing: Promise<Lease> | null = null;
+  #cancelRound: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(terms: FarClaimTerms) {
+    const { network, group } = terms;
+    this.#terms = terms;
+    this.#link = acquireLink(network.link);
+    this.#store = new ClaimStore(this.#link, network, group);
+    this.#returns = new Returns(this.#store);
+  }
+
+  /**
+   * Null: another node has it.
+   *
+   * @throws {TandemError} `DISCONNECTED`, `UNSUPPORTED`, `PERMISSION`, `NO_SPACE`, `BUSY`, `CORRUPT`, `INCOMPATIBLE`
+   */
+  async take(family: string, key: string): Promise<FarRight | null> {
+    const letEnd = keepAlive();
+    this.#takes += 1;
+    const place = this.#store.placeOf(family, key);
+    const id = randomToken(16);
+    try {
+      return await this.#take(place, key, id);
+    } catch (error) {
+      if (codeOf(error) === "DISCONNECTED") {
+        // It may have been stored, or may still be.
+        this.#returns.addUnsure(place, id);
+        void afterwards(() => this.#returns.settle());
+        this.#beginRounds();
+      }
+      throw error;
+    } finally {
+      this.#takes -= 1;
+      letEnd();
+    }
+  }
+
+  async #take(place: string, key: string, id: string): Promise<FarRight | null> {
+    let last = 0;
+    let failures = 0;
+    for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
+      if (conflicts > conflictsAtOnce) await pauseFor(conflicts * conflictPause);
+      try {
+        const lease = await this.#leased();
+        const record = { id, lease: lease.id, node: this.#terms.node };
+        const sequence = await this.#store.store(place, record, last);
+        if (sequence !== null) return this.#taken(place, sequence, key, lease);
+        const found = await this.#store.find(place);
+        const owner = found.record;
+        const isOwn = owner?.lease === lease.id;
+        // The answer was lost.
+        if (isOwn && owner.id === id) return this.#taken(place, found.sequence, key, lease);
+        // What another claim of this node has left is about to be removed: this one has the kernel's lock.
+        if (owner && !isOwn && await this.#store.hasLease(owner.lease)) return null;
+        last = found.sequence;
+      } catch (error) {
+        // A message was lost, or the bucket was removed.
+        if (codeOf(error) !== "DISCONNECTED" || !this.#link.isUp) throw error;
+        failures += 1;
+        if (failures >= failuresMax) throw error;
+      }
+    }
+    throw new TandemError(
+      "BUSY",
+      `Cannot claim ${JSON.stringify(key)}: other nodes keep changing it in NATS; try again`,
+    );
+  }
+
+  #taken(place: string, sequence: number, key: string, lease: Lease): FarRight {
+    const token = this.#store.tokenOf(sequence);
+    const right = new FarRight(
+      { token, place, sequence },
+      lease,
+      (right) => this.#giveBack(right),
+    );
+    this.#rights.add(right);
+    if (right.check()) return right;
+    right.release();
+    throw new TandemError(
+      "DISCONNECTED",
+      `Cannot claim ${
+        JSON.stringify(key)
+      }: the lease of this node was over before NATS had answered; try again`,
+    );
+  }
+
+  #giveBack(right: FarRight): void {
+    if (!this.#rights.delete(right)) return;
+    this.#returns.add(right.place, right.sequence);
+    void afterwards(() => this.#returns.settle());
+  }
+
+  // The lease
+
+  /** Makes a lease, unless there is one. */
+  async #leased(): Promise<Lease> {
+    const { isThere } = this.#store;
+    await this.#store.ensure();
+    // If the bucket was removed, the lease is gone, too.
+    if (!isThere) await this.#lease?.renew();
+    if (this.#lease?.isAlive) return this.#lease;
+    this.#leasing ??= this.#newLease().finally(() => this.#leasing = null);
+    return await this.#leasing;
+  }
+
+  async #newLease(): Promise<Lease> {
+    this.#loseAll();
+    const lease: Lease = new Lease(this.#store, this.#terms.lease, () => {
+      if (this.#lease === lease) this.#loseAll();
+    });
+    try {
+      if (await lease.renew() && !this.#isClosed) {
+        this.#lease = lease;
+        this.#beginRounds();
+        return lease;
+      }
+    } catch (error) {
+      lease.end();
+      throw error;
+    }
+    lease.end();
+    throw new TandemError(
+      this.#isClosed ? "CLOSED" : "DISCONNECTED",
+      `Cannot make a lease for the claims of the node ${this.#terms.node}: ` +
+        (this.#isClosed ? "it was closed" : "NATS has removed it at once; try again"),
+    );
+  }
+
+  #loseAll(): void {
+    this.#lease?.end();
+    this.#lease = null;
+    for (const right of [...this.#rights]) {
+      right.lose(lost("the lease of its node could not be renewed in time"));
+    }
+  }
+
+  // Rounds
+
+  #beginRounds(): void {
+    this.#cancelRound ??= later(this.#terms.lease / roundsPerLease, () => {
+      this.#round().catch((error) => report(this, "looking after claims", error)).finally(() => {
+        this.#cancelRound = null;
+        if (!this.#isClosed && (this.#lease !== null || this.#isInUse)) this.#beginRounds();
+      });
+    });
+  }
+
+  get #isInUse(): boolean {
+    return this.#rights.size + this.#returns.size + this.#takes > 0;
+  }
+
+  async #round(): Promise<void> {
+    if (!this.#isInUse) return await this.#dropLease();
+    await this.#returns.settle();
+    for (const right of [...this.#rights].slice(0, readAtOnce)) {
+      // To the end.
+      if (this.#rights.delete(right)) this.#rights.add(right);
+      await this.#read(right);
+    }
+  }
+
+  async #read(right: FarRight): Promise<void> {
+    try {
+      const { record, sequence } = await this.#store.find(right.place);
+      if (record !== null && sequence === right.sequence) return;
+    } catch (error) {
+      // The lease says whether there is time to try again.
+      if (codeOf(error) !== "CORRUPT" && codeOf(error) !== "INCOMPATIBLE") return;
+    }
+    right.lose(lost("its record was removed from NATS, or replaced"));
+  }
+
+  /** Never rejects: without it, the server removes the lease a little later. */
+  async #dropLease(): Promise<void> {
+    const lease = this.#lease;
+    if (lease === null) return;
+    this.#lease = null;
+    lease.end();
+    await this.#store.removeLease(lease.id).catch(() => {});
+  }
+
+  /** Says what is left to say, afterwards. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelRound?.();
+    void afterwards(async () => {
+      // What nobody hears of ends with the lease.
+      await this.#returns.settle();
+      await this.#dropLease();
+      this.#link.release();
+    });
+  }
+}
+
+function lost(why: string): TandemError {
+  return new TandemError("CANCELLED", `A claim is lost: ${why}; stop what it is for`);
+}
+
+async function pauseFor(milliseconds: number): Promise<void> {
+  await new Promise<void>((resolve) => void later(Math.random() * milliseconds, resolve));
+}

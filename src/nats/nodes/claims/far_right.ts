@@ -1,0 +1,52 @@
+/**
+ * What makes one claim unique on all machines: its record, and the lease of its node.
+ *
+ * @module
+ */
+import type { ClaimRight } from "../../../node/registry/claim_lock.ts";
+import type { Lease } from "../../limit/lease.ts";
+
+export class FarRight implements ClaimRight {
+  readonly token: bigint;
+  /** The subject of its record, */
+  readonly place: string;
+  /** and the number of that. */
+  readonly sequence: number;
+  readonly #lease: Lease;
+  readonly #giveBack: (right: FarRight) => void;
+  #listener: ((reason: unknown) => void) | null = null;
+  #lost: { readonly reason: unknown } | null = null;
+
+  constructor(
+    { token, place, sequence }: Pick<FarRight, "token" | "place" | "sequence">,
+    lease: Lease,
+    giveBack: (right: FarRight) => void,
+  ) {
+    this.token = token;
+    this.place = place;
+    this.sequence = sequence;
+    this.#lease = lease;
+    this.#giveBack = giveBack;
+  }
+
+  check(): boolean {
+    return this.#lost === null && this.#lease.isAlive;
+  }
+
+  watch(listener: (reason: unknown) => void): void {
+    this.#listener = listener;
+    if (this.#lost) listener(this.#lost.reason);
+  }
+
+  /** Somebody else may have it from now on. */
+  lose(reason: unknown): void {
+    if (this.#lost) return;
+    this.#lost = { reason };
+    this.#listener?.(reason);
+  }
+
+  release(): void {
+    this.#listener = null;
+    this.#giveBack(this);
+  }
+}
