@@ -8,6 +8,7 @@ import { FirstEvents } from "./hall/first_events.ts";
 import { joinNearNodes, type NearCarrier } from "./hall/near_nodes.ts";
 import type { JoinedParts, NodeIdentity, NodeParts } from "./parts.ts";
 import type { NodeTerms } from "./options.ts";
+import { NearClaims } from "./registry/claim_lock.ts";
 import { makeRegistry } from "./registry/registry.ts";
 
 export const defaultParts: NodeParts = { join };
@@ -26,7 +27,8 @@ async function join(identity: NodeIdentity, terms: NodeTerms): Promise<JoinedPar
     }, listener);
   if (terms.network !== undefined) {
     const { joinBothWays } = await import("../nats/nodes/parts.ts");
-    return await joinBothWays(identity, terms, joinNear);
+    const claims = new NearClaims(terms);
+    return await joinBothWays(identity, terms, { join: joinNear, claims });
   }
   const events = new FirstEvents();
   const near = joinNear(events);

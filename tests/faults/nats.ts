@@ -3,8 +3,8 @@
  *
  *     bun tests/faults/nats.ts [--full] [SCENE...]
  *
- * The scenes: `calls` (64 are outstanding all the time: each ends once, none is done twice, and they flow again) and
- * `limit` (tokens grow, one holds at a time, all get the place again). They print how soon that is; only --full judges
+ * The scenes: `calls` (64 are outstanding all the time: each ends once, none is done twice, and they flow again),
+ * `limit` (tokens grow, one holds at a time, all get the place again) and `claims` (the same of a key). They print how soon that is; only --full judges
  * it, and wants the machine for itself.
  *
  * @module
@@ -12,6 +12,7 @@
 import process from "node:process";
 import { parseArgs } from "node:util";
 import { hasNatsServer } from "../support/nats_server.ts";
+import { playClaims } from "./nats/claims.ts";
 import { playCalls } from "./nats/calls.ts";
 import { playLimit } from "./nats/limit.ts";
 import { Times } from "./nats/times.ts";
@@ -19,6 +20,7 @@ import { Times } from "./nats/times.ts";
 const scenes: Readonly<Record<string, (times: Times, isFull: boolean) => Promise<string>>> = {
   calls: playCalls,
   limit: playLimit,
+  claims: playClaims,
 };
 
 const { isFull, names } = readOptions();
@@ -40,7 +42,9 @@ for (const name of names) {
   }
 }
 console.log(
-  failures === 0 ? "nats: each call ended once, no two held a place" : `${failures} scenes failed`,
+  failures === 0
+    ? "nats: each call ended once, no two held a place or a key"
+    : `${failures} scenes failed`,
 );
 process.exit(failures === 0 ? 0 : 1);
 

@@ -3,19 +3,13 @@
  * own.
  */
 import { assert, assertEquals } from "@std/assert";
-import process from "node:process";
 import { Server } from "../../mod.ts";
-import { linksClosed } from "../../src/nats/link.ts";
 import { decodeFrame, decodeMachine, headBytes, Kind } from "../../src/nats/nodes/frames.ts";
-import { joinBothWays } from "../../src/nats/nodes/parts.ts";
-import { joinNearNodes } from "../../src/node/hall/near_nodes.ts";
 import { headBytes as batchHeadBytes } from "../../src/node/hall/batch.ts";
-import type { Node, NodeOptions, Reason } from "../../src/node/main.ts";
-import { startNode } from "../../src/node/node.ts";
-import type { NodeParts } from "../../src/node/parts.ts";
+import type { Node, Reason } from "../../src/node/main.ts";
 import type { Sender } from "../fixtures/node/sender.ts";
+import { FarGroup, newServer } from "../support/far_group.ts";
 import {
-  afterEnd,
   assertRejectsCode,
   eventually,
   folder,
@@ -23,76 +17,11 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { removeLocksOfGroup } from "../support/locks.ts";
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
 import { newCluster } from "../support/nats_cluster.ts";
-import { allSaid } from "../support/nats_limit.ts";
-import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
-
-let groups = 0;
-
-/** Nodes of one group, on machines that have names. */
-class Group implements AsyncDisposable {
-  readonly name: string = `far-${process.pid}-${groups++}`;
-  readonly #address: string;
-  readonly #nodes: Node[] = [];
-  readonly #machines: Set<string> = new Set();
-
-  constructor(address: string = natsAddress()) {
-    this.#address = address;
-    afterEnd(linksClosed);
-  }
-
-  async start(machine: string, options: NodeOptions = {}): Promise<Node> {
-    const hallGroup = `${this.name}.${machine}`;
-    this.#machines.add(hallGroup);
-    const node = await startNode({
-      name: machine,
-      group: this.name,
-      network: `nats://${this.#address}`,
-      // A link of its own.
-      nats: { name: machine },
-      heartbeat: { interval: 50, timeout: 30_000 },
-      ...options,
-    }, partsIn(hallGroup));
-    this.#nodes.push(node);
-    return node;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const node of this.#nodes) await node.close();
-    for (const machine of this.#machines) Server.unlink(`${machine}.nodes`);
-    removeLocksOfGroup(this.name);
-  }
-}
-
-/** The parts of a node whose memory is that of a hall. */
-function partsIn(group: string): NodeParts {
-  return {
-    join: (identity, terms) =>
-      joinBothWays(identity, terms, (listener) =>
-        joinNearNodes({
-          group,
-          mode: terms.mode,
-          identity,
-          isChosenId: terms.id !== undefined,
-          maxQueue: Infinity,
-          maxQueueBytes: terms.maxQueueBytes,
-          maxMessageBytes: terms.maxMessageBytes,
-        }, listener)),
-  };
-}
-
-/** A server of this test alone. */
-async function newServer(config = "", port = -1): Promise<NatsServer> {
-  const server = await startNatsServer(config, port);
-  afterEnd(linksClosed);
-  afterEnd(() => server.kill());
-  return server;
-}
 
 /** What a node was told of others, in order. */
 function watched(node: Node): string[] {
@@ -110,7 +39,7 @@ async function entriesOf(node: Node): Promise<string> {
 test(
   "NATS nodes: the memory of one machine is removed: its nodes meet there again, and the others notice nothing",
   async () => {
-    await using group = new Group();
+    await using group = new FarGroup();
     const [a, near] = [await group.start("a"), await group.start("a")];
     const far = await group.start("b");
     const all = [a, near, far];
@@ -148,7 +77,7 @@ test(
 test(
   "NATS nodes: messages, calls, monitors, the registry and a good-bye, in both directions",
   async () => {
-    await using group = new Group();
+    await using group = new FarGroup();
     const a = await group.start("a");
     const near = await group.start("a");
     a.registry.set("things", "of a", 1);
@@ -221,7 +150,7 @@ test("NATS nodes: an id that is in use, and what a server refuses", async () => 
         { user: "mute", password: "m", permissions: { publish: "other", subscribe: ">" } }
       ]
     }`);
-  await using group = new Group(`me:secret@${server.address}`);
+  await using group = new FarGroup(`me:secret@${server.address}`);
   const node = await group.start("a", { id: "one" });
   await assertRejectsCode(group.start("b", { id: "one" }), "EXISTS", "another machine");
   await assertRejectsCode(
@@ -247,7 +176,7 @@ test(
     const first = await newServer();
     const { address, port } = first;
     await first.kill();
-    await using group = new Group(address);
+    await using group = new FarGroup(address);
     // It waits for the server, as long as ten seconds.
     const starting = group.start("a");
     let hasStarted = false;
@@ -270,41 +199,9 @@ test(
   { skip },
 );
 
-test("NATS nodes: a claim is the only one on all machines, and its token grows", async () => {
-  // Before the server goes.
-  afterEnd(allSaid);
-  const server = await newServer(withJetStream);
-  const leases = new Set<string>();
-  const raw = await rawConnection(server.address);
-  raw.connection.subscribe("$KV.>", {
-    callback: (_, { headers }) => void leases.add(headers?.get("Nats-TTL") ?? ""),
-  });
-  await raw.flush();
-  await using group = new Group(server.address);
-  const lease = 20_000;
-  const [a, b] = [await group.start("a", { lease }), await group.start("b", { lease })];
-  const { registry } = b;
-  const first = (await a.registry.claim("roles", "leader", "a"))!;
-  assertEquals(await registry.claim("roles", "leader", "b"), null);
-  assertEquals(await a.registry.claim("roles", "leader", "a"), null);
-  await eventually(async () => (await registry.get("roles")).get("leader")?.value === "a");
-  const other = await registry.claim("roles", "other", null);
-  assert(other);
-  assert(leases.has("20s"), [...leases].join());
-  first.release();
-  // The release takes a moment on its way.
-  let second = await registry.claim("roles", "leader", "b");
-  await eventually(async () => (second ??= await registry.claim("roles", "leader", "b")) !== null);
-  assert(second!.token > first.token);
-  assertEquals([second!.isHeld, second!.signal.aborted], [true, false]);
-  await b.close();
-  assertEquals(second!.signal.aborted, true);
-  await eventually(async () => await a.registry.claim("roles", "other", null) !== null);
-}, { skip });
-
 for (const runtime of ownRuntime) {
   test(`${runtime}: a node on another machine is killed: monitors fire`, async () => {
-    await using group = new Group();
+    await using group = new FarGroup();
     const node = await group.start("a", { heartbeat: { interval: 200, timeout: 4_000 } });
     const child = await spawn(
       runtime,
@@ -374,7 +271,7 @@ function hasMessages(payload: Uint8Array): boolean {
 /** Lets two nodes meet and talk while messages are lost. Returns whether a hole was noticed. */
 async function talk(proxy: NatsProxy, run: readonly Loss[]): Promise<boolean> {
   const title = JSON.stringify(run);
-  await using group = new Group(proxy.address);
+  await using group = new FarGroup(proxy.address);
   const counts = run.map(() => 0);
   proxy.losses.add((subject, payload) =>
     subject.startsWith(`tandem.nodes.${group.name}.`) &&
@@ -446,7 +343,7 @@ test("NATS nodes: any single message is lost: monitors fire, or nothing is missi
 test(
   "NATS nodes: a node that sends more than waits is cut off alone, and garbage hurts nobody",
   async () => {
-    await using group = new Group();
+    await using group = new FarGroup();
     const a = await group.start("a", { maxQueueBytes: 100_000 });
     const [b, c] = [await group.start("b"), await group.start("c")];
     await eventually(() => a.nodes().length === 2 && b.nodes().length === 2);
@@ -493,7 +390,7 @@ test(
   "NATS nodes: a server goes and comes back: nodes go down once, come up again, and agree",
   async () => {
     const server = await newServer();
-    await using group = new Group(server.address);
+    await using group = new FarGroup(server.address);
     const heartbeat = { interval: 100, timeout: 4_000 };
     const a = await group.start("a", { heartbeat });
     const b = await group.start("b", { heartbeat });
@@ -524,7 +421,7 @@ test(
 
 test("NATS nodes: links that are lost and come back in time take no node down", async () => {
   await using proxy = await NatsProxy.start(Number(natsAddress().split(":")[1]));
-  await using group = new Group(proxy.address);
+  await using group = new FarGroup(proxy.address);
   const [a, b] = [await group.start("a"), await group.start("b")];
   await eventually(() => a.nodes().length === 1);
   const [seenByA, seenByB] = [watched(a), watched(b)];
@@ -559,7 +456,7 @@ test(
   "NATS nodes: a node that stood still is dead for the others: both hear of it once",
   async () => {
     await using proxy = await NatsProxy.start(Number(natsAddress().split(":")[1]));
-    await using group = new Group();
+    await using group = new FarGroup();
     const a = await group.start("a", { network: `nats://${proxy.address}` });
     const b = await group.start("b", { heartbeat: { interval: 100, timeout: 4_000 } });
     await eventually(() => a.nodes().length === 1);
@@ -588,7 +485,7 @@ test(
   "NATS nodes: one node speaks for those of its machine; if it is silent, another one does",
   async () => {
     await using proxies = new AsyncDisposableStack();
-    await using group = new Group();
+    await using group = new FarGroup();
     const raw = await rawConnection();
     /** Who has told that it lives, or that several do, since the last one was silent. */
     const told: string[] = [];
@@ -648,7 +545,7 @@ test(
   "NATS nodes: each server of a cluster is killed under load: nodes stay up, or go down once on each side",
   async () => {
     const cluster = await newCluster();
-    await using group = new Group(cluster.addresses);
+    await using group = new FarGroup(cluster.addresses);
     // Each has another server.
     const nodes = await Promise.all(cluster.members.map(({ address }, index) => {
       const others = cluster.members.map((member) => member.address).filter((one) =>

@@ -54,6 +54,7 @@ export class Lease {
   readonly #milliseconds: number;
   readonly #onEnd: () => void;
   #sequence = 0;
+  #renewing: Promise<boolean> | null = null;
   #isOver = false;
   #endsAt = -Infinity;
   #endsAtWall = -Infinity;
@@ -78,7 +79,12 @@ export class Lease {
   }
 
   /** @returns false: it is lost */
-  async renew(): Promise<boolean> {
+  renew(): Promise<boolean> {
+    // Two at once would not follow each other.
+    return this.#renewing ??= this.#renew().finally(() => this.#renewing = null);
+  }
+
+  async #renew(): Promise<boolean> {
     const [time, wall] = [now(), wallClock()];
     // The server counts whole seconds.
     const seconds = Math.ceil(this.#milliseconds / 1000);

@@ -9,7 +9,7 @@ import type { NearCarrier } from "../../node/hall/near_nodes.ts";
 import type { NodeTerms } from "../../node/options.ts";
 import type { JoinedParts, NodeIdentity } from "../../node/parts.ts";
 import { encodeBoard } from "../../node/registry/board.ts";
-import { NearClaims } from "../../node/registry/claim_lock.ts";
+import type { ClaimRights } from "../../node/registry/claim_lock.ts";
 import { makeRegistry } from "../../node/registry/registry.ts";
 import { BothBoards, BothWays, cedingListener } from "./both_ways.ts";
 import { BothClaims } from "./claims/both_claims.ts";
@@ -17,17 +17,23 @@ import { type FarNodes, joinFarNodes } from "./far_nodes.ts";
 import { networkOf } from "./network.ts";
 import { TextDoor } from "./text_door.ts";
 
+/** What a node has of its machine. */
+export interface NearParts {
+  join(listener: CarrierListener): NearCarrier;
+  readonly claims: ClaimRights;
+}
+
 export async function joinBothWays(
   identity: NodeIdentity,
   terms: NodeTerms,
-  joinNear: (listener: CarrierListener) => NearCarrier,
+  nearParts: NearParts,
 ): Promise<JoinedParts> {
   const network = networkOf(terms.network!, terms.group, terms.nats);
   const events = new FirstEvents();
   const { heartbeat, maxQueueBytes, maxMessageBytes } = terms;
   let far: FarNodes | null = null;
   // First: whoever hears of this node through NATS finds it in memory, if it is there.
-  const near = joinNear(cedingListener(events, (node) => far?.cede(node)));
+  const near = nearParts.join(cedingListener(events, (node) => far?.cede(node)));
   const door = new TextDoor(network, identity.id, maxMessageBytes);
   try {
     // The server knows of the door, too, when that has been waited for.
@@ -55,7 +61,7 @@ export async function joinBothWays(
     registry(seam) {
       const { group, lease } = terms;
       const far = { network, group, node: identity.id, lease };
-      return makeRegistry(seam, boards, new BothClaims(new NearClaims(terms), far));
+      return makeRegistry(seam, boards, new BothClaims(nearParts.claims, far));
     },
     serve: (access) => door.open(access),
   };

@@ -49,7 +49,7 @@ export class FarClaims {
   /** How many claims are under way. */
   #takes = 0;
   #lease: Lease | null = null;
-  #leasing: Promise<Lease> | null = null;
+  #preparing: Promise<Lease> | null = null;
   #cancelRound: (() => void) | null = null;
   #isClosed = false;
 
@@ -70,16 +70,14 @@ export class FarClaims {
     const letEnd = keepAlive();
     this.#takes += 1;
     const place = this.#store.placeOf(family, key);
-    const id = randomToken(16);
+    const ids: string[] = [];
     try {
-      return await this.#take(place, key, id);
+      return await this.#take(place, key, ids);
     } catch (error) {
-      if (codeOf(error) === "DISCONNECTED") {
-        // It may have been stored, or may still be.
-        this.#returns.addUnsure(place, id);
-        void afterwards(() => this.#returns.settle());
-        this.#beginRounds();
-      }
+      // They may have been stored, or may still be.
+      for (const id of ids) this.#returns.add(id, place, true);
+      void afterwards(() => this.#returns.settle());
+      this.#beginRounds();
       throw error;
     } finally {
       this.#takes -= 1;
@@ -87,26 +85,27 @@ export class FarClaims {
     }
   }
 
-  async #take(place: string, key: string, id: string): Promise<FarRight | null> {
+  /** @param ids gets the identifiers under which it tries */
+  async #take(place: string, key: string, ids: string[]): Promise<FarRight | null> {
     let last = 0;
     let failures = 0;
     for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
       if (conflicts > conflictsAtOnce) await pauseFor(conflicts * conflictPause);
       try {
         const lease = await this.#leased();
+        const id = randomToken(16);
+        ids.push(id);
         const record = { id, lease: lease.id, node: this.#terms.node };
         const sequence = await this.#store.store(place, record, last);
-        if (sequence !== null) return this.#taken(place, sequence, key, lease);
+        if (sequence !== null) return this.#taken(id, place, sequence, lease);
         const found = await this.#store.find(place);
-        const owner = found.record;
-        const isOwn = owner?.lease === lease.id;
-        // The answer was lost.
-        if (isOwn && owner.id === id) return this.#taken(place, found.sequence, key, lease);
-        // What another claim of this node has left is about to be removed: this one has the kernel's lock.
-        if (owner && !isOwn && await this.#store.hasLease(owner.lease)) return null;
+        const owner = found.record?.lease;
+        // What another attempt of this node has left is nobody's: this one has the kernel's lock.
+        const isOthers = owner !== undefined && owner !== lease.id;
+        if (isOthers && await this.#store.hasLease(owner)) return null;
         last = found.sequence;
       } catch (error) {
-        // A message was lost, or the bucket was removed.
+        // A message was lost, the bucket was removed, or the lease was over.
         if (codeOf(error) !== "DISCONNECTED" || !this.#link.isUp) throw error;
         failures += 1;
         if (failures >= failuresMax) throw error;
@@ -118,45 +117,42 @@ export class FarClaims {
     );
   }
 
-  #taken(place: string, sequence: number, key: string, lease: Lease): FarRight {
+  #taken(id: string, place: string, sequence: number, lease: Lease): FarRight {
+    if (!lease.isAlive) throw overAtOnce(this.#terms.node);
     const token = this.#store.tokenOf(sequence);
-    const right = new FarRight(
-      { token, place, sequence },
-      lease,
-      (right) => this.#giveBack(right),
-    );
+    const right = new FarRight({ id, place, token }, lease, (right) => this.#giveBack(right));
     this.#rights.add(right);
-    if (right.check()) return right;
-    right.release();
-    throw new TandemError(
-      "DISCONNECTED",
-      `Cannot claim ${
-        JSON.stringify(key)
-      }: the lease of this node was over before NATS had answered; try again`,
-    );
+    return right;
   }
 
   #giveBack(right: FarRight): void {
     if (!this.#rights.delete(right)) return;
-    this.#returns.add(right.place, right.sequence);
+    this.#returns.add(right.id, right.place, false);
     void afterwards(() => this.#returns.settle());
   }
 
   // The lease
 
-  /** Makes a lease, unless there is one. */
+  /** The lease, which others take for alive. */
   async #leased(): Promise<Lease> {
+    if (this.#store.isThere && this.#lease?.isAlive) return this.#lease;
+    this.#preparing ??= this.#prepare().finally(() => this.#preparing = null);
+    return await this.#preparing;
+  }
+
+  async #prepare(): Promise<Lease> {
     const { isThere } = this.#store;
     await this.#store.ensure();
     // If the bucket was removed, the lease is gone, too.
     if (!isThere) await this.#lease?.renew();
-    if (this.#lease?.isAlive) return this.#lease;
-    this.#leasing ??= this.#newLease().finally(() => this.#leasing = null);
-    return await this.#leasing;
+    return this.#lease?.isAlive ? this.#lease : await this.#newLease();
   }
 
   async #newLease(): Promise<Lease> {
-    this.#loseAll();
+    if (this.#lease !== null) {
+      this.#loseAll();
+      await this.#store.ensure();
+    }
     const lease: Lease = new Lease(this.#store, this.#terms.lease, () => {
       if (this.#lease === lease) this.#loseAll();
     });
@@ -171,19 +167,24 @@ export class FarClaims {
       throw error;
     }
     lease.end();
-    throw new TandemError(
-      this.#isClosed ? "CLOSED" : "DISCONNECTED",
-      `Cannot make a lease for the claims of the node ${this.#terms.node}: ` +
-        (this.#isClosed ? "it was closed" : "NATS has removed it at once; try again"),
-    );
+    if (!this.#isClosed) throw overAtOnce(this.#terms.node);
+    throw new TandemError("CLOSED", `Cannot claim a key: the node ${this.#terms.node} was closed`);
   }
 
   #loseAll(): void {
-    this.#lease?.end();
-    this.#lease = null;
+    this.#endLease();
     for (const right of [...this.#rights]) {
       right.lose(lost("the lease of its node could not be renewed in time"));
     }
+  }
+
+  #endLease(): Lease | null {
+    const lease = this.#lease;
+    this.#lease = null;
+    lease?.end();
+    // The bucket may be removed without notice from now on, or may have been.
+    this.#store.isThere = false;
+    return lease;
   }
 
   // Rounds
@@ -213,8 +214,8 @@ export class FarClaims {
 
   async #read(right: FarRight): Promise<void> {
     try {
-      const { record, sequence } = await this.#store.find(right.place);
-      if (record !== null && sequence === right.sequence) return;
+      const { record } = await this.#store.find(right.place);
+      if (record?.id === right.id) return;
     } catch (error) {
       // The lease says whether there is time to try again.
       if (codeOf(error) !== "CORRUPT" && codeOf(error) !== "INCOMPATIBLE") return;
@@ -224,10 +225,8 @@ export class FarClaims {
 
   /** Never rejects: without it, the server removes the lease a little later. */
   async #dropLease(): Promise<void> {
-    const lease = this.#lease;
+    const lease = this.#endLease();
     if (lease === null) return;
-    this.#lease = null;
-    lease.end();
     await this.#store.removeLease(lease.id).catch(() => {});
   }
 
@@ -243,6 +242,13 @@ export class FarClaims {
       this.#link.release();
     });
   }
+}
+
+function overAtOnce(node: string): TandemError {
+  return new TandemError(
+    "DISCONNECTED",
+    `Cannot claim a key: the lease of the node ${node} was over before NATS had answered; try again`,
+  );
 }
 
 function lost(why: string): TandemError {

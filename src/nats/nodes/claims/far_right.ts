@@ -7,24 +7,23 @@ import type { ClaimRight } from "../../../node/registry/claim_lock.ts";
 import type { Lease } from "../../limit/lease.ts";
 
 export class FarRight implements ClaimRight {
+  readonly id: string;
   readonly token: bigint;
-  /** The subject of its record, */
+  /** The subject of its record. */
   readonly place: string;
-  /** and the number of that. */
-  readonly sequence: number;
   readonly #lease: Lease;
   readonly #giveBack: (right: FarRight) => void;
   #listener: ((reason: unknown) => void) | null = null;
   #lost: { readonly reason: unknown } | null = null;
 
   constructor(
-    { token, place, sequence }: Pick<FarRight, "token" | "place" | "sequence">,
+    { id, token, place }: Pick<FarRight, "id" | "token" | "place">,
     lease: Lease,
     giveBack: (right: FarRight) => void,
   ) {
+    this.id = id;
     this.token = token;
     this.place = place;
-    this.sequence = sequence;
     this.#lease = lease;
     this.#giveBack = giveBack;
   }

@@ -7,14 +7,12 @@ import { codeOf, report } from "../../../base/guard.ts";
 import type { ClaimStore } from "./claim_store.ts";
 
 /** A record of which it is not known whether it was stored is looked for so often: it may still be on its way. */
-const looks = 3;
+const unsureLooks = 3;
 
 export class Returns {
   readonly #store: ClaimStore;
-  /** The numbers of records by their places. */
-  readonly #known: Map<string, number> = new Map();
-  /** Those of which only the claim's id is known. */
-  readonly #unsure: Map<string, { readonly place: string; looks: number }> = new Map();
+  /** Where the records are, by the claims' ids, and how often to look for them. */
+  readonly #left: Map<string, { readonly place: string; looks: number }> = new Map();
   #settling: Promise<void> = Promise.resolve();
   /** The next settling, which has not begun. */
   #next: Promise<void> | null = null;
@@ -24,15 +22,12 @@ export class Returns {
   }
 
   get size(): number {
-    return this.#known.size + this.#unsure.size;
+    return this.#left.size;
   }
 
-  add(place: string, sequence: number): void {
-    this.#known.set(place, sequence);
-  }
-
-  addUnsure(place: string, id: string): void {
-    this.#unsure.set(id, { place, looks });
+  /** @param isUnsure it is not known whether it was stored */
+  add(id: string, place: string, isUnsure: boolean): void {
+    this.#left.set(id, { place, looks: isUnsure ? unsureLooks : 1 });
   }
 
   /** Removes them. What fails is tried again with the next call. Never rejects. */
@@ -45,37 +40,22 @@ export class Returns {
   }
 
   async #settle(): Promise<void> {
-    await Promise.all(Array.from(this.#known, (one) => this.#return(...one)));
-    await Promise.all(Array.from(this.#unsure, ([id, { place }]) => this.#look(id, place)));
+    await Promise.all(Array.from(this.#left.keys(), (id) => this.#remove(id)));
   }
 
-  async #return(place: string, sequence: number): Promise<void> {
+  async #remove(id: string): Promise<void> {
+    const one = this.#left.get(id)!;
     try {
-      await this.#store.remove(place, sequence);
+      // Numbers alone do not tell whose record it is: a bucket that was removed counts anew.
+      const { record, sequence } = await this.#store.find(one.place);
+      if (record?.id === id) await this.#store.remove(one.place, sequence);
+      one.looks -= 1;
     } catch (error) {
-      if (!isFinal(error)) return;
+      const code = codeOf(error);
+      if (code === "DISCONNECTED") return;
+      if (code === undefined) report(this, "giving back a claim", error);
+      one.looks = 0;
     }
-    // Another claim of the same key may have been given back meanwhile.
-    if (this.#known.get(place) === sequence) this.#known.delete(place);
+    if (one.looks === 0) this.#left.delete(id);
   }
-
-  async #look(id: string, place: string): Promise<void> {
-    const unsure = this.#unsure.get(id)!;
-    try {
-      const { record, sequence } = await this.#store.find(place);
-      if (record?.id === id) await this.#store.remove(place, sequence);
-      unsure.looks -= 1;
-    } catch (error) {
-      if (isFinal(error)) unsure.looks = 0;
-    }
-    if (unsure.looks === 0) this.#unsure.delete(id);
-  }
-}
-
-/** Whether trying again would not help. */
-function isFinal(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === "DISCONNECTED") return false;
-  if (code === undefined) report(Returns, "giving back a claim", error);
-  return true;
 }
