@@ -97,8 +97,9 @@ export class Claim implements Disposable {
 
   /**
    * Aborts when the claim ends, also when it is disposed, or its node closes (`CLOSED`). If it is lost, because
-   * somebody has removed the file of its lock, that takes up to a second. Ask for it when you use it: it takes
-   * a timer, as {@linkcode Lock.signal} does.
+   * somebody has removed the file of its lock, that takes up to a second; with a network, up to a third of the node's
+   * `lease` if somebody has removed it from NATS. Ask for it when you use it: it takes a timer, as
+   * {@linkcode Lock.signal} does.
    */
   get signal(): AbortSignal {
     return this.#core.signal;

@@ -101,7 +101,7 @@ export class Registry {
    * assert(next);
    * ```
    *
-   * With a network, the right is a lease of the node's `lease` milliseconds, which the node renews: a claim whose
+   * With a network, all claims of a node have one lease of `lease` milliseconds, which the node renews: a claim whose
    * process has died is free after that time, and a claim whose node has lost its link for so long ends. The NATS
    * server needs JetStream.
    *
