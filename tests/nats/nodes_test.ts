@@ -242,6 +242,7 @@ const numbers: Readonly<Record<keyof typeof Kind, number>> = {
   pair: 2,
   batch: 8,
   board: 2,
+  change: 2,
   bye: 1,
   machine: 2,
   // It follows a loss only.

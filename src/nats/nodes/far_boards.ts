@@ -1,13 +1,24 @@
 /**
- * The boards of nodes that are reached through NATS. Each node tells all others of a new board, in parts; who has missed
- * one asks for it.
+ * The boards of nodes that are reached through NATS. Each node tells all others of its board, in parts, and later of what
+ * changes; who has missed one asks for the whole board.
  *
  * @module
  */
+import type { Bytes } from "../../codec/writer.ts";
 import { boardBytesMax, type BoardChange, type Boards } from "../../node/registry/boards.ts";
-import { readBoard } from "../../node/registry/board.ts";
+import {
+  boardEntriesMax,
+  type BoardParts,
+  bytesOfHead,
+  bytesPerEntry,
+  joinBoard,
+  readBoard,
+  splitBoard,
+} from "../../node/registry/board.ts";
+import { readEntry } from "../../node/registry/entry.ts";
+import { changed, changeOf } from "./board_change.ts";
 import type { FarPeer } from "./far_peer.ts";
-import type { BoardPart } from "./frames.ts";
+import type { BoardChange as ListChange, BoardPart } from "./frames.ts";
 
 /** A part never takes more bytes. */
 const partBytesMax = 2 ** 18;
@@ -19,12 +30,14 @@ const partsMax: number = boardBytesMax / partBytesMin;
 class Gathered {
   /** Of the last board that is whole; 0: none. */
   version = 0;
+  /** That board. */
+  board: BoardParts | null = null;
   /** The parts of the next one. */
   #next = 0;
   #parts: Uint8Array[] = [];
   #bytes = 0;
 
-  /** The whole board, if this was the last part of it. Whoever finds it good sets {@linkcode version}. */
+  /** The whole board, if this was the last part of it. */
   add({ version, index, count, bytes }: BoardPart): Uint8Array | null {
     if (index === 0) {
       this.#parts = [];
@@ -60,23 +73,30 @@ export class FarBoards implements Boards {
   /** Of the own board. */
   version = 0;
   #own: Uint8Array = new Uint8Array(0);
-  readonly #tellAll: () => void;
+  #ownBoard: BoardParts | null = null;
+  readonly #tellAll: (change: ListChange | null) => void;
   readonly #gathered: Map<FarPeer, Gathered> = new Map();
   /** What the next look finds, by the boards' names. */
-  #changes: Map<string, Uint8Array | null> = new Map();
+  #changes: Map<string, Gathered | null> = new Map();
   /** Those that a look has found. */
   readonly #shown: Set<string> = new Set();
   readonly #listeners: Set<() => void> = new Set();
 
-  /** @param tellAll sends the own board to all others */
-  constructor(tellAll: () => void) {
+  /** @param tellAll tells all others what has changed on the own board; null: it is a new one */
+  constructor(tellAll: (change: ListChange | null) => void) {
     this.#tellAll = tellAll;
   }
 
   publish(bytes: Uint8Array): void {
-    this.#own = bytes.slice();
+    const before = this.#ownBoard;
+    const own = this.#own = bytes.slice();
+    const board = this.#ownBoard = splitBoard(own);
     this.version += 1;
-    this.#tellAll();
+    this.#tellAll(before && changeOf(before, board, this.version));
+  }
+
+  get ownBytes(): number {
+    return this.#own.byteLength;
   }
 
   /** The own board in parts that fit into messages of so many bytes. */
@@ -102,10 +122,26 @@ export class FarBoards implements Boards {
     const whole = gathered.add(part);
     if (whole === null) return true;
     if (!isBoardOf(peer, whole)) return false;
-    gathered.version = part.version;
-    this.#changes.set(nameOf(peer), whole);
-    this.#ring();
+    this.#show(peer, gathered, splitBoard(whole), part.version);
     return true;
+  }
+
+  /** A change of the board of a node that is up. False: it is not what that node may send. */
+  takeChange(peer: FarPeer, change: ListChange): boolean {
+    const gathered = this.#gathered.get(peer);
+    // Another change is missing, or this one is known. The next sign of life says so.
+    if (!gathered?.board || change.version !== gathered.version + 1) return true;
+    const items = changed(gathered.board.items, change);
+    if (items === null || !areEntriesOf(peer, change.added) || !isWithinBounds(items)) return false;
+    this.#show(peer, gathered, { ...gathered.board, items }, change.version);
+    return true;
+  }
+
+  #show(peer: FarPeer, gathered: Gathered, board: BoardParts, version: number): void {
+    gathered.board = board;
+    gathered.version = version;
+    this.#changes.set(nameOf(peer), gathered);
+    this.#ring();
   }
 
   /** A node is down. */
@@ -120,10 +156,10 @@ export class FarBoards implements Boards {
   changes(): Iterable<BoardChange> {
     const changes = this.#changes;
     if (changes.size > 0) this.#changes = new Map();
-    return Array.from(changes, ([board, bytes]) => {
-      if (bytes === null) this.#shown.delete(board);
+    return Array.from(changes, ([board, gathered]) => {
+      if (gathered === null) this.#shown.delete(board);
       else this.#shown.add(board);
-      return { board, bytes };
+      return { board, bytes: gathered && joinBoard(gathered.board!) };
     });
   }
 
@@ -144,6 +180,21 @@ function isBoardOf({ info }: FarPeer, bytes: Uint8Array): boolean {
   } catch {
     return false;
   }
+}
+
+function areEntriesOf({ info }: FarPeer, items: readonly Uint8Array[]): boolean {
+  try {
+    for (const item of items) readEntry(info!.id, item as Bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a board has room for them. */
+function isWithinBounds(items: readonly Uint8Array[]): boolean {
+  const bytes = items.reduce((sum, item) => sum + item.byteLength + bytesPerEntry, bytesOfHead);
+  return items.length <= boardEntriesMax && bytes <= boardBytesMax;
 }
 
 function nameOf({ session, life }: FarPeer): string {

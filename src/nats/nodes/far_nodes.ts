@@ -14,12 +14,15 @@ import type { FarPeer } from "./far_peer.ts";
 import { FarPeers } from "./far_peers.ts";
 import { FarStreams, type StreamOwner, type StreamTerms } from "./far_streams.ts";
 import {
+  type BoardChange,
   decodeAlive,
+  decodeBoardChange,
   decodeBoardPart,
   decodeFrame,
   decodeHere,
   decodeId,
   decodeMachine,
+  encodeBoardChange,
   encodeBoardPart,
   encodeHere,
   encodeId,
@@ -83,7 +86,7 @@ export class FarNodes implements Carrier, StreamOwner {
     const { network, info, board, heartbeat } = terms;
     this.#terms = terms;
     const link = this.#link = new FarLink(network, info.id, (data) => this.#take(data));
-    this.boards = new FarBoards(() => this.#tellBoard("", network.all));
+    this.boards = new FarBoards((change) => this.#tellChange(change));
     this.boards.publish(board);
     this.#streams = new FarStreams(link, terms, this, listener);
     this.#peers = new FarPeers(this.#streams, link, this.boards);
@@ -188,6 +191,15 @@ export class FarNodes implements Carrier, StreamOwner {
     }
   }
 
+  /** Tells all others what has changed; of the whole board if that is no longer. */
+  #tellChange(change: BoardChange | null): void {
+    if (this.#state === "joining") return;
+    const body = change && encodeBoardChange(change);
+    if (body && body.byteLength < this.boards.ownBytes && body.byteLength <= this.#link.maxBody) {
+      this.#link.sendAll(Kind.change, body);
+    } else this.#tellBoard("", this.#terms.network.all);
+  }
+
   // What comes in
 
   #take(data: Uint8Array): void {
@@ -220,6 +232,8 @@ export class FarNodes implements Carrier, StreamOwner {
         return this.#isOfNow(frame, peer) ? this.#streams.broken(frame, peer) : this.dropped();
       case Kind.board:
         return this.#board(frame, peer);
+      case Kind.change:
+        return this.#changed(frame, peer);
       case Kind.bye:
         return this.#bye(frame, peer);
       default:
@@ -288,6 +302,11 @@ export class FarNodes implements Carrier, StreamOwner {
   #board({ body }: Frame, peer: FarPeer | undefined): void {
     const part = decodeBoardPart(body);
     if (part === null || (peer && !this.boards.take(peer, part))) this.dropped();
+  }
+
+  #changed({ body }: Frame, peer: FarPeer | undefined): void {
+    const change = decodeBoardChange(body);
+    if (change === null || (peer && !this.boards.takeChange(peer, change))) this.dropped();
   }
 
   #bye({ from }: Frame, peer: FarPeer | undefined): void {

@@ -34,6 +34,8 @@ export const Kind = {
   broken: 0x49,
   /** A part of the sender's board. Body: see {@linkcode BoardPart}. */
   board: 0x47,
+  /** To all: what has changed on the sender's board. Body: see {@linkcode BoardChange}. */
+  change: 0x4b,
   /** To all: the sender has left; nothing follows. */
   bye: 0x48,
   /** To all: these nodes of one machine live, the sender first. Body: see {@linkcode encodeMachine}. */
@@ -61,6 +63,16 @@ export interface BoardPart {
   readonly index: number;
   readonly count: number;
   readonly bytes: Uint8Array;
+}
+
+/** What has changed on a board since the one before. */
+export interface BoardChange {
+  /** Of the board with the change. */
+  readonly version: number;
+  /** The places of the items that are gone, in the list before; they ascend. */
+  readonly removed: readonly number[];
+  /** They follow those that stay. */
+  readonly added: readonly Uint8Array[];
 }
 
 const encoder = new TextEncoder();
@@ -237,4 +249,50 @@ export function decodeBoardPart(body: Uint8Array): BoardPart | null {
     count: view.getUint16(6, true),
     bytes: body.subarray(partHeadBytes),
   };
+}
+
+/**
+ * The body of `change`:
+ *
+ * ```
+ * version u32   how many are gone u32   their places u32   then of each new item its length u32, and its bytes
+ * ```
+ */
+export function encodeBoardChange({ version, removed, added }: BoardChange): Uint8Array {
+  const items = added.reduce((sum, { byteLength }) => sum + 4 + byteLength, 0);
+  const body = new Uint8Array(8 + 4 * removed.length + items);
+  const view = viewOf(body);
+  let at = 0;
+  const put = (number: number) => {
+    view.setUint32(at, number, true);
+    at += 4;
+  };
+  put(version);
+  put(removed.length);
+  removed.forEach(put);
+  for (const item of added) {
+    put(item.byteLength);
+    body.set(item, at);
+    at += item.byteLength;
+  }
+  return body;
+}
+
+/** Null: it is none. */
+export function decodeBoardChange(body: Uint8Array): BoardChange | null {
+  const { byteLength } = body;
+  const view = viewOf(body);
+  const numberAt = (at: number) => at + 4 > byteLength ? -1 : view.getUint32(at, true);
+  const [version, count] = [numberAt(0), numberAt(4)];
+  let at = 8 + 4 * count;
+  if (count < 0 || at > byteLength) return null;
+  const removed = Array.from({ length: count }, (_, index) => numberAt(8 + 4 * index));
+  const added: Uint8Array[] = [];
+  while (at < byteLength) {
+    const length = numberAt(at);
+    at += 4 + length;
+    if (length < 0 || at > byteLength) return null;
+    added.push(body.subarray(at - length, at));
+  }
+  return { version, removed, added };
 }

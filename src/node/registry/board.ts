@@ -32,17 +32,24 @@ const limits = new FrameLimits(boardBytesMax);
 const decoder = new FrameDecoder();
 
 /** The bytes of a board. */
-export function encodeBoard(
-  { id, name, start }: NodeIdentity,
-  entries: Iterable<Entry>,
-): Bytes {
+export function encodeBoard(identity: NodeIdentity, entries: Iterable<Entry>): Bytes {
+  return joinBoard({ identity, items: Array.from(entries, ({ bytes }) => bytes) });
+}
+
+/** A board in its parts: each item is an entry, or should be. */
+export interface BoardParts {
+  readonly identity: NodeIdentity;
+  readonly items: readonly Uint8Array[];
+}
+
+export function joinBoard({ identity: { id, name, start }, items }: BoardParts): Bytes {
   const encoder = takeEncoder();
   try {
     encoder.open(limits, format, 5);
     encoder.text(id);
     encoder.text(name);
     encoder.text(start);
-    encoder.list("entries", Array.from(entries, ({ bytes }) => bytes));
+    encoder.list("entries", items);
     return encoder.bytesOf().slice();
   } finally {
     giveEncoder(encoder);
@@ -73,7 +80,7 @@ export function placeOf(family: string, key: string): string {
  * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
  */
 export function readBoard(bytes: Uint8Array, former: Board | null): Board {
-  const { identity, items } = readItems(bytes as Bytes);
+  const { identity, items } = splitBoard(bytes);
   const isSameNode = former?.identity.id === identity.id;
   return new Board(identity, readEntries(identity.id, items, isSameNode ? former : null));
 }
@@ -92,15 +99,21 @@ export function readIdentity(bytes: Uint8Array): NodeIdentity {
   }
 }
 
-function readItems(bytes: Bytes): { identity: NodeIdentity; items: unknown[] } {
+/**
+ * The parts of a board. Nobody has looked at its items yet.
+ *
+ * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
+ */
+export function splitBoard(bytes: Uint8Array): BoardParts {
   const { byteLength } = bytes;
   if (byteLength > boardBytesMax) throw corrupt(`a board has ${byteLength} bytes`);
   try {
-    const identity = identityIn(decoder.open(limits, bytes, 0, byteLength));
+    const identity = identityIn(decoder.open(limits, bytes as Bytes, 0, byteLength));
     const items = decoder.list();
     if (items.length > boardEntriesMax) throw corrupt(`a board has ${items.length} entries`);
+    if (!items.every((item) => item instanceof Uint8Array)) throw corrupt("an entry is missing");
     decoder.done(5);
-    return { identity, items };
+    return { identity, items: items as Uint8Array[] };
   } finally {
     decoder.close();
   }
@@ -117,13 +130,12 @@ function identityIn(found: number): NodeIdentity {
 
 function readEntries(
   node: string,
-  items: readonly unknown[],
+  items: readonly Uint8Array[],
   former: Board | null,
 ): ReadonlyMap<string, Entry> {
   const entries = new Map<string, Entry>();
   const walk = new FormerEntries(former);
   for (const bytes of items) {
-    if (!(bytes instanceof Uint8Array)) throw corrupt("an entry is missing");
     const entry = walk.find(bytes) ?? readEntry(node, bytes as Bytes);
     if (entry === null) continue;
     const place = placeOf(entry.family, entry.key);

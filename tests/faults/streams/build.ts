@@ -67,27 +67,31 @@ export async function build(folder: string, change: Change | null): Promise<Sour
   });
   if (change) edit(join(copy, change.file), (text) => changed(text, change));
   for (const each of opened) {
-    for (const name of readdirSync(join(copy, each))) {
+    for (const name of readdirSync(join(copy, each)).filter((name) => name.endsWith(".ts"))) {
       edit(join(copy, each, name), (text) => text.replaceAll(/#(?=[a-z]\w*)/gi, "_"));
     }
   }
-  const [{ Hall }, { FarNodes }, { encodeBoard, readIdentity }] = await Promise.all([
-    import(join(copy, "node/hall/hall.ts")) as Promise<HallModule>,
-    import(join(copy, "nats/nodes/far_nodes.ts")) as Promise<FarModule>,
-    import(join(copy, "node/registry/board.ts")) as Promise<BoardModule>,
-  ]);
-  return { Hall, FarNodes, encodeBoard, readIdentity };
+  const [{ Hall }, { FarNodes }, { encodeBoard, readBoard }, { encodeValue, makeEntry }] =
+    await Promise.all([
+      import(join(copy, "node/hall/hall.ts")) as Promise<HallModule>,
+      import(join(copy, "nats/nodes/far_nodes.ts")) as Promise<FarModule>,
+      import(join(copy, "node/registry/board.ts")) as Promise<BoardModule>,
+      import(join(copy, "node/registry/entry.ts")) as Promise<EntryModule>,
+    ]);
+  return { Hall, FarNodes, encodeBoard, readBoard, encodeValue, makeEntry };
 }
 
 type HallModule = typeof import("../../../src/node/hall/hall.ts");
 type FarModule = typeof import("../../../src/nats/nodes/far_nodes.ts");
 type BoardModule = typeof import("../../../src/node/registry/board.ts");
+type EntryModule = typeof import("../../../src/node/registry/entry.ts");
 
 /** What is driven. */
 export type Sources =
   & Pick<HallModule, "Hall">
   & Pick<FarModule, "FarNodes">
-  & Pick<BoardModule, "encodeBoard" | "readIdentity">;
+  & Pick<BoardModule, "encodeBoard" | "readBoard">
+  & Pick<EntryModule, "encodeValue" | "makeEntry">;
 
 function edit(path: string, change: (text: string) => string): void {
   writeFileSync(path, change(readFileSync(path, "utf8")));

@@ -175,6 +175,22 @@ export const mutants: readonly Mutant[] = [
     configuration: "far",
   },
   {
+    name: "change-after-a-hole",
+    file: "nats/nodes/far_boards.ts",
+    find: "change.version !== gathered.version + 1",
+    replace: "change.version <= gathered.version",
+    why: "a change is made to a board that lacks the one before it",
+    configuration: "far-boards",
+  },
+  {
+    name: "items-not-removed",
+    file: "nats/nodes/board_change.ts",
+    find: "return !isGone;",
+    replace: "return true;",
+    why: "what a node has taken back stays on its board for others",
+    configuration: "far-boards",
+  },
+  {
     name: "board-versions-not-compared",
     file: "nats/nodes/pulse.ts",
     find: "this.#boards.versionOf(peer) >= version || peer.isAsked",

@@ -150,12 +150,27 @@ export class Scene implements Stage {
     return far;
   }
 
+  /** An entry that stays, one that comes and goes, and one that each version replaces. */
   boardOf({ id, version, process: { number } }: Actor): Uint8Array {
-    return this.#sources.encodeBoard({ id, name: `${number}`, start: version }, []);
+    const { encodeBoard, encodeValue, makeEntry } = this.#sources;
+    const entries = keysOf(version).map((key) =>
+      makeEntry(id, {
+        family: "f",
+        key,
+        port: null,
+        since: 0,
+        token: null,
+        value: encodeValue(null),
+      })
+    );
+    return encodeBoard({ id, name: `${number}`, start: "0" }, entries);
   }
 
   versionOn(board: Uint8Array): string {
-    return this.#sources.readIdentity(board)?.start ?? "nothing";
+    const { entries } = this.#sources.readBoard(board, null);
+    const keys = Array.from(entries.values(), ({ key }) => key);
+    const version = keys.at(-1) ?? "";
+    return keys.join() === keysOf(version).join() ? version : `a wrong board of ${keys.join()}`;
   }
 
   /** All that may happen next. With those that need nobody's decision first. */
@@ -414,4 +429,10 @@ export class Scene implements Stage {
 /** A step that comes whatever the explorer wants. */
 function isNeeded(label: string): boolean {
   return !/killed|vanishes|twice|dies|timer/.test(label);
+}
+
+/** The keys on a board. They are not as many on each: a change that is made to a wrong board shows. */
+function keysOf(version: string): string[] {
+  const isEven = /[02468]$/.test(version);
+  return ["stays", ...(isEven ? ["even"] : []), version];
 }
