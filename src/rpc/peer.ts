@@ -516,7 +516,7 @@ function hostDied(): TandemError {
   return new TandemError(
     "SERVER_DIED",
     "Cannot go on: the process that lends the stream, signal or function, or sends the long message, " +
-      "has died, closed, or lost touch with this one; make the call again",
+      "has died or closed, or has lost touch with this one; make the call again",
   );
 }
 
