@@ -113,7 +113,8 @@ async function talkWithout(
   const { seen } = way;
   way.lost = 0;
   // What was lost harms no later conversation.
-  const next = await talks[name]!(remote).catch((error: unknown) => error);
+  const patient = withOptions(remote, { timeout: patience });
+  const next = await talks[name]!(patient).catch((error: unknown) => error);
   return { outcome, next, seen };
 }
 
