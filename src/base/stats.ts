@@ -13,7 +13,11 @@ export interface Stats {
   readonly slots: number;
   /** Calls in flight now. */
   readonly inFlight: number;
-  /** Calls in flight that no server has taken yet. */
+  /**
+   * Calls in flight that no server has taken yet. With a `nats://` target, those wait at their clients, or in the queue on
+   * the server, and this is the number of calls that this service has got from the queue and has no place for yet: 0 if
+   * the target has no queue (`maxDeliveries`).
+   */
   readonly queued: number;
   /** Client handles that are open. */
   readonly clients: number;

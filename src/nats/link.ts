@@ -391,6 +391,8 @@ export class Link {
     for (const subscription of [...this.#subscriptions]) {
       if (subscription.subject !== `${this.inbox}.*`) guarded(() => subscription.refuse(error));
     }
+    // The server may have refused the inbox after requests were sent: they get no answer.
+    for (const numbered of [...this.#numbered.values()]) guarded(() => numbered.lost?.(error));
   }
 
   #attach(subscription: LinkSubscription): void {

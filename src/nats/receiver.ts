@@ -497,11 +497,12 @@ export class NatsReceiver implements Receiver, Holder {
 
   stats(): Stats {
     if (!this.#isOpen) throw closed("look at a target");
-    const inFlight = this.#held.size + this.#heldOneWay.size;
+    let queued = 0;
+    for (const { waiting } of this.#workers) queued += waiting;
     return {
       slots: this.slots,
-      inFlight,
-      queued: 0,
+      inFlight: this.#held.size + this.#heldOneWay.size + queued,
+      queued,
       clients: this.#callers.size,
       servers: 1,
       ...this.counts,

@@ -4,24 +4,25 @@
  * @module
  */
 import { TandemError } from "../errors.ts";
+import { type CopiesConfig, copiesWanted, mendCopies, withCopies } from "./copies.ts";
 import { ErrorNumber, isRefusal, type JetStream, type RefusedRequest } from "./jetstream.ts";
 import type { Link } from "./link.ts";
 
 /** Before it, the server does not remove single messages by itself. */
 const oldestVersion = "2.11.1";
-/** In a cluster, a stream outlives the loss of a server. */
-const replicas = 3;
 
 /** A stream, as the server tells of it. */
 export interface Stream<Config> {
   readonly created: string;
   readonly config: Config;
+  readonly cluster?: unknown;
   readonly state?: { readonly messages?: number };
 }
 
 /** What a new stream is like. */
 export interface NewStream {
   readonly name: string;
+  readonly metadata?: Readonly<Record<string, string>>;
   readonly [option: string]: unknown;
 }
 
@@ -49,15 +50,19 @@ export function isOlder(version: string, other: string): boolean {
 }
 
 /**
- * Makes a stream, unless there is one of that name.
+ * Makes a stream, unless there is one of that name. If it has too few copies for a cluster, it gets them later.
  *
  * @throws as {@linkcode JetStream.ask}
  */
-export async function ensureStream<Config>(
+export async function ensureStream<Config extends CopiesConfig>(
+  link: Link,
   jetStream: JetStream,
-  stream: NewStream,
+  wanted: NewStream,
 ): Promise<Stream<Config>> {
-  return await found(jetStream, stream.name) ?? await made(jetStream, stream);
+  const { name } = wanted;
+  const stream = await found<Config>(jetStream, name) ?? await made<Config>(jetStream, wanted);
+  mendCopies(link, jetStream, name, stream);
+  return stream;
 }
 
 async function found<Config>(jetStream: JetStream, name: string): Promise<Stream<Config> | null> {
@@ -71,9 +76,9 @@ async function found<Config>(jetStream: JetStream, name: string): Promise<Stream
 
 async function made<Config>(jetStream: JetStream, stream: NewStream): Promise<Stream<Config>> {
   const { name } = stream;
-  for (const num_replicas of [replicas, 1]) {
+  for (const copies of [copiesWanted, 1]) {
     try {
-      const question = { ...stream, num_replicas };
+      const question = withCopies(stream, copies);
       return await jetStream.ask(`STREAM.CREATE.${name}`, question) as unknown as Stream<Config>;
     } catch (error) {
       if (isRefusal(error, ErrorNumber.streamNameInUse)) {
@@ -85,7 +90,7 @@ async function made<Config>(jetStream: JetStream, stream: NewStream): Promise<St
         ErrorNumber.replicasNotSupported,
         ErrorNumber.noSuitablePeers,
       );
-      if (num_replicas === 1 || !needsFewer) throw error;
+      if (copies === 1 || !needsFewer) throw error;
     }
   }
   throw new Error("unreachable");

@@ -75,13 +75,23 @@ export function tokenOf(name: string): string {
 
 const prefixForm = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
 
-/** @throws {TypeError} for an invalid prefix */
-export function prefixOf({ prefix = "tandem" }: NatsOptions): string {
-  if (typeof prefix === "string" && prefixForm.test(prefix) && prefix.length <= 128) return prefix;
+/**
+ * The first part of all subjects.
+ *
+ * @throws {TypeError} for an invalid one, and for an invalid `inboxPrefix`, with which the client would never connect
+ */
+export function prefixOf({ prefix = "tandem", inboxPrefix = "_INBOX" }: NatsOptions): string {
+  checkPrefix(inboxPrefix, "inboxPrefix");
+  checkPrefix(prefix, "prefix");
+  return prefix;
+}
+
+function checkPrefix(prefix: unknown, name: string): void {
+  if (typeof prefix === "string" && prefixForm.test(prefix) && prefix.length <= 128) return;
   throw new TypeError(
     `Cannot use ${
       describe(prefix)
-    } as prefix: give letters, digits, hyphens and underscores, in parts ` +
+    } as ${name}: give letters, digits, hyphens and underscores, in parts ` +
       "between dots",
   );
 }

@@ -399,7 +399,7 @@ export class Host implements Shelf {
 
   #lease(number: number): Lease {
     const lease = this.#leases.get(number);
-    if (!lease) throw corrupt("there is no such lease");
+    if (!lease) throw noSuchLease();
     return lease;
   }
 
@@ -615,6 +615,17 @@ function noSuchValue(): TandemError {
   return new TandemError(
     "CANCELLED",
     "Cannot go on with a stream: it was ended, its call is over, or the service that read it has died",
+  );
+}
+
+/**
+ * Between machines, the message of a lease may be lost, or the lease ends here because its reader was out of reach for a
+ * while. The reader translates it: see {@linkcode HostErrors.explainRefusal}.
+ */
+function noSuchLease(): TandemError {
+  return new TandemError(
+    "NOT_FOUND",
+    "Cannot go on: the lease of the reader is not known, or has ended",
   );
 }
 

@@ -15,6 +15,7 @@ import { checkLength } from "./terms.ts";
 import type { Announcement } from "./parcels.ts";
 import { readRefusal } from "./replies.ts";
 import type { FetchTerms, Side } from "./side.ts";
+import type { HostErrors } from "./step_reader.ts";
 
 /** The first allocation for a byte string, which doubles as parts arrive. */
 const growthBytes = 2 ** 22;
@@ -24,7 +25,7 @@ const shortPartMin = 2 ** 10;
 const lanes = 4;
 
 /** The host of a long message, as its fetcher sees it. */
-export interface PartSource {
+export interface PartSource extends HostErrors {
   readonly side: Side;
   /** How much of a byte string is asked for at once. */
   readonly partBytes: number;
@@ -38,8 +39,6 @@ export interface PartSource {
   ): void;
   /** The parcel is no longer needed. */
   drop(id: number): void;
-  /** Translates an error of the private path. */
-  explain(error: unknown): unknown;
 }
 
 /**
@@ -160,7 +159,7 @@ class ParcelFetch {
             take(part);
             resolve();
           } catch (error) {
-            reject(error);
+            reject(this.#source.explainRefusal(error));
           }
         },
         fail: (error) => {

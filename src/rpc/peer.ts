@@ -205,7 +205,7 @@ export class Peer implements Source {
     };
     const fail = (error: unknown) => {
       this.#isWatching = false;
-      this.#lose(this.explain(error));
+      this.#lose(this.explain(this.explainRefusal(error)));
     };
     try {
       const write = (encoder: Encoder) => encoder.value(this.#lease);
@@ -231,8 +231,7 @@ export class Peer implements Source {
     limits: StepLimits,
     outcome: StepOutcome,
   ): Promise<void> | undefined {
-    const explain = (error: unknown) => this.explain(error);
-    const reader = new StepReader(this.side, terms, limits, outcome, explain);
+    const reader = new StepReader(this.side, terms, limits, outcome, this);
     let isWritten = false;
     const write = (encoder: Encoder) => {
       encoder.value(this.#lease);
@@ -324,8 +323,7 @@ export class Peer implements Source {
     if (message?.isUnread) {
       return void this.#invokeWhenRead(id, message, write, request, terms, outcome);
     }
-    const explain = (error: unknown) => this.explain(error);
-    const reader = new StepReader(this.side, terms, request, outcome, explain);
+    const reader = new StepReader(this.side, terms, request, outcome, this);
     const writes = this.side.writes("call");
     writes.addressee = { lease: this.#lease, id };
     const writeAll = (encoder: Encoder) => {
@@ -435,6 +433,14 @@ export class Peer implements Source {
     return code !== undefined && goneCodes.has(code) ? hostDied() : error;
   }
 
+  /** Translates what the host has refused a request with. */
+  explainRefusal(error: unknown): unknown {
+    if (codeOf(error) !== "NOT_FOUND") return error;
+    // The host does not know the lease, so it keeps nothing for this side. The next use begins with a new lease.
+    this.close();
+    return hostDied();
+  }
+
   close(): void {
     if (this.#isDead) return;
     this.#isDead = true;
@@ -510,7 +516,7 @@ function hostDied(): TandemError {
   return new TandemError(
     "SERVER_DIED",
     "Cannot go on: the process that lends the stream, signal or function, or sends the long message, " +
-      "has died or closed; make the call again",
+      "has died or closed, or has lost touch with this one; make the call again",
   );
 }
 

@@ -12,6 +12,14 @@ import { type Announcement, readAnnouncement } from "./parcels.ts";
 import { readRefusal, thrownError } from "./replies.ts";
 import type { Side } from "./side.ts";
 
+/** Translates errors of the private path for the reader of a stream. */
+export interface HostErrors {
+  /** An error of the request. */
+  explain(error: unknown): unknown;
+  /** An answer that is an error, or cannot be read. */
+  explainRefusal(error: unknown): unknown;
+}
+
 /** Reads the answer to a step. */
 export class StepReader implements AnswerReader {
   readonly #side: Side;
@@ -20,21 +28,20 @@ export class StepReader implements AnswerReader {
   /** For an item in parts. */
   readonly #limits: StepLimits;
   readonly #outcome: StepOutcome;
-  readonly #explain: (error: unknown) => unknown;
+  readonly #errors: HostErrors;
 
-  /** @param explain translates an error of the private path for the reader of a stream */
   constructor(
     side: Side,
     terms: StreamTerms | undefined,
     limits: StepLimits,
     outcome: StepOutcome,
-    explain: (error: unknown) => unknown,
+    errors: HostErrors,
   ) {
     this.#side = side;
     this.#terms = terms;
     this.#limits = limits;
     this.#outcome = outcome;
-    this.#explain = explain;
+    this.#errors = errors;
   }
 
   read(bytes: Bytes, isPrivate: boolean): void {
@@ -42,7 +49,7 @@ export class StepReader implements AnswerReader {
   }
 
   fail(error: unknown): void {
-    this.#outcome.failed(this.#explain(error));
+    this.#outcome.failed(this.#errors.explain(error));
   }
 
   /** Settles the step only after the read, because settling may read further messages. */
@@ -51,7 +58,7 @@ export class StepReader implements AnswerReader {
     try {
       settle = read();
     } catch (error) {
-      settle = () => this.#outcome.failed(error);
+      settle = () => this.#outcome.failed(this.#errors.explainRefusal(error));
     }
     settle();
   }

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { connect, type ErrorCode, serve, TandemError } from "../../mod.ts";
 import { atEnd, eventually, present, runtime, sleep, test } from "../support/harness.ts";
 import { startProcess } from "../support/limit.ts";
-import { hasNats } from "../support/nats.ts";
+import { hasNats, rawConnection } from "../support/nats.ts";
 import { leaderOf, newCluster } from "../support/nats_cluster.ts";
 import { allSaid, natsLimits, sees } from "../support/nats_limit.ts";
 
@@ -161,6 +161,82 @@ test(
     assertEquals(lock.isHeld, true);
     await contender.child.killed();
     next!.close();
+    await allSaid();
+  },
+  { skip },
+);
+
+interface StreamInfo {
+  readonly config: { readonly num_replicas: number };
+  readonly cluster?: { readonly replicas?: readonly { readonly current: boolean }[] };
+}
+
+test(
+  "NATS cluster: streams that were made with too few servers get their copies later, but not against an operator",
+  async () => {
+    const cluster = await newCluster("", 2);
+    const serving = async (name: string) => {
+      const api = { twice: (value: number) => 2 * value };
+      const options = { maxDeliveries: 2, idempotent: ["twice"] };
+      const service = serve(cluster.targetOf(0, name), api, options);
+      atEnd(() => service.close({ timeout: 0 }));
+      await service.ready;
+      const remote = connect<typeof api>(cluster.targetOf(1, name), {
+        timeout: 60_000,
+        idempotent: true,
+      });
+      atEnd(() => Promise.resolve(remote[Symbol.dispose]()));
+      assertEquals(await remote.twice(2), 4);
+      return remote;
+    };
+    const [early] = await Promise.all([serving("early"), serving("chosen")]);
+    // Contenders of two links: both mend the bucket.
+    const limits = [0, 1].flatMap((index) => natsLimits(1, {}, cluster.targetOf(index, "early")));
+    present(await limits[0]!.acquire()).release();
+    present(await limits[1]!.acquire()).release();
+    const raw = await rawConnection(cluster.members[0]!.address);
+    const ask = async (subject: string, question?: object): Promise<StreamInfo> => {
+      const data = new TextEncoder().encode(question ? JSON.stringify(question) : "");
+      const answer = await raw.request(`$JS.API.STREAM.${subject}`, data, { timeout: 10_000 });
+      return JSON.parse(new TextDecoder().decode(answer.data)) as StreamInfo;
+    };
+    const copiesOf = async (stream: string) => (await ask(`INFO.${stream}`)).config.num_replicas;
+    const [queue, bucket, chosen] = [
+      "QUEUE_tandem=early",
+      "KV_tandem_-limits",
+      "QUEUE_tandem=chosen",
+    ];
+    for (const stream of [queue, bucket, chosen]) assertEquals(await copiesOf(stream!), 1, stream);
+    const { config } = await ask(`INFO.${chosen}`);
+    await ask(`UPDATE.${chosen}`, { ...config, num_replicas: 2 });
+    let isOver = false;
+    const load = (async () => {
+      for (let value = 0; !isOver; value++) {
+        assertEquals(await early.twice(value), 2 * value);
+        present(await limits[value % 2]!.acquire()).release();
+      }
+    })();
+    load.catch(() => {});
+    await cluster.members[2]!.start();
+    await cluster.formed();
+    for (const stream of [queue, bucket]) {
+      await eventually(async () => {
+        const { config, cluster } = await ask(`INFO.${stream}`);
+        const others = cluster?.replicas ?? [];
+        return config.num_replicas === 3 && others.length === 2 &&
+          others.every(({ current }) => current);
+      }, `${stream} has three copies`);
+    }
+    isOver = true;
+    await load;
+    assertEquals(await copiesOf(chosen!), 2);
+    // They outlive the first server, which alone had them before.
+    for (const limit of limits) limit.close();
+    await allSaid();
+    await cluster.members[0]!.kill();
+    const [last] = natsLimits(1, {}, cluster.targetOf(2, "early"));
+    present(await last!.acquire()).release();
+    last!.close();
     await allSaid();
   },
   { skip },

@@ -6,6 +6,7 @@ import {
   type ErrorCode,
   proxy,
   type Remote,
+  RemoteError,
   serve,
   TandemError,
   withOptions,
@@ -77,10 +78,10 @@ const codes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "NO_SERVER",
   "SERVER_DIED",
   "CANCELLED",
-  // Or REMOTE with it: a part came, and what it belongs to did not.
-  "CORRUPT",
-  "REMOTE",
 ]);
+
+/** What the method has thrown, because what goes in has ended. */
+const goneIn = /^TandemError: Cannot go on: /;
 
 const patience = 60_000;
 
@@ -89,7 +90,7 @@ async function talkWithout(
   target: string,
   name: string,
   lost: number,
-): Promise<{ outcome: unknown; seen: number }> {
+): Promise<{ outcome: unknown; next: unknown; seen: number }> {
   const { port } = new URL(`tcp://${natsAddress()}`);
   await using way = await NatsProxy.start(Number(port));
   using remote = connect<Api>(target.replace(natsAddress(), way.address), {
@@ -109,7 +110,12 @@ async function talkWithout(
   const outcome = await Promise.race([talk, late]);
   isOver = true;
   await late;
-  return { outcome, seen: way.seen };
+  const { seen } = way;
+  way.lost = 0;
+  // What was lost harms no later conversation.
+  const patient = withOptions(remote, { timeout: patience });
+  const next = await talks[name]!(patient).catch((error: unknown) => error);
+  return { outcome, next, seen };
 }
 
 test(
@@ -128,10 +134,12 @@ test(
     }
     const runs = [...counts].flatMap(([name, count]) =>
       Array.from({ length: count }, async (_, index) => {
-        const { outcome } = await talkWithout(target, name, index + 1);
+        const { outcome, next } = await talkWithout(target, name, index + 1);
         const what = `${name} without message ${index + 1} of ${count}: ${outcome}`;
-        if (outcome instanceof TandemError) assert(codes.has(outcome.code), what);
+        if (outcome instanceof RemoteError) assert(goneIn.test(outcome.message), what);
+        else if (outcome instanceof TandemError) assert(codes.has(outcome.code), what);
         else assertEquals(outcome, answers[name], what);
+        assertEquals(next, answers[name], `${what}; then ${next}`);
       })
     );
     await Promise.all(runs);

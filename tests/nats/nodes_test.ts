@@ -171,6 +171,42 @@ test("NATS nodes: an id that is in use, and what a server refuses", async () => 
 }, { skip });
 
 test(
+  "NATS nodes: users that may subscribe to their own inbox only meet, call and claim",
+  async () => {
+    const stream = "KV_tandem_-limits";
+    const userOf = (user: string) => ({
+      user,
+      password: "secret",
+      permissions: {
+        subscribe: ["tandem.nodes.>", `_INBOX_${user}.>`],
+        publish: [
+          "tandem.nodes.>",
+          "$KV.tandem_-limits.>",
+          ...["INFO", "CREATE", "MSG.GET"].map((ask) => `$JS.API.STREAM.${ask}.${stream}`),
+          `$JS.API.CONSUMER.CREATE.${stream}`,
+        ],
+      },
+    });
+    const users = JSON.stringify(["one", "two"].map(userOf));
+    const { address } = await newServer(`${withJetStream}\nauthorization { users: ${users} }`);
+    await using group = new Group(address);
+    const start = (user: string, inbox = user) =>
+      group.start(user, { nats: { user, pass: "secret", inboxPrefix: `_INBOX_${inbox}` } });
+    const [first, second] = await Promise.all([start("one"), start("two")]);
+    await eventually(() => first.nodes().length === 1 && second.nodes().length === 1);
+    using port = first.port<{ add(one: number, other: number): number }>({
+      add: (one, other) => one + other,
+    });
+    assertEquals(await second.at(port.id, { timeout: 60_000 }).add(1, 2), 3);
+    using claim = await second.registry.claim("roles", "leader", null);
+    assertEquals(claim?.signal.aborted, false);
+    assertEquals(await first.registry.claim("roles", "leader", null), null);
+    await assertRejectsCode(start("one", "two"), "PERMISSION", "_INBOX_two");
+  },
+  { skip },
+);
+
+test(
   "NATS nodes: a server that comes later, a prefix, and a connection of the program",
   async () => {
     const first = await newServer();

@@ -263,6 +263,33 @@ test("calls that end while they wait are not run; one that runs hears of it", as
   await eventually(async () => await queued(raw, target) === 0);
 });
 
+test("stats().queued: calls that have come from the queue after the last place was taken", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  const service = await served(target, api, { ...both, concurrency: 1 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  const numbers = () => {
+    const { inFlight, queued } = service.stats();
+    return { inFlight, queued };
+  };
+  assertEquals(numbers(), { inFlight: 0, queued: 0 });
+  // It passes the queue by, and takes the place for which the service has asked the queue.
+  const direct = withOptions(remote, { maxDeliveries: 1 }).hold("direct");
+  await eventually(() => api.begun.length === 1);
+  const waiting = remote.ping("waiting");
+  await eventually(() => service.stats().queued === 1);
+  assertEquals(numbers(), { inFlight: 2, queued: 1 });
+  // This one stays in the queue.
+  const later = remote.ping("later");
+  const raw = await rawConnection();
+  await eventually(async () => await queued(raw, target) === 2);
+  assertEquals(numbers(), { inFlight: 2, queued: 1 });
+  api.ends[0]!();
+  assertEquals(await Promise.all([direct, waiting, later]), ["direct", "waiting", "later"]);
+  await eventually(() => service.stats().inFlight === 0);
+  assertEquals(numbers(), { inFlight: 0, queued: 0 });
+});
+
 test("a service that is closed hands calls back, also those that it has not begun", async () => {
   const target = newNatsTarget();
   const api = new Holding();

@@ -3,11 +3,22 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { connect, type NatsOptions, serve } from "../../mod.ts";
+import { callContext, connect, type NatsOptions, proxy, serve, withOptions } from "../../mod.ts";
+import { Limit } from "../../src/limit/main.ts";
 import { linksClosed } from "../../src/nats/link.ts";
-import { afterEnd, assertRejectsCode, atEnd, folder, test } from "../support/harness.ts";
+import {
+  afterEnd,
+  assertRejectsCode,
+  atEnd,
+  doomed,
+  folder,
+  present,
+  sleep,
+  test,
+} from "../support/harness.ts";
 import { hasNats } from "../support/nats.ts";
-import { type NatsServer, startNatsServer } from "../support/nats_server.ts";
+import { allSaid, natsLimits, sees } from "../support/nats_limit.ts";
+import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 import { collect } from "../support/rpc_helper.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
@@ -213,6 +224,104 @@ test(
     for (const [user, name] of [["web", "other"], ["worker", "thumbs"]] as const) {
       using other = connect<typeof api>(targetOf(user, name), { timeout: 60_000 });
       await assertRejectsCode(other.echo("hello"), "PERMISSION", "publish");
+    }
+  },
+  { skip },
+);
+
+/** What services, clients and contenders need beside an inbox. */
+const rights = {
+  subscribe: ["tandem.call.thumbs tandem", "tandem.all.thumbs", "tandem.host.>"],
+  publish: [
+    ...["tandem.call.thumbs", "tandem.all.thumbs", "tandem.queue.thumbs", "tandem.host.>"],
+    "$KV.tandem_-limits.>",
+    ...["INFO", "CREATE", "UPDATE", "MSG.GET"].map((ask) =>
+      `$JS.API.STREAM.${ask}.KV_tandem_-limits`
+    ),
+    "$JS.API.CONSUMER.CREATE.KV_tandem_-limits",
+    ...["INFO", "CREATE", "UPDATE", "MSG.GET", "MSG.DELETE"].map((ask) =>
+      `$JS.API.STREAM.${ask}.QUEUE_tandem=thumbs`
+    ),
+    "$JS.API.CONSUMER.CREATE.QUEUE_tandem=thumbs.services",
+    "$JS.API.CONSUMER.MSG.NEXT.QUEUE_tandem=thumbs.services",
+    "$JS.ACK.QUEUE_tandem=thumbs.services.>",
+  ],
+};
+
+test(
+  "NATS inboxes: users that may subscribe to their own one only call and take turns",
+  async () => {
+    const userOf = (name: string, other: string) => {
+      const subscribe = [...rights.subscribe, `_INBOX_${name}.>`];
+      const publish = [...rights.publish, `_INBOX_${other}.>`];
+      return { user: name, password: "secret", permissions: { subscribe, publish } };
+    };
+    const users = [userOf("worker", "web"), userOf("web", "worker")];
+    const { address } = await newServer(
+      `${withJetStream}\nauthorization { users: ${JSON.stringify(users)} }`,
+    );
+    const optionsOf = (user: string, inbox = user): NatsOptions => ({
+      user,
+      pass: "secret",
+      inboxPrefix: `_INBOX_${inbox}`,
+    });
+    const target = `nats://${address}/thumbs`;
+    const [worker, web] = [optionsOf("worker"), optionsOf("web")];
+    const patient = { timeout: 60_000 };
+
+    // A service without a queue, then one with it.
+    for (const maxDeliveries of [1, 2]) {
+      const begun = Promise.withResolvers<void>();
+      const ended = Promise.withResolvers<unknown>();
+      const long = async () => {
+        const { signal } = callContext()!;
+        signal.addEventListener("abort", () => ended.resolve(signal.reason.code));
+        // So long that the service reports that it works.
+        await sleep(700);
+        begun.resolve();
+        await ended.promise;
+      };
+      const twice = async (change: (value: number) => Promise<number>) =>
+        await change(await change(1));
+      const all = { ...api, long, twice, same: (bytes: Uint8Array) => bytes };
+      const service = serve(target, all, { nats: worker, maxDeliveries, idempotent: true });
+      atEnd(() => service.close({ timeout: 0 }));
+      await service.ready;
+      using remote = connect<typeof all>(target, { ...patient, nats: web });
+      assertEquals(await remote.echo("hello"), "hello");
+      assertEquals(await collect(remote.letters("abc")), ["a", "b", "c"]);
+      assertEquals(await remote.join(api.letters("abc")), "a b c");
+      assertEquals(await remote.twice(proxy((value: number) => Promise.resolve(value + 1))), 3);
+      assertEquals((await remote.same(new Uint8Array(1_500_000))).byteLength, 1_500_000);
+      const cancel = new AbortController();
+      const call = doomed(withOptions(remote, { signal: cancel.signal }).long());
+      await begun.promise;
+      cancel.abort(new Error("no longer"));
+      assertEquals(await ended.promise, "CANCELLED");
+      await assertRejects(() => call, Error, "no longer");
+      await service.close();
+    }
+
+    afterEnd(allSaid);
+    const limits = [worker, web].map((nats) => natsLimits(1, { nats }, target)[0]!);
+    const lock = present(await limits[0]!.acquire());
+    const waits = limits[1]!.acquire();
+    await sees(limits[0]!, 1, 1);
+    lock.release();
+    assert(present(await waits).token > lock.token);
+
+    for (const inboxPrefix of ["", "a b", "a.*", ">", "a..b", ".a", "$a", "a\n", 5, null]) {
+      const nats = { ...web, inboxPrefix };
+      assertThrows(() => serve(target, api, { nats }), TypeError, "as inboxPrefix");
+      assertThrows(() => new Limit(target, { nats }), TypeError, "as inboxPrefix");
+      using remote = connect<typeof api>(target, { ...patient, nats });
+      await assertRejects(() => remote.echo("hello"), TypeError, "as inboxPrefix");
+    }
+
+    // Neither may listen where the other one gets its answers.
+    for (const nats of [optionsOf("web", "worker"), { user: "web", pass: "secret" }]) {
+      using remote = connect<typeof api>(target, { ...patient, nats });
+      await assertRejectsCode(remote.echo("hello"), "PERMISSION", "subscribe");
     }
   },
   { skip },

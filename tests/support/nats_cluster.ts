@@ -37,19 +37,27 @@ interface StreamStates {
 export class ClusterMember {
   readonly name: string;
   readonly port: number;
-  readonly #server: NatsServer;
   readonly #monitorPort: number;
-  #state: "running" | "stopped" | "dead" = "running";
+  readonly #start: () => Promise<NatsServer>;
+  #server: NatsServer | null = null;
+  #state: "running" | "stopped" | "dead" = "dead";
 
-  constructor(name: string, server: NatsServer, monitorPort: number) {
+  /** @param start starts it for the first time */
+  constructor(name: string, port: number, monitorPort: number, start: () => Promise<NatsServer>) {
     this.name = name;
-    this.port = server.port;
-    this.#server = server;
+    this.port = port;
     this.#monitorPort = monitorPort;
+    this.#start = start;
+  }
+
+  /** Starts it for the first time. */
+  async start(): Promise<void> {
+    this.#server = await this.#start();
+    this.#state = "running";
   }
 
   get address(): string {
-    return this.#server.address;
+    return `127.0.0.1:${this.port}`;
   }
 
   get isRunning(): boolean {
@@ -59,32 +67,37 @@ export class ClusterMember {
   /** Kills it; resolves when it is dead. Its files stay. */
   async kill(): Promise<void> {
     this.#state = "dead";
-    this.#server.tell("KILL");
+    this.#tell("KILL");
     await eventually(() => isFree(this.port), `the server ${this.name} is dead`);
   }
 
   /** It stands still (SIGSTOP): its connections stay open. */
   stop(): void {
     this.#state = "stopped";
-    this.#server.tell("STOP");
+    this.#tell("STOP");
   }
 
   /** It goes on after {@linkcode stop}. */
   resume(): void {
     this.#state = "running";
-    this.#server.tell("CONT");
+    this.#tell("CONT");
   }
 
   /** Starts it again after {@linkcode kill}, with its files. */
   restart(): void {
     this.#state = "running";
-    this.#server.tell("START");
+    this.#tell("START");
+  }
+
+  #tell(signal: Parameters<NatsServer["tell"]>[0]): void {
+    if (!this.#server) throw new Error(`The server ${this.name} was never started`);
+    this.#server.tell(signal);
   }
 
   /** Ends it for good. */
-  end(): Promise<void> {
+  async end(): Promise<void> {
     this.#state = "dead";
-    return this.#server.kill();
+    await this.#server?.kill();
   }
 
   /** The names of the servers that it has a route to; null: it does not answer yet. */
@@ -128,31 +141,30 @@ export class NatsCluster implements AsyncDisposable {
    * Starts the servers; resolves when they know each other and JetStream has a leader.
    *
    * @param config lines that the configuration of each has, too
+   * @param count how many are started; the others have not been there yet
    */
-  static async start(config = ""): Promise<NatsCluster> {
+  static async start(config = "", count: number = names.length): Promise<NatsCluster> {
     const ports = await freePorts(3 * names.length);
     const routesOf = (own: number) =>
       names.flatMap((_, index) => index === own ? [] : [`nats://127.0.0.1:${ports[3 * index]}`]);
-    const members = await Promise.all(names.map(async (name, index) => {
+    const members = names.map((name, index) => {
       const [routePort, monitorPort, port] = ports.slice(3 * index);
-      const server = await startNatsServer(
-        `
-          server_name: ${name}
-          http: 127.0.0.1:${monitorPort}
-          jetstream { store_dir: $TANDEM_NATS_FOLDER }
-          cluster {
-            name: tandem
-            listen: 127.0.0.1:${routePort}
-            routes: [${routesOf(index).join(", ")}]
-          }
-          ${config}
-        `,
-        port,
-      );
-      return new ClusterMember(name, server, monitorPort!);
-    }));
+      const own = `
+        server_name: ${name}
+        http: 127.0.0.1:${monitorPort}
+        jetstream { store_dir: $TANDEM_NATS_FOLDER }
+        cluster {
+          name: tandem
+          listen: 127.0.0.1:${routePort}
+          routes: [${routesOf(index).join(", ")}]
+        }
+        ${config}
+      `;
+      return new ClusterMember(name, port!, monitorPort!, () => startNatsServer(own, port));
+    });
     const cluster = new NatsCluster(members);
     try {
+      await Promise.all(members.slice(0, count).map((member) => member.start()));
       await cluster.formed();
     } catch (error) {
       await cluster[Symbol.asyncDispose]();
@@ -236,10 +248,10 @@ export async function leaderOf(cluster: NatsCluster, stream: string): Promise<Cl
 }
 
 /** A cluster that ends with the test, after the links to it. */
-export async function newCluster(config = ""): Promise<NatsCluster> {
+export async function newCluster(config = "", count?: number): Promise<NatsCluster> {
   // Only in tests: the proof has no harness.
   const { afterEnd } = await import("./harness.ts");
-  const cluster = await NatsCluster.start(config);
+  const cluster = await NatsCluster.start(config, count);
   afterEnd(linksClosed);
   afterEnd(() => cluster[Symbol.asyncDispose]());
   return cluster;

@@ -4,6 +4,7 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
+import type { CopiesConfig } from "../copies.ts";
 import type { Link } from "../link.ts";
 import { type JetStream, RefusedRequest } from "../jetstream.ts";
 import { checkVersion, ensureStream, refusedStream } from "../streams.ts";
@@ -24,7 +25,7 @@ export function streamOf(bucket: string): string {
   return `KV_${bucket}`;
 }
 
-interface StreamConfig {
+interface StreamConfig extends CopiesConfig {
   readonly allow_msg_ttl?: boolean;
   readonly subject_delete_marker_ttl?: number;
   readonly max_msgs_per_subject?: number;
@@ -43,7 +44,7 @@ export async function ensureBucket(
 ): Promise<string> {
   checkVersion(link, "use a limit");
   try {
-    const { config, created } = await ensureStream<StreamConfig>(jetStream, {
+    const { config, created } = await ensureStream<StreamConfig>(link, jetStream, {
       name: streamOf(bucket),
       description: "Limits of @tandem/ipc",
       subjects: [`$KV.${bucket}.>`],

@@ -5,6 +5,7 @@
  */
 import { TandemError } from "../../errors.ts";
 import { now, wallClock } from "../../runtime/timers.ts";
+import type { CopiesConfig } from "../copies.ts";
 import { type JetStream, RefusedRequest } from "../jetstream.ts";
 import type { Link } from "../link.ts";
 import { checkVersion, ensureStream, refusedStream, type Stream } from "../streams.ts";
@@ -32,12 +33,11 @@ export interface QueuePlace {
   readonly target: string;
 }
 
-interface Config {
+interface Config extends CopiesConfig {
   readonly name: string;
   readonly retention?: string;
   readonly subjects?: readonly string[];
   readonly allow_msg_ttl?: boolean;
-  readonly metadata?: Readonly<Record<string, string>>;
 }
 
 /** The server's clock as this process reads it. */
@@ -72,7 +72,7 @@ export async function ensureQueue(
 ): Promise<void> {
   checkVersion(link, `serve ${JSON.stringify(place.target)} with maxDeliveries ${maxDeliveries}`);
   try {
-    const stream = await ensureStream<Config>(jetStream, {
+    const stream = await ensureStream<Config>(link, jetStream, {
       name: place.name,
       description: "Calls of @tandem/ipc that another service gets when one dies",
       subjects: [place.subject],

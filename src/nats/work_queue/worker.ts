@@ -129,6 +129,11 @@ export class Worker implements TicketOwner {
     return this.#clock.time;
   }
 
+  /** Calls that wait here for a free place. */
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /** Uses the queue, and again when the server or the queue was away. Never rejects. */
   async #run(): Promise<void> {
     let pause = pauseMin;
