@@ -20,11 +20,13 @@ export const hasNats: boolean = existsSync(natsServer);
 /** Ends the server when the pipe from the conductor closes, also if the conductor is killed. */
 const guard = '"$0" "$@" & read -r _; kill $!; wait';
 
-/** Starts the server on a free port. Returns its address. */
-export async function startNats(stage: Stage): Promise<string> {
+/** Starts the server on a free port, with these arguments, too. Returns its address. */
+export async function startNats(stage: Stage, ...more: readonly string[]): Promise<string> {
   const folder = stage.path("nats");
   mkdirSync(folder);
+  const store = stage.path("jetstream");
   const args = ["--addr", "127.0.0.1", "--port", "-1", "--ports_file_dir", folder];
+  args.push("--store_dir", store, ...more);
   const server = spawn("sh", ["-c", guard, natsServer, ...args], {
     stdio: ["pipe", "ignore", "ignore"],
   });

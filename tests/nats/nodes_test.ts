@@ -19,6 +19,7 @@ import {
 } from "../support/harness.ts";
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
+import { withJetStream } from "../support/nats_server.ts";
 import { newCluster } from "../support/nats_cluster.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
@@ -189,7 +190,7 @@ test(
     });
     const users = JSON.stringify(["one", "two"].map(userOf));
     const { address } = await newServer(`${withJetStream}\nauthorization { users: ${users} }`);
-    await using group = new Group(address);
+    await using group = new FarGroup(address);
     const start = (user: string, inbox = user) =>
       group.start(user, { nats: { user, pass: "secret", inboxPrefix: `_INBOX_${inbox}` } });
     const [first, second] = await Promise.all([start("one"), start("two")]);
