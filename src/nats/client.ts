@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { createConnection } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { TandemError } from "../errors.ts";
 import { unrefTimer } from "../runtime/timers.ts";
@@ -95,10 +96,27 @@ interface Socket {
   unref?(): void;
   on(event: "error", listener: () => void): void;
   removeAllListeners(...events: readonly unknown[]): unknown;
+  destroy(): unknown;
 }
 
-/** Makes the socket of one connection. */
-type Transport = Record<string, unknown>;
+/** The client's own way to a server, with the parts that this package replaces. */
+interface Transport {
+  socket: unknown;
+  readonly tlsName: string;
+  readonly options: { readonly tls?: object | null };
+  /** The server has said who it is. */
+  readonly connected: boolean;
+  dial?(place: Place): Promise<Socket>;
+  startTLS?(): Promise<Socket>;
+  tlsFirst?(place: Place): Promise<Socket>;
+  loadClientCerts?(): Promise<object | undefined>;
+  close?(error?: Error): Promise<void>;
+}
+
+interface Place {
+  readonly hostname: string;
+  readonly port: number;
+}
 
 /** The parts of the client that it has for other packages of NATS. */
 interface Inside {
@@ -139,37 +157,51 @@ async function loadTransport(): Promise<(new () => Transport) | null> {
   }
 }
 
-/** The methods of the client's transport that make its socket. */
-const socketMakers = ["dial", "startTLS", "tlsFirst"] as const;
-
 function watchedTransport(transport: Transport): Transport {
-  for (const name of socketMakers) {
-    const make = transport[name];
-    if (typeof make !== "function") continue;
-    transport[name] = async (...args: unknown[]) =>
-      watched(await Reflect.apply(make, transport, args) as Socket);
+  const { dial, tlsFirst, close, loadClientCerts } = transport;
+  let last: Socket | null = null;
+  const noted = (socket: Socket): Socket => last = watched(socket);
+  if (dial) transport.dial = (place) => connectSocket(place, noted);
+  if (loadClientCerts) transport.startTLS = () => startTls(transport);
+  if (tlsFirst && loadClientCerts) {
+    transport.tlsFirst = async (place) => {
+      transport.socket = await connectSocket(place, noted);
+      return await startTls(transport);
+    };
   }
-  if (typeof transport["loadClientCerts"] === "function") {
-    transport["startTLS"] = () => startTls(transport as unknown as TlsTransport);
+  if (close) {
+    transport.close = (error) => {
+      // The client leaves the socket alone when an attempt takes too long. Where packets vanish, it would go on for
+      // minutes, and connect when they come through again.
+      if (!transport.connected) last?.destroy();
+      return close.call(transport, error);
+    };
   }
   return transport;
 }
 
-/** The parts of the client's transport that its TLS needs. */
-interface TlsTransport {
-  readonly socket: unknown;
-  readonly tlsName: string;
-  readonly options: { readonly tls?: object | null };
-  loadClientCerts(): Promise<object | undefined>;
+/** As the client's own, but the socket is known while it connects. */
+function connectSocket(
+  { hostname, port }: Place,
+  noted: (socket: Socket) => Socket,
+): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection(port, hostname, () => resolve(socket as unknown as Socket));
+    noted(socket as unknown as Socket);
+    let failure: unknown;
+    socket.on("error", (error: unknown) => void (failure = error));
+    socket.once("close", () => reject(failure));
+    socket.setNoDelay(true);
+  });
 }
 
 /**
  * As the client's own, but the socket has a listener for errors at any time: a server that refuses a certificate says so
  * after the handshake.
  */
-async function startTls(transport: TlsTransport): Promise<Socket> {
+async function startTls(transport: Transport): Promise<Socket> {
   const { socket, tlsName, options: { tls } } = transport;
-  const files = tls ? await transport.loadClientCerts() : undefined;
+  const files = tls ? await transport.loadClientCerts!() : undefined;
   const { connect } = await import("node:tls");
   const options = { socket, servername: tlsName, rejectUnauthorized: true, ...tls, ...files };
   return await new Promise((resolve, reject) => {
@@ -182,6 +214,7 @@ async function startTls(transport: TlsTransport): Promise<Socket> {
   });
 }
 
+/** The socket has a listener for errors at any time, and does not keep the process alive. */
 function watched(socket: Socket): Socket {
   socket.unref?.();
   const remove = socket.removeAllListeners.bind(socket);

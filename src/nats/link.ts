@@ -20,7 +20,7 @@ import {
   type NatsClient,
   unrefPings,
 } from "./client.ts";
-import { Frame, frameKind, readWorking } from "./frames.ts";
+import { cancelFrame, Frame, frameKind, readWorking } from "./frames.ts";
 import type { NatsTarget } from "./target.ts";
 
 /** Milliseconds between pings. After two without an answer, the link counts as lost. */
@@ -491,7 +491,21 @@ export class Link {
     const number = parseInt(subject.slice(this.inbox.length + 1), 36);
     if (number > 0) return this.#numbered.get(number)?.arrived(data, message);
     if (frameKind(data) !== Frame.working) return;
-    for (const call of readWorking(data)) this.#numbered.get(call)?.heard?.(message.reply);
+    const unknown: number[] = [];
+    for (const call of readWorking(data)) {
+      const numbered = this.#numbered.get(call);
+      if (numbered) numbered.heard?.(message.reply);
+      else unknown.push(call);
+    }
+    if (unknown.length > 0) this.#unwanted(unknown, message.reply);
+  }
+
+  /**
+   * A service works on calls for which nobody waits any more. While the link was lost, it could not be told; and this
+   * side listens again, so the server does not tell it either.
+   */
+  #unwanted(calls: readonly number[], control: string | undefined): void {
+    if (control !== undefined) this.answer(control, cancelFrame(this.inbox, calls));
   }
 
   /**
@@ -516,7 +530,13 @@ export class Link {
     headers?: Readonly<Record<string, string>>,
   ): void {
     if (this.#isClosed) return;
-    if (this.#isUp) return this.#publish(subject, data, undefined, headers);
+    if (this.#isUp) {
+      try {
+        return this.#publish(subject, data, undefined, headers);
+      } catch {
+        // It has just been lost, which this class is about to hear.
+      }
+    }
     const time = now();
     this.#delayed = this.#delayed.filter(({ until }) => until > time);
     this.#delayed.push({ subject, data, headers, until: time + answerMilliseconds });

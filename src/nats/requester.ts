@@ -324,7 +324,9 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   }
 
   #timedOut(call: NatsCall): TandemError {
-    return this.#queue?.hasSeenService(call) === false ? this.#notServed() : timedOut();
+    // Without a link, nobody can know who is there.
+    const isUnserved = this.#link.isUp && this.#queue?.hasSeenService(call) === false;
+    return isUnserved ? this.#notServed() : timedOut();
   }
 
   #noReceiver(): TandemError {

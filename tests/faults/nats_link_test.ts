@@ -15,7 +15,7 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { NetHosts, noHosts } from "../support/net_hosts.ts";
+import { type Host, NetHosts, noHosts } from "../support/net_hosts.ts";
 import { size } from "./size.ts";
 
 /** In a full proof, what a program has that gives no heartbeat, and half a minute. */
@@ -26,17 +26,17 @@ for (const runtime of ownRuntime) {
   test(
     `${runtime}: a link is cut and restored: nodes go down once on each side, and agree`,
     async () => {
-      const hosts = await NetHosts.open();
+      const { near: nearHost, far: [farHost] } = await NetHosts.open();
       const group = `link-${process.pid}`;
-      const start = (host: { through: readonly string[] }, network: string, key: string) =>
-        spawn(runtime, "node/witness.ts", [group, network, key, JSON.stringify(heartbeat)], {
+      const start = (host: Host, key: string) =>
+        spawn(runtime, "node/witness.ts", [group, host.network, key, JSON.stringify(heartbeat)], {
           through: host.through,
           // Another memory, as on another machine.
           env: { TANDEM_DIR: mkdtempSync(join(folder(), "machine-")) },
           denoPermissions: ["-A"],
         });
-      const near = await start(hosts.near, hosts.networks[0], "near");
-      const far = await start(hosts.far, hosts.networks[1], "far");
+      const near = await start(nearHost, "near");
+      const far = await start(farHost!, "far");
       const ask = (child: Child, line = "") => child.ask<Witnessed>(line);
       const all = () => Promise.all([ask(near), ask(far)]);
       const both = async (condition: (witnessed: Witnessed) => boolean) =>
@@ -45,13 +45,13 @@ for (const runtime of ownRuntime) {
         () => both(({ isMonitoring, came }) => isMonitoring && came > 1),
         "messages go in both directions",
       );
-      hosts.cut();
+      farHost!.cut();
       const cut = Date.now();
       await eventually(() => both(({ ends }) => ends.length > 0), "both monitors fire");
       await ask(near, "near later");
       await ask(far, "far later");
       await sleep(Math.max(0, cutMilliseconds - (Date.now() - cut)));
-      hosts.restore();
+      farHost!.restore();
       const things = "far,far later,near,near later";
       await eventually(() => both((one) => one.things === things), "the registries are equal")
         .catch(async (error) => {

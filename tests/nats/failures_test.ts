@@ -1,6 +1,8 @@
 /** What becomes of calls over NATS when a server, a service, a caller or a right goes. */
 import { assert, assertEquals } from "@std/assert";
+import { type AddressInfo, createServer, type Socket } from "node:net";
 import {
+  callContext,
   connect,
   type ErrorCode,
   type Remote,
@@ -19,8 +21,12 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { linksClosed } from "../../src/nats/link.ts";
-import { hasNats, newNatsTarget } from "../support/nats.ts";
+import { connectClient, loadClient } from "../../src/nats/client.ts";
+import { readCancel, workingFrame } from "../../src/nats/frames.ts";
+import { acquireLink, linksClosed } from "../../src/nats/link.ts";
+import { parseTarget } from "../../src/nats/target.ts";
+import { hasNats, natsAddress, newNatsTarget, rawConnection } from "../support/nats.ts";
+import { NatsProxy } from "../support/nats_proxy.ts";
 import { type NatsServer, startNatsServer } from "../support/nats_server.ts";
 import { collect } from "../support/rpc_helper.ts";
 
@@ -96,6 +102,127 @@ test(
   },
   { skip },
 );
+
+test(
+  "NATS: a caller has lost its link and is back: services stop working on what it has given up",
+  async () => {
+    const target = newNatsTarget();
+    let openStreams = 0;
+    const api = {
+      hold: () =>
+        new Promise<void>((resolve) => {
+          const { signal } = callContext()!;
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        }),
+      async *count(): AsyncGenerator<number> {
+        openStreams += 1;
+        try {
+          for (let number = 0;; number++) yield await Promise.resolve(number);
+        } finally {
+          openStreams -= 1;
+        }
+      },
+    };
+    await using service = serve(target, api);
+    await service.ready;
+    await using proxy = await NatsProxy.start(Number(natsAddress().split(":").at(-1)));
+    using remote = connect<typeof api>(target.replace(natsAddress(), proxy.address), {
+      timeout: Infinity,
+    });
+    const holding = doomed(remote.hold());
+    const stream = remote.count();
+    await stream.next();
+    await eventually(() => service.stats().inFlight === 1 && openStreams === 1);
+    // It is back before the service has asked whether somebody waits.
+    proxy.cut();
+    await assertRejectsCode(holding, "UNKNOWN_OUTCOME");
+    assert(await codeOfCall(stream.next()));
+    await eventually(() => service.stats().inFlight === 0 && openStreams === 0);
+  },
+  { skip },
+);
+
+test(
+  "NATS: a service reports on a call for which nobody waits: it is told, and only of that",
+  async () => {
+    const target = parseTarget(newNatsTarget());
+    const link = acquireLink({ target, options: {} });
+    atEnd(() => Promise.resolve(link.release()));
+    const raw = await rawConnection();
+    const cancels: unknown[] = [];
+    raw.subscribe("test.control", (_, data) => void cancels.push(readCancel(data)));
+    const heard: (string | undefined)[] = [];
+    const waiting = link.add({ arrived() {}, heard: (control) => void heard.push(control) });
+    await link.opened();
+    await Promise.all([link.flush(), raw.flush()]);
+    raw.publish(`${link.inbox}.0`, workingFrame([waiting, waiting + 1]), "test.control");
+    await eventually(() => cancels.length > 0);
+    assertEquals(cancels, [{ caller: link.inbox, calls: [waiting + 1] }]);
+    assertEquals(heard, ["test.control"]);
+    link.remove(waiting);
+  },
+  { skip },
+);
+
+test(
+  "NATS: an attempt to connect that takes too long leaves no socket",
+  async () => {
+    // Their kernel takes connections, and nothing ever comes: as from a server that stands still.
+    const open: Set<Socket> = new Set();
+    const silent = createServer((socket) => {
+      open.add(socket);
+      socket.on("error", () => {});
+      socket.on("close", () => open.delete(socket));
+      socket.resume();
+    });
+    await new Promise<void>((resolve) => silent.listen(0, "127.0.0.1", resolve));
+    atEnd(async () => {
+      for (const socket of open) socket.destroy();
+      await new Promise<void>((resolve) => silent.close(() => resolve()));
+    });
+    const { port } = silent.address() as AddressInfo;
+    const options = { servers: `127.0.0.1:${port}`, timeout: 500, reconnect: false };
+    const client = await loadClient();
+    for (const tls of [null, { handshakeFirst: true }]) {
+      const connecting = doomed(connectClient(client, { ...options, tls }));
+      await eventually(() => open.size === 1);
+      assert(await connecting.then(() => false, () => true));
+      await eventually(() => open.size === 0);
+    }
+  },
+  { skip },
+);
+
+test("NATS: an answer at the moment at which the link is lost waits for the next one", async () => {
+  const published: string[] = [];
+  let isLost = true;
+  const connection = {
+    info: { version: "2.11.1", max_payload: 1_000 },
+    publish(subject: string): void {
+      if (isLost) throw new Error("closed");
+      published.push(subject);
+    },
+    subscribe: () => ({ unsubscribe() {}, drain: () => Promise.resolve() }),
+    flush: () => Promise.resolve(),
+    close: () => Promise.resolve(),
+    closed: () => new Promise<void>(() => {}),
+    isClosed: () => false,
+    async *status() {
+      await gone.promise;
+      yield { type: "disconnect" };
+      isLost = false;
+      yield { type: "reconnect" };
+    },
+  };
+  const gone = Promise.withResolvers<void>();
+  const link = acquireLink({ target: parseTarget("nats://nowhere/x"), options: { connection } });
+  await link.opened();
+  link.answer("first", new Uint8Array());
+  gone.resolve();
+  await eventually(() => published.length === 1);
+  assertEquals(published, ["first"]);
+  link.release();
+}, { skip });
 
 for (const runtime of ownRuntime) {
   test(

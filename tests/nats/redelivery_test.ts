@@ -23,6 +23,7 @@ import {
   doomed,
   eventually,
   folder,
+  longEnough,
   runtime,
   spawn,
   test as register,
@@ -607,6 +608,32 @@ test("no service: NO_SERVER; one that comes later gets the call", async () => {
   await served(target, api);
   assertEquals(await waiting, "d");
   assertEquals(api.begun, ["a 1", "d 1"]);
+});
+
+test("the link is lost while a call waits, until its time is over: TIMEOUT, for services may be there", async () => {
+  await longEnough(1_000, async (timeout) => {
+    const server = await newServer();
+    const target = `nats://${server.address}/lost`;
+    const api = new Holding();
+    const service = await served(target, api);
+    using remote = connect<Holding>(target, { timeout: 120_000 });
+    assertEquals(await remote.ping("a"), "a");
+    await service.close();
+    let end: string | undefined;
+    const waiting = doomed(withOptions(remote, { timeout }).ping("b"));
+    const ended = waiting.catch(({ code }) => void (end = code));
+    const raw = await rawConnection(server.address);
+    await eventually(async () => end || await queued(raw, target) >= 1);
+    await server.kill();
+    await eventually(async () => {
+      const hasty = withOptions(remote, { timeout: 100 }).ping("c");
+      return await hasty.catch(({ code }) => code) === "DISCONNECTED";
+    });
+    const wasEarly = end !== undefined;
+    await ended;
+    assertEquals(end, wasEarly ? "NO_SERVER" : "TIMEOUT");
+    return !wasEarly;
+  });
 });
 
 test("the rights that the guide names are enough", async () => {

@@ -179,6 +179,8 @@ test(
     const caFile = server.cert;
     const plain = await newServer(`tls { ${config} }`);
     await assertWorks(plain, { tls: { caFile } });
+    const first = await newServer(`tls { ${config}, handshake_first: true }`);
+    await assertWorks(first, { tls: { caFile, handshakeFirst: true } });
     const strict = await newServer(`tls { ${config}, ca_file: "${client.cert}", verify: true }`);
     await assertWorks(strict, { tls: { caFile, certFile: client.cert, keyFile: client.key } });
     for (const tls of [undefined, { caFile: client.cert }]) {
