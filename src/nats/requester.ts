@@ -324,7 +324,9 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   }
 
   #timedOut(call: NatsCall): TandemError {
-    return this.#queue?.hasSeenService(call) === false ? this.#notServed() : timedOut();
+    // Who has not asked, or not yet, does not know whether there is a service.
+    const isMissing = !this.#isServed && this.#queue?.hasSeenService(call) === false;
+    return isMissing ? this.#notServed() : timedOut();
   }
 
   #noReceiver(): TandemError {
