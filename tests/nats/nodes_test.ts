@@ -3,16 +3,11 @@
  * own.
  */
 import { assert, assertEquals } from "@std/assert";
-import process from "node:process";
 import { Server } from "../../mod.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { decodeFrame, decodeMachine, headBytes, Kind } from "../../src/nats/nodes/frames.ts";
-import { joinBothWays } from "../../src/nats/nodes/parts.ts";
-import { joinNearNodes } from "../../src/node/hall/near_nodes.ts";
 import { headBytes as batchHeadBytes } from "../../src/node/hall/batch.ts";
-import type { Node, NodeOptions, Reason } from "../../src/node/main.ts";
-import { startNode } from "../../src/node/node.ts";
-import type { NodeParts } from "../../src/node/parts.ts";
+import type { Node, Reason } from "../../src/node/main.ts";
 import type { Sender } from "../fixtures/node/sender.ts";
 import {
   afterEnd,
@@ -23,68 +18,14 @@ import {
   spawn,
   test,
 } from "../support/harness.ts";
-import { removeLocksOfGroup } from "../support/locks.ts";
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
 import { newCluster } from "../support/nats_cluster.ts";
+import { Group } from "../support/nats_nodes.ts";
 import { allSaid } from "../support/nats_limit.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
-
-let groups = 0;
-
-/** Nodes of one group, on machines that have names. */
-class Group implements AsyncDisposable {
-  readonly name: string = `far-${process.pid}-${groups++}`;
-  readonly #address: string;
-  readonly #nodes: Node[] = [];
-  readonly #machines: Set<string> = new Set();
-
-  constructor(address: string = natsAddress()) {
-    this.#address = address;
-    afterEnd(linksClosed);
-  }
-
-  async start(machine: string, options: NodeOptions = {}): Promise<Node> {
-    const hallGroup = `${this.name}.${machine}`;
-    this.#machines.add(hallGroup);
-    const node = await startNode({
-      name: machine,
-      group: this.name,
-      network: `nats://${this.#address}`,
-      // A link of its own.
-      nats: { name: machine },
-      heartbeat: { interval: 50, timeout: 30_000 },
-      ...options,
-    }, partsIn(hallGroup));
-    this.#nodes.push(node);
-    return node;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const node of this.#nodes) await node.close();
-    for (const machine of this.#machines) Server.unlink(`${machine}.nodes`);
-    removeLocksOfGroup(this.name);
-  }
-}
-
-/** The parts of a node whose memory is that of a hall. */
-function partsIn(group: string): NodeParts {
-  return {
-    join: (identity, terms) =>
-      joinBothWays(identity, terms, (listener) =>
-        joinNearNodes({
-          group,
-          mode: terms.mode,
-          identity,
-          isChosenId: terms.id !== undefined,
-          maxQueue: Infinity,
-          maxQueueBytes: terms.maxQueueBytes,
-          maxMessageBytes: terms.maxMessageBytes,
-        }, listener)),
-  };
-}
 
 /** A server of this test alone. */
 async function newServer(config = "", port = -1): Promise<NatsServer> {
