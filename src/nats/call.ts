@@ -43,6 +43,8 @@ export interface QueuedPart {
   readonly beganAt: number;
   /** A service works on it. */
   heard(): void;
+  /** A service is done with it, so it does not have to be stored any more. */
+  delivered(): void;
   /** Half a second has passed. */
   tick(): void;
   /** The link is lost: what is in the queue stays there. */
@@ -111,7 +113,9 @@ export class NatsCall implements Numbered {
   }
 
   arrived(data: Bytes, message: ClientMessage): void {
-    switch (frameKind(data)) {
+    const kind = frameKind(data);
+    if (kind !== 0) this.queued?.delivered();
+    switch (kind) {
       case Frame.answer:
         return this.#answered(data.subarray(frameBytes));
       case Frame.busy:

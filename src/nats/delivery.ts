@@ -14,11 +14,13 @@ import {
   beginAnswer,
   failedFrame,
   frameBytes,
+  isSentAgain,
   readPeer,
   requestBytes,
   timeLeft,
 } from "./frames.ts";
 import type { Link } from "./link.ts";
+import { type QueueTicket, unknownOutcome } from "./work_queue/ticket.ts";
 
 /** The receiver, as its deliveries see it. */
 export interface Holder {
@@ -28,23 +30,6 @@ export interface Holder {
   release(delivery: NatsDelivery, hasFailed: boolean): boolean;
   /** A delivery's signal is watched, so its deadline matters. */
   watch(delivery: NatsDelivery): void;
-}
-
-/** The right to work on a request that comes from a queue. */
-export interface QueueTicket {
-  readonly deliveries: number;
-  /** Where the answer goes. */
-  readonly replyTo: string;
-  /** Milliseconds since the sender has sent it. */
-  readonly age: number;
-  /** See {@linkcode Delivery.lastDelivery}. */
-  last(): void;
-  /** Sends the answer, and takes the request out of the queue when it has arrived. */
-  answer(frame: Bytes): void;
-  /** Takes it out of the queue: nobody waits for the answer. */
-  drop(): void;
-  /** Gives it to another receiver; false: nobody else may get it. */
-  handBack(): boolean;
 }
 
 /** The headers of a request in the text form, and of its answer. */
@@ -211,6 +196,9 @@ export class NatsDelivery implements Delivery {
   }
 
   lastDelivery(): void {
+    if (!this.isForwarded && isSentAgain(this.#frame)) {
+      throw unknownOutcome("it was sent twice, and another service may have begun with it");
+    }
     this.#ticket?.last();
   }
 

@@ -93,6 +93,18 @@ export function setAllowedDeliveries(frame: Bytes, count: number): void {
   frame[deliveriesAt] = count;
 }
 
+/** Where a request says that it may be the second of its kind. */
+const sentAgainAt = 18;
+
+/** Notes that the request was sent before, and that nobody knows whether it was taken. */
+export function setSentAgain(frame: Bytes): void {
+  frame[sentAgainAt] = 1;
+}
+
+export function isSentAgain(frame: Bytes): boolean {
+  return frame[sentAgainAt] === 1;
+}
+
 export function allowedDeliveries(frame: Bytes): number {
   return frame[deliveriesAt]!;
 }

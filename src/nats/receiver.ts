@@ -205,7 +205,11 @@ export class NatsReceiver implements Receiver, Holder {
     const { subject } = queue;
     const place = queue.name().then((name) => ({ name, subject, target: this.path }));
     const worker = new Worker(this.link, place, maxDeliveries, gate, {
-      takeQueued: (data, message, ticket) => this.#take(data, message, take, ticket),
+      takeQueued: (data, message, ticket) => {
+        // Its caller has sent it again, and the server has taken it for another one.
+        if (this.#held.has(ticket.replyTo)) return ticket.drop();
+        this.#take(data, message, take, ticket);
+      },
       expired: (ticket) => {
         this.counts.timeouts += 1;
         ticket.drop();

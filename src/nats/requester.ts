@@ -324,9 +324,10 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
   }
 
   #timedOut(call: NatsCall): TandemError {
-    // Without a link, nobody can know who is there.
-    const isUnserved = this.#link.isUp && this.#queue?.hasSeenService(call) === false;
-    return isUnserved ? this.#notServed() : timedOut();
+    // Who has not asked, or has no link, does not know whether there is a service.
+    const hasAsked = this.#link.isUp && !this.#isServed;
+    const isMissing = hasAsked && this.#queue?.hasSeenService(call) === false;
+    return isMissing ? this.#notServed() : timedOut();
   }
 
   #noReceiver(): TandemError {

@@ -92,7 +92,7 @@ export class Connection implements CallMaker {
     const timeout = timeoutHere(terms);
     if (needsMore) {
       const deadline = now() + timeout;
-      this.#callWithMore(method, args, terms).then(
+      this.#callWithMore(method, args, terms, deadline).then(
         (result) => promise.settle(resolve, result, deadline),
         (error) => fail(opened, error),
       );
@@ -110,12 +110,12 @@ export class Connection implements CallMaker {
     method: string,
     args: readonly unknown[],
     terms: CallTerms,
+    deadline: number,
   ): Promise<unknown> {
     const { onCall } = this.#terms;
     const { closing } = this.#lines;
     const wasOpen = !closing.aborted;
     const startedAt = now();
-    const deadline = startedAt + terms.timeout;
     const span = startClientSpan(this.#lines.target, method, terms.traceparent);
     let attempts = 0;
     let message: EncodedMessage | null = null;

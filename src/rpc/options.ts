@@ -104,7 +104,9 @@ export interface CloseOptions {
 /** When a failed call is tried again. */
 export interface RetryOptions {
   /**
-   * The most attempts, including the first one.
+   * The most attempts, including the first one; 1: a call is never made again. Attempts that find the link
+   * of a `nats://` target down send nothing and are not counted: they go on until the time of the call is
+   * over.
    *
    * @default {3}
    */
@@ -173,8 +175,10 @@ export interface CallOptions extends WaitOptions {
   /**
    * The methods that may run twice without harm; `true`: all. Their calls go to other services according
    * to `maxDeliveries`. If that was not enough, or the channel was created again, they are tried again
-   * according to `retry`. Arguments are encoded once, when the method is called; a call with streams is
-   * not tried again.
+   * according to `retry`, also after `BUSY` (with `whenFull: "fail"`), `UNKNOWN_OUTCOME` and `DISCONNECTED`,
+   * within the call's `timeout`. If nobody knows what one of the attempts has done, and the others did
+   * nothing, the call fails with `UNKNOWN_OUTCOME`. Arguments are encoded once, when the method is called; a
+   * call with streams is not tried again.
    */
   idempotent?: boolean | readonly string[];
   /** How often calls of idempotent methods are tried, and after which pauses. */

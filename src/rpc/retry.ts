@@ -25,6 +25,15 @@ export function isRepeatable(method: string, idempotent: Idempotent): boolean {
 }
 
 /**
+ * Codes of attempts that did nothing. After an attempt of which nobody knows what it did, they would be taken for the
+ * outcome of the call.
+ */
+const nothingDone: ReadonlySet<string> = new Set(["DISCONNECTED", "NO_SERVER", "BUSY"]);
+
+/** The shortest pause, in milliseconds, while a link is down: such attempts are not counted. */
+const linkPauseMin = 20;
+
+/**
  * Makes attempts until one succeeds, or time or attempts run out.
  *
  * @param mayRepeat whether another attempt would be the same as the first
@@ -37,16 +46,26 @@ export async function retried<T>(
   deadline: number,
   stops: readonly AbortSignal[],
 ): Promise<T> {
-  for (let count = 1;; count++) {
+  let left = attempts;
+  let longest = delay;
+  let unknown: unknown;
+  for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      const isTransient = transientCodes.has(codeOf(error) ?? "");
-      if (!isTransient || count >= attempts || isStopped(stops) || !mayRepeat()) throw error;
-      const longest = Math.min(maxDelay, delay * 2 ** (count - 1));
+      const code = codeOf(error) ?? "";
+      if (code === "UNKNOWN_OUTCOME") unknown = error;
+      const outcome = nothingDone.has(code) ? unknown ?? error : error;
+      const isLinkDown = code === "DISCONNECTED";
+      // The link comes back by itself, and meanwhile nothing is sent.
+      if (!isLinkDown) left -= 1;
+      const mayGoOn = transientCodes.has(code) && attempts > 1 && left > 0;
+      if (!mayGoOn || isStopped(stops) || !mayRepeat()) throw outcome;
+      longest = Math.min(maxDelay, longest);
       // Random, so that calls that failed together do not come back together.
-      const pause = longest * (0.5 + Math.random() / 2);
-      if (now() + pause >= deadline) throw error;
+      const pause = Math.max(longest, isLinkDown ? linkPauseMin : 0) * (0.5 + Math.random() / 2);
+      longest *= 2;
+      if (now() + pause >= deadline) throw outcome;
       await wait(pause, stops);
     }
   }

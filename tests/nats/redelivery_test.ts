@@ -667,3 +667,40 @@ test("the rights that the guide names are enough", async () => {
   api.ends[0]!();
   assertEquals([await held, await next], ["b", "d"]);
 });
+
+for (const isSame of [true, false]) {
+  const where = isSame ? "that still works on it" : "of another process";
+  test(`the server's word is lost, and it is started again: a service ${where} does nothing twice`, async () => {
+    const store = `jetstream { store_dir: ${JSON.stringify(folder())} }`;
+    const server = await newServer(store);
+    await using way = await NatsProxy.start(server.port);
+    const direct = `nats://${server.address}/twice`;
+    const api = new Holding();
+    const first = await served(direct, api, { maxDeliveries: 2 });
+    const target = `nats://${way.address}/twice`;
+    using remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
+    assertEquals(await remote.ping("first"), "first");
+    let published = 0;
+    way.losses.add((subject) => {
+      if (subject === "tandem.queue.twice") published += 1;
+      return false;
+    });
+    // That it has stored the second call.
+    way.deliveryLosses.add((_, payload) =>
+      /^\{"stream".*"seq": ?2\b/.test(new TextDecoder().decode(payload))
+    );
+    const call = doomed(remote.hold("x"));
+    await eventually(() => api.ends.length === 1);
+    await server.kill();
+    if (!isSame) first.unlink();
+    await newServer(store, server.port);
+    const other = new Holding();
+    const second = isSame ? null : await served(direct, other, { maxDeliveries: 2 });
+    await eventually(() => published === 2, "the call is sent again");
+    if (second === null) {
+      api.ends[0]!();
+      assertEquals(await call, "x");
+    } else await assertRejectsCode(call, "UNKNOWN_OUTCOME", "twice");
+    assertEquals([api.begun, other.begun], [["first 1", "x 1"], []]);
+  });
+}

@@ -4,10 +4,10 @@ import { callContext, RemoteError, TandemError } from "../../mod.ts";
 import type { Node, NodeRequests, Port, TraceRecord } from "../../src/node/main.ts";
 import { assertRejectsCode, doomed, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
-import { endOf, level, nodePair } from "../support/node_pair.ts";
+import { endOf, level } from "../support/node_pair.ts";
+import { pairTest } from "../support/node_ways.ts";
 
-test("answers and time-outs and deaths and empty answers are told apart", async () => {
-  await using nodes = await nodePair();
+pairTest("answers and time-outs and deaths and empty answers are told apart", async (nodes) => {
   const port = nodes.a.port({
     get: () => 5,
     nothing() {},
@@ -41,21 +41,22 @@ test("answers and time-outs and deaths and empty answers are told apart", async 
   await level(nodes.a, nodes.b);
 });
 
-test("a call leaves nothing behind: the port may die later, and nobody hears of it again", async () => {
-  await using nodes = await nodePair();
-  const port = nodes.a.port({ get: () => 1 });
-  for (let count = 0; count < 500; count++) await nodes.b.at(port.id).get();
-  assertEquals([sizesOf(nodes.a).watchers, sizesOf(nodes.a).peers, sizesOf(nodes.b).requests], [
-    0,
-    0,
-    0,
-  ]);
-  port.kill("later");
-  await level(nodes.a, nodes.b);
-});
+pairTest(
+  "a call leaves nothing behind: the port may die later, and nobody hears of it again",
+  async (nodes) => {
+    const port = nodes.a.port({ get: () => 1 });
+    for (let count = 0; count < 500; count++) await nodes.b.at(port.id).get();
+    assertEquals([sizesOf(nodes.a).watchers, sizesOf(nodes.a).peers, sizesOf(nodes.b).requests], [
+      0,
+      0,
+      0,
+    ]);
+    port.kill("later");
+    await level(nodes.a, nodes.b);
+  },
+);
 
-test("a handler that throws fails the call and not the port", async () => {
-  await using nodes = await nodePair();
+pairTest("a handler that throws fails the call and not the port", async (nodes) => {
   using port = nodes.a.port({
     boom: () => {
       throw Object.assign(new RangeError("too wide", { cause: "a" }), { limit: 5 });
@@ -125,8 +126,7 @@ test("errors keep the classes that both nodes give by name", async () => {
   await assertRejects(() => network.start({ errors: { TandemError: NotFound } }), TypeError);
 });
 
-test("calls and messages of a sender arrive in one order", async () => {
-  await using nodes = await nodePair();
+pairTest("calls and messages of a sender arrive in one order", async (nodes) => {
   const got: unknown[] = [];
   using port = nodes.a.port({
     async put(n: number) {
@@ -143,34 +143,36 @@ test("calls and messages of a sender arrive in one order", async () => {
   assertEquals(got, Array.from({ length: 100 }, (_, n) => n));
 });
 
-test("a signal cancels a call, whether it waits or runs; the handler's signal aborts", async () => {
-  await using nodes = await nodePair();
-  const ran: string[] = [];
-  using port = nodes.a.port({
-    async work(name: string) {
-      ran.push(name);
-      const { signal } = callContext()!;
-      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
-      ran.push(`${name} ended`);
-    },
-  });
-  for (const node of [nodes.a, nodes.b]) {
-    const [first, second] = [new AbortController(), new AbortController()];
-    const running = doomed(node.at(port.id, { signal: first.signal }).work("one"));
-    const waiting = doomed(node.at(port.id, { signal: second.signal }).work("two"));
-    await eventually(() => ran.length === 1 && port.queued === 1);
-    second.abort(new Error("second"));
-    assertEquals((await assertRejects(() => waiting) as Error).message, "second");
-    await eventually(() => port.queued === 0);
-    first.abort(new Error("first"));
-    assertEquals((await assertRejects(() => running) as Error).message, "first");
-    await eventually(() => ran.length === 2);
-    assertEquals(ran.splice(0), ["one", "one ended"]);
-    const late = node.at(port.id, { signal: first.signal }).work("three");
-    assertEquals((await assertRejects(() => late) as Error).message, "first");
-  }
-  assertEquals([ran, sizesOf(nodes.b).requests, sizesOf(nodes.a).peers], [[], 0, 0]);
-});
+pairTest(
+  "a signal cancels a call, whether it waits or runs; the handler's signal aborts",
+  async (nodes) => {
+    const ran: string[] = [];
+    using port = nodes.a.port({
+      async work(name: string) {
+        ran.push(name);
+        const { signal } = callContext()!;
+        await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve()));
+        ran.push(`${name} ended`);
+      },
+    });
+    for (const node of [nodes.a, nodes.b]) {
+      const [first, second] = [new AbortController(), new AbortController()];
+      const running = doomed(node.at(port.id, { signal: first.signal }).work("one"));
+      const waiting = doomed(node.at(port.id, { signal: second.signal }).work("two"));
+      await eventually(() => ran.length === 1 && port.queued === 1);
+      second.abort(new Error("second"));
+      assertEquals((await assertRejects(() => waiting) as Error).message, "second");
+      await eventually(() => port.queued === 0);
+      first.abort(new Error("first"));
+      assertEquals((await assertRejects(() => running) as Error).message, "first");
+      await eventually(() => ran.length === 2);
+      assertEquals(ran.splice(0), ["one", "one ended"]);
+      const late = node.at(port.id, { signal: first.signal }).work("three");
+      assertEquals((await assertRejects(() => late) as Error).message, "first");
+    }
+    assertEquals([ran, sizesOf(nodes.b).requests, sizesOf(nodes.a).peers], [[], 0, 0]);
+  },
+);
 
 /** Ports in a row: each calls the next, the last one calls the port that it is given. */
 function caller(node: Node): Port<{ go(path: string[]): Promise<string> }> {
@@ -183,45 +185,54 @@ function caller(node: Node): Port<{ go(path: string[]): Promise<string> }> {
   return port;
 }
 
-test("a chain of calls that comes back to a waiting port fails at once and names the cycle", async () => {
-  await using nodes = await nodePair();
-  using first = caller(nodes.a);
-  using second = caller(nodes.b);
-  using third = caller(nodes.a);
-  const path = [second.id, third.id, first.id];
-  const error = await assertRejectsCode(nodes.b.at(first.id).go(path), "REMOTE");
-  const cycle = [first.id, second.id, third.id, first.id].join(" → ");
-  assert(error.message.includes(cycle), error.message);
-  const own = await assertRejectsCode(nodes.a.at(first.id).go([first.id]), "REMOTE");
-  assert(own.message.includes(`${first.id} → ${first.id}`), own.message);
-  // Twice through a port that does not wait any more is no cycle.
-  assertEquals(await nodes.a.at(first.id).go([second.id, third.id]), third.id as string);
-  // The ports go on, whatever has failed.
-  assertEquals(await nodes.a.at(first.id).go([second.id]), second.id as string);
-});
+pairTest(
+  "a chain of calls that comes back to a waiting port fails at once and names the cycle",
+  async (nodes) => {
+    using first = caller(nodes.a);
+    using second = caller(nodes.b);
+    using third = caller(nodes.a);
+    const path = [second.id, third.id, first.id];
+    const error = await assertRejectsCode(nodes.b.at(first.id).go(path), "REMOTE");
+    const cycle = [first.id, second.id, third.id, first.id].join(" → ");
+    assert(error.message.includes(cycle), error.message);
+    const own = await assertRejectsCode(nodes.a.at(first.id).go([first.id]), "REMOTE");
+    assert(own.message.includes(`${first.id} → ${first.id}`), own.message);
+    // Twice through a port that does not wait any more is no cycle.
+    assertEquals(await nodes.a.at(first.id).go([second.id, third.id]), third.id as string);
+    // The ports go on, whatever has failed.
+    assertEquals(await nodes.a.at(first.id).go([second.id]), second.id as string);
+  },
+);
 
-test("a cycle is found behind a message, and in a plain function; room for more makes it none", async () => {
-  await using nodes = await nodePair();
-  for (const concurrency of [1, 2]) {
-    const results: unknown[] = [];
-    const echo = nodes.b.port({ back: (id: string) => nodes.b.at(id, { timeout: 60_000 }).get() });
-    const port: Port = nodes.a.port({
-      go: () =>
-        nodes.a.at(echo.id).back(port.id).then(
-          (value) => void results.push(value),
-          (error) => void results.push(error.message),
-        ),
-      get: () => 7,
-    }, { concurrency });
-    for (let count = 0; count < 150; count++) nodes.a.send(port.id, "get");
-    nodes.a.send(port.id, "go");
-    await eventually(() => results.length === 1);
-    if (concurrency === 2) assertEquals(results, [7]);
-    else assert(`${results[0]}`.includes(`${port.id} → ${echo.id} → ${port.id}`), `${results[0]}`);
-    port.kill();
-    echo.kill();
-  }
-});
+pairTest(
+  "a cycle is found behind a message, and in a plain function; room for more makes it none",
+  async (nodes) => {
+    for (const concurrency of [1, 2]) {
+      const results: unknown[] = [];
+      const echo = nodes.b.port({
+        back: (id: string) => nodes.b.at(id, { timeout: 60_000 }).get(),
+      });
+      const port: Port = nodes.a.port({
+        go: () =>
+          nodes.a.at(echo.id).back(port.id).then(
+            (value) => void results.push(value),
+            (error) => void results.push(error.message),
+          ),
+        get: () => 7,
+      }, { concurrency });
+      for (let count = 0; count < 150; count++) nodes.a.send(port.id, "get");
+      nodes.a.send(port.id, "go");
+      await eventually(() => results.length === 1);
+      if (concurrency === 2) assertEquals(results, [7]);
+      else {assert(
+          `${results[0]}`.includes(`${port.id} → ${echo.id} → ${port.id}`),
+          `${results[0]}`,
+        );}
+      port.kill();
+      echo.kill();
+    }
+  },
+);
 
 interface Meeting {
   /** Waits until all have begun, and then for another port. */
@@ -249,53 +260,57 @@ function meeting(nodes: readonly Node[], concurrency = 1): Port<Meeting>[] {
   );
 }
 
-test("of calls of several chains that wait for each other one fails, and names the cycle", async () => {
-  await using nodes = await nodePair();
-  const { a, b } = nodes;
-  for (const places of [[a, b], [a, a], [a, b, b, a]]) {
-    const ports = meeting(places);
-    const next = (index: number) => ports[(index + 1) % ports.length]!.id;
-    const results = await Promise.all(
-      ports.map(({ id }, index) => b.at<Meeting>(id, { timeout: 60_000 }).meet(next(index))),
-    );
-    const errors = results.filter((result) => result !== 7) as TandemError[];
-    assertEquals(errors.map(({ code }) => code), ["BUSY"], `${errors}`);
-    const loser = results.indexOf(errors[0]);
-    const cycle = ports.map((_, index) => ports[(loser + index) % ports.length]!.id);
-    const text = [...cycle, ports[loser]!.id].join(" → ");
-    assert(errors[0]!.message.includes(text), errors[0]!.message);
-    assertEquals([errors[0]!.target, errors[0]!.method], [next(loser) as string, "get"]);
-    for (const port of ports) port.kill();
-  }
-  await level(a, b);
-});
+pairTest(
+  "of calls of several chains that wait for each other one fails, and names the cycle",
+  async (nodes) => {
+    const { a, b } = nodes;
+    for (const places of [[a, b], [a, a], [a, b, b, a]]) {
+      const ports = meeting(places);
+      const next = (index: number) => ports[(index + 1) % ports.length]!.id;
+      const results = await Promise.all(
+        ports.map(({ id }, index) => b.at<Meeting>(id, { timeout: 60_000 }).meet(next(index))),
+      );
+      const errors = results.filter((result) => result !== 7) as TandemError[];
+      assertEquals(errors.map(({ code }) => code), ["BUSY"], `${errors}`);
+      const loser = results.indexOf(errors[0]);
+      const cycle = ports.map((_, index) => ports[(loser + index) % ports.length]!.id);
+      const text = [...cycle, ports[loser]!.id].join(" → ");
+      assert(errors[0]!.message.includes(text), errors[0]!.message);
+      assertEquals([errors[0]!.target, errors[0]!.method], [next(loser) as string, "get"]);
+      for (const port of ports) port.kill();
+    }
+    await level(a, b);
+  },
+);
 
-test("of ports that wait for room in each other one fails, and the other goes on", async () => {
-  await using nodes = await nodePair();
-  const { a, b } = nodes;
-  const all = Promise.withResolvers<void>();
-  const results: unknown[] = [];
-  let begun = 0;
-  const start = (node: Node) =>
-    node.port({
-      async pour(other: string) {
-        if (++begun === 2) all.resolve();
-        await all.promise;
-        results.push(await node.ready(other).catch((error) => error.message));
-      },
-      drop() {},
-    }, { maxQueue: 4 });
-  const [one, other] = [start(a), start(b)];
-  for (const [port, next] of [[one, other], [other, one]] as const) {
-    a.send(port.id, "pour", next.id);
-    for (let n = 0; n < 2; n++) a.send(port.id, "drop");
-  }
-  await eventually(() => results.length === 2);
-  const [error] = results.filter((result) => result !== undefined);
-  assert(`${error}`.startsWith("Cannot wait for room in"), `${results}`);
-  assert([one, other].every(({ id }) => `${error}`.includes(`${id} → `)), `${error}`);
-  assertEquals(results.filter((result) => result === undefined).length, 1);
-});
+pairTest(
+  "of ports that wait for room in each other one fails, and the other goes on",
+  async (nodes) => {
+    const { a, b } = nodes;
+    const all = Promise.withResolvers<void>();
+    const results: unknown[] = [];
+    let begun = 0;
+    const start = (node: Node) =>
+      node.port({
+        async pour(other: string) {
+          if (++begun === 2) all.resolve();
+          await all.promise;
+          results.push(await node.ready(other).catch((error) => error.message));
+        },
+        drop() {},
+      }, { maxQueue: 4 });
+    const [one, other] = [start(a), start(b)];
+    for (const [port, next] of [[one, other], [other, one]] as const) {
+      a.send(port.id, "pour", next.id);
+      for (let n = 0; n < 2; n++) a.send(port.id, "drop");
+    }
+    await eventually(() => results.length === 2);
+    const [error] = results.filter((result) => result !== undefined);
+    assert(`${error}`.startsWith("Cannot wait for room in"), `${results}`);
+    assert([one, other].every(({ id }) => `${error}`.includes(`${id} → `)), `${error}`);
+    assertEquals(results.filter((result) => result === undefined).length, 1);
+  },
+);
 
 test("a call that waits for long, but not for itself, goes on", async () => {
   const network = new MemoryNetwork();
@@ -323,50 +338,56 @@ test("a call that waits for long, but not for itself, goes on", async () => {
   for (const port of [one!, two!]) port.kill();
 });
 
-test("a cycle is found in a handler that awaits for the first time after many plain runs", async () => {
-  await using nodes = await nodePair();
-  const { a, b } = nodes;
-  const results: unknown[] = [];
-  using back = b.port({ back: (id: string) => b.at(id, { timeout: 60_000 }).get() });
-  const ask = async (id: string) => {
-    await Promise.resolve();
-    results.push(await a.at(back.id, { timeout: 60_000 }).back(id).catch((error) => error.message));
-  };
-  using port: Port = a.port({ go: (isLast: boolean) => isLast ? ask(port.id) : 1, get: () => 7 });
-  for (let count = 0; count < 150; count++) a.send(port.id, "go", false);
-  a.send(port.id, "go", true);
-  await eventually(() => results.length === 1);
-  const ids = [port.id, back.id];
-  assert(ids.every((id) => `${results[0]}`.includes(id)), `${results[0]}`);
-});
+pairTest(
+  "a cycle is found in a handler that awaits for the first time after many plain runs",
+  async (nodes) => {
+    const { a, b } = nodes;
+    const results: unknown[] = [];
+    using back = b.port({ back: (id: string) => b.at(id, { timeout: 60_000 }).get() });
+    const ask = async (id: string) => {
+      await Promise.resolve();
+      results.push(
+        await a.at(back.id, { timeout: 60_000 }).back(id).catch((error) => error.message),
+      );
+    };
+    using port: Port = a.port({ go: (isLast: boolean) => isLast ? ask(port.id) : 1, get: () => 7 });
+    for (let count = 0; count < 150; count++) a.send(port.id, "go", false);
+    a.send(port.id, "go", true);
+    await eventually(() => results.length === 1);
+    const ids = [port.id, back.id];
+    assert(ids.every((id) => `${results[0]}`.includes(id)), `${results[0]}`);
+  },
+);
 
-test("ready waits for room in the port and on the way, and ends with the port, in time or by signal", async () => {
-  await using nodes = await nodePair();
-  for (const node of [nodes.a, nodes.b]) {
-    const port = nodes.a.port(undefined, { maxQueue: 4 });
-    await node.ready(port.id);
-    for (let n = 0; n < 3; n++) node.send(port.id, n);
-    await assertRejectsCode(node.ready(port.id, { timeout: 20 }), "TIMEOUT");
-    const controller = new AbortController();
-    const aborted = doomed(node.ready(port.id, { signal: controller.signal }));
-    controller.abort(new Error("no more"));
-    assertEquals((await assertRejects(() => aborted) as Error).message, "no more");
-    let isReady = false;
-    const ready = node.ready(port.id).then(() => isReady = true);
-    await eventually(() => sizesOf(nodes.a).waits === 1);
-    assertEquals(isReady, false);
-    for (let n = 0; n < 2; n++) await port.receive();
-    await ready;
-    for (let n = 0; n < 2; n++) node.send(port.id, n);
-    const dying = doomed(node.ready(port.id));
-    await eventually(() => sizesOf(nodes.a).waits === 1);
-    port.kill("gone");
-    assertEquals((await assertRejectsCode(dying, "PORT_DIED")).reason?.message, "gone");
-    await assertRejectsCode(node.ready(port.id), "PORT_DIED");
-    await assertRejectsCode(node.ready("nobody#a.1"), "PORT_DIED");
-    await level(nodes.a, nodes.b);
-  }
-});
+pairTest(
+  "ready waits for room in the port and on the way, and ends with the port, in time or by signal",
+  async (nodes) => {
+    for (const node of [nodes.a, nodes.b]) {
+      const port = nodes.a.port(undefined, { maxQueue: 4 });
+      await node.ready(port.id);
+      for (let n = 0; n < 3; n++) node.send(port.id, n);
+      await assertRejectsCode(node.ready(port.id, { timeout: 20 }), "TIMEOUT");
+      const controller = new AbortController();
+      const aborted = doomed(node.ready(port.id, { signal: controller.signal }));
+      controller.abort(new Error("no more"));
+      assertEquals((await assertRejects(() => aborted) as Error).message, "no more");
+      let isReady = false;
+      const ready = node.ready(port.id).then(() => isReady = true);
+      await eventually(() => sizesOf(nodes.a).waits === 1);
+      assertEquals(isReady, false);
+      for (let n = 0; n < 2; n++) await port.receive();
+      await ready;
+      for (let n = 0; n < 2; n++) node.send(port.id, n);
+      const dying = doomed(node.ready(port.id));
+      await eventually(() => sizesOf(nodes.a).waits === 1);
+      port.kill("gone");
+      assertEquals((await assertRejectsCode(dying, "PORT_DIED")).reason?.message, "gone");
+      await assertRejectsCode(node.ready(port.id), "PORT_DIED");
+      await assertRejectsCode(node.ready("nobody#a.1"), "PORT_DIED");
+      await level(nodes.a, nodes.b);
+    }
+  },
+);
 
 test("queued counts what waits for a node, and ready waits for the way", async () => {
   const network = new MemoryNetwork();
@@ -397,23 +418,25 @@ test("what at returns can be printed, awaited and passed around without a call",
   assert(!("then" in remote) && "go" in remote);
 });
 
-test("a node is a port: info, time, nodes, devnull, as calls and as messages", async () => {
-  await using nodes = await nodePair();
-  using port = nodes.b.port();
-  for (const node of [nodes.a, nodes.b]) {
-    const remote = node.at<NodeRequests>(nodes.a.id);
-    const { id, name, ports } = await remote.info();
-    assertEquals([id, name, ports], [nodes.a.id, "a", 0]);
-    assert(await remote.time() > 1_600_000_000_000);
-    assertEquals(await remote.nodes(), [nodes.b.id]);
-    assertEquals(await remote.devnull(1), undefined);
-    // There is no remote code, and a wrong name is no success.
-    await assertRejectsCode(node.at(nodes.a.id as string).eval("1"), "UNKNOWN_METHOD", '"info"');
-    node.send(nodes.a.id, "nodes", port.id, "are", 1);
-    assertEquals(await port.receive(), ["are", 1, [nodes.b.id]]);
-    for (const message of [["nothing"], [], [5], ["info", 5], ["info", ""]]) {
-      node.send(nodes.a.id, ...message);
+pairTest(
+  "a node is a port: info, time, nodes, devnull, as calls and as messages",
+  async (nodes) => {
+    using port = nodes.b.port();
+    for (const node of [nodes.a, nodes.b]) {
+      const remote = node.at<NodeRequests>(nodes.a.id);
+      const { id, name, ports } = await remote.info();
+      assertEquals([id, name, ports], [nodes.a.id, "a", 0]);
+      assert(await remote.time() > 1_600_000_000_000);
+      assertEquals(await remote.nodes(), [nodes.b.id]);
+      assertEquals(await remote.devnull(1), undefined);
+      // There is no remote code, and a wrong name is no success.
+      await assertRejectsCode(node.at(nodes.a.id as string).eval("1"), "UNKNOWN_METHOD", '"info"');
+      node.send(nodes.a.id, "nodes", port.id, "are", 1);
+      assertEquals(await port.receive(), ["are", 1, [nodes.b.id]]);
+      for (const message of [["nothing"], [], [5], ["info", 5], ["info", ""]]) {
+        node.send(nodes.a.id, ...message);
+      }
+      assertEquals((await remote.info()).ports, 0);
     }
-    assertEquals((await remote.info()).ports, 0);
-  }
-});
+  },
+);

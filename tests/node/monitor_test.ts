@@ -4,6 +4,7 @@ import type { Node, NodeEvent, Port, Reason, TandemError } from "../../src/node/
 import { assertThrowsCode, eventually, test } from "../support/harness.ts";
 import { MemoryNetwork, sizesOf } from "../support/memory_carrier.ts";
 import { endOf, level, nodePair } from "../support/node_pair.ts";
+import { pairTest } from "../support/node_ways.ts";
 
 function collector(node: Node): { port: Port; got: unknown[][] } {
   const got: unknown[][] = [];
@@ -12,49 +13,52 @@ function collector(node: Node): { port: Port; got: unknown[][] } {
   return { port, got };
 }
 
-test("a monitor fires once, on this node and on others, also at a normal end", async () => {
-  await using nodes = await nodePair();
-  const ends: [(port: Port) => void, string][] = [
-    [(port) => port.kill(), "normal"],
-    [(port) => port[Symbol.dispose](), "normal"],
-    [(port) => port.kill("why"), "kill"],
-    [(port) => nodes.a.kill(port.id), "normal"],
-    [(port) => nodes.b.kill(port.id, { message: "far", details: [1, { a: 2 }] }), "kill"],
-  ];
-  for (const [end, kind] of ends) {
-    const port = nodes.a.port();
-    const reasons: Reason[] = [];
-    nodes.a.monitor(port.id, (reason) => reasons.push(reason));
-    nodes.b.monitor(port.id, (reason) => reasons.push(reason));
-    await nodes.b.ready(port.id);
-    end(port);
-    end(port);
-    await eventually(() => reasons.length === 2);
-    for (const reason of reasons) assertEquals([reason.kind, reason.node], [kind, nodes.a.id]);
-    if (reasons[0]!.message === "far") assertEquals(reasons[1]!.details, [1, { a: 2 }]);
-    await level(nodes.a, nodes.b);
-    assertEquals(reasons.length, 2);
-  }
-});
-
-test("a monitor of a port that does not exist fires at once, but not before monitor returns", async () => {
-  await using nodes = await nodePair();
-  const gone = nodes.a.port();
-  gone.kill("before");
-  for (const node of [nodes.a, nodes.b]) {
-    for (const id of [gone.id, `${nodes.a.id}#nothing.1`, "nobody@home#a.1", "nobody@home"]) {
-      let reason: Reason | undefined;
-      node.monitor(id, (found) => void (reason = found));
-      assertEquals(reason, undefined);
-      await eventually(() => reason !== undefined);
-      assertEquals([reason!.kind, reason!.node], ["no_such_port", id.split("#")[0]]);
+pairTest(
+  "a monitor fires once, on this node and on others, also at a normal end",
+  async (nodes) => {
+    const ends: [(port: Port) => void, string][] = [
+      [(port) => port.kill(), "normal"],
+      [(port) => port[Symbol.dispose](), "normal"],
+      [(port) => port.kill("why"), "kill"],
+      [(port) => nodes.a.kill(port.id), "normal"],
+      [(port) => nodes.b.kill(port.id, { message: "far", details: [1, { a: 2 }] }), "kill"],
+    ];
+    for (const [end, kind] of ends) {
+      const port = nodes.a.port();
+      const reasons: Reason[] = [];
+      nodes.a.monitor(port.id, (reason) => reasons.push(reason));
+      nodes.b.monitor(port.id, (reason) => reasons.push(reason));
+      await nodes.b.ready(port.id);
+      end(port);
+      end(port);
+      await eventually(() => reasons.length === 2);
+      for (const reason of reasons) assertEquals([reason.kind, reason.node], [kind, nodes.a.id]);
+      if (reasons[0]!.message === "far") assertEquals(reasons[1]!.details, [1, { a: 2 }]);
+      await level(nodes.a, nodes.b);
+      assertEquals(reasons.length, 2);
     }
-  }
-  await level(nodes.a, nodes.b);
-});
+  },
+);
 
-test("a monitor fires after the last message that was delivered", async () => {
-  await using nodes = await nodePair();
+pairTest(
+  "a monitor of a port that does not exist fires at once, but not before monitor returns",
+  async (nodes) => {
+    const gone = nodes.a.port();
+    gone.kill("before");
+    for (const node of [nodes.a, nodes.b]) {
+      for (const id of [gone.id, `${nodes.a.id}#nothing.1`, "nobody@home#a.1", "nobody@home"]) {
+        let reason: Reason | undefined;
+        node.monitor(id, (found) => void (reason = found));
+        assertEquals(reason, undefined);
+        await eventually(() => reason !== undefined);
+        assertEquals([reason!.kind, reason!.node], ["no_such_port", id.split("#")[0]]);
+      }
+    }
+    await level(nodes.a, nodes.b);
+  },
+);
+
+pairTest("a monitor fires after the last message that was delivered", async (nodes) => {
   for (const [from, to] of [[nodes.a, nodes.b], [nodes.a, nodes.a]] as const) {
     const got: unknown[] = [];
     using sink = to.port({ put: (n: number) => void got.push(n) });
@@ -72,56 +76,59 @@ test("a monitor fires after the last message that was delivered", async () => {
   }
 });
 
-test("a monitor that sends keeps its place in a busy port; a callback does not wait for the port", async () => {
-  await using nodes = await nodePair();
-  for (const from of [nodes.a, nodes.b]) {
-    const got: unknown[] = [];
-    const fired = Promise.withResolvers<void>();
-    using sink: Port = nodes.a.port({
-      async put(n: number) {
-        got.push(n);
-        // The handler itself waits for the end: a callback that waited for the handler would never come.
-        await fired.promise;
-      },
-      ended: (name: string, { kind }: Reason) => void got.push(name, kind),
-    });
-    const source: Port = from.port({
-      go() {
-        for (let n = 0; n < 3; n++) from.send(sink.id, "put", n);
-        source.kill("done");
-      },
-    });
-    nodes.a.monitor(source.id, { send: [sink.id, "ended", "source"] });
-    sink.run(() => nodes.a.monitor(source.id, () => fired.resolve()));
-    await nodes.a.ready(source.id);
-    nodes.a.send(source.id, "go");
-    await eventually(() => got.length === 5);
-    assertEquals(got, [0, 1, 2, "source", "kill"]);
-  }
-});
-
-test("a disposed monitor never fires, and leaves nothing behind on the other node", async () => {
-  await using nodes = await nodePair();
-  using port = nodes.a.port();
-  const fired: unknown[] = [];
-  for (const node of [nodes.a, nodes.b]) {
-    for (let count = 0; count < 1_000; count++) {
-      const watch = node.monitor(port.id, (reason) => fired.push(reason));
-      watch[Symbol.dispose]();
-      watch[Symbol.dispose]();
+pairTest(
+  "a monitor that sends keeps its place in a busy port; a callback does not wait for the port",
+  async (nodes) => {
+    for (const from of [nodes.a, nodes.b]) {
+      const got: unknown[] = [];
+      const fired = Promise.withResolvers<void>();
+      using sink: Port = nodes.a.port({
+        async put(n: number) {
+          got.push(n);
+          // The handler itself waits for the end: a callback that waited for the handler would never come.
+          await fired.promise;
+        },
+        ended: (name: string, { kind }: Reason) => void got.push(name, kind),
+      });
+      const source: Port = from.port({
+        go() {
+          for (let n = 0; n < 3; n++) from.send(sink.id, "put", n);
+          source.kill("done");
+        },
+      });
+      nodes.a.monitor(source.id, { send: [sink.id, "ended", "source"] });
+      sink.run(() => nodes.a.monitor(source.id, () => fired.resolve()));
+      await nodes.a.ready(source.id);
+      nodes.a.send(source.id, "go");
+      await eventually(() => got.length === 5);
+      assertEquals(got, [0, 1, 2, "source", "kill"]);
     }
-    // Also while the port that it would say has ended is on its way.
-    using _gone = node.monitor("nobody#a.1", (reason) => fired.push(reason));
-  }
-  await nodes.b.ready(port.id);
-  assertEquals([sizesOf(nodes.a).watchers, sizesOf(nodes.a).peers], [0, 0]);
-  port.kill();
-  await level(nodes.a, nodes.b);
-  assertEquals(fired, []);
-});
+  },
+);
 
-test("monitors that send, and that kill: only an abnormal end kills", async () => {
-  await using nodes = await nodePair();
+pairTest(
+  "a disposed monitor never fires, and leaves nothing behind on the other node",
+  async (nodes) => {
+    using port = nodes.a.port();
+    const fired: unknown[] = [];
+    for (const node of [nodes.a, nodes.b]) {
+      for (let count = 0; count < 1_000; count++) {
+        const watch = node.monitor(port.id, (reason) => fired.push(reason));
+        watch[Symbol.dispose]();
+        watch[Symbol.dispose]();
+      }
+      // Also while the port that it would say has ended is on its way.
+      using _gone = node.monitor("nobody#a.1", (reason) => fired.push(reason));
+    }
+    await nodes.b.ready(port.id);
+    assertEquals([sizesOf(nodes.a).watchers, sizesOf(nodes.a).peers], [0, 0]);
+    port.kill();
+    await level(nodes.a, nodes.b);
+    assertEquals(fired, []);
+  },
+);
+
+pairTest("monitors that send, and that kill: only an abnormal end kills", async (nodes) => {
   const { port: listener, got } = collector(nodes.b);
   for (const [why, kind] of [[undefined, "normal"], ["bad", "kill"]] as const) {
     const watched = nodes.a.port();
@@ -141,41 +148,42 @@ test("monitors that send, and that kill: only an abnormal end kills", async () =
   assertThrows(() => nodes.a.monitor(listener.id, { kill: nodes.b.id }), TypeError, "it is a node");
 });
 
-test("linked ports end together, with the same reason, unless the end is normal", async () => {
-  await using nodes = await nodePair();
-  const pairs = [[nodes.a, nodes.a], [nodes.a, nodes.b], [nodes.b, nodes.a]] as const;
-  for (const [first, second] of pairs) {
-    for (const isNormal of [true, false]) {
-      const [one, two] = [first.port(), second.port()];
-      nodes.a.link(one.id, two.id);
-      await nodes.a.ready(one.id);
-      await nodes.a.ready(two.id);
-      const end = endOf(nodes.a, two.id);
-      if (isNormal) one.kill();
-      else {one.run(() => {
-          throw new RangeError("linked");
-        });}
-      await level(...(isNormal ? [] : [nodes.a, nodes.b]));
-      if (!isNormal) {
-        const { kind, error, node } = await end;
-        assertEquals([kind, error?.remoteName, node], ["die", "RangeError", second.id]);
-      } else {
+pairTest(
+  "linked ports end together, with the same reason, unless the end is normal",
+  async (nodes) => {
+    const pairs = [[nodes.a, nodes.a], [nodes.a, nodes.b], [nodes.b, nodes.a]] as const;
+    for (const [first, second] of pairs) {
+      for (const isNormal of [true, false]) {
+        const [one, two] = [first.port(), second.port()];
+        nodes.a.link(one.id, two.id);
+        await nodes.a.ready(one.id);
         await nodes.a.ready(two.id);
-        two.kill();
+        const end = endOf(nodes.a, two.id);
+        if (isNormal) one.kill();
+        else {one.run(() => {
+            throw new RangeError("linked");
+          });}
+        await level(...(isNormal ? [] : [nodes.a, nodes.b]));
+        if (!isNormal) {
+          const { kind, error, node } = await end;
+          assertEquals([kind, error?.remoteName, node], ["die", "RangeError", second.id]);
+        } else {
+          await nodes.a.ready(two.id);
+          two.kill();
+        }
+        await level(nodes.a, nodes.b);
       }
-      await level(nodes.a, nodes.b);
     }
-  }
-  const [one, two] = [nodes.a.port(), nodes.b.port()];
-  nodes.a.link(one.id, two.id)[Symbol.dispose]();
-  one.kill("alone");
-  await nodes.a.ready(two.id);
-  two.kill();
-  await level(nodes.a, nodes.b);
-});
+    const [one, two] = [nodes.a.port(), nodes.b.port()];
+    nodes.a.link(one.id, two.id)[Symbol.dispose]();
+    one.kill("alone");
+    await nodes.a.ready(two.id);
+    two.kill();
+    await level(nodes.a, nodes.b);
+  },
+);
 
-test("an exception in a callback ends nothing but the callback", async () => {
-  await using nodes = await nodePair();
+pairTest("an exception in a callback ends nothing but the callback", async (nodes) => {
   const throwing = () => {
     throw new Error("a callback that throws, as the test wants it");
   };
@@ -195,45 +203,48 @@ test("an exception in a callback ends nothing but the callback", async () => {
   assertEquals(await nodes.b.at(alive.id).get(), 1);
 });
 
-test("kill: after the messages before it, nothing for a dead port, a TypeError for a node", async () => {
-  await using nodes = await nodePair();
-  const { port, got } = collector(nodes.a);
-  const end = endOf(nodes.b, port.id);
-  nodes.b.send(port.id, 1);
-  nodes.b.kill(port.id, "enough");
-  nodes.b.send(port.id, 2);
-  assertEquals((await end).message, "enough");
-  assertEquals(got, [[1]]);
-  nodes.b.kill(port.id, "again");
-  nodes.b.kill("nobody#a.1");
-  assertThrows(() => nodes.a.kill(nodes.b.id), TypeError, "it is a node");
-});
+pairTest(
+  "kill: after the messages before it, nothing for a dead port, a TypeError for a node",
+  async (nodes) => {
+    const { port, got } = collector(nodes.a);
+    const end = endOf(nodes.b, port.id);
+    nodes.b.send(port.id, 1);
+    nodes.b.kill(port.id, "enough");
+    nodes.b.send(port.id, 2);
+    assertEquals((await end).message, "enough");
+    assertEquals(got, [[1]]);
+    nodes.b.kill(port.id, "again");
+    nodes.b.kill("nobody#a.1");
+    assertThrows(() => nodes.a.kill(nodes.b.id), TypeError, "it is a node");
+  },
+);
 
-test("spawn: an id at once, no effect before it returns, messages and calls at once", async () => {
-  await using nodes = await nodePair();
-  const rooms: string[] = [];
-  using _offer = nodes.a.offer(
-    "room",
-    async (port: Port<{ say(text: string): string }>, name: string) => {
-      await Promise.resolve();
-      rooms.push(name);
-      port.on("say", (text) => `${name}: ${text}`);
-    },
-  );
-  assertThrows(() => nodes.a.offer("room", () => {}), TypeError, "offers that already");
-  for (const node of [nodes.a, nodes.b]) {
-    const id = node.spawn<{ say(text: string): string }>(nodes.a.id, "room", "lobby");
-    assertEquals([node.nodeOf(id), rooms], [nodes.a.id, []]);
-    assertEquals(await node.at(id).say("hello"), "lobby: hello");
-    assertEquals(rooms.splice(0), ["lobby"]);
-    const end = endOf(node, id);
-    node.kill(id);
-    assertEquals((await end).kind, "normal");
-  }
-});
+pairTest(
+  "spawn: an id at once, no effect before it returns, messages and calls at once",
+  async (nodes) => {
+    const rooms: string[] = [];
+    using _offer = nodes.a.offer(
+      "room",
+      async (port: Port<{ say(text: string): string }>, name: string) => {
+        await Promise.resolve();
+        rooms.push(name);
+        port.on("say", (text) => `${name}: ${text}`);
+      },
+    );
+    assertThrows(() => nodes.a.offer("room", () => {}), TypeError, "offers that already");
+    for (const node of [nodes.a, nodes.b]) {
+      const id = node.spawn<{ say(text: string): string }>(nodes.a.id, "room", "lobby");
+      assertEquals([node.nodeOf(id), rooms], [nodes.a.id, []]);
+      assertEquals(await node.at(id).say("hello"), "lobby: hello");
+      assertEquals(rooms.splice(0), ["lobby"]);
+      const end = endOf(node, id);
+      node.kill(id);
+      assertEquals((await end).kind, "normal");
+    }
+  },
+);
 
-test("failures of spawn reach monitors, also those that are set later", async () => {
-  await using nodes = await nodePair();
+pairTest("failures of spawn reach monitors, also those that are set later", async (nodes) => {
   using _offer = nodes.a.offer("bad", () => {
     throw new RangeError("a spawn that throws, as the test wants it");
   });
@@ -251,8 +262,7 @@ test("failures of spawn reach monitors, also those that are set later", async ()
   assertEquals((await endOf(nodes.b, nodes.b.spawn("nobody", "a"))).kind, "no_such_port");
 });
 
-test("timers call, and send the message as it was; disposing cancels", async () => {
-  await using nodes = await nodePair();
+pairTest("timers call, and send the message as it was; disposing cancels", async (nodes) => {
   const { port, got } = collector(nodes.b);
   const list = [1];
   nodes.a.after(1, port.id, "tick", list);
@@ -433,8 +443,7 @@ test("a registry hears of the end of a port before its signal does", async () =>
   await level(node);
 });
 
-test("ten thousand ports, monitors and timers leave nothing behind", async () => {
-  await using nodes = await nodePair();
+pairTest("ten thousand ports, monitors and timers leave nothing behind", async (nodes) => {
   let fired = 0;
   const ports: Port[] = [];
   for (let count = 0; count < 10_000; count++) {

@@ -14,26 +14,27 @@ import {
   sleep,
   test,
 } from "../support/harness.ts";
-import { exists, Journal, ModeFile, readyPool, startPool, workerFile } from "../support/pool.ts";
+import { exists, Journal, ModeFile, readyPool, workerFile } from "../support/pool.ts";
+import { poolTest } from "../support/pool_ways.ts";
 import { collect, rejection } from "../support/rpc_helper.ts";
 import { Pool } from "../../src/pool/main.ts";
 
-test("calls before any worker is up: they are answered when there are workers", async () => {
-  const pool = startPool({ min: 1, max: 1 });
+poolTest("calls before any worker is up: they are answered when there are workers", async (way) => {
+  const { pool, remote } = way.start({ min: 1, max: 1 });
   assertEquals(pool.workers().filter(({ state }) => state !== "starting"), []);
-  assertEquals(await Promise.all([pool.call.echo(1), pool.call.echo(2)]), [1, 2]);
+  assertEquals(await Promise.all([remote.echo(1), remote.echo(2)]), [1, 2]);
 });
 
-test("arguments, results and errors arrive as they do in any typed call", async () => {
-  const pool = await readyPool(1);
+poolTest("arguments, results and errors arrive as they do in any typed call", async (way) => {
+  const { remote } = await way.ready(1);
   const value = {
     text: "𝇚 ünï",
     bytes: new Uint8Array([1, 2]),
     map: new Map([[1, [null]]]),
     big: 2n,
   };
-  assertEquals(await pool.call.echo(value), value);
-  const error = await rejection<RemoteError>(pool.call.fail("not today"));
+  assertEquals(await remote.echo(value), value);
+  const error = await rejection<RemoteError>(remote.fail("not today"));
   assert(error instanceof RemoteError);
   assertEquals([error.code, error.remoteName, error.remoteMessage], [
     "REMOTE",
@@ -42,12 +43,12 @@ test("arguments, results and errors arrive as they do in any typed call", async 
   ]);
   assert(error.message.includes("fail"), error.message);
   const first: number[] = [];
-  for await (const number of pool.call.naturals()) {
+  for await (const number of remote.naturals()) {
     if (first.push(number) === 3) break;
   }
   assertEquals(first, [1, 2, 3]);
   await assertRejectsCode(
-    (pool.call as unknown as { nothing(): Promise<void> }).nothing(),
+    (remote as unknown as { nothing(): Promise<void> }).nothing(),
     "UNKNOWN_METHOD",
   );
 });
@@ -58,12 +59,12 @@ test("a long argument and a long result travel in parts", async () => {
   assertEquals(await pool.call.reverse(bytes), bytes.reverse());
 });
 
-test("one worker: calls are served in the order in which they were made", async () => {
-  const pool = await readyPool(1);
+poolTest("one worker: calls are served in the order in which they were made", async (way) => {
+  const { remote } = await way.ready(1);
   const journal = new Journal();
   const names = Array.from({ length: 20 }, (_, index) => String(index));
   for (const name of names) journal.release(name);
-  await Promise.all(names.map((name) => pool.call.hold(journal.path, name)));
+  await Promise.all(names.map((name) => remote.hold(journal.path, name)));
   assertEquals(journal.lines, names.flatMap((name) => [`begin ${name}`, `end ${name}`]));
 });
 
@@ -78,10 +79,10 @@ test("a hundred calls at once, five workers: each call is answered, and each wor
   assertEquals(new Set(pids), new Set(pool.workers().map(({ pid }) => pid)));
 });
 
-test("concurrency: a worker has that many calls at once, and no more", async () => {
-  const pool = await readyPool(1, { concurrency: 2 });
+poolTest("concurrency: a worker has that many calls at once, and no more", async (way) => {
+  const { remote } = await way.ready(1, { concurrency: 2 });
   const journal = new Journal();
-  const calls = ["a", "b", "c"].map((name) => pool.call.hold(journal.path, name));
+  const calls = ["a", "b", "c"].map((name) => remote.hold(journal.path, name));
   await journal.has("begin b");
   journal.release("a");
   await journal.has("begin c");
@@ -91,31 +92,37 @@ test("concurrency: a worker has that many calls at once, and no more", async () 
   assertEquals(new Set(await Promise.all(calls)).size, 1);
 });
 
-test("a full queue: one more call is BUSY at once, and the waiting ones are served", async () => {
-  const pool = await readyPool(1, { maxQueue: 2 });
-  const journal = new Journal();
-  const works = pool.call.hold(journal.path, "a");
-  await journal.has("begin a");
-  const waiting = [pool.call.echo(1), pool.call.echo(2)];
-  for (let round = 0; round < 3; round++) await assertRejectsCode(pool.call.echo(3), "BUSY");
-  assertEquals(journal.lines, ["begin a"]);
-  journal.release("a");
-  await works;
-  assertEquals(await Promise.all(waiting), [1, 2]);
-  assertEquals(await pool.call.echo(4), 4);
-});
+poolTest(
+  "a full queue: one more call is BUSY at once, and the waiting ones are served",
+  async (way) => {
+    const { remote } = await way.ready(1, { maxQueue: 2 });
+    const journal = new Journal();
+    const works = remote.hold(journal.path, "a");
+    await journal.has("begin a");
+    const waiting = [remote.echo(1), remote.echo(2)];
+    for (let round = 0; round < 3; round++) await assertRejectsCode(remote.echo(3), "BUSY");
+    assertEquals(journal.lines, ["begin a"]);
+    journal.release("a");
+    await works;
+    assertEquals(await Promise.all(waiting), [1, 2]);
+    assertEquals(await remote.echo(4), 4);
+  },
+);
 
-test("maxQueue 0: a call that no worker can take is BUSY, also one that comes before there are workers", async () => {
-  const pool = startPool({ min: 1, max: 1, maxQueue: 0 });
-  const journal = new Journal();
-  const works = pool.call.hold(journal.path, "a");
-  await assertRejectsCode(pool.call.echo(1), "BUSY");
-  await journal.has("begin a");
-  await assertRejectsCode(pool.call.echo(1), "BUSY");
-  journal.release("a");
-  await works;
-  assertEquals(await pool.call.echo(2), 2);
-});
+poolTest(
+  "maxQueue 0: a call that no worker can take is BUSY, also one that comes before there are workers",
+  async (way) => {
+    const { remote } = way.start({ min: 1, max: 1, maxQueue: 0 });
+    const journal = new Journal();
+    const works = remote.hold(journal.path, "a");
+    await assertRejectsCode(remote.echo(1), "BUSY");
+    await journal.has("begin a");
+    await assertRejectsCode(remote.echo(1), "BUSY");
+    journal.release("a");
+    await works;
+    assertEquals(await remote.echo(2), 2);
+  },
+);
 
 test("maxQueuePerClient: one client's calls are BUSY, and another's are served", async () => {
   const target = newTarget();
@@ -133,27 +140,27 @@ test("maxQueuePerClient: one client's calls are BUSY, and another's are served",
   assertEquals(await Promise.all([...waiting, ...others]), [1, 2, 4, 5]);
 });
 
-test("the timeout covers the wait for a worker", async () => {
-  const pool = await readyPool(1);
+poolTest("the timeout covers the wait for a worker", async (way) => {
+  const { remote } = await way.ready(1);
   const journal = new Journal();
-  const works = pool.call.hold(journal.path, "a");
+  const works = remote.hold(journal.path, "a");
   await journal.has("begin a");
-  const late = withOptions(pool.call, { timeout: 50 });
+  const late = withOptions(remote, { timeout: 50 });
   await assertRejectsCode(late.hold(journal.path, "never"), "TIMEOUT", "hold");
   journal.release("a");
   await works;
   // What has timed out is never begun.
-  await pool.call.echo(0);
+  await remote.echo(0);
   assertEquals(journal.lines, ["begin a", "end a"]);
 });
 
-test("the timeout covers the wait for a worker and the work together", async () => {
-  const pool = await readyPool(1, { abortGrace: 20_000 });
+poolTest("the timeout covers the wait for a worker and the work together", async (way) => {
+  const { remote } = await way.ready(1, { abortGrace: 20_000 });
   const journal = new Journal();
   await longEnough(300, async (timeout) => {
-    const hasty = withOptions(pool.call, { timeout });
+    const hasty = withOptions(remote, { timeout });
     const began = performance.now();
-    const first = pool.call.sleep(timeout / 2);
+    const first = remote.sleep(timeout / 2);
     const second = doomed(hasty.obey(journal.path, "second"));
     await first;
     await assertRejectsCode(second, "TIMEOUT");
@@ -163,14 +170,14 @@ test("the timeout covers the wait for a worker and the work together", async () 
   await journal.has("aborted second");
 });
 
-test("the timeout covers the start of the first worker", async () => {
+poolTest("the timeout covers the start of the first worker", async (way) => {
   const mode = new ModeFile("waits in setup");
   const options = { min: 1, max: 1, timeout: 1, env: mode.env };
-  const pool = startPool<Changing>(options, workerFile("changing.ts"));
-  await assertRejectsCode(pool.call.version(), "TIMEOUT");
+  const { pool, remote } = way.start<Changing>(options, workerFile("changing.ts"));
+  await assertRejectsCode(remote.version(), "TIMEOUT");
   mode.letGo();
   await pool.ready;
-  assertEquals(await withOptions(pool.call, { timeout: 30_000 }).version(), "1");
+  assertEquals(await withOptions(remote, { timeout: 30_000 }).version(), "1");
 });
 
 test("a call that has timed out holds none of its arguments", async () => {
@@ -190,24 +197,27 @@ test("a call that has timed out holds none of its arguments", async () => {
   assertEquals(await pool.call.echo(1), 1);
 }, { skip: runtime === "deno" ? "Deno collects only with a flag" : null });
 
-test("a worker that threw is kept: the next call is in the same process", async () => {
-  const pool = await readyPool(1);
-  const pid = await pool.call.pid();
-  for (let round = 0; round < 3; round++) await assertRejectsCode(pool.call.fail("x"), "REMOTE");
-  assertEquals(await pool.call.pid(), pid);
+poolTest("a worker that threw is kept: the next call is in the same process", async (way) => {
+  const { remote } = await way.ready(1);
+  const pid = await remote.pid();
+  for (let round = 0; round < 3; round++) await assertRejectsCode(remote.fail("x"), "REMOTE");
+  assertEquals(await remote.pid(), pid);
 });
 
-test('afterError "replace": the next call is in another process, and none fails', async () => {
-  const pool = await readyPool(1, { afterError: "replace" });
-  const pid = await pool.call.pid();
-  const failed = doomed(pool.call.fail("x"));
-  const next = Array.from({ length: 5 }, () => pool.call.pid());
-  await assertRejectsCode(failed, "REMOTE");
-  const pids = await Promise.all(next);
-  assert(!pids.includes(pid), "the worker that threw has taken another call");
-  assertEquals(new Set(pids).size, 1);
-  await eventually(() => !exists(pid), "the worker that threw ends");
-});
+poolTest(
+  'afterError "replace": the next call is in another process, and none fails',
+  async (way) => {
+    const { remote } = await way.ready(1, { afterError: "replace" });
+    const pid = await remote.pid();
+    const failed = doomed(remote.fail("x"));
+    const next = Array.from({ length: 5 }, () => remote.pid());
+    await assertRejectsCode(failed, "REMOTE");
+    const pids = await Promise.all(next);
+    assert(!pids.includes(pid), "the worker that threw has taken another call");
+    assertEquals(new Set(pids).size, 1);
+    await eventually(() => !exists(pid), "the worker that threw ends");
+  },
+);
 
 test("a method that fails at once attracts no calls: the other worker has its share", async () => {
   // Without a rest it would take some nine of ten. So it does, too, if the other one stands still for a while.
@@ -280,9 +290,9 @@ test("options that make no sense are refused when the pool is made", async () =>
   }
 });
 
-test("streams of several workers run side by side", async () => {
-  const pool = await readyPool(2);
-  const parts = await Promise.all([0, 1].map(() => collect(firstOf(pool.call.naturals(), 50))));
+poolTest("streams of several workers run side by side", async (way) => {
+  const { remote } = await way.ready(2);
+  const parts = await Promise.all([0, 1].map(() => collect(firstOf(remote.naturals(), 50))));
   assertEquals(parts.map((part) => part.length), [50, 50]);
 });
 

@@ -30,6 +30,7 @@ import {
   startPool,
   workerFile,
 } from "../support/pool.ts";
+import { poolTest } from "../support/pool_ways.ts";
 import { rejection } from "../support/rpc_helper.ts";
 
 async function startCaller(target: string): Promise<Child> {
@@ -111,23 +112,26 @@ test("everywhere: each worker has the call once, also through an attached pool",
   assertEquals(values(await attached.everywhere.count()), [4, 4, 4]);
 });
 
-test("everywhere waits for busy workers, and one that dies has a result of its own", async () => {
-  const pool = await readyPool(2);
-  const journal = new Journal();
-  const works = rejection(pool.call.hang(journal.path, "a"));
-  await journal.has("begin a");
-  const busy = pool.workers().find(({ state }) => state === "busy")!;
-  const results = pool.everywhere.pid();
-  process.kill(busy.pid, "SIGKILL");
-  const outcomes = (await results).map((result) =>
-    result.status === "fulfilled" ? "fine" : result.reason.code
-  );
-  // The worker may die before the call has reached it.
-  const [failure, other] = outcomes.toSorted();
-  assert(failure === "SERVER_DIED" || failure === "NO_SERVER", failure);
-  assertEquals(other, "fine");
-  assertEquals((await works as { code?: string }).code, "SERVER_DIED");
-});
+poolTest(
+  "everywhere waits for busy workers, and one that dies has a result of its own",
+  async (way) => {
+    const { pool, remote, everywhere } = await way.ready(2);
+    const journal = new Journal();
+    const works = rejection(remote.hang(journal.path, "a"));
+    await journal.has("begin a");
+    const busy = pool.workers().find(({ state }) => state === "busy")!;
+    const results = everywhere.pid();
+    process.kill(busy.pid, "SIGKILL");
+    const outcomes = (await results).map((result) =>
+      result.status === "fulfilled" ? "fine" : result.reason.code
+    );
+    // The worker may die before the call has reached it.
+    const [failure, other] = outcomes.toSorted();
+    assert(failure === "SERVER_DIED" || failure === "NO_SERVER", failure);
+    assertEquals(other, "fine");
+    assertEquals((await works as { code?: string }).code, "SERVER_DIED");
+  },
+);
 
 test("a second supervisor of a target is refused with EXISTS and the first one's process, and harms nobody", async () => {
   const target = newTarget();

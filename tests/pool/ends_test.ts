@@ -35,30 +35,34 @@ import {
   statOf,
   workerFile,
 } from "../support/pool.ts";
+import { poolTest } from "../support/pool_ways.ts";
 import { rejection } from "../support/rpc_helper.ts";
 
-test("drain: new calls are CLOSED, the accepted ones end, and it resolves to true", async () => {
-  const pool = await readyPool(1);
-  const journal = new Journal();
-  const accepted = [pool.call.hold(journal.path, "a"), pool.call.hold(journal.path, "b")];
-  await journal.has("begin a");
-  const drained = pool.drain();
-  await assertRejectsCode(pool.call.echo(1), "CLOSED");
-  journal.release("a");
-  journal.release("b");
-  assertEquals(await drained, true);
-  assertEquals((await Promise.all(accepted)).length, 2);
-  assertEquals(journal.lines.length, 4);
-  assertEquals(await pool.drain({ timeout: 0 }), true);
-});
+poolTest(
+  "drain: new calls are CLOSED, the accepted ones end, and it resolves to true",
+  async (way) => {
+    const { pool, remote } = await way.ready(1);
+    const journal = new Journal();
+    const accepted = [remote.hold(journal.path, "a"), remote.hold(journal.path, "b")];
+    await journal.has("begin a");
+    const drained = pool.drain();
+    await assertRejectsCode(remote.echo(1), "CLOSED");
+    journal.release("a");
+    journal.release("b");
+    assertEquals(await drained, true);
+    assertEquals((await Promise.all(accepted)).length, 2);
+    assertEquals(journal.lines.length, 4);
+    assertEquals(await pool.drain({ timeout: 0 }), true);
+  },
+);
 
-test("drain: false at the timeout; the calls go on, and new ones are CLOSED", async () => {
-  const pool = await readyPool(1);
+poolTest("drain: false at the timeout; the calls go on, and new ones are CLOSED", async (way) => {
+  const { pool, remote } = await way.ready(1);
   const journal = new Journal();
-  const call = pool.call.hold(journal.path, "a");
+  const call = remote.hold(journal.path, "a");
   await journal.has("begin a");
   assertEquals(await pool.drain({ timeout: 50 }), false);
-  await assertRejectsCode(pool.call.echo(1), "CLOSED");
+  await assertRejectsCode(remote.echo(1), "CLOSED");
   journal.release("a");
   assert(await call > 0);
   assertEquals(await pool.drain({ timeout: 30_000 }), true);
@@ -85,27 +89,30 @@ test("close waits for the accepted calls; `exit` runs in each worker, which ends
   await assertRejectsCode(pool.call.echo(1), "CLOSED");
 });
 
-test("close with calls that do not end: after stopTimeout they reject with CLOSED, and their workers are killed", async () => {
-  const pool = await readyPool(2, { stopTimeout: 200 });
-  const journal = new Journal();
-  const pids = pool.workers().map(({ pid }) => pid);
-  const calls = [
-    rejection(pool.call.hang(journal.path, "a")),
-    rejection(pool.call.hold(journal.path, "b")),
-    rejection(pool.call.echo("waits")),
-  ];
-  await journal.has("begin a");
-  await journal.has("begin b");
-  const began = performance.now();
-  await pool.close();
-  assert(performance.now() - began >= 199, "it did not wait");
-  assertEquals((await Promise.all(calls)).map((error) => (error as { code?: string }).code), [
-    "CLOSED",
-    "CLOSED",
-    "CLOSED",
-  ]);
-  assertEquals(pids.filter(exists), []);
-});
+poolTest(
+  "close with calls that do not end: after stopTimeout they reject with CLOSED, and their workers are killed",
+  async (way) => {
+    const { pool, remote } = await way.ready(2, { stopTimeout: 200 });
+    const journal = new Journal();
+    const pids = pool.workers().map(({ pid }) => pid);
+    const calls = [
+      rejection(remote.hang(journal.path, "a")),
+      rejection(remote.hold(journal.path, "b")),
+      rejection(remote.echo("waits")),
+    ];
+    await journal.has("begin a");
+    await journal.has("begin b");
+    const began = performance.now();
+    await pool.close();
+    assert(performance.now() - began >= 199, "it did not wait");
+    assertEquals((await Promise.all(calls)).map((error) => (error as { code?: string }).code), [
+      "CLOSED",
+      "CLOSED",
+      "CLOSED",
+    ]);
+    assertEquals(pids.filter(exists), []);
+  },
+);
 
 test("idle workers that the pool ends and that do not end are killed after stopTimeout", async () => {
   const env = { TEST_EXIT_HANGS: "1" };

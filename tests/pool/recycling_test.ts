@@ -13,6 +13,7 @@ import {
   startPool,
   workerFile,
 } from "../support/pool.ts";
+import { poolTest } from "../support/pool_ways.ts";
 import { rejection } from "../support/rpc_helper.ts";
 
 test("maxCalls: each worker serves exactly so many calls, and its successor is ready first", async () => {
@@ -30,18 +31,21 @@ test("maxCalls: each worker serves exactly so many calls, and its successor is r
   assertEquals([code, reason], [0, "exit"]);
 });
 
-test("maxCalls: a worker that ends its last call after its successor is ready has no second one", async () => {
-  const pool = await readyPool(1, { maxCalls: 1 });
-  const events = new Events(pool);
-  const [first] = pool.workers();
-  const journal = new Journal();
-  const call = pool.call.hold(journal.path, "a");
-  await eventually(() => events.of("ready").length === 1, "its successor is ready");
-  journal.release("a");
-  await call;
-  await events.exitOf(first!.pid);
-  assertEquals(events.of("starting").length, 1, events.story.join());
-});
+poolTest(
+  "maxCalls: a worker that ends its last call after its successor is ready has no second one",
+  async (way) => {
+    const { pool, remote } = await way.ready(1, { maxCalls: 1 });
+    const events = new Events(pool);
+    const [first] = pool.workers();
+    const journal = new Journal();
+    const call = remote.hold(journal.path, "a");
+    await eventually(() => events.of("ready").length === 1, "its successor is ready");
+    journal.release("a");
+    await call;
+    await events.exitOf(first!.pid);
+    assertEquals(events.of("starting").length, 1, events.story.join());
+  },
+);
 
 test("maxCalls under load: no worker serves more, and no call fails", async () => {
   const pool = await readyPool(2, { maxCalls: 5 });
@@ -162,16 +166,19 @@ test("restart with a broken file rejects with the reason; the old workers go on,
   assertEquals(await pool.call.version(), "3");
 });
 
-test("restart while a call goes on longer than stopTimeout: the call ends SERVER_DIED, and restart resolves", async () => {
-  const pool = await readyPool(1, { stopTimeout: 200, abortGrace: 50 });
-  const journal = new Journal();
-  const [before] = pool.workers();
-  const call = rejection(pool.call.hold(journal.path, "a"));
-  await journal.has("begin a");
-  await pool.restart();
-  assertEquals((await call as { code?: string }).code, "SERVER_DIED");
-  assert(await pool.call.pid() !== before!.pid);
-});
+poolTest(
+  "restart while a call goes on longer than stopTimeout: the call ends SERVER_DIED, and restart resolves",
+  async (way) => {
+    const { pool, remote } = await way.ready(1, { stopTimeout: 200, abortGrace: 50 });
+    const journal = new Journal();
+    const [before] = pool.workers();
+    const call = rejection(remote.hold(journal.path, "a"));
+    await journal.has("begin a");
+    await pool.restart();
+    assertEquals((await call as { code?: string }).code, "SERVER_DIED");
+    assert(await remote.pid() !== before!.pid);
+  },
+);
 
 test("two restarts at once: both resolve, and no call fails", async () => {
   const pool = await readyPool(2);

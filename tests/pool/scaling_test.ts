@@ -23,6 +23,7 @@ import {
   startPool,
   workerFile,
 } from "../support/pool.ts";
+import { poolTest } from "../support/pool_ways.ts";
 import { rejection } from "../support/rpc_helper.ts";
 
 test("ready resolves when min workers are ready, and the pool tells what happened in order", async () => {
@@ -52,24 +53,27 @@ test("ready resolves when min workers are ready, and the pool tells what happene
   }
 });
 
-test("workers(): a busy worker has its method and since when, and counts its calls", async () => {
-  const pool = await readyPool(1);
-  const journal = new Journal();
-  await pool.call.echo(1);
-  const before = Date.now();
-  const call = pool.call.hold(journal.path, "a");
-  await journal.has("begin a");
-  const [busy] = pool.workers();
-  assertEquals([busy!.state, busy!.method, busy!.calls], ["busy", "hold", 1]);
-  assert(busy!.since >= before - 1 && busy!.since <= Date.now(), String(busy!.since));
-  journal.release("a");
-  await call;
-  // A call is counted a moment after it has ended.
-  await eventually(() => pool.workers()[0]!.state === "idle" && pool.workers()[0]!.calls === 2);
-  const [idle] = pool.workers();
-  assertEquals([idle!.method, idle!.calls], [null, 2]);
-  assert(idle!.since >= busy!.since);
-});
+poolTest(
+  "workers(): a busy worker has its method and since when, and counts its calls",
+  async (way) => {
+    const { pool, remote } = await way.ready(1);
+    const journal = new Journal();
+    await remote.echo(1);
+    const before = Date.now();
+    const call = remote.hold(journal.path, "a");
+    await journal.has("begin a");
+    const [busy] = pool.workers();
+    assertEquals([busy!.state, busy!.method, busy!.calls], ["busy", "hold", 1]);
+    assert(busy!.since >= before - 1 && busy!.since <= Date.now(), String(busy!.since));
+    journal.release("a");
+    await call;
+    // A call is counted a moment after it has ended.
+    await eventually(() => pool.workers()[0]!.state === "idle" && pool.workers()[0]!.calls === 2);
+    const [idle] = pool.workers();
+    assertEquals([idle!.method, idle!.calls], [null, 2]);
+    assert(idle!.since >= busy!.since);
+  },
+);
 
 test("a listener that is disposed of hears no more; one that throws harms nobody", async () => {
   const pool = await readyPool(1, { max: 2 });

@@ -16,6 +16,8 @@ const messages: ReadonlySet<string> = new Set(["PUB", "HPUB", "MSG", "HMSG"]);
 export class NatsProxy implements AsyncDisposable {
   /** Of what clients publish. */
   readonly losses: Set<Loses> = new Set();
+  /** Of what the server delivers. */
+  readonly deliveryLosses: Set<Loses> = new Set();
   /** How many connections there were so far. */
   connections = 0;
   /** Messages in both directions so far. */
@@ -95,8 +97,9 @@ export class NatsProxy implements AsyncDisposable {
         next += Number(words.at(-1)) + 2;
         if (next > bytes.byteLength) break;
         const payload = bytes.subarray(end + 2, next - 2);
+        const losses = verb.endsWith("PUB") ? this.losses : this.deliveryLosses;
         isLost = (this.seen += 1) === this.lost ||
-          verb.endsWith("PUB") && [...this.losses].some((loses) => loses(subject, payload));
+          [...losses].some((loses) => loses(subject, payload));
       }
       if (!isLost && !receiver.destroyed) receiver.write(bytes.subarray(at, next));
       at = next;

@@ -3,10 +3,14 @@ import type { Node, Reason } from "../../src/node/main.ts";
 import { eventually } from "./harness.ts";
 import { emptySizes, MemoryNetwork, sizesOf } from "./memory_carrier.ts";
 
-export interface Pair extends AsyncDisposable {
-  readonly network: MemoryNetwork;
+/** Two nodes that see each other. */
+export interface Nodes extends AsyncDisposable {
   readonly a: Node;
   readonly b: Node;
+}
+
+export interface Pair extends Nodes {
+  readonly network: MemoryNetwork;
 }
 
 export async function nodePair(): Promise<Pair> {

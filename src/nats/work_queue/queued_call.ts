@@ -78,6 +78,11 @@ export class QueuedCall implements QueuedPart, StoringOwner {
     if (!this.#isUnwanted && !this.#call.hasEnded) tell();
   }
 
+  delivered(): void {
+    this.#storing.close();
+    this.#owner.settled(this);
+  }
+
   heard(): void {
     this.#silentTicks = 0;
     this.#isTaken = false;

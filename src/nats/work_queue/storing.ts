@@ -1,12 +1,14 @@
 /**
- * A call on its way into the queue. It is published again until the server has said that it is stored: the number
- * with which it is published makes that harmless.
+ * A call on its way into the queue. It is published again until the server has said that it is stored. The id with
+ * which it is published makes that harmless, as long as the server remembers it; else a mark keeps a method that must
+ * not run twice from running twice.
  *
  * @module
  */
 import { TandemError } from "../../errors.ts";
 import type { Bytes } from "../../transport/transport.ts";
 import type { ClientMessage } from "../client.ts";
+import { setSentAgain } from "../frames.ts";
 import { ErrorNumber, type Refusal } from "../jetstream.ts";
 import type { Link, Numbered } from "../link.ts";
 
@@ -40,6 +42,8 @@ export class Storing implements Numbered {
   #silentTicks = 0;
   #attempts = 0;
   #isSent = false;
+  /** The server has said nothing of the last attempt. */
+  #isUnknown = false;
   #isUnwanted = false;
 
   constructor(link: Link, publication: Publication, owner: StoringOwner) {
@@ -54,9 +58,11 @@ export class Storing implements Numbered {
     const { subject, data, headers } = this.#publication;
     this.#silentTicks = 0;
     this.#attempts += 1;
+    // A server that was started again may have forgotten the id, and a service may have had the call by now.
+    if (this.#isUnknown) setSentAgain(data);
     try {
       this.#link.publish(subject, data, this.#link.subjectOf(this.#number), headers);
-      this.#isSent = true;
+      this.#isSent = this.#isUnknown = true;
     } catch {
       // The link has just been lost.
       this.#isSent = false;
@@ -92,6 +98,7 @@ export class Storing implements Numbered {
 
   arrived(data: Bytes, message: ClientMessage): void {
     if (message.headers?.code === 503) {
+      this.#isUnknown = false;
       // While the leader of the stream changes, nobody listens either.
       if (this.#attempts <= silentTicksMax) return;
       this.close();
@@ -110,7 +117,10 @@ export class Storing implements Numbered {
       return this.#owner.full();
     }
     // It may go away: a cluster elects a leader, for example.
-    if (error.code === 503) return;
+    if (error.code === 503) {
+      this.#isUnknown = false;
+      return;
+    }
     this.close();
     this.#owner.failed(
       new TandemError(

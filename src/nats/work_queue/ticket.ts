@@ -5,7 +5,6 @@
  */
 import { TandemError } from "../../errors.ts";
 import type { Bytes } from "../../transport/transport.ts";
-import type { QueueTicket } from "../delivery.ts";
 import type { Link } from "../link.ts";
 import type { QueueOrigin } from "./origin.ts";
 
@@ -13,6 +12,23 @@ import type { QueueOrigin } from "./origin.ts";
 const taken = new TextEncoder().encode("+ACK");
 const handedBack = new TextEncoder().encode("-NAK");
 const inProgress = new TextEncoder().encode("+WPI");
+
+/** The right to work on a request that comes from a queue. */
+export interface QueueTicket {
+  readonly deliveries: number;
+  /** Where the answer goes. */
+  readonly replyTo: string;
+  /** Milliseconds since the sender has sent it. */
+  readonly age: number;
+  /** See {@linkcode Delivery.lastDelivery}. */
+  last(): void;
+  /** Sends the answer, and takes the request out of the queue when it has arrived. */
+  answer(frame: Bytes): void;
+  /** Takes it out of the queue: nobody waits for the answer. */
+  drop(): void;
+  /** Gives it to another receiver; false: nobody else may get it. */
+  handBack(): boolean;
+}
 
 /** Who has tickets, as they see it. */
 export interface TicketOwner {
