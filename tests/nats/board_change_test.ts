@@ -1,8 +1,10 @@
 /** What changes on the board of a node, as it travels through NATS. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { changed, changeOf } from "../../src/nats/nodes/board_change.ts";
 import { decodeBoardChange, encodeBoardChange } from "../../src/nats/nodes/frames.ts";
+import { KnownBoard } from "../../src/nats/nodes/known_board.ts";
+import { encodeBoard, placeOf } from "../../src/node/registry/board.ts";
+import { encodeValue, type Entry, makeEntry } from "../../src/node/registry/entry.ts";
 import { FarGroup } from "../support/far_group.ts";
 import { eventually, test } from "../support/harness.ts";
 import { hasNats, rawConnection } from "../support/nats.ts";
@@ -10,41 +12,115 @@ import { hasNats, rawConnection } from "../support/nats.ts";
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
 
 const identity = { id: "a", name: "a", start: "0" };
-const item = fc.uint8Array({ maxLength: 3 });
-const lists = fc.array(item, { maxLength: 8 });
+/** Values by keys. */
+type Content = Readonly<Record<string, number>>;
 
-test("NATS boards: a change leads from one list to the next, whatever they are", () => {
-  fc.assert(fc.property(lists, lists, fc.boolean(), (before, other, isSimilar) => {
-    const after = isSimilar ? [...before.filter((_, index) => index % 3 !== 1), ...other] : other;
-    const change = changeOf({ identity, items: before }, { identity, items: after }, 7)!;
-    const read = decodeBoardChange(encodeBoardChange(change))!;
-    assertEquals(read.version, 7);
-    assertEquals(changed(before, read), after);
+function entryOf(key: string, value: number, node = "a"): Entry {
+  const encoded = encodeValue(value);
+  return makeEntry(node, {
+    family: "f",
+    key,
+    port: null,
+    since: 0,
+    token: null,
+    value: encoded,
+  });
+}
+
+function boardOf(content: Content): Uint8Array {
+  return encodeBoard(identity, Object.entries(content).map(([key, value]) => entryOf(key, value)));
+}
+
+/** What a registry knows that reads each change. */
+class Reader {
+  readonly #entries: Map<string, Entry> = new Map();
+
+  read(board: KnownBoard): Content {
+    const { entries, isWhole } = board.read("board");
+    if (isWhole) this.#entries.clear();
+    for (const [place, entry] of entries) {
+      if (entry) this.#entries.set(place, entry);
+      else this.#entries.delete(place);
+    }
+    return Object.fromEntries(
+      Array.from(this.#entries.values(), (entry) => [entry.key, entry.read() as number]),
+    );
+  }
+}
+
+const contents = fc.dictionary(fc.constantFrom("k", "l", "m", "n"), fc.nat(3), {
+  noNullPrototype: true,
+});
+
+test("NATS boards: changes lead from one content to the next, however seldom somebody looks", () => {
+  const steps = fc.array(
+    fc.record({ content: contents, looks: fc.boolean(), isWhole: fc.boolean() }),
+  );
+  fc.assert(fc.property(contents, steps, (first, steps) => {
+    const board = new KnownBoard("a", boardOf(first), 1);
+    const reader = new Reader();
+    let before = first;
+    for (const { content, looks, isWhole } of steps) {
+      const version = board.version + 1;
+      const removed = Object.keys(before).filter((key) => content[key] === undefined);
+      const changed = Object.entries(content).filter(([key, value]) => before[key] !== value);
+      if (isWhole) board.replace(boardOf(content), version);
+      else {
+        const change = {
+          version,
+          removed: removed.map((key) => placeOf("f", key)),
+          added: changed.map(([key, value]) => entryOf(key, value).bytes),
+        };
+        board.change(decodeBoardChange(encodeBoardChange(change))!);
+      }
+      assertEquals(board.version, version);
+      if (looks) assertEquals(reader.read(board), content);
+      before = content;
+    }
+    assertEquals(reader.read(board), before);
   }));
 });
 
-test("NATS boards: another identity is no change", () => {
-  for (const other of [{ id: "b" }, { name: "b" }, { start: "1" }]) {
-    const after = { identity: { ...identity, ...other }, items: [] };
-    assertEquals(changeOf({ identity, items: [] }, after, 1), null);
+test("NATS boards: keys that come and go take no memory while nobody looks", () => {
+  const board = new KnownBoard("a", boardOf({ stays: 1 }), 1);
+  const reader = new Reader();
+  assertEquals(reader.read(board), { stays: 1 });
+  let removed: string[] = [];
+  for (let round = 0; round < 5_000; round++) {
+    const entry = entryOf(`${round}`, round);
+    board.change({ version: round + 2, removed, added: [entry.bytes] });
+    removed = [placeOf("f", `${round}`)];
   }
+  const { entries, isWhole } = board.read("board");
+  assertEquals([isWhole, entries.size], [true, 2]);
 });
 
-test("NATS boards: a malformed change is none, and one that does not fit changes nothing", () => {
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), lists, (body, items) => {
+test("NATS boards: a change that its node may not make changes nothing", () => {
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (body) => {
     const change = decodeBoardChange(body);
-    const next = change && changed(items, change);
-    assert(next === null || next.length <= items.length + change!.added.length);
+    assert(change === null || change.removed.length + change.added.length <= body.byteLength / 4);
   }));
-  const items = [new Uint8Array([1]), new Uint8Array([2])];
-  for (const removed of [[2], [0, 0], [1, 0], [0, 1, 2]]) {
-    assertEquals(changed(items, { version: 1, removed, added: [] }), null, removed.join());
-  }
   for (
-    const body of [[], [1, 0, 0, 0], [1, 0, 0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 255, 255, 255, 255]]
+    const body of [[], [1, 0, 0, 0], [1, 0, 0, 0, 1, 0, 0, 0], [1, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0]]
   ) {
     assertEquals(decodeBoardChange(new Uint8Array(body)), null, body.join());
   }
+  const board = new KnownBoard("a", boardOf({ k: 1 }), 1);
+  const tooMany = Array.from({ length: 2 ** 16 + 1 }, (_, index) => entryOf(`${index}`, 0).bytes);
+  const large = { ...entryOf("large", 0), family: "f", key: "large" };
+  const value = encodeValue("x".repeat(2 ** 22 - 400));
+  const tooLarge = makeEntry("a", { ...large, port: null, since: 0, token: null, value }).bytes;
+  const port = makeEntry("b", {
+    ...large,
+    port: "b.1",
+    since: 0,
+    token: null,
+    value: encodeValue(0),
+  });
+  for (const added of [[new Uint8Array([1, 2])], [port.bytes], tooMany, [tooLarge]]) {
+    assertThrows(() => board.change({ version: 2, removed: [placeOf("f", "k")], added }));
+  }
+  assertEquals([board.version, new Reader().read(board)], [1, { k: 1 }]);
 });
 
 test("NATS boards: of many entries one changes, and others hear of that one", async () => {

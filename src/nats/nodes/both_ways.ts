@@ -4,7 +4,7 @@
  * @module
  */
 import type { Carrier, CarrierListener, NodeInfo } from "../../node/carrier.ts";
-import type { BoardChange, Boards } from "../../node/registry/boards.ts";
+import type { BoardChange, Boards, EntryChanges } from "../../node/registry/boards.ts";
 
 /** Two carriers whose nodes are different ones: the far one leaves those to the near one that both reach. */
 export class BothWays implements Carrier {
@@ -78,14 +78,14 @@ export class BothBoards implements Boards {
     this.maxBytes = Math.min(near.maxBytes, far.maxBytes);
   }
 
-  publish(bytes: Uint8Array): void {
+  publish(bytes: Uint8Array, change?: EntryChanges): void {
     this.#near.publish(bytes);
-    this.#far.publish(bytes);
+    this.#far.publish(bytes, change);
   }
 
   *changes(): Iterable<BoardChange> {
-    for (const { board, bytes } of this.#near.changes()) yield { board: `near ${board}`, bytes };
-    for (const { board, bytes } of this.#far.changes()) yield { board: `far ${board}`, bytes };
+    for (const change of this.#near.changes()) yield { ...change, board: `near ${change.board}` };
+    for (const change of this.#far.changes()) yield { ...change, board: `far ${change.board}` };
   }
 
   onChange(listener: () => void): Disposable {

@@ -69,9 +69,9 @@ export interface BoardPart {
 export interface BoardChange {
   /** Of the board with the change. */
   readonly version: number;
-  /** The places of the items that are gone, in the list before; they ascend. */
-  readonly removed: readonly number[];
-  /** They follow those that stay. */
+  /** The places of entries that are gone. */
+  readonly removed: readonly string[];
+  /** Entries that are new, or replace others. */
   readonly added: readonly Uint8Array[];
 }
 
@@ -255,25 +255,21 @@ export function decodeBoardPart(body: Uint8Array): BoardPart | null {
  * The body of `change`:
  *
  * ```
- * version u32   how many are gone u32   their places u32   then of each new item its length u32, and its bytes
+ * version u32   how many are gone u32   then of each of those, and of each new one, its length u32, and its bytes
  * ```
  */
 export function encodeBoardChange({ version, removed, added }: BoardChange): Uint8Array {
-  const items = added.reduce((sum, { byteLength }) => sum + 4 + byteLength, 0);
-  const body = new Uint8Array(8 + 4 * removed.length + items);
+  const items = [...removed.map((place) => encoder.encode(place)), ...added];
+  const length = items.reduce((sum, { byteLength }) => sum + 4 + byteLength, 8);
+  const body = new Uint8Array(length);
   const view = viewOf(body);
-  let at = 0;
-  const put = (number: number) => {
-    view.setUint32(at, number, true);
-    at += 4;
-  };
-  put(version);
-  put(removed.length);
-  removed.forEach(put);
-  for (const item of added) {
-    put(item.byteLength);
-    body.set(item, at);
-    at += item.byteLength;
+  view.setUint32(0, version, true);
+  view.setUint32(4, removed.length, true);
+  let at = 8;
+  for (const item of items) {
+    view.setUint32(at, item.byteLength, true);
+    body.set(item, at + 4);
+    at += 4 + item.byteLength;
   }
   return body;
 }
@@ -281,18 +277,22 @@ export function encodeBoardChange({ version, removed, added }: BoardChange): Uin
 /** Null: it is none. */
 export function decodeBoardChange(body: Uint8Array): BoardChange | null {
   const { byteLength } = body;
+  if (byteLength < 8) return null;
   const view = viewOf(body);
-  const numberAt = (at: number) => at + 4 > byteLength ? -1 : view.getUint32(at, true);
-  const [version, count] = [numberAt(0), numberAt(4)];
-  let at = 8 + 4 * count;
-  if (count < 0 || at > byteLength) return null;
-  const removed = Array.from({ length: count }, (_, index) => numberAt(8 + 4 * index));
-  const added: Uint8Array[] = [];
-  while (at < byteLength) {
-    const length = numberAt(at);
-    at += 4 + length;
-    if (length < 0 || at > byteLength) return null;
-    added.push(body.subarray(at - length, at));
+  const items: Uint8Array[] = [];
+  for (let at = 8; at < byteLength;) {
+    if (at + 4 > byteLength) return null;
+    const begin = at + 4;
+    at = begin + view.getUint32(at, true);
+    if (at > byteLength) return null;
+    items.push(body.subarray(begin, at));
   }
-  return { version, removed, added };
+  const count = view.getUint32(4, true);
+  if (count > items.length) return null;
+  try {
+    const removed = items.slice(0, count).map((item) => decoder.decode(item));
+    return { version: view.getUint32(0, true), removed, added: items.slice(count) };
+  } catch {
+    return null;
+  }
 }

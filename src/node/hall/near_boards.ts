@@ -56,5 +56,5 @@ export class NearBoards implements Boards {
 
 /** A board's name is never used for another one. */
 function* named(round: number, boards: Boards): Iterable<BoardChange> {
-  for (const { board, bytes } of boards.changes()) yield { board: `${round} ${board}`, bytes };
+  for (const change of boards.changes()) yield { ...change, board: `${round} ${change.board}` };
 }

@@ -12,7 +12,8 @@ import { hasHad, type Member, memberAt, type Place } from "../../channel/roster.
 import { ServerCore } from "../../channel/server_core.ts";
 import { TandemError } from "../../errors.ts";
 import type { NodeIdentity } from "../registry/seam.ts";
-import { bytesOfHead, readIdentity } from "../registry/board.ts";
+import { readIdentity } from "../registry/board.ts";
+import { bytesOfHead } from "../registry/bounds.ts";
 import { Inbox, type InboxOwner } from "./inbox.ts";
 
 /** Whose seat it is. */

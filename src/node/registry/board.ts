@@ -16,40 +16,25 @@ import type { Bytes } from "../../codec/writer.ts";
 import { FrameDecoder, FrameLimits, giveEncoder, takeEncoder } from "../frames.ts";
 import { checkNodeId, checkNodeName } from "../ids.ts";
 import type { NodeIdentity } from "./seam.ts";
-import { boardBytesMax } from "./boards.ts";
+import { boardBytesMax, boardEntriesMax } from "./bounds.ts";
 import { type Entry, readEntry } from "./entry.ts";
-
-/** The most entries of a node. */
-export const boardEntriesMax: number = 2 ** 16;
-
-/** What an entry takes beside its own bytes, at most. */
-export const bytesPerEntry = 16;
-/** What a board without entries takes, at most. */
-export const bytesOfHead = 512;
 
 const format = 1;
 const limits = new FrameLimits(boardBytesMax);
 const decoder = new FrameDecoder();
 
 /** The bytes of a board. */
-export function encodeBoard(identity: NodeIdentity, entries: Iterable<Entry>): Bytes {
-  return joinBoard({ identity, items: Array.from(entries, ({ bytes }) => bytes) });
-}
-
-/** A board in its parts: each item is an entry, or should be. */
-export interface BoardParts {
-  readonly identity: NodeIdentity;
-  readonly items: readonly Uint8Array[];
-}
-
-export function joinBoard({ identity: { id, name, start }, items }: BoardParts): Bytes {
+export function encodeBoard(
+  { id, name, start }: NodeIdentity,
+  entries: Iterable<Entry>,
+): Bytes {
   const encoder = takeEncoder();
   try {
     encoder.open(limits, format, 5);
     encoder.text(id);
     encoder.text(name);
     encoder.text(start);
-    encoder.list("entries", items);
+    encoder.list("entries", Array.from(entries, ({ bytes }) => bytes));
     return encoder.bytesOf().slice();
   } finally {
     giveEncoder(encoder);
@@ -60,9 +45,9 @@ export function joinBoard({ identity: { id, name, start }, items }: BoardParts):
 export class Board {
   readonly identity: NodeIdentity;
   /** By family and key. */
-  readonly entries: ReadonlyMap<string, Entry>;
+  readonly entries: Map<string, Entry>;
 
-  constructor(identity: NodeIdentity, entries: ReadonlyMap<string, Entry>) {
+  constructor(identity: NodeIdentity, entries: Map<string, Entry>) {
     this.identity = identity;
     this.entries = entries;
   }
@@ -80,7 +65,7 @@ export function placeOf(family: string, key: string): string {
  * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
  */
 export function readBoard(bytes: Uint8Array, former: Board | null): Board {
-  const { identity, items } = splitBoard(bytes);
+  const { identity, items } = readItems(bytes as Bytes);
   const isSameNode = former?.identity.id === identity.id;
   return new Board(identity, readEntries(identity.id, items, isSameNode ? former : null));
 }
@@ -88,7 +73,7 @@ export function readBoard(bytes: Uint8Array, former: Board | null): Board {
 /**
  * Reads whose board it is.
  *
- * @param bytes the board, or its first {@linkcode bytesOfHead}
+ * @param bytes the board, or its first `bytesOfHead`
  * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
  */
 export function readIdentity(bytes: Uint8Array): NodeIdentity {
@@ -99,16 +84,11 @@ export function readIdentity(bytes: Uint8Array): NodeIdentity {
   }
 }
 
-/**
- * The parts of a board. Nobody has looked at its items yet.
- *
- * @throws {TandemError} `CORRUPT`, or {TypeError}: it is no board
- */
-export function splitBoard(bytes: Uint8Array): BoardParts {
+function readItems(bytes: Bytes): { identity: NodeIdentity; items: Uint8Array[] } {
   const { byteLength } = bytes;
   if (byteLength > boardBytesMax) throw corrupt(`a board has ${byteLength} bytes`);
   try {
-    const identity = identityIn(decoder.open(limits, bytes as Bytes, 0, byteLength));
+    const identity = identityIn(decoder.open(limits, bytes, 0, byteLength));
     const items = decoder.list();
     if (items.length > boardEntriesMax) throw corrupt(`a board has ${items.length} entries`);
     if (!items.every((item) => item instanceof Uint8Array)) throw corrupt("an entry is missing");
@@ -132,7 +112,7 @@ function readEntries(
   node: string,
   items: readonly Uint8Array[],
   former: Board | null,
-): ReadonlyMap<string, Entry> {
+): Map<string, Entry> {
   const entries = new Map<string, Entry>();
   const walk = new FormerEntries(former);
   for (const bytes of items) {

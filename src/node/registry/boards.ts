@@ -4,12 +4,30 @@
  * @module
  */
 
+import type { Entry } from "./entry.ts";
+import type { NodeIdentity } from "./seam.ts";
+
+/** Entries by their places (`placeOf`); null: none is there any more. */
+export type EntryChanges = ReadonlyMap<string, Entry | null>;
+
 /** A board of another node is new, has changed, or is gone. */
-export interface BoardChange {
+export type BoardChange = WholeBoard | ChangedBoard;
+
+export interface WholeBoard {
   /** The board. The name is never used for another one. */
   readonly board: string;
   /** What is on it now; anything may be. Valid until the next look. Null: it is gone, as its node is. */
   readonly bytes: Uint8Array | null;
+}
+
+/** What carries boards has read it. */
+export interface ChangedBoard {
+  readonly board: string;
+  readonly identity: NodeIdentity;
+  /** What has changed since the last look. */
+  readonly entries: EntryChanges;
+  /** Nothing else is on the board. */
+  readonly isWhole: boolean;
 }
 
 /** A node that has joined has a board without entries already. */
@@ -19,8 +37,10 @@ export interface Boards {
   /**
    * Replaces the content of this node's board. Copies the bytes before it returns; whoever looks from now on
    * sees them.
+   *
+   * @param change what differs from the content before; undefined: it is not known
    */
-  publish(bytes: Uint8Array): void;
+  publish(bytes: Uint8Array, change?: EntryChanges): void;
   /** The others' boards that are new, have changed or are gone since the last look. */
   changes(): Iterable<BoardChange>;
   /**
@@ -29,6 +49,3 @@ export interface Boards {
    */
   onChange(listener: () => void): Disposable;
 }
-
-/** The longest content of a board, unless what carries it has a lower limit. */
-export const boardBytesMax: number = 2 ** 22;

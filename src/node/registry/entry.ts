@@ -24,7 +24,7 @@ import {
   takeEncoder,
 } from "../frames.ts";
 import { addressOf } from "../ids.ts";
-import { boardBytesMax } from "./boards.ts";
+import { boardBytesMax } from "./bounds.ts";
 import { isFamily, isKey } from "./names.ts";
 
 /** Begins an entry, and a value. */

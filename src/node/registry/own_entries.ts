@@ -4,7 +4,8 @@
  * @module
  */
 import { TandemError } from "../../errors.ts";
-import { boardEntriesMax, bytesOfHead, bytesPerEntry, placeOf } from "./board.ts";
+import { placeOf } from "./board.ts";
+import { boardEntriesMax, bytesOfHead, bytesPerEntry } from "./bounds.ts";
 import type { ClaimCore } from "./claim.ts";
 import type { Entry } from "./entry.ts";
 
@@ -31,6 +32,10 @@ export class OwnEntries {
 
   get(family: string, key: string): OwnEntry | undefined {
     return this.#entries.get(placeOf(family, key));
+  }
+
+  at(place: string): OwnEntry | undefined {
+    return this.#entries.get(place);
   }
 
   all(): Iterable<OwnEntry> {

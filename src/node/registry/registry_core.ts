@@ -12,8 +12,8 @@ import { captureContext } from "../../runtime/context.ts";
 import { later, queueMicrotask, wallClock } from "../../runtime/timers.ts";
 import { addressOf } from "../ids.ts";
 import type { RegistrySeam } from "./seam.ts";
-import { type Board, encodeBoard, readBoard } from "./board.ts";
-import type { Boards } from "./boards.ts";
+import { Board, encodeBoard, placeOf, readBoard } from "./board.ts";
+import type { Boards, ChangedBoard, WholeBoard } from "./boards.ts";
 import { ClaimCore } from "./claim.ts";
 import type { ClaimRight, ClaimRights } from "./claim_lock.ts";
 import { Directory } from "./directory.ts";
@@ -53,8 +53,8 @@ export class RegistryCore implements WatchHome {
   readonly #atHome: ReturnType<typeof captureContext> = captureContext();
   #listening: Disposable | null = null;
   #isScheduled = false;
-  /** The board does not say what is so. */
-  #isStale = false;
+  /** The places of own entries of which the board does not say what is so. */
+  readonly #stale: Set<string> = new Set();
   /** How often in a row it could not be published. */
   #failures = 0;
   #cancelRetry: (() => void) | null = null;
@@ -134,7 +134,7 @@ export class RegistryCore implements WatchHome {
     if (before?.entry === own.entry) return;
     if (before) this.directory.remove(before.entry);
     this.directory.add(own.entry);
-    this.#changed();
+    this.#changed(own.entry);
   }
 
   #remove(family: string, key: string): void {
@@ -142,7 +142,7 @@ export class RegistryCore implements WatchHome {
     if (!own) return;
     this.#own.remove(family, key);
     this.directory.remove(own.entry);
-    this.#changed();
+    this.#changed(own.entry);
   }
 
   /** Later than all entries of the key that this node knows of, whatever the clocks say. */
@@ -203,8 +203,8 @@ export class RegistryCore implements WatchHome {
 
   // Publishing and looking
 
-  #changed(): void {
-    this.#isStale = true;
+  #changed({ family, key }: Entry): void {
+    this.#stale.add(placeOf(family, key));
     this.#schedule();
   }
 
@@ -222,11 +222,13 @@ export class RegistryCore implements WatchHome {
   }
 
   #publish(): void {
-    if (!this.#isStale) return;
+    if (this.#stale.size === 0) return;
     try {
       const entries = Array.from(this.#own.all(), ({ entry }) => entry);
-      this.#boards.publish(encodeBoard(this.#seam.identity, entries));
-      this.#isStale = false;
+      const change = new Map<string, Entry | null>();
+      for (const place of this.#stale) change.set(place, this.#own.at(place)?.entry ?? null);
+      this.#boards.publish(encodeBoard(this.#seam.identity, entries), change);
+      this.#stale.clear();
       this.#failures = 0;
     } catch (error) {
       // The others see that the node is gone, and drop what its board says.
@@ -249,18 +251,41 @@ export class RegistryCore implements WatchHome {
 
   /** Reads what other nodes have changed. */
   look(): void {
-    for (const { board, bytes } of this.#boards.changes()) {
-      const before = this.#others.get(board) ?? null;
-      const now = bytes === null ? null : this.#read(bytes, before);
-      if (now) this.#others.set(board, now);
-      else this.#others.delete(board);
-      this.#follow(before, now);
+    for (const change of this.#boards.changes()) {
+      if ("bytes" in change) this.#lookAt(change);
+      else this.#apply(change);
     }
     for (const claim of this.#doubted) {
       this.#doubted.delete(claim);
       const { family, key, token } = claim;
       if (this.directory.shown(family, key)?.token !== token) claim.check();
     }
+  }
+
+  #lookAt({ board, bytes }: WholeBoard): void {
+    const before = this.#others.get(board) ?? null;
+    const now = bytes === null ? null : this.#read(bytes, before);
+    if (now) this.#others.set(board, now);
+    else this.#others.delete(board);
+    this.#follow(before, now);
+  }
+
+  #apply({ board, identity, entries, isWhole }: ChangedBoard): void {
+    let known = this.#others.get(board);
+    if (!known) this.#others.set(board, known = new Board(identity, new Map()));
+    const replace = (place: string, entry: Entry | null) => {
+      const before = known.entries.get(place);
+      if (before === (entry ?? undefined)) return;
+      if (before) this.directory.remove(before);
+      if (entry) {
+        known.entries.set(place, entry);
+        this.directory.add(entry);
+      } else known.entries.delete(place);
+    };
+    if (isWhole) {
+      for (const place of [...known.entries.keys()]) if (!entries.has(place)) replace(place, null);
+    }
+    for (const [place, entry] of entries) replace(place, entry);
   }
 
   #read(bytes: Uint8Array, before: Board | null): Board | null {
@@ -411,8 +436,10 @@ export class RegistryCore implements WatchHome {
     this.#isClosed = true;
     this.#nodeWatch[Symbol.dispose]();
     const owns = [...this.#own.all()];
-    for (const { entry } of owns) this.#own.remove(entry.family, entry.key);
-    this.#isStale = true;
+    for (const { entry: { family, key } } of owns) {
+      this.#own.remove(family, key);
+      this.#stale.add(placeOf(family, key));
+    }
     this.#publish();
     this.#cancelRetry?.();
     for (const { claim } of owns) claim?.release("its node was closed");

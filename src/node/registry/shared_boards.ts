@@ -13,7 +13,8 @@ import {
 import { Roll } from "../../channel/roll.ts";
 import { isSamePlace, memberAt, type Place, placeKey } from "../../channel/roster.ts";
 import type { ServerCore } from "../../channel/server_core.ts";
-import { boardBytesMax, type BoardChange, type Boards } from "./boards.ts";
+import type { Boards, WholeBoard } from "./boards.ts";
+import { boardBytesMax } from "./bounds.ts";
 
 /** Which members of the channel are nodes that are up. */
 export interface Presence {
@@ -59,7 +60,7 @@ export class SharedBoards implements Boards {
     writeBoard(this.#handle, bytes);
   }
 
-  *changes(): Iterable<BoardChange> {
+  *changes(): Iterable<WholeBoard> {
     if (!this.#handle.channel.isOpen) {
       for (const position of [...this.#read.keys()]) yield this.#removed(position);
       return;
@@ -87,7 +88,7 @@ export class SharedBoards implements Boards {
     this.#seenPresence = presence;
   }
 
-  *#changesAt(position: number): Iterable<BoardChange> {
+  *#changesAt(position: number): Iterable<WholeBoard> {
     const before = this.#read.get(position);
     const member = memberAt(this.#handle.channel, position);
     const isUp = member !== null && this.#presence.isUpAt(member.place);
@@ -102,7 +103,7 @@ export class SharedBoards implements Boards {
     } else if (isUp || member === null) this.#changed.delete(position);
   }
 
-  #removed(position: number): BoardChange {
+  #removed(position: number): WholeBoard {
     const place = this.#read.get(position)!;
     this.#read.delete(position);
     return { board: placeKey(place), bytes: null };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { EntryChanges } from "../../../src/node/registry/boards.ts";
 import type { FarNodes } from "../../../src/nats/nodes/far_nodes.ts";
 import type { CarrierListener, NodeInfo } from "../../../src/node/carrier.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
@@ -28,7 +29,10 @@ export interface Stage {
   join(actor: Actor, id: string, number: number): Hall | FarNodes;
   /** What a node says of itself, and which version of it stands on a board. */
   boardOf(actor: Actor): Uint8Array;
-  versionOn(board: Uint8Array): string;
+  /** What differs from the version before. */
+  changeOf(actor: Actor): EntryChanges;
+  keysOn(board: Uint8Array): string[];
+  versionOf(keys: readonly string[]): string;
 }
 
 /** What one node was told of another process's node. */
@@ -58,6 +62,8 @@ export class Actor implements CarrierListener {
   readonly known: Map<string, Known> = new Map();
   /** What is on the boards of others. */
   readonly boards: Map<string, string> = new Map();
+  /** Their keys. */
+  readonly #keys: Map<string, Set<string>> = new Map();
 
   constructor(scene: Stage, number: number, program: readonly Op[]) {
     this.scene = scene;
@@ -68,7 +74,16 @@ export class Actor implements CarrierListener {
 
   /** Of its board. */
   get version(): string {
-    return `p${this.process.number}v${this.published}`;
+    return this.#version(this.published);
+  }
+
+  /** Of the one before. */
+  get before(): string {
+    return this.#version(this.published - 1);
+  }
+
+  #version(published: number): string {
+    return `p${this.process.number}v${published}`;
   }
 
   get lives(): boolean {
@@ -163,7 +178,7 @@ export class Actor implements CarrierListener {
       }
       case "publish":
         this.published += 1;
-        hall!.boards.publish(this.scene.boardOf(this));
+        hall!.boards.publish(this.scene.boardOf(this), this.scene.changeOf(this));
         return;
       case "read":
         return this.readBoards();
@@ -175,9 +190,24 @@ export class Actor implements CarrierListener {
 
   /** Looks at the boards, as the registry does. */
   readBoards(): void {
-    for (const { board, bytes } of this.hall!.boards.changes()) {
-      if (bytes === null) this.boards.delete(board);
-      else this.boards.set(board, this.scene.versionOn(bytes));
+    for (const change of this.hall!.boards.changes()) {
+      const { board } = change;
+      if ("bytes" in change && change.bytes === null) {
+        this.boards.delete(board);
+        this.#keys.delete(board);
+        continue;
+      }
+      let keys = this.#keys.get(board) ?? new Set();
+      if ("bytes" in change) keys = new Set(this.scene.keysOn(change.bytes!));
+      else {
+        if (change.isWhole) keys = new Set();
+        for (const [place, entry] of change.entries) {
+          if (entry) keys.add(entry.key);
+          else keys.delete(place.replace(/^.* /, ""));
+        }
+      }
+      this.#keys.set(board, keys);
+      this.boards.set(board, this.scene.versionOf([...keys]));
     }
   }
 }

@@ -7,6 +7,8 @@ import type { FarNodes } from "../../../src/nats/nodes/far_nodes.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
 import type { LinkTerms } from "../../../src/nats/link.ts";
 import { Actor, type Op, sequenceOf, type Stage } from "./actor.ts";
+import type { EntryChanges } from "../../../src/node/registry/boards.ts";
+import type { Entry } from "../../../src/node/registry/entry.ts";
 import type { Sources } from "./build.ts";
 import { Digest } from "./digest.ts";
 import { type Post, type Process, type Timer, Violation, type Wire, World } from "./world.ts";
@@ -150,27 +152,36 @@ export class Scene implements Stage {
     return far;
   }
 
-  /** An entry that stays, one that comes and goes, and one that each version replaces. */
   boardOf({ id, version, process: { number } }: Actor): Uint8Array {
-    const { encodeBoard, encodeValue, makeEntry } = this.#sources;
-    const entries = keysOf(version).map((key) =>
-      makeEntry(id, {
-        family: "f",
-        key,
-        port: null,
-        since: 0,
-        token: null,
-        value: encodeValue(null),
-      })
-    );
-    return encodeBoard({ id, name: `${number}`, start: "0" }, entries);
+    const entries = keysOf(version).map((key) => this.#entryOf(id, key));
+    return this.#sources.encodeBoard({ id, name: `${number}`, start: "0" }, entries);
   }
 
-  versionOn(board: Uint8Array): string {
+  changeOf({ id, version, before }: Actor): EntryChanges {
+    const [keys, others] = [keysOf(version), keysOf(before)];
+    const changes = new Map<string, Entry | null>();
+    for (const key of others) if (!keys.includes(key)) changes.set(`f ${key}`, null);
+    for (const key of keys) {
+      if (!others.includes(key)) changes.set(`f ${key}`, this.#entryOf(id, key));
+    }
+    return changes;
+  }
+
+  #entryOf(id: string, key: string): Entry {
+    const { encodeValue, makeEntry } = this.#sources;
+    const value = encodeValue(null);
+    return makeEntry(id, { family: "f", key, port: null, since: 0, token: null, value });
+  }
+
+  keysOn(board: Uint8Array): string[] {
     const { entries } = this.#sources.readBoard(board, null);
-    const keys = Array.from(entries.values(), ({ key }) => key);
-    const version = keys.at(-1) ?? "";
-    return keys.join() === keysOf(version).join() ? version : `a wrong board of ${keys.join()}`;
+    return Array.from(entries.values(), ({ key }) => key);
+  }
+
+  versionOf(keys: readonly string[]): string {
+    const version = keys.find((key) => key.startsWith("p")) ?? "";
+    const isRight = keys.toSorted().join() === keysOf(version).toSorted().join();
+    return isRight ? version : `a wrong board of ${keys.join()}`;
   }
 
   /** All that may happen next. With those that need nobody's decision first. */
@@ -431,7 +442,7 @@ function isNeeded(label: string): boolean {
   return !/killed|vanishes|twice|dies|timer/.test(label);
 }
 
-/** The keys on a board. They are not as many on each: a change that is made to a wrong board shows. */
+/** The keys on a board: one that stays, one that comes and goes, and one that each version replaces. */
 function keysOf(version: string): string[] {
   const isEven = /[02468]$/.test(version);
   return ["stays", ...(isEven ? ["even"] : []), version];

@@ -2,7 +2,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Node } from "../../../src/node/main.ts";
 import { encodeBoard, readBoard } from "../../../src/node/registry/board.ts";
-import { boardBytesMax } from "../../../src/node/registry/boards.ts";
+import { boardBytesMax } from "../../../src/node/registry/bounds.ts";
 import { encodeValue, type Entry, makeEntry } from "../../../src/node/registry/entry.ts";
 import { FrameLimits, giveEncoder, takeEncoder } from "../../../src/node/frames.ts";
 import { eventually, test } from "../../support/harness.ts";

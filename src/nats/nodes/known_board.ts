@@ -1,0 +1,98 @@
+/**
+ * The board of a node that is reached through NATS, as far as this one knows it, and what the registry has not read of it
+ * yet.
+ *
+ * @module
+ */
+import type { Bytes } from "../../codec/writer.ts";
+import { type Board, placeOf, readBoard } from "../../node/registry/board.ts";
+import type { ChangedBoard } from "../../node/registry/boards.ts";
+import {
+  boardBytesMax,
+  boardEntriesMax,
+  bytesOfHead,
+  bytesPerEntry,
+} from "../../node/registry/bounds.ts";
+import { type Entry, readEntry } from "../../node/registry/entry.ts";
+import type { BoardChange } from "./frames.ts";
+
+/** So many places may wait for a look beside those of the board: then all of it is read again. */
+const passedMax = 1_024;
+
+export class KnownBoard {
+  /** The number that its node has given it. */
+  version: number;
+  #board: Board;
+  #bytes: number;
+  /** Changes that the registry has not read. */
+  #unread: Map<string, Entry | null> = new Map();
+  /** It has to read all. */
+  #isWhole = true;
+
+  /** @throws if the node may not have it */
+  constructor(node: string, bytes: Uint8Array, version: number) {
+    this.version = version;
+    this.#board = boardOf(node, bytes, null);
+    this.#bytes = sizeOf(this.#board.entries.values());
+  }
+
+  /** Another board takes its place. @throws if the node may not have it */
+  replace(bytes: Uint8Array, version: number): void {
+    const { identity } = this.#board;
+    this.#board = boardOf(identity.id, bytes, this.#board);
+    this.#bytes = sizeOf(this.#board.entries.values());
+    this.version = version;
+    this.#isWhole = true;
+  }
+
+  /** @throws if the node may not change it so */
+  change({ version, removed, added }: BoardChange): void {
+    const { identity, entries } = this.#board;
+    const changes = new Map<string, Entry | null>(removed.map((place) => [place, null]));
+    for (const bytes of added) {
+      const entry = readEntry(identity.id, bytes.slice() as Bytes);
+      if (entry) changes.set(placeOf(entry.family, entry.key), entry);
+    }
+    let [bytes, count] = [this.#bytes, entries.size];
+    for (const [place, entry] of changes) {
+      const before = entries.get(place);
+      bytes += (entry ? sizeOf([entry]) : 0) - (before ? sizeOf([before]) : 0);
+      count += Number(entry !== null) - Number(before !== undefined);
+    }
+    if (bytes + bytesOfHead > boardBytesMax || count > boardEntriesMax) {
+      throw new Error("too large");
+    }
+    for (const [place, entry] of changes) {
+      if (entry) entries.set(place, entry);
+      else entries.delete(place);
+      this.#unread.set(place, entry);
+    }
+    this.#bytes = bytes;
+    this.version = version;
+    // Nobody looks, and keys come and go.
+    if (this.#unread.size > entries.size + passedMax) this.#isWhole = true;
+    if (this.#isWhole) this.#unread.clear();
+  }
+
+  /** What the registry has not read. From now on it has. */
+  read(board: string): ChangedBoard {
+    const isWhole = this.#isWhole;
+    const { identity } = this.#board;
+    const entries = isWhole ? new Map(this.#board.entries) : this.#unread;
+    this.#unread = new Map();
+    this.#isWhole = false;
+    return { board, identity, entries, isWhole };
+  }
+}
+
+function boardOf(node: string, bytes: Uint8Array, before: Board | null): Board {
+  const board = readBoard(bytes, before);
+  if (board.identity.id === node) return board;
+  throw new Error(`the board of ${board.identity.id}`);
+}
+
+function sizeOf(entries: Iterable<Entry>): number {
+  let size = 0;
+  for (const { bytes } of entries) size += bytes.byteLength + bytesPerEntry;
+  return size;
+}
