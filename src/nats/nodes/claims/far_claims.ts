@@ -85,7 +85,7 @@ export class FarClaims {
     }
   }
 
-  /** @param ids gets the identifiers under which it tries */
+  /** @param ids gets the identifiers of records that may be stored */
   async #take(place: string, key: string, ids: string[]): Promise<FarRight | null> {
     let last = 0;
     let failures = 0;
@@ -98,6 +98,8 @@ export class FarClaims {
         const record = { id, lease: lease.id, node: this.#terms.node };
         const sequence = await this.#store.store(place, record, last);
         if (sequence !== null) return this.#taken(id, place, sequence, lease);
+        // It was refused.
+        ids.pop();
         const found = await this.#store.find(place);
         const owner = found.record?.lease;
         // What another attempt of this node has left is nobody's: this one has the kernel's lock.
@@ -190,10 +192,11 @@ export class FarClaims {
   // Rounds
 
   #beginRounds(): void {
+    if (this.#isClosed) return;
     this.#cancelRound ??= later(this.#terms.lease / roundsPerLease, () => {
       this.#round().catch((error) => report(this, "looking after claims", error)).finally(() => {
         this.#cancelRound = null;
-        if (!this.#isClosed && (this.#lease !== null || this.#isInUse)) this.#beginRounds();
+        if (this.#lease !== null || this.#isInUse) this.#beginRounds();
       });
     });
   }
