@@ -11,21 +11,20 @@ import { limitsSettled } from "../../../src/nats/limit/farewells.ts";
 import type { Claim } from "../../../src/node/main.ts";
 import { startNode } from "../../../src/node/node.ts";
 import { partsIn } from "../../support/far_parts.ts";
-import { leaderOf, NatsCluster } from "../../support/nats_cluster.ts";
-import { eventually, sleep } from "../../support/processes.ts";
+import { NatsCluster } from "../../support/nats_cluster.ts";
+import { sleep } from "../../support/processes.ts";
 import type { Times } from "./times.ts";
-
-/** Seconds until each node gets the key again when a server was killed. */
-const bar = 20;
-/** So long that nobody waits for the end of one. */
-const lease = 600_000;
+import { killServers, longLease } from "./turns.ts";
 
 export async function playClaims(times: Times, isFull: boolean): Promise<string> {
   await using cluster = await NatsCluster.start();
   const group = `claims-${process.pid}`;
   const nodes = await Promise.all(cluster.members.map((_, index) => {
     const network = cluster.targetOf(index, "").replace(/\/$/, "");
-    return startNode({ name: "player", group, network, lease }, partsIn(`${group}.${index}`));
+    return startNode(
+      { name: "player", group, network, lease: longLease },
+      partsIn(`${group}.${index}`),
+    );
   }));
   const turns = nodes.map(() => 0);
   const held: Set<Claim> = new Set();
@@ -48,26 +47,7 @@ export async function playClaims(times: Times, isFull: boolean): Promise<string>
       await sleep(5);
     }
   }));
-  const flows = async (): Promise<number> => {
-    const began = performance.now();
-    const before = [...turns];
-    const isFlowing = () => turns.every((count, index) => count > before[index]!);
-    await Promise.race([all, eventually(isFlowing, "all get the key")]);
-    return performance.now() - began;
-  };
-  await flows();
-  for (let round = 0; round < (isFull ? 3 : 1); round++) {
-    const leader = await leaderOf(cluster, "KV_tandem_-limits");
-    const others = cluster.members.filter((member) => member !== leader);
-    for (const member of isFull ? [leader, ...others] : [leader]) {
-      const part = member === leader ? "the leader" : member.name;
-      await member.kill();
-      times.note(`${part} is killed`, await flows(), bar);
-      member.restart();
-      await cluster.formed();
-      await flows();
-    }
-  }
+  await killServers(cluster, times, isFull, turns, all);
   isOver = true;
   await all;
   for (const node of nodes) await node.close();
