@@ -65,6 +65,8 @@ export class NatsCall implements Numbered {
   readonly order: number;
   /** The number under which its answer comes; 0 while it is not sent. */
   number = 0;
+  /** How long it took to come back without an answer, the last time, in milliseconds. */
+  trip = 0;
   /** How often it was sent on a path on which nobody was. */
   absences = 0;
   /** Where the service that works on it takes messages about it, if that is known. */
@@ -73,6 +75,7 @@ export class NatsCall implements Numbered {
   queued: QueuedPart | null = null;
   readonly #owner: CallOwner;
   readonly #reader: AnswerReader;
+  #sentAt = 0;
   #silentTicks = 0;
   #hasEnded = false;
   #stopListening: (() => void) | null = null;
@@ -108,8 +111,13 @@ export class NatsCall implements Numbered {
     this.control = undefined;
     this.queued = null;
     this.#silentTicks = 0;
-    if (this.deadline !== Infinity) setTimeLeft(this.frame, this.deadline - now());
-    else setTimeLeft(this.frame, Infinity);
+    this.#sentAt = now();
+    setTimeLeft(this.frame, this.deadline - this.#sentAt);
+  }
+
+  /** Nobody has taken it. */
+  cameBack(): void {
+    this.trip = now() - this.#sentAt;
   }
 
   arrived(data: Bytes, message: ClientMessage): void {

@@ -4,7 +4,6 @@
  *
  * @module
  */
-import { createConnection } from "node:net";
 import type { ConnectionOptions } from "node:tls";
 import { TandemError } from "../errors.ts";
 import { unrefTimer } from "../runtime/timers.ts";
@@ -92,31 +91,17 @@ async function load(): Promise<NatsClient> {
   }
 }
 
+/** A socket of `node:net` or `node:tls`. */
 interface Socket {
   unref?(): void;
-  on(event: "error", listener: () => void): void;
-  removeAllListeners(...events: readonly unknown[]): unknown;
   destroy(): unknown;
+  on(event: "error", listener: (error?: unknown) => void): unknown;
+  once(event: "connect" | "secureConnect" | "close", listener: () => void): unknown;
+  removeAllListeners(...events: readonly unknown[]): unknown;
 }
 
-/** The client's own way to a server, with the parts that this package replaces. */
-interface Transport {
-  socket: unknown;
-  readonly tlsName: string;
-  readonly options: { readonly tls?: object | null };
-  /** The server has said who it is. */
-  readonly connected: boolean;
-  dial?(place: Place): Promise<Socket>;
-  startTLS?(): Promise<Socket>;
-  tlsFirst?(place: Place): Promise<Socket>;
-  loadClientCerts?(): Promise<object | undefined>;
-  close?(error?: Error): Promise<void>;
-}
-
-interface Place {
-  readonly hostname: string;
-  readonly port: number;
-}
+/** Makes the socket of one connection. */
+type Transport = Record<string, unknown>;
 
 /** The parts of the client that it has for other packages of NATS. */
 interface Inside {
@@ -124,20 +109,29 @@ interface Inside {
   getResolveFn?(): unknown;
 }
 
+/** The client hands its options to its transports. Under this name they find the signal that ends an attempt. */
+const leaving = "tandemLeaving";
+
 /**
  * Connects, with sockets that do not keep the process alive: calls and services do that themselves, as long as
  * they are pending.
  *
  * The client removes all listeners of a socket before it closes it. In Deno, a socket may report an error
  * even then, and an error without a listener ends the process: a refused login did.
+ *
+ * It also forgets the socket of an attempt that fails. To a host that does not answer, such a socket would try on for
+ * two minutes, and the process would live as long.
+ *
+ * @param signal ends the attempt
  */
 export async function connectClient(
   client: NatsClient,
   options: Readonly<Record<string, unknown>>,
+  signal: AbortSignal,
 ): Promise<ClientConnection> {
   const Plain = await loadTransport();
-  // It sets its factory at once, and uses it later.
-  const connecting = client.connect(options);
+  // It sets its factory at once, and uses it later, for all connections of the process.
+  const connecting = client.connect({ ...options, [leaving]: signal });
   const inside = client as Inside;
   if (Plain) {
     const factory = (): Transport => watchedTransport(new Plain());
@@ -157,64 +151,87 @@ async function loadTransport(): Promise<(new () => Transport) | null> {
   }
 }
 
-function watchedTransport(transport: Transport): Transport {
-  const { dial, tlsFirst, close, loadClientCerts } = transport;
-  let last: Socket | null = null;
-  const noted = (socket: Socket): Socket => last = watched(socket);
-  if (dial) transport.dial = (place) => connectSocket(place, noted);
-  if (loadClientCerts) transport.startTLS = () => startTls(transport);
-  if (tlsFirst && loadClientCerts) {
-    transport.tlsFirst = async (place) => {
-      transport.socket = await connectSocket(place, noted);
-      return await startTls(transport);
-    };
-  }
-  if (close) {
-    transport.close = (error) => {
-      // The client leaves the socket alone when an attempt takes too long. Where packets vanish, it would go on for
-      // minutes, and connect when they come through again.
-      if (!transport.connected) last?.destroy();
-      return close.call(transport, error);
-    };
-  }
-  return transport;
+/** The parts of the client's transport that this module uses or replaces. */
+interface Replaced {
+  readonly socket: Socket | undefined;
+  readonly tlsName: string;
+  readonly options: { readonly tls?: object | null };
+  connect(host: Host, options: Readonly<Record<string, unknown>>): Promise<void>;
+  dial(host: Host): Promise<Socket>;
+  tlsFirst(host: Host): Promise<Socket>;
+  startTLS(): Promise<Socket>;
+  close(error?: unknown): Promise<void>;
+  loadClientCerts(): Promise<object | undefined>;
 }
 
-/** As the client's own, but the socket is known while it connects. */
-function connectSocket(
-  { hostname, port }: Place,
-  noted: (socket: Socket) => Socket,
-): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection(port, hostname, () => resolve(socket as unknown as Socket));
-    noted(socket as unknown as Socket);
-    let failure: unknown;
-    socket.on("error", (error: unknown) => void (failure = error));
-    socket.once("close", () => reject(failure));
-    socket.setNoDelay(true);
-  });
+const replaced = ["connect", "dial", "tlsFirst", "startTLS", "close", "loadClientCerts"] as const;
+
+interface Host {
+  readonly hostname: string;
+  readonly port: number;
+}
+
+/** A transport that knows its sockets from their beginning, and ends them with the attempt. */
+function watchedTransport(plain: Transport): Transport {
+  if (replaced.some((name) => typeof plain[name] !== "function")) return plain;
+  const transport = plain as unknown as Replaced;
+  const connect = transport.connect.bind(transport);
+  const close = transport.close.bind(transport);
+  const sockets: Socket[] = [];
+  let isConnected = false;
+  let isOver = false;
+  const giveUp = () => {
+    isOver = true;
+    for (const socket of sockets) socket.destroy();
+  };
+  const open = (socket: unknown, event: "connect" | "secureConnect"): Promise<Socket> => {
+    const owned = watched(socket as Socket);
+    sockets.push(owned);
+    if (isOver) owned.destroy();
+    return opened(owned, event);
+  };
+  const secure = async (socket: Socket | undefined): Promise<Socket> => {
+    const { tlsName, options: { tls } } = transport;
+    const files = tls ? await transport.loadClientCerts() : undefined;
+    const { connect } = await import("node:tls");
+    const options = { socket, servername: tlsName, rejectUnauthorized: true, ...tls, ...files };
+    return await open(connect(options as ConnectionOptions), "secureConnect");
+  };
+  transport.connect = async (host, options) => {
+    const signal = options[leaving] as AbortSignal;
+    // The client may have other servers to try.
+    signal.throwIfAborted();
+    signal.addEventListener("abort", giveUp);
+    await connect(host, options);
+    isConnected = true;
+  };
+  transport.dial = async ({ hostname, port }) => {
+    const { createConnection } = await import("node:net");
+    return await open(createConnection(port, hostname).setNoDelay(true), "connect");
+  };
+  transport.tlsFirst = async (host) => await secure(await transport.dial(host));
+  transport.startTLS = () => secure(transport.socket);
+  transport.close = async (error) => {
+    // The client would leave it open.
+    if (!isConnected) giveUp();
+    await close(error);
+  };
+  return plain;
 }
 
 /**
- * As the client's own, but the socket has a listener for errors at any time: a server that refuses a certificate says so
- * after the handshake.
+ * Waits for a socket. It has a listener for errors at any time: a server that refuses a certificate says so after the
+ * handshake.
  */
-async function startTls(transport: Transport): Promise<Socket> {
-  const { socket, tlsName, options: { tls } } = transport;
-  const files = tls ? await transport.loadClientCerts!() : undefined;
-  const { connect } = await import("node:tls");
-  const options = { socket, servername: tlsName, rejectUnauthorized: true, ...tls, ...files };
-  return await new Promise((resolve, reject) => {
-    const secured = connect(options as ConnectionOptions, () => {
-      resolve(watched(secured as unknown as Socket));
-    });
+function opened(socket: Socket, event: "connect" | "secureConnect"): Promise<Socket> {
+  return new Promise((resolve, reject) => {
     let failure: unknown;
-    secured.on("error", (error: unknown) => void (failure = error));
-    secured.once("close", () => reject(failure));
+    socket.on("error", (error) => void (failure = error));
+    socket.once("close", () => reject(failure));
+    socket.once(event, () => resolve(socket));
   });
 }
 
-/** The socket has a listener for errors at any time, and does not keep the process alive. */
 function watched(socket: Socket): Socket {
   socket.unref?.();
   const remove = socket.removeAllListeners.bind(socket);

@@ -27,6 +27,8 @@ import type { NatsTarget } from "./target.ts";
 const pingMilliseconds = 2_000;
 /** Milliseconds between looks for services that are silent. */
 export const tickMilliseconds = 500;
+/** Timers are late, each a little: so many looks must not last longer than they say. */
+const punctuality = 0.96;
 /** Pauses before attempts to connect again. */
 const pauseMin = 50;
 const pauseMax = 2_000;
@@ -172,6 +174,8 @@ export class Link {
   #cancelTick: (() => void) | null = null;
   #cancelPing: (() => void) | null = null;
   #cancelPause: (() => void) | null = null;
+  /** The attempt to connect that is going on. */
+  #dialing: AbortController | null = null;
   /** Servers that the servers have told of. */
   #told: readonly string[] = [];
 
@@ -254,6 +258,7 @@ export class Link {
       let failure: unknown;
       try {
         this.#client = await loadClient();
+        if (this.#isClosed) return;
         const connection = await this.#dial(this.#client);
         if (this.#isClosed) return void await this.#farewell(connection, false);
         pause = pauseMin;
@@ -280,9 +285,10 @@ export class Link {
 
   async #dial(client: NatsClient): Promise<ClientConnection> {
     const { target: { servers, user, pass }, options } = this.#terms;
-    const { connection, prefix: _, ...given } = options;
+    const { connection, prefix: _prefix, port: _port, ...given } = options;
     if (connection) return connection as ClientConnection;
-    return await connectClient(client, {
+    const dialing = this.#dialing = new AbortController();
+    const dialled = connectClient(client, {
       timeout: dialMilliseconds,
       noAsyncTraces: true,
       name: "tandem",
@@ -295,7 +301,12 @@ export class Link {
       waitOnFirstConnect: false,
       // Pings come from here, too.
       pingInterval: 2 ** 31 - 1,
-    });
+    }, dialing.signal);
+    try {
+      return await dialled;
+    } finally {
+      this.#dialing = null;
+    }
   }
 
   /** Uses a connection until it is lost; returns why it was. */
@@ -474,7 +485,7 @@ export class Link {
   }
 
   #tickLater(): void {
-    this.#cancelTick = later(tickMilliseconds, () => {
+    this.#cancelTick = later(punctuality * tickMilliseconds, () => {
       this.#cancelTick = null;
       let ticks = false;
       for (const numbered of [...this.#numbered.values()]) {
@@ -573,6 +584,7 @@ export class Link {
     this.#cancelTick?.();
     this.#cancelPing?.();
     this.#cancelPause?.();
+    this.#dialing?.abort();
     const error = new TandemError("CLOSED", "The link to NATS is closed");
     for (const waiter of [...this.#waiters]) waiter.reject(error);
     for (const fail of [...this.#flushes]) fail(error);

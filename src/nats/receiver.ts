@@ -288,11 +288,7 @@ export class NatsReceiver implements Receiver, Holder {
   /** Tells the sender of a request that it belongs into the queue; false: it does not. */
   sendsToQueue(data: Bytes, { reply }: ClientMessage): boolean {
     const { maxDeliveries } = this.#sizes;
-    if (
-      reply === undefined || frameKind(data) !== Frame.request || data.byteLength < requestBytes
-    ) {
-      return false;
-    }
+    if (!reply || frameKind(data) !== Frame.request || data.byteLength < requestBytes) return false;
     const allowed = allowedDeliveries(data);
     if (allowed === 1 || maxDeliveries === 1 && allowed === 0) return false;
     this.link.answer(

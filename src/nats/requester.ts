@@ -188,9 +188,12 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
     }
   }
 
-  /** Never throws. */
+  /**
+   * Sends a request again that nobody has taken. If it could hardly come back in time, it ends as it is: then its sender
+   * knows that nobody has it. Never throws.
+   */
   #sendAgain(call: NatsCall): void {
-    if (!call.hasEnded) this.#send(call);
+    if (!call.hasEnded && call.deadline - now() > 2 * call.trip) this.#send(call);
   }
 
   ended(call: NatsCall, isAnswered: boolean): void {
@@ -235,6 +238,7 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
 
   absent(call: NatsCall): void {
     this.#withdraw(call);
+    call.cameBack();
     if (this.#path.isPrivate) return this.#absentPrivately(call);
     this.#room.back(call);
     // All services may be busy: then they are no members of the queue group.
@@ -252,6 +256,7 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
 
   full(call: NatsCall): void {
     this.#withdraw(call);
+    call.cameBack();
     this.#isServed = this.#wasServed = true;
     if (call.roomDeadline <= now()) return call.fail(noRoom());
     if (call.roomDeadline < Infinity) this.#alarm.set(call.roomDeadline);

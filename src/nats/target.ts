@@ -18,7 +18,7 @@ export interface NatsTarget {
 
 /** The longest name in bytes of UTF-8. */
 const nameBytesMax = 128;
-const server = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::\d{1,5})?$/;
+const server = /^(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9][A-Za-z0-9._-]*)(?::(\d{1,5}))?$/;
 const form = /^nats:\/\/(?:([^/@]*)@)?([^/@]+)\/(.+)$/s;
 
 /** Whether it looks like a target across machines. */
@@ -30,11 +30,16 @@ export function isNatsTarget(target: unknown): target is string {
 export function parseTarget(target: string): NatsTarget {
   const [, login, list = "", name = ""] = form.exec(target) ?? [];
   const servers = list.split(",");
-  if (!servers.every((one) => server.test(one))) throw invalid(target);
+  if (!servers.every(isServer)) throw invalid(target);
   const { byteLength } = new TextEncoder().encode(name);
   if (byteLength === 0 || byteLength > nameBytesMax) throw invalid(target);
   const [user, pass] = (login ?? "").split(/:(.*)/s).map(percentDecoded);
   return { servers, user: user || undefined, pass: user ? pass : undefined, token: tokenOf(name) };
+}
+
+function isServer(text: string): boolean {
+  const [whole, port = "4222"] = server.exec(text) ?? [];
+  return whole !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
 }
 
 function percentDecoded(text: string): string {

@@ -4,7 +4,6 @@
  * @module
  */
 import type { ChannelOptions } from "../base/channel_options.ts";
-import { describe } from "../base/checks.ts";
 import type { NatsOptions } from "../base/nats_options.ts";
 import { TandemError } from "../errors.ts";
 import type {
@@ -17,6 +16,7 @@ import type {
   Transport,
 } from "../transport/transport.ts";
 import { acquireLink, type Link, openLink } from "./link.ts";
+import { checkNatsOptions } from "./options.ts";
 import { NatsReceiver } from "./receiver.ts";
 import { NatsRequester, type Path, type Places } from "./requester.ts";
 import {
@@ -72,15 +72,15 @@ function invalidName(): TandemError {
 export class NatsTransport implements Transport, TopicTransport {
   readonly isRemote = true;
   readonly #options: NatsOptions;
+  readonly #prefix: string;
   /** The link that is being set up for {@linkcode connect}. */
   #opening: Link | null = null;
 
-  /** @throws {TypeError} for options that are no object */
+  /** @throws {TypeError} {RangeError} for invalid options */
   constructor(options: NatsOptions = {}) {
-    if (typeof options !== "object" || options === null) {
-      throw new TypeError(`Cannot use ${describe(options)} as nats: give an object`);
-    }
+    checkNatsOptions(options);
     this.#options = options;
+    this.#prefix = prefixOf(options);
   }
 
   serve(target: string, options: ChannelOptions): Receiver {
@@ -96,7 +96,7 @@ export class NatsTransport implements Transport, TopicTransport {
   }
 
   #placesOf({ token }: NatsTarget, target: string): { path: Path; places: Places } {
-    const prefix = prefixOf(this.#options);
+    const prefix = this.#prefix;
     const path = {
       requests: callSubject(prefix, token),
       control: allSubject(prefix, token),
@@ -136,7 +136,7 @@ export class NatsTransport implements Transport, TopicTransport {
 
   openTopic(target: string, { maxBytes }: TopicTerms): TopicEnd {
     const parsed = parseTarget(target);
-    const subject = topicSubject(prefixOf(this.#options), parsed.token);
+    const subject = topicSubject(this.#prefix, parsed.token);
     const terms = { target: parsed, options: this.#options };
     return new NatsTopic(() => acquireLink(terms), subject, withoutLogin(target), maxBytes);
   }

@@ -166,7 +166,11 @@ export function nodeTerms(options: NodeOptions = {}): NodeTerms {
   if (trace !== undefined && typeof trace !== "function") {
     throw new TypeError(`Cannot use ${describe(trace)} as trace: give a function`);
   }
-  const { interval = 1_000, timeout = Math.max(5_000, 2 * interval) } = options.heartbeat ?? {};
+  const { heartbeat = {} } = options;
+  if (typeof heartbeat !== "object" || heartbeat === null) {
+    throw new TypeError(`Cannot use ${describe(heartbeat)} as heartbeat: give an object`);
+  }
+  const { interval = 1_000, timeout = Math.max(5_000, 2 * interval) } = heartbeat;
   checkWhole(interval, "heartbeat.interval", 1, 60_000);
   checkWhole(timeout, "heartbeat.timeout", 2 * interval, 2 ** 31 - 1);
   return {

@@ -62,6 +62,6 @@ export function forwardedAnswer(result: unknown): Bytes {
   if (bytes) return bytes;
   throw new TandemError(
     "NOT_SERIALIZABLE",
-    `Cannot send ${describe(result)} to a client of ZeroMQ: return a string or bytes`,
+    `Cannot send ${describe(result)} to a program without this package: return a string or bytes`,
   );
 }

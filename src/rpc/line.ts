@@ -8,7 +8,7 @@ import { endedByClosing } from "../base/closing.ts";
 import { codeOf } from "../base/guard.ts";
 import type { ErrorClasses } from "../codec/error_classes.ts";
 import { TandemError } from "../errors.ts";
-import { laterForSure, now, timerMax } from "../runtime/timers.ts";
+import { later, laterForSure, now, timerMax } from "../runtime/timers.ts";
 import type { Requester, Transport } from "../transport/transport.ts";
 import { Endpoint } from "./endpoint.ts";
 import type { Line, Lines } from "./lines.ts";
@@ -37,7 +37,15 @@ interface Opening {
   readonly line: Promise<Line>;
   readonly stop: AbortController;
   waiting: number;
+  isOver: boolean;
+  cancelEnd: (() => void) | null;
 }
+
+/**
+ * How long a connection to another machine is still set up when no call waits for it any more, in milliseconds: it may
+ * take longer than a call may.
+ */
+const setUpMilliseconds = 1_000;
 
 export class LineKeeper implements Lines {
   /** As errors name it. */
@@ -119,10 +127,20 @@ export class LineKeeper implements Lines {
       stopTimer();
       stopListening?.();
       opening.waiting -= 1;
-      // A wait that no call shares would keep the process alive.
-      if (opening.waiting === 0) opening.stop.abort();
-      if (opening.waiting === 0 && this.#opening === opening) this.#opening = null;
+      if (opening.waiting === 0 && !opening.isOver) this.#unshared(opening);
     }
+  }
+
+  /** A wait that no call shares would keep the process alive. */
+  #unshared(opening: Opening): void {
+    const end = () => {
+      if (opening.waiting > 0) return;
+      opening.stop.abort();
+      if (this.#opening === opening) this.#opening = null;
+    };
+    if (!this.isRemote) return end();
+    opening.cancelEnd?.();
+    opening.cancelEnd = later(setUpMilliseconds, end);
   }
 
   #open(): Opening {
@@ -137,9 +155,15 @@ export class LineKeeper implements Lines {
     }, (error) => {
       throw closing.aborted ? endedByClosing(this.#closed()) : error;
     });
+    const opening: Opening = { line, stop, waiting: 0, isOver: false, cancelEnd: null };
+    const over = () => {
+      opening.isOver = true;
+      opening.cancelEnd?.();
+      if (this.#opening === opening) this.#opening = null;
+    };
     // Calls get the error through the race above.
-    line.catch(() => {});
-    return { line, stop, waiting: 0 };
+    line.then(over, over);
+    return opening;
   }
 
   /** Closes a line whose target is gone. The next call opens another one. */

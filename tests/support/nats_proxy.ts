@@ -24,6 +24,8 @@ export class NatsProxy implements AsyncDisposable {
   seen = 0;
   /** The number of the one that is lost, from 1 on; 0: none is. */
   lost = 0;
+  /** How long what clients send is on its way, in milliseconds. */
+  delay = 0;
   /** What clients publish waits. */
   #isHeld = false;
   readonly #waiting: (() => void)[] = [];
@@ -70,6 +72,7 @@ export class NatsProxy implements AsyncDisposable {
     const pass = passTo(server);
     client.on("data", (chunk: Buffer) => {
       if (this.#isHeld) this.#waiting.push(() => pass(chunk));
+      else if (this.delay > 0) setTimeout(() => pass(chunk), this.delay);
       else pass(chunk);
     });
     server.on("data", passTo(client));

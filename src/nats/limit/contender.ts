@@ -27,6 +27,7 @@ import type {
 } from "../../limit/types.ts";
 import type { LimitWork } from "../../limit/work.ts";
 import { keepAlive, later, wallClock } from "../../runtime/timers.ts";
+import { checkNatsOptions } from "../options.ts";
 import { isNatsTarget, withoutLogin } from "../target.ts";
 import { type Contending, NatsAttempt } from "./attempt.ts";
 import { Board, type BoardOwner } from "./board.ts";
@@ -81,9 +82,7 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     const { max, order } = options;
     this.settings = { max: max ?? null, order: order ?? null };
     const { nats = {}, lease } = options;
-    if (typeof nats !== "object" || nats === null) {
-      throw new TypeError(`Cannot use ${describe(nats)} as nats: give an object`);
-    }
+    checkNatsOptions(nats);
     const { standbyLimit } = this.terms;
     if (standbyLimit && !isNatsTarget(standbyLimit.target)) {
       throw new TandemError(

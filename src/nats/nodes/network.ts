@@ -6,6 +6,7 @@
 import type { NatsOptions } from "../../base/nats_options.ts";
 import { parseTarget, prefixOf, tokenOf, withoutLogin } from "../target.ts";
 import type { LinkTerms } from "../link.ts";
+import { checkNatsOptions } from "../options.ts";
 
 /** A network, and the subjects of one group in it. */
 export interface Network {
@@ -24,7 +25,7 @@ export interface Network {
 
 const form = /^nats:\/\/[^/]+\/?$/;
 
-/** @throws {TypeError} for an invalid network or prefix */
+/** @throws {TypeError} {RangeError} for an invalid network, or invalid options */
 export function networkOf(network: string, group: string, options: NatsOptions): Network {
   const target = form.test(network) ? parsed(network) : null;
   if (target === null) {
@@ -34,6 +35,7 @@ export function networkOf(network: string, group: string, options: NatsOptions):
       } as network: give nats://HOST:PORT,HOST:PORT`,
     );
   }
+  checkNatsOptions(options);
   const place = `${prefixOf(options)}.nodes.${tokenOf(group)}`;
   return {
     link: { target, options },

@@ -6,6 +6,7 @@
 import { checkTimeout, checkWhole, describe } from "../../base/checks.ts";
 import type { NatsOptions } from "../../base/nats_options.ts";
 import { TandemError } from "../../errors.ts";
+import { checkNatsOptions } from "../../nats/options.ts";
 import { isNatsTarget, parseTarget, prefixOf, withoutLogin } from "../../nats/target.ts";
 import { backend } from "../../runtime/current.ts";
 import { type RuntimeName, runtimeNames } from "../../runtime/names.ts";
@@ -246,7 +247,10 @@ const nearOnly = {
 function checkTarget(target: string, options: PoolOptions): void {
   if (isNatsTarget(target)) {
     parseTarget(target);
-    if (options.nats !== undefined) prefixOf(options.nats);
+    if (options.nats !== undefined) {
+      checkNatsOptions(options.nats);
+      prefixOf(options.nats);
+    }
     for (const [name, advice] of Object.entries(nearOnly)) {
       const value = options[name as keyof typeof nearOnly];
       if (value === undefined || value === false || value === Infinity) continue;

@@ -1,0 +1,61 @@
+/**
+ * The checks of `options.nats`. The NATS client would find these mistakes at its first attempt to connect, where they
+ * look like a server that is out of reach.
+ *
+ * @module
+ */
+import { describe } from "../base/checks.ts";
+import type { NatsOptions } from "../base/nats_options.ts";
+import { timerMax } from "../runtime/timers.ts";
+
+const texts = ["user", "pass", "token", "name", "inboxPrefix"] as const;
+/** What of a connection this package calls. */
+const connectionMethods = ["publish", "subscribe", "flush", "closed", "isClosed", "status"];
+const inboxForm = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
+
+/** @throws {TypeError} {RangeError} */
+export function checkNatsOptions(options: unknown): asserts options is NatsOptions {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new TypeError(`Cannot use ${describe(options)} as nats: give an object`);
+  }
+  const { connection, authenticator, tls, timeout, inboxPrefix } = options as NatsOptions;
+  for (const name of texts) {
+    const value = (options as NatsOptions)[name];
+    if (value !== undefined && typeof value !== "string") throw refused(value, name, "give a text");
+  }
+  if (typeof inboxPrefix === "string" && !inboxForm.test(inboxPrefix)) {
+    throw refused(inboxPrefix, "inboxPrefix", "give a subject without wildcards");
+  }
+  if (connection !== undefined && !isConnection(connection)) {
+    throw refused(
+      connection,
+      "connection",
+      "give what connect() of @nats-io/transport-node has returned",
+    );
+  }
+  if (
+    authenticator !== undefined && [authenticator].flat().some((one) => typeof one !== "function")
+  ) {
+    throw refused(authenticator, "authenticator", "give a function, or a list of functions");
+  }
+  if (tls !== undefined && typeof tls !== "object") throw refused(tls, "tls", "give an object");
+  if (timeout === undefined) return;
+  if (typeof timeout !== "number") {
+    throw refused(timeout, "timeout", "give milliseconds as a number");
+  }
+  if (timeout > 0 && timeout <= timerMax) return;
+  throw new RangeError(
+    `Cannot use ${timeout} as nats.timeout: give milliseconds, more than 0, up to ${timerMax}`,
+  );
+}
+
+function isConnection(value: unknown): boolean {
+  const methods = Object(value) as Record<string, unknown>;
+  return connectionMethods.every((name) => typeof methods[name] === "function");
+}
+
+/** Logins are no part of messages. */
+function refused(value: unknown, name: string, advice: string): TypeError {
+  const shown = name === "pass" || name === "token" ? `a ${typeof value}` : describe(value);
+  return new TypeError(`Cannot use ${shown} as nats.${name}: ${advice}`);
+}
