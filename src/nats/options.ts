@@ -7,11 +7,11 @@
 import { describe } from "../base/checks.ts";
 import type { NatsOptions } from "../base/nats_options.ts";
 import { timerMax } from "../runtime/timers.ts";
+import { isPrefix } from "./target.ts";
 
 const texts = ["user", "pass", "token", "name", "inboxPrefix"] as const;
 /** What of a connection this package calls. */
 const connectionMethods = ["publish", "subscribe", "flush", "closed", "isClosed", "status"];
-const inboxForm = /^[^\s.*>]+(?:\.[^\s.*>]+)*$/;
 
 /** @throws {TypeError} {RangeError} */
 export function checkNatsOptions(options: unknown): asserts options is NatsOptions {
@@ -23,8 +23,12 @@ export function checkNatsOptions(options: unknown): asserts options is NatsOptio
     const value = (options as NatsOptions)[name];
     if (value !== undefined && typeof value !== "string") throw refused(value, name, "give a text");
   }
-  if (typeof inboxPrefix === "string" && !inboxForm.test(inboxPrefix)) {
-    throw refused(inboxPrefix, "inboxPrefix", "give a subject without wildcards");
+  if (inboxPrefix !== undefined && !isPrefix(inboxPrefix)) {
+    throw refused(
+      inboxPrefix,
+      "inboxPrefix",
+      "give letters, digits, hyphens and underscores, in parts between dots",
+    );
   }
   if (connection !== undefined && !isConnection(connection)) {
     throw refused(

@@ -83,22 +83,21 @@ const prefixForm = /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/;
 /**
  * The first part of all subjects.
  *
- * @throws {TypeError} for an invalid one, and for an invalid `inboxPrefix`, with which the client would never connect
+ * @throws {TypeError} for an invalid one
  */
-export function prefixOf({ prefix = "tandem", inboxPrefix = "_INBOX" }: NatsOptions): string {
-  checkPrefix(inboxPrefix, "inboxPrefix");
-  checkPrefix(prefix, "prefix");
-  return prefix;
-}
-
-function checkPrefix(prefix: unknown, name: string): void {
-  if (typeof prefix === "string" && prefixForm.test(prefix) && prefix.length <= 128) return;
+export function prefixOf({ prefix = "tandem" }: NatsOptions): string {
+  if (isPrefix(prefix)) return prefix;
   throw new TypeError(
     `Cannot use ${
       describe(prefix)
-    } as ${name}: give letters, digits, hyphens and underscores, in parts ` +
+    } as prefix: give letters, digits, hyphens and underscores, in parts ` +
       "between dots",
   );
+}
+
+/** Whether subjects may begin with it. */
+export function isPrefix(prefix: unknown): prefix is string {
+  return typeof prefix === "string" && prefixForm.test(prefix) && prefix.length <= 128;
 }
 
 /** The queue group in which the services of a target are. */

@@ -184,7 +184,9 @@ test(
     const options = { servers: `127.0.0.1:${port}`, timeout: 500, reconnect: false };
     const client = await loadClient();
     for (const tls of [null, { handshakeFirst: true }]) {
-      const connecting = doomed(connectClient(client, { ...options, tls }));
+      const connecting = doomed(
+        connectClient(client, { ...options, tls }, new AbortController().signal),
+      );
       await eventually(() => open.size === 1);
       assert(await connecting.then(() => false, () => true));
       await eventually(() => open.size === 0);
