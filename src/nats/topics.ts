@@ -10,7 +10,7 @@ import type { Bytes, Inbox, InboxTerms, TopicEnd } from "../transport/transport.
 import { Frame, frameBytes, frameKind, valueFrame } from "./frames.ts";
 import { type Link, LinkSubscription } from "./link.ts";
 
-/** How long the values of an end that is closed wait for the first connection, in milliseconds. */
+/** How long values that wait for the first connection keep the process alive, and their end when it is closed, in milliseconds. */
 const farewellMilliseconds = 5_000;
 /** How many bytes may wait for the first connection. */
 const waitingBytesMax = 2 ** 26;
@@ -112,6 +112,7 @@ class Publisher {
   /** Never rejects. */
   async #flush(): Promise<void> {
     const release = keepAlive();
+    const cancel = later(farewellMilliseconds, release);
     try {
       await this.#link.opened(this.#giveUp.signal);
       for (const frame of this.#waiting) this.#link.publish(this.#subject, frame);
@@ -121,6 +122,7 @@ class Publisher {
       this.#waiting = [];
       this.#waitingBytes = 0;
       this.#flushing = null;
+      cancel();
       release();
     }
   }

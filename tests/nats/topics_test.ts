@@ -70,6 +70,19 @@ test(
   { skip },
 );
 
+for (const runtime of runtimes) {
+  test(
+    `${runtime}: a value that waits for a NATS server keeps no process alive for good`,
+    async () => {
+      const target = "nats://127.0.0.1:1/nowhere";
+      const child = await spawn(runtime, "nats_topic.ts", [target], { denoPermissions: ["-A"] });
+      await child.expect("published");
+      await child.ended();
+    },
+    { skip },
+  );
+}
+
 test("topics over NATS: what the server refuses", async () => {
   const server = await startNatsServer(`
     max_payload: 10000
