@@ -10,6 +10,7 @@ import type { Node, Reason } from "../../src/node/main.ts";
 import type { Sender } from "../fixtures/node/sender.ts";
 import { FarGroup, newServer } from "../support/far_group.ts";
 import {
+  afterEnd,
   assertRejectsCode,
   eventually,
   folder,
@@ -20,6 +21,7 @@ import {
 import { hasNats, natsAddress, rawConnection } from "../support/nats.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
 import { withJetStream } from "../support/nats_server.ts";
+import { allSaid } from "../support/nats_limit.ts";
 import { newCluster } from "../support/nats_cluster.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
@@ -189,6 +191,8 @@ test(
       },
     });
     const users = JSON.stringify(["one", "two"].map(userOf));
+    // Before the server goes.
+    afterEnd(allSaid);
     const { address } = await newServer(`${withJetStream}\nauthorization { users: ${users} }`);
     await using group = new FarGroup(address);
     const start = (user: string, inbox = user) =>

@@ -260,6 +260,8 @@ test(
       return { user: name, password: "secret", permissions: { subscribe, publish } };
     };
     const users = [userOf("worker", "web"), userOf("web", "worker")];
+    // Before the server goes.
+    afterEnd(allSaid);
     const { address } = await newServer(
       `${withJetStream}\nauthorization { users: ${JSON.stringify(users)} }`,
     );
@@ -310,7 +312,6 @@ test(
       await service.close();
     }
 
-    afterEnd(allSaid);
     const limits = [worker, web].map((nats) => natsLimits(1, { nats }, target)[0]!);
     const lock = present(await limits[0]!.acquire());
     const waits = limits[1]!.acquire();
