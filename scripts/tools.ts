@@ -20,6 +20,9 @@ export const checkout: string = fileURLToPath(new URL("..", import.meta.url));
 /** Flags with which Node finds what the other runtimes find by their configuration. */
 export const nodeArgs: readonly string[] = ["--import", join(checkout, "scripts/node/hooks.mjs")];
 
+/** What bundle.mjs has made; without it tests run the sources. */
+const programs = process.env["TANDEM_TEST_PROGRAMS"];
+
 /** The path of an installed program. */
 export function toolPath(name: string): string {
   return join(checkout, ".tools/bin", name);
@@ -57,10 +60,21 @@ export function toolCommand(
  * What runs in place of a program of this checkout: its bundle, if TANDEM_TEST_PROGRAMS names a folder that
  * bundle.mjs has filled, else the file itself. Node finds the bundles by hooks.mjs.
  */
+export function programOf(file: string): string;
+export function programOf(file: string | URL): string | URL;
 export function programOf(file: string | URL): string | URL {
-  const folder = process.env["TANDEM_TEST_PROGRAMS"];
-  if (!folder) return file;
+  if (!programs) return file;
   const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
-  const bundle = join(folder, `${relative(checkout, path)}.mjs`);
+  const bundle = join(programs, `${relative(checkout, path)}.mjs`);
   return existsSync(bundle) ? bundle : file;
 }
+
+/** Where the commands in the documents of the examples run. */
+export const exampleProject: string = programs ? join(programs, "project") : checkout;
+
+/** Flags with which workers of pools find modules of this checkout, or their bundles. */
+export const workerArgs: Readonly<Record<RuntimeName, readonly string[]>> = {
+  deno: ["--quiet", "--allow-all", ...(programs ? [`--config=${exampleProject}/deno.json`] : [])],
+  bun: programs ? [`--tsconfig-override=${exampleProject}/tsconfig.json`] : [],
+  node: nodeArgs,
+};
