@@ -20,9 +20,6 @@ export const checkout: string = fileURLToPath(new URL("..", import.meta.url));
 /** Flags with which Node finds what the other runtimes find by their configuration. */
 export const nodeArgs: readonly string[] = ["--import", join(checkout, "scripts/node/hooks.mjs")];
 
-/** What bundle.mjs has made; without it tests run the sources. */
-const programs = process.env["TANDEM_TEST_PROGRAMS"];
-
 /** The path of an installed program. */
 export function toolPath(name: string): string {
   return join(checkout, ".tools/bin", name);
@@ -63,6 +60,7 @@ export function toolCommand(
 export function programOf(file: string): string;
 export function programOf(file: string | URL): string | URL;
 export function programOf(file: string | URL): string | URL {
+  const programs = bundleFolder();
   if (!programs) return file;
   const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
   const bundle = join(programs, `${relative(checkout, path)}.mjs`);
@@ -70,11 +68,26 @@ export function programOf(file: string | URL): string | URL {
 }
 
 /** Where the commands in the documents of the examples run. */
-export const exampleProject: string = programs ? join(programs, "project") : checkout;
+export function exampleProject(): string {
+  const programs = bundleFolder();
+  return programs ? join(programs, "project") : checkout;
+}
 
 /** Flags with which workers of pools find modules of this checkout, or their bundles. */
-export const workerArgs: Readonly<Record<RuntimeName, readonly string[]>> = {
-  deno: ["--quiet", "--allow-all", ...(programs ? [`--config=${exampleProject}/deno.json`] : [])],
-  bun: programs ? [`--tsconfig-override=${exampleProject}/tsconfig.json`] : [],
-  node: nodeArgs,
-};
+export function workerArgs(): Readonly<Record<RuntimeName, readonly string[]>> {
+  const hasBundles = Boolean(bundleFolder());
+  const project = exampleProject();
+  return {
+    deno: ["--quiet", "--allow-all", ...(hasBundles ? [`--config=${project}/deno.json`] : [])],
+    bun: hasBundles ? [`--tsconfig-override=${project}/tsconfig.json`] : [],
+    node: nodeArgs,
+  };
+}
+
+/**
+ * What bundle.mjs has filled; without it tests run the sources. Asked when it is needed: some programs that load this
+ * module may not read their environment.
+ */
+function bundleFolder(): string | undefined {
+  return process.env["TANDEM_TEST_PROGRAMS"];
+}

@@ -172,7 +172,7 @@ function start({ line, program, args }: Command): Child {
     PYTHONPATH: fileURLToPath(new URL("../../.tools/pyzmq", import.meta.url)),
     PYTHONDONTWRITEBYTECODE: "1",
   };
-  return new Child(line, path, args, env, [], exampleProject);
+  return new Child(line, path, args, env, [], exampleProject());
 }
 
 async function check(command: Command, child: Child, expected: readonly string[]): Promise<void> {

@@ -38,7 +38,7 @@ export function workerFile(name: string): URL {
 
 /** What workers of this checkout need, and a limit for the ends of tests that have failed. */
 export const poolDefaults: PoolOptions = {
-  runtimeArgs: workerArgs,
+  runtimeArgs: workerArgs(),
   stopTimeout: 15_000,
 };
 

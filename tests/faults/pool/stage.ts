@@ -51,7 +51,7 @@ export class Stage {
   options(options: PoolOptions): PoolOptions {
     return {
       runtime: this.plan.runtimes,
-      runtimeArgs: workerArgs,
+      runtimeArgs: workerArgs(),
       env: { TANDEM_POOL_LEDGER: this.#ledger, [mark]: this.#token },
       ...options,
     };
