@@ -57,10 +57,37 @@ export function toolCommand(
  * What runs in place of a program of this checkout: its bundle, if TANDEM_TEST_PROGRAMS names a folder that
  * bundle.mjs has filled, else the file itself. Node finds the bundles by hooks.mjs.
  */
+export function programOf(file: string): string;
+export function programOf(file: string | URL): string | URL;
 export function programOf(file: string | URL): string | URL {
-  const folder = process.env["TANDEM_TEST_PROGRAMS"];
-  if (!folder) return file;
+  const programs = bundleFolder();
+  if (!programs) return file;
   const path = file instanceof URL || file.startsWith("file:") ? fileURLToPath(file) : file;
-  const bundle = join(folder, `${relative(checkout, path)}.mjs`);
+  const bundle = join(programs, `${relative(checkout, path)}.mjs`);
   return existsSync(bundle) ? bundle : file;
+}
+
+/** Where the commands in the documents of the examples run. */
+export function exampleProject(): string {
+  const programs = bundleFolder();
+  return programs ? join(programs, "project") : checkout;
+}
+
+/** Flags with which workers of pools find modules of this checkout, or their bundles. */
+export function workerArgs(): Readonly<Record<RuntimeName, readonly string[]>> {
+  const hasBundles = Boolean(bundleFolder());
+  const project = exampleProject();
+  return {
+    deno: ["--quiet", "--allow-all", ...(hasBundles ? [`--config=${project}/deno.json`] : [])],
+    bun: hasBundles ? [`--tsconfig-override=${project}/tsconfig.json`] : [],
+    node: nodeArgs,
+  };
+}
+
+/**
+ * What bundle.mjs has filled; without it tests run the sources. Asked when it is needed: some programs that load this
+ * module may not read their environment.
+ */
+function bundleFolder(): string | undefined {
+  return process.env["TANDEM_TEST_PROGRAMS"];
 }

@@ -4,7 +4,8 @@
  *
  *     node --import ./scripts/node/hooks.mjs FILE
  *
- * TANDEM_TEST_PROGRAMS names a folder that scripts/bundle.mjs has filled. Programs that are in it run from there.
+ * TANDEM_TEST_PROGRAMS names a folder that scripts/bundle.mjs has filled. Programs that are in it run from there, and
+ * those outside the checkout import the package from there.
  *
  * @module
  */
@@ -17,31 +18,41 @@ const checkout = new URL("../../", import.meta.url);
 // Else each of the thousand processes of the tests spends 0.3 s of the processor on stripping types.
 enableCompileCache(fileURLToPath(new URL(".tools/node-cache", checkout)));
 
-const own = new Map([
-  ["@tandem/ipc", new URL("mod.ts", checkout).href],
-  ["@tandem/ipc/limit", new URL("src/limit/main.ts", checkout).href],
-  ["@tandem/ipc/nats", new URL("src/nats/main.ts", checkout).href],
-  ["@tandem/ipc/node", new URL("src/node/main.ts", checkout).href],
-  ["@tandem/ipc/pool", new URL("src/pool/main.ts", checkout).href],
-  ["@tandem/ipc/zmq", new URL("src/zmq/main.ts", checkout).href],
-  ["@std/assert", new URL("tests/support/std_assert.js", checkout).href],
+const bundles = process.env.TANDEM_TEST_PROGRAMS;
+
+const entries = new Map([
+  ["@tandem/ipc", "mod.ts"],
+  ["@tandem/ipc/limit", "src/limit/main.ts"],
+  ["@tandem/ipc/nats", "src/nats/main.ts"],
+  ["@tandem/ipc/node", "src/node/main.ts"],
+  ["@tandem/ipc/pool", "src/pool/main.ts"],
+  ["@tandem/ipc/zmq", "src/zmq/main.ts"],
 ]);
 
 /** `using` came with version 24. */
 const isOld = Number(process.versions.node.split(".")[0]) < 24;
 const declares = /^\s*(?:await )?using |\((?:await )?using |for \((?:const|using) /m;
 
-const bundles = process.env.TANDEM_TEST_PROGRAMS;
-
 registerHooks({
   resolve(specifier, context, next) {
-    const bundle = context.parentURL === undefined ? bundleOf(specifier) : undefined;
-    return next(bundle ?? own.get(specifier) ?? specifier, context);
+    return next(findModule(specifier, context.parentURL) ?? specifier, context);
   },
   ...(isOld ? { load } : {}),
 });
 
-/** Where the bundle of a program is, which nobody imports but Node itself. */
+function findModule(specifier, importer) {
+  if (specifier === "@std/assert") return new URL("tests/support/std_assert.js", checkout).href;
+  const source = entries.get(specifier);
+  if (source !== undefined) {
+    const { href } = new URL(source, checkout);
+    return importer.startsWith(checkout.href) ? href : bundleOf(href) ?? href;
+  }
+  // Nobody imports a program but Node itself, and by its path only a flag names a module.
+  if (importer === undefined) return bundleOf(specifier);
+  return specifier.startsWith("/") ? bundleOf(pathToFileURL(specifier).href) : undefined;
+}
+
+/** Where the bundle of a module is, if there is one. */
 function bundleOf(url) {
   if (!bundles || !url.startsWith(checkout.href)) return undefined;
   const bundle = pathToFileURL(`${bundles}/${url.slice(checkout.href.length)}.mjs`);

@@ -4,7 +4,7 @@ import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } 
 import { join } from "node:path";
 import process from "node:process";
 import { connect } from "../../mod.ts";
-import { checkout, nodeArgs, toolCommand } from "../../scripts/tools.ts";
+import { checkout, nodeArgs, programOf, toolCommand } from "../../scripts/tools.ts";
 import type { Remote } from "../../src/rpc/types.ts";
 import type { Api } from "../fixtures/cli/pool_worker.ts";
 import {
@@ -23,7 +23,7 @@ import { childrenOf, undisturbed } from "../support/pool.ts";
 import { noRoot } from "../support/privileges.ts";
 import { type Outcome, runFile } from "../support/run.ts";
 
-const workerFile = join(checkout, "tests/fixtures/cli/pool_worker.ts");
+const workerFile = programOf(join(checkout, "tests/fixtures/cli/pool_worker.ts"));
 
 const patience = { timeout: 120_000 };
 

@@ -14,7 +14,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { nodeArgs, toolCommand, toolPath } from "../../scripts/tools.ts";
+import { nodeArgs, programOf, toolCommand, toolPath } from "../../scripts/tools.ts";
 import {
   type Child,
   folder,
@@ -35,17 +35,23 @@ const sources: readonly string[] = [
     .map((name) => `src/${name}`),
 ];
 
-/** The modules that the examples import, by name. */
-const imports: Readonly<Record<string, string>> = {
+/** The entries that the examples import, by name. */
+const entries: Readonly<Record<string, string>> = {
   "@tandem/ipc": "mod.ts",
   "@tandem/ipc/limit": "src/limit/main.ts",
   "@tandem/ipc/node": "src/node/main.ts",
   "@tandem/ipc/pool": "src/pool/main.ts",
   "@tandem/ipc/nats": "src/nats/main.ts",
   "@tandem/ipc/zmq": "src/zmq/main.ts",
+};
+
+/** The other modules that they import. */
+const others: Readonly<Record<string, string>> = {
   "@std/assert": "tests/support/std_assert.js",
   "zod": "node_modules/zod/index.js",
 };
+
+const inRepository = (file: string) => join(repository, file);
 
 interface Example {
   /** Where it begins. */
@@ -66,11 +72,19 @@ function pathOf(name: string): string {
   return join(folder(), name);
 }
 
-/** Writes a program that imports this repository's sources. */
-function writeProgram(name: string, code: string): string {
+/** Writes a program that imports this repository's sources, or what `place` says is in place of them. */
+function writeProgram(
+  name: string,
+  code: string,
+  place: (source: string) => string = programOf,
+): string {
   const path = pathOf(name);
-  const here = Object.entries(imports).reduce(
-    (code, [from, to]) => code.replaceAll(`from "${from}"`, `from "${join(repository, to)}"`),
+  const imports = [
+    ...Object.entries(entries).map(([from, source]) => [from, place(inRepository(source))]),
+    ...Object.entries(others).map(([from, file]) => [from, inRepository(file)]),
+  ];
+  const here = imports.reduce(
+    (code, [from, to]) => code.replaceAll(`from "${from}"`, `from "${to}"`),
     code,
   );
   writeFileSync(path, here);
@@ -208,7 +222,8 @@ if (runtime === "deno") {
     for (const [index, document] of documents.entries()) {
       mkdirSync(pathOf(`${index}`));
       for (const { name, mark, code } of programsOf(document)) {
-        const path = writeProgram(`${index}/${name}`, code);
+        // Bundles have no types.
+        const path = writeProgram(`${index}/${name}`, code, (source) => source);
         if (mark !== "bun" && mark !== "other") forDeno.push(path);
       }
     }

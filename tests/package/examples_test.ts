@@ -8,6 +8,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
+import { exampleProject } from "../../scripts/tools.ts";
 import {
   Child,
   eventually,
@@ -162,7 +163,7 @@ async function run(name: string, commands: readonly Command[], example: Example)
 
 function start({ line, program, args }: Command): Child {
   const path = program === "python3" ? program : runtimePath(program);
-  return new Child(line, path, args, {
+  const env = {
     ...process.env,
     TANDEM_DIR: folder(),
     NO_COLOR: "1",
@@ -170,7 +171,8 @@ function start({ line, program, args }: Command): Child {
     FRONTEND: `ipc://@${folder()}`,
     PYTHONPATH: fileURLToPath(new URL("../../.tools/pyzmq", import.meta.url)),
     PYTHONDONTWRITEBYTECODE: "1",
-  });
+  };
+  return new Child(line, path, args, env, [], exampleProject());
 }
 
 async function check(command: Command, child: Child, expected: readonly string[]): Promise<void> {

@@ -5,9 +5,8 @@
  */
 import { assert } from "@std/assert";
 import type { ChildProcess } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { Client, connect, type ConnectOptions } from "../../mod.ts";
-import { checkout, nodeArgs, toolPath } from "../../scripts/tools.ts";
+import { checkout, nodeArgs, programOf, toolPath } from "../../scripts/tools.ts";
 import { ServerCore } from "../../src/channel/server_core.ts";
 import {
   type Assignment,
@@ -33,7 +32,7 @@ export interface FakeTerms {
   readonly hasBootstrap?: boolean;
 }
 
-const bootstrap = fileURLToPath(new URL("../../src/pool/worker/bootstrap.ts", import.meta.url));
+const bootstrap = programOf(`${checkout}/src/pool/worker/bootstrap.ts`);
 
 export class FakeSupervisor {
   readonly reports: Report[] = [];
@@ -76,7 +75,7 @@ export class FakeSupervisor {
       : runtime === "node"
       ? nodeArgs
       : [];
-    const path = file.startsWith("/") ? file : `${checkout}/tests/fixtures/${file}`;
+    const path = file.startsWith("/") ? file : programOf(`${checkout}/tests/fixtures/${file}`);
     const command = runtimeCommand(runtime, path, {
       args,
       runtimeArgs: [...own, ...preload],

@@ -17,7 +17,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { TandemError } from "../../mod.ts";
-import { nodeArgs, programOf } from "../../scripts/tools.ts";
+import { programOf, workerArgs } from "../../scripts/tools.ts";
 import {
   Pool,
   type PoolOptions,
@@ -38,7 +38,7 @@ export function workerFile(name: string): URL {
 
 /** What workers of this checkout need, and a limit for the ends of tests that have failed. */
 export const poolDefaults: PoolOptions = {
-  runtimeArgs: { node: nodeArgs, deno: ["--quiet", "--allow-all"] },
+  runtimeArgs: workerArgs(),
   stopTimeout: 15_000,
 };
 

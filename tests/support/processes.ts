@@ -73,10 +73,11 @@ export class Child {
     args: readonly string[],
     env: Readonly<Record<string, string | undefined>>,
     inherit: readonly number[] = [],
+    cwd: string = checkout,
   ) {
     this.#title = title;
     const stdio: ("pipe" | number)[] = ["pipe", "pipe", "pipe", ...inherit];
-    const child = startProcess({ program: path, args }, { cwd: checkout, env, stdio });
+    const child = startProcess({ program: path, args }, { cwd, env, stdio });
     assert(child.pid !== undefined && child.stdout && child.stderr && child.stdin, path);
     this.#process = child;
     this.pid = child.pid;

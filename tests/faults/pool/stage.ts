@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node
 import { join } from "node:path";
 import process from "node:process";
 import { Server } from "../../../mod.ts";
-import { nodeArgs } from "../../../scripts/tools.ts";
+import { workerArgs } from "../../../scripts/tools.ts";
 import { Pool, type PoolOptions } from "../../../src/pool/main.ts";
 import { Random } from "../chaos/random.ts";
 import type { Runtime } from "../talker.ts";
@@ -51,7 +51,7 @@ export class Stage {
   options(options: PoolOptions): PoolOptions {
     return {
       runtime: this.plan.runtimes,
-      runtimeArgs: { node: nodeArgs, deno: ["--quiet", "--allow-all"] },
+      runtimeArgs: workerArgs(),
       env: { TANDEM_POOL_LEDGER: this.#ledger, [mark]: this.#token },
       ...options,
     };
