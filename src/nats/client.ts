@@ -78,8 +78,7 @@ export function loadClient(): Promise<NatsClient> {
 
 async function load(): Promise<NatsClient> {
   try {
-    const client: unknown = await import("@nats-io/transport-node");
-    return client as NatsClient;
+    return exportsOf(await import("@nats-io/transport-node"), "connect") as NatsClient;
   } catch (error) {
     loading = null;
     throw new TandemError(
@@ -89,6 +88,12 @@ async function load(): Promise<NatsClient> {
       { cause: error },
     );
   }
+}
+
+/** What a module of CommonJS exports: bundles in several files have it as the default only. */
+function exportsOf(module: unknown, name: string): unknown {
+  const { default: whole } = module as { default?: object };
+  return whole && !(name in Object(module)) ? whole : module;
 }
 
 /** A socket of `node:net` or `node:tls`. */
@@ -144,7 +149,9 @@ export async function connectClient(
 async function loadTransport(): Promise<(new () => Transport) | null> {
   try {
     const module: unknown = await import("@nats-io/transport-node/lib/node_transport.js");
-    const { NodeTransport } = module as { NodeTransport?: new () => Transport };
+    const { NodeTransport } = exportsOf(module, "NodeTransport") as {
+      NodeTransport?: new () => Transport;
+    };
     return NodeTransport ?? null;
   } catch {
     return null;
