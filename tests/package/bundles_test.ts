@@ -1,11 +1,20 @@
 /** Programs that are bundled, minified and compiled, as every runtime runs them. */
 import { assertEquals } from "@std/assert";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import {
+  afterEnd,
   atEnd,
   type Child,
   newTarget,
@@ -13,9 +22,11 @@ import {
   type Runtime,
   runtime,
   runtimePath,
+  runtimes,
   startProgram,
   test,
 } from "../support/harness.ts";
+import { hasNatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 import { checkout, toolPath } from "../../scripts/tools.ts";
 
 /** Bundlers and compilers keep a loaded machine busy for long. */
@@ -38,17 +49,14 @@ async function run(command: readonly string[]): Promise<void> {
 /** Makes one file of a program and this package. */
 type Bundler = (entry: string, out: string) => Promise<void>;
 
+function runEsbuild(...flags: readonly string[]): Promise<void> {
+  const command = join(modules, `@esbuild/linux-${process.arch}/bin/esbuild`);
+  const usual = ["--bundle", "--platform=node", "--target=esnext", "--log-level=error"];
+  return run([command, ...usual, ...flags]);
+}
+
 const esbuild = (...flags: readonly string[]): Bundler => (entry, out) =>
-  run([
-    join(modules, `@esbuild/linux-${process.arch}/bin/esbuild`),
-    "--bundle",
-    "--platform=node",
-    "--target=esnext",
-    "--log-level=error",
-    ...flags,
-    `--outfile=${out}`,
-    entry,
-  ]);
+  runEsbuild(...flags, `--outfile=${out}`, entry);
 
 const bunBuild = (...flags: readonly string[]): Bundler => (entry, out) =>
   run([runtimePath("bun"), "build", ...flags, `--outfile=${out}`, entry]);
@@ -206,6 +214,70 @@ if (runtime === "node") {
     await run([runtimePath("node"), `--build-sea=${settings}`]);
     await assertTalk([output], command("bun", clientSource));
   }, { timeout: patience });
+}
+
+/** Bundles a program in a folder, where it may get several files; returns the one to start. */
+type FolderBundler = (entry: string, folder: string) => Promise<string>;
+
+const oneFile = (bundle: Bundler, extension: string): FolderBundler => async (entry, folder) => {
+  const out = join(folder, `main.${extension}`);
+  await bundle(entry, out);
+  return out;
+};
+
+/** The NATS client calls `require`, which esbuild leaves out of modules. */
+const withRequire =
+  'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);';
+const esbuildModule = ["--format=esm", `--banner:js=${withRequire}`];
+
+const severalFiles: FolderBundler = async (entry, folder) => {
+  const flags = [...esbuildModule, "--splitting", "--entry-names=main", "--out-extension:.js=.mjs"];
+  await runEsbuild(...flags, `--outdir=${folder}`, entry);
+  return join(folder, "main.mjs");
+};
+
+const severalFilesOfBun: FolderBundler = async (entry, folder) => {
+  const flags = ["--target=node", "--splitting", "--entry-naming=main.mjs", `--outdir=${folder}`];
+  await run([runtimePath("bun"), "build", ...flags, entry]);
+  return join(folder, "main.mjs");
+};
+
+if (runtime === "node") {
+  test("bundled programs across machines, with and without @tandem/ipc/nats", async () => {
+    const server = await startNatsServer(withJetStream);
+    afterEnd(() => server.kill());
+    const { out } = await install();
+    symlinkSync(join(modules, "@nats-io"), join(out, "node_modules/@nats-io"));
+    const program = readFileSync(join(fixtures, "bundled_nats.ts"), "utf8");
+    const sources = { late: program, atOnce: `import "@tandem/ipc/nats";\n${program}` };
+    const ways: Readonly<Record<string, FolderBundler>> = {
+      module: oneFile(esbuild(...esbuildModule), "mjs"),
+      minified: oneFile(esbuild("--format=cjs", "--minify"), "cjs"),
+      several: severalFiles,
+      bun: oneFile(bunBuild("--target=node", "--minify"), "mjs"),
+      bunSeveral: severalFilesOfBun,
+    };
+    for (const [kind, source] of Object.entries(sources)) {
+      const entry = join(out, `${kind}.ts`);
+      writeFileSync(entry, source);
+      for (const [way, bundle] of Object.entries(ways)) {
+        const name = `${kind}-${way}`;
+        const folder = join(out, name);
+        mkdirSync(folder);
+        const main = await bundle(entry, folder);
+        for (const each of runtimes) {
+          const run = [runtimePath(each), ...(each === "deno" ? ["run", "-A"] : []), main];
+          const started = [...run, server.address, `${name}-${each}`];
+          const child = startProgram(name, started, { NO_COLOR: "1" });
+          assertEquals([name, each, await child.message()], [name, each, [3, "dear", 1]]);
+          await child.ended();
+        }
+      }
+    }
+  }, {
+    timeout: patience,
+    skip: hasNatsServer() ? null : "scripts/setup --tests installs a NATS server",
+  });
 }
 
 if (runtime === "bun") {
