@@ -108,6 +108,8 @@ export class NatsReceiver implements Receiver, Holder {
     timeouts: 0,
     busy: 0,
     redelivered: 0,
+    /** Milliseconds from the arrival of requests to their answers, in all. */
+    workedFor: 0,
   };
 
   /**
@@ -378,6 +380,7 @@ export class NatsReceiver implements Receiver, Holder {
       this.#watched.delete(delivery);
       if (this.#watched.size === 0) this.#alarm.rest();
     }
+    this.counts.workedFor += now() - delivery.arrivedAt;
     if (hasFailed) this.counts.failures += 1;
     else this.counts.replies += 1;
     return this.#isOpen;
@@ -494,13 +497,14 @@ export class NatsReceiver implements Receiver, Holder {
   stats(): Stats {
     if (!this.#isOpen) throw closed("look at a target");
     const inFlight = this.#held.size + this.#heldOneWay.size;
+    const { workedFor: _, ...counts } = this.counts;
     return {
       slots: this.slots,
       inFlight,
       queued: 0,
       clients: this.#callers.size,
       servers: 1,
-      ...this.counts,
+      ...counts,
       ...noMemory,
     };
   }
