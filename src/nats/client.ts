@@ -178,11 +178,29 @@ interface Host {
   readonly port: number;
 }
 
-/** A transport that knows its sockets from their beginning, and ends them with the attempt. */
+/** A transport that watches its sockets, unless it belongs to a connection that the program has made itself. */
 function watchedTransport(plain: Transport): Transport {
   if (replaced.some((name) => typeof plain[name] !== "function")) return plain;
   const transport = plain as unknown as Replaced;
   const connect = transport.connect.bind(transport);
+  transport.connect = async (host, options) => {
+    const signal = options[leaving] as AbortSignal | undefined;
+    if (!signal) return await connect(host, options);
+    // The client may have other servers to try.
+    signal.throwIfAborted();
+    const connected = watchSockets(transport, signal);
+    await connect(host, options);
+    connected();
+  };
+  return plain;
+}
+
+/**
+ * Makes a transport know its sockets from their beginning, and end them with the attempt.
+ *
+ * @returns to be called when it is connected
+ */
+function watchSockets(transport: Replaced, signal: AbortSignal): () => void {
   const close = transport.close.bind(transport);
   const sockets: Socket[] = [];
   let isConnected = false;
@@ -191,6 +209,7 @@ function watchedTransport(plain: Transport): Transport {
     isOver = true;
     for (const socket of sockets) socket.destroy();
   };
+  signal.addEventListener("abort", giveUp);
   const open = (socket: unknown, event: "connect" | "secureConnect"): Promise<Socket> => {
     const owned = watched(socket as Socket);
     sockets.push(owned);
@@ -204,14 +223,6 @@ function watchedTransport(plain: Transport): Transport {
     const options = { socket, servername: tlsName, rejectUnauthorized: true, ...tls, ...files };
     return await open(connect(options as ConnectionOptions), "secureConnect");
   };
-  transport.connect = async (host, options) => {
-    const signal = options[leaving] as AbortSignal;
-    // The client may have other servers to try.
-    signal.throwIfAborted();
-    signal.addEventListener("abort", giveUp);
-    await connect(host, options);
-    isConnected = true;
-  };
   transport.dial = async ({ hostname, port }) => {
     const { createConnection } = await import("node:net");
     return await open(createConnection(port, hostname).setNoDelay(true), "connect");
@@ -223,7 +234,7 @@ function watchedTransport(plain: Transport): Transport {
     if (!isConnected) giveUp();
     await close(error);
   };
-  return plain;
+  return () => void (isConnected = true);
 }
 
 /**

@@ -21,7 +21,9 @@ export interface ServicePlace {
 /** Its numbers, which go on changing. */
 export interface ServiceCounts {
   readonly requests: number;
+  readonly replies: number;
   readonly failures: number;
+  readonly workedFor: number;
 }
 
 const verbs = ["PING", "INFO", "STATS"] as const;
@@ -85,13 +87,14 @@ export class Monitoring {
         endpoints: [{ ...endpoint, metadata: {} }],
       };
     }
-    const { requests, failures } = this.#counts;
+    const { requests, replies, failures, workedFor } = this.#counts;
+    const nanoseconds = workedFor * 1e6;
     const numbers = {
       num_requests: requests,
       num_errors: failures,
       last_error: "",
-      processing_time: 0,
-      average_processing_time: 0,
+      processing_time: Math.round(nanoseconds),
+      average_processing_time: Math.round(nanoseconds / Math.max(1, replies + failures)),
       data: { uptime_milliseconds: Math.round(now() - this.#startedAt) },
     };
     return { ...all, started: this.#started, endpoints: [{ ...endpoint, ...numbers }] };

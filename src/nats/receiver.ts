@@ -108,6 +108,8 @@ export class NatsReceiver implements Receiver, Holder {
     timeouts: 0,
     busy: 0,
     redelivered: 0,
+    /** Milliseconds from the arrival of requests to their answers, in all. */
+    workedFor: 0,
   };
 
   /**
@@ -382,6 +384,7 @@ export class NatsReceiver implements Receiver, Holder {
       this.#watched.delete(delivery);
       if (this.#watched.size === 0) this.#alarm.rest();
     }
+    this.counts.workedFor += now() - delivery.arrivedAt;
     if (hasFailed) this.counts.failures += 1;
     else this.counts.replies += 1;
     return this.#isOpen;
@@ -499,13 +502,14 @@ export class NatsReceiver implements Receiver, Holder {
     if (!this.#isOpen) throw closed("look at a target");
     let queued = 0;
     for (const { waiting } of this.#workers) queued += waiting;
+    const { workedFor: _, ...counts } = this.counts;
     return {
       slots: this.slots,
       inFlight: this.#held.size + this.#heldOneWay.size + queued,
       queued,
       clients: this.#callers.size,
       servers: 1,
-      ...this.counts,
+      ...counts,
       ...noMemory,
     };
   }

@@ -354,6 +354,9 @@ test("NATS: a service answers what NATS's own tools ask", async () => {
     "io.nats.micro.v1.stats_response",
     1,
   ]);
+  const { processing_time, average_processing_time } = stats.endpoints[0];
+  assert(Number.isInteger(processing_time) && processing_time > 0, String(processing_time));
+  assertEquals(average_processing_time, processing_time);
   await service.close();
   // What is on its way while it leaves is lost.
   for (;;) {

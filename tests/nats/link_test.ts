@@ -3,11 +3,13 @@ import { assert, assertEquals } from "@std/assert";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, type NatsOptions, serve, topic, withOptions } from "../../mod.ts";
+import { loadClient } from "../../src/nats/client.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { Limit } from "../../src/limit/main.ts";
 import { Node } from "../../src/node/main.ts";
 import { afterEnd, assertRejectsCode, atEnd, eventually, test } from "../support/harness.ts";
 import { hasNats, natsAddress, newNatsTarget } from "../support/nats.ts";
+import { startNatsServer } from "../support/nats_server.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
 
 const skip = hasNats ? null : "scripts/setup --tests installs a NATS server";
@@ -156,3 +158,30 @@ test("NATS: ports from 1 to 65535", async () => {
     assert(started instanceof TypeError, port);
   }
 });
+
+test(
+  "NATS: a connection of the program's own comes back, whatever the package connects",
+  async () => {
+    const server = await startNatsServer();
+    afterEnd(linksClosed);
+    afterEnd(() => server.kill());
+    const client = await loadClient();
+    const own = await client.connect({
+      servers: server.address,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 50,
+    });
+    atEnd(() => own.close());
+    const target = `nats://${server.address}/name`;
+    await using service = serve(target, { ping: () => "pong" });
+    await service.ready;
+    using remote = connect<Api>(target, { timeout: 30_000, nats: { connection: own } });
+    assertEquals(await remote.ping(), "pong");
+    await server.kill();
+    await eventually(() => remote.ping().then(() => false, () => true));
+    const again = await startNatsServer("", server.port);
+    afterEnd(() => again.kill());
+    await eventually(() => remote.ping().then(() => true, () => false));
+  },
+  { skip },
+);
