@@ -174,7 +174,9 @@ export class Scene implements Stage {
   }
 
   keysOn(board: Uint8Array): string[] {
-    const { entries } = this.#sources.readBoard(board, null);
+    const { identity, entries } = this.#sources.readBoard(board, null);
+    // A node that has just joined through memory has an empty board. Its start is its version.
+    if (entries.size === 0) return keysOf(identity.start);
     return Array.from(entries.values(), ({ key }) => key);
   }
 
