@@ -192,25 +192,34 @@ function triedToOpen(role: string, target: string, mode: number, fd: number): st
   return `${verb} ${kind} ${JSON.stringify(target)}`;
 }
 
+/** The beginning of a URL. */
+const scheme = /^([A-Za-z][A-Za-z0-9+.-]*:)\/\//;
+
 /**
- * @throws {TypeError} when `target` is no string
+ * @throws {TypeError} when `target` is no string, or a URL
  * @throws {TandemError} `UNSUPPORTED` for a target on other machines
  */
 function encodeTarget(target: string): Uint8Array {
   if (typeof target !== "string") {
     throw new TypeError(`Cannot use ${describe(target)} as a target: give a name or a path`);
   }
-  if (target.startsWith("nats://")) throw notHere(target);
+  const [, found] = scheme.exec(target) ?? [];
+  if (found !== undefined) throw notHere(found);
   return encoder.encode(target);
 }
 
-function notHere(target: string): TandemError {
-  return new TandemError(
-    "UNSUPPORTED",
-    `Cannot open ${
-      JSON.stringify(target)
-    }: only typed calls (serve, connect) reach nats:// targets; channels with ` +
-      "their blocking forms, limits and pools are on this machine: give a name, or a path (./nats:/… for a folder)",
+/** The rest of the URL stays out of messages, because a password may be in it. */
+function notHere(found: string): Error {
+  const folder = `a path (./${found}/… for a folder of that name)`;
+  if (found === "nats:") {
+    return new TandemError(
+      "UNSUPPORTED",
+      "Cannot open a channel at a target that begins with nats://: typed calls, pools, limits and nodes work across machines, " +
+        `channels with their blocking forms do not; give a name, or ${folder}`,
+    );
+  }
+  return new TypeError(
+    `Cannot open a target that begins with ${found}//: give a name, ${folder}, or nats://HOST:PORT/NAME for other machines`,
   );
 }
 

@@ -59,7 +59,7 @@ function invalid(target: string): TypeError {
 
 /** A target as it may be shown: logs and errors must not tell passwords. */
 export function withoutLogin(target: string): string {
-  return target.replace(/^nats:\/\/[^/@]*@/, "nats://");
+  return target.replace(/^([A-Za-z][A-Za-z0-9+.-]*:\/\/)[^/@]*@/, "$1");
 }
 
 /**

@@ -1,11 +1,19 @@
 /** Codes and messages, and files that are no valid channels. */
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertFalse,
+  assertInstanceOf,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import {
   chmodSync,
   closeSync,
   mkdirSync,
   openSync,
   readFileSync,
+  rmdirSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -13,7 +21,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import process from "node:process";
-import { Client, RemoteError, Server, TandemError } from "../../mod.ts";
+import { Client, connect, RemoteError, serve, Server, TandemError } from "../../mod.ts";
+import { Limit } from "../../src/limit/main.ts";
 import {
   assertRejectsCode,
   assertThrowsCode,
@@ -83,6 +92,47 @@ test("messages say what was tried, what was found and what to do", async () => {
   server.close();
   assertThrowsCode(() => call.getSync(), "SERVER_DIED", "maxDeliveries");
   assertThrowsCode(() => server.tryReceive(), "CLOSED", "server");
+});
+
+test("a URL is no path: it is refused, without its password", async () => {
+  for (const scheme of ["http:", "unix:", "tls:", "NATS:", "memory:", "file:"]) {
+    const url = `${scheme}//user:secret@host/name`;
+    const attempts = [
+      () => Server.create(url),
+      () => Client.open(url),
+      () => Server.unlink(url),
+      () => new Limit(url),
+      async () => await serve(url, { call() {} }).ready,
+      async () => await connect<{ call(): void }>(url).call(),
+    ];
+    // In typed calls, "memory:" is a scheme, and everything after it the name.
+    for (const attempt of scheme === "memory:" ? attempts.slice(0, 4) : attempts) {
+      const { message } = await assertRejects(
+        async () => await attempt(),
+        TypeError,
+        `${scheme}//`,
+      );
+      assertStringIncludes(message, `./${scheme}/`);
+      assertFalse(message.includes("secret"), message);
+    }
+  }
+  const channel = assertThrowsCode(() => Server.create("nats://u:secret@host/name"), "UNSUPPORTED");
+  assertFalse(channel.message.includes("secret"), channel.message);
+});
+
+test("a path through a folder with a colon is a path", () => {
+  const inside = join(folder(), "http:");
+  mkdirSync(inside);
+  const before = process.cwd();
+  process.chdir(folder());
+  try {
+    Server.create("./http://name").close();
+    assert(statSync(join(inside, "name")).isFile());
+    assert(Server.unlink("./http:/name"));
+  } finally {
+    process.chdir(before);
+    rmdirSync(inside);
+  }
 });
 
 test("a truncated file is CORRUPT, however little is missing", () => {
