@@ -7,8 +7,9 @@
 /**
  * How a `nats://` target is reached. All properties beside those below go to the NATS client as they are:
  * `user` and `pass`, `token`, `authenticator` (nkeys, JWT, credentials), `tls`, `inboxPrefix`, `name`, `timeout`
- * and others; see the documentation of `@nats-io/nats-core`. The package reconnects by itself, so the client's
- * own options for that (`reconnect…`, `maxReconnectAttempts`, `waitOnFirstConnect`) have no effect.
+ * and others; see the documentation of `@nats-io/nats-core`. The package names the servers, pings them and reconnects by
+ * itself, so the client's own options for that (`servers`, `port`, `pingInterval`, `maxPingOut`, `reconnect…`,
+ * `maxReconnectAttempts`, `waitOnFirstConnect`) have no effect.
  *
  * @example
  * ```ts

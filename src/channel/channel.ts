@@ -214,7 +214,7 @@ function notHere(found: string): Error {
   if (found === "nats:") {
     return new TandemError(
       "UNSUPPORTED",
-      "Cannot open a channel at a target that begins with nats://: typed calls, pools, limits and nodes work across machines, " +
+      "Cannot open a channel at a target that begins with nats://: typed calls, topics, pools, limits and nodes work across machines, " +
         `channels with their blocking forms do not; give a name, or ${folder}`,
     );
   }

@@ -19,8 +19,13 @@ import { type Numbered, tickMilliseconds } from "./link.ts";
 const silenceMilliseconds = 4_500;
 const ticksMax = silenceMilliseconds / tickMilliseconds;
 
+/** A request that takes longer to come back has met a pause of this process, in milliseconds. */
+const tripMax = 100;
+
 /** The end that sends requests, as they see it. */
 export interface CallOwner {
+  /** The link will not come back. */
+  readonly isLinkOver: boolean;
   /** No service takes requests on the subject. */
   absent(call: NatsCall): void;
   /** The service that the request has reached has no room for it. */
@@ -117,7 +122,7 @@ export class NatsCall implements Numbered {
 
   /** Nobody has taken it. */
   cameBack(): void {
-    this.trip = now() - this.#sentAt;
+    this.trip = Math.min(tripMax, now() - this.#sentAt);
   }
 
   arrived(data: Bytes, message: ClientMessage): void {
@@ -149,7 +154,7 @@ export class NatsCall implements Numbered {
   }
 
   lost(error: TandemError): void {
-    if (this.queued) return this.queued.lost();
+    if (this.queued && !this.#owner.isLinkOver) return this.queued.lost();
     this.fail(error);
   }
 

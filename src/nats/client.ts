@@ -114,8 +114,8 @@ interface Inside {
   getResolveFn?(): unknown;
 }
 
-/** The client hands its options to its transports. Under this name they find the signal that ends an attempt. */
-const leaving = "tandemLeaving";
+/** The client hands its options to its transports. Under this name they find the signal that ends an attempt to connect. */
+const signalOption = "tandemSignal";
 
 /**
  * Connects, with sockets that do not keep the process alive: calls and services do that themselves, as long as
@@ -135,8 +135,9 @@ export async function connectClient(
   signal: AbortSignal,
 ): Promise<ClientConnection> {
   const Plain = await loadTransport();
-  // It sets its factory at once, and uses it later, for all connections of the process.
-  const connecting = client.connect({ ...options, [leaving]: signal });
+  // The client sets its own factory at once and uses it later, so the one set below makes the transport. It stays for all
+  // connections of the process.
+  const connecting = client.connect({ ...options, [signalOption]: signal });
   const inside = client as Inside;
   if (Plain) {
     const factory = (): Transport => watchedTransport(new Plain());
@@ -171,7 +172,7 @@ interface Replaced {
   loadClientCerts(): Promise<object | undefined>;
 }
 
-const replaced = ["connect", "dial", "tlsFirst", "startTLS", "close", "loadClientCerts"] as const;
+const neededMethods = ["connect", "dial", "tlsFirst", "startTLS", "close", "loadClientCerts"] as const;
 
 interface Host {
   readonly hostname: string;
@@ -180,11 +181,11 @@ interface Host {
 
 /** A transport that watches its sockets, unless it belongs to a connection that the program has made itself. */
 function watchedTransport(plain: Transport): Transport {
-  if (replaced.some((name) => typeof plain[name] !== "function")) return plain;
+  if (neededMethods.some((name) => typeof plain[name] !== "function")) return plain;
   const transport = plain as unknown as Replaced;
   const connect = transport.connect.bind(transport);
   transport.connect = async (host, options) => {
-    const signal = options[leaving] as AbortSignal | undefined;
+    const signal = options[signalOption] as AbortSignal | undefined;
     if (!signal) return await connect(host, options);
     // The client may have other servers to try.
     signal.throwIfAborted();

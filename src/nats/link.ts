@@ -27,7 +27,7 @@ import type { NatsTarget } from "./target.ts";
 const pingMilliseconds = 2_000;
 /** Milliseconds between looks for services that are silent. */
 export const tickMilliseconds = 500;
-/** Timers are late, each a little: so many looks must not last longer than they say. */
+/** Ticks come a little early, because timers are late: a number of ticks must not last longer than it says. */
 const punctuality = 0.96;
 /** Pauses before attempts to connect again. */
 const pauseMin = 50;
@@ -154,6 +154,8 @@ export class Link {
   maxPayload: number = payloadDefault;
   /** Whether it has been up at least once. */
   wasUp = false;
+  /** There will be no connection any more. */
+  isOver = false;
   readonly #terms: LinkTerms;
   readonly #onClosed: () => void;
   readonly #running: Promise<void>;
@@ -227,10 +229,11 @@ export class Link {
   /**
    * Resolves when it is up.
    *
-   * @throws {TandemError} `PERMISSION`, `UNSUPPORTED`
+   * @throws {TandemError} `PERMISSION`, `UNSUPPORTED`; `CLOSED`: the given connection is
    */
   opened(signal?: AbortSignal): Promise<void> {
     if (this.#isUp) return Promise.resolve();
+    if (this.isOver) return Promise.reject(this.#obstacle!);
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#waiters.delete(waiter);
@@ -270,7 +273,7 @@ export class Link {
       this.#down(failure);
       const { code } = this.#obstacle!;
       if (!this.wasUp && code !== "DISCONNECTED") return this.#fail(this.#obstacle!);
-      if (this.#terms.options.connection) return this.#fail(this.#obstacle!);
+      if (this.#terms.options.connection) return this.#fail(ownConnectionClosed(failure));
       await new Promise<void>((resolve) => {
         const cancel = later(pause * (0.5 + Math.random() / 2), resolve);
         this.#cancelPause = () => {
@@ -326,12 +329,19 @@ export class Link {
   #up(): void {
     const info = this.#connection?.info;
     this.maxPayload = info?.max_payload ?? payloadDefault;
-    this.#told = info?.connect_urls ?? this.#told;
+    if (this.#terms.options["ignoreClusterUpdates"] !== true) {
+      this.#told = info?.connect_urls ?? this.#told;
+    }
     this.#isUp = true;
     this.wasUp = true;
     this.#obstacle = null;
     for (const { subject, data, headers, until } of this.#delayed.splice(0)) {
-      if (now() < until) this.#publish(subject, data, undefined, headers);
+      if (now() >= until) continue;
+      try {
+        this.#publish(subject, data, undefined, headers);
+      } catch {
+        // This server takes shorter messages only; or it is lost already, which this class is about to hear.
+      }
     }
     for (const waiter of [...this.#waiters]) waiter.resolve();
   }
@@ -379,22 +389,21 @@ export class Link {
     this.#isUp = false;
     const isOwn = this.#terms.options.connection === undefined;
     if (isOwn) {
+      // An error of this class may have ended its use.
+      void this.#connection?.close().catch(() => {});
       this.#connection = null;
       for (const subscription of this.#subscriptions) subscription.client = null;
     }
     this.#obstacle = obstacleOf(this.place, failure);
     const lost = disconnected(this.place, "it was lost");
     for (const fail of [...this.#flushes]) fail(lost);
-    const unknown = new TandemError(
-      "UNKNOWN_OUTCOME",
-      `Cannot get an answer: the link to NATS (${this.place}) was lost after the request was sent; it may or may ` +
-        "not have been done",
-    );
+    const unknown = unknownOutcome(this.place);
     for (const numbered of [...this.#numbered.values()]) guarded(() => numbered.lost?.(unknown));
   }
 
   /** There will be no connection. */
   #fail(error: TandemError): void {
+    this.isOver = true;
     this.#obstacle = error;
     this.#isUp = false;
     this.#onClosed();
@@ -402,8 +411,10 @@ export class Link {
     for (const subscription of [...this.#subscriptions]) {
       if (subscription.subject !== `${this.inbox}.*`) guarded(() => subscription.refuse(error));
     }
-    // The server may have refused the inbox after requests were sent: they get no answer.
-    for (const numbered of [...this.#numbered.values()]) guarded(() => numbered.lost?.(error));
+    // The server may have refused the inbox after requests were sent: they get no answer. And what waits in a queue
+    // does not outlive a given connection.
+    const ofSent = error.code === "CLOSED" ? unknownOutcome(this.place) : error;
+    for (const numbered of [...this.#numbered.values()]) guarded(() => numbered.lost?.(ofSent));
   }
 
   #attach(subscription: LinkSubscription): void {
@@ -534,13 +545,17 @@ export class Link {
     this.#publish(subject, data, reply, headers);
   }
 
-  /** As {@linkcode publish}, but waits for a link that is lost, as long as a caller may wait. Never throws. */
+  /**
+   * As {@linkcode publish}, but waits for a link that is lost, as long as a caller may wait. Never throws. To a subject
+   * that begins with `$`, nothing is sent: what the server itself reads would be done with the rights of this program, not
+   * of the one that has asked.
+   */
   answer(
     subject: string,
     data: Uint8Array,
     headers?: Readonly<Record<string, string>>,
   ): void {
-    if (this.#isClosed) return;
+    if (this.#isClosed || this.isOver || subject.startsWith("$")) return;
     if (this.#isUp) {
       try {
         return this.#publish(subject, data, undefined, headers);
@@ -645,6 +660,24 @@ function disconnected(place: string, why: string, cause?: unknown): TandemError 
     "DISCONNECTED",
     `Cannot reach NATS (${place}): ${why}; nothing was sent; the package goes on trying`,
     cause === undefined ? undefined : { cause },
+  );
+}
+
+/** For requests that were sent. */
+function unknownOutcome(place: string): TandemError {
+  return new TandemError(
+    "UNKNOWN_OUTCOME",
+    `Cannot get an answer: the link to NATS (${place}) was lost after the request was sent; it may or may ` +
+      "not have been done",
+  );
+}
+
+function ownConnectionClosed(failure: unknown): TandemError {
+  const why = failure ? ` (${textOf(failure)})` : "";
+  return new TandemError(
+    "CLOSED",
+    `Cannot use nats.connection: it is closed${why}; make another one, and give it to new ends`,
+    failure ? { cause: failure } : undefined,
   );
 }
 

@@ -16,7 +16,7 @@ const connectionMethods = ["publish", "subscribe", "flush", "closed", "isClosed"
 /** @throws {TypeError} {RangeError} */
 export function checkNatsOptions(options: unknown): asserts options is NatsOptions {
   if (typeof options !== "object" || options === null || Array.isArray(options)) {
-    throw new TypeError(`Cannot use ${describe(options)} as nats: give an object`);
+    throw new TypeError(`Cannot use ${shownType(options)} as nats: give an object`);
   }
   const { connection, authenticator, tls, timeout, inboxPrefix } = options as NatsOptions;
   for (const name of texts) {
@@ -53,13 +53,23 @@ export function checkNatsOptions(options: unknown): asserts options is NatsOptio
   );
 }
 
+/** A value in a message. A password or a seed may be in a text or a number. */
+function shownType(value: unknown): string {
+  return typeof value === "string" || typeof value === "number"
+    ? `a ${typeof value}`
+    : describe(value);
+}
+
 function isConnection(value: unknown): boolean {
   const methods = Object(value) as Record<string, unknown>;
   return connectionMethods.every((name) => typeof methods[name] === "function");
 }
 
+/** Texts without secrets. */
+const harmless: ReadonlySet<string> = new Set(["inboxPrefix", "name"]);
+
 /** Logins are no part of messages. */
 function refused(value: unknown, name: string, advice: string): TypeError {
-  const shown = name === "pass" || name === "token" ? `a ${typeof value}` : describe(value);
+  const shown = harmless.has(name) ? describe(value) : shownType(value);
   return new TypeError(`Cannot use ${shown} as nats.${name}: ${advice}`);
 }

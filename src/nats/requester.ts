@@ -114,6 +114,10 @@ export class NatsRequester implements Requester, CallOwner, SenderOwner {
     this.#queue = path.queue && new QueueSender(link, path.queue.subject, this);
   }
 
+  get isLinkOver(): boolean {
+    return this.#link.isOver;
+  }
+
   get maxRequestBytes(): number {
     return this.#link.maxPayload - requestBytes;
   }

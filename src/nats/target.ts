@@ -53,13 +53,16 @@ function percentDecoded(text: string): string {
 function invalid(target: string): TypeError {
   return new TypeError(
     `Cannot use ${JSON.stringify(withoutLogin(target))} as a target: give ` +
-      "nats://HOST:PORT,HOST:PORT/NAME, where the name has up to 128 bytes",
+      "nats://HOST:PORT,HOST:PORT/NAME, where the name has up to 128 bytes; write / and @ in a password as %2F and %40",
   );
 }
 
 /** A target as it may be shown: logs and errors must not tell passwords. */
 export function withoutLogin(target: string): string {
-  return target.replace(/^([A-Za-z][A-Za-z0-9+.-]*:\/\/)[^/@]*@/, "$1");
+  const [, , list] = form.exec(target) ?? [];
+  // Nobody knows where the password ends in what is no target.
+  const login = list?.split(",").every(isServer) ? /^(nats:\/\/)[^/@]*@/ : /^([^:]*:\/\/).*@/s;
+  return target.replace(login, "$1");
 }
 
 /**

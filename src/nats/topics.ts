@@ -10,7 +10,10 @@ import type { Bytes, Inbox, InboxTerms, TopicEnd } from "../transport/transport.
 import { Frame, frameBytes, frameKind, valueFrame } from "./frames.ts";
 import { type Link, LinkSubscription } from "./link.ts";
 
-/** How long values that wait for the first connection keep the process alive, and their end when it is closed, in milliseconds. */
+/**
+ * How long values that wait for the first connection keep the process alive, in milliseconds. A publisher that is closed
+ * waits as long for it.
+ */
 const farewellMilliseconds = 5_000;
 /** How many bytes may wait for the first connection. */
 const waitingBytesMax = 2 ** 26;

@@ -625,7 +625,7 @@ function noSuchValue(): TandemError {
 function noSuchLease(): TandemError {
   return new TandemError(
     "NOT_FOUND",
-    "Cannot go on: the lease of the reader is not known, or has ended",
+    "Cannot go on: the lease of the reader is unknown, or has ended",
   );
 }
 

@@ -215,8 +215,8 @@ export class LineKeeper implements Lines {
   /** Translates an error of the line for a call, since a line may close before its connection does. */
   explain(error: unknown): unknown {
     if (codeOf(error) !== "CLOSED" || this.closing.aborted) return error;
-    // The user has closed the handle that was given to connect().
-    if (this.#transport.release) return error;
+    // The user has closed the handle or the connection to other machines that was given to connect().
+    if (this.#transport.release || this.isRemote) return error;
     return new TandemError(
       "CANCELLED",
       `The call of a method of ${JSON.stringify(this.target)} was ended: its target was removed ` +

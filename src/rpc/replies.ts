@@ -256,7 +256,6 @@ const refusalCodes: ReadonlySet<string> = new Set<ErrorCode>([
   "NOT_FOUND",
   "NO_SERVER",
   "DISCONNECTED",
-  "UNKNOWN_OUTCOME",
 ]);
 
 function refusalCode(error: unknown): string {

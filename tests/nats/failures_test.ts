@@ -8,6 +8,7 @@ import {
   type Remote,
   serve,
   TandemError,
+  topic,
   withOptions,
 } from "../../mod.ts";
 import type { Api } from "../fixtures/typed.ts";
@@ -201,7 +202,7 @@ test("NATS: an answer at the moment at which the link is lost waits for the next
   const connection = {
     info: { version: "2.11.1", max_payload: 1_000 },
     publish(subject: string): void {
-      if (isLost) throw new Error("closed");
+      if (isLost || subject === "too long") throw new Error("closed");
       published.push(subject);
     },
     subscribe: () => ({ unsubscribe() {}, drain: () => Promise.resolve() }),
@@ -219,10 +220,10 @@ test("NATS: an answer at the moment at which the link is lost waits for the next
   const gone = Promise.withResolvers<void>();
   const link = acquireLink({ target: parseTarget("nats://nowhere/x"), options: { connection } });
   await link.opened();
-  link.answer("first", new Uint8Array());
+  for (const subject of ["first", "too long", "last"]) link.answer(subject, new Uint8Array());
   gone.resolve();
-  await eventually(() => published.length === 1);
-  assertEquals(published, ["first"]);
+  await eventually(() => published.length === 2);
+  assertEquals([published, link.isUp], [["first", "last"], true]);
   link.release();
 }, { skip });
 
@@ -350,6 +351,62 @@ test(
     }
     const items = await collect(remote.parts(new Uint8Array(50_000).fill(9)));
     assertEquals(items.map(({ byteLength }) => byteLength), [50_000, 50_000, 50_000]);
+  },
+  { skip },
+);
+
+test(
+  "NATS: a server comes back that takes shorter messages: an answer is lost, and the rest goes on",
+  async () => {
+    const server = await newServer();
+    const nats = { name: "service" };
+    const target = `nats://${server.address}/long`;
+    const working = Promise.withResolvers<void>();
+    const api = {
+      async long() {
+        await working.promise;
+        return new Uint8Array(100_000);
+      },
+      ping: () => "pong",
+    };
+    const service = serve(target, api, { nats });
+    atEnd(() => service.close({ timeout: 0 }));
+    await service.ready;
+    const values: number[] = [];
+    // It shares the connection of the service.
+    const news = topic<number>(`nats://${server.address}/news`, { nats });
+    atEnd(() => Promise.resolve(news.close()));
+    const subscription = news.subscribe();
+    const reading = (async () => {
+      for await (const value of subscription) values.push(value);
+    })();
+    atEnd(async () => {
+      subscription[Symbol.dispose]();
+      await reading;
+    });
+    await subscription.ready;
+    using remote = connect<typeof api>(target, { timeout: 60_000, idempotent: ["ping"] });
+    const long = doomed(remote.long());
+    await eventually(() => service.stats().inFlight === 1);
+    await server.kill();
+    await assertRejectsCode(long, "UNKNOWN_OUTCOME");
+    working.resolve();
+    await eventually(() => service.stats().inFlight === 0);
+    const again = await newServer("max_payload: 8192", server.port);
+    assertEquals(await remote.ping(), "pong");
+    const raw = await rawConnection(again.address);
+    const other = topic<number>(`nats://${again.address}/news`, { nats: { name: "other" } });
+    atEnd(() => Promise.resolve(other.close()));
+    await eventually(() => {
+      other.publish(1);
+      return values.length > 0;
+    });
+    values.length = 0;
+    other.publish(2);
+    other.publish(3);
+    await eventually(() => values.includes(3));
+    await raw.flush();
+    assertEquals(values.filter((value) => value > 1), [2, 3]);
   },
   { skip },
 );

@@ -1,5 +1,5 @@
 /** Connections that are slow to come, or never do, and options that cannot work. */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { connect, type NatsOptions, serve, topic, withOptions } from "../../mod.ts";
@@ -7,7 +7,15 @@ import { loadClient } from "../../src/nats/client.ts";
 import { linksClosed } from "../../src/nats/link.ts";
 import { Limit } from "../../src/limit/main.ts";
 import { Node } from "../../src/node/main.ts";
-import { afterEnd, assertRejectsCode, atEnd, eventually, test } from "../support/harness.ts";
+import {
+  afterEnd,
+  assertRejectsCode,
+  atEnd,
+  doomed,
+  eventually,
+  longEnough,
+  test,
+} from "../support/harness.ts";
 import { hasNats, natsAddress, newNatsTarget } from "../support/nats.ts";
 import { startNatsServer } from "../support/nats_server.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
@@ -146,9 +154,50 @@ test("NATS: options that cannot work are refused at once, wherever they are give
     );
     assert(started instanceof TypeError || started instanceof RangeError, JSON.stringify(wrong));
   }
-  const { message } = thrownBy(() => connect(target, { nats: { pass: 8642 as never } })) as Error;
-  assert(!message.includes("8642"), message);
+  const secrets: unknown[] = [
+    "nats://web:8642@host",
+    { pass: 8642 },
+    { connection: "nats://web:8642@host" },
+    { authenticator: "8642" },
+    { tls: "8642" },
+    { timeout: "8642" },
+  ];
+  for (const nats of secrets) {
+    const { message } = thrownBy(() => connect(target, { nats: nats as NatsOptions })) as Error;
+    assert(!message.includes("8642"), message);
+  }
 });
+
+test("NATS: nobody shows the password of a target, not even of one that is wrong", async () => {
+  for (const login of ["web:8642", "web:86@8642", "8642", "web:%408642"]) {
+    const target = `nats://${login}@127.0.0.1:1/name`;
+    using remote = connect<Api>(target, { timeout: 50 });
+    assertEquals(String(remote), "[Remote nats://127.0.0.1:1/name]");
+    const { message } = await assertRejects(() => remote.ping(), Error);
+    assert(!message.includes("8642"), message);
+  }
+});
+
+test(
+  "NATS: a call finds a service that comes, although its process was busy meanwhile",
+  async () => {
+    const server = await startNatsServer();
+    afterEnd(linksClosed);
+    afterEnd(() => server.kill());
+    const target = `nats://${server.address}/late`;
+    await longEnough(2_000, async (timeout) => {
+      using remote = connect<Api>(target, { timeout });
+      await assertRejectsCode(withOptions(remote, { timeout: 300 }).ping(), "NO_SERVER");
+      const waiting = doomed(remote.ping());
+      await Promise.resolve();
+      for (const end = performance.now() + 0.55 * timeout; performance.now() < end;);
+      await using service = serve(target, { ping: () => "pong" }, { nats: { name: "service" } });
+      await service.ready;
+      return await waiting.catch(() => null) === "pong";
+    });
+  },
+  { skip },
+);
 
 test("NATS: ports from 1 to 65535", async () => {
   for (const port of ["0", "65536", "99999"]) {

@@ -10,8 +10,8 @@ import {
   type ServiceOptions,
   withOptions,
 } from "../../mod.ts";
-import { beginRequest, setTimeLeft } from "../../src/nats/frames.ts";
-import { linksClosed } from "../../src/nats/link.ts";
+import { beginRequest, setTimeLeft, whoFrame } from "../../src/nats/frames.ts";
+import { linksClosed, tickMilliseconds } from "../../src/nats/link.ts";
 import { streamName } from "../../src/nats/work_queue/names.ts";
 import { readOrigin } from "../../src/nats/work_queue/origin.ts";
 import type { Api } from "../fixtures/typed.ts";
@@ -25,6 +25,7 @@ import {
   folder,
   longEnough,
   runtime,
+  sleep,
   spawn,
   test as register,
 } from "../support/harness.ts";
@@ -361,7 +362,14 @@ test("what is no call, or names a subject of the server for its answer, is dropp
   await eventually(async () => await queued(raw, target) === 0);
   assertEquals(service.stats().requests, 0);
   // The same past the queue.
-  raw.publish(subject.replace("queue", "call"), new Uint8Array(), "$JS.API.CONSUMER.DELETE.a.b");
+  const question = "$JS.API.CONSUMER.DELETE.a.b";
+  raw.publish(subject.replace("queue", "call"), new Uint8Array(), question);
+  raw.publish(subject.replace("queue", "call"), frame, question);
+  // Others may ask a service who it is, and it would answer with rights that they lack.
+  raw.publish(subject.replace("queue", "all"), whoFrame(), question);
+  for (const verb of ["PING", "INFO", "STATS"]) {
+    raw.publish(`$SRV.${verb}`, new Uint8Array(), question);
+  }
   await raw.flush();
   assertEquals(await remote.ping("a"), "a");
   await raw.flush();
@@ -634,6 +642,45 @@ test("the link is lost while a call waits, until its time is over: TIMEOUT, for 
     assertEquals(end, wasEarly ? "NO_SERVER" : "TIMEOUT");
     return !wasEarly;
   });
+});
+
+test("the server stands still until the time of a call is over: it is never run", async () => {
+  const { port } = await startNatsServer().then(async (first) => (await first.kill(), first));
+  const server = await newServer(withJetStream, port);
+  const target = `nats://${server.address}/expired`;
+  const api = new Holding();
+  await served(target, api);
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  assertEquals(await remote.ping("a"), "a");
+  server.tell("STOP");
+  await assertRejectsCode(withOptions(remote, { timeout: 300 }).ping("b"), "TIMEOUT");
+  server.tell("KILL");
+  server.tell("START");
+  using patient = withOptions(remote, { idempotent: true });
+  assertEquals(await patient.ping("c"), "c");
+  // A call that is not stored is published again with each tick.
+  await sleep(3 * tickMilliseconds);
+  assertEquals(await patient.ping("d"), "d");
+  assertEquals(api.begun, ["a 1", "c 1", "d 1"]);
+});
+
+test("the program closes the connection that it has given: all calls end", async () => {
+  const server = await newServer();
+  const target = `nats://${server.address}/given`;
+  const api = new Holding();
+  await served(target, api);
+  const { connection } = await rawConnection(server.address);
+  using remote = connect<Holding>(target, { timeout: Infinity, nats: { connection } });
+  assertEquals(await remote.ping("a"), "a");
+  const held = doomed(remote.hold("b"));
+  await eventually(() => api.begun.includes("b 1"));
+  await connection.close();
+  await assertRejectsCode(held, "UNKNOWN_OUTCOME");
+  for (const idempotent of [true, false]) {
+    using again = withOptions(remote, { idempotent });
+    await assertRejectsCode(again.ping("c"), "CLOSED", "nats.connection");
+  }
+  for (const end of api.ends) end();
 });
 
 test("the rights that the guide names are enough", async () => {

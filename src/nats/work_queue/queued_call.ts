@@ -6,7 +6,7 @@
 import { TandemError } from "../../errors.ts";
 import { now } from "../../runtime/timers.ts";
 import type { NatsCall, QueuedPart } from "../call.ts";
-import { timeLeft } from "../frames.ts";
+import { setTimeLeft } from "../frames.ts";
 import { ErrorNumber, isRefusal, type JetStream } from "../jetstream.ts";
 import type { Link } from "../link.ts";
 import { ageMaxSeconds } from "./queue.ts";
@@ -33,6 +33,7 @@ export class QueuedCall implements QueuedPart, StoringOwner {
   readonly beganAt: number = now();
   readonly #owner: QueuedCallOwner;
   readonly #call: NatsCall;
+  readonly #messageId: string;
   readonly #storing: Storing;
   #place: { readonly stream: string; readonly sequence: number } | null = null;
   #silentTicks = 0;
@@ -44,14 +45,20 @@ export class QueuedCall implements QueuedPart, StoringOwner {
   constructor(owner: QueuedCallOwner, call: NatsCall) {
     this.#owner = owner;
     this.#call = call;
-    const { link, subject } = owner;
+    this.#messageId = owner.link.subjectOf(call.number);
+    this.#storing = new Storing(owner.link, { subject: owner.subject, data: call.frame }, this);
+  }
+
+  prepare(): Readonly<Record<string, string>> | null {
+    const left = this.#call.deadline - now();
+    if (left <= 0) {
+      this.#owner.settled(this);
+      return null;
+    }
+    setTimeLeft(this.#call.frame, left);
     // The server removes what nobody waits for.
-    const seconds = Math.min(ageMaxSeconds, Math.ceil(timeLeft(call.frame) / 1_000) + 1);
-    const headers = {
-      "Nats-Msg-Id": link.subjectOf(call.number),
-      "Nats-TTL": `${seconds}s`,
-    };
-    this.#storing = new Storing(link, { subject, headers, data: call.frame }, this);
+    const seconds = Math.min(ageMaxSeconds, Math.ceil(left / 1_000) + 1);
+    return { "Nats-Msg-Id": this.#messageId, "Nats-TTL": `${seconds}s` };
   }
 
   stored(stream: string, sequence: number): void {
@@ -125,7 +132,11 @@ export class QueuedCall implements QueuedPart, StoringOwner {
     const { link } = this.#owner;
     if (!link.isUp) return;
     const question = JSON.stringify({ seq: sequence, no_erase: true });
-    link.answer(`$JS.API.STREAM.MSG.DELETE.${stream}`, new TextEncoder().encode(question));
+    try {
+      link.publish(`$JS.API.STREAM.MSG.DELETE.${stream}`, new TextEncoder().encode(question));
+    } catch {
+      // The link has just been lost.
+    }
   }
 
   close(): void {

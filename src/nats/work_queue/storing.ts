@@ -19,6 +19,12 @@ const attemptsForNothing = 5;
 
 /** What has become of it. */
 export interface StoringOwner {
+  /**
+   * Runs before each attempt: writes into the data how much time is left.
+   *
+   * @returns the headers; null: the time is over
+   */
+  prepare(): Readonly<Record<string, string>> | null;
   stored(stream: string, sequence: number): void;
   /** The queue has no room. */
   full(): void;
@@ -30,7 +36,6 @@ export interface StoringOwner {
 /** What is published. */
 export interface Publication {
   readonly subject: string;
-  readonly headers: Readonly<Record<string, string>>;
   readonly data: Bytes;
 }
 
@@ -55,7 +60,9 @@ export class Storing implements Numbered {
   }
 
   #publish(): void {
-    const { subject, data, headers } = this.#publication;
+    const { subject, data } = this.#publication;
+    const headers = this.#owner.prepare();
+    if (headers === null) return this.close();
     this.#silentTicks = 0;
     this.#attempts += 1;
     // A server that was started again may have forgotten the id, and a service may have had the call by now.
@@ -87,6 +94,7 @@ export class Storing implements Numbered {
   }
 
   lost(): void {
+    if (this.#link.isOver) return this.close();
     this.#isSent = false;
   }
 
