@@ -96,15 +96,18 @@ test("an AbortSignal: the reason at once, and a worker whose thread is blocked i
 poolTest(
   "a call that is cancelled while it waits harms no worker and never begins",
   async (way) => {
-    const { remote } = await way.ready(1, { abortGrace: 0 });
+    const { pool, remote } = await way.ready(1, { abortGrace: 0 });
     const journal = new Journal();
     const pid = await remote.pid();
     const works = remote.hold(journal.path, "a");
     await journal.has("begin a");
     const stop = new AbortController();
     const waits = doomed(withOptions(remote, { signal: stop.signal }).hold(journal.path, "b"));
+    await eventually(() => pool.stats().queued === 1, "b waits");
     stop.abort("left");
     assertEquals(await waits.catch((reason: unknown) => reason), "left");
+    // From another machine, the news takes a while.
+    await eventually(() => pool.stats().queued === 0, "the pool knows");
     journal.release("a");
     assertEquals(await works, pid);
     assertEquals(await remote.pid(), pid);
