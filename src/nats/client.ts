@@ -172,7 +172,14 @@ interface Replaced {
   loadClientCerts(): Promise<object | undefined>;
 }
 
-const neededMethods = ["connect", "dial", "tlsFirst", "startTLS", "close", "loadClientCerts"] as const;
+const neededMethods = [
+  "connect",
+  "dial",
+  "tlsFirst",
+  "startTLS",
+  "close",
+  "loadClientCerts",
+] as const;
 
 interface Host {
   readonly hostname: string;

@@ -608,7 +608,9 @@ export class Link {
     if (!this.#terms.options.connection) noteFarewell(this.#running);
     const wasUp = this.#isUp;
     this.#isUp = false;
+    this.isOver = true;
     this.#obstacle = error;
+    for (const numbered of [...this.#numbered.values()]) guarded(() => numbered.lost?.(error));
     if (!connection) return;
     if (this.#terms.options.connection) {
       for (const { client } of this.#subscriptions) {

@@ -1,5 +1,5 @@
 /**
- * Where limits keep what they share: a key-value bucket of NATS for each prefix.
+ * Where limits, and claims of nodes, keep what they share: a key-value bucket of NATS for each prefix.
  *
  * @module
  */
@@ -31,6 +31,9 @@ interface StreamConfig extends CopiesConfig {
   readonly max_msgs_per_subject?: number;
 }
 
+/** What a bucket is needed for, in messages. */
+export type BucketPurpose = "limits" | "claims";
+
 /**
  * Makes the bucket, unless there is one.
  *
@@ -41,8 +44,9 @@ export async function ensureBucket(
   link: Link,
   jetStream: JetStream,
   bucket: string,
+  purpose: BucketPurpose = "limits",
 ): Promise<string> {
-  checkVersion(link, "use a limit");
+  checkVersion(link, `use ${purpose}`);
   try {
     const { config, created } = await ensureStream<StreamConfig>(link, jetStream, {
       name: streamOf(bucket),
@@ -61,15 +65,15 @@ export async function ensureBucket(
       allow_msg_ttl: true,
       subject_delete_marker_ttl: markerLifetime,
     });
-    checkConfig(config, bucket);
+    checkConfig(config, bucket, purpose);
     return created;
   } catch (error) {
     if (!(error instanceof RefusedRequest)) throw error;
-    throw refusedStream(link, `use the bucket ${JSON.stringify(bucket)}`, "for limits", error);
+    throw refusedStream(link, `use the bucket ${JSON.stringify(bucket)}`, `for ${purpose}`, error);
   }
 }
 
-function checkConfig(config: StreamConfig, bucket: string): void {
+function checkConfig(config: StreamConfig, bucket: string, purpose: BucketPurpose): void {
   const isRight = config.allow_msg_ttl === true && config.max_msgs_per_subject === 1 &&
     (config.subject_delete_marker_ttl ?? 0) > 0;
   if (isRight) return;
@@ -77,7 +81,7 @@ function checkConfig(config: StreamConfig, bucket: string): void {
     "MISMATCH",
     `Cannot use the bucket ${
       JSON.stringify(bucket)
-    } of NATS for limits: it must keep one value of each key, and ` +
+    } of NATS for ${purpose}: it must keep one value of each key, and ` +
       "allow lifetimes of single values (allow_msg_ttl) with markers of removals (subject_delete_marker_ttl); " +
       "remove it, or use another prefix",
   );

@@ -107,7 +107,7 @@ export class Lease {
     this.#cancelRenewal = later(milliseconds, () => {
       this.renew().catch((error) => {
         if (this.#isOver) return;
-        if (codeOf(error) === undefined) report(Lease, "renewing the lease of a lock", error);
+        if (codeOf(error) === undefined) report(Lease, "renewing a lease", error);
         this.#renewAfter(this.#milliseconds * renewalAgain);
       });
     });

@@ -194,7 +194,9 @@ export class FarNodes implements Carrier, StreamOwner {
   /** Tells all others what has changed; of the whole board if that is no longer. */
   #tellChange(change: BoardChange | null): void {
     if (this.#state === "joining") return;
-    const body = change && encodeBoardChange(change);
+    // UTF-8 cannot tell of a place with half a character.
+    const isTold = change?.removed.every((place) => place.isWellFormed()) ?? false;
+    const body = isTold ? encodeBoardChange(change!) : null;
     if (body && body.byteLength < this.boards.ownBytes && body.byteLength <= this.#link.maxBody) {
       this.#link.sendAll(Kind.change, body);
     } else this.#tellBoard("", this.#terms.network.all);

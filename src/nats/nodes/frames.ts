@@ -16,6 +16,7 @@
 import type { NodeInfo } from "../../node/carrier.ts";
 import { decodeGreeting, encodeGreeting } from "../../node/hall/greeting.ts";
 import { checkNodeId } from "../../node/ids.ts";
+import { boardEntriesMax } from "../../node/registry/bounds.ts";
 
 export const Kind = {
   /** To all, or to a neighbour that tells the others: the sender lives. Body: the number of its board, its id. */
@@ -274,6 +275,9 @@ export function encodeBoardChange({ version, removed, added }: BoardChange): Uin
   return body;
 }
 
+/** The most entries that one change adds and removes: all of two boards. */
+const changedMax = 2 * boardEntriesMax;
+
 /** Null: it is none. */
 export function decodeBoardChange(body: Uint8Array): BoardChange | null {
   const { byteLength } = body;
@@ -286,6 +290,7 @@ export function decodeBoardChange(body: Uint8Array): BoardChange | null {
     at = begin + view.getUint32(at, true);
     if (at > byteLength) return null;
     items.push(body.subarray(begin, at));
+    if (items.length > changedMax) return null;
   }
   const count = view.getUint32(4, true);
   if (count > items.length) return null;

@@ -7,16 +7,11 @@
 import type { Bytes } from "../../codec/writer.ts";
 import { type Board, placeOf, readBoard } from "../../node/registry/board.ts";
 import type { ChangedBoard } from "../../node/registry/boards.ts";
-import {
-  boardBytesMax,
-  boardEntriesMax,
-  bytesOfHead,
-  bytesPerEntry,
-} from "../../node/registry/bounds.ts";
-import { type Entry, readEntry } from "../../node/registry/entry.ts";
+import { boardBytesMax, boardEntriesMax, bytesOfHead } from "../../node/registry/bounds.ts";
+import { costOf, type Entry, readEntry, readName } from "../../node/registry/entry.ts";
 import type { BoardChange } from "./frames.ts";
 
-/** So many places may wait for a look beside those of the board: then all of it is read again. */
+/** If more places than this wait for a look, beside those of the board, all of the board is read again. */
 const passedMax = 1_024;
 
 export class KnownBoard {
@@ -26,6 +21,8 @@ export class KnownBoard {
   #bytes: number;
   /** Changes that the registry has not read. */
   #unread: Map<string, Entry | null> = new Map();
+  /** The characters of their places. */
+  #unreadLength = 0;
   /** It has to read all. */
   #isWhole = true;
 
@@ -50,19 +47,23 @@ export class KnownBoard {
     const { identity, entries } = this.#board;
     const changes = new Map<string, Entry | null>(removed.map((place) => [place, null]));
     for (const bytes of added) {
-      const entry = readEntry(identity.id, bytes.slice() as Bytes);
-      if (entry) changes.set(placeOf(entry.family, entry.key), entry);
+      const copy = bytes.slice() as Bytes;
+      const { family, key } = readName(identity.id, copy);
+      // Null: this runtime cannot have its value, and what was there before is gone.
+      changes.set(placeOf(family, key), readEntry(identity.id, copy));
     }
     let [bytes, count] = [this.#bytes, entries.size];
     for (const [place, entry] of changes) {
       const before = entries.get(place);
-      bytes += (entry ? sizeOf([entry]) : 0) - (before ? sizeOf([before]) : 0);
+      bytes += (entry ? costOf(entry) : 0) - (before ? costOf(before) : 0);
       count += Number(entry !== null) - Number(before !== undefined);
     }
     if (bytes + bytesOfHead > boardBytesMax || count > boardEntriesMax) {
       throw new Error("too large");
     }
     for (const [place, entry] of changes) {
+      if (entry === null && !entries.has(place)) continue;
+      if (!this.#unread.has(place)) this.#unreadLength += place.length;
       if (entry) entries.set(place, entry);
       else entries.delete(place);
       this.#unread.set(place, entry);
@@ -70,8 +71,14 @@ export class KnownBoard {
     this.#bytes = bytes;
     this.version = version;
     // Nobody looks, and keys come and go.
-    if (this.#unread.size > entries.size + passedMax) this.#isWhole = true;
-    if (this.#isWhole) this.#unread.clear();
+    const isMuch = this.#unread.size > entries.size + passedMax;
+    if (isMuch || this.#unreadLength > boardBytesMax) this.#isWhole = true;
+    if (this.#isWhole) this.#forget();
+  }
+
+  #forget(): void {
+    this.#unread = new Map();
+    this.#unreadLength = 0;
   }
 
   /** What the registry has not read. From now on it has. */
@@ -79,7 +86,7 @@ export class KnownBoard {
     const isWhole = this.#isWhole;
     const { identity } = this.#board;
     const entries = isWhole ? new Map(this.#board.entries) : this.#unread;
-    this.#unread = new Map();
+    this.#forget();
     this.#isWhole = false;
     return { board, identity, entries, isWhole };
   }
@@ -93,6 +100,6 @@ function boardOf(node: string, bytes: Uint8Array, before: Board | null): Board {
 
 function sizeOf(entries: Iterable<Entry>): number {
   let size = 0;
-  for (const { bytes } of entries) size += bytes.byteLength + bytesPerEntry;
+  for (const entry of entries) size += costOf(entry);
   return size;
 }

@@ -49,6 +49,11 @@ export class ClaimCore {
     return false;
   }
 
+  /** Somebody else may have it from now on. */
+  lose(reason: unknown): void {
+    this.#end(reason);
+  }
+
   /** False: it has ended before. */
   release(why: string): boolean {
     return this.#end(this.#error("CLOSED", why));
@@ -97,8 +102,8 @@ export class Claim implements Disposable {
 
   /**
    * Aborts when the claim ends, also when it is disposed, or its node closes (`CLOSED`). If it is lost, because
-   * somebody has removed the file of its lock, that takes up to a second; with a network, up to a third of the node's
-   * `lease` if somebody has removed it from NATS. Ask for it when you use it: it takes a timer, as
+   * somebody has removed the file of its lock, that takes up to a second. With a network, if somebody has removed its
+   * record from NATS, it takes up to a third of the node's `lease` for each 64 claims of the node. Ask for it when you use it: it takes a timer, as
    * {@linkcode Lock.signal} does.
    */
   get signal(): AbortSignal {

@@ -10,8 +10,8 @@
 import { onAbort } from "../../base/abort.ts";
 import { TandemError } from "../../errors.ts";
 import { Limit } from "../../limit/limit.ts";
-import { hashOf } from "../../limit/lock_names.ts";
 import { NameLock } from "../name_lock.ts";
+import { claimName } from "./claim_name.ts";
 
 /** Where the locks of a group are. */
 export interface ClaimPlace {
@@ -26,8 +26,10 @@ export interface ClaimRight {
   readonly token: bigint;
   /** Looks whether it is still held. */
   check(): boolean;
-  /** From now on, `lost` runs once it is lost. */
+  /** From now on, `lost` runs once it is lost, whatever it takes to notice. */
   watch(lost: (reason: unknown) => void): void;
+  /** From now on, `lost` runs once it hears by itself that it is lost, which takes nothing. */
+  hear?(lost: (reason: unknown) => void): void;
   release(): void;
 }
 
@@ -120,6 +122,5 @@ function drawToken({ group, mode }: ClaimPlace): bigint {
 
 /** The limit of a key. The prefix allows a longer name; the family is for people. */
 function targetOf({ group }: ClaimPlace, family: string, key: string): string {
-  const hint = family.slice(0, 40).replaceAll(":", "-");
-  return `lock__${group}.claim.${hint}.${hashOf(`${family} ${key}`)}`;
+  return `lock__${group}.${claimName(family, key, 40)}`;
 }

@@ -24,7 +24,7 @@ import {
   takeEncoder,
 } from "../frames.ts";
 import { addressOf } from "../ids.ts";
-import { boardBytesMax } from "./bounds.ts";
+import { boardBytesMax, bytesPerEntry } from "./bounds.ts";
 import { isFamily, isKey } from "./names.ts";
 
 /** Begins an entry, and a value. */
@@ -92,6 +92,11 @@ export class Entry implements EntryTerms {
     if (this.since !== other.since) return this.since < other.since;
     return this.node < other.node;
   }
+}
+
+/** How much an entry takes of a board. */
+export function costOf({ bytes }: Entry): number {
+  return bytes.byteLength + bytesPerEntry;
 }
 
 /** Makes an entry of this node. */
@@ -162,6 +167,15 @@ export function readEntry(node: string, bytes: Bytes): Entry | null {
     if (codeOf(error) === "UNSUPPORTED") return null;
     throw error;
   }
+}
+
+/**
+ * The family and the key of an entry of another node, whatever its value is.
+ *
+ * @throws {TandemError} `CORRUPT`
+ */
+export function readName(node: string, bytes: Bytes): Pick<EntryTerms, "family" | "key"> {
+  return readTerms(node, bytes);
 }
 
 function readTerms(node: string, bytes: Bytes): EntryTerms {

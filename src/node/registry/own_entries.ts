@@ -5,9 +5,9 @@
  */
 import { TandemError } from "../../errors.ts";
 import { placeOf } from "./board.ts";
-import { boardEntriesMax, bytesOfHead, bytesPerEntry } from "./bounds.ts";
+import { boardEntriesMax, bytesOfHead } from "./bounds.ts";
 import type { ClaimCore } from "./claim.ts";
-import type { Entry } from "./entry.ts";
+import { costOf, type Entry } from "./entry.ts";
 
 /** An entry, and what it depends on. */
 export interface OwnEntry {
@@ -49,7 +49,7 @@ export class OwnEntries {
    */
   checkRoom(entry: Entry): void {
     const before = this.get(entry.family, entry.key);
-    const bytes = this.#bytes + cost(entry) - (before ? cost(before.entry) : 0);
+    const bytes = this.#bytes + costOf(entry) - (before ? costOf(before.entry) : 0);
     if (bytes > this.#maxBytes) {
       throw tooLarge(entry, `all entries of a node may take ${this.#maxBytes} bytes`);
     }
@@ -62,7 +62,7 @@ export class OwnEntries {
   put(own: OwnEntry): void {
     const { family, key } = own.entry;
     this.remove(family, key);
-    this.#bytes += cost(own.entry);
+    this.#bytes += costOf(own.entry);
     this.#entries.set(placeOf(family, key), own);
   }
 
@@ -70,14 +70,10 @@ export class OwnEntries {
     const place = placeOf(family, key);
     const before = this.#entries.get(place);
     if (!before) return;
-    this.#bytes -= cost(before.entry);
+    this.#bytes -= costOf(before.entry);
     this.#entries.delete(place);
     before.portWatch?.[Symbol.dispose]();
   }
-}
-
-function cost({ bytes }: Entry): number {
-  return bytes.byteLength + bytesPerEntry;
 }
 
 function tooLarge({ family, key }: Entry, found: string): TandemError {

@@ -102,11 +102,12 @@ export class Registry {
    * ```
    *
    * With a network, all claims of a node have one lease of `lease` milliseconds, which the node renews: a claim whose
-   * process has died is free after that time, and a claim whose node has lost its link for so long ends. The NATS
-   * server needs JetStream.
+   * process has died is free after that time, which nothing tells, so try again every few seconds; and a claim whose
+   * node has lost its link for so long ends. The NATS server needs JetStream.
    *
    * @returns null: a living node has claimed it
-   * @throws (rejects) {@linkcode TandemError} as {@linkcode set}, and what `new Limit` and its `acquire` throw
+   * @throws (rejects) {@linkcode TandemError} as {@linkcode set}, and what `new Limit` and its `acquire` throw; with a
+   * network also `DISCONNECTED`, `UNSUPPORTED` (no JetStream), `PERMISSION`, `NO_SPACE`
    */
   async claim(family: string, key: string, value: unknown): Promise<Claim | null> {
     const claim = await this.#core.claim(family, key, value);

@@ -53,7 +53,7 @@ export class RegistryCore implements WatchHome {
   readonly #atHome: ReturnType<typeof captureContext> = captureContext();
   #listening: Disposable | null = null;
   #isScheduled = false;
-  /** The places of own entries of which the board does not say what is so. */
+  /** The places of own entries whose last change is not published yet. */
   readonly #stale: Set<string> = new Set();
   /** How often in a row it could not be published. */
   #failures = 0;
@@ -198,6 +198,7 @@ export class RegistryCore implements WatchHome {
       if (this.#own.get(family, key)?.claim === claim) this.#remove(family, key);
     });
     this.#replace(this.#own.get(family, key), { entry, portWatch: null, claim });
+    lock.hear?.((reason) => claim.lose(reason));
     return claim;
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 import type { ClaimRight, ClaimRights } from "../../../node/registry/claim_lock.ts";
+import { closedClaims } from "./errors.ts";
 import { FarClaims, type FarClaimTerms } from "./far_claims.ts";
 
 export class BothClaims implements ClaimRights {
@@ -12,6 +13,7 @@ export class BothClaims implements ClaimRights {
   readonly #terms: FarClaimTerms;
   /** Most nodes claim nothing. */
   #far: FarClaims | null = null;
+  #isClosed = false;
 
   constructor(near: ClaimRights, terms: FarClaimTerms) {
     this.#near = near;
@@ -22,6 +24,7 @@ export class BothClaims implements ClaimRights {
     const near = await this.#near.take(family, key);
     if (near === null) return null;
     try {
+      if (this.#isClosed) throw closedClaims(this.#terms.node);
       this.#far ??= new FarClaims(this.#terms);
       const far = await this.#far.take(family, key);
       if (far !== null) return new BothRights(near, far);
@@ -34,6 +37,7 @@ export class BothClaims implements ClaimRights {
   }
 
   close(): void {
+    this.#isClosed = true;
     this.#far?.close();
   }
 }
@@ -55,6 +59,9 @@ class BothRights implements ClaimRight {
 
   watch(lost: (reason: unknown) => void): void {
     this.#near.watch(lost);
+  }
+
+  hear(lost: (reason: unknown) => void): void {
     this.#far.watch(lost);
   }
 

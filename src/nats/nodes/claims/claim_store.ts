@@ -4,7 +4,7 @@
  * @module
  */
 import { TandemError } from "../../../errors.ts";
-import { hashOf } from "../../../limit/lock_names.ts";
+import { claimName } from "../../../node/registry/claim_name.ts";
 import { ErrorNumber, isRefusal, JetStream, RefusedRequest } from "../../jetstream.ts";
 import { bucketOf, ensureBucket, streamOf } from "../../limit/bucket.ts";
 import { type LeaseStore, storeLease } from "../../limit/lease.ts";
@@ -30,8 +30,7 @@ export class ClaimStore implements LeaseStore {
   readonly #jetStream: JetStream;
   readonly #bucket: string;
   readonly #group: string;
-  /** Whether the bucket is known to be there. */
-  isThere = false;
+  #isKnown = false;
   /** When it was made, in microseconds. */
   #created = 0n;
 
@@ -42,10 +41,19 @@ export class ClaimStore implements LeaseStore {
     this.#group = group;
   }
 
-  /** The subject of a claim. The family is for people. */
-  placeOf(family: string, key: string): string {
-    const hint = family.slice(0, 20).replaceAll(":", "-");
-    return this.#subject(`claim.${hint}.${hashOf(`${family} ${key}`)}`, "owner");
+  /** Whether the bucket is known to be there. */
+  get isKnown(): boolean {
+    return this.#isKnown;
+  }
+
+  /** The bucket may be gone. */
+  doubt(): void {
+    this.#isKnown = false;
+  }
+
+  /** The subject of a claim. */
+  subjectOf(family: string, key: string): string {
+    return this.#subject(claimName(family, key, 20), "owner");
   }
 
   #leasePlace(id: string): string {
@@ -59,10 +67,10 @@ export class ClaimStore implements LeaseStore {
   /** Makes the bucket, unless there is one. */
   async ensure(): Promise<void> {
     this.#link.check();
-    if (this.isThere) return;
-    const created = await ensureBucket(this.#link, this.#jetStream, this.#bucket);
+    if (this.#isKnown) return;
+    const created = await ensureBucket(this.#link, this.#jetStream, this.#bucket, "claims");
     this.#created = BigInt(Date.parse(created)) * 1_000n;
-    this.isThere = true;
+    this.#isKnown = true;
   }
 
   /**
@@ -120,7 +128,7 @@ export class ClaimStore implements LeaseStore {
       if (!(error instanceof RefusedRequest)) throw error;
       if (isRefusal(error, ErrorNumber.unheard, ErrorNumber.streamNotFound)) {
         // The bucket was removed, or has no leader for a moment.
-        this.isThere = false;
+        this.doubt();
         throw new TandemError(
           "DISCONNECTED",
           `Cannot use claims in NATS (${this.#link.place}): the bucket ${

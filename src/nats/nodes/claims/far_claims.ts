@@ -6,7 +6,6 @@
  * @module
  */
 import { codeOf, report } from "../../../base/guard.ts";
-import { TandemError } from "../../../errors.ts";
 import { randomToken } from "../../../node/ids.ts";
 import { keepAlive, later } from "../../../runtime/timers.ts";
 import { afterwards } from "../../limit/farewells.ts";
@@ -14,6 +13,7 @@ import { Lease } from "../../limit/lease.ts";
 import { acquireLink, type Link } from "../../link.ts";
 import type { Network } from "../network.ts";
 import { ClaimStore } from "./claim_store.ts";
+import { changedTooOften, closedClaims, lostClaim, overAtOnce } from "./errors.ts";
 import { FarRight } from "./far_right.ts";
 import { Returns } from "./returns.ts";
 
@@ -64,12 +64,13 @@ export class FarClaims {
   /**
    * Null: another node has it.
    *
-   * @throws {TandemError} `DISCONNECTED`, `UNSUPPORTED`, `PERMISSION`, `NO_SPACE`, `BUSY`, `CORRUPT`, `INCOMPATIBLE`
+   * @throws {TandemError} `DISCONNECTED`, `UNSUPPORTED`, `PERMISSION`, `NO_SPACE`, `BUSY`, `CORRUPT`, `INCOMPATIBLE`,
+   * `MISMATCH`, `CLOSED`
    */
   async take(family: string, key: string): Promise<FarRight | null> {
     const letEnd = keepAlive();
     this.#takes += 1;
-    const place = this.#store.placeOf(family, key);
+    const place = this.#store.subjectOf(family, key);
     const ids: string[] = [];
     try {
       return await this.#take(place, key, ids);
@@ -96,33 +97,41 @@ export class FarClaims {
         const id = randomToken(16);
         ids.push(id);
         const record = { id, lease: lease.id, node: this.#terms.node };
-        const sequence = await this.#store.store(place, record, last);
-        if (sequence !== null) return this.#taken(id, place, sequence, lease);
+        const [sequence, hasLease] = await Promise.all([
+          this.#store.store(place, record, last),
+          this.#store.hasLease(lease.id),
+        ]);
+        if (sequence !== null && hasLease) return this.#taken(id, key, place, sequence, lease);
+        if (!hasLease) {
+          // The bucket was removed and made again: its numbers are too small for tokens.
+          if (this.#lease === lease) this.#loseAll();
+          throw overAtOnce(this.#terms.node);
+        }
         // It was refused.
         ids.pop();
         const found = await this.#store.find(place);
         const owner = found.record?.lease;
-        // What another attempt of this node has left is nobody's: this one has the kernel's lock.
+        // A record with this node's lease is left over from an earlier attempt: only one attempt at a time has the
+        // kernel's lock.
         const isOthers = owner !== undefined && owner !== lease.id;
         if (isOthers && await this.#store.hasLease(owner)) return null;
         last = found.sequence;
       } catch (error) {
+        if (this.#isClosed) throw closedClaims(this.#terms.node);
         // A message was lost, the bucket was removed, or the lease was over.
         if (codeOf(error) !== "DISCONNECTED" || !this.#link.isUp) throw error;
         failures += 1;
         if (failures >= failuresMax) throw error;
       }
     }
-    throw new TandemError(
-      "BUSY",
-      `Cannot claim ${JSON.stringify(key)}: other nodes keep changing it in NATS; try again`,
-    );
+    throw changedTooOften(key);
   }
 
-  #taken(id: string, place: string, sequence: number, lease: Lease): FarRight {
+  #taken(id: string, key: string, place: string, sequence: number, lease: Lease): FarRight {
     if (!lease.isAlive) throw overAtOnce(this.#terms.node);
     const token = this.#store.tokenOf(sequence);
-    const right = new FarRight({ id, place, token }, lease, (right) => this.#giveBack(right));
+    const terms = { id, key, place, sequence, token };
+    const right = new FarRight(terms, lease, (right) => this.#giveBack(right));
     this.#rights.add(right);
     return right;
   }
@@ -130,23 +139,28 @@ export class FarClaims {
   #giveBack(right: FarRight): void {
     if (!this.#rights.delete(right)) return;
     this.#returns.add(right.id, right.place, false);
-    void afterwards(() => this.#returns.settle());
+    void afterwards(async () => {
+      // The removal leaves before others hear that the entry is gone: whoever claims the key then, gets it. The number
+      // tells which record is meant, as long as the bucket is the one in which the lease is.
+      if (right.check()) await this.#store.remove(right.place, right.sequence).catch(() => {});
+      await this.#returns.settle();
+    });
   }
 
   // The lease
 
   /** The lease, which others take for alive. */
   async #leased(): Promise<Lease> {
-    if (this.#store.isThere && this.#lease?.isAlive) return this.#lease;
+    if (this.#store.isKnown && this.#lease?.isAlive) return this.#lease;
     this.#preparing ??= this.#prepare().finally(() => this.#preparing = null);
     return await this.#preparing;
   }
 
   async #prepare(): Promise<Lease> {
-    const { isThere } = this.#store;
+    const { isKnown } = this.#store;
     await this.#store.ensure();
     // If the bucket was removed, the lease is gone, too.
-    if (!isThere) await this.#lease?.renew();
+    if (!isKnown) await this.#lease?.renew();
     return this.#lease?.isAlive ? this.#lease : await this.#newLease();
   }
 
@@ -170,13 +184,13 @@ export class FarClaims {
     }
     lease.end();
     if (!this.#isClosed) throw overAtOnce(this.#terms.node);
-    throw new TandemError("CLOSED", `Cannot claim a key: the node ${this.#terms.node} was closed`);
+    throw closedClaims(this.#terms.node);
   }
 
   #loseAll(): void {
     this.#endLease();
     for (const right of [...this.#rights]) {
-      right.lose(lost("the lease of its node could not be renewed in time"));
+      right.lose(lostClaim(right.key, "the lease of its node could not be renewed in time"));
     }
   }
 
@@ -184,8 +198,8 @@ export class FarClaims {
     const lease = this.#lease;
     this.#lease = null;
     lease?.end();
-    // The bucket may be removed without notice from now on, or may have been.
-    this.#store.isThere = false;
+    // Without a lease, nobody hears when the bucket is removed: look again before the next claim.
+    this.#store.doubt();
     return lease;
   }
 
@@ -223,7 +237,7 @@ export class FarClaims {
       // The lease says whether there is time to try again.
       if (codeOf(error) !== "CORRUPT" && codeOf(error) !== "INCOMPATIBLE") return;
     }
-    right.lose(lost("its record was removed from NATS, or replaced"));
+    right.lose(lostClaim(right.key, "its record was removed from NATS, or replaced"));
   }
 
   /** Never rejects: without it, the server removes the lease a little later. */
@@ -245,17 +259,6 @@ export class FarClaims {
       this.#link.release();
     });
   }
-}
-
-function overAtOnce(node: string): TandemError {
-  return new TandemError(
-    "DISCONNECTED",
-    `Cannot claim a key: the lease of the node ${node} was over before NATS had answered; try again`,
-  );
-}
-
-function lost(why: string): TandemError {
-  return new TandemError("CANCELLED", `A claim is lost: ${why}; stop what it is for`);
 }
 
 async function pauseFor(milliseconds: number): Promise<void> {

@@ -8,22 +8,30 @@ import type { Lease } from "../../limit/lease.ts";
 
 export class FarRight implements ClaimRight {
   readonly id: string;
+  readonly key: string;
   readonly token: bigint;
   /** The subject of its record. */
   readonly place: string;
+  /** The number of its record. */
+  readonly sequence: number;
   readonly #lease: Lease;
   readonly #giveBack: (right: FarRight) => void;
   #listener: ((reason: unknown) => void) | null = null;
   #lost: { readonly reason: unknown } | null = null;
 
   constructor(
-    { id, token, place }: Pick<FarRight, "id" | "token" | "place">,
+    { id, key, token, place, sequence }: Pick<
+      FarRight,
+      "id" | "key" | "token" | "place" | "sequence"
+    >,
     lease: Lease,
     giveBack: (right: FarRight) => void,
   ) {
     this.id = id;
+    this.key = key;
     this.token = token;
     this.place = place;
+    this.sequence = sequence;
     this.#lease = lease;
     this.#giveBack = giveBack;
   }

@@ -31,8 +31,10 @@ export function decodeClaim(data: Uint8Array, subject: string): ClaimRecord {
     );
   }
   const { id, lease, node } = record ?? {};
-  if (found === version && typeof id === "string" && isLease(lease)) {
-    return { id, lease, node: String(node) };
+  if (
+    found === version && typeof id === "string" && isLease(lease) && typeof node === "string"
+  ) {
+    return { id, lease, node };
   }
   throw new TandemError(
     "CORRUPT",

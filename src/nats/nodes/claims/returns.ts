@@ -30,7 +30,7 @@ export class Returns {
     this.#left.set(id, { place, looks: isUnsure ? unsureLooks : 1 });
   }
 
-  /** Removes them. What fails is tried again with the next call. Never rejects. */
+  /** Removes them. A removal that fails is tried again at the next call. Never rejects. */
   settle(): Promise<void> {
     this.#next ??= this.#settling.then(() => {
       this.#next = null;
