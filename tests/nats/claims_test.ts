@@ -2,7 +2,16 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Claim, Node } from "../../src/node/main.ts";
 import { FarGroup, newServer } from "../support/far_group.ts";
-import { afterEnd, assertRejectsCode, eventually, present, test } from "../support/harness.ts";
+import { openLink } from "../../src/nats/link.ts";
+import { networkOf } from "../../src/nats/nodes/network.ts";
+import {
+  afterEnd,
+  assertRejectsCode,
+  doomed,
+  eventually,
+  present,
+  test,
+} from "../support/harness.ts";
 import { hasNats, type RawConnection, rawConnection } from "../support/nats.ts";
 import { allSaid } from "../support/nats_limit.ts";
 import { NatsProxy } from "../support/nats_proxy.ts";
@@ -130,6 +139,73 @@ test("NATS claims: whose lease is over has lost all, and later tokens are greate
   assertEquals(again.isHeld, true);
 }, { skip });
 
+test("NATS claims: a lost claim ends although nobody looks, and can be taken again", async () => {
+  const server = await newStore();
+  await using proxy = await NatsProxy.start(server.port);
+  await using group = new FarGroup(server.address);
+  const a = await group.start("a", { network: `nats://${proxy.address}`, lease: 1_000 });
+  const b = await group.start("b", { lease: 1_000 });
+  const first = await claimed(a);
+  const isShown = (node: Node) => node.registry.get("roles").then(({ size }) => size > 0);
+  await eventually(() => isShown(b));
+  proxy.hold();
+  await eventually(async () => !await isShown(a), "its clock says that its lease is over");
+  proxy.release();
+  await eventually(async () => !await isShown(b), "the other node hears of that");
+  const again = await claimed(a);
+  assertEquals([first.isHeld, again.isHeld], [false, true]);
+}, { skip });
+
+test("NATS claims: who hears that a claim is given back gets it at once", async () => {
+  const server = await newStore();
+  await using group = new FarGroup(server.address);
+  const [a, b] = [await group.start("a"), await group.start("b")];
+  // It knows the bucket, and has a lease.
+  await claimed(b, "another");
+  for (let round = 0; round < 20; round++) {
+    const claim = await claimed(a);
+    await eventually(async () => (await b.registry.keys("roles")).includes("leader"));
+    const taken = Promise.withResolvers<Claim | null>();
+    const watch = b.registry.watch("roles", ({ deleted }) => {
+      if (deleted.length > 0) {
+        b.registry.claim("roles", "leader", null).then(taken.resolve, taken.reject);
+      }
+    });
+    claim.release();
+    const next = await taken.promise;
+    watch[Symbol.dispose]();
+    assert(next, `round ${round}`);
+    next.release();
+    await eventually(async () => !(await a.registry.keys("roles")).includes("leader"));
+  }
+}, { skip });
+
+test(
+  "NATS claims: a node closes while it claims: the claim ends, and so does its connection",
+  async () => {
+    const server = await newStore();
+    await using group = new FarGroup(server.address);
+    const nats = { name: "closing" };
+    const isConnected = () => {
+      const link = openLink(networkOf(`nats://${server.address}`, group.name, nats).link);
+      link?.release();
+      return link !== null;
+    };
+    for (const isSilent of [false, true]) {
+      const node = await group.start(`silent-${isSilent}`, { nats });
+      if (isSilent) await claimed(node, "warm");
+      assert(isConnected());
+      if (isSilent) server.tell("STOP");
+      const claim = doomed(node.registry.claim("roles", "leader", null));
+      await node.close();
+      await assertRejectsCode(claim, "CLOSED");
+      server.tell("CONT");
+      await eventually(() => !isConnected());
+    }
+  },
+  { skip },
+);
+
 test("NATS claims: whoever removes its record ends a claim", async () => {
   const server = await newStore();
   const raw = await rawConnection(server.address);
@@ -168,6 +244,22 @@ test("NATS claims: a bucket that is removed takes them along, and tokens go on",
   assertEquals([claim.isHeld, next.isHeld], [false, true]);
   next.release();
   assert((await claimed(a)).token > next.token);
+}, { skip });
+
+test("NATS claims: a bucket that was made again unnoticed gives no smaller token", async () => {
+  const server = await newStore();
+  const raw = await rawConnection(server.address);
+  await using group = new FarGroup(server.address);
+  // It renews its lease once in a while, and knows nothing until then.
+  const [a, b] = [await group.start("a", { lease: 600_000 }), await group.start("b")];
+  const old = await claimed(a, "old");
+  await ask(raw, `STREAM.DELETE.${bucket}`);
+  const first = await claimed(b);
+  first.release();
+  const next = await claimed(a);
+  assert(next.token > first.token, `${next.token} after ${first.token}`);
+  assertEquals(await b.registry.claim("roles", "leader", null), null);
+  assertEquals([old.isHeld, next.isHeld], [false, true]);
 }, { skip });
 
 /** Claims a key and gives it back, over a way on which one message is lost, and lets another node claim it then. */
