@@ -103,8 +103,8 @@ export class Claim implements Disposable {
   /**
    * Aborts when the claim ends, also when it is disposed, or its node closes (`CLOSED`). If it is lost, because
    * somebody has removed the file of its lock, that takes up to a second. With a network, if somebody has removed its
-   * record from NATS, it takes up to a third of the node's `lease` for each 64 claims of the node. Ask for it when you use it: it takes a timer, as
-   * {@linkcode Lock.signal} does.
+   * record from NATS, it takes up to a third of the node's `lease` for each 64 claims of the node. Ask for it when you
+   * use it: it takes a timer, as {@linkcode Lock.signal} does.
    */
   get signal(): AbortSignal {
     return this.#core.signal;
