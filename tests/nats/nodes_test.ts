@@ -174,6 +174,29 @@ test("NATS nodes: an id that is in use, and what a server refuses", async () => 
 }, { skip });
 
 test(
+  "NATS nodes: an id is refused on another machine: its nodes find the owner again",
+  async () => {
+    const server = await newServer();
+    await using group = new FarGroup(server.address);
+    const heartbeat = { interval: 50, timeout: 1_000 };
+    const near = await group.start("a", { heartbeat });
+    const owner = await group.start("b", { id: "one", heartbeat });
+    using port = owner.port({ get: () => "here" });
+    await eventually(() => near.isUp("one") && owner.isUp(near.id));
+    // In the memory of its machine, it is there for a moment.
+    await assertRejectsCode(group.start("a", { id: "one", heartbeat }), "EXISTS");
+    await eventually(() => near.isUp("one") && owner.isUp(near.id));
+    const remote = () => near.at<{ get(): string }>(port.id, { timeout: 60_000 }).get();
+    await eventually(async () => await remote().catch(() => "") === "here");
+    // In the other direction, too.
+    using other = near.port({ get: () => "there" });
+    const back = () => owner.at<{ get(): string }>(other.id, { timeout: 1_000 }).get();
+    await eventually(async () => await back().catch(() => "") === "there");
+  },
+  { skip },
+);
+
+test(
   "NATS nodes: users that may subscribe to their own inbox only meet, call and claim",
   async () => {
     const stream = "KV_tandem_-limits";

@@ -320,6 +320,25 @@ test("pool over NATS: no worker can start: callers get the reason", async () => 
   assertEquals([error.remoteName, error.remoteMessage], ["RangeError", "cannot start here"]);
 }, { skip });
 
+test("pool over NATS: methods of the package do not pass, also not to every worker", async () => {
+  const target = newNatsTarget();
+  const pool = await readyPool(target);
+  using remote = connect<Record<string, (...args: unknown[]) => Promise<unknown>>>(target, {
+    timeout: 60_000,
+  });
+  const session = ["name", { maxHold: Infinity, afterError: "keep" }];
+  const attempts = [["tandem:checkout", session], ["pid"], ["pid", 1], [1, []], []];
+  for (const args of attempts) {
+    const call = remote["tandem:everywhere"]!(...args);
+    await assertRejectsCode(call, "UNKNOWN_METHOD");
+  }
+  await assertRejectsCode(remote["tandem:checkout"]!(...session), "UNKNOWN_METHOD");
+  await assertRejectsCode(remote["misspelt"]!(), "UNKNOWN_METHOD");
+  const results = await remote["tandem:everywhere"]!("pid", []) as unknown[];
+  assertEquals(results.length, 1);
+  assertEquals(await remote["pid"]!(), pool.workers()[0]!.pid);
+}, { skip });
+
 test("pool over NATS: drain and close", async () => {
   const target = newNatsTarget();
   const pool = await readyPool(target);

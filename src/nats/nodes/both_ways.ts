@@ -50,10 +50,11 @@ export class BothWays implements Carrier {
   }
 }
 
-/** Passes on what the near carrier tells. A node that it meets is ceded by the far one. */
+/** Passes on what the near carrier tells. The far one cedes the nodes that it meets, and reclaims those that it loses. */
 export function cedingListener(
   listener: CarrierListener,
   cede: (node: string) => void,
+  reclaim: (node: string) => void,
 ): CarrierListener {
   return {
     received: (node, message) => listener.received(node, message),
@@ -61,7 +62,10 @@ export function cedingListener(
       cede(info.id);
       listener.up(info);
     },
-    down: (info, farewell, message) => listener.down(info, farewell, message),
+    down: (info, farewell, message) => {
+      reclaim(info.id);
+      listener.down(info, farewell, message);
+    },
     lost: (info, kind, message) => listener.lost(info, kind, message),
   };
 }

@@ -177,6 +177,17 @@ export class FarNodes implements Carrier, StreamOwner {
     this.#addNeighbour(peer.session, peer.info!);
   }
 
+  /**
+   * A node is not reached on another way any more. Who tells of it from now on is met anew: it lives, and what was in this
+   * machine's memory was another one with its id.
+   */
+  reclaim(node: string): void {
+    for (const { session } of this.#neighbours.withId(node)) {
+      this.#neighbours.remove(session);
+      this.#peers.forget(session);
+    }
+  }
+
   #addNeighbour(session: string, info: NodeInfo): void {
     this.#peers.setOver(session);
     this.#neighbours.add(new Neighbour(session, info, this.#terms.network.mailboxOf(info.id)));

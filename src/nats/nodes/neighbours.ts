@@ -43,6 +43,10 @@ export class Neighbours {
     return this.#bySession.get(session);
   }
 
+  withId(id: string): Neighbour[] {
+    return [...this.#bySession.values()].filter((one) => one.id === id);
+  }
+
   add(neighbour: Neighbour): void {
     this.#bySession.set(neighbour.session, neighbour);
   }

@@ -33,7 +33,9 @@ export async function joinBothWays(
   const { heartbeat, maxQueueBytes, maxMessageBytes } = terms;
   let far: FarNodes | null = null;
   // First: whoever hears of this node through NATS finds it in memory, if it is there.
-  const near = nearParts.join(cedingListener(events, (node) => far?.cede(node)));
+  const near = nearParts.join(
+    cedingListener(events, (node) => far?.cede(node), (node) => far?.reclaim(node)),
+  );
   const door = new TextDoor(network, identity.id, maxMessageBytes);
   try {
     // The server knows of the door, too, when that has been waited for.

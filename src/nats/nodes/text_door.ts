@@ -69,6 +69,9 @@ export class TextDoor {
   }
 
   close(): void {
+    for (const { replyTo } of this.#early.splice(0)) {
+      this.#fail(replyTo, "BUSY", "Cannot take a message: the node has not started; try again");
+    }
     for (const each of this.#subscriptions) this.#link.unsubscribe(each);
     this.#link.release();
   }

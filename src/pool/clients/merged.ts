@@ -4,19 +4,37 @@
  * @module
  */
 
-/** The items of all streams as they come. It ends with the first stream that ends, and then ends the others. */
+/** What has come from a stream. */
+type Arrived<T> =
+  | { readonly stream: AsyncGenerator<T>; readonly step: IteratorResult<T> }
+  | { readonly error: unknown };
+
+/**
+ * The items of all streams in the order of their arrival, one of each stream at a time. It ends with the first stream that
+ * ends, and then ends the others.
+ */
 export async function* merged<T>(streams: readonly AsyncGenerator<T>[]): AsyncGenerator<T> {
-  const next = async (stream: AsyncGenerator<T>) => ({ stream, step: await stream.next() });
-  const pending = new Map(streams.map((stream) => [stream, next(stream)]));
-  for (const one of pending.values()) one.catch(() => {});
+  const arrived: Arrived<T>[] = [];
+  let wake = () => {};
+  const add = (one: Arrived<T>) => {
+    arrived.push(one);
+    wake();
+  };
+  const next = (stream: AsyncGenerator<T>) =>
+    void stream.next().then((step) => add({ stream, step }), (error) => add({ error }));
+  for (const stream of streams) next(stream);
   try {
-    while (pending.size > 0) {
-      const { stream, step } = await Promise.race(pending.values());
-      if (step.done) return;
-      const following = next(stream);
-      following.catch(() => {});
-      pending.set(stream, following);
-      yield step.value;
+    while (streams.length > 0) {
+      const one = arrived.shift();
+      if (one === undefined) {
+        // A race of all streams would leave a reaction in each quiet one, for each item of the others.
+        await new Promise<void>((resolve) => wake = resolve);
+        continue;
+      }
+      if ("error" in one) throw one.error;
+      if (one.step.done) return;
+      next(one.stream);
+      yield one.step.value;
     }
   } finally {
     for (const stream of streams) stream.return(undefined).catch(() => {});

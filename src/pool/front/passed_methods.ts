@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TandemError } from "../../errors.ts";
 import { bareName, type Callee, canBeOffered, type Offered } from "../../rpc/interface.ts";
 import { everyWorker } from "../link/control.ts";
 
@@ -23,19 +24,31 @@ export class PassedMethods extends Map<string, Offered> {
     super();
     this.#known = known;
     this.#call = call;
-    const bare: Callee = (method, args) => everywhere(method as string, args as unknown[]);
+    const bare: Callee = (method, args) => {
+      if (typeof method === "string" && Array.isArray(args) && this.#isOffered(method)) {
+        return everywhere(method, args);
+      }
+      throw new TandemError(
+        "UNKNOWN_METHOD",
+        "Cannot call every worker: no worker offers such a method",
+      );
+    };
     this.set(everyWorker, { ...common, name: everyWorker, bare, isHidden: true });
   }
 
   override get(name: string): Offered | undefined {
     const found = super.get(name);
     if (found) return found;
-    const isOffered = name === bareName ? this.#isBare : this.#mayBe(name);
-    if (!isOffered) return undefined;
+    if (!this.#isOffered(name)) return undefined;
     const bare: Callee = (...args) => this.#call(name, args);
     const method = { ...common, name, bare };
-    this.set(name, method);
+    // The workers refuse others: callers must not fill the memory of this process with names.
+    if (this.#known().includes(name)) this.set(name, method);
     return method;
+  }
+
+  #isOffered(name: string): boolean {
+    return name === bareName ? this.#isBare : this.#mayBe(name);
   }
 
   get #isBare(): boolean {
