@@ -652,7 +652,13 @@ test("the server stands still until the time of a call is over: it is never run"
   await served(target, api);
   using remote = connect<Holding>(target, { timeout: 120_000 });
   assertEquals(await remote.ping("a"), "a");
+  const raw = await rawConnection(server.address);
+  const isSilent = () => {
+    const answered = raw.flush().then(() => false, () => false);
+    return Promise.race([answered, sleep(200).then(() => true)]);
+  };
   server.tell("STOP");
+  await eventually(isSilent, "it stands still");
   await assertRejectsCode(withOptions(remote, { timeout: 300 }).ping("b"), "TIMEOUT");
   server.tell("KILL");
   server.tell("START");
