@@ -69,6 +69,12 @@ export function isRefusal(error: unknown, ...numbers: readonly number[]): boolea
   return error instanceof RefusedRequest && numbers.includes(error.refusal.err_code ?? 0);
 }
 
+/** Whether the server has no room. It says so with the code 503, as if that went away by itself. */
+export function isFull({ err_code, description = "" }: Refusal): boolean {
+  return err_code === ErrorNumber.insufficientResources ||
+    err_code === ErrorNumber.storeFailed && description.includes("maximum");
+}
+
 const unheard: Refusal = {
   code: 503,
   err_code: ErrorNumber.unheard,

@@ -5,7 +5,13 @@
  */
 import { TandemError } from "../errors.ts";
 import { type CopiesConfig, copiesWanted, mendCopies, withCopies } from "./copies.ts";
-import { ErrorNumber, isRefusal, type JetStream, type RefusedRequest } from "./jetstream.ts";
+import {
+  ErrorNumber,
+  isFull,
+  isRefusal,
+  type JetStream,
+  type RefusedRequest,
+} from "./jetstream.ts";
 import type { Link } from "./link.ts";
 
 /** Before it, the server does not remove single messages by itself. */
@@ -121,5 +127,6 @@ export function refusedStream(
       { cause: error },
     );
   }
-  return new TandemError(code === 503 ? "DISCONNECTED" : "NO_SPACE", found, { cause: error });
+  const isTemporary = code === 503 && !isFull(error.refusal);
+  return new TandemError(isTemporary ? "DISCONNECTED" : "NO_SPACE", found, { cause: error });
 }

@@ -4,6 +4,9 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Limit } from "../../src/limit/main.ts";
 import { loadClient } from "../../src/nats/client.ts";
 import { keepAlive } from "../../src/runtime/timers.ts";
@@ -11,6 +14,7 @@ import {
   afterEnd,
   assertRejectsCode,
   assertThrowsCode,
+  doomed,
   eventually,
   present,
   runtime,
@@ -18,7 +22,8 @@ import {
   test as register,
 } from "../support/harness.ts";
 import { type Contender, type Granted, startProcess } from "../support/limit.ts";
-import { allSaid, natsLimits, newNatsLimit, noNats, sees } from "../support/nats_limit.ts";
+import { type RawConnection, rawConnection } from "../support/nats.ts";
+import { allSaid, natsLimits, newNatsLimit, noNats, seen, sees } from "../support/nats_limit.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
 /** As short as leases may be, so that the tests are quick. */
@@ -203,7 +208,20 @@ test("a value that nobody can read is CORRUPT, and one of a newer version INCOMP
   present(await first!.acquire()).release();
   const client = await loadClient();
   const connection = await client.connect({ servers: [server.address], reconnect: false });
-  for (const [text, code] of [["{", "CORRUPT"], ['{"version":2}', "INCOMPATIBLE"]] as const) {
+  const state = { version: 1, max: 1, order: "oldest", token: "1", attempts: 0, entries: [] };
+  const entry = { id: "a", place: 1, token: "1", mode: "shared", ticket: 1 };
+  const damaged: object[] = [
+    ...[0, 1.5, 1e300, "1"].map((max) => ({ ...state, max })),
+    ...[1, ["1"], "9".repeat(19), "1".repeat(30), "-1"].map((token) => ({ ...state, token })),
+    { ...state, entries: [{ ...entry, place: -1 }] },
+    { ...state, entries: [{ ...entry, token: 1 }] },
+  ];
+  const texts = [
+    ["{", "CORRUPT"],
+    ['{"version":2}', "INCOMPATIBLE"],
+    ...damaged.map((one) => [JSON.stringify(one), "CORRUPT"] as const),
+  ] as const;
+  for (const [text, code] of texts) {
     const target = newNatsLimit(server);
     const subject = `$KV.tandem_-limits.${target.split("/").at(-1)}.state`;
     connection.publish(subject, new TextEncoder().encode(text));
@@ -212,6 +230,89 @@ test("a value that nobody can read is CORRUPT, and one of a newer version INCOMP
     await assertRejectsCode(limit!.acquire(), code);
   }
   await connection.close();
+});
+
+/** Asks JetStream of a server. */
+async function ask(raw: RawConnection, subject: string, question: object = {}): Promise<unknown> {
+  const data = new TextEncoder().encode(JSON.stringify(question));
+  const answer = await raw.request(`$JS.API.STREAM.${subject}`, data, { timeout: 30_000 });
+  return JSON.parse(new TextDecoder().decode(answer.data));
+}
+
+const stream = "KV_tandem_-limits";
+
+interface StreamInfo {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly state: { readonly bytes: number };
+}
+
+test("a bucket that is full is NO_SPACE, also for those that wait", async () => {
+  const server = await startServer();
+  const target = newNatsLimit(server);
+  const [first, second] = natsLimits(2, {}, target);
+  present(await first!.acquire()).release();
+  await sees(first!, 0, 0);
+  const raw = await rawConnection(server.address);
+  const { config, state } = await ask(raw, `INFO.${stream}`) as StreamInfo;
+  await ask(raw, `UPDATE.${stream}`, { ...config, max_bytes: state.bytes });
+  for (const limit of [first!, second!]) {
+    await assertRejectsCode(limit.acquire(), "NO_SPACE", "maximum bytes");
+  }
+});
+
+test("a bucket with a lifetime of all that is in it is a MISMATCH", async () => {
+  const server = await startServer();
+  const raw = await rawConnection(server.address);
+  const [first] = natsLimits(1, {}, newNatsLimit(server));
+  await first!.ready;
+  const { config } = await ask(raw, `INFO.${stream}`) as StreamInfo;
+  await ask(raw, `UPDATE.${stream}`, { ...config, max_age: 3_600e9 });
+  const [other] = natsLimits(1, { nats: { name: "other" } }, newNatsLimit(server));
+  await assertRejectsCode(other!.acquire(), "MISMATCH", "max_age");
+});
+
+test("the server loses its last messages: objects go on, and no token is given twice", async () => {
+  const store = mkdtempSync(join(tmpdir(), "tandem-store-"));
+  afterEnd(() => Promise.resolve(rmSync(store, { recursive: true })));
+  const [live, copy] = [join(store, "live"), join(store, "copy")];
+  const config = `jetstream { store_dir: ${JSON.stringify(live)} }`;
+  const first = await startServer(config);
+  const target = newNatsLimit(first);
+  const limits = natsLimits(2, { lease }, target);
+  const [a, b] = limits;
+  present(await a!.acquire()).release();
+  await sees(b!, 0, 0);
+  await kill(first);
+  cpSync(live, copy, { recursive: true });
+  const second = await startServer(config, first.port);
+  let last = 0n;
+  for (let count = 0; count < 5; count++) {
+    using lock = present(await a!.acquire());
+    last = lock.token;
+  }
+  const held = present(await a!.acquire());
+  await sees(b!, 1, 0);
+  await kill(second);
+  rmSync(live, { recursive: true });
+  cpSync(copy, live, { recursive: true });
+  await startServer(config, first.port);
+  const next = present(await b!.acquire());
+  assert(next.token > held.token && held.token > last, `${next.token} after ${held.token}`);
+  await eventually(() => !held.isHeld, "nobody holds what the server has lost");
+});
+
+test("resize() without a server: nothing waits for ever", async () => {
+  const server = await startServer();
+  const [limit, closing] = natsLimits(2, {}, newNatsLimit(server));
+  await Promise.all([limit!.ready, closing!.ready]);
+  await kill(server);
+  await eventually(() => seen(limit!) === null);
+  limit!.resize(5);
+  await assertRejectsCode(limit!.acquire({ timeout: 0 }), "DISCONNECTED");
+  const ready = doomed(closing!.ready);
+  closing!.resize(5);
+  closing!.close();
+  await assertRejectsCode(ready, "CLOSED");
 });
 
 test("servers without JetStream are UNSUPPORTED", async () => {

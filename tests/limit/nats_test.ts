@@ -268,6 +268,20 @@ test("resize counts for all; another max is a mismatch while one holds or waits"
   assertEquals(other!.max, 2);
 });
 
+test("resize counts for objects with an option, too, and stays", async () => {
+  const [a, b] = natsLimits(2, { max: 1 });
+  const [one] = [present(await a!.acquire()), await b!.ready];
+  assertEquals(await b!.acquire({ timeout: 0 }), null);
+  a!.resize(3);
+  const two = present(await b!.acquire());
+  assertEquals([one.id, two.id], [1, 2]);
+  one.release();
+  two.release();
+  await sees(a!, 0, 0);
+  present(await b!.acquire()).release();
+  assertEquals(b!.max, 3);
+});
+
 test("who holds and who waits, and what happens to an object", async () => {
   const [holder, waiter] = natsLimits(2);
   assertThrowsCode(() => holder!.holders(), "UNSUPPORTED");

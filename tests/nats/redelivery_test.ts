@@ -312,6 +312,51 @@ test("a service that is closed hands calls back, also those that it has not begu
   assertEquals(next.begun.sort(), ["a 2", "b 2", "w 1"]);
 });
 
+test("a service that closes does not turn away what another one may have begun", async () => {
+  const target = newNatsTarget();
+  const api = new Holding();
+  const closing = await served(target, api, { maxDeliveries: 3, concurrency: 1 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  using direct = withOptions(remote, { maxDeliveries: 1 });
+  assertEquals(await remote.ping("warm"), "warm");
+  const first = doomed(direct.hold("first"));
+  await eventually(() => api.ends.length === 1);
+  // A service that begins with a call, and of which the queue hears no more. The other one is busy, and its question for
+  // calls ends.
+  const raw = await rawConnection();
+  const ticket = Promise.withResolvers<string>();
+  const inbox = raw.inbox();
+  raw.connection.subscribe(inbox, {
+    callback: (_, { reply = "" }) => void (reply && ticket.resolve(reply)),
+  });
+  const name = await nameOf(target);
+  const question = new TextEncoder().encode(JSON.stringify({ batch: 1, expires: 60e9 }));
+  await eventually(async () => {
+    const { num_waiting } = await ask(raw, `CONSUMER.INFO.${name}.services`) as {
+      num_waiting: number;
+    };
+    return num_waiting === 0;
+  });
+  raw.publish(`$JS.API.CONSUMER.MSG.NEXT.${name}.services`, question, inbox);
+  await raw.flush();
+  const call = doomed(remote.ping("once"));
+  const reply = await ticket.promise;
+  // The first service asks again, has no place for a while, and closes.
+  api.ends.shift()!();
+  await first;
+  const second = doomed(direct.hold("second"));
+  await eventually(() => api.ends.length === 1);
+  raw.publish(reply, new TextEncoder().encode("-NAK"));
+  await raw.flush();
+  const other = await served(target, api, { maxDeliveries: 3, nats: { name: "other" } });
+  const closed = closing.close();
+  api.ends.shift()!();
+  await assertRejectsCode(call, "UNKNOWN_OUTCOME");
+  await Promise.all([second.catch(() => {}), closed]);
+  assertEquals(api.begun.filter((one) => one.startsWith("once")), []);
+  assert(other.stats().requests >= 0);
+});
+
 test("a service that gets again what it still works on goes on with it", async () => {
   const target = newNatsTarget();
   const api = new Holding();

@@ -20,6 +20,10 @@ import type { Board } from "./board.ts";
 import { Lease } from "./lease.ts";
 import { enter, type Entry, entryOf, leave, waitersOf, type Wish } from "./state.ts";
 
+/** Pauses before it asks again, in milliseconds: the link may be up, and the server not be able to. */
+const pauseMin = 20;
+const pauseMax = 500;
+
 /** The contender of an attempt. */
 export interface Contending {
   readonly board: Board;
@@ -103,8 +107,9 @@ export class NatsAttempt {
     const { board, earlier } = this.#contending;
     this.#phase = "entering";
     try {
+      await board.ready(() => !this.#isImpatient || this.#isOver);
       await earlier;
-      for (;;) {
+      for (let pause = pauseMin;; pause = Math.min(pauseMax, 2 * pause)) {
         try {
           await board.ready(() => !this.#isImpatient || this.#isOver);
           if (this.#isOver) return;
@@ -117,6 +122,10 @@ export class NatsAttempt {
           if (this.#isOver) return;
           if (codeOf(error) !== "DISCONNECTED" || this.#isImpatient) throw error;
         }
+        await new Promise<void>((resolve) =>
+          void later(pause * (0.5 + Math.random() / 2), resolve)
+        );
+        if (this.#isOver) return;
       }
       this.#phase = "waiting";
       this.changed();

@@ -15,7 +15,14 @@ import type { ClientMessage } from "../client.ts";
 import { acquireLink, type Link, LinkSubscription, tickMilliseconds } from "../link.ts";
 import { type NatsTarget, parseTarget, prefixOf, withoutLogin } from "../target.ts";
 import { bucketOf, ensureBucket, streamOf } from "./bucket.ts";
-import { ErrorNumber, isRefusal, isRemoval, JetStream, RefusedRequest } from "../jetstream.ts";
+import {
+  ErrorNumber,
+  isFull,
+  isRefusal,
+  isRemoval,
+  JetStream,
+  RefusedRequest,
+} from "../jetstream.ts";
 import { type LeaseStore, storeLease } from "./lease.ts";
 import { leave, readState, type State } from "./state.ts";
 
@@ -286,7 +293,8 @@ export class Board implements LeaseStore {
     if (!isSameBucket || snapshot.revision >= this.#revision) {
       this.#state = snapshot.state;
       this.#revision = snapshot.revision;
-    }
+      // The watch may come from a server that is behind, or the storage has lost something: the leader knows.
+    } else void this.#fetch().catch(() => {});
     this.#leases = snapshot.leases;
     this.#isReady = true;
     this.#failure = null;
@@ -381,7 +389,10 @@ export class Board implements LeaseStore {
     );
     if (found) {
       const { sequence, data, isRemoval } = found;
-      const isNew = this.#note(sequence, isRemoval ? null : readState(data, this.name));
+      const state = isRemoval ? null : readState(data, this.name);
+      const isLost = sequence < before && before === this.#revision;
+      if (isLost) this.#revision = 0;
+      const isNew = this.#note(sequence, isLost ? withToken(state, this.#state) : state);
       if (isNew) this.#owner.changed();
     } else if (before !== 0 && before === this.#revision) {
       this.#revision = 0;
@@ -447,6 +458,13 @@ export class Board implements LeaseStore {
     this.#endPause?.();
     if (!this.#isRunning) this.#leaveLink();
   }
+}
+
+/** What a server has left that has lost its last messages. Tokens that were given must not be given again. */
+function withToken(state: State | null, known: State | null): State | null {
+  return state && known && BigInt(known.token) > BigInt(state.token)
+    ? { ...state, token: known.token }
+    : state;
 }
 
 const stateKey = "state";
@@ -566,9 +584,10 @@ async function translated<T>(name: string, answer: Promise<T>): Promise<T> {
 
 function refused(name: string, error: RefusedRequest): TandemError {
   const { code, description } = error.refusal;
+  // In a cluster, a server may be about to take over. A removed bucket is made anew.
+  const isTemporary = (code === 503 || code === 404) && !isFull(error.refusal);
   return new TandemError(
-    // In a cluster, a server may be about to take over. A removed bucket is made anew.
-    code === 503 || code === 404 ? "DISCONNECTED" : "NO_SPACE",
+    isTemporary ? "DISCONNECTED" : "NO_SPACE",
     `Cannot use the limit ${name}: the NATS server says ${JSON.stringify(description ?? code)}`,
     { cause: error },
   );

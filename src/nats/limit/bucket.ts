@@ -29,6 +29,7 @@ interface StreamConfig extends CopiesConfig {
   readonly allow_msg_ttl?: boolean;
   readonly subject_delete_marker_ttl?: number;
   readonly max_msgs_per_subject?: number;
+  readonly max_age?: number;
 }
 
 /** What a bucket is needed for, in messages. */
@@ -75,13 +76,13 @@ export async function ensureBucket(
 
 function checkConfig(config: StreamConfig, bucket: string, purpose: BucketPurpose): void {
   const isRight = config.allow_msg_ttl === true && config.max_msgs_per_subject === 1 &&
-    (config.subject_delete_marker_ttl ?? 0) > 0;
+    (config.max_age ?? 0) === 0 && (config.subject_delete_marker_ttl ?? 0) > 0;
   if (isRight) return;
   throw new TandemError(
     "MISMATCH",
     `Cannot use the bucket ${
       JSON.stringify(bucket)
-    } of NATS for ${purpose}: it must keep one value of each key, and ` +
+    } of NATS for ${purpose}: it must keep one value of each key, without a lifetime of all of them (max_age), and ` +
       "allow lifetimes of single values (allow_msg_ttl) with markers of removals (subject_delete_marker_ttl); " +
       "remove it, or use another prefix",
   );

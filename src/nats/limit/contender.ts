@@ -59,10 +59,13 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
   readonly target: string;
   readonly terms: LimitTerms;
   readonly leaseMilliseconds: number;
-  readonly settings: Contending["settings"];
   readonly board: Board;
   readonly leaving: Set<string> = new Set();
   earlier: Promise<void> = Promise.resolve();
+  /** The terms of the options. */
+  readonly #given: Contending["settings"];
+  /** They hold for the first that comes: later, the limit's count, which somebody may have changed. */
+  #hasAgreed = false;
   readonly #standby: NatsContender | null;
   readonly #listeners: Listeners<LimitChange> = new Listeners("onChange");
   readonly #farewells: Set<Promise<void>> = new Set();
@@ -80,7 +83,7 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     this.terms = limitTerms(options);
     this.leaseMilliseconds = this.terms.lease;
     const { max, order } = options;
-    this.settings = { max: max ?? null, order: order ?? null };
+    this.#given = { max: max ?? null, order: order ?? null };
     const { nats = {}, lease } = options;
     checkNatsOptions(nats);
     const { standbyLimit } = this.terms;
@@ -114,20 +117,27 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     this.#checkOpen();
     const letEnd = keepAlive();
     try {
-      await this.board.ready(() => true);
+      await this.board.ready(() => !this.#isClosed);
       await this.#standby?.ready;
+    } catch (error) {
+      this.#checkOpen();
+      throw error;
     } finally {
       letEnd();
     }
   }
 
+  get settings(): Contending["settings"] {
+    return this.#hasAgreed ? { max: null, order: null } : this.#given;
+  }
+
   get max(): number {
-    const { max } = this.settings;
+    const { max } = this.#given;
     return this.board.isReady || max === null ? this.#state?.max ?? max ?? 1 : max;
   }
 
   get order(): LimitOrder {
-    const { order } = this.settings;
+    const { order } = this.#given;
     return this.board.isReady || order === null ? this.#state?.order ?? order ?? "oldest" : order;
   }
 
@@ -239,9 +249,10 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     checkMax(max, "max");
     this.#checkOpen();
     const { board } = this;
+    this.#hasAgreed = true;
     this.earlier = this.#track(async () => {
       try {
-        await board.ready(() => true);
+        await board.ready(() => !this.#isClosed);
         await board.change((state) => ({
           state: resize(state, max, wallClock()),
           result: undefined,
@@ -264,6 +275,8 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
     if (held) this.abandon(held.lease);
     this.#standby?.close();
     if (isHeld) this.#tell("released", held.lock);
+    // What waits for a server that is out of reach waits no longer.
+    this.board.hurry();
     this.#closeBoard();
   }
 
@@ -297,11 +310,13 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
   }
 
   waits(): void {
+    this.#hasAgreed = true;
     this.#tell("standby", null);
   }
 
   granted(entry: Entry, lease: Lease): Lock {
     this.refusal = null;
+    this.#hasAgreed = true;
     const lock = makeLock(this, entry.place, entry.mode, controlOf(entry));
     this.#held = { lock, lease, controller: null };
     this.#tell("acquired", lock);
@@ -391,10 +406,20 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
   changed(): void {
     const held = this.#held;
     const { board } = this;
+    if (board.isReady) this.#agree(board.state);
     if (held && board.isReady && !entryOf(board.state, held.lease.id)) {
       this.#lose(held, goneReason(board));
     }
     this.#attempt?.changed();
+  }
+
+  #agree(state: State | null): void {
+    const { max, order } = this.#given;
+    // It was removed: who comes makes it anew.
+    if (state === null) this.#hasAgreed = false;
+    else if (state.max === (max ?? state.max) && state.order === (order ?? state.order)) {
+      this.#hasAgreed = true;
+    }
   }
 
   leaseLost(lease: Lease): void {

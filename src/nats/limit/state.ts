@@ -91,9 +91,9 @@ export function readState(data: Uint8Array, name: string): State {
       `Cannot read the limit ${name}: it has version ${state.version}, and this package reads version 1`,
     );
   }
-  const isRight = Number.isInteger(state.max) && Number.isInteger(state.attempts) &&
+  const isRight = isMax(state.max) && Number.isInteger(state.attempts) &&
     (state.order === "oldest" || state.order === "newest") &&
-    /^\d+$/.test(String(state.token)) && Array.isArray(state.entries) &&
+    isToken(state.token) && Array.isArray(state.entries) &&
     state.entries.every(isEntry);
   if (!isRight) throw corrupt(name);
   return state as State;
@@ -101,8 +101,17 @@ export function readState(data: Uint8Array, name: string): State {
 
 function isEntry(value: unknown): boolean {
   const { id, place, token, mode, ticket } = Object(value) as Partial<Entry>;
-  return typeof id === "string" && Number.isInteger(place) && /^\d+$/.test(String(token)) &&
+  return typeof id === "string" && Number.isInteger(place) && place! >= 0 && isToken(token) &&
     (mode === "exclusive" || mode === "shared") && Number.isInteger(ticket);
+}
+
+function isMax(max: unknown): boolean {
+  return Number.isInteger(max) && Number(max) >= 1 && Number(max) <= participantsMax;
+}
+
+/** Tokens fit into 64 bits, also after many more were given. */
+function isToken(token: unknown): boolean {
+  return typeof token === "string" && /^\d{1,19}$/.test(token) && BigInt(token) < 2n ** 63n;
 }
 
 function corrupt(name: string, cause?: unknown): TandemError {

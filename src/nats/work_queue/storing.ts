@@ -9,7 +9,7 @@ import { TandemError } from "../../errors.ts";
 import type { Bytes } from "../../transport/transport.ts";
 import type { ClientMessage } from "../client.ts";
 import { setSentAgain } from "../frames.ts";
-import { ErrorNumber, type Refusal } from "../jetstream.ts";
+import { isFull, type Refusal } from "../jetstream.ts";
 import type { Link, Numbered } from "../link.ts";
 
 /** Ticks without a word of the server until it is published again. */
@@ -152,9 +152,4 @@ function readAnswer(data: Bytes): Acknowledgement | null {
   } catch {
     return null;
   }
-}
-
-function isFull({ err_code, description = "" }: Refusal): boolean {
-  return err_code === ErrorNumber.insufficientResources ||
-    err_code === ErrorNumber.storeFailed && description.includes("maximum");
 }

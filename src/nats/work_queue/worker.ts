@@ -286,8 +286,12 @@ export class Worker implements TicketOwner {
     }
   }
 
-  /** No service has begun with the call: its caller sends it again. */
+  /**
+   * If no service has begun with the call, its caller sends it again. A service before this one may have begun: the next
+   * one sees that by the number of deliveries.
+   */
   #turnAway(ticket: Ticket): void {
+    if (ticket.deliveries > 1) return void ticket.handBack();
     this.link.answer(ticket.replyTo, busyFrame());
     ticket.drop();
   }
