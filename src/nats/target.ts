@@ -60,7 +60,7 @@ function invalid(target: string): TypeError {
 /** A target as it may be shown: logs and errors must not tell passwords. */
 export function withoutLogin(target: string): string {
   const [, , list] = form.exec(target) ?? [];
-  // Nobody knows where the password ends in what is no target.
+  // An invalid target does not tell where its password ends: hide all up to the last @.
   const login = list?.split(",").every(isServer) ? /^(nats:\/\/)[^/@]*@/ : /^([^:]*:\/\/).*@/s;
   return target.replace(login, "$1");
 }

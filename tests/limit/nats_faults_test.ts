@@ -4,8 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { cpSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Limit } from "../../src/limit/main.ts";
 import { loadClient } from "../../src/nats/client.ts";
@@ -16,13 +15,14 @@ import {
   assertThrowsCode,
   doomed,
   eventually,
+  folder,
   present,
   runtime,
   runtimes,
   test as register,
 } from "../support/harness.ts";
 import { type Contender, type Granted, startProcess } from "../support/limit.ts";
-import { type RawConnection, rawConnection } from "../support/nats.ts";
+import { rawConnection } from "../support/nats.ts";
 import { allSaid, natsLimits, newNatsLimit, noNats, seen, sees } from "../support/nats_limit.ts";
 import { type NatsServer, startNatsServer, withJetStream } from "../support/nats_server.ts";
 
@@ -232,13 +232,6 @@ test("a value that nobody can read is CORRUPT, and one of a newer version INCOMP
   await connection.close();
 });
 
-/** Asks JetStream of a server. */
-async function ask(raw: RawConnection, subject: string, question: object = {}): Promise<unknown> {
-  const data = new TextEncoder().encode(JSON.stringify(question));
-  const answer = await raw.request(`$JS.API.STREAM.${subject}`, data, { timeout: 30_000 });
-  return JSON.parse(new TextDecoder().decode(answer.data));
-}
-
 const stream = "KV_tandem_-limits";
 
 interface StreamInfo {
@@ -253,8 +246,8 @@ test("a bucket that is full is NO_SPACE, also for those that wait", async () => 
   present(await first!.acquire()).release();
   await sees(first!, 0, 0);
   const raw = await rawConnection(server.address);
-  const { config, state } = await ask(raw, `INFO.${stream}`) as StreamInfo;
-  await ask(raw, `UPDATE.${stream}`, { ...config, max_bytes: state.bytes });
+  const { config, state } = await raw.ask<StreamInfo>(`STREAM.INFO.${stream}`);
+  await raw.ask(`STREAM.UPDATE.${stream}`, { ...config, max_bytes: state.bytes });
   for (const limit of [first!, second!]) {
     await assertRejectsCode(limit.acquire(), "NO_SPACE", "maximum bytes");
   }
@@ -265,16 +258,14 @@ test("a bucket with a lifetime of all that is in it is a MISMATCH", async () => 
   const raw = await rawConnection(server.address);
   const [first] = natsLimits(1, {}, newNatsLimit(server));
   await first!.ready;
-  const { config } = await ask(raw, `INFO.${stream}`) as StreamInfo;
-  await ask(raw, `UPDATE.${stream}`, { ...config, max_age: 3_600e9 });
+  const { config } = await raw.ask<StreamInfo>(`STREAM.INFO.${stream}`);
+  await raw.ask(`STREAM.UPDATE.${stream}`, { ...config, max_age: 3_600e9 });
   const [other] = natsLimits(1, { nats: { name: "other" } }, newNatsLimit(server));
   await assertRejectsCode(other!.acquire(), "MISMATCH", "max_age");
 });
 
 test("the server loses its last messages: objects go on, and no token is given twice", async () => {
-  const store = mkdtempSync(join(tmpdir(), "tandem-store-"));
-  afterEnd(() => Promise.resolve(rmSync(store, { recursive: true })));
-  const [live, copy] = [join(store, "live"), join(store, "copy")];
+  const [live, copy] = [join(folder(), "live"), join(folder(), "copy")];
   const config = `jetstream { store_dir: ${JSON.stringify(live)} }`;
   const first = await startServer(config);
   const target = newNatsLimit(first);
@@ -298,7 +289,7 @@ test("the server loses its last messages: objects go on, and no token is given t
   await startServer(config, first.port);
   const next = present(await b!.acquire());
   assert(next.token > held.token && held.token > last, `${next.token} after ${held.token}`);
-  await eventually(() => !held.isHeld, "nobody holds what the server has lost");
+  await eventually(() => !held.isHeld, "the lock that the server has lost ends");
 });
 
 test("resize() without a server: nothing waits for ever", async () => {

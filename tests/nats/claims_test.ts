@@ -28,17 +28,9 @@ function newStore(): Promise<NatsServer> {
   return newServer(withJetStream);
 }
 
-/** What JetStream of a server says. */
-async function ask<T>(raw: RawConnection, subject: string, question: object = {}): Promise<T> {
-  const data = new TextEncoder().encode(JSON.stringify(question));
-  const { data: answer } = await raw.request(`$JS.API.${subject}`, data, { timeout: 30_000 });
-  return JSON.parse(new TextDecoder().decode(answer)) as T;
-}
-
 /** The subjects of the bucket at which something is stored, with the number of messages. */
 async function subjectsOf(raw: RawConnection, filter: string): Promise<string[]> {
-  const { state } = await ask<{ state: { subjects?: Record<string, number> } }>(
-    raw,
+  const { state } = await raw.ask<{ state: { subjects?: Record<string, number> } }>(
     `STREAM.INFO.${bucket}`,
     { subjects_filter: filter },
   );
@@ -107,7 +99,7 @@ test("NATS claims: a node has one lease for all, and leaves nothing behind", asy
   await allSaid();
   // What is left says that it was removed, and goes.
   for (const subject of [...await leases(), ...await subjectsOf(raw, "$KV.*.*.owner")]) {
-    const { message } = await ask<{ message: { hdrs?: string } }>(raw, `STREAM.MSG.GET.${bucket}`, {
+    const { message } = await raw.ask<{ message: { hdrs?: string } }>(`STREAM.MSG.GET.${bucket}`, {
       last_by_subj: subject,
     });
     const headers = atob(message.hdrs ?? "");
@@ -139,22 +131,26 @@ test("NATS claims: whose lease is over has lost all, and later tokens are greate
   assertEquals(again.isHeld, true);
 }, { skip });
 
-test("NATS claims: a lost claim ends although nobody looks, and can be taken again", async () => {
-  const server = await newStore();
-  await using proxy = await NatsProxy.start(server.port);
-  await using group = new FarGroup(server.address);
-  const a = await group.start("a", { network: `nats://${proxy.address}`, lease: 1_000 });
-  const b = await group.start("b", { lease: 1_000 });
-  const first = await claimed(a);
-  const isShown = (node: Node) => node.registry.get("roles").then(({ size }) => size > 0);
-  await eventually(() => isShown(b));
-  proxy.hold();
-  await eventually(async () => !await isShown(a), "its clock says that its lease is over");
-  proxy.release();
-  await eventually(async () => !await isShown(b), "the other node hears of that");
-  const again = await claimed(a);
-  assertEquals([first.isHeld, again.isHeld], [false, true]);
-}, { skip });
+test(
+  "NATS claims: a claim that loses its lease ends by itself, and can be taken again",
+  async () => {
+    const server = await newStore();
+    await using proxy = await NatsProxy.start(server.port);
+    await using group = new FarGroup(server.address);
+    const a = await group.start("a", { network: `nats://${proxy.address}`, lease: 1_000 });
+    const b = await group.start("b", { lease: 1_000 });
+    const first = await claimed(a);
+    const isShown = (node: Node) => node.registry.get("roles").then(({ size }) => size > 0);
+    await eventually(() => isShown(b));
+    proxy.hold();
+    await eventually(async () => !await isShown(a), "its clock says that its lease is over");
+    proxy.release();
+    await eventually(async () => !await isShown(b), "the other node hears of that");
+    const again = await claimed(a);
+    assertEquals([first.isHeld, again.isHeld], [false, true]);
+  },
+  { skip },
+);
 
 test("NATS claims: who hears that a claim is given back gets it at once", async () => {
   const server = await newStore();
@@ -215,13 +211,13 @@ test("NATS claims: whoever removes its record ends a claim", async () => {
   const { signal } = claim;
   const places = await subjectsOf(raw, "$KV.*.*.owner");
   const tokens = await Promise.all(places.map(async (subject) => {
-    const { message } = await ask<{ message: { seq: number } }>(raw, `STREAM.MSG.GET.${bucket}`, {
+    const { message } = await raw.ask<{ message: { seq: number } }>(`STREAM.MSG.GET.${bucket}`, {
       last_by_subj: subject,
     });
     return { subject, sequence: message.seq };
   }));
   const [place] = tokens.toSorted((one, two) => one.sequence - two.sequence);
-  await ask(raw, `STREAM.PURGE.${bucket}`, { filter: place!.subject });
+  await raw.ask(`STREAM.PURGE.${bucket}`, { filter: place!.subject });
   await eventually(() => signal.aborted, "it hears of that");
   assertEquals([claim.isHeld, signal.reason.code, other.isHeld], [false, "CANCELLED", true]);
   assert((await claimed(a)).token > claim.token);
@@ -237,7 +233,7 @@ test("NATS claims: a bucket that is removed takes them along, and tokens go on",
   ];
   const claim = await claimed(a);
   const { signal } = claim;
-  await ask(raw, `STREAM.DELETE.${bucket}`);
+  await raw.ask(`STREAM.DELETE.${bucket}`);
   const next = await claimed(b);
   assert(next.token > claim.token);
   await eventually(() => signal.aborted, "it hears of that");
@@ -253,7 +249,7 @@ test("NATS claims: a bucket that was made again unnoticed gives no smaller token
   // It renews its lease once in a while, and knows nothing until then.
   const [a, b] = [await group.start("a", { lease: 600_000 }), await group.start("b")];
   const old = await claimed(a, "old");
-  await ask(raw, `STREAM.DELETE.${bucket}`);
+  await raw.ask(`STREAM.DELETE.${bucket}`);
   const first = await claimed(b);
   first.release();
   const next = await claimed(a);
@@ -325,10 +321,10 @@ test(
       await raw.flush();
       await eventually(() => signal.aborted, "it is lost");
       await assertRejectsCode(a.registry.claim("roles", `key ${index}`, null), code, place!);
-      await ask(raw, `STREAM.PURGE.${bucket}`, { filter: place! });
+      await raw.ask(`STREAM.PURGE.${bucket}`, { filter: place! });
       (await claimed(a, `key ${index}`)).release();
       await allSaid();
-      await ask(raw, `STREAM.PURGE.${bucket}`, { filter: place! });
+      await raw.ask(`STREAM.PURGE.${bucket}`, { filter: place! });
     }
   },
   { skip },

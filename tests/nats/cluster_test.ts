@@ -195,11 +195,8 @@ test(
     present(await limits[0]!.acquire()).release();
     present(await limits[1]!.acquire()).release();
     const raw = await rawConnection(cluster.members[0]!.address);
-    const ask = async (subject: string, question?: object): Promise<StreamInfo> => {
-      const data = new TextEncoder().encode(question ? JSON.stringify(question) : "");
-      const answer = await raw.request(`$JS.API.STREAM.${subject}`, data, { timeout: 10_000 });
-      return JSON.parse(new TextDecoder().decode(answer.data)) as StreamInfo;
-    };
+    const ask = (subject: string, question?: object) =>
+      raw.ask<StreamInfo>(`STREAM.${subject}`, question, 10_000);
     const copiesOf = async (stream: string) => (await ask(`INFO.${stream}`)).config.num_replicas;
     const [queue, bucket, chosen] = [
       "QUEUE_tandem=early",

@@ -168,7 +168,7 @@ test("NATS: options that cannot work are refused at once, wherever they are give
   }
 });
 
-test("NATS: nobody shows the password of a target, not even of one that is wrong", async () => {
+test("NATS: messages hide the password of a target, also of one that is wrong", async () => {
   for (const login of ["web:8642", "web:86@8642", "8642", "web:%408642"]) {
     const target = `nats://${login}@127.0.0.1:1/name`;
     using remote = connect<Api>(target, { timeout: 50 });

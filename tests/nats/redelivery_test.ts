@@ -80,19 +80,13 @@ interface StreamInfo {
   readonly error?: { readonly description: string };
 }
 
-async function ask(raw: RawConnection, subject: string, question: object = {}): Promise<unknown> {
-  const data = new TextEncoder().encode(JSON.stringify(question));
-  const answer = await raw.request(`$JS.API.${subject}`, data, { timeout: 30_000 });
-  return JSON.parse(new TextDecoder().decode(answer.data));
-}
-
 function nameOf(target: string): Promise<string> {
   return streamName("tandem", target.slice(target.lastIndexOf("/") + 1));
 }
 
 /** How many calls are in the queue of a target. */
 async function queued(raw: RawConnection, target: string): Promise<number> {
-  const info = await ask(raw, `STREAM.INFO.${await nameOf(target)}`) as StreamInfo;
+  const info = await raw.ask<StreamInfo>(`STREAM.INFO.${await nameOf(target)}`);
   return info.state.messages;
 }
 
@@ -332,9 +326,9 @@ test("a service that closes does not turn away what another one may have begun",
   const name = await nameOf(target);
   const question = new TextEncoder().encode(JSON.stringify({ batch: 1, expires: 60e9 }));
   await eventually(async () => {
-    const { num_waiting } = await ask(raw, `CONSUMER.INFO.${name}.services`) as {
-      num_waiting: number;
-    };
+    const { num_waiting } = await raw.ask<{ num_waiting: number }>(
+      `CONSUMER.INFO.${name}.services`,
+    );
     return num_waiting === 0;
   });
   raw.publish(`$JS.API.CONSUMER.MSG.NEXT.${name}.services`, question, inbox);
@@ -348,13 +342,12 @@ test("a service that closes does not turn away what another one may have begun",
   await eventually(() => api.ends.length === 1);
   raw.publish(reply, new TextEncoder().encode("-NAK"));
   await raw.flush();
-  const other = await served(target, api, { maxDeliveries: 3, nats: { name: "other" } });
+  await served(target, api, { maxDeliveries: 3, nats: { name: "other" } });
   const closed = closing.close();
   api.ends.shift()!();
   await assertRejectsCode(call, "UNKNOWN_OUTCOME");
   await Promise.all([second.catch(() => {}), closed]);
   assertEquals(api.begun.filter((one) => one.startsWith("once")), []);
-  assert(other.stats().requests >= 0);
 });
 
 test("a service that gets again what it still works on goes on with it", async () => {
@@ -374,7 +367,7 @@ test("a service that gets again what it still works on goes on with it", async (
   await raw.flush();
   const call = doomed(remote.hold("x"));
   await eventually(async () => {
-    const consumer = await ask(raw, `CONSUMER.INFO.${name}.services`);
+    const consumer = await raw.ask(`CONSUMER.INFO.${name}.services`);
     return (consumer as { num_redelivered: number }).num_redelivered === 1;
   });
   await eventually(() => remote.ping("y").then(() => true));
@@ -502,7 +495,7 @@ test("an answer waits for a caller whose link is cut", async () => {
   await eventually(() => api.ends.length === 1);
   const raw = await rawConnection();
   const stream = await nameOf(direct);
-  const { message } = await ask(raw, `STREAM.MSG.GET.${stream}`, { seq: 1 }) as {
+  const { message } = await raw.ask(`STREAM.MSG.GET.${stream}`, { seq: 1 }) as {
     message: { hdrs: string };
   };
   const [, answerTo] = /Nats-Msg-Id: *(\S+)/.exec(atob(message.hdrs))!;
@@ -586,8 +579,8 @@ test("a full queue: BUSY at once, or when the time is over", async () => {
   const api = new Holding();
   await served(target, api, { ...both, concurrency: 1 });
   const name = await nameOf(target);
-  const { config } = await ask(raw, `STREAM.INFO.${name}`) as StreamInfo;
-  const updated = await ask(raw, `STREAM.UPDATE.${name}`, { ...config, max_msgs: 1 });
+  const { config } = await raw.ask<StreamInfo>(`STREAM.INFO.${name}`);
+  const updated = await raw.ask(`STREAM.UPDATE.${name}`, { ...config, max_msgs: 1 });
   assertEquals((updated as StreamInfo).error, undefined);
   using remote = connect<Holding>(target, { timeout: 120_000 });
   const first = doomed(remote.hold("first"));
@@ -612,7 +605,7 @@ test("services with other options, at once, and streams of somebody else", async
   // Nobody asks for calls any more.
   const name = await nameOf(target);
   await eventually(async () => {
-    const consumer = await ask(raw, `CONSUMER.INFO.${name}.services`);
+    const consumer = await raw.ask(`CONSUMER.INFO.${name}.services`);
     return (consumer as { num_waiting: number }).num_waiting === 0;
   });
   const third = await served(target, api, { ...both, maxDeliveries: 3 });
@@ -628,7 +621,7 @@ test("services with other options, at once, and streams of somebody else", async
   await third.close();
   const foreign = newNatsTarget();
   const stream = { name: await nameOf(foreign), subjects: ["elsewhere"] };
-  await ask(raw, `STREAM.CREATE.${stream.name}`, stream);
+  await raw.ask(`STREAM.CREATE.${stream.name}`, stream);
   const service = serve(foreign, api, { ...both, nats: { name: "other" } });
   await assertRejectsCode(service.ready, "MISMATCH", "work queue");
 });

@@ -56,6 +56,13 @@ export class RawConnection {
     return connection.request(subject, data, options);
   }
 
+  /** What JetStream says, as `STREAM.INFO.name`. */
+  async ask<T>(subject: string, question: object = {}, timeout = 30_000): Promise<T> {
+    const data = new TextEncoder().encode(JSON.stringify(question));
+    const answer = await this.request(`$JS.API.${subject}`, data, { timeout });
+    return JSON.parse(new TextDecoder().decode(answer.data)) as T;
+  }
+
   publish(subject: string, data: Uint8Array, reply?: string): void {
     this.connection.publish(subject, data, reply === undefined ? {} : { reply });
   }

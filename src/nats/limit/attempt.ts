@@ -16,11 +16,12 @@ import { Retries } from "../../limit/retries.ts";
 import type { LockMode, Refusal } from "../../limit/types.ts";
 import { backend } from "../../runtime/current.ts";
 import { keepAlive, later, now, timerMax, wallClock } from "../../runtime/timers.ts";
+import { pauseUpTo } from "../pauses.ts";
 import type { Board } from "./board.ts";
 import { Lease } from "./lease.ts";
 import { enter, type Entry, entryOf, leave, waitersOf, type Wish } from "./state.ts";
 
-/** Pauses before it asks again, in milliseconds: the link may be up, and the server not be able to. */
+/** The longest pauses before it asks again, in milliseconds: the link may be up, and the server not able to answer. */
 const pauseMin = 20;
 const pauseMax = 500;
 
@@ -107,11 +108,10 @@ export class NatsAttempt {
     const { board, earlier } = this.#contending;
     this.#phase = "entering";
     try {
-      await board.ready(() => !this.#isImpatient || this.#isOver);
-      await earlier;
       for (let pause = pauseMin;; pause = Math.min(pauseMax, 2 * pause)) {
         try {
           await board.ready(() => !this.#isImpatient || this.#isOver);
+          await earlier;
           if (this.#isOver) return;
           const outcome = await this.#ask();
           if (this.#isOver) return;
@@ -122,9 +122,7 @@ export class NatsAttempt {
           if (this.#isOver) return;
           if (codeOf(error) !== "DISCONNECTED" || this.#isImpatient) throw error;
         }
-        await new Promise<void>((resolve) =>
-          void later(pause * (0.5 + Math.random() / 2), resolve)
-        );
+        await pauseUpTo(pause);
         if (this.#isOver) return;
       }
       this.#phase = "waiting";

@@ -13,6 +13,7 @@ import { later } from "../../runtime/timers.ts";
 import type { Bytes } from "../../transport/transport.ts";
 import type { ClientMessage } from "../client.ts";
 import { acquireLink, type Link, LinkSubscription, tickMilliseconds } from "../link.ts";
+import { pauseUpTo } from "../pauses.ts";
 import { type NatsTarget, parseTarget, prefixOf, withoutLogin } from "../target.ts";
 import { bucketOf, ensureBucket, streamOf } from "./bucket.ts";
 import {
@@ -332,7 +333,7 @@ export class Board implements LeaseStore {
     let isLatest = false;
     let absences = 0;
     for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
-      if (conflicts > conflictsAtOnce) await pauseFor(conflicts * conflictPause);
+      if (conflicts > conflictsAtOnce) await pauseUpTo(conflicts * conflictPause);
       const revision = this.#revision;
       let made: Change<R>;
       try {
@@ -567,10 +568,6 @@ function readReply(reply: string): { sequence: number; delivered: number; pendin
   const [sequence, delivered, , pending] = parts.slice(start).map(Number);
   if (!(sequence! > 0)) throw new Error(`an unknown form of messages: ${reply}`);
   return { sequence: sequence!, delivered: delivered!, pending: pending! };
-}
-
-async function pauseFor(milliseconds: number): Promise<void> {
-  await new Promise<void>((resolve) => void later(Math.random() * milliseconds, resolve));
 }
 
 /** Turns what the server has refused into an error for users. */

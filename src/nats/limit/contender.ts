@@ -64,7 +64,7 @@ export class NatsContender implements LimitWork, LockOwner, Contending, BoardOwn
   earlier: Promise<void> = Promise.resolve();
   /** The terms of the options. */
   readonly #given: Contending["settings"];
-  /** They hold for the first that comes: later, the limit's count, which somebody may have changed. */
+  /** The limit has had the terms of the options. From then on its own count, which `resize` may have changed. */
   #hasAgreed = false;
   readonly #standby: NatsContender | null;
   readonly #listeners: Listeners<LimitChange> = new Listeners("onChange");

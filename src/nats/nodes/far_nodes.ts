@@ -178,8 +178,8 @@ export class FarNodes implements Carrier, StreamOwner {
   }
 
   /**
-   * A node is not reached on another way any more. Who tells of it from now on is met anew: it lives, and what was in this
-   * machine's memory was another one with its id.
+   * A node is no longer reached on another way. If one with its id still tells that it lives, this node meets it anew:
+   * another one was in the memory of this machine.
    */
   reclaim(node: string): void {
     for (const { session } of this.#neighbours.withId(node)) {
@@ -206,8 +206,8 @@ export class FarNodes implements Carrier, StreamOwner {
   #tellChange(change: BoardChange | null): void {
     if (this.#state === "joining") return;
     // UTF-8 cannot tell of a place with half a character.
-    const isTold = change?.removed.every((place) => place.isWellFormed()) ?? false;
-    const body = isTold ? encodeBoardChange(change!) : null;
+    const isTold = change !== null && change.removed.every((place) => place.isWellFormed());
+    const body = isTold ? encodeBoardChange(change) : null;
     if (body && body.byteLength < this.boards.ownBytes && body.byteLength <= this.#link.maxBody) {
       this.#link.sendAll(Kind.change, body);
     } else this.#tellBoard("", this.#terms.network.all);

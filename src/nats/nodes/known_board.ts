@@ -8,7 +8,7 @@ import type { Bytes } from "../../codec/writer.ts";
 import { type Board, placeOf, readBoard } from "../../node/registry/board.ts";
 import type { ChangedBoard } from "../../node/registry/boards.ts";
 import { boardBytesMax, boardEntriesMax, bytesOfHead } from "../../node/registry/bounds.ts";
-import { costOf, type Entry, readEntry, readName } from "../../node/registry/entry.ts";
+import { costOf, type Entry, readNamed } from "../../node/registry/entry.ts";
 import type { BoardChange } from "./frames.ts";
 
 /** If more places than this wait for a look, beside those of the board, all of the board is read again. */
@@ -47,10 +47,9 @@ export class KnownBoard {
     const { identity, entries } = this.#board;
     const changes = new Map<string, Entry | null>(removed.map((place) => [place, null]));
     for (const bytes of added) {
-      const copy = bytes.slice() as Bytes;
-      const { family, key } = readName(identity.id, copy);
-      // Null: this runtime cannot have its value, and what was there before is gone.
-      changes.set(placeOf(family, key), readEntry(identity.id, copy));
+      const { family, key, entry } = readNamed(identity.id, bytes.slice() as Bytes);
+      // If this runtime cannot have its value, what was there before is gone.
+      changes.set(placeOf(family, key), entry);
     }
     let [bytes, count] = [this.#bytes, entries.size];
     for (const [place, entry] of changes) {

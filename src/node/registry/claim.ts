@@ -49,7 +49,7 @@ export class ClaimCore {
     return false;
   }
 
-  /** Somebody else may have it from now on. */
+  /** Ends it, because another node may claim the key from now on. */
   lose(reason: unknown): void {
     this.#end(reason);
   }
@@ -101,10 +101,10 @@ export class Claim implements Disposable {
   }
 
   /**
-   * Aborts when the claim ends, also when it is disposed, or its node closes (`CLOSED`). If it is lost, because
-   * somebody has removed the file of its lock, that takes up to a second. With a network, if somebody has removed its
-   * record from NATS, it takes up to a third of the node's `lease` for each 64 claims of the node. Ask for it when you
-   * use it: it takes a timer, as {@linkcode Lock.signal} does.
+   * Aborts when the claim ends, also when it is disposed, or its node closes (`CLOSED`). If somebody removes the file of
+   * its lock, it aborts within a second. With a network, if somebody removes the claim's record from NATS, it aborts within
+   * a third of the node's `lease` for each 64 claims of the node. Ask for the signal only where you use it: it takes a
+   * timer, as {@linkcode Lock.signal} does.
    */
   get signal(): AbortSignal {
     return this.#core.signal;

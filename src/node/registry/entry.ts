@@ -161,21 +161,33 @@ function open(bytes: Bytes): void {
  * @throws {TandemError} `CORRUPT`
  */
 export function readEntry(node: string, bytes: Bytes): Entry | null {
+  return unlessUnsupported(() => new Entry(node, readTerms(node, bytes), bytes));
+}
+
+/** An entry and its name, which it has whatever its value is. */
+export interface NamedEntry extends Pick<EntryTerms, "family" | "key"> {
+  /** Null: this runtime cannot have its value. */
+  readonly entry: Entry | null;
+}
+
+/**
+ * As {@linkcode readEntry}, with the name.
+ *
+ * @throws {TandemError} `CORRUPT`
+ */
+export function readNamed(node: string, bytes: Bytes): NamedEntry {
+  const terms = readTerms(node, bytes);
+  const entry = unlessUnsupported(() => new Entry(node, terms, bytes));
+  return { family: terms.family, key: terms.key, entry };
+}
+
+function unlessUnsupported<T>(make: () => T): T | null {
   try {
-    return new Entry(node, readTerms(node, bytes), bytes);
+    return make();
   } catch (error) {
     if (codeOf(error) === "UNSUPPORTED") return null;
     throw error;
   }
-}
-
-/**
- * The family and the key of an entry of another node, whatever its value is.
- *
- * @throws {TandemError} `CORRUPT`
- */
-export function readName(node: string, bytes: Bytes): Pick<EntryTerms, "family" | "key"> {
-  return readTerms(node, bytes);
 }
 
 function readTerms(node: string, bytes: Bytes): EntryTerms {

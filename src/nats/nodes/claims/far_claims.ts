@@ -11,6 +11,7 @@ import { keepAlive, later } from "../../../runtime/timers.ts";
 import { afterwards } from "../../limit/farewells.ts";
 import { Lease } from "../../limit/lease.ts";
 import { acquireLink, type Link } from "../../link.ts";
+import { pauseUpTo } from "../../pauses.ts";
 import type { Network } from "../network.ts";
 import { ClaimStore } from "./claim_store.ts";
 import { changedTooOften, closedClaims, lostClaim, overAtOnce } from "./errors.ts";
@@ -91,7 +92,7 @@ export class FarClaims {
     let last = 0;
     let failures = 0;
     for (let conflicts = 0; conflicts < conflictsMax; conflicts++) {
-      if (conflicts > conflictsAtOnce) await pauseFor(conflicts * conflictPause);
+      if (conflicts > conflictsAtOnce) await pauseUpTo(conflicts * conflictPause);
       try {
         const lease = await this.#leased();
         const id = randomToken(16);
@@ -198,7 +199,7 @@ export class FarClaims {
     const lease = this.#lease;
     this.#lease = null;
     lease?.end();
-    // Without a lease, nobody hears when the bucket is removed: look again before the next claim.
+    // Only the lease tells this node that the bucket was removed. Without one, it looks before the next claim.
     this.#store.doubt();
     return lease;
   }
@@ -259,8 +260,4 @@ export class FarClaims {
       this.#link.release();
     });
   }
-}
-
-async function pauseFor(milliseconds: number): Promise<void> {
-  await new Promise<void>((resolve) => void later(Math.random() * milliseconds, resolve));
 }

@@ -45,7 +45,7 @@ export class FarRight implements ClaimRight {
     if (this.#lost) listener(this.#lost.reason);
   }
 
-  /** Somebody else may have it from now on. */
+  /** Ends it, because another node may have it from now on. */
   lose(reason: unknown): void {
     if (this.#lost) return;
     this.#lost = { reason };
