@@ -444,4 +444,7 @@ test("pool over NATS: options that a target on several machines cannot have", ()
   }
   assertThrows(() => new Pool(file, { target: "nats://nowhere" }), TypeError);
   assertThrows(() => new Pool(file, { target: "memory:pool" }), TypeError);
+  const web = "ws://user:secret@host/name";
+  const { message } = assertThrows(() => new Pool(file, { target: web }), TypeError);
+  assert(!message.includes("secret"), message);
 });

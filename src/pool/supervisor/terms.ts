@@ -261,7 +261,9 @@ function checkTarget(target: string, options: PoolOptions): void {
     }
   } else if (/^[a-z]+:/.test(target)) {
     throw new TypeError(
-      `Cannot use ${JSON.stringify(target)} as target of a pool: its workers are processes of ` +
+      `Cannot use ${
+        JSON.stringify(withoutLogin(target))
+      } as target of a pool: its workers are processes of ` +
         "this machine; give a name, a path, or nats://HOST:PORT/NAME",
     );
   }
