@@ -14,7 +14,11 @@ async function* counting(name: string, ended: string[], max = Infinity): AsyncGe
 
 test("merged streams: each has its turn, and all end with the first that ends", async () => {
   const ended: string[] = [];
-  const streams = [counting("a", ended), counting("b", ended, 20), counting("c", ended)];
+  const streams = [
+    counting("a", ended, 1_000),
+    counting("b", ended, 20),
+    counting("c", ended, 1_000),
+  ];
   const seen: string[] = [];
   for await (const item of merged(streams)) {
     seen.push(item);
