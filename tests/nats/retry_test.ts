@@ -142,7 +142,12 @@ test("NATS: a call within a call is not made again after the time of the outer o
   });
   using outer = connect<{ ask(): Promise<void> }>(target, { timeout: 500 });
   await server.kill();
-  await assertRejectsCode(scene.remote.once("down"), "DISCONNECTED");
+  await eventually(async () => {
+    const code = await scene.remote.once("down").catch((error) => error.code);
+    // Until the link is known to be lost, a call may be sent.
+    assert(code === "DISCONNECTED" || code === "UNKNOWN_OUTCOME", code);
+    return code === "DISCONNECTED";
+  });
   void doomed(outer.ask());
   assertEquals((await inner.promise as { code: string }).code, "DISCONNECTED");
 }, { skip });

@@ -141,12 +141,14 @@ test("maxQueuePerClient: one client's calls are BUSY, and another's are served",
 });
 
 poolTest("the timeout covers the wait for a worker", async (way) => {
-  const { remote } = await way.ready(1);
+  const { pool, remote } = await way.ready(1);
   const journal = new Journal();
   const works = remote.hold(journal.path, "a");
   await journal.has("begin a");
   const late = withOptions(remote, { timeout: 50 });
   await assertRejectsCode(late.hold(journal.path, "never"), "TIMEOUT", "hold");
+  // The time of a call from another machine begins when it arrives.
+  await eventually(() => pool.stats().queued === 0, "the pool knows");
   journal.release("a");
   await works;
   // What has timed out is never begun.
