@@ -195,11 +195,18 @@ export class NatsDelivery implements Delivery {
     return this.#lostBecause === null && this.replyTo !== "" && this.deadline > now();
   }
 
-  lastDelivery(): void {
+  lastDelivery(): Promise<void> | void {
     if (!this.isForwarded && isSentAgain(this.#frame)) {
       throw unknownOutcome("it was sent twice, and another service may have begun with it");
     }
-    this.#ticket?.last();
+    const taken = this.#ticket?.last();
+    if (taken) return this.#whenTaken(taken);
+  }
+
+  /** Its caller may leave, or this service close, meanwhile. */
+  async #whenTaken(taken: Promise<void>): Promise<void> {
+    await taken;
+    this.signal.throwIfAborted();
   }
 
   /** Another receiver gets it if this one is lost. */

@@ -116,6 +116,17 @@ export class JetStream {
   }
 
   /**
+   * Acknowledges a message of a consumer, and waits until the server has noted it. Without the answer, a server that
+   * is killed may deliver the message again as if it were the first time.
+   *
+   * @param subject where the message said that it is acknowledged
+   * @throws as {@linkcode ask}
+   */
+  async acknowledge(subject: string): Promise<void> {
+    await this.#exchange(subject, new TextEncoder().encode("+ACK"));
+  }
+
+  /**
    * Stores a message, if the last one of its subject still is the one with that number.
    *
    * @param lifetime seconds until the server removes it; undefined: it stays

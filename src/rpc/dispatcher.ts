@@ -223,13 +223,35 @@ export class Dispatcher {
   }
 
   /** @param admission null: the call asks for admission if it needs one */
-  #call(
+  #call(delivery: Delivery, called: Called, admission: Admission | null): void {
+    // Another service would repeat work that has begun here.
+    const agreed = called.isRepeatable ? undefined : delivery.lastDelivery();
+    if (agreed) void this.#callWhen(agreed, delivery, called, admission ?? this.#gate.enter());
+    else this.#begin(delivery, called, admission);
+  }
+
+  /** Never rejects. */
+  async #callWhen(
+    agreed: Promise<void>,
     delivery: Delivery,
-    { method, rawCallee, args, context, terms, isRepeatable }: Called,
+    called: Called,
+    admission: Admission,
+  ): Promise<void> {
+    try {
+      await agreed;
+      this.#begin(delivery, called, admission);
+    } catch (error) {
+      admission.leave();
+      this.#refuse(delivery, error);
+    }
+  }
+
+  /** @param admission null: the call asks for admission if it needs one */
+  #begin(
+    delivery: Delivery,
+    { method, rawCallee, args, context, terms }: Called,
     admission: Admission | null,
   ): void {
-    // Another service would repeat work that has begun here.
-    if (!isRepeatable) delivery.lastDelivery();
     const { onCall, around, watch } = this.#offer;
     if (watch) context.watchToken = watch.begin(method.name, delivery);
     const record = onCall || hasTelemetry() ? new Recorder(onCall, context) : undefined;

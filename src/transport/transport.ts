@@ -97,11 +97,12 @@ export interface Delivery {
   /** Ends the request without a message, for when there is no room for one. */
   fail(error: unknown): boolean;
   /**
-   * Work on the request begins: if this receiver is lost, no other one gets the request.
+   * Work on the request is about to begin: if this receiver is lost, no other one gets the request.
    *
-   * @throws {TandemError} `UNKNOWN_OUTCOME`: a receiver that is lost may have begun
+   * @returns a promise: the work may begin when it resolves, and must not when it rejects
+   * @throws {TandemError} `UNKNOWN_OUTCOME`: another receiver may have begun
    */
-  lastDelivery(): void;
+  lastDelivery(): Promise<void> | void;
 }
 
 /** An end of a target: the part that requesters and receivers share. */

@@ -110,6 +110,10 @@ class Holding {
     return name;
   }
 
+  count(): number {
+    return this.begun.length;
+  }
+
   ping(name: string): string {
     this.begun.push(`${name} ${callContext()!.deliveries}`);
     return name;
@@ -155,7 +159,7 @@ test("a method that must not run twice: UNKNOWN_OUTCOME, and no other service ru
   assertEquals(other.begun, []);
 });
 
-test("a service's word that nobody else may begin gets lost: nobody does", async () => {
+test("a service's word that nobody else may begin gets lost: nobody begins", async () => {
   await using way = await NatsProxy.start(Number(new URL(`nats://${natsAddress()}`).port));
   const target = newNatsTarget();
   const api = new Holding();
@@ -168,13 +172,55 @@ test("a service's word that nobody else may begin gets lost: nobody does", async
     return true;
   });
   const call = doomed(remote.hold("x"));
-  await eventually(() => api.begun.length === 1);
-  const raw = await rawConnection();
-  // As if the service had been silent for long.
-  const word = `$JS.ACK.${await nameOf(target)}.services.1.1.1.0.0`;
-  raw.publish(word, new TextEncoder().encode("-NAK"));
-  await assertRejectsCode(call, "UNKNOWN_OUTCOME");
-  assertEquals([api.begun, lost[0]], [["x 1"], "+ACK"]);
+  const idempotent = doomed(withOptions(remote, { idempotent: true }).hold("y"));
+  await eventually(() => api.begun.length === 1 && lost.length >= 1);
+  await assertRejectsCode(call, "UNKNOWN_OUTCOME", "confirmed");
+  assertEquals([api.begun, lost[0]], [["y 1"], "+ACK"]);
+  way.losses.clear();
+  api.ends[0]!();
+  assertEquals(await idempotent, "y");
+});
+
+test("the link is lost while a service's word is on its way: it does not begin", async () => {
+  await using way = await NatsProxy.start(Number(new URL(`nats://${natsAddress()}`).port));
+  const target = newNatsTarget();
+  const api = new Holding();
+  await served(target.replace(natsAddress(), way.address), api, { maxDeliveries: 3 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  way.losses.add((subject) => {
+    if (subject.startsWith("$JS.ACK.")) way.cut();
+    return subject.startsWith("$JS.ACK.");
+  });
+  await assertRejectsCode(remote.hold("x"), "UNKNOWN_OUTCOME", "confirmed");
+  assertEquals(api.begun, []);
+  way.losses.clear();
+  assertEquals(await remote.ping("y"), "y");
+});
+
+test("a call is cancelled, and a service closes, before the server confirms that it begins", async () => {
+  await using way = await NatsProxy.start(Number(new URL(`nats://${natsAddress()}`).port));
+  const target = newNatsTarget();
+  const api = new Holding();
+  const direct = target.replace(natsAddress(), way.address);
+  const service = await served(direct, api, { maxDeliveries: 3 });
+  using remote = connect<Holding>(target, { timeout: 120_000 });
+  let held = 0;
+  way.losses.add((subject) => {
+    if (subject.startsWith("$JS.ACK.")) held += 1;
+    return false;
+  });
+  way.deliveryLosses.add((_, payload) => held > 0 && payload.byteLength === 0);
+  const stop = new AbortController();
+  const cancelled = doomed(withOptions(remote, { signal: stop.signal }).hold("x"));
+  await eventually(() => held === 1);
+  stop.abort(new Error("no longer"));
+  await cancelled.catch(() => {});
+  await eventually(() => service.stats().cancelled === 1);
+  const closed = doomed(remote.hold("y"));
+  await eventually(() => held >= 2);
+  await service.close({ timeout: 0 });
+  await assertRejectsCode(closed, "SERVER_DIED");
+  assertEquals(api.begun, []);
 });
 
 test("a service stands still: another one answers, and its late answer does no harm", async () => {
@@ -759,39 +805,90 @@ test("the rights that the guide names are enough", async () => {
   assertEquals([await held, await next], ["b", "d"]);
 });
 
-for (const isSame of [true, false]) {
-  const where = isSame ? "that still works on it" : "of another process";
-  test(`the server's word is lost, and it is started again: a service ${where} does nothing twice`, async () => {
-    const store = `jetstream { store_dir: ${JSON.stringify(folder())} }`;
-    const server = await newServer(store);
-    await using way = await NatsProxy.start(server.port);
-    const direct = `nats://${server.address}/twice`;
-    const api = new Holding();
-    const first = await served(direct, api, { maxDeliveries: 2 });
-    const target = `nats://${way.address}/twice`;
-    using remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
-    assertEquals(await remote.ping("first"), "first");
-    let published = 0;
-    way.losses.add((subject) => {
-      if (subject === "tandem.queue.twice") published += 1;
+/** A server that keeps the queue in files, and a caller to whom it cannot say that it has stored the second call. */
+class LostWord {
+  readonly server: NatsServer;
+  /** Where services find the server. */
+  readonly direct: string;
+  readonly remote: Remote<Holding>;
+  /** How often calls were published. */
+  published = 0;
+  isLost = false;
+  readonly #proxy: NatsProxy;
+
+  private constructor(server: NatsServer, proxy: NatsProxy) {
+    this.server = server;
+    this.#proxy = proxy;
+    this.direct = `nats://${server.address}/twice`;
+    const target = `nats://${proxy.address}/twice`;
+    this.remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
+    proxy.losses.add((subject) => {
+      if (subject === "tandem.queue.twice") this.published += 1;
       return false;
     });
-    // That it has stored the second call.
-    way.deliveryLosses.add((_, payload) =>
-      /^\{"stream".*"seq": ?2\b/.test(new TextDecoder().decode(payload))
-    );
+    proxy.deliveryLosses.add((_, payload) => {
+      const isWord = /^\{"stream".*"seq": ?2\b/.test(new TextDecoder().decode(payload));
+      const loses = isWord && !this.isLost;
+      this.isLost ||= isWord;
+      return loses;
+    });
+  }
+
+  static async start(store: string): Promise<LostWord> {
+    const server = await newServer(store);
+    return new LostWord(server, await NatsProxy.start(server.port));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.remote[Symbol.dispose]();
+    await this.#proxy[Symbol.asyncDispose]();
+  }
+}
+
+function newStore(): string {
+  return `jetstream { store_dir: ${JSON.stringify(folder())} }`;
+}
+
+for (const isEmpty of [false, true]) {
+  const how = isEmpty ? "again, empty" : "again";
+
+  test(`the server's word is lost, and it is started ${how}: a service does nothing twice`, async () => {
+    const store = newStore();
+    await using lost = await LostWord.start(store);
+    const { server, direct, remote } = lost;
+    const api = new Holding();
+    await served(direct, api, { maxDeliveries: 2 });
+    assertEquals(await remote.ping("first"), "first");
     const call = doomed(remote.hold("x"));
-    await eventually(() => api.ends.length === 1);
+    await eventually(() => api.ends.length === 1 && lost.isLost);
     await server.kill();
-    if (!isSame) first.unlink();
-    await newServer(store, server.port);
-    const other = new Holding();
-    const second = isSame ? null : await served(direct, other, { maxDeliveries: 2 });
-    await eventually(() => published === 2, "the call is sent again");
-    if (second === null) {
-      api.ends[0]!();
-      assertEquals(await call, "x");
-    } else await assertRejectsCode(call, "UNKNOWN_OUTCOME", "twice");
-    assertEquals([api.begun, other.begun], [["first 1", "x 1"], []]);
+    await newServer(isEmpty ? newStore() : store, server.port);
+    await eventually(() => lost.published === 2, "the call is sent again");
+    // The service may not have its link back: its answer waits then, and the call may come again before it.
+    api.ends[0]!();
+    assertEquals(await call, "x");
+    assertEquals(await remote.ping("last"), "last");
+    assertEquals(api.begun, ["first 1", "x 1", "last 1"]);
+  });
+
+  test(`the server's word and a service are lost, and it is started ${how}: nothing is done twice`, async () => {
+    const store = newStore();
+    await using lost = await LostWord.start(store);
+    const { server, direct, remote } = lost;
+    const first = await started(direct, { maxDeliveries: 2 });
+    await first.expect("ready");
+    await remote.count();
+    const call = doomed(remote.hold("x"));
+    await first.expect("holding 1");
+    await eventually(() => lost.isLost);
+    await server.kill();
+    await first.killed();
+    await newServer(isEmpty ? newStore() : store, server.port);
+    // Now, if it is empty, it says that nobody takes the call.
+    await eventually(() => lost.published === 2, "the call is sent again");
+    const second = new Holding();
+    await served(direct, second, { maxDeliveries: 2 });
+    await assertRejectsCode(call, "UNKNOWN_OUTCOME");
+    assertEquals(second.begun, []);
   });
 }

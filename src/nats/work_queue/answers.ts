@@ -25,6 +25,8 @@ interface Answer {
 
 export class Answers {
   readonly #link: Link;
+  /** Subjects of answers that have not arrived for sure. */
+  readonly #replies: Set<string> = new Set();
   /** Published since the server was last asked whether it has read them. */
   #published: Answer[] = [];
   /** Those of which the server is being asked. */
@@ -41,7 +43,13 @@ export class Answers {
 
   add(ticket: Ticket, frame: Bytes): void {
     if (this.#isClosed) return void this.#link.answer(ticket.replyTo, frame);
+    this.#replies.add(ticket.replyTo);
     this.#publish({ ticket, frame, attempts: 0, number: 0, isUnheard: false });
+  }
+
+  /** Whether the call whose answer goes there is done, and the answer on its way. */
+  has(replyTo: string): boolean {
+    return this.#replies.has(replyTo);
   }
 
   #publish(answer: Answer): void {
@@ -85,7 +93,10 @@ export class Answers {
     this.#link.remove(answer.number);
     if (this.#isClosed) return;
     const isHeard = isFlushed && !answer.isUnheard;
-    if (isHeard || answer.attempts >= attemptsMax) return answer.ticket.drop();
+    if (isHeard || answer.attempts >= attemptsMax) {
+      this.#replies.delete(answer.ticket.replyTo);
+      return answer.ticket.drop();
+    }
     this.#unheard.push(answer);
     this.#cancelPause ??= later(pause, () => {
       this.#cancelPause = null;

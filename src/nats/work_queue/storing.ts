@@ -47,8 +47,8 @@ export class Storing implements Numbered {
   #silentTicks = 0;
   #attempts = 0;
   #isSent = false;
-  /** The server has said nothing of the last attempt. */
-  #isUnknown = false;
+  /** Attempts of which the server has said nothing. */
+  #unknown = 0;
   #isUnwanted = false;
 
   constructor(link: Link, publication: Publication, owner: StoringOwner) {
@@ -66,14 +66,20 @@ export class Storing implements Numbered {
     this.#silentTicks = 0;
     this.#attempts += 1;
     // A server that was started again may have forgotten the id, and a service may have had the call by now.
-    if (this.#isUnknown) setSentAgain(data);
+    if (this.#unknown > 0) setSentAgain(data);
     try {
       this.#link.publish(subject, data, this.#link.subjectOf(this.#number), headers);
-      this.#isSent = this.#isUnknown = true;
+      this.#isSent = true;
+      this.#unknown += 1;
     } catch {
       // The link has just been lost.
       this.#isSent = false;
     }
+  }
+
+  /** So much is known of one attempt. A service may have those before it. */
+  #notStored(): void {
+    this.#unknown -= 1;
   }
 
   /** The caller does not wait any longer. */
@@ -106,7 +112,7 @@ export class Storing implements Numbered {
 
   arrived(data: Bytes, message: ClientMessage): void {
     if (message.headers?.code === 503) {
-      this.#isUnknown = false;
+      this.#notStored();
       // While the leader of the stream changes, nobody listens either.
       if (this.#attempts <= silentTicksMax) return;
       this.close();
@@ -126,8 +132,7 @@ export class Storing implements Numbered {
     }
     // It may go away: a cluster elects a leader, for example.
     if (error.code === 503) {
-      this.#isUnknown = false;
-      return;
+      return this.#notStored();
     }
     this.close();
     this.#owner.failed(

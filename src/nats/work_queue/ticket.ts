@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { textOf } from "../../base/guard.ts";
 import { TandemError } from "../../errors.ts";
 import type { Bytes } from "../../transport/transport.ts";
 import type { Link } from "../link.ts";
@@ -21,7 +22,7 @@ export interface QueueTicket {
   /** Milliseconds since the sender has sent it. */
   readonly age: number;
   /** See {@linkcode Delivery.lastDelivery}. */
-  last(): void;
+  last(): Promise<void> | void;
   /** Sends the answer, and takes the request out of the queue when it has arrived. */
   answer(frame: Bytes): void;
   /** Takes it out of the queue: nobody waits for the answer. */
@@ -35,6 +36,12 @@ export interface TicketOwner {
   readonly link: Link;
   /** By the server's clock, in milliseconds since the epoch. */
   readonly serverTime: number;
+  /**
+   * Takes the call out of the queue, and waits until that is sure.
+   *
+   * @param acknowledge the subject at which the server hears of it
+   */
+  take(acknowledge: string): Promise<void>;
   /** The service has answered; the caller gets the answer for sure before the call leaves the queue. */
   answer(ticket: Ticket, frame: Bytes): void;
   /** The call is no longer in the queue, or somebody else's. */
@@ -69,10 +76,23 @@ export class Ticket implements QueueTicket {
     return Math.max(0, this.#owner.serverTime - this.#storedAt);
   }
 
-  last(): void {
+  last(): Promise<void> | void {
     // The service before this one may have begun: its word that nobody must repeat it may have been lost with it.
     if (this.deliveries > 1) throw unknownOutcome("a service before this one was lost with it");
-    this.drop();
+    if (!this.#isInQueue) return;
+    this.#isInQueue = false;
+    this.#owner.ended(this);
+    return this.#takeForGood();
+  }
+
+  async #takeForGood(): Promise<void> {
+    try {
+      await this.#owner.take(this.#acknowledge);
+    } catch (error) {
+      throw unknownOutcome(
+        `the queue has not confirmed that no other service gets the call: ${textOf(error)}`,
+      );
+    }
   }
 
   drop(): void {

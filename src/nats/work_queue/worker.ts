@@ -246,6 +246,8 @@ export class Worker implements TicketOwner {
     if (!isCall || !replyForm.test(replyTo)) return ticket.drop();
     // This service was silent for too long, and gets what it has.
     if (this.#tickets.has(replyTo)) return this.#ask();
+    // Its caller has sent it again, and will have the answer.
+    if (this.#answers.has(replyTo)) return ticket.drop();
     if (this.#isLeft) return this.#turnAway(ticket);
     this.#hold(ticket);
     if (this.#gate.isFull) this.#waiting.push({ data, message, ticket });
@@ -307,6 +309,10 @@ export class Worker implements TicketOwner {
       for (const ticket of this.#tickets.values()) ticket.stillWorking();
       if (this.#tickets.size > 0) this.#workLater();
     });
+  }
+
+  take(acknowledge: string): Promise<void> {
+    return this.#jetStream.acknowledge(acknowledge);
   }
 
   answer(ticket: Ticket, frame: Bytes): void {
