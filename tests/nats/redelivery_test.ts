@@ -1,4 +1,5 @@
 /** Calls over NATS that another service gets when one is lost. */
+import { join } from "node:path";
 import { assert, assertEquals } from "@std/assert";
 import {
   callContext,
@@ -71,6 +72,11 @@ async function newServer(config: string = withJetStream, port = -1): Promise<Nat
   afterEnd(linksClosed);
   afterEnd(() => server.kill());
   return server;
+}
+
+/** The configuration of a server with JetStream in a folder of the test. */
+function storeIn(name: string): string {
+  return `jetstream { store_dir: ${JSON.stringify(join(folder(), name))} }`;
 }
 
 /** What the server says of a stream. */
@@ -248,7 +254,7 @@ test("a service stands still: another one answers, and its late answer does no h
 });
 
 test("the server is started again while calls wait and run", async () => {
-  const store = `jetstream { store_dir: ${JSON.stringify(folder())} }`;
+  const store = storeIn("store");
   const server = await newServer(store);
   const target = `nats://${server.address}/again`;
   const api = new Holding();
@@ -811,9 +817,9 @@ class LostWord {
   /** Where services find the server. */
   readonly direct: string;
   readonly remote: Remote<Holding>;
-  /** How often calls were published. */
-  published = 0;
   isLost = false;
+  /** Whether calls were published again since then. */
+  isSentAgain = false;
   readonly #proxy: NatsProxy;
 
   private constructor(server: NatsServer, proxy: NatsProxy) {
@@ -823,7 +829,7 @@ class LostWord {
     const target = `nats://${proxy.address}/twice`;
     this.remote = connect<Holding>(target, { timeout: 120_000, nats: { name: "caller" } });
     proxy.losses.add((subject) => {
-      if (subject === "tandem.queue.twice") this.published += 1;
+      if (subject === "tandem.queue.twice") this.isSentAgain = this.isLost;
       return false;
     });
     proxy.deliveryLosses.add((_, payload) => {
@@ -834,8 +840,8 @@ class LostWord {
     });
   }
 
-  static async start(store: string): Promise<LostWord> {
-    const server = await newServer(store);
+  static async start(): Promise<LostWord> {
+    const server = await newServer(storeIn("store"));
     return new LostWord(server, await NatsProxy.start(server.port));
   }
 
@@ -845,16 +851,11 @@ class LostWord {
   }
 }
 
-function newStore(): string {
-  return `jetstream { store_dir: ${JSON.stringify(folder())} }`;
-}
-
 for (const isEmpty of [false, true]) {
   const how = isEmpty ? "again, empty" : "again";
 
   test(`the server's word is lost, and it is started ${how}: a service does nothing twice`, async () => {
-    const store = newStore();
-    await using lost = await LostWord.start(store);
+    await using lost = await LostWord.start();
     const { server, direct, remote } = lost;
     const api = new Holding();
     await served(direct, api, { maxDeliveries: 2 });
@@ -862,8 +863,8 @@ for (const isEmpty of [false, true]) {
     const call = doomed(remote.hold("x"));
     await eventually(() => api.ends.length === 1 && lost.isLost);
     await server.kill();
-    await newServer(isEmpty ? newStore() : store, server.port);
-    await eventually(() => lost.published === 2, "the call is sent again");
+    await newServer(storeIn(isEmpty ? "empty" : "store"), server.port);
+    await eventually(() => lost.isSentAgain);
     // The service may not have its link back: its answer waits then, and the call may come again before it.
     api.ends[0]!();
     assertEquals(await call, "x");
@@ -872,8 +873,7 @@ for (const isEmpty of [false, true]) {
   });
 
   test(`the server's word and a service are lost, and it is started ${how}: nothing is done twice`, async () => {
-    const store = newStore();
-    await using lost = await LostWord.start(store);
+    await using lost = await LostWord.start();
     const { server, direct, remote } = lost;
     const first = await started(direct, { maxDeliveries: 2 });
     await first.expect("ready");
@@ -883,9 +883,9 @@ for (const isEmpty of [false, true]) {
     await eventually(() => lost.isLost);
     await server.kill();
     await first.killed();
-    await newServer(isEmpty ? newStore() : store, server.port);
+    await newServer(storeIn(isEmpty ? "empty" : "store"), server.port);
     // Now, if it is empty, it says that nobody takes the call.
-    await eventually(() => lost.published === 2, "the call is sent again");
+    await eventually(() => lost.isSentAgain);
     const second = new Holding();
     await served(direct, second, { maxDeliveries: 2 });
     await assertRejectsCode(call, "UNKNOWN_OUTCOME");

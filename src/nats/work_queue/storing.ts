@@ -47,8 +47,8 @@ export class Storing implements Numbered {
   #silentTicks = 0;
   #attempts = 0;
   #isSent = false;
-  /** Attempts of which the server has said nothing. */
-  #unknown = 0;
+  /** The server has said nothing of the last attempt. */
+  #isUnknown = false;
   #isUnwanted = false;
 
   constructor(link: Link, publication: Publication, owner: StoringOwner) {
@@ -66,20 +66,14 @@ export class Storing implements Numbered {
     this.#silentTicks = 0;
     this.#attempts += 1;
     // A server that was started again may have forgotten the id, and a service may have had the call by now.
-    if (this.#unknown > 0) setSentAgain(data);
+    if (this.#isUnknown) setSentAgain(data);
     try {
       this.#link.publish(subject, data, this.#link.subjectOf(this.#number), headers);
-      this.#isSent = true;
-      this.#unknown += 1;
+      this.#isSent = this.#isUnknown = true;
     } catch {
       // The link has just been lost.
       this.#isSent = false;
     }
-  }
-
-  /** So much is known of one attempt. A service may have those before it. */
-  #notStored(): void {
-    this.#unknown -= 1;
   }
 
   /** The caller does not wait any longer. */
@@ -112,7 +106,7 @@ export class Storing implements Numbered {
 
   arrived(data: Bytes, message: ClientMessage): void {
     if (message.headers?.code === 503) {
-      this.#notStored();
+      this.#isUnknown = false;
       // While the leader of the stream changes, nobody listens either.
       if (this.#attempts <= silentTicksMax) return;
       this.close();
@@ -132,7 +126,8 @@ export class Storing implements Numbered {
     }
     // It may go away: a cluster elects a leader, for example.
     if (error.code === 503) {
-      return this.#notStored();
+      this.#isUnknown = false;
+      return;
     }
     this.close();
     this.#owner.failed(
