@@ -433,7 +433,8 @@ test("a service that gets again what it still works on goes on with it", async (
 test("what is no call, or names a subject of the server for its answer, is dropped", async () => {
   const target = newNatsTarget();
   const api = new Holding();
-  const service = await served(target, api);
+  // With one place, the service asks for one call at a time.
+  const service = await served(target, api, { ...both, concurrency: 1 });
   using remote = connect<Holding>(target, { timeout: 120_000 });
   const raw = await rawConnection();
   const subjects: string[] = [];

@@ -240,19 +240,23 @@ export class Worker implements TicketOwner {
     if (origin === null) return this.#told(message);
     this.#asked = Math.max(0, this.#asked - 1);
     const replyTo = message.headers?.get("Nats-Msg-Id") ?? "";
-    const ticket = new Ticket(this, message.reply!, origin, replyTo);
+    this.#delivered(data, message, new Ticket(this, message.reply!, origin, replyTo));
+    this.#ask();
+  }
+
+  #delivered(data: Bytes, message: ClientMessage, ticket: Ticket): void {
+    const { replyTo } = ticket;
     // Who publishes anything else there gets no answer.
     const isCall = frameKind(data) === Frame.request && data.byteLength >= requestBytes;
     if (!isCall || !replyForm.test(replyTo)) return ticket.drop();
     // This service was silent for too long, and gets what it has.
-    if (this.#tickets.has(replyTo)) return this.#ask();
+    if (this.#tickets.has(replyTo)) return;
     // Its caller has sent it again, and will have the answer.
     if (this.#answers.has(replyTo)) return ticket.drop();
     if (this.#isLeft) return this.#turnAway(ticket);
     this.#hold(ticket);
     if (this.#gate.isFull) this.#waiting.push({ data, message, ticket });
     else this.#take(data, message, ticket);
-    this.#ask();
   }
 
   /** The server says something about a question. */
