@@ -5,6 +5,7 @@
  * @module
  */
 import type { Pool } from "../../../src/pool/main.ts";
+import { allMemoryKills } from "../../../src/pool/supervisor/proc.ts";
 import { check, codeOf, descriptors, pause, type Stage, Tally, until } from "./stage.ts";
 import { killWorker, readyWorkers } from "./victims.ts";
 import type { Api } from "./worker.ts";
@@ -55,6 +56,7 @@ class Storm {
   readonly #tasks: number;
   readonly #killsWanted: number;
   readonly #outcomes = new Map<number, string>();
+  readonly #memoryKillsBefore = allMemoryKills();
 
   constructor(stage: Stage, pool: Pool<Api>, tasks: number, kills: number) {
     this.#stage = stage;
@@ -105,11 +107,19 @@ class Storm {
       check(code === "SERVER_DIED", `task ${id} ended with ${code}: ${(error as Error).message}`);
       const { cause } = error as { cause?: { signal?: string | null; reason?: string } };
       check(
-        cause?.signal === "SIGKILL" && cause.reason === "crash",
+        cause?.signal === "SIGKILL" && this.#mayBe(cause.reason),
         `task ${id} ended SERVER_DIED because of ${JSON.stringify(cause)}`,
       );
       return code;
     }
+  }
+
+  /**
+   * Whether a pool may give this reason for a SIGKILL. Where groups of processes do not count what the kernel kills for
+   * lack of memory, a pool cannot tell it from a kill of the storm, and other proofs let the kernel do it.
+   */
+  #mayBe(reason: string | undefined): boolean {
+    return reason === "crash" || (reason === "oom" && allMemoryKills() > this.#memoryKillsBefore);
   }
 
   /** Compares outcomes with traces. Returns how many tasks ran again. */
