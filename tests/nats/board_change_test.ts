@@ -142,6 +142,26 @@ test("NATS boards: an entry goes whose key ends in half a character", async () =
   await eventually(async () => (await b.registry.keys("f")).join() === "stays");
 }, { skip });
 
+test("NATS boards: who gets a message finds what its sender has changed before it", async () => {
+  await using group = new FarGroup();
+  const [a, b] = [await group.start("a"), await group.start("b")];
+  const seen: Promise<string[]>[] = [];
+  const port = b.port({
+    look: (_: Uint8Array) => void seen.push(b.registry.keys("f")),
+    rest: (_: Uint8Array) => {},
+  });
+  await eventually(() => a.isUp(b.id));
+  const keys = ["one", "two", "three"];
+  for (const key of keys) {
+    a.registry.set("f", key, null);
+    a.send(port.id, "look", new Uint8Array(20_000));
+    // The batch of the first message is full, and goes in this turn.
+    a.send(port.id, "rest", new Uint8Array(60_000));
+    await eventually(() => seen.length === keys.indexOf(key) + 1);
+  }
+  assertEquals((await Promise.all(seen)).map((each) => each.length), [1, 2, 3]);
+}, { skip });
+
 test("NATS boards: a change that its node may not make changes nothing", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (body) => {
     const change = decodeBoardChange(body);

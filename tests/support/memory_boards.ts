@@ -52,6 +52,13 @@ export class MemoryBoards implements Boards {
     return this.#listeners.size;
   }
 
+  /** Runs what was given to {@linkcode beforeMessages}. */
+  publishRest = (): void => {};
+
+  beforeMessages(publish: () => void): void {
+    this.publishRest = publish;
+  }
+
   publish(bytes: Uint8Array): void {
     if (this.refusals > 0) {
       this.refusals -= 1;

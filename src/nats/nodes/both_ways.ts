@@ -87,6 +87,11 @@ export class BothBoards implements Boards {
     this.#far.publish(bytes, change);
   }
 
+  beforeMessages(publish: () => void): void {
+    this.#near.beforeMessages(publish);
+    this.#far.beforeMessages(publish);
+  }
+
   *changes(): Iterable<BoardChange> {
     for (const change of this.#near.changes()) yield { ...change, board: `near ${change.board}` };
     for (const change of this.#far.changes()) yield { ...change, board: `far ${change.board}` };

@@ -30,6 +30,7 @@ export class FarBoards implements Boards {
   /** Those that a look has found. */
   readonly #shown: Set<string> = new Set();
   readonly #listeners: Set<() => void> = new Set();
+  #publishRest = (): void => {};
 
   /** @param tellAll tells all others what has changed on the own board; null: it is a new one */
   constructor(tellAll: (change: Change | null) => void) {
@@ -40,6 +41,15 @@ export class FarBoards implements Boards {
     this.#own = bytes.slice();
     this.version += 1;
     this.#tellAll(change === undefined ? null : changeOf(change, this.version));
+  }
+
+  beforeMessages(publish: () => void): void {
+    this.#publishRest = publish;
+  }
+
+  /** Messages of this node are about to go to others. */
+  publishRest(): void {
+    this.#publishRest();
   }
 
   get ownBytes(): number {

@@ -330,6 +330,10 @@ export class FarNodes implements Carrier, StreamOwner {
 
   // Streams
 
+  posts(): void {
+    this.boards.publishRest();
+  }
+
   left(peer: FarPeer): void {
     this.#peers.down(peer, true, "the node was closed");
   }

@@ -34,6 +34,8 @@ export interface StreamTerms {
 
 /** What a node hears of its streams. */
 export interface StreamOwner {
+  /** A batch of messages is about to go to another node. */
+  posts(): void;
   /** A farewell in a stream. */
   left(peer: FarPeer): void;
   /** Something came that no node may send. */
@@ -81,6 +83,10 @@ export class FarStreams implements FarHome {
   #send(kind: number, { session, subject, life, otherLife }: FarPeer, body: Uint8Array): boolean {
     const lives = { fromLife: life, toLife: otherLife };
     return this.#link.send(subject, { kind, to: session, ...lives, body });
+  }
+
+  posts(): void {
+    this.#owner.posts();
   }
 
   flushLater(outlet: Outlet): void {

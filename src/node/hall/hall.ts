@@ -439,6 +439,10 @@ export class Hall implements Carrier, MemberHome, SeatOwner, Presence {
     this.#flusher.resume(peer.madeOutlet);
   }
 
+  posts(): void {
+    this.boards.publishRest();
+  }
+
   flushLater(outlet: Outlet): void {
     this.#flusher.flushLater(outlet);
   }

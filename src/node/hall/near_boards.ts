@@ -12,6 +12,7 @@ export class NearBoards implements Boards {
   readonly #former: [round: number, Boards][] = [];
   #round = 0;
   readonly #listeners: Map<() => void, Disposable> = new Map();
+  #publishRest = (): void => {};
   /** What this node has published last. */
   own: Uint8Array | null = null;
 
@@ -23,6 +24,11 @@ export class NearBoards implements Boards {
   publish(bytes: Uint8Array): void {
     this.own = bytes.slice();
     this.#boards.publish(bytes);
+  }
+
+  beforeMessages(publish: () => void): void {
+    this.#publishRest = publish;
+    this.#boards.beforeMessages(publish);
   }
 
   *changes(): Iterable<BoardChange> {
@@ -46,6 +52,7 @@ export class NearBoards implements Boards {
     this.#former.push([this.#round, this.#boards]);
     this.#round += 1;
     this.#boards = boards;
+    boards.beforeMessages(this.#publishRest);
     for (const [listener, listening] of [...this.#listeners]) {
       listening[Symbol.dispose]();
       this.#listeners.set(listener, boards.onChange(listener));

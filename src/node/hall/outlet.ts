@@ -50,6 +50,8 @@ export interface OutletHome {
   readonly place: Place;
   readonly maxQueue: number;
   readonly maxQueueBytes: number;
+  /** A batch of messages is about to be posted. */
+  posts(): void;
   /** Calls {@linkcode Outlet.flush} at the end of the microtasks. */
   flushLater(outlet: Outlet): void;
 }
@@ -280,6 +282,7 @@ export class Outlet {
     try {
       const client = this.#open();
       if (!this.#mayPost()) return false;
+      this.#home.posts();
       const sequence = nextSequence(this.#sequence);
       const outstanding = this.#outstanding + 1;
       const { window } = this.#home;

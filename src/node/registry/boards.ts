@@ -41,6 +41,13 @@ export interface Boards {
    * @param change what differs from the content before; undefined: it is not known
    */
   publish(bytes: Uint8Array, change?: EntryChanges): void;
+  /**
+   * Runs `publish` whenever messages of this node are about to go to others: who gets them finds on the board what this
+   * node has changed before it sent them. Called once.
+   *
+   * @param publish publishes what has changed, if anything; never throws
+   */
+  beforeMessages(publish: () => void): void;
   /** The others' boards that are new, have changed or are gone since the last look. */
   changes(): Iterable<BoardChange>;
   /**

@@ -66,6 +66,7 @@ export class RegistryCore implements WatchHome {
     this.#node = seam.identity.id;
     this.#boards = boards;
     this.#own = new OwnEntries(boards.maxBytes);
+    boards.beforeMessages(this.#publishRest);
     this.#nodeWatch = seam.onNode(() => this.#lookSoon());
   }
 
@@ -221,6 +222,12 @@ export class RegistryCore implements WatchHome {
       this.#atHome(this.#tell, undefined);
     });
   }
+
+  /** Who gets a message must find what this node has changed before. */
+  readonly #publishRest = (): void => {
+    // Without memory, the attempts have pauses.
+    if (!this.#isClosed && this.#cancelRetry === null) this.#publish();
+  };
 
   #publish(): void {
     if (this.#stale.size === 0) return;

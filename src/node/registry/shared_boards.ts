@@ -40,6 +40,7 @@ export class SharedBoards implements Boards {
   #seenPresence = 0;
   /** How many want to hear of changes. */
   #followers = 0;
+  #publishRest = (): void => {};
 
   /**
    * Whoever has the handle watches its members, and calls {@linkcode ring} in that listener.
@@ -58,6 +59,15 @@ export class SharedBoards implements Boards {
     // The memory in which nodes meet is lost. The node is on its own.
     if (!this.#handle.channel.isOpen) return;
     writeBoard(this.#handle, bytes);
+  }
+
+  beforeMessages(publish: () => void): void {
+    this.#publishRest = publish;
+  }
+
+  /** Messages of this node are about to go to others. */
+  publishRest(): void {
+    this.#publishRest();
   }
 
   *changes(): Iterable<WholeBoard> {

@@ -7,7 +7,7 @@ import type { EntryChanges } from "../../../src/node/registry/boards.ts";
 import type { FarNodes } from "../../../src/nats/nodes/far_nodes.ts";
 import type { CarrierListener, NodeInfo } from "../../../src/node/carrier.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
-import { type Post, Process, type World } from "./world.ts";
+import { type Post, Process, sequenceOf, type World } from "./world.ts";
 
 /** One thing that a program does. */
 export type Op =
@@ -16,6 +16,8 @@ export type Op =
   /** Sends a numbered message to the node with an id, if that is up. */
   | { readonly do: "send"; readonly to: string; readonly bytes?: number }
   | { readonly do: "publish" }
+  /** Sends a message as `send` does, and changes its board in the same turn, as the registry does. */
+  | { readonly do: "announce"; readonly to: string }
   /** Reads all boards, as the registry does. */
   | { readonly do: "read" }
   | { readonly do: "close" };
@@ -57,6 +59,8 @@ export class Actor implements CarrierListener {
   isClosing = false;
   hasLeft = false;
   published = 0;
+  /** Its board does not say yet what it has changed. */
+  #isStale = false;
   /** How many messages were given to the hall for each other id, by now. */
   readonly sent: Map<string, number> = new Map();
   readonly known: Map<string, Known> = new Map();
@@ -168,17 +172,22 @@ export class Actor implements CarrierListener {
       case "join":
         this.id = op.id;
         this.hall = this.scene.join(this, op.id, number);
+        this.hall.boards.beforeMessages(() => this.#publish());
+        this.process.beforePost = () => {
+          if (this.#isStale) this.#fail("sends messages before its board says what it has changed");
+        };
         return;
-      case "send": {
-        const sent = (this.sent.get(op.to) ?? 0) + 1;
-        const message = new Uint8Array(op.bytes ?? 3).fill(sent);
-        message[0] = number;
-        if (hall!.send(op.to, message)) this.sent.set(op.to, sent);
-        return;
-      }
+      case "send":
+        return this.#send(op.to, op.bytes ?? 3);
       case "publish":
         this.published += 1;
-        hall!.boards.publish(this.scene.boardOf(this), this.scene.changeOf(this));
+        this.#isStale = true;
+        return this.#publish();
+      case "announce":
+        this.#send(op.to, 3);
+        this.published += 1;
+        this.#isStale = true;
+        this.process.microtasks.push(() => this.#publish());
         return;
       case "read":
         return this.readBoards();
@@ -186,6 +195,19 @@ export class Actor implements CarrierListener {
         this.isClosing = true;
         void hall!.close().then(() => this.hasLeft = true);
     }
+  }
+
+  #send(to: string, byteLength: number): void {
+    const sent = (this.sent.get(to) ?? 0) + 1;
+    const message = new Uint8Array(byteLength).fill(sent);
+    message[0] = this.process.number;
+    if (this.hall!.send(to, message)) this.sent.set(to, sent);
+  }
+
+  #publish(): void {
+    if (!this.#isStale) return;
+    this.hall!.boards.publish(this.scene.boardOf(this), this.scene.changeOf(this));
+    this.#isStale = false;
   }
 
   /** Looks at the boards, as the registry does. */
@@ -215,8 +237,4 @@ export class Actor implements CarrierListener {
 /** Whether a post has messages that count; heads alone have none. */
 function hasMessages({ bytes, isHalf }: Post): boolean {
   return !isHalf ? bytes.byteLength > 32 && sequenceOf(bytes) !== 0 : true;
-}
-
-export function sequenceOf(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(20, true);
 }

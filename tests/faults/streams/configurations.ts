@@ -15,6 +15,7 @@ const send = (to: string, count: number = 1, bytes?: number): Op[] =>
   Array.from({ length: count }, () => ({ do: "send", to, ...(bytes && { bytes }) }));
 const close: Op = { do: "close" };
 const publish: Op = { do: "publish" };
+const announce = (to: string): Op => ({ do: "announce", to });
 
 export const configurations: readonly Configuration[] = [
   {
@@ -77,6 +78,12 @@ export const configurations: readonly Configuration[] = [
     mortal: [0],
   },
   {
+    name: "announced",
+    programs: [[join("a"), announce("b"), ...send("b"), announce("b")], [join("b"), announce("a")]],
+    isJoined: true,
+    kills: 1,
+  },
+  {
     name: "far",
     programs: [[join("a"), ...send("b", 3)], [join("b"), ...send("a", 2)]],
     isFar: true,
@@ -93,5 +100,11 @@ export const configurations: readonly Configuration[] = [
     programs: [[join("a"), publish, ...send("b"), publish], [join("b"), publish]],
     isFar: true,
     losses: 2,
+  },
+  {
+    name: "far-announced",
+    programs: [[join("a"), announce("b"), announce("b")], [join("b"), announce("a")]],
+    isFar: true,
+    losses: 1,
   },
 ];

@@ -198,4 +198,20 @@ export const mutants: readonly Mutant[] = [
     why: "a board of which a part was lost stays old",
     configuration: "far-boards",
   },
+  {
+    name: "messages-before-the-board",
+    file: hall,
+    find: "this.boards.publishRest();",
+    replace: "",
+    why: "who hears that a port has ended finds it in the registry",
+    configuration: "announced",
+  },
+  {
+    name: "far-messages-before-the-board",
+    file: "nats/nodes/far_nodes.ts",
+    find: "this.boards.publishRest();",
+    replace: "",
+    why: "who hears that a port has ended on another machine finds it in the registry",
+    configuration: "far-announced",
+  },
 ];

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type Frame, type Process, running } from "./world.ts";
+import { headBytes, Kind } from "../../../src/nats/nodes/frames.ts";
+import { type Frame, type Process, running, sequenceOf } from "./world.ts";
 
 export class LinkSubscription {
   readonly subject: string;
@@ -48,6 +49,8 @@ export class Link {
   }
 
   publish(subject: string, data: Uint8Array): void {
+    const isBatch = data[2] === Kind.batch && sequenceOf(data.subarray(headBytes)) !== 0;
+    if (isBatch) this.#process.beforePost();
     for (const wire of running().world.wires) {
       if (wire.from === this.#process) wire.frames.push({ subject, data: data.slice() });
     }

@@ -6,12 +6,20 @@
 import type { FarNodes } from "../../../src/nats/nodes/far_nodes.ts";
 import type { Hall } from "../../../src/node/hall/hall.ts";
 import type { LinkTerms } from "../../../src/nats/link.ts";
-import { Actor, type Op, sequenceOf, type Stage } from "./actor.ts";
+import { Actor, type Op, type Stage } from "./actor.ts";
 import type { EntryChanges } from "../../../src/node/registry/boards.ts";
 import type { Entry } from "../../../src/node/registry/entry.ts";
 import type { Sources } from "./build.ts";
 import { Digest } from "./digest.ts";
-import { type Post, type Process, type Timer, Violation, type Wire, World } from "./world.ts";
+import {
+  type Post,
+  type Process,
+  sequenceOf,
+  type Timer,
+  Violation,
+  type Wire,
+  World,
+} from "./world.ts";
 
 export interface Configuration {
   readonly name: string;

@@ -32,6 +32,8 @@ export class Process {
   readonly microtasks: (() => void)[] = [];
   main: Main | null = null;
   mailbox: Mailbox | null = null;
+  /** Runs before messages of it go to another. */
+  beforePost: () => void = () => {};
   /** What it does with a frame of the network. */
   takeFrame: ((frame: Frame) => void) | null = null;
 
@@ -459,6 +461,7 @@ export class Sender {
     const { mailbox } = this;
     if (mailbox.isRemoved) throw new TandemError("NOT_FOUND", "removed");
     if (mailbox.posts.length >= process.world.capacity) return false;
+    if (sequenceOf(batch) !== 0) process.beforePost();
     const post = { poster: this.#poster, bytes: batch.slice(), isHalf: false };
     mailbox.posts.push(post);
     if (!process.diesInPost) return true;
@@ -487,3 +490,8 @@ export function connectPrivateQuietly(main: Main, path: string): Sender {
 }
 
 export const rendezvous = (): object => ({});
+
+/** The number of a batch; 0: it has no messages. */
+export function sequenceOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(20, true);
+}
