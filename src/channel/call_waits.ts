@@ -4,7 +4,7 @@
  * @module
  */
 import type { TandemError } from "../errors.ts";
-import { armRoom, cancelRelease, cancelTimedOut, Control, Status } from "../ffi/layout.ts";
+import { armRoom, cancelRelease, cancelTimedOut, Status } from "../ffi/layout.ts";
 import { answerFailed, checkReady, readAnswer, takeAnswer } from "./answers.ts";
 import { type Channel, checkOpen, closedError } from "./channel.ts";
 import { endedByClosing, rejectAs } from "../base/closing.ts";
@@ -20,7 +20,6 @@ import {
   type CallRef,
   endsCall,
   isBackground,
-  isPutOff,
   isSameCall,
   ownsCall,
   Waiter,
@@ -48,9 +47,6 @@ const capture = (resolve: Resolve, reject: Reject): void => {
   made.resolve = resolve;
   made.reject = reject;
 };
-
-/** For how long an end is put off at most, in milliseconds. */
-const putOffMax = 1_000;
 
 /** How many ended calls the native side reports at once, with three words for each. */
 const batch = 256;
@@ -160,8 +156,6 @@ export class CallWaits implements Waits {
       const following: Waiter | null = waiter.next;
       if (waiter.deadline > now) {
         next = Math.min(next, waiter.deadline);
-      } else if (waiter.flags & endsCall && this.#putsOff(waiter, now)) {
-        next = Math.min(next, waiter.deadline);
       } else if (waiter.flags & endsCall && !this.#end(waiter.call, cancelTimedOut)) {
         // The answer came in the last moment.
         this.#settle(this.#calls.get(waiter.call.slot)!);
@@ -174,24 +168,6 @@ export class CallWaits implements Waits {
       waiter = following;
     }
     return next;
-  }
-
-  /**
-   * The native side counts a call's time from when it is sent, after it was encoded. Ended before, the call would be a
-   * cancelled one for its server, and not one whose time is over. True: it has that moment left.
-   */
-  #putsOff(waiter: Waiter, now: number): boolean {
-    // Others can write the time: they may delay the end once.
-    if (waiter.flags & isPutOff) return false;
-    waiter.flags |= isPutOff;
-    const { native, address, words, numbers } = this.#channel;
-    const { slot, low, high } = waiter.call;
-    numbers[Control.timeRemaining] = 0;
-    native.tandem_held(address, slot, low, high, words);
-    const left = numbers[Control.timeRemaining]!;
-    if (!(left > 0 && left <= putOffMax)) return false;
-    waiter.deadline = now + left;
-    return true;
   }
 
   #end({ slot, low, high }: CallRef, mode: number): boolean {

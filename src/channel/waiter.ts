@@ -30,16 +30,14 @@ export const endsCall = 2;
 export const isBackground = 4;
 /** The wait ends when the answer is there, and leaves it there. */
 export const wantsReadiness = 8;
-/** The deadline was put off once: see `CallWaits`. */
-export const isPutOff = 16;
 
 /** Waits for a call in a slot. */
 export class Waiter {
   readonly call: CallRef;
   /** {@linkcode ownsCall} and so on. */
-  flags: number;
+  readonly flags: number;
   /** In the time of `performance.now()`. */
-  deadline: number;
+  readonly deadline: number;
   readonly into: Bytes | undefined;
   /** Null: a promise waits. */
   readonly reader: AnswerReader | null;
