@@ -45,7 +45,7 @@ for (const runtime of runtimes) {
   });
 }
 
-test("what has changed is published before messages go, and only then early", async () => {
+test("a node publishes its changes before it sends messages, and only once", async () => {
   const { network, nodes: [a, b] } = await startNodes(2);
   const boards = network.boards(a);
   const { published } = boards;
